@@ -1,0 +1,107 @@
+#include "progress.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+enum { BAR_WIDTH = 30 };
+#define BAR_EVERY_S  0.1
+#define LINE_EVERY_S 5.0
+
+static bool bar_on_screen;
+
+/* mpirun hands its ranks a pipe for stderr and copies what comes to its own: under it, its own is what
+ * counts. */
+static bool parent_on_terminal(void)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%ld/fd/2", (long)getppid());
+    const int fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return false;
+    const bool yes = isatty(fd);
+    close(fd);
+    return yes;
+}
+
+static bool on_terminal(void)
+{
+    static int known = -1;
+
+    if (known < 0) known = isatty(STDERR_FILENO) || (getenv("OMPI_COMM_WORLD_RANK") && parent_on_terminal());
+    return known;
+}
+
+static void write_text(const char *text, size_t n)
+{
+    if (write(STDERR_FILENO, text, n) < 0) return; /* progress is not worth an error */
+}
+
+static int format_time(char *out, size_t size, double s)
+{
+    if (s < 60) return snprintf(out, size, "%.0f s", s);
+    if (s < 3600) return snprintf(out, size, "%d min %02d s", (int)s / 60, (int)s % 60);
+    return snprintf(out, size, "%d h %02d min", (int)(s / 3600), (int)(s / 60) % 60);
+}
+
+static void show(mg_progress *p, double now_s)
+{
+    const double part = p->n_total > 0 ? (double)p->n_done / (double)p->n_total : 1.0;
+    const double spent_s = now_s - p->begin_s;
+    const double rate = spent_s > 0 ? (double)p->n_done / spent_s : 0, size = (double)p->unit_size;
+    char left[32] = "?", line[256], bar[BAR_WIDTH + 1];
+    int n;
+
+    if (rate > 0) format_time(left, sizeof left, (double)(p->n_total - p->n_done) / rate);
+    if (on_terminal()) {
+        const int filled = (int)(part * BAR_WIDTH);
+        memset(bar, '-', BAR_WIDTH);
+        memset(bar, '#', (size_t)(filled < BAR_WIDTH ? filled : BAR_WIDTH));
+        bar[BAR_WIDTH] = '\0';
+        n = snprintf(line, sizeof line, "\r%s [%s] %3.0f %%  %.1f %s/s  %s left\033[K", p->label, bar,
+                     100 * part, rate / size, p->unit, left);
+        bar_on_screen = true;
+    } else {
+        n = snprintf(line, sizeof line, "%s: %3.0f %%, %.0f of %.0f %s, %.1f %s/s, %s left\n", p->label,
+                     100 * part, (double)p->n_done / size, (double)p->n_total / size, p->unit, rate / size,
+                     p->unit, left);
+    }
+    write_text(line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
+    p->shown_s = now_s;
+    p->shown = true;
+}
+
+void mg_progress_begin(mg_progress *p, const char *label, const char *unit, int64_t n_total)
+{
+    *p = (mg_progress){
+        .label = label, .unit = unit, .n_total = n_total, .unit_size = 1, .begin_s = mg_clock_s()};
+    p->shown_s = p->begin_s;
+}
+
+void mg_progress_update(mg_progress *p, int64_t n_done)
+{
+    p->n_done = n_done;
+    if (mg_log_get_level() < MG_LOG_NORMAL || mg_log_rank() != 0) return;
+    const double now_s = mg_clock_s();
+    if (now_s - p->shown_s >= (on_terminal() ? BAR_EVERY_S : LINE_EVERY_S)) show(p, now_s);
+}
+
+void mg_progress_end(mg_progress *p)
+{
+    if (on_terminal() && mg_log_get_level() >= MG_LOG_NORMAL && mg_log_rank() == 0) {
+        show(p, mg_clock_s());
+        write_text("\n", 1);
+    }
+    bar_on_screen = false;
+}
+
+void mg_progress_clear_line(void)
+{
+    if (bar_on_screen) write_text("\r\033[K", 4);
+    bar_on_screen = false;
+}

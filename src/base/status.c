@@ -1,0 +1,46 @@
+/* The last error of each thread, and the one table from status to exit code. */
+#include "status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { MESSAGE_BYTES = 128 * 1024 }; /* room for a table of every missing tensor */
+
+static _Thread_local char last_error[MESSAGE_BYTES];
+
+mg_status mg_fail(mg_status code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(last_error, sizeof last_error, format, args);
+    va_end(args);
+    return code;
+}
+
+const char *mg_last_error(void)
+{
+    return last_error;
+}
+
+void mg_clear_error(void)
+{
+    last_error[0] = '\0';
+}
+
+int mg_exit_code(mg_status st)
+{
+    switch (st) {
+    case MG_OK: return 0;
+    case MG_EUSAGE: return 2;
+    case MG_EPARTIAL: return 3;
+    case MG_ECHECKPOINT: return 4;
+    case MG_EFIT:
+    case MG_ENOMEM: return 5;
+    case MG_ECOMM: return 6;
+    case MG_ESTOPPED: return 130;
+    case MG_EFAIL:
+    case MG_EBUG: return 1;
+    }
+    return 1;
+}

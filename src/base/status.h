@@ -1,0 +1,53 @@
+/* How every fallible function reports: a status code up, one sentence at the origin.
+ *
+ * The place that discovers a fault calls `return mg_fail(code, "noun: value: reason and remedy")`.
+ * Nobody above adds to it or repeats it. An owning function ends in one label, `done:`. */
+#ifndef MG_STATUS_H
+#define MG_STATUS_H
+
+typedef enum mg_status {
+    MG_OK = 0,
+    MG_EFAIL,       /* a run-time error: a file, the system */
+    MG_EUSAGE,      /* what the user asked for makes no sense */
+    MG_EPARTIAL,    /* finished, but some jobs failed */
+    MG_ECHECKPOINT, /* a bad checkpoint or config */
+    MG_EFIT,        /* does not fit in memory, or no such device */
+    MG_ECOMM,       /* another rank failed or left */
+    MG_ESTOPPED,    /* a signal asked us to stop */
+    MG_EBUG,        /* a broken contract: our fault */
+    MG_ENOMEM,
+} mg_status;
+
+/* Record the message (printf style, one sentence, no newline) for this thread and return `code`. */
+mg_status mg_fail(mg_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The message of this thread's last mg_fail; "" if there was none. Borrowed until the next mg_fail. */
+const char *mg_last_error(void);
+
+/* Forget the message (tests, and a fault that was handled). */
+void mg_clear_error(void);
+
+/* The process exit code for a status: 0 1 2 3 4 5 6, and 130 for MG_ESTOPPED. Used by main.c alone. */
+int mg_exit_code(mg_status st);
+
+/* Inside an owning function that has `mg_status st` and a label `done:`. */
+#define MG_TRY(call)                \
+    do {                            \
+        st = (call);                \
+        if (st != MG_OK) goto done; \
+    } while (0)
+
+/* In a function that owns nothing yet: hand the status up. */
+#define MG_RETURN(call)               \
+    do {                              \
+        const mg_status st_ = (call); \
+        if (st_ != MG_OK) return st_; \
+    } while (0)
+
+/* A contract at a front door. On in release builds: NDEBUG never changes behaviour. */
+#define MG_REQUIRE(cond)                                                 \
+    do {                                                                 \
+        if (!(cond)) return mg_fail(MG_EBUG, "%s: %s", __func__, #cond); \
+    } while (0)
+
+#endif

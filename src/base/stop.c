@@ -1,0 +1,37 @@
+#include "stop.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int signal_number)
+{
+    if (stop_signal && signal_number == SIGINT) _exit(130);
+    stop_signal = signal_number;
+}
+
+void mg_stop_begin(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool mg_stop_requested(void)
+{
+    return stop_signal != 0;
+}
+
+mg_status mg_stop_check(void)
+{
+    if (!stop_signal) return MG_OK;
+    return mg_fail(MG_ESTOPPED,
+                   "stopped by %s: clips already written are whole, nothing else was left behind",
+                   stop_signal == SIGINT ? "Ctrl-C" : "SIGTERM");
+}
