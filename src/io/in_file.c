@@ -1,0 +1,88 @@
+#include "in_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FIRST_BYTES = 1 << 16 };
+
+/* Make room for more than `used`, up to the limit and the closing NUL. */
+static mg_status grow(char **buffer, int64_t *room, int64_t limit_bytes)
+{
+    int64_t larger = *room > 0 ? 2 * *room : FIRST_BYTES;
+    if (larger > limit_bytes + 2) larger = limit_bytes + 2;
+    char *p = realloc(*buffer, (size_t)larger);
+
+    if (!p) return mg_fail(MG_ENOMEM, "file: %lld bytes", (long long)larger);
+    *buffer = p, *room = larger;
+    return MG_OK;
+}
+
+/* Up to one byte more than the limit, so that the caller can tell. */
+static mg_status read_all(char **buffer, int64_t *used, int fd, const char *path, int64_t limit_bytes)
+{
+    int64_t room = 0;
+
+    for (;;) {
+        if (room - *used < 2) MG_RETURN(grow(buffer, &room, limit_bytes));
+        const ssize_t n = read(fd, *buffer + *used, (size_t)(room - *used - 1));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(errno));
+        if (n == 0) return MG_OK;
+        *used += n;
+        if (*used > limit_bytes)
+            return mg_fail(MG_EFAIL, "%s: more than %lld bytes, the limit for such a file", path,
+                           (long long)limit_bytes);
+    }
+}
+
+mg_status mg_in_file_read(char **data, int64_t *bytes, const char *path, int64_t limit_bytes)
+{
+    mg_status st = MG_OK;
+    const int from_stdin = strcmp(path, "-") == 0;
+    const char *name = from_stdin ? "standard input" : path;
+    char *buffer = NULL;
+    int64_t used = 0;
+    int fd = STDIN_FILENO;
+
+    *data = NULL, *bytes = 0;
+    if (!from_stdin) fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) MG_TRY(mg_fail(MG_EFAIL, "%s: cannot open: %s", name, strerror(errno)));
+    MG_TRY(read_all(&buffer, &used, fd, name, limit_bytes));
+    buffer[used] = '\0';
+    *data = buffer, *bytes = used;
+    buffer = NULL;
+done:
+    free(buffer);
+    if (fd >= 0 && !from_stdin) close(fd);
+    return st;
+}
+
+mg_status mg_in_file_map(mg_mapped_file *f, const char *path)
+{
+    mg_status st = MG_OK;
+    struct stat info;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe must not make us wait */
+
+    *f = (mg_mapped_file){0};
+    if (fd < 0 || fstat(fd, &info) != 0)
+        MG_TRY(mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno)));
+    if (!S_ISREG(info.st_mode)) MG_TRY(mg_fail(MG_EFAIL, "%s: not a regular file", path));
+    if (info.st_size == 0) goto done;
+    void *p = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED) MG_TRY(mg_fail(MG_EFAIL, "%s: cannot map: %s", path, strerror(errno)));
+    *f = (mg_mapped_file){p, info.st_size};
+done:
+    if (fd >= 0) close(fd);
+    return st;
+}
+
+void mg_in_file_unmap(mg_mapped_file *f)
+{
+    if (f->data) munmap((void *)(uintptr_t)f->data, (size_t)f->bytes);
+    *f = (mg_mapped_file){0};
+}

@@ -1,0 +1,22 @@
+/* Files that we read: whole into memory, or mapped. */
+#ifndef MG_IN_FILE_H
+#define MG_IN_FILE_H
+
+#include <stdint.h>
+
+#include "status.h"
+
+/* The whole of `path` ("-" is standard input; a pipe will do), malloc'ed, with a NUL behind it that *bytes
+ * does not count. MG_EFAIL if it cannot be read or holds more than `limit_bytes`. */
+mg_status mg_in_file_read(char **data, int64_t *bytes, const char *path, int64_t limit_bytes);
+
+typedef struct mg_mapped_file {
+    const char *data; /* NULL if the file is empty */
+    int64_t bytes;
+} mg_mapped_file;
+
+/* Map a regular file, read-only. Unmap is legal on a zeroed struct. */
+mg_status mg_in_file_map(mg_mapped_file *f, const char *path);
+void mg_in_file_unmap(mg_mapped_file *f);
+
+#endif

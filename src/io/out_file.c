@@ -1,0 +1,154 @@
+#include "out_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Bytes of `path` up to and with its last slash. */
+static size_t folder_bytes(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* One sentence about what went wrong; nothing is left behind. */
+static mg_status give_up(mg_out_file *f, const char *what, int error)
+{
+    mg_out_file_abandon(f);
+    return mg_fail(MG_EFAIL, "%s: cannot %s: %s", f->path, what, strerror(error));
+}
+
+/* 0 or errno. What a killed process with our number left under this name is of no use to anyone. */
+static int create_temp(mg_out_file *f)
+{
+    int error = 0;
+
+    for (int attempt = 0; attempt < 2; attempt++) {
+        f->fd = open(f->temp_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (f->fd >= 0) return 0;
+        error = errno;
+        if (error != EEXIST || unlink(f->temp_path) != 0) break;
+    }
+    f->temp_path[0] = '\0'; /* not ours to remove */
+    return error;
+}
+
+mg_status mg_out_file_begin(mg_out_file *f, const char *path)
+{
+    const size_t n_folder = folder_bytes(path);
+
+    f->fd = -1;
+    f->temp_path[0] = '\0';
+    const int n = snprintf(f->path, sizeof f->path, "%s", path);
+    if (n < 0 || n >= (int)sizeof f->path)
+        return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", path, sizeof f->path - 1);
+    if (!path[n_folder]) return mg_fail(MG_EFAIL, "%s: not the name of a file", path);
+    const int n_temp = snprintf(f->temp_path, sizeof f->temp_path, "%.*s.%s.%ld.tmp", (int)n_folder, path,
+                                path + n_folder, (long)getpid());
+    if (n_temp < 0 || n_temp >= (int)sizeof f->temp_path)
+        return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", path, sizeof f->path - 30);
+
+    const int error = create_temp(f);
+    return error ? mg_fail(MG_EFAIL, "%s: cannot create: %s", f->path, strerror(error)) : MG_OK;
+}
+
+mg_status mg_out_file_write(mg_out_file *f, const void *data, size_t bytes)
+{
+    const char *p = data;
+
+    MG_REQUIRE(f->fd >= 0);
+    while (bytes > 0) {
+        const ssize_t n = write(f->fd, p, bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return give_up(f, "write", n < 0 ? errno : EIO);
+        p += n, bytes -= (size_t)n;
+    }
+    return MG_OK;
+}
+
+/* Make the new name durable. Some file systems cannot sync a folder; that is no fault of the file. */
+static mg_status sync_folder(const mg_out_file *f)
+{
+    char folder[sizeof f->path];
+    const size_t n_folder = folder_bytes(f->path);
+
+    if (n_folder) memcpy(folder, f->path, n_folder);
+    memcpy(folder + n_folder, ".", 2);
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return MG_OK; /* a folder that may be written but not read */
+    const int error = fsync(fd) != 0 ? errno : 0;
+    close(fd);
+    if (error && error != EINVAL && error != ENOTSUP && error != EROFS)
+        return mg_fail(MG_EFAIL, "%s: cannot sync its folder: %s", f->path, strerror(error));
+    return MG_OK;
+}
+
+mg_status mg_out_file_commit(mg_out_file *f)
+{
+    MG_REQUIRE(f->fd >= 0);
+    if (fsync(f->fd) != 0 && errno != EINVAL) return give_up(f, "write", errno);
+    const int closed = close(f->fd); /* a network file system may only now say that the disk is full */
+    f->fd = -1;
+    if (closed != 0) return give_up(f, "write", errno);
+    if (rename(f->temp_path, f->path) != 0) return give_up(f, "rename to it", errno);
+    f->temp_path[0] = '\0';
+    return sync_folder(f);
+}
+
+void mg_out_file_abandon(mg_out_file *f)
+{
+    if (f->fd >= 0) close(f->fd);
+    f->fd = -1;
+    if (f->temp_path[0]) unlink(f->temp_path);
+    f->temp_path[0] = '\0';
+}
+
+mg_status mg_out_file_put(const char *path, const void *data, size_t bytes)
+{
+    mg_status st = MG_OK;
+    mg_out_file f = {.fd = -1};
+
+    MG_TRY(mg_out_file_begin(&f, path));
+    MG_TRY(mg_out_file_write(&f, data, bytes));
+    MG_TRY(mg_out_file_commit(&f));
+done:
+    mg_out_file_abandon(&f);
+    return st;
+}
+
+static mg_status make_folders(char *dir)
+{
+    struct stat info;
+
+    for (char *p = dir + 1;; p++) {
+        const char c = *p;
+        if (c != '/' && c != '\0') continue;
+        *p = '\0';
+        const int error = mkdir(dir, 0777) == 0 ? 0 : errno;
+        if (error && (stat(dir, &info) != 0 || !S_ISDIR(info.st_mode)))
+            return mg_fail(MG_EFAIL, "%s: cannot make the folder: %s", dir,
+                           strerror(error == EEXIST ? ENOTDIR : error));
+        *p = c;
+        if (c == '\0') return MG_OK;
+    }
+}
+
+mg_status mg_out_dir_open(const char *dir)
+{
+    mg_out_file probe = {.fd = -1};
+
+    if (!dir[0]) return mg_fail(MG_EFAIL, "output folder: its name is empty");
+    const int n = snprintf(probe.path, sizeof probe.path - 64, "%s", dir);
+    if (n < 0 || n >= (int)sizeof probe.path - 64)
+        return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", dir, sizeof probe.path - 65);
+    MG_RETURN(make_folders(probe.path));
+    snprintf(probe.temp_path, sizeof probe.temp_path, "%.*s/.probe.%ld.tmp", n, dir, (long)getpid());
+    const int error = create_temp(&probe);
+    mg_out_file_abandon(&probe);
+    return error ? mg_fail(MG_EFAIL, "%s: cannot make files in this folder: %s", dir, strerror(error))
+                 : MG_OK;
+}

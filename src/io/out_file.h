@@ -1,0 +1,37 @@
+/* Files that appear whole or not at all: written under a temporary name beside the target, synced, then
+ * renamed. */
+#ifndef MG_OUT_FILE_H
+#define MG_OUT_FILE_H
+
+#include <stddef.h>
+
+#include "status.h"
+
+typedef struct mg_out_file {
+    int fd;
+    char path[4096];      /* the final name */
+    char temp_path[4096]; /* ".NAME.PID.tmp" in the same folder */
+} mg_out_file;
+
+/* Create the temporary file. */
+mg_status mg_out_file_begin(mg_out_file *f, const char *path);
+
+/* Append. On failure (as for all of these: MG_EFAIL with the path and the system's reason) the file is
+ * abandoned. */
+mg_status mg_out_file_write(mg_out_file *f, const void *data, size_t bytes);
+
+/* Sync, rename, sync the folder. On failure (a full disk, say) the temporary file is gone and `path` is as it
+ * was; only if the last step fails, which is said, the new file is there and may not outlive a power cut. */
+mg_status mg_out_file_commit(mg_out_file *f);
+
+/* Give up: closes and removes the temporary file. Legal after commit, and on a zeroed struct whose fd is -1.
+ */
+void mg_out_file_abandon(mg_out_file *f);
+
+/* All three in one call. */
+mg_status mg_out_file_put(const char *path, const void *data, size_t bytes);
+
+/* mkdir -p, and a check that files can be made there. */
+mg_status mg_out_dir_open(const char *dir);
+
+#endif

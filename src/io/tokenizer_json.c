@@ -1,0 +1,274 @@
+/* tokenizer.json of a T5 model (a Unigram model of Hugging Face's tokenizers library) written out again as
+ * the SentencePiece ModelProto that it was made from: so both forms meet the same code, and give the same
+ * ids by construction. What the two describe differently must be as T5's is, or it is refused by name. */
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "tokenizer_parts.h"
+
+enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3 }; /* types of a piece */
+enum { PAD_ID, EOS_ID, UNK_ID, N_SPECIAL };    /* T5's */
+enum { VARINT = 0, BYTES = 2, FIXED32 = 5 };   /* wire types */
+enum { MAX_EXTRA = 1000, MAX_VOCAB = 1 << 20 };
+
+/* A protobuf message that grows. */
+typedef struct message {
+    char *data;
+    int64_t bytes, room;
+    bool failed;
+} message;
+
+static void put_bytes(message *m, const void *data, int64_t n)
+{
+    if (m->bytes + n > m->room) {
+        const int64_t room = 2 * (m->bytes + n) + 64;
+        char *larger = m->failed ? NULL : realloc(m->data, (size_t)room);
+        if (!larger) {
+            m->failed = true;
+            return;
+        }
+        m->data = larger, m->room = room;
+    }
+    if (n) memcpy(m->data + m->bytes, data, (size_t)n);
+    m->bytes += n;
+}
+
+static void put_varint(message *m, uint64_t v)
+{
+    unsigned char out[10];
+    int n = 0;
+
+    for (; v >= 128; v >>= 7) out[n++] = (unsigned char)(v | 128);
+    out[n++] = (unsigned char)v;
+    put_bytes(m, out, n);
+}
+
+static void put_int(message *m, unsigned number, int64_t value)
+{
+    put_varint(m, number << 3 | VARINT);
+    put_varint(m, (uint64_t)value);
+}
+
+static void put_block(message *m, unsigned number, const void *data, int64_t n)
+{
+    put_varint(m, number << 3 | BYTES);
+    put_varint(m, (uint64_t)n);
+    put_bytes(m, data, n);
+}
+
+static void put_piece(message *m, message *scratch, const char *text, float score, int type)
+{
+    scratch->bytes = 0;
+    put_block(scratch, 1, text, (int64_t)strlen(text));
+    put_varint(scratch, 2 << 3 | FIXED32);
+    put_bytes(scratch, &score, sizeof score); /* little-endian, as every machine of ours */
+    put_int(scratch, 3, type);
+    if (scratch->failed) m->failed = true;
+    put_block(m, 1, scratch->data, scratch->bytes);
+}
+
+/* Text and score of one entry ["▁the", -3.46] of the vocabulary. */
+static bool read_piece(const cJSON *entry, const char **text, double *score)
+{
+    if (!cJSON_IsArray(entry) || !cJSON_IsString(entry->child) || !cJSON_IsNumber(entry->child->next))
+        return false;
+    *text = entry->child->valuestring;
+    *score = entry->child->next->valuedouble;
+    return isfinite(*score);
+}
+
+/* n of "<extra_id_n>", or -1. */
+static int extra_number(const char *text)
+{
+    int n = -1, length = 0;
+
+    if (sscanf(text, "<extra_id_%d>%n", &n, &length) != 1 || text[length] || length == 0) return -1;
+    return n;
+}
+
+static mg_status put_vocab(message *m, int64_t *n_extra, const cJSON *vocab, const char *name)
+{
+    static const char *const special[N_SPECIAL] = {"<pad>", "</s>", "<unk>"};
+    static const int special_type[N_SPECIAL] = {CONTROL, CONTROL, UNKNOWN};
+    message scratch = {0};
+    mg_status st = MG_OK;
+    const char *text = NULL;
+    double score = 0;
+    int64_t id = 0;
+    const int n_all = cJSON_GetArraySize(vocab);
+
+    *n_extra = 0;
+    for (const cJSON *entry = vocab->child; entry; entry = entry->next, id++) {
+        if (!read_piece(entry, &text, &score))
+            MG_TRY(mg_fail(MG_ECHECKPOINT, "%s: model.vocab: entry %lld is no [text, score]", name,
+                           (long long)id));
+        if (id < N_SPECIAL && strcmp(text, special[id]) != 0)
+            MG_TRY(mg_fail(MG_ECHECKPOINT,
+                           "%s: model.vocab: entry %lld is \"%.64s\", but \"%s\" in a T5 tokenizer", name,
+                           (long long)id, text, special[id]));
+        const int extra = extra_number(text);
+        if (extra >= 0) { /* they end the vocabulary, the highest number first */
+            if (extra != n_all - 1 - id || extra >= MAX_EXTRA)
+                MG_TRY(mg_fail(MG_ECHECKPOINT, "%s: model.vocab: %s has the id %lld, not T5's", name, text,
+                               (long long)id));
+            ++*n_extra;
+            continue;
+        }
+        if (*n_extra)
+            MG_TRY(mg_fail(MG_ECHECKPOINT, "%s: model.vocab: \"%.64s\" behind the <extra_id_n>", name, text));
+        put_piece(m, &scratch, text, (float)score, id < N_SPECIAL ? special_type[id] : NORMAL);
+    }
+    if (id <= N_SPECIAL || id > MAX_VOCAB)
+        MG_TRY(
+            mg_fail(MG_ECHECKPOINT, "%s: model.vocab: %lld entries are not possible", name, (long long)id));
+done:
+    free(scratch.data);
+    return st;
+}
+
+static mg_status put_trainer(message *m)
+{
+    message spec = {0};
+
+    put_int(&spec, 3, 1); /* unigram */
+    put_int(&spec, 40, UNK_ID);
+    put_int(&spec, 41, -1); /* no start token */
+    put_int(&spec, 42, EOS_ID);
+    put_int(&spec, 43, PAD_ID);
+    put_block(&spec, 45, "<unk>", 5);
+    put_block(&spec, 47, "</s>", 4);
+    put_block(&spec, 48, "<pad>", 5);
+    put_block(m, 2, spec.data, spec.bytes);
+    if (spec.failed) m->failed = true;
+    free(spec.data);
+    return MG_OK;
+}
+
+/* The normalizer: `Precompiled`, alone or in a sequence whose other members only do what SentencePiece does
+ * anyway with spaces. *charsmap is base64, or NULL. */
+static mg_status read_normalizer(const char **charsmap, const cJSON *normalizer, const char *name)
+{
+    static const char *const harmless[] = {"Strip", "Replace", "Sequence"};
+    const char *type;
+    const cJSON *members;
+
+    MG_RETURN(mg_json_string(normalizer, name, "type", &type));
+    if (type && strcmp(type, "Precompiled") == 0)
+        return mg_json_string(normalizer, name, "precompiled_charsmap", charsmap);
+    for (size_t i = 0; type && i < sizeof harmless / sizeof *harmless; i++) {
+        if (strcmp(type, harmless[i]) != 0) continue;
+        MG_RETURN(mg_json_array(normalizer, name, "normalizers", &members));
+        for (const cJSON *member = members ? members->child : NULL; member; member = member->next)
+            MG_RETURN(read_normalizer(charsmap, member, name));
+        return MG_OK;
+    }
+    return mg_fail(MG_ECHECKPOINT, "%s: normalizer: type \"%.64s\" is not supported: T5's is \"Precompiled\"",
+                   name, type ? type : "");
+}
+
+/* Metaspace, alone or in a sequence with WhitespaceSplit, and with a space put before the text. */
+static mg_status check_pre_tokenizer(const cJSON *pre, const char *name)
+{
+    const char *type, *prepend;
+    const cJSON *members;
+    bool add_prefix = true;
+
+    MG_RETURN(mg_json_string(pre, name, "type", &type));
+    if (type && strcmp(type, "WhitespaceSplit") == 0) return MG_OK;
+    if (type && strcmp(type, "Sequence") == 0) {
+        MG_RETURN(mg_json_array(pre, name, "pretokenizers", &members));
+        for (const cJSON *member = members ? members->child : NULL; member; member = member->next)
+            MG_RETURN(check_pre_tokenizer(member, name));
+        return MG_OK;
+    }
+    if (!type || strcmp(type, "Metaspace") != 0)
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: pre_tokenizer: type \"%.64s\" is not supported: T5's is \"Metaspace\"", name,
+                       type ? type : "");
+    MG_RETURN(mg_json_string(pre, name, "prepend_scheme", &prepend));
+    MG_RETURN(mg_json_bool(pre, name, "add_prefix_space", &add_prefix, NULL));
+    if (!add_prefix || (prepend && strcmp(prepend, "never") == 0))
+        return mg_fail(MG_ECHECKPOINT, "%s: pre_tokenizer: no space before the text: T5's has one", name);
+    return MG_OK;
+}
+
+static mg_status put_normalizer(message *m, const cJSON *root, const char *name)
+{
+    mg_status st = MG_OK;
+    const char *base64 = NULL;
+    const cJSON *normalizer, *pre;
+    message spec = {0};
+    unsigned char *charsmap = NULL;
+
+    MG_RETURN(mg_json_object(root, name, "normalizer", &normalizer));
+    if (normalizer) MG_RETURN(read_normalizer(&base64, normalizer, name));
+    MG_RETURN(mg_json_object(root, name, "pre_tokenizer", &pre));
+    if (!pre) return mg_fail(MG_ECHECKPOINT, "%s: pre_tokenizer: missing: T5's is \"Metaspace\"", name);
+    MG_RETURN(check_pre_tokenizer(pre, name));
+    put_block(&spec, 1, "nmt_nfkc", 8);
+    const size_t n = base64 ? strlen(base64) : 0;
+    if (n > 0) {
+        charsmap = malloc(n);
+        if (!charsmap) MG_TRY(mg_fail(MG_ENOMEM, "%s: %zu bytes", name, n));
+        int n_bytes = n < (1u << 30) ? EVP_DecodeBlock(charsmap, (const unsigned char *)base64, (int)n) : -1;
+        if (n_bytes < 3)
+            MG_TRY(mg_fail(MG_ECHECKPOINT, "%s: normalizer: precompiled_charsmap: not base64", name));
+        n_bytes -= (base64[n - 1] == '=') + (base64[n - 2] == '=');
+        put_block(&spec, 2, charsmap, n_bytes);
+    }
+    put_block(m, 3, spec.data, spec.bytes);
+    if (spec.failed) m->failed = true;
+done:
+    free(charsmap);
+    free(spec.data);
+    return st;
+}
+
+static mg_status write_model(message *m, int64_t *n_extra, const cJSON *root, const char *name)
+{
+    const cJSON *model, *vocab;
+    const char *type;
+    int64_t unk_id = -1;
+    bool byte_fallback = false;
+
+    MG_RETURN(mg_json_object(root, name, "model", &model));
+    if (!model) return mg_fail(MG_ECHECKPOINT, "%s: model: missing: not a tokenizer", name);
+    MG_RETURN(mg_json_string(model, name, "type", &type));
+    if (!type || strcmp(type, "Unigram") != 0)
+        return mg_fail(MG_ECHECKPOINT, "%s: model.type: \"%.64s\" is not supported: T5's is \"Unigram\"",
+                       name, type ? type : "");
+    MG_RETURN(mg_json_int(model, name, "unk_id", &unk_id, NULL));
+    MG_RETURN(mg_json_bool(model, name, "byte_fallback", &byte_fallback, NULL));
+    if (unk_id != UNK_ID || byte_fallback)
+        return mg_fail(MG_ECHECKPOINT, "%s: model: a T5 tokenizer has unk_id 2 and no byte_fallback", name);
+    MG_RETURN(mg_json_array(model, name, "vocab", &vocab));
+    if (!vocab) return mg_fail(MG_ECHECKPOINT, "%s: model.vocab: missing", name);
+    MG_RETURN(put_vocab(m, n_extra, vocab, name));
+    MG_RETURN(put_trainer(m));
+    MG_RETURN(put_normalizer(m, root, name));
+    return m->failed ? mg_fail(MG_ENOMEM, "%s: model of %lld bytes", name, (long long)m->bytes) : MG_OK;
+}
+
+mg_status mg_tokenizer_json_model(char **model, int64_t *bytes, int64_t *n_extra, const char *name,
+                                  const char *text, int64_t text_bytes)
+{
+    cJSON *root;
+    message m = {0};
+
+    *model = NULL, *bytes = 0, *n_extra = 0;
+    MG_RETURN(mg_json_parse(&root, name, text, text_bytes));
+    const mg_status st = write_model(&m, n_extra, root, name);
+    cJSON_Delete(root);
+    if (st != MG_OK) {
+        free(m.data);
+        return st;
+    }
+    *model = m.data, *bytes = m.bytes;
+    return MG_OK;
+}

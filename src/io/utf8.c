@@ -1,0 +1,35 @@
+/* After Table 3-7 of the Unicode standard: the range of the second byte depends on the first. */
+#include "utf8.h"
+
+/* Length of the character at s, of which `left` bytes are there, or 0. */
+static int64_t character_bytes(const unsigned char *s, int64_t left)
+{
+    unsigned char low = 0x80, high = 0xBF; /* of the second byte */
+    int64_t n;
+
+    if (s[0] < 0x80) return 1;
+    if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
+    n = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
+    if (n > left) return 0;
+    if (s[0] == 0xE0) low = 0xA0;
+    if (s[0] == 0xED) high = 0x9F;
+    if (s[0] == 0xF0) low = 0x90;
+    if (s[0] == 0xF4) high = 0x8F;
+    if (s[1] < low || s[1] > high) return 0;
+    for (int64_t i = 2; i < n; i++) {
+        if (s[i] < 0x80 || s[i] > 0xBF) return 0;
+    }
+    return n;
+}
+
+int64_t mg_utf8_bad_offset(const char *text, int64_t bytes)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    for (int64_t i = 0; i < bytes;) {
+        const int64_t n = character_bytes(s + i, bytes - i);
+        if (!n) return i;
+        i += n;
+    }
+    return -1;
+}

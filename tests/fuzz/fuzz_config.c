@@ -1,0 +1,43 @@
+/* Any bytes as config.json and as generation_config.json: a status with a message, or sizes that are sane. */
+#include "config.h"
+#include "fuzz.h"
+#include "status.h"
+
+static void check_lm(const mg_lm_config *lm)
+{
+    FUZZ_CHECK(lm->D >= 4 && lm->L >= 1 && lm->H >= 1 && lm->D % lm->H == 0 && lm->F >= 1);
+    FUZZ_CHECK(lm->K >= 1 && lm->K <= MG_MAX_CODEBOOKS && lm->V >= 1 && lm->max_positions >= 1);
+    FUZZ_CHECK(lm->n_channels == 1 || lm->n_channels == 2);
+    FUZZ_CHECK(lm->project_text == (lm->d_text != lm->D));
+    FUZZ_CHECK(lm->D * lm->F <= INT64_MAX / lm->L / 8 && lm->V * lm->D <= INT64_MAX / lm->K / 8);
+}
+
+static void check_codec(const mg_codec_config *c)
+{
+    int64_t hop = 1;
+
+    FUZZ_CHECK(c->n_ratios >= 1 && c->n_ratios <= MG_MAX_RATIOS);
+    for (int64_t i = 0; i < c->n_ratios; i++) hop *= c->ratio[i];
+    FUZZ_CHECK(c->hop == hop && hop >= 1 && c->frame_rate >= 1 && c->frame_rate * hop >= c->sampling_rate);
+    FUZZ_CHECK(c->n_codebooks >= 1 && c->n_codebooks <= MG_MAX_CODEBOOKS &&
+               c->codebook_dim == c->hidden_size);
+    FUZZ_CHECK(c->n_filters >= 1 && c->compress >= 1 && c->n_filters % c->compress == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    mg_config config;
+    mg_generation_config generation;
+
+    mg_clear_error();
+    if (mg_config_parse(&config, "fuzz", (const char *)data, (int64_t)bytes) == MG_OK) {
+        check_lm(&config.lm);
+        check_codec(&config.codec);
+        FUZZ_CHECK(config.t5.n_heads >= 1 && config.t5.n_buckets >= 4 && config.t5.eps > 0);
+    } else {
+        FUZZ_CHECK(mg_last_error()[0]);
+    }
+    if (mg_config_parse_generation(&generation, "fuzz", (const char *)data, (int64_t)bytes) == MG_OK)
+        FUZZ_CHECK(generation.temperature > 0 && generation.top_k >= 0);
+    return 0;
+}

@@ -1,0 +1,135 @@
+/* Seeds for the fuzz targets, out of the golden data and small ones made here. usage: make_seeds FOLDER */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "in_file.h"
+#include "out_file.h"
+#include "status.h"
+#include "tokenizer_parts.h"
+
+static const char small_config[] =
+    "{\"model_type\":\"musicgen\",\"text_encoder\":{\"d_model\":64,\"feed_forward_proj\":\"gated-gelu\"},"
+    "\"decoder\":{\"hidden_size\":64,\"num_codebooks\":4,\"cross_attention_hidden_size\":null},"
+    "\"audio_encoder\":{\"use_causal_conv\":false,\"target_bandwidths\":[2.2],\"upsampling_ratios\":[8,5,4,4]"
+    ","
+    "\"pad_mode\":\"reflect\",\"chunk_length_s\":null},\"guidance_scale\":3.0,\"top_k\":250,\"do_sample\":"
+    "true}";
+
+static const char small_safetensors[] =
+    "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[8,32]},"
+    "\"b\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
+    "\"c\":{\"dtype\":\"BF16\",\"shape\":[0,4],\"data_offsets\":[32,32]}}";
+
+static const char small_tokenizer[] =
+    "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Precompiled\",\"precompiled_"
+    "charsmap\":"
+    "\"\"},{\"type\":\"Strip\"}]},\"pre_tokenizer\":{\"type\":\"Metaspace\",\"prepend_scheme\":\"always\"},"
+    "\"model\":{\"type\":\"Unigram\",\"unk_id\":2,\"byte_fallback\":false,\"vocab\":[[\"<pad>\",0],[\"</"
+    "s>\",0],"
+    "[\"<unk>\",0],[\"\xE2\x96\x81\",-2],[\"a\",-3.5],[\"op\",-4],[\"<extra_id_1>\",0],[\"<extra_id_0>\",0]]}"
+    "}";
+
+/* OUT/name = a prefix and data. */
+static mg_status put(const char *folder, const char *name, const char *prefix, size_t n_prefix,
+                     const void *data, size_t bytes)
+{
+    mg_status st = MG_OK;
+    mg_out_file f = {.fd = -1};
+    char path[4096];
+
+    snprintf(path, sizeof path, "%.3000s/%s", folder, name);
+    MG_TRY(mg_out_file_begin(&f, path));
+    MG_TRY(mg_out_file_write(&f, prefix, n_prefix));
+    MG_TRY(mg_out_file_write(&f, data, bytes));
+    MG_TRY(mg_out_file_commit(&f));
+done:
+    mg_out_file_abandon(&f);
+    return st;
+}
+
+static mg_status copy(const char *folder, const char *name, const char *prefix, const char *golden)
+{
+    char path[4096];
+    char *data;
+    int64_t bytes;
+
+    snprintf(path, sizeof path, MG_GOLDEN_DIR "/%s", golden);
+    MG_RETURN(mg_in_file_read(&data, &bytes, path, (int64_t)1 << 24));
+    const mg_status st = put(folder, name, prefix, strlen(prefix), data, (size_t)bytes);
+    free(data);
+    return st;
+}
+
+/* A spiece.model with few pieces and a normalisation table of one rule, "A" to "a". */
+static mg_status put_small_model(const char *folder)
+{
+    enum { N_UNITS = 256, RULE = 0x41, VALUE = 0x80, TEXT_BYTES = 2 };
+    unsigned char spec[2 + 3 + 1 + 2 + 4 + 4 * N_UNITS + TEXT_BYTES] = {0};
+    const size_t n_blob = 4 + 4 * N_UNITS + TEXT_BYTES, n_message = n_blob + 3;
+    const uint32_t rule = (uint32_t)(RULE ^ VALUE) << 10 | 1u << 8 | RULE, value = 0x80000000u,
+                   n_trie = 4 * N_UNITS;
+    unsigned char *p = spec;
+    char *model, *larger;
+    int64_t bytes, n_extra;
+
+    *p++ = 3 << 3 | 2; /* normalizer_spec */
+    *p++ = (unsigned char)(n_message | 128), *p++ = (unsigned char)(n_message >> 7);
+    *p++ = 2 << 3 | 2; /* precompiled_charsmap */
+    *p++ = (unsigned char)(n_blob | 128), *p++ = (unsigned char)(n_blob >> 7);
+    memcpy(p, &n_trie, 4);
+    memcpy(p + 4 + 4 * RULE, &rule, 4);
+    memcpy(p + 4 + 4 * VALUE, &value, 4);
+    memcpy(p + 4 + 4 * N_UNITS, "a", TEXT_BYTES);
+    p += n_blob;
+
+    MG_RETURN(mg_tokenizer_json_model(&model, &bytes, &n_extra, "seed", small_tokenizer,
+                                      sizeof small_tokenizer - 1));
+    larger = realloc(model, (size_t)bytes + sizeof spec);
+    if (!larger) {
+        free(model);
+        return mg_fail(MG_ENOMEM, "seed: %zu bytes", sizeof spec);
+    }
+    memcpy(larger + bytes, spec, (size_t)(p - spec));
+    bytes += p - spec;
+    mg_status st = mg_spm_check("seed", larger, bytes);
+    if (st == MG_OK) st = put(folder, "small-model", "s", 1, larger, (size_t)bytes);
+    free(larger);
+    return st;
+}
+
+static mg_status make(const char *config, const char *safetensors, const char *tokenizer)
+{
+    const char length[8] = {(char)(sizeof small_safetensors - 1)};
+    char data[sizeof small_safetensors - 1 + 32] = {0};
+
+    MG_RETURN(mg_out_dir_open(config));
+    MG_RETURN(mg_out_dir_open(safetensors));
+    MG_RETURN(mg_out_dir_open(tokenizer));
+    MG_RETURN(put(config, "small", "", 0, small_config, sizeof small_config - 1));
+    MG_RETURN(copy(config, "tiny-mono", "", "checkpoints/tiny-mono/config.json"));
+    MG_RETURN(copy(config, "tiny-mono-generation", "", "checkpoints/tiny-mono/generation_config.json"));
+    MG_RETURN(copy(config, "tiny-variant", "", "checkpoints/tiny-variant/config.json"));
+    memcpy(data, small_safetensors, sizeof small_safetensors - 1);
+    MG_RETURN(put(safetensors, "small", length, sizeof length, data, sizeof data));
+    MG_RETURN(copy(safetensors, "delay", "", "hf/tiny-mono.delay.safetensors"));
+    MG_RETURN(put(tokenizer, "small-json", "j", 1, small_tokenizer, sizeof small_tokenizer - 1));
+    MG_RETURN(put_small_model(tokenizer));
+    MG_RETURN(copy(tokenizer, "golden-model", "s", "tokenizer/spiece.model"));
+    MG_RETURN(copy(tokenizer, "golden-json", "j", "tokenizer/tokenizer.json"));
+    return put(tokenizer, "text", "t", 1, "80s <extra_id_0> caf\xC3\xA9\t\xEF\xBC\xA1</s> \xF0\x9F\x8E\xB5 x",
+               34);
+}
+
+int main(int argc, char **argv)
+{
+    char config[4096], safetensors[4096], tokenizer[4096];
+
+    if (argc != 2) return 2;
+    snprintf(config, sizeof config, "%.3000s/config", argv[1]);
+    snprintf(safetensors, sizeof safetensors, "%.3000s/safetensors", argv[1]);
+    snprintf(tokenizer, sizeof tokenizer, "%.3000s/tokenizer", argv[1]);
+    if (make(config, safetensors, tokenizer) == MG_OK) return 0;
+    fprintf(stderr, "%s\n", mg_last_error());
+    return 1;
+}

@@ -1,0 +1,28 @@
+/* Linked into every program of the AddressSanitizer build: leaks are reported, but for Open MPI's own, which
+ * last until the process ends. Stacks are unwound by their tables, because Open MPI's libraries keep no frame
+ * pointers and its frames are what is set aside. */
+const char *__asan_default_options(void);
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
+const char *__ubsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=1:fast_unwind_on_malloc=0";
+}
+
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libmpi.so\nleak:libopen-pal.so\nleak:libopen-rte.so\nleak:libpmix.so\nleak:libhwloc.so\n"
+           "leak:libevent\nleak:mca_\nleak:_dl_init\n";
+}
+
+const char *__lsan_default_options(void)
+{
+    return "print_suppressions=0";
+}
+
+const char *__ubsan_default_options(void)
+{
+    return "print_stacktrace=1";
+}

@@ -1,0 +1,99 @@
+#include "io_fixture.h"
+
+#include <pthread.h>
+
+static void keeps_the_last_message(void **state)
+{
+    (void)state;
+    assert_int_equal(mg_fail(MG_EUSAGE, "top-k: %d: must be positive", -3), MG_EUSAGE);
+    assert_string_equal(mg_last_error(), "top-k: -3: must be positive");
+    assert_int_equal(mg_fail(MG_EFIT, "second"), MG_EFIT);
+    assert_string_equal(mg_last_error(), "second");
+    mg_clear_error();
+    assert_string_equal(mg_last_error(), "");
+}
+
+static void *fail_elsewhere(void *arg)
+{
+    (void)arg;
+    mg_fail(MG_EFAIL, "of another thread");
+    return NULL;
+}
+
+static void is_of_one_thread(void **state)
+{
+    pthread_t other;
+
+    (void)state;
+    mg_fail(MG_EFAIL, "mine");
+    assert_int_equal(pthread_create(&other, NULL, fail_elsewhere, NULL), 0);
+    pthread_join(other, NULL);
+    assert_string_equal(mg_last_error(), "mine");
+}
+
+static void cuts_what_is_too_long(void **state)
+{
+    char text[10000];
+
+    (void)state;
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    mg_fail(MG_EFAIL, "%s", text);
+    assert_in_range(strlen(mg_last_error()), 1000, sizeof text - 1);
+}
+
+static mg_status requires(int n)
+{
+    MG_REQUIRE(n > 0);
+    return MG_OK;
+}
+
+static mg_status owns(int n, int *n_done)
+{
+    mg_status st = MG_OK;
+
+    MG_TRY(requires(n));
+    n = 7;
+done:
+    *n_done = n;
+    return st;
+}
+
+static void macros_hand_the_status_up(void **state)
+{
+    int n = 0;
+
+    (void)state;
+    assert_int_equal(owns(1, &n), MG_OK);
+    assert_int_equal(n, 7);
+    expect_failure(owns(-1, &n), MG_EBUG, "requires: n > 0");
+    assert_int_equal(n, -1);
+}
+
+static void exit_codes_are_those_of_the_manual(void **state)
+{
+    (void)state;
+    assert_int_equal(mg_exit_code(MG_OK), 0);
+    assert_int_equal(mg_exit_code(MG_EFAIL), 1);
+    assert_int_equal(mg_exit_code(MG_EBUG), 1);
+    assert_int_equal(mg_exit_code(MG_EUSAGE), 2);
+    assert_int_equal(mg_exit_code(MG_EPARTIAL), 3);
+    assert_int_equal(mg_exit_code(MG_ECHECKPOINT), 4);
+    assert_int_equal(mg_exit_code(MG_EFIT), 5);
+    assert_int_equal(mg_exit_code(MG_ENOMEM), 5);
+    assert_int_equal(mg_exit_code(MG_ECOMM), 6);
+    assert_int_equal(mg_exit_code(MG_ESTOPPED), 130);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_the_last_message),
+        cmocka_unit_test(is_of_one_thread),
+        cmocka_unit_test(cuts_what_is_too_long),
+        cmocka_unit_test(macros_hand_the_status_up),
+        cmocka_unit_test(exit_codes_are_those_of_the_manual),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
