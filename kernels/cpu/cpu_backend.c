@@ -1,0 +1,169 @@
+/* Opens the CPU backend: chooses the level, takes the scratch, fills the slots of ops.h. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "arena.h"
+#include "cpu_codec.h"
+#include "cpu_gemm.h"
+#include "cpu_transformer.h"
+
+enum { HUGE_PAGE = 2 << 20, SCRATCH_BYTES = 4 << 20 };
+
+typedef struct backend {
+    mg_ops ops;
+    mg_cpu cpu;
+} backend;
+
+static size_t whole_pages(size_t bytes)
+{
+    return (bytes + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+}
+
+/* Blocks above half a huge page start on one and ask for them: 5 to 15 % of the reading speed. */
+static mg_status take_block(void *ctx, void **out, size_t bytes)
+{
+    (void)ctx;
+    *out = NULL;
+    if (bytes > SIZE_MAX / 2) return mg_fail(MG_EFIT, "memory: %zu bytes: more than there can be", bytes);
+    const size_t size =
+        bytes < HUGE_PAGE / 2 ? (bytes + MG_ARENA_ALIGN) & ~(size_t)(MG_ARENA_ALIGN - 1) : whole_pages(bytes);
+    if (size < HUGE_PAGE) {
+        *out = aligned_alloc(MG_ARENA_ALIGN, size);
+        return *out ? MG_OK : mg_fail(MG_EFIT, "memory: %zu bytes: not available", bytes);
+    }
+    char *raw = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (raw == MAP_FAILED) return mg_fail(MG_EFIT, "memory: %zu bytes: not available", bytes);
+    char *start = (char *)whole_pages((uintptr_t)raw);
+    const size_t before = (size_t)(start - raw);
+    if (before) munmap(raw, before);
+    if (before < HUGE_PAGE) munmap(start + size, HUGE_PAGE - before);
+    madvise(start, size, MADV_HUGEPAGE);
+    *out = start;
+    return MG_OK;
+}
+
+static void release_block(void *ctx, void *block, size_t bytes)
+{
+    (void)ctx;
+    if (!block) return;
+    if (bytes < HUGE_PAGE / 2)
+        free(block);
+    else
+        munmap(block, whole_pages(bytes));
+}
+
+static mg_status copy(void *ctx, void *dst, const void *src, size_t bytes)
+{
+    (void)ctx;
+    if (bytes) memmove(dst, src, bytes);
+    return MG_OK;
+}
+
+static size_t matrix_bytes(void *ctx, mg_dtype dtype, int64_t n_out, int64_t n_in)
+{
+    (void)ctx;
+    return mg_cpu_matrix_bytes(dtype, n_out, n_in);
+}
+
+static mg_status matrix_load(void *ctx, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
+                             int64_t *n_bad)
+{
+    /* Rows of x rounded to bf16 must fit the scratch. */
+    MG_REQUIRE(w->dtype != MG_BF16 || (size_t)(w->n_in + MG_TP_SLICES) * 4 <= SCRATCH_BYTES);
+    mg_cpu_matrix_load(ctx, w, first_out, src, n_bad);
+    return MG_OK;
+}
+
+static void close_backend(mg_ops *ops)
+{
+    if (!ops) return;
+    backend *b = (backend *)ops;
+
+    release_block(NULL, b->cpu.scratch, b->cpu.scratch_bytes);
+    free(b);
+}
+
+const char *mg_cpu_level_name(mg_cpu_level level)
+{
+    switch (level) {
+    case MG_CPU_AUTO: return "cpu";
+    case MG_CPU_SCALAR: return "cpu/scalar";
+    case MG_CPU_AVX2: return "cpu/avx2";
+    case MG_CPU_AVX512: return "cpu/avx512";
+    }
+    return "cpu";
+}
+
+mg_cpu_level mg_cpu_best_level(void)
+{
+#if defined(__x86_64__)
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bf16"))
+        return MG_CPU_AVX512;
+    if (avx2) return MG_CPU_AVX2; /* every AVX2 processor has F16C */
+#endif
+    return MG_CPU_SCALAR;
+}
+
+static const mg_cpu_kernels *kernels_of(mg_cpu_level level)
+{
+    if (level == MG_CPU_AVX512) return &mg_cpu_kernels_avx512;
+    return level == MG_CPU_AVX2 ? &mg_cpu_kernels_avx2 : &mg_cpu_kernels_plain;
+}
+
+static void fill_slots(mg_ops *ops)
+{
+    ops->alloc = take_block;
+    ops->release = release_block;
+    ops->upload = copy;
+    ops->download = copy;
+    ops->matrix_bytes = matrix_bytes;
+    ops->matrix_load = matrix_load;
+    ops->conv_bytes = mg_cpu_conv_bytes;
+    ops->conv_load = mg_cpu_conv_load;
+    ops->embed = mg_cpu_embed;
+    ops->layer_norm = mg_cpu_layer_norm;
+    ops->rms_norm = mg_cpu_rms_norm;
+    ops->linear = mg_cpu_linear;
+    ops->add = mg_cpu_add;
+    ops->mul = mg_cpu_mul;
+    ops->kv_write = mg_cpu_kv_write;
+    ops->attention = mg_cpu_attention;
+    ops->pad = mg_cpu_pad;
+    ops->conv1d = mg_cpu_conv1d;
+    ops->conv_transpose1d = mg_cpu_conv_transpose1d;
+    ops->lstm = mg_cpu_lstm;
+    ops->close = close_backend;
+}
+
+mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
+{
+    mg_status st = MG_OK;
+    backend *b = NULL;
+    const mg_cpu_level best = mg_cpu_best_level();
+
+    *out = NULL;
+    MG_REQUIRE(threads && level >= MG_CPU_AUTO && level <= MG_CPU_AVX512);
+    if (level > best)
+        return mg_fail(MG_EFIT, "cpu: %s: this machine has %s at best", mg_cpu_level_name(level),
+                       mg_cpu_level_name(best));
+    b = calloc(1, sizeof *b);
+    if (!b) return mg_fail(MG_ENOMEM, "cpu: %zu bytes", sizeof *b);
+    b->cpu.level = level == MG_CPU_AUTO ? best : level;
+    b->cpu.kernels = kernels_of(b->cpu.level);
+    b->cpu.threads = threads;
+    b->cpu.scratch_bytes = SCRATCH_BYTES;
+    b->ops.name = mg_cpu_level_name(b->cpu.level);
+    b->ops.ctx = &b->cpu;
+    fill_slots(&b->ops);
+    MG_TRY(take_block(NULL, &b->cpu.scratch, b->cpu.scratch_bytes));
+    *out = &b->ops;
+done:
+    if (st != MG_OK) close_backend(&b->ops);
+    return st;
+}

@@ -1,0 +1,197 @@
+/* The matrix product: how rows and columns are dealt to threads and to register tiles.
+ *
+ * A unit of work is a chunk of rows by a group of columns (up to one panel). Inside it, steps down the panel
+ * come in blocks that stay in the cache while all rows of the chunk pass over them; between blocks the
+ * accumulators are parked as they are, so blocking does not change a bit. Slices are summed apart and
+ * combined as the binary tree of ops.h. */
+#include "cpu_gemm.h"
+
+#include <string.h>
+
+enum {
+    ROWS = 96, /* of a chunk; a quarter of it when the inner dimension is sliced */
+    WIDTH = MG_CPU_SUM_WIDTH,
+    BLOCK_BYTES = 64 << 10, /* of a panel: with the rows of x that meet it, in the second-level cache */
+    RUN_HERE = 32768,       /* multiplications: a few microseconds, what waking the threads costs */
+};
+
+typedef struct gemm_job {
+    const mg_cpu_kernels *kernels;
+    const mg_cpu *cpu;
+    const mg_matrix *w;
+    const float *bias;
+    mg_act act;
+    bool accumulate;
+    float *y;
+    int64_t ldy;
+    const char *x;
+    int64_t ldx_bytes, slice_bytes; /* from row to row of x, from slice to slice in a row */
+    int64_t step_bytes;             /* of x */
+    int64_t n_rows, n_chunks, n_strips;
+} gemm_job;
+
+typedef struct round_job {
+    const mg_cpu *cpu;
+    const mg_matrix *w;
+    const float *x;
+    int64_t ldx, ld_bytes;
+} round_job;
+
+void mg_cpu_run(const mg_cpu *cpu, mg_threads_fn *fn, void *arg, int64_t n_units, int64_t work)
+{
+    if (n_units > 0 && work < RUN_HERE)
+        fn(arg, 0, n_units, 0);
+    else
+        mg_threads_run(cpu->threads, fn, arg, n_units);
+}
+
+void mg_cpu_act(const mg_cpu *cpu, float *y, const float *x, int64_t n, mg_act act)
+{
+    cpu->kernels->act(y, x, n, act);
+}
+
+/* sum [n_rows, WIDTH] of one slice. */
+static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_rows, const char *w,
+                      int64_t ldw, int64_t n_strips)
+{
+    const int64_t n_steps = mg_cpu_slice_steps(j->w);
+    const bool one_tile = j->kernels->tile_rows(n_strips, n_rows) == n_rows;
+    const int64_t block = one_tile ? n_steps : BLOCK_BYTES / ldw;
+
+    for (int64_t s = 0; s < n_steps; s += block) {
+        const int64_t n = n_steps - s < block ? n_steps - s : block;
+        for (int64_t r = 0; r < n_rows;) {
+            const int64_t take = j->kernels->tile_rows(n_strips, n_rows - r);
+            j->kernels->tile(j->w->dtype, n_strips, take)(sum + r * WIDTH,
+                                                          x + r * j->ldx_bytes + s * j->step_bytes,
+                                                          j->ldx_bytes, w + s * ldw, ldw, n, s > 0);
+            r += take;
+        }
+    }
+}
+
+/* Rows [r, r + n_rows) of columns [o, o + 16 n_strips). */
+static void run_unit(const gemm_job *j, int64_t r, int64_t n_rows, int64_t o, int64_t n_strips)
+{
+    _Alignas(64) float sums[ROWS * WIDTH]; /* a stack of slices' sums, at most 4 deep */
+    const mg_cpu_column column = mg_cpu_matrix_column(j->cpu, j->w, o);
+    const int64_t slice_steps = mg_cpu_slice_steps(j->w), one = n_rows * WIDTH;
+    const int64_t left = j->w->n_out - o, n = left < n_strips * MG_CPU_STRIP ? left : n_strips * MG_CPU_STRIP;
+    float *top = sums;
+
+    for (int s = 0; s < j->w->n_slices; s++, top += one) {
+        const char *w = column.panel + column.offset_bytes + s * slice_steps * column.step_bytes;
+        sum_slice(j, top, j->x + r * j->ldx_bytes + s * j->slice_bytes, n_rows, w, column.step_bytes,
+                  n_strips);
+        for (int bit = 1; s & bit; bit <<= 1, top -= one) j->kernels->add(top - one, top, one);
+    }
+    for (int64_t i = 0; i < n_rows; i++)
+        j->kernels->finish(j->y + (r + i) * j->ldy + o, sums + i * WIDTH, j->bias ? j->bias + o : NULL, n,
+                           j->act, j->accumulate);
+}
+
+static void run_units(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const gemm_job *j = arg;
+    const int64_t all_strips = (j->w->n_out + MG_CPU_STRIP - 1) / MG_CPU_STRIP;
+
+    (void)i_thread;
+    for (int64_t u = first; u < end; u++) {
+        const int64_t group = u / j->n_chunks, chunk = u % j->n_chunks;
+        const int64_t r = j->n_rows * chunk / j->n_chunks, r_end = j->n_rows * (chunk + 1) / j->n_chunks;
+        int64_t strip = group * j->n_strips;
+        const int64_t strip_end = strip + j->n_strips < all_strips ? strip + j->n_strips : all_strips;
+        while (strip < strip_end) {
+            const int64_t left = strip_end - strip, take = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            run_unit(j, r, r_end - r, strip * MG_CPU_STRIP, take);
+            strip += take;
+        }
+    }
+}
+
+/* Units: as few as the threads can share evenly, so that each streams long stretches of W. */
+static int64_t deal_units(gemm_job *j)
+{
+    const int64_t T = mg_threads_count(j->cpu->threads), most = j->w->n_slices > 1 ? ROWS / 4 : ROWS;
+    const int64_t all_strips = (j->w->n_out + MG_CPU_STRIP - 1) / MG_CPU_STRIP;
+
+    j->n_strips = j->kernels->panel / MG_CPU_STRIP;
+    j->n_chunks = (j->n_rows + most - 1) / most;
+    for (;;) {
+        const int64_t n = (all_strips + j->n_strips - 1) / j->n_strips * j->n_chunks;
+        const int64_t share = (n + T - 1) / T;
+        if (n * 10 >= share * T * 9) return n;
+        if (j->n_rows / j->n_chunks > 24)
+            j->n_chunks *= 2;
+        else if (j->n_strips > 1)
+            j->n_strips /= 2;
+        else
+            return n;
+    }
+}
+
+/* Rows of x for bf16 products: rounded, each slice padded to whole pairs. */
+static void round_rows(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const round_job *j = arg;
+    const int64_t S = j->w->n_slices, L = j->w->n_in / S, n_steps = mg_cpu_slice_steps(j->w);
+    const bool pairs = j->cpu->kernels->pair_x;
+    const int64_t size = pairs ? 2 : 4;
+
+    (void)i_thread;
+    for (int64_t u = first; u < end; u++) {
+        char *to = (char *)j->cpu->scratch + u / S * j->ld_bytes + u % S * n_steps * 2 * size;
+        const float *x = j->x + u / S * j->ldx + u % S * L;
+        if (pairs)
+            j->cpu->kernels->narrow(to, MG_BF16, x, L);
+        else
+            j->cpu->kernels->round_bf16((float *)to, x, L);
+        if (L % 2) memset(to + L * size, 0, (size_t)size);
+    }
+}
+
+static void run_rounded(mg_cpu *cpu, gemm_job *j, const float *x, int64_t ldx, int64_t n_rows)
+{
+    const int64_t S = j->w->n_slices, n_steps = mg_cpu_slice_steps(j->w);
+    round_job round = {cpu, j->w, x, ldx, 0};
+
+    j->step_bytes = cpu->kernels->pair_x ? 4 : 8;
+    j->slice_bytes = n_steps * j->step_bytes;
+    j->ldx_bytes = round.ld_bytes = S * j->slice_bytes;
+    j->x = cpu->scratch;
+    const int64_t most = (int64_t)cpu->scratch_bytes / j->ldx_bytes;
+    for (int64_t r = 0; r < n_rows; r += most) {
+        j->n_rows = n_rows - r < most ? n_rows - r : most;
+        round.x = x + r * ldx;
+        mg_cpu_run(cpu, round_rows, &round, j->n_rows * S, j->n_rows * j->w->n_in / 4);
+        const int64_t n_units = deal_units(j);
+        mg_cpu_run(cpu, run_units, j, n_units, j->n_rows * j->w->n_in * j->w->n_out);
+        j->y += j->n_rows * j->ldy;
+    }
+}
+
+void mg_cpu_gemm(mg_cpu *cpu, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t n_rows,
+                 const mg_matrix *w, const float *bias, mg_act act, bool accumulate)
+{
+    gemm_job j = {.kernels = cpu->kernels,
+                  .cpu = cpu,
+                  .w = w,
+                  .bias = bias,
+                  .act = act,
+                  .accumulate = accumulate,
+                  .y = y,
+                  .ldy = ldy,
+                  .x = (const char *)x,
+                  .ldx_bytes = ldx * 4,
+                  .slice_bytes = w->n_in / w->n_slices * 4,
+                  .step_bytes = 4,
+                  .n_rows = n_rows};
+
+    if (n_rows < 1) return;
+    if (w->dtype == MG_BF16) {
+        run_rounded(cpu, &j, x, ldx, n_rows);
+        return;
+    }
+    const int64_t n_units = deal_units(&j);
+    mg_cpu_run(cpu, run_units, &j, n_units, n_rows * w->n_in * w->n_out);
+}

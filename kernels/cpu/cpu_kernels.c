@@ -1,0 +1,6 @@
+/* The inner loops, compiled for any machine. */
+#include "cpu_attend_body.h"
+#include "cpu_row_body.h"
+#include "cpu_tile_body.h"
+
+const mg_cpu_kernels mg_cpu_kernels_plain = MG_CPU_KERNELS;

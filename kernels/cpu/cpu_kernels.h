@@ -1,0 +1,64 @@
+/* The CPU backend's inner loops: one table a level, filled by cpu_kernels.c (any machine), cpu_kernels_avx2.c
+ * and cpu_kernels_avx512.c from the same bodies. They run on the calling thread. Inside the backend.
+ *
+ * W in a matrix's `data`: columns (outputs) stand in panels of `panel`, the last one narrower, its width
+ * rounded up to 16 with zeros; a panel is [n_in, width]. bf16: pairs of i side by side, [ceil(n/2), width, 2]
+ * for each slice of n. */
+#ifndef MG_CPU_KERNELS_H
+#define MG_CPU_KERNELS_H
+
+#include "cpu.h"
+
+enum {
+    MG_CPU_STRIP = 16,     /* columns: the narrowest panel */
+    MG_CPU_SUM_WIDTH = 64, /* columns of the widest: the row stride of a tile's sums */
+};
+
+/* sum[r, o] = (resume ? sum[r, o] : 0) + over i < n ascending of x[r, i] w[i, o], one accumulator each. x row
+ * r stands at x + r ldx; step i of w at w + i ldw, both in bytes. For bf16 a step is a pair of i. */
+typedef void mg_cpu_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n,
+                         bool resume);
+
+/* One query over its keys, both [n_keys, E]. */
+typedef struct mg_cpu_query {
+    float *y;       /* [E] */
+    const float *q; /* [E] */
+    const void *k, *v;
+    mg_dtype dtype;
+    int64_t E, n_keys;
+    float scale;
+    const float *bias; /* [n_keys] or NULL */
+} mg_cpu_query;
+
+typedef struct mg_cpu_kernels {
+    int64_t panel; /* columns */
+    bool pair_x;   /* bf16: rounded rows of x are bf16 pairs; else fp32 */
+    int64_t (*tile_rows)(int64_t n_strips, int64_t left);                   /* how many to take next */
+    mg_cpu_tile *(*tile)(mg_dtype dtype, int64_t n_strips, int64_t n_rows); /* 1, 2 or 4 strips */
+
+    /* y = act(bias + sum), or y += that; n columns; sum is readable up to a whole strip. */
+    void (*finish)(float *y, const float *sum, const float *bias, int64_t n, mg_act act, bool accumulate);
+
+    void (*add)(float *y, const float *x, int64_t n);
+    void (*mul)(float *y, const float *x, int64_t n);
+    void (*act)(float *y, const float *x, int64_t n, mg_act act);
+    void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, int64_t D, float eps);
+    void (*rms_norm)(float *y, const float *x, const float *gamma, int64_t D, float eps);
+    void (*attend)(const mg_cpu_query *a);
+
+    int64_t (*widen)(float *y, const void *x, mg_dtype dtype, int64_t n); /* returns how many NaN and Inf */
+    void (*narrow)(void *y, mg_dtype dtype, const float *x, int64_t n);
+    void (*round_bf16)(float *y, const float *x, int64_t n); /* to bf16 values, kept as fp32 */
+} mg_cpu_kernels;
+
+/* The table of the bodies that a cpu_kernels*.c has included. */
+#define MG_CPU_KERNELS                                                                                     \
+    {                                                                                                      \
+        .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .tile_rows = tile_rows, .tile = find_tile,   \
+        .finish = finish, .add = add, .mul = mul, .act = act_row, .layer_norm = layer_norm,                \
+        .rms_norm = rms_norm, .attend = attend, .widen = widen, .narrow = narrow, .round_bf16 = round_bf16 \
+    }
+
+extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512;
+
+#endif

@@ -1,0 +1,6 @@
+/* The inner loops, compiled for AVX2, FMA and F16C. */
+#include "cpu_attend_body.h"
+#include "cpu_row_body.h"
+#include "cpu_tile_body.h"
+
+const mg_cpu_kernels mg_cpu_kernels_avx2 = MG_CPU_KERNELS;

@@ -1,0 +1,126 @@
+/* The matrix product's inner loop for one level. Included by cpu_kernels*.c only.
+ *
+ * A tile keeps n_rows x n_strips*16 accumulators in registers and walks down a panel once. Each accumulator
+ * is one output's: no split, no reordering, so a row's bits do not depend on the rows it shares a tile with.
+ */
+#include "cpu_kernels.h"
+#include "cpu_vec.h"
+
+#if defined(__AVX512F__)
+enum { WIDEST = 4, MOST_ROWS = 12, X_IN_PAIRS = true };
+#elif defined(__AVX2__)
+enum { WIDEST = 1, MOST_ROWS = 6, X_IN_PAIRS = false };
+#else
+enum { WIDEST = 1, MOST_ROWS = 2, X_IN_PAIRS = false };
+#endif
+
+enum {
+    STRIP_VECS = MG_CPU_STRIP / LANES,
+    PREFETCH_BYTES = 2048, /* ahead in the panel; 1 to 4 KiB measured alike */
+};
+
+typedef struct w_step {
+    vf even, odd; /* odd: bf16's second element of a pair */
+} w_step;
+
+VF w_step load_w(const char *w, int i_vec, mg_dtype dtype)
+{
+    if (dtype == MG_F32) return (w_step){vf_load((const float *)w + i_vec * LANES), vf_set(0)};
+    if (dtype == MG_F16) return (w_step){vf_from_f16((const uint16_t *)w + i_vec * LANES), vf_set(0)};
+    const vf pairs = vf_load((const float *)w + i_vec * LANES);
+#if defined(__AVX512BF16__)
+    return (w_step){pairs, vf_set(0)};
+#else
+    return (w_step){(vf)((vu)pairs << 16), (vf)((vu)pairs & 0xFFFF0000u)};
+#endif
+}
+
+VF vf multiply_add(vf sum, w_step w, const float *x, mg_dtype dtype)
+{
+#if defined(__AVX512BF16__)
+    if (dtype == MG_BF16) return _mm512_dpbf16_ps(sum, (__m512bh)w.even, (__m512bh)vf_set(*x));
+#else
+    if (dtype == MG_BF16) return vf_fma(w.odd, vf_set(x[1]), vf_fma(w.even, vf_set(x[0]), sum));
+#endif
+    return vf_fma(w.even, vf_set(*x), sum);
+}
+
+VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, bool resume,
+                 mg_dtype dtype, const int n_strips, const int n_rows)
+{
+    const int n_vecs = n_strips * STRIP_VECS, w_bytes = n_strips * MG_CPU_STRIP * (dtype == MG_F16 ? 2 : 4);
+#if defined(__AVX512BF16__)
+    const int x_step = 1;
+#else
+    const int x_step = dtype == MG_BF16 ? 2 : 1;
+#endif
+    vf acc[MOST_ROWS][WIDEST * STRIP_VECS];
+
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        UNROLL for (int c = 0; c < n_vecs; c++) acc[r][c] =
+            resume ? vf_load(sum + r * MG_CPU_SUM_WIDTH + c * LANES) : vf_set(0);
+    }
+    for (int64_t i = 0; i < n; i++, w += ldw, x += 4 * x_step) {
+        w_step step[WIDEST * STRIP_VECS];
+        UNROLL for (int b = 0; b < w_bytes; b += 64) __builtin_prefetch(w + PREFETCH_BYTES + b);
+        UNROLL for (int c = 0; c < n_vecs; c++) step[c] = load_w(w, c, dtype);
+        UNROLL for (int r = 0; r < n_rows; r++)
+        {
+            const float *x_r = (const float *)(const void *)(x + r * ldx);
+            UNROLL for (int c = 0; c < n_vecs; c++) acc[r][c] = multiply_add(acc[r][c], step[c], x_r, dtype);
+        }
+    }
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        UNROLL for (int c = 0; c < n_vecs; c++) vf_store(sum + r * MG_CPU_SUM_WIDTH + c * LANES, acc[r][c]);
+    }
+}
+
+#define TILE(dtype, strips, rows)                                                                       \
+    static void tile_##dtype##_##strips##_##rows(float *sum, const char *x, int64_t ldx, const char *w, \
+                                                 int64_t ldw, int64_t n, bool resume)                   \
+    {                                                                                                   \
+        run_tile(sum, x, ldx, w, ldw, n, resume, dtype, strips, rows);                                  \
+    }
+#define NAME(dtype, strips, rows) [rows - 1] = tile_##dtype##_##strips##_##rows
+
+/* EACH_2, EACH_6: one for 1 … 2, 1 … 6 rows */
+#define EACH_2(f, d, s, sep) f(d, s, 1) sep() f(d, s, 2)
+#define EACH_6(f, d, s, sep) \
+    EACH_2(f, d, s, sep) sep() f(d, s, 3) sep() f(d, s, 4) sep() f(d, s, 5) sep() f(d, s, 6)
+#define EACH_6_12(f, d, s, sep) EACH_6(f, d, s, sep) sep() f(d, s, 12)
+#define COMMA()                 ,
+#define NOTHING()
+
+#if defined(__AVX512F__)
+#define TILES_OF(d) EACH_6_12(TILE, d, 1, NOTHING) EACH_6_12(TILE, d, 2, NOTHING) EACH_6(TILE, d, 4, NOTHING)
+#define NAMES_OF(d) \
+    [d] = {{EACH_6_12(NAME, d, 1, COMMA)}, {EACH_6_12(NAME, d, 2, COMMA)}, {EACH_6(NAME, d, 4, COMMA)}}
+#elif defined(__AVX2__)
+#define TILES_OF(d) EACH_6(TILE, d, 1, NOTHING)
+#define NAMES_OF(d) [d] = {{EACH_6(NAME, d, 1, COMMA)}}
+#else
+#define TILES_OF(d) EACH_2(TILE, d, 1, NOTHING)
+#define NAMES_OF(d) [d] = {{EACH_2(NAME, d, 1, COMMA)}}
+#endif
+
+TILES_OF(MG_F32)
+TILES_OF(MG_BF16)
+TILES_OF(MG_F16)
+
+static mg_cpu_tile *const tiles[3][3][MOST_ROWS] = {NAMES_OF(MG_F32), NAMES_OF(MG_BF16), NAMES_OF(MG_F16)};
+
+static mg_cpu_tile *find_tile(mg_dtype dtype, int64_t n_strips, int64_t n_rows)
+{
+    return tiles[dtype][n_strips / 2][n_rows - 1]; /* strips 1, 2, 4 -> 0, 1, 2 */
+}
+
+/* Rows of the next tile when `left` remain: the most there are, and no small rest where two of a size will
+ * do. */
+static int64_t tile_rows(int64_t n_strips, int64_t left)
+{
+    if (MOST_ROWS == 12 && n_strips < 4 && left >= 12) return 12;
+    const int64_t most = MOST_ROWS < 6 ? MOST_ROWS : 6;
+    return left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
+}

@@ -1,0 +1,175 @@
+/* The transformer slots: indices are checked, rows are dealt to threads, the maths is in cpu_kernels.h. */
+#include "cpu_transformer.h"
+
+#include <string.h>
+
+#include "cpu_gemm.h"
+
+typedef struct norm_job {
+    const mg_cpu_kernels *kernels;
+    float *y;
+    const float *x, *gamma, *beta; /* beta NULL: root mean square */
+    int64_t D;
+    float eps;
+} norm_job;
+
+typedef struct attention_job {
+    const mg_cpu_kernels *kernels;
+    float *y;                       /* [N,HE] */
+    const float *x;                 /* [N,W] */
+    const int32_t *kv_row, *n_keys; /* [N] */
+    const float *rel_bias;          /* [H,2N-1] or NULL */
+    const mg_kv *kv;
+    int64_t N, W;
+    float scale;
+} attention_job;
+
+mg_status mg_cpu_embed(void *ctx, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
+                       const mg_tensor *positions, const mg_tensor *pos)
+{
+    const mg_cpu_kernels *kernels = ((const mg_cpu *)ctx)->kernels;
+    const int64_t N = x->dim[0], D = x->dim[1], K = tables->dim[0], V = tables->dim[1];
+    const int32_t *id = ids->data;
+
+    for (int64_t n = 0; n < N; n++) {
+        float *out = (float *)x->data + n * D;
+        for (int64_t k = 0; k < K; k++, id++) {
+            if (*id < 0 || *id >= V) return mg_fail(MG_EBUG, "embed: token %d: not in the table", (int)*id);
+            const float *row = (const float *)tables->data + (k * V + *id) * D;
+            if (k)
+                kernels->add(out, row, D);
+            else
+                memcpy(out, row, (size_t)D * sizeof *out);
+        }
+        if (!pos) continue;
+        const int32_t p = ((const int32_t *)pos->data)[n];
+        if (p < 0 || p >= positions->dim[0])
+            return mg_fail(MG_EBUG, "embed: position %d: not in the table", (int)p);
+        kernels->add(out, (const float *)positions->data + p * D, D);
+    }
+    return MG_OK;
+}
+
+static void norm_rows(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const norm_job *j = arg;
+    const int64_t D = j->D;
+
+    (void)i_thread;
+    for (int64_t n = first; n < end; n++) {
+        if (j->beta)
+            j->kernels->layer_norm(j->y + n * D, j->x + n * D, j->gamma, j->beta, D, j->eps);
+        else
+            j->kernels->rms_norm(j->y + n * D, j->x + n * D, j->gamma, D, j->eps);
+    }
+}
+
+mg_status mg_cpu_layer_norm(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
+                            const mg_tensor *beta, float eps)
+{
+    const mg_cpu *cpu = ctx;
+    norm_job job = {cpu->kernels, y->data, x->data, gamma->data, beta->data, x->dim[1], eps};
+
+    mg_cpu_run(cpu, norm_rows, &job, x->dim[0], mg_tensor_count(x));
+    return MG_OK;
+}
+
+mg_status mg_cpu_rms_norm(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma, float eps)
+{
+    const mg_cpu *cpu = ctx;
+    norm_job job = {cpu->kernels, y->data, x->data, gamma->data, NULL, x->dim[1], eps};
+
+    mg_cpu_run(cpu, norm_rows, &job, x->dim[0], mg_tensor_count(x));
+    return MG_OK;
+}
+
+mg_status mg_cpu_linear(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
+                        const mg_tensor *bias, mg_act act, bool accumulate)
+{
+    mg_cpu_gemm(ctx, y->data, w->n_out, x->data, w->n_in, x->dim[0], w, bias ? bias->data : NULL, act,
+                accumulate);
+    return MG_OK;
+}
+
+mg_status mg_cpu_add(void *ctx, mg_tensor *y, const mg_tensor *x)
+{
+    ((const mg_cpu *)ctx)->kernels->add(y->data, x->data, mg_tensor_count(x));
+    return MG_OK;
+}
+
+mg_status mg_cpu_mul(void *ctx, mg_tensor *y, const mg_tensor *x)
+{
+    ((const mg_cpu *)ctx)->kernels->mul(y->data, x->data, mg_tensor_count(x));
+    return MG_OK;
+}
+
+/* Bytes of the cache before key `j` of head h of a row; k and v alike. */
+static int64_t kv_offset(const mg_kv *kv, int64_t row, int64_t h, int64_t j)
+{
+    return ((row * kv->n_heads + h) * kv->T_max + j) * kv->E * (int64_t)mg_dtype_bytes(kv->dtype);
+}
+
+mg_status mg_cpu_kv_write(void *ctx, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
+                          const mg_tensor *kv_row, const mg_tensor *pos)
+{
+    const mg_cpu_kernels *kernels = ((const mg_cpu *)ctx)->kernels;
+    const int64_t N = x->dim[0], W = x->dim[1], H = kv->n_heads, E = kv->E;
+
+    for (int64_t n = 0; n < N; n++) {
+        const int32_t row = ((const int32_t *)kv_row->data)[n], p = ((const int32_t *)pos->data)[n];
+        if (row < 0 || row >= kv->n_rows || p < 0 || p >= kv->T_max)
+            return mg_fail(MG_EBUG, "kv_write: row %d, position %d: outside the cache", (int)row, (int)p);
+        const float *k = (const float *)x->data + n * W + first_col, *v = k + H * E;
+        for (int64_t h = 0; h < H; h++) {
+            const int64_t at = kv_offset(kv, row, h, p);
+            kernels->narrow((char *)kv->k + at, kv->dtype, k + h * E, E);
+            kernels->narrow((char *)kv->v + at, kv->dtype, v + h * E, E);
+        }
+    }
+    return MG_OK;
+}
+
+/* Units in the order [H,N]: threads share the heads, so sequences of different lengths cost them the same. */
+static void attend_units(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const attention_job *j = arg;
+    const int64_t N = j->N, H = j->kv->n_heads, E = j->kv->E;
+
+    (void)i_thread;
+    for (int64_t u = first; u < end; u++) {
+        const int64_t h = u / N, n = u % N, at = kv_offset(j->kv, j->kv_row[n], h, 0);
+        const mg_cpu_query query = {
+            .y = j->y + (n * H + h) * E,
+            .q = j->x + n * j->W + h * E,
+            .k = (const char *)j->kv->k + at,
+            .v = (const char *)j->kv->v + at,
+            .dtype = j->kv->dtype,
+            .E = E,
+            .n_keys = j->n_keys[n],
+            .scale = j->scale,
+            .bias = j->rel_bias ? j->rel_bias + h * (2 * N - 1) + N - 1 - n : NULL,
+        };
+        j->kernels->attend(&query);
+    }
+}
+
+mg_status mg_cpu_attention(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
+                           const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
+                           const mg_tensor *rel_bias)
+{
+    const mg_cpu *cpu = ctx;
+    const int64_t N = x->dim[0], most = rel_bias && N < kv->T_max ? N : kv->T_max;
+    attention_job job = {
+        cpu->kernels, y->data, x->data,   kv_row->data, n_keys->data, rel_bias ? rel_bias->data : NULL,
+        kv,           N,       x->dim[1], scale};
+    int64_t all_keys = 0;
+
+    for (int64_t n = 0; n < N; n++) {
+        if (job.kv_row[n] < 0 || job.kv_row[n] >= kv->n_rows || job.n_keys[n] < 0 || job.n_keys[n] > most)
+            return mg_fail(MG_EBUG, "attention: row %d, %d keys: outside the cache", (int)job.kv_row[n],
+                           (int)job.n_keys[n]);
+        all_keys += job.n_keys[n];
+    }
+    mg_cpu_run(cpu, attend_units, &job, N * kv->n_heads, all_keys * kv->n_heads * kv->E * 2);
+    return MG_OK;
+}

@@ -1,0 +1,211 @@
+/* The checked front doors of ops.h: shapes, dtypes and aliasing are verified here, once, so that a backend
+ * may trust its arguments. A broken contract is MG_EBUG and names the check that failed. */
+#include "ops.h"
+
+static bool is_1d(const mg_tensor *t, mg_dtype dtype, int64_t d0)
+{
+    return t && t->data && mg_tensor_is(t, dtype, 1, (const int64_t[]){d0});
+}
+
+static bool is_2d(const mg_tensor *t, mg_dtype dtype, int64_t d0, int64_t d1)
+{
+    return t && t->data && mg_tensor_is(t, dtype, 2, (const int64_t[]){d0, d1});
+}
+
+/* A tensor [N, something] of activations. */
+static bool is_rows(const mg_tensor *t)
+{
+    return t && t->data && t->dtype == MG_F32 && t->n_dims == 2 && t->dim[0] >= 0 && t->dim[1] > 0;
+}
+
+static bool is_weight_dtype(mg_dtype dtype)
+{
+    return dtype == MG_F32 || dtype == MG_BF16 || dtype == MG_F16;
+}
+
+static bool overlap(const mg_tensor *a, const mg_tensor *b)
+{
+    const uintptr_t a0 = (uintptr_t)a->data, b0 = (uintptr_t)b->data;
+
+    return a0 < b0 + mg_tensor_bytes(b) && b0 < a0 + mg_tensor_bytes(a);
+}
+
+/* In place, or apart. */
+static bool same_or_apart(const mg_tensor *a, const mg_tensor *b)
+{
+    return a->data == b->data || !overlap(a, b);
+}
+
+static bool is_matrix(const mg_matrix *w)
+{
+    if (!w || !w->data || !is_weight_dtype(w->dtype) || w->n_out < 1 || w->n_in < 1) return false;
+    const int s = w->n_slices;
+    return (s == 1 || s == 2 || s == 4 || s == MG_TP_SLICES) && w->n_in % s == 0;
+}
+
+static bool is_conv(const mg_conv *c)
+{
+    if (!c || c->c_in < 1 || c->c_out < 1 || c->n_taps < 1 || c->stride < 1) return false;
+    return c->transposed ? c->dilation == 1 : c->dilation >= 1;
+}
+
+static bool is_kv(const mg_kv *kv)
+{
+    return kv && kv->k && kv->v && kv->k != kv->v && is_weight_dtype(kv->dtype) && kv->n_rows > 0 &&
+           kv->n_heads > 0 && kv->T_max > 0 && kv->E > 0;
+}
+
+size_t mg_matrix_bytes(const mg_ops *ops, mg_dtype dtype, int64_t n_out, int64_t n_in)
+{
+    return ops->matrix_bytes(ops->ctx, dtype, n_out, n_in);
+}
+
+size_t mg_conv_bytes(const mg_ops *ops, const mg_conv *c)
+{
+    return ops->conv_bytes(ops->ctx, c);
+}
+
+mg_status mg_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
+                         int64_t *n_bad)
+{
+    MG_REQUIRE(is_matrix(w));
+    MG_REQUIRE(src && src->data && is_weight_dtype(src->dtype) && n_bad);
+    MG_REQUIRE(src->n_cols == w->n_in && src->row_stride >= src->n_cols);
+    MG_REQUIRE(first_out >= 0 && src->n_rows >= 0 && first_out + src->n_rows <= w->n_out);
+    return ops->matrix_load(ops->ctx, w, first_out, src, n_bad);
+}
+
+mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const float *w_host)
+{
+    MG_REQUIRE(is_conv(c) && c->data && w_host);
+    return ops->conv_load(ops->ctx, c, w_host);
+}
+
+mg_status mg_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
+                   const mg_tensor *positions, const mg_tensor *pos)
+{
+    MG_REQUIRE(is_rows(x));
+    const int64_t N = x->dim[0], D = x->dim[1];
+
+    MG_REQUIRE(tables && tables->data && tables->dtype == MG_F32 && tables->n_dims == 3);
+    MG_REQUIRE(tables->dim[0] > 0 && tables->dim[1] > 0 && tables->dim[2] == D);
+    MG_REQUIRE(is_2d(ids, MG_I32, N, tables->dim[0]));
+    MG_REQUIRE(!positions == !pos);
+    MG_REQUIRE(!positions || (is_rows(positions) && positions->dim[1] == D));
+    MG_REQUIRE(!pos || is_1d(pos, MG_I32, N));
+    MG_REQUIRE(!overlap(x, tables) && !(positions && overlap(x, positions)));
+    return ops->embed(ops->ctx, x, tables, ids, positions, pos);
+}
+
+mg_status mg_layer_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
+                        const mg_tensor *beta, float eps)
+{
+    MG_REQUIRE(is_rows(x) && is_2d(y, MG_F32, x->dim[0], x->dim[1]));
+    MG_REQUIRE(is_1d(gamma, MG_F32, x->dim[1]) && is_1d(beta, MG_F32, x->dim[1]));
+    MG_REQUIRE(same_or_apart(y, x) && !overlap(y, gamma) && !overlap(y, beta));
+    return ops->layer_norm(ops->ctx, y, x, gamma, beta, eps);
+}
+
+mg_status mg_rms_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma, float eps)
+{
+    MG_REQUIRE(is_rows(x) && is_2d(y, MG_F32, x->dim[0], x->dim[1]));
+    MG_REQUIRE(is_1d(gamma, MG_F32, x->dim[1]));
+    MG_REQUIRE(same_or_apart(y, x) && !overlap(y, gamma));
+    return ops->rms_norm(ops->ctx, y, x, gamma, eps);
+}
+
+mg_status mg_linear(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
+                    const mg_tensor *bias, mg_act act, bool accumulate)
+{
+    MG_REQUIRE(is_matrix(w) && is_rows(x) && x->dim[1] == w->n_in);
+    MG_REQUIRE(is_2d(y, MG_F32, x->dim[0], w->n_out) && !overlap(y, x));
+    MG_REQUIRE(!bias || (is_1d(bias, MG_F32, w->n_out) && !overlap(y, bias)));
+    MG_REQUIRE(act >= MG_ACT_NONE && act <= MG_ACT_ELU);
+    return ops->linear(ops->ctx, y, x, w, bias, act, accumulate);
+}
+
+mg_status mg_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
+{
+    MG_REQUIRE(x && y && x->data && y->data && x->n_dims >= 1 && x->dtype == MG_F32);
+    MG_REQUIRE(mg_tensor_is(y, MG_F32, x->n_dims, x->dim) && same_or_apart(y, x));
+    return ops->add(ops->ctx, y, x);
+}
+
+mg_status mg_mul(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
+{
+    MG_REQUIRE(x && y && x->data && y->data && x->n_dims >= 1 && x->dtype == MG_F32);
+    MG_REQUIRE(mg_tensor_is(y, MG_F32, x->n_dims, x->dim) && same_or_apart(y, x));
+    return ops->mul(ops->ctx, y, x);
+}
+
+mg_status mg_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
+                      const mg_tensor *kv_row, const mg_tensor *pos)
+{
+    MG_REQUIRE(is_kv(kv) && is_rows(x) && first_col >= 0);
+    MG_REQUIRE(x->dim[1] >= first_col + 2 * kv->n_heads * kv->E);
+    MG_REQUIRE(is_1d(kv_row, MG_I32, x->dim[0]) && is_1d(pos, MG_I32, x->dim[0]));
+    return ops->kv_write(ops->ctx, kv, x, first_col, kv_row, pos);
+}
+
+mg_status mg_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
+                       const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
+                       const mg_tensor *rel_bias)
+{
+    MG_REQUIRE(is_kv(kv) && is_rows(x));
+    const int64_t N = x->dim[0], D = kv->n_heads * kv->E;
+
+    MG_REQUIRE(x->dim[1] >= D && is_2d(y, MG_F32, N, D) && !overlap(y, x));
+    MG_REQUIRE(is_1d(kv_row, MG_I32, N) && is_1d(n_keys, MG_I32, N));
+    MG_REQUIRE(!rel_bias || (N > 0 && is_2d(rel_bias, MG_F32, kv->n_heads, 2 * N - 1)));
+    return ops->attention(ops->ctx, y, x, kv, kv_row, n_keys, scale, rel_bias);
+}
+
+mg_status mg_pad(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
+                 mg_pad_mode mode, mg_act act)
+{
+    MG_REQUIRE(is_rows(x) && left >= 0 && right >= 0);
+    const int64_t N = x->dim[0];
+
+    MG_REQUIRE(mode == MG_PAD_ZERO || (mode == MG_PAD_REFLECT && left < N && right < N));
+    MG_REQUIRE(is_2d(y, MG_F32, left + N + right, x->dim[1]) && !overlap(y, x));
+    MG_REQUIRE(act >= MG_ACT_NONE && act <= MG_ACT_ELU);
+    return ops->pad(ops->ctx, y, x, left, right, mode, act);
+}
+
+mg_status mg_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
+                    const mg_tensor *bias, bool accumulate)
+{
+    MG_REQUIRE(is_conv(c) && c->data && !c->transposed && is_rows(x) && x->dim[1] == c->c_in);
+    const int64_t span = (c->n_taps - 1) * c->dilation + 1; /* rows of x under one row of y */
+
+    MG_REQUIRE(x->dim[0] >= span);
+    MG_REQUIRE(is_2d(y, MG_F32, (x->dim[0] - span) / c->stride + 1, c->c_out) && !overlap(y, x));
+    MG_REQUIRE(!bias || (is_1d(bias, MG_F32, c->c_out) && !overlap(y, bias)));
+    return ops->conv1d(ops->ctx, y, x, c, bias, accumulate);
+}
+
+mg_status mg_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
+                              const mg_tensor *bias)
+{
+    MG_REQUIRE(is_conv(c) && c->data && c->transposed && is_rows(x) && x->dim[1] == c->c_in);
+    const int64_t J = (c->n_taps + c->stride - 1) / c->stride; /* rows of x under one row of y */
+
+    MG_REQUIRE(x->dim[0] >= J);
+    MG_REQUIRE(is_2d(y, MG_F32, (x->dim[0] - J + 1) * c->stride, c->c_out) && !overlap(y, x));
+    MG_REQUIRE(!bias || (is_1d(bias, MG_F32, c->c_out) && !overlap(y, bias)));
+    return ops->conv_transpose1d(ops->ctx, y, x, c, bias);
+}
+
+mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
+                  const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state)
+{
+    MG_REQUIRE(is_rows(x) && is_rows(y) && y->dim[0] == x->dim[0]);
+    const int64_t N = x->dim[0], C = y->dim[1];
+
+    MG_REQUIRE(is_matrix(w_ih) && w_ih->n_out == 4 * C && w_ih->n_in == x->dim[1]);
+    MG_REQUIRE(is_matrix(w_hh) && w_hh->n_out == 4 * C && w_hh->n_in == C);
+    MG_REQUIRE(is_1d(bias, MG_F32, 4 * C) && is_2d(gates, MG_F32, N, 4 * C) && is_2d(state, MG_F32, 2, C));
+    MG_REQUIRE(same_or_apart(y, x) && !overlap(gates, x) && !overlap(gates, y));
+    MG_REQUIRE(!overlap(state, x) && !overlap(state, y) && !overlap(state, gates));
+    return ops->lstm(ops->ctx, y, x, w_ih, w_hh, bias, gates, state);
+}

@@ -1,0 +1,187 @@
+/* THE contract between the model and the machine: one struct of function pointers, a line of maths and shapes
+ * each.
+ *
+ * A backend (kernels/cpu, kernels/cuda) fills `struct mg_ops`. The model calls the front doors at the end of
+ * this file, which check shapes, dtypes and aliasing once (ops.c) and dispatch; so a slot may trust its
+ * arguments.
+ *
+ * Shape letters: B rows of a batch · N tokens of one forward pass (or PCM/codec rows in the codec) · D width
+ * · H heads · E width of a head · K codebooks · V entries · C channels · O,I out and in. Everything is
+ * row-major; sound is time-major, [N, C]. Activations are fp32, always. Tensors are borrowed.
+ *
+ * Numbers (docs/ARCHITECTURE.md, "Same bytes"): a slot's result for one row depends on that row alone: not on
+ * the other rows, their count, the number of threads, or the tensor-parallel size. */
+#ifndef MG_OPS_H
+#define MG_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+#include "tensor.h"
+
+typedef enum mg_act {
+    MG_ACT_NONE,
+    MG_ACT_RELU,
+    MG_ACT_GELU,      /* 0.5 x (1 + erf(x/sqrt 2)) */
+    MG_ACT_GELU_TANH, /* 0.5 x (1 + tanh(sqrt(2/pi)(x + 0.044715 x^3))), T5's "gelu_new" */
+    MG_ACT_ELU,       /* x > 0 ? x : expm1(x) */
+} mg_act;
+
+typedef enum mg_pad_mode { MG_PAD_ZERO, MG_PAD_REFLECT } mg_pad_mode;
+
+/* The slices of a row-parallel product's inner dimension, whole model: fixed, so that any tensor-parallel
+ * size (1, 2, 4, 8) sums them in the same binary tree. */
+enum { MG_TP_SLICES = 8 };
+
+/* A weight matrix [O,I] in the backend's own layout. `data` is opaque; load it with mg_matrix_load.
+ * n_slices: I is cut into this many equal, contiguous slices; each is summed over ascending i in fp32, and
+ * the slices are combined as a binary tree ((s0+s1)+(s2+s3))+… 1 for an ordinary product; MG_TP_SLICES / tp
+ * for this rank's part of a row-parallel one, whose result is then the subtree that mg_comm_all_reduce
+ * completes. bf16: x is rounded to bf16 too (nearest even); products are exact, sums fp32. fp16: x stays
+ * fp32. */
+typedef struct mg_matrix {
+    mg_dtype dtype; /* MG_F32, MG_BF16, MG_F16 */
+    int64_t n_out, n_in;
+    int n_slices;
+    void *data;
+} mg_matrix;
+
+/* Rows of a matrix in host memory, any of fp32/bf16/fp16: row r starts at data + r * row_stride elements. */
+typedef struct mg_host_matrix {
+    const void *data;
+    mg_dtype dtype;
+    int64_t n_rows, n_cols, row_stride;
+} mg_host_matrix;
+
+/* A convolution's geometry and its weight in the backend's layout, fp32. Load it with mg_conv_load. */
+typedef struct mg_conv {
+    bool transposed;
+    int64_t c_in, c_out, n_taps, stride, dilation; /* dilation 1 if transposed */
+    void *data;
+} mg_conv;
+
+/* Keys and values of one attention layer: k, v [n_rows, H, T_max, E]. A row is one sequence (a clip has two
+ * under guidance). */
+typedef struct mg_kv {
+    mg_dtype dtype; /* MG_F32, MG_BF16, MG_F16 */
+    int64_t n_rows, n_heads, T_max, E;
+    void *k, *v;
+} mg_kv;
+
+typedef struct mg_ops {
+    const char *name; /* "cpu/avx512": shown to the user and written into metadata */
+    void *ctx;
+
+    /* Memory of this backend, aligned to MG_ARENA_ALIGN; MG_EFIT if there is not that much. */
+    mg_status (*alloc)(void *ctx, void **out, size_t bytes);
+    void (*release)(void *ctx, void *block, size_t bytes);
+    mg_status (*upload)(void *ctx, void *dst, const void *src_host, size_t bytes);
+    mg_status (*download)(void *ctx, void *dst_host, const void *src, size_t bytes);
+
+    /* Weights. *n_bad counts NaN and Inf among the values read. */
+    size_t (*matrix_bytes)(void *ctx, mg_dtype dtype, int64_t n_out, int64_t n_in);
+    mg_status (*matrix_load)(void *ctx, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
+                             int64_t *n_bad);
+    size_t (*conv_bytes)(void *ctx, const mg_conv *c);
+    mg_status (*conv_load)(void *ctx, const mg_conv *c, const float *w_host);
+
+    /* Transformer */
+    mg_status (*embed)(void *ctx, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
+                       const mg_tensor *positions, const mg_tensor *pos);
+    mg_status (*layer_norm)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
+                            const mg_tensor *beta, float eps);
+    mg_status (*rms_norm)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma, float eps);
+    mg_status (*linear)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
+                        const mg_tensor *bias, mg_act act, bool accumulate);
+    mg_status (*add)(void *ctx, mg_tensor *y, const mg_tensor *x);
+    mg_status (*mul)(void *ctx, mg_tensor *y, const mg_tensor *x);
+    mg_status (*kv_write)(void *ctx, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
+                          const mg_tensor *kv_row, const mg_tensor *pos);
+    mg_status (*attention)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
+                           const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
+                           const mg_tensor *rel_bias);
+
+    /* Codec */
+    mg_status (*pad)(void *ctx, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
+                     mg_pad_mode mode, mg_act act);
+    mg_status (*conv1d)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_conv *c, const mg_tensor *bias,
+                        bool accumulate);
+    mg_status (*conv_transpose1d)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
+                                  const mg_tensor *bias);
+    mg_status (*lstm)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
+                      const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state);
+
+    void (*close)(struct mg_ops *ops);
+} mg_ops;
+
+/* ---- The front doors. All tensors are in the backend's memory unless they say "host". ---- */
+
+/* Bytes of a matrix or a convolution in this backend's layout. */
+size_t mg_matrix_bytes(const mg_ops *ops, mg_dtype dtype, int64_t n_out, int64_t n_in);
+size_t mg_conv_bytes(const mg_ops *ops, const mg_conv *c);
+
+/* Rows [first_out, first_out + src->n_rows) of w from host memory, converted to w->dtype. */
+mg_status mg_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
+                         int64_t *n_bad);
+
+/* w_host in PyTorch's order: [c_out, c_in, n_taps], or [c_in, c_out, n_taps] if transposed; fp32. */
+mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const float *w_host);
+
+/* x[n] = sum over k ascending of tables[k, ids[n,k]]  (+ positions[pos[n]], added last).
+ * x [N,D] fp32 · tables [K,V,D] fp32 · ids [N,K] int32 · positions [P,D] fp32 and pos [N] int32, both or
+ * neither. */
+mg_status mg_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
+                   const mg_tensor *positions, const mg_tensor *pos);
+
+/* y = (x - mean) / sqrt(var + eps) * gamma + beta, biased two-pass variance; x, y [N,D]; may be in place. */
+mg_status mg_layer_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
+                        const mg_tensor *beta, float eps);
+
+/* y = x / sqrt(mean(x^2) + eps) * gamma; x, y [N,D]; may be in place. */
+mg_status mg_rms_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma, float eps);
+
+/* y = act(x W^T + bias), or y += act(…) if accumulate; x [N,I], y [N,O]; bias [O] or NULL; y is not x. */
+mg_status mg_linear(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
+                    const mg_tensor *bias, mg_act act, bool accumulate);
+
+/* y += x and y *= x, element by element, same shape. */
+mg_status mg_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
+mg_status mg_mul(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
+
+/* For each token n: k[kv_row[n], h, pos[n]] = x[n, first_col + hE …], v likewise from column first_col + HE.
+ * x [N, W], W >= first_col + 2HE; rounded to kv->dtype. kv_row, pos [N] int32. */
+mg_status mg_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
+                      const mg_tensor *kv_row, const mg_tensor *pos);
+
+/* For each token n and head h, over keys j < n_keys[n] of row kv_row[n]:
+ * y[n, hE …] = softmax_j(scale * q·k_j (+ rel_bias[h, j - n + N - 1])) v_j, q = x[n, hE …], softmax in fp32.
+ * x [N, W], W >= HE (q stands first) · y [N, HE] · rel_bias [H, 2N-1] or NULL. n_keys = 0 gives zeros. */
+mg_status mg_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
+                       const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
+                       const mg_tensor *rel_bias);
+
+/* y [left + N + right, C] = act(x [N,C]) with rows added before and after: zeros, or x reflected without
+ * repeating the edge row (left, right < N then: the caller lengthens a shorter x). */
+mg_status mg_pad(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
+                 mg_pad_mode mode, mg_act act);
+
+/* Valid convolution: y[n] = bias + sum over taps t, ascending, of x[n*stride + t*dilation] W_t^T, or y[n] +=
+ * that. x [N,c_in] · y [(N - (n_taps-1)*dilation - 1)/stride + 1, c_out]. */
+mg_status mg_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
+                    const mg_tensor *bias, bool accumulate);
+
+/* Transposed convolution, its inner part: with J = ceil(n_taps/stride) and M = N - J + 1,
+ * y[m*stride + p] = bias + sum_j x[m + J-1 - j] W[j*stride + p]  (taps past n_taps are zero); x [N,c_in] ·
+ * y [M*stride, c_out]. PyTorch's full output is this over x with J-1 zero rows before and after. */
+mg_status mg_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
+                              const mg_tensor *bias);
+
+/* One LSTM layer over time, PyTorch's gate order i,f,g,o: x [N,I], y [N,C]; w_ih [4C,I], w_hh [4C,C],
+ * bias [4C] = bias_ih + bias_hh; gates [N,4C] is scratch; state [2,C] = h, c before row 0 and, on return,
+ * after N-1. */
+mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
+                  const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state);
+
+#endif
