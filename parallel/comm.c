@@ -1,0 +1,61 @@
+/* The checked front doors of a group, and what needs no backend of its own. */
+#include "comm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+mg_status mg_comm_all_reduce(mg_comm *c, float *x, int64_t n)
+{
+    MG_REQUIRE(c && n >= 0 && (x || n == 0));
+    MG_REQUIRE((c->size & (c->size - 1)) == 0); /* the tree is whole */
+    return n > 0 ? c->iface->all_reduce(c, x, n) : MG_OK;
+}
+
+mg_status mg_comm_all_gather(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype)
+{
+    MG_REQUIRE(c && n >= 0 && ((all && mine && all != mine) || n == 0));
+    MG_REQUIRE(mg_dtype_bytes(dtype) > 0);
+    return n > 0 ? c->iface->all_gather(c, all, mine, n, dtype) : MG_OK;
+}
+
+mg_status mg_comm_bcast(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root)
+{
+    MG_REQUIRE(c && n >= 0 && (x || n == 0));
+    MG_REQUIRE(root >= 0 && root < c->size && mg_dtype_bytes(dtype) > 0);
+    return n > 0 ? c->iface->bcast(c, x, n, dtype, root) : MG_OK;
+}
+
+mg_status mg_comm_barrier(mg_comm *c)
+{
+    MG_REQUIRE(c);
+    return c->iface->barrier(c);
+}
+
+mg_status mg_comm_agree(mg_comm *c, mg_status mine)
+{
+    char message[4096]; /* our own cause outlives a failing exchange */
+    const int32_t code = (int32_t)mine;
+
+    MG_REQUIRE(c);
+    int32_t *all = calloc((size_t)c->size, sizeof *all);
+    if (!all) return mg_fail(MG_ENOMEM, "agree: %d statuses", c->size);
+
+    snprintf(message, sizeof message, "%s", mg_last_error());
+    const mg_status st = mg_comm_all_gather(c, all, &code, 1, MG_I32);
+    int r = 0; /* the lowest failing rank */
+    while (r < c->size && all[r] == MG_OK) r++;
+    const mg_status worst = r < c->size ? (mg_status)all[r] : MG_OK;
+    free(all);
+
+    if (st != MG_OK) return mine == MG_OK ? st : mg_fail(mine, "%s", message);
+    if (worst != MG_OK && r != c->rank) mg_clear_error();
+    c->agreed = worst;
+    return worst;
+}
+
+void mg_comm_close(mg_comm *c)
+{
+    if (!c) return;
+    c->iface->close(c);
+    free(c);
+}

@@ -1,0 +1,57 @@
+/* THE contract between ranks: a group that moves numbers. Backends: self (one rank), shm (ranks of one host),
+ * mpi (any ranks). Every call is collective: all ranks of the group make the same calls in the same order.
+ * Counts are in elements, never bytes.
+ *
+ * Nothing waits for ever: a wait that outlasts the deadline, or a peer that is gone, is MG_ECOMM with a
+ * message that names the call and the rank; a signal to this rank is MG_ESTOPPED. After either the group is
+ * of no more use. Of the ranks of a host that find the same loss one has the message, the others have "". */
+#ifndef MG_COMM_H
+#define MG_COMM_H
+
+#include <stdint.h>
+
+#include "status.h"
+#include "tensor.h"
+
+typedef struct mg_comm mg_comm;
+
+typedef struct mg_comm_iface {
+    mg_status (*all_reduce)(mg_comm *c, float *x, int64_t n);
+    mg_status (*all_gather)(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype);
+    mg_status (*bcast)(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root);
+    mg_status (*barrier)(mg_comm *c);
+    void (*close)(mg_comm *c); /* frees ctx; c itself belongs to mg_comm_close */
+} mg_comm_iface;
+
+struct mg_comm {
+    const mg_comm_iface *iface;
+    const char *name; /* "self", "shm", "mpi" */
+    int rank, size;
+    mg_status agreed; /* what the last mg_comm_agree found on all ranks; MG_OK at first */
+    void *ctx;
+};
+
+/* x [n] = sum over ranks, combined in rank order as a binary tree ((r0+r1)+(r2+r3))+…, the same bits on every
+ * rank and the top of mg_matrix's tree of slices. In place. size is a power of two. */
+mg_status mg_comm_all_reduce(mg_comm *c, float *x, int64_t n);
+
+/* all [size, n] = each rank's mine [n], in rank order. `all` and `mine` do not overlap. */
+mg_status mg_comm_all_gather(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype);
+
+/* x [n] of `root` to every rank. */
+mg_status mg_comm_bcast(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root);
+
+mg_status mg_comm_barrier(mg_comm *c);
+
+/* The end of a phase that can fail on one rank alone (parse, load, allocate): returns MG_OK only if every
+ * rank brought MG_OK, else the status of the lowest failing rank, on all ranks. That rank alone keeps its
+ * message; everybody else's mg_last_error() becomes "", so that the user reads one sentence. */
+mg_status mg_comm_agree(mg_comm *c, mg_status mine);
+
+/* NULL is legal. */
+void mg_comm_close(mg_comm *c);
+
+/* The group of one. */
+mg_status mg_comm_self_open(mg_comm **out);
+
+#endif

@@ -1,0 +1,70 @@
+#include "watchdog.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "clock.h"
+#include "stop.h"
+
+static const double DEADLINE_S = 300.0;
+static const double LOOK_EVERY_S = 0.020;
+
+mg_status mg_watchdog_init(mg_watchdog *dog, mg_board *board, bool oversubscribed)
+{
+    const char *text = getenv("MGDIST_COMM_TIMEOUT");
+
+    *dog = (mg_watchdog){DEADLINE_S, oversubscribed, true, board};
+    if (!text) return MG_OK;
+    char *end;
+    dog->deadline_s = strtod(text, &end);
+    if (end == text || *end || !isfinite(dog->deadline_s) || dog->deadline_s <= 0.0 || dog->deadline_s > 1e6)
+        return mg_fail(MG_EUSAGE, "MGDIST_COMM_TIMEOUT: %s: must be seconds, above 0 and at most 1000000",
+                       text);
+    return MG_OK;
+}
+
+double mg_wait_s(mg_wait *w)
+{
+    const double now_s = mg_clock_s();
+
+    if (w->begin_s == 0.0) w->begin_s = w->looked_s = now_s;
+    return now_s - w->begin_s;
+}
+
+mg_status mg_wait_check(mg_wait *w, int missing)
+{
+    const mg_watchdog *dog = w->dog;
+    const double waited_s = mg_wait_s(w);
+
+    if (w->begin_s + waited_s - w->looked_s < LOOK_EVERY_S) return MG_OK;
+    w->looked_s = w->begin_s + waited_s;
+    if (dog->board)
+        MG_RETURN(mg_board_look(dog->board, w->call)); /* first: a loss is why we are told to stop */
+    if (dog->heeds_stop) MG_RETURN(mg_stop_check());
+    if (waited_s < dog->deadline_s) return MG_OK;
+    if (!dog->board)
+        return mg_fail(MG_ECOMM, "%s: waited %g s for the other ranks", w->call, dog->deadline_s);
+    return mg_board_fail(dog->board, MG_ECOMM,
+                         "%s: waited %g s for %s: it is stuck, or slower than MGDIST_COMM_TIMEOUT allows",
+                         w->call, dog->deadline_s,
+                         missing >= 0 ? mg_board_name(dog->board, missing) : "the other ranks");
+}
+
+mg_status mg_wait_idle(mg_wait *w, int missing)
+{
+    const double waited_s = mg_wait_s(w);
+
+    if (waited_s < 0.001 && !w->dog->oversubscribed) {
+        for (int i = 0; i < 16; i++) mg_pause();
+        return MG_OK;
+    }
+    if (waited_s < 0.001) {
+        sched_yield();
+        return MG_OK;
+    }
+    const double nap_s = waited_s < 0.02 ? 20e-6 : waited_s < 1.0 ? 200e-6 : 1e-3;
+    nanosleep(&(struct timespec){.tv_nsec = (long)(nap_s * 1e9)}, NULL);
+    return mg_wait_check(w, missing);
+}

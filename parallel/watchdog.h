@@ -1,0 +1,48 @@
+/* A wait that cannot last for ever: it ends when a rank is lost, when a signal asks us to stop, or at a
+ * deadline, with a message that names the call. */
+#ifndef MG_WATCHDOG_H
+#define MG_WATCHDOG_H
+
+#include <stdbool.h>
+
+#include "board.h"
+
+typedef struct mg_watchdog {
+    double deadline_s;   /* for one wait */
+    bool oversubscribed; /* give the processor away instead of spinning */
+    bool heeds_stop;     /* a signal ends the wait */
+    mg_board *board;     /* borrowed; NULL: look at nobody */
+} mg_watchdog;
+
+/* 300 s, or what MGDIST_COMM_TIMEOUT says (seconds; MG_EUSAGE if that is no number in (0, 1e6]). */
+mg_status mg_watchdog_init(mg_watchdog *dog, mg_board *board, bool oversubscribed);
+
+typedef struct mg_wait {
+    const mg_watchdog *dog;
+    const char *call;
+    double begin_s, looked_s; /* 0 until the first look at the clock */
+} mg_wait;
+
+static inline mg_wait mg_wait_begin(const mg_watchdog *dog, const char *call)
+{
+    return (mg_wait){.dog = dog, .call = call};
+}
+
+/* Seconds waited so far; starts the clock at the first call. */
+double mg_wait_s(mg_wait *w);
+
+/* Ask now and then: costs a clock read, and every 20 ms a look at the board and the stop flag. MG_OK: wait
+ * on. `missing` is the world rank that we wait for, -1 if we cannot tell. */
+mg_status mg_wait_check(mg_wait *w, int missing);
+
+/* The same without shared memory to wait in: pause, then yield, then sleep, longer and longer. */
+mg_status mg_wait_idle(mg_wait *w, int missing);
+
+static inline void mg_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+#endif

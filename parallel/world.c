@@ -1,0 +1,209 @@
+/* Begins and ends MPI, seats the ranks, and opens the groups. */
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "comm_mpi.h"
+#include "comm_shm.h"
+
+struct mg_world_links {
+    mg_comm *local; /* MPI: the ranks of this host */
+    mg_comm *last;  /* MPI: all ranks, used at the very end only, so nothing can be pending on it */
+    mg_seat *seats; /* [size] */
+    mg_board *board;
+    mg_watchdog dog;
+    mg_watchdog last_dog; /* short, and looks at nobody */
+};
+
+static const double LAST_DEADLINE_S = 1.0; /* a launcher kills about 2 s after its SIGTERM */
+
+/* srun without PMIx starts tasks that would each believe to be alone, or an MPI that cannot initialise. */
+static mg_status refuse_bare_srun(void)
+{
+    const char *n_tasks = getenv("SLURM_STEP_NUM_TASKS");
+
+    if (!n_tasks || atoi(n_tasks) <= 1 || !getenv("SLURM_PROCID") || !getenv("SLURM_SRUN_COMM_PORT"))
+        return MG_OK;
+    return mg_fail(MG_EUSAGE,
+                   "world: srun started %s tasks that MPI cannot join: use srun --mpi=pmix, or mpirun",
+                   n_tasks);
+}
+
+static mg_status begin_alone(mg_world *w)
+{
+    mg_seat seat;
+
+    MG_RETURN(refuse_bare_srun());
+    mg_seat_take(&seat, 0, 0);
+    memcpy(w->host, seat.host, sizeof w->host);
+    w->n_cores = mg_seats_cores(&seat, 1, 0, &w->oversubscribed);
+    return mg_comm_self_open(&w->all);
+}
+
+static mg_status begin_with_mpi(mg_world *w)
+{
+    mg_status st = MG_OK;
+    mg_world_links *k = w->links;
+
+    MG_RETURN(mg_mpi_begin());
+    st = mg_watchdog_init(&k->dog, NULL, false);
+    k->last_dog = (mg_watchdog){.deadline_s = LAST_DEADLINE_S};
+    MG_RETURN(mg_comm_mpi_open_world(&w->all, &k->dog));
+    w->rank = w->all->rank, w->size = w->all->size;
+    MG_RETURN(mg_comm_agree(w->all, st));
+    MG_RETURN(mg_comm_mpi_split(&k->last, w->all, 0, &k->last_dog));
+    MG_RETURN(mg_comm_mpi_split_host(&k->local, w->all, &k->dog));
+    w->local_rank = k->local->rank, w->local_size = k->local->size;
+
+    k->seats = calloc((size_t)w->size, sizeof *k->seats);
+    if (!k->seats) st = mg_fail(MG_ENOMEM, "world: %d seats", w->size);
+    MG_RETURN(mg_comm_agree(w->all, st));
+    int32_t first_of_host = w->rank;
+    MG_RETURN(mg_comm_bcast(k->local, &first_of_host, 1, MG_I32, 0));
+    mg_seat seat;
+    mg_seat_take(&seat, w->rank, first_of_host);
+    memcpy(w->host, seat.host, sizeof w->host);
+    MG_RETURN(mg_seats_gather(k->seats, w->all, &seat));
+    w->n_cores = mg_seats_cores(k->seats, w->size, w->rank, &w->oversubscribed);
+
+    st = mg_board_open(&k->board, k->local, k->seats, w->size, w->rank);
+    MG_RETURN(mg_comm_agree(w->all, st));
+    k->dog.board = k->board;
+    k->dog.oversubscribed = w->oversubscribed;
+    return MG_OK;
+}
+
+mg_status mg_world_begin(mg_world *w)
+{
+    *w = (mg_world){.size = 1, .local_size = 1, .n_cores = 1, .tp = 1, .n_replicas = 1};
+    if (!mg_mpi_launched()) return begin_alone(w);
+    w->links = calloc(1, sizeof *w->links);
+    if (!w->links) return mg_fail(MG_ENOMEM, "world: %zu bytes", sizeof *w->links);
+    return begin_with_mpi(w);
+}
+
+/* True if every rank of every group shares memory with the rest of its group. Collective; one answer for all.
+ */
+static mg_status may_use_shm(mg_world *w, bool *answer)
+{
+    const mg_world_links *k = w->links;
+    int32_t mine = mg_board_sees(k->board);
+    const int first = w->i_replica * w->tp;
+
+    for (int r = first; r < first + w->tp; r++)
+        if (k->seats[r].first_of_host != k->seats[first].first_of_host) mine = 0;
+    int32_t *all = calloc((size_t)w->size, sizeof *all);
+    if (!all) return mg_fail(MG_ENOMEM, "split: %d ranks", w->size);
+    const mg_status st = mg_comm_all_gather(w->all, all, &mine, 1, MG_I32);
+    *answer = true;
+    for (int r = first; r < first + w->tp; r++) *answer = *answer && all[r];
+    free(all);
+    return st;
+}
+
+static mg_status open_group(mg_world *w)
+{
+    mg_status st = MG_OK;
+    mg_world_links *k = w->links;
+    const char *wish = getenv("MGDIST_COMM");
+    bool shm = false;
+    mg_comm *mpi_group = NULL;
+
+    if (wish && strcmp(wish, "mpi") != 0 && strcmp(wish, "shm") != 0)
+        st = mg_fail(MG_EUSAGE, "MGDIST_COMM: %s: must be mpi or shm", wish);
+    MG_RETURN(mg_comm_agree(w->all, st));
+    MG_RETURN(may_use_shm(w, &shm));
+    if (wish && strcmp(wish, "shm") == 0 && !shm)
+        st =
+            mg_fail(MG_EUSAGE, "MGDIST_COMM: shm: the ranks of replica %d cannot share memory", w->i_replica);
+    MG_RETURN(mg_comm_agree(w->all, st));
+    if (wish && strcmp(wish, "mpi") == 0) shm = false;
+
+    MG_TRY(mg_comm_mpi_split(&mpi_group, w->all, w->i_replica, &k->dog));
+    if (shm) st = mg_comm_shm_open(&w->group, mpi_group, w->i_replica * w->tp, &k->dog);
+    MG_TRY(mg_comm_agree(w->all, st));
+    if (!shm) {
+        w->group = mpi_group;
+        mpi_group = NULL;
+    }
+done:
+    mg_comm_close(mpi_group);
+    return st;
+}
+
+mg_status mg_world_split(mg_world *w, int tp)
+{
+    MG_REQUIRE(w->all && !w->group);
+    if (tp != 1 && tp != 2 && tp != 4 && tp != 8) {
+        w->all->agreed = MG_EUSAGE; /* every rank is asked the same */
+        return mg_fail(MG_EUSAGE, "--tp: %d: must be 1, 2, 4 or 8", tp);
+    }
+    if (w->size % tp != 0) {
+        w->all->agreed = MG_EUSAGE;
+        return mg_fail(MG_EUSAGE, "--tp: %d: does not divide the %d rank%s of this run", tp, w->size,
+                       w->size > 1 ? "s" : "");
+    }
+    w->tp = tp, w->n_replicas = w->size / tp;
+    w->i_replica = w->rank / tp, w->tp_rank = w->rank % tp;
+    return tp == 1 ? mg_comm_self_open(&w->group) : open_group(w);
+}
+
+mg_status mg_world_settle(mg_world *w, mg_status st)
+{
+    mg_board *board = w->links ? w->links->board : NULL;
+
+    if (!board || (st != MG_ESTOPPED && st != MG_ECOMM) || mg_last_error()[0] == '\0') return st;
+    char message[512];
+    snprintf(message, sizeof message, "%s", mg_last_error());
+    const mg_status found = mg_board_look(board, "run");
+    if (st == MG_ESTOPPED && found == MG_ECOMM) return MG_ECOMM;
+    return mg_board_fail(board, st, "%s", message);
+}
+
+static bool is_orderly(const mg_world *w, mg_status st)
+{
+    if (st == MG_OK || st == MG_EPARTIAL) return true;
+    if (w->all->agreed == st) return true;
+    return w->n_replicas == 1 && w->group && w->group->agreed == st;
+}
+
+static void leave(mg_world *w, mg_status st)
+{
+    mg_world_links *k = w->links;
+    bool together = false; /* every rank has come to its end */
+
+    if (w->all && is_orderly(w, st)) {
+        const mg_status met = mg_comm_barrier(w->all);
+        together = met == MG_OK;
+        if (!together && st == MG_OK) st = met;
+    }
+    if (!together) mg_board_leave(k->board, st, mg_last_error()[0] != '\0');
+    if (!together && st == MG_ESTOPPED && k->last) together = mg_comm_barrier(k->last) == MG_OK;
+    if (!together || mg_comm_mpi_is_torn(w->all) || mg_comm_mpi_is_torn(w->group)) {
+        /* The launcher returns the first code it hears: let the rank that is the cause be first. */
+        if (st == MG_ECOMM) nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+        mg_mpi_abort(mg_exit_code(st));
+    }
+    mg_board_leave(k->board, MG_OK, false);
+}
+
+void mg_world_end(mg_world *w, mg_status st)
+{
+    mg_world_links *k = w->links;
+
+    if (w->size > 1) leave(w, st);
+    mg_comm_close(w->group);
+    mg_comm_close(w->all);
+    w->group = w->all = NULL;
+    if (!k) return;
+    mg_comm_close(k->local);
+    mg_comm_close(k->last);
+    mg_board_close(k->board);
+    free(k->seats);
+    free(k);
+    w->links = NULL;
+    mg_mpi_end();
+}

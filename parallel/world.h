@@ -1,0 +1,46 @@
+/* Who sits where: ranks, hosts, replicas and tensor-parallel groups; and the start and end of MPI.
+ *
+ *     world rank = replica * tp + tp_rank        one replica = tp consecutive world ranks
+ *
+ * MPI is used when a launcher started us: OMPI_COMM_WORLD_SIZE (mpirun), PMIX_RANK (srun --mpi=pmix, prterun)
+ * or PMI_RANK is in the environment. */
+#ifndef MG_WORLD_H
+#define MG_WORLD_H
+
+#include "comm.h"
+
+typedef struct mg_world_links mg_world_links;
+
+typedef struct mg_world {
+    int rank, size;             /* in the whole run */
+    int local_rank, local_size; /* among the ranks of this host */
+    char host[64];
+    int n_cores;        /* processors this rank should use: its own share of those it may run on */
+    int oversubscribed; /* more ranks than processors share this host's mask: never spin */
+    mg_comm *all;       /* every rank */
+    int tp, n_replicas; /* after mg_world_split */
+    int i_replica, tp_rank;
+    mg_comm *group;        /* the tensor-parallel group; its rank is tp_rank */
+    mg_world_links *links; /* what holds it together; world.c's own */
+} mg_world;
+
+/* Start. Under mpirun or srun MPI is initialised; alone it is not touched and the world has one rank. */
+mg_status mg_world_begin(mg_world *w);
+
+/* Cut the world into replicas of `tp` consecutive ranks (1, 2, 4, 8; it must divide the world: MG_EUSAGE).
+ * Ranks of one host get the shared-memory group, others the MPI one; MGDIST_COMM=mpi or shm insists (tests).
+ * Collective, once. */
+mg_status mg_world_split(mg_world *w, int tp);
+
+/* Once, when the run ends with `st` and before anybody is told: the status to report and exit with. A
+ * launcher answers the death of one rank with SIGTERM to the others; where that looks like a user's stop, it
+ * becomes MG_ECOMM naming the dead rank. Where several ranks would say the same, one keeps its message and
+ * the others' mg_last_error() becomes "": a rank with an empty message keeps silent. Not collective. */
+mg_status mg_world_settle(mg_world *w, mg_status st);
+
+/* The end, orderly if st is MG_OK, or a failure that all ranks agreed on; otherwise, if this rank alone
+ * fails, the others learn it from us, and with more than one rank the call does not return: MPI_Abort ends
+ * the run with mg_exit_code(st). Prints nothing. Say what there is to say before. */
+void mg_world_end(mg_world *w, mg_status st);
+
+#endif

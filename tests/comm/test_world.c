@@ -1,0 +1,159 @@
+/* Who sits where: the layout under mpirun for a given --tp, the share of processors, and what is refused. */
+#include "comm_test.h"
+
+#include <unistd.h>
+
+#include "reduce_tree.h"
+#include "seats.h"
+#include "watchdog.h"
+
+static mg_world world;
+
+static void test_layout(void **state)
+{
+    (void)state;
+    assert_int_equal(world.rank, world.i_replica * world.tp + world.tp_rank);
+    assert_int_equal(world.n_replicas * world.tp, world.size);
+    assert_int_equal(world.all->size, world.size);
+    assert_int_equal(world.all->rank, world.rank);
+    assert_int_equal(world.group->size, world.tp);
+    assert_int_equal(world.group->rank, world.tp_rank);
+    assert_true(world.host[0] != '\0' && world.n_cores >= 1);
+    assert_in_range(world.local_rank, 0, world.local_size - 1);
+
+    int32_t members[8] = {0};
+    const int32_t mine = world.rank;
+    assert_int_equal(mg_comm_all_gather(world.group, members, &mine, 1, MG_I32), MG_OK);
+    for (int r = 0; r < world.tp; r++) assert_int_equal(members[r], world.i_replica * world.tp + r);
+}
+
+/* MG_TEST_LOCAL: how many ranks a host has in this run; set by the test over several hosts. */
+static void test_hosts(void **state)
+{
+    const char *n_local = getenv("MG_TEST_LOCAL");
+
+    (void)state;
+    assert_int_equal(world.local_size, n_local ? atoi(n_local) : world.size);
+    if (world.tp > 1 && !getenv("MGDIST_COMM"))
+        assert_string_equal(world.group->name, world.tp <= world.local_size ? "shm" : "mpi");
+}
+
+static void test_refusals(void **state)
+{
+    mg_world again = world; /* split looks at size and all alone before it refuses */
+
+    (void)state;
+    again.group = NULL;
+    assert_int_equal(mg_world_split(&again, 3), MG_EUSAGE);
+    assert_non_null(strstr(mg_last_error(), "3"));
+    assert_int_equal(mg_world_split(&again, 0), MG_EUSAGE);
+    if (world.size % 8 != 0) {
+        char n_ranks[16];
+        snprintf(n_ranks, sizeof n_ranks, "%d rank", world.size);
+        assert_int_equal(mg_world_split(&again, 8), MG_EUSAGE);
+        assert_non_null(strstr(mg_last_error(), "8"));
+        assert_non_null(strstr(mg_last_error(), n_ranks));
+    }
+    assert_int_equal(mg_comm_agree(world.all, MG_OK), MG_OK);
+}
+
+static mg_seat seat_on(int host, size_t first_cpu, size_t n_cpus)
+{
+    mg_seat seat = {.first_of_host = host};
+
+    for (size_t i = 0; i < n_cpus; i++) CPU_SET(first_cpu + i, &seat.mask);
+    return seat;
+}
+
+static void check_cores(const mg_seat *seats, int n, int rank, int n_cores, int oversubscribed)
+{
+    int got_oversubscribed;
+
+    assert_int_equal(mg_seats_cores(seats, n, rank, &got_oversubscribed), n_cores);
+    assert_int_equal(got_oversubscribed, oversubscribed);
+}
+
+static void test_cores(void **state)
+{
+    const mg_seat alone[] = {seat_on(0, 0, 64)};
+    const mg_seat bound[] = {seat_on(0, 0, 8), seat_on(0, 8, 8)};
+    const mg_seat floating[] = {seat_on(0, 0, 8), seat_on(0, 0, 8), seat_on(0, 0, 8)};
+    const mg_seat crowded[] = {seat_on(0, 0, 2), seat_on(0, 0, 2), seat_on(0, 0, 2)};
+    const mg_seat apart[] = {seat_on(0, 0, 4), seat_on(1, 0, 4)};
+    mg_seat limited[] = {seat_on(0, 0, 16), seat_on(0, 16, 16)};
+
+    (void)state;
+    check_cores(alone, 1, 0, 64, 0);
+    check_cores(bound, 2, 1, 8, 0);
+    check_cores(floating, 3, 0, 2, 0);
+    check_cores(crowded, 3, 2, 1, 1);
+    check_cores(apart, 2, 1, 4, 0);
+    limited[0].quota_cores = limited[1].quota_cores = 4.0;
+    check_cores(limited, 2, 0, 2, 0);
+    limited[0].quota_cores = limited[1].quota_cores = 1.5;
+    check_cores(limited, 2, 1, 1, 0);
+    limited[0].quota_cores = limited[1].quota_cores = 0.5;
+    check_cores(limited, 2, 1, 1, 1);
+    assert_true(mg_process_start_ticks(getpid()) > 0);
+    assert_true(mg_process_start_ticks(0x7fffffff) == 0);
+}
+
+static void test_timeout_option(void **state)
+{
+    const char *const bad[] = {"", "x", "0", "-1", "10s", "inf", "nan", "1e7"};
+    const char *set = getenv("MGDIST_COMM_TIMEOUT");
+    char saved[32] = "";
+    mg_watchdog dog;
+
+    (void)state;
+    if (set) snprintf(saved, sizeof saved, "%s", set);
+    unsetenv("MGDIST_COMM_TIMEOUT");
+    assert_int_equal(mg_watchdog_init(&dog, NULL, false), MG_OK);
+    assert_true(dog.deadline_s == 300.0);
+    setenv("MGDIST_COMM_TIMEOUT", "2.5", 1);
+    assert_int_equal(mg_watchdog_init(&dog, NULL, false), MG_OK);
+    assert_true(dog.deadline_s == 2.5);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        setenv("MGDIST_COMM_TIMEOUT", bad[i], 1);
+        assert_int_equal(mg_watchdog_init(&dog, NULL, false), MG_EUSAGE);
+    }
+    if (set)
+        setenv("MGDIST_COMM_TIMEOUT", saved, 1);
+    else
+        unsetenv("MGDIST_COMM_TIMEOUT");
+}
+
+/* Sixteen parts: a group may be larger than the tree's unrolled heart. */
+static void test_tree(void **state)
+{
+    enum { PARTS = 16, N = 1037 };
+    static float data[PARTS][N], y[N];
+    const float *parts[PARTS];
+
+    (void)state;
+    for (int r = 0; r < PARTS; r++) {
+        parts[r] = data[r];
+        for (int i = 0; i < N; i++) data[r][i] = float_at(r, i);
+    }
+    for (int n_parts = 1; n_parts <= PARTS; n_parts *= 2) {
+        mg_tree_sum(y, parts, n_parts, N);
+        for (int i = 0; i < N; i++) {
+            float level[PARTS];
+            for (int r = 0; r < n_parts; r++) level[r] = data[r][i];
+            for (int width = n_parts; width > 1; width /= 2)
+                for (int r = 0; r < width / 2; r++) level[r] = level[2 * r] + level[2 * r + 1];
+            assert_memory_equal(&y[i], &level[0], sizeof y[i]);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layout), cmocka_unit_test(test_hosts),          cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_cores),  cmocka_unit_test(test_timeout_option), cmocka_unit_test(test_tree),
+    };
+
+    begin_world(&world, argc, argv);
+    return end_world(&world, cmocka_run_group_tests(tests, NULL, NULL));
+}
