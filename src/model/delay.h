@@ -1,0 +1,32 @@
+/* The delay pattern: codebook k runs behind by its delay, so that one column holds codes of different frames.
+ * Mono: delay k; stereo (left and right interleaved): k / 2. Spec: docs/MODEL.md §Delay pattern
+ * (transformers' build_delay_pattern_mask = AudioCraft's DelayedPatternProvider). */
+#ifndef MG_DELAY_H
+#define MG_DELAY_H
+
+#include <stdint.h>
+
+typedef struct mg_delay {
+    int64_t K;          /* codebooks */
+    int64_t n_channels; /* 1 or 2 */
+    int32_t pad;        /* the PAD and start token, V */
+} mg_delay;
+
+int64_t mg_delay_of(const mg_delay *d, int64_t k); /* delay of codebook k */
+
+/* Columns that T frames take: T + (number of distinct delays). Column 0 is all PAD; the last is never fed
+ * back. */
+int64_t mg_delay_columns(const mg_delay *d, int64_t T);
+
+/* The frame that codebook k holds in column j, or -1 where the pattern has PAD. */
+int64_t mg_delay_frame(const mg_delay *d, int64_t T, int64_t k, int64_t j);
+
+/* ids [K] of column j, from codes [K,T]: what is fed to the model. */
+void mg_delay_column(const mg_delay *d, int32_t *ids, const int32_t *codes, int64_t T, int64_t j);
+
+/* transformers' whole mask [K, M] for prompt columns ids [K, L0], the start column included: PAD and prompt
+ * codes where they are fixed, -1 where a code is to be sampled. For M below 2C-1, C the number of delays, it
+ * applies no delay at all (their quirk): then the whole mask is -1. */
+void mg_delay_mask(const mg_delay *d, int32_t *mask, const int32_t *ids, int64_t L0, int64_t M);
+
+#endif

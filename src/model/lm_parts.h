@@ -1,0 +1,50 @@
+/* Inside of the language model: its weights, caches and buffers. For lm_load.c, lm_reserve.c, lm_forward.c.
+ */
+#ifndef MG_LM_PARTS_H
+#define MG_LM_PARTS_H
+
+#include "lm.h"
+
+/* H, F and KV below are this rank's part of the whole model's; E = D / heads. */
+typedef struct mg_lm_layer {
+    mg_tensor self_gamma, self_beta, cross_gamma, cross_beta, ff_gamma, ff_beta; /* [D] */
+    mg_matrix qkv;                                                               /* [3HE,D] */
+    mg_matrix out;                                                               /* [D,HE], columns */
+    mg_matrix cross_q;                                                           /* [HE,D] */
+    mg_matrix cross_kv;                                                          /* [2HE,D] */
+    mg_matrix cross_out;                                                         /* [D,HE], columns */
+    mg_matrix fc1;                                                               /* [F,D] */
+    mg_matrix fc2;                                                               /* [D,F], columns */
+    mg_kv self, cross;                                                           /* rows: sequences; texts */
+} mg_lm_layer;
+
+struct mg_lm {
+    mg_lm_config config; /* the whole model */
+    mg_dtype dtype;
+    const mg_ops *ops;    /* borrowed */
+    mg_comm *comm;        /* borrowed */
+    int64_t H, E, F, KV;  /* this rank's heads, their width, feed-forward rows, rows of the output heads */
+    mg_tensor embeddings; /* [K,V+1,D] */
+    mg_tensor positions;  /* [P,D] */
+    mg_matrix project;    /* [D,d_text] fp32, if config.project_text */
+    mg_tensor project_bias, final_gamma, final_beta; /* [D] */
+    mg_matrix heads;                                 /* [KV,D] */
+    mg_lm_layer *layers;                             /* [L] */
+
+    mg_lm_limits limits;
+    int32_t *n_text_tokens;                           /* [n_texts] host; 0: not set */
+    int32_t *counts_host;                             /* [max(n_tokens, S_max)] host staging */
+    mg_tensor ids;                                    /* [n_tokens,K] int32 */
+    mg_tensor row, column, n_keys, text, n_text_keys; /* [n_tokens] int32 */
+    mg_tensor text_row, text_column;                  /* [S_max] int32 */
+    mg_tensor x, a, partial; /* [n_tokens,D]: the residual stream; its norm; a product before its sum */
+    mg_tensor qkv;           /* [n_tokens,3HE] */
+    mg_tensor mixed;         /* [n_tokens,HE] */
+    mg_tensor ff;            /* [n_tokens,F] */
+    mg_tensor logits;        /* [n_tokens,KV] */
+    mg_tensor gathered;      /* [tp,n_tokens,KV], if tp > 1 */
+    mg_tensor projected;     /* [S_max,D] */
+    mg_tensor text_kv;       /* [S_max,2HE] */
+};
+
+#endif

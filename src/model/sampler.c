@@ -1,0 +1,216 @@
+/* Guidance, temperature, cuts and the draw, for one codebook's logits [V].
+ *
+ * Both references' rules come down to: which codes survive, with probabilities proportional to
+ * exp(logit / temperature). So only survivors are sorted and exponentiated. A logit is compared through an
+ * unsigned key of the same order, which makes the k-th largest a radix selection and the sort a radix sort,
+ * stable: falling logit, then rising index. Sums are fp64; the exponential is our own, so a draw does not
+ * depend on the C library or the processor. */
+#include "sampler.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct candidate {
+    uint32_t key; /* rises as the logit falls */
+    int32_t code;
+} candidate;
+
+struct mg_sampler {
+    int64_t V, n_alive;
+    candidate *alive, *spare; /* [V] survivors, falling by probability; scratch of the sort */
+    double *weight;           /* [V] of each survivor, not normalised */
+    float *scaled;            /* [V] logits / temperature */
+};
+
+mg_status mg_sampler_open(mg_sampler **out, int64_t V)
+{
+    mg_sampler *s = *out = calloc(1, sizeof *s);
+
+    if (!s) return mg_fail(MG_ENOMEM, "sampler: %zu bytes", sizeof *s);
+    s->V = V;
+    s->alive = calloc((size_t)V, sizeof *s->alive);
+    s->spare = calloc((size_t)V, sizeof *s->spare);
+    s->weight = calloc((size_t)V, sizeof *s->weight);
+    s->scaled = calloc((size_t)V, sizeof *s->scaled);
+    if (s->alive && s->spare && s->weight && s->scaled) return MG_OK;
+    mg_sampler_close(s);
+    *out = NULL;
+    return mg_fail(MG_ENOMEM, "sampler: no memory for %lld codes", (long long)V);
+}
+
+void mg_sampler_close(mg_sampler *s)
+{
+    if (!s) return;
+    free(s->alive);
+    free(s->spare);
+    free(s->weight);
+    free(s->scaled);
+    free(s);
+}
+
+void mg_guide(float *out, const float *cond, const float *uncond, float coef, int64_t V)
+{
+    for (int64_t v = 0; v < V; v++) out[v] = uncond[v] + (cond[v] - uncond[v]) * coef;
+}
+
+/* exp(x) for x <= 0, within 2 ulp: x = n ln 2 + r, a Taylor polynomial for r. */
+static double exp_below_one(double x)
+{
+    static const double ln2_high = 0x1.62e42fefa38p-1, ln2_low = 0x1.ef35793c7673p-45;
+    static const double inverse_factorial[14] = {1.0,
+                                                 1.0,
+                                                 1.0 / 2,
+                                                 1.0 / 6,
+                                                 1.0 / 24,
+                                                 1.0 / 120,
+                                                 1.0 / 720,
+                                                 1.0 / 5040,
+                                                 1.0 / 40320,
+                                                 1.0 / 362880,
+                                                 1.0 / 3628800,
+                                                 1.0 / 39916800,
+                                                 1.0 / 479001600,
+                                                 1.0 / 6227020800};
+    double sum = inverse_factorial[13];
+
+    if (!(x > -700)) return 0; /* and NaN */
+    const double n = (double)(int)(x * 1.4426950408889634 - 0.5);
+    const double r = (x - n * ln2_high) - n * ln2_low;
+    for (int i = 12; i >= 0; i--) sum = sum * r + inverse_factorial[i];
+
+    const uint64_t power_bits = (uint64_t)((int64_t)n + 1023) << 52;
+    double power;
+    memcpy(&power, &power_bits, sizeof power);
+    return sum * power;
+}
+
+/* Unsigned order = falling float order; -0 and 0 are one. */
+static uint32_t key_of(float f)
+{
+    uint32_t u;
+
+    f += 0.0f;
+    memcpy(&u, &f, sizeof u);
+    return u & 0x80000000u ? u : ~u & 0x7FFFFFFFu;
+}
+
+/* The k-th smallest key, 1 <= k <= n: eleven, eleven and ten bits at a time. */
+static uint32_t select_key(const candidate *c, int64_t n, int64_t k)
+{
+    static const int shifts[3] = {21, 10, 0}, widths[3] = {11, 11, 10};
+    uint32_t prefix = 0, mask = 0;
+    int32_t count[2048];
+
+    for (int pass = 0; pass < 3; pass++) {
+        const uint32_t digits = (1u << widths[pass]) - 1;
+        uint32_t digit = 0;
+        memset(count, 0, sizeof count);
+        for (int64_t i = 0; i < n; i++)
+            if ((c[i].key & mask) == prefix) count[(c[i].key >> shifts[pass]) & digits]++;
+        while (k > count[digit]) k -= count[digit++];
+        prefix |= digit << shifts[pass];
+        mask |= digits << shifts[pass];
+    }
+    return prefix;
+}
+
+/* Ascending key, stable. */
+static void sort_alive(mg_sampler *s)
+{
+    for (int shift = 0; shift < 32; shift += 8) {
+        int32_t start[257] = {0};
+        for (int64_t i = 0; i < s->n_alive; i++) start[((s->alive[i].key >> shift) & 255) + 1]++;
+        for (int d = 0; d < 256; d++) start[d + 1] += start[d];
+        for (int64_t i = 0; i < s->n_alive; i++)
+            s->spare[start[(s->alive[i].key >> shift) & 255]++] = s->alive[i];
+        candidate *sorted = s->spare;
+        s->spare = s->alive;
+        s->alive = sorted;
+    }
+}
+
+/* Keep the k largest, and what equals the k-th: both references do. */
+static void keep_top_k(mg_sampler *s, int64_t k)
+{
+    int64_t n = 0;
+
+    if (k <= 0 || k >= s->n_alive) return;
+    const uint32_t last = select_key(s->alive, s->n_alive, k);
+    for (int64_t i = 0; i < s->n_alive; i++)
+        if (s->alive[i].key <= last) s->alive[n++] = s->alive[i];
+    s->n_alive = n;
+}
+
+static double weigh(mg_sampler *s)
+{
+    const double top = s->scaled[s->alive[0].code];
+    double total = 0;
+
+    for (int64_t i = 0; i < s->n_alive; i++)
+        total += s->weight[i] = exp_below_one(s->scaled[s->alive[i].code] - top);
+    return total;
+}
+
+/* AudioCraft drops a code if those before it, from the top, make more than top_p. transformers drops from
+ * the bottom while the sum is at most 1 - top_p. Among equals the lower index survives. */
+static double keep_top_p(mg_sampler *s, const mg_sampling *how, double total)
+{
+    double sum = 0;
+    int64_t n = s->n_alive;
+
+    if (how->rules == MG_RULES_AUDIOCRAFT) {
+        for (n = 0; n < s->n_alive && sum <= how->top_p * total; n++) sum += s->weight[n];
+        s->n_alive = n;
+        return sum;
+    }
+    while (n > 1 && sum + s->weight[n - 1] <= (1 - how->top_p) * total) sum += s->weight[--n];
+    s->n_alive = n;
+    return total - sum;
+}
+
+/* The survivors, sorted, with their weights; returns the sum of these. */
+static double choose_alive(mg_sampler *s, const float *logits, const mg_sampling *how)
+{
+    const bool is_ac = how->rules == MG_RULES_AUDIOCRAFT;
+    const bool cut_p = how->top_p > 0 && how->top_p < 1;
+    const bool cut_k = !is_ac || how->top_p <= 0;
+
+    for (int64_t v = 0; v < s->V; v++) {
+        s->scaled[v] = logits[v] / (float)how->temperature;
+        s->alive[v] = (candidate){key_of(s->scaled[v]), (int32_t)v};
+    }
+    s->n_alive = s->V;
+    if (cut_k) keep_top_k(s, how->top_k);
+    sort_alive(s);
+    const double total = weigh(s);
+    return cut_p ? keep_top_p(s, how, total) : total;
+}
+
+void mg_sampler_probs(mg_sampler *s, float *probs, const float *logits, const mg_sampling *how)
+{
+    const double total = choose_alive(s, logits, how);
+
+    memset(probs, 0, (size_t)s->V * sizeof *probs);
+    for (int64_t i = 0; i < s->n_alive; i++) probs[s->alive[i].code] = (float)(s->weight[i] / total);
+}
+
+int32_t mg_sample(mg_sampler *s, const float *logits, const mg_sampling *how, double uniform)
+{
+    if (how->greedy || (float)how->temperature <= 0) {
+        int32_t best = 0;
+        for (int64_t v = 1; v < s->V; v++)
+            if (logits[v] > logits[best]) best = (int32_t)v;
+        return best;
+    }
+    const double target = uniform * choose_alive(s, logits, how);
+    double sum = 0;
+    int64_t last = 0;
+
+    for (int64_t i = 0; i < s->n_alive && s->weight[i] > 0; i++) {
+        last = i;
+        sum += s->weight[i];
+        if (sum > target) break;
+    }
+    return s->alive[last].code;
+}

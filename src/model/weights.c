@@ -1,0 +1,234 @@
+/* Matrices and plain tensors of a stage: survey and load. Sources are read in blocks of rows of a few MiB,
+ * straight from the map where they are aligned, and let go behind us: a load needs no second copy. */
+#include "weights.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "weights_source.h"
+
+enum { NAME_SIZE = 512, BLOCK_BYTES = 4 << 20, ROW_STEP = 64, PROBLEM_SIZE = 1024 };
+
+void mg_weights_init(mg_weights *w, const mg_ops *ops, const mg_checkpoint *checkpoint, mg_arena *arena,
+                     const char *prefix)
+{
+    *w = (mg_weights){.ops = ops, .checkpoint = checkpoint, .arena = arena, .prefix = prefix};
+}
+
+void mg_weights_close(mg_weights *w)
+{
+    if (!w) return;
+    free(w->problems);
+    w->problems = NULL;
+}
+
+bool mg_weights_has(const mg_weights *w, const char *name)
+{
+    char full[NAME_SIZE];
+
+    if (!w->checkpoint) return true;
+    snprintf(full, sizeof full, "%s%s", w->prefix, name);
+    return mg_checkpoint_find(w->checkpoint, full) != NULL;
+}
+
+void mg_weights_problem(mg_weights *w, const char *format, ...)
+{
+    char line[PROBLEM_SIZE];
+    const size_t old_size = w->problems ? strlen(w->problems) : 0;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    w->n_problems++;
+    char *grown = realloc(w->problems, old_size + strlen(line) + 2);
+    if (!grown) return; /* the count still fails the verdict */
+    w->problems = grown;
+    sprintf(grown + old_size, "%s%s", old_size ? "\n" : "", line);
+}
+
+mg_status mg_weights_verdict(const mg_weights *w)
+{
+    static const char format[] = "checkpoint: %d tensor%s missing or wrong:\n%.*s%s";
+    const char *problems = w->problems ? w->problems : "", *plural = w->n_problems == 1 ? "" : "s";
+    const size_t all = strlen(problems);
+    char more[32];
+    int n_told = 1;
+
+    if (!w->n_problems) return MG_OK;
+    const mg_status st = mg_fail(MG_ECHECKPOINT, format, w->n_problems, plural, (int)all, problems, "");
+    const char *list = strchr(mg_last_error(), '\n');
+    size_t kept = list ? strlen(list + 1) : 0;
+    if (kept == all) return st;
+
+    /* A message has only so much room: end on a whole line and count the rest. */
+    kept = kept > sizeof more ? kept - sizeof more : 0;
+    while (kept && problems[kept] != '\n') kept--;
+    for (size_t i = 0; i < kept; i++) n_told += problems[i] == '\n';
+    snprintf(more, sizeof more, "\n... and %d more", w->n_problems - n_told);
+    return mg_fail(MG_ECHECKPOINT, format, w->n_problems, plural, (int)kept, problems, more);
+}
+
+/* A block of rows in aligned host memory: the map itself, or a copy in `room`. */
+static mg_host_matrix host_rows(const mg_checkpoint_entry *e, const mg_weights_part *p, int64_t row,
+                                int64_t n_rows, char *room)
+{
+    const size_t value_bytes = mg_dtype_bytes(e->tensor.dtype);
+    const char *src = (const char *)e->tensor.data +
+                      (size_t)((p->first_row + row) * p->n_cols_all + p->first_col) * value_bytes;
+    mg_host_matrix m = {src, e->tensor.dtype, n_rows, p->n_cols, p->n_cols_all};
+
+    if ((uintptr_t)src % value_bytes == 0) return m;
+    for (int64_t r = 0; r < n_rows; r++)
+        memcpy(room + (size_t)(r * p->n_cols) * value_bytes, src + (size_t)(r * p->n_cols_all) * value_bytes,
+               (size_t)p->n_cols * value_bytes);
+    m.data = room;
+    m.row_stride = p->n_cols;
+    return m;
+}
+
+static mg_status load_part(mg_weights *w, const mg_matrix *out, int64_t first_out, const mg_weights_part *p,
+                           const mg_checkpoint_entry *e)
+{
+    const int64_t row_bytes = p->n_cols_all * (int64_t)mg_dtype_bytes(e->tensor.dtype);
+    const int64_t fit = BLOCK_BYTES / row_bytes / ROW_STEP * ROW_STEP;
+    const int64_t block = fit > ROW_STEP ? fit : ROW_STEP;
+    int64_t n_bad = 0;
+    mg_status st = MG_OK;
+    char *room = malloc((size_t)(block * row_bytes));
+
+    if (!room) return mg_fail(MG_ENOMEM, "weights: no memory for %lld bytes", (long long)(block * row_bytes));
+    for (int64_t row = 0; row < p->n_rows; row += block) {
+        const int64_t n_rows = p->n_rows - row < block ? p->n_rows - row : block;
+        const mg_host_matrix src = host_rows(e, p, row, n_rows, room);
+        MG_TRY(mg_matrix_load(w->ops, out, first_out + row, &src, &n_bad));
+        mg_weights_consume(w, e, (p->first_row + row) * p->n_cols_all, n_rows * p->n_cols_all);
+    }
+    st = mg_weights_check(e, n_bad);
+done:
+    free(room);
+    return st;
+}
+
+/* Rows from the random block: as many at a time as lie before it wraps. */
+static mg_status load_random_part(mg_weights *w, const mg_matrix *out, int64_t first_out,
+                                  const mg_weights_part *p)
+{
+    mg_random_block random;
+    mg_status st = MG_OK;
+    int64_t n_bad = 0;
+
+    if (p->n_cols > MG_RANDOM_COUNT)
+        return mg_fail(MG_EBUG, "weights: %s: %lld columns", p->name, (long long)p->n_cols);
+    MG_RETURN(mg_random_block_open(&random, p->name, 1 / sqrtf((float)p->n_cols_all), 0));
+    for (int64_t row = 0; row < p->n_rows;) {
+        int64_t got;
+        const float *piece = mg_random_block_next(&random, (p->n_rows - row) * p->n_cols, &got);
+        const mg_host_matrix src = {piece, MG_F32, got / p->n_cols, p->n_cols, p->n_cols};
+        if (src.n_rows == 0) continue; /* the tail of the block is shorter than a row */
+        MG_TRY(mg_matrix_load(w->ops, out, first_out + row, &src, &n_bad));
+        row += src.n_rows;
+    }
+    mg_weights_consume(w, NULL, 0, p->n_rows * p->n_cols);
+done:
+    mg_random_block_close(&random);
+    return st;
+}
+
+mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_dtype dtype, int n_slices,
+                            const mg_weights_part *parts, int n_parts)
+{
+    const bool survey = mg_arena_is_measuring(w->arena);
+    int64_t n_out = 0, first_out = 0;
+
+    for (int i = 0; i < n_parts; i++) {
+        const mg_weights_part *p = &parts[i];
+        MG_REQUIRE(p->n_cols == parts[0].n_cols && p->n_rows > 0 && p->n_cols > 0);
+        MG_REQUIRE(p->first_row >= 0 && p->first_row + p->n_rows <= p->n_rows_all);
+        MG_REQUIRE(p->first_col >= 0 && p->first_col + p->n_cols <= p->n_cols_all);
+        n_out += p->n_rows;
+    }
+    *out = (mg_matrix){.dtype = dtype, .n_out = n_out, .n_in = parts[0].n_cols, .n_slices = n_slices};
+    MG_RETURN(mg_arena_take(w->arena, &out->data, mg_matrix_bytes(w->ops, dtype, n_out, out->n_in)));
+    for (int i = 0; i < n_parts; first_out += parts[i].n_rows, i++) {
+        const mg_weights_part *p = &parts[i];
+        const int64_t dim[2] = {p->n_rows_all, p->n_cols_all};
+        const mg_checkpoint_entry *e;
+        MG_RETURN(mg_weights_find(w, &e, p->name, 2, dim));
+        if (survey)
+            mg_weights_consume(w, e, 0, p->n_rows * (e ? p->n_cols_all : p->n_cols));
+        else if (e)
+            MG_RETURN(load_part(w, out, first_out, p, e));
+        else
+            MG_RETURN(load_random_part(w, out, first_out, p));
+    }
+    return MG_OK;
+}
+
+static mg_status load_tensor(mg_weights *w, char *dst, const mg_checkpoint_entry *e, int64_t n)
+{
+    const int64_t block = BLOCK_BYTES / (int64_t)sizeof(float);
+    float *room = malloc(BLOCK_BYTES);
+    int64_t n_bad = 0;
+    mg_status st = MG_OK;
+
+    if (!room) return mg_fail(MG_ENOMEM, "weights: no memory for %d bytes", BLOCK_BYTES);
+    for (int64_t i = 0; i < n; i += block) {
+        const int64_t count = n - i < block ? n - i : block;
+        mg_weights_read(room, e, i, count, &n_bad);
+        MG_TRY(
+            w->ops->upload(w->ops->ctx, dst + (size_t)i * sizeof *room, room, (size_t)count * sizeof *room));
+        mg_weights_consume(w, e, i, count);
+    }
+    st = mg_weights_check(e, n_bad);
+done:
+    free(room);
+    return st;
+}
+
+static mg_status load_random_tensor(mg_weights *w, char *dst, const char *name, int n_dims,
+                                    const int64_t *dim, int64_t n)
+{
+    float *room = malloc((size_t)n * sizeof *room);
+    mg_status st = MG_OK;
+
+    if (!room) return mg_fail(MG_ENOMEM, "weights: no memory for %lld values", (long long)n);
+    MG_TRY(mg_weights_host(w, room, name, n_dims, dim));
+    MG_TRY(w->ops->upload(w->ops->ctx, dst, room, (size_t)n * sizeof *room));
+done:
+    free(room);
+    return st;
+}
+
+mg_status mg_weights_tensor(mg_weights *w, mg_tensor *out, const char *format, int count, int n_dims,
+                            const int64_t *dim)
+{
+    const int lead = count > 0, n_named = lead ? count : 1;
+    int64_t n = 1;
+    char name[NAME_SIZE];
+
+    MG_REQUIRE(n_dims >= 1 && n_dims + lead <= MG_MAX_DIMS);
+    *out = (mg_tensor){.dtype = MG_F32, .n_dims = n_dims + lead, .dim = {1, 1, 1, 1}};
+    if (lead) out->dim[0] = count;
+    for (int i = 0; i < n_dims; i++) n *= out->dim[i + lead] = dim[i];
+    MG_RETURN(mg_arena_take(w->arena, &out->data, mg_tensor_bytes(out)));
+    for (int i = 0; i < n_named; i++) {
+        const mg_checkpoint_entry *e;
+        if (lead)
+            snprintf(name, sizeof name, format, i);
+        else
+            snprintf(name, sizeof name, "%s", format);
+        char *dst = (char *)out->data + (size_t)(n * i) * sizeof(float);
+        MG_RETURN(mg_weights_find(w, &e, name, n_dims, dim));
+        if (mg_arena_is_measuring(w->arena))
+            mg_weights_consume(w, e, 0, n);
+        else if (e)
+            MG_RETURN(load_tensor(w, dst, e, n));
+        else
+            MG_RETURN(load_random_tensor(w, dst, name, n_dims, dim, n));
+    }
+    return MG_OK;
+}

@@ -1,0 +1,66 @@
+/* From a checkpoint's names to tensors in a backend's memory: each stage (T5, LM, EnCodec) asks for what its
+ * architecture needs, once over a measuring arena (what is there, and how many bytes?) and once over the real
+ * one.
+ *
+ * The first pass, the *survey*, finds every missing tensor and every wrong shape before anything is
+ * allocated, and mg_weights_verdict reports them all at once. The second pass, the *load*, converts and
+ * counts NaN and Inf. */
+#ifndef MG_WEIGHTS_H
+#define MG_WEIGHTS_H
+
+#include "arena.h"
+#include "checkpoint.h"
+#include "ops.h"
+#include "progress.h"
+
+typedef struct mg_weights {
+    const mg_ops *ops;
+    const mg_checkpoint *checkpoint; /* NULL: random weights of the right shape, for benchmarks */
+    mg_arena *arena;                 /* measuring: survey */
+    const char *prefix;    /* put before every name: "text_encoder.", or "" for a folder of its own */
+    mg_progress *progress; /* source bytes; may be NULL */
+    int64_t n_read_bytes;  /* source bytes seen so far */
+    int n_problems;
+    char *problems; /* one line each, malloc'ed: mg_weights_close frees it */
+} mg_weights;
+
+/* A block of rows and columns of the source tensor `name`, [n_rows_all, n_cols_all] in the file. */
+typedef struct mg_weights_part {
+    const char *name; /* without prefix */
+    int64_t n_rows_all, n_cols_all;
+    int64_t first_row, n_rows, first_col, n_cols;
+} mg_weights_part;
+
+void mg_weights_init(mg_weights *w, const mg_ops *ops, const mg_checkpoint *checkpoint, mg_arena *arena,
+                     const char *prefix);
+void mg_weights_close(mg_weights *w);
+
+/* Is it in the checkpoint? True for random weights. */
+bool mg_weights_has(const mg_weights *w, const char *name);
+
+/* A matrix stacked from parts (q, k and v, say), all of the same n_cols. */
+mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_dtype dtype, int n_slices,
+                            const mg_weights_part *parts, int n_parts);
+
+/* fp32 tensors as they stand: any shape, the file's dims must equal `dim`. `count` of them, one behind the
+ * other, named by `format` with %d = 0 … count-1 (out then has a leading dim), or count = 0 for one tensor
+ * named `format`. */
+mg_status mg_weights_tensor(mg_weights *w, mg_tensor *out, const char *format, int count, int n_dims,
+                            const int64_t *dim);
+
+/* The sum of two vectors [n]: an LSTM's bias_ih + bias_hh. */
+mg_status mg_weights_sum(mg_weights *w, mg_tensor *out, const char *name_a, const char *name_b, int64_t n);
+
+/* A convolution `name`.{weight_g,weight_v | parametrizations.weight.original{0,1} | weight}, fused in fp64:
+ * w = g v/|v|, the norm over all dims but the first. c's geometry is set by the caller; sets c->data, and
+ * bias [c_out]. */
+mg_status mg_weights_conv(mg_weights *w, mg_conv *c, mg_tensor *bias, const char *name);
+
+/* Record a problem of the survey in the table: "NAME: what". */
+void mg_weights_problem(mg_weights *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* MG_OK, or MG_ECHECKPOINT with all problems, one a line (as far as a message has room; w->problems has all).
+ */
+mg_status mg_weights_verdict(const mg_weights *w);
+
+#endif

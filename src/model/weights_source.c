@@ -1,0 +1,155 @@
+/* Finding an entry, reading it as fp32, letting its pages go, and random numbers in its place. */
+#include "weights_source.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { NAME_SIZE = 512 };
+
+mg_status mg_random_block_open(mg_random_block *r, const char *name, float scale, float mean)
+{
+    uint32_t x = 2166136261u; /* FNV-1a: each tensor starts elsewhere */
+    const float step = scale * 2 * 1.7320508f * 0x1p-24f;
+
+    *r = (mg_random_block){.value = malloc(MG_RANDOM_COUNT * sizeof *r->value)};
+    if (!r->value) return mg_fail(MG_ENOMEM, "weights: no memory for random values");
+    for (const char *c = name; *c; c++) x = (x ^ (unsigned char)*c) * 16777619u;
+    for (int i = 0; i < MG_RANDOM_COUNT; i++) {
+        x = x * 1664525u + 1013904223u;
+        r->value[i] = mean + ((float)(x >> 8) - 0x1p23f) * step;
+    }
+    return MG_OK;
+}
+
+void mg_random_block_close(mg_random_block *r)
+{
+    free(r->value);
+    r->value = NULL;
+}
+
+const float *mg_random_block_next(mg_random_block *r, int64_t n, int64_t *got)
+{
+    const float *piece = r->value + r->i_value;
+    const int64_t left = MG_RANDOM_COUNT - r->i_value;
+
+    *got = n < left ? n : left;
+    r->i_value = (r->i_value + *got) % MG_RANDOM_COUNT;
+    return piece;
+}
+
+static void format_dims(char *out, size_t size, int n_dims, const int64_t *dim)
+{
+    size_t used = 0;
+
+    for (int i = 0; i < n_dims && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? "," : "", (long long)dim[i]);
+    if (!n_dims) out[0] = '\0';
+}
+
+/* One fault of a tensor: noted while surveying, fatal while loading. */
+static mg_status fault(mg_weights *w, const char *name, const char *what)
+{
+    if (!mg_arena_is_measuring(w->arena)) return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: %s", name, what);
+    mg_weights_problem(w, "%s: %s", name, what);
+    return MG_OK;
+}
+
+mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const char *name, int n_dims,
+                          const int64_t *dim)
+{
+    char full[NAME_SIZE], what[256], got[96], expected[96];
+    const mg_checkpoint_entry *e;
+
+    *out = NULL;
+    if (!w->checkpoint) return MG_OK;
+    if (snprintf(full, sizeof full, "%s%s", w->prefix, name) >= (int)sizeof full)
+        return mg_fail(MG_EBUG, "weights: the name %s is too long", name);
+    e = mg_checkpoint_find(w->checkpoint, full);
+    if (!e) return fault(w, full, "missing");
+    if (e->tensor.dtype != MG_F32 && e->tensor.dtype != MG_BF16 && e->tensor.dtype != MG_F16) {
+        snprintf(what, sizeof what, "%s in %s, expected fp32, bf16 or fp16", mg_dtype_name(e->tensor.dtype),
+                 e->file);
+        return fault(w, full, what);
+    }
+    if (e->tensor.n_dims != n_dims || memcmp(e->tensor.dim, dim, (size_t)n_dims * sizeof *dim) != 0) {
+        format_dims(got, sizeof got, e->tensor.n_dims, e->tensor.dim);
+        format_dims(expected, sizeof expected, n_dims, dim);
+        snprintf(what, sizeof what, "shape [%s], expected [%s]", got, expected);
+        return fault(w, full, what);
+    }
+    *out = e;
+    return MG_OK;
+}
+
+void mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int64_t n, int64_t *n_bad)
+{
+    const char *src = (const char *)e->tensor.data + (size_t)first * mg_dtype_bytes(e->tensor.dtype);
+    int64_t bad = 0;
+    uint32_t bits;
+    uint16_t half;
+
+    if (e->tensor.dtype == MG_F32) memcpy(dst, src, (size_t)n * sizeof *dst);
+    for (int64_t i = 0; i < n; i++) {
+        if (e->tensor.dtype != MG_F32) {
+            memcpy(&half, src + 2 * i, sizeof half);
+            dst[i] = e->tensor.dtype == MG_BF16 ? mg_bf16_to_f32(half) : mg_f16_to_f32(half);
+        }
+        memcpy(&bits, dst + i, sizeof bits);
+        bad += (bits & 0x7F800000u) == 0x7F800000u;
+    }
+    *n_bad += bad;
+}
+
+mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad)
+{
+    if (!n_bad) return MG_OK;
+    return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: %lld of %lld values in %s are NaN or Inf", e->name,
+                   (long long)n_bad, (long long)mg_tensor_count(&e->tensor), e->file);
+}
+
+/* Mapped pages count as ours while they are resident: the file's cache keeps them, so drop the mapping's. */
+void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t first, int64_t n)
+{
+    const size_t value_bytes = e ? mg_dtype_bytes(e->tensor.dtype) : sizeof(float);
+    const size_t bytes = (size_t)n * value_bytes;
+
+    w->n_read_bytes += (int64_t)bytes;
+    if (mg_arena_is_measuring(w->arena)) return;
+    if (w->progress) mg_progress_update(w->progress, w->progress->n_done + (int64_t)bytes);
+    if (!e) return;
+
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = (uintptr_t)e->tensor.data + (size_t)first * value_bytes;
+    const uintptr_t whole_begin = (begin + page - 1) / page * page, whole_end = (begin + bytes) / page * page;
+    if (whole_end > whole_begin) madvise((void *)whole_begin, whole_end - whole_begin, MADV_DONTNEED);
+}
+
+mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dims, const int64_t *dim)
+{
+    const mg_checkpoint_entry *e;
+    mg_random_block random;
+    int64_t n = 1, n_bad = 0, got;
+
+    for (int i = 0; i < n_dims; i++) n *= dim[i];
+    MG_RETURN(mg_weights_find(w, &e, name, n_dims, dim));
+    if (e) {
+        mg_weights_read(dst, e, 0, n, &n_bad);
+        mg_weights_consume(w, e, 0, n);
+        return mg_weights_check(e, n_bad);
+    }
+    /* norms near 1, everything else by its fan-in */
+    const bool is_norm = n_dims == 1 && strstr(name, "weight");
+    const float scale = is_norm || n_dims == 1 ? 0.02f : 1 / sqrtf((float)(n / dim[0]));
+    MG_RETURN(mg_random_block_open(&random, name, scale, is_norm ? 1 : 0));
+    for (int64_t i = 0; i < n; i += got) {
+        const float *piece = mg_random_block_next(&random, n - i, &got);
+        memcpy(dst + i, piece, (size_t)got * sizeof *dst);
+    }
+    mg_random_block_close(&random);
+    mg_weights_consume(w, NULL, 0, n);
+    return MG_OK;
+}

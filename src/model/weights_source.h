@@ -1,0 +1,41 @@
+/* Where the numbers of a weight come from: a mapped checkpoint entry, or a cheap random generator. Shared by
+ * weights.c (matrices, tensors) and weights_conv.c; not for the stages. */
+#ifndef MG_WEIGHTS_SOURCE_H
+#define MG_WEIGHTS_SOURCE_H
+
+#include "weights.h"
+
+enum { MG_RANDOM_COUNT = 262139 }; /* 1 MiB of floats, a prime: rows of a matrix do not repeat soon */
+
+/* Uniform values of standard deviation `scale` around `mean`, the same for the same name: a block that wraps.
+ */
+typedef struct mg_random_block {
+    float *value;    /* [MG_RANDOM_COUNT], malloc'ed by open */
+    int64_t i_value; /* the next one */
+} mg_random_block;
+
+mg_status mg_random_block_open(mg_random_block *r, const char *name, float scale, float mean);
+void mg_random_block_close(mg_random_block *r);
+
+/* Up to `n` values in one piece; *got says how many there are before the block wraps. */
+const float *mg_random_block_next(mg_random_block *r, int64_t n, int64_t *got);
+
+/* The entry `prefix + name` with exactly these dims and a floating-point dtype, or *out = NULL: for random
+ * weights, and during the survey for a tensor that is missing or wrong, which goes into the table of
+ * problems. A load pass fails instead: MG_ECHECKPOINT. */
+mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const char *name, int n_dims,
+                          const int64_t *dim);
+
+/* `n` values of an entry from `first` on, as fp32. NaN and Inf are added to *n_bad. */
+void mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int64_t n, int64_t *n_bad);
+
+/* `n` fp32 values [n] of tensor `name` in host memory, random ones included; dims as for find. */
+mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dims, const int64_t *dim);
+
+/* Say that `bytes` of the source are behind us: progress, and their pages leave our resident set. */
+void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t first, int64_t n);
+
+/* MG_ECHECKPOINT naming the tensor, its file and the count, if n_bad > 0. */
+mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad);
+
+#endif

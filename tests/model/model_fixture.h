@@ -1,0 +1,131 @@
+/* A loaded model for tests: backend, checkpoint, T5 and language model of one golden folder, in arenas of the
+ * size that the survey asked for. Include after cmocka.h. */
+#ifndef MG_MODEL_FIXTURE_H
+#define MG_MODEL_FIXTURE_H
+
+#include "cpu.h"
+#include "golden.h"
+#include "lm.h"
+#include "t5.h"
+
+typedef struct fixture {
+    mg_threads *threads;
+    mg_ops *ops;
+    mg_checkpoint *checkpoint;
+    mg_config config;
+    mg_arena weights, run;
+    mg_t5 *t5;
+    mg_lm *lm;
+    mg_comm *own_comm;
+} fixture;
+
+/* How a fixture is opened; zeros are good: fp32, one rank, the best level, one thread, no T5. */
+typedef struct fixture_want {
+    const char *dir; /* full path of a checkpoint folder, or NULL: tests/golden/checkpoints/`model` */
+    const char *weights_path; /* weights from elsewhere */
+    mg_dtype dtype;
+    mg_comm *comm;
+    mg_cpu_level level;
+    int n_threads;
+    bool with_t5, no_lm;
+    mg_lm_limits limits; /* zeros: enough for the golden cases */
+} fixture_want;
+
+static inline void fixture_backend(fixture *f, mg_cpu_level level, int n_threads)
+{
+    GOLDEN_OK(mg_threads_open(&f->threads, n_threads > 0 ? n_threads : 1, 0));
+    GOLDEN_OK(mg_cpu_open(&f->ops, level, f->threads));
+}
+
+static inline void fixture_arena(fixture *f, mg_arena *a, const char *name, size_t bytes)
+{
+    void *block;
+
+    GOLDEN_OK(f->ops->alloc(f->ops->ctx, &block, bytes ? bytes : MG_ARENA_ALIGN));
+    *a = mg_arena_over(name, block, bytes);
+}
+
+static inline mg_status fixture_load(fixture *f, mg_arena *arena, const fixture_want *want, mg_comm *comm)
+{
+    mg_weights w;
+    mg_status st = MG_OK;
+
+    mg_weights_init(&w, f->ops, f->checkpoint, arena, "text_encoder.");
+    if (want->with_t5) MG_TRY(mg_t5_load(&f->t5, &f->config.t5, &w));
+    w.prefix = "";
+    if (!want->no_lm) MG_TRY(mg_lm_load(&f->lm, &f->config.lm, want->dtype, comm, &w));
+    st = mg_weights_verdict(&w);
+done:
+    mg_weights_close(&w);
+    return st;
+}
+
+static inline mg_status fixture_reserve(fixture *f, mg_arena *arena, const mg_lm_limits *limits)
+{
+    if (f->t5) MG_RETURN(mg_t5_reserve(f->t5, arena, limits->S_max));
+    return f->lm ? mg_lm_reserve(f->lm, arena, limits) : MG_OK;
+}
+
+static inline void fixture_open(fixture *f, const char *model, const fixture_want *want)
+{
+    mg_lm_limits limits = want->limits;
+    mg_comm *comm = want->comm;
+    char dir[1024];
+
+    *f = (fixture){0};
+    fixture_backend(f, want->level, want->n_threads);
+    snprintf(dir, sizeof dir, "%s/checkpoints/%s", MG_GOLDEN_DIR, model);
+    if (want->dir) snprintf(dir, sizeof dir, "%s", want->dir);
+    GOLDEN_OK(mg_config_load(&f->config, dir));
+    GOLDEN_OK(mg_checkpoint_open(&f->checkpoint, want->weights_path ? want->weights_path : dir));
+    if (!comm) {
+        GOLDEN_OK(mg_comm_self_open(&f->own_comm));
+        comm = f->own_comm;
+    }
+    mg_arena measured = mg_arena_measure("weights");
+    GOLDEN_OK(fixture_load(f, &measured, want, comm));
+    fixture_arena(f, &f->weights, "weights", measured.peak_bytes);
+    GOLDEN_OK(fixture_load(f, &f->weights, want, comm));
+
+    if (!limits.n_rows) limits = (mg_lm_limits){8, 4, 72, 80, 32};
+    measured = mg_arena_measure("run");
+    GOLDEN_OK(fixture_reserve(f, &measured, &limits));
+    fixture_arena(f, &f->run, "run", measured.peak_bytes);
+    GOLDEN_OK(fixture_reserve(f, &f->run, &limits));
+}
+
+static inline void fixture_close(fixture *f)
+{
+    mg_t5_close(f->t5);
+    mg_lm_close(f->lm);
+    mg_comm_close(f->own_comm);
+    if (f->weights.base) f->ops->release(f->ops->ctx, f->weights.base, f->weights.size_bytes);
+    if (f->run.base) f->ops->release(f->ops->ctx, f->run.base, f->run.size_bytes);
+    mg_checkpoint_close(f->checkpoint);
+    f->ops->close(f->ops);
+    mg_threads_close(f->threads);
+}
+
+/* Host copy of an fp32 backend tensor; the caller frees it. */
+static inline float *fixture_host(const fixture *f, const mg_tensor *t)
+{
+    float *host = malloc(mg_tensor_bytes(t));
+
+    if (!host) fail_msg("no memory");
+    GOLDEN_OK(f->ops->download(f->ops->ctx, host, t->data, mg_tensor_bytes(t)));
+    return host;
+}
+
+/* Text states [S, d_text] of the language model from host memory, through a block of its own. */
+static inline void fixture_set_text(fixture *f, int64_t text, const float *states_host, int64_t S)
+{
+    mg_tensor states = mg_tensor_2d(NULL, MG_F32, S, f->config.lm.d_text);
+    const size_t bytes = mg_tensor_bytes(&states);
+
+    GOLDEN_OK(f->ops->alloc(f->ops->ctx, &states.data, bytes));
+    GOLDEN_OK(f->ops->upload(f->ops->ctx, states.data, states_host, bytes));
+    GOLDEN_OK(mg_lm_set_text(f->lm, text, &states));
+    f->ops->release(f->ops->ctx, states.data, bytes);
+}
+
+#endif

@@ -1,0 +1,314 @@
+/* Loading: every missing tensor is listed, wrong shapes and values are named, the dialects of weight
+ * normalisation give one convolution, a file out of alignment loads, and random weights are repeatable. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "model_fixture.h"
+#include "patched_file.h"
+
+#define TINY_MONO MG_GOLDEN_DIR "/checkpoints/tiny-mono"
+
+static const char conv_name[] = "audio_encoder.decoder.layers.0.conv";
+static const char fc1[] = "decoder.model.decoder.layers.1.fc1.weight";
+
+static int open_backend(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+
+    if (!f) return 1;
+    fixture_backend(f, MG_CPU_AUTO, 1);
+    GOLDEN_OK(mg_config_load(&f->config, TINY_MONO));
+    *state = f;
+    return 0;
+}
+
+static int close_backend(void **state)
+{
+    fixture *f = *state;
+
+    f->ops->close(f->ops);
+    mg_threads_close(f->threads);
+    free(f);
+    return 0;
+}
+
+/* Survey T5 and LM of a checkpoint file; the message stays in mg_last_error. */
+static mg_status survey(fixture *f, const char *path, int *n_problems)
+{
+    mg_arena measured = mg_arena_measure("weights");
+    mg_comm *comm;
+    mg_weights w;
+
+    GOLDEN_OK(mg_comm_self_open(&comm));
+    GOLDEN_OK(mg_checkpoint_open(&f->checkpoint, path));
+    mg_weights_init(&w, f->ops, f->checkpoint, &measured, "text_encoder.");
+    GOLDEN_OK(mg_t5_load(&f->t5, &f->config.t5, &w));
+    w.prefix = "";
+    GOLDEN_OK(mg_lm_load(&f->lm, &f->config.lm, MG_F32, comm, &w));
+    const mg_status st = mg_weights_verdict(&w);
+    *n_problems = w.n_problems;
+    mg_weights_close(&w);
+    mg_t5_close(f->t5);
+    mg_lm_close(f->lm);
+    mg_comm_close(comm);
+    mg_checkpoint_close(f->checkpoint);
+    f->t5 = NULL;
+    f->lm = NULL;
+    return st;
+}
+
+static void test_all_missing_are_listed(void **state)
+{
+    static const char *const lost[3] = {"text_encoder.encoder.block.1.layer.0.SelfAttention.k.weight",
+                                        "decoder.model.decoder.layers.0.encoder_attn.v_proj.weight",
+                                        "decoder.lm_heads.2.weight"};
+    patched_file p = {0};
+    int n_problems;
+
+    patched_read(&p, TINY_MONO "/model.safetensors");
+    for (int i = 0; i < 3; i++) {
+        char renamed[128];
+        snprintf(renamed, sizeof renamed, "lost.%d", i);
+        assert_int_equal(patched_rename(&p, lost[i], renamed), 1);
+    }
+    patched_write(&p, 0);
+    assert_int_equal(survey(*state, p.path, &n_problems), MG_ECHECKPOINT);
+    assert_int_equal(n_problems, 3);
+    for (int i = 0; i < 3; i++) assert_non_null(strstr(mg_last_error(), lost[i]));
+    patched_close(&p);
+    GOLDEN_OK(survey(*state, TINY_MONO, &n_problems));
+    assert_int_equal(n_problems, 0);
+}
+
+/* A file of something else: the message ends on a whole line and counts what it has no room for. */
+static void test_hundred_missing(void **state)
+{
+    int n_problems, n_lines = 0, n_more = 0;
+
+    assert_int_equal(survey(*state, MG_GOLDEN_DIR "/sampler.safetensors", &n_problems), MG_ECHECKPOINT);
+    assert_true(n_problems > 50);
+    for (const char *c = mg_last_error(); *c; c++) n_lines += *c == '\n';
+    const char *more = strstr(mg_last_error(), "... and ");
+    if (more) assert_int_equal(sscanf(more, "... and %d more", &n_more), 1);
+    assert_int_equal(n_lines - (more != NULL) + n_more, n_problems);
+}
+
+static void test_wrong_shape_is_named(void **state)
+{
+    patched_file p = {0};
+    int n_problems;
+
+    patched_read(&p, TINY_MONO "/model.safetensors");
+    char *entry = strstr(p.header, fc1), *shape = entry ? strstr(entry, "[256,128]") : NULL;
+    assert_non_null(shape);
+    memcpy(shape, "[128,256]", 9);
+    patched_write(&p, 0);
+    assert_int_equal(survey(*state, p.path, &n_problems), MG_ECHECKPOINT);
+    assert_int_equal(n_problems, 1);
+    assert_non_null(strstr(mg_last_error(), fc1));
+    assert_non_null(strstr(mg_last_error(), "shape [128,256], expected [256,128]"));
+    patched_close(&p);
+}
+
+/* Load one matrix whole; the packed bytes come back in f->weights. */
+static mg_status load_matrix(fixture *f, const mg_checkpoint *c, mg_dtype dtype, mg_matrix *m)
+{
+    const mg_weights_part part = {fc1, 256, 128, 0, 256, 0, 128};
+    mg_weights w;
+
+    fixture_arena(f, &f->weights, "weights", mg_matrix_bytes(f->ops, dtype, 256, 128) + MG_ARENA_ALIGN);
+    memset(f->weights.base, 0, f->weights.size_bytes);
+    mg_weights_init(&w, f->ops, c, &f->weights, "");
+    const mg_status st = mg_weights_matrix(&w, m, dtype, 1, &part, 1);
+    mg_weights_close(&w);
+    return st;
+}
+
+static void release_weights(fixture *f)
+{
+    f->ops->release(f->ops->ctx, f->weights.base, f->weights.size_bytes);
+    f->weights = (mg_arena){0};
+}
+
+static void test_bad_values_are_counted(void **state)
+{
+    const float nan_value = NAN, infinite = -INFINITY;
+    patched_file p = {0};
+    mg_checkpoint *c;
+    fixture *f = *state;
+    mg_matrix m;
+
+    patched_read(&p, TINY_MONO "/model.safetensors");
+    memcpy(patched_tensor(&p, fc1) + 4 * 1000, &nan_value, 4);
+    memcpy(patched_tensor(&p, fc1) + 4 * 1001, &infinite, 4);
+    patched_write(&p, 0);
+    GOLDEN_OK(mg_checkpoint_open(&c, p.path));
+    assert_int_equal(load_matrix(f, c, MG_BF16, &m), MG_ECHECKPOINT);
+    assert_non_null(strstr(mg_last_error(), fc1));
+    assert_non_null(strstr(mg_last_error(), "2 of 32768"));
+    release_weights(f);
+
+    const char *norm = "decoder.model.decoder.layers.1.final_layer_norm.bias";
+    const int64_t D = 128;
+    mg_arena arena;
+    mg_tensor t;
+    mg_weights w;
+    mg_checkpoint_close(c);
+    memcpy(patched_tensor(&p, norm), &nan_value, 4);
+    unlink(p.path);
+    patched_write(&p, 0);
+    GOLDEN_OK(mg_checkpoint_open(&c, p.path));
+    fixture_arena(f, &arena, "weights", 4096);
+    mg_weights_init(&w, f->ops, c, &arena, "");
+    assert_int_equal(mg_weights_tensor(&w, &t, norm, 0, 1, &D), MG_ECHECKPOINT);
+    assert_non_null(strstr(mg_last_error(), norm));
+    f->ops->release(f->ops->ctx, arena.base, arena.size_bytes);
+    mg_weights_close(&w);
+    mg_checkpoint_close(c);
+    patched_close(&p);
+}
+
+static void test_unaligned_data(void **state)
+{
+    patched_file p = {0};
+    mg_checkpoint *straight, *crooked;
+    fixture *f = *state;
+    mg_matrix a, b;
+
+    patched_read(&p, TINY_MONO "/model.safetensors");
+    patched_write(&p, 3);
+    GOLDEN_OK(mg_checkpoint_open(&straight, TINY_MONO));
+    GOLDEN_OK(mg_checkpoint_open(&crooked, p.path));
+    assert_int_not_equal((uintptr_t)mg_checkpoint_find(crooked, fc1)->tensor.data % 4, 0);
+    GOLDEN_OK(load_matrix(f, straight, MG_F32, &a));
+    const mg_arena first = f->weights;
+    GOLDEN_OK(load_matrix(f, crooked, MG_F32, &b));
+    assert_memory_equal(first.base, f->weights.base, first.used_bytes);
+    release_weights(f);
+    f->weights = first;
+    release_weights(f);
+    mg_checkpoint_close(straight);
+    mg_checkpoint_close(crooked);
+    patched_close(&p);
+}
+
+/* The convolution's bytes, malloc'ed, as the backend lays them out. */
+static float *load_conv(fixture *f, const char *path, size_t *bytes)
+{
+    mg_conv conv = {.c_in = f->config.codec.hidden_size, .c_out = 0, .n_taps = 7, .stride = 1, .dilation = 1};
+    mg_tensor bias;
+    mg_weights w;
+    mg_checkpoint *c;
+    char key[128];
+
+    GOLDEN_OK(mg_checkpoint_open(&c, path));
+    snprintf(key, sizeof key, "%s.bias", conv_name);
+    conv.c_out = golden_tensor(c, key)->dim[0];
+    *bytes = mg_conv_bytes(f->ops, &conv);
+    fixture_arena(f, &f->weights, "weights", *bytes + 4096);
+    memset(f->weights.base, 0, f->weights.size_bytes);
+    mg_weights_init(&w, f->ops, c, &f->weights, "");
+    GOLDEN_OK(mg_weights_conv(&w, &conv, &bias, conv_name));
+    float *copy = malloc(*bytes);
+    assert_non_null(copy);
+    memcpy(copy, conv.data, *bytes);
+    release_weights(f);
+    mg_weights_close(&w);
+    mg_checkpoint_close(c);
+    return copy;
+}
+
+static void test_dialects_of_a_convolution(void **state)
+{
+    fixture *f = *state;
+    patched_file p = {0};
+    size_t bytes, bytes_renamed, bytes_fused;
+
+    patched_read(&p, TINY_MONO "/model.safetensors");
+    assert_true(patched_rename(&p, ".weight_g\"", ".parametrizations.weight.original0\"") > 10);
+    assert_true(patched_rename(&p, ".weight_v\"", ".parametrizations.weight.original1\"") > 10);
+    patched_write(&p, 0);
+    float *pair = load_conv(f, TINY_MONO, &bytes);
+    float *renamed = load_conv(f, p.path, &bytes_renamed);
+    float *fused = load_conv(f, MG_GOLDEN_DIR "/checkpoints/tiny-mono-fused-no-positions", &bytes_fused);
+    assert_true(bytes == bytes_renamed && bytes == bytes_fused);
+    assert_memory_equal(pair, renamed, bytes);
+    golden_close("convolution fused here and by torch", pair, fused, (int64_t)(bytes / sizeof *pair), 1e-6);
+    pair[1] += 1e-3f;
+    golden_not_close("convolution", pair, fused, (int64_t)(bytes / sizeof *pair), 1e-6);
+    free(pair);
+    free(renamed);
+    free(fused);
+    patched_close(&p);
+}
+
+/* Survey and load count the same source bytes: the progress bar ends at its end. */
+static void test_both_passes_count_the_same_bytes(void **state)
+{
+    fixture *f = *state;
+    int64_t n_bytes[2];
+    mg_arena measured = mg_arena_measure("weights"), real;
+    mg_checkpoint *c;
+
+    GOLDEN_OK(mg_checkpoint_open(&c, TINY_MONO));
+    for (int pass = 0; pass < 2; pass++) {
+        mg_weights w;
+        if (pass) fixture_arena(f, &real, "weights", measured.peak_bytes);
+        mg_weights_init(&w, f->ops, c, pass ? &real : &measured, "text_encoder.");
+        GOLDEN_OK(mg_t5_load(&f->t5, &f->config.t5, &w));
+        n_bytes[pass] = w.n_read_bytes;
+        mg_weights_close(&w);
+    }
+    assert_true(n_bytes[0] == n_bytes[1] && n_bytes[0] > 100000);
+    assert_int_equal(real.used_bytes, measured.used_bytes);
+    mg_t5_close(f->t5);
+    f->t5 = NULL;
+    f->ops->release(f->ops->ctx, real.base, real.size_bytes);
+    mg_checkpoint_close(c);
+}
+
+static void test_random_weights_are_repeatable(void **state)
+{
+    fixture *f = *state;
+    const int64_t dim[2] = {70, 4001};
+    float *host[2];
+    double sum = 0, square = 0;
+
+    for (int i = 0; i < 2; i++) {
+        mg_arena arena;
+        mg_tensor t;
+        mg_weights w;
+        fixture_arena(f, &arena, "weights", 2 << 20);
+        mg_weights_init(&w, f->ops, NULL, &arena, "");
+        GOLDEN_OK(mg_weights_tensor(&w, &t, "some.weight", 0, 2, dim));
+        host[i] = fixture_host(f, &t);
+        f->ops->release(f->ops->ctx, arena.base, arena.size_bytes);
+        mg_weights_close(&w);
+    }
+    const int64_t n = dim[0] * dim[1];
+    assert_memory_equal(host[0], host[1], (size_t)n * sizeof *host[0]);
+    for (int64_t i = 0; i < n; i++) sum += host[0][i], square += (double)host[0][i] * host[0][i];
+    assert_true(fabs(sum / (double)n) < 1e-3);
+    assert_true(fabs(sqrt(square / (double)n * 4001) - 1) < 0.05);
+    free(host[0]);
+    free(host[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_missing_are_listed),
+        cmocka_unit_test(test_hundred_missing),
+        cmocka_unit_test(test_wrong_shape_is_named),
+        cmocka_unit_test(test_bad_values_are_counted),
+        cmocka_unit_test(test_unaligned_data),
+        cmocka_unit_test(test_dialects_of_a_convolution),
+        cmocka_unit_test(test_both_passes_count_the_same_bytes),
+        cmocka_unit_test(test_random_weights_are_repeatable),
+    };
+
+    return cmocka_run_group_tests(tests, open_backend, close_backend);
+}
