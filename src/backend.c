@@ -1,0 +1,42 @@
+#include "backend.h"
+
+#include "cpu.h"
+#include "log.h"
+
+/* exact everywhere; half precision is the user's choice, and worth a hint */
+static mg_dtype choose_dtype(int wanted)
+{
+    switch (wanted) {
+    case MG_MACHINE_BF16: return MG_BF16;
+    case MG_MACHINE_FP16: return MG_F16;
+    case MG_MACHINE_DTYPE_AUTO:
+        mg_log_detail(
+            "--dtype auto: fp32 on a CPU, the reference's numbers; --dtype bf16 is about twice as fast");
+        return MG_F32;
+    default: return MG_F32;
+    }
+}
+
+mg_status mg_backend_open(mg_backend *out, const mg_machine *machine, const mg_world *world)
+{
+    mg_status st = MG_OK;
+    const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
+    const int may_spin = !world->oversubscribed && n_threads <= world->n_cores;
+
+    *out = (mg_backend){.dtype = choose_dtype(machine->dtype)};
+    if (machine->device == MG_MACHINE_CUDA)
+        return mg_fail(MG_EFIT,
+                       "option --device: cuda: this build computes on the CPU only; use --device cpu");
+    MG_TRY(mg_threads_open(&out->threads, n_threads, may_spin));
+    MG_TRY(mg_cpu_open(&out->ops, (mg_cpu_level)machine->cpu_level, out->threads));
+done:
+    if (st != MG_OK) mg_backend_close(out);
+    return st;
+}
+
+void mg_backend_close(mg_backend *b)
+{
+    if (b->ops) b->ops->close(b->ops);
+    mg_threads_close(b->threads);
+    *b = (mg_backend){0};
+}

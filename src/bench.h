@@ -1,0 +1,78 @@
+/* What the benchmarks share: settings, the machine they run on, and a report that is printed as a table or as
+ * one JSON object. bench_step.c, bench_parts.c and bench_read.c measure; cmd_bench.c opens and dispatches. */
+#ifndef MG_BENCH_H
+#define MG_BENCH_H
+
+#include "arena.h"
+#include "backend.h"
+#include "comm.h"
+
+enum mg_bench_what { MG_BENCH_STEP, MG_BENCH_DECODE, MG_BENCH_T5, MG_BENCH_ALLREDUCE };
+
+typedef struct mg_bench_settings {
+    int what;  /* mg_bench_what */
+    int shape; /* mg_bench_shape */
+    int64_t batch, n_steps, n_warmup, position, n_tokens;
+    double dur_s;
+    bool no_guidance, json;
+    mg_machine machine;
+} mg_bench_settings;
+
+enum { MG_REPORT_LINES = 64 };
+
+/* A list of names and values, in order. Values are formatted when they are added. */
+typedef struct mg_report {
+    int n_lines;
+    struct {
+        char name[32], value[64];
+        bool is_number; /* quoted in JSON otherwise */
+    } line[MG_REPORT_LINES];
+} mg_report;
+
+void mg_report_text(mg_report *r, const char *name, const char *value);
+void mg_report_int(mg_report *r, const char *name, int64_t value);
+void mg_report_number(mg_report *r, const char *name, double value, int n_decimals);
+void mg_report_print(const mg_report *r, FILE *to, bool json); /* a table, or one JSON object */
+
+typedef struct mg_bench {
+    const mg_bench_settings *settings;
+    mg_comm *comm; /* of all ranks, which are one tensor-parallel group; borrowed */
+    mg_backend backend;
+    mg_report report;
+} mg_bench;
+
+mg_status mg_bench_step(mg_bench *b);
+mg_status mg_bench_decode(mg_bench *b);
+mg_status mg_bench_t5(mg_bench *b);
+mg_status mg_bench_allreduce(mg_bench *b);
+
+/* Memory of the backend for what `measured` counted; the arena stands over it. Release with
+ * mg_bench_block_close. */
+typedef struct mg_bench_block {
+    const mg_ops *ops;
+    void *data;
+    size_t bytes;
+} mg_bench_block;
+
+mg_status mg_bench_block_open(mg_bench_block *block, mg_arena *arena, const mg_ops *ops,
+                              const mg_arena *measured);
+void mg_bench_block_close(mg_bench_block *block);
+
+/* Sorts `values` and returns the middle one. */
+double mg_bench_median(double *values, int64_t n);
+
+/* How fast all ranks together read memory, through each rank's own pool of threads: the ceiling of everything
+ * that streams weights. Collective over `comm`. */
+typedef struct mg_bench_reader {
+    mg_threads *threads; /* borrowed */
+    mg_comm *comm;       /* borrowed */
+    char *block;         /* this rank's share, on huge pages */
+    size_t bytes;
+    double gbps; /* the last probe's; 1 GB = 1e9 bytes */
+} mg_bench_reader;
+
+mg_status mg_bench_reader_open(mg_bench_reader *r, mg_threads *threads, mg_comm *comm);
+mg_status mg_bench_reader_probe(mg_bench_reader *r);
+void mg_bench_reader_close(mg_bench_reader *r);
+
+#endif

@@ -1,0 +1,143 @@
+/* The other parts, each alone: the codec's decoder, the text encoder, the all-reduce. */
+#include <stdlib.h>
+
+#include "bench.h"
+#include "bench_shapes.h"
+#include "clock.h"
+#include "encodec.h"
+#include "rng.h"
+#include "t5.h"
+
+enum { DEFAULT_DECODES = 3, DEFAULT_ENCODES = 20, DEFAULT_REDUCES = 1000, MIN_REDUCE_FLOATS = 1024 };
+
+static const int64_t MAX_REDUCE_FLOATS = 256 * 1024; /* 1 MiB: far above any step's */
+
+static int64_t repetitions(const mg_bench *b, int64_t otherwise)
+{
+    return b->settings->n_steps > 0 ? b->settings->n_steps : otherwise;
+}
+
+static void report_ms(mg_report *r, double *run_s, int64_t n_runs)
+{
+    mg_report_int(r, "runs", n_runs);
+    mg_report_number(r, "ms", mg_bench_median(run_s, n_runs) * 1e3, 3);
+    mg_report_number(r, "ms_min", run_s[0] * 1e3, 3);
+}
+
+mg_status mg_bench_decode(mg_bench *b)
+{
+    const mg_codec_config config = mg_bench_codec_config();
+    const int64_t T = (int64_t)(b->settings->dur_s * (double)config.frame_rate + 0.5), K = config.n_codebooks;
+    const int64_t n_runs = repetitions(b, DEFAULT_DECODES);
+    mg_status st = MG_OK;
+    mg_arena measure = mg_arena_measure("weights"), arena;
+    mg_bench_block weights = {0}, run = {0};
+    mg_weights w;
+    mg_encodec *codec = NULL;
+    int32_t *codes = calloc((size_t)(K * T), sizeof *codes);
+    float *pcm = calloc((size_t)(T * config.hop), sizeof *pcm);
+    double *run_s = calloc((size_t)n_runs, sizeof *run_s);
+
+    mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
+    if (!codes || !pcm || !run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld frames", (long long)T));
+    for (int64_t i = 0; i < K * T; i++)
+        codes[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config.codebook_size);
+    MG_TRY(mg_encodec_load(&codec, &config, &w));
+    MG_TRY(mg_weights_verdict(&w));
+    MG_TRY(mg_bench_block_open(&weights, &arena, b->backend.ops, &measure));
+    w.arena = &arena;
+    MG_TRY(mg_encodec_load(&codec, &config, &w));
+    measure = mg_arena_measure("run");
+    MG_TRY(mg_encodec_reserve(codec, &measure, T));
+    MG_TRY(mg_bench_block_open(&run, &arena, b->backend.ops, &measure));
+    MG_TRY(mg_encodec_reserve(codec, &arena, T));
+
+    for (int64_t i = -1; i < n_runs; i++) { /* the first warms up */
+        const double begin_s = mg_clock_s();
+        MG_TRY(mg_encodec_decode(codec, pcm, codes, T));
+        if (i >= 0) run_s[i] = mg_clock_s() - begin_s;
+    }
+    mg_report_number(&b->report, "seconds", (double)T / (double)config.frame_rate, 2);
+    report_ms(&b->report, run_s, n_runs);
+    mg_report_number(&b->report, "x_real_time",
+                     (double)T / (double)config.frame_rate / mg_bench_median(run_s, n_runs), 2);
+done:
+    mg_encodec_close(codec);
+    mg_weights_close(&w);
+    mg_bench_block_close(&weights);
+    mg_bench_block_close(&run);
+    free(codes);
+    free(pcm);
+    free(run_s);
+    return st;
+}
+
+mg_status mg_bench_t5(mg_bench *b)
+{
+    const mg_t5_config config = mg_bench_t5_config();
+    const int64_t S = b->settings->n_tokens, n_runs = repetitions(b, DEFAULT_ENCODES);
+    mg_status st = MG_OK;
+    mg_arena measure = mg_arena_measure("weights"), arena;
+    mg_bench_block weights = {0}, run = {0};
+    mg_weights w;
+    mg_t5 *t5 = NULL;
+    mg_tensor states;
+    int32_t *ids = calloc((size_t)S, sizeof *ids);
+    double *run_s = calloc((size_t)n_runs, sizeof *run_s);
+
+    mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
+    if (!ids || !run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld tokens", (long long)S));
+    for (int64_t i = 0; i < S; i++) ids[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config.vocab_size);
+    MG_TRY(mg_t5_load(&t5, &config, &w));
+    MG_TRY(mg_weights_verdict(&w));
+    MG_TRY(mg_bench_block_open(&weights, &arena, b->backend.ops, &measure));
+    w.arena = &arena;
+    MG_TRY(mg_t5_load(&t5, &config, &w));
+    measure = mg_arena_measure("run");
+    MG_TRY(mg_t5_reserve(t5, &measure, S));
+    MG_TRY(mg_bench_block_open(&run, &arena, b->backend.ops, &measure));
+    MG_TRY(mg_t5_reserve(t5, &arena, S));
+
+    for (int64_t i = -3; i < n_runs; i++) { /* the first three warm up */
+        const double begin_s = mg_clock_s();
+        MG_TRY(mg_t5_encode(t5, &states, ids, S));
+        if (i >= 0) run_s[i] = mg_clock_s() - begin_s;
+    }
+    mg_report_int(&b->report, "tokens", S);
+    report_ms(&b->report, run_s, n_runs);
+done:
+    mg_t5_close(t5);
+    mg_weights_close(&w);
+    mg_bench_block_close(&weights);
+    mg_bench_block_close(&run);
+    free(ids);
+    free(run_s);
+    return st;
+}
+
+mg_status mg_bench_allreduce(mg_bench *b)
+{
+    const int64_t n_runs = repetitions(b, DEFAULT_REDUCES);
+    mg_status st = MG_OK;
+    float *x = calloc((size_t)MAX_REDUCE_FLOATS, sizeof *x);
+    double *run_s = calloc((size_t)n_runs, sizeof *run_s);
+
+    if (!x || !run_s) st = mg_fail(MG_ENOMEM, "bench: %lld repetitions", (long long)n_runs);
+    MG_TRY(mg_comm_agree(b->comm, st));
+    mg_report_text(&b->report, "comm", b->comm->name);
+    mg_report_int(&b->report, "runs", n_runs);
+    for (int64_t n = MIN_REDUCE_FLOATS; n <= MAX_REDUCE_FLOATS; n *= 2) {
+        char name[32];
+        for (int64_t i = -10; i < n_runs; i++) {
+            const double begin_s = mg_clock_s();
+            MG_TRY(mg_comm_all_reduce(b->comm, x, n));
+            if (i >= 0) run_s[i] = mg_clock_s() - begin_s;
+        }
+        (void)snprintf(name, sizeof name, "us_%lld_bytes", (long long)(n * 4));
+        mg_report_number(&b->report, name, mg_bench_median(run_s, n_runs) * 1e6, 2);
+    }
+done:
+    free(x);
+    free(run_s);
+    return st;
+}

@@ -1,0 +1,147 @@
+/* The machine's read bandwidth: sums over a block much larger than the caches, in two orders (one stream with
+ * prefetch; four streams a quarter apart), the faster of which counts. Vector loads where the machine has
+ * them. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bench.h"
+#include "clock.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+enum { HUGE_PAGE = 2 << 20, N_STREAMS = 4, N_PASSES = 4, AHEAD_BYTES = 4096 };
+
+static const size_t TOTAL_BYTES = (size_t)1 << 29; /* of all ranks: far above the caches */
+
+typedef struct read_job {
+    const char *block;
+    size_t bytes; /* a multiple of n_units * N_STREAMS * 512 */
+    int64_t n_units;
+    bool four_streams;
+} read_job;
+
+/* Read n bytes from each of n_streams places; the sum is handed to the optimiser's blind spot. */
+typedef void read_fn(const char *p, size_t n, size_t stream_bytes, int n_streams);
+
+static void read_plain(const char *p, size_t n, size_t stream_bytes, int n_streams)
+{
+    uint64_t sum[8] = {0};
+
+    for (size_t i = 0; i < n; i += 64) {
+        for (int s = 0; s < n_streams; s++) {
+            uint64_t v[8];
+            memcpy(v, p + (size_t)s * stream_bytes + i, sizeof v);
+            for (int j = 0; j < 8; j++) sum[j] += v[j];
+        }
+    }
+    __asm__ volatile("" : : "r"(&sum[0]) : "memory");
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) static void read_avx512(const char *p, size_t n, size_t stream_bytes,
+                                                           int n_streams)
+{
+    __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
+
+    for (size_t i = 0; i < n; i += 256) {
+        for (int s = 0; s < n_streams; s++) {
+            const char *q = p + (size_t)s * stream_bytes + i;
+            for (int line = 0; line < 4; line++) _mm_prefetch(q + AHEAD_BYTES + 64 * line, _MM_HINT_T0);
+            a = _mm512_add_epi32(a, _mm512_load_si512(q));
+            b = _mm512_add_epi32(b, _mm512_load_si512(q + 64));
+            c = _mm512_add_epi32(c, _mm512_load_si512(q + 128));
+            d = _mm512_add_epi32(d, _mm512_load_si512(q + 192));
+        }
+    }
+    __asm__ volatile("" : : "v"(a), "v"(b), "v"(c), "v"(d));
+}
+
+__attribute__((target("avx2"))) static void read_avx2(const char *p, size_t n, size_t stream_bytes,
+                                                      int n_streams)
+{
+    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+
+    for (size_t i = 0; i < n; i += 128) {
+        for (int s = 0; s < n_streams; s++) {
+            const char *q = p + (size_t)s * stream_bytes + i;
+            for (int line = 0; line < 2; line++) _mm_prefetch(q + AHEAD_BYTES + 64 * line, _MM_HINT_T0);
+            a = _mm256_add_epi32(a, _mm256_load_si256((const __m256i *)q));
+            b = _mm256_add_epi32(b, _mm256_load_si256((const __m256i *)(q + 32)));
+            c = _mm256_add_epi32(c, _mm256_load_si256((const __m256i *)(q + 64)));
+            d = _mm256_add_epi32(d, _mm256_load_si256((const __m256i *)(q + 96)));
+        }
+    }
+    __asm__ volatile("" : : "x"(a), "x"(b), "x"(c), "x"(d));
+}
+#endif
+
+static read_fn *best_read(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) return read_avx512;
+    if (__builtin_cpu_supports("avx2")) return read_avx2;
+#endif
+    return read_plain;
+}
+
+static void read_units(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const read_job *job = arg;
+    const size_t unit_bytes = job->bytes / (size_t)job->n_units;
+    const int n_streams = job->four_streams ? N_STREAMS : 1;
+    const size_t stream_bytes = unit_bytes / (size_t)n_streams;
+    read_fn *read = best_read();
+
+    (void)i_thread;
+    for (int64_t u = first; u < end; u++)
+        read(job->block + (size_t)u * unit_bytes, stream_bytes, stream_bytes, n_streams);
+}
+
+mg_status mg_bench_reader_open(mg_bench_reader *r, mg_threads *threads, mg_comm *comm)
+{
+    const size_t grain = (size_t)HUGE_PAGE * (size_t)mg_threads_count(threads);
+    const size_t bytes = TOTAL_BYTES / (size_t)comm->size / grain * grain;
+
+    *r = (mg_bench_reader){.threads = threads, .comm = comm};
+    if (bytes == 0) return mg_fail(MG_EUSAGE, "bench: %d threads are too many", mg_threads_count(threads));
+    void *block = NULL;
+    if (posix_memalign(&block, HUGE_PAGE, bytes)) return mg_fail(MG_ENOMEM, "bench: %zu bytes", bytes);
+    (void)madvise(block, bytes, MADV_HUGEPAGE); /* a wish: without it the ceiling is a little lower */
+    memset(block, 1, bytes);
+    r->block = block;
+    r->bytes = bytes;
+    return MG_OK;
+}
+
+mg_status mg_bench_reader_probe(mg_bench_reader *r)
+{
+    read_job job = {r->block, r->bytes, mg_threads_count(r->threads), false};
+
+    r->gbps = 0;
+    for (int pass = 0; pass < N_PASSES; pass++) {
+        double all_s[MG_TP_SLICES];
+        job.four_streams = pass % 2 == 1;
+        MG_RETURN(mg_comm_barrier(r->comm));
+        const double begin_s = mg_clock_s();
+        mg_threads_run(r->threads, read_units, &job, job.n_units);
+        const double mine_s = mg_clock_s() - begin_s;
+        MG_RETURN(mg_comm_all_gather(r->comm, all_s, &mine_s, 1, MG_F64));
+        double slowest_s = 0;
+        for (int i = 0; i < r->comm->size; i++)
+            if (all_s[i] > slowest_s) slowest_s = all_s[i];
+        const double gbps = (double)r->bytes * r->comm->size / slowest_s / 1e9;
+        if (gbps > r->gbps) r->gbps = gbps;
+    }
+    return MG_OK;
+}
+
+void mg_bench_reader_close(mg_bench_reader *r)
+{
+    if (!r) return;
+    free(r->block);
+    r->block = NULL;
+}

@@ -1,0 +1,88 @@
+/* Sizes of musicgen-{small,medium,large}, t5-base and encodec_32khz. */
+#include "bench_shapes.h"
+
+static const struct {
+    const char *name;
+    int64_t D, L, H, F;
+} shapes[MG_BENCH_N_SHAPES] = {
+    {"small", 1024, 24, 16, 4096},
+    {"medium", 1536, 48, 24, 6144},
+    {"large", 2048, 48, 32, 8192},
+};
+
+const char *mg_bench_shape_name(int shape)
+{
+    return shapes[shape].name;
+}
+
+mg_lm_config mg_bench_lm_config(int shape)
+{
+    return (mg_lm_config){
+        .D = shapes[shape].D,
+        .L = shapes[shape].L,
+        .H = shapes[shape].H,
+        .F = shapes[shape].F,
+        .V = 2048,
+        .K = 4,
+        .n_channels = 1,
+        .max_positions = 2048,
+        .d_text = 768,
+        .project_text = true,
+    };
+}
+
+mg_t5_config mg_bench_t5_config(void)
+{
+    return (mg_t5_config){
+        .d_model = 768,
+        .d_kv = 64,
+        .d_ff = 3072,
+        .n_layers = 12,
+        .n_heads = 12,
+        .vocab_size = 32128,
+        .n_buckets = 32,
+        .max_distance = 128,
+        .gated = false,
+        .gelu = false,
+        .eps = 1e-6,
+    };
+}
+
+mg_codec_config mg_bench_codec_config(void)
+{
+    return (mg_codec_config){
+        .sampling_rate = 32000,
+        .n_channels = 1,
+        .n_filters = 64,
+        .hidden_size = 128,
+        .codebook_size = 2048,
+        .codebook_dim = 128,
+        .n_ratios = 4,
+        .ratio = {8, 5, 4, 4},
+        .n_residual_layers = 1,
+        .kernel_size = 7,
+        .last_kernel_size = 7,
+        .residual_kernel_size = 3,
+        .dilation_growth = 2,
+        .compress = 2,
+        .n_lstm_layers = 2,
+        .n_codebooks = 4,
+        .pad_reflect = true,
+        .conv_shortcut = false,
+        .hop = 640,
+        .frame_rate = 50,
+    };
+}
+
+int64_t mg_bench_weight_bytes(const mg_lm_config *c, mg_dtype dtype)
+{
+    const int64_t self = 4 * c->D * c->D, cross = 2 * c->D * c->D, feed_forward = 2 * c->D * c->F;
+
+    return (c->L * (self + cross + feed_forward) + c->K * c->V * c->D) * (int64_t)mg_dtype_bytes(dtype);
+}
+
+int64_t mg_bench_kv_bytes(const mg_lm_config *c, mg_dtype dtype, int64_t n_rows, int64_t n_columns,
+                          int64_t n_texts, int64_t S)
+{
+    return 2 * c->L * c->D * (n_rows * n_columns + n_texts * S) * (int64_t)mg_dtype_bytes(dtype);
+}

@@ -1,0 +1,220 @@
+/* One step of the language model on random weights of the true shape, against the time that reading its bytes
+ * takes at the read bandwidth of the same run.
+ *
+ * The bandwidth of a shared machine moves by up to 2x within seconds. So groups of a few steps alternate with
+ * read probes, a step is held against the better of the two probes around it, and the fraction reported is
+ * the median over the steps. The steps go on column by column, as in generation. */
+#include <stdlib.h>
+
+#include "bench.h"
+#include "bench_shapes.h"
+#include "clock.h"
+#include "lm.h"
+#include "rng.h"
+
+enum { GROUP_STEPS = 5, TEXT_TOKENS = 16, DEFAULT_STEPS = 60 };
+
+static const int64_t DEFAULT_COLUMNS = 504; /* of a 10 s clip: 500 frames and the delay */
+
+typedef struct step_bench {
+    mg_bench *b;
+    mg_lm_config config;
+    int64_t n_clips, n_rows, first_position, n_steps, n_warmup, n_groups;
+    mg_bench_block weights, run;
+    mg_lm *lm;
+    int32_t *ids, *row, *position, *text; /* host, [n_rows, K], [n_rows] x 3 */
+    float *logits;                        /* [n_rows, K, V] */
+    double *step_s, *fraction;            /* [n_steps]: time, and the floor's part of it */
+    double *gbps;                         /* [n_groups]: the ceiling around each group of steps */
+} step_bench;
+
+static void step_close(step_bench *s)
+{
+    mg_lm_close(s->lm);
+    mg_bench_block_close(&s->weights);
+    mg_bench_block_close(&s->run);
+    free(s->ids);
+    free(s->row);
+    free(s->position);
+    free(s->text);
+    free(s->logits);
+    free(s->step_s);
+    free(s->fraction);
+    free(s->gbps);
+}
+
+static mg_status open_host(step_bench *s)
+{
+    const size_t N = (size_t)s->n_rows, K = (size_t)s->config.K, V = (size_t)s->config.V;
+
+    s->ids = calloc(N * K, sizeof *s->ids);
+    s->row = calloc(N, sizeof *s->row);
+    s->position = calloc(N, sizeof *s->position);
+    s->text = calloc(N, sizeof *s->text);
+    s->logits = calloc(N * K * V, sizeof *s->logits);
+    s->step_s = calloc((size_t)s->n_steps, sizeof *s->step_s);
+    s->fraction = calloc((size_t)s->n_steps, sizeof *s->fraction);
+    s->gbps = calloc((size_t)s->n_groups, sizeof *s->gbps);
+    if (!s->ids || !s->row || !s->position || !s->text || !s->logits || !s->step_s || !s->fraction ||
+        !s->gbps)
+        return mg_fail(MG_ENOMEM, "bench: %zu rows", N);
+    for (size_t i = 0; i < N; i++) {
+        s->row[i] = (int32_t)i;
+        s->text[i] = (int32_t)i; /* read for the rows with text alone, which come first */
+    }
+    return MG_OK;
+}
+
+/* Weights, then room, each surveyed and then taken; and random texts. */
+static mg_status open_model(step_bench *s)
+{
+    const mg_bench *b = s->b;
+    const mg_lm_limits limits = {
+        .n_rows = s->n_rows,
+        .n_texts = s->n_clips,
+        .n_tokens = s->n_rows,
+        .T_max = s->first_position + s->n_warmup + s->n_steps + s->n_groups,
+        .S_max = TEXT_TOKENS,
+    };
+    const size_t states_count = (size_t)(TEXT_TOKENS * s->config.d_text);
+    mg_status st = MG_OK;
+    mg_arena measure = mg_arena_measure("weights"), arena;
+    mg_weights w;
+    float *states_host = calloc(states_count, sizeof *states_host);
+    void *states = NULL;
+
+    mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
+    if (!states_host) MG_TRY(mg_fail(MG_ENOMEM, "bench: %zu numbers", states_count));
+    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.dtype, b->comm, &w));
+    MG_TRY(mg_weights_verdict(&w));
+    MG_TRY(mg_bench_block_open(&s->weights, &arena, b->backend.ops, &measure));
+    w.arena = &arena;
+    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.dtype, b->comm, &w));
+
+    measure = mg_arena_measure("run");
+    MG_TRY(mg_arena_take(&measure, &states, states_count * sizeof(float)));
+    MG_TRY(mg_lm_reserve(s->lm, &measure, &limits));
+    MG_TRY(mg_bench_block_open(&s->run, &arena, b->backend.ops, &measure));
+    MG_TRY(mg_arena_take(&arena, &states, states_count * sizeof(float)));
+    MG_TRY(mg_lm_reserve(s->lm, &arena, &limits));
+
+    for (size_t i = 0; i < states_count; i++) states_host[i] = (float)mg_rng_uniform(1, (int64_t)i, 0) - 0.5F;
+    MG_TRY(b->backend.ops->upload(b->backend.ops->ctx, states, states_host, states_count * sizeof(float)));
+    const mg_tensor view = mg_tensor_2d(states, MG_F32, TEXT_TOKENS, s->config.d_text);
+    for (int64_t clip = 0; clip < s->n_clips; clip++) MG_TRY(mg_lm_set_text(s->lm, clip, &view));
+done:
+    mg_weights_close(&w);
+    free(states_host);
+    return st;
+}
+
+/* The i-th step: one column for each row, codes at random. */
+static mg_status run_step(step_bench *s, int64_t i)
+{
+    const int64_t K = s->config.K;
+
+    for (int64_t n = 0; n < s->n_rows; n++) {
+        s->position[n] = (int32_t)(s->first_position + i);
+        for (int64_t k = 0; k < K; k++)
+            s->ids[n * K + k] =
+                (int32_t)(mg_rng_uniform((uint64_t)(n % s->n_clips), i, (int)k) * (double)s->config.V);
+    }
+    const mg_lm_batch batch = {s->n_rows, s->n_clips, s->ids, s->row, s->position, s->text};
+    return mg_lm_forward(s->lm, &batch, s->logits);
+}
+
+static double step_bytes(const step_bench *s, int64_t position)
+{
+    return (double)(mg_bench_weight_bytes(&s->config, s->b->backend.dtype) +
+                    mg_bench_kv_bytes(&s->config, s->b->backend.dtype, s->n_rows, position + 1, s->n_clips,
+                                      TEXT_TOKENS));
+}
+
+static mg_status measure_steps(step_bench *s, mg_bench_reader *reader)
+{
+    int64_t i = 0, n_done = 0;
+
+    while (i < s->n_warmup) MG_RETURN(run_step(s, i++));
+    MG_RETURN(mg_bench_reader_probe(reader));
+    for (int64_t group = 0; group < s->n_groups; group++) {
+        const double before_gbps = reader->gbps;
+        const int64_t first = n_done, first_position = s->first_position + i + 1;
+        MG_RETURN(run_step(s, i++)); /* not timed: the probe has swept the caches */
+        for (; n_done < s->n_steps && n_done < first + GROUP_STEPS; n_done++) {
+            const double begin_s = mg_clock_s();
+            MG_RETURN(run_step(s, i++));
+            s->step_s[n_done] = mg_clock_s() - begin_s;
+        }
+        MG_RETURN(mg_bench_reader_probe(reader));
+        s->gbps[group] = reader->gbps > before_gbps ? reader->gbps : before_gbps;
+        for (int64_t j = first; j < n_done; j++)
+            s->fraction[j] =
+                step_bytes(s, first_position + j - first) / (s->gbps[group] * 1e9) / s->step_s[j];
+    }
+    return MG_OK;
+}
+
+static void report_step(const step_bench *s)
+{
+    const mg_bench *b = s->b;
+    mg_report *r = &s->b->report;
+    const int64_t mid = s->first_position + s->n_warmup + (s->n_steps + s->n_groups) / 2;
+    const double weight_bytes = (double)mg_bench_weight_bytes(&s->config, b->backend.dtype);
+    const double mid_bytes = step_bytes(s, mid), median_s = mg_bench_median(s->step_s, s->n_steps);
+    const double read_gbps = mg_bench_median(s->gbps, s->n_groups);
+
+    mg_report_text(r, "shape", mg_bench_shape_name(b->settings->shape));
+    mg_report_text(r, "dtype", mg_dtype_name(b->backend.dtype));
+    mg_report_int(r, "batch", s->n_clips);
+    mg_report_int(r, "rows", s->n_rows);
+    mg_report_int(r, "position", mid);
+    mg_report_int(r, "steps", s->n_steps);
+    mg_report_number(r, "ms_per_step", median_s * 1e3, 3);
+    mg_report_number(r, "ms_per_step_min", s->step_s[0] * 1e3, 3);
+    mg_report_number(r, "bytes_per_step", mid_bytes, 0);
+    mg_report_number(r, "weight_bytes", weight_bytes, 0);
+    mg_report_number(r, "kv_bytes", mid_bytes - weight_bytes, 0);
+    mg_report_number(r, "gbps", mid_bytes / median_s / 1e9, 2);
+    mg_report_number(r, "read_gbps", read_gbps, 2);
+    mg_report_number(r, "read_gbps_min", s->gbps[0], 2);
+    mg_report_number(r, "read_gbps_max", s->gbps[s->n_groups - 1], 2);
+    mg_report_number(r, "floor_ms", mid_bytes / read_gbps / 1e6, 3);
+    mg_report_number(r, "fraction_of_floor", mg_bench_median(s->fraction, s->n_steps), 3);
+    mg_report_number(r, "x_real_time", (double)s->n_clips / (50.0 * median_s), 2);
+}
+
+mg_status mg_bench_step(mg_bench *b)
+{
+    const mg_bench_settings *settings = b->settings;
+    const int64_t n_steps = settings->n_steps > 0 ? settings->n_steps : DEFAULT_STEPS;
+    const int64_t n_groups = (n_steps + GROUP_STEPS - 1) / GROUP_STEPS;
+    const int64_t total = settings->n_warmup + n_steps + n_groups;
+    mg_status st = MG_OK;
+    mg_bench_reader reader = {0};
+    step_bench s = {
+        .b = b,
+        .config = mg_bench_lm_config(settings->shape),
+        .n_clips = settings->batch,
+        .n_rows = settings->batch * (settings->no_guidance ? 1 : 2),
+        .n_steps = n_steps,
+        .n_warmup = settings->n_warmup,
+        .n_groups = n_groups,
+    };
+
+    /* by default the timed steps lie around the middle of a 10 s clip */
+    s.first_position = settings->position;
+    if (s.first_position < 0) s.first_position = total < DEFAULT_COLUMNS ? (DEFAULT_COLUMNS - total) / 2 : 0;
+    if (s.first_position + total > s.config.max_positions)
+        MG_TRY(mg_fail(MG_EUSAGE, "--position: %lld: with %lld steps it passes the table of %lld positions",
+                       (long long)s.first_position, (long long)total, (long long)s.config.max_positions));
+    st = open_host(&s);
+    if (st == MG_OK) st = open_model(&s);
+    if (st == MG_OK) st = mg_bench_reader_open(&reader, b->backend.threads, b->comm);
+    MG_TRY(mg_comm_agree(b->comm, st));
+    MG_TRY(measure_steps(&s, &reader));
+    report_step(&s);
+done:
+    mg_bench_reader_close(&reader);
+    step_close(&s);
+    return st;
+}

@@ -1,0 +1,131 @@
+/* The command line: one table per subcommand drives parsing, validation, --help and docs/CLI.md.
+ *
+ * A subcommand is a cmd_*.c with a plain struct of its settings, a table of mg_option that says where each
+ * value goes, and a mg_command that main.c lists. Parsing needs no MPI, so `--help` and a wrong option answer
+ * at once. A value comes from the command line, else from the environment (MGDIST_CFG_COEF for --cfg-coef),
+ * else from the table's default. */
+#ifndef MG_CLI_H
+#define MG_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "status.h"
+#include "world.h"
+
+typedef struct mg_strings {
+    const char **item; /* [n], borrowed from argv or the environment; the array is the parser's */
+    int64_t n;
+} mg_strings;
+
+/* What an option writes at its offset; and what is there when neither given nor defaulted. */
+typedef enum mg_option_type {
+    MG_OPT_FLAG,    /* bool; false */
+    MG_OPT_INT,     /* int64_t; -1 (so `low` is at least 0) */
+    MG_OPT_FLOAT,   /* double; NaN */
+    MG_OPT_STRING,  /* const char *; NULL */
+    MG_OPT_STRINGS, /* mg_strings; may be repeated */
+    MG_OPT_CHOICE,  /* int: the place of the word in `choices`; -1 */
+} mg_option_type;
+
+typedef struct mg_option {
+    const char *name;  /* without dashes: "cfg-coef"; of an operand, what help calls it: "WHAT" */
+    const char *alias; /* another name, or NULL */
+    char letter;       /* 'o' for -o, or 0 */
+    mg_option_type type;
+    bool is_operand;     /* not an option but a word of its own, required: `bench WHAT` */
+    size_t offset;       /* offsetof(struct settings, field) */
+    const char *arg;     /* "N", "SECONDS"; NULL for a flag and for a choice (help shows its words) */
+    const char *preset;  /* the default, written as a user would; NULL: none */
+    double low, high;    /* accepted range of an int or a float, both inclusive; INFINITY is a bound too */
+    const char *choices; /* "auto|fp32|bf16": of a choice */
+    const char *group;   /* heading in the help; options of one group stand together in the table */
+    const char *help;    /* never NULL; no full stop at the end */
+    bool is_action;      /* --help and --version: of the command line only, not of the environment */
+} mg_option;
+
+/* What run() gets beside its settings. */
+typedef struct mg_context {
+    mg_world *world; /* begun, not yet split */
+} mg_context;
+
+typedef struct mg_command {
+    const char *name;
+    const char *summary; /* one line */
+    const char *usage;   /* after "mg-dist NAME": "--model DIR --prompt TEXT [options]" */
+    const char *details; /* paragraphs after the options, or NULL */
+    const mg_option *options;
+    int n_options;
+    size_t settings_bytes; /* sizeof of the struct that the offsets are of; zeroed first */
+
+    /* Rules between options, before MPI starts: MG_EUSAGE. May be NULL. */
+    mg_status (*check)(const void *settings);
+
+    /* The work, on every rank. What can fail on one rank alone ends in mg_comm_agree inside: main.c does not
+     * agree again. A rank that fails and has no message ("") leaves the word to the one that has. */
+    mg_status (*run)(mg_context *context, const void *settings);
+} mg_command;
+
+/* The options every program of ours that computes has, for a struct with a field `mg_machine machine`. */
+typedef struct mg_machine {
+    int dtype;     /* mg_machine_dtype */
+    int device;    /* mg_machine_device */
+    int cpu_level; /* mg_cpu_level: the words stand in its order */
+    int64_t threads;
+    int64_t tp;
+} mg_machine;
+
+enum mg_machine_dtype { MG_MACHINE_DTYPE_AUTO, MG_MACHINE_FP32, MG_MACHINE_BF16, MG_MACHINE_FP16 };
+enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
+
+/* clang-format off */
+#define MG_MACHINE_OPTIONS(settings)                                                                       \
+    {.name = "tp", .type = MG_OPT_INT, .offset = offsetof(settings, machine.tp), .arg = "N", .low = 1,      \
+     .high = 8, .group = "Machine",                                                                        \
+     .help = "ranks that share one model: 1, 2, 4 or 8 (default: all ranks)"},                             \
+    {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
+     .preset = "auto", .choices = "auto|fp32|bf16|fp16", .group = "Machine",                               \
+     .help = "number format of the language model's matrices; auto is fp32 on a CPU"},                     \
+    {.name = "device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.device),                \
+     .preset = "auto", .choices = "auto|cpu|cuda", .group = "Machine", .help = "what computes"},           \
+    {.name = "threads", .type = MG_OPT_INT, .offset = offsetof(settings, machine.threads), .arg = "N",     \
+     .low = 1, .high = 1024, .group = "Machine",                                                           \
+     .help = "threads per rank (default: the cores the rank is bound to)"},                                \
+    {.name = "cpu-level", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.cpu_level),          \
+     .preset = "auto", .choices = "auto|scalar|avx2|avx512", .group = "Machine",                           \
+     .help = "instructions to use; results are the same bytes within one level"}
+/* clang-format on */
+
+/* Check all tables (a fault in ours is MG_EBUG): names unique and well made, help there, presets valid. */
+mg_status mg_cli_check(const mg_command *commands, int n_commands);
+
+/* What the command line asks for. */
+typedef enum mg_cli_action { MG_CLI_RUN, MG_CLI_HELP, MG_CLI_VERSION, MG_CLI_HELP_MARKDOWN } mg_cli_action;
+
+typedef struct mg_cli {
+    mg_cli_action action;
+    const mg_command *command; /* NULL: help of the whole program */
+    void *settings;            /* of the command; owned */
+    bool quiet, verbose;
+    double comm_timeout_s; /* NaN if not given */
+    mg_strings *lists;     /* arrays behind MG_OPT_STRINGS; owned */
+    int n_lists;
+} mg_cli;
+
+/* Parse argv (with argv[0]). MG_EUSAGE names option, value and the accepted set, or the nearest name. */
+mg_status mg_cli_parse(mg_cli *cli, const mg_command *commands, int n_commands, int argc, char **argv);
+void mg_cli_close(mg_cli *cli);
+
+/* The help of one command, or of the program if `command` is NULL. */
+void mg_cli_print_help(FILE *to, const mg_command *commands, int n_commands, const mg_command *command);
+
+/* docs/CLI.md. */
+void mg_cli_print_markdown(FILE *to, const mg_command *commands, int n_commands);
+
+/* The commands, each from its cmd_*.c. */
+extern const mg_command mg_cmd_generate;
+extern const mg_command mg_cmd_bench;
+
+#endif

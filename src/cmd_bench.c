@@ -1,0 +1,96 @@
+/* mg-dist bench: how fast a part runs on this machine, on random weights of the published shapes. */
+#include <stddef.h>
+#include <stdio.h>
+
+#include "bench.h"
+#include "bench_shapes.h"
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "WHAT", .type = MG_OPT_CHOICE, .is_operand = true, .offset = offsetof(mg_bench_settings, what),
+     .choices = "step|decode|t5|allreduce", .group = "Operand", .help = "what to measure"},
+    {.name = "shape", .type = MG_OPT_CHOICE, .offset = offsetof(mg_bench_settings, shape), .preset = "small",
+     .choices = MG_BENCH_SHAPE_WORDS, .group = "Measurement", .help = "step: size of the language model"},
+    {.name = "batch", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, batch), .arg = "N", .preset = "1",
+     .low = 1, .high = 1024, .group = "Measurement", .help = "step: clips at once, two rows each under guidance"},
+    {.name = "no-guidance", .type = MG_OPT_FLAG, .offset = offsetof(mg_bench_settings, no_guidance),
+     .group = "Measurement", .help = "step: one row a clip"},
+    {.name = "position", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, position), .arg = "N", .low = 0,
+     .high = 100000, .group = "Measurement",
+     .help = "step: column of the first step (default: around the middle of a 10 s clip)"},
+    {.name = "steps", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_steps), .arg = "N", .low = 1,
+     .high = 1000000, .group = "Measurement",
+     .help = "timed repetitions (default: step 60, decode 3, t5 20, allreduce 1000)"},
+    {.name = "warmup", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_warmup), .arg = "N", .preset = "5",
+     .low = 0, .high = 1000, .group = "Measurement", .help = "step: steps before the timed ones"},
+    {.name = "seconds", .type = MG_OPT_FLOAT, .offset = offsetof(mg_bench_settings, dur_s), .arg = "F",
+     .preset = "10", .low = 0.02, .high = 3600, .group = "Measurement", .help = "decode: length of the clip"},
+    {.name = "tokens", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_tokens), .arg = "N",
+     .preset = "16", .low = 1, .high = 4096, .group = "Measurement", .help = "t5: length of the text"},
+    {.name = "json", .type = MG_OPT_FLAG, .offset = offsetof(mg_bench_settings, json), .group = "Measurement",
+     .help = "print one JSON object instead of a table"},
+    MG_MACHINE_OPTIONS(mg_bench_settings),
+};
+/* clang-format on */
+
+static const char *const what_names[] = {"step", "decode", "t5", "allreduce"};
+
+static mg_status measure(mg_bench *b)
+{
+    switch (b->settings->what) {
+    case MG_BENCH_STEP: return mg_bench_step(b);
+    case MG_BENCH_DECODE: return mg_bench_decode(b);
+    case MG_BENCH_T5: return mg_bench_t5(b);
+    default: return mg_bench_allreduce(b);
+    }
+}
+
+/* Every rank finds the same: the agreement keeps one message. */
+static mg_status check_ranks(const mg_bench_settings *settings, const mg_world *world, int64_t tp)
+{
+    const bool alone = settings->what == MG_BENCH_DECODE || settings->what == MG_BENCH_T5;
+
+    if (tp != world->size)
+        return mg_fail(MG_EUSAGE, "option --tp: %lld: bench runs one group of all %d ranks", (long long)tp,
+                       world->size);
+    if (alone && world->size > 1)
+        return mg_fail(MG_EUSAGE, "bench %s: %d ranks: this part runs on one rank; start it without mpirun",
+                       what_names[settings->what], world->size);
+    return MG_OK;
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    mg_world *world = context->world;
+    mg_bench b = {.settings = settings};
+    const int64_t tp = b.settings->machine.tp > 0 ? b.settings->machine.tp : world->size;
+    mg_status st = MG_OK;
+
+    MG_TRY(mg_comm_agree(world->all, check_ranks(settings, world, tp)));
+    MG_TRY(mg_world_split(world, (int)tp));
+    b.comm = world->group;
+    MG_TRY(mg_comm_agree(b.comm, mg_backend_open(&b.backend, &b.settings->machine, world)));
+    mg_report_text(&b.report, "what", what_names[b.settings->what]);
+    mg_report_text(&b.report, "backend", b.backend.ops->name);
+    mg_report_int(&b.report, "threads", mg_threads_count(b.backend.threads));
+    mg_report_int(&b.report, "tp", tp);
+    MG_TRY(measure(&b));
+    if (world->rank == 0) mg_report_print(&b.report, stdout, b.settings->json);
+done:
+    mg_backend_close(&b.backend);
+    return st;
+}
+
+const mg_command mg_cmd_bench = {
+    .name = "bench",
+    .summary = "measure the parts on this machine, on random weights of the published shapes",
+    .usage = "WHAT [options]",
+    .details =
+        "bench step reads the machine's bandwidth in the same run: fraction_of_floor is the time that\n"
+        "reading the step's bytes takes at that bandwidth, divided by the step's time.\n"
+        "Under mpirun all ranks are one tensor-parallel group; decode and t5 run on one rank.",
+    .options = options,
+    .n_options = (int)(sizeof options / sizeof options[0]),
+    .settings_bytes = sizeof(mg_bench_settings),
+    .run = run,
+};

@@ -1,0 +1,153 @@
+#include "plan.h"
+
+#include <stdlib.h>
+
+#include "delay.h"
+#include "host_memory.h"
+#include "log.h"
+
+/* What each rank tells the others about its memory. */
+typedef struct demand {
+    int64_t bytes, available_bytes, host; /* host: a hash of its name */
+} demand;
+
+enum { DEMAND_INTS = sizeof(demand) / sizeof(int64_t) };
+
+static int64_t max_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t hash_name(const char *name)
+{
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+
+    for (; *name; name++) h = (h ^ (unsigned char)*name) * 1099511628211u;
+    return (int64_t)(h >> 1);
+}
+
+static mg_delay delay_of(const mg_replica *r)
+{
+    return (mg_delay){r->config.lm.K, r->config.lm.n_channels, (int32_t)r->config.lm.V};
+}
+
+int64_t mg_plan_max_frames(const mg_replica *r)
+{
+    const mg_delay d = delay_of(r);
+    const int64_t fed_beyond = mg_delay_columns(&d, 1) - 1 - 1; /* the last column is not fed */
+
+    return mg_lm_max_columns(r->lm) - fed_beyond;
+}
+
+static mg_status measure_clips(mg_replica_limits *out, const mg_replica *r, const mg_clip *clips,
+                               int64_t n_clips)
+{
+    const mg_delay d = delay_of(r);
+    const double rate = (double)r->config.codec.frame_rate;
+    const int64_t T_most = mg_plan_max_frames(r);
+
+    *out = (mg_replica_limits){0};
+    for (int64_t i = 0; i < n_clips; i++) {
+        const mg_clip *c = &clips[i];
+        out->T_max = max_of(out->T_max, c->T);
+        out->S_max = max_of(out->S_max, c->S);
+        out->n_rows = max_of(out->n_rows, mg_clip_is_guided(c) ? 2 : 1); /* of one slot, so far */
+    }
+    out->M_max = mg_delay_columns(&d, out->T_max) - 1;
+    if (out->T_max > T_most)
+        return mg_fail(
+            MG_EUSAGE,
+            "duration: %lld frames (%g s): this model's position table ends at %lld frames (%.2f s)",
+            (long long)out->T_max, (double)out->T_max / rate, (long long)T_most, (double)T_most / rate);
+    return MG_OK;
+}
+
+/* Do all ranks together fit on their hosts? Every rank computes the same answer from the same numbers. */
+static mg_status check_fit(const demand *all, int n_ranks, int64_t n_slots)
+{
+    for (int i = 0; i < n_ranks; i++) {
+        int64_t bytes = 0, available = INT64_MAX;
+        int n_local = 0;
+        for (int k = 0; k < n_ranks; k++) {
+            if (all[k].host != all[i].host) continue;
+            bytes += all[k].bytes;
+            n_local++;
+            if (all[k].available_bytes < available) available = all[k].available_bytes;
+        }
+        if (bytes > available)
+            return mg_fail(
+                MG_EFIT,
+                "memory: %d rank%s of the host of rank %d need %.0f MB for %lld clip%s at a time, and "
+                "%.0f MB are available; use a smaller --batch, more hosts, or --dtype bf16",
+                n_local, n_local == 1 ? "" : "s", i, (double)bytes / 1e6, (long long)n_slots,
+                n_slots == 1 ? "" : "s", (double)available / 1e6);
+    }
+    return MG_OK;
+}
+
+/* Measure this rank under `limits`, and hear what the others need. */
+static mg_status gather_demand(demand *all, mg_replica *r, const mg_world *w, const mg_replica_limits *limits)
+{
+    demand mine = {.available_bytes = mg_host_memory_available(), .host = hash_name(w->host)};
+
+    MG_RETURN(mg_comm_agree(w->all, mg_replica_measure(r, limits)));
+    mine.bytes = (int64_t)mg_replica_bytes_all(&r->bytes);
+    return mg_comm_all_gather(w->all, all, &mine, DEMAND_INTS, MG_I64);
+}
+
+mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w, const mg_clip *clips,
+                       int64_t n_clips, int64_t n_slots)
+{
+    const int64_t n_most = (n_clips + w->n_replicas - 1) / w->n_replicas; /* of one replica */
+    const bool may_shrink = n_slots <= 0;
+    demand *all = calloc((size_t)w->size, sizeof *all);
+    mg_status st = all ? MG_OK : mg_fail(MG_ENOMEM, "plan: %d ranks", w->size);
+    int64_t rows_per_clip;
+
+    if (st == MG_OK) st = measure_clips(out, r, clips, n_clips);
+    MG_TRY(mg_comm_agree(w->all, st));
+    if (may_shrink) n_slots = MG_PLAN_SLOTS;
+    if (n_slots > n_most) n_slots = n_most;
+    rows_per_clip = out->n_rows;
+    for (;;) {
+        out->n_slots = n_slots;
+        out->n_rows = n_slots * rows_per_clip;
+        MG_TRY(gather_demand(all, r, w, out));
+        st = check_fit(all, w->size, n_slots);
+        if (st != MG_EFIT || !may_shrink || n_slots == 1) break;
+        n_slots--;
+    }
+    st = mg_comm_agree(w->all, st); /* all found the same: rank 0 says it */
+done:
+    free(all);
+    return st;
+}
+
+static void print_line(const char *name, size_t weights, size_t run)
+{
+    mg_log_info("plan: %-16s %10.1f %10.1f %10.1f", name, (double)weights / 1e6, (double)run / 1e6,
+                (double)(weights + run) / 1e6);
+}
+
+void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const mg_world *w)
+{
+    const mg_replica_bytes *b = &r->bytes;
+    const size_t all = mg_replica_bytes_all(b);
+    const size_t sound = (size_t)(limits->T_max * r->config.codec.hop) * sizeof(float);
+    const size_t other = b->lm_weights + b->lm_run + b->host - sound;
+
+    mg_log_info("plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s on %s",
+                w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,
+                (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s", (long long)limits->T_max,
+                mg_dtype_name(r->source.dtype), r->ops->name);
+    mg_log_info("plan: %-16s %10s %10s %10s", "MB of a rank", "weights", "run", "sum");
+    print_line("text encoder", b->t5_weights, b->t5_run);
+    print_line("language model", b->lm_weights, b->lm_run);
+    print_line("codec", b->codec_weights, b->codec_run);
+    print_line("host buffers", 0, b->host);
+    if (w->tp > 1)
+        mg_log_info("plan: %-16s %10.1f MB, every other rank %.1f MB", "leader", (double)all / 1e6,
+                    (double)other / 1e6);
+    else
+        mg_log_info("plan: %-16s %10.1f MB", "a rank", (double)all / 1e6);
+}

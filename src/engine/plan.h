@@ -1,0 +1,32 @@
+/* How many clips at once, and do they fit? Decided the same on every rank, printed, and only then allocated.
+ */
+#ifndef MG_PLAN_H
+#define MG_PLAN_H
+
+#include "clip.h"
+#include "replica.h"
+#include "world.h"
+
+/* Clips at once that are still efficient on a CPU: with guidance 16 rows a step, where the products stop
+ * being bound by memory. */
+enum { MG_PLAN_SLOTS = 8 };
+
+/* Whose clips: i_replica, i_replica + n_replicas, … */
+static inline int mg_plan_is_mine(const mg_world *w, const mg_clip *c)
+{
+    return c->index % w->n_replicas == w->i_replica;
+}
+
+/* Choose limits for `clips`, the whole call's. `n_slots` > 0: as the user says; 0: enough for the clips, at
+ * most MG_PLAN_SLOTS, and fewer if memory is short. MG_EFIT with the numbers if even that does not fit on a
+ * host, MG_EUSAGE if a clip is longer than the model's positions. Collective over w->all; agreed. */
+mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w, const mg_clip *clips,
+                       int64_t n_clips, int64_t n_slots);
+
+/* The table of bytes, from rank 0. */
+void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const mg_world *w);
+
+/* Frames that the model's position table allows. */
+int64_t mg_plan_max_frames(const mg_replica *r);
+
+#endif

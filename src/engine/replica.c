@@ -1,0 +1,182 @@
+#include "replica.h"
+
+#include <stdlib.h>
+
+#include "delay.h"
+
+/* T5 -> LM -> EnCodec from their checkpoints: surveyed or loaded, by what `arena` is. */
+static mg_status load_stages(mg_replica *r, mg_arena *arena, mg_progress *progress)
+{
+    const mg_config *c = &r->config;
+    mg_replica_bytes *b = &r->bytes;
+    mg_status st = MG_OK;
+    mg_weights w;
+
+    mg_weights_init(&w, r->ops, r->checkpoint, arena, "");
+    w.progress = progress;
+    if (r->is_leader && r->source.with_text) {
+        w.checkpoint = r->t5_checkpoint ? r->t5_checkpoint : r->checkpoint;
+        w.prefix = r->t5_checkpoint ? "" : "text_encoder.";
+        MG_TRY(mg_t5_load(&r->t5, &c->t5, &w));
+    }
+    b->t5_weights = arena->used_bytes;
+
+    w.checkpoint = r->checkpoint;
+    w.prefix = "";
+    MG_TRY(mg_lm_load(&r->lm, &c->lm, r->source.dtype, r->group, &w));
+    b->lm_weights = arena->used_bytes - b->t5_weights;
+
+    if (r->is_leader) {
+        w.checkpoint = r->codec_checkpoint ? r->codec_checkpoint : r->checkpoint;
+        w.prefix = r->codec_checkpoint ? "" : "audio_encoder.";
+        MG_TRY(mg_encodec_load(&r->codec, &c->codec, &w));
+    }
+    b->codec_weights = arena->used_bytes - b->t5_weights - b->lm_weights;
+    r->read_bytes = w.n_read_bytes;
+    MG_TRY(mg_weights_verdict(&w));
+done:
+    mg_weights_close(&w);
+    return st;
+}
+
+static mg_status reserve_stages(mg_replica *r, mg_arena *arena, const mg_replica_limits *limits)
+{
+    mg_replica_bytes *b = &r->bytes;
+    const mg_lm_limits lm = {
+        .n_rows = limits->n_rows,
+        .n_texts = limits->n_slots,
+        .n_tokens = limits->n_rows,
+        .T_max = limits->M_max,
+        .S_max = limits->S_max > 0 ? limits->S_max : 1,
+    };
+
+    if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, arena, limits->S_max));
+    if (limits->S_max > 0) {
+        r->states = mg_tensor_2d(NULL, MG_F32, limits->S_max, r->config.lm.d_text);
+        MG_RETURN(mg_arena_take(arena, &r->states.data, mg_tensor_bytes(&r->states)));
+    }
+    b->t5_run = arena->used_bytes;
+    MG_RETURN(mg_lm_reserve(r->lm, arena, &lm));
+    b->lm_run = arena->used_bytes - b->t5_run;
+    if (r->codec) MG_RETURN(mg_encodec_reserve(r->codec, arena, limits->T_max));
+    b->codec_run = arena->used_bytes - b->t5_run - b->lm_run;
+    b->host = (size_t)(limits->n_rows * r->config.lm.K * r->config.lm.V) * sizeof(float) +
+              (size_t)(limits->n_slots * r->config.lm.K * limits->T_max) * sizeof(int32_t) +
+              (size_t)(limits->S_max * r->config.lm.d_text) * sizeof(float);
+    if (r->codec) b->host += (size_t)(limits->T_max * r->config.codec.hop) * sizeof(float);
+    return MG_OK;
+}
+
+/* Do the parts belong together? Only what the program can do today passes. */
+static mg_status check_parts(const mg_replica *r)
+{
+    const mg_replica_source *s = &r->source;
+    const mg_config *c = &r->config;
+    const char *codec_dir = s->codec_dir ? s->codec_dir : s->model_dir;
+
+    if (c->lm.n_channels != 1 || c->codec.n_channels != 1)
+        return mg_fail(MG_ECHECKPOINT, "model: %s: makes stereo sound, which this version does not do yet",
+                       s->model_dir);
+    if (c->lm.K != c->codec.n_codebooks)
+        return mg_fail(MG_ECHECKPOINT, "codec: %s: has %lld codebooks, the language model writes %lld",
+                       codec_dir, (long long)c->codec.n_codebooks, (long long)c->lm.K);
+    if (c->lm.V != c->codec.codebook_size)
+        return mg_fail(MG_ECHECKPOINT, "codec: %s: codebooks of %lld entries, the language model writes %lld",
+                       codec_dir, (long long)c->codec.codebook_size, (long long)c->lm.V);
+    if (c->t5.d_model != c->lm.d_text)
+        return mg_fail(
+            MG_ECHECKPOINT, "text encoder: %s: states of width %lld, the language model reads %lld",
+            s->t5_dir ? s->t5_dir : s->model_dir, (long long)c->t5.d_model, (long long)c->lm.d_text);
+    return MG_OK;
+}
+
+mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_ops *ops,
+                          mg_threads *threads, mg_comm *group)
+{
+    mg_status st = MG_OK;
+    mg_replica *r = calloc(1, sizeof *r);
+
+    *out = NULL;
+    if (!r) return mg_fail(MG_ENOMEM, "replica: %zu bytes", sizeof *r);
+    r->source = *source;
+    r->ops = ops;
+    r->threads = threads;
+    r->group = group;
+    r->is_leader = group->rank == 0;
+    MG_TRY(mg_config_load(&r->config, source->model_dir));
+    if (source->t5_dir) MG_TRY(mg_config_load_t5(&r->config.t5, source->t5_dir));
+    if (source->codec_dir) MG_TRY(mg_config_load_codec(&r->config.codec, source->codec_dir));
+    MG_TRY(check_parts(r));
+    MG_TRY(mg_checkpoint_open(&r->checkpoint, source->model_dir));
+    if (r->is_leader && source->t5_dir) MG_TRY(mg_checkpoint_open(&r->t5_checkpoint, source->t5_dir));
+    if (r->is_leader && source->codec_dir)
+        MG_TRY(mg_checkpoint_open(&r->codec_checkpoint, source->codec_dir));
+    r->weights = mg_arena_measure("weights");
+    MG_TRY(load_stages(r, &r->weights, NULL));
+    *out = r;
+done:
+    if (st != MG_OK) mg_replica_close(r);
+    return st;
+}
+
+void mg_replica_close(mg_replica *r)
+{
+    if (!r) return;
+    mg_t5_close(r->t5);
+    mg_lm_close(r->lm);
+    mg_encodec_close(r->codec);
+    mg_checkpoint_close(r->checkpoint);
+    mg_checkpoint_close(r->t5_checkpoint);
+    mg_checkpoint_close(r->codec_checkpoint);
+    if (r->weights_block) r->ops->release(r->ops->ctx, r->weights_block, r->weights.size_bytes);
+    if (r->run_block) r->ops->release(r->ops->ctx, r->run_block, r->run.size_bytes);
+    free(r);
+}
+
+mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits)
+{
+    mg_arena run = mg_arena_measure("run");
+
+    return reserve_stages(r, &run, limits);
+}
+
+/* The memory that `measured` counted, from the backend. */
+static mg_status take_block(const mg_ops *ops, mg_arena *arena, void **block, const char *name, size_t bytes)
+{
+    MG_RETURN(ops->alloc(ops->ctx, block, bytes));
+    *arena = mg_arena_over(name, *block, bytes);
+    return MG_OK;
+}
+
+mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
+{
+    mg_progress progress;
+
+    MG_RETURN(mg_replica_measure(r, limits));
+    MG_RETURN(
+        take_block(r->ops, &r->weights, &r->weights_block, "weights", mg_replica_bytes_weights(&r->bytes)));
+    MG_RETURN(take_block(r->ops, &r->run, &r->run_block, "run", mg_replica_bytes_run(&r->bytes)));
+    mg_progress_begin(&progress, "load", "MB", r->read_bytes);
+    progress.unit_size = 1000000;
+    const mg_status st = load_stages(r, &r->weights, &progress);
+    mg_progress_end(&progress);
+    if (st != MG_OK) return st;
+    MG_RETURN(reserve_stages(r, &r->run, limits));
+    r->limits = *limits;
+    return MG_OK;
+}
+
+size_t mg_replica_bytes_weights(const mg_replica_bytes *b)
+{
+    return b->lm_weights + b->t5_weights + b->codec_weights;
+}
+
+size_t mg_replica_bytes_run(const mg_replica_bytes *b)
+{
+    return b->lm_run + b->t5_run + b->codec_run;
+}
+
+size_t mg_replica_bytes_all(const mg_replica_bytes *b)
+{
+    return mg_replica_bytes_weights(b) + mg_replica_bytes_run(b) + b->host;
+}

@@ -1,0 +1,76 @@
+/* One tensor-parallel group's loaded pipeline: T5 -> LM -> EnCodec. Every rank has its part of the LM; the
+ * leader (rank 0 of the group) alone has T5 and EnCodec.
+ *
+ * Three phases, each to be followed by mg_comm_agree over the world, for each can fail on one rank alone:
+ * open (config, checkpoint headers, survey: is everything there, how many bytes), then plan.h decides the
+ * limits, then load (take memory, read weights, reserve). After load nothing allocates. */
+#ifndef MG_REPLICA_H
+#define MG_REPLICA_H
+
+#include "checkpoint.h"
+#include "config.h"
+#include "encodec.h"
+#include "lm.h"
+#include "t5.h"
+#include "threads.h"
+
+typedef struct mg_replica_source {
+    const char *model_dir;
+    const char *t5_dir;    /* NULL: part of model_dir */
+    const char *codec_dir; /* NULL: part of model_dir */
+    mg_dtype dtype;        /* of the LM's matrices and KV cache */
+    bool with_text;        /* false: no clip has text, T5 stays on disk */
+} mg_replica_source;
+
+typedef struct mg_replica_limits {
+    int64_t n_slots; /* clips at once */
+    int64_t n_rows;  /* sequences at once: two for a guided clip */
+    int64_t T_max;   /* codec frames of a clip */
+    int64_t M_max;   /* columns of a clip that are fed */
+    int64_t S_max;   /* tokens of a text; 0 without text */
+} mg_replica_limits;
+
+/* Bytes of one rank. */
+typedef struct mg_replica_bytes {
+    size_t lm_weights, t5_weights, codec_weights;
+    size_t lm_run, t5_run, codec_run;
+    size_t host; /* logits, codes and sound */
+} mg_replica_bytes;
+
+typedef struct mg_replica {
+    const mg_ops *ops;   /* borrowed */
+    mg_threads *threads; /* borrowed */
+    mg_comm *group;      /* borrowed */
+    bool is_leader;
+    mg_replica_source source;
+    mg_config config;
+    mg_checkpoint *checkpoint;       /* of model_dir */
+    mg_checkpoint *t5_checkpoint;    /* of t5_dir, if given */
+    mg_checkpoint *codec_checkpoint; /* of codec_dir, if given */
+    mg_t5 *t5;                       /* leader, with text */
+    mg_lm *lm;
+    mg_encodec *codec; /* leader */
+    mg_tensor states;  /* [S_max,d_text] a text's, on its way from T5 to the LM; with text */
+    mg_replica_bytes bytes;
+    int64_t read_bytes;       /* of the checkpoints, by a load */
+    mg_replica_limits limits; /* after load */
+    mg_arena weights, run;
+    void *weights_block, *run_block;
+} mg_replica;
+
+/* Open and survey. MG_ECHECKPOINT lists every missing tensor and wrong shape. */
+mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_ops *ops,
+                          mg_threads *threads, mg_comm *group);
+void mg_replica_close(mg_replica *r);
+
+/* Bytes that this rank needs under `limits`; the same code as load, over measuring arenas. */
+mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits);
+
+/* Take the memory, read the weights (a progress bar on rank 0) and reserve. */
+mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits);
+
+size_t mg_replica_bytes_weights(const mg_replica_bytes *b);
+size_t mg_replica_bytes_run(const mg_replica_bytes *b);
+size_t mg_replica_bytes_all(const mg_replica_bytes *b);
+
+#endif

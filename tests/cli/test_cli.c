@@ -1,0 +1,280 @@
+/* The parser over tables of its own: what arrives where, and what a table may not contain. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "cli.h"
+
+typedef struct settings {
+    int shape;
+    bool loud;
+    int64_t count, other;
+    double weight;
+    const char *name;
+    mg_strings words;
+    int colour;
+} settings;
+
+#define AT(field) offsetof(settings, field)
+
+static const mg_option options[] = {
+    {.name = "WHAT",
+     .type = MG_OPT_CHOICE,
+     .is_operand = true,
+     .offset = AT(shape),
+     .choices = "round|square",
+     .group = "G",
+     .help = "shape"},
+    {.name = "loud", .letter = 'l', .type = MG_OPT_FLAG, .offset = AT(loud), .group = "G", .help = "noise"},
+    {.name = "count",
+     .alias = "number",
+     .letter = 'n',
+     .type = MG_OPT_INT,
+     .offset = AT(count),
+     .arg = "N",
+     .preset = "3",
+     .low = 0,
+     .high = 10,
+     .group = "G",
+     .help = "how many"},
+    {.name = "other",
+     .type = MG_OPT_INT,
+     .offset = AT(other),
+     .arg = "N",
+     .low = 0,
+     .high = INFINITY,
+     .group = "G",
+     .help = "no default"},
+    {.name = "weight",
+     .type = MG_OPT_FLOAT,
+     .offset = AT(weight),
+     .arg = "F",
+     .low = -1,
+     .high = 1,
+     .group = "G",
+     .help = "how heavy"},
+    {.name = "name", .type = MG_OPT_STRING, .offset = AT(name), .arg = "TEXT", .group = "G", .help = "who"},
+    {.name = "word",
+     .type = MG_OPT_STRINGS,
+     .offset = AT(words),
+     .arg = "TEXT",
+     .group = "G",
+     .help = "what"},
+    {.name = "colour",
+     .type = MG_OPT_CHOICE,
+     .offset = AT(colour),
+     .preset = "green",
+     .choices = "red|green",
+     .group = "G",
+     .help = "hue"},
+};
+
+static mg_status run(mg_context *context, const void *s)
+{
+    (void)context;
+    (void)s;
+    return MG_OK;
+}
+
+static mg_command command_of(const mg_option *table, int n)
+{
+    return (mg_command){.name = "draw",
+                        .summary = "s",
+                        .usage = "u",
+                        .options = table,
+                        .n_options = n,
+                        .settings_bytes = sizeof(settings),
+                        .run = run};
+}
+
+enum { MOST_WORDS = 16 };
+
+/* Parse "draw …" of the words up to NULL. */
+static mg_status parse(mg_cli *cli, const char *const *words)
+{
+    static mg_command command;
+    char *argv[MOST_WORDS] = {"mg-dist", "draw"};
+    int argc = 2;
+
+    command = command_of(options, sizeof options / sizeof *options);
+    for (; words[argc - 2]; argc++) argv[argc] = (char *)(uintptr_t)words[argc - 2];
+    return mg_cli_parse(cli, &command, 1, argc, argv);
+}
+
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void test_values_arrive(void **state)
+{
+    mg_cli cli;
+    (void)state;
+
+    assert_int_equal(parse(&cli, WORDS("square", "-l", "--number=7", "--weight", "-0.5", "--name", "a=b",
+                                       "--word", "one", "--word=", "--colour", "red")),
+                     MG_OK);
+    const settings *s = cli.settings;
+    assert_int_equal(s->shape, 1);
+    assert_true(s->loud);
+    assert_int_equal(s->count, 7);
+    assert_int_equal(s->other, -1);
+    assert_true(s->weight == -0.5);
+    assert_string_equal(s->name, "a=b");
+    assert_int_equal(s->words.n, 2);
+    assert_string_equal(s->words.item[0], "one");
+    assert_string_equal(s->words.item[1], "");
+    assert_int_equal(s->colour, 0);
+    assert_true(isnan(cli.comm_timeout_s));
+    mg_cli_close(&cli);
+}
+
+static void test_absent_values(void **state)
+{
+    mg_cli cli;
+    (void)state;
+
+    assert_int_equal(parse(&cli, WORDS("round")), MG_OK);
+    const settings *s = cli.settings;
+    assert_false(s->loud);
+    assert_int_equal(s->count, 3);
+    assert_int_equal(s->other, -1);
+    assert_true(isnan(s->weight));
+    assert_null(s->name);
+    assert_int_equal(s->words.n, 0);
+    assert_int_equal(s->colour, 1);
+    mg_cli_close(&cli);
+}
+
+static void refused(const char *const *words, const char *message)
+{
+    mg_cli cli;
+
+    assert_int_equal(parse(&cli, words), MG_EUSAGE);
+    if (!strstr(mg_last_error(), message)) fail_msg("\"%s\" is not in \"%s\"", message, mg_last_error());
+    mg_cli_close(&cli);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    refused(WORDS("-l"), "WHAT: missing; one of round|square");
+    refused(WORDS("oval"), "WHAT: \"oval\": must be one of round|square");
+    refused(WORDS("round", "round"), "\"round\": a word too many");
+    refused(WORDS("round", "--count", "11"), "option --count: \"11\": must be a whole number from 0 to 10");
+    refused(WORDS("round", "--other", "-4"), "must be a whole number, at least 0");
+    refused(WORDS("round", "--weight", "1.01"), "must be a number from -1 to 1");
+    refused(WORDS("round", "--color", "red"), "option --color: unknown; did you mean --colour?");
+    refused(WORDS("round", "--numbre", "1"), "did you mean --number?");
+    refused(WORDS("round", "--verbos"), "did you mean --verbose?");
+    refused(WORDS("round", "--count"), "option --count: the value N is missing");
+    refused(WORDS("round", "--loud=1"), "option --loud: takes no value");
+    refused(WORDS("round", "-n"), "option --count: the value N is missing");
+    refused(WORDS("round", "-q", "--verbose"), "quiet and verbose");
+}
+
+static void test_environment(void **state)
+{
+    mg_cli cli;
+    (void)state;
+
+    setenv("MGDIST_COUNT", "9", 1);
+    setenv("MGDIST_WORD", "sky", 1);
+    setenv("MGDIST_NAME", "", 1);
+    setenv("MGDIST_HELP", "1", 1);
+    assert_int_equal(parse(&cli, WORDS("round")), MG_OK);
+    assert_int_equal(((const settings *)cli.settings)->count, 9);
+    assert_int_equal(((const settings *)cli.settings)->words.n, 1);
+    assert_null(((const settings *)cli.settings)->name); /* empty is not given */
+    assert_int_equal(cli.action, MG_CLI_RUN);
+    mg_cli_close(&cli);
+
+    assert_int_equal(parse(&cli, WORDS("round", "--count", "2", "--word", "sea")), MG_OK);
+    assert_int_equal(((const settings *)cli.settings)->count, 2);
+    assert_int_equal(((const settings *)cli.settings)->words.n, 1);
+    assert_string_equal(((const settings *)cli.settings)->words.item[0], "sea");
+    mg_cli_close(&cli);
+
+    setenv("MGDIST_COUNT", "99", 1);
+    refused(WORDS("round"), "environment MGDIST_COUNT: \"99\": must be");
+    unsetenv("MGDIST_COUNT");
+    unsetenv("MGDIST_WORD");
+    unsetenv("MGDIST_NAME");
+    unsetenv("MGDIST_HELP");
+}
+
+static void test_actions(void **state)
+{
+    mg_cli cli;
+    (void)state;
+
+    assert_int_equal(parse(&cli, WORDS("--help")), MG_OK); /* the missing WHAT does not matter */
+    assert_int_equal(cli.action, MG_CLI_HELP);
+    mg_cli_close(&cli);
+    assert_int_equal(parse(&cli, WORDS("round", "--version", "--nonsense")), MG_OK);
+    assert_int_equal(cli.action, MG_CLI_VERSION);
+    mg_cli_close(&cli);
+}
+
+static void bad_table(mg_option first, mg_option second)
+{
+    const mg_option table[] = {first, second};
+    const mg_command command = command_of(table, 2);
+
+    assert_int_equal(mg_cli_check(&command, 1), MG_EBUG);
+}
+
+static void test_tables_are_checked(void **state)
+{
+    const mg_command command = command_of(options, sizeof options / sizeof *options);
+    const mg_option good = {.name = "good", .type = MG_OPT_FLAG, .group = "G", .help = "h"};
+    mg_option bad = {.name = "bad",
+                     .letter = 'b',
+                     .type = MG_OPT_INT,
+                     .arg = "N",
+                     .low = 0,
+                     .high = 9,
+                     .preset = "4",
+                     .group = "G",
+                     .help = "h"};
+    mg_option worse;
+    (void)state;
+
+    assert_int_equal(mg_cli_check(&command, 1), MG_OK);
+    worse = bad, worse.name = "good";
+    bad_table(good, worse);
+    worse = bad, worse.alias = "good";
+    bad_table(good, worse);
+    worse = bad, worse.letter = 'q'; /* everybody's -q */
+    bad_table(good, worse);
+    worse = bad, worse.name = "help";
+    bad_table(good, worse);
+    worse = bad, worse.help = "";
+    bad_table(good, worse);
+    worse = bad, worse.help = NULL;
+    bad_table(good, worse);
+    worse = bad, worse.arg = NULL;
+    bad_table(good, worse);
+    worse = bad, worse.preset = "ten";
+    bad_table(good, worse);
+    worse = bad, worse.preset = "10"; /* out of its own range */
+    bad_table(good, worse);
+    worse = bad, worse.low = 9;
+    bad_table(good, worse);
+    worse = bad, worse.type = MG_OPT_CHOICE;
+    bad_table(good, worse);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values_arrive), cmocka_unit_test(test_absent_values),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_actions),       cmocka_unit_test(test_tables_are_checked),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,89 @@
+# What the end-to-end and command-line tests share.   . lib.sh MG-DIST TESTS-FOLDER
+# A test is a script of sentences: `expect CODE PATTERN 'sentence' command …` runs a command and looks at its exit
+# code and at what it says; `same`, `passes` and `fails` look at other things. The script ends with `finish`.
+set -u
+export LC_ALL=C.UTF-8
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+for name in $(env | sed -n 's/^\(MGDIST_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+
+MG=$1
+TESTS=$2
+GOLDEN=$TESTS/golden
+TINY=$GOLDEN/checkpoints/tiny-mono
+DEMO=$TESTS/../models/mg-demo
+BOX=$(mktemp -d)
+trap 'rm -rf "$BOX"' EXIT
+n_done=0
+n_wrong=0
+
+# ranks N command …: under mpirun, or plainly for one.
+ranks() {
+    local n=$1
+    shift
+    if [ "$n" = 1 ]; then
+        timeout 120 "$@"
+    else
+        timeout 120 mpirun -np "$n" --oversubscribe --bind-to none --mca btl_tcp_if_include lo \
+            --mca oob_tcp_if_include lo "$@"
+    fi
+}
+
+verdict() {
+    n_done=$((n_done + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $n_done - $2"
+    else
+        n_wrong=$((n_wrong + 1))
+        echo "not ok $n_done - $2"
+    fi
+}
+
+# expect CODE PATTERN SENTENCE command …: both streams go to $BOX/said; PATTERN is an extended regular expression.
+expect() {
+    local code=$1 pattern=$2 sentence=$3 got
+    shift 3
+    "$@" >"$BOX/said" 2>&1
+    got=$?
+    if [ "$got" = "$code" ] && grep -Eq -- "$pattern" "$BOX/said"; then
+        verdict 0 "$sentence"
+    else
+        verdict 1 "$sentence"
+        echo "# exit code $got, expected $code; expected to read: $pattern; it said:"
+        sed 's/^/#   /' "$BOX/said" | head -40
+    fi
+}
+
+# passes SENTENCE command …, fails SENTENCE command …: they leave $BOX/said alone.
+passes() {
+    local sentence=$1
+    shift
+    if "$@" >"$BOX/note" 2>&1; then verdict 0 "$sentence"; else
+        verdict 1 "$sentence"
+        sed 's/^/#   /' "$BOX/note" | head -40
+    fi
+}
+
+fails() {
+    local sentence=$1
+    shift
+    if "$@" >"$BOX/note" 2>&1; then verdict 1 "$sentence"; else verdict 0 "$sentence"; fi
+}
+
+# bytes_of FOLDER: one line a sound or code file.
+bytes_of() { (cd "$1" && sha256sum -- *.wav *.npy); }
+
+# same SENTENCE FOLDER FOLDER: the same files with the same bytes.
+same() {
+    if [ "$(bytes_of "$2")" = "$(bytes_of "$3")" ] && [ -n "$(bytes_of "$2")" ]; then verdict 0 "$1"; else verdict 1 "$1"; fi
+}
+
+# Nothing half-written: no file but whole ones.
+tidy() { ! find "$1" -name '.*.tmp' | grep -q .; }
+
+skipped() { echo "SKIPPED: $1"; }
+
+finish() {
+    echo "1..$n_done"
+    [ "$n_wrong" = 0 ] && [ "$n_done" -gt 0 ]
+    exit
+}

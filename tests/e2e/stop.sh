@@ -1,0 +1,82 @@
+#!/bin/bash
+# Ends in the middle of the work: Ctrl-C, SIGTERM, a rank that is killed.   stop.sh MG-DIST TESTS-FOLDER
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+
+OUT=$BOX/out
+# begin NP: thousands of clips, in the background; each rank leaves its process number in a file.
+begin() {
+    rm -rf "$OUT" "$BOX"/rank.*
+    ranks "$1" sh -c 'echo $$ >"$0.${OMPI_COMM_WORLD_RANK:-0}"; exec "$@"' "$BOX/rank" \
+        "$MG" generate -q --model "$DEMO" --unconditional 20000 --duration 9 --batch 2 --seed 1 --threads 1 \
+        --out "$OUT" >"$BOX/said" 2>&1 &
+    job=$!
+    for _ in $(seq 300); do
+        [ -s "$OUT/000000.json" ] && return
+        sleep 0.1
+    done
+    verdict 1 'the first clip appears'
+}
+pid_of() { cat "$BOX/rank.$1"; }
+gone() { # within 3 s; what nobody has waited for yet (Z) is gone too
+    local i
+    for i in $(seq 30); do
+        grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status" || return 0
+        sleep 0.1
+    done
+    return 1
+}
+# ended SENTENCE SECONDS: the job is over by then, and its processes are gone.
+ended() {
+    local begin=$SECONDS f
+    wait "$job"
+    job_code=$?
+    verdict $((SECONDS - begin > $2)) "$1: over within $2 s"
+    for f in "$BOX"/rank.*; do passes "$1: $(basename "$f") is gone" gone "$(cat "$f")"; done
+}
+whole() { # all WAVs have one size
+    [ "$(stat -c %s "$OUT"/*.wav | sort -u | wc -l)" = 1 ]
+}
+says() { passes "$1" grep -Eq -- "$2" "$BOX/said"; }
+says_once() { passes "$1" test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1; }
+
+begin 1
+kill -INT "$(pid_of 0)"
+ended 'Ctrl-C' 5
+passes 'Ctrl-C: exit code 130' test "$job_code" = 130
+says 'Ctrl-C: it says so' 'stopped by Ctrl-C'
+passes 'Ctrl-C: nothing is half-written' tidy "$OUT"
+passes 'Ctrl-C: clips are whole' whole
+
+begin 1
+kill -TERM "$(pid_of 0)"
+ended SIGTERM 5
+passes 'SIGTERM: exit code 130' test "$job_code" = 130
+says_once 'SIGTERM: one message'
+passes 'SIGTERM: nothing is half-written' tidy "$OUT"
+
+begin 2
+kill -INT "$(pgrep -P "$(pgrep -P "$job")")" # the job is a shell, its child `timeout`, whose child is mpirun
+ended 'Ctrl-C to mpirun' 15
+says 'Ctrl-C to mpirun: it says so' 'stopped by'
+says_once 'Ctrl-C to mpirun: one message'
+passes 'Ctrl-C to mpirun: nothing is half-written' tidy "$OUT"
+passes 'Ctrl-C to mpirun: clips are whole' whole
+
+for victim in 2 3; do
+    begin 4
+    gone=$(pid_of $victim)
+    kill -KILL "$gone"
+    ended "rank $victim of 4 killed" 15
+    says "rank $victim of 4 killed: the message names it" "error: .*rank $victim \(host .*pid $gone\) is gone"
+    says_once "rank $victim of 4 killed: one message"
+    says "rank $victim of 4 killed: the survivors end with exit code 6" 'with errorcode 6'
+    passes "rank $victim of 4 killed: nothing is half-written" tidy "$OUT"
+    passes "rank $victim of 4 killed: clips are whole" whole
+done
+
+begin 2
+kill -KILL "$(pid_of 0)"
+ended 'the leader killed' 15
+says 'the leader killed: the message names it' 'error: .*rank 0 .*is gone'
+passes 'the leader killed: clips are whole' whole
+finish
