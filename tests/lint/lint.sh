@@ -1,0 +1,74 @@
+#!/bin/sh
+# House rules that a machine can check.   lint.sh RULE [ROOT]   prints "file:line: what" and exits 1 on a find.
+#   include   who may include what (docs/ARCHITECTURE.md, "Layers")
+#   size      files to 500 lines, lines to 140 columns, functions to 90 lines
+#   text      words that have no place: notes to self, one machine's paths, printf and exit in libraries
+#   names     file names are unique in src, kernels and parallel
+#   links     every relative link in a *.md leads somewhere
+#   format    clang-format finds nothing to change
+#   sources   no rule: lists the source files
+set -eu
+rule=${1:?a rule}
+here=$(cd "$(dirname "$0")" && pwd)
+cd "${2:-$here/../..}"
+LC_ALL=C
+export LC_ALL
+
+# Only folders that are ours: a build folder or an output folder may hold anything.
+sources() {
+    for d in src kernels parallel tests bench; do
+        [ ! -d "$d" ] || find "$d" -name golden -prune -o -type f \( -name '*.[ch]' -o -name '*.cc' -o -name '*.cu*' \) -print
+    done | sort
+}
+
+libraries() { sources | grep -E '^(src/[a-z]+|kernels|parallel)/' || true; }
+
+texts() {
+    sources
+    for d in . .ci src kernels parallel tests bench cmake docs launch hostfiles; do
+        [ ! -d "$d" ] || find "$d" $([ "$d" = . ] && echo -maxdepth 1 || true) -name golden -prune -o -type f \
+            \( -name '*.md' -o -name '*.sh' -o -name '*.txt' -o -name '*.cmake' -o -name Makefile -o -path .ci/run \
+            -o -name CMakePresets.json \) -print
+    done | sed 's|^\./||' | sort -u
+}
+
+# awk over a list of files; an empty list is a clean house, not a read of stdin.
+over() {
+    list=$1
+    shift
+    [ -z "$list" ] || awk "$@" $list
+}
+
+case $rule in
+sources) sources; exit 0 ;;
+include) found=$(over "$(sources)" -v all="$(sources)" -f "$here/include.awk") ;;
+size) found=$(over "$(sources)" -f "$here/size.awk") ;;
+text)
+    found=$(
+        over "$(libraries)" -f "$here/calls.awk"
+        over "$(texts)" -v parent="$(dirname "$PWD")" -f "$here/words.awk"
+    )
+    ;;
+names)
+    found=$(sources | grep -E '^(src|kernels|parallel)/' | awk '{ n = $0; sub(/.*\//, "", n)
+        if (n in seen) print $0 ":1: the name is taken by " seen[n]
+        seen[n] = $0 }')
+    ;;
+links)
+    found=$(over "$(texts | grep '\.md$')" -f "$here/links.awk" | while IFS='	' read -r at target; do
+        [ -e "$target" ] || echo "$at: no such file: $target"
+    done)
+    ;;
+format)
+    if ! command -v clang-format >/dev/null; then
+        echo "SKIPPED: clang-format not found (make deps-check installs it)"
+        exit 77
+    fi
+    found=$(sources | xargs -r clang-format --dry-run -Werror 2>&1 | grep -E ': (error|warning):' || true)
+    ;;
+*) echo "lint: $rule: no such rule" >&2; exit 2 ;;
+esac
+
+[ -z "$found" ] && exit 0
+printf '%s\n' "$found"
+exit 1

@@ -1,0 +1,71 @@
+#!/bin/sh
+# Each rule must catch a violation of itself, name the file, and pass a clean house.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+box=$(mktemp -d)
+trap 'rm -rf "$box"' EXIT
+n=0
+
+fail() {
+    echo "FAILED: $1"
+    exit 1
+}
+
+# A small clean house.
+clean() {
+    rm -rf "$box/house"
+    mkdir -p "$box/house/src/base" "$box/house/src/io" "$box/house/src/engine" "$box/house/kernels/cpu" "$box/house/docs"
+    cd "$box/house"
+    cp "$here/../../.clang-format" .
+    printf '#ifndef MG_A_H\n#define MG_A_H\n\nint mg_a(void);\n\n#endif\n' >src/base/a.h
+    printf '/* printf("in a comment") */\n#include "a.h"\n\n#include <stdio.h>\n\nint mg_a(void)\n{\n    return 0;\n}\n' >src/base/a.c
+    printf '#ifndef MG_PLAN_H\n#define MG_PLAN_H\n\n#endif\n' >src/engine/plan.h
+    printf '# House\n\nSee [docs](docs/A.md).\n' >README.md
+    printf '# A\n\nBack [home](../README.md#house), out [there](https://example.org).\n' >docs/A.md
+}
+
+# caught RULE FILE: the rule fails and names the file.
+caught() {
+    n=$((n + 1))
+    if said=$("$here/lint.sh" "$1" .); then fail "$1 passed what it must not: $2"; fi
+    case $said in
+    *"$2"*) ;;
+    *) fail "$1 does not name $2 but says: $said" ;;
+    esac
+}
+
+clean
+for rule in include size text names links; do
+    "$here/lint.sh" $rule . || fail "$rule on a clean house"
+done
+
+clean; echo '#include "plan.h"' >>src/base/a.c; caught include src/base/a.c
+clean; echo '#include "../engine/plan.h"' >>src/io/b.c; caught include src/io/b.c
+clean; echo '#include <mpi.h>' >>src/io/b.c; caught include src/io/b.c
+clean; echo '#include <cjson/cJSON.h>' >>src/engine/b.c; caught include src/engine/b.c
+clean; echo '#include <sndfile.h>' >>src/io/b.c; caught include src/io/b.c
+clean; echo '#include <cuda_runtime.h>' >>kernels/cpu/b.c; caught include kernels/cpu/b.c
+clean; echo '#include <assert.h>' >>src/base/a.c; caught include src/base/a.c
+
+clean; awk 'BEGIN { for (i = 0; i < 501; i++) print "" }' >>src/base/a.c; caught size src/base/a.c
+clean; awk 'BEGIN { printf "/* "; for (i = 0; i < 140; i++) printf "x"; print " */" }' >>src/base/a.c; caught size src/base/a.c
+clean; awk 'BEGIN { print "int f(void)\n{"; for (i = 0; i < 90; i++) print "    g();"; print "}" }' >>src/base/a.c
+caught size src/base/a.c
+
+clean; printf '/* TO%s: later */\n' DO >>src/base/a.c; caught text src/base/a.c
+clean; printf 'void f(void)\n{\n    printf("x");\n}\n' >>src/base/a.c; caught text src/base/a.c
+clean; printf 'void f(void)\n{\n    exit(1);\n}\n' >>kernels/cpu/b.c; caught text kernels/cpu/b.c
+clean; printf 'void f(void)\n{\n    fprintf(stderr, "x");\n}\n' >>src/io/b.c; caught text src/io/b.c
+clean; echo "look in $box/other" >>docs/A.md; caught text docs/A.md
+
+clean; : >src/io/a.c; caught names src/io/a.c
+clean; echo 'See [nothing](missing.md).' >>docs/A.md; caught links docs/A.md
+
+if command -v clang-format >/dev/null; then
+    clean
+    "$here/lint.sh" format . || fail "format on a clean house"
+    echo 'int   f( void ) ;' >>src/base/a.c; caught format src/base/a.c
+else
+    echo "SKIPPED: clang-format not found: its rule was not tried"
+fi
+echo "ok: $n violations caught"
