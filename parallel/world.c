@@ -155,11 +155,14 @@ mg_status mg_world_settle(mg_world *w, mg_status st)
 {
     mg_board *board = w->links ? w->links->board : NULL;
 
-    if (!board || (st != MG_ESTOPPED && st != MG_ECOMM) || mg_last_error()[0] == '\0') return st;
+    if (!board || (st != MG_ESTOPPED && st != MG_ECOMM)) return st;
     char message[512];
     snprintf(message, sizeof message, "%s", mg_last_error());
-    const mg_status found = mg_board_look(board, "run");
-    if (st == MG_ESTOPPED && found == MG_ECOMM) return MG_ECOMM;
+    if (st == MG_ESTOPPED && mg_board_look(board, "run") == MG_ECOMM) return MG_ECOMM;
+    if (message[0] == '\0') {
+        mg_clear_error();
+        return st;
+    }
     return mg_board_fail(board, st, "%s", message);
 }
 

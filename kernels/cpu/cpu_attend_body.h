@@ -70,7 +70,7 @@ VF void attend_as(const mg_cpu_query *a, const int64_t E, const mg_dtype dtype)
         float new_top = top;
         score_keys(s, a, first, n, E, dtype);
         for (int64_t j = 0; j < n; j++) new_top = s[j] > new_top ? s[j] : new_top;
-        const float shrink = first ? expf(top - new_top) : 0;
+        const float shrink = vf_exp(vf_set(top - new_top))[0];
         total = total * shrink + weigh_keys(s, n, new_top);
         top = new_top;
         int64_t e = 0;

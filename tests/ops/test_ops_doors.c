@@ -1,0 +1,252 @@
+/* The front doors refuse what breaks the contract of ops.h, and the backend opens, names itself and closes.
+ */
+#include "ops_test.h"
+
+enum { N = 4, D = 32, H = 2, E = 16, F = 48 };
+
+static float x[N * 3 * D], y[N * 3 * D], big[4096], gamma_row[D], beta_row[D];
+static int32_t rows[N], positions[N], ids[N * 2];
+
+#define REFUSED(call)                                 \
+    do {                                              \
+        mg_clear_error();                             \
+        assert_int_equal((call), MG_EBUG);            \
+        assert_string_not_equal(mg_last_error(), ""); \
+    } while (0)
+
+static bench_ops b;
+
+static int open_backend(void **state)
+{
+    (void)state;
+    b = ops_open(MG_CPU_AUTO, 2);
+    return 0;
+}
+
+static int close_backend(void **state)
+{
+    (void)state;
+    ops_close(&b);
+    return 0;
+}
+
+static void test_open(void **state)
+{
+    mg_ops *ops = (mg_ops *)1;
+
+    (void)state;
+    FOR_LEVELS(level)
+    {
+        assert_int_equal(mg_cpu_open(&ops, level, b.threads), MG_OK);
+        assert_string_equal(ops->name, mg_cpu_level_name(level));
+        ops->close(ops);
+    }
+    if (mg_cpu_best_level() < MG_CPU_AVX512) {
+        assert_int_equal(mg_cpu_open(&ops, MG_CPU_AVX512, b.threads), MG_EFIT);
+        assert_null(ops);
+    }
+    REFUSED(mg_cpu_open(&ops, MG_CPU_AUTO, NULL));
+    assert_null(ops);
+}
+
+static void test_memory(void **state)
+{
+    static const size_t sizes[] = {0, 1, 1000, 1 << 20, (1 << 20) - 1, (2 << 20) + 1, 9 << 20};
+    char in[100], out[100] = {0};
+
+    (void)state;
+    for (int i = 0; i < COUNT(sizes); i++) {
+        void *block = NULL;
+        assert_int_equal(b.ops->alloc(b.ops->ctx, &block, sizes[i]), MG_OK);
+        assert_non_null(block);
+        assert_int_equal((uintptr_t)block % 64, 0);
+        memset(block, 1, sizes[i]);
+        b.ops->release(b.ops->ctx, block, sizes[i]);
+    }
+    void *block = (void *)1;
+    assert_int_equal(b.ops->alloc(b.ops->ctx, &block, SIZE_MAX / 4), MG_EFIT);
+    assert_null(block);
+    assert_int_equal(b.ops->alloc(b.ops->ctx, &block, SIZE_MAX - 5), MG_EFIT);
+    b.ops->release(b.ops->ctx, NULL, 0);
+    for (int i = 0; i < 100; i++) in[i] = (char)i;
+    assert_int_equal(b.ops->alloc(b.ops->ctx, &block, sizeof in), MG_OK);
+    assert_int_equal(b.ops->upload(b.ops->ctx, block, in, sizeof in), MG_OK);
+    assert_int_equal(b.ops->download(b.ops->ctx, out, block, sizeof in), MG_OK);
+    assert_memory_equal(in, out, sizeof in);
+    b.ops->release(b.ops->ctx, block, sizeof in);
+}
+
+static void test_linear(void **state)
+{
+    float w[F * D] = {0};
+    mg_matrix m = matrix_make(b.ops, MG_F32, F, D, 1, w, D), odd = m;
+    mg_tensor tx = mg_tensor_2d(x, MG_F32, N, D), ty = mg_tensor_2d(y, MG_F32, N, F);
+    mg_tensor bias = mg_tensor_1d(big, MG_F32, F), wrong = mg_tensor_2d(y, MG_F32, N, D);
+    mg_tensor none = mg_tensor_2d(x, MG_F32, 0, D), none_y = mg_tensor_2d(y, MG_F32, 0, F);
+
+    (void)state;
+    assert_int_equal(mg_linear(b.ops, &ty, &tx, &m, &bias, MG_ACT_GELU, false), MG_OK);
+    assert_int_equal(mg_linear(b.ops, &none_y, &none, &m, NULL, MG_ACT_NONE, false), MG_OK);
+    REFUSED(mg_linear(b.ops, &wrong, &tx, &m, NULL, MG_ACT_NONE, false));
+    REFUSED(mg_linear(b.ops, &ty, &ty, &m, NULL, MG_ACT_NONE, false));
+    wrong = mg_tensor_2d(x + 8, MG_F32, N, F);
+    REFUSED(mg_linear(b.ops, &wrong, &tx, &m, NULL, MG_ACT_NONE, false)); /* overlaps x */
+    wrong = mg_tensor_2d(y, MG_BF16, N, F);
+    REFUSED(mg_linear(b.ops, &wrong, &tx, &m, NULL, MG_ACT_NONE, false));
+    wrong = mg_tensor_1d(big, MG_F32, F - 1);
+    REFUSED(mg_linear(b.ops, &ty, &tx, &m, &wrong, MG_ACT_NONE, false));
+    REFUSED(mg_linear(b.ops, &ty, &tx, &m, NULL, (mg_act)9, false));
+    odd.n_slices = 3;
+    REFUSED(mg_linear(b.ops, &ty, &tx, &odd, NULL, MG_ACT_NONE, false));
+    odd = m, odd.n_in = D + 1;
+    REFUSED(mg_linear(b.ops, &ty, &tx, &odd, NULL, MG_ACT_NONE, false));
+    odd = m, odd.data = NULL;
+    REFUSED(mg_linear(b.ops, &ty, &tx, &odd, NULL, MG_ACT_NONE, false));
+    matrix_drop(b.ops, &m);
+}
+
+static void test_load(void **state)
+{
+    float w[F * D] = {0};
+    mg_matrix m = matrix_make(b.ops, MG_F32, F, D, 1, w, D);
+    const mg_host_matrix good = {w, MG_F32, F, D, D};
+    mg_host_matrix src = good;
+    int64_t n_bad = 0;
+
+    (void)state;
+    REFUSED(mg_matrix_load(b.ops, &m, 1, &good, &n_bad));
+    REFUSED(mg_matrix_load(b.ops, &m, -1, &good, &n_bad));
+    REFUSED(mg_matrix_load(b.ops, &m, 0, &good, NULL));
+    src.n_cols = D - 1;
+    REFUSED(mg_matrix_load(b.ops, &m, 0, &src, &n_bad));
+    src = good, src.row_stride = D - 1;
+    REFUSED(mg_matrix_load(b.ops, &m, 0, &src, &n_bad));
+    src = good, src.dtype = MG_I32;
+    REFUSED(mg_matrix_load(b.ops, &m, 0, &src, &n_bad));
+    matrix_drop(b.ops, &m);
+}
+
+static void test_norms(void **state)
+{
+    mg_tensor tx = mg_tensor_2d(x, MG_F32, N, D), ty = mg_tensor_2d(y, MG_F32, N, D);
+    mg_tensor g = mg_tensor_1d(gamma_row, MG_F32, D), be = mg_tensor_1d(beta_row, MG_F32, D);
+    mg_tensor shorter = mg_tensor_1d(gamma_row, MG_F32, D - 1), shifted = mg_tensor_2d(x + D, MG_F32, N, D);
+    mg_tensor fewer = mg_tensor_2d(y, MG_F32, N - 1, D);
+
+    (void)state;
+    assert_int_equal(mg_layer_norm(b.ops, &ty, &tx, &g, &be, 1e-5f), MG_OK);
+    REFUSED(mg_layer_norm(b.ops, &ty, &tx, &shorter, &be, 1e-5f));
+    REFUSED(mg_layer_norm(b.ops, &ty, &tx, &g, &shorter, 1e-5f));
+    REFUSED(mg_layer_norm(b.ops, &shifted, &tx, &g, &be, 1e-5f));
+    REFUSED(mg_layer_norm(b.ops, &fewer, &tx, &g, &be, 1e-5f));
+    REFUSED(mg_rms_norm(b.ops, &ty, &tx, &shorter, 1e-6f));
+    REFUSED(mg_rms_norm(b.ops, &shifted, &tx, &g, 1e-6f));
+    REFUSED(mg_add(b.ops, &fewer, &tx));
+    REFUSED(mg_mul(b.ops, &shifted, &tx));
+}
+
+static void test_embed(void **state)
+{
+    mg_tensor tx = mg_tensor_2d(x, MG_F32, N, D), tables = mg_tensor_3d(big, MG_F32, 2, 5, D);
+    mg_tensor ti = mg_tensor_2d(ids, MG_I32, N, 2), table = mg_tensor_2d(big + 1024, MG_F32, 7, D);
+    mg_tensor pos = mg_tensor_1d(positions, MG_I32, N), wrong = mg_tensor_2d(ids, MG_I32, N, 1);
+
+    (void)state;
+    assert_int_equal(mg_embed(b.ops, &tx, &tables, &ti, &table, &pos), MG_OK);
+    REFUSED(mg_embed(b.ops, &tx, &tables, &wrong, NULL, NULL));
+    REFUSED(mg_embed(b.ops, &tx, &tables, &ti, &table, NULL));
+    REFUSED(mg_embed(b.ops, &tx, &tables, &ti, NULL, &pos));
+    wrong = mg_tensor_3d(big, MG_F32, 2, 5, D + 1);
+    REFUSED(mg_embed(b.ops, &tx, &wrong, &ti, NULL, NULL));
+    wrong = mg_tensor_1d(positions, MG_I32, N - 1);
+    REFUSED(mg_embed(b.ops, &tx, &tables, &ti, &table, &wrong));
+}
+
+static void test_attention(void **state)
+{
+    static float k[2 * H * 8 * E], v[2 * H * 8 * E];
+    const mg_kv kv = {MG_F32, 2, H, 8, E, k, v};
+    mg_kv bad = kv;
+    mg_tensor tx = mg_tensor_2d(x, MG_F32, N, 3 * D), ty = mg_tensor_2d(y, MG_F32, N, D);
+    mg_tensor row = mg_tensor_1d(rows, MG_I32, N), pos = mg_tensor_1d(positions, MG_I32, N);
+    mg_tensor bias = mg_tensor_2d(big, MG_F32, H, 2 * N - 1), wrong = mg_tensor_2d(big, MG_F32, H, 2 * N);
+    int32_t many[N] = {5, 5, 5, 5};
+    mg_tensor too_many = mg_tensor_1d(many, MG_I32, N);
+
+    (void)state;
+    assert_int_equal(mg_kv_write(b.ops, &kv, &tx, D, &row, &pos), MG_OK);
+    assert_int_equal(mg_attention(b.ops, &ty, &tx, &kv, &row, &pos, 1, &bias), MG_OK);
+    REFUSED(mg_kv_write(b.ops, &kv, &tx, D + 1, &row, &pos));
+    REFUSED(mg_kv_write(b.ops, &kv, &tx, -1, &row, &pos));
+    REFUSED(mg_attention(b.ops, &ty, &tx, &kv, &row, &pos, 1, &wrong));
+    REFUSED(mg_attention(b.ops, &tx, &tx, &kv, &row, &pos, 1, NULL));
+    REFUSED(mg_attention(b.ops, &ty, &tx, &kv, &row, &too_many, 1, &bias)); /* more keys than the bias has */
+    many[0] = 9;
+    REFUSED(mg_attention(b.ops, &ty, &tx, &kv, &row, &too_many, 1, NULL)); /* more than the cache has */
+    bad.dtype = MG_I32;
+    REFUSED(mg_attention(b.ops, &ty, &tx, &bad, &row, &pos, 1, NULL));
+    bad = kv, bad.v = NULL;
+    REFUSED(mg_kv_write(b.ops, &bad, &tx, D, &row, &pos));
+    wrong = mg_tensor_1d(rows, MG_I32, N - 1);
+    REFUSED(mg_attention(b.ops, &ty, &tx, &kv, &wrong, &pos, 1, NULL));
+}
+
+static void test_codec(void **state)
+{
+    float w[F * 3 * D] = {0};
+    mg_conv c = {false, D, F, 3, 1, 1, NULL};
+    mg_tensor tx = mg_tensor_2d(x, MG_F32, N, D), ty = mg_tensor_2d(y, MG_F32, N - 2, F), wrong;
+    const size_t bytes = mg_conv_bytes(b.ops, &c);
+
+    (void)state;
+    REFUSED(mg_conv_load(b.ops, &c, w)); /* no memory yet */
+    assert_int_equal(b.ops->alloc(b.ops->ctx, &c.data, bytes), MG_OK);
+    assert_int_equal(mg_conv_load(b.ops, &c, w), MG_OK);
+    assert_int_equal(mg_conv1d(b.ops, &ty, &tx, &c, NULL, false), MG_OK);
+    wrong = mg_tensor_2d(y, MG_F32, N - 1, F);
+    REFUSED(mg_conv1d(b.ops, &wrong, &tx, &c, NULL, false));
+    wrong = mg_tensor_2d(x, MG_F32, 2, D);
+    REFUSED(mg_conv1d(b.ops, &ty, &wrong, &c, NULL, false)); /* shorter than the window */
+    REFUSED(mg_conv_transpose1d(b.ops, &ty, &tx, &c, NULL));
+    mg_conv odd = c;
+    odd.stride = 0;
+    REFUSED(mg_conv1d(b.ops, &ty, &tx, &odd, NULL, false));
+    odd = c, odd.transposed = true, odd.dilation = 2;
+    REFUSED(mg_conv_transpose1d(b.ops, &ty, &tx, &odd, NULL));
+    wrong = mg_tensor_2d(y, MG_F32, 2 * N, D);
+    REFUSED(mg_pad(b.ops, &wrong, &tx, N, 0, MG_PAD_REFLECT, MG_ACT_NONE));
+    REFUSED(mg_pad(b.ops, &wrong, &tx, 1, 0, MG_PAD_ZERO, MG_ACT_NONE));
+    assert_int_equal(mg_pad(b.ops, &wrong, &tx, 1, N - 1, MG_PAD_REFLECT, MG_ACT_NONE), MG_OK);
+    b.ops->release(b.ops->ctx, c.data, bytes);
+}
+
+static void test_lstm(void **state)
+{
+    enum { C = 8 };
+    float w[4 * C * D] = {0};
+    mg_matrix ih = matrix_make(b.ops, MG_F32, 4 * C, D, 1, w, D),
+              hh = matrix_make(b.ops, MG_F32, 4 * C, C, 1, w, C);
+    mg_tensor tx = mg_tensor_2d(x, MG_F32, N, D), ty = mg_tensor_2d(y, MG_F32, N, C);
+    mg_tensor bias = mg_tensor_1d(big, MG_F32, 4 * C), gates = mg_tensor_2d(big + 64, MG_F32, N, 4 * C);
+    mg_tensor cells = mg_tensor_2d(big + 512, MG_F32, 2, C), wrong = mg_tensor_2d(big + 512, MG_F32, 1, C);
+
+    (void)state;
+    assert_int_equal(mg_lstm(b.ops, &ty, &tx, &ih, &hh, &bias, &gates, &cells), MG_OK);
+    REFUSED(mg_lstm(b.ops, &ty, &tx, &ih, &hh, &bias, &gates, &wrong));
+    REFUSED(mg_lstm(b.ops, &ty, &tx, &hh, &hh, &bias, &gates, &cells));
+    REFUSED(mg_lstm(b.ops, &ty, &tx, &ih, &ih, &bias, &gates, &cells));
+    wrong = mg_tensor_2d(y, MG_F32, N, 4 * C);
+    REFUSED(mg_lstm(b.ops, &ty, &tx, &ih, &hh, &bias, &wrong, &cells)); /* gates over y */
+    matrix_drop(b.ops, &ih), matrix_drop(b.ops, &hh);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open),  cmocka_unit_test(test_memory), cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_load),  cmocka_unit_test(test_norms),  cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_codec), cmocka_unit_test(test_lstm),   cmocka_unit_test(test_attention),
+    };
+
+    return cmocka_run_group_tests(tests, open_backend, close_backend);
+}
