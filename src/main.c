@@ -21,15 +21,10 @@ static void print_version(void)
     printf("mg-dist %s (%s)\n", MG_VERSION, library);
 }
 
-/* One message for the whole run: a rank whose last error is empty leaves the word to another. A signal may
- * have stopped every rank by itself: then rank 0 says so. */
-static void report(mg_status st, int rank)
+/* One message for the whole run: a rank whose last error is empty leaves the word to another. */
+static void report(mg_status st)
 {
-    const char *message = mg_last_error();
-
-    if (st == MG_OK || (st == MG_ESTOPPED && rank > 0)) return;
-    if (st == MG_ESTOPPED && !*message) message = "stopped by a signal; clips already written are whole";
-    if (*message) mg_log_error("%s", message);
+    if (st != MG_OK && *mg_last_error()) mg_log_error("%s", mg_last_error());
 }
 
 static mg_status run(const mg_cli *cli)
@@ -47,7 +42,8 @@ static mg_status run(const mg_cli *cli)
     st = mg_world_begin(&world);
     mg_log_init(level, world.rank, world.host);
     if (st == MG_OK) st = cli->command->run(&context, cli->settings);
-    report(st, world.rank);
+    st = mg_world_settle(&world, st);
+    report(st);
     mg_world_end(&world, st);
     return st;
 }
@@ -73,7 +69,7 @@ int main(int argc, char **argv)
         return mg_exit_code(st);
     }
 done:
-    report(st, 0);
+    report(st);
     mg_cli_close(&cli);
     return mg_exit_code(st);
 }

@@ -42,15 +42,16 @@ done:
 static mg_status reserve_stages(mg_replica *r, mg_arena *arena, const mg_replica_limits *limits)
 {
     mg_replica_bytes *b = &r->bytes;
+    const int64_t S = limits->S_max > 0 ? limits->S_max : 1;
     const mg_lm_limits lm = {
         .n_rows = limits->n_rows,
         .n_texts = limits->n_slots,
         .n_tokens = limits->n_rows,
         .T_max = limits->M_max,
-        .S_max = limits->S_max > 0 ? limits->S_max : 1,
+        .S_max = S,
     };
 
-    if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, arena, limits->S_max));
+    if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, arena, S));
     if (limits->S_max > 0) {
         r->states = mg_tensor_2d(NULL, MG_F32, limits->S_max, r->config.lm.d_text);
         MG_RETURN(mg_arena_take(arena, &r->states.data, mg_tensor_bytes(&r->states)));

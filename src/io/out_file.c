@@ -22,6 +22,35 @@ static mg_status give_up(mg_out_file *f, const char *what, int error)
     return mg_fail(MG_EFAIL, "%s: cannot %s: %s", f->path, what, strerror(error));
 }
 
+/* A file without a name, to be linked when it is whole. Not every file system has that. */
+static bool create_nameless(mg_out_file *f)
+{
+    char folder[sizeof f->path];
+    const size_t n_folder = folder_bytes(f->path);
+
+    if (access("/proc/self/fd", X_OK) != 0) return false; /* the way to give it a name */
+    if (n_folder) memcpy(folder, f->path, n_folder);
+    memcpy(folder + n_folder, ".", 2);
+    f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+    f->nameless = f->fd >= 0;
+    return f->nameless;
+}
+
+/* 0 or errno. */
+static int give_temp_name(mg_out_file *f)
+{
+    char self[32];
+    int error = 0;
+
+    snprintf(self, sizeof self, "/proc/self/fd/%d", f->fd);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        error = linkat(AT_FDCWD, self, AT_FDCWD, f->temp_path, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+        if (error != EEXIST || unlink(f->temp_path) != 0) break;
+    }
+    f->nameless = error != 0;
+    return error;
+}
+
 /* 0 or errno. What a killed process with our number left under this name is of no use to anyone. */
 static int create_temp(mg_out_file *f)
 {
@@ -43,6 +72,7 @@ mg_status mg_out_file_begin(mg_out_file *f, const char *path)
 
     f->fd = -1;
     f->temp_path[0] = '\0';
+    f->nameless = false;
     const int n = snprintf(f->path, sizeof f->path, "%s", path);
     if (n < 0 || n >= (int)sizeof f->path)
         return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", path, sizeof f->path - 1);
@@ -52,6 +82,7 @@ mg_status mg_out_file_begin(mg_out_file *f, const char *path)
     if (n_temp < 0 || n_temp >= (int)sizeof f->temp_path)
         return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", path, sizeof f->path - 30);
 
+    if (create_nameless(f)) return MG_OK;
     const int error = create_temp(f);
     return error ? mg_fail(MG_EFAIL, "%s: cannot create: %s", f->path, strerror(error)) : MG_OK;
 }
@@ -91,6 +122,8 @@ mg_status mg_out_file_commit(mg_out_file *f)
 {
     MG_REQUIRE(f->fd >= 0);
     if (fsync(f->fd) != 0 && errno != EINVAL) return give_up(f, "write", errno);
+    const int error = f->nameless ? give_temp_name(f) : 0;
+    if (error) return give_up(f, "give it a name", error);
     const int closed = close(f->fd); /* a network file system may only now say that the disk is full */
     f->fd = -1;
     if (closed != 0) return give_up(f, "write", errno);
@@ -103,7 +136,7 @@ void mg_out_file_abandon(mg_out_file *f)
 {
     if (f->fd >= 0) close(f->fd);
     f->fd = -1;
-    if (f->temp_path[0]) unlink(f->temp_path);
+    if (f->temp_path[0] && !f->nameless) unlink(f->temp_path);
     f->temp_path[0] = '\0';
 }
 

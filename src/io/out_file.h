@@ -1,8 +1,10 @@
-/* Files that appear whole or not at all: written under a temporary name beside the target, synced, then
- * renamed. */
+/* Files that appear whole or not at all: written without a name where the file system can do that (then not
+ * even SIGKILL leaves anything behind), else under a temporary name beside the target; synced, then renamed.
+ */
 #ifndef MG_OUT_FILE_H
 #define MG_OUT_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "status.h"
@@ -11,6 +13,7 @@ typedef struct mg_out_file {
     int fd;
     char path[4096];      /* the final name */
     char temp_path[4096]; /* ".NAME.PID.tmp" in the same folder */
+    bool nameless;        /* nothing stands under temp_path before commit */
 } mg_out_file;
 
 /* Create the temporary file. */

@@ -106,8 +106,7 @@ static void replacements_must_be_text(void **state)
 
 static void lengths_must_fit(void **state)
 {
-    static const uint32_t lengths[] = {0,          1023,          1026, 4 * N_UNITS + 8, 4 * N_UNITS + 4,
-                                       UINT32_MAX, UINT32_MAX - 3};
+    static const uint32_t lengths[] = {0, 1023, 1026, 4 * N_UNITS + 8, UINT32_MAX, UINT32_MAX - 3};
     table t = make_table(2);
 
     (void)state;

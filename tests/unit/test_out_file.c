@@ -28,7 +28,7 @@ static void a_file_appears_at_commit(void **state)
     expect_ok(mg_out_file_write(&f, "new ", 4));
     expect_ok(mg_out_file_write(&f, "text", 4));
     expect_content(in_dir("a.txt"), "old");
-    assert_int_equal(count_files(test_dir), 2);
+    assert_int_equal(count_files(test_dir), f.nameless ? 1 : 2);
     expect_ok(mg_out_file_commit(&f));
     expect_content(in_dir("a.txt"), "new text");
     assert_int_equal(count_files(test_dir), 1);
@@ -84,7 +84,7 @@ static void bad_paths_are_named(void **state)
     expect_failure(mg_out_file_put(longer, "x", 1), MG_EFAIL, "the path is longer than 4095 bytes");
     longer[4090] = '\0';
     expect_failure(mg_out_file_put(longer, "x", 1), MG_EFAIL, "the path is longer than");
-    assert_int_equal(count_files(test_dir), 2);
+    assert_int_equal(count_files(test_dir), f.nameless ? 1 : 2);
     assert_int_equal(count_files(in_dir("folder")), 0);
 }
 

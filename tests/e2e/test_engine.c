@@ -1,0 +1,253 @@
+/* The scheduler on the tiny model: clips of different lengths, guidance and seeds share slots, each comes out
+ * as if it were alone, and a run allocates nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "cpu.h"
+#include "golden.h"
+#include "plan.h"
+#include "scheduler.h"
+#include "tokenizer.h"
+
+enum { N_CLIPS = 7, K = 4, T_MOST = 60 };
+
+static const char *const texts[N_CLIPS] = {"80s pop track with bassy drums and synth",
+                                           "slow sad piano",
+                                           "techno",
+                                           "",
+                                           "slow sad piano",
+                                           "80s pop track with bassy drums and synth",
+                                           ""};
+static const int64_t lengths[N_CLIPS] = {40, 40, 17, 25, 1, 60, 9};
+static const double guidance[N_CLIPS] = {3, 1, 3, 3, 2, 1.5, 1};
+static const bool greedy[N_CLIPS] = {true, true, false, false, false, false, false};
+
+/* Calls of the allocator while `counting`: the linker sends them here (--wrap). */
+static volatile bool counting; /* volatile: a compiler knows that malloc reads no variable of ours */
+static volatile int n_allocations;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    if (counting) n_allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    if (counting) n_allocations++;
+    return __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    if (counting) n_allocations++;
+    return __real_realloc(p, size);
+}
+
+typedef struct fixture {
+    mg_threads *threads;
+    mg_ops *ops;
+    mg_comm *comm;
+    mg_world world;
+    mg_clip clip[N_CLIPS];
+    int32_t codes[N_CLIPS][K * T_MOST]; /* of the last run */
+    int n_done, order[N_CLIPS];
+} fixture;
+
+static int begin(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    mg_tokenizer *tokenizer;
+
+    if (!f) return -1;
+    GOLDEN_OK(mg_threads_open(&f->threads, 2, 0));
+    GOLDEN_OK(mg_cpu_open(&f->ops, MG_CPU_AUTO, f->threads));
+    GOLDEN_OK(mg_comm_self_open(&f->comm));
+    GOLDEN_OK(mg_tokenizer_open(&tokenizer, MG_GOLDEN_DIR "/tokenizer"));
+    f->world = (mg_world){.size = 1,
+                          .local_size = 1,
+                          .host = "here",
+                          .n_cores = 2,
+                          .all = f->comm,
+                          .tp = 1,
+                          .n_replicas = 1,
+                          .group = f->comm};
+    for (int i = 0; i < N_CLIPS; i++) {
+        mg_clip *c = &f->clip[i];
+        *c = (mg_clip){.index = i,
+                       .prompt = texts[i],
+                       .seed = 100 + (uint64_t)i,
+                       .T = lengths[i],
+                       .guidance = guidance[i]};
+        c->sampling = (mg_sampling){.greedy = greedy[i], .top_k = 20, .temperature = 1};
+        if (*c->prompt) GOLDEN_OK(mg_tokenizer_encode(tokenizer, c->prompt, &c->ids, &c->S));
+    }
+    mg_tokenizer_close(tokenizer);
+    *state = f;
+    return 0;
+}
+
+static int end(void **state)
+{
+    fixture *f = *state;
+
+    for (int i = 0; i < N_CLIPS; i++) free(f->clip[i].ids);
+    mg_comm_close(f->comm);
+    f->ops->close(f->ops);
+    mg_threads_close(f->threads);
+    free(f);
+    return 0;
+}
+
+static mg_status keep(void *arg, const mg_clip *clip, const mg_clip_result *result)
+{
+    fixture *f = arg;
+
+    if (result->st != MG_OK) return result->st;
+    memcpy(f->codes[clip->index], result->codes, (size_t)(K * clip->T) * sizeof(int32_t));
+    f->order[f->n_done++] = (int)clip->index;
+    return MG_OK;
+}
+
+/* clips[first … first+n) through `n_slots` slots; the number of steps. */
+static int64_t run(fixture *f, int first, int n, int64_t n_slots)
+{
+    const mg_replica_source source = {
+        .model_dir = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .dtype = MG_F32, .with_text = true};
+    const mg_clip *clips[N_CLIPS];
+    mg_replica *r;
+    mg_replica_limits limits;
+    mg_scheduler *s;
+
+    for (int i = 0; i < n; i++) clips[i] = &f->clip[first + i];
+    f->n_done = 0;
+    GOLDEN_OK(mg_replica_open(&r, &source, f->ops, f->threads, f->comm));
+    GOLDEN_OK(mg_plan_make(&limits, r, &f->world, clips[0], n, n_slots));
+    assert_int_equal(limits.n_slots, n_slots);
+    GOLDEN_OK(mg_replica_load(r, &limits));
+    GOLDEN_OK(mg_scheduler_open(&s, r));
+    counting = true;
+    const mg_status st = mg_scheduler_run(s, clips, n, keep, f);
+    counting = false;
+    GOLDEN_OK(st);
+    const int64_t n_steps = mg_scheduler_n_steps(s);
+    mg_scheduler_close(s);
+    mg_replica_close(r);
+    return n_steps;
+}
+
+static void test_company_changes_nothing(void **state)
+{
+    fixture *f = *state;
+    int32_t alone[N_CLIPS][K * T_MOST] = {{0}};
+
+    for (int i = 0; i < N_CLIPS; i++) {
+        run(f, i, 1, 1);
+        memcpy(alone[i], f->codes[i], sizeof alone[i]);
+    }
+    for (int n_slots = 1; n_slots <= N_CLIPS; n_slots += 2) {
+        memset(f->codes, 0xff, sizeof f->codes);
+        run(f, 0, N_CLIPS, n_slots);
+        assert_int_equal(f->n_done, N_CLIPS);
+        for (int i = 0; i < N_CLIPS; i++)
+            assert_memory_equal(f->codes[i], alone[i], (size_t)(K * lengths[i]) * sizeof(int32_t));
+    }
+}
+
+static void test_a_finished_clip_makes_room(void **state)
+{
+    fixture *f = *state;
+    int64_t n_columns = 0;
+
+    for (int i = 0; i < N_CLIPS; i++) n_columns += lengths[i] + K - 1;
+    const int64_t n_steps = run(f, 0, N_CLIPS, 2);
+    /* columns of one slot: clips 0, 2, 4, 5 are 43 + 20 + 4 + 63; of the other: 1, 3, 6 are 43 + 28 + 12 */
+    assert_int_equal(n_steps, 43 + 20 + 4 + 63);
+    assert_true(n_steps < n_columns && 2 * n_steps >= n_columns);
+    const int order[N_CLIPS] = {0, 1, 2, 4, 3, 6, 5};
+    for (int i = 0; i < N_CLIPS; i++) assert_int_equal(f->order[i], order[i]);
+}
+
+static void test_mixed_with_the_reference(void **state)
+{
+    fixture *f = *state;
+    mg_checkpoint *golden = golden_open("hf/tiny-mono.safetensors");
+    int32_t *guided = golden_i32(golden, "text_cfg3_codes", NULL);
+    int32_t *plain = golden_i32(golden, "text_nocfg_codes", NULL);
+    const size_t item = K * 40, bytes = item * sizeof(int32_t);
+
+    run(f, 0, N_CLIPS, 3);
+    assert_memory_equal(f->codes[0], guided, bytes);
+    assert_memory_equal(f->codes[1], plain + item, bytes);
+    assert_memory_not_equal(f->codes[1], guided + item, bytes); /* guidance would be seen */
+    free(guided);
+    free(plain);
+    mg_checkpoint_close(golden);
+}
+
+static void test_seed_matters(void **state)
+{
+    fixture *f = *state;
+    int32_t before[K * T_MOST];
+
+    run(f, 5, 1, 1);
+    memcpy(before, f->codes[5], sizeof before);
+    f->clip[5].seed++;
+    run(f, 5, 1, 1);
+    f->clip[5].seed--;
+    assert_memory_not_equal(f->codes[5], before, sizeof before);
+}
+
+static void test_nothing_is_allocated(void **state)
+{
+    fixture *f = *state;
+
+    n_allocations = 0;
+    run(f, 0, N_CLIPS, 3);
+    assert_int_equal(n_allocations, 0);
+    counting = true;
+    void *volatile p = malloc(1); /* the count can fail */
+    counting = false;
+    free(p);
+    assert_int_equal(n_allocations, 1);
+}
+
+static void test_too_long(void **state)
+{
+    fixture *f = *state;
+    const mg_replica_source source = {.model_dir = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .dtype = MG_F32};
+    mg_replica_limits limits;
+    mg_replica *r;
+    mg_clip clip = {.T = 597, .guidance = 1, .prompt = ""};
+
+    GOLDEN_OK(mg_replica_open(&r, &source, f->ops, f->threads, f->comm));
+    assert_int_equal(mg_plan_max_frames(r), 597);
+    GOLDEN_OK(mg_plan_make(&limits, r, &f->world, &clip, 1, 0));
+    assert_int_equal(limits.M_max, 600);
+    clip.T = 598;
+    assert_int_equal(mg_plan_make(&limits, r, &f->world, &clip, 1, 0), MG_EUSAGE);
+    mg_replica_close(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_company_changes_nothing),  cmocka_unit_test(test_a_finished_clip_makes_room),
+        cmocka_unit_test(test_mixed_with_the_reference), cmocka_unit_test(test_seed_matters),
+        cmocka_unit_test(test_nothing_is_allocated),     cmocka_unit_test(test_too_long),
+    };
+
+    return cmocka_run_group_tests(tests, begin, end);
+}
