@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help demo build check test asan tsan fuzz deps deps-check format clean
 MAKEFLAGS += --no-print-directory
-JOBS := $(shell nproc)
+JOBS := $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
 
 # Open MPI refuses to start as root unless both are set.
 ifeq ($(shell id -u),0)
@@ -23,16 +23,18 @@ demo: deps ## install, build, and make a clip from a text prompt on two ranks
 	$(call build,release,build,mg-dist)
 	mpirun --oversubscribe -np 2 build/mg-dist generate --model models/mg-demo \
 	    --prompt "fast energetic drums with bass" --duration 10 --seed 7 --out out/demo
+	@echo "Made from text, with the prompt and all settings beside it: $(CURDIR)/out/demo/000000.wav"
 
 build: deps ## build/mg-dist and the tests
 	$(call build,release,build)
 
 check: deps-check ## build with warnings as errors, with sanitizers and with clang, and run every test
-	@$(MAKE) asan fuzz test
+	@$(MAKE) asan tsan fuzz test
 
-test: deps-check
+test: deps-check ## the release build and every test
 	$(call build,release,build)
 	@ctest --preset release -j$(JOBS) --output-log build/test.log
+	@grep -h '^SKIPPED:' build/Testing/Temporary/LastTest.log || true
 	@grep 'tests passed' build/test.log
 
 asan: deps-check ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer

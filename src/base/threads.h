@@ -11,7 +11,8 @@
 
 typedef struct mg_threads mg_threads;
 
-/* Run units [first, end) of the work described by `arg`. `i_thread` < n_threads, for per-thread scratch. */
+/* Run units [first, end) of the work described by `arg`. `i_thread` < n_threads, for per-thread scratch; it
+ * may come several times in one job. */
 typedef void mg_threads_fn(void *arg, int64_t first, int64_t end, int i_thread);
 
 /* Processors this process may run on (sched_getaffinity). */
@@ -24,8 +25,9 @@ void mg_threads_close(mg_threads *t);
 
 int mg_threads_count(const mg_threads *t);
 
-/* Split [0, n_units) into one contiguous range a thread, run, and return when all are done.
- * Not reentrant: one caller at a time, and `fn` must not call it. */
+/* Cut [0, n_units) into ranges of consecutive units, a few a thread, run them all, and return when they are
+ * done. A thread that is held up has its ranges taken over by others. Not reentrant: one caller at a time,
+ * and `fn` must not call it. */
 void mg_threads_run(mg_threads *t, mg_threads_fn *fn, void *arg, int64_t n_units);
 
 #endif

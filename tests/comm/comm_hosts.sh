@@ -45,8 +45,8 @@ for tool in ip nsenter unshare; do command -v $tool >/dev/null || skip "$tool no
 trap clean EXIT
 trap 'exit 1' INT TERM
 ip netns add "${tag}s" 2>/dev/null || skip "this kernel or container has no network namespaces"
-{
-    ip -n "${tag}s" link add br0 type bridge && ip -n "${tag}s" link set br0 up
+(
+    ip -n "${tag}s" link add br0 type bridge && ip -n "${tag}s" link set br0 up || exit 1
     for i in 0 1 2; do
         h=${hosts[$i]}
         ip netns add "$h" && ip link add eth0 netns "$h" type veth peer name "p$i" netns "${tag}s" &&
@@ -55,7 +55,7 @@ ip netns add "${tag}s" 2>/dev/null || skip "this kernel or container has no netw
         mkdir -p "/etc/netns/$h"
         printf '127.0.0.1 localhost\n10.77.0.1 %s\n10.77.0.2 %s\n10.77.0.3 %s\n' "${hosts[@]}" >"/etc/netns/$h/hosts"
     done
-} 2>"$folder/setup" || skip "$(head -1 "$folder/setup")"
+) 2>"$folder/setup" || skip "$(head -1 "$folder/setup")"
 "$here/comm_hosts.sh" --on "${hosts[0]}" true 2>"$folder/setup" || skip "$(head -1 "$folder/setup")"
 
 # over N_HOSTS RANKS_PER_HOST PROGRAM…: run it from the first host
