@@ -48,15 +48,18 @@ typedef struct mg_cpu_kernels {
 
     int64_t (*widen)(float *y, const void *x, mg_dtype dtype, int64_t n); /* returns how many NaN and Inf */
     void (*narrow)(void *y, mg_dtype dtype, const float *x, int64_t n);
+    /* Step s of `to`, [n_steps, STRIP] 4-byte values, from column s of tile [STRIP, ld]. */
+    void (*transpose)(char *to, int64_t step_bytes, const uint32_t *tile, int64_t ld, int64_t n_steps);
     void (*round_bf16)(float *y, const float *x, int64_t n); /* to bf16 values, kept as fp32 */
 } mg_cpu_kernels;
 
 /* The table of the bodies that a cpu_kernels*.c has included. */
-#define MG_CPU_KERNELS                                                                                     \
-    {                                                                                                      \
-        .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .tile_rows = tile_rows, .tile = find_tile,   \
-        .finish = finish, .add = add, .mul = mul, .act = act_row, .layer_norm = layer_norm,                \
-        .rms_norm = rms_norm, .attend = attend, .widen = widen, .narrow = narrow, .round_bf16 = round_bf16 \
+#define MG_CPU_KERNELS                                                                                      \
+    {                                                                                                       \
+        .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .tile_rows = tile_rows, .tile = find_tile,    \
+        .finish = finish, .add = add, .mul = mul, .act = act_row, .layer_norm = layer_norm,                 \
+        .rms_norm = rms_norm, .attend = attend, .widen = widen, .narrow = narrow, .round_bf16 = round_bf16, \
+        .transpose = transpose                                                                              \
     }
 
 extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512;

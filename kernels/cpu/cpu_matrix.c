@@ -77,6 +77,10 @@ static int64_t load_block(const load_job *j, char *to, int64_t step_bytes, int64
         return n_bad;
     }
     const int64_t n_steps = dtype == MG_BF16 ? (n + 1) / 2 : n;
+    if (c0 == 0 && c2 == STRIP) {
+        k->transpose(to, step_bytes, tile[0], BLOCK, n_steps);
+        return n_bad;
+    }
     for (int64_t s = 0; s < n_steps; s++, to += step_bytes) {
         for (int64_t c = c0; c < c2; c++) ((uint32_t *)to)[c] = tile[c][s];
     }
