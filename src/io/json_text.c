@@ -1,0 +1,149 @@
+#include "json_text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void append(mg_json_text *t, const char *data, size_t n)
+{
+    if (t->failed) return;
+    if (n >= t->capacity - t->n) {
+        const size_t capacity = 2 * t->capacity + n + 1024;
+        char *bigger = realloc(t->data, capacity);
+        if (!bigger) {
+            t->failed = true;
+            return;
+        }
+        t->data = bigger;
+        t->capacity = capacity;
+    }
+    memcpy(t->data + t->n, data, n);
+    t->n += n;
+    t->data[t->n] = '\0';
+}
+
+static void put(mg_json_text *t, const char *text)
+{
+    append(t, text, strlen(text));
+}
+
+static void new_line(mg_json_text *t)
+{
+    put(t, "\n");
+    for (int i = 0; i < t->depth; i++) put(t, "  ");
+}
+
+static void quote(mg_json_text *t, const char *text)
+{
+    char escape[8];
+
+    put(t, "\"");
+    for (const char *p = text; *p; p++) {
+        if ((unsigned char)*p >= 0x20 && *p != '"' && *p != '\\') {
+            append(t, p, 1);
+            continue;
+        }
+        snprintf(escape, sizeof escape, *p == '"' || *p == '\\' ? "\\%c" : "\\u%04x", (unsigned char)*p);
+        put(t, escape);
+    }
+    put(t, "\"");
+}
+
+/* What stands before a value: a comma, its line, its key. */
+static void begin_value(mg_json_text *t, const char *key)
+{
+    if (t->depth > 0) {
+        if (t->has_item[t->depth - 1]) put(t, ",");
+        t->has_item[t->depth - 1] = true;
+        new_line(t);
+    }
+    if (!key) return;
+    quote(t, key);
+    put(t, ": ");
+}
+
+static void open(mg_json_text *t, const char *key, bool is_array)
+{
+    begin_value(t, key);
+    if (t->depth == MG_JSON_TEXT_DEPTH) {
+        t->failed = true;
+        return;
+    }
+    put(t, is_array ? "[" : "{");
+    t->is_array[t->depth] = is_array;
+    t->has_item[t->depth++] = false;
+}
+
+void mg_json_text_object(mg_json_text *t, const char *key)
+{
+    open(t, key, false);
+}
+
+void mg_json_text_array(mg_json_text *t, const char *key)
+{
+    open(t, key, true);
+}
+
+void mg_json_text_close(mg_json_text *t)
+{
+    if (t->depth == 0) {
+        t->failed = true;
+        return;
+    }
+    t->depth--;
+    if (t->has_item[t->depth]) new_line(t);
+    put(t, t->is_array[t->depth] ? "]" : "}");
+}
+
+void mg_json_text_string(mg_json_text *t, const char *key, const char *value)
+{
+    begin_value(t, key);
+    if (value)
+        quote(t, value);
+    else
+        put(t, "null");
+}
+
+void mg_json_text_int(mg_json_text *t, const char *key, int64_t value)
+{
+    char text[32];
+
+    begin_value(t, key);
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    put(t, text);
+}
+
+/* The shortest text that reads back as the same double, and reads back as one: 2.0, not 2. */
+void mg_json_text_number(mg_json_text *t, const char *key, double value)
+{
+    char text[40];
+
+    begin_value(t, key);
+    if (!isfinite(value)) {
+        put(t, "null");
+        return;
+    }
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    put(t, text);
+    if (!strpbrk(text, ".e")) put(t, ".0");
+}
+
+void mg_json_text_bool(mg_json_text *t, const char *key, bool value)
+{
+    begin_value(t, key);
+    put(t, value ? "true" : "false");
+}
+
+mg_status mg_json_text_end(mg_json_text *t, char **out)
+{
+    while (t->depth > 0 && !t->failed) mg_json_text_close(t);
+    put(t, "\n");
+    *out = t->failed ? NULL : t->data;
+    if (t->failed) free(t->data);
+    *t = (mg_json_text){0};
+    return *out ? MG_OK : mg_fail(MG_ENOMEM, "json: no memory for the text");
+}

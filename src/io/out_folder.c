@@ -1,0 +1,92 @@
+#include "out_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "out_file.h"
+
+static bool is_dot(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static bool is_empty_folder(const char *path)
+{
+    DIR *d = opendir(path);
+    bool empty = d != NULL;
+
+    if (!d) return false;
+    for (struct dirent *e; empty && (e = readdir(d));) empty = is_dot(e->d_name);
+    closedir(d);
+    return empty;
+}
+
+static void remove_folder(const char *path)
+{
+    DIR *d = opendir(path);
+
+    if (!d) return;
+    for (struct dirent *e; (e = readdir(d));)
+        if (!is_dot(e->d_name)) unlinkat(dirfd(d), e->d_name, 0);
+    closedir(d);
+    rmdir(path);
+}
+
+/* Some file systems cannot sync a folder: that is no fault of what is in it. */
+static mg_status sync_folder(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) return MG_OK; /* it may be written but not read */
+    const int error = fsync(fd) != 0 ? errno : 0;
+    close(fd);
+    if (error && error != EINVAL && error != ENOTSUP && error != EROFS)
+        return mg_fail(MG_EFAIL, "%s: cannot sync the folder: %s", path, strerror(error));
+    return MG_OK;
+}
+
+mg_status mg_out_folder_begin(mg_out_folder *f, const char *path)
+{
+    char parent[MG_PATH_SIZE];
+    struct stat info;
+    size_t n = strlen(path);
+
+    *f = (mg_out_folder){0};
+    while (n > 1 && path[n - 1] == '/') n--;
+    MG_RETURN(mg_path_format(f->path, "%.*s", (int)n, path));
+    const char *name = mg_path_name(f->path);
+    if (!*name || is_dot(name)) return mg_fail(MG_EFAIL, "%s: not the name of a new folder", path);
+    if (lstat(f->path, &info) == 0 && !is_empty_folder(f->path))
+        return mg_fail(MG_EFAIL, "%s: is there already; give the name of a new folder", f->path);
+    MG_RETURN(mg_path_folder(parent, f->path));
+    MG_RETURN(mg_out_dir_open(parent));
+    MG_RETURN(mg_path_format(f->temp, "%s/.%s.%ld.tmp", parent, name, (long)getpid()));
+    remove_folder(f->temp); /* of a killed process that had our number */
+    if (mkdir(f->temp, 0777) == 0) return MG_OK;
+    const mg_status st = mg_fail(MG_EFAIL, "%s: cannot make the folder: %s", f->temp, strerror(errno));
+    f->temp[0] = '\0';
+    return st;
+}
+
+mg_status mg_out_folder_commit(mg_out_folder *f)
+{
+    char parent[MG_PATH_SIZE];
+
+    MG_RETURN(sync_folder(f->temp));
+    if (rename(f->temp, f->path) != 0)
+        return mg_fail(MG_EFAIL, "%s: cannot rename to it: %s", f->path, strerror(errno));
+    f->temp[0] = '\0';
+    MG_RETURN(mg_path_folder(parent, f->path));
+    return sync_folder(parent);
+}
+
+void mg_out_folder_abandon(mg_out_folder *f)
+{
+    if (f->temp[0]) remove_folder(f->temp);
+    f->temp[0] = '\0';
+}

@@ -1,0 +1,63 @@
+#include "path.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+mg_status mg_path_format(char out[MG_PATH_SIZE], const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    const int n = vsnprintf(out, MG_PATH_SIZE, format, args);
+    va_end(args);
+    if (n >= 0 && n < MG_PATH_SIZE) return MG_OK;
+    const mg_status st = mg_fail(MG_EFAIL, "%.80s…: the path is too long", out);
+    out[0] = '\0';
+    return st;
+}
+
+mg_status mg_path_folder(char out[MG_PATH_SIZE], const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash) return mg_path_format(out, ".");
+    return mg_path_format(out, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+const char *mg_path_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+bool mg_path_exists(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0;
+}
+
+bool mg_path_is_folder(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool mg_path_has(const char *dir, const char *name)
+{
+    char path[MG_PATH_SIZE];
+    const int n = snprintf(path, sizeof path, "%s/%s", dir, name);
+
+    return n >= 0 && n < MG_PATH_SIZE && mg_path_exists(path);
+}
+
+int64_t mg_path_bytes(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) ? (int64_t)info.st_size : -1;
+}

@@ -1,0 +1,32 @@
+/* Names of files: joined without overflow, looked at, taken apart. */
+#ifndef MG_PATH_H
+#define MG_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "status.h"
+
+enum { MG_PATH_SIZE = 4096 };
+
+/* As snprintf, or MG_EFAIL if the path is too long. */
+mg_status mg_path_format(char out[MG_PATH_SIZE], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* "a/b/c" -> "a/b"; "c" -> "."; "/c" -> "/". */
+mg_status mg_path_folder(char out[MG_PATH_SIZE], const char *path);
+
+/* "a/b/c" -> "c": a part of `path`. */
+const char *mg_path_name(const char *path);
+
+/* Links are followed: one that leads nowhere does not exist. */
+bool mg_path_exists(const char *path);
+bool mg_path_is_folder(const char *path);
+
+/* The same of DIR/NAME. */
+bool mg_path_has(const char *dir, const char *name);
+
+/* Bytes of the file behind `path`; -1 if there is none. */
+int64_t mg_path_bytes(const char *path);
+
+#endif

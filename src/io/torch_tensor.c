@@ -1,0 +1,156 @@
+/* Pickled tensors: torch._utils._rebuild_tensor_v2(storage, offset, size, stride, …), never rebuilt, only
+ * read: where its elements lie. */
+#include <string.h>
+
+#include "torch_parts.h"
+
+static const mg_torch_type types[] = {
+    {"FloatStorage", "float32", MG_F32},      {"HalfStorage", "float16", MG_F16},
+    {"BFloat16Storage", "bfloat16", MG_BF16}, {"DoubleStorage", "float64", MG_F64},
+    {"LongStorage", "int64", MG_I64},         {"IntStorage", "int32", MG_I32},
+    {"ByteStorage", "uint8", MG_U8},          {"BoolStorage", "bool", MG_U8},
+    {"CharStorage", "int8", MG_U8}, /* one byte: nothing here computes with it */
+};
+
+/* `v` is torch.<NAME>Storage or the dtype torch.<name>. */
+static const mg_torch_type *type_of(const mg_pickle_value *v)
+{
+    if (!v || v->kind != MG_PICKLE_GLOBAL || strcmp(v->global.module, "torch") != 0) return NULL;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (!strcmp(v->global.name, types[i].name) || !strcmp(v->global.name, types[i].dtype_name))
+            return &types[i];
+    return NULL;
+}
+
+bool mg_torch_storage_of(const mg_pickle_value *v, const mg_torch_type **type, const char **key,
+                         int64_t *n_elements)
+{
+    if (!v || v->kind != MG_PICKLE_PERSISTENT) return false;
+    const mg_pickle_value *id = v->persistent;
+    if (id->kind != MG_PICKLE_TUPLE || id->items.n < 5 || !mg_pickle_is_string(id->items.item[0], "storage"))
+        return false;
+    const mg_pickle_value *k = id->items.item[2], *n = id->items.item[4];
+    if (k->kind != MG_PICKLE_STRING || n->kind != MG_PICKLE_INT || n->integer < 0) return false;
+    *type = type_of(id->items.item[1]);
+    *key = k->text.data;
+    *n_elements = n->integer;
+    return true;
+}
+
+/* The arguments of torch._utils._rebuild_tensor_v2 or v3, looking through Parameters; NULL if it is none of
+ * them. */
+static const mg_pickle_items *tensor_args(const mg_pickle_value *v)
+{
+    for (int depth = 0; depth < 4 && v; depth++) {
+        if (mg_pickle_is_object_of(v, "torch._utils", "_rebuild_tensor_v2") ||
+            mg_pickle_is_object_of(v, "torch._utils", "_rebuild_tensor_v3"))
+            return v->object.args->items.n >= 4 ? &v->object.args->items : NULL;
+        if (!mg_pickle_is_object_of(v, "torch._utils", "_rebuild_parameter") &&
+            !mg_pickle_is_object_of(v, "torch._utils", "_rebuild_parameter_with_state"))
+            return NULL;
+        v = v->object.args->items.n ? v->object.args->items.item[0] : NULL;
+    }
+    return NULL;
+}
+
+bool mg_torch_file_is_tensor(const mg_pickle_value *v)
+{
+    return tensor_args(v) != NULL;
+}
+
+/* Dims and strides, and one past the highest element they reach, counted from the storage's begin; -1 if they
+ * make no sense, or their bytes are more than a number holds. */
+static int64_t reach(mg_torch_tensor *t, const mg_pickle_value *offset, const mg_pickle_value *size,
+                     const mg_pickle_value *stride)
+{
+    if (offset->kind != MG_PICKLE_INT || offset->integer < 0 || size->kind != MG_PICKLE_TUPLE ||
+        stride->kind != MG_PICKLE_TUPLE || size->items.n != stride->items.n ||
+        size->items.n > MG_TORCH_MAX_DIMS)
+        return -1;
+    int64_t last = offset->integer, bytes = (int64_t)sizeof(double);
+    bool empty = false;
+    t->n_dims = (int)size->items.n;
+    for (int i = 0; i < t->n_dims; i++) {
+        const mg_pickle_value *d = size->items.item[i], *s = stride->items.item[i];
+        int64_t step;
+        if (d->kind != MG_PICKLE_INT || s->kind != MG_PICKLE_INT || d->integer < 0 || s->integer < 0 ||
+            __builtin_mul_overflow(bytes, d->integer, &bytes))
+            return -1;
+        t->dim[i] = d->integer, t->stride[i] = s->integer;
+        if (d->integer == 0)
+            empty = true;
+        else if (__builtin_mul_overflow(d->integer - 1, s->integer, &step) ||
+                 __builtin_add_overflow(last, step, &last))
+            return -1;
+    }
+    if (empty) return offset->integer;
+    return last < INT64_MAX ? last + 1 : -1;
+}
+
+mg_status mg_torch_file_tensor(const mg_torch_file *f, mg_torch_tensor *out, const char *name,
+                               const mg_pickle_value *v)
+{
+    const mg_pickle_items *args = tensor_args(v);
+    const mg_torch_type *type;
+    const char *key, *data;
+    int64_t n_elements;
+    size_t bytes;
+
+    *out = (mg_torch_tensor){0};
+    if (!args || !mg_torch_storage_of(args->item[0], &type, &key, &n_elements))
+        return mg_fail(MG_ECHECKPOINT, "%s: %s: not a tensor", f->path, name);
+    if (!type && args->n >= 7)
+        type = type_of(args->item[6]); /* v3: storage, offset, size, stride, grad, hooks, dtype */
+    if (!type)
+        return mg_fail(
+            MG_ECHECKPOINT,
+            "%s: %s: its element type is not supported, only fp64, fp32, fp16, bf16, int64, int32, "
+            "int8, uint8 and bool are",
+            f->path, name);
+    if (!mg_torch_storage_find(f, key, &data, &bytes))
+        return mg_fail(MG_ECHECKPOINT, "%s: %s: its storage %s is missing: the file is damaged", f->path,
+                       name, key);
+    const int64_t end = reach(out, args->item[1], args->item[2], args->item[3]);
+    const size_t element_bytes = mg_dtype_bytes(type->dtype);
+    if (end < 0 || (uint64_t)end > bytes / element_bytes)
+        return mg_fail(MG_ECHECKPOINT, "%s: %s: reaches outside its storage: the file is damaged", f->path,
+                       name);
+    out->dtype = type->dtype;
+    out->data = data + (size_t)args->item[1]->integer * element_bytes;
+    return MG_OK;
+}
+
+bool mg_torch_tensor_is_contiguous(const mg_torch_tensor *t)
+{
+    int64_t expected = 1;
+
+    for (int i = t->n_dims - 1; i >= 0; i--) {
+        if (t->dim[i] == 0) return true;
+        if (t->dim[i] != 1 && t->stride[i] != expected) return false;
+        expected *= t->dim[i];
+    }
+    return true;
+}
+
+int64_t mg_torch_tensor_count(const mg_torch_tensor *t)
+{
+    int64_t n = 1;
+
+    for (int i = 0; i < t->n_dims; i++) n *= t->dim[i];
+    return n;
+}
+
+void mg_torch_tensor_copy(void *dst, const mg_torch_tensor *t)
+{
+    const size_t element_bytes = mg_dtype_bytes(t->dtype);
+    const int64_t n = mg_torch_tensor_count(t);
+    int64_t index[MG_TORCH_MAX_DIMS] = {0};
+    char *to = dst;
+
+    for (int64_t k = 0; k < n; k++, to += element_bytes) {
+        int64_t at = 0;
+        for (int i = 0; i < t->n_dims; i++) at += index[i] * t->stride[i];
+        memcpy(to, (const char *)t->data + (size_t)at * element_bytes, element_bytes);
+        for (int i = t->n_dims - 1; i >= 0 && ++index[i] == t->dim[i]; i--) index[i] = 0;
+    }
+}
