@@ -1,5 +1,6 @@
 /* What the benchmarks share: settings, the machine they run on, and a report that is printed as a table or as
- * one JSON object. bench_step.c, bench_parts.c and bench_read.c measure; cmd_bench.c opens and dispatches. */
+ * one JSON object. bench_step.c, bench_parts.c, bench_load.c and bench_read.c measure; cmd_bench.c opens and
+ * dispatches. */
 #ifndef MG_BENCH_H
 #define MG_BENCH_H
 
@@ -7,13 +8,14 @@
 #include "backend.h"
 #include "comm.h"
 
-enum mg_bench_what { MG_BENCH_STEP, MG_BENCH_DECODE, MG_BENCH_T5, MG_BENCH_ALLREDUCE };
+enum mg_bench_what { MG_BENCH_STEP, MG_BENCH_DECODE, MG_BENCH_T5, MG_BENCH_ALLREDUCE, MG_BENCH_LOAD };
 
 typedef struct mg_bench_settings {
     int what;  /* mg_bench_what */
     int shape; /* mg_bench_shape */
     int64_t batch, n_steps, n_warmup, position, n_tokens;
     double dur_s;
+    const char *model, *text_encoder, *codec;
     bool no_guidance, json;
     mg_machine machine;
 } mg_bench_settings;
@@ -45,6 +47,7 @@ mg_status mg_bench_step(mg_bench *b);
 mg_status mg_bench_decode(mg_bench *b);
 mg_status mg_bench_t5(mg_bench *b);
 mg_status mg_bench_allreduce(mg_bench *b);
+mg_status mg_bench_load(mg_bench *b);
 
 /* Memory of the backend for what `measured` counted; the arena stands over it. Release with
  * mg_bench_block_close. */

@@ -249,10 +249,11 @@ static mg_status fill_rest(mg_cli *cli, table *t)
         char name[64], from[96];
 
         if (t->given[i]) continue;
-        if (o->is_operand)
-            return mg_fail(MG_EUSAGE, "%s: missing; one of %s", o->name, o->choices ? o->choices : o->name);
+        if (o->is_operand && !o->is_optional)
+            return mg_fail(MG_EUSAGE, "%s: missing%s%s", o->name, o->choices ? "; one of " : "",
+                           o->choices ? o->choices : "");
         mg_cli_environment_name(name, sizeof name, o);
-        const char *value = o->is_action ? NULL : getenv(name);
+        const char *value = o->is_action || o->is_operand ? NULL : getenv(name);
         if (value && *value) {
             snprintf(from, sizeof from, "environment %s", name);
             MG_RETURN(set_value(cli, t->settings, o, from, value, 1));
@@ -347,6 +348,7 @@ static mg_status check_option(const mg_command *command, const mg_option *o)
     MG_REQUIRE(o->type != MG_OPT_INT || (o->low >= 0 && o->low < o->high));
     MG_REQUIRE(o->type != MG_OPT_FLOAT || o->low < o->high);
     MG_REQUIRE(!o->preset || o->type != MG_OPT_STRINGS);
+    MG_REQUIRE(!o->is_optional || o->is_operand);
     there.offset = 0;
     return o->preset ? set_value(&scratch, &value, &there, o->name, o->preset, 1) : MG_OK;
 }

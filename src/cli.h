@@ -35,7 +35,8 @@ typedef struct mg_option {
     const char *alias; /* another name, or NULL */
     char letter;       /* 'o' for -o, or 0 */
     mg_option_type type;
-    bool is_operand;     /* not an option but a word of its own, required: `bench WHAT` */
+    bool is_operand;     /* not an option but a word of its own: `bench WHAT` */
+    bool is_optional;    /* an operand that may be left out; all others are required */
     size_t offset;       /* offsetof(struct settings, field) */
     const char *arg;     /* "N", "SECONDS"; NULL for a flag and for a choice (help shows its words) */
     const char *preset;  /* the default, written as a user would; NULL: none */
@@ -127,5 +128,10 @@ void mg_cli_print_markdown(FILE *to, const mg_command *commands, int n_commands)
 /* The commands, each from its cmd_*.c. */
 extern const mg_command mg_cmd_generate;
 extern const mg_command mg_cmd_bench;
+extern const mg_command mg_cmd_export;
+extern const mg_command mg_cmd_models;
+extern const mg_command mg_cmd_inspect;
+extern const mg_command mg_cmd_verify;
+extern const mg_command mg_cmd_convert;
 
 #endif

@@ -1,4 +1,5 @@
-/* mg-dist bench: how fast a part runs on this machine, on random weights of the published shapes. */
+/* mg-dist bench: how fast a part runs on this machine, on random weights of the published shapes; and how
+ * fast a model loads. */
 #include <stddef.h>
 #include <stdio.h>
 
@@ -8,7 +9,14 @@
 /* clang-format off */
 static const mg_option options[] = {
     {.name = "WHAT", .type = MG_OPT_CHOICE, .is_operand = true, .offset = offsetof(mg_bench_settings, what),
-     .choices = "step|decode|t5|allreduce", .group = "Operand", .help = "what to measure"},
+     .choices = "step|decode|t5|allreduce|load", .group = "Operand", .help = "what to measure"},
+    {.name = "MODEL", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true,
+     .offset = offsetof(mg_bench_settings, model), .group = "Operand",
+     .help = "load: the model to load, a folder or an id"},
+    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = offsetof(mg_bench_settings, text_encoder),
+     .arg = "DIR|FILE|ID", .group = "Measurement", .help = "load: take the text encoder from here instead"},
+    {.name = "codec", .type = MG_OPT_STRING, .offset = offsetof(mg_bench_settings, codec), .arg = "DIR|FILE|ID",
+     .group = "Measurement", .help = "load: take the codec from here instead"},
     {.name = "shape", .type = MG_OPT_CHOICE, .offset = offsetof(mg_bench_settings, shape), .preset = "small",
      .choices = MG_BENCH_SHAPE_WORDS, .group = "Measurement", .help = "step: size of the language model"},
     {.name = "batch", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, batch), .arg = "N", .preset = "1",
@@ -33,7 +41,7 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
-static const char *const what_names[] = {"step", "decode", "t5", "allreduce"};
+static const char *const what_names[] = {"step", "decode", "t5", "allreduce", "load"};
 
 static mg_status measure(mg_bench *b)
 {
@@ -41,8 +49,20 @@ static mg_status measure(mg_bench *b)
     case MG_BENCH_STEP: return mg_bench_step(b);
     case MG_BENCH_DECODE: return mg_bench_decode(b);
     case MG_BENCH_T5: return mg_bench_t5(b);
+    case MG_BENCH_LOAD: return mg_bench_load(b);
     default: return mg_bench_allreduce(b);
     }
+}
+
+static mg_status check(const void *settings)
+{
+    const mg_bench_settings *s = settings;
+
+    if (s->what == MG_BENCH_LOAD && !s->model)
+        return mg_fail(MG_EUSAGE, "bench load: MODEL: missing; write: bench load DIR");
+    if (s->what != MG_BENCH_LOAD && s->model)
+        return mg_fail(MG_EUSAGE, "bench %s: \"%s\": a word too many", what_names[s->what], s->model);
+    return MG_OK;
 }
 
 /* Every rank finds the same: the agreement keeps one message. */
@@ -83,14 +103,16 @@ done:
 
 const mg_command mg_cmd_bench = {
     .name = "bench",
-    .summary = "measure the parts on this machine, on random weights of the published shapes",
-    .usage = "WHAT [options]",
+    .summary = "measure the parts on this machine",
+    .usage = "WHAT [MODEL] [options]",
     .details =
+        "All but load run on random weights of the published shapes.\n"
         "bench step reads the machine's bandwidth in the same run: fraction_of_floor is the time that\n"
         "reading the step's bytes takes at that bandwidth, divided by the step's time.\n"
         "Under mpirun all ranks are one tensor-parallel group; decode and t5 run on one rank.",
     .options = options,
     .n_options = (int)(sizeof options / sizeof options[0]),
     .settings_bytes = sizeof(mg_bench_settings),
+    .check = check,
     .run = run,
 };

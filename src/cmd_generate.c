@@ -1,6 +1,7 @@
 /* mg-dist generate: texts in, sound files out. The option table and the course of a run. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "backend.h"
 #include "clock.h"
@@ -14,14 +15,20 @@
 
 /* clang-format off */
 static const mg_option options[] = {
-    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(model), .arg = "DIR", .group = "Model",
-     .help = "checkpoint folder in Hugging Face's layout"},
-    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR", .group = "Model",
-     .help = "take the T5 text encoder from this folder instead"},
-    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR", .group = "Model",
-     .help = "take the EnCodec decoder from this folder instead"},
-    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE", .group = "Model",
+    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(model), .arg = "DIR|ID", .group = "Model",
+     .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},
+    {.name = "model-key", .type = MG_OPT_STRING, .offset = AT(model_key), .arg = "KEY", .group = "Model",
+     .help = "the model that this key stands for; mg-dist models lists the keys"},
+    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(lm), .arg = "DIR|FILE|ID", .group = "Model",
+     .help = "take the language model from here instead"},
+    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",
+     .group = "Model", .help = "take the T5 text encoder from here instead"},
+    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR|FILE|ID", .group = "Model",
+     .help = "take the EnCodec decoder from here instead"},
+    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE|ID", .group = "Model",
      .help = "take spiece.model or tokenizer.json from here instead"},
+    {.name = "apply-proposed", .type = MG_OPT_FLAG, .offset = AT(apply_proposed), .group = "Model",
+     .help = "accept the proposals for missing tensors that are sure; also APPLY_PROPOSED=1"},
 
     {.name = "prompt", .letter = 'p', .type = MG_OPT_STRINGS, .offset = AT(prompts), .arg = "TEXT",
      .group = "What to make", .help = "a clip that follows this text; \"\" is a clip without text"},
@@ -69,9 +76,11 @@ static mg_status check(const void *settings)
     const mg_generate_settings *s = settings;
     const int64_t tp = s->machine.tp;
 
-    if (!s->model)
+    if (!s->model && !s->model_key && !s->lm)
         return mg_fail(MG_EUSAGE,
                        "option --model: missing; give a checkpoint folder, models/mg-demo for one");
+    if (s->model && s->model_key)
+        return mg_fail(MG_EUSAGE, "options --model and --model-key: both say which model; give one");
     if (s->prompts.n == 0 && !s->prompts_file && s->n_unconditional < 0)
         return mg_fail(MG_EUSAGE, "nothing to make; give --prompt TEXT, --prompts FILE or --unconditional N");
     if (!isnan(s->dur_s) && s->n_frames > 0)
@@ -84,7 +93,8 @@ static mg_status check(const void *settings)
 }
 
 /* Say where the checkpoint's own defaults differ from what is used. */
-static void print_other_defaults(const mg_generation_config *g, const mg_generate_settings *s)
+static void print_other_defaults(const char *file, const mg_generation_config *g,
+                                 const mg_generate_settings *s)
 {
     char text[256];
     int n = 0;
@@ -103,7 +113,7 @@ static void print_other_defaults(const mg_generation_config *g, const mg_generat
     if (g->has_do_sample && g->do_sample == s->greedy)
         n += snprintf(text + n, sizeof text - (size_t)n, "do_sample %s, used is %s; ",
                       g->do_sample ? "true" : "false", s->greedy ? "--greedy" : "sampling");
-    if (n > 2) mg_log_info("generate: generation_config.json says %.*s", n - 2, text);
+    if (n > 2) mg_log_info("generate: %s says %.*s", file, n - 2, text);
 }
 
 static void print_request(const mg_clip_list *list, const mg_generate_settings *s, const mg_replica *r)
@@ -118,7 +128,12 @@ static void print_request(const mg_clip_list *list, const mg_generate_settings *
     mg_log_info("generate: %lld clip%s of %g s (%lld frames), cfg-coef %g, %s, seed %llu", (long long)list->n,
                 list->n == 1 ? "" : "s", (double)T / (double)r->config.codec.frame_rate, (long long)T,
                 s->cfg_coef, how, (unsigned long long)list->seed);
-    print_other_defaults(&r->config.generation, s);
+    if (r->files->window_s > 0 && (double)T / (double)r->config.codec.frame_rate > r->files->window_s)
+        mg_log_info("generate: the model was trained on %g s at a time; what lies beyond may wander",
+                    r->files->window_s);
+    print_other_defaults(mg_checkpoint_xp_config(r->files->lm.checkpoint) ? "xp.cfg"
+                                                                          : "generation_config.json",
+                         &r->config.generation, s);
 }
 
 static void print_summary(const mg_scheduler *s, const mg_clip_list *list, const mg_replica *r,
@@ -159,6 +174,21 @@ done:
     return st;
 }
 
+/* What the options say of the model; `key_path` is room for what --model-key leads to. */
+static mg_status describe_source(mg_replica_source *source, char key_path[MG_PATH_SIZE],
+                                 const mg_generate_settings *s)
+{
+    const char *apply = getenv("APPLY_PROPOSED");
+
+    *source = (mg_replica_source){
+        .model = {s->model, s->lm, s->text_encoder, s->codec, s->tokenizer},
+        .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0),
+    };
+    if (!s->model_key) return MG_OK;
+    source->model.model = key_path;
+    return mg_hub_find_key(key_path, s->model_key);
+}
+
 static mg_status run(mg_context *context, const void *settings)
 {
     const mg_generate_settings *s = settings;
@@ -167,15 +197,18 @@ static mg_status run(mg_context *context, const void *settings)
     mg_backend backend = {0};
     mg_clip_list list = {0};
     mg_replica *replica = NULL;
+    mg_replica_source source;
     mg_replica_limits limits;
+    char key_path[MG_PATH_SIZE];
 
     MG_TRY(mg_world_split(w, s->machine.tp > 0 ? (int)s->machine.tp : w->size));
     MG_TRY(mg_clip_list_open(&list, s, w));
     MG_TRY(mg_comm_agree(w->all, mg_backend_open(&backend, &s->machine, w)));
-    const mg_replica_source source = {s->model, s->text_encoder, s->codec, backend.dtype,
-                                      mg_clip_list_has_text(&list)};
+    MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s)));
+    source.dtype = backend.dtype;
+    source.with_text = source.with_tokenizer = mg_clip_list_has_text(&list);
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, backend.ops, backend.threads, w->group)));
-    MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, s, &replica->config)));
+    MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, s, replica->files)));
     MG_TRY(mg_comm_agree(w->all, w->tp_rank == 0 ? mg_out_dir_open(s->out_dir) : MG_OK));
     print_request(&list, s, replica);
     MG_TRY(mg_plan_make(&limits, replica, w, list.clip, list.n, s->n_slots));
@@ -200,7 +233,7 @@ static const char details[] =
 const mg_command mg_cmd_generate = {
     .name = "generate",
     .summary = "make sound files from texts",
-    .usage = "--model DIR --prompt TEXT [options]",
+    .usage = "--model DIR|ID --prompt TEXT [options]",
     .details = details,
     .options = options,
     .n_options = sizeof options / sizeof *options,

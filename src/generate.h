@@ -13,7 +13,8 @@
 #include "replica.h"
 
 typedef struct mg_generate_settings {
-    const char *model, *text_encoder, *codec, *tokenizer;
+    const char *model, *model_key, *lm, *text_encoder, *codec, *tokenizer;
+    bool apply_proposed;
     mg_strings prompts;
     const char *prompts_file;
     int64_t n_unconditional;
@@ -52,13 +53,10 @@ mg_status mg_clip_list_open(mg_clip_list *list, const mg_generate_settings *sett
 /* The rest, for which the model must be known: frames, sampling, tokens. Not collective; the same everywhere.
  */
 mg_status mg_clip_list_fill(mg_clip_list *list, const mg_generate_settings *settings,
-                            const mg_config *config);
+                            const mg_model_files *files);
 void mg_clip_list_close(mg_clip_list *list);
 
 bool mg_clip_list_has_text(const mg_clip_list *list);
-
-/* Where the tokenizer is: as given, else in the text encoder's folder if it has one, else the model's. */
-const char *mg_generate_tokenizer(const mg_generate_settings *settings);
 
 /* Turns finished clips into files, on a leader. */
 typedef struct mg_generate_output {
@@ -66,9 +64,10 @@ typedef struct mg_generate_output {
     const mg_clip_list *list;
     const mg_replica *replica;
     const mg_world *world;
-    int32_t *outcome; /* [list->n]: 0 not ours or not done, 1 delivered, 2 failed; owned */
-    mg_file_hash *hashes;
+    int32_t *outcome;     /* [list->n]: 0 not ours or not done, 1 delivered, 2 failed; owned */
+    mg_file_hash *hashes; /* of the weights' files, each once */
     int n_hashes;
+    mg_renamed *applied; /* the replica's accepted proposals, for the metadata */
     pthread_t hasher;
     bool hasher_runs;
     mg_status hash_st;

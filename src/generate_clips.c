@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "generate.h"
 #include "log.h"
@@ -119,19 +118,6 @@ bool mg_clip_list_has_text(const mg_clip_list *list)
     return false;
 }
 
-const char *mg_generate_tokenizer(const mg_generate_settings *settings)
-{
-    static const char *const names[] = {"spiece.model", "tokenizer.json"};
-    char path[4096];
-
-    if (settings->tokenizer) return settings->tokenizer;
-    for (size_t i = 0; settings->text_encoder && i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", settings->text_encoder, names[i]);
-        if (access(path, F_OK) == 0) return settings->text_encoder;
-    }
-    return settings->model;
-}
-
 /* AudioCraft's int(duration * frame_rate), in doubles: 8.2 s at 50 a second are 409 frames. */
 static mg_status count_frames(int64_t *T, const mg_generate_settings *settings, const mg_config *config)
 {
@@ -153,15 +139,16 @@ static mg_status encode(mg_clip *c, const mg_tokenizer *t, const mg_config *conf
     return MG_OK;
 }
 
-mg_status mg_clip_list_fill(mg_clip_list *list, const mg_generate_settings *settings, const mg_config *config)
+mg_status mg_clip_list_fill(mg_clip_list *list, const mg_generate_settings *settings,
+                            const mg_model_files *files)
 {
-    const char *path = mg_generate_tokenizer(settings);
+    const mg_config *config = &files->config;
     mg_tokenizer *tokenizer = NULL;
     mg_status st = MG_OK;
     int64_t T;
 
     MG_TRY(count_frames(&T, settings, config));
-    if (mg_clip_list_has_text(list)) MG_TRY(mg_tokenizer_open(&tokenizer, path));
+    if (mg_clip_list_has_text(list)) MG_TRY(mg_tokenizer_open(&tokenizer, files->tokenizer));
     for (int64_t i = 0; i < list->n; i++) {
         mg_clip *c = &list->clip[i];
         c->T = T;
@@ -173,7 +160,7 @@ mg_status mg_clip_list_fill(mg_clip_list *list, const mg_generate_settings *sett
             .top_p = settings->top_p,
             .temperature = settings->temperature,
         };
-        if (*c->prompt) MG_TRY(encode(c, tokenizer, config, path));
+        if (*c->prompt) MG_TRY(encode(c, tokenizer, config, files->tokenizer));
     }
 done:
     mg_tokenizer_close(tokenizer);

@@ -15,13 +15,20 @@ enum { DELIVERED = 1, FAILED = 2, HASHER_NICENESS = 10, NAME_SIZE = 64, PATH_SIZ
 static const char *const format_words[] = {"wav", "wav-f32"};
 static const char *const strategy_words[] = {"clip", "none"};
 
+/* A cached file is already named by its hash, and reading it all again costs a minute for a large model:
+ * `mg-dist verify` compares. */
+static mg_status hash_file(mg_file_hash *h)
+{
+    h->of_blob_name = mg_hub_blob_hash(h->sha256, h->path) && strlen(h->sha256) == 64;
+    return h->of_blob_name ? MG_OK : mg_hash_file(h->sha256, h->path);
+}
+
 static void *hash_files(void *arg)
 {
     mg_generate_output *o = arg;
 
     setpriority(PRIO_PROCESS, (id_t)gettid(), HASHER_NICENESS); /* Linux: of this thread alone */
-    for (int i = 0; i < o->n_hashes && o->hash_st == MG_OK; i++)
-        o->hash_st = mg_hash_file(o->hashes[i].sha256, o->hashes[i].path);
+    for (int i = 0; i < o->n_hashes && o->hash_st == MG_OK; i++) o->hash_st = hash_file(&o->hashes[i]);
     snprintf(o->hash_error, sizeof o->hash_error, "%s", mg_last_error());
     return NULL;
 }
@@ -34,14 +41,13 @@ static void add_files(mg_generate_output *o, const mg_checkpoint *c)
 
 static mg_status start_hasher(mg_generate_output *o)
 {
-    const mg_replica *r = o->replica;
-    const mg_checkpoint *all[] = {r->checkpoint, r->t5_checkpoint, r->codec_checkpoint};
+    const mg_model_files *files = o->replica->files;
     size_t n = 1;
 
-    for (int i = 0; i < 3; i++) n += all[i] ? mg_checkpoint_n_files(all[i]) : 0;
+    for (int i = 0; i < files->n_opened; i++) n += mg_checkpoint_n_files(files->opened[i]);
     o->hashes = calloc(n, sizeof *o->hashes);
     if (!o->hashes) return mg_fail(MG_ENOMEM, "hashes: %zu files", n);
-    for (int i = 0; i < 3; i++) add_files(o, all[i]);
+    for (int i = 0; i < files->n_opened; i++) add_files(o, files->opened[i]);
     const int error = pthread_create(&o->hasher, NULL, hash_files, o);
     if (error) return mg_fail(MG_EFAIL, "hashes: no thread: %s", strerror(error));
     o->hasher_runs = true;
@@ -54,6 +60,10 @@ mg_status mg_generate_output_open(mg_generate_output *o, const mg_generate_setti
     *o = (mg_generate_output){.settings = settings, .list = list, .replica = replica, .world = world};
     o->outcome = calloc((size_t)list->n, sizeof *o->outcome);
     if (!o->outcome) return mg_fail(MG_ENOMEM, "outcomes: %lld clips", (long long)list->n);
+    o->applied = calloc(replica->renames.n + 1, sizeof *o->applied);
+    if (!o->applied) return mg_fail(MG_ENOMEM, "proposals: %zu", replica->renames.n);
+    for (size_t i = 0; i < replica->renames.n; i++)
+        o->applied[i] = (mg_renamed){replica->renames.list[i].target, replica->renames.list[i].source};
     return replica->is_leader ? start_hasher(o) : MG_OK;
 }
 
@@ -68,6 +78,7 @@ void mg_generate_output_close(mg_generate_output *o)
     if (o->hasher_runs) pthread_cancel(o->hasher); /* it waits in read(2) most of its time */
     join_hasher(o);
     free(o->hashes);
+    free(o->applied);
     free(o->outcome);
     *o = (mg_generate_output){0};
 }
@@ -107,6 +118,19 @@ static mg_status path_of(char *out, const mg_generate_output *o, const char *nam
                : mg_fail(MG_EFAIL, "option --out: %.60s…: the path is too long", o->settings->out_dir);
 }
 
+static int list_parts(mg_part_source parts[3], const mg_model_files *f)
+{
+    const mg_model_part *const all[3] = {&f->lm, &f->t5, &f->codec};
+    static const char *const names[3] = {"language_model", "text_encoder", "codec"};
+    int n = 0;
+
+    for (int i = 0; i < 3; i++)
+        if (all[i]->checkpoint)
+            parts[n++] = (mg_part_source){names[i], all[i]->path, all[i]->form,
+                                          mg_checkpoint_container(all[i]->checkpoint)};
+    return n;
+}
+
 static mg_status write_metadata(mg_generate_output *o, const mg_clip *c, const mg_clip_result *result,
                                 const char *audio_name, const char *codes_name)
 {
@@ -117,6 +141,8 @@ static mg_status write_metadata(mg_generate_output *o, const mg_clip *c, const m
     name_of(name, sizeof name, c, ".json");
     MG_RETURN(path_of(path, o, name));
     MG_RETURN(wait_for_hashes(o));
+    mg_part_source parts[3];
+    const int n_parts = list_parts(parts, o->replica->files);
     const mg_clip_metadata m = {
         .audio_file = audio_name,
         .codes_file = s->save_codes ? codes_name : NULL,
@@ -137,11 +163,17 @@ static mg_status write_metadata(mg_generate_output *o, const mg_clip *c, const m
         .top_k = c->sampling.top_k,
         .greedy = c->sampling.greedy,
         .model = s->model,
+        .model_key = s->model_key,
+        .lm = s->lm,
         .text_encoder = s->text_encoder,
         .codec = s->codec,
         .tokenizer = s->tokenizer,
+        .parts = parts,
+        .n_parts = n_parts,
         .weights = o->hashes,
         .n_weights = o->n_hashes,
+        .applied = o->applied,
+        .n_applied = (int)o->replica->renames.n,
         .version = MG_VERSION,
         .backend = o->replica->ops->name,
         .dtype = mg_dtype_name(o->replica->source.dtype),

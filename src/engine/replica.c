@@ -3,32 +3,38 @@
 #include <stdlib.h>
 
 #include "delay.h"
+#include "log.h"
+#include "model_survey.h"
+
+static void read_from(mg_weights *w, const mg_model_part *part)
+{
+    w->checkpoint = part->checkpoint;
+    w->prefix = part->prefix;
+}
 
 /* T5 -> LM -> EnCodec from their checkpoints: surveyed or loaded, by what `arena` is. */
 static mg_status load_stages(mg_replica *r, mg_arena *arena, mg_progress *progress)
 {
     const mg_config *c = &r->config;
+    const mg_model_files *files = r->files;
     mg_replica_bytes *b = &r->bytes;
     mg_status st = MG_OK;
     mg_weights w;
 
-    mg_weights_init(&w, r->ops, r->checkpoint, arena, "");
+    mg_weights_init(&w, r->ops, files->lm.checkpoint, arena, "");
     w.progress = progress;
     if (r->is_leader && r->source.with_text) {
-        w.checkpoint = r->t5_checkpoint ? r->t5_checkpoint : r->checkpoint;
-        w.prefix = r->t5_checkpoint ? "" : "text_encoder.";
+        read_from(&w, &files->t5);
         MG_TRY(mg_t5_load(&r->t5, &c->t5, &w));
     }
     b->t5_weights = arena->used_bytes;
 
-    w.checkpoint = r->checkpoint;
-    w.prefix = "";
+    read_from(&w, &files->lm);
     MG_TRY(mg_lm_load(&r->lm, &c->lm, r->source.dtype, r->group, &w));
     b->lm_weights = arena->used_bytes - b->t5_weights;
 
     if (r->is_leader) {
-        w.checkpoint = r->codec_checkpoint ? r->codec_checkpoint : r->checkpoint;
-        w.prefix = r->codec_checkpoint ? "" : "audio_encoder.";
+        read_from(&w, &files->codec);
         MG_TRY(mg_encodec_load(&r->codec, &c->codec, &w));
     }
     b->codec_weights = arena->used_bytes - b->t5_weights - b->lm_weights;
@@ -71,23 +77,30 @@ static mg_status reserve_stages(mg_replica *r, mg_arena *arena, const mg_replica
 /* Do the parts belong together? Only what the program can do today passes. */
 static mg_status check_parts(const mg_replica *r)
 {
-    const mg_replica_source *s = &r->source;
+    const mg_model_files *f = r->files;
     const mg_config *c = &r->config;
-    const char *codec_dir = s->codec_dir ? s->codec_dir : s->model_dir;
 
+    if (c->lm.n_chroma)
+        return mg_fail(MG_ECHECKPOINT, "model: %s: follows a melody, which this version does not do yet",
+                       f->lm.path);
     if (c->lm.n_channels != 1 || c->codec.n_channels != 1)
         return mg_fail(MG_ECHECKPOINT, "model: %s: makes stereo sound, which this version does not do yet",
-                       s->model_dir);
+                       f->lm.path);
+    if (mg_checkpoint_get_kind(f->lm.checkpoint) == MG_CHECKPOINT_TRAINING ||
+        mg_checkpoint_get_kind(f->codec.checkpoint) == MG_CHECKPOINT_TRAINING)
+        return mg_fail(
+            MG_ECHECKPOINT, "model: %s: is a training checkpoint: export it first (mg-dist export)",
+            mg_checkpoint_get_kind(f->lm.checkpoint) == MG_CHECKPOINT_TRAINING ? f->lm.path : f->codec.path);
     if (c->lm.K != c->codec.n_codebooks)
         return mg_fail(MG_ECHECKPOINT, "codec: %s: has %lld codebooks, the language model writes %lld",
-                       codec_dir, (long long)c->codec.n_codebooks, (long long)c->lm.K);
+                       f->codec.path, (long long)c->codec.n_codebooks, (long long)c->lm.K);
     if (c->lm.V != c->codec.codebook_size)
         return mg_fail(MG_ECHECKPOINT, "codec: %s: codebooks of %lld entries, the language model writes %lld",
-                       codec_dir, (long long)c->codec.codebook_size, (long long)c->lm.V);
-    if (c->t5.d_model != c->lm.d_text)
-        return mg_fail(
-            MG_ECHECKPOINT, "text encoder: %s: states of width %lld, the language model reads %lld",
-            s->t5_dir ? s->t5_dir : s->model_dir, (long long)c->t5.d_model, (long long)c->lm.d_text);
+                       f->codec.path, (long long)c->codec.codebook_size, (long long)c->lm.V);
+    if (f->t5.checkpoint && c->t5.d_model != c->lm.d_text)
+        return mg_fail(MG_ECHECKPOINT,
+                       "text encoder: %s: states of width %lld, the language model reads %lld", f->t5.path,
+                       (long long)c->t5.d_model, (long long)c->lm.d_text);
     return MG_OK;
 }
 
@@ -104,14 +117,15 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
     r->threads = threads;
     r->group = group;
     r->is_leader = group->rank == 0;
-    MG_TRY(mg_config_load(&r->config, source->model_dir));
-    if (source->t5_dir) MG_TRY(mg_config_load_t5(&r->config.t5, source->t5_dir));
-    if (source->codec_dir) MG_TRY(mg_config_load_codec(&r->config.codec, source->codec_dir));
+    MG_TRY(mg_model_files_open(&r->files, &source->model,
+                               MG_NEED_LM | MG_NEED_CODEC | (source->with_text ? MG_NEED_T5 : 0) |
+                                   (source->with_tokenizer ? MG_NEED_TOKENIZER : 0)));
+    r->config = r->files->config;
     MG_TRY(check_parts(r));
-    MG_TRY(mg_checkpoint_open(&r->checkpoint, source->model_dir));
-    if (r->is_leader && source->t5_dir) MG_TRY(mg_checkpoint_open(&r->t5_checkpoint, source->t5_dir));
-    if (r->is_leader && source->codec_dir)
-        MG_TRY(mg_checkpoint_open(&r->codec_checkpoint, source->codec_dir));
+    MG_TRY(mg_model_survey_judge(r->files, ops, source->apply_proposed ? &r->renames : NULL));
+    for (size_t i = 0; i < r->renames.n; i++)
+        mg_log_info("model: %s is taken for %s, as proposed", r->renames.list[i].source,
+                    r->renames.list[i].target);
     r->weights = mg_arena_measure("weights");
     MG_TRY(load_stages(r, &r->weights, NULL));
     *out = r;
@@ -126,9 +140,8 @@ void mg_replica_close(mg_replica *r)
     mg_t5_close(r->t5);
     mg_lm_close(r->lm);
     mg_encodec_close(r->codec);
-    mg_checkpoint_close(r->checkpoint);
-    mg_checkpoint_close(r->t5_checkpoint);
-    mg_checkpoint_close(r->codec_checkpoint);
+    mg_mapping_renames_close(&r->renames);
+    mg_model_files_close(r->files);
     if (r->weights_block) r->ops->release(r->ops->ctx, r->weights_block, r->weights.size_bytes);
     if (r->run_block) r->ops->release(r->ops->ctx, r->run_block, r->run.size_bytes);
     free(r);

@@ -7,19 +7,19 @@
 #ifndef MG_REPLICA_H
 #define MG_REPLICA_H
 
-#include "checkpoint.h"
-#include "config.h"
 #include "encodec.h"
 #include "lm.h"
+#include "mapping_report.h"
+#include "model_files.h"
 #include "t5.h"
 #include "threads.h"
 
 typedef struct mg_replica_source {
-    const char *model_dir;
-    const char *t5_dir;    /* NULL: part of model_dir */
-    const char *codec_dir; /* NULL: part of model_dir */
-    mg_dtype dtype;        /* of the LM's matrices and KV cache */
-    bool with_text;        /* false: no clip has text, T5 stays on disk */
+    mg_model_request model;
+    mg_dtype dtype;      /* of the LM's matrices and KV cache */
+    bool with_text;      /* false: no clip has text, T5 may be missing and stays on disk */
+    bool with_tokenizer; /* it must be there; opening it is for the caller */
+    bool apply_proposed; /* accept the mapping's proposals that are sure */
 } mg_replica_source;
 
 typedef struct mg_replica_limits {
@@ -43,11 +43,10 @@ typedef struct mg_replica {
     mg_comm *group;      /* borrowed */
     bool is_leader;
     mg_replica_source source;
-    mg_config config;
-    mg_checkpoint *checkpoint;       /* of model_dir */
-    mg_checkpoint *t5_checkpoint;    /* of t5_dir, if given */
-    mg_checkpoint *codec_checkpoint; /* of codec_dir, if given */
-    mg_t5 *t5;                       /* leader, with text */
+    mg_model_files *files;
+    mg_config config;           /* of the files */
+    mg_mapping_renames renames; /* proposals that were applied; the same on every rank */
+    mg_t5 *t5;                  /* leader, with text */
     mg_lm *lm;
     mg_encodec *codec; /* leader */
     mg_tensor states;  /* [S_max,d_text] a text's, on its way from T5 to the LM; with text */
@@ -58,7 +57,8 @@ typedef struct mg_replica {
     void *weights_block, *run_block;
 } mg_replica;
 
-/* Open and survey. MG_ECHECKPOINT lists every missing tensor and wrong shape. */
+/* Open and survey. MG_ECHECKPOINT lists every missing tensor, every wrong shape and every tensor that nobody
+ * asked for. */
 mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_ops *ops,
                           mg_threads *threads, mg_comm *group);
 void mg_replica_close(mg_replica *r);

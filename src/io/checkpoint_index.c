@@ -67,13 +67,12 @@ static mg_status sort_lists(mg_checkpoint_index *index, const char *path)
     return MG_OK;
 }
 
-mg_status mg_checkpoint_index_load(mg_checkpoint_index *index, const char *path)
+/* index->root -> the lists; ends in close if that fails. */
+static mg_status read_root(mg_checkpoint_index *index, const char *path)
 {
     mg_status st = MG_OK;
     const cJSON *map;
 
-    *index = (mg_checkpoint_index){0};
-    MG_TRY(mg_json_load(&index->root, path));
     MG_TRY(mg_json_object(index->root, path, "weight_map", &map));
     if (!map) MG_TRY(mg_fail(MG_ECHECKPOINT, "%s: weight_map: missing", path));
     MG_TRY(read_map(index, map, path));
@@ -81,6 +80,21 @@ mg_status mg_checkpoint_index_load(mg_checkpoint_index *index, const char *path)
 done:
     if (st != MG_OK) mg_checkpoint_index_close(index);
     return st;
+}
+
+mg_status mg_checkpoint_index_load(mg_checkpoint_index *index, const char *path)
+{
+    *index = (mg_checkpoint_index){0};
+    MG_RETURN(mg_json_load(&index->root, path));
+    return read_root(index, path);
+}
+
+mg_status mg_checkpoint_index_parse(mg_checkpoint_index *index, const char *name, const char *text,
+                                    int64_t text_bytes)
+{
+    *index = (mg_checkpoint_index){0};
+    MG_RETURN(mg_json_parse(&index->root, name, text, text_bytes));
+    return read_root(index, name);
 }
 
 void mg_checkpoint_index_close(mg_checkpoint_index *index)

@@ -23,6 +23,8 @@ typedef struct mg_checkpoint_index {
 } mg_checkpoint_index;
 
 mg_status mg_checkpoint_index_load(mg_checkpoint_index *index, const char *path);
+mg_status mg_checkpoint_index_parse(mg_checkpoint_index *index, const char *name, const char *text,
+                                    int64_t text_bytes);
 void mg_checkpoint_index_close(mg_checkpoint_index *index);
 
 bool mg_checkpoint_index_has(const mg_checkpoint_index *index, const char *tensor_name);

@@ -69,25 +69,60 @@ static void add_request(writer *w, cJSON *root, const mg_clip_metadata *m)
     add_text(w, p, "strategy", m->strategy);
 }
 
+/* A new object at the end of an array; NULL when memory is short. */
+static cJSON *add_item(writer *w, cJSON *array)
+{
+    cJSON *item = cJSON_CreateObject();
+
+    if (item && cJSON_AddItemToArray(array, item)) return item;
+    cJSON_Delete(item);
+    w->failed = true;
+    return NULL;
+}
+
+static cJSON *add_array(writer *w, cJSON *object, const char *key)
+{
+    cJSON *array = cJSON_AddArrayToObject(object, key);
+
+    if (!array) w->failed = true;
+    return array;
+}
+
+static void add_parts(writer *w, cJSON *model, const mg_clip_metadata *m)
+{
+    cJSON *parts = add_object(w, model, "parts");
+
+    for (int i = 0; i < m->n_parts; i++) {
+        cJSON *part = add_object(w, parts, m->parts[i].name);
+        add_text(w, part, "path", m->parts[i].path);
+        add_text(w, part, "form", m->parts[i].form);
+        add_text(w, part, "container", m->parts[i].container);
+    }
+}
+
 static void add_model(writer *w, cJSON *root, const mg_clip_metadata *m)
 {
     cJSON *model = add_object(w, root, "model");
 
     add_text(w, model, "path", m->model);
+    add_text(w, model, "key", m->model_key);
+    add_text(w, model, "lm", m->lm);
     add_text(w, model, "text_encoder", m->text_encoder);
     add_text(w, model, "codec", m->codec);
     add_text(w, model, "tokenizer", m->tokenizer);
-    cJSON *weights = cJSON_AddArrayToObject(model, "weights");
-    if (!weights) w->failed = true;
-    for (int i = 0; i < m->n_weights && weights; i++) {
-        cJSON *file = cJSON_CreateObject();
-        if (!file || !cJSON_AddItemToArray(weights, file)) {
-            cJSON_Delete(file);
-            w->failed = true;
-            return;
-        }
+    add_parts(w, model, m);
+    cJSON *weights = add_array(w, model, "weights");
+    for (int i = 0; i < m->n_weights; i++) {
+        cJSON *file = add_item(w, weights);
         add_text(w, file, "file", m->weights[i].path);
         add_text(w, file, "sha256", m->weights[i].sha256);
+        add_text(w, file, "sha256_from", m->weights[i].of_blob_name ? "blob_name" : "content");
+    }
+    cJSON *applied = add_array(w, model, "applied_proposals");
+    for (int i = 0; i < m->n_applied; i++) {
+        cJSON *renamed = add_item(w, applied);
+        add_text(w, renamed, "target", m->applied[i].target);
+        add_text(w, renamed, "source", m->applied[i].source);
     }
 }
 

@@ -10,7 +10,21 @@
 typedef struct mg_file_hash {
     char path[4096];
     char sha256[65];
+    bool of_blob_name; /* not computed: the name of the blob in Hugging Face's cache that the file links to */
 } mg_file_hash;
+
+/* Where a part came from. Strings are borrowed. */
+typedef struct mg_part_source {
+    const char *name;      /* "language_model", "text_encoder", "codec" */
+    const char *path;      /* the folder or file that was opened */
+    const char *form;      /* "Hugging Face", "AudioCraft" */
+    const char *container; /* "safetensors", "torch zip", "torch pickle" */
+} mg_part_source;
+
+/* A tensor that was taken for another by an accepted proposal. */
+typedef struct mg_renamed {
+    const char *target, *source;
+} mg_renamed;
 
 /* Strings are borrowed. */
 typedef struct mg_clip_metadata {
@@ -28,9 +42,13 @@ typedef struct mg_clip_metadata {
     int64_t top_k;
     bool greedy;
     /* the model */
-    const char *model, *text_encoder, *codec, *tokenizer; /* the last three NULL: in `model` */
+    const char *model, *model_key, *lm, *text_encoder, *codec, *tokenizer; /* as asked for; NULL: not named */
+    const mg_part_source *parts;
+    int n_parts;
     const mg_file_hash *weights;
     int n_weights;
+    const mg_renamed *applied; /* proposals */
+    int n_applied;
     /* the machine */
     const char *version, *backend, *dtype, *host;
     int64_t n_ranks, tp, batch, n_threads;

@@ -97,7 +97,7 @@ static mg_status read_t5(mg_t5_config *out, const cJSON *section, const char *na
     return read_feed_forward(out, section, name);
 }
 
-static mg_status read_lm(mg_lm_config *out, const cJSON *section, const char *name)
+static mg_status read_lm(mg_lm_config *out, const cJSON *section, const char *name, const char *type)
 {
     *out = (mg_lm_config){
         .D = 1024, .L = 24, .H = 16, .F = 4096, .V = 2048, .K = 4, .n_channels = 1, .max_positions = 2048};
@@ -112,7 +112,7 @@ static mg_status read_lm(mg_lm_config *out, const cJSON *section, const char *na
         {"max_position_embeddings", &out->max_positions, 1, MAX_VOCAB},
     };
 
-    MG_RETURN(mg_config_only(section, name, "model_type", "musicgen_decoder"));
+    MG_RETURN(mg_config_only(section, name, "model_type", type));
     MG_RETURN(mg_config_fields(section, name, fields, COUNT(fields)));
     MG_RETURN(mg_config_only(section, name, "activation_function", "gelu"));
     if (out->D % out->H != 0)
@@ -143,15 +143,22 @@ static mg_status read_model_type(mg_config *out, const cJSON *root, const char *
     MG_RETURN(mg_json_string(root, file, "model_type", &type));
     if (!type)
         return mg_fail(MG_ECHECKPOINT, "%s: model_type: missing: \"musicgen\" is what is supported", file);
-    if (strcmp(type, "musicgen_melody") == 0)
-        return mg_fail(MG_ECHECKPOINT,
-                       "%s: model_type: \"musicgen_melody\" is not supported yet: use a \"musicgen\" model",
-                       file);
-    if (strcmp(type, "musicgen") != 0)
-        return mg_fail(MG_ECHECKPOINT, "%s: model_type: \"%.64s\" is not supported, only \"musicgen\" is",
-                       file, type);
+    if (strcmp(type, "musicgen") != 0 && strcmp(type, "musicgen_melody") != 0)
+        return mg_fail(
+            MG_ECHECKPOINT,
+            "%s: model_type: \"%.64s\" is not supported, only \"musicgen\" and \"musicgen_melody\" "
+            "are",
+            file, type);
     snprintf(out->model_type, sizeof out->model_type, "%s", type);
     return MG_OK;
+}
+
+static mg_status read_chroma(mg_lm_config *out, const cJSON *root, const char *file)
+{
+    const mg_config_field field = {"num_chroma", &out->n_chroma, 1, 4096};
+
+    out->n_chroma = 12;
+    return mg_config_fields(root, file, &field, 1);
 }
 
 static mg_generation_config default_generation(void)
@@ -174,7 +181,9 @@ static mg_status read_composite(mg_config *out, const cJSON *root, const char *f
     MG_RETURN(read_section(root, file, "audio_encoder", &section, name));
     MG_RETURN(mg_config_read_codec(&out->codec, section, name));
     MG_RETURN(read_section(root, file, "decoder", &section, name));
-    MG_RETURN(read_lm(&out->lm, section, name));
+    const bool melody = strcmp(out->model_type, "musicgen_melody") == 0;
+    MG_RETURN(read_lm(&out->lm, section, name, melody ? "musicgen_melody_decoder" : "musicgen_decoder"));
+    if (melody) MG_RETURN(read_chroma(&out->lm, root, file));
 
     /* transformers projects only where this key is null; where it is set the widths must be equal. */
     MG_RETURN(mg_json_int(section, name, "cross_attention_hidden_size", &d_cross, &has_cross));
@@ -265,6 +274,20 @@ mg_status mg_config_load(mg_config *out, const char *dir)
     MG_TRY(mg_config_parse_generation(&out->generation, path, text, bytes));
 done:
     free(text);
+    return st;
+}
+
+mg_status mg_config_read_type(char type[32], const char *dir)
+{
+    char path[MAX_PATH_BYTES];
+    const char *value;
+    cJSON *root;
+
+    type[0] = '\0';
+    MG_RETURN(load_root(&root, path, dir));
+    const mg_status st = mg_json_string(root, path, "model_type", &value);
+    if (st == MG_OK && value) snprintf(type, 32, "%s", value);
+    cJSON_Delete(root);
     return st;
 }
 

@@ -24,7 +24,9 @@ typedef struct mg_lm_config {
     int64_t n_channels;    /* audio_channels: 1, or 2 with K interleaved left/right */
     int64_t max_positions; /* max_position_embeddings */
     int64_t d_text;        /* width of the text states */
-    bool project_text;     /* enc_to_dec_proj exists: d_text != D */
+    bool project_text;     /* enc_to_dec_proj exists: d_text != D, and always in AudioCraft's */
+    int64_t n_chroma;      /* melody models: num_chroma, text and chroma stand before the codes;
+                              0: text by cross-attention */
 } mg_lm_config;
 
 typedef struct mg_codec_config {
@@ -46,7 +48,7 @@ typedef struct mg_generation_config {
 } mg_generation_config;
 
 typedef struct mg_config {
-    char model_type[32]; /* "musicgen" */
+    char model_type[32]; /* "musicgen", "musicgen_melody" */
     mg_t5_config t5;
     mg_lm_config lm;
     mg_codec_config codec;
@@ -56,6 +58,9 @@ typedef struct mg_config {
 /* Read DIR/config.json and, if it is there, DIR/generation_config.json. Impossible sizes, an unknown
  * model_type or a setting that is not supported are MG_ECHECKPOINT, naming file, key and value. */
 mg_status mg_config_load(mg_config *out, const char *dir);
+
+/* "musicgen", "t5", "encodec" …: what DIR/config.json says it is; "" if it does not say. */
+mg_status mg_config_read_type(char type[32], const char *dir);
 
 /* The parts kept apart: a stand-alone T5 or EnCodec folder has its config at top level. */
 mg_status mg_config_load_t5(mg_t5_config *out, const char *dir);

@@ -126,10 +126,12 @@ static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l)
     MG_RETURN(load_norm(lm, w, &layer->self_gamma, &layer->self_beta, l, "self_attn_layer_norm"));
     MG_RETURN(mg_weights_matrix(w, &layer->qkv, dtype, 1, &part[Q], 3));
     MG_RETURN(mg_weights_matrix(w, &layer->out, dtype, n_slices, &part[OUT], 1));
-    MG_RETURN(load_norm(lm, w, &layer->cross_gamma, &layer->cross_beta, l, "encoder_attn_layer_norm"));
-    MG_RETURN(mg_weights_matrix(w, &layer->cross_q, dtype, 1, &part[CROSS_Q], 1));
-    MG_RETURN(mg_weights_matrix(w, &layer->cross_kv, dtype, 1, &part[CROSS_K], 2));
-    MG_RETURN(mg_weights_matrix(w, &layer->cross_out, dtype, n_slices, &part[CROSS_OUT], 1));
+    if (!lm->config.n_chroma) {
+        MG_RETURN(load_norm(lm, w, &layer->cross_gamma, &layer->cross_beta, l, "encoder_attn_layer_norm"));
+        MG_RETURN(mg_weights_matrix(w, &layer->cross_q, dtype, 1, &part[CROSS_Q], 1));
+        MG_RETURN(mg_weights_matrix(w, &layer->cross_kv, dtype, 1, &part[CROSS_K], 2));
+        MG_RETURN(mg_weights_matrix(w, &layer->cross_out, dtype, n_slices, &part[CROSS_OUT], 1));
+    }
     MG_RETURN(load_norm(lm, w, &layer->ff_gamma, &layer->ff_beta, l, "final_layer_norm"));
     MG_RETURN(mg_weights_matrix(w, &layer->fc1, dtype, 1, &part[FC1], 1));
     return mg_weights_matrix(w, &layer->fc2, dtype, n_slices, &part[FC2], 1);
@@ -160,7 +162,13 @@ static mg_status load_all(mg_lm *lm, mg_weights *w)
     const mg_lm_config *c = &lm->config;
     const int64_t embedding_dim[2] = {c->V + 1, c->D};
     const mg_weights_part project = {"enc_to_dec_proj.weight", c->D, c->d_text, 0, c->D, 0, c->d_text};
+    const mg_weights_part chroma = {
+        "audio_enc_to_dec_proj.weight", c->D, c->n_chroma, 0, c->D, 0, c->n_chroma};
 
+    if (c->n_chroma) {
+        MG_RETURN(mg_weights_matrix(w, &lm->chroma, MG_F32, 1, &chroma, 1));
+        MG_RETURN(mg_weights_tensor(w, &lm->chroma_bias, "audio_enc_to_dec_proj.bias", 0, 1, &c->D));
+    }
     if (c->project_text) {
         MG_RETURN(mg_weights_matrix(w, &lm->project, MG_F32, 1, &project, 1));
         MG_RETURN(mg_weights_tensor(w, &lm->project_bias, "enc_to_dec_proj.bias", 0, 1, &c->D));

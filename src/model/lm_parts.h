@@ -28,6 +28,8 @@ struct mg_lm {
     mg_tensor positions;  /* [P,D] */
     mg_matrix project;    /* [D,d_text] fp32, if config.project_text */
     mg_tensor project_bias, final_gamma, final_beta; /* [D] */
+    mg_matrix chroma;                                /* [D,n_chroma] fp32, if config.n_chroma */
+    mg_tensor chroma_bias;                           /* [D] */
     mg_matrix heads;                                 /* [KV,D] */
     mg_lm_layer *layers;                             /* [L] */
 

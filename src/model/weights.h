@@ -3,7 +3,8 @@
  * one.
  *
  * The first pass, the *survey*, finds every missing tensor and every wrong shape before anything is
- * allocated, and mg_weights_verdict reports them all at once. The second pass, the *load*, converts and
+ * allocated: mg_weights_verdict reports them all at once, or, with a list of requests, mapping_report.h
+ * judges them together with what nobody asked for. The second pass, the *load*, converts and
  * counts NaN and Inf. */
 #ifndef MG_WEIGHTS_H
 #define MG_WEIGHTS_H
@@ -13,13 +14,30 @@
 #include "ops.h"
 #include "progress.h"
 
+/* A tensor that a stage asked for in its survey. */
+typedef struct mg_weights_request {
+    const mg_checkpoint *checkpoint;
+    const char *prefix; /* of its part; borrowed from mg_weights_init's caller */
+    char *name;         /* with the prefix */
+    int n_dims;
+    int64_t dim[MG_MAX_DIMS];
+} mg_weights_request;
+
+typedef struct mg_weights_requests {
+    mg_weights_request *list; /* [n], in the order of asking */
+    size_t n, capacity;
+} mg_weights_requests;
+
+void mg_weights_requests_close(mg_weights_requests *r);
+
 typedef struct mg_weights {
     const mg_ops *ops;
     const mg_checkpoint *checkpoint; /* NULL: random weights of the right shape, for benchmarks */
     mg_arena *arena;                 /* measuring: survey */
-    const char *prefix;    /* put before every name: "text_encoder.", or "" for a folder of its own */
-    mg_progress *progress; /* source bytes; may be NULL */
-    int64_t n_read_bytes;  /* source bytes seen so far */
+    const char *prefix;            /* put before every name: "text_encoder.", or "" for a folder of its own */
+    mg_progress *progress;         /* source bytes; may be NULL */
+    int64_t n_read_bytes;          /* source bytes seen so far */
+    mg_weights_requests *requests; /* a survey adds to it what it asks for; may be NULL */
     int n_problems;
     char *problems; /* one line each, malloc'ed: mg_weights_close frees it */
 } mg_weights;
@@ -56,7 +74,11 @@ mg_status mg_weights_sum(mg_weights *w, mg_tensor *out, const char *name_a, cons
  * bias [c_out]. */
 mg_status mg_weights_conv(mg_weights *w, mg_conv *c, mg_tensor *bias, const char *name);
 
-/* Record a problem of the survey in the table: "NAME: what". */
+/* The architecture has this tensor, but this rank keeps nothing of it: the survey still looks for it. */
+mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const int64_t *dim);
+
+/* Record a problem of the survey: "NAME: what". With a list of requests, missing tensors and wrong shapes are
+ * not recorded here. */
 void mg_weights_problem(mg_weights *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* MG_OK, or MG_ECHECKPOINT with all problems, one a line (as far as a message has room; w->problems has all).

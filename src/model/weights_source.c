@@ -50,11 +50,36 @@ static void format_dims(char *out, size_t size, int n_dims, const int64_t *dim)
     if (!n_dims) out[0] = '\0';
 }
 
+void mg_weights_requests_close(mg_weights_requests *r)
+{
+    for (size_t i = 0; i < r->n; i++) free(r->list[i].name);
+    free(r->list);
+    *r = (mg_weights_requests){0};
+}
+
+static mg_status add_request(mg_weights *w, const char *name, int n_dims, const int64_t *dim)
+{
+    mg_weights_requests *r = w->requests;
+
+    if (r->n == r->capacity) {
+        const size_t capacity = r->capacity ? 2 * r->capacity : 256;
+        mg_weights_request *grown = realloc(r->list, capacity * sizeof *grown);
+        if (!grown) return mg_fail(MG_ENOMEM, "weights: %zu requests", capacity);
+        r->list = grown, r->capacity = capacity;
+    }
+    mg_weights_request *q = &r->list[r->n];
+    *q = (mg_weights_request){w->checkpoint, w->prefix, strdup(name), n_dims, {1, 1, 1, 1}};
+    if (!q->name) return mg_fail(MG_ENOMEM, "weights: %zu bytes", strlen(name));
+    for (int i = 0; i < n_dims; i++) q->dim[i] = dim[i];
+    r->n++;
+    return MG_OK;
+}
+
 /* One fault of a tensor: noted while surveying, fatal while loading. */
 static mg_status fault(mg_weights *w, const char *name, const char *what)
 {
     if (!mg_arena_is_measuring(w->arena)) return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: %s", name, what);
-    mg_weights_problem(w, "%s: %s", name, what);
+    if (!w->requests) mg_weights_problem(w, "%s: %s", name, what);
     return MG_OK;
 }
 
@@ -68,6 +93,7 @@ mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const 
     if (!w->checkpoint) return MG_OK;
     if (snprintf(full, sizeof full, "%s%s", w->prefix, name) >= (int)sizeof full)
         return mg_fail(MG_EBUG, "weights: the name %s is too long", name);
+    if (w->requests && mg_arena_is_measuring(w->arena)) MG_RETURN(add_request(w, full, n_dims, dim));
     e = mg_checkpoint_find(w->checkpoint, full);
     if (!e) return fault(w, full, "missing");
     if (e->tensor.dtype != MG_F32 && e->tensor.dtype != MG_BF16 && e->tensor.dtype != MG_F16) {
@@ -83,6 +109,13 @@ mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const 
     }
     *out = e;
     return MG_OK;
+}
+
+mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const int64_t *dim)
+{
+    const mg_checkpoint_entry *e;
+
+    return mg_arena_is_measuring(w->arena) ? mg_weights_find(w, &e, name, n_dims, dim) : MG_OK;
 }
 
 void mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int64_t n, int64_t *n_bad)
@@ -120,7 +153,7 @@ void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t fir
     w->n_read_bytes += (int64_t)bytes;
     if (mg_arena_is_measuring(w->arena)) return;
     if (w->progress) mg_progress_update(w->progress, w->progress->n_done + (int64_t)bytes);
-    if (!e) return;
+    if (!e || e->in_memory) return;
 
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     const uintptr_t begin = (uintptr_t)e->tensor.data + (size_t)first * value_bytes;

@@ -125,7 +125,7 @@ static mg_status keep(void *arg, const mg_clip *clip, const mg_clip_result *resu
 static int64_t run(fixture *f, int first, int n, int64_t n_slots)
 {
     const mg_replica_source source = {
-        .model_dir = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .dtype = MG_F32, .with_text = true};
+        .model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .dtype = MG_F32, .with_text = true};
     const mg_clip *clips[N_CLIPS];
     mg_replica *r;
     mg_replica_limits limits;
@@ -227,7 +227,7 @@ static void test_nothing_is_allocated(void **state)
 static void test_too_long(void **state)
 {
     fixture *f = *state;
-    const mg_replica_source source = {.model_dir = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .dtype = MG_F32};
+    const mg_replica_source source = {.model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .dtype = MG_F32};
     mg_replica_limits limits;
     mg_replica *r;
     mg_clip clip = {.T = 597, .guidance = 1, .prompt = ""};

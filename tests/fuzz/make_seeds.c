@@ -5,8 +5,10 @@
 
 #include "in_file.h"
 #include "out_file.h"
+#include "seeds.h"
 #include "status.h"
 #include "tokenizer_parts.h"
+#include "torch_file.h"
 
 static const char small_config[] =
     "{\"model_type\":\"musicgen\",\"text_encoder\":{\"d_model\":64,\"feed_forward_proj\":\"gated-gelu\"},"
@@ -30,9 +32,8 @@ static const char small_tokenizer[] =
     "[\"<unk>\",0],[\"\xE2\x96\x81\",-2],[\"a\",-3.5],[\"op\",-4],[\"<extra_id_1>\",0],[\"<extra_id_0>\",0]]}"
     "}";
 
-/* OUT/name = a prefix and data. */
-static mg_status put(const char *folder, const char *name, const char *prefix, size_t n_prefix,
-                     const void *data, size_t bytes)
+mg_status seed_put(const char *folder, const char *name, const char *prefix, size_t n_prefix,
+                   const void *data, size_t bytes)
 {
     mg_status st = MG_OK;
     mg_out_file f = {.fd = -1};
@@ -48,7 +49,7 @@ done:
     return st;
 }
 
-static mg_status copy(const char *folder, const char *name, const char *prefix, const char *golden)
+mg_status seed_copy(const char *folder, const char *name, const char *prefix, const char *golden)
 {
     char path[4096];
     char *data;
@@ -56,7 +57,7 @@ static mg_status copy(const char *folder, const char *name, const char *prefix, 
 
     snprintf(path, sizeof path, MG_GOLDEN_DIR "/%s", golden);
     MG_RETURN(mg_in_file_read(&data, &bytes, path, (int64_t)1 << 24));
-    const mg_status st = put(folder, name, prefix, strlen(prefix), data, (size_t)bytes);
+    const mg_status st = seed_put(folder, name, prefix, strlen(prefix), data, (size_t)bytes);
     free(data);
     return st;
 }
@@ -93,9 +94,39 @@ static mg_status put_small_model(const char *folder)
     memcpy(larger + bytes, spec, (size_t)(p - spec));
     bytes += p - spec;
     mg_status st = mg_spm_check("seed", larger, bytes);
-    if (st == MG_OK) st = put(folder, "small-model", "s", 1, larger, (size_t)bytes);
+    if (st == MG_OK) st = seed_put(folder, "small-model", "s", 1, larger, (size_t)bytes);
     free(larger);
     return st;
+}
+
+static const char small_yaml[] =
+    "rate: 32000\nencodec:\n  causal: false\n  rate: ${rate}\nseanet:\n  causal: ${encodec.causal}\n  "
+    "ratios:\n"
+    "  - 8\n  - 5\nname: 'x-${rate}'\ndir: /a/${oc.env:USER}/b\nnever: ???\nempty: {}\neps: 1.0e-08\n";
+
+/* The text under xp.cfg of an AudioCraft export. */
+static mg_status put_xp_config(const char *folder, const char *name, const char *golden)
+{
+    mg_status st = MG_OK;
+    mg_torch_file *f;
+    char path[4096];
+
+    snprintf(path, sizeof path, MG_GOLDEN_DIR "/%s", golden);
+    MG_RETURN(mg_torch_file_open(&f, path));
+    const mg_pickle_value *v = mg_pickle_get(mg_torch_file_root(f), "xp.cfg");
+    MG_TRY(v && v->kind == MG_PICKLE_STRING ? MG_OK : mg_fail(MG_ECHECKPOINT, "%s: no xp.cfg", path));
+    MG_TRY(seed_put(folder, name, "", 0, v->text.data, v->text.n));
+done:
+    mg_torch_file_close(f);
+    return st;
+}
+
+static mg_status make_yaml(const char *folder)
+{
+    MG_RETURN(mg_out_dir_open(folder));
+    MG_RETURN(seed_put(folder, "small", "", 0, small_yaml, sizeof small_yaml - 1));
+    MG_RETURN(put_xp_config(folder, "lm", "checkpoints/ac-mono/state_dict.bin"));
+    return put_xp_config(folder, "codec", "checkpoints/ac-mono/compression_state_dict.bin");
 }
 
 static mg_status make(const char *config, const char *safetensors, const char *tokenizer)
@@ -106,30 +137,33 @@ static mg_status make(const char *config, const char *safetensors, const char *t
     MG_RETURN(mg_out_dir_open(config));
     MG_RETURN(mg_out_dir_open(safetensors));
     MG_RETURN(mg_out_dir_open(tokenizer));
-    MG_RETURN(put(config, "small", "", 0, small_config, sizeof small_config - 1));
-    MG_RETURN(copy(config, "tiny-mono", "", "checkpoints/tiny-mono/config.json"));
-    MG_RETURN(copy(config, "tiny-mono-generation", "", "checkpoints/tiny-mono/generation_config.json"));
-    MG_RETURN(copy(config, "tiny-variant", "", "checkpoints/tiny-variant/config.json"));
+    MG_RETURN(seed_put(config, "small", "", 0, small_config, sizeof small_config - 1));
+    MG_RETURN(seed_copy(config, "tiny-mono", "", "checkpoints/tiny-mono/config.json"));
+    MG_RETURN(seed_copy(config, "tiny-mono-generation", "", "checkpoints/tiny-mono/generation_config.json"));
+    MG_RETURN(seed_copy(config, "tiny-variant", "", "checkpoints/tiny-variant/config.json"));
     memcpy(data, small_safetensors, sizeof small_safetensors - 1);
-    MG_RETURN(put(safetensors, "small", length, sizeof length, data, sizeof data));
-    MG_RETURN(copy(safetensors, "delay", "", "hf/tiny-mono.delay.safetensors"));
-    MG_RETURN(put(tokenizer, "small-json", "j", 1, small_tokenizer, sizeof small_tokenizer - 1));
+    MG_RETURN(seed_put(safetensors, "small", length, sizeof length, data, sizeof data));
+    MG_RETURN(seed_copy(safetensors, "delay", "", "hf/tiny-mono.delay.safetensors"));
+    MG_RETURN(seed_put(tokenizer, "small-json", "j", 1, small_tokenizer, sizeof small_tokenizer - 1));
     MG_RETURN(put_small_model(tokenizer));
-    MG_RETURN(copy(tokenizer, "golden-model", "s", "tokenizer/spiece.model"));
-    MG_RETURN(copy(tokenizer, "golden-json", "j", "tokenizer/tokenizer.json"));
-    return put(tokenizer, "text", "t", 1, "80s <extra_id_0> caf\xC3\xA9\t\xEF\xBC\xA1</s> \xF0\x9F\x8E\xB5 x",
-               34);
+    MG_RETURN(seed_copy(tokenizer, "golden-model", "s", "tokenizer/spiece.model"));
+    MG_RETURN(seed_copy(tokenizer, "golden-json", "j", "tokenizer/tokenizer.json"));
+    return seed_put(tokenizer, "text", "t", 1,
+                    "80s <extra_id_0> caf\xC3\xA9\t\xEF\xBC\xA1</s> \xF0\x9F\x8E\xB5 x", 34);
 }
 
 int main(int argc, char **argv)
 {
-    char config[4096], safetensors[4096], tokenizer[4096];
+    char config[4096], safetensors[4096], tokenizer[4096], yaml[4096];
 
     if (argc != 2) return 2;
     snprintf(config, sizeof config, "%.3000s/config", argv[1]);
     snprintf(safetensors, sizeof safetensors, "%.3000s/safetensors", argv[1]);
     snprintf(tokenizer, sizeof tokenizer, "%.3000s/tokenizer", argv[1]);
-    if (make(config, safetensors, tokenizer) == MG_OK) return 0;
+    snprintf(yaml, sizeof yaml, "%.3000s/yaml", argv[1]);
+    if (make(config, safetensors, tokenizer) == MG_OK && make_yaml(yaml) == MG_OK &&
+        seeds_of_forms(argv[1]) == MG_OK)
+        return 0;
     fprintf(stderr, "%s\n", mg_last_error());
     return 1;
 }

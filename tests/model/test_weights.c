@@ -11,7 +11,6 @@
 
 #define TINY_MONO MG_GOLDEN_DIR "/checkpoints/tiny-mono"
 
-static const char conv_name[] = "audio_encoder.decoder.layers.0.conv";
 static const char fc1[] = "decoder.model.decoder.layers.1.fc1.weight";
 
 static int open_backend(void **state)
@@ -195,23 +194,30 @@ static void test_unaligned_data(void **state)
     patched_close(&p);
 }
 
-/* The convolution's bytes, malloc'ed, as the backend lays them out. */
-static float *load_conv(fixture *f, const char *path, size_t *bytes)
+/* The convolution's bytes, malloc'ed, as the backend lays them out; `like` holds its weight_v. */
+static float *load_conv(fixture *f, const char *path, const char *name, const mg_checkpoint *like,
+                        size_t *bytes)
 {
-    mg_conv conv = {.c_in = f->config.codec.hidden_size, .c_out = 0, .n_taps = 7, .stride = 1, .dilation = 1};
+    mg_conv conv = {.stride = 1, .dilation = 1};
     mg_tensor bias;
     mg_weights w;
     mg_checkpoint *c;
-    char key[128];
+    char key[256];
 
     GOLDEN_OK(mg_checkpoint_open(&c, path));
-    snprintf(key, sizeof key, "%s.bias", conv_name);
-    conv.c_out = golden_tensor(c, key)->dim[0];
+    snprintf(key, sizeof key, "%s.weight_v", name);
+    const mg_tensor *v = golden_tensor(like, key);
+    snprintf(key, sizeof key, "%s.bias", name);
+    conv.c_out = golden_tensor(like, key)->dim[0];
+    conv.transposed = v->dim[0] != conv.c_out;
+    conv.c_in = v->dim[conv.transposed ? 0 : 1];
+    conv.n_taps = v->dim[2];
+    if (conv.transposed) conv.stride = conv.n_taps / 2;
     *bytes = mg_conv_bytes(f->ops, &conv);
     fixture_arena(f, &f->weights, "weights", *bytes + 4096);
     memset(f->weights.base, 0, f->weights.size_bytes);
     mg_weights_init(&w, f->ops, c, &f->weights, "");
-    GOLDEN_OK(mg_weights_conv(&w, &conv, &bias, conv_name));
+    GOLDEN_OK(mg_weights_conv(&w, &conv, &bias, name));
     float *copy = malloc(*bytes);
     assert_non_null(copy);
     memcpy(copy, conv.data, *bytes);
@@ -223,25 +229,45 @@ static float *load_conv(fixture *f, const char *path, size_t *bytes)
 
 static void test_dialects_of_a_convolution(void **state)
 {
+    static float pairs[1 << 20], fuseds[1 << 20];
     fixture *f = *state;
     patched_file p = {0};
-    size_t bytes, bytes_renamed, bytes_fused;
+    mg_checkpoint *like;
+    int64_t n = 0;
+    int n_convs = 0;
 
     patched_read(&p, TINY_MONO "/model.safetensors");
     assert_true(patched_rename(&p, ".weight_g\"", ".parametrizations.weight.original0\"") > 10);
     assert_true(patched_rename(&p, ".weight_v\"", ".parametrizations.weight.original1\"") > 10);
     patched_write(&p, 0);
-    float *pair = load_conv(f, TINY_MONO, &bytes);
-    float *renamed = load_conv(f, p.path, &bytes_renamed);
-    float *fused = load_conv(f, MG_GOLDEN_DIR "/checkpoints/tiny-mono-fused-no-positions", &bytes_fused);
-    assert_true(bytes == bytes_renamed && bytes == bytes_fused);
-    assert_memory_equal(pair, renamed, bytes);
-    golden_close("convolution fused here and by torch", pair, fused, (int64_t)(bytes / sizeof *pair), 1e-6);
-    pair[1] += 1e-3f;
-    golden_not_close("convolution", pair, fused, (int64_t)(bytes / sizeof *pair), 1e-6);
-    free(pair);
-    free(renamed);
-    free(fused);
+    GOLDEN_OK(mg_checkpoint_open(&like, TINY_MONO));
+    for (size_t i = 0; i < mg_checkpoint_count(like); i++) {
+        const char *entry = mg_checkpoint_at(like, i)->name, *end = strstr(entry, ".weight_v");
+        size_t bytes, bytes_renamed, bytes_fused;
+        char name[256];
+        if (!end) continue;
+        snprintf(name, sizeof name, "%.*s", (int)(end - entry), entry);
+        float *pair = load_conv(f, TINY_MONO, name, like, &bytes);
+        float *renamed = load_conv(f, p.path, name, like, &bytes_renamed);
+        float *fused =
+            load_conv(f, MG_GOLDEN_DIR "/checkpoints/tiny-mono-fused-no-positions", name, like, &bytes_fused);
+        assert_true(bytes == bytes_renamed && bytes == bytes_fused);
+        assert_memory_equal(pair, renamed, bytes);
+        const int64_t count = (int64_t)(bytes / sizeof *pair);
+        assert_true(n + count <= (int64_t)(sizeof pairs / sizeof *pairs));
+        memcpy(pairs + n, pair, bytes);
+        memcpy(fuseds + n, fused, bytes);
+        n += count;
+        n_convs++;
+        free(pair);
+        free(renamed);
+        free(fused);
+    }
+    assert_int_equal(n_convs, 28);
+    golden_close("convolutions fused here and by torch", pairs, fuseds, n, 1e-6);
+    pairs[1] += 1e-3f;
+    golden_not_close("convolution", pairs, fuseds, n, 1e-6);
+    mg_checkpoint_close(like);
     patched_close(&p);
 }
 

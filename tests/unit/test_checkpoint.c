@@ -147,12 +147,14 @@ static void folders_are_resolved(void **state)
 {
     (void)state;
     expect_failure(open_dir(in_dir("gone")), MG_EFAIL, "gone: cannot open: No such file");
-    expect_failure(open_dir(test_dir), MG_EFAIL, "no model.safetensors and no model.safetensors.index.json");
+    expect_failure(open_dir(test_dir), MG_EFAIL, "no model.safetensors, no pytorch_model.bin, no index");
     put_file(in_dir("state_dict.bin"), "PK", 2);
-    expect_failure(open_dir(test_dir), MG_ECHECKPOINT, "state_dict.bin: this form is not supported yet");
-    put_file(in_dir("pytorch_model.bin"), "PK", 2);
-    expect_failure(open_dir(test_dir), MG_ECHECKPOINT, "pytorch_model.bin: this form is not supported yet");
+    expect_failure(open_dir(test_dir), MG_ECHECKPOINT, "/state_dict.bin: ");
+    put_file(in_dir("pytorch_model.bin"), "PK", 2); /* Hugging Face's before AudioCraft's */
+    expect_failure(open_dir(test_dir), MG_ECHECKPOINT, "/pytorch_model.bin: ");
     put_tensor("model.fp32.safetensors", "a"); /* a variant alone is taken */
+    expect_ok(open_dir(test_dir));
+    put_tensor("model.fp16.safetensors", "b"); /* of two the wider */
     expect_ok(open_dir(test_dir));
     put_file(in_dir("model.safetensors"), "", 0); /* but the plain name wins, even if it is broken */
     expect_failure(open_dir(test_dir), MG_ECHECKPOINT, "model.safetensors: 0 bytes are no safetensors file");

@@ -105,8 +105,9 @@ static void mistakes_are_named(void **state)
         const char *section, *key, *value, *part;
     } cases[] = {
         {NULL, "model_type", "\"musicgen_melody\"",
-         "config.json: model_type: \"musicgen_melody\" is not supported yet"},
-        {NULL, "model_type", "\"bark\"", "model_type: \"bark\" is not supported, only \"musicgen\" is"},
+         "decoder: model_type: \"musicgen_decoder\" is not supported, only \"musicgen_melody_decoder\" is"},
+        {NULL, "model_type", "\"bark\"",
+         "model_type: \"bark\" is not supported, only \"musicgen\" and \"musicgen_melody\" are"},
         {NULL, "model_type", NULL, "model_type: missing"},
         {NULL, "model_type", "7", "model_type: must be a string"},
         {NULL, "decoder", "[]", "decoder: must be a JSON object"},

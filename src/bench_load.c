@@ -1,0 +1,153 @@
+/* How fast a model loads, as `generate` loads it: every rank its slice, converted, checked for NaN. Held
+ * against what reading the same files with read(2) reaches, as cat does, before and after: the better of the
+ * two counts. And how much memory a rank has at its worst, against what the plan said. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "clock.h"
+#include "replica.h"
+
+enum { CAT_BYTES = 128 << 10, CLIP_FRAMES = 500, TEXT_TOKENS = 16 };
+
+/* What each rank tells rank 0. */
+typedef struct load_account {
+    int64_t planned_bytes, peak_bytes, base_bytes, read_bytes;
+} load_account;
+
+enum { ACCOUNT_INTS = sizeof(load_account) / sizeof(int64_t) };
+
+/* A line of /proc/self/status in bytes; 0 if the system does not say. */
+static int64_t memory_of(const char *key)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    long long kb = 0;
+
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), ": %lld", &kb) == 1) break;
+    if (f) fclose(f);
+    return (int64_t)kb * 1024;
+}
+
+/* Forget the peak so far: reading files left it behind. Where the kernel does not, the peak is only higher.
+ */
+static void reset_peak(void)
+{
+    const int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0) return;
+    const ssize_t n = write(fd, "5", 1);
+    (void)n;
+    close(fd);
+}
+
+static mg_status read_file(const char *path, char *room, int64_t *bytes)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0) return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
+    while ((n = read(fd, room, CAT_BYTES)) > 0) *bytes += n;
+    const int error = n < 0 ? errno : 0;
+    close(fd);
+    return error ? mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(error)) : MG_OK;
+}
+
+/* All files of the model, one behind the other. */
+static mg_status cat(const mg_model_files *files, double *gbps, int64_t *bytes)
+{
+    char *room = malloc(CAT_BYTES);
+    mg_status st = MG_OK;
+    const double begin_s = mg_clock_s();
+
+    *bytes = 0;
+    if (!room) MG_TRY(mg_fail(MG_ENOMEM, "bench: %d bytes", CAT_BYTES));
+    for (int i = 0; i < files->n_opened; i++)
+        for (size_t k = 0; k < mg_checkpoint_n_files(files->opened[i]); k++)
+            MG_TRY(read_file(mg_checkpoint_file(files->opened[i], k), room, bytes));
+    *gbps = (double)*bytes / (mg_clock_s() - begin_s) / 1e9;
+done:
+    free(room);
+    return st;
+}
+
+/* Rank 0 reads while the others wait; *best keeps the better. */
+static mg_status probe(const mg_bench *b, const mg_replica *r, double *best, int64_t *bytes)
+{
+    double gbps = 0;
+    mg_status st = MG_OK;
+
+    if (b->comm->rank == 0) st = cat(r->files, &gbps, bytes);
+    if (gbps > *best) *best = gbps;
+    return mg_comm_agree(b->comm, st);
+}
+
+static void report_load(mg_bench *b, const load_account *all, int64_t file_bytes, double load_s,
+                        double cat_gbps)
+{
+    mg_report *r = &b->report;
+    int64_t read_bytes = 0, n_worst = 0;
+    double worst = 0;
+
+    for (int i = 0; i < b->comm->size; i++) {
+        const double share = (double)all[i].peak_bytes / (double)all[i].planned_bytes;
+        if (share > worst) worst = share, n_worst = i;
+        read_bytes += all[i].read_bytes;
+    }
+    mg_report_text(r, "dtype", mg_dtype_name(b->backend.dtype));
+    mg_report_number(r, "file_mb", (double)file_bytes / 1e6, 1);
+    mg_report_number(r, "read_mb", (double)read_bytes / 1e6, 1);
+    mg_report_number(r, "load_s", load_s, 3);
+    mg_report_number(r, "load_gbps", (double)file_bytes / load_s / 1e9, 2);
+    mg_report_number(r, "cat_gbps", cat_gbps, 2);
+    mg_report_number(r, "fraction_of_cat", (double)file_bytes / load_s / 1e9 / cat_gbps, 3);
+    mg_report_int(r, "worst_rank", n_worst);
+    mg_report_number(r, "planned_mb", (double)all[n_worst].planned_bytes / 1e6, 1);
+    mg_report_number(r, "before_mb", (double)all[n_worst].base_bytes / 1e6, 1);
+    mg_report_number(r, "peak_mb", (double)all[n_worst].peak_bytes / 1e6, 1);
+    mg_report_number(r, "peak_over_plan", worst, 3);
+}
+
+mg_status mg_bench_load(mg_bench *b)
+{
+    const mg_bench_settings *s = b->settings;
+    const mg_replica_source source = {.model.model = s->model,
+                                      .model.text_encoder = s->text_encoder,
+                                      .model.codec = s->codec,
+                                      .dtype = b->backend.dtype,
+                                      .with_text = true};
+    const mg_replica_limits limits = {
+        .n_slots = 1, .n_rows = 2, .T_max = CLIP_FRAMES, .M_max = CLIP_FRAMES + 4, .S_max = TEXT_TOKENS};
+    mg_status st = MG_OK;
+    mg_replica *r = NULL;
+    load_account mine = {0}, *all = calloc((size_t)b->comm->size, sizeof *all);
+    double cat_gbps = 0, load_s;
+    int64_t file_bytes = 0;
+
+    MG_TRY(mg_comm_agree(b->comm, all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", b->comm->size)));
+    load_s = mg_clock_s();
+    MG_TRY(mg_comm_agree(b->comm, mg_replica_open(&r, &source, b->backend.ops, b->backend.threads, b->comm)));
+    mg_report_number(&b->report, "open_s", mg_clock_s() - load_s, 3);
+    MG_TRY(probe(b, r, &cat_gbps, &file_bytes)); /* the first fills the page cache */
+    MG_TRY(probe(b, r, &cat_gbps, &file_bytes));
+    reset_peak();
+    mine.base_bytes = memory_of("VmRSS");
+    load_s = mg_clock_s();
+    MG_TRY(mg_comm_agree(b->comm, mg_replica_load(r, &limits)));
+    load_s = mg_clock_s() - load_s;
+    mine.planned_bytes = (int64_t)mg_replica_bytes_all(&r->bytes);
+    mine.peak_bytes = memory_of("VmHWM");
+    mine.read_bytes = r->read_bytes;
+    MG_TRY(probe(b, r, &cat_gbps, &file_bytes));
+    MG_TRY(mg_comm_all_gather(b->comm, all, &mine, ACCOUNT_INTS, MG_I64));
+    report_load(b, all, file_bytes, load_s, cat_gbps);
+done:
+    mg_replica_close(r);
+    free(all);
+    return st;
+}

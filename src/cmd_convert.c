@@ -1,0 +1,153 @@
+/* mg-dist convert: any form of checkpoint.h to a folder that transformers or AudioCraft loads. */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "convert.h"
+#include "log.h"
+
+#define AT(field) offsetof(mg_convert_settings, field)
+
+/* What AudioCraft's releases call the codec that is not stored beside the model but named. */
+#define PUBLIC_CODEC "facebook/encodec_32khz"
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "SRC", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(source), .group = "Operands",
+     .help = "a model in any form: folder, state_dict.bin, or the id of a cached one"},
+    {.name = "OUT", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(out), .group = "Operands",
+     .help = "the folder to make; it must not exist, or be empty"},
+    {.name = "to", .type = MG_OPT_CHOICE, .offset = AT(to), .preset = "hf", .choices = "hf|audiocraft",
+     .group = "Form", .help = "Hugging Face's folder, or AudioCraft's state_dict.bin and compression_state_dict.bin"},
+    {.name = "dtype", .type = MG_OPT_CHOICE, .offset = AT(dtype), .preset = "keep", .choices = "keep|fp32|fp16|bf16",
+     .group = "Form", .help = "number format of all tensors; keep leaves each as it is stored"},
+    {.name = "shard-size", .type = MG_OPT_STRING, .offset = AT(shard_size), .arg = "SIZE", .preset = "5GB",
+     .group = "Form", .help = "hf: longest weight file, such as 5GB or 900MB; 0 is no limit"},
+
+    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",
+     .group = "Parts", .help = "take the T5 text encoder from here"},
+    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR|FILE|ID", .group = "Parts",
+     .help = "take the codec from here; to AudioCraft's form the id " PUBLIC_CODEC " becomes a pointer"},
+    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE|ID", .group = "Parts",
+     .help = "take the tokenizer's files from here"},
+};
+/* clang-format on */
+
+static bool as_bytes(size_t *out, const char *text)
+{
+    static const struct {
+        const char *unit;
+        double bytes;
+    } units[] = {{"", 1},    {"B", 1},    {"K", 1e3},   {"KB", 1e3},     {"M", 1e6},      {"MB", 1e6},
+                 {"G", 1e9}, {"GB", 1e9}, {"TB", 1e12}, {"KIB", 0x1p10}, {"MIB", 0x1p20}, {"GIB", 0x1p30}};
+    char *end, unit[8] = "";
+    const double number = strtod(text, &end);
+
+    while (*end == ' ') end++;
+    if (end == text || !(number >= 0 && number < 1e15) || strlen(end) >= sizeof unit) return false;
+    for (size_t i = 0; end[i]; i++) unit[i] = (char)toupper((unsigned char)end[i]);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(unit, units[i].unit) != 0) continue;
+        *out = (size_t)(number * units[i].bytes);
+        return true;
+    }
+    return false;
+}
+
+static mg_status check(const void *settings)
+{
+    const mg_convert_settings *s = settings;
+    size_t bytes;
+
+    if (!as_bytes(&bytes, s->shard_size))
+        return mg_fail(MG_EUSAGE, "option --shard-size: \"%s\": must be a size such as 5GB, 900MB or 0",
+                       s->shard_size);
+    if (!*s->out) return mg_fail(MG_EUSAGE, "OUT: the name of the folder to make is empty");
+    return MG_OK;
+}
+
+static mg_status write_all(mg_convert *c)
+{
+    mg_status st = MG_OK;
+    const bool hf = c->settings->to == MG_CONVERT_HF;
+
+    mg_progress_begin(&c->progress, "convert", "MB",
+                      mg_convert_list_bytes(&c->lm) + mg_convert_list_bytes(&c->rest));
+    c->progress.unit_size = 1000000;
+    MG_TRY(mg_out_folder_begin(&c->folder, c->settings->out));
+    MG_TRY(hf ? mg_convert_write_hf(c) : mg_convert_write_audiocraft(c));
+    MG_TRY(mg_out_folder_commit(&c->folder));
+done:
+    mg_progress_end(&c->progress);
+    mg_out_folder_abandon(&c->folder);
+    return st;
+}
+
+static mg_status convert(mg_convert *c)
+{
+    const mg_convert_settings *s = c->settings;
+    const bool hf = s->to == MG_CONVERT_HF;
+
+    c->writes_pointer = !hf && s->codec && strcmp(s->codec, PUBLIC_CODEC) == 0;
+    const mg_model_request request = {.model = s->source,
+                                      .text_encoder = s->text_encoder,
+                                      .codec = c->writes_pointer ? NULL : s->codec,
+                                      .tokenizer = s->tokenizer};
+    const int need = hf ? MG_NEED_ALL : c->writes_pointer ? MG_NEED_LM : MG_NEED_LM | MG_NEED_CODEC;
+
+    MG_RETURN(mg_model_files_open(&c->files, &request, need));
+    c->config = c->files->config;
+    if (!hf && !s->codec && strcmp(c->files->pointer, PUBLIC_CODEC) == 0) c->writes_pointer = true;
+    if (c->config.lm.n_chroma)
+        return mg_fail(MG_ECHECKPOINT,
+                       "model: %s: is a melody model, which this version does not convert yet",
+                       c->files->lm.path);
+    MG_RETURN(mg_convert_plan(c));
+    MG_RETURN(write_all(c));
+    mg_log_info("convert: %s: %lld tensors, %.1f MB, in %s form", c->folder.path,
+                (long long)(c->lm.n + c->rest.n), (double)c->n_done_bytes / 1e6,
+                hf ? "Hugging Face's" : "AudioCraft's");
+    printf("%s\n", c->folder.path);
+    return MG_OK;
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    mg_convert *c = NULL;
+    mg_status st = MG_OK;
+
+    if (context->world->rank == 0) {
+        c = calloc(1, sizeof *c);
+        st = c ? MG_OK : mg_fail(MG_ENOMEM, "convert: %zu bytes", sizeof *c);
+    }
+    if (c) {
+        c->settings = settings;
+        as_bytes(&c->shard_bytes, c->settings->shard_size);
+        st = convert(c);
+        mg_convert_list_close(&c->lm);
+        mg_convert_list_close(&c->rest);
+        mg_model_files_close(c->files);
+        free(c);
+    }
+    return mg_comm_agree(context->world->all, st);
+}
+
+const mg_command mg_cmd_convert = {
+    .name = "convert",
+    .summary = "rewrite a model in Hugging Face's or in AudioCraft's form",
+    .usage = "SRC OUT --to hf|audiocraft [options]",
+    .details = "Tensors pass through one at a time; with --dtype keep their bits do not change. OUT appears "
+               "when all\n"
+               "is written: an interrupted run leaves nothing that looks like a model.\n"
+               "\n"
+               "  mg-dist convert audiocraft-musicgen/ hf-musicgen --to hf --text-encoder t5-base\n"
+               "  mg-dist convert facebook/musicgen-small pair --to audiocraft --dtype fp16",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(mg_convert_settings),
+    .check = check,
+    .run = run,
+};

@@ -1,0 +1,84 @@
+/* mg-dist inspect: what a file or folder is, and whether generate would load it. */
+#include <stdlib.h>
+
+#include "cli.h"
+#include "inspect.h"
+
+#define AT(field) offsetof(mg_inspect_settings, field)
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "MODEL", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(source), .group = "Operand",
+     .help = "a folder, a weight file or the id of a cached model"},
+    {.name = "keys", .type = MG_OPT_FLAG, .offset = AT(keys), .group = "Output",
+     .help = "list every tensor: its name in the file, dtype, shape, and the name it goes to"},
+    {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Output",
+     .help = "print one JSON object instead of tables"},
+    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",
+     .group = "Parts", .help = "the T5 text encoder is here"},
+    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR|FILE|ID", .group = "Parts",
+     .help = "the codec is here"},
+    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE|ID", .group = "Parts",
+     .help = "the tokenizer is here"},
+};
+/* clang-format on */
+
+static mg_status inspect(const mg_inspect_settings *settings, const mg_backend *backend, mg_comm *alone)
+{
+    mg_status st = MG_OK;
+    mg_inspection *i = calloc(1, sizeof *i);
+
+    if (!i) return mg_fail(MG_ENOMEM, "inspect: %zu bytes", sizeof *i);
+    i->settings = settings;
+    i->ops = backend->ops;
+    i->threads = backend->threads;
+    i->group = alone;
+    MG_TRY(mg_inspection_open(i));
+    if (settings->json)
+        MG_TRY(mg_inspection_print_json(i));
+    else
+        mg_inspection_print(i);
+    if (!i->is_sound) {
+        fflush(stdout);
+        st = mg_fail(MG_ECHECKPOINT, "inspect: %s: not as it should be; see above", settings->source);
+    }
+done:
+    mg_inspection_close(i);
+    free(i);
+    return st;
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    mg_world *world = context->world;
+    mg_status st = MG_OK;
+    mg_backend backend = {0};
+    mg_machine machine = {.threads = 1};
+    mg_comm *alone = NULL;
+
+    if (world->rank == 0) {
+        MG_TRY(mg_comm_self_open(&alone));
+        MG_TRY(mg_backend_open(&backend, &machine, world));
+        st = inspect(settings, &backend, alone);
+    }
+done:
+    mg_comm_close(alone);
+    mg_backend_close(&backend);
+    return mg_comm_agree(world->all, st);
+}
+
+const mg_command mg_cmd_inspect = {
+    .name = "inspect",
+    .summary = "say what a checkpoint is, and whether it would load",
+    .usage = "MODEL [options]",
+    .details = "Reads headers alone, so it is quick on any size. Exit code 4: something that is there is "
+               "wrong, or it\n"
+               "is none of ours; what could be found out is printed all the same.\n"
+               "\n"
+               "  mg-dist inspect facebook/musicgen-small\n"
+               "  mg-dist inspect state_dict.bin --text-encoder t5-base --keys",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(mg_inspect_settings),
+    .run = run,
+};

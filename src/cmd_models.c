@@ -1,0 +1,302 @@
+/* mg-dist models: which models are here. The manifest's keys and the caches' models with their sizes and what
+ * is missing; `add` and `remove` edit the manifest. Nothing is opened but configs and indexes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "json_text.h"
+#include "log.h"
+#include "manifest.h"
+#include "model_folder.h"
+
+typedef struct models_settings {
+    int what; /* models_what */
+    const char *key, *source, *notes;
+    bool json;
+} models_settings;
+
+enum models_what { MODELS_LIST, MODELS_ADD, MODELS_REMOVE };
+enum { VERDICT_SIZE = 300 };
+
+#define AT(field) offsetof(models_settings, field)
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "WHAT", .type = MG_OPT_CHOICE, .is_operand = true, .is_optional = true, .offset = AT(what),
+     .preset = "list", .choices = "list|add|remove", .group = "Operands", .help = "what to do"},
+    {.name = "KEY", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true, .offset = AT(key),
+     .group = "Operands", .help = "add, remove: a name of your own, for --model-key"},
+    {.name = "PATH|ID", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true, .offset = AT(source),
+     .group = "Operands", .help = "add: what it stands for: a folder or file, or the id of a cached model"},
+    {.name = "notes", .type = MG_OPT_STRING, .offset = AT(notes), .arg = "TEXT", .group = "Manifest",
+     .help = "add: a remark, shown in the list"},
+    {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Manifest",
+     .help = "list: print one JSON object instead of a table"},
+};
+/* clang-format on */
+
+static mg_status check(const void *settings)
+{
+    const models_settings *s = settings;
+
+    if (s->what == MODELS_ADD && (!s->key || !s->source))
+        return mg_fail(MG_EUSAGE, "models add: %s: missing; write: models add KEY PATH|ID",
+                       s->key ? "PATH|ID" : "KEY");
+    if (s->what == MODELS_REMOVE && !s->key)
+        return mg_fail(MG_EUSAGE, "models remove: KEY: missing; write: models remove KEY");
+    if (s->what != MODELS_ADD && (s->source || s->notes))
+        return mg_fail(MG_EUSAGE, "models: PATH|ID and --notes belong to: models add KEY PATH|ID");
+    if (s->what == MODELS_LIST && s->key)
+        return mg_fail(MG_EUSAGE, "models list: \"%s\": a word too many", s->key);
+    if (s->key && (!*s->key || strlen(s->key) > 100))
+        return mg_fail(MG_EUSAGE, "models: KEY: must have 1 to 100 bytes");
+    return MG_OK;
+}
+
+/* One line of the list. */
+typedef struct models_row {
+    const char *name; /* key or id */
+    const char *id;   /* what a key stands for, or NULL */
+    const char *path; /* "" if it leads nowhere */
+    const char *notes;
+} models_row;
+
+/* What is there, in words: form, type, bytes and verdict of a row. */
+typedef struct models_state {
+    const char *form;
+    char type[32], verdict[VERDICT_SIZE];
+    int64_t bytes;
+} models_state;
+
+static mg_status look_at(models_state *out, const models_row *row)
+{
+    mg_model_folder folder;
+
+    *out = (models_state){.form = "-"};
+    if (!*row->path) {
+        snprintf(out->verdict, sizeof out->verdict, "not here");
+        return MG_OK;
+    }
+    if (!mg_path_is_folder(row->path)) {
+        out->bytes = mg_path_bytes(row->path);
+        snprintf(out->verdict, sizeof out->verdict, "one file");
+        return MG_OK;
+    }
+    MG_RETURN(mg_model_folder_survey(&folder, row->path));
+    out->form = mg_model_folder_form(&folder);
+    snprintf(out->type, sizeof out->type, "%s", folder.type);
+    out->bytes = folder.bytes;
+    mg_model_folder_verdict(out->verdict, sizeof out->verdict, &folder);
+    return MG_OK;
+}
+
+static void print_json_row(mg_json_text *t, const models_row *row, const models_state *state, bool is_key)
+{
+    mg_json_text_object(t, NULL);
+    mg_json_text_string(t, is_key ? "key" : "id", row->name);
+    if (is_key) mg_json_text_string(t, "id", row->id);
+    mg_json_text_string(t, "path", *row->path ? row->path : NULL);
+    mg_json_text_string(t, "form", state->form);
+    mg_json_text_string(t, "model_type", *state->type ? state->type : NULL);
+    mg_json_text_string(t, "state", state->verdict);
+    mg_json_text_int(t, "bytes", state->bytes);
+    if (is_key) mg_json_text_string(t, "notes", row->notes);
+    mg_json_text_close(t);
+}
+
+/* A line, or with `json` an object of it. */
+static mg_status print_row(mg_json_text *json, const models_row *row, bool is_key)
+{
+    models_state state;
+
+    MG_RETURN(look_at(&state, row));
+    if (json) {
+        print_json_row(json, row, &state, is_key);
+        return MG_OK;
+    }
+    printf("  %-34s %9.1f MB  %-13s %-16s %s", row->name, (double)state.bytes / 1e6, state.form, state.type,
+           state.verdict);
+    if (row->id) printf("  = %s", row->id);
+    if (is_key && *row->path) printf("  %s", row->path);
+    if (row->notes) printf("  (%s)", row->notes);
+    putchar('\n');
+    return MG_OK;
+}
+
+static mg_status list_manifest(mg_json_text *json, const mg_manifest *m)
+{
+    char path[MG_PATH_SIZE];
+
+    if (!json)
+        printf("%s%s\n", m->file,
+               mg_manifest_count(m)      ? ""
+               : mg_path_exists(m->file) ? " (empty)"
+                                         : " (none)");
+    for (size_t i = 0; i < mg_manifest_count(m); i++) {
+        const mg_manifest_entry e = mg_manifest_at(m, i);
+        if (mg_manifest_locate(path, m, &e) != MG_OK) {
+            mg_clear_error(); /* the row says that it is not here */
+            path[0] = '\0';
+        }
+        const models_row row = {e.key, e.id, path, e.notes};
+        MG_RETURN(print_row(json, &row, true));
+    }
+    return MG_OK;
+}
+
+/* A cache holds all kinds of models: those that have a part for us. */
+static mg_status is_ours(bool *out, const mg_hub_model *model)
+{
+    static const char *const types[] = {"musicgen", "musicgen_melody", "t5", "encodec"};
+    mg_model_folder folder;
+
+    *out = false;
+    if (!*model->snapshot) return MG_OK;
+    MG_RETURN(mg_model_folder_survey(&folder, model->snapshot));
+    *out = folder.has_lm || folder.has_codec;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(folder.type, types[i]) == 0) *out = true;
+    return MG_OK;
+}
+
+static mg_status list_cache(mg_json_text *json, const mg_hub_root *root)
+{
+    mg_hub_model *models = NULL;
+    mg_status st = MG_OK;
+    size_t n, n_others = 0;
+
+    if (!json)
+        printf("%s (%s)%s\n", root->path, root->source, mg_path_is_folder(root->path) ? "" : " (none)");
+    MG_TRY(mg_hub_list(&models, &n, root->path));
+    for (size_t i = 0; i < n; i++) {
+        const models_row row = {models[i].id, NULL, models[i].snapshot, NULL};
+        bool ours;
+        MG_TRY(is_ours(&ours, &models[i]));
+        n_others += !ours;
+        if (ours) MG_TRY(print_row(json, &row, false));
+    }
+    if (n_others && !json) printf("  (%zu other%s)\n", n_others, n_others == 1 ? "" : "s");
+done:
+    free(models);
+    return st;
+}
+
+/* {"manifest": FILE, "keys": [...], "caches": [{"path", "source", "models": [...]}]} */
+static mg_status list_json(mg_json_text *t, const mg_manifest *m, const mg_hub_root *roots, int n_roots)
+{
+    mg_json_text_object(t, NULL);
+    mg_json_text_string(t, "manifest", m->file);
+    mg_json_text_array(t, "keys");
+    MG_RETURN(list_manifest(t, m));
+    mg_json_text_close(t);
+    mg_json_text_array(t, "caches");
+    for (int i = 0; i < n_roots; i++) {
+        mg_json_text_object(t, NULL);
+        mg_json_text_string(t, "path", roots[i].path);
+        mg_json_text_string(t, "source", roots[i].source);
+        mg_json_text_array(t, "models");
+        MG_RETURN(list_cache(t, &roots[i]));
+        mg_json_text_close(t);
+        mg_json_text_close(t);
+    }
+    mg_json_text_close(t);
+    mg_json_text_close(t);
+    return MG_OK;
+}
+
+static mg_status list(const mg_manifest *m, bool json)
+{
+    mg_hub_root roots[MG_HUB_MAX_ROOTS];
+    const int n_roots = mg_hub_roots(roots);
+    mg_json_text t = {0};
+    char *text = NULL;
+
+    if (!json) {
+        MG_RETURN(list_manifest(NULL, m));
+        for (int i = 0; i < n_roots; i++) MG_RETURN(list_cache(NULL, &roots[i]));
+        return MG_OK;
+    }
+    const mg_status st = list_json(&t, m, roots, n_roots);
+    const mg_status end = mg_json_text_end(&t, &text);
+    if (st == MG_OK && end == MG_OK) fputs(text, stdout);
+    free(text);
+    return st == MG_OK ? end : st;
+}
+
+/* A path that is there is kept whole, from the root; an id stays an id, even before it is in the cache. */
+static mg_status add(mg_manifest *m, const models_settings *s)
+{
+    mg_manifest_entry entry = {.key = s->key, .notes = s->notes};
+    char path[MG_PATH_SIZE];
+
+    if (mg_path_exists(s->source)) {
+        if (!realpath(s->source, path))
+            return mg_fail(MG_EFAIL, "models add: %s: its path cannot be resolved", s->source);
+        entry.path = path;
+    } else if (mg_hub_is_id(s->source)) {
+        entry.id = s->source;
+        if (mg_hub_find(path, s->source) != MG_OK) mg_log_warn("%s", mg_last_error());
+        mg_clear_error();
+    } else {
+        return mg_fail(MG_EFAIL, "models add: %s: no such file or folder, and not an id such as OWNER/NAME",
+                       s->source);
+    }
+    MG_RETURN(mg_manifest_set(m, &entry));
+    MG_RETURN(mg_manifest_save(m));
+    mg_log_info("models: %s = %s in %s", s->key, s->source, m->file);
+    return MG_OK;
+}
+
+static mg_status remove_key(mg_manifest *m, const models_settings *s)
+{
+    if (!mg_manifest_remove(m, s->key))
+        return mg_fail(MG_EFAIL, "models remove: %s: not in %s", s->key, m->file);
+    MG_RETURN(mg_manifest_save(m));
+    mg_log_info("models: %s removed from %s", s->key, m->file);
+    return MG_OK;
+}
+
+static mg_status work(const models_settings *s)
+{
+    mg_manifest m;
+    mg_status st = mg_manifest_open(&m);
+
+    if (st != MG_OK) return st;
+    switch (s->what) {
+    case MODELS_ADD: st = add(&m, s); break;
+    case MODELS_REMOVE: st = remove_key(&m, s); break;
+    default: st = list(&m, s->json);
+    }
+    mg_manifest_close(&m);
+    return st;
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    const mg_world *w = context->world;
+
+    return mg_comm_agree(w->all, w->rank == 0 ? work(settings) : MG_OK);
+}
+
+static const char details[] =
+    "The keys are those of models_manifest.json: MGDIST_MANIFEST, else $XDG_CONFIG_HOME/mg-dist/, else\n"
+    "~/.config/mg-dist/. The caches are AUDIOCRAFT_CACHE_DIR and Hugging Face's: HF_HUB_CACHE, else\n"
+    "$HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub. This program never\n"
+    "goes online, whatever HF_HUB_OFFLINE says: what is missing is fetched elsewhere, with\n"
+    "huggingface-cli download OWNER/NAME, and copied into the cache.\n"
+    "\n"
+    "  mg-dist models add large /models/musicgen-large --notes \"from the lab's share\"\n"
+    "  mg-dist generate --model-key large --prompt \"slow sad piano\"";
+
+const mg_command mg_cmd_models = {
+    .name = "models",
+    .summary = "list the models that are here, and give them short keys",
+    .usage = "[list | add KEY PATH|ID | remove KEY] [options]",
+    .details = details,
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(models_settings),
+    .check = check,
+    .run = run,
+};

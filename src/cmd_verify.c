@@ -1,0 +1,152 @@
+/* mg-dist verify: does a model do what it should? A table of checks. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "json_text.h"
+#include "verify.h"
+
+#define AT(field) offsetof(mg_verify_settings, field)
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "MODEL", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(source), .group = "Operand",
+     .help = "a folder, state_dict.bin or the id of a cached model"},
+    {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Output",
+     .help = "print one JSON object instead of a table"},
+    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",
+     .group = "Parts", .help = "take the T5 text encoder from here"},
+    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR|FILE|ID", .group = "Parts",
+     .help = "take the codec from here"},
+    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE|ID", .group = "Parts",
+     .help = "take spiece.model or tokenizer.json from here"},
+    MG_MACHINE_OPTIONS(mg_verify_settings),
+};
+/* clang-format on */
+
+static const char *const outcomes[] = {"ok", "FAILED", "skipped"};
+
+void mg_verify_note(mg_verify *v, const char *name, mg_verify_outcome outcome, const char *format, ...)
+{
+    va_list args;
+
+    if (v->n_checks == MG_VERIFY_CHECKS) return;
+    v->check[v->n_checks].name = name;
+    v->check[v->n_checks].outcome = outcome;
+    va_start(args, format);
+    vsnprintf(v->check[v->n_checks].text, MG_VERIFY_TEXT, format, args);
+    va_end(args);
+    v->n_checks++;
+}
+
+static int count_failed(const mg_verify *v)
+{
+    int n = 0;
+
+    for (int i = 0; i < v->n_checks; i++) n += v->check[i].outcome == MG_VERIFY_FAILED;
+    return n;
+}
+
+static mg_status print_json(const mg_verify *v)
+{
+    mg_json_text t = {0};
+    char *text = NULL;
+
+    mg_json_text_object(&t, NULL);
+    mg_json_text_string(&t, "source", v->settings->source);
+    mg_json_text_bool(&t, "passed", count_failed(v) == 0);
+    mg_json_text_array(&t, "checks");
+    for (int i = 0; i < v->n_checks; i++) {
+        mg_json_text_object(&t, NULL);
+        mg_json_text_string(&t, "check", v->check[i].name);
+        mg_json_text_string(&t, "outcome", outcomes[v->check[i].outcome]);
+        mg_json_text_string(&t, "seen", v->check[i].text);
+        mg_json_text_close(&t);
+    }
+    mg_json_text_close(&t);
+    MG_RETURN(mg_json_text_end(&t, &text));
+    fputs(text, stdout);
+    free(text);
+    return MG_OK;
+}
+
+static mg_status print(const mg_verify *v)
+{
+    if (v->settings->json) MG_RETURN(print_json(v));
+    for (int i = 0; i < v->n_checks && !v->settings->json; i++)
+        printf("%-22s %-8s %s\n", v->check[i].name, outcomes[v->check[i].outcome], v->check[i].text);
+    fflush(stdout);
+    const int n_failed = count_failed(v);
+    if (!n_failed) return MG_OK;
+    return mg_fail(MG_ECHECKPOINT, "verify: %s: %d of %d checks failed; see above", v->settings->source,
+                   n_failed, v->n_checks);
+}
+
+/* Every rank opens the files, rank 0 reads them. What cannot be opened because it is wrong is a finding. */
+static mg_status verify_files(mg_verify *v)
+{
+    const mg_verify_settings *s = v->settings;
+    const mg_model_request request = {
+        .model = s->source, .text_encoder = s->text_encoder, .codec = s->codec, .tokenizer = s->tokenizer};
+
+    const mg_status st = mg_model_files_open(&v->files, &request, MG_NEED_ALL);
+    if (st == MG_ECHECKPOINT) mg_verify_note(v, "opens", MG_VERIFY_FAILED, "%s", mg_last_error());
+    if (st != MG_OK || v->world->rank != 0) return st;
+    MG_RETURN(mg_verify_hashes(v));
+    return mg_verify_finite(v);
+}
+
+static mg_status verify(mg_verify *v)
+{
+    mg_world *w = v->world;
+    const int tp = v->settings->machine.tp > 0 ? (int)v->settings->machine.tp : w->size;
+    mg_status st = MG_OK;
+
+    MG_TRY(mg_world_split(w, tp));
+    MG_TRY(mg_comm_agree(
+        w->all,
+        w->n_replicas == 1
+            ? MG_OK
+            : mg_fail(MG_EUSAGE, "option --tp: %d: verify runs one group of all %d ranks", tp, w->size)));
+    MG_TRY(mg_comm_agree(w->all, mg_backend_open(&v->backend, &v->settings->machine, w)));
+    st = mg_comm_agree(w->all, verify_files(v));
+    if (st == MG_OK) st = mg_verify_model(v);
+    if (st == MG_OK || st == MG_ECHECKPOINT) st = mg_comm_agree(w->all, w->rank == 0 ? print(v) : MG_OK);
+done:
+    mg_replica_close(v->replica);
+    mg_model_files_close(v->files);
+    mg_backend_close(&v->backend);
+    return st;
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    mg_verify *v = calloc(1, sizeof *v);
+    mg_status st = mg_comm_agree(context->world->all, v ? MG_OK : mg_fail(MG_ENOMEM, "verify: no memory"));
+
+    if (st == MG_OK) {
+        v->settings = settings;
+        v->world = context->world;
+        st = verify(v);
+    }
+    free(v);
+    return st;
+}
+
+const mg_command mg_cmd_verify = {
+    .name = "verify",
+    .summary = "check that a model is whole, and that its text and its codec act",
+    .usage = "MODEL [options]",
+    .details =
+        "Hashes of cached files, finite weights, every tensor in its place, then a short run: two texts "
+        "must\n"
+        "give different logits, guidance must change them, and the codec must make sound. Exit code 4 if a\n"
+        "check fails. Under mpirun all ranks share the model.\n"
+        "\n"
+        "  mg-dist verify models/mg-demo\n"
+        "  mg-dist verify state_dict.bin --text-encoder t5-base",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(mg_verify_settings),
+    .run = run,
+};

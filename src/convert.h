@@ -1,0 +1,73 @@
+/* What the parts of `mg-dist convert` share: the list of tensors to write, each with the mapped tensors that
+ * it is made of. cmd_convert.c holds the option table and the course; convert_plan.c makes the list,
+ * convert_hf.c and convert_audiocraft.c write it. */
+#ifndef MG_CONVERT_H
+#define MG_CONVERT_H
+
+#include "model_files.h"
+#include "out_folder.h"
+#include "progress.h"
+#include "tensor_list.h"
+
+typedef enum mg_convert_form { MG_CONVERT_HF, MG_CONVERT_AUDIOCRAFT } mg_convert_form;
+enum mg_convert_dtype { MG_CONVERT_KEEP, MG_CONVERT_FP32, MG_CONVERT_FP16, MG_CONVERT_BF16 };
+
+typedef struct mg_convert_settings {
+    const char *source, *out;
+    int to;    /* mg_convert_form */
+    int dtype; /* mg_convert_dtype */
+    const char *shard_size;
+    const char *text_encoder, *codec, *tokenizer;
+} mg_convert_settings;
+
+enum { MG_CONVERT_NAME_SIZE = MG_TENSOR_NAME_SIZE + 32, MG_CONVERT_MAX_SOURCES = 3 };
+
+typedef struct mg_convert_tensor {
+    char name[MG_CONVERT_NAME_SIZE]; /* in the output */
+    mg_tensor tensor;                /* dtype and shape of the output; no data */
+    int n_sources;
+    mg_tensor source[MG_CONVERT_MAX_SOURCES]; /* one above the other, by rows */
+    bool mapped[MG_CONVERT_MAX_SOURCES];      /* its source lies in a file's pages */
+    void *made;                               /* a source that no file holds; owned */
+} mg_convert_tensor;
+
+typedef struct mg_convert_list {
+    mg_convert_tensor *tensor; /* [n] */
+    int64_t n, capacity;
+} mg_convert_list;
+
+typedef struct mg_convert {
+    const mg_convert_settings *settings;
+    mg_model_files *files;
+    mg_config config; /* of the output */
+    size_t shard_bytes;
+    bool writes_pointer;      /* AudioCraft's codec as a pointer */
+    bool adds_projection;     /* AudioCraft's projection of texts, for a model that has none */
+    bool drops_projection;    /* it changes nothing, and transformers has no room for it */
+    mg_convert_list lm, rest; /* of Hugging Face's form all is in lm; AudioCraft's codec is in rest */
+    mg_out_folder folder;
+    mg_progress progress;
+    int64_t n_done_bytes;
+} mg_convert;
+
+/* Find every tensor that the output needs. MG_ECHECKPOINT lists all that are missing, misshapen or left over.
+ */
+mg_status mg_convert_plan(mg_convert *c);
+void mg_convert_list_close(mg_convert_list *list);
+
+/* Bytes of all tensors of a list. */
+int64_t mg_convert_list_bytes(const mg_convert_list *list);
+
+/* Elements [first, first+n) of the output's tensor into `dst`. MG_EFAIL if a value does not fit its new
+ * dtype.
+ */
+mg_status mg_convert_read(const mg_convert_tensor *t, void *dst, int64_t first, int64_t n);
+
+/* Say that `bytes` more are written: progress; MG_ESTOPPED if a signal asks. */
+mg_status mg_convert_advance(mg_convert *c, int64_t bytes);
+
+/* Fill c->folder. */
+mg_status mg_convert_write_hf(mg_convert *c);
+mg_status mg_convert_write_audiocraft(mg_convert *c);
+
+#endif

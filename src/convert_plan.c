@@ -1,0 +1,413 @@
+/* From the tensors that the output must hold (tensor_list.h) to the mapped ones that they are made of: a
+ * fused convolution is taken apart, what follows from others is computed, and for AudioCraft's form three
+ * projections become one. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "convert.h"
+#include "lm.h"
+#include "tensor_stream.h"
+
+#define PROJECTION "enc_to_dec_proj."
+
+enum { PROBLEMS_BYTES = 12000, SHAPE_BYTES = 96 };
+
+/* The tensors of one part, on their way into a list. */
+typedef struct planner {
+    mg_convert *convert;
+    mg_convert_list *list;
+    const mg_model_part *part;
+    const char *prefix; /* in the output */
+    mg_dialect dialect; /* of the output */
+    bool *used;         /* [entries of the part's checkpoint] */
+    char *problems;     /* [PROBLEMS_BYTES] one a line */
+    size_t n_problem_bytes;
+    int n_problems;
+} planner;
+
+static void __attribute__((format(printf, 2, 3))) problem(planner *p, const char *format, ...)
+{
+    const size_t room = PROBLEMS_BYTES - p->n_problem_bytes;
+    va_list args;
+
+    p->n_problems++;
+    if (room < 600) return;
+    p->problems[p->n_problem_bytes++] = '\n';
+    va_start(args, format);
+    const int n = vsnprintf(p->problems + p->n_problem_bytes, room - 1, format, args);
+    va_end(args);
+    p->n_problem_bytes += n < 0 ? 0 : (size_t)n < room - 1 ? (size_t)n : room - 2;
+}
+
+static const char *shape_text(char out[SHAPE_BYTES], int n_dims, const int64_t *dim)
+{
+    int n = snprintf(out, SHAPE_BYTES, "[");
+
+    for (int d = 0; d < n_dims; d++)
+        n += snprintf(out + n, SHAPE_BYTES - (size_t)n, "%s%lld", d ? "," : "", (long long)dim[d]);
+    snprintf(out + n, SHAPE_BYTES - (size_t)n, "]");
+    return out;
+}
+
+void mg_convert_list_close(mg_convert_list *list)
+{
+    for (int64_t i = 0; i < list->n; i++) free(list->tensor[i].made);
+    free(list->tensor);
+    *list = (mg_convert_list){0};
+}
+
+int64_t mg_convert_list_bytes(const mg_convert_list *list)
+{
+    int64_t bytes = 0;
+
+    for (int64_t i = 0; i < list->n; i++) bytes += (int64_t)mg_tensor_bytes(&list->tensor[i].tensor);
+    return bytes;
+}
+
+static mg_status add(mg_convert_list *list, mg_convert_tensor **out)
+{
+    if (list->n == list->capacity) {
+        const int64_t capacity = 2 * list->capacity + 64;
+        mg_convert_tensor *bigger = realloc(list->tensor, (size_t)capacity * sizeof *bigger);
+        if (!bigger) return mg_fail(MG_ENOMEM, "convert: no memory for %lld tensors", (long long)capacity);
+        list->tensor = bigger;
+        list->capacity = capacity;
+    }
+    *out = &list->tensor[list->n++];
+    **out = (mg_convert_tensor){0};
+    return MG_OK;
+}
+
+/* The part's tensor of this name, marked as used. */
+static const mg_checkpoint_entry *find(planner *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static const mg_checkpoint_entry *find(planner *p, const char *format, ...)
+{
+    char name[MG_KEY_MAX];
+    va_list args;
+
+    va_start(args, format);
+    const int n = snprintf(name, sizeof name, "%s", p->part->prefix);
+    vsnprintf(name + n, sizeof name - (size_t)n, format, args);
+    va_end(args);
+    const mg_checkpoint_entry *e = mg_checkpoint_find(p->part->checkpoint, name);
+    for (size_t i = 0; e && i < mg_checkpoint_count(p->part->checkpoint); i++)
+        if (mg_checkpoint_at(p->part->checkpoint, i) == e) p->used[i] = true;
+    return e;
+}
+
+/* A name that ends in ".weight_g" without that end. */
+static int stem(const mg_listed_tensor *t)
+{
+    return (int)(strlen(t->name) - strlen(".weight_g"));
+}
+
+/* What the tensor is made of: itself under one of its names, or what it follows from. */
+static const mg_checkpoint_entry *find_source(planner *p, const mg_listed_tensor *t)
+{
+    const mg_checkpoint_entry *e = find(p, "%s", t->name);
+
+    if (e) return e;
+    switch (t->role) {
+    case MG_ROLE_NORM_G:
+        e = find(p, "%.*s.parametrizations.weight.original0", stem(t), t->name);
+        return e ? e : find(p, "%.*s.weight", stem(t), t->name);
+    case MG_ROLE_NORM_V:
+        e = find(p, "%.*s.parametrizations.weight.original1", stem(t), t->name);
+        return e ? e : find(p, "%.*s.weight", stem(t), t->name);
+    case MG_ROLE_EMBED_AVG: return find(p, "%.*s", (int)(strlen(t->name) - strlen("_avg")), t->name);
+    default: return strcmp(t->name, "shared.weight") == 0 ? find(p, "encoder.embed_tokens.weight") : NULL;
+    }
+}
+
+static mg_dtype output_dtype(const mg_convert *c, mg_dtype stored)
+{
+    if (!mg_tensor_stream_can(stored, MG_F32)) return stored; /* integers */
+    switch (c->settings->dtype) {
+    case MG_CONVERT_FP32: return MG_F32;
+    case MG_CONVERT_FP16: return MG_F16;
+    case MG_CONVERT_BF16: return MG_BF16;
+    default: return stored;
+    }
+}
+
+/* Room for a tensor of fp32 values that no file holds. */
+static mg_status make_room(mg_convert_tensor *out, const mg_listed_tensor *t)
+{
+    mg_tensor *source = &out->source[0];
+
+    *source = (mg_tensor){NULL, MG_F32, t->n_dims, {t->dim[0], t->dim[1], t->dim[2], t->dim[3]}};
+    out->made = malloc(mg_tensor_bytes(source));
+    if (!out->made) return mg_fail(MG_ENOMEM, "%s: %zu bytes", t->name, mg_tensor_bytes(source));
+    source->data = out->made;
+    return MG_OK;
+}
+
+/* w = g v/|v| with v = w: then g is the length of each row. The elements of `w` come in order. */
+typedef struct row_lengths {
+    float *g;
+    int64_t n_cols, i_element;
+    double sum;
+} row_lengths;
+
+static mg_status add_to_lengths(void *arg, const void *data, size_t bytes)
+{
+    row_lengths *r = arg;
+    const float *value = data;
+
+    for (size_t i = 0; i < bytes / sizeof *value; i++) {
+        float x;
+        memcpy(&x, value + i, sizeof x);
+        r->sum += (double)x * (double)x;
+        if (++r->i_element % r->n_cols != 0) continue;
+        r->g[r->i_element / r->n_cols - 1] = (float)sqrt(r->sum);
+        r->sum = 0;
+    }
+    return MG_OK;
+}
+
+/* A tensor without a source of its own, or with one that is not yet it. */
+static mg_status make(planner *p, mg_convert_tensor *out, const mg_listed_tensor *t, const mg_tensor *base)
+{
+    MG_RETURN(make_room(out, t));
+    float *value = out->made;
+    const int64_t n = mg_tensor_count(&out->source[0]);
+    if (t->role == MG_ROLE_POSITIONS) {
+        mg_lm_positions(value, t->dim[0], t->dim[1]);
+    } else if (t->role == MG_ROLE_NORM_G) {
+        row_lengths r = {value, mg_tensor_count(base) / t->dim[0], 0, 0};
+        MG_RETURN(mg_tensor_stream(base, MG_F32, add_to_lengths, &r, NULL));
+    } else if (t->role == MG_ROLE_PLAIN) { /* a projection that changes nothing */
+        for (int64_t i = 0; i < n; i++) value[i] = t->n_dims == 2 && i % (t->dim[1] + 1) == 0;
+    } else {
+        for (int64_t i = 0; i < n; i++) value[i] = 1; /* inited, cluster_size */
+    }
+    const mg_tensor like = base ? *base : (mg_tensor){.dtype = MG_F32};
+    out->tensor = out->source[0];
+    out->tensor.data = NULL;
+    out->tensor.dtype = output_dtype(p->convert, t->role == MG_ROLE_NORM_G ? like.dtype : MG_F32);
+    return MG_OK;
+}
+
+/* A convolution that is stored fused has its rows' lengths nowhere. */
+static bool is_fused(const mg_listed_tensor *t, const mg_checkpoint_entry *e)
+{
+    const size_t n = strlen(e->name);
+
+    return t->role == MG_ROLE_NORM_G && n > 7 && strcmp(e->name + n - 7, ".weight") == 0;
+}
+
+static mg_status plan_tensor(planner *p, mg_convert_tensor *out, mg_listed_tensor *t)
+{
+    const mg_checkpoint_entry *e = find_source(p, t);
+    char want[SHAPE_BYTES], have[SHAPE_BYTES];
+
+    snprintf(out->name, sizeof out->name, "%s%s", p->prefix, t->name);
+    out->n_sources = 1;
+    if (!e) {
+        const bool identity =
+            p->convert->adds_projection && strncmp(t->name, PROJECTION, strlen(PROJECTION)) == 0;
+        if (t->role == MG_ROLE_POSITIONS || t->role == MG_ROLE_INITED || t->role == MG_ROLE_CLUSTER_SIZE ||
+            identity)
+            return make(p, out, t, NULL);
+        problem(p, "%s%s: missing", p->part->prefix, t->name);
+        return MG_OK;
+    }
+    if (is_fused(t, e)) return make(p, out, t, &e->tensor);
+    if (t->role == MG_ROLE_POSITIONS && e->tensor.n_dims == 2) t->dim[0] = e->tensor.dim[0];
+    if (!mg_tensor_is(&e->tensor, e->tensor.dtype, t->n_dims, t->dim))
+        problem(p, "%s: shape %s, expected %s", e->name, shape_text(have, e->tensor.n_dims, e->tensor.dim),
+                shape_text(want, t->n_dims, t->dim));
+    out->source[0] = e->tensor;
+    out->mapped[0] = !e->in_memory;
+    out->tensor = e->tensor;
+    out->tensor.data = NULL;
+    out->tensor.dtype = output_dtype(p->convert, e->tensor.dtype);
+    return MG_OK;
+}
+
+/* AudioCraft's name. False if it does not hold this tensor. */
+static bool spell(mg_key_target *target, mg_dialect d, const mg_listed_tensor *t)
+{
+    mg_key_target spellings[MG_KEY_SPELLINGS];
+    const int n = mg_key_map_back(spellings, d, t->name);
+
+    if (n == 0) return false;
+    *target = spellings[n > 1 && t->transposed ? 1 : 0];
+    return true;
+}
+
+/* Stack the last `n` tensors of the list, which bear one name, into one. */
+static mg_status stack(mg_convert_list *list, int n)
+{
+    mg_convert_tensor *first = &list->tensor[list->n - n];
+
+    MG_REQUIRE(n <= MG_CONVERT_MAX_SOURCES);
+    for (int i = 1; i < n; i++) {
+        const mg_convert_tensor *t = first + i;
+        first->source[i] = t->source[0];
+        first->mapped[i] = t->mapped[0];
+        first->tensor.dim[0] += t->tensor.dim[0];
+        if (t->tensor.dtype != first->tensor.dtype) first->tensor.dtype = MG_F32;
+    }
+    first->n_sources = n;
+    list->n -= n - 1;
+    return MG_OK;
+}
+
+/* The listed tensors of a part into the output's list, in its dialect. */
+static mg_status plan_list(planner *p, mg_tensor_list *list)
+{
+    for (int64_t i = 0; i < list->n; i++) {
+        mg_listed_tensor *t = &list->tensor[i];
+        mg_key_target target = {.n_parts = 1};
+        mg_convert_tensor *out = NULL;
+        if (p->dialect != MG_DIALECT_HF && !spell(&target, p->dialect, t)) {
+            find(p, "%s", t->name); /* the position table, which AudioCraft computes */
+            continue;
+        }
+        MG_RETURN(add(p->list, &out));
+        MG_RETURN(plan_tensor(p, out, t));
+        if (p->dialect == MG_DIALECT_HF) continue;
+        snprintf(out->name, sizeof out->name, "%.191s", target.name);
+        if (target.n_parts > 1 && target.i_part == target.n_parts - 1)
+            MG_RETURN(stack(p->list, target.n_parts));
+    }
+    return MG_OK;
+}
+
+/* Nothing is dropped in silence. Another part's tensors are its own business. */
+static void check_left_over(planner *p)
+{
+    static const char *const others[] = {"text_encoder.", "audio_encoder."};
+    const mg_checkpoint *c = p->part->checkpoint;
+    const size_t n_prefix = strlen(p->part->prefix);
+
+    for (size_t i = 0; i < mg_checkpoint_count(c); i++) {
+        const char *name = mg_checkpoint_at(c, i)->name;
+        bool skip =
+            p->used[i] || mg_key_map_is_ignorable(name) || strncmp(name, p->part->prefix, n_prefix) != 0;
+        for (int k = 0; k < 2 && !n_prefix; k++)
+            skip = skip || strncmp(name, others[k], strlen(others[k])) == 0;
+        skip = skip || (p->convert->drops_projection && strncmp(name, PROJECTION, strlen(PROJECTION)) == 0);
+        skip = skip || strncmp(name + n_prefix, "quantizer.layers.", 17) == 0; /* more than the model uses */
+        if (!skip) problem(p, "%s: unexpected", mg_checkpoint_at(c, i)->source);
+    }
+}
+
+static mg_status plan_part(mg_convert *c, const mg_model_part *part, mg_convert_list *out, const char *prefix,
+                           mg_dialect dialect, mg_tensor_list *list)
+{
+    mg_status st = MG_OK;
+    planner p = {.convert = c, .list = out, .part = part, .prefix = prefix, .dialect = dialect};
+
+    p.used = calloc(mg_checkpoint_count(part->checkpoint) + 1, sizeof *p.used);
+    p.problems = calloc(1, PROBLEMS_BYTES);
+    if (!p.used || !p.problems)
+        MG_TRY(mg_fail(MG_ENOMEM, "convert: no memory for the list of %s", part->path));
+    MG_TRY(plan_list(&p, list));
+    check_left_over(&p);
+    if (p.n_problems)
+        st = mg_fail(MG_ECHECKPOINT, "%s: not every tensor is as it should be:%s", part->path, p.problems);
+done:
+    free(p.used);
+    free(p.problems);
+    return st;
+}
+
+/* One part after another: what is listed, found. */
+static mg_status plan_parts(mg_convert *c, mg_tensor_list *list)
+{
+    const mg_model_files *f = c->files;
+    const bool hf = c->settings->to == MG_CONVERT_HF;
+
+    MG_RETURN(mg_tensor_list_lm(list, &c->config.lm));
+    MG_RETURN(plan_part(c, &f->lm, &c->lm, "", hf ? MG_DIALECT_HF : MG_DIALECT_AUDIOCRAFT_LM, list));
+    for (int64_t i = 0; i < list->n; i++)
+        if (list->tensor[i].role == MG_ROLE_POSITIONS) c->config.lm.max_positions = list->tensor[i].dim[0];
+    mg_tensor_list_close(list);
+    if (hf) {
+        MG_RETURN(mg_tensor_list_t5(list, &c->config.t5));
+        MG_RETURN(plan_part(c, &f->t5, &c->lm, "text_encoder.", MG_DIALECT_HF, list));
+        mg_tensor_list_close(list);
+    }
+    if (c->writes_pointer) return MG_OK;
+    MG_RETURN(mg_tensor_list_codec(list, &c->config.codec));
+    return plan_part(c, &f->codec, hf ? &c->lm : &c->rest, hf ? "audio_encoder." : "",
+                     hf ? MG_DIALECT_HF : MG_DIALECT_AUDIOCRAFT_CODEC, list);
+}
+
+static mg_status is_identity(void *arg, const void *data, size_t bytes)
+{
+    int64_t *state = arg; /* width; elements so far; how many of them are not the identity's */
+
+    for (size_t i = 0; i < bytes / sizeof(float); i++, state[1]++) {
+        float x;
+        memcpy(&x, (const float *)data + i, sizeof x);
+        state[2] += x != (state[0] > 0 && state[1] % (state[0] + 1) == 0);
+    }
+    return MG_OK;
+}
+
+/* AudioCraft projects texts always, transformers only where the widths differ: one that changes nothing comes
+ * and goes. */
+static mg_status plan_projection(mg_convert *c)
+{
+    mg_lm_config *lm = &c->config.lm;
+    const mg_checkpoint_entry *w = mg_checkpoint_find(c->files->lm.checkpoint, PROJECTION "weight");
+    const mg_checkpoint_entry *b = mg_checkpoint_find(c->files->lm.checkpoint, PROJECTION "bias");
+    int64_t matrix[3] = {lm->D}, vector[3] = {0};
+
+    c->adds_projection = c->settings->to == MG_CONVERT_AUDIOCRAFT && !lm->project_text;
+    if (c->adds_projection) lm->project_text = true;
+    if (c->settings->to == MG_CONVERT_AUDIOCRAFT || !lm->project_text || lm->d_text != lm->D || !w || !b)
+        return MG_OK;
+    MG_RETURN(mg_tensor_stream(&w->tensor, MG_F32, is_identity, matrix, NULL));
+    MG_RETURN(mg_tensor_stream(&b->tensor, MG_F32, is_identity, vector, NULL));
+    if (matrix[2] + vector[2])
+        return mg_fail(
+            MG_ECHECKPOINT,
+            "%s: projects texts from width %lld to the same width, which transformers' form of the "
+            "model cannot say",
+            c->files->lm.path, (long long)lm->D);
+    lm->project_text = false;
+    c->drops_projection = true;
+    return MG_OK;
+}
+
+/* Would the parts play together? transformers and AudioCraft check less. */
+static mg_status check_parts(const mg_convert *c)
+{
+    const mg_config *g = &c->config;
+
+    if (c->settings->to == MG_CONVERT_HF && g->t5.d_model != g->lm.d_text)
+        return mg_fail(MG_ECHECKPOINT,
+                       "text encoder: %s: states of width %lld, the language model reads %lld",
+                       c->files->t5.path, (long long)g->t5.d_model, (long long)g->lm.d_text);
+    if (c->writes_pointer) return MG_OK;
+    if (g->lm.K != g->lm.n_channels * g->codec.n_codebooks)
+        return mg_fail(MG_ECHECKPOINT, "codec: %s: has %lld codebooks, the language model writes %lld",
+                       c->files->codec.path, (long long)g->codec.n_codebooks,
+                       (long long)(g->lm.K / g->lm.n_channels));
+    if (g->lm.V != g->codec.codebook_size)
+        return mg_fail(MG_ECHECKPOINT, "codec: %s: codebooks of %lld entries, the language model writes %lld",
+                       c->files->codec.path, (long long)g->codec.codebook_size, (long long)g->lm.V);
+    return MG_OK;
+}
+
+mg_status mg_convert_plan(mg_convert *c)
+{
+    mg_status st = MG_OK;
+    mg_tensor_list list = {0};
+
+    MG_TRY(check_parts(c));
+    MG_TRY(plan_projection(c));
+    MG_TRY(plan_parts(c, &list));
+done:
+    mg_tensor_list_close(&list);
+    return st;
+}

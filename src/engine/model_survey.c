@@ -1,0 +1,83 @@
+#include "model_survey.h"
+
+#include "comm.h"
+#include "encodec.h"
+#include "lm.h"
+#include "t5.h"
+
+static mg_status survey_parts(const mg_model_files *f, mg_weights *w, mg_comm *alone)
+{
+    mg_t5 *t5 = NULL;
+    mg_lm *lm = NULL;
+    mg_encodec *codec = NULL;
+    mg_status st = MG_OK;
+
+    if (f->t5.checkpoint) {
+        w->checkpoint = f->t5.checkpoint;
+        w->prefix = f->t5.prefix;
+        MG_TRY(mg_t5_load(&t5, &f->config.t5, w));
+    }
+    if (f->lm.checkpoint) {
+        w->checkpoint = f->lm.checkpoint;
+        w->prefix = f->lm.prefix;
+        MG_TRY(mg_lm_load(&lm, &f->config.lm, MG_F32, alone, w));
+    }
+    if (f->codec.checkpoint) {
+        w->checkpoint = f->codec.checkpoint;
+        w->prefix = f->codec.prefix;
+        MG_TRY(mg_encodec_load(&codec, &f->config.codec, w));
+    }
+    st = mg_weights_verdict(w); /* what is wrong besides missing tensors and shapes */
+done:
+    mg_t5_close(t5);
+    mg_lm_close(lm);
+    mg_encodec_close(codec);
+    return st;
+}
+
+mg_status mg_model_survey_open(mg_model_survey *s, const mg_model_files *files, const mg_ops *ops)
+{
+    mg_arena measure = mg_arena_measure("survey");
+    mg_comm *alone = NULL;
+    mg_status st = MG_OK;
+    mg_weights w;
+
+    *s = (mg_model_survey){0};
+    mg_weights_init(&w, ops, NULL, &measure, "");
+    w.requests = &s->requests;
+    MG_TRY(mg_comm_self_open(&alone));
+    MG_TRY(survey_parts(files, &w, alone));
+    MG_TRY(mg_mapping_report_make(&s->report, &s->requests));
+    s->read_bytes = w.n_read_bytes;
+done:
+    mg_weights_close(&w);
+    mg_comm_close(alone);
+    if (st != MG_OK) mg_model_survey_close(s);
+    return st;
+}
+
+void mg_model_survey_close(mg_model_survey *s)
+{
+    mg_mapping_report_close(&s->report);
+    mg_weights_requests_close(&s->requests);
+}
+
+mg_status mg_model_survey_judge(mg_model_files *files, const mg_ops *ops, mg_mapping_renames *renames)
+{
+    const size_t n_before = renames ? renames->n : 0;
+    mg_model_survey s = {0};
+    mg_status st = MG_OK;
+
+    MG_TRY(mg_model_survey_open(&s, files, ops));
+    if (renames) {
+        MG_TRY(mg_mapping_report_apply(&s.report, files->opened, files->n_opened, renames));
+        if (renames->n > n_before) {
+            mg_model_survey_close(&s);
+            MG_TRY(mg_model_survey_open(&s, files, ops));
+        }
+    }
+    MG_TRY(mg_mapping_report_verdict(&s.report, NULL));
+done:
+    mg_model_survey_close(&s);
+    return st;
+}

@@ -1,0 +1,215 @@
+/* The human's table, on stdout. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inspect.h"
+
+static void __attribute__((format(printf, 2, 3))) line(const char *label, const char *format, ...)
+{
+    va_list args;
+
+    printf("%-16s", label);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
+
+/* 420371456 -> "420,371,456" */
+static const char *with_commas(char out[32], int64_t n)
+{
+    char digits[24];
+    const int n_digits = snprintf(digits, sizeof digits, "%lld", (long long)n);
+    int at = 0;
+
+    for (int i = 0; i < n_digits; i++) {
+        if (i > 0 && (n_digits - i) % 3 == 0) out[at++] = ',';
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+    return out;
+}
+
+static const char *as_size(char out[32], int64_t bytes)
+{
+    if (bytes >= 1000000000)
+        snprintf(out, 32, "%.2f GB", (double)bytes / 1e9);
+    else if (bytes >= 1000000)
+        snprintf(out, 32, "%.1f MB", (double)bytes / 1e6);
+    else
+        snprintf(out, 32, "%lld bytes", (long long)bytes);
+    return out;
+}
+
+static void print_architecture(const mg_inspection *i)
+{
+    const mg_config *c = &i->files->config;
+    const mg_model_files *f = i->files;
+
+    if (f->lm.checkpoint) {
+        line("makes", "sound from %s, %s", c->lm.n_chroma ? "text and melody" : "text",
+             c->lm.n_channels == 2 ? "stereo" : "mono");
+        line("language model", "width %lld, %lld layers, %lld heads, feed-forward %lld", (long long)c->lm.D,
+             (long long)c->lm.L, (long long)c->lm.H, (long long)c->lm.F);
+        line("", "%lld codebooks of %lld, %lld positions%s, texts of width %lld%s", (long long)c->lm.K,
+             (long long)c->lm.V, (long long)c->lm.max_positions,
+             i->part[MG_INSPECT_LM].has_positions ? " (stored)" : " (computed)", (long long)c->lm.d_text,
+             c->lm.project_text ? " (projected)" : "");
+    }
+    if (f->t5.checkpoint)
+        line("text encoder", "T5, width %lld, %lld layers, %lld heads, feed-forward %lld%s, %lld pieces",
+             (long long)c->t5.d_model, (long long)c->t5.n_layers, (long long)c->t5.n_heads,
+             (long long)c->t5.d_ff, c->t5.gated ? " (gated)" : "", (long long)c->t5.vocab_size);
+    else if (*f->t5_name)
+        line("text encoder", "%s, by name: it is not here", f->t5_name);
+    if (f->codec.checkpoint) {
+        line("codec", "EnCodec, %lld Hz, %lld frames/s, %lld codebooks of %lld, pads with %s%s",
+             (long long)c->codec.sampling_rate, (long long)c->codec.frame_rate,
+             (long long)c->codec.n_codebooks, (long long)c->codec.codebook_size,
+             c->codec.pad_reflect ? "reflection" : "zeros",
+             i->part[MG_INSPECT_CODEC].has_encoder ? "" : "; its encoder is not there");
+    }
+    if (*f->pointer) line("", "pointed to: %s", f->pointer);
+}
+
+static void print_generation(const mg_inspection *i)
+{
+    const mg_generation_config *g = &i->files->config.generation;
+
+    if (!i->files->lm.checkpoint) return;
+    char text[256];
+    int n = 0;
+    text[0] = '\0';
+#define PUT(has, ...) \
+    if (has) n += snprintf(text + n, sizeof text - (size_t)n, __VA_ARGS__);
+    PUT(g->has_guidance_scale, "guidance %g, ", g->guidance_scale)
+    PUT(g->has_do_sample, "%s, ", g->do_sample ? "sampling" : "greedy")
+    PUT(g->has_top_k, "top-k %lld, ", (long long)g->top_k)
+    PUT(g->has_top_p, "top-p %g, ", g->top_p)
+    PUT(g->has_temperature, "temperature %g, ", g->temperature)
+    PUT(g->has_max_length, "%lld columns, ", (long long)g->max_length)
+#undef PUT
+    if (i->files->window_s > 0)
+        n += snprintf(text + n, sizeof text - (size_t)n, "windows of %g s, ", i->files->window_s);
+    line("its defaults", "%.*s", n > 2 ? n - 2 : 4, n > 2 ? text : "none");
+}
+
+static void print_parts(const mg_inspection *i)
+{
+    char parameters[32], bytes[32], dtypes[64];
+
+    printf("\n%-15s %15s %12s %-12s %8s %8s %8s %11s\n", "part", "parameters", "bytes", "dtype", "filled",
+           "missing", "wrong", "unexpected");
+    for (int k = 0; k < MG_INSPECT_PARTS; k++) {
+        const mg_inspect_part *p = &i->part[k];
+        const mg_mapping_report *m = &p->mapping;
+        if (!p->files) continue;
+        mg_inspection_dtypes(dtypes, p);
+        printf("%-15s %15s %12s %-12s ", p->name, with_commas(parameters, p->n_parameters),
+               as_size(bytes, p->bytes), dtypes);
+        if (p->is_mapped)
+            printf("%8zu %8zu %8zu %11zu\n", p->requests.n - m->n_missing - m->n_wrong, m->n_missing,
+                   m->n_wrong, m->n_unexpected);
+        else
+            printf("%s\n", "not mapped");
+        if (p->mapping_error[0]) printf("  %s\n", p->mapping_error);
+    }
+}
+
+static mg_status print_faults(const mg_inspection *i)
+{
+    for (int k = 0; k < MG_INSPECT_PARTS; k++) {
+        char *table = NULL;
+        if (!i->part[k].is_mapped || i->part[k].mapping.n_rows == 0) continue;
+        MG_RETURN(mg_mapping_report_table(&table, &i->part[k].mapping));
+        printf("\n%s:\n%s\n", i->part[k].name, table);
+        free(table);
+    }
+    return MG_OK;
+}
+
+static void print_checkpoint_files(const mg_checkpoint *c)
+{
+    char bytes[32];
+
+    for (size_t k = 0; k < mg_checkpoint_n_files(c); k++) {
+        const char *file = mg_checkpoint_file(c, k);
+        const int64_t n = mg_path_bytes(file);
+        printf("  %-52s %10s\n", file, as_size(bytes, n > 0 ? n : 0));
+    }
+}
+
+static void print_files(const mg_inspection *i)
+{
+    printf("\nweight files\n");
+    if (i->lone) print_checkpoint_files(i->lone);
+    for (int k = 0; i->files && k < i->files->n_opened; k++) print_checkpoint_files(i->files->opened[k]);
+}
+
+static void print_keys(const mg_checkpoint *c)
+{
+    char target[MG_INSPECT_TEXT], shape[96];
+
+    printf("\n%-72s %-8s %-18s -> %s\n", "in the file", "dtype", "shape", "ours");
+    for (size_t k = 0; k < mg_checkpoint_n_sources(c); k++) {
+        const mg_checkpoint_source *s = mg_checkpoint_source_at(c, k);
+        int n = snprintf(shape, sizeof shape, "[");
+        for (int d = 0; d < s->tensor.n_dims; d++)
+            n += snprintf(shape + n, sizeof shape - (size_t)n, "%s%lld", d ? "," : "",
+                          (long long)s->tensor.dim[d]);
+        snprintf(shape + n, sizeof shape - (size_t)n, "]");
+        mg_inspection_target(target, c, k);
+        printf("%-72s %-8s %-18s -> %s\n", s->name, mg_dtype_name(s->tensor.dtype), shape, target);
+    }
+}
+
+static void print_foreign(const mg_torch_file *f)
+{
+    const mg_pickle_value *root = mg_torch_file_root(f);
+    char value[128];
+
+    if (root->kind != MG_PICKLE_DICT) {
+        mg_inspection_value(value, f, root);
+        line("holds", "%s", value);
+        return;
+    }
+    printf("\ntop-level keys\n");
+    for (size_t k = 0; k + 1 < root->items.n; k += 2) {
+        const mg_pickle_value *key = root->items.item[k];
+        mg_inspection_value(value, f, root->items.item[k + 1]);
+        printf("  %-40s %s\n", key->kind == MG_PICKLE_STRING ? key->text.data : "(no text)", value);
+    }
+}
+
+void mg_inspection_print(const mg_inspection *i)
+{
+    const mg_checkpoint *c = mg_inspection_checkpoint(i);
+    char bytes[32];
+
+    line("model", "%s", i->settings->source);
+    if (strcmp(i->settings->source, i->path) != 0) line("found at", "%s", i->path);
+    line("is", "%s", i->what);
+    if (c)
+        line("stored as", "%s, %zu file%s, %s, %s names", mg_checkpoint_container(c),
+             mg_checkpoint_n_files(c), mg_checkpoint_n_files(c) == 1 ? "" : "s",
+             as_size(bytes, (int64_t)mg_checkpoint_bytes(c)), mg_dialect_name(mg_checkpoint_get_dialect(c)));
+    if (c && mg_checkpoint_pointer(c)) line("points to", "%s", mg_checkpoint_pointer(c));
+    if (i->files) {
+        print_architecture(i);
+        print_generation(i);
+        if (*i->files->tokenizer) line("tokenizer", "%s", i->files->tokenizer);
+        print_parts(i);
+        if (print_faults(i) != MG_OK) printf("  %s\n", mg_last_error());
+    }
+    if (c) print_files(i);
+    if (i->foreign) print_foreign(i->foreign);
+    if (c && i->settings->keys) {
+        if (i->lone) print_keys(i->lone);
+        for (int k = 0; i->files && k < i->files->n_opened; k++) print_keys(i->files->opened[k]);
+    }
+    printf("\n");
+    line("generate", "%s%.*s",
+         i->loads ? "would load it" : "would not load it: ", (int)strcspn(i->reason, "\n"), i->reason);
+}

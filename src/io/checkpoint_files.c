@@ -1,0 +1,140 @@
+#include "checkpoint_files.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* In the order in which they are looked for. A variant is taken only when nothing plain is there. */
+static const char *const data_names[] = {
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model.fp32.safetensors",
+    "model.safetensors.index.fp32.json",
+    "model.fp16.safetensors",
+    "model.safetensors.index.fp16.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.fp32.bin",
+    "pytorch_model.bin.index.fp32.json",
+    "pytorch_model.fp16.bin",
+    "pytorch_model.bin.index.fp16.json",
+    "state_dict.bin", /* AudioCraft */
+    "compression_state_dict.bin",
+    "checkpoint.th",
+};
+
+static bool exists(char path[MG_CHECKPOINT_PATH_BYTES], const char *dir, const char *name)
+{
+    struct stat info;
+    const int n = snprintf(path, MG_CHECKPOINT_PATH_BYTES, "%s/%s", dir, name);
+
+    return n > 0 && n < MG_CHECKPOINT_PATH_BYTES && stat(path, &info) == 0;
+}
+
+mg_status mg_checkpoint_resolve(char found[MG_CHECKPOINT_PATH_BYTES], const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) != 0) return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
+    if (!S_ISDIR(info.st_mode)) {
+        const int n = snprintf(found, MG_CHECKPOINT_PATH_BYTES, "%s", path);
+        return n < MG_CHECKPOINT_PATH_BYTES ? MG_OK : mg_fail(MG_EFAIL, "%.80s…: the path is too long", path);
+    }
+    for (size_t i = 0; i < sizeof data_names / sizeof *data_names; i++)
+        if (exists(found, path, data_names[i])) return MG_OK;
+    return mg_fail(MG_EFAIL,
+                   "%s: no model.safetensors, no pytorch_model.bin, no index of their shards and no "
+                   "state_dict.bin in this folder",
+                   path);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), n_end = strlen(end);
+
+    return n >= n_end && strcmp(text + n - n_end, end) == 0;
+}
+
+/* What people have instead of weights after a download that did not finish. */
+static mg_status check_placeholder(const char *path, const char *data, size_t bytes)
+{
+    static const char lfs[] = "version https://git-lfs";
+
+    if (bytes >= sizeof lfs - 1 && memcmp(data, lfs, sizeof lfs - 1) == 0)
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: a Git LFS pointer, not the file itself: fetch it with git lfs pull", path);
+    if (bytes >= 1 && data[0] == '<')
+        return mg_fail(MG_ECHECKPOINT, "%s: a web page, not the file itself: download it again", path);
+    return MG_OK;
+}
+
+mg_status mg_data_file_parse(mg_data_file *f, const char *name, const void *data, size_t bytes)
+{
+    const char *begin = data;
+
+    f->path = strdup(name);
+    if (!f->path) return mg_fail(MG_ENOMEM, "%s: %zu bytes", name, strlen(name));
+    f->data = begin, f->n_bytes = bytes;
+    MG_RETURN(check_placeholder(name, begin, bytes));
+    const bool is_torch = mg_torch_file_is(begin, bytes) || ends_with(name, ".bin") ||
+                          ends_with(name, ".th") || ends_with(name, ".pt") || ends_with(name, ".ckpt");
+    /* a safetensors file begins with the length of its header: any eight bytes, and then { */
+    if (ends_with(name, ".safetensors") || (bytes > 8 && begin[8] == '{') || !is_torch)
+        return mg_safetensors_parse(&f->header, name, begin, (int64_t)bytes);
+    MG_RETURN(mg_torch_file_parse(&f->torch, name, begin, bytes));
+    return mg_torch_entries_read(&f->torch_entries, f->torch, name);
+}
+
+mg_status mg_data_file_open(mg_data_file *f, const char *path)
+{
+    MG_RETURN(mg_in_file_map(&f->map, path));
+    return mg_data_file_parse(f, path, f->map.data ? f->map.data : "", (size_t)f->map.bytes);
+}
+
+void mg_data_file_close(mg_data_file *f)
+{
+    mg_torch_entries_close(&f->torch_entries);
+    mg_torch_file_close(f->torch);
+    mg_safetensors_close(&f->header);
+    mg_in_file_unmap(&f->map);
+    free(f->path);
+    *f = (mg_data_file){0};
+}
+
+size_t mg_data_file_count(const mg_data_file *f)
+{
+    return f->torch ? f->torch_entries.n : (size_t)f->header.n;
+}
+
+static int by_data(const void *a, const void *b)
+{
+    const mg_checkpoint_source *x = a, *y = b;
+    const char *p = x->tensor.data, *q = y->tensor.data;
+
+    return p != q ? (p < q ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+void mg_data_file_list(const mg_data_file *f, mg_checkpoint_source *out)
+{
+    const size_t n = mg_data_file_count(f);
+
+    for (size_t i = 0; i < n; i++) {
+        mg_checkpoint_source *s = &out[i];
+        s->file = f->path;
+        if (f->torch) {
+            s->name = f->torch_entries.list[i].name;
+            s->tensor = f->torch_entries.list[i].tensor;
+            s->in_memory = f->torch_entries.list[i].in_memory;
+            continue;
+        }
+        const mg_safetensors_entry *e = &f->header.entries[i];
+        s->name = e->name;
+        s->tensor = (mg_tensor){
+            .data = (void *)(uintptr_t)(f->data + e->begin), .dtype = e->dtype, .n_dims = e->n_dims};
+        memcpy(s->tensor.dim, e->dim, sizeof e->dim);
+    }
+    /* a torch file's dict is in order as it is */
+    if (!f->torch && n) qsort(out, n, sizeof *out, by_data);
+}

@@ -1,0 +1,272 @@
+#include "hub.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "in_file.h"
+
+enum { LOOKED_SIZE = 16 * 1024, MAX_REF_BYTES = 4096, MAX_NAME = 96 };
+#define PREFIX "models--"
+
+/* Every path that was looked at, for the message. */
+typedef struct trail {
+    char text[LOOKED_SIZE];
+    size_t used;
+} trail;
+
+static void note(trail *t, const char *path, const char *what)
+{
+    const size_t room = sizeof t->text - t->used;
+    const int n = snprintf(t->text + t->used, room, "%s%s%s", t->used ? ", " : "", path, what);
+
+    t->used += n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* One part of an id: the hub's rules for names. */
+static bool is_name(const char *s, size_t n)
+{
+    if (n == 0 || n > MAX_NAME || s[0] == '.' || s[0] == '-' || s[n - 1] == '.' || s[n - 1] == '-')
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!isalnum((unsigned char)s[i]) && !strchr("-_.", s[i])) return false;
+        if (i && s[i] == s[i - 1] && (s[i] == '.' || s[i] == '-')) return false;
+    }
+    return true;
+}
+
+bool mg_hub_is_id(const char *text)
+{
+    const char *slash = strchr(text, '/');
+
+    if (!slash) return is_name(text, strlen(text));
+    return is_name(text, (size_t)(slash - text)) && is_name(slash + 1, strlen(slash + 1));
+}
+
+static const char *variable(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && *value ? value : NULL;
+}
+
+/* A folder from the environment, with ~ as the hub client expands it. */
+static bool add_root(mg_hub_root *root, const char *name, const char *below)
+{
+    const char *value = variable(name), *home = variable("HOME");
+
+    if (!value) return false;
+    root->source = name;
+    const bool tilde = value[0] == '~' && (value[1] == '/' || !value[1]) && home;
+    return mg_path_format(root->path, "%s%s%s", tilde ? home : "", tilde ? value + 1 : value, below) == MG_OK;
+}
+
+int mg_hub_roots(mg_hub_root roots[MG_HUB_MAX_ROOTS])
+{
+    int n = 0;
+
+    if (add_root(&roots[n], "AUDIOCRAFT_CACHE_DIR", "")) n++;
+    if (add_root(&roots[n], "HF_HUB_CACHE", "") || add_root(&roots[n], "HF_HOME", "/hub") ||
+        add_root(&roots[n], "XDG_CACHE_HOME", "/huggingface/hub") ||
+        add_root(&roots[n], "HOME", "/.cache/huggingface/hub"))
+        n++;
+    return n;
+}
+
+/* ROOT/models--OWNER--NAME */
+static mg_status repo_folder(char out[MG_PATH_SIZE], const char *root, const char *id)
+{
+    const char *slash = strchr(id, '/');
+
+    if (!slash) return mg_path_format(out, "%s/" PREFIX "%s", root, id);
+    return mg_path_format(out, "%s/" PREFIX "%.*s--%s", root, (int)(slash - id), id, slash + 1);
+}
+
+/* The commit that refs/main names; "" if the file is not there or holds no name. */
+static void read_ref(char hash[MAX_NAME], const char *ref)
+{
+    char *text = NULL;
+    int64_t bytes;
+
+    hash[0] = '\0';
+    if (!mg_path_exists(ref)) return;
+    if (mg_in_file_read(&text, &bytes, ref, MAX_REF_BYTES) == MG_OK) {
+        text[strcspn(text, " \r\n\t")] = '\0';
+        if (is_name(text, strlen(text))) snprintf(hash, MAX_NAME, "%s", text);
+    }
+    free(text);
+}
+
+/* The snapshot that refs/main of a model's folder leads to; `out` is "" if there is none, and then `t` says
+ * why. */
+static mg_status find_snapshot(char out[MG_PATH_SIZE], trail *t, const char *repo)
+{
+    char path[MG_PATH_SIZE], hash[MAX_NAME];
+
+    out[0] = '\0';
+    if (!mg_path_is_folder(repo)) {
+        note(t, repo, "");
+        return MG_OK;
+    }
+    MG_RETURN(mg_path_format(path, "%s/refs/main", repo));
+    read_ref(hash, path);
+    if (!*hash) {
+        note(t, path, mg_path_exists(path) ? " (holds no commit)" : "");
+        return MG_OK;
+    }
+    MG_RETURN(mg_path_format(path, "%s/snapshots/%s", repo, hash));
+    if (mg_path_is_folder(path)) return mg_path_format(out, "%s", path);
+    note(t, path, "");
+    return MG_OK;
+}
+
+bool mg_hub_dangling(char name[MG_PATH_SIZE], const char *snapshot)
+{
+    DIR *d = opendir(snapshot);
+    bool found = false;
+
+    if (!d) return false;
+    for (struct dirent *e; !found && (e = readdir(d));)
+        if (!mg_path_has(snapshot, e->d_name))
+            found = mg_path_format(name, "%s/%s", snapshot, e->d_name) == MG_OK;
+    closedir(d);
+    return found;
+}
+
+static mg_status check_whole(const char *snapshot, const char *id)
+{
+    char name[MG_PATH_SIZE], target[MG_PATH_SIZE];
+
+    if (!mg_hub_dangling(name, snapshot)) return MG_OK;
+    const ssize_t n = readlink(name, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = '\0';
+    return mg_fail(MG_EFAIL,
+                   "model: %s: incomplete in the cache: %s is a link to %s, which is not there; on a machine "
+                   "with network: huggingface-cli download %s",
+                   id, name, target, id);
+}
+
+/* Under which ids a name may be stored: t5-base is google-t5/t5-base today. */
+static int aliases(char id[2][MG_HUB_ID_SIZE], const char *name)
+{
+    snprintf(id[0], MG_HUB_ID_SIZE, "%s", name);
+    if (strchr(name, '/')) return 1;
+    if (strncmp(name, "t5-", 3) == 0) return snprintf(id[1], MG_HUB_ID_SIZE, "google-t5/%s", name), 2;
+    if (strncmp(name, "flan-t5-", 8) == 0) return snprintf(id[1], MG_HUB_ID_SIZE, "google/%s", name), 2;
+    return 1;
+}
+
+static mg_status find_cached(char path[MG_PATH_SIZE], trail *t, const char *name)
+{
+    mg_hub_root roots[MG_HUB_MAX_ROOTS];
+    char id[2][MG_HUB_ID_SIZE], repo[MG_PATH_SIZE];
+    const int n_roots = mg_hub_roots(roots), n_ids = aliases(id, name);
+
+    path[0] = '\0';
+    note(t, name, "");
+    for (int r = 0; r < n_roots; r++) {
+        for (int i = 0; i < n_ids; i++) {
+            MG_RETURN(repo_folder(repo, roots[r].path, id[i]));
+            MG_RETURN(find_snapshot(path, t, repo));
+            if (*path) return check_whole(path, id[i]);
+        }
+    }
+    return mg_fail(MG_EFAIL,
+                   "model: %s: neither a path nor in a cache; looked at: %s; to fetch it, on a machine with "
+                   "network: huggingface-cli download %s",
+                   name, t->text, id[n_ids - 1]);
+}
+
+mg_status mg_hub_find(char path[MG_PATH_SIZE], const char *path_or_id)
+{
+    mg_status st;
+    trail *t;
+
+    path[0] = '\0';
+    if (mg_path_exists(path_or_id)) return mg_path_format(path, "%s", path_or_id);
+    if (!mg_hub_is_id(path_or_id))
+        return mg_fail(MG_EFAIL, "model: %s: no such file or folder, and not an id such as OWNER/NAME",
+                       path_or_id);
+    t = calloc(1, sizeof *t);
+    if (!t) return mg_fail(MG_ENOMEM, "model: %zu bytes", sizeof *t);
+    st = find_cached(path, t, path_or_id);
+    free(t);
+    if (st != MG_OK) path[0] = '\0';
+    return st;
+}
+
+bool mg_hub_blob_hash(char out[65], const char *path)
+{
+    char target[MG_PATH_SIZE];
+    const ssize_t n_target = readlink(path, target, sizeof target - 1);
+
+    out[0] = '\0';
+    if (n_target < 0) return false;
+    target[n_target] = '\0';
+    const char *name = mg_path_name(target);
+    const size_t n = strlen(name);
+    if ((n != 64 && n != 40) || strspn(name, "0123456789abcdef") != n) return false;
+    memcpy(out, name, n + 1);
+    return true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const mg_hub_model *)a)->id, ((const mg_hub_model *)b)->id);
+}
+
+/* models--OWNER--NAME -> OWNER/NAME */
+static bool id_of(char id[MG_HUB_ID_SIZE], const char *folder)
+{
+    if (strncmp(folder, PREFIX, strlen(PREFIX)) != 0) return false;
+    if (snprintf(id, MG_HUB_ID_SIZE, "%s", folder + strlen(PREFIX)) >= MG_HUB_ID_SIZE) return false;
+    char *dashes = strstr(id, "--");
+    if (dashes) {
+        *dashes = '/';
+        memmove(dashes + 1, dashes + 2, strlen(dashes + 2) + 1);
+    }
+    return mg_hub_is_id(id);
+}
+
+static mg_status list_folder(mg_hub_model **models, size_t *n, DIR *d, const char *root, trail *t)
+{
+    char id[MG_HUB_ID_SIZE], repo[MG_PATH_SIZE];
+
+    for (struct dirent *e; (e = readdir(d));) {
+        if (!id_of(id, e->d_name)) continue;
+        mg_hub_model *more = realloc(*models, (*n + 1) * sizeof *more);
+        if (!more) return mg_fail(MG_ENOMEM, "%s: no memory for %zu models", root, *n + 1);
+        *models = more;
+        snprintf(more[*n].id, sizeof more[*n].id, "%s", id);
+        MG_RETURN(mg_path_format(repo, "%s/%s", root, e->d_name));
+        MG_RETURN(find_snapshot(more[*n].snapshot, t, repo));
+        ++*n;
+    }
+    if (*n) qsort(*models, *n, sizeof **models, by_id);
+    return MG_OK;
+}
+
+mg_status mg_hub_list(mg_hub_model **models, size_t *n, const char *root)
+{
+    mg_status st = MG_OK;
+    DIR *d = opendir(root);
+    trail *t = calloc(1, sizeof *t);
+
+    *models = NULL;
+    *n = 0;
+    if (!t) MG_TRY(mg_fail(MG_ENOMEM, "%s: no memory", root));
+    if (d) MG_TRY(list_folder(models, n, d, root, t));
+done:
+    if (d) closedir(d);
+    free(t);
+    if (st != MG_OK) {
+        free(*models);
+        *models = NULL;
+        *n = 0;
+    }
+    return st;
+}

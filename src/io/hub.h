@@ -1,0 +1,54 @@
+/* Names instead of paths, without any network: Hugging Face's cache as its own specification lays it out
+ * (models--OWNER--NAME/refs/main -> snapshots/HASH, files there are links into blobs/) and AudioCraft's,
+ * which is laid out the same. HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE change nothing: this program never goes
+ * online.
+ */
+#ifndef MG_HUB_H
+#define MG_HUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "path.h"
+
+enum { MG_HUB_ID_SIZE = 200, MG_HUB_MAX_ROOTS = 2 };
+
+/* A path that exists stands for itself; else OWNER/NAME (or a bare name such as t5-base, also as
+ * google-t5/t5-base) is looked up in AUDIOCRAFT_CACHE_DIR if that is set, then in Hugging Face's cache:
+ * HF_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub.
+ * MG_EFAIL names every path that was looked at, or the file that is missing, and the command that would fetch
+ * it elsewhere. */
+mg_status mg_hub_find(char path[MG_PATH_SIZE], const char *path_or_id);
+
+/* Does it look like an id (OWNER/NAME, or a bare name), not a path? */
+bool mg_hub_is_id(const char *text);
+
+/* A key of models_manifest.json (manifest.h): its path, else its id, found as above. MG_EFAIL lists the keys
+ * there are. */
+mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key);
+
+/* The hash that the blob behind a snapshot's file claims by its own name: 64 hex digits (SHA-256 of a large
+ * file) or 40 (git's SHA-1). False if `path` is no link to such a blob. */
+bool mg_hub_blob_hash(char out[65], const char *path);
+
+/* The caches that are looked into, in order: their folders, and which variable named each. */
+typedef struct mg_hub_root {
+    char path[MG_PATH_SIZE];
+    const char *source; /* "HF_HOME" */
+} mg_hub_root;
+
+int mg_hub_roots(mg_hub_root roots[MG_HUB_MAX_ROOTS]);
+
+/* A model of a cache. `snapshot` is "" if refs/main leads nowhere. */
+typedef struct mg_hub_model {
+    char id[MG_HUB_ID_SIZE];
+    char snapshot[MG_PATH_SIZE];
+} mg_hub_model;
+
+/* All models of one cache, sorted by id; *models is malloc'ed. A root that does not exist has none. */
+mg_status mg_hub_list(mg_hub_model **models, size_t *n, const char *root);
+
+/* The first file of a snapshot that is a link to nothing; false if there is none. */
+bool mg_hub_dangling(char name[MG_PATH_SIZE], const char *snapshot);
+
+#endif

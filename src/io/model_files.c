@@ -1,0 +1,353 @@
+#include "model_files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_folder.h"
+#include "xp_config.h"
+
+/* Columns that there are positions for where no table says: AudioCraft computes them without end. */
+enum { MIN_POSITIONS = 2048, DEFAULT_CHROMA = 12 };
+
+static const char hf[] = "Hugging Face", audiocraft[] = "AudioCraft";
+static const char lm_file[] = "state_dict.bin", codec_file[] = "compression_state_dict.bin";
+
+/* The checkpoint at `path`, which several parts may share. */
+static mg_status open_shared(mg_model_files *m, mg_checkpoint **out, const char *path)
+{
+    for (int i = 0; i < m->n_opened; i++) {
+        if (strcmp(m->opened_path[i], path) != 0) continue;
+        *out = m->opened[i];
+        return MG_OK;
+    }
+    MG_REQUIRE(m->n_opened < MG_MODEL_MAX_FILES);
+    MG_RETURN(mg_path_format(m->opened_path[m->n_opened], "%s", path));
+    MG_RETURN(mg_checkpoint_open(&m->opened[m->n_opened], path));
+    *out = m->opened[m->n_opened++];
+    return MG_OK;
+}
+
+static mg_status open_part(mg_model_files *m, mg_model_part *part, const char *path, const char *form)
+{
+    MG_RETURN(mg_path_format(part->path, "%s", path));
+    part->form = form;
+    part->prefix = "";
+    return open_shared(m, &part->checkpoint, path);
+}
+
+/* The folder in which the config.json of `path` lies. */
+static mg_status folder_of(char folder[MG_PATH_SIZE], const char *path)
+{
+    return mg_path_is_folder(path) ? mg_path_format(folder, "%s", path) : mg_path_folder(folder, path);
+}
+
+static bool is_composite(const char *type)
+{
+    return strncmp(type, "musicgen", strlen("musicgen")) == 0;
+}
+
+/* The width of the states that the text projection reads: AudioCraft's config names the T5 and no width. */
+static int64_t text_width(const mg_checkpoint *c)
+{
+    const mg_checkpoint_entry *e = mg_checkpoint_find(c, "enc_to_dec_proj.weight");
+
+    return e && e->tensor.n_dims == 2 ? e->tensor.dim[1] : 0;
+}
+
+static int64_t chroma_width(const mg_checkpoint *c)
+{
+    const mg_checkpoint_entry *e = mg_checkpoint_find(c, "audio_enc_to_dec_proj.weight");
+
+    return e && e->tensor.n_dims == 2 ? e->tensor.dim[1] : DEFAULT_CHROMA;
+}
+
+static mg_status open_audiocraft_lm(mg_model_files *m)
+{
+    const char *yaml = mg_checkpoint_xp_config(m->lm.checkpoint);
+    mg_lm_config *lm = &m->config.lm;
+    mg_xp_lm xp;
+
+    if (!yaml)
+        return mg_fail(MG_ECHECKPOINT, "%s: holds no xp.cfg, so its architecture is unknown: export it again",
+                       m->lm.path);
+    MG_RETURN(mg_xp_config_lm(&xp, m->lm.path, yaml));
+    *lm = xp.lm;
+    lm->d_text = text_width(m->lm.checkpoint);
+    lm->project_text = true;
+    if (xp.melody) lm->n_chroma = chroma_width(m->lm.checkpoint);
+    if (lm->max_positions < MIN_POSITIONS) lm->max_positions = MIN_POSITIONS;
+    m->config.generation = xp.generation;
+    m->window_s = xp.segment_s;
+    snprintf(m->config.model_type, sizeof m->config.model_type, "%s",
+             xp.melody ? "musicgen_melody" : "musicgen");
+    snprintf(m->t5_name, sizeof m->t5_name, "%s", xp.t5_name);
+    m->config.codec.sampling_rate = xp.sampling_rate; /* for check_codec */
+    m->config.codec.n_codebooks = xp.n_codebooks;
+    return MG_OK;
+}
+
+/* `path`: a folder in either form, or one file. */
+static mg_status open_lm(mg_model_files *m, const char *path)
+{
+    char folder[MG_PATH_SIZE], file[MG_PATH_SIZE];
+    const bool is_folder = mg_path_is_folder(path);
+    mg_config config;
+
+    if (is_folder && !mg_model_folder_is_hf(path)) {
+        MG_RETURN(mg_path_format(file, "%s/%s", path, lm_file));
+        if (!mg_path_exists(file))
+            return mg_fail(MG_EFAIL, "model: %s: has neither config.json (Hugging Face) nor %s (AudioCraft)",
+                           path, lm_file);
+        path = file;
+    }
+    MG_RETURN(open_part(m, &m->lm, path, hf));
+    if (mg_checkpoint_get_kind(m->lm.checkpoint) == MG_CHECKPOINT_POINTER)
+        return mg_fail(MG_ECHECKPOINT, "model: %s: is a codec pointer (to %s), not a language model", path,
+                       mg_checkpoint_pointer(m->lm.checkpoint));
+    if (mg_checkpoint_get_dialect(m->lm.checkpoint) == MG_DIALECT_AUDIOCRAFT_CODEC)
+        return mg_fail(MG_ECHECKPOINT, "model: %s: is a codec, not a language model", path);
+    if (mg_checkpoint_xp_config(m->lm.checkpoint) ||
+        mg_checkpoint_get_dialect(m->lm.checkpoint) == MG_DIALECT_AUDIOCRAFT_LM) {
+        m->lm.form = audiocraft;
+        return open_audiocraft_lm(m);
+    }
+    MG_RETURN(folder_of(folder, path));
+    MG_RETURN(mg_config_load(&config, folder));
+    m->config.lm = config.lm;
+    m->config.generation = config.generation;
+    memcpy(m->config.model_type, config.model_type, sizeof config.model_type);
+    return MG_OK;
+}
+
+/* A folder, or a file beside its config.json: the part by itself, or a whole MusicGen that it is taken from.
+ */
+static mg_status open_hf_part(mg_model_files *m, mg_model_part *part, const char *path, const char *prefix,
+                              mg_config *composite, bool *whole)
+{
+    char folder[MG_PATH_SIZE], type[32];
+
+    MG_RETURN(folder_of(folder, path));
+    MG_RETURN(mg_config_read_type(type, folder));
+    *whole = is_composite(type);
+    if (*whole) MG_RETURN(mg_config_load(composite, folder));
+    MG_RETURN(open_part(m, part, path, hf));
+    if (*whole) part->prefix = prefix;
+    return MG_OK;
+}
+
+static mg_status open_t5(mg_model_files *m, const char *path)
+{
+    char folder[MG_PATH_SIZE];
+    mg_config composite;
+    bool whole;
+
+    MG_RETURN(folder_of(folder, path));
+    MG_RETURN(open_hf_part(m, &m->t5, path, "text_encoder.", &composite, &whole));
+    if (!whole) return mg_config_load_t5(&m->config.t5, folder);
+    m->config.t5 = composite.t5;
+    return MG_OK;
+}
+
+static mg_status open_hf_codec(mg_model_files *m, mg_codec_config *config, const char *path)
+{
+    char folder[MG_PATH_SIZE];
+    mg_config composite;
+    bool whole;
+
+    MG_RETURN(folder_of(folder, path));
+    MG_RETURN(open_hf_part(m, &m->codec, path, "audio_encoder.", &composite, &whole));
+    if (!whole) return mg_config_load_codec(config, folder);
+    *config = composite.codec;
+    return MG_OK;
+}
+
+/* AudioCraft's pointer {'pretrained': NAME} stands for the codec of that name, a path or an id. */
+static mg_status follow_pointer(mg_model_files *m, mg_codec_config *config, const char *file)
+{
+    char path[MG_PATH_SIZE];
+
+    MG_RETURN(mg_path_format(m->pointer, "%s", mg_checkpoint_pointer(m->codec.checkpoint)));
+    if (mg_hub_find(path, m->pointer) != MG_OK) {
+        char said[8000];
+        snprintf(said, sizeof said, "%s", mg_last_error());
+        return mg_fail(MG_EFAIL, "codec: %s points to %s, which is not here (or give --codec): %s", file,
+                       m->pointer, said);
+    }
+    return open_hf_codec(m, config, path);
+}
+
+static mg_status open_codec_config(mg_model_files *m, mg_codec_config *config, const char *path)
+{
+    char file[MG_PATH_SIZE];
+
+    if (mg_path_is_folder(path)) {
+        if (mg_model_folder_is_hf(path)) return open_hf_codec(m, config, path);
+        MG_RETURN(mg_path_format(file, "%s/%s", path, codec_file));
+        if (!mg_path_exists(file))
+            return mg_fail(MG_EFAIL, "codec: %s: has neither config.json (Hugging Face) nor %s (AudioCraft)",
+                           path, codec_file);
+        path = file;
+    }
+    MG_RETURN(open_part(m, &m->codec, path, audiocraft));
+    if (mg_checkpoint_get_kind(m->codec.checkpoint) == MG_CHECKPOINT_POINTER)
+        return follow_pointer(m, config, path);
+    if (mg_checkpoint_get_dialect(m->codec.checkpoint) == MG_DIALECT_AUDIOCRAFT_LM)
+        return mg_fail(MG_ECHECKPOINT, "codec: %s: is a language model, not a codec", path);
+    const char *yaml = mg_checkpoint_xp_config(m->codec.checkpoint);
+    if (yaml) return mg_xp_config_codec(config, path, yaml);
+    return open_hf_codec(m, config, path);
+}
+
+/* The language model's own idea of its codec, which only AudioCraft's has, against the codec. */
+static mg_status open_codec(mg_model_files *m, const char *path)
+{
+    const int64_t rate = m->config.codec.sampling_rate, n_codebooks = m->config.codec.n_codebooks;
+    mg_codec_config config;
+
+    MG_RETURN(open_codec_config(m, &config, path));
+    m->config.codec = config;
+    if (rate && rate != config.sampling_rate)
+        return mg_fail(MG_ECHECKPOINT,
+                       "codec: %s: makes sound of %lld Hz, the language model %s was made for %lld",
+                       m->codec.path, (long long)config.sampling_rate, m->lm.path, (long long)rate);
+    if (n_codebooks > config.n_codebooks)
+        return mg_fail(MG_ECHECKPOINT, "codec: %s: has %lld codebooks, the language model %s asks for %lld",
+                       m->codec.path, (long long)config.n_codebooks, m->lm.path, (long long)n_codebooks);
+    if (n_codebooks) m->config.codec.n_codebooks = n_codebooks;
+    return MG_OK;
+}
+
+/* In `model`, a whole MusicGen of Hugging Face's, or AudioCraft's second file beside the first. */
+static mg_status find_codec(char path[MG_PATH_SIZE], const char *model)
+{
+    char folder[MG_PATH_SIZE];
+
+    path[0] = '\0';
+    if (!model) return MG_OK;
+    MG_RETURN(folder_of(folder, model));
+    if (mg_model_folder_is_hf(folder)) return mg_path_format(path, "%s", model);
+    if (mg_path_has(folder, codec_file)) return mg_path_format(path, "%s/%s", folder, codec_file);
+    return MG_OK;
+}
+
+/* The text encoder is in `model` if that is a whole MusicGen of Hugging Face's; else AudioCraft's config
+ * names it. */
+static mg_status find_t5(const mg_model_files *m, char path[MG_PATH_SIZE], const char *model, bool needed)
+{
+    char folder[MG_PATH_SIZE];
+
+    path[0] = '\0';
+    if (model) {
+        MG_RETURN(folder_of(folder, model));
+        if (mg_model_folder_is_hf(folder)) return mg_path_format(path, "%s", model);
+    }
+    if (!*m->t5_name || !needed) return MG_OK;
+    if (mg_hub_find(path, m->t5_name) == MG_OK) return MG_OK;
+    char said[8000];
+    snprintf(said, sizeof said, "%s", mg_last_error());
+    return mg_fail(MG_EFAIL, "text encoder: %s asks for %s, which is not here (or give --text-encoder): %s",
+                   m->lm.path, m->t5_name, said);
+}
+
+static bool has_tokenizer(const char *folder)
+{
+    return mg_path_has(folder, "spiece.model") || mg_path_has(folder, "tokenizer.json");
+}
+
+/* As named, else beside the text encoder, else in `model`. */
+static mg_status find_tokenizer(mg_model_files *m, const char *model, const char *named, bool needed)
+{
+    const char *const places[] = {m->t5.path, model};
+    char folder[MG_PATH_SIZE];
+
+    m->tokenizer[0] = '\0';
+    if (named) return mg_hub_find(m->tokenizer, named);
+    for (int i = 0; i < 2; i++) {
+        if (!places[i] || !*places[i]) continue;
+        MG_RETURN(folder_of(folder, places[i]));
+        if (has_tokenizer(folder)) return mg_path_format(m->tokenizer, "%s", folder);
+    }
+    if (!needed) return MG_OK;
+    return mg_fail(MG_EFAIL,
+                   "tokenizer: %s: no tokenizer: it holds neither spiece.model nor tokenizer.json; give "
+                   "--tokenizer DIR",
+                   *m->t5.path ? m->t5.path
+                   : model     ? model
+                               : m->lm.path);
+}
+
+/* A path or an id of the request; NULL stays NULL. */
+static mg_status resolve(const char **out, char path[MG_PATH_SIZE], const char *named)
+{
+    *out = NULL;
+    if (!named) return MG_OK;
+    MG_RETURN(mg_hub_find(path, named));
+    *out = path;
+    return MG_OK;
+}
+
+static mg_status missing_part(const char *part, const char *model, const char *option)
+{
+    return mg_fail(MG_EFAIL, "%s: %s holds none; give %s", part, model ? model : "the call", option);
+}
+
+static mg_status open_parts(mg_model_files *m, const mg_model_request *request, int need)
+{
+    char model_path[MG_PATH_SIZE], lm_path[MG_PATH_SIZE], t5_path[MG_PATH_SIZE], codec_path[MG_PATH_SIZE];
+    const char *model, *lm, *t5, *codec;
+
+    MG_RETURN(resolve(&model, model_path, request->model));
+    MG_RETURN(resolve(&lm, lm_path, request->lm));
+    MG_RETURN(resolve(&t5, t5_path, request->text_encoder));
+    MG_RETURN(resolve(&codec, codec_path, request->codec));
+    if (!lm) lm = model;
+    if (lm && (request->lm || need & MG_NEED_LM)) MG_RETURN(open_lm(m, lm));
+    if (!lm && need & MG_NEED_LM) return missing_part("language model", NULL, "--model or --lm");
+    if (!model) model = lm;
+
+    if (!t5) {
+        MG_RETURN(find_t5(m, t5_path, model, need & MG_NEED_T5));
+        if (*t5_path) t5 = t5_path;
+    }
+    if (t5) MG_RETURN(open_t5(m, t5));
+    if (!t5 && need & MG_NEED_T5) return missing_part("text encoder", model, "--text-encoder");
+    if (!codec) {
+        MG_RETURN(find_codec(codec_path, model));
+        if (*codec_path) codec = codec_path;
+    }
+    if (codec) MG_RETURN(open_codec(m, codec));
+    if (!codec && need & MG_NEED_CODEC) return missing_part("codec", model, "--codec");
+    return find_tokenizer(m, model, request->tokenizer, need & MG_NEED_TOKENIZER);
+}
+
+/* Enough for the longest window and the delays; a stored table's length stands as it is. */
+static void extend_positions(mg_model_files *m)
+{
+    mg_lm_config *lm = &m->config.lm;
+    const int64_t window = (int64_t)(m->window_s * (double)m->config.codec.frame_rate) + lm->K + 1;
+
+    if (m->lm.form == audiocraft && lm->max_positions < window) lm->max_positions = window;
+}
+
+mg_status mg_model_files_open(mg_model_files **out, const mg_model_request *request, int need)
+{
+    mg_status st = MG_OK;
+    mg_model_files *m = calloc(1, sizeof *m);
+
+    *out = NULL;
+    if (!m) return mg_fail(MG_ENOMEM, "model: %zu bytes", sizeof *m);
+    MG_TRY(open_parts(m, request, need));
+    extend_positions(m);
+    *out = m;
+done:
+    if (st != MG_OK) mg_model_files_close(m);
+    return st;
+}
+
+void mg_model_files_close(mg_model_files *m)
+{
+    if (!m) return;
+    for (int i = 0; i < m->n_opened; i++) mg_checkpoint_close(m->opened[i]);
+    free(m);
+}

@@ -1,0 +1,176 @@
+#include "torch_entries.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "key_map.h"
+#include "omegaconf.h"
+
+/* Copies may take as much as the file, and small files this much: an expanded tensor must not be a bomb. */
+#define COPY_FLOOR_BYTES ((size_t)1 << 20)
+
+static bool is_dict(const mg_pickle_value *v)
+{
+    return v && v->kind == MG_PICKLE_DICT;
+}
+
+static bool is_filled(const mg_pickle_value *v)
+{
+    return is_dict(v) && v->items.n > 0;
+}
+
+static bool holds_tensor(const mg_pickle_value *dict)
+{
+    for (size_t i = 1; is_dict(dict) && i < dict->items.n; i += 2)
+        if (mg_torch_file_is_tensor(dict->items.item[i])) return true;
+    return false;
+}
+
+/* The keys of a dict for a message: "a, b, c". */
+static void list_keys(char *out, size_t size, const mg_pickle_value *dict)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; is_dict(dict) && i + 1 < dict->items.n && used + 1 < size; i += 2) {
+        const mg_pickle_value *key = dict->items.item[i];
+        if (key->kind == MG_PICKLE_STRING)
+            used += (size_t)snprintf(out + used, size - used, "%s%.40s", used ? ", " : "", key->text.data);
+    }
+}
+
+/* As audiocraft/utils/export.py picks it; the last one is what its first versions took for codecs. */
+static const mg_pickle_value *training_state(const mg_pickle_value *root)
+{
+    const mg_pickle_value *fsdp = mg_pickle_get(root, "fsdp_best_state");
+    const mg_pickle_value *state =
+        mg_pickle_get(is_filled(fsdp) ? fsdp : mg_pickle_get(root, "best_state"), "model");
+
+    if (is_filled(state)) return state;
+    return mg_pickle_get(mg_pickle_get(mg_pickle_get(root, "ema"), "state"), "model");
+}
+
+static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state, const mg_pickle_value *root,
+                            const char *path)
+{
+    const mg_pickle_value *pointer = mg_pickle_get(root, "pretrained"),
+                          *best = mg_pickle_get(root, "best_state");
+    const mg_pickle_value *lightning = mg_pickle_get(root, "state_dict");
+    char keys[256];
+
+    *state = NULL;
+    if (pointer && pointer->kind == MG_PICKLE_STRING) {
+        out->kind = MG_CHECKPOINT_POINTER;
+        out->pointer = pointer->text.data;
+        return MG_OK;
+    }
+    if (holds_tensor(best)) {
+        *state = best; /* an export */
+    } else if (is_dict(best) || mg_pickle_get(root, "fsdp_best_state")) {
+        out->kind = MG_CHECKPOINT_TRAINING;
+        *state = training_state(root);
+        if (!is_filled(*state))
+            return mg_fail(MG_ECHECKPOINT,
+                           "%s: a training checkpoint whose best state is still empty: take one that was "
+                           "written after a validation",
+                           path);
+    } else if (holds_tensor(lightning)) {
+        *state = lightning;
+    } else if (holds_tensor(root)) {
+        *state = root;
+    } else {
+        list_keys(keys, sizeof keys, root);
+        return mg_fail(MG_ECHECKPOINT, "%s: holds no weights that this program knows how to find%s%s", path,
+                       keys[0] ? "; its keys: " : "", keys);
+    }
+    return MG_OK;
+}
+
+/* A tensor that lies in another order is copied into the right one. */
+static mg_status copy_tensor(mg_torch_entries *out, mg_torch_entry *e, const mg_torch_tensor *t,
+                             size_t *left_bytes, const char *path)
+{
+    const size_t bytes = (size_t)mg_torch_tensor_count(t) * mg_dtype_bytes(t->dtype);
+
+    if (bytes > *left_bytes)
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: %s: an expanded tensor of %zu bytes, more than the file itself holds", path,
+                       e->name, bytes);
+    *left_bytes -= bytes;
+    void *copy = out->copies[out->n_copies] = malloc(bytes);
+    if (!copy) return mg_fail(MG_ENOMEM, "%s: %s: no memory for %zu bytes", path, e->name, bytes);
+    out->n_copies++;
+    mg_torch_tensor_copy(copy, t);
+    e->tensor.data = copy;
+    e->in_memory = true;
+    return MG_OK;
+}
+
+static mg_status read_tensor(mg_torch_entries *out, const mg_torch_file *f, const mg_pickle_value *key,
+                             const mg_pickle_value *v, size_t *left_bytes, const char *path)
+{
+    mg_torch_entry *e = &out->list[out->n];
+    mg_torch_tensor t;
+
+    if (key->kind != MG_PICKLE_STRING || strlen(key->text.data) != key->text.n || !key->text.n)
+        return mg_fail(MG_ECHECKPOINT, "%s: a tensor whose name is no text", path);
+    if (!mg_torch_file_is_tensor(v)) {
+        const char *name = key->text.data, *dot = strrchr(name, '.');
+        if (mg_key_map_is_ignorable(name) || !strcmp(dot ? dot + 1 : name, "_extra_state")) return MG_OK;
+        return mg_fail(MG_ECHECKPOINT, "%s: %s: not a tensor", path, name);
+    }
+    e->name = key->text.data;
+    MG_RETURN(mg_torch_file_tensor(f, &t, e->name, v));
+    if (t.n_dims > MG_MAX_DIMS)
+        return mg_fail(MG_ECHECKPOINT, "%s: %s: more than %d dimensions are not supported", path, e->name,
+                       MG_MAX_DIMS);
+    e->tensor = (mg_tensor){.data = (void *)(uintptr_t)t.data, .dtype = t.dtype, .n_dims = t.n_dims};
+    for (int d = 0; d < MG_MAX_DIMS; d++) e->tensor.dim[d] = d < t.n_dims ? t.dim[d] : 1;
+    if (!mg_torch_tensor_is_contiguous(&t)) MG_RETURN(copy_tensor(out, e, &t, left_bytes, path));
+    out->n++;
+    return MG_OK;
+}
+
+/* 'xp.cfg' as text. One that is no text and no omegaconf object is left out: the exporter tells why. */
+static void read_xp_config(mg_torch_entries *out, const mg_pickle_value *v, const char *path)
+{
+    if (v && v->kind == MG_PICKLE_STRING) out->xp_config = v->text.data;
+    if (!mg_omegaconf_is(v)) return;
+    if (mg_omegaconf_to_yaml(&out->xp_text, path, v) == MG_OK)
+        out->xp_config = out->xp_text;
+    else
+        mg_clear_error();
+}
+
+mg_status mg_torch_entries_read(mg_torch_entries *out, const mg_torch_file *f, const char *path)
+{
+    mg_status st = MG_OK;
+    const mg_pickle_value *state;
+    size_t left_bytes = mg_torch_file_bytes(f);
+
+    *out = (mg_torch_entries){0};
+    if (left_bytes < COPY_FLOOR_BYTES) left_bytes = COPY_FLOOR_BYTES;
+    MG_TRY(pick_state(out, &state, mg_torch_file_root(f), path));
+    read_xp_config(out, mg_pickle_get(mg_torch_file_root(f), "xp.cfg"), path);
+    if (!state) return MG_OK;
+    const size_t n = state->items.n / 2;
+    out->list = calloc(n + 1, sizeof *out->list);
+    out->copies = calloc(n + 1, sizeof *out->copies);
+    if (!out->list || !out->copies) MG_TRY(mg_fail(MG_ENOMEM, "%s: %zu tensors", path, n));
+    for (size_t i = 0; i < n; i++)
+        MG_TRY(
+            read_tensor(out, f, state->items.item[2 * i], state->items.item[2 * i + 1], &left_bytes, path));
+done:
+    if (st != MG_OK) mg_torch_entries_close(out);
+    return st;
+}
+
+void mg_torch_entries_close(mg_torch_entries *e)
+{
+    for (size_t i = 0; i < e->n_copies; i++) free(e->copies[i]);
+    free(e->copies);
+    free(e->list);
+    free(e->xp_text);
+    *e = (mg_torch_entries){0};
+}

@@ -1,0 +1,284 @@
+/* The accounts: requests on one side, tensors of the files on the other. The text of it: mapping_table.c. */
+#include "mapping_report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping_propose.h"
+
+/* From here on a proposal may be taken without a person, if no other comes within the margin: a misspelt word
+ * in the right layer and of the right shape gets 0.85 to 0.95, another word there 0.65 to 0.8. */
+static const double sure_confidence = 0.83, sure_margin = 0.03, shown_confidence = 0.4;
+
+/* More pairs than two whole models make are not worth comparing: these names have nothing in common. */
+enum { MAX_PAIRS = 1 << 20 };
+
+enum { PART_REST, PART_TEXT_ENCODER, PART_AUDIO_ENCODER, N_PARTS };
+
+static int part_of(const char *name)
+{
+    if (strncmp(name, "text_encoder.", 13) == 0) return PART_TEXT_ENCODER;
+    if (strncmp(name, "audio_encoder.", 14) == 0) return PART_AUDIO_ENCODER;
+    return PART_REST;
+}
+
+/* What one checkpoint holds and what of it was asked for. */
+typedef struct account {
+    const mg_checkpoint *checkpoint;
+    bool surveyed[N_PARTS];
+    bool *used;          /* [n_sources] */
+    const char **mapped; /* [n_sources] our name of each: the first, if it has several */
+} account;
+
+static void describe(char out[MG_MAPPING_SHAPE_SIZE], const char *dtype, int n_dims, const int64_t *dim)
+{
+    size_t used = (size_t)snprintf(out, MG_MAPPING_SHAPE_SIZE, "%s%s[", dtype, dtype[0] ? " " : "");
+
+    for (int i = 0; i < n_dims && used < MG_MAPPING_SHAPE_SIZE; i++)
+        used += (size_t)snprintf(out + used, MG_MAPPING_SHAPE_SIZE - used, "%s%lld", i ? "," : "",
+                                 (long long)dim[i]);
+    if (used < MG_MAPPING_SHAPE_SIZE) snprintf(out + used, MG_MAPPING_SHAPE_SIZE - used, "]");
+}
+
+static bool is_float(mg_dtype d)
+{
+    return d == MG_F32 || d == MG_BF16 || d == MG_F16;
+}
+
+static bool fits(const mg_weights_request *q, const mg_tensor *t)
+{
+    return is_float(t->dtype) && t->n_dims == q->n_dims &&
+           memcmp(t->dim, q->dim, (size_t)q->n_dims * sizeof *q->dim) == 0;
+}
+
+static mg_status add_row(mg_mapping_report *r, size_t *capacity, mg_mapping_row **out)
+{
+    if (r->n_rows == *capacity) {
+        const size_t larger = *capacity ? 2 * *capacity : 64;
+        mg_mapping_row *grown = realloc(r->rows, larger * sizeof *grown);
+        if (!grown) return mg_fail(MG_ENOMEM, "mapping: %zu rows", larger);
+        r->rows = grown, *capacity = larger;
+    }
+    *out = &r->rows[r->n_rows++];
+    **out = (mg_mapping_row){0};
+    return MG_OK;
+}
+
+/* One account for each checkpoint that was asked. */
+static mg_status open_accounts(account **out, size_t *n, const mg_weights_requests *requests)
+{
+    account *list = calloc(requests->n + 1, sizeof *list);
+
+    *out = list;
+    *n = 0;
+    if (!list) return mg_fail(MG_ENOMEM, "mapping: %zu requests", requests->n);
+    for (size_t i = 0; i < requests->n; i++) {
+        const mg_weights_request *q = &requests->list[i];
+        size_t k = 0;
+        while (k < *n && list[k].checkpoint != q->checkpoint) k++;
+        account *a = &list[k];
+        if (k == *n) {
+            const size_t n_sources = mg_checkpoint_n_sources(q->checkpoint);
+            ++*n;
+            a->checkpoint = q->checkpoint;
+            a->used = calloc(n_sources + 1, sizeof *a->used);
+            a->mapped = calloc(n_sources + 1, sizeof *a->mapped);
+            if (!a->used || !a->mapped) return mg_fail(MG_ENOMEM, "mapping: %zu tensors", n_sources);
+            for (size_t j = mg_checkpoint_count(q->checkpoint); j-- > 0;) {
+                const mg_checkpoint_entry *e = mg_checkpoint_at(q->checkpoint, j);
+                a->mapped[e->i_source] = e->name;
+            }
+        }
+        a->surveyed[part_of(q->prefix)] = true;
+    }
+    return MG_OK;
+}
+
+static void close_accounts(account *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(list[i].used);
+        free(list[i].mapped);
+    }
+    free(list);
+}
+
+static bool asked_before(const mg_weights_requests *requests, size_t i)
+{
+    const mg_weights_request *q = &requests->list[i];
+
+    for (size_t j = 0; j < i; j++)
+        if (requests->list[j].checkpoint == q->checkpoint && !strcmp(requests->list[j].name, q->name))
+            return true;
+    return false;
+}
+
+/* Missing ones and wrong ones; marks the rest as used. */
+static mg_status match_requests(mg_mapping_report *r, size_t *capacity, account *accounts,
+                                const mg_weights_requests *requests, mg_mapping_fault fault)
+{
+    for (size_t i = 0; i < requests->n; i++) {
+        const mg_weights_request *q = &requests->list[i];
+        const mg_checkpoint_entry *e = mg_checkpoint_find(q->checkpoint, q->name);
+        account *a = accounts;
+        mg_mapping_row *row = NULL;
+
+        while (a->checkpoint != q->checkpoint) a++;
+        if (e) a->used[e->i_source] = true;
+        if ((e && fits(q, &e->tensor)) || (fault == MG_MAPPING_MISSING) != !e || asked_before(requests, i))
+            continue;
+        MG_RETURN(add_row(r, capacity, &row));
+        row->fault = fault;
+        row->checkpoint = q->checkpoint;
+        row->name = q->name;
+        const bool wrong_dtype = e && !is_float(e->tensor.dtype);
+        describe(row->wanted, wrong_dtype ? "fp32, bf16 or fp16" : "", q->n_dims, q->dim);
+        if (!e) continue;
+        row->file = e->file;
+        describe(row->found, wrong_dtype ? mg_dtype_name(e->tensor.dtype) : "", e->tensor.n_dims,
+                 e->tensor.dim);
+    }
+    return MG_OK;
+}
+
+static mg_status list_unexpected(mg_mapping_report *r, size_t *capacity, const account *a)
+{
+    for (size_t i = 0; i < mg_checkpoint_n_sources(a->checkpoint); i++) {
+        const mg_checkpoint_source *s = mg_checkpoint_source_at(a->checkpoint, i);
+        mg_mapping_row *row = NULL;
+
+        if (a->used[i] || !a->surveyed[part_of(a->mapped[i])] || mg_key_map_is_ignorable(a->mapped[i]))
+            continue;
+        MG_RETURN(add_row(r, capacity, &row));
+        row->fault = MG_MAPPING_UNEXPECTED;
+        row->checkpoint = a->checkpoint;
+        row->name = s->name;
+        row->file = s->file;
+        row->i_source = i;
+        describe(row->found, mg_dtype_name(s->tensor.dtype), s->tensor.n_dims, s->tensor.dim);
+    }
+    return MG_OK;
+}
+
+/* Where in its file the missing request should lie: between those that were asked for just before and just
+ * after it. */
+static double expected_place(const mg_weights_requests *requests, const mg_weights_request *q)
+{
+    const size_t at = (size_t)(q - requests->list), reach = 8;
+
+    for (size_t d = 1; d <= reach; d++) {
+        for (int side = 0; side < 2; side++) {
+            if (side ? at + d >= requests->n : d > at) continue;
+            const mg_weights_request *near = &requests->list[side ? at + d : at - d];
+            if (near->checkpoint != q->checkpoint || strcmp(near->prefix, q->prefix) != 0) continue;
+            const mg_checkpoint_entry *e = mg_checkpoint_find(near->checkpoint, near->name);
+            if (e) return (double)e->i_source + (side ? -1 : 1);
+        }
+    }
+    return -1;
+}
+
+static void keep_proposal(mg_mapping_row *row, mg_mapping_proposal p)
+{
+    int at = row->n_proposals;
+
+    while (at > 0 && row->proposals[at - 1].confidence < p.confidence) at--;
+    if (at == MG_MAPPING_PROPOSALS) return;
+    if (row->n_proposals < MG_MAPPING_PROPOSALS) row->n_proposals++;
+    for (int i = row->n_proposals - 1; i > at; i--) row->proposals[i] = row->proposals[i - 1];
+    row->proposals[at] = p;
+}
+
+static const mg_weights_request *request_of(const mg_weights_requests *requests, const mg_mapping_row *row)
+{
+    const mg_weights_request *q = requests->list;
+
+    while (q->name != row->name) q++;
+    return q;
+}
+
+/* The unexpected ones of the same part, or of none, that may be the missing one. */
+static void propose(mg_mapping_report *r, mg_mapping_row *row, const mg_weights_requests *requests)
+{
+    const mg_weights_request *q = request_of(requests, row);
+    mg_mapping_target target;
+
+    mg_mapping_target_init(&target, mg_checkpoint_get_dialect(row->checkpoint), row->name, q->n_dims, q->dim,
+                           expected_place(requests, q));
+    for (size_t i = r->n_missing + r->n_wrong; i < r->n_rows; i++) {
+        const mg_mapping_row *u = &r->rows[i];
+        const int part = part_of(u->name);
+        int k;
+
+        if (u->checkpoint != row->checkpoint || (part != PART_REST && part != part_of(row->name))) continue;
+        const mg_checkpoint_source *s = mg_checkpoint_source_at(u->checkpoint, u->i_source);
+        const double c =
+            mg_mapping_confidence(&target, &k, s->name, &s->tensor, u->i_source, shown_confidence);
+        if (c < shown_confidence) continue;
+        keep_proposal(
+            row, (mg_mapping_proposal){s->name, target.spelling[k].i_part, target.spelling[k].n_parts, c});
+    }
+}
+
+/* Does another row want the same source, in the same share of its rows or whole, about as much, and nothing
+ * else more? */
+static bool is_contested(const mg_mapping_report *r, const mg_mapping_row *row)
+{
+    const mg_mapping_proposal *mine = &row->proposals[0];
+
+    for (size_t i = 0; i < r->n_missing; i++) {
+        const mg_mapping_row *other = &r->rows[i];
+        if (other == row || other->checkpoint != row->checkpoint) continue;
+        for (int k = 0; k < other->n_proposals; k++) {
+            const mg_mapping_proposal *p = &other->proposals[k];
+            if (strcmp(p->source, mine->source) != 0) continue;
+            const bool shares = mine->n_parts > 1 && p->n_parts == mine->n_parts && p->i_part != mine->i_part;
+            const bool wanted = p->confidence > other->proposals[0].confidence - sure_margin;
+            if (!shares && wanted && p->confidence > mine->confidence - sure_margin) return true;
+        }
+    }
+    return false;
+}
+
+static void judge(mg_mapping_report *r)
+{
+    for (size_t i = 0; i < r->n_missing; i++) {
+        mg_mapping_row *row = &r->rows[i];
+        const mg_mapping_proposal *p = row->proposals;
+
+        row->sure = row->n_proposals > 0 && p[0].confidence >= sure_confidence &&
+                    (row->n_proposals == 1 || p[1].confidence <= p[0].confidence - sure_margin) &&
+                    !is_contested(r, row);
+    }
+}
+
+mg_status mg_mapping_report_make(mg_mapping_report *out, const mg_weights_requests *requests)
+{
+    mg_status st = MG_OK;
+    account *accounts = NULL;
+    size_t n_accounts = 0, capacity = 0;
+
+    *out = (mg_mapping_report){0};
+    MG_TRY(open_accounts(&accounts, &n_accounts, requests));
+    MG_TRY(match_requests(out, &capacity, accounts, requests, MG_MAPPING_MISSING));
+    out->n_missing = out->n_rows;
+    MG_TRY(match_requests(out, &capacity, accounts, requests, MG_MAPPING_WRONG));
+    out->n_wrong = out->n_rows - out->n_missing;
+    for (size_t i = 0; i < n_accounts; i++) MG_TRY(list_unexpected(out, &capacity, &accounts[i]));
+    out->n_unexpected = out->n_rows - out->n_missing - out->n_wrong;
+    if (out->n_missing * out->n_unexpected <= MAX_PAIRS) {
+        for (size_t i = 0; i < out->n_missing; i++) propose(out, &out->rows[i], requests);
+        judge(out);
+    }
+done:
+    close_accounts(accounts, n_accounts);
+    if (st != MG_OK) mg_mapping_report_close(out);
+    return st;
+}
+
+void mg_mapping_report_close(mg_mapping_report *r)
+{
+    free(r->rows);
+    *r = (mg_mapping_report){0};
+}

@@ -1,0 +1,158 @@
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "git_hash.h"
+#include "hash.h"
+#include "progress.h"
+#include "stop.h"
+#include "verify.h"
+
+enum { FINITE_PIECE = 1 << 20, MAX_NAMED = 6 };
+
+/* One file of a cache: is its content what its blob's name says? */
+static mg_status check_hash(mg_verify *v, const char *path, char seen[65], bool *same)
+{
+    char claimed[65];
+
+    (void)v;
+    *same = true;
+    seen[0] = '\0';
+    if (!mg_hub_blob_hash(claimed, path)) return MG_OK;
+    MG_RETURN(mg_stop_check());
+    MG_RETURN(strlen(claimed) == 64 ? mg_hash_file(seen, path) : mg_git_hash_file(seen, path));
+    *same = strcmp(seen, claimed) == 0;
+    return MG_OK;
+}
+
+/* All links of the folder that lead to blobs. */
+static mg_status hash_folder(mg_verify *v, const char *folder, int *n_hashed, int *n_wrong, char *wrong,
+                             size_t wrong_bytes)
+{
+    mg_status st = MG_OK;
+    char path[MG_PATH_SIZE], seen[65];
+    DIR *d = opendir(folder);
+    bool same;
+
+    if (!d) return MG_OK;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] == '.') continue;
+        MG_TRY(mg_path_format(path, "%s/%s", folder, e->d_name));
+        MG_TRY(check_hash(v, path, seen, &same));
+        *n_hashed += seen[0] != '\0';
+        if (same) continue;
+        const size_t used = strlen(wrong);
+        if (++*n_wrong <= MAX_NAMED)
+            snprintf(wrong + used, wrong_bytes - used, "%s%s is %s", used ? ", " : "", e->d_name, seen);
+    }
+done:
+    closedir(d);
+    return st;
+}
+
+/* The folders that the parts lie in, each once. */
+static int part_folders(char folder[3][MG_PATH_SIZE], const mg_model_files *f)
+{
+    const mg_model_part *const parts[] = {&f->lm, &f->t5, &f->codec};
+    int n = 0;
+
+    for (int i = 0; i < 3; i++) {
+        if (!parts[i]->checkpoint) continue;
+        const mg_status st = mg_path_is_folder(parts[i]->path)
+                                 ? mg_path_format(folder[n], "%s", parts[i]->path)
+                                 : mg_path_folder(folder[n], parts[i]->path);
+        bool known = st != MG_OK;
+        for (int k = 0; k < n; k++) known = known || strcmp(folder[k], folder[n]) == 0;
+        n += !known;
+    }
+    return n;
+}
+
+mg_status mg_verify_hashes(mg_verify *v)
+{
+    char folder[3][MG_PATH_SIZE], wrong[1024] = "";
+    const int n_folders = part_folders(folder, v->files);
+    int n_hashed = 0, n_wrong = 0;
+
+    for (int i = 0; i < n_folders; i++)
+        MG_RETURN(hash_folder(v, folder[i], &n_hashed, &n_wrong, wrong, sizeof wrong));
+    if (n_wrong)
+        mg_verify_note(v, "hashes", MG_VERIFY_FAILED, "%d of %d files are not what their names say: %s",
+                       n_wrong, n_hashed, wrong);
+    else if (n_hashed)
+        mg_verify_note(v, "hashes", MG_VERIFY_PASSED, "%d files are what their names say", n_hashed);
+    else
+        mg_verify_note(v, "hashes", MG_VERIFY_SKIPPED, "no files of a cache, which are named by their hash");
+    return MG_OK;
+}
+
+/* NaN and Inf have all exponent bits set. */
+typedef struct counter {
+    const char *data;
+    mg_dtype dtype;
+    int64_t n_bad[64]; /* a thread's */
+} counter;
+
+static void count_range(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    counter *c = arg;
+    int64_t n = 0;
+
+    for (int64_t i = first; i < end; i++) {
+        uint64_t bits = 0;
+        memcpy(&bits, c->data + (size_t)i * mg_dtype_bytes(c->dtype), mg_dtype_bytes(c->dtype));
+        const uint64_t mask = c->dtype == MG_F16    ? 0x7c00
+                              : c->dtype == MG_BF16 ? 0x7f80
+                              : c->dtype == MG_F32  ? 0x7f800000
+                                                    : 0x7ff0000000000000;
+        n += (bits & mask) == mask;
+    }
+    c->n_bad[i_thread % 64] += n;
+}
+
+static int64_t count_bad(mg_verify *v, const mg_tensor *t)
+{
+    counter c = {.data = t->data, .dtype = t->dtype};
+    int64_t n = 0;
+
+    if (t->dtype != MG_F16 && t->dtype != MG_BF16 && t->dtype != MG_F32 && t->dtype != MG_F64) return 0;
+    mg_threads_run(v->backend.threads, count_range, &c, mg_tensor_count(t));
+    for (int i = 0; i < 64; i++) n += c.n_bad[i];
+    return n;
+}
+
+mg_status mg_verify_finite(mg_verify *v)
+{
+    const mg_model_files *f = v->files;
+    mg_status st = MG_OK;
+    char named[1024] = "";
+    int64_t n_tensors = 0, n_wrong = 0, n_bytes = 0, n_all = 0;
+    mg_progress progress;
+
+    for (int k = 0; k < f->n_opened; k++) n_all += (int64_t)mg_checkpoint_bytes(f->opened[k]);
+    mg_progress_begin(&progress, "verify", "MB", n_all);
+    progress.unit_size = 1000000;
+    for (int k = 0; k < f->n_opened; k++) {
+        for (size_t i = 0; i < mg_checkpoint_n_sources(f->opened[k]); i++) {
+            const mg_checkpoint_source *s = mg_checkpoint_source_at(f->opened[k], i);
+            const int64_t n_bad = count_bad(v, &s->tensor);
+            const size_t used = strlen(named);
+            MG_TRY(mg_stop_check());
+            n_tensors++;
+            n_bytes += (int64_t)mg_tensor_bytes(&s->tensor);
+            mg_progress_update(&progress, n_bytes);
+            if (n_bad && ++n_wrong <= MAX_NAMED)
+                snprintf(named + used, sizeof named - used, "%s%s (%lld)", used ? ", " : "", s->name,
+                         (long long)n_bad);
+        }
+    }
+    if (n_wrong)
+        mg_verify_note(v, "finite weights", MG_VERIFY_FAILED, "NaN or Inf in %lld of %lld tensors: %s%s",
+                       (long long)n_wrong, (long long)n_tensors, named, n_wrong > MAX_NAMED ? ", …" : "");
+    else
+        mg_verify_note(v, "finite weights", MG_VERIFY_PASSED, "%lld tensors without NaN or Inf",
+                       (long long)n_tensors);
+done:
+    mg_progress_end(&progress);
+    return st;
+}

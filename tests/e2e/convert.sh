@@ -1,0 +1,71 @@
+#!/bin/bash
+# Any form to Hugging Face's and to AudioCraft's, bit by bit.   convert.sh MG-DIST TESTS-FOLDER COMPARE-CLIP
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+COMPARE=$3
+FORMS=$GOLDEN/checkpoints
+T5=$GOLDEN/t5-tiny
+
+convert() { ranks 1 "$MG" convert -q "$@"; }
+weights() { echo "$BOX/$1/model.safetensors"; }
+
+# To Hugging Face's form: the bytes that the safetensors library wrote.
+for form in tiny-mono tiny-mono-bin tiny-mono-sharded; do
+    passes "$form to hf" convert "$FORMS/$form" "$BOX/$form" --tokenizer "$GOLDEN/tokenizer"
+    passes "$form to hf: the same file as the library's" cmp "$TINY/model.safetensors" "$(weights $form)"
+done
+passes 'bf16 stays bf16' convert "$FORMS/tiny-variant" "$BOX/variant" --to hf --tokenizer "$GOLDEN/tokenizer"
+passes 'bf16 stays bf16: the same file' cmp "$FORMS/tiny-variant/model.safetensors" "$(weights variant)"
+for f in config.json generation_config.json preprocessor_config.json spiece.model; do
+    passes "$f is there" test -s "$BOX/variant/$f"
+done
+passes 'shards' convert "$TINY" "$BOX/shards" --shard-size 1MB
+passes 'shards: an index' grep -q '"total_size": 3790408' "$BOX/shards/model.safetensors.index.json"
+passes 'shards: none is longer' sh -c "! find '$BOX/shards' -name 'model-*' -size +1100k | grep -q ."
+passes 'shards go together' convert "$BOX/shards" "$BOX/whole" --shard-size 0
+passes 'shards go together: the same file' cmp "$TINY/model.safetensors" "$(weights whole)"
+
+# AudioCraft's form, there and back.
+passes 'ac to hf' convert "$FORMS/ac-mono" "$BOX/ac-hf" --text-encoder "$T5" --tokenizer "$GOLDEN/tokenizer"
+passes 'hf to ac' convert "$BOX/ac-hf" "$BOX/ac-back" --to audiocraft
+passes 'ac to hf again' convert "$BOX/ac-back" "$BOX/ac-again" --text-encoder "$T5" --tokenizer "$GOLDEN/tokenizer"
+passes 'ac, hf, ac, hf: not a bit is lost' cmp "$(weights ac-hf)" "$(weights ac-again)"
+passes 'ac, hf, ac, hf: nor in the config' cmp "$BOX/ac-hf/config.json" "$BOX/ac-again/config.json"
+fails 'and a different model differs' cmp "$(weights ac-hf)" "$(weights variant)"
+passes 'the codec pads with zeros as before' grep -q '"pad_mode": "constant"' "$BOX/ac-hf/config.json"
+for form in ac-hf ac-back; do
+    passes "$form: generate" ranks 1 "$MG" generate -q --greedy --save-codes --format wav-f32 --strategy none --seed 1 \
+        --model "$BOX/$form" --text-encoder "$([ $form = ac-hf ] && echo "$BOX/ac-hf" || echo "$T5")" \
+        --tokenizer "$GOLDEN/tokenizer" --prompt '80s pop track with bassy drums and synth' --frames 60 --out "$BOX/out-$form"
+    passes "$form: the codes that AudioCraft made of the original" "$COMPARE" "$GOLDEN/audiocraft/ac-mono.safetensors" \
+        text_cfg3_alone_0 0 "$BOX/out-$form/000000.codes.npy" "$BOX/out-$form/000000.wav"
+done
+passes 'a model without a projection gets one that changes nothing' convert "$BOX/variant" "$BOX/variant-ac" --to audiocraft
+passes 'and loses it again' convert "$BOX/variant-ac" "$BOX/variant-back" --text-encoder "$BOX/variant"
+passes 'and is the same model' cmp <(grep -v max_position "$BOX/variant/config.json") <(grep -v max_position "$BOX/variant-back/config.json")
+passes 'the public codec becomes a pointer' convert "$TINY" "$BOX/pointer" --to audiocraft --codec facebook/encodec_32khz
+passes 'a small one' sh -c "test \$(stat -c %s '$BOX/pointer/compression_state_dict.bin') -lt 2000"
+expect 0 'facebook/encodec_32khz' 'that inspect reads' "$MG" inspect "$BOX/pointer/compression_state_dict.bin"
+
+# Other number formats.
+passes 'to fp16' convert "$TINY" "$BOX/half" --dtype fp16
+expect 0 'language model .* fp16 ' 'to fp16: all of it' "$MG" inspect "$BOX/half"
+passes 'and back to fp32' convert "$BOX/half" "$BOX/single" --dtype fp32
+passes 'and to fp16 again' convert "$BOX/single" "$BOX/half-again" --dtype fp16
+passes 'where nothing more is lost' cmp "$(weights half)" "$(weights half-again)"
+fails 'but something was' cmp "$TINY/model.safetensors" "$(weights single)"
+
+# Refusals leave nothing.
+expect 1 'is there already' 'a folder that is there' convert "$TINY" "$BOX/half"
+expect 1 'text encoder: .*t5-base' 'no text encoder' env -u HF_HOME HF_HUB_CACHE="$BOX/none" "$MG" convert "$FORMS/ac-mono" "$BOX/no"
+expect 2 'option --shard-size: "5 parsecs"' 'no size' convert "$TINY" "$BOX/no" --shard-size '5 parsecs'
+expect 2 'option --to: "onnx"' 'no form' convert "$TINY" "$BOX/no" --to onnx
+mkdir "$BOX/broken"
+cp "$TINY"/* "$BOX/broken"
+chmod -R u+w "$BOX/broken"
+LC_ALL=C sed -i 's/"audio_encoder.encoder.layers.0.conv.bias"/"audio_encoder.encoder.layerz.0.conv.bias"/' "$BOX/broken/model.safetensors"
+expect 4 'audio_encoder.encoder.layers.0.conv.bias: missing' 'a tensor that is missing, though generation would not read it' \
+    convert "$BOX/broken" "$BOX/no"
+expect 1 'cannot write: File too large' 'a full disk' bash -c "ulimit -f 1000; '$MG' convert -q '$TINY' '$BOX/no'"
+fails 'nothing is left of them' test -e "$BOX/no"
+passes 'not even half' tidy "$BOX"
+finish

@@ -1,0 +1,87 @@
+#!/bin/bash
+# Models by name: Hugging Face's cache, AudioCraft's pointer and T5 through it, and the manifest's keys.
+#   names.sh MG-DIST TESTS-FOLDER COMPARE-CLIP
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+COMPARE=$3
+export HF_HUB_CACHE=$BOX/hub MGDIST_MANIFEST=$BOX/config/models_manifest.json
+unset AUDIOCRAFT_CACHE_DIR
+
+# cached OWNER--NAME FOLDER …: the folders' files as a model of the cache, blobs named by SHA-256.
+cached() {
+    local repo=$HF_HUB_CACHE/models--$1 commit=0123456789abcdef0123456789abcdef01234567 f hash
+    shift
+    mkdir -p "$repo/blobs" "$repo/refs" "$repo/snapshots/$commit"
+    printf %s "$commit" >"$repo/refs/main"
+    for f in $(find "$@" -maxdepth 1 -type f); do
+        hash=$(sha256sum "$f" | cut -c 1-64)
+        cp "$f" "$repo/blobs/$hash"
+        ln -sf "../../blobs/$hash" "$repo/snapshots/$commit/$(basename "$f")"
+    done
+}
+generate() { # options: 60 greedy frames
+    rm -rf "$BOX/out"
+    ranks 1 "$MG" generate -q --greedy --save-codes --format wav-f32 --strategy none --seed 1 --frames 60 --out "$BOX/out" "$@"
+}
+compare() { "$COMPARE" "$1" "$2" 0 "$BOX/out/000000.codes.npy" "$BOX/out/000000.wav"; }
+ROCK=(--prompt '90s rock song with loud guitars and heavy drums')
+snapshot() { echo "$HF_HUB_CACHE/models--$1/snapshots/0123456789abcdef0123456789abcdef01234567"; }
+
+expect 1 'hub/models--example--tiny, |hub/models--example--tiny;.*huggingface-cli download example/tiny' 'a model that is not cached' \
+    generate --model example/tiny "${ROCK[@]}"
+cached example--tiny "$TINY"
+passes 'an id: generate' generate --model example/tiny "${ROCK[@]}"
+passes 'an id: the reference' compare "$GOLDEN/hf/tiny-mono.safetensors" single_cfg3
+passes 'the hash is the name of the blob, and the metadata says so' \
+    sh -c "grep -q '\"sha256_from\":[[:space:]]*\"blob_name\"' '$BOX/out/000000.json' &&
+           grep -q \"\$(sha256sum '$TINY/model.safetensors' | cut -c 1-64)\" '$BOX/out/000000.json'"
+blob=$(readlink "$(snapshot example--tiny)/spiece.model")
+mv "$(snapshot example--tiny)/$blob" "$BOX/blob"
+expect 1 'incomplete in the cache: .*/snapshots/.*/spiece.model is a link to ../../blobs/' 'a blob that is missing' \
+    generate --model example/tiny "${ROCK[@]}"
+mv "$BOX/blob" "$(snapshot example--tiny)/$blob"
+
+# AudioCraft's folder in the cache names its T5 and, by a pointer, its codec.
+mkdir "$BOX/ac"
+cp "$GOLDEN/checkpoints/ac-mono/state_dict.bin" "$GOLDEN/checkpoints/ac-pointer/compression_state_dict.bin" "$BOX/ac"
+cached example--ac "$BOX/ac"
+cached google-t5--t5-base "$GOLDEN/t5-tiny" "$GOLDEN/tokenizer"
+cached facebook--encodec_32khz "$GOLDEN/checkpoints/encodec-hf"
+passes 'names within names: generate' generate --model example/ac --unconditional 1
+passes 'names within names: the reference' compare "$GOLDEN/mixed.safetensors" uncond
+passes 'T5 by its name: generate' generate --model example/ac --prompt 'slow sad piano' \
+    --codec "$GOLDEN/checkpoints/ac-mono"
+passes 'T5 by its name: the reference' compare "$GOLDEN/audiocraft/ac-mono.safetensors" text_cfg3_alone_1
+passes 'AudioCraft'"'"'s cache first' env AUDIOCRAFT_CACHE_DIR="$HF_HUB_CACHE" HF_HUB_CACHE="$BOX/nowhere" \
+    "$MG" generate -q --model example/ac --unconditional 1 --frames 4 --out "$BOX/out"
+
+# Keys
+models() { "$MG" models "$@"; }
+expect 0 'models_manifest.json \(none\)' 'no manifest yet' models
+expect 1 'model key: big: .*does not exist; make one with: mg-dist models add' 'a key without a manifest' \
+    generate --model-key big "${ROCK[@]}"
+expect 0 'big = example/tiny' 'a key for an id' models add big example/tiny --notes 'from the cache'
+expect 0 'local = ' 'a key for a folder' models add local "$TINY"
+expect 0 'warning: .*huggingface-cli download example/later' 'a key for what is fetched later' models add later example/later
+expect 1 'no such file or folder' 'a key for a path that is not there' models add gone ./nowhere
+passes 'a key: generate' generate --model-key big "${ROCK[@]}"
+passes 'a key: the reference' compare "$GOLDEN/hf/tiny-mono.safetensors" single_cfg3
+passes 'the metadata has the key' grep -q '"key":[[:space:]]*"big"' "$BOX/out/000000.json"
+expect 1 'not in .*which has: big, local, later' 'a key that there is not' generate --model-key small "${ROCK[@]}"
+expect 2 'give one' 'a model and a key' generate --model "$TINY" --model-key big "${ROCK[@]}"
+expect 0 'big .*MB .*Hugging Face .*musicgen .*complete .*= example/tiny .*\(from the cache\)' 'the list has keys' models list
+passes 'and the local one' grep -Eq 'local .*complete' "$BOX/said"
+passes 'and what is not here' grep -Eq 'later .*not here' "$BOX/said"
+passes 'and the cache' grep -Eq 'facebook/encodec_32khz .*1\.1 MB .*encodec .*complete' "$BOX/said"
+passes 'and AudioCraft'"'"'s pair' grep -Eq 'example/ac .*AudioCraft .*complete' "$BOX/said"
+mkdir -p "$HF_HUB_CACHE/models--bert-base"
+expect 0 '\(1 other\)' 'models that are not for us are counted' models
+expect 0 '"state": "complete"' 'the list as JSON' models --json
+rm "$(snapshot example--ac)/compression_state_dict.bin"
+expect 0 'example/ac .*no compression_state_dict.bin' 'half a pair' models
+expect 0 'removed' 'a key is removed' models remove local
+expect 1 'models remove: local: not in' 'only once' models remove local
+expect 2 'PATH|ID: missing' 'add wants both' models add x
+expect 2 'a word too many' 'list wants none' models list x
+echo '{"a": 1}' >"$MGDIST_MANIFEST"
+expect 4 'models_manifest.json: a: must be a JSON object' 'a manifest that lies' models
+finish

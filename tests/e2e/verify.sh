@@ -1,0 +1,69 @@
+#!/bin/bash
+# A model that works passes; one that is silently broken does not.   verify.sh MG-DIST TESTS-FOLDER
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+FORMS=$GOLDEN/checkpoints
+
+verify() { # NP code pattern sentence what …
+    local n=$1 code=$2 pattern=$3 sentence=$4
+    shift 4
+    expect "$code" "$pattern" "$sentence" ranks "$n" "$MG" verify -q "$@"
+}
+says() { passes "$1" grep -Eq -- "$2" "$BOX/said"; }
+fresh() {
+    rm -rf "$BOX/model"
+    mkdir "$BOX/model"
+    cp "$TINY"/* "$BOX/model"
+    chmod -R u+w "$BOX/model"
+}
+# zero TENSOR BYTES: the first of its data.
+zero() {
+    local header begin file=$BOX/model/model.safetensors
+    header=$(od -An -td8 -N8 "$file" | tr -d ' ')
+    begin=$(head -c $((header + 8)) "$file" | LC_ALL=C sed -n "s/.*\"$1\":{[^}]*\"data_offsets\":\[\([0-9]*\),.*/\1/p")
+    head -c "$2" "${3:-/dev/zero}" | dd of="$file" bs=1 seek=$((8 + header + begin)) conv=notrunc status=none
+}
+
+verify 1 0 'two texts differ +ok' 'a good model' "$TINY"
+says 'guidance' '^guidance acts +ok'
+says 'sound' '^codec sounds +ok +rms 0\.[0-9]+'
+says 'no cache' '^hashes +skipped'
+verify 2 0 'two texts differ +ok' 'on two ranks' "$TINY"
+verify 1 0 'codec sounds +ok' 'an AudioCraft pair' "$FORMS/ac-mono" --text-encoder "$GOLDEN/t5-tiny" --tokenizer "$GOLDEN/tokenizer"
+expect 0 '"passed": true' 'JSON' "$MG" verify -q --json "$TINY"
+
+fresh; zero enc_to_dec_proj.weight $((128 * 64 * 4))
+verify 1 4 'two texts differ +FAILED .*does not hear its text' 'a text projection of zeros' "$BOX/model"
+verify 2 4 'two texts differ +FAILED' 'a text projection of zeros, on two ranks' "$BOX/model"
+passes 'one message' test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1
+fresh; zero audio_encoder.decoder.layers.15.conv.weight_v $((4 * 7 * 4))
+verify 1 4 'codec sounds +FAILED' 'a codec without a last layer' "$BOX/model"
+fresh; zero decoder.lm_heads.0.weight 4 <(printf '\000\000\300\177')
+verify 1 4 'finite weights +FAILED .*decoder.lm_heads.0.weight \(1\)' 'NaN in the weights' "$BOX/model"
+fresh
+LC_ALL=C sed -i 's/"decoder.lm_heads.0.weight"/"decoder.lm_headz.0.weight"/' "$BOX/model/model.safetensors"
+verify 1 4 'every tensor in place +FAILED' 'a tensor under another name' "$BOX/model"
+fresh; echo '{' >"$BOX/model/config.json"
+verify 1 4 'opens +FAILED .*not JSON' 'a config that is not JSON' "$BOX/model"
+verify 1 1 'neither a path nor in a cache' 'nothing' nowhere
+
+# A cache: files are named by what is in them.
+export HF_HUB_CACHE=$BOX/hub
+unset AUDIOCRAFT_CACHE_DIR
+REPO=$HF_HUB_CACHE/models--example--tiny
+SNAPSHOT=$REPO/snapshots/0123456789abcdef0123456789abcdef01234567
+mkdir -p "$REPO/blobs" "$REPO/refs" "$SNAPSHOT"
+printf 0123456789abcdef0123456789abcdef01234567 >"$REPO/refs/main"
+for f in "$TINY"/*; do
+    case $f in
+    *.json) hash=$( (printf 'blob %s\0' "$(stat -c %s "$f")" && cat "$f") | sha1sum | cut -c 1-40) ;;
+    *) hash=$(sha256sum "$f" | cut -c 1-64) ;;
+    esac
+    cp "$f" "$REPO/blobs/$hash"
+    chmod u+w "$REPO/blobs/$hash"
+    ln -s "../../blobs/$hash" "$SNAPSHOT/$(basename "$f")"
+done
+verify 1 0 '^hashes +ok +8 files are what their names say' 'a cache' example/tiny
+printf x >>"$SNAPSHOT/generation_config.json"
+sed -i 's/x$//; s/200/201/' "$(readlink -f "$SNAPSHOT/generation_config.json")"
+verify 1 4 '^hashes +FAILED +1 of 8 files .*generation_config.json' 'a file that has changed' example/tiny
+finish
