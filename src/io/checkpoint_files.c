@@ -1,10 +1,8 @@
 #include "checkpoint_files.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* In the order in which they are looked for. A variant is taken only when nothing plain is there. */
 static const char *const data_names[] = {
@@ -25,25 +23,12 @@ static const char *const data_names[] = {
     "checkpoint.th",
 };
 
-static bool exists(char path[MG_CHECKPOINT_PATH_BYTES], const char *dir, const char *name)
+mg_status mg_checkpoint_resolve(char found[MG_PATH_SIZE], const char *path)
 {
-    struct stat info;
-    const int n = snprintf(path, MG_CHECKPOINT_PATH_BYTES, "%s/%s", dir, name);
-
-    return n > 0 && n < MG_CHECKPOINT_PATH_BYTES && stat(path, &info) == 0;
-}
-
-mg_status mg_checkpoint_resolve(char found[MG_CHECKPOINT_PATH_BYTES], const char *path)
-{
-    struct stat info;
-
-    if (stat(path, &info) != 0) return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
-    if (!S_ISDIR(info.st_mode)) {
-        const int n = snprintf(found, MG_CHECKPOINT_PATH_BYTES, "%s", path);
-        return n < MG_CHECKPOINT_PATH_BYTES ? MG_OK : mg_fail(MG_EFAIL, "%.80s…: the path is too long", path);
-    }
+    if (!mg_path_exists(path)) return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
+    if (!mg_path_is_folder(path)) return mg_path_format(found, "%s", path);
     for (size_t i = 0; i < sizeof data_names / sizeof *data_names; i++)
-        if (exists(found, path, data_names[i])) return MG_OK;
+        if (mg_path_has(path, data_names[i])) return mg_path_format(found, "%s/%s", path, data_names[i]);
     return mg_fail(MG_EFAIL,
                    "%s: no model.safetensors, no pytorch_model.bin, no index of their shards and no "
                    "state_dict.bin in this folder",

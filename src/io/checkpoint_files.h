@@ -4,10 +4,9 @@
 #define MG_CHECKPOINT_FILES_H
 
 #include "in_file.h"
+#include "path.h"
 #include "safetensors.h"
 #include "torch_entries.h"
-
-enum { MG_CHECKPOINT_PATH_BYTES = 4096 };
 
 /* A safetensors file, or a torch one. */
 typedef struct mg_data_file {
@@ -21,7 +20,7 @@ typedef struct mg_data_file {
 } mg_data_file;
 
 /* What to open for `path`: itself, or the right file in the folder. */
-mg_status mg_checkpoint_resolve(char found[MG_CHECKPOINT_PATH_BYTES], const char *path);
+mg_status mg_checkpoint_resolve(char found[MG_PATH_SIZE], const char *path);
 
 /* Zero it before; close is legal also after a failure. */
 mg_status mg_data_file_open(mg_data_file *f, const char *path);

@@ -105,7 +105,7 @@ static mg_status open_sharded(mg_checkpoint_sources *c, const char *path)
 {
     mg_status st = MG_OK;
     mg_checkpoint_index index = {0};
-    char shard[MG_CHECKPOINT_PATH_BYTES];
+    char shard[MG_PATH_SIZE];
     const char *slash = strrchr(path, '/');
     const int n_folder = slash ? (int)(slash - path) + 1 : 0;
 
@@ -146,7 +146,7 @@ static mg_status open_single(mg_checkpoint_sources *c, const char *path, const v
 mg_status mg_checkpoint_sources_open(mg_checkpoint_sources *c, const char *path)
 {
     mg_status st = MG_OK;
-    char found[MG_CHECKPOINT_PATH_BYTES];
+    char found[MG_PATH_SIZE];
 
     *c = (mg_checkpoint_sources){0};
     MG_TRY(mg_checkpoint_resolve(found, path));

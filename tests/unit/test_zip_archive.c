@@ -14,7 +14,7 @@ typedef struct zip {
 
 static void put_le(zip *z, uint64_t value, int n)
 {
-    for (int i = 0; i < n; i++) z->data[z->n++] = i < 8 ? (uint8_t)(value >> (8 * i)) : 0;
+    for (int i = 0; i < n; i++) z->data[z->n++] = (uint8_t)(i < 8 ? value >> (8 * i) : 0);
 }
 
 static void set_le(zip *z, size_t at, uint64_t value, int n)
