@@ -28,9 +28,10 @@ MODEL = ROOT / "bench" / "work" / "musicgen-small"
 PROMPT = "80s pop track with bassy drums and synth"
 SECONDS = "10"
 
-CORES = len(os.sched_getaffinity(0))
+CORES = os.cpu_count() or 1
 DISTURBED = 0.05  # of all cores, taken by others
 SHORT_S = 30
+again_s = [60.0]  # left for running disturbed commands again, altogether
 
 raw: list[dict] = []  # everything measured: program, what, dtype, ranks, threads, metric, value
 table: list[tuple] = []  # name, ours, compared with, ratio, goal, verdict
@@ -44,9 +45,9 @@ def environment() -> dict:
 
 
 def busy_seconds() -> float:
-    """Processor time of everything on this machine since it started."""
+    """Processor time of everything on this machine since it started, with what the host of a virtual one took."""
     fields = [int(x) for x in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
-    return (sum(fields[:3]) + sum(fields[5:7])) / os.sysconf("SC_CLK_TCK")
+    return (sum(fields[:3]) + sum(fields[5:8])) / os.sysconf("SC_CLK_TCK")
 
 
 class Run:
@@ -74,10 +75,11 @@ def execute(command: list[str]) -> Run:
     print("$", " ".join(command).replace(str(ROOT) + "/", ""), file=sys.stderr, flush=True)
     best = Run(command)
     for _ in range(2):
-        if best.others <= DISTURBED or best.wall_s > SHORT_S:
+        if best.others <= DISTURBED or best.wall_s > min(SHORT_S, again_s[0]):
             break
-        time.sleep(2)
-        best = min(best, Run(command), key=lambda run: run.others)
+        again = Run(command)
+        again_s[0] -= again.wall_s
+        best = min(best, again, key=lambda run: run.others)
     if best.others > DISTURBED:
         print(f"  disturbed: others took {best.others:.0%} of the processors", file=sys.stderr, flush=True)
     return best
