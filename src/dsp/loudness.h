@@ -1,0 +1,12 @@
+/* How loud is it? BS.1770 as torchaudio computes it (its filters' corner frequencies, its clamp to ±1 after
+ * each): what AudioCraft's audio_write measures. Spec: docs/MODEL.md §Sound out. */
+#ifndef MG_LOUDNESS_H
+#define MG_LOUDNESS_H
+
+#include "sound.h"
+#include "status.h"
+
+/* LUFS, in *lufs; NaN if it is shorter than a block of 0.4 s or nothing of it passes the gates. */
+mg_status mg_loudness(double *lufs, const mg_sound *s);
+
+#endif
