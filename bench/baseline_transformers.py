@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """What transformers (CPU, eager, as `from_pretrained` gives it) takes for the same work, one JSON object a line.
 
-    baseline_transformers.py MODEL_DIR [--dtype fp32|bf16] [--threads N] [--what load,step,decode,t5,clip]
+    baseline_transformers.py MODEL_DIR [--dtype fp32|bf16] [--threads N] [--what load,step,decode,encode,t5,clip]
                              [--steps N] [--seconds F]
 
 step: median time from one call of the decoder to the next inside generate() with guidance 3, sampling included,
 starting at column 0 (short histories: kind to transformers). clip: generate() of the whole clip, warm.
-decode: the codec alone, always fp32 (bf16 convolutions are slower on a CPU). t5: the text encoder alone.
+decode, encode: the codec alone, always fp32 (bf16 convolutions are slower on a CPU). t5: the text encoder alone.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--what", default="load,step,decode,t5")
+    parser.add_argument("--what", default="load,step,decode,encode,t5")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=10.0)
     args = parser.parse_args()
@@ -85,6 +85,11 @@ def main() -> None:
             codes = torch.randint(0, 2048, (1, 1, 4, int(args.seconds * FRAME_RATE)))
             ms, ms_min = timed(lambda: codec.decode(codes, [None]), 3, 1)
             report("decode", args, audio_seconds=args.seconds, ms=ms, ms_min=ms_min)
+        if "encode" in what:
+            codec = model.audio_encoder.float()
+            sound = torch.rand(1, 1, int(args.seconds * 32000)) - 0.5
+            ms, ms_min = timed(lambda: codec.encode(sound), 3, 1)
+            report("encode", args, audio_seconds=args.seconds, ms=ms, ms_min=ms_min)
 
 
 if __name__ == "__main__":

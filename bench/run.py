@@ -163,7 +163,7 @@ def measure_clips(program: str, python: str | None, quick: bool) -> None:
     before = {d: our_clip(program, d, "--duration", SECONDS) for d in ("bf16", "fp32")}
     split = {d: our_clip(program, d, "--duration", SECONDS, ranks=2) for d in ("bf16", "fp32")}
     for dtype in ("bf16", "fp32") if python else ():
-        reference[dtype] = theirs(python, dtype, "load,step,t5,decode" + ("" if quick else ",clip"))
+        reference[dtype] = theirs(python, dtype, "load,step,t5,decode,encode" + ("" if quick else ",clip"))
     after = {d: our_clip(program, d, "--duration", SECONDS) for d in ("bf16", "fp32")}
     clip = {d: (before[d]["seconds"] + after[d]["seconds"]) / 2 for d in before}
     for d in before:
@@ -184,7 +184,8 @@ def measure_clips(program: str, python: str | None, quick: bool) -> None:
 
 def compare_parts(program: str, reference: dict[str, dict]) -> None:
     decode, t5 = ours(program, "decode", "--seconds", SECONDS), ours(program, "t5", "--tokens", "14")
-    for name, mine in (("decode", decode), ("t5", t5)):
+    encode = ours(program, "encode", "--seconds", SECONDS)
+    for name, mine in (("decode", decode), ("encode", encode), ("t5", t5)):
         other = reference.get("fp32", {}).get(name)
         add(f"{name}: times faster than PyTorch fp32 (fastest runs)", f"{mine['ms_min']:.1f} ms",
             f"{other['ms_min']:.1f} ms" if other else "", other["ms_min"] / mine["ms_min"] if other else None,

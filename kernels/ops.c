@@ -65,20 +65,35 @@ size_t mg_conv_bytes(const mg_ops *ops, const mg_conv *c)
     return ops->conv_bytes(ops->ctx, c);
 }
 
+static bool is_source(const mg_host_matrix *src)
+{
+    if (!src || !is_weight_dtype(src->dtype) || src->n_rows < 0 || src->n_cols < 1) return false;
+    return src->read || (src->data && src->row_stride >= src->n_cols);
+}
+
 mg_status mg_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
                          int64_t *n_bad)
 {
     MG_REQUIRE(is_matrix(w));
-    MG_REQUIRE(src && src->data && is_weight_dtype(src->dtype) && n_bad);
-    MG_REQUIRE(src->n_cols == w->n_in && src->row_stride >= src->n_cols);
-    MG_REQUIRE(first_out >= 0 && src->n_rows >= 0 && first_out + src->n_rows <= w->n_out);
+    MG_REQUIRE(is_source(src) && n_bad);
+    MG_REQUIRE(src->n_cols == w->n_in);
+    MG_REQUIRE(first_out >= 0 && first_out + src->n_rows <= w->n_out);
     return ops->matrix_load(ops->ctx, w, first_out, src, n_bad);
 }
 
-mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const float *w_host)
+mg_status mg_tensor_load(const mg_ops *ops, void *dst, const mg_host_matrix *src, int64_t *n_bad)
 {
-    MG_REQUIRE(is_conv(c) && c->data && w_host);
-    return ops->conv_load(ops->ctx, c, w_host);
+    MG_REQUIRE(dst && is_source(src) && src->n_rows == 1 && n_bad);
+    return ops->tensor_load(ops->ctx, dst, src, n_bad);
+}
+
+mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const mg_host_matrix *src)
+{
+    MG_REQUIRE(is_conv(c) && c->data && is_source(src) && src->dtype == MG_F32);
+    MG_REQUIRE(src->n_rows == (c->transposed ? c->c_in : c->c_out));
+    MG_REQUIRE(src->n_cols == (c->transposed ? c->c_out : c->c_in) * c->n_taps);
+    MG_REQUIRE(src->read || src->row_stride == src->n_cols);
+    return ops->conv_load(ops->ctx, c, src);
 }
 
 mg_status mg_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
@@ -208,4 +223,15 @@ mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_
     MG_REQUIRE(same_or_apart(y, x) && !overlap(gates, x) && !overlap(gates, y));
     MG_REQUIRE(!overlap(state, x) && !overlap(state, y) && !overlap(state, gates));
     return ops->lstm(ops->ctx, y, x, w_ih, w_hh, bias, gates, state);
+}
+
+mg_status mg_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
+                          const mg_tensor *table, const mg_tensor *norms)
+{
+    MG_REQUIRE(is_rows(x) && is_rows(table) && table->dim[0] > 0 && table->dim[1] == x->dim[1]);
+    MG_REQUIRE(is_2d(products, MG_F32, x->dim[0], table->dim[0]) && is_1d(norms, MG_F32, table->dim[0]));
+    MG_REQUIRE(is_1d(ids, MG_I32, x->dim[0]));
+    MG_REQUIRE(!overlap(x, products) && !overlap(x, table) && !overlap(x, norms));
+    MG_REQUIRE(!overlap(ids, x) && !overlap(ids, products) && !overlap(ids, table) && !overlap(ids, norms));
+    return ops->nearest_code(ops->ctx, ids, x, products, table, norms);
 }

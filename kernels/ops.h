@@ -48,11 +48,19 @@ typedef struct mg_matrix {
     void *data;
 } mg_matrix;
 
-/* Rows of a matrix in host memory, any of fp32/bf16/fp16: row r starts at data + r * row_stride elements. */
+/* Columns [first_col, first_col + n_cols) of n_rows rows, copied to dst one row behind the other. Called from
+ * several threads at once; what fails in it, its owner keeps for afterwards. */
+typedef void mg_host_read(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col,
+                          int64_t n_cols);
+
+/* Rows of a matrix on the host, any of fp32/bf16/fp16 at any alignment: row r starts at data + r * row_stride
+ * elements. With `read` they are fetched through it, and data and row_stride are not looked at. */
 typedef struct mg_host_matrix {
     const void *data;
     mg_dtype dtype;
     int64_t n_rows, n_cols, row_stride;
+    mg_host_read *read; /* may be NULL */
+    void *read_arg;
 } mg_host_matrix;
 
 /* A convolution's geometry and its weight in the backend's layout, fp32. Load it with mg_conv_load. */
@@ -84,8 +92,9 @@ typedef struct mg_ops {
     size_t (*matrix_bytes)(void *ctx, mg_dtype dtype, int64_t n_out, int64_t n_in);
     mg_status (*matrix_load)(void *ctx, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
                              int64_t *n_bad);
+    mg_status (*tensor_load)(void *ctx, void *dst, const mg_host_matrix *src, int64_t *n_bad);
     size_t (*conv_bytes)(void *ctx, const mg_conv *c);
-    mg_status (*conv_load)(void *ctx, const mg_conv *c, const float *w_host);
+    mg_status (*conv_load)(void *ctx, const mg_conv *c, const mg_host_matrix *src);
 
     /* Transformer */
     mg_status (*embed)(void *ctx, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
@@ -112,6 +121,8 @@ typedef struct mg_ops {
                                   const mg_tensor *bias);
     mg_status (*lstm)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
                       const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state);
+    mg_status (*nearest_code)(void *ctx, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
+                              const mg_tensor *table, const mg_tensor *norms);
 
     void (*close)(struct mg_ops *ops);
 } mg_ops;
@@ -122,12 +133,16 @@ typedef struct mg_ops {
 size_t mg_matrix_bytes(const mg_ops *ops, mg_dtype dtype, int64_t n_out, int64_t n_in);
 size_t mg_conv_bytes(const mg_ops *ops, const mg_conv *c);
 
-/* Rows [first_out, first_out + src->n_rows) of w from host memory, converted to w->dtype. */
+/* Rows [first_out, first_out + src->n_rows) of w from the host, converted to w->dtype. */
 mg_status mg_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
                          int64_t *n_bad);
 
-/* w_host in PyTorch's order: [c_out, c_in, n_taps], or [c_in, c_out, n_taps] if transposed; fp32. */
-mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const float *w_host);
+/* dst [n_cols] fp32, plain: the values of src, which is one row. */
+mg_status mg_tensor_load(const mg_ops *ops, void *dst, const mg_host_matrix *src, int64_t *n_bad);
+
+/* src in PyTorch's order, the last two dims as one: [c_out, c_in * n_taps], or [c_in, c_out * n_taps] if
+ * transposed; fp32, row_stride = n_cols; `read` is asked for whole rows. */
+mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const mg_host_matrix *src);
 
 /* x[n] = sum over k ascending of tables[k, ids[n,k]]  (+ positions[pos[n]], added last).
  * x [N,D] fp32 · tables [K,V,D] fp32 · ids [N,K] int32 · positions [P,D] fp32 and pos [N] int32, both or
@@ -183,5 +198,10 @@ mg_status mg_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *
  * after N-1. */
 mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
                   const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state);
+
+/* ids[n] = the first v of the largest -((|x[n]|^2 - 2 products[n,v]) + norms[v]); then x[n] -= table[ids[n]].
+ * ids [N] int32 · x [N,D] · products [N,V] = x table^T · table [V,D] · norms [V] = |table[v]|^2. */
+mg_status mg_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
+                          const mg_tensor *table, const mg_tensor *norms);
 
 #endif

@@ -8,12 +8,19 @@
 #include "backend.h"
 #include "comm.h"
 
-enum mg_bench_what { MG_BENCH_STEP, MG_BENCH_DECODE, MG_BENCH_T5, MG_BENCH_ALLREDUCE, MG_BENCH_LOAD };
+enum mg_bench_what {
+    MG_BENCH_STEP,
+    MG_BENCH_DECODE,
+    MG_BENCH_ENCODE,
+    MG_BENCH_T5,
+    MG_BENCH_ALLREDUCE,
+    MG_BENCH_LOAD
+};
 
 typedef struct mg_bench_settings {
     int what;  /* mg_bench_what */
     int shape; /* mg_bench_shape */
-    int64_t batch, n_steps, n_warmup, position, n_tokens;
+    int64_t batch, n_steps, n_warmup, position, n_prefill, n_tokens;
     double dur_s;
     const char *model, *text_encoder, *codec;
     bool no_guidance, json;
@@ -45,6 +52,7 @@ typedef struct mg_bench {
 
 mg_status mg_bench_step(mg_bench *b);
 mg_status mg_bench_decode(mg_bench *b);
+mg_status mg_bench_encode(mg_bench *b);
 mg_status mg_bench_t5(mg_bench *b);
 mg_status mg_bench_allreduce(mg_bench *b);
 mg_status mg_bench_load(mg_bench *b);

@@ -1,4 +1,4 @@
-/* The other parts, each alone: the codec's decoder, the text encoder, the all-reduce. */
+/* The other parts, each alone: the codec's two halves, the text encoder, the all-reduce. */
 #include <stdlib.h>
 
 #include "bench.h"
@@ -8,7 +8,7 @@
 #include "rng.h"
 #include "t5.h"
 
-enum { DEFAULT_DECODES = 3, DEFAULT_ENCODES = 20, DEFAULT_REDUCES = 1000, MIN_REDUCE_FLOATS = 1024 };
+enum { DEFAULT_CODINGS = 3, DEFAULT_ENCODES = 20, DEFAULT_REDUCES = 1000, MIN_REDUCE_FLOATS = 1024 };
 
 static const int64_t MAX_REDUCE_FLOATS = 256 * 1024; /* 1 MiB: far above any step's */
 
@@ -24,37 +24,42 @@ static void report_ms(mg_report *r, double *run_s, int64_t n_runs)
     mg_report_number(r, "ms_min", run_s[0] * 1e3, 3);
 }
 
-mg_status mg_bench_decode(mg_bench *b)
+/* One way through the codec, on codes or noise of its own. */
+static mg_status bench_codec(mg_bench *b, int half)
 {
     const mg_codec_config config = mg_bench_codec_config();
     const int64_t T = (int64_t)(b->settings->dur_s * (double)config.frame_rate + 0.5), K = config.n_codebooks;
-    const int64_t n_runs = repetitions(b, DEFAULT_DECODES);
+    const int64_t n_runs = repetitions(b, DEFAULT_CODINGS), N = T * config.hop;
     mg_status st = MG_OK;
     mg_arena measure = mg_arena_measure("weights"), arena;
     mg_bench_block weights = {0}, run = {0};
     mg_weights w;
     mg_encodec *codec = NULL;
     int32_t *codes = calloc((size_t)(K * T), sizeof *codes);
-    float *pcm = calloc((size_t)(T * config.hop), sizeof *pcm);
+    float *pcm = calloc((size_t)N, sizeof *pcm);
     double *run_s = calloc((size_t)n_runs, sizeof *run_s);
 
     mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
     if (!codes || !pcm || !run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld frames", (long long)T));
     for (int64_t i = 0; i < K * T; i++)
         codes[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config.codebook_size);
-    MG_TRY(mg_encodec_load(&codec, &config, &w));
+    for (int64_t n = 0; n < N; n++) pcm[n] = (float)(mg_rng_uniform(1, n, 1) - 0.5);
+    const mg_encodec_codes all_codes = {codes, T, T};
+    const mg_encodec_pcm all_pcm = {pcm, 1, N};
+    MG_TRY(mg_encodec_load(&codec, &config, half, &w));
     MG_TRY(mg_weights_verdict(&w));
     MG_TRY(mg_bench_block_open(&weights, &arena, b->backend.ops, &measure));
     w.arena = &arena;
-    MG_TRY(mg_encodec_load(&codec, &config, &w));
+    MG_TRY(mg_encodec_load(&codec, &config, half, &w));
     measure = mg_arena_measure("run");
-    MG_TRY(mg_encodec_reserve(codec, &measure, T));
+    MG_TRY(mg_encodec_reserve(codec, &measure));
     MG_TRY(mg_bench_block_open(&run, &arena, b->backend.ops, &measure));
-    MG_TRY(mg_encodec_reserve(codec, &arena, T));
+    MG_TRY(mg_encodec_reserve(codec, &arena));
 
     for (int64_t i = -1; i < n_runs; i++) { /* the first warms up */
         const double begin_s = mg_clock_s();
-        MG_TRY(mg_encodec_decode(codec, pcm, codes, T));
+        MG_TRY(half == MG_ENCODEC_DECODER ? mg_encodec_decode(codec, &all_pcm, &all_codes)
+                                          : mg_encodec_encode(codec, &all_codes, &all_pcm));
         if (i >= 0) run_s[i] = mg_clock_s() - begin_s;
     }
     mg_report_number(&b->report, "seconds", (double)T / (double)config.frame_rate, 2);
@@ -70,6 +75,16 @@ done:
     free(pcm);
     free(run_s);
     return st;
+}
+
+mg_status mg_bench_decode(mg_bench *b)
+{
+    return bench_codec(b, MG_ENCODEC_DECODER);
+}
+
+mg_status mg_bench_encode(mg_bench *b)
+{
+    return bench_codec(b, MG_ENCODEC_ENCODER);
 }
 
 mg_status mg_bench_t5(mg_bench *b)

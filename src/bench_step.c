@@ -12,17 +12,17 @@
 #include "lm.h"
 #include "rng.h"
 
-enum { GROUP_STEPS = 5, TEXT_TOKENS = 16, DEFAULT_STEPS = 60 };
+enum { GROUP_STEPS = 5, TEXT_TOKENS = 16, DEFAULT_STEPS = 60, PREFILL_TOKENS = 256, PREFILL_RUNS = 3 };
 
 static const int64_t DEFAULT_COLUMNS = 504; /* of a 10 s clip: 500 frames and the delay */
 
 typedef struct step_bench {
     mg_bench *b;
     mg_lm_config config;
-    int64_t n_clips, n_rows, first_position, n_steps, n_warmup, n_groups;
+    int64_t n_clips, n_rows, first_position, n_steps, n_warmup, n_groups, n_tokens;
     mg_bench_block weights, run;
     mg_lm *lm;
-    int32_t *ids, *row, *position, *text; /* host, [n_rows, K], [n_rows] x 3 */
+    int32_t *ids, *row, *position, *text; /* host, [n_tokens, K], [n_tokens] x 3 */
     float *logits;                        /* [n_rows, K, V] */
     double *step_s, *fraction;            /* [n_steps]: time, and the floor's part of it */
     double *gbps;                         /* [n_groups]: the ceiling around each group of steps */
@@ -43,15 +43,20 @@ static void step_close(step_bench *s)
     free(s->gbps);
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static mg_status open_host(step_bench *s)
 {
-    const size_t N = (size_t)s->n_rows, K = (size_t)s->config.K, V = (size_t)s->config.V;
+    const size_t N = (size_t)s->n_tokens, K = (size_t)s->config.K, V = (size_t)s->config.V;
 
     s->ids = calloc(N * K, sizeof *s->ids);
     s->row = calloc(N, sizeof *s->row);
     s->position = calloc(N, sizeof *s->position);
     s->text = calloc(N, sizeof *s->text);
-    s->logits = calloc(N * K * V, sizeof *s->logits);
+    s->logits = calloc((size_t)s->n_rows * K * V, sizeof *s->logits);
     s->step_s = calloc((size_t)s->n_steps, sizeof *s->step_s);
     s->fraction = calloc((size_t)s->n_steps, sizeof *s->fraction);
     s->gbps = calloc((size_t)s->n_groups, sizeof *s->gbps);
@@ -72,8 +77,9 @@ static mg_status open_model(step_bench *s)
     const mg_lm_limits limits = {
         .n_rows = s->n_rows,
         .n_texts = s->n_clips,
-        .n_tokens = s->n_rows,
-        .T_max = s->first_position + s->n_warmup + s->n_steps + s->n_groups,
+        .n_tokens = s->n_tokens,
+        .n_logits = s->n_rows,
+        .T_max = larger(s->first_position + s->n_warmup + s->n_steps + s->n_groups, b->settings->n_prefill),
         .S_max = TEXT_TOKENS,
     };
     const size_t states_count = (size_t)(TEXT_TOKENS * s->config.d_text);
@@ -121,6 +127,47 @@ static mg_status run_step(step_bench *s, int64_t i)
     }
     const mg_lm_batch batch = {s->n_rows, s->n_clips, s->ids, s->row, s->position, s->text};
     return mg_lm_forward(s->lm, &batch, s->logits);
+}
+
+/* Columns [0, n_prefill) of all rows, in passes of n_tokens: keys and values are all that is left. */
+static mg_status run_prefill(step_bench *s)
+{
+    const int64_t K = s->config.K, n_columns = s->n_tokens / s->n_rows;
+
+    for (int64_t first = 0; first < s->b->settings->n_prefill; first += n_columns) {
+        const int64_t left = s->b->settings->n_prefill - first, n = left < n_columns ? left : n_columns;
+        for (int64_t i = 0; i < n * s->n_rows; i++) {
+            s->row[i] = (int32_t)(i / n);
+            s->text[i] = s->row[i];
+            s->position[i] = (int32_t)(first + i % n);
+            for (int64_t k = 0; k < K; k++)
+                s->ids[i * K + k] = (int32_t)(mg_rng_uniform(1, first + i % n, (int)k) * (double)s->config.V);
+        }
+        const mg_lm_batch batch = {n * s->n_rows, n * s->n_clips, s->ids, s->row, s->position, s->text};
+        MG_RETURN(mg_lm_forward(s->lm, &batch, NULL));
+    }
+    return MG_OK;
+}
+
+static mg_status measure_prefill(step_bench *s, double step_median_s)
+{
+    const int64_t n = s->b->settings->n_prefill;
+    mg_report *r = &s->b->report;
+    double run_s[PREFILL_RUNS];
+
+    if (n == 0) return MG_OK;
+    for (int i = 0; i < PREFILL_RUNS; i++) {
+        const double begin_s = mg_clock_s();
+        MG_RETURN(run_prefill(s));
+        run_s[i] = mg_clock_s() - begin_s;
+    }
+    const double median_s = mg_bench_median(run_s, PREFILL_RUNS);
+    const double macs = (double)mg_bench_weight_bytes(&s->config, MG_F32) / 4 * (double)(n * s->n_rows);
+    mg_report_int(r, "prefill_columns", n);
+    mg_report_number(r, "prefill_ms", median_s * 1e3, 1);
+    mg_report_number(r, "prefill_gflops", 2 * macs / median_s / 1e9, 1); /* of the matrices alone */
+    mg_report_number(r, "prefill_in_steps", median_s / step_median_s, 1);
+    return MG_OK;
 }
 
 static double step_bytes(const step_bench *s, int64_t position)
@@ -201,6 +248,8 @@ mg_status mg_bench_step(mg_bench *b)
         .n_groups = n_groups,
     };
 
+    s.n_tokens = settings->n_prefill > 0 ? larger(PREFILL_TOKENS, s.n_rows) : s.n_rows;
+
     /* by default the timed steps lie around the middle of a 10 s clip */
     s.first_position = settings->position;
     if (s.first_position < 0) s.first_position = total < DEFAULT_COLUMNS ? (DEFAULT_COLUMNS - total) / 2 : 0;
@@ -213,6 +262,7 @@ mg_status mg_bench_step(mg_bench *b)
     MG_TRY(mg_comm_agree(b->comm, st));
     MG_TRY(measure_steps(&s, &reader));
     report_step(&s);
+    MG_TRY(measure_prefill(&s, mg_bench_median(s.step_s, n_steps)));
 done:
     mg_bench_reader_close(&reader);
     step_close(&s);

@@ -234,7 +234,8 @@ static mg_status parse_option(mg_cli *cli, table tables[2], int argc, char **arg
 static mg_status parse_operand(mg_cli *cli, table *t, const char *word, int n_most)
 {
     for (int i = 0; i < t->n; i++) {
-        if (!t->options[i].is_operand || t->given[i]) continue;
+        const bool takes_more = t->options[i].type == MG_OPT_STRINGS;
+        if (!t->options[i].is_operand || (t->given[i] && !takes_more)) continue;
         t->given[i] = true;
         return set_value(cli, t->settings, &t->options[i], from_option(&t->options[i]).text, word, n_most);
     }
@@ -330,6 +331,17 @@ void mg_cli_close(mg_cli *cli)
     *cli = (mg_cli){.action = MG_CLI_RUN};
 }
 
+void mg_cli_preset(const mg_command *command, void *settings)
+{
+    memset(settings, 0, command->settings_bytes);
+    for (int i = 0; i < command->n_options; i++) {
+        const mg_option *o = &command->options[i];
+        set_absent(settings, o);
+        /* mg_cli_check has seen that every preset is valid, and of a type that needs no list. */
+        if (o->preset && set_value(NULL, settings, o, o->name, o->preset, 0) != MG_OK) mg_clear_error();
+    }
+}
+
 static mg_status check_option(const mg_command *command, const mg_option *o)
 {
     mg_cli scratch = {.command = command};
@@ -370,6 +382,10 @@ mg_status mg_cli_check(const mg_command *commands, int n_commands)
             const mg_option *o = &command->options[i];
             if (check_option(command, o) != MG_OK)
                 return mg_fail(MG_EBUG, "table of %s: option %s is not well made", command->name, o->name);
+            for (int k = 0; k < i; k++)
+                if (o->is_operand && command->options[k].is_operand &&
+                    command->options[k].type == MG_OPT_STRINGS)
+                    return mg_fail(MG_EBUG, "table of %s: %s stands behind a list", command->name, o->name);
             for (int k = 0; k < i + mg_cli_n_common; k++) {
                 const mg_option *other = k < i ? &command->options[k] : &mg_cli_common[k - i];
                 if (clash(o, other))

@@ -35,7 +35,8 @@ typedef struct mg_option {
     const char *alias; /* another name, or NULL */
     char letter;       /* 'o' for -o, or 0 */
     mg_option_type type;
-    bool is_operand;     /* not an option but a word of its own: `bench WHAT` */
+    bool is_operand;     /* not an option but a word of its own: `bench WHAT`; MG_OPT_STRINGS takes all words
+                            that are left, so it stands last */
     bool is_optional;    /* an operand that may be left out; all others are required */
     size_t offset;       /* offsetof(struct settings, field) */
     const char *arg;     /* "N", "SECONDS"; NULL for a flag and for a choice (help shows its words) */
@@ -69,7 +70,8 @@ typedef struct mg_command {
     mg_status (*run)(mg_context *context, const void *settings);
 } mg_command;
 
-/* The options every program of ours that computes has, for a struct with a field `mg_machine machine`. */
+/* The options every program of ours that computes has, for a struct with a field `mg_machine machine`; and
+ * those of them that are left where there is no language model. */
 typedef struct mg_machine {
     int dtype;     /* mg_machine_dtype */
     int device;    /* mg_machine_device */
@@ -82,13 +84,7 @@ enum mg_machine_dtype { MG_MACHINE_DTYPE_AUTO, MG_MACHINE_FP32, MG_MACHINE_BF16,
 enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
 
 /* clang-format off */
-#define MG_MACHINE_OPTIONS(settings)                                                                       \
-    {.name = "tp", .type = MG_OPT_INT, .offset = offsetof(settings, machine.tp), .arg = "N", .low = 1,      \
-     .high = 8, .group = "Machine",                                                                        \
-     .help = "ranks that share one model: 1, 2, 4 or 8 (default: all ranks)"},                             \
-    {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
-     .preset = "auto", .choices = "auto|fp32|bf16|fp16", .group = "Machine",                               \
-     .help = "number format of the language model's matrices; auto is fp32 on a CPU"},                     \
+#define MG_DEVICE_OPTIONS(settings)                                                                        \
     {.name = "device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.device),                \
      .preset = "auto", .choices = "auto|cpu|cuda", .group = "Machine", .help = "what computes"},           \
     {.name = "threads", .type = MG_OPT_INT, .offset = offsetof(settings, machine.threads), .arg = "N",     \
@@ -97,6 +93,14 @@ enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA
     {.name = "cpu-level", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.cpu_level),          \
      .preset = "auto", .choices = "auto|scalar|avx2|avx512", .group = "Machine",                           \
      .help = "instructions to use; results are the same bytes within one level"}
+#define MG_MACHINE_OPTIONS(settings)                                                                       \
+    {.name = "tp", .type = MG_OPT_INT, .offset = offsetof(settings, machine.tp), .arg = "N", .low = 1,      \
+     .high = 8, .group = "Machine",                                                                        \
+     .help = "ranks that share one model: 1, 2, 4 or 8 (default: all ranks)"},                             \
+    {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
+     .preset = "auto", .choices = "auto|fp32|bf16|fp16", .group = "Machine",                               \
+     .help = "number format of the language model's matrices; auto is fp32 on a CPU"},                     \
+    MG_DEVICE_OPTIONS(settings)
 /* clang-format on */
 
 /* Check all tables (a fault in ours is MG_EBUG): names unique and well made, help there, presets valid. */
@@ -119,6 +123,9 @@ typedef struct mg_cli {
 mg_status mg_cli_parse(mg_cli *cli, const mg_command *commands, int n_commands, int argc, char **argv);
 void mg_cli_close(mg_cli *cli);
 
+/* A command's settings as they are when nothing is given, the environment neither. */
+void mg_cli_preset(const mg_command *command, void *settings);
+
 /* The help of one command, or of the program if `command` is NULL. */
 void mg_cli_print_help(FILE *to, const mg_command *commands, int n_commands, const mg_command *command);
 
@@ -127,7 +134,10 @@ void mg_cli_print_markdown(FILE *to, const mg_command *commands, int n_commands)
 
 /* The commands, each from its cmd_*.c. */
 extern const mg_command mg_cmd_generate;
+extern const mg_command mg_cmd_replay;
 extern const mg_command mg_cmd_bench;
+extern const mg_command mg_cmd_encode;
+extern const mg_command mg_cmd_decode;
 extern const mg_command mg_cmd_export;
 extern const mg_command mg_cmd_models;
 extern const mg_command mg_cmd_inspect;

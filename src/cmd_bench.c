@@ -9,7 +9,7 @@
 /* clang-format off */
 static const mg_option options[] = {
     {.name = "WHAT", .type = MG_OPT_CHOICE, .is_operand = true, .offset = offsetof(mg_bench_settings, what),
-     .choices = "step|decode|t5|allreduce|load", .group = "Operand", .help = "what to measure"},
+     .choices = "step|decode|encode|t5|allreduce|load", .group = "Operand", .help = "what to measure"},
     {.name = "MODEL", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true,
      .offset = offsetof(mg_bench_settings, model), .group = "Operand",
      .help = "load: the model to load, a folder or an id"},
@@ -26,13 +26,16 @@ static const mg_option options[] = {
     {.name = "position", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, position), .arg = "N", .low = 0,
      .high = 100000, .group = "Measurement",
      .help = "step: column of the first step (default: around the middle of a 10 s clip)"},
+    {.name = "prefill", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_prefill), .arg = "N",
+     .preset = "0", .low = 0, .high = 100000, .group = "Measurement",
+     .help = "step: also feed N columns at once, as an audio prompt of N frames is"},
     {.name = "steps", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_steps), .arg = "N", .low = 1,
      .high = 1000000, .group = "Measurement",
-     .help = "timed repetitions (default: step 60, decode 3, t5 20, allreduce 1000)"},
+     .help = "timed repetitions (default: step 60, decode and encode 3, t5 20, allreduce 1000)"},
     {.name = "warmup", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_warmup), .arg = "N", .preset = "5",
      .low = 0, .high = 1000, .group = "Measurement", .help = "step: steps before the timed ones"},
     {.name = "seconds", .type = MG_OPT_FLOAT, .offset = offsetof(mg_bench_settings, dur_s), .arg = "F",
-     .preset = "10", .low = 0.02, .high = 3600, .group = "Measurement", .help = "decode: length of the clip"},
+     .preset = "10", .low = 0.02, .high = 3600, .group = "Measurement", .help = "decode, encode: length of the clip"},
     {.name = "tokens", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_tokens), .arg = "N",
      .preset = "16", .low = 1, .high = 4096, .group = "Measurement", .help = "t5: length of the text"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = offsetof(mg_bench_settings, json), .group = "Measurement",
@@ -41,13 +44,14 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
-static const char *const what_names[] = {"step", "decode", "t5", "allreduce", "load"};
+static const char *const what_names[] = {"step", "decode", "encode", "t5", "allreduce", "load"};
 
 static mg_status measure(mg_bench *b)
 {
     switch (b->settings->what) {
     case MG_BENCH_STEP: return mg_bench_step(b);
     case MG_BENCH_DECODE: return mg_bench_decode(b);
+    case MG_BENCH_ENCODE: return mg_bench_encode(b);
     case MG_BENCH_T5: return mg_bench_t5(b);
     case MG_BENCH_LOAD: return mg_bench_load(b);
     default: return mg_bench_allreduce(b);
@@ -68,7 +72,8 @@ static mg_status check(const void *settings)
 /* Every rank finds the same: the agreement keeps one message. */
 static mg_status check_ranks(const mg_bench_settings *settings, const mg_world *world, int64_t tp)
 {
-    const bool alone = settings->what == MG_BENCH_DECODE || settings->what == MG_BENCH_T5;
+    const bool alone = settings->what == MG_BENCH_DECODE || settings->what == MG_BENCH_ENCODE ||
+                       settings->what == MG_BENCH_T5;
 
     if (tp != world->size)
         return mg_fail(MG_EUSAGE, "option --tp: %lld: bench runs one group of all %d ranks", (long long)tp,

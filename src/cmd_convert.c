@@ -101,10 +101,6 @@ static mg_status convert(mg_convert *c)
     MG_RETURN(mg_model_files_open(&c->files, &request, need));
     c->config = c->files->config;
     if (!hf && !s->codec && strcmp(c->files->pointer, PUBLIC_CODEC) == 0) c->writes_pointer = true;
-    if (c->config.lm.n_chroma)
-        return mg_fail(MG_ECHECKPOINT,
-                       "model: %s: is a melody model, which this version does not convert yet",
-                       c->files->lm.path);
     MG_RETURN(mg_convert_plan(c));
     MG_RETURN(write_all(c));
     mg_log_info("convert: %s: %lld tensors, %.1f MB, in %s form", c->folder.path,

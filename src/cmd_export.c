@@ -1,7 +1,6 @@
 /* mg-dist export: what a trainer saved becomes what a player loads, as audiocraft/utils/export.py does it
  * (export_lm, export_encodec, export_pretrained_compression_model; version 1.4.0a2). Whether it is a language
  * model or a codec, xp.cfg says. */
-#include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,17 +71,6 @@ static mg_status check(const void *settings)
     if (!s->pointer && !s->second)
         return mg_fail(MG_EUSAGE, "export: OUT: missing; see mg-dist export --help");
     return MG_OK;
-}
-
-/* checkpoint.th.1 and the like hold one rank's optimizer and shard, never the whole model. */
-static mg_status check_name(const char *path)
-{
-    const char *shard = strstr(mg_path_name(path), ".th.");
-
-    if (!shard || !isdigit((unsigned char)shard[4])) return MG_OK;
-    return mg_fail(MG_ECHECKPOINT,
-                   "%s: is one rank's shard: give the file without .%s, which holds the whole model", path,
-                   shard + 4);
 }
 
 /* xp.cfg as text: an export has it so, a trainer pickles the object. */
@@ -265,7 +253,6 @@ static mg_status export_checkpoint(const export_settings *s)
     mg_status st = MG_OK;
     export_job j = {.settings = s, .source = s->first};
 
-    MG_TRY(check_name(j.source));
     MG_TRY(mg_torch_file_open(&j.file, j.source));
     MG_TRY(mg_torch_entries_read(&j.entries, j.file, j.source));
     if (j.entries.kind == MG_CHECKPOINT_POINTER)

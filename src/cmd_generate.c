@@ -1,15 +1,8 @@
-/* mg-dist generate: texts in, sound files out. The option table and the course of a run. */
+/* mg-dist generate: texts in, sound files out. The option table and the rules between options. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
-#include "clock.h"
 #include "generate.h"
-#include "log.h"
-#include "out_file.h"
-#include "plan.h"
-#include "scheduler.h"
 
 #define AT(field) offsetof(mg_generate_settings, field)
 
@@ -33,43 +26,133 @@ static const mg_option options[] = {
     {.name = "prompt", .letter = 'p', .type = MG_OPT_STRINGS, .offset = AT(prompts), .arg = "TEXT",
      .group = "What to make", .help = "a clip that follows this text; \"\" is a clip without text"},
     {.name = "prompts", .type = MG_OPT_STRING, .offset = AT(prompts_file), .arg = "FILE", .group = "What to make",
-     .help = "a clip for every line of this file; - is standard input"},
+     .help = "a clip for every line of this file: a text, or JSON with settings of its own; - is standard input"},
+    {.name = "prompt-file", .type = MG_OPT_STRINGS, .offset = AT(prompt_files), .arg = "FILE",
+     .group = "What to make", .help = "a clip for this file: all of it is one text, its first line the title"},
     {.name = "unconditional", .type = MG_OPT_INT, .offset = AT(n_unconditional), .arg = "N", .low = 1,
      .high = 1e6, .group = "What to make", .help = "N clips without text, after those with"},
+    {.name = "n", .letter = 'n', .type = MG_OPT_INT, .offset = AT(n_per_prompt), .arg = "N", .preset = "1", .low = 1,
+     .high = 1e6, .group = "What to make", .help = "clips for each prompt, each with a seed of its own"},
     {.name = "duration", .letter = 'd', .type = MG_OPT_FLOAT, .offset = AT(dur_s), .arg = "SECONDS", .low = 0,
-     .high = 1e6, .group = "What to make", .help = "length of each clip (default: 30)"},
+     .high = 1e6, .group = "What to make",
+     .help = "length of each clip, an audio prompt included (default: 30, or 10 with AudioGen)"},
     {.name = "frames", .type = MG_OPT_INT, .offset = AT(n_frames), .arg = "N", .low = 1, .high = 1e8,
      .group = "What to make", .help = "length in codec frames, exactly, instead of --duration"},
+
+    {.name = "audio-prompt", .type = MG_OPT_STRINGS, .offset = AT(audio_prompts), .arg = "FILE", .group = "What to follow",
+     .help = "continue this sound, or these codes (.npy); once for all prompts, or once for each"},
+    {.name = "prompt-duration", .type = MG_OPT_FLOAT, .offset = AT(prompt_dur_s), .arg = "SECONDS", .low = 0,
+     .high = 1e6, .group = "What to follow", .help = "continue that much of its beginning (default: all of it)"},
+    {.name = "keep-prompt", .type = MG_OPT_FLAG, .offset = AT(keep_prompt), .group = "What to follow",
+     .help = "the clip begins with the audio prompt; the default"},
+    {.name = "drop-prompt", .type = MG_OPT_FLAG, .offset = AT(drop_prompt), .group = "What to follow",
+     .help = "leave the audio prompt out of the files"},
+    {.name = "melody", .type = MG_OPT_STRINGS, .offset = AT(melodies), .arg = "FILE", .group = "What to follow",
+     .help = "follow this tune (melody models); once for all prompts, or once for each"},
+    {.name = "negative-prompt", .type = MG_OPT_STRINGS, .offset = AT(negative_prompts), .arg = "TEXT",
+     .group = "What to follow", .help = "lead away from this text; once for all prompts, or once for each"},
+    {.name = "text-states", .type = MG_OPT_STRINGS, .offset = AT(text_states), .arg = "FILE", .group = "What to follow",
+     .help = "what a T5 made of a text, [tokens, width] (.safetensors, .npy), in its place; once, or once for each"},
 
     {.name = "seed", .letter = 's', .type = MG_OPT_INT, .offset = AT(seed), .arg = "N", .low = 0,
      .high = 9007199254740991.0, .group = "Sampling",
      .help = "clip i is made with seed N + i (default: one is drawn, printed and recorded)"},
     {.name = "cfg-coef", .alias = "guidance-scale", .type = MG_OPT_FLOAT, .offset = AT(cfg_coef), .arg = "F",
-     .preset = "3.0", .low = 0, .high = 1000, .group = "Sampling", .help = "how strongly to follow the text; 1 is off"},
-    {.name = "top-k", .type = MG_OPT_INT, .offset = AT(top_k), .arg = "N", .preset = "250", .low = 0, .high = 1e9,
-     .group = "Sampling", .help = "draw from the N likeliest codes; 0 is from all"},
-    {.name = "top-p", .type = MG_OPT_FLOAT, .offset = AT(top_p), .arg = "F", .preset = "0", .low = 0, .high = 1,
-     .group = "Sampling", .help = "draw from the likeliest codes that make up F, instead of --top-k; 0 is off"},
-    {.name = "temperature", .type = MG_OPT_FLOAT, .offset = AT(temperature), .arg = "F", .preset = "1.0",
-     .low = 0, .high = 1000, .group = "Sampling", .help = "above 1 more surprising, below 1 less; 0 is --greedy"},
+     .low = 0, .high = 1000, .group = "Sampling",
+     .help = "how strongly to follow the text; 1 is off (default: the model's own, else 3)"},
+    {.name = "cfg-coef-beta", .type = MG_OPT_FLOAT, .offset = AT(cfg_coef_beta), .arg = "F", .low = 0, .high = 1000,
+     .group = "Sampling", .help = "with a melody: how strongly to follow the text beside it (double guidance)"},
+    {.name = "sampler", .type = MG_OPT_CHOICE, .offset = AT(sampler), .preset = "audiocraft",
+     .choices = MG_SAMPLER_CHOICES, .group = "Sampling",
+     .help = "whose rules: AudioCraft's, or those of transformers (top-k and top-p both apply)"},
+    {.name = "top-k", .type = MG_OPT_INT, .offset = AT(top_k), .arg = "N", .low = 0, .high = 1e9,
+     .group = "Sampling",
+     .help = "draw from the N likeliest codes; 0 is from all (default: the model's own, else 250, or 50 with hf)"},
+    {.name = "top-p", .type = MG_OPT_FLOAT, .offset = AT(top_p), .arg = "F", .low = 0, .high = 1,
+     .group = "Sampling",
+     .help = "draw from the likeliest codes that make up F; 0 is off; audiocraft: instead of --top-k (default: off)"},
+    {.name = "temperature", .type = MG_OPT_FLOAT, .offset = AT(temperature), .arg = "F", .low = 0, .high = 1000,
+     .group = "Sampling", .help = "above 1 more surprising, below 1 less; 0 is --greedy (default: the model's own, else 1)"},
     {.name = "greedy", .type = MG_OPT_FLAG, .offset = AT(greedy), .group = "Sampling",
      .help = "always the likeliest code; no randomness"},
+    {.name = "window", .type = MG_OPT_FLOAT, .offset = AT(window_s), .arg = "SECONDS", .low = 0, .high = 1e6,
+     .group = "Sampling", .help = "a longer clip is made in windows of this length (default: the model's own, mostly 30)"},
+    {.name = "extend-stride", .type = MG_OPT_FLOAT, .offset = AT(extend_stride_s), .arg = "SECONDS", .low = 0,
+     .high = 1e6, .group = "Sampling",
+     .help = "from one window's beginning to the next one's (default: 0.6 of the window, 0.2 with AudioGen)"},
 
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out_dir), .arg = "DIR", .preset = "out",
-     .group = "Output", .help = "folder for 000000.wav, 000000.json, …; made if need be"},
+     .group = "Output", .help = "folder for the files, made if need be; - writes one clip's sound to standard output"},
+    {.name = "name", .type = MG_OPT_CHOICE, .offset = AT(naming), .choices = MG_NAMING_CHOICES, .group = "Output",
+     .help = "call the files 000000, 000001 …, or by title or first words (default: index; title with --prompt-file)"},
     {.name = "format", .type = MG_OPT_CHOICE, .offset = AT(format), .preset = "wav",
-     .choices = MG_FORMAT_CHOICES, .group = "Output", .help = "16-bit integers or 32-bit floats"},
-    {.name = "strategy", .type = MG_OPT_CHOICE, .offset = AT(strategy), .preset = "clip",
+     .choices = MG_AUDIO_FORMAT_CHOICES, .group = "Output", .help = "of the sound files; wav is 16 bits, wav-f32 floats"},
+    {.name = "sample-rate", .type = MG_OPT_INT, .offset = AT(rate_hz), .arg = "HZ", .low = 1000, .high = 384000,
+     .group = "Output", .help = "resample the sound (default: the codec's rate)"},
+    {.name = "strategy", .type = MG_OPT_CHOICE, .offset = AT(strategy), .preset = "peak",
      .choices = MG_STRATEGY_CHOICES, .group = "Output",
-     .help = "what becomes of peaks: cut 1 dB below full scale, or the codec's output untouched"},
+     .help = "the level: by its peak, loudness or rms; clip cuts peaks only; none leaves the codec's output untouched"},
+    {.name = "peak-headroom", .type = MG_OPT_FLOAT, .offset = AT(peak_headroom_db), .arg = "DB", .preset = "1",
+     .low = 0, .high = 100, .group = "Output", .help = "peak, clip: the highest peak stands this far below full scale"},
+    {.name = "rms-headroom", .type = MG_OPT_FLOAT, .offset = AT(rms_headroom_db), .arg = "DB", .preset = "18",
+     .low = 0, .high = 100, .group = "Output", .help = "rms: so far below full scale"},
+    {.name = "loudness-headroom", .type = MG_OPT_FLOAT, .offset = AT(loudness_headroom_db), .arg = "DB",
+     .preset = "14", .low = 0, .high = 100, .group = "Output", .help = "loudness: 14 is -14 LUFS"},
+    {.name = "loudness-compressor", .type = MG_OPT_FLAG, .offset = AT(loudness_compressor), .group = "Output",
+     .help = "loudness: soften what would be cut (tanh)"},
     {.name = "save-codes", .type = MG_OPT_FLAG, .offset = AT(save_codes), .group = "Output",
      .help = "also write 000000.codes.npy, int32 [codebooks, frames]"},
+    {.name = "codes-only", .type = MG_OPT_FLAG, .offset = AT(codes_only), .group = "Output",
+     .help = "write the codes and no sound; no codec is needed"},
 
     {.name = "batch", .type = MG_OPT_INT, .offset = AT(n_slots), .arg = "N", .low = 1, .high = 1e6,
      .group = "Machine", .help = "clips at once in each group of --tp ranks (default: chosen by memory, at most 8)"},
     MG_MACHINE_OPTIONS(mg_generate_settings),
 };
 /* clang-format on */
+
+/* What only goes with something else. A file of JSON lines may bring it. */
+static mg_status check_company(const mg_generate_settings *s)
+{
+    const bool from_file = s->prompts_file != NULL;
+
+    if (!s->audio_prompts.n && !from_file && (!isnan(s->prompt_dur_s) || s->drop_prompt))
+        return mg_fail(MG_EUSAGE, "option --%s: there is no --audio-prompt",
+                       s->drop_prompt ? "drop-prompt" : "prompt-duration");
+    if (s->keep_prompt && s->drop_prompt)
+        return mg_fail(MG_EUSAGE, "options --keep-prompt and --drop-prompt: give one");
+    if (!s->melodies.n && !from_file && !isnan(s->cfg_coef_beta))
+        return mg_fail(MG_EUSAGE,
+                       "option --cfg-coef-beta: weighs the text against a melody, and there is no --melody");
+    if (s->loudness_compressor && s->strategy != MG_STRATEGY_LOUDNESS)
+        return mg_fail(MG_EUSAGE, "option --loudness-compressor: goes with --strategy loudness");
+    if (strcmp(s->out_dir, "-") == 0 && (s->save_codes || s->codes_only))
+        return mg_fail(MG_EUSAGE, "option --out: -: standard output takes the sound alone; leave out --%s",
+                       s->codes_only ? "codes-only" : "save-codes");
+    return MG_OK;
+}
+
+static mg_status check_lengths(const mg_generate_settings *s)
+{
+    const struct {
+        const char *name;
+        double value;
+    } seconds[] = {{"duration", s->dur_s},
+                   {"prompt-duration", s->prompt_dur_s},
+                   {"window", s->window_s},
+                   {"extend-stride", s->extend_stride_s}};
+
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++)
+        if (seconds[i].value <= 0)
+            return mg_fail(MG_EUSAGE, "option --%s: %g: must be more than 0 seconds", seconds[i].name,
+                           seconds[i].value);
+    if (!isnan(s->dur_s) && s->n_frames > 0)
+        return mg_fail(MG_EUSAGE, "options --duration and --frames: both say how long; give one");
+    if (s->extend_stride_s >= s->window_s)
+        return mg_fail(MG_EUSAGE, "option --extend-stride: %g: must be shorter than the window, %g s",
+                       s->extend_stride_s, s->window_s);
+    return MG_OK;
+}
 
 static mg_status check(const void *settings)
 {
@@ -81,145 +164,19 @@ static mg_status check(const void *settings)
                        "option --model: missing; give a checkpoint folder, models/mg-demo for one");
     if (s->model && s->model_key)
         return mg_fail(MG_EUSAGE, "options --model and --model-key: both say which model; give one");
-    if (s->prompts.n == 0 && !s->prompts_file && s->n_unconditional < 0)
+    if (s->prompts.n == 0 && !s->prompts_file && s->prompt_files.n == 0 && s->n_unconditional < 0 &&
+        s->audio_prompts.n == 0 && s->melodies.n == 0 && s->text_states.n == 0)
         return mg_fail(MG_EUSAGE, "nothing to make; give --prompt TEXT, --prompts FILE or --unconditional N");
-    if (!isnan(s->dur_s) && s->n_frames > 0)
-        return mg_fail(MG_EUSAGE, "options --duration and --frames: both say how long; give one");
-    if (!isnan(s->dur_s) && s->dur_s <= 0)
-        return mg_fail(MG_EUSAGE, "option --duration: %g: must be more than 0 seconds", s->dur_s);
+    MG_RETURN(check_lengths(s));
+    MG_RETURN(check_company(s));
     if (tp > 0 && tp != 1 && tp != 2 && tp != 4 && tp != 8)
         return mg_fail(MG_EUSAGE, "option --tp: %lld: must be one of 1, 2, 4, 8", (long long)tp);
     return MG_OK;
 }
 
-/* Say where the checkpoint's own defaults differ from what is used. */
-static void print_other_defaults(const char *file, const mg_generation_config *g,
-                                 const mg_generate_settings *s)
-{
-    char text[256];
-    int n = 0;
-
-    if (g->has_guidance_scale && g->guidance_scale != s->cfg_coef)
-        n += snprintf(text + n, sizeof text - (size_t)n, "guidance_scale %g, used is %g; ", g->guidance_scale,
-                      s->cfg_coef);
-    if (g->has_top_k && g->top_k != s->top_k)
-        n += snprintf(text + n, sizeof text - (size_t)n, "top_k %lld, used is %lld; ", (long long)g->top_k,
-                      (long long)s->top_k);
-    if (g->has_top_p && g->top_p != s->top_p && !(g->top_p >= 1 && s->top_p == 0)) /* both are off */
-        n += snprintf(text + n, sizeof text - (size_t)n, "top_p %g, used is %g; ", g->top_p, s->top_p);
-    if (g->has_temperature && g->temperature != s->temperature)
-        n += snprintf(text + n, sizeof text - (size_t)n, "temperature %g, used is %g; ", g->temperature,
-                      s->temperature);
-    if (g->has_do_sample && g->do_sample == s->greedy)
-        n += snprintf(text + n, sizeof text - (size_t)n, "do_sample %s, used is %s; ",
-                      g->do_sample ? "true" : "false", s->greedy ? "--greedy" : "sampling");
-    if (n > 2) mg_log_info("generate: %s says %.*s", file, n - 2, text);
-}
-
-static void print_request(const mg_clip_list *list, const mg_generate_settings *s, const mg_replica *r)
-{
-    const int64_t T = list->clip[0].T;
-    char how[96] = "greedy";
-
-    if (!s->greedy && s->top_p > 0)
-        snprintf(how, sizeof how, "top-p %g, temperature %g", s->top_p, s->temperature);
-    else if (!s->greedy)
-        snprintf(how, sizeof how, "top-k %lld, temperature %g", (long long)s->top_k, s->temperature);
-    mg_log_info("generate: %lld clip%s of %g s (%lld frames), cfg-coef %g, %s, seed %llu", (long long)list->n,
-                list->n == 1 ? "" : "s", (double)T / (double)r->config.codec.frame_rate, (long long)T,
-                s->cfg_coef, how, (unsigned long long)list->seed);
-    if (r->files->window_s > 0 && (double)T / (double)r->config.codec.frame_rate > r->files->window_s)
-        mg_log_info("generate: the model was trained on %g s at a time; what lies beyond may wander",
-                    r->files->window_s);
-    print_other_defaults(mg_checkpoint_xp_config(r->files->lm.checkpoint) ? "xp.cfg"
-                                                                          : "generation_config.json",
-                         &r->config.generation, s);
-}
-
-static void print_summary(const mg_scheduler *s, const mg_clip_list *list, const mg_replica *r,
-                          double begin_s)
-{
-    const double music_s = (double)(list->n * list->clip[0].T) / (double)r->config.codec.frame_rate;
-    const double all_s = mg_clock_s() - begin_s;
-    const int64_t n_steps = mg_scheduler_n_steps(s);
-
-    mg_log_info("generate: %.1f s of music in %.1f s; %lld steps of %.2f ms", music_s, all_s,
-                (long long)n_steps, n_steps ? mg_scheduler_step_s(s) * 1000 / (double)n_steps : 0.0);
-}
-
-/* This replica's clips through its scheduler, and everybody's account. */
-static mg_status make_clips(mg_replica *r, const mg_clip_list *list, const mg_generate_settings *settings,
-                            const mg_world *w)
-{
-    mg_status st = MG_OK;
-    mg_scheduler *scheduler = NULL;
-    mg_generate_output output = {0};
-    const mg_clip **mine = calloc((size_t)list->n, sizeof *mine);
-    const double begin_s = mg_clock_s();
-    int64_t n_mine = 0;
-
-    if (!mine) st = mg_fail(MG_ENOMEM, "clips: %lld", (long long)list->n);
-    for (int64_t i = 0; mine && i < list->n; i++)
-        if (mg_plan_is_mine(w, &list->clip[i])) mine[n_mine++] = &list->clip[i];
-    if (st == MG_OK) st = mg_scheduler_open(&scheduler, r);
-    if (st == MG_OK) st = mg_generate_output_open(&output, settings, list, r, w);
-    MG_TRY(mg_comm_agree(w->all, st));
-    MG_TRY(mg_scheduler_run(scheduler, mine, n_mine, mg_generate_output_take, &output));
-    st = mg_generate_output_conclude(&output);
-    if (st == MG_OK || st == MG_EPARTIAL) print_summary(scheduler, list, r, begin_s);
-done:
-    mg_generate_output_close(&output);
-    mg_scheduler_close(scheduler);
-    free(mine);
-    return st;
-}
-
-/* What the options say of the model; `key_path` is room for what --model-key leads to. */
-static mg_status describe_source(mg_replica_source *source, char key_path[MG_PATH_SIZE],
-                                 const mg_generate_settings *s)
-{
-    const char *apply = getenv("APPLY_PROPOSED");
-
-    *source = (mg_replica_source){
-        .model = {s->model, s->lm, s->text_encoder, s->codec, s->tokenizer},
-        .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0),
-    };
-    if (!s->model_key) return MG_OK;
-    source->model.model = key_path;
-    return mg_hub_find_key(key_path, s->model_key);
-}
-
 static mg_status run(mg_context *context, const void *settings)
 {
-    const mg_generate_settings *s = settings;
-    mg_world *w = context->world;
-    mg_status st = MG_OK;
-    mg_backend backend = {0};
-    mg_clip_list list = {0};
-    mg_replica *replica = NULL;
-    mg_replica_source source;
-    mg_replica_limits limits;
-    char key_path[MG_PATH_SIZE];
-
-    MG_TRY(mg_world_split(w, s->machine.tp > 0 ? (int)s->machine.tp : w->size));
-    MG_TRY(mg_clip_list_open(&list, s, w));
-    MG_TRY(mg_comm_agree(w->all, mg_backend_open(&backend, &s->machine, w)));
-    MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s)));
-    source.dtype = backend.dtype;
-    source.with_text = source.with_tokenizer = mg_clip_list_has_text(&list);
-    MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, backend.ops, backend.threads, w->group)));
-    MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, s, replica->files)));
-    MG_TRY(mg_comm_agree(w->all, w->tp_rank == 0 ? mg_out_dir_open(s->out_dir) : MG_OK));
-    print_request(&list, s, replica);
-    MG_TRY(mg_plan_make(&limits, replica, w, list.clip, list.n, s->n_slots));
-    mg_plan_print(&limits, replica, w);
-    MG_TRY(mg_comm_agree(w->all, mg_replica_load(replica, &limits)));
-    st = make_clips(replica, &list, s, w);
-done:
-    mg_replica_close(replica);
-    mg_clip_list_close(&list);
-    mg_backend_close(&backend);
-    return st;
+    return mg_generate_run(context, settings);
 }
 
 static const char details[] =
@@ -228,7 +185,11 @@ static const char details[] =
     "and --threads. Paths of finished clips go to stdout, everything else to stderr.\n"
     "\n"
     "  mg-dist generate --model models/mg-demo --prompt \"slow sad piano\" --duration 8 --seed 7 --out out\n"
-    "  mpirun -np 4 mg-dist generate --model DIR --prompts list.txt --out out";
+    "  mg-dist generate --model DIR --prompt \"a cheerful waltz\" --audio-prompt intro.wav --duration 20\n"
+    "  mg-dist generate --model DIR --prompt \"techno\" --duration 8 --out - | aplay\n"
+    "  mpirun -np 4 mg-dist generate --model DIR --prompts list.txt --out out\n"
+    "\n"
+    "docs/GENERATE.md goes through it all, the keys of JSON lines included.";
 
 const mg_command mg_cmd_generate = {
     .name = "generate",
@@ -241,3 +202,8 @@ const mg_command mg_cmd_generate = {
     .check = check,
     .run = run,
 };
+
+void mg_generate_settings_init(mg_generate_settings *settings)
+{
+    mg_cli_preset(&mg_cmd_generate, settings);
+}

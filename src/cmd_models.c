@@ -12,7 +12,7 @@
 
 typedef struct models_settings {
     int what; /* models_what */
-    const char *key, *source, *notes;
+    const char *key, *source, *notes, *manifest;
     bool json;
 } models_settings;
 
@@ -31,6 +31,8 @@ static const mg_option options[] = {
      .group = "Operands", .help = "add: what it stands for: a folder or file, or the id of a cached model"},
     {.name = "notes", .type = MG_OPT_STRING, .offset = AT(notes), .arg = "TEXT", .group = "Manifest",
      .help = "add: a remark, shown in the list"},
+    {.name = "manifest", .type = MG_OPT_STRING, .offset = AT(manifest), .arg = "FILE", .group = "Manifest",
+     .help = "the file of the keys; see below"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Manifest",
      .help = "list: print one JSON object instead of a table"},
 };
@@ -260,7 +262,7 @@ static mg_status remove_key(mg_manifest *m, const models_settings *s)
 static mg_status work(const models_settings *s)
 {
     mg_manifest m;
-    mg_status st = mg_manifest_open(&m);
+    mg_status st = mg_manifest_open(&m, s->manifest);
 
     if (st != MG_OK) return st;
     switch (s->what) {
@@ -280,11 +282,12 @@ static mg_status run(mg_context *context, const void *settings)
 }
 
 static const char details[] =
-    "The keys are those of models_manifest.json: MGDIST_MANIFEST, else $XDG_CONFIG_HOME/mg-dist/, else\n"
-    "~/.config/mg-dist/. The caches are AUDIOCRAFT_CACHE_DIR and Hugging Face's: HF_HUB_CACHE, else\n"
-    "$HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub. This program never\n"
-    "goes online, whatever HF_HUB_OFFLINE says: what is missing is fetched elsewhere, with\n"
-    "huggingface-cli download OWNER/NAME, and copied into the cache.\n"
+    "The keys are those of models_manifest.json: --manifest or MGDIST_MANIFEST (which generate reads too),\n"
+    "else in $XDG_CONFIG_HOME/mg-dist/, else in ~/.config/mg-dist/. The caches are AUDIOCRAFT_CACHE_DIR and\n"
+    "Hugging Face's: HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else\n"
+    "~/.cache/huggingface/hub. This program never goes online, whatever HF_HUB_OFFLINE says: what is "
+    "missing\n"
+    "is fetched elsewhere, with huggingface-cli download OWNER/NAME, and copied into the cache.\n"
     "\n"
     "  mg-dist models add large /models/musicgen-large --notes \"from the lab's share\"\n"
     "  mg-dist generate --model-key large --prompt \"slow sad piano\"";

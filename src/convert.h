@@ -1,6 +1,6 @@
 /* What the parts of `mg-dist convert` share: the list of tensors to write, each with the mapped tensors that
- * it is made of. cmd_convert.c holds the option table and the course; convert_plan.c makes the list,
- * convert_hf.c and convert_audiocraft.c write it. */
+ * it is made of. cmd_convert.c holds the option table and the course; convert_plan.c and convert_make.c make
+ * the list, convert_hf.c and convert_audiocraft.c write it. */
 #ifndef MG_CONVERT_H
 #define MG_CONVERT_H
 
@@ -54,6 +54,21 @@ typedef struct mg_convert {
  */
 mg_status mg_convert_plan(mg_convert *c);
 void mg_convert_list_close(mg_convert_list *list);
+
+/* One more, zeroed; *out is valid until the next. */
+mg_status mg_convert_add(mg_convert_list *list, mg_convert_tensor **out);
+
+/* What --dtype makes of a stored type. */
+mg_dtype mg_convert_dtype_of(const mg_convert *c, mg_dtype stored);
+
+/* A tensor without a source of its own, by its role; of a convolution's row lengths, `base` is the fused
+ * weight. */
+mg_status mg_convert_make(const mg_convert *c, mg_convert_tensor *out, const mg_listed_tensor *t,
+                          const mg_tensor *base);
+
+/* AudioCraft's melody conditioner saves the window of its spectrum, Hann's, with the weights, and loads none
+ * without it: into c->lm. */
+mg_status mg_convert_add_window(mg_convert *c);
 
 /* Bytes of all tensors of a list. */
 int64_t mg_convert_list_bytes(const mg_convert_list *list);

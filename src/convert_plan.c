@@ -1,7 +1,6 @@
 /* From the tensors that the output must hold (tensor_list.h) to the mapped ones that they are made of: a
  * fused convolution is taken apart, what follows from others is computed, and for AudioCraft's form three
  * projections become one. */
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "convert.h"
 #include "lm.h"
+#include "log.h"
 #include "tensor_stream.h"
 
 #define PROJECTION "enc_to_dec_proj."
@@ -50,35 +50,6 @@ static const char *shape_text(char out[SHAPE_BYTES], int n_dims, const int64_t *
         n += snprintf(out + n, SHAPE_BYTES - (size_t)n, "%s%lld", d ? "," : "", (long long)dim[d]);
     snprintf(out + n, SHAPE_BYTES - (size_t)n, "]");
     return out;
-}
-
-void mg_convert_list_close(mg_convert_list *list)
-{
-    for (int64_t i = 0; i < list->n; i++) free(list->tensor[i].made);
-    free(list->tensor);
-    *list = (mg_convert_list){0};
-}
-
-int64_t mg_convert_list_bytes(const mg_convert_list *list)
-{
-    int64_t bytes = 0;
-
-    for (int64_t i = 0; i < list->n; i++) bytes += (int64_t)mg_tensor_bytes(&list->tensor[i].tensor);
-    return bytes;
-}
-
-static mg_status add(mg_convert_list *list, mg_convert_tensor **out)
-{
-    if (list->n == list->capacity) {
-        const int64_t capacity = 2 * list->capacity + 64;
-        mg_convert_tensor *bigger = realloc(list->tensor, (size_t)capacity * sizeof *bigger);
-        if (!bigger) return mg_fail(MG_ENOMEM, "convert: no memory for %lld tensors", (long long)capacity);
-        list->tensor = bigger;
-        list->capacity = capacity;
-    }
-    *out = &list->tensor[list->n++];
-    **out = (mg_convert_tensor){0};
-    return MG_OK;
 }
 
 /* The part's tensor of this name, marked as used. */
@@ -124,75 +95,6 @@ static const mg_checkpoint_entry *find_source(planner *p, const mg_listed_tensor
     }
 }
 
-static mg_dtype output_dtype(const mg_convert *c, mg_dtype stored)
-{
-    if (!mg_tensor_stream_can(stored, MG_F32)) return stored; /* integers */
-    switch (c->settings->dtype) {
-    case MG_CONVERT_FP32: return MG_F32;
-    case MG_CONVERT_FP16: return MG_F16;
-    case MG_CONVERT_BF16: return MG_BF16;
-    default: return stored;
-    }
-}
-
-/* Room for a tensor of fp32 values that no file holds. */
-static mg_status make_room(mg_convert_tensor *out, const mg_listed_tensor *t)
-{
-    mg_tensor *source = &out->source[0];
-
-    *source = (mg_tensor){NULL, MG_F32, t->n_dims, {t->dim[0], t->dim[1], t->dim[2], t->dim[3]}};
-    out->made = malloc(mg_tensor_bytes(source));
-    if (!out->made) return mg_fail(MG_ENOMEM, "%s: %zu bytes", t->name, mg_tensor_bytes(source));
-    source->data = out->made;
-    return MG_OK;
-}
-
-/* w = g v/|v| with v = w: then g is the length of each row. The elements of `w` come in order. */
-typedef struct row_lengths {
-    float *g;
-    int64_t n_cols, i_element;
-    double sum;
-} row_lengths;
-
-static mg_status add_to_lengths(void *arg, const void *data, size_t bytes)
-{
-    row_lengths *r = arg;
-    const float *value = data;
-
-    for (size_t i = 0; i < bytes / sizeof *value; i++) {
-        float x;
-        memcpy(&x, value + i, sizeof x);
-        r->sum += (double)x * (double)x;
-        if (++r->i_element % r->n_cols != 0) continue;
-        r->g[r->i_element / r->n_cols - 1] = (float)sqrt(r->sum);
-        r->sum = 0;
-    }
-    return MG_OK;
-}
-
-/* A tensor without a source of its own, or with one that is not yet it. */
-static mg_status make(planner *p, mg_convert_tensor *out, const mg_listed_tensor *t, const mg_tensor *base)
-{
-    MG_RETURN(make_room(out, t));
-    float *value = out->made;
-    const int64_t n = mg_tensor_count(&out->source[0]);
-    if (t->role == MG_ROLE_POSITIONS) {
-        mg_lm_positions(value, t->dim[0], t->dim[1]);
-    } else if (t->role == MG_ROLE_NORM_G) {
-        row_lengths r = {value, mg_tensor_count(base) / t->dim[0], 0, 0};
-        MG_RETURN(mg_tensor_stream(base, MG_F32, add_to_lengths, &r, NULL));
-    } else if (t->role == MG_ROLE_PLAIN) { /* a projection that changes nothing */
-        for (int64_t i = 0; i < n; i++) value[i] = t->n_dims == 2 && i % (t->dim[1] + 1) == 0;
-    } else {
-        for (int64_t i = 0; i < n; i++) value[i] = 1; /* inited, cluster_size */
-    }
-    const mg_tensor like = base ? *base : (mg_tensor){.dtype = MG_F32};
-    out->tensor = out->source[0];
-    out->tensor.data = NULL;
-    out->tensor.dtype = output_dtype(p->convert, t->role == MG_ROLE_NORM_G ? like.dtype : MG_F32);
-    return MG_OK;
-}
-
 /* A convolution that is stored fused has its rows' lengths nowhere. */
 static bool is_fused(const mg_listed_tensor *t, const mg_checkpoint_entry *e)
 {
@@ -213,11 +115,11 @@ static mg_status plan_tensor(planner *p, mg_convert_tensor *out, mg_listed_tenso
             p->convert->adds_projection && strncmp(t->name, PROJECTION, strlen(PROJECTION)) == 0;
         if (t->role == MG_ROLE_POSITIONS || t->role == MG_ROLE_INITED || t->role == MG_ROLE_CLUSTER_SIZE ||
             identity)
-            return make(p, out, t, NULL);
+            return mg_convert_make(p->convert, out, t, NULL);
         problem(p, "%s%s: missing", p->part->prefix, t->name);
         return MG_OK;
     }
-    if (is_fused(t, e)) return make(p, out, t, &e->tensor);
+    if (is_fused(t, e)) return mg_convert_make(p->convert, out, t, &e->tensor);
     if (t->role == MG_ROLE_POSITIONS && e->tensor.n_dims == 2) t->dim[0] = e->tensor.dim[0];
     if (!mg_tensor_is(&e->tensor, e->tensor.dtype, t->n_dims, t->dim))
         problem(p, "%s: shape %s, expected %s", e->name, shape_text(have, e->tensor.n_dims, e->tensor.dim),
@@ -226,7 +128,7 @@ static mg_status plan_tensor(planner *p, mg_convert_tensor *out, mg_listed_tenso
     out->mapped[0] = !e->in_memory;
     out->tensor = e->tensor;
     out->tensor.data = NULL;
-    out->tensor.dtype = output_dtype(p->convert, e->tensor.dtype);
+    out->tensor.dtype = mg_convert_dtype_of(p->convert, e->tensor.dtype);
     return MG_OK;
 }
 
@@ -267,10 +169,16 @@ static mg_status plan_list(planner *p, mg_tensor_list *list)
         mg_key_target target = {.n_parts = 1};
         mg_convert_tensor *out = NULL;
         if (p->dialect != MG_DIALECT_HF && !spell(&target, p->dialect, t)) {
-            find(p, "%s", t->name); /* the position table, which AudioCraft computes */
+            const mg_checkpoint_entry *e =
+                find(p, "%s", t->name); /* the positions: AudioCraft computes them */
+            if (e && e->tensor.dtype != MG_F32)
+                mg_log_warn(
+                    "convert: the model's positions are rounded to %s, and AudioCraft computes its own: its "
+                    "sound will differ a little",
+                    mg_dtype_name(e->tensor.dtype));
             continue;
         }
-        MG_RETURN(add(p->list, &out));
+        MG_RETURN(mg_convert_add(p->list, &out));
         MG_RETURN(plan_tensor(p, out, t));
         if (p->dialect == MG_DIALECT_HF) continue;
         snprintf(out->name, sizeof out->name, "%.191s", target.name);
@@ -280,12 +188,23 @@ static mg_status plan_list(planner *p, mg_tensor_list *list)
     return MG_OK;
 }
 
+/* All that are used have been found: this is one more. */
+static bool is_codebook(const char *name)
+{
+    static const char stem[] = "quantizer.layers.";
+
+    if (strncmp(name, stem, sizeof stem - 1) != 0) return false;
+    name += sizeof stem - 1;
+    return strncmp(name + strspn(name, "0123456789"), ".codebook.", 10) == 0;
+}
+
 /* Nothing is dropped in silence. Another part's tensors are its own business. */
 static void check_left_over(planner *p)
 {
     static const char *const others[] = {"text_encoder.", "audio_encoder."};
     const mg_checkpoint *c = p->part->checkpoint;
     const size_t n_prefix = strlen(p->part->prefix);
+    bool leaves_codebooks = false;
 
     for (size_t i = 0; i < mg_checkpoint_count(c); i++) {
         const char *name = mg_checkpoint_at(c, i)->name;
@@ -294,9 +213,12 @@ static void check_left_over(planner *p)
         for (int k = 0; k < 2 && !n_prefix; k++)
             skip = skip || strncmp(name, others[k], strlen(others[k])) == 0;
         skip = skip || (p->convert->drops_projection && strncmp(name, PROJECTION, strlen(PROJECTION)) == 0);
-        skip = skip || strncmp(name + n_prefix, "quantizer.layers.", 17) == 0; /* more than the model uses */
+        if (!skip && is_codebook(name + n_prefix)) skip = leaves_codebooks = true;
         if (!skip) problem(p, "%s: unexpected", mg_checkpoint_at(c, i)->source);
     }
+    if (leaves_codebooks)
+        mg_log_info("convert: %s: only the first %lld codebooks are taken, as many as the model writes",
+                    p->part->path, (long long)p->convert->config.codec.n_codebooks);
 }
 
 static mg_status plan_part(mg_convert *c, const mg_model_part *part, mg_convert_list *out, const char *prefix,
@@ -327,6 +249,7 @@ static mg_status plan_parts(mg_convert *c, mg_tensor_list *list)
 
     MG_RETURN(mg_tensor_list_lm(list, &c->config.lm));
     MG_RETURN(plan_part(c, &f->lm, &c->lm, "", hf ? MG_DIALECT_HF : MG_DIALECT_AUDIOCRAFT_LM, list));
+    if (!hf && c->config.lm.n_chroma) MG_RETURN(mg_convert_add_window(c));
     for (int64_t i = 0; i < list->n; i++)
         if (list->tensor[i].role == MG_ROLE_POSITIONS) c->config.lm.max_positions = list->tensor[i].dim[0];
     mg_tensor_list_close(list);

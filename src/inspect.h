@@ -55,7 +55,8 @@ void mg_inspection_close(mg_inspection *i);
 mg_checkpoint *mg_inspection_checkpoint(const mg_inspection *i);
 
 /* Where source `i_source` of a checkpoint goes: "a.weight", "a, b, c", "ignored" or "unexpected". */
-void mg_inspection_target(char out[MG_INSPECT_TEXT], const mg_checkpoint *c, size_t i_source);
+void mg_inspection_target(char out[MG_INSPECT_TEXT], const mg_inspection *i, const mg_checkpoint *c,
+                          size_t i_source);
 
 /* "fp16, fp32" */
 void mg_inspection_dtypes(char out[64], const mg_inspect_part *p);

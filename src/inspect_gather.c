@@ -73,7 +73,9 @@ static mg_status map_part(mg_inspection *i, mg_inspect_part *p, int part)
     switch (part) {
     case MG_INSPECT_LM: MG_TRY(mg_lm_load(&lm, &i->files->config.lm, MG_F32, i->group, &w)); break;
     case MG_INSPECT_T5: MG_TRY(mg_t5_load(&t5, &i->files->config.t5, &w)); break;
-    default: MG_TRY(mg_encodec_load(&codec, &i->files->config.codec, &w)); break;
+    default:
+        MG_TRY(mg_encodec_load(&codec, &i->files->config.codec, MG_ENCODEC_DECODER | MG_ENCODEC_ENCODER, &w));
+        break;
     }
     if (w.problems) snprintf(p->mapping_error, sizeof p->mapping_error, "%s", w.problems);
     MG_TRY(mg_mapping_report_make(&p->mapping, &p->requests));
@@ -229,11 +231,28 @@ mg_checkpoint *mg_inspection_checkpoint(const mg_inspection *i)
     return f->lm.checkpoint ? f->lm.checkpoint : f->codec.checkpoint ? f->codec.checkpoint : f->t5.checkpoint;
 }
 
-void mg_inspection_target(char out[MG_INSPECT_TEXT], const mg_checkpoint *c, size_t i_source)
+/* "ignored", "unexpected", or NULL: it has a place, or no part was mapped. */
+static const char *left_over(const mg_mapping_report *m, const mg_checkpoint *c, size_t i_source)
+{
+    for (size_t k = 0; k < m->n_ignored; k++)
+        if (m->ignored[k].checkpoint == c && m->ignored[k].i_source == i_source) return "ignored";
+    for (size_t k = m->n_missing + m->n_wrong; k < m->n_rows; k++)
+        if (m->rows[k].checkpoint == c && m->rows[k].i_source == i_source) return "unexpected";
+    return NULL;
+}
+
+void mg_inspection_target(char out[MG_INSPECT_TEXT], const mg_inspection *i, const mg_checkpoint *c,
+                          size_t i_source)
 {
     int n = 0;
 
     out[0] = '\0';
+    for (int part = 0; part < MG_INSPECT_PARTS; part++) {
+        const char *word = left_over(&i->part[part].mapping, c, i_source);
+        if (!word) continue;
+        snprintf(out, MG_INSPECT_TEXT, "%s", word);
+        return;
+    }
     for (size_t k = 0; k < mg_checkpoint_count(c); k++) {
         const mg_checkpoint_entry *e = mg_checkpoint_at(c, k);
         if (e->i_source != i_source || n < 0 || n >= MG_INSPECT_TEXT) continue;

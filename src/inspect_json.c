@@ -58,6 +58,7 @@ static void put_mapping(mg_json_text *t, const mg_inspect_part *p)
     mg_json_text_int(t, "missing", (int64_t)m->n_missing);
     mg_json_text_int(t, "wrong", (int64_t)m->n_wrong);
     mg_json_text_int(t, "unexpected", (int64_t)m->n_unexpected);
+    mg_json_text_int(t, "ignored", (int64_t)m->n_ignored);
     mg_json_text_string(t, "error", p->mapping_error[0] ? p->mapping_error : NULL);
     mg_json_text_array(t, "faults");
     for (size_t k = 0; k < m->n_rows; k++) {
@@ -131,13 +132,13 @@ static void put_files(mg_json_text *t, const mg_checkpoint *c)
     }
 }
 
-static void put_keys(mg_json_text *t, const mg_checkpoint *c)
+static void put_keys(mg_json_text *t, const mg_inspection *i, const mg_checkpoint *c)
 {
     char target[MG_INSPECT_TEXT];
 
     for (size_t k = 0; k < mg_checkpoint_n_sources(c); k++) {
         const mg_checkpoint_source *s = mg_checkpoint_source_at(c, k);
-        mg_inspection_target(target, c, k);
+        mg_inspection_target(target, i, c, k);
         mg_json_text_object(t, NULL);
         mg_json_text_string(t, "source", s->name);
         mg_json_text_string(t, "target", target);
@@ -177,8 +178,8 @@ static void put_weights(mg_json_text *t, const mg_inspection *i)
     mg_json_text_close(t);
     if (!i->settings->keys) return;
     mg_json_text_array(t, "keys");
-    if (i->lone) put_keys(t, i->lone);
-    for (int k = 0; i->files && k < i->files->n_opened; k++) put_keys(t, i->files->opened[k]);
+    if (i->lone) put_keys(t, i, i->lone);
+    for (int k = 0; i->files && k < i->files->n_opened; k++) put_keys(t, i, i->files->opened[k]);
     mg_json_text_close(t);
 }
 

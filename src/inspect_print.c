@@ -38,8 +38,10 @@ static const char *as_size(char out[32], int64_t bytes)
         snprintf(out, 32, "%.2f GB", (double)bytes / 1e9);
     else if (bytes >= 1000000)
         snprintf(out, 32, "%.1f MB", (double)bytes / 1e6);
+    else if (bytes >= 1000)
+        snprintf(out, 32, "%.1f kB", (double)bytes / 1e3);
     else
-        snprintf(out, 32, "%lld bytes", (long long)bytes);
+        snprintf(out, 32, "%lld B", (long long)bytes);
     return out;
 }
 
@@ -98,20 +100,20 @@ static void print_generation(const mg_inspection *i)
 
 static void print_parts(const mg_inspection *i)
 {
-    char parameters[32], bytes[32], dtypes[64];
+    char parameters[32], size[32], dtypes[64];
 
-    printf("\n%-15s %15s %12s %-12s %8s %8s %8s %11s\n", "part", "parameters", "bytes", "dtype", "filled",
-           "missing", "wrong", "unexpected");
+    printf("\n%-15s %15s %10s %-11s %7s %8s %6s %11s %8s\n", "part", "parameters", "size", "dtype", "filled",
+           "missing", "wrong", "unexpected", "ignored");
     for (int k = 0; k < MG_INSPECT_PARTS; k++) {
         const mg_inspect_part *p = &i->part[k];
         const mg_mapping_report *m = &p->mapping;
         if (!p->files) continue;
         mg_inspection_dtypes(dtypes, p);
-        printf("%-15s %15s %12s %-12s ", p->name, with_commas(parameters, p->n_parameters),
-               as_size(bytes, p->bytes), dtypes);
+        printf("%-15s %15s %10s %-11s ", p->name, with_commas(parameters, p->n_parameters),
+               as_size(size, p->bytes), dtypes);
         if (p->is_mapped)
-            printf("%8zu %8zu %8zu %11zu\n", p->requests.n - m->n_missing - m->n_wrong, m->n_missing,
-                   m->n_wrong, m->n_unexpected);
+            printf("%7zu %8zu %6zu %11zu %8zu\n", p->requests.n - m->n_missing - m->n_wrong, m->n_missing,
+                   m->n_wrong, m->n_unexpected, m->n_ignored);
         else
             printf("%s\n", "not mapped");
         if (p->mapping_error[0]) printf("  %s\n", p->mapping_error);
@@ -148,7 +150,7 @@ static void print_files(const mg_inspection *i)
     for (int k = 0; i->files && k < i->files->n_opened; k++) print_checkpoint_files(i->files->opened[k]);
 }
 
-static void print_keys(const mg_checkpoint *c)
+static void print_keys(const mg_inspection *i, const mg_checkpoint *c)
 {
     char target[MG_INSPECT_TEXT], shape[96];
 
@@ -160,7 +162,7 @@ static void print_keys(const mg_checkpoint *c)
             n += snprintf(shape + n, sizeof shape - (size_t)n, "%s%lld", d ? "," : "",
                           (long long)s->tensor.dim[d]);
         snprintf(shape + n, sizeof shape - (size_t)n, "]");
-        mg_inspection_target(target, c, k);
+        mg_inspection_target(target, i, c, k);
         printf("%-72s %-8s %-18s -> %s\n", s->name, mg_dtype_name(s->tensor.dtype), shape, target);
     }
 }
@@ -206,8 +208,8 @@ void mg_inspection_print(const mg_inspection *i)
     if (c) print_files(i);
     if (i->foreign) print_foreign(i->foreign);
     if (c && i->settings->keys) {
-        if (i->lone) print_keys(i->lone);
-        for (int k = 0; i->files && k < i->files->n_opened; k++) print_keys(i->files->opened[k]);
+        if (i->lone) print_keys(i, i->lone);
+        for (int k = 0; i->files && k < i->files->n_opened; k++) print_keys(i, i->files->opened[k]);
     }
     printf("\n");
     line("generate", "%s%.*s",

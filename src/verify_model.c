@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conditions.h"
 #include "plan.h"
 #include "scheduler.h"
 #include "tokenizer.h"
 #include "verify.h"
 
-enum { N_TEXTS = 2, N_FRAMES = 50, SEED = 1 };
+/* Sequences of the first step: the two texts', and these. */
+enum { NO_TEXT = 2, WITH_MELODY = 3, N_ROWS = 4 };
+
+enum { N_TEXTS = 2, N_FRAMES = 50, MAX_TOKENS = 32, SEED = 1 };
 
 static const char *const texts[N_TEXTS] = {"80s pop track with bassy drums and synth", "slow sad piano"};
 
@@ -24,6 +28,7 @@ typedef struct sounds {
 static mg_status take_sound(void *arg, const mg_clip *clip, const mg_clip_result *result)
 {
     sounds *s = arg;
+    const int64_t n_values = result->sound.n_frames * result->sound.n_channels;
     double sum = 0, squares = 0;
 
     if (result->st != MG_OK) {
@@ -31,53 +36,54 @@ static mg_status take_sound(void *arg, const mg_clip *clip, const mg_clip_result
         snprintf(s->error, sizeof s->error, "%s", mg_last_error());
         return MG_OK;
     }
-    for (int64_t i = 0; i < result->n_frames; i++) {
-        const double x = (double)result->pcm[i];
+    for (int64_t i = 0; i < n_values; i++) {
+        const double x = (double)result->sound.pcm[i];
         if (!isfinite(x)) s->n_bad++;
         sum += x;
         squares += x * x;
     }
-    const double n = (double)result->n_frames, mean = sum / n;
+    const double n = (double)n_values, mean = sum / n;
     s->rms[clip->index] = sqrt(squares / n);
     s->deviation[clip->index] = sqrt(fmax(0, squares / n - mean * mean));
     return MG_OK;
 }
 
-/* The leader encodes; everybody gets the states. */
-static mg_status set_text(mg_replica *r, int64_t i_text, const mg_clip *clip)
+/* Text i, for a cross-attention model; for a melody model what stands before the columns of the rows that
+ * hear it: with text 0 also the row that hears a melody. */
+static mg_status set_text(mg_replica *r, int64_t i, const mg_tensor *states, int64_t S)
 {
-    mg_status st = MG_OK;
-    mg_tensor mine, states = mg_tensor_rows(&r->states, 0, clip->S);
-    float *host = calloc((size_t)mg_tensor_count(&states), sizeof *host);
+    static const int32_t melody[] = {0, 4, 7, 4}; /* an arpeggio of C major */
 
-    if (!host) return mg_fail(MG_ENOMEM, "verify: no memory for a text's states");
-    if (r->is_leader) {
-        MG_TRY(mg_t5_encode(r->t5, &mine, clip->ids, clip->S));
-        MG_TRY(r->ops->download(r->ops->ctx, host, mine.data, mg_tensor_bytes(&mine)));
-    }
-    MG_TRY(mg_comm_bcast(r->group, host, mg_tensor_count(&states), MG_F32, 0));
-    MG_TRY(r->ops->upload(r->ops->ctx, states.data, host, mg_tensor_bytes(&states)));
-    MG_TRY(mg_lm_set_text(r->lm, i_text, &states));
-done:
-    free(host);
-    return st;
+    if (!r->config.lm.n_chroma) return mg_lm_set_text(r->lm, i, states);
+    MG_RETURN(mg_lm_set_prefix(r->lm, i, NULL, 0, states, S));
+    if (i > 0) return MG_OK;
+    MG_RETURN(mg_lm_set_prefix(r->lm, NO_TEXT, NULL, 0, NULL, S));
+    return mg_lm_set_prefix(r->lm, WITH_MELODY, melody, 4, states, S);
 }
 
-/* The first step's logits [3,K,V]: of both texts, and of none. */
-static mg_status first_logits(mg_replica *r, const mg_clip *clips, float *logits)
+/* The first step's logits [N_ROWS,K,V]: of both texts, of none, and in a melody model of the first text with
+ * a melody. */
+static mg_status first_logits(mg_replica *r, mg_conditions *conditions, const mg_clip *clips, float *logits)
 {
-    const int64_t K = r->config.lm.K;
-    int32_t ids[(N_TEXTS + 1) * MG_MAX_CODEBOOKS];
-    const int32_t row[] = {0, 1, 2}, position[] = {0, 0, 0}, text[] = {0, 1};
-    const mg_lm_batch batch = {.n_tokens = N_TEXTS + 1,
-                               .n_with_text = N_TEXTS,
+    const mg_lm_config *lm = &r->config.lm;
+    int32_t ids[N_ROWS * MG_MAX_CODEBOOKS], position[N_ROWS] = {0};
+    const int32_t row[N_ROWS] = {0, 1, NO_TEXT, WITH_MELODY}, text[N_TEXTS] = {0, 1};
+    const mg_lm_batch batch = {.n_tokens = lm->n_chroma ? N_ROWS : N_ROWS - 1,
+                               .n_with_text = lm->n_chroma ? 0 : N_TEXTS,
                                .ids = ids,
                                .row = row,
                                .position = position,
                                .text = text};
+    mg_clip_material material = {0};
+    mg_tensor states, none;
 
-    for (int64_t i = 0; i < (N_TEXTS + 1) * K; i++) ids[i] = (int32_t)r->config.lm.V;
-    for (int64_t i = 0; i < N_TEXTS; i++) MG_RETURN(set_text(r, i, &clips[i]));
+    for (int64_t i = 0; i < N_ROWS * lm->K; i++) ids[i] = (int32_t)lm->V;
+    for (int64_t i = 0; i < N_ROWS; i++) position[i] = (int32_t)mg_lm_prefix_length(lm, clips[i == 1].text.S);
+    for (int64_t i = 0; i < N_TEXTS; i++) {
+        MG_RETURN(mg_conditions_encode(conditions, &material, &states, &none, &clips[i]));
+        MG_RETURN(material.st);
+        MG_RETURN(set_text(r, i, &states, clips[i].text.S));
+    }
     return mg_lm_forward(r->lm, &batch, logits);
 }
 
@@ -98,10 +104,11 @@ static double farthest(const float *x, const float *y, int64_t n)
 }
 
 /* A thousandth of the logits' own spread is far more than rounding, and far less than any text does. */
-static void judge_logits(mg_verify *v, const float *logits, int64_t n)
+static void judge_logits(mg_verify *v, const float *logits, int64_t n, bool has_melody)
 {
     const double own = spread(logits, n);
-    const double texts_differ = farthest(logits, logits + n, n), guided = farthest(logits, logits + 2 * n, n);
+    const double texts_differ = farthest(logits, logits + n, n),
+                 guided = farthest(logits, logits + NO_TEXT * n, n);
     const double least = own / 1000;
 
     if (!(own > 0) || !isfinite(own)) {
@@ -118,6 +125,16 @@ static void judge_logits(mg_verify *v, const float *logits, int64_t n)
                        ? "with and without text differ by up to %.3g"
                        : "with and without text differ by up to %.3g: guidance has nothing to hold",
                    guided);
+    if (!has_melody) {
+        mg_verify_note(v, "melody acts", MG_VERIFY_SKIPPED, "this model follows no melody");
+        return;
+    }
+    const double heard = farthest(logits, logits + WITH_MELODY * n, n);
+    mg_verify_note(v, "melody acts", heard > least ? MG_VERIFY_PASSED : MG_VERIFY_FAILED,
+                   heard > least
+                       ? "with and without a melody differ by up to %.3g"
+                       : "with and without a melody differ by up to %.3g: the model does not hear it",
+                   heard);
 }
 
 static void judge_sounds(mg_verify *v, const sounds *s)
@@ -157,18 +174,20 @@ done:
 static mg_status make_clips(mg_clip *clips, const mg_replica *r)
 {
     mg_tokenizer *tokenizer = NULL;
-    const int64_t most = mg_plan_max_frames(r);
+    const int64_t most = mg_plan_max_frames(r, MAX_TOKENS);
 
     MG_RETURN(mg_tokenizer_open(&tokenizer, r->files->tokenizer));
     mg_status st = MG_OK;
     for (int i = 0; i < N_TEXTS && st == MG_OK; i++) {
         clips[i] = (mg_clip){.index = i,
-                             .prompt = texts[i],
+                             .text.text = texts[i],
                              .seed = SEED,
                              .T = most < N_FRAMES ? most : N_FRAMES,
+                             .T_window = most,
                              .guidance = 3,
+                             .guidance_beta = NAN,
                              .sampling = {.top_k = 250, .temperature = 1}};
-        st = mg_tokenizer_encode(tokenizer, texts[i], &clips[i].ids, &clips[i].S);
+        st = mg_tokenizer_encode(tokenizer, texts[i], &clips[i].text.ids, &clips[i].text.S);
     }
     mg_tokenizer_close(tokenizer);
     return st;
@@ -180,16 +199,19 @@ static mg_status listen(mg_verify *v, mg_clip *clips)
     mg_world *w = v->world;
     mg_replica_limits limits;
     const mg_lm_config *c = &v->replica->config.lm;
-    float *logits = calloc((size_t)((N_TEXTS + 1) * c->K * c->V), sizeof *logits);
+    float *logits = calloc((size_t)(N_ROWS * c->K * c->V), sizeof *logits);
+    mg_conditions *conditions = NULL;
 
     MG_TRY(mg_comm_agree(w->all, logits ? MG_OK : mg_fail(MG_ENOMEM, "verify: no memory for the logits")));
     MG_TRY(mg_comm_agree(w->all, make_clips(clips, v->replica)));
     MG_TRY(mg_plan_make(&limits, v->replica, w, clips, N_TEXTS, N_TEXTS));
     MG_TRY(mg_comm_agree(w->all, mg_replica_load(v->replica, &limits)));
-    MG_TRY(first_logits(v->replica, clips, logits));
-    if (w->rank == 0) judge_logits(v, logits, c->K * c->V);
+    MG_TRY(mg_comm_agree(w->all, mg_conditions_open(&conditions, v->replica)));
+    MG_TRY(first_logits(v->replica, conditions, clips, logits));
+    if (w->rank == 0) judge_logits(v, logits, c->K * c->V, c->n_chroma > 0);
     MG_TRY(make_sounds(v, clips));
 done:
+    mg_conditions_close(conditions);
     free(logits);
     return st;
 }
@@ -203,29 +225,23 @@ mg_status mg_verify_model(mg_verify *v)
                                                 .tokenizer = s->tokenizer},
                                       .dtype = v->backend.dtype,
                                       .with_text = true,
-                                      .with_tokenizer = true};
-    const mg_lm_config *lm = &v->files->config.lm;
+                                      .with_tokenizer = true,
+                                      .with_decoder = true};
     mg_clip clips[N_TEXTS] = {0};
     mg_status st;
 
-    if (lm->n_chroma || lm->n_channels == 2) {
-        mg_verify_note(v, "the short run", MG_VERIFY_SKIPPED, "%s is not supported yet, so it was not heard",
-                       lm->n_chroma ? "following a melody" : "stereo sound");
-        return MG_OK;
-    }
     st = mg_comm_agree(v->world->all, mg_replica_open(&v->replica, &source, v->backend.ops,
                                                       v->backend.threads, v->world->group));
     if (st == MG_OK) {
         mg_verify_note(v, "every tensor in place", MG_VERIFY_PASSED, "%.1f MB to read",
                        (double)v->replica->read_bytes / 1e6);
         st = listen(v, clips);
-        if (st == MG_OK) mg_verify_note(v, "melody acts", MG_VERIFY_SKIPPED, "this model follows no melody");
     }
     if (st == MG_ECHECKPOINT) { /* a finding: what opened or loaded is not right */
         mg_verify_note(v, v->replica ? "loads" : "every tensor in place", MG_VERIFY_FAILED, "%s",
                        mg_last_error());
         st = MG_OK;
     }
-    for (int i = 0; i < N_TEXTS; i++) free(clips[i].ids);
+    for (int i = 0; i < N_TEXTS; i++) free(clips[i].text.ids);
     return st;
 }

@@ -76,6 +76,12 @@ static mg_status matrix_load(void *ctx, const mg_matrix *w, int64_t first_out, c
     return MG_OK;
 }
 
+static mg_status tensor_load(void *ctx, void *dst, const mg_host_matrix *src, int64_t *n_bad)
+{
+    mg_cpu_tensor_load(ctx, dst, src, n_bad);
+    return MG_OK;
+}
+
 static void close_backend(mg_ops *ops)
 {
     if (!ops) return;
@@ -124,6 +130,7 @@ static void fill_slots(mg_ops *ops)
     ops->download = copy;
     ops->matrix_bytes = matrix_bytes;
     ops->matrix_load = matrix_load;
+    ops->tensor_load = tensor_load;
     ops->conv_bytes = mg_cpu_conv_bytes;
     ops->conv_load = mg_cpu_conv_load;
     ops->embed = mg_cpu_embed;
@@ -138,6 +145,7 @@ static void fill_slots(mg_ops *ops)
     ops->conv1d = mg_cpu_conv1d;
     ops->conv_transpose1d = mg_cpu_conv_transpose1d;
     ops->lstm = mg_cpu_lstm;
+    ops->nearest_code = mg_cpu_nearest_code;
     ops->close = close_backend;
 }
 

@@ -1,4 +1,5 @@
-/* The CPU backend's codec slots: padding, both convolutions, LSTM. Contracts: ops.h. `ctx` is a mg_cpu. */
+/* The CPU backend's codec slots: padding, both convolutions, LSTM, nearest code. Contracts: ops.h. `ctx` is a
+ * mg_cpu. */
 #ifndef MG_CPU_CODEC_H
 #define MG_CPU_CODEC_H
 
@@ -8,7 +9,7 @@ mg_status mg_cpu_pad(void *ctx, mg_tensor *y, const mg_tensor *x, int64_t left, 
                      mg_pad_mode mode, mg_act act);
 
 size_t mg_cpu_conv_bytes(void *ctx, const mg_conv *c);
-mg_status mg_cpu_conv_load(void *ctx, const mg_conv *c, const float *w_host);
+mg_status mg_cpu_conv_load(void *ctx, const mg_conv *c, const mg_host_matrix *src);
 mg_status mg_cpu_conv1d(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_conv *c, const mg_tensor *bias,
                         bool accumulate);
 mg_status mg_cpu_conv_transpose1d(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
@@ -16,5 +17,8 @@ mg_status mg_cpu_conv_transpose1d(void *ctx, mg_tensor *y, const mg_tensor *x, c
 
 mg_status mg_cpu_lstm(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
                       const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state);
+
+mg_status mg_cpu_nearest_code(void *ctx, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
+                              const mg_tensor *table, const mg_tensor *norms);
 
 #endif

@@ -7,6 +7,7 @@
  *   transposed   a matrix [stride * c_out, J * c_in]: row p * c_out + o, earliest input row first */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "arena.h"
 #include "cpu_codec.h"
@@ -14,9 +15,15 @@
 
 enum {
     FEW_OUTPUTS = 4,
+    HUGE_PAGE = 2 << 20,
     COPY_BLOCK = 16, /* floats of a cache line: how the transposed weight is turned around */
     DOT_ROWS = 64,   /* rows of dot products that a thread takes at least */
 };
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static bool has_few_outputs(const mg_conv *c)
 {
@@ -62,51 +69,107 @@ static void order_by_tap(float *to, const float *from, const mg_conv *c)
                 to[(o * c->n_taps + t) * c->c_in + i] = from[(o * c->c_in + i) * c->n_taps + t];
 }
 
-/* [c_in, c_out, n_taps] -> [stride, c_out, J, c_in]: y[m, p] takes W[j*stride + p] from row m + J-1 - j.
- * By blocks of c_in, so that each write is a whole cache line. */
-static void order_by_phase(float *to, const float *from, const mg_conv *c)
-{
-    const int64_t J = (c->n_taps + c->stride - 1) / c->stride;
+/* A convolution's weight as the rows of one of its matrices: turned around by the threads that load it. */
+typedef struct ordered_weight {
+    const mg_conv *c;
+    const float *w;
+    int64_t first_col; /* of the matrix, where [n_taps, c_in] is cut into several */
+} ordered_weight;
 
-    for (int64_t first = 0; first < c->c_in; first += COPY_BLOCK)
-        for (int64_t o = 0; o < c->c_out; o++)
-            for (int64_t t = 0; t < c->n_taps; t++) {
-                const int64_t p = t % c->stride, j = t / c->stride;
-                const int64_t end = first + COPY_BLOCK < c->c_in ? first + COPY_BLOCK : c->c_in;
-                float *row = to + ((p * c->c_out + o) * J + J - 1 - j) * c->c_in;
-                for (int64_t i = first; i < end; i++) row[i] = from[(i * c->c_out + o) * c->n_taps + t];
-            }
+/* Rows of [c_out, n_taps, c_in] from [c_out, c_in, n_taps]. */
+static void read_by_tap(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col,
+                        int64_t n_cols)
+{
+    const ordered_weight *j = arg;
+    const mg_conv *c = j->c;
+    const int64_t begin = j->first_col + first_col, end = begin + n_cols;
+    float *to = dst;
+
+    for (int64_t o = first_row; o < first_row + n_rows; o++) {
+        const float *row = j->w + o * c->c_in * c->n_taps;
+        for (int64_t t = begin / c->c_in; t * c->c_in < end; t++) {
+            const int64_t first = t * c->c_in < begin ? begin - t * c->c_in : 0;
+            const int64_t last = end - t * c->c_in < c->c_in ? end - t * c->c_in : c->c_in;
+            for (int64_t i = first; i < last; i++) *to++ = row[i * c->n_taps + t];
+        }
+    }
 }
 
-mg_status mg_cpu_conv_load(void *ctx, const mg_conv *c, const float *w_host)
+/* Rows of [stride, c_out, J, c_in] from [c_in, c_out, n_taps]: y[m, p] takes W[j*stride + p] from row
+ * m + J-1 - j. By blocks of columns, so that each write is a whole cache line. */
+static void read_by_phase(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col,
+                          int64_t n_cols)
 {
-    size_t bytes;
-    mg_matrix w = conv_matrix(c, 0, &bytes);
+    const ordered_weight *job = arg;
+    const mg_conv *c = job->c;
+    const int64_t J = (c->n_taps + c->stride - 1) / c->stride;
+
+    for (int64_t begin = 0, end; begin < n_cols; begin = end) {
+        const int64_t tap = (first_col + begin) / c->c_in, i = (first_col + begin) % c->c_in;
+        const int64_t j = J - 1 - tap, left = smaller(c->c_in - i, n_cols - begin);
+        int64_t p = first_row / c->c_out, o = first_row % c->c_out;
+        end = begin + smaller(COPY_BLOCK, left);
+        for (int64_t r = 0; r < n_rows; r++) {
+            const int64_t t = j * c->stride + p;
+            float *to = (float *)dst + r * n_cols + begin;
+            for (int64_t n = 0; n < end - begin; n++)
+                to[n] = t < c->n_taps ? job->w[((i + n) * c->c_out + o) * c->n_taps + t] : 0;
+            if (++o == c->c_out) o = 0, p++;
+        }
+    }
+}
+
+static void order(mg_cpu *cpu, const mg_conv *c, const float *w_host)
+{
     int64_t n_bad = 0; /* counted by who read the tensor */
 
     if (has_few_outputs(c)) {
         order_by_tap(c->data, w_host, c);
-        return MG_OK;
+        return;
     }
-    const int64_t row_count = w.n_in * n_matrices(c);
-    float *ordered = calloc((size_t)(w.n_out * row_count), sizeof *ordered);
-    if (!ordered)
-        return mg_fail(MG_ENOMEM, "convolution: %lld floats to load a weight",
-                       (long long)(w.n_out * row_count));
-    if (c->transposed)
-        order_by_phase(ordered, w_host, c);
-    else
-        order_by_tap(ordered, w_host, c);
     for (int64_t i = 0; i < n_matrices(c); i++) {
-        const mg_host_matrix rows = {.data = ordered + i * w.n_in,
-                                     .dtype = MG_F32,
+        size_t bytes;
+        const mg_matrix w = conv_matrix(c, i, &bytes);
+        ordered_weight source = {c, w_host, i * w.n_in};
+        const mg_host_matrix rows = {.dtype = MG_F32,
                                      .n_rows = w.n_out,
                                      .n_cols = w.n_in,
-                                     .row_stride = row_count};
-        w = conv_matrix(c, i, &bytes);
-        mg_cpu_matrix_load(ctx, &w, 0, &rows, &n_bad);
+                                     .read = c->transposed ? read_by_phase : read_by_tap,
+                                     .read_arg = &source};
+        mg_cpu_matrix_load(cpu, &w, 0, &rows, &n_bad);
     }
-    free(ordered);
+}
+
+typedef struct fetch_job {
+    const mg_host_matrix *src;
+    float *to;
+} fetch_job;
+
+static void fetch_rows(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const fetch_job *j = arg;
+
+    (void)i_thread;
+    j->src->read(j->src->read_arg, j->to + first * j->src->n_cols, first, end - first, 0, j->src->n_cols);
+}
+
+mg_status mg_cpu_conv_load(void *ctx, const mg_conv *c, const mg_host_matrix *src)
+{
+    mg_cpu *cpu = ctx;
+    const int64_t n = src->n_rows * src->n_cols;
+    const size_t size = ((size_t)n * sizeof(float) + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    const size_t align = size > HUGE_PAGE ? HUGE_PAGE : MG_ARENA_ALIGN;
+
+    if (!src->read) {
+        order(cpu, c, src->data);
+        return MG_OK;
+    }
+    fetch_job job = {src, aligned_alloc(align, size)};
+    if (!job.to) return mg_fail(MG_ENOMEM, "convolution: %lld floats to load a weight", (long long)n);
+    if (align == HUGE_PAGE) madvise(job.to, size, MADV_HUGEPAGE);
+    mg_cpu_run(cpu, fetch_rows, &job, src->n_rows, n);
+    order(cpu, c, job.to);
+    free(job.to);
     return MG_OK;
 }
 

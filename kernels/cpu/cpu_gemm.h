@@ -24,6 +24,9 @@ size_t mg_cpu_matrix_bytes(mg_dtype dtype, int64_t n_out, int64_t n_in);
 void mg_cpu_matrix_load(mg_cpu *cpu, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
                         int64_t *n_bad);
 
+/* The n_cols values of src's one row as fp32. */
+void mg_cpu_tensor_load(mg_cpu *cpu, float *dst, const mg_host_matrix *src, int64_t *n_bad);
+
 /* y[i] = act(x[i]), i < n; may be in place. On the calling thread. */
 void mg_cpu_act(const mg_cpu *cpu, float *y, const float *x, int64_t n, mg_act act);
 

@@ -50,6 +50,10 @@ typedef struct mg_cpu_kernels {
     void (*narrow)(void *y, mg_dtype dtype, const float *x, int64_t n);
     /* Step s of `to`, [n_steps, STRIP] 4-byte values, from column s of tile [STRIP, ld]. */
     void (*transpose)(char *to, int64_t step_bytes, const uint32_t *tile, int64_t ld, int64_t n_steps);
+    /* As widen, narrow and transpose in one pass over STRIP whole rows: returns how many of the n values of
+     * each are done (0: none, for those dtypes or on this level, or because of a NaN or Inf). */
+    int64_t (*pack)(char *to, int64_t step_bytes, mg_dtype dtype, const char *src, int64_t row_bytes,
+                    mg_dtype from, int64_t n);
     void (*round_bf16)(float *y, const float *x, int64_t n); /* to bf16 values, kept as fp32 */
 } mg_cpu_kernels;
 
@@ -59,7 +63,7 @@ typedef struct mg_cpu_kernels {
         .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .tile_rows = tile_rows, .tile = find_tile,    \
         .finish = finish, .add = add, .mul = mul, .act = act_row, .layer_norm = layer_norm,                 \
         .rms_norm = rms_norm, .attend = attend, .widen = widen, .narrow = narrow, .round_bf16 = round_bf16, \
-        .transpose = transpose                                                                              \
+        .transpose = transpose, .pack = pack                                                                \
     }
 
 extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512;

@@ -32,6 +32,6 @@ mg_status mg_stop_check(void)
 {
     if (!stop_signal) return MG_OK;
     return mg_fail(MG_ESTOPPED,
-                   "stopped by %s: clips already written are whole, nothing else was left behind",
+                   "stopped by %s: what is already written is whole, nothing else was left behind",
                    stop_signal == SIGINT ? "Ctrl-C" : "SIGTERM");
 }

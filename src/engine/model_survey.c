@@ -1,5 +1,7 @@
 #include "model_survey.h"
 
+#include <stdlib.h>
+
 #include "comm.h"
 #include "encodec.h"
 #include "lm.h"
@@ -25,9 +27,8 @@ static mg_status survey_parts(const mg_model_files *f, mg_weights *w, mg_comm *a
     if (f->codec.checkpoint) {
         w->checkpoint = f->codec.checkpoint;
         w->prefix = f->codec.prefix;
-        MG_TRY(mg_encodec_load(&codec, &f->config.codec, w));
+        MG_TRY(mg_encodec_load(&codec, &f->config.codec, MG_ENCODEC_DECODER | MG_ENCODEC_ENCODER, w));
     }
-    st = mg_weights_verdict(w); /* what is wrong besides missing tensors and shapes */
 done:
     mg_t5_close(t5);
     mg_lm_close(lm);
@@ -49,6 +50,8 @@ mg_status mg_model_survey_open(mg_model_survey *s, const mg_model_files *files, 
     MG_TRY(survey_parts(files, &w, alone));
     MG_TRY(mg_mapping_report_make(&s->report, &s->requests));
     s->read_bytes = w.n_read_bytes;
+    s->problems = w.problems;
+    w.problems = NULL;
 done:
     mg_weights_close(&w);
     mg_comm_close(alone);
@@ -60,6 +63,8 @@ void mg_model_survey_close(mg_model_survey *s)
 {
     mg_mapping_report_close(&s->report);
     mg_weights_requests_close(&s->requests);
+    free(s->problems);
+    s->problems = NULL;
 }
 
 mg_status mg_model_survey_judge(mg_model_files *files, const mg_ops *ops, mg_mapping_renames *renames)
@@ -76,7 +81,7 @@ mg_status mg_model_survey_judge(mg_model_files *files, const mg_ops *ops, mg_map
             MG_TRY(mg_model_survey_open(&s, files, ops));
         }
     }
-    MG_TRY(mg_mapping_report_verdict(&s.report, NULL));
+    MG_TRY(mg_mapping_report_verdict(&s.report, s.problems));
 done:
     mg_model_survey_close(&s);
     return st;

@@ -9,6 +9,7 @@
 typedef struct mg_model_survey {
     mg_weights_requests requests; /* what the architecture needs */
     mg_mapping_report report;     /* what is wrong with that */
+    char *problems;               /* what a stage cannot compute besides, a line each; NULL if nothing */
     int64_t read_bytes;           /* of the files, if one rank loads all of it */
 } mg_model_survey;
 

@@ -11,6 +11,9 @@ typedef struct demand {
     int64_t bytes, available_bytes, host; /* host: a hash of its name */
 } demand;
 
+/* Tokens of a forward pass where many columns are known beforehand: enough for a good matrix product. */
+enum { PREFILL_TOKENS = 256 };
+
 enum { DEMAND_INTS = sizeof(demand) / sizeof(int64_t) };
 
 static int64_t max_of(int64_t a, int64_t b)
@@ -31,12 +34,18 @@ static mg_delay delay_of(const mg_replica *r)
     return (mg_delay){r->config.lm.K, r->config.lm.n_channels, (int32_t)r->config.lm.V};
 }
 
-int64_t mg_plan_max_frames(const mg_replica *r)
+int64_t mg_plan_max_frames(const mg_replica *r, int64_t S)
 {
     const mg_delay d = delay_of(r);
     const int64_t fed_beyond = mg_delay_columns(&d, 1) - 1 - 1; /* the last column is not fed */
 
-    return mg_lm_max_columns(r->lm) - fed_beyond;
+    return mg_lm_max_positions(r->lm) - mg_lm_prefix_length(&r->config.lm, max_of(S, 1)) - fed_beyond;
+}
+
+/* Sequences of a clip. */
+static int64_t count_rows(const mg_clip *c)
+{
+    return mg_clip_is_guided_twice(c) ? 3 : mg_clip_is_guided(c) ? 2 : 1;
 }
 
 static mg_status measure_clips(mg_replica_limits *out, const mg_replica *r, const mg_clip *clips,
@@ -44,21 +53,25 @@ static mg_status measure_clips(mg_replica_limits *out, const mg_replica *r, cons
 {
     const mg_delay d = delay_of(r);
     const double rate = (double)r->config.codec.frame_rate;
-    const int64_t T_most = mg_plan_max_frames(r);
 
-    *out = (mg_replica_limits){0};
+    *out = (mg_replica_limits){.n_rows = 1, .n_texts = 1}; /* of one slot, so far */
     for (int64_t i = 0; i < n_clips; i++) {
         const mg_clip *c = &clips[i];
+        const int64_t S = max_of(c->text.S, c->negative.S), T = c->T < c->T_window ? c->T : c->T_window;
+        const int64_t T_most = mg_plan_max_frames(r, S), n_columns = mg_delay_columns(&d, T) - 1;
+        if (T > T_most)
+            return mg_fail(MG_EUSAGE,
+                           "window: %lld frames (%g s): this model's position table ends at %lld frames "
+                           "(%.2f s); give a shorter --window",
+                           (long long)T, (double)T / rate, (long long)T_most, (double)T_most / rate);
         out->T_max = max_of(out->T_max, c->T);
-        out->S_max = max_of(out->S_max, c->S);
-        out->n_rows = max_of(out->n_rows, mg_clip_is_guided(c) ? 2 : 1); /* of one slot, so far */
+        out->S_max = max_of(out->S_max, S);
+        out->P_max = max_of(out->P_max, mg_lm_prefix_length(&r->config.lm, max_of(S, 1)) + n_columns);
+        out->n_rows = max_of(out->n_rows, count_rows(c));
+        out->n_texts = max_of(out->n_texts, c->negative.S > 0 ? 2 : 1);
+        out->with_melody = out->with_melody || c->melody;
+        if (c->audio_prompt || c->T > c->T_window || r->config.lm.n_chroma) out->n_tokens = PREFILL_TOKENS;
     }
-    out->M_max = mg_delay_columns(&d, out->T_max) - 1;
-    if (out->T_max > T_most)
-        return mg_fail(
-            MG_EUSAGE,
-            "duration: %lld frames (%g s): this model's position table ends at %lld frames (%.2f s)",
-            (long long)out->T_max, (double)out->T_max / rate, (long long)T_most, (double)T_most / rate);
     return MG_OK;
 }
 
@@ -102,16 +115,18 @@ mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w,
     const bool may_shrink = n_slots <= 0;
     demand *all = calloc((size_t)w->size, sizeof *all);
     mg_status st = all ? MG_OK : mg_fail(MG_ENOMEM, "plan: %d ranks", w->size);
-    int64_t rows_per_clip;
+    mg_replica_limits one; /* what one slot needs */
 
-    if (st == MG_OK) st = measure_clips(out, r, clips, n_clips);
+    if (st == MG_OK) st = measure_clips(&one, r, clips, n_clips);
     MG_TRY(mg_comm_agree(w->all, st));
     if (may_shrink) n_slots = MG_PLAN_SLOTS;
     if (n_slots > n_most) n_slots = n_most;
-    rows_per_clip = out->n_rows;
     for (;;) {
+        *out = one;
         out->n_slots = n_slots;
-        out->n_rows = n_slots * rows_per_clip;
+        out->n_rows = n_slots * one.n_rows;
+        out->n_texts = n_slots * one.n_texts;
+        out->n_tokens = max_of(one.n_tokens, out->n_rows);
         MG_TRY(gather_demand(all, r, w, out));
         st = check_fit(all, w->size, n_slots);
         if (st != MG_EFIT || !may_shrink || n_slots == 1) break;
@@ -133,8 +148,7 @@ void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const m
 {
     const mg_replica_bytes *b = &r->bytes;
     const size_t all = mg_replica_bytes_all(b);
-    const size_t sound = (size_t)(limits->T_max * r->config.codec.hop) * sizeof(float);
-    const size_t other = b->lm_weights + b->lm_run + b->host - sound;
+    const size_t other = b->lm_weights + b->lm_run + b->host - b->sound;
 
     mg_log_info("plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s on %s",
                 w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,

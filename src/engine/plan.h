@@ -19,14 +19,14 @@ static inline int mg_plan_is_mine(const mg_world *w, const mg_clip *c)
 
 /* Choose limits for `clips`, the whole call's. `n_slots` > 0: as the user says; 0: enough for the clips, at
  * most MG_PLAN_SLOTS, and fewer if memory is short. MG_EFIT with the numbers if even that does not fit on a
- * host, MG_EUSAGE if a clip is longer than the model's positions. Collective over w->all; agreed. */
+ * host, MG_EUSAGE if a clip's window is longer than the model's positions. Collective over w->all; agreed. */
 mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w, const mg_clip *clips,
                        int64_t n_clips, int64_t n_slots);
 
 /* The table of bytes, from rank 0. */
 void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const mg_world *w);
 
-/* Frames that the model's position table allows. */
-int64_t mg_plan_max_frames(const mg_replica *r);
+/* Frames of a window that the model's position table allows, with a text of S tokens (0: none). */
+int64_t mg_plan_max_frames(const mg_replica *r, int64_t S);
 
 #endif

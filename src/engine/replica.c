@@ -12,6 +12,12 @@ static void read_from(mg_weights *w, const mg_model_part *part)
     w->prefix = part->prefix;
 }
 
+static int codec_halves(const mg_replica *r)
+{
+    return (r->source.with_decoder ? MG_ENCODEC_DECODER : 0) |
+           (r->source.with_encoder ? MG_ENCODEC_ENCODER : 0);
+}
+
 /* T5 -> LM -> EnCodec from their checkpoints: surveyed or loaded, by what `arena` is. */
 static mg_status load_stages(mg_replica *r, mg_arena *arena, mg_progress *progress)
 {
@@ -33,9 +39,9 @@ static mg_status load_stages(mg_replica *r, mg_arena *arena, mg_progress *progre
     MG_TRY(mg_lm_load(&r->lm, &c->lm, r->source.dtype, r->group, &w));
     b->lm_weights = arena->used_bytes - b->t5_weights;
 
-    if (r->is_leader) {
+    if (r->is_leader && codec_halves(r)) {
         read_from(&w, &files->codec);
-        MG_TRY(mg_encodec_load(&r->codec, &c->codec, &w));
+        MG_TRY(mg_encodec_load(&r->codec, &c->codec, codec_halves(r), &w));
     }
     b->codec_weights = arena->used_bytes - b->t5_weights - b->lm_weights;
     r->read_bytes = w.n_read_bytes;
@@ -51,56 +57,69 @@ static mg_status reserve_stages(mg_replica *r, mg_arena *arena, const mg_replica
     const int64_t S = limits->S_max > 0 ? limits->S_max : 1;
     const mg_lm_limits lm = {
         .n_rows = limits->n_rows,
-        .n_texts = limits->n_slots,
-        .n_tokens = limits->n_rows,
-        .T_max = limits->M_max,
+        .n_texts = limits->n_texts,
+        .n_tokens = limits->n_tokens,
+        .n_logits = limits->n_rows,
+        .T_max = limits->P_max,
         .S_max = S,
     };
+    const int64_t n_channels = r->config.lm.n_channels, K = r->config.lm.K;
 
     if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, arena, S));
     if (limits->S_max > 0) {
         r->states = mg_tensor_2d(NULL, MG_F32, limits->S_max, r->config.lm.d_text);
+        r->negative = r->states;
         MG_RETURN(mg_arena_take(arena, &r->states.data, mg_tensor_bytes(&r->states)));
+        MG_RETURN(mg_arena_take(arena, &r->negative.data, mg_tensor_bytes(&r->negative)));
     }
     b->t5_run = arena->used_bytes;
     MG_RETURN(mg_lm_reserve(r->lm, arena, &lm));
     b->lm_run = arena->used_bytes - b->t5_run;
-    if (r->codec) MG_RETURN(mg_encodec_reserve(r->codec, arena, limits->T_max));
+    if (r->codec) MG_RETURN(mg_encodec_reserve(r->codec, arena));
     b->codec_run = arena->used_bytes - b->t5_run - b->lm_run;
-    b->host = (size_t)(limits->n_rows * r->config.lm.K * r->config.lm.V) * sizeof(float) +
-              (size_t)(limits->n_slots * r->config.lm.K * limits->T_max) * sizeof(int32_t) +
+    b->host = (size_t)(limits->n_rows * K * r->config.lm.V) * sizeof(float) +
+              (size_t)((limits->n_slots * limits->T_max + limits->n_tokens) * K) * sizeof(int32_t) +
               (size_t)(limits->S_max * r->config.lm.d_text) * sizeof(float);
-    if (r->codec) b->host += (size_t)(limits->T_max * r->config.codec.hop) * sizeof(float);
+    b->sound = 0;
+    if (r->codec && r->source.with_decoder)
+        b->sound = (size_t)(limits->T_max * r->config.codec.hop * n_channels) * sizeof(float);
+    b->host += b->sound;
     return MG_OK;
 }
 
-/* Do the parts belong together? Only what the program can do today passes. */
+static bool is_training(const mg_model_part *part)
+{
+    return part->checkpoint && mg_checkpoint_get_kind(part->checkpoint) == MG_CHECKPOINT_TRAINING;
+}
+
+/* Do the parts belong together? */
 static mg_status check_parts(const mg_replica *r)
 {
     const mg_model_files *f = r->files;
     const mg_config *c = &r->config;
 
-    if (c->lm.n_chroma)
-        return mg_fail(MG_ECHECKPOINT, "model: %s: follows a melody, which this version does not do yet",
-                       f->lm.path);
-    if (c->lm.n_channels != 1 || c->codec.n_channels != 1)
-        return mg_fail(MG_ECHECKPOINT, "model: %s: makes stereo sound, which this version does not do yet",
-                       f->lm.path);
-    if (mg_checkpoint_get_kind(f->lm.checkpoint) == MG_CHECKPOINT_TRAINING ||
-        mg_checkpoint_get_kind(f->codec.checkpoint) == MG_CHECKPOINT_TRAINING)
-        return mg_fail(
-            MG_ECHECKPOINT, "model: %s: is a training checkpoint: export it first (mg-dist export)",
-            mg_checkpoint_get_kind(f->lm.checkpoint) == MG_CHECKPOINT_TRAINING ? f->lm.path : f->codec.path);
-    if (c->lm.K != c->codec.n_codebooks)
-        return mg_fail(MG_ECHECKPOINT, "codec: %s: has %lld codebooks, the language model writes %lld",
-                       f->codec.path, (long long)c->codec.n_codebooks, (long long)c->lm.K);
-    if (c->lm.V != c->codec.codebook_size)
-        return mg_fail(MG_ECHECKPOINT, "codec: %s: codebooks of %lld entries, the language model writes %lld",
-                       f->codec.path, (long long)c->codec.codebook_size, (long long)c->lm.V);
+    if (is_training(&f->lm) || is_training(&f->codec))
+        return mg_fail(MG_ECHECKPOINT,
+                       "model: %s: is a training checkpoint: export it first (mg-dist export)",
+                       is_training(&f->lm) ? f->lm.path : f->codec.path);
     if (f->t5.checkpoint && c->t5.d_model != c->lm.d_text)
         return mg_fail(MG_ECHECKPOINT,
                        "text encoder: %s: states of width %lld, the language model reads %lld", f->t5.path,
                        (long long)c->t5.d_model, (long long)c->lm.d_text);
+    if (!codec_halves(r)) return MG_OK;
+    if (c->codec.n_channels != 1)
+        return mg_fail(MG_ECHECKPOINT,
+                       "codec: %s: has %lld channels, MusicGen's is mono, also in stereo models",
+                       f->codec.path, (long long)c->codec.n_channels);
+    if (c->lm.K != c->codec.n_codebooks * c->lm.n_channels)
+        return mg_fail(
+            MG_ECHECKPOINT,
+            "codec: %s: has %lld codebooks, the language model writes %lld for each of %lld channels",
+            f->codec.path, (long long)c->codec.n_codebooks, (long long)(c->lm.K / c->lm.n_channels),
+            (long long)c->lm.n_channels);
+    if (c->lm.V != c->codec.codebook_size)
+        return mg_fail(MG_ECHECKPOINT, "codec: %s: codebooks of %lld entries, the language model writes %lld",
+                       f->codec.path, (long long)c->codec.codebook_size, (long long)c->lm.V);
     return MG_OK;
 }
 
@@ -118,7 +137,8 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
     r->group = group;
     r->is_leader = group->rank == 0;
     MG_TRY(mg_model_files_open(&r->files, &source->model,
-                               MG_NEED_LM | MG_NEED_CODEC | (source->with_text ? MG_NEED_T5 : 0) |
+                               MG_NEED_LM | (codec_halves(r) ? MG_NEED_CODEC : 0) |
+                                   (source->with_text ? MG_NEED_T5 : 0) |
                                    (source->with_tokenizer ? MG_NEED_TOKENIZER : 0)));
     r->config = r->files->config;
     MG_TRY(check_parts(r));

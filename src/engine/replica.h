@@ -1,5 +1,5 @@
 /* One tensor-parallel group's loaded pipeline: T5 -> LM -> EnCodec. Every rank has its part of the LM; the
- * leader (rank 0 of the group) alone has T5 and EnCodec.
+ * leader (rank 0 of the group) alone has T5 and EnCodec, and only what the clips need of them.
  *
  * Three phases, each to be followed by mg_comm_agree over the world, for each can fail on one rank alone:
  * open (config, checkpoint headers, survey: is everything there, how many bytes), then plan.h decides the
@@ -17,24 +17,30 @@
 typedef struct mg_replica_source {
     mg_model_request model;
     mg_dtype dtype;      /* of the LM's matrices and KV cache */
-    bool with_text;      /* false: no clip has text, T5 may be missing and stays on disk */
+    bool with_text;      /* false: no text is to be encoded, T5 may be missing and stays on disk */
     bool with_tokenizer; /* it must be there; opening it is for the caller */
+    bool with_decoder;   /* false: codes are all that is wanted */
+    bool with_encoder;   /* for audio prompts that are sound; without either the codec may be missing */
     bool apply_proposed; /* accept the mapping's proposals that are sure */
 } mg_replica_source;
 
 typedef struct mg_replica_limits {
-    int64_t n_slots; /* clips at once */
-    int64_t n_rows;  /* sequences at once: two for a guided clip */
-    int64_t T_max;   /* codec frames of a clip */
-    int64_t M_max;   /* columns of a clip that are fed */
-    int64_t S_max;   /* tokens of a text; 0 without text */
+    int64_t n_slots;  /* clips at once */
+    int64_t n_rows;   /* sequences at once: two for a guided clip, three for one guided twice */
+    int64_t n_texts;  /* texts at once: two for a clip with a negative one */
+    int64_t n_tokens; /* of a forward pass */
+    int64_t T_max;    /* codec frames of a clip */
+    int64_t P_max;    /* positions of a sequence: what stands before the columns, and a window's columns */
+    int64_t S_max;    /* tokens of a text; 0 without text */
+    bool with_melody;
 } mg_replica_limits;
 
 /* Bytes of one rank. */
 typedef struct mg_replica_bytes {
     size_t lm_weights, t5_weights, codec_weights;
     size_t lm_run, t5_run, codec_run;
-    size_t host; /* logits, codes and sound */
+    size_t host;  /* logits, codes and sound */
+    size_t sound; /* of host: the leader's alone */
 } mg_replica_bytes;
 
 typedef struct mg_replica {
@@ -48,8 +54,9 @@ typedef struct mg_replica {
     mg_mapping_renames renames; /* proposals that were applied; the same on every rank */
     mg_t5 *t5;                  /* leader, with text */
     mg_lm *lm;
-    mg_encodec *codec; /* leader */
-    mg_tensor states;  /* [S_max,d_text] a text's, on its way from T5 to the LM; with text */
+    mg_encodec *codec;  /* leader */
+    mg_tensor states;   /* [S_max,d_text] a text's, on its way from T5 to the LM; with text */
+    mg_tensor negative; /* [S_max,d_text] of the text that guidance leads away from */
     mg_replica_bytes bytes;
     int64_t read_bytes;       /* of the checkpoints, by a load */
     mg_replica_limits limits; /* after load */

@@ -1,50 +1,81 @@
-/* libsndfile writes through callbacks into an mg_out_file, so that a full disk is our sentence, not its. */
+/* Sound to files. libsndfile writes through callbacks into an mg_audio_sink, so that a full disk is our
+ * sentence, not its, and so that what it would put there at random can be put right first. */
 #include "audio_file.h"
 
 #include <math.h>
 #include <sndfile.h>
 #include <stdbool.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "out_file.h"
+#include "audio_sink.h"
+#include "id3_tag.h"
+#include "ogg_serial.h"
 
-enum { CHUNK_VALUES = 8192, WAV_HEADER_BYTES = 1024 }; /* the latter: more than any header of ours */
+enum {
+    CHUNK_VALUES = 8192,
+    LONGEST_TEXT = 1024,         /* title, software */
+    LONGEST_COMMENT = 32 * 1024, /* libsndfile has no room for 50 KiB in a WAV header */
+    WAV_HEADER_BYTES = 1024 + 2 * LONGEST_TEXT + LONGEST_COMMENT /* more than any header of ours */
+};
 #define WAV_MAX_BYTES (INT64_C(0xFFFFFFFF) - WAV_HEADER_BYTES)
 
-typedef struct target {
-    mg_out_file file;
-    mg_status st; /* the first failure of a callback */
-} target;
+typedef struct format_traits {
+    const char *word, *suffix;
+    int sndfile;
+    bool is_i16; /* integers go in, else floats */
+    bool is_cut; /* floats beyond ±1 are cut: what a lossy coder makes of them is anyone's guess */
+    bool is_ogg;
+} format_traits;
+
+static const format_traits formats[] = {
+    [MG_AUDIO_WAV] = {"wav", ".wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, .is_i16 = true},
+    [MG_AUDIO_WAV_F32] = {"wav-f32", ".wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, .is_i16 = false},
+    [MG_AUDIO_FLAC] = {"flac", ".flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, .is_i16 = true},
+    [MG_AUDIO_OGG] = {"ogg", ".ogg", SF_FORMAT_OGG | SF_FORMAT_VORBIS, .is_cut = true, .is_ogg = true},
+    [MG_AUDIO_OPUS] = {"opus", ".opus", SF_FORMAT_OGG | SF_FORMAT_OPUS, .is_cut = true, .is_ogg = true},
+    [MG_AUDIO_MP3] = {"mp3", ".mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, .is_cut = true},
+};
+static const uint32_t ogg_serial = 0x6d676473; /* any number will do */
+
+static const format_traits *traits_of(mg_audio_format format)
+{
+    return &formats[format];
+}
+
+const char *mg_audio_format_suffix(mg_audio_format format)
+{
+    return traits_of(format)->suffix;
+}
+
+const char *mg_audio_library(void)
+{
+    return sf_version_string();
+}
 
 static sf_count_t on_length(void *arg)
 {
-    struct stat info;
-
-    return fstat(((target *)arg)->file.fd, &info) == 0 ? info.st_size : -1;
+    return mg_audio_sink_length(arg);
 }
 
 static sf_count_t on_seek(sf_count_t offset, int whence, void *arg)
 {
-    return lseek(((target *)arg)->file.fd, offset, whence);
+    return mg_audio_sink_seek(arg, offset, whence);
 }
 
 static sf_count_t on_read(void *data, sf_count_t bytes, void *arg)
 {
-    return read(((target *)arg)->file.fd, data, (size_t)bytes);
+    return mg_audio_sink_read(arg, data, bytes);
 }
 
 static sf_count_t on_write(const void *data, sf_count_t bytes, void *arg)
 {
-    target *t = arg;
-
-    if (t->st == MG_OK) t->st = mg_out_file_write(&t->file, data, (size_t)bytes);
-    return t->st == MG_OK ? bytes : 0;
+    return mg_audio_sink_write(arg, data, bytes);
 }
 
 static sf_count_t on_tell(void *arg)
 {
-    return lseek(((target *)arg)->file.fd, 0, SEEK_CUR);
+    return mg_audio_sink_tell(arg);
 }
 
 static int16_t to_i16(float x)
@@ -56,57 +87,182 @@ static int16_t to_i16(float x)
     return (int16_t)lrintf(v);
 }
 
-static sf_count_t write_values(SNDFILE *sound, mg_audio_format format, const float *pcm, sf_count_t n)
+static sf_count_t write_i16(SNDFILE *file, const float *pcm, int64_t n)
 {
     int16_t chunk[CHUNK_VALUES];
 
-    if (format == MG_AUDIO_WAV_F32) return sf_write_float(sound, pcm, n);
-    for (sf_count_t i = 0; i < n; i++) chunk[i] = to_i16(pcm[i]);
-    return sf_write_short(sound, chunk, n);
+    for (int64_t i = 0; i < n; i++) chunk[i] = to_i16(pcm[i]);
+    return sf_write_short(file, chunk, n);
 }
 
-static mg_status write_sound(target *t, const char *path, mg_audio_format format, const float *pcm,
-                             int64_t n_values, SF_INFO *info)
+static sf_count_t write_cut(SNDFILE *file, const float *pcm, int64_t n)
+{
+    float chunk[CHUNK_VALUES];
+
+    for (int64_t i = 0; i < n; i++) chunk[i] = fminf(fmaxf(pcm[i], -1), 1);
+    return sf_write_float(file, chunk, n);
+}
+
+static bool write_pcm(SNDFILE *file, const format_traits *t, const float *pcm, int64_t n_values)
+{
+    for (int64_t i = 0; i < n_values; i += CHUNK_VALUES) {
+        const int64_t n = n_values - i < CHUNK_VALUES ? n_values - i : CHUNK_VALUES;
+        const sf_count_t done = t->is_i16   ? write_i16(file, pcm + i, n)
+                                : t->is_cut ? write_cut(file, pcm + i, n)
+                                            : sf_write_float(file, pcm + i, n);
+        if (done != n) return false;
+    }
+    return true;
+}
+
+/* What is too long is left out: half of it is no use. */
+static mg_audio_tags fitting(const mg_audio_tags *tags)
+{
+    mg_audio_tags t = tags ? *tags : (mg_audio_tags){0};
+
+    if (t.title && (!t.title[0] || strlen(t.title) > LONGEST_TEXT)) t.title = NULL;
+    if (t.software && (!t.software[0] || strlen(t.software) > LONGEST_TEXT)) t.software = NULL;
+    if (t.comment && (!t.comment[0] || strlen(t.comment) > LONGEST_COMMENT)) t.comment = NULL;
+    return t;
+}
+
+static bool set_tags(SNDFILE *file, const mg_audio_tags *t)
+{
+    return (!t->title || sf_set_string(file, SF_STR_TITLE, t->title) == 0) &&
+           (!t->software || sf_set_string(file, SF_STR_SOFTWARE, t->software) == 0) &&
+           (!t->comment || sf_set_string(file, SF_STR_COMMENT, t->comment) == 0);
+}
+
+/* NULL, and sf_strerror(NULL) says why. */
+static SNDFILE *open_encoder(mg_audio_sink *sink, mg_audio_format format, int64_t rate_hz, int64_t n_channels)
 {
     SF_VIRTUAL_IO calls = {on_length, on_seek, on_read, on_write, on_tell};
-    SNDFILE *sound = sf_open_virtual(&calls, SFM_WRITE, info, t);
-    bool whole = sound != NULL;
+    SF_INFO info = {
+        .samplerate = (int)rate_hz, .channels = (int)n_channels, .format = formats[format].sndfile};
+    double best = 0, opus_level = 0.64; /* 256 - 0.64 * 250 = 96 kbit/s a channel */
+    int constant = SF_BITRATE_MODE_CONSTANT;
+    SNDFILE *file = sf_open_virtual(&calls, SFM_WRITE, &info, sink);
 
+    if (!file) return NULL;
     /* The PEAK chunk holds the time of day: the same sound would not give the same bytes. */
-    if (sound) sf_command(sound, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE);
-    for (int64_t i = 0; whole && i < n_values; i += CHUNK_VALUES) {
-        const int64_t n = n_values - i < CHUNK_VALUES ? n_values - i : CHUNK_VALUES;
-        whole = write_values(sound, format, pcm + i, n) == n;
+    if (format == MG_AUDIO_WAV_F32) sf_command(file, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE);
+    if (format == MG_AUDIO_OPUS) sf_command(file, SFC_SET_COMPRESSION_LEVEL, &opus_level, sizeof opus_level);
+    if (format == MG_AUDIO_MP3) {
+        sf_command(file, SFC_SET_COMPRESSION_LEVEL, &best, sizeof best);
+        sf_command(file, SFC_SET_BITRATE_MODE, &constant, sizeof constant);
     }
-    if (sound && sf_close(sound) != 0) whole = false;
-    if (t->st != MG_OK) return t->st;
-    return whole ? MG_OK : mg_fail(MG_EFAIL, "%s: cannot write: %s", path, sf_strerror(NULL));
+    return file;
 }
 
-mg_status mg_audio_file_write(const char *path, mg_audio_format format, const float *pcm, int64_t n_frames,
-                              int n_channels, int rate_hz)
+static mg_status encode(mg_audio_sink *sink, const char *path, mg_audio_format format, const mg_sound *s,
+                        const mg_audio_tags *tags)
+{
+    const format_traits *t = traits_of(format);
+    SNDFILE *file = open_encoder(sink, format, s->rate_hz, s->n_channels);
+    bool whole = file != NULL;
+
+    if (whole && format != MG_AUDIO_MP3) whole = set_tags(file, tags);
+    if (whole) whole = write_pcm(file, t, s->pcm, s->n_frames * s->n_channels);
+    if (file && sf_close(file) != 0) whole = false;
+    MG_RETURN(sink->st);
+    if (!whole) return mg_fail(MG_EFAIL, "%s: cannot write: %s", path, sf_strerror(NULL));
+    return t->is_ogg ? mg_ogg_serial_set(sink->data, sink->n_data, ogg_serial) : MG_OK;
+}
+
+static mg_status put_id3(mg_audio_sink *sink, const mg_audio_tags *tags)
+{
+    uint8_t *tag;
+    int64_t bytes;
+
+    MG_RETURN(mg_id3_tag_make(&tag, &bytes, tags));
+    mg_audio_sink_write(sink, tag, bytes);
+    mg_audio_sink_set_origin(sink);
+    free(tag);
+    return sink->st;
+}
+
+/* A coder may refuse what no list of ours knows, some of them not before the first frame: try it. */
+static mg_status try_encoder(mg_audio_format format, int64_t rate_hz, int64_t n_channels)
 {
     mg_status st = MG_OK;
-    target t = {.file.fd = -1};
-    SF_INFO info = {.samplerate = rate_hz, .channels = n_channels};
-    const int64_t value_bytes = format == MG_AUDIO_WAV ? 2 : 4;
+    const float frame[2] = {0};
+    mg_audio_sink sink;
 
-    MG_REQUIRE(n_frames >= 0 && n_channels >= 1 && n_channels <= 2 && rate_hz > 0);
-    if (n_frames > WAV_MAX_BYTES / (value_bytes * n_channels))
-        return mg_fail(MG_EFAIL, "%s: %lld frames are more than a WAV file holds (4 GiB)", path,
-                       (long long)n_frames);
-    const int64_t n_values = n_frames * n_channels;
-    for (int64_t i = 0; i < n_values; i++) {
-        if (!isfinite(pcm[i]))
-            return mg_fail(MG_EFAIL, "%s: sample %lld of channel %lld is %s, nothing was written", path,
-                           (long long)(i / n_channels), (long long)(i % n_channels),
-                           isnan(pcm[i]) ? "not a number" : "infinite");
-    }
-    info.format = SF_FORMAT_WAV | (format == MG_AUDIO_WAV ? SF_FORMAT_PCM_16 : SF_FORMAT_FLOAT);
-    MG_TRY(mg_out_file_begin(&t.file, path));
-    MG_TRY(write_sound(&t, path, format, pcm, n_values, &info));
-    MG_TRY(mg_out_file_commit(&t.file));
+    MG_TRY(mg_audio_sink_open(&sink, NULL));
+    SNDFILE *file = open_encoder(&sink, format, rate_hz, n_channels);
+    const bool works = file && sf_writef_float(file, frame, 1) == 1;
+    if (!works)
+        st = mg_fail(MG_EUSAGE, "option --format: %s: not at %lld Hz with %lld channels: %s",
+                     formats[format].word, (long long)rate_hz, (long long)n_channels, sf_strerror(file));
+    if (file) sf_close(file);
 done:
-    mg_out_file_abandon(&t.file);
+    mg_audio_sink_close(&sink);
+    return st;
+}
+
+/* Opus and MP3 have few rates. */
+static mg_status check_rate(mg_audio_format format, int64_t rate_hz)
+{
+    static const int opus[] = {8000, 12000, 16000, 24000, 48000, 0};
+    static const int mp3[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 0};
+    const int *rates = format == MG_AUDIO_OPUS ? opus : mp3;
+
+    if (format != MG_AUDIO_OPUS && format != MG_AUDIO_MP3) return MG_OK;
+    while (*rates && *rates != rate_hz) rates++;
+    if (*rates) return MG_OK;
+    return mg_fail(MG_EUSAGE, "option --format: %s: it has %s Hz, not %lld: give --sample-rate 48000",
+                   formats[format].word,
+                   format == MG_AUDIO_OPUS
+                       ? "8000, 12000, 16000, 24000 and 48000"
+                       : "8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100 and 48000",
+                   (long long)rate_hz);
+}
+
+mg_status mg_audio_format_check(mg_audio_format format, int64_t rate_hz, int64_t n_channels)
+{
+    const SF_INFO known = {.samplerate = 48000, .channels = 1, .format = formats[format].sndfile};
+
+    MG_REQUIRE(rate_hz > 0 && rate_hz <= INT32_MAX && n_channels >= 1 && n_channels <= 2);
+    if (!sf_format_check(&known))
+        return mg_fail(MG_EUSAGE, "option --format: %s: this libsndfile (%s) was built without it",
+                       formats[format].word, sf_version_string());
+    MG_RETURN(check_rate(format, rate_hz));
+    return try_encoder(format, rate_hz, n_channels);
+}
+
+static mg_status check_sound(const char *path, mg_audio_format format, const mg_sound *s)
+{
+    const int64_t C = s->n_channels, value_bytes = format == MG_AUDIO_WAV ? 2 : 4;
+
+    if (format <= MG_AUDIO_WAV_F32 && s->n_frames > WAV_MAX_BYTES / (value_bytes * C))
+        return mg_fail(MG_EFAIL, "%s: %lld frames are more than a WAV file holds (4 GiB)", path,
+                       (long long)s->n_frames);
+    for (int64_t i = 0; i < s->n_frames * C; i++)
+        if (!isfinite(s->pcm[i]))
+            return mg_fail(MG_EFAIL, "%s: sample %lld of channel %lld is %s, nothing was written", path,
+                           (long long)(i / C), (long long)(i % C),
+                           isnan(s->pcm[i]) ? "not a number" : "infinite");
+    return MG_OK;
+}
+
+mg_status mg_audio_file_write(const char *path, mg_audio_format format, const mg_sound *sound,
+                              const mg_audio_tags *tags)
+{
+    mg_status st = MG_OK;
+    const bool to_stdout = strcmp(path, "-") == 0;
+    const char *name = to_stdout ? "standard output" : path;
+    const mg_audio_tags kept = fitting(tags);
+    mg_audio_sink sink = {.file.fd = -1};
+
+    MG_REQUIRE(sound->n_frames >= 0 && sound->n_channels >= 1 && sound->n_channels <= 2);
+    MG_REQUIRE(sound->rate_hz > 0 && sound->rate_hz <= INT32_MAX);
+    MG_RETURN(check_rate(format, sound->rate_hz));
+    MG_RETURN(check_sound(name, format, sound));
+    MG_TRY(mg_audio_sink_open(&sink, to_stdout || formats[format].is_ogg ? NULL : path));
+    if (format == MG_AUDIO_MP3) MG_TRY(put_id3(&sink, &kept));
+    MG_TRY(encode(&sink, name, format, sound, &kept));
+    MG_TRY(mg_audio_sink_finish(&sink, path));
+done:
+    mg_audio_sink_close(&sink);
     return st;
 }

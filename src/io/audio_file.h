@@ -1,18 +1,59 @@
-/* Sound to a file, through libsndfile. */
+/* Sound to files and from files, through libsndfile: audio_file.c writes, audio_read.c reads. */
 #ifndef MG_AUDIO_FILE_H
 #define MG_AUDIO_FILE_H
 
-#include <stdint.h>
-
+#include "sound.h"
 #include "status.h"
 
-typedef enum mg_audio_format { MG_AUDIO_WAV, MG_AUDIO_WAV_F32 } mg_audio_format;
+typedef enum mg_audio_format {
+    MG_AUDIO_WAV,     /* 16 bits, rounded to nearest (x * 32768), saturated, no dither, as ffmpeg does for
+                         AudioCraft */
+    MG_AUDIO_WAV_F32, /* the floats themselves */
+    MG_AUDIO_FLAC,    /* 16 bits, the same integers as WAV */
+    MG_AUDIO_OGG,     /* Vorbis, quality 4 of 10 (libsndfile's default); cut to ±1, as the next two */
+    MG_AUDIO_OPUS,    /* 96 kbit/s a channel */
+    MG_AUDIO_MP3,     /* the most a constant rate may be: 320 kbit/s as in AudioCraft; below 32 kHz 160, below
+                         16 kHz 64 */
+} mg_audio_format;
 
-/* `pcm` [n_frames, n_channels], interleaved. WAV: 16-bit, rounded to nearest (x * 32768), saturated, no
- * dither, as ffmpeg does for AudioCraft. WAV_F32: the floats themselves. Either way MG_EFAIL names the first
- * NaN or infinity, the same sound gives the same bytes at any time, and the file appears whole or not at all
- * (out_file.h). Mono or stereo. */
-mg_status mg_audio_file_write(const char *path, mg_audio_format format, const float *pcm, int64_t n_frames,
-                              int n_channels, int rate_hz);
+/* The words of --format, in the order of the enum, and what a file's name ends with: ".wav", ".flac" … */
+#define MG_AUDIO_FORMAT_CHOICES "wav|wav-f32|flac|ogg|opus|mp3"
+const char *mg_audio_format_suffix(mg_audio_format format);
+
+/* What a player shows; UTF-8, borrowed. Left out: NULL, "", a comment of more than 32 KiB, another of more
+ * than 1 KiB. */
+typedef struct mg_audio_tags {
+    const char *title;
+    const char *comment; /* the clip's metadata, as JSON */
+    const char *software;
+} mg_audio_tags;
+
+/* "libsndfile-1.2.0": the same sound gives the same bytes from the same library. */
+const char *mg_audio_library(void);
+
+/* MG_EUSAGE if `format` cannot hold this rate or channel count (Opus has 8, 12, 16, 24 and 48 kHz), or if
+ * this libsndfile was built without it; says so before anything is made. */
+mg_status mg_audio_format_check(mg_audio_format format, int64_t rate_hz, int64_t n_channels);
+
+/* MG_EFAIL names the first NaN or infinity. The same sound and tags give the same bytes at any time and place
+ * (no dates, no random serial numbers), and the file appears whole or not at all (out_file.h). `path` "-" is
+ * standard output: everything at once, after it has been made in memory; a reader that closed the pipe is
+ * MG_EFAIL, not SIGPIPE. `tags` may be NULL. */
+mg_status mg_audio_file_write(const char *path, mg_audio_format format, const mg_sound *sound,
+                              const mg_audio_tags *tags);
+
+/* What a sound file says of itself, from its header. */
+typedef struct mg_audio_info {
+    int64_t n_frames, n_channels, rate_hz;
+} mg_audio_info;
+
+/* MG_EFAIL "PATH: reason and remedy" for what is missing, no regular file, no sound that libsndfile knows, or
+ * holds no frame, more than 8 channels, or a rate outside 1 … 768 kHz. */
+mg_status mg_audio_file_probe(mg_audio_info *info, const char *path);
+
+/* The first `limit_s` seconds (NaN or INFINITY: all), floats at the file's own rate and channels. MG_EFAIL as
+ * above, for a sample that is not finite, for more than 4 hours to read, and for a file that was cut off (WAV
+ * and MP3, where that is common, are read as far as they go). */
+mg_status mg_audio_file_read(mg_sound *out, const char *path, double limit_s);
 
 #endif

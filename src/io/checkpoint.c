@@ -48,8 +48,12 @@ static mg_status add_entry(mg_checkpoint *c, size_t i, const mg_key_target *targ
         if (!grown) return mg_fail(MG_ENOMEM, "checkpoint: %zu entries", capacity);
         c->entries = grown, c->entries_capacity = capacity;
     }
-    mg_checkpoint_entry e = {
-        .source = s->name, .tensor = s->tensor, .file = s->file, .i_source = i, .in_memory = s->in_memory};
+    mg_checkpoint_entry e = {.source = s->name,
+                             .tensor = s->tensor,
+                             .file = s->file,
+                             .i_source = i,
+                             .in_memory = s->in_memory,
+                             .fd = s->fd};
     e.name = s->name;
     if (strcmp(target->name, s->name) != 0) MG_RETURN(keep_name(c, &e.name, target->name));
     if (target->n_parts > 1) {
@@ -59,6 +63,7 @@ static mg_status add_entry(mg_checkpoint *c, size_t i, const mg_key_target *targ
         const int64_t n_rows = s->tensor.dim[0] / target->n_parts;
         e.tensor = mg_tensor_rows(&s->tensor, target->i_part * n_rows, n_rows);
     }
+    e.offset = s->offset + ((const char *)e.tensor.data - (const char *)s->tensor.data);
     c->entries[c->n_entries++] = e;
     return MG_OK;
 }

@@ -28,6 +28,8 @@ typedef struct mg_checkpoint_entry {
     const char *file;   /* the file it lies in, for messages */
     size_t i_source;    /* in the list of sources */
     bool in_memory;     /* its data are a copy in memory, not pages of the file */
+    int fd;             /* the file, open for reading at `offset`; -1: there is none behind the data */
+    int64_t offset;     /* of the data, bytes */
 } mg_checkpoint_entry;
 
 /* A tensor as the files hold it. */
@@ -36,6 +38,8 @@ typedef struct mg_checkpoint_source {
     mg_tensor tensor;
     const char *file;
     bool in_memory;
+    int fd; /* as of an entry */
+    int64_t offset;
 } mg_checkpoint_source;
 
 /* Open `path`: one file, one index, or a folder: model.safetensors, else model.safetensors.index.json with

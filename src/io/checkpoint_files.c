@@ -101,6 +101,13 @@ static int by_data(const void *a, const void *b)
     return p != q ? (p < q ? -1 : 1) : strcmp(x->name, y->name);
 }
 
+static void find_in_file(mg_checkpoint_source *s, const mg_data_file *f)
+{
+    if (!f->map.data || s->in_memory) return;
+    s->fd = f->map.fd;
+    s->offset = (const char *)s->tensor.data - f->map.data;
+}
+
 void mg_data_file_list(const mg_data_file *f, mg_checkpoint_source *out)
 {
     const size_t n = mg_data_file_count(f);
@@ -108,10 +115,12 @@ void mg_data_file_list(const mg_data_file *f, mg_checkpoint_source *out)
     for (size_t i = 0; i < n; i++) {
         mg_checkpoint_source *s = &out[i];
         s->file = f->path;
+        s->fd = -1;
         if (f->torch) {
             s->name = f->torch_entries.list[i].name;
             s->tensor = f->torch_entries.list[i].tensor;
             s->in_memory = f->torch_entries.list[i].in_memory;
+            find_in_file(s, f);
             continue;
         }
         const mg_safetensors_entry *e = &f->header.entries[i];
@@ -119,6 +128,7 @@ void mg_data_file_list(const mg_data_file *f, mg_checkpoint_source *out)
         s->tensor = (mg_tensor){
             .data = (void *)(uintptr_t)(f->data + e->begin), .dtype = e->dtype, .n_dims = e->n_dims};
         memcpy(s->tensor.dim, e->dim, sizeof e->dim);
+        find_in_file(s, f);
     }
     /* a torch file's dict is in order as it is */
     if (!f->torch && n) qsort(out, n, sizeof *out, by_data);

@@ -155,10 +155,12 @@ static mg_status read_model_type(mg_config *out, const cJSON *root, const char *
 
 static mg_status read_chroma(mg_lm_config *out, const cJSON *root, const char *file)
 {
-    const mg_config_field field = {"num_chroma", &out->n_chroma, 1, 4096};
+    const mg_config_field fields[] = {{"num_chroma", &out->n_chroma, 1, 4096},
+                                      {"chroma_length", &out->chroma_length, 1, MAX_VOCAB}};
 
     out->n_chroma = 12;
-    return mg_config_fields(root, file, &field, 1);
+    out->chroma_length = 235; /* 30 s */
+    return mg_config_fields(root, file, fields, 2);
 }
 
 static mg_generation_config default_generation(void)

@@ -25,8 +25,9 @@ typedef struct mg_lm_config {
     int64_t max_positions; /* max_position_embeddings */
     int64_t d_text;        /* width of the text states */
     bool project_text;     /* enc_to_dec_proj exists: d_text != D, and always in AudioCraft's */
-    int64_t n_chroma;      /* melody models: num_chroma, text and chroma stand before the codes;
+    int64_t n_chroma;      /* melody models: num_chroma, chroma and text stand before the codes;
                               0: text by cross-attention */
+    int64_t chroma_length; /* melody models: frames of chroma that stand there; 0 otherwise */
 } mg_lm_config;
 
 typedef struct mg_codec_config {

@@ -7,6 +7,8 @@
 
 #include "json_text.h"
 
+enum { CHROMA_HOP = 4096 }; /* samples from one frame of melody to the next */
+
 static bool is_melody(const mg_config *c)
 {
     return c->lm.n_chroma > 0;
@@ -125,7 +127,10 @@ mg_status mg_config_text(char **out, const mg_config *c, mg_dtype dtype)
     mg_json_text_close(&t);
     mg_json_text_string(&t, "model_type", is_melody(c) ? "musicgen_melody" : "musicgen");
     mg_json_text_bool(&t, "is_encoder_decoder", !is_melody(c));
-    if (is_melody(c)) mg_json_text_int(&t, "num_chroma", c->lm.n_chroma);
+    if (is_melody(c)) {
+        mg_json_text_int(&t, "num_chroma", c->lm.n_chroma);
+        mg_json_text_int(&t, "chroma_length", c->lm.chroma_length);
+    }
     mg_json_text_string(&t, "torch_dtype", torch_name(dtype));
     write_t5(&t, &c->t5);
     write_codec(&t, &c->codec);
@@ -152,11 +157,39 @@ mg_status mg_config_text_generation(char **out, const mg_config *c, double windo
     return mg_json_text_end(&t, out);
 }
 
+/* chunk_length, seconds, is where transformers cuts a melody: what chroma_length frames take. */
+static void write_chroma_extractor(mg_json_text *t, const mg_config *c)
+{
+    const int64_t rate = c->codec.sampling_rate, n_samples = c->lm.chroma_length * CHROMA_HOP;
+    const double window_s = round((double)n_samples / (double)rate * 2) / 2;
+
+    mg_json_text_string(t, "processor_class", "MusicgenMelodyProcessor");
+    mg_json_text_string(t, "feature_extractor_type", "MusicgenMelodyFeatureExtractor");
+    mg_json_text_int(t, "feature_size", c->lm.n_chroma);
+    mg_json_text_int(t, "num_chroma", c->lm.n_chroma);
+    mg_json_text_int(t, "sampling_rate", rate);
+    mg_json_text_int(t, "n_fft", 4 * CHROMA_HOP);
+    mg_json_text_int(t, "hop_length", CHROMA_HOP);
+    mg_json_text_number(t, "chunk_length", window_s);
+    mg_json_text_number(t, "n_samples", window_s * (double)rate);
+    mg_json_text_array(t, "stem_indices"); /* of htdemucs: vocals, other */
+    mg_json_text_int(t, NULL, 3);
+    mg_json_text_int(t, NULL, 2);
+    mg_json_text_close(t);
+    mg_json_text_string(t, "padding_side", "right");
+    mg_json_text_number(t, "padding_value", 0.0);
+    mg_json_text_bool(t, "return_attention_mask", false);
+}
+
 mg_status mg_config_text_preprocessor(char **out, const mg_config *c)
 {
     mg_json_text t = {0};
 
     mg_json_text_object(&t, NULL);
+    if (is_melody(c)) {
+        write_chroma_extractor(&t, c);
+        return mg_json_text_end(&t, out);
+    }
     mg_json_text_string(&t, "processor_class", "MusicgenProcessor");
     mg_json_text_string(&t, "feature_extractor_type", "EncodecFeatureExtractor");
     mg_json_text_int(&t, "feature_size", c->lm.n_channels);

@@ -8,7 +8,7 @@
 
 #include "config_text.h"
 
-enum { TEXT_BYTES = 16384 };
+enum { TEXT_BYTES = 16384, CHROMA_HOP = 4096 /* radix2_exp 14 */ };
 
 typedef struct writer {
     char *text; /* [TEXT_BYTES] */
@@ -86,13 +86,45 @@ static void put_pattern(writer *w, const mg_lm_config *c)
 
 static void put_conditioning(writer *w, const mg_config *c, const char *t5_name)
 {
+    const bool melody = c->lm.n_chroma > 0;
+
     put(w, "attribute_dropout: {}\nfuser:\n  cross_attention_pos_emb: false\n"
-           "  cross_attention_pos_emb_scale: 1\n  sum: []\n  prepend: []\n  cross:\n  - description\n"
-           "  input_interpolate: []\nconditioners:\n  description:\n    model: t5\n    t5:\n      name: ");
+           "  cross_attention_pos_emb_scale: 1\n  sum: []\n");
+    put(w, melody ? "  prepend:\n  - self_wav\n  - description\n  cross: []\n"
+                  : "  prepend: []\n  cross:\n  - description\n");
+    put(w, "  input_interpolate: []\nconditioners:\n");
+    if (melody)
+        put(w,
+            "  self_wav:\n    model: chroma_stem\n    chroma_stem:\n      sample_rate: ${sample_rate}\n"
+            "      n_chroma: %lld\n      radix2_exp: 14\n      argmax: true\n      match_len_on_eval: false\n"
+            "      eval_wavs: null\n      n_eval_wavs: 100\n      cache_path: null\n",
+            (long long)c->lm.n_chroma);
+    put(w, "  description:\n    model: t5\n    t5:\n      name: ");
     put_string(w, t5_name);
     put(w, "      finetune: false\n      word_dropout: 0.3\n      normalize_text: false\n");
     put(w, "classifier_free_guidance:\n  training_dropout: 0.3\n  inference_coef: %.17g\n",
         c->generation.has_guidance_scale ? c->generation.guidance_scale : 3.0);
+}
+
+/* Frames of melody that AudioCraft makes of a window. */
+static int64_t chroma_frames(double window_s, int64_t sampling_rate)
+{
+    return 1 + (int64_t)(window_s * (double)sampling_rate) / CHROMA_HOP;
+}
+
+/* What the source says; for a melody model the nearest that gives its chroma_length. */
+static double choose_window(const mg_config *c, double window_s)
+{
+    const mg_generation_config *g = &c->generation;
+    const int64_t rate = c->codec.sampling_rate, n = c->lm.chroma_length;
+
+    if (!(window_s > 0))
+        window_s = g->has_max_length ? (double)g->max_length / (double)c->codec.frame_rate : 30;
+    if (!c->lm.n_chroma || chroma_frames(window_s, rate) == n) return window_s;
+    if (chroma_frames(30, rate) == n) return 30;
+    const double tenths = ceil((double)((n - 1) * CHROMA_HOP) / (double)rate * 10) / 10;
+    if (tenths > 0 && chroma_frames(tenths, rate) == n) return tenths;
+    return ((double)n - 0.5) * CHROMA_HOP / (double)rate;
 }
 
 mg_status mg_config_text_xp_lm(char **out, const mg_config *c, const char *t5_name, double window_s)
@@ -102,8 +134,6 @@ mg_status mg_config_text_xp_lm(char **out, const mg_config *c, const char *t5_na
     writer w;
 
     *out = NULL;
-    if (c->lm.n_chroma)
-        return mg_fail(MG_ECHECKPOINT, "xp.cfg: melody models cannot be written in AudioCraft's form yet");
     if ((int64_t)(scale * (double)c->lm.D) != c->lm.F)
         return mg_fail(MG_ECHECKPOINT,
                        "xp.cfg: a feed-forward width of %lld is no multiple of the width %lld, which "
@@ -116,9 +146,7 @@ mg_status mg_config_text_xp_lm(char **out, const mg_config *c, const char *t5_na
         "compression_model_checkpoint: //pretrained/facebook/encodec_32khz\ncompression_model_n_q: null\n");
     put(&w, "interleave_stereo_codebooks:\n  use: %s\n  per_timestep: false\n", word(c->lm.n_channels == 2));
     put(&w, "tokens:\n  padding_with_special_token: false\n");
-    if (!(window_s > 0))
-        window_s = g->has_max_length ? (double)g->max_length / (double)c->codec.frame_rate : 30.0;
-    put(&w, "dataset:\n  segment_duration: %.17g\n", window_s);
+    put(&w, "dataset:\n  segment_duration: %.17g\n", choose_window(c, window_s));
     put(&w, "generate:\n  lm:\n    use_sampling: %s\n    temp: %.17g\n    top_k: %lld\n    top_p: %.17g\n",
         word(!g->has_do_sample || g->do_sample), g->has_temperature ? g->temperature : 1.0,
         g->has_top_k ? (long long)g->top_k : 250LL, g->has_top_p ? g->top_p : 0.0);

@@ -1,10 +1,19 @@
-/* SHA-256 of files, as sha256sum prints it and as Hugging Face names its blobs. */
+/* SHA-256, as sha256sum prints it and as Hugging Face names its blobs. */
 #ifndef MG_HASH_H
 #define MG_HASH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "status.h"
 
 /* 64 hex digits and NUL. */
 mg_status mg_hash_file(char out[65], const char *path);
+
+/* The same for a thread that nobody may wait for: MG_ESTOPPED soon after *stop has become true. */
+mg_status mg_hash_file_unless(char out[65], const char *path, const atomic_bool *stop);
+
+mg_status mg_hash_bytes(char out[65], const void *data, size_t bytes);
 
 #endif

@@ -75,14 +75,28 @@ mg_status mg_in_file_map(mg_mapped_file *f, const char *path)
     if (info.st_size == 0) goto done;
     void *p = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED) MG_TRY(mg_fail(MG_EFAIL, "%s: cannot map: %s", path, strerror(errno)));
-    *f = (mg_mapped_file){p, info.st_size};
+    *f = (mg_mapped_file){p, info.st_size, fd};
 done:
-    if (fd >= 0) close(fd);
+    if (fd >= 0 && !f->data) close(fd);
     return st;
 }
 
 void mg_in_file_unmap(mg_mapped_file *f)
 {
-    if (f->data) munmap((void *)(uintptr_t)f->data, (size_t)f->bytes);
+    if (f->data) {
+        munmap((void *)(uintptr_t)f->data, (size_t)f->bytes);
+        close(f->fd);
+    }
     *f = (mg_mapped_file){0};
+}
+
+int mg_in_file_copy(int fd, void *dst, int64_t offset, int64_t bytes)
+{
+    for (int64_t done = 0; done < bytes;) {
+        const ssize_t n = pread(fd, (char *)dst + done, (size_t)(bytes - done), (off_t)(offset + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return n < 0 ? errno : EIO;
+        done += n;
+    }
+    return 0;
 }

@@ -13,10 +13,15 @@ mg_status mg_in_file_read(char **data, int64_t *bytes, const char *path, int64_t
 typedef struct mg_mapped_file {
     const char *data; /* NULL if the file is empty */
     int64_t bytes;
+    int fd; /* open while it is mapped; 0 if the file is empty */
 } mg_mapped_file;
 
 /* Map a regular file, read-only. Unmap is legal on a zeroed struct. */
 mg_status mg_in_file_map(mg_mapped_file *f, const char *path);
 void mg_in_file_unmap(mg_mapped_file *f);
+
+/* Copy a piece of an open file without mapping it: much that is read once is read faster so. 0, or an errno
+ * (EIO past the end). From any thread. */
+int mg_in_file_copy(int fd, void *dst, int64_t offset, int64_t bytes);
 
 #endif

@@ -10,9 +10,10 @@
 
 static const char *const fields[] = {"id", "path", "notes"};
 
-static mg_status name_file(char out[MG_PATH_SIZE])
+static mg_status name_file(char out[MG_PATH_SIZE], const char *named)
 {
-    const char *file = getenv("MGDIST_MANIFEST"), *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    const char *file = named ? named : getenv("MGDIST_MANIFEST");
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 
     if (file && *file) return mg_path_format(out, "%s", file);
     if (config && *config) return mg_path_format(out, "%s/mg-dist/models_manifest.json", config);
@@ -36,12 +37,12 @@ static mg_status check(const mg_manifest *m)
     return MG_OK;
 }
 
-mg_status mg_manifest_open(mg_manifest *m)
+mg_status mg_manifest_open(mg_manifest *m, const char *file)
 {
     mg_status st = MG_OK;
 
     *m = (mg_manifest){0};
-    MG_TRY(name_file(m->file));
+    MG_TRY(name_file(m->file, file));
     if (mg_path_exists(m->file)) {
         MG_TRY(mg_json_load(&m->root, m->file));
         MG_TRY(check(m));
@@ -157,7 +158,7 @@ mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key)
     char keys[2000];
 
     path[0] = '\0';
-    MG_RETURN(mg_manifest_open(&m));
+    MG_RETURN(mg_manifest_open(&m, NULL));
     if (mg_manifest_find(&m, key, &entry)) MG_TRY(mg_manifest_locate(path, &m, &entry));
     list_keys(keys, sizeof keys, &m);
     if (!*path && !*keys)

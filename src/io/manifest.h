@@ -2,7 +2,7 @@
  *
  *     {"large": {"id": "facebook/musicgen-large", "path": "/models/large", "notes": "…"}}
  *
- * The file is MGDIST_MANIFEST, else XDG_CONFIG_HOME/mg-dist/models_manifest.json, else
+ * The file is the one named, else MGDIST_MANIFEST, else XDG_CONFIG_HOME/mg-dist/models_manifest.json, else
  * ~/.config/mg-dist/models_manifest.json. `path` wins over `id`; a path that does not begin with / is seen
  * from the manifest's own folder. Keys that are not ours stay as they are. */
 #ifndef MG_MANIFEST_H
@@ -23,8 +23,8 @@ typedef struct mg_manifest {
     struct cJSON *root; /* owned */
 } mg_manifest;
 
-/* A file that does not exist is an empty manifest. One that lies is MG_ECHECKPOINT. */
-mg_status mg_manifest_open(mg_manifest *m);
+/* `file` may be NULL. One that does not exist is an empty manifest, one that lies MG_ECHECKPOINT. */
+mg_status mg_manifest_open(mg_manifest *m, const char *file);
 void mg_manifest_close(mg_manifest *m);
 
 size_t mg_manifest_count(const mg_manifest *m);

@@ -8,7 +8,10 @@
 #include "xp_config.h"
 
 /* Columns that there are positions for where no table says: AudioCraft computes them without end. */
-enum { MIN_POSITIONS = 2048, DEFAULT_CHROMA = 12 };
+enum { MIN_POSITIONS = 2048 };
+
+/* AudioCraft's ChromaExtractor with radix2_exp 14: pitch classes, and samples from one frame to the next. */
+enum { DEFAULT_CHROMA = 12, CHROMA_HOP = 4096 };
 
 static const char hf[] = "Hugging Face", audiocraft[] = "AudioCraft";
 static const char lm_file[] = "state_dict.bin", codec_file[] = "compression_state_dict.bin";
@@ -75,7 +78,10 @@ static mg_status open_audiocraft_lm(mg_model_files *m)
     *lm = xp.lm;
     lm->d_text = text_width(m->lm.checkpoint);
     lm->project_text = true;
-    if (xp.melody) lm->n_chroma = chroma_width(m->lm.checkpoint);
+    if (xp.melody) {
+        lm->n_chroma = chroma_width(m->lm.checkpoint);
+        lm->chroma_length = 1 + (int64_t)(xp.segment_s * (double)xp.sampling_rate) / CHROMA_HOP;
+    }
     if (lm->max_positions < MIN_POSITIONS) lm->max_positions = MIN_POSITIONS;
     m->config.generation = xp.generation;
     m->window_s = xp.segment_s;
@@ -199,10 +205,12 @@ static mg_status open_codec_config(mg_model_files *m, mg_codec_config *config, c
     return open_hf_codec(m, config, path);
 }
 
-/* The language model's own idea of its codec, which only AudioCraft's has, against the codec. */
+/* The language model's own idea of its codec, which only AudioCraft's has, against the codec. Of a codec with
+ * more codebooks than the model writes the first ones are used. */
 static mg_status open_codec(mg_model_files *m, const char *path)
 {
     const int64_t rate = m->config.codec.sampling_rate, n_codebooks = m->config.codec.n_codebooks;
+    const int64_t n_written = m->config.lm.K ? m->config.lm.K / m->config.lm.n_channels : 0;
     mg_codec_config config;
 
     MG_RETURN(open_codec_config(m, &config, path));
@@ -215,6 +223,7 @@ static mg_status open_codec(mg_model_files *m, const char *path)
         return mg_fail(MG_ECHECKPOINT, "codec: %s: has %lld codebooks, the language model %s asks for %lld",
                        m->codec.path, (long long)config.n_codebooks, m->lm.path, (long long)n_codebooks);
     if (n_codebooks) m->config.codec.n_codebooks = n_codebooks;
+    if (n_written && n_written < m->config.codec.n_codebooks) m->config.codec.n_codebooks = n_written;
     return MG_OK;
 }
 

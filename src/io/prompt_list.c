@@ -9,18 +9,24 @@
 
 #define MAX_FILE_BYTES ((int64_t)1 << 30)
 
-static mg_status add(mg_prompt_list *list, const char *text, int64_t bytes)
+static mg_status grow(mg_prompt_list *list)
 {
-    if (list->n == list->room) {
-        const int64_t room = list->room ? 2 * list->room : 64;
-        char **larger = realloc(list->text, (size_t)room * sizeof *larger);
-        if (!larger) return mg_fail(MG_ENOMEM, "prompts: room for %lld", (long long)room);
-        list->text = larger, list->room = room;
-    }
-    char *copy = malloc((size_t)bytes + 1);
+    const int64_t room = list->room ? 2 * list->room : 64;
+    char **text = realloc(list->text, (size_t)room * sizeof *text);
+
+    if (text) list->text = text;
+    int64_t *line = text ? realloc(list->line, (size_t)room * sizeof *line) : NULL;
+    if (!line) return mg_fail(MG_ENOMEM, "prompts: room for %lld", (long long)room);
+    list->line = line, list->room = room;
+    return MG_OK;
+}
+
+static mg_status add(mg_prompt_list *list, int64_t i_line, const char *text, int64_t bytes)
+{
+    if (list->n == list->room) MG_RETURN(grow(list));
+    char *copy = strndup(text, (size_t)bytes);
     if (!copy) return mg_fail(MG_ENOMEM, "prompts: %lld bytes", (long long)bytes);
-    memcpy(copy, text, (size_t)bytes);
-    copy[bytes] = '\0';
+    list->line[list->n] = i_line;
     list->text[list->n++] = copy;
     return MG_OK;
 }
@@ -31,6 +37,12 @@ static bool is_blank(const char *text, int64_t bytes)
         if (text[i] != ' ' && text[i] != '\t') return false;
     }
     return true;
+}
+
+/* A byte order mark. */
+static bool has_mark(const char *text, int64_t bytes)
+{
+    return bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
 }
 
 static mg_status add_line(mg_prompt_list *list, const char *name, int64_t i_line, const char *text,
@@ -49,14 +61,14 @@ static mg_status add_line(mg_prompt_list *list, const char *name, int64_t i_line
     if (bad >= 0)
         return mg_fail(MG_EUSAGE, "%s: line %lld: byte %lld is not UTF-8; save the file as UTF-8", name, line,
                        (long long)bad + 1);
-    return add(list, text, bytes);
+    return add(list, i_line, text, bytes);
 }
 
 mg_status mg_prompt_list_parse(mg_prompt_list *list, const char *name, const char *text, int64_t text_bytes)
 {
     const char *p = text, *end = text + text_bytes;
 
-    if (text_bytes >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0) p += 3;
+    if (has_mark(text, text_bytes)) p += 3;
     for (int64_t i_line = 1; p < end; i_line++) {
         const char *newline = memchr(p, '\n', (size_t)(end - p));
         const char *line_end = newline ? newline : end;
@@ -78,7 +90,15 @@ mg_status mg_prompt_list_load(mg_prompt_list *list, const char *path)
     return st;
 }
 
-mg_status mg_prompt_list_append(mg_prompt_list *list, const char *name, const char *text)
+void mg_prompt_list_close(mg_prompt_list *list)
+{
+    for (int64_t i = 0; i < list->n; i++) free(list->text[i]);
+    free(list->text);
+    free(list->line);
+    *list = (mg_prompt_list){0};
+}
+
+mg_status mg_prompt_check(const char *name, const char *text)
 {
     const int64_t bytes = (int64_t)strlen(text), bad = mg_utf8_bad_offset(text, bytes);
 
@@ -87,12 +107,40 @@ mg_status mg_prompt_list_append(mg_prompt_list *list, const char *name, const ch
     if (bytes > MG_MAX_PROMPT_BYTES)
         return mg_fail(MG_EUSAGE, "%s: longer than %d bytes, the limit for a prompt", name,
                        MG_MAX_PROMPT_BYTES);
-    return add(list, text, bytes);
+    return MG_OK;
 }
 
-void mg_prompt_list_close(mg_prompt_list *list)
+static mg_status split_title(char **prompt, char **title, const char *name, const char *text, int64_t bytes)
 {
-    for (int64_t i = 0; i < list->n; i++) free(list->text[i]);
-    free(list->text);
-    *list = (mg_prompt_list){0};
+    static const char blanks[] = " \t\r\n";
+
+    if (memchr(text, '\0', (size_t)bytes)) return mg_fail(MG_EUSAGE, "%s: holds a NUL", name);
+    MG_RETURN(mg_prompt_check(name, text));
+    const char *first = text + strspn(text, blanks);
+    size_t n_first = strcspn(first, "\r\n"), n_text = strlen(text);
+    if (!*first) return mg_fail(MG_EUSAGE, "%s: holds no text", name);
+    while (strchr(blanks, first[n_first - 1])) n_first--;
+    while (strchr(blanks, text[n_text - 1])) n_text--;
+    *title = strndup(first, n_first);
+    *prompt = strndup(text, n_text);
+    return *title && *prompt ? MG_OK : mg_fail(MG_ENOMEM, "%s: %zu bytes", name, n_text);
+}
+
+mg_status mg_prompt_file_read(char **prompt, char **title, const char *path)
+{
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    char *text;
+    int64_t bytes;
+
+    *prompt = *title = NULL;
+    MG_RETURN(mg_in_file_read(&text, &bytes, path, MAX_FILE_BYTES));
+    const int64_t n_mark = has_mark(text, bytes) ? 3 : 0;
+    const mg_status st = split_title(prompt, title, name, text + n_mark, bytes - n_mark);
+    free(text);
+    if (st != MG_OK) {
+        free(*prompt);
+        free(*title);
+        *prompt = *title = NULL;
+    }
+    return st;
 }

@@ -6,6 +6,7 @@
 
 #include "key_map.h"
 #include "omegaconf.h"
+#include "path.h"
 
 /* Copies may take as much as the file, and small files this much: an expanded tensor must not be a bomb. */
 #define COPY_FLOOR_BYTES ((size_t)1 << 20)
@@ -51,6 +52,35 @@ static const mg_pickle_value *training_state(const mg_pickle_value *root)
     return mg_pickle_get(mg_pickle_get(mg_pickle_get(root, "ema"), "state"), "model");
 }
 
+/* FSDP training: rank 0 writes checkpoint.th, rank N checkpoint.th.N. Rank 0's fsdp_best_state is the whole
+ * model, and nobody else's. */
+static mg_status check_name(const char *path)
+{
+    const char *shard = strstr(mg_path_name(path), ".th.");
+
+    if (!shard || !shard[4] || shard[4 + strspn(shard + 4, "0123456789")]) return MG_OK;
+    return mg_fail(MG_ECHECKPOINT,
+                   "%s: is one rank's shard: give the file without .%s, which holds the whole model", path,
+                   shard + 4);
+}
+
+/* Where fsdp_best_state is empty, best_state has this rank's slice of each tensor, flat, under its own name.
+ */
+static mg_status check_whole(const mg_torch_entries *e, const char *path)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        const char *name = e->list[i].name;
+        const bool is_slice = strstr(name, "in_proj_weight") && e->list[i].tensor.n_dims == 1;
+        if (!is_slice && !strstr(name, "_flat_param")) continue;
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: %s: only one rank's slice of a model that FSDP cut up (%s.1 and so on hold the "
+                       "others), for fsdp_best_state is empty: take a checkpoint that was written after a "
+                       "validation, or let AudioCraft train this one on for an epoch",
+                       path, name, mg_path_name(path));
+    }
+    return MG_OK;
+}
+
 static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state, const mg_pickle_value *root,
                             const char *path)
 {
@@ -70,6 +100,7 @@ static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state
     } else if (is_dict(best) || mg_pickle_get(root, "fsdp_best_state")) {
         out->kind = MG_CHECKPOINT_TRAINING;
         *state = training_state(root);
+        MG_RETURN(check_name(path));
         if (!is_filled(*state))
             return mg_fail(MG_ECHECKPOINT,
                            "%s: a training checkpoint whose best state is still empty: take one that was "
@@ -161,6 +192,7 @@ mg_status mg_torch_entries_read(mg_torch_entries *out, const mg_torch_file *f, c
     for (size_t i = 0; i < n; i++)
         MG_TRY(
             read_tensor(out, f, state->items.item[2 * i], state->items.item[2 * i + 1], &left_bytes, path));
+    if (out->kind == MG_CHECKPOINT_TRAINING) MG_TRY(check_whole(out, path));
 done:
     if (st != MG_OK) mg_torch_entries_close(out);
     return st;

@@ -1,8 +1,10 @@
-/* EnCodec's decoder (SEANet + residual vector quantisation), fp32: codes -> sound. Spec: docs/MODEL.md
- * §EnCodec (transformers' EncodecModel). Only a replica's leader has one.
+/* EnCodec (SEANet + residual vector quantisation), fp32: codes -> sound and sound -> codes. Spec:
+ * docs/MODEL.md §EnCodec (transformers' EncodecModel). Only a replica's leader has one. The codec is mono: a
+ * stereo clip is two runs, over every second row of the codes and every second value of the sound.
  *
- * Sound is time-major inside. The convolutions run over stretches of a second or so, each layer on just the
- * rows that the stretch needs: bounded memory, and the same samples as over the whole clip. */
+ * Sound is time-major inside. Both ways run over stretches of a second or so, each layer on just the rows
+ * that the stretch needs and the LSTM with its state carried on: memory does not grow with the clip, and the
+ * values are the same as over the whole clip. */
 #ifndef MG_ENCODEC_H
 #define MG_ENCODEC_H
 
@@ -11,16 +13,39 @@
 
 typedef struct mg_encodec mg_encodec;
 
+/* Which halves: the survey looks for all of it in any case, the load reads what is asked for. */
+enum { MG_ENCODEC_DECODER = 1, MG_ENCODEC_ENCODER = 2 };
+
 /* Survey or load, by what w->arena is. *out is made on the first call (NULL before it) and kept on the
- * second. */
-mg_status mg_encodec_load(mg_encodec **out, const mg_codec_config *config, mg_weights *w);
+ * second; `halves` is the same for both. */
+mg_status mg_encodec_load(mg_encodec **out, const mg_codec_config *config, int halves, mg_weights *w);
 void mg_encodec_close(mg_encodec *c);
 
-/* Take room for clips of up to T_max codec frames. */
-mg_status mg_encodec_reserve(mg_encodec *c, mg_arena *run, int64_t T_max);
+/* Take room for the halves that are there. */
+mg_status mg_encodec_reserve(mg_encodec *c, mg_arena *run);
 
-/* pcm_host [T * hop] fp32, untouched by any normalisation. codes: host int32 [n_codebooks, T], each in
- * 0 … codebook_size-1 (MG_EFAIL names the first that is not). */
-mg_status mg_encodec_decode(mg_encodec *c, float *pcm_host, const int32_t *codes, int64_t T);
+/* A channel of a clip's codes, int32 in host memory: codebook k of frame t is at codes[k * row_stride + t].
+ */
+typedef struct mg_encodec_codes {
+    int32_t *codes;
+    int64_t row_stride, T;
+} mg_encodec_codes;
+
+/* A channel of a sound in host memory: frame n is at pcm[n * stride]. */
+typedef struct mg_encodec_pcm {
+    float *pcm;
+    int64_t stride, N;
+} mg_encodec_pcm;
+
+/* pcm->N = T * hop samples, untouched by any normalisation. Codes in 0 … codebook_size-1 (MG_EFAIL names the
+ * first that is not); they are only read. */
+mg_status mg_encodec_decode(mg_encodec *c, const mg_encodec_pcm *pcm, const mg_encodec_codes *codes);
+
+/* The codes of a sound of N > 0 samples, all n_codebooks of them: codes->T = mg_encodec_frames(c, N). A tie
+ * between code vectors goes to the lower one. The sound is only read. */
+mg_status mg_encodec_encode(mg_encodec *c, const mg_encodec_codes *codes, const mg_encodec_pcm *pcm);
+
+/* ceil(N / hop) */
+int64_t mg_encodec_frames(const mg_codec_config *config, int64_t N);
 
 #endif

@@ -32,7 +32,7 @@ mg_status mg_lm_set_text(mg_lm *lm, int64_t text, const mg_tensor *states)
     int32_t *host = lm->counts_host;
     mg_tensor projected;
 
-    MG_REQUIRE(text >= 0 && text < lm->limits.n_texts && lm->n_text_tokens);
+    MG_REQUIRE(text >= 0 && text < lm->limits.n_texts && lm->n_text_tokens && !lm->config.n_chroma);
     MG_RETURN(mg_lm_project(lm, &projected, states));
     const mg_tensor row = mg_tensor_rows(&lm->text_row, 0, S),
                     column = mg_tensor_rows(&lm->text_column, 0, S);
@@ -121,12 +121,13 @@ static mg_status forward_heads(mg_lm *lm, float *logits_host, const mg_tensor *a
     return MG_OK;
 }
 
-static mg_status check_batch(const mg_lm *lm, const mg_lm_batch *b)
+static mg_status check_batch(const mg_lm *lm, const mg_lm_batch *b, bool with_logits)
 {
     const int64_t n_positions = lm->config.max_positions;
 
     MG_REQUIRE(lm->counts_host && b->n_tokens > 0 && b->n_tokens <= lm->limits.n_tokens);
-    MG_REQUIRE(b->n_with_text >= 0 && b->n_with_text <= b->n_tokens);
+    MG_REQUIRE(!with_logits || b->n_tokens <= lm->limits.n_logits);
+    MG_REQUIRE(b->n_with_text >= 0 && b->n_with_text <= (lm->config.n_chroma ? 0 : b->n_tokens));
     for (int64_t n = 0; n < b->n_tokens; n++) {
         MG_REQUIRE(b->row[n] >= 0 && b->row[n] < lm->limits.n_rows);
         MG_REQUIRE(b->position[n] >= 0 && b->position[n] < lm->limits.T_max && b->position[n] < n_positions);
@@ -138,38 +139,52 @@ static mg_status check_batch(const mg_lm *lm, const mg_lm_batch *b)
     return MG_OK;
 }
 
-static mg_status upload_batch(mg_lm *lm, const mg_lm_batch *b)
+mg_status mg_lm_place_tokens(mg_lm *lm, const int32_t *row, const int32_t *position, int64_t N)
 {
-    const int64_t N = b->n_tokens;
     int32_t *host = lm->counts_host;
 
-    MG_RETURN(upload(lm, &lm->ids, b->ids, N * lm->config.K));
-    MG_RETURN(upload(lm, &lm->row, b->row, N));
-    MG_RETURN(upload(lm, &lm->column, b->position, N));
-    for (int64_t n = 0; n < N; n++) host[n] = b->position[n] + 1;
-    MG_RETURN(upload(lm, &lm->n_keys, host, N));
+    MG_RETURN(upload(lm, &lm->row, row, N));
+    MG_RETURN(upload(lm, &lm->column, position, N));
+    for (int64_t n = 0; n < N; n++) host[n] = position[n] + 1;
+    return upload(lm, &lm->n_keys, host, N);
+}
+
+static mg_status upload_batch(mg_lm *lm, const mg_lm_batch *b)
+{
+    int32_t *host = lm->counts_host;
+
+    MG_RETURN(upload(lm, &lm->ids, b->ids, b->n_tokens * lm->config.K));
+    MG_RETURN(mg_lm_place_tokens(lm, b->row, b->position, b->n_tokens));
     if (!b->n_with_text) return MG_OK;
     MG_RETURN(upload(lm, &lm->text, b->text, b->n_with_text));
     for (int64_t n = 0; n < b->n_with_text; n++) host[n] = lm->n_text_tokens[b->text[n]];
     return upload(lm, &lm->n_text_keys, host, b->n_with_text);
 }
 
+mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text)
+{
+    mg_tensor x_with_text = mg_tensor_rows(x, 0, n_with_text);
+
+    for (int64_t l = 0; l < lm->config.L; l++) {
+        MG_RETURN(forward_self(lm, &lm->layers[l], x));
+        if (n_with_text) MG_RETURN(forward_cross(lm, &lm->layers[l], &x_with_text));
+        MG_RETURN(forward_ff(lm, &lm->layers[l], x));
+    }
+    return MG_OK;
+}
+
 mg_status mg_lm_forward(mg_lm *lm, const mg_lm_batch *b, float *logits_host)
 {
-    MG_RETURN(check_batch(lm, b));
+    MG_RETURN(check_batch(lm, b, logits_host != NULL));
     MG_RETURN(upload_batch(lm, b));
 
     const int64_t N = b->n_tokens;
     const mg_tensor ids = mg_tensor_rows(&lm->ids, 0, N), column = mg_tensor_rows(&lm->column, 0, N);
     mg_tensor x = mg_tensor_rows(&lm->x, 0, N), a = mg_tensor_rows(&lm->a, 0, N);
-    mg_tensor x_with_text = mg_tensor_rows(&lm->x, 0, b->n_with_text);
 
     MG_RETURN(mg_embed(lm->ops, &x, &lm->embeddings, &ids, &lm->positions, &column));
-    for (int64_t l = 0; l < lm->config.L; l++) {
-        MG_RETURN(forward_self(lm, &lm->layers[l], &x));
-        if (b->n_with_text) MG_RETURN(forward_cross(lm, &lm->layers[l], &x_with_text));
-        MG_RETURN(forward_ff(lm, &lm->layers[l], &x));
-    }
+    MG_RETURN(mg_lm_run_layers(lm, &x, b->n_with_text));
+    if (!logits_host) return MG_OK;
     MG_RETURN(mg_layer_norm(lm->ops, &a, &x, &lm->final_gamma, &lm->final_beta, norm_eps));
     return forward_heads(lm, logits_host, &a);
 }

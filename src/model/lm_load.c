@@ -13,10 +13,12 @@ void mg_lm_close(mg_lm *lm)
     free(lm->layers);
     free(lm->n_text_tokens);
     free(lm->counts_host);
+    free(lm->prefix_host);
+    free(lm->places_host);
     free(lm);
 }
 
-int64_t mg_lm_max_columns(const mg_lm *lm)
+int64_t mg_lm_max_positions(const mg_lm *lm)
 {
     return lm->config.max_positions;
 }

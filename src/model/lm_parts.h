@@ -1,5 +1,5 @@
-/* Inside of the language model: its weights, caches and buffers. For lm_load.c, lm_reserve.c, lm_forward.c.
- */
+/* Inside of the language model: its weights, caches and buffers. For lm_load.c, lm_reserve.c, lm_forward.c,
+ * lm_prefix.c. */
 #ifndef MG_LM_PARTS_H
 #define MG_LM_PARTS_H
 
@@ -43,10 +43,21 @@ struct mg_lm {
     mg_tensor qkv;           /* [n_tokens,3HE] */
     mg_tensor mixed;         /* [n_tokens,HE] */
     mg_tensor ff;            /* [n_tokens,F] */
-    mg_tensor logits;        /* [n_tokens,KV] */
-    mg_tensor gathered;      /* [tp,n_tokens,KV], if tp > 1 */
+    mg_tensor logits;        /* [n_logits,KV] */
+    mg_tensor gathered;      /* [tp,n_logits,KV], if tp > 1 */
     mg_tensor projected;     /* [S_max,D] */
     mg_tensor text_kv;       /* [S_max,2HE] */
+    mg_tensor onehot;        /* [chroma_length,n_chroma], melody models */
+    mg_tensor prefix;        /* [chroma_length + S_max,D], melody models */
+    float *prefix_host;      /* host staging: [max(chroma_length n_chroma, S_max D)] */
+    int32_t *places_host;    /* host staging: [2,n_tokens] rows and positions of a prefix */
 };
+
+/* The tokens of a forward pass that stand in x: through all layers, and the caches. `n_with_text` come first.
+ * row, column, n_keys, text and n_text_keys are uploaded. */
+mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text);
+
+/* Upload which sequences and positions N tokens have. */
+mg_status mg_lm_place_tokens(mg_lm *lm, const int32_t *row, const int32_t *position, int64_t N);
 
 #endif

@@ -23,10 +23,24 @@ static int part_of(const char *name)
     return PART_REST;
 }
 
+/* Which codebook of the codec a tensor belongs to; -1 if to none. */
+static int64_t i_codebook(const char *name)
+{
+    static const char stem[] = "quantizer.layers.", part[] = "audio_encoder.";
+
+    if (strncmp(name, part, sizeof part - 1) == 0) name += sizeof part - 1;
+    if (strncmp(name, stem, sizeof stem - 1) != 0) return -1;
+    name += sizeof stem - 1;
+    const size_t n_digits = strspn(name, "0123456789");
+    if (n_digits == 0 || n_digits > 6 || strncmp(name + n_digits, ".codebook.", 10) != 0) return -1;
+    return strtol(name, NULL, 10);
+}
+
 /* What one checkpoint holds and what of it was asked for. */
 typedef struct account {
     const mg_checkpoint *checkpoint;
     bool surveyed[N_PARTS];
+    int64_t n_codebooks; /* that were asked for */
     bool *used;          /* [n_sources] */
     const char **mapped; /* [n_sources] our name of each: the first, if it has several */
 } account;
@@ -91,6 +105,8 @@ static mg_status open_accounts(account **out, size_t *n, const mg_weights_reques
             }
         }
         a->surveyed[part_of(q->prefix)] = true;
+        const int64_t n_codebooks = i_codebook(q->name) + 1;
+        if (n_codebooks > a->n_codebooks) a->n_codebooks = n_codebooks;
     }
     return MG_OK;
 }
@@ -142,14 +158,34 @@ static mg_status match_requests(mg_mapping_report *r, size_t *capacity, account 
     return MG_OK;
 }
 
+/* The first codebooks of a codec are a codec: the rest only makes it finer. */
+static bool may_be_left(const account *a, const char *name)
+{
+    return mg_key_map_is_ignorable(name) || (a->n_codebooks && i_codebook(name) >= a->n_codebooks);
+}
+
+static mg_status add_ignored(mg_mapping_report *r, const mg_checkpoint *c, size_t i_source)
+{
+    if ((r->n_ignored & (r->n_ignored - 1)) == 0) { /* a power of two, or none: full */
+        mg_mapping_ignored *grown = realloc(r->ignored, (2 * r->n_ignored + 1) * sizeof *grown);
+        if (!grown) return mg_fail(MG_ENOMEM, "mapping: %zu tensors", r->n_ignored);
+        r->ignored = grown;
+    }
+    r->ignored[r->n_ignored++] = (mg_mapping_ignored){c, i_source};
+    return MG_OK;
+}
+
 static mg_status list_unexpected(mg_mapping_report *r, size_t *capacity, const account *a)
 {
     for (size_t i = 0; i < mg_checkpoint_n_sources(a->checkpoint); i++) {
         const mg_checkpoint_source *s = mg_checkpoint_source_at(a->checkpoint, i);
         mg_mapping_row *row = NULL;
 
-        if (a->used[i] || !a->surveyed[part_of(a->mapped[i])] || mg_key_map_is_ignorable(a->mapped[i]))
+        if (a->used[i] || !a->surveyed[part_of(a->mapped[i])]) continue;
+        if (may_be_left(a, a->mapped[i])) {
+            MG_RETURN(add_ignored(r, a->checkpoint, i));
             continue;
+        }
         MG_RETURN(add_row(r, capacity, &row));
         row->fault = MG_MAPPING_UNEXPECTED;
         row->checkpoint = a->checkpoint;
@@ -280,5 +316,6 @@ done:
 void mg_mapping_report_close(mg_mapping_report *r)
 {
     free(r->rows);
+    free(r->ignored);
     *r = (mg_mapping_report){0};
 }

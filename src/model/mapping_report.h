@@ -37,10 +37,19 @@ typedef struct mg_mapping_row {
     bool sure; /* the first proposal is of high confidence and nobody else's: --apply-proposed takes it */
 } mg_mapping_row;
 
+/* A tensor that nobody asked for and that may be left over: a known one, or a codebook beyond the last that
+ * the model uses. */
+typedef struct mg_mapping_ignored {
+    const mg_checkpoint *checkpoint;
+    size_t i_source;
+} mg_mapping_ignored;
+
 typedef struct mg_mapping_report {
     mg_mapping_row
         *rows; /* [n_rows]: missing, wrong, unexpected; names borrowed from requests, checkpoints */
     size_t n_rows, n_missing, n_wrong, n_unexpected;
+    mg_mapping_ignored *ignored; /* [n_ignored] */
+    size_t n_ignored;
 } mg_mapping_report;
 
 /* `requests` and their checkpoints must outlive the report. */

@@ -93,7 +93,7 @@ static mg_status load_bias_table(mg_t5 *t5, mg_weights *w)
 
     if (!mg_arena_is_measuring(w->arena)) return mg_weights_host(w, t5->bias_table, name, 2, dim);
     MG_RETURN(mg_weights_find(w, &e, name, 2, dim));
-    mg_weights_consume(w, e, 0, dim[0] * dim[1]);
+    mg_weights_consume(w, e, dim[0] * dim[1]);
     return MG_OK;
 }
 

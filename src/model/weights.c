@@ -1,5 +1,5 @@
-/* Matrices and plain tensors of a stage: survey and load. Sources are read in blocks of rows of a few MiB,
- * straight from the map where they are aligned, and let go behind us: a load needs no second copy. */
+/* Matrices and plain tensors of a stage: survey and load. The backend's threads fetch a source piece by piece
+ * from its file, so that a load needs no second copy; a block of rows is what the progress bar moves by. */
 #include "weights.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 
 #include "weights_source.h"
 
-enum { NAME_SIZE = 512, BLOCK_BYTES = 4 << 20, ROW_STEP = 64, PROBLEM_SIZE = 1024 };
+enum { NAME_SIZE = 512, BLOCK_BYTES = 32 << 20, ROW_STEP = 64, PROBLEM_SIZE = 1024 };
 
 void mg_weights_init(mg_weights *w, const mg_ops *ops, const mg_checkpoint *checkpoint, mg_arena *arena,
                      const char *prefix)
@@ -72,24 +72,6 @@ mg_status mg_weights_verdict(const mg_weights *w)
     return mg_fail(MG_ECHECKPOINT, format, w->n_problems, plural, (int)kept, problems, more);
 }
 
-/* A block of rows in aligned host memory: the map itself, or a copy in `room`. */
-static mg_host_matrix host_rows(const mg_checkpoint_entry *e, const mg_weights_part *p, int64_t row,
-                                int64_t n_rows, char *room)
-{
-    const size_t value_bytes = mg_dtype_bytes(e->tensor.dtype);
-    const char *src = (const char *)e->tensor.data +
-                      (size_t)((p->first_row + row) * p->n_cols_all + p->first_col) * value_bytes;
-    mg_host_matrix m = {src, e->tensor.dtype, n_rows, p->n_cols, p->n_cols_all};
-
-    if ((uintptr_t)src % value_bytes == 0) return m;
-    for (int64_t r = 0; r < n_rows; r++)
-        memcpy(room + (size_t)(r * p->n_cols) * value_bytes, src + (size_t)(r * p->n_cols_all) * value_bytes,
-               (size_t)p->n_cols * value_bytes);
-    m.data = room;
-    m.row_stride = p->n_cols;
-    return m;
-}
-
 static mg_status load_part(mg_weights *w, const mg_matrix *out, int64_t first_out, const mg_weights_part *p,
                            const mg_checkpoint_entry *e)
 {
@@ -97,20 +79,17 @@ static mg_status load_part(mg_weights *w, const mg_matrix *out, int64_t first_ou
     const int64_t fit = BLOCK_BYTES / row_bytes / ROW_STEP * ROW_STEP;
     const int64_t block = fit > ROW_STEP ? fit : ROW_STEP;
     int64_t n_bad = 0;
-    mg_status st = MG_OK;
-    char *room = malloc((size_t)(block * row_bytes));
 
-    if (!room) return mg_fail(MG_ENOMEM, "weights: no memory for %lld bytes", (long long)(block * row_bytes));
     for (int64_t row = 0; row < p->n_rows; row += block) {
         const int64_t n_rows = p->n_rows - row < block ? p->n_rows - row : block;
-        const mg_host_matrix src = host_rows(e, p, row, n_rows, room);
-        MG_TRY(mg_matrix_load(w->ops, out, first_out + row, &src, &n_bad));
-        mg_weights_consume(w, e, (p->first_row + row) * p->n_cols_all, n_rows * p->n_cols_all);
+        mg_weights_rows rows;
+        const mg_host_matrix src =
+            mg_weights_rows_of(&rows, e, p->n_cols_all, p->first_row + row, n_rows, p->first_col, p->n_cols);
+        MG_RETURN(mg_matrix_load(w->ops, out, first_out + row, &src, &n_bad));
+        MG_RETURN(mg_weights_check_read(e, rows.error));
+        mg_weights_consume(w, e, n_rows * p->n_cols);
     }
-    st = mg_weights_check(e, n_bad);
-done:
-    free(room);
-    return st;
+    return mg_weights_check(e, n_bad);
 }
 
 /* Rows from the random block: as many at a time as lie before it wraps. */
@@ -127,12 +106,16 @@ static mg_status load_random_part(mg_weights *w, const mg_matrix *out, int64_t f
     for (int64_t row = 0; row < p->n_rows;) {
         int64_t got;
         const float *piece = mg_random_block_next(&random, (p->n_rows - row) * p->n_cols, &got);
-        const mg_host_matrix src = {piece, MG_F32, got / p->n_cols, p->n_cols, p->n_cols};
+        const mg_host_matrix src = {.data = piece,
+                                    .dtype = MG_F32,
+                                    .n_rows = got / p->n_cols,
+                                    .n_cols = p->n_cols,
+                                    .row_stride = p->n_cols};
         if (src.n_rows == 0) continue; /* the tail of the block is shorter than a row */
         MG_TRY(mg_matrix_load(w->ops, out, first_out + row, &src, &n_bad));
         row += src.n_rows;
     }
-    mg_weights_consume(w, NULL, 0, p->n_rows * p->n_cols);
+    mg_weights_consume(w, NULL, p->n_rows * p->n_cols);
 done:
     mg_random_block_close(&random);
     return st;
@@ -159,7 +142,7 @@ mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_dtype dtype, int n
         const mg_checkpoint_entry *e;
         MG_RETURN(mg_weights_find(w, &e, p->name, 2, dim));
         if (survey)
-            mg_weights_consume(w, e, 0, p->n_rows * (e ? p->n_cols_all : p->n_cols));
+            mg_weights_consume(w, e, p->n_rows * p->n_cols);
         else if (e)
             MG_RETURN(load_part(w, out, first_out, p, e));
         else
@@ -171,22 +154,17 @@ mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_dtype dtype, int n
 static mg_status load_tensor(mg_weights *w, char *dst, const mg_checkpoint_entry *e, int64_t n)
 {
     const int64_t block = BLOCK_BYTES / (int64_t)sizeof(float);
-    float *room = malloc(BLOCK_BYTES);
     int64_t n_bad = 0;
-    mg_status st = MG_OK;
 
-    if (!room) return mg_fail(MG_ENOMEM, "weights: no memory for %d bytes", BLOCK_BYTES);
     for (int64_t i = 0; i < n; i += block) {
         const int64_t count = n - i < block ? n - i : block;
-        mg_weights_read(room, e, i, count, &n_bad);
-        MG_TRY(
-            w->ops->upload(w->ops->ctx, dst + (size_t)i * sizeof *room, room, (size_t)count * sizeof *room));
-        mg_weights_consume(w, e, i, count);
+        mg_weights_rows rows;
+        const mg_host_matrix src = mg_weights_rows_of(&rows, e, n, 0, 1, i, count);
+        MG_RETURN(mg_tensor_load(w->ops, dst + (size_t)i * sizeof(float), &src, &n_bad));
+        MG_RETURN(mg_weights_check_read(e, rows.error));
+        mg_weights_consume(w, e, count);
     }
-    st = mg_weights_check(e, n_bad);
-done:
-    free(room);
-    return st;
+    return mg_weights_check(e, n_bad);
 }
 
 static mg_status load_random_tensor(mg_weights *w, char *dst, const char *name, int n_dims,
@@ -224,7 +202,7 @@ mg_status mg_weights_tensor(mg_weights *w, mg_tensor *out, const char *format, i
         char *dst = (char *)out->data + (size_t)(n * i) * sizeof(float);
         MG_RETURN(mg_weights_find(w, &e, name, n_dims, dim));
         if (mg_arena_is_measuring(w->arena))
-            mg_weights_consume(w, e, 0, n);
+            mg_weights_consume(w, e, n);
         else if (e)
             MG_RETURN(load_tensor(w, dst, e, n));
         else

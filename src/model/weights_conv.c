@@ -1,12 +1,12 @@
 /* Weights that are computed from more than one tensor: weight-normalised convolutions, and sums of biases.
- * They are small (EnCodec), so whole tensors pass through host memory. */
+ * A convolution is fused row by row on its way to the backend. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "weights_source.h"
 
-enum { NAME_SIZE = 512 };
+enum { NAME_SIZE = 512, FUSE_ROWS = 8 };
 
 mg_status mg_weights_sum(mg_weights *w, mg_tensor *out, const char *name_a, const char *name_b, int64_t n)
 {
@@ -18,9 +18,9 @@ mg_status mg_weights_sum(mg_weights *w, mg_tensor *out, const char *name_a, cons
     MG_RETURN(mg_arena_take(w->arena, &out->data, mg_tensor_bytes(out)));
     if (mg_arena_is_measuring(w->arena)) {
         MG_RETURN(mg_weights_find(w, &e, name_a, 1, &n));
-        mg_weights_consume(w, e, 0, n);
+        mg_weights_consume(w, e, n);
         MG_RETURN(mg_weights_find(w, &e, name_b, 1, &n));
-        mg_weights_consume(w, e, 0, n);
+        mg_weights_consume(w, e, n);
         return MG_OK;
     }
     host = malloc(2 * (size_t)n * sizeof *host);
@@ -54,35 +54,86 @@ static void find_names(const mg_weights *w, conv_names *names, const char *name)
     }
 }
 
-/* v [n_outer, n_inner] *= g / |v|, each outer index by its own norm. */
+/* v [n_outer, n_inner] *= g / |v|, each outer index by its own norm. Several sums run side by side, for each
+ * must add in order. */
 static void fuse(float *v, const float *g, int64_t n_outer, int64_t n_inner)
 {
-    for (int64_t o = 0; o < n_outer; o++) {
-        float *row = v + o * n_inner;
-        double sum = 0;
-        for (int64_t i = 0; i < n_inner; i++) sum += (double)row[i] * row[i];
-        const double scale = sum > 0 ? g[o] / sqrt(sum) : 0;
-        for (int64_t i = 0; i < n_inner; i++) row[i] = (float)(row[i] * scale);
+    for (int64_t first = 0; first < n_outer; first += FUSE_ROWS) {
+        const int64_t n = n_outer - first < FUSE_ROWS ? n_outer - first : FUSE_ROWS;
+        float *row[FUSE_ROWS];
+        double sum[FUSE_ROWS] = {0};
+        for (int64_t r = 0; r < FUSE_ROWS; r++) row[r] = v + (first + (r < n ? r : 0)) * n_inner;
+        for (int64_t i = 0; i < n_inner; i++)
+            for (int r = 0; r < FUSE_ROWS; r++) sum[r] += (double)row[r][i] * row[r][i];
+        for (int64_t r = 0; r < n; r++) {
+            const double scale = sum[r] > 0 ? g[first + r] / sqrt(sum[r]) : 0;
+            for (int64_t i = 0; i < n_inner; i++) row[r][i] = (float)(row[r][i] * scale);
+        }
     }
+}
+
+/* Fused rows for whichever thread asks. */
+typedef struct conv_rows {
+    const mg_checkpoint_entry *g, *v; /* g NULL: v is the weight */
+    int64_t n_inner;
+    int64_t n_bad_g, n_bad_v;
+    int error_g, error_v;
+} conv_rows;
+
+static void read_rows(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col,
+                      int64_t n_cols)
+{
+    conv_rows *r = arg;
+
+    (void)first_col, (void)n_cols; /* whole rows, says mg_conv_load */
+    for (int64_t row = 0; row < n_rows; row += FUSE_ROWS) {
+        const int64_t n = n_rows - row < FUSE_ROWS ? n_rows - row : FUSE_ROWS, first = first_row + row;
+        float *v = (float *)dst + row * r->n_inner, g[FUSE_ROWS];
+        const int error_v = mg_weights_read(v, r->v, first * r->n_inner, n * r->n_inner, &r->n_bad_v);
+        if (error_v) __atomic_store_n(&r->error_v, error_v, __ATOMIC_RELAXED);
+        if (!r->g) continue;
+        const int error_g = mg_weights_read(g, r->g, first, n, &r->n_bad_g);
+        if (error_g) __atomic_store_n(&r->error_g, error_g, __ATOMIC_RELAXED);
+        fuse(v, g, n, r->n_inner);
+    }
+}
+
+static mg_status load_random_conv(mg_weights *w, const mg_conv *c, const conv_names *names,
+                                  const int64_t *dim)
+{
+    const int64_t n_inner = dim[1] * dim[2];
+    mg_status st = MG_OK;
+    float *host = malloc((size_t)(dim[0] * n_inner) * sizeof *host);
+
+    if (!host) return mg_fail(MG_ENOMEM, "weights: no memory for %lld values", (long long)(dim[0] * n_inner));
+    const mg_host_matrix src = {
+        .data = host, .dtype = MG_F32, .n_rows = dim[0], .n_cols = n_inner, .row_stride = n_inner};
+    MG_TRY(mg_weights_host(w, host, names->v, 3, dim));
+    MG_TRY(mg_conv_load(w->ops, c, &src));
+done:
+    free(host);
+    return st;
 }
 
 static mg_status load_conv(mg_weights *w, const mg_conv *c, const conv_names *names, const int64_t *dim)
 {
-    const int64_t n_inner = dim[1] * dim[2], n = dim[0] * n_inner;
     const int64_t g_dim[3] = {dim[0], 1, 1};
-    mg_status st = MG_OK;
-    float *host = malloc((size_t)(n + dim[0]) * sizeof *host);
+    conv_rows rows = {.n_inner = dim[1] * dim[2]};
+    const mg_host_matrix src = {
+        .dtype = MG_F32, .n_rows = dim[0], .n_cols = rows.n_inner, .read = read_rows, .read_arg = &rows};
 
-    if (!host) return mg_fail(MG_ENOMEM, "weights: no memory for %lld values", (long long)(n + dim[0]));
-    MG_TRY(mg_weights_host(w, host, names->v, 3, dim));
-    if (names->g[0]) {
-        MG_TRY(mg_weights_host(w, host + n, names->g, 3, g_dim));
-        fuse(host, host + n, dim[0], n_inner);
-    }
-    MG_TRY(mg_conv_load(w->ops, c, host));
-done:
-    free(host);
-    return st;
+    if (!w->checkpoint) return load_random_conv(w, c, names, dim);
+    MG_RETURN(mg_weights_find(w, &rows.v, names->v, 3, dim));
+    if (names->g[0]) MG_RETURN(mg_weights_find(w, &rows.g, names->g, 3, g_dim));
+    MG_RETURN(mg_conv_load(w->ops, c, &src));
+    MG_RETURN(mg_weights_check_read(rows.v, rows.error_v));
+    MG_RETURN(mg_weights_check(rows.v, rows.n_bad_v));
+    mg_weights_consume(w, rows.v, dim[0] * rows.n_inner);
+    if (!rows.g) return MG_OK;
+    MG_RETURN(mg_weights_check_read(rows.g, rows.error_g));
+    MG_RETURN(mg_weights_check(rows.g, rows.n_bad_g));
+    mg_weights_consume(w, rows.g, dim[0]);
+    return MG_OK;
 }
 
 mg_status mg_weights_conv(mg_weights *w, mg_conv *c, mg_tensor *bias, const char *name)
@@ -99,10 +150,10 @@ mg_status mg_weights_conv(mg_weights *w, mg_conv *c, mg_tensor *bias, const char
     MG_RETURN(mg_arena_take(w->arena, &c->data, mg_conv_bytes(w->ops, c)));
     if (mg_arena_is_measuring(w->arena)) {
         MG_RETURN(mg_weights_find(w, &e, names.v, 3, dim));
-        mg_weights_consume(w, e, 0, dim[0] * dim[1] * dim[2]);
+        mg_weights_consume(w, e, dim[0] * dim[1] * dim[2]);
         if (names.g[0]) {
             MG_RETURN(mg_weights_find(w, &e, names.g, 3, g_dim));
-            mg_weights_consume(w, e, 0, dim[0]);
+            mg_weights_consume(w, e, dim[0]);
         }
     } else {
         MG_RETURN(load_conv(w, c, &names, dim));

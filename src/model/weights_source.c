@@ -1,12 +1,12 @@
-/* Finding an entry, reading it as fp32, letting its pages go, and random numbers in its place. */
+/* Finding an entry, reading it from its file, and random numbers in its place. */
 #include "weights_source.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+
+#include "in_file.h"
 
 enum { NAME_SIZE = 512 };
 
@@ -118,23 +118,71 @@ mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const i
     return mg_arena_is_measuring(w->arena) ? mg_weights_find(w, &e, name, n_dims, dim) : MG_OK;
 }
 
-void mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int64_t n, int64_t *n_bad)
+static void fetch(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col, int64_t n_cols)
 {
-    const char *src = (const char *)e->tensor.data + (size_t)first * mg_dtype_bytes(e->tensor.dtype);
-    int64_t bad = 0;
-    uint32_t bits;
-    uint16_t half;
+    mg_weights_rows *r = arg;
+    const int64_t size = (int64_t)mg_dtype_bytes(r->e->tensor.dtype);
+    const bool whole = n_cols == r->n_cols_all;
+    const int64_t n_pieces = whole ? 1 : n_rows, bytes = (whole ? n_rows : 1) * n_cols * size;
+    const int64_t first = (r->first_row + first_row) * r->n_cols_all + r->first_col + first_col;
 
-    if (e->tensor.dtype == MG_F32) memcpy(dst, src, (size_t)n * sizeof *dst);
-    for (int64_t i = 0; i < n; i++) {
-        if (e->tensor.dtype != MG_F32) {
-            memcpy(&half, src + 2 * i, sizeof half);
+    for (int64_t i = 0; i < n_pieces; i++) {
+        char *to = (char *)dst + i * bytes;
+        const int error =
+            mg_in_file_copy(r->e->fd, to, r->e->offset + (first + i * r->n_cols_all) * size, bytes);
+        if (!error) continue;
+        memset(to, 0, (size_t)bytes);
+        __atomic_store_n(&r->error, error, __ATOMIC_RELAXED);
+    }
+}
+
+mg_host_matrix mg_weights_rows_of(mg_weights_rows *r, const mg_checkpoint_entry *e, int64_t n_cols_all,
+                                  int64_t first_row, int64_t n_rows, int64_t first_col, int64_t n_cols)
+{
+    const int64_t first = first_row * n_cols_all + first_col;
+    mg_host_matrix m = {
+        .dtype = e->tensor.dtype, .n_rows = n_rows, .n_cols = n_cols, .row_stride = n_cols_all};
+
+    *r = (mg_weights_rows){e, n_cols_all, first_row, first_col, 0};
+    if (e->fd >= 0)
+        m.read = fetch, m.read_arg = r;
+    else
+        m.data = (const char *)e->tensor.data + first * (int64_t)mg_dtype_bytes(e->tensor.dtype);
+    return m;
+}
+
+mg_status mg_weights_check_read(const mg_checkpoint_entry *e, int error)
+{
+    return error ? mg_fail(MG_EFAIL, "%s: %s: cannot read: %s", e->file, e->name, strerror(error)) : MG_OK;
+}
+
+int mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int64_t n, int64_t *n_bad)
+{
+    const int64_t size = (int64_t)mg_dtype_bytes(e->tensor.dtype);
+    const char *src = (const char *)e->tensor.data + first * size;
+    char *to = (char *)dst + n * ((int64_t)sizeof *dst - size); /* halves to its end: widening follows them */
+    int64_t bad = 0;
+    int error = 0;
+
+    if (e->fd >= 0)
+        error = mg_in_file_copy(e->fd, to, e->offset + first * size, n * size);
+    else
+        memcpy(to, src, (size_t)(n * size));
+    if (error) memset(dst, 0, (size_t)n * sizeof *dst);
+    if (e->tensor.dtype != MG_F32 && !error) {
+        for (int64_t i = 0; i < n; i++) {
+            uint16_t half;
+            memcpy(&half, to + 2 * i, sizeof half);
             dst[i] = e->tensor.dtype == MG_BF16 ? mg_bf16_to_f32(half) : mg_f16_to_f32(half);
         }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
         memcpy(&bits, dst + i, sizeof bits);
         bad += (bits & 0x7F800000u) == 0x7F800000u;
     }
-    *n_bad += bad;
+    __atomic_fetch_add(n_bad, bad, __ATOMIC_RELAXED);
+    return error;
 }
 
 mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad)
@@ -144,21 +192,13 @@ mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad)
                    (long long)n_bad, (long long)mg_tensor_count(&e->tensor), e->file);
 }
 
-/* Mapped pages count as ours while they are resident: the file's cache keeps them, so drop the mapping's. */
-void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t first, int64_t n)
+void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t n)
 {
-    const size_t value_bytes = e ? mg_dtype_bytes(e->tensor.dtype) : sizeof(float);
-    const size_t bytes = (size_t)n * value_bytes;
+    const int64_t bytes = n * (int64_t)(e ? mg_dtype_bytes(e->tensor.dtype) : sizeof(float));
 
-    w->n_read_bytes += (int64_t)bytes;
-    if (mg_arena_is_measuring(w->arena)) return;
-    if (w->progress) mg_progress_update(w->progress, w->progress->n_done + (int64_t)bytes);
-    if (!e || e->in_memory) return;
-
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t begin = (uintptr_t)e->tensor.data + (size_t)first * value_bytes;
-    const uintptr_t whole_begin = (begin + page - 1) / page * page, whole_end = (begin + bytes) / page * page;
-    if (whole_end > whole_begin) madvise((void *)whole_begin, whole_end - whole_begin, MADV_DONTNEED);
+    w->n_read_bytes += bytes;
+    if (w->progress && !mg_arena_is_measuring(w->arena))
+        mg_progress_update(w->progress, w->progress->n_done + bytes);
 }
 
 mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dims, const int64_t *dim)
@@ -170,8 +210,8 @@ mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dim
     for (int i = 0; i < n_dims; i++) n *= dim[i];
     MG_RETURN(mg_weights_find(w, &e, name, n_dims, dim));
     if (e) {
-        mg_weights_read(dst, e, 0, n, &n_bad);
-        mg_weights_consume(w, e, 0, n);
+        MG_RETURN(mg_weights_check_read(e, mg_weights_read(dst, e, 0, n, &n_bad)));
+        mg_weights_consume(w, e, n);
         return mg_weights_check(e, n_bad);
     }
     /* norms near 1, everything else by its fan-in */
@@ -183,6 +223,6 @@ mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dim
         memcpy(dst + i, piece, (size_t)got * sizeof *dst);
     }
     mg_random_block_close(&random);
-    mg_weights_consume(w, NULL, 0, n);
+    mg_weights_consume(w, NULL, n);
     return MG_OK;
 }

@@ -26,14 +26,30 @@ const float *mg_random_block_next(mg_random_block *r, int64_t n, int64_t *got);
 mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const char *name, int n_dims,
                           const int64_t *dim);
 
-/* `n` values of an entry from `first` on, as fp32. NaN and Inf are added to *n_bad. */
-void mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int64_t n, int64_t *n_bad);
+/* A block of an entry, seen as [.., n_cols_all], for the backend to load: fetched from the file by whichever
+ * thread asks, or in memory where there is no file. */
+typedef struct mg_weights_rows {
+    const mg_checkpoint_entry *e;
+    int64_t n_cols_all, first_row, first_col;
+    int error; /* of the last read that failed */
+} mg_weights_rows;
+
+/* Rows [first_row, +n_rows), columns [first_col, +n_cols). The result borrows `r` and the entry. */
+mg_host_matrix mg_weights_rows_of(mg_weights_rows *r, const mg_checkpoint_entry *e, int64_t n_cols_all,
+                                  int64_t first_row, int64_t n_rows, int64_t first_col, int64_t n_cols);
+
+/* `n` values of an entry from `first` on, as fp32: 0 or an errno. NaN and Inf are added to *n_bad. From any
+ * thread. */
+int mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int64_t n, int64_t *n_bad);
+
+/* MG_EFAIL naming the file, if `error` is not 0. */
+mg_status mg_weights_check_read(const mg_checkpoint_entry *e, int error);
 
 /* `n` fp32 values [n] of tensor `name` in host memory, random ones included; dims as for find. */
 mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dims, const int64_t *dim);
 
-/* Say that `bytes` of the source are behind us: progress, and their pages leave our resident set. */
-void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t first, int64_t n);
+/* Say that `n` values of the source (of a random one: NULL) are behind us, for the count and the progress. */
+void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t n);
 
 /* MG_ECHECKPOINT naming the tensor, its file and the count, if n_bad > 0. */
 mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad);

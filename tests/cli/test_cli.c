@@ -132,13 +132,8 @@ static void test_values_arrive(void **state)
     mg_cli_close(&cli);
 }
 
-static void test_absent_values(void **state)
+static void expect_absent(const settings *s)
 {
-    mg_cli cli;
-    (void)state;
-
-    assert_int_equal(parse(&cli, WORDS("round")), MG_OK);
-    const settings *s = cli.settings;
     assert_false(s->loud);
     assert_int_equal(s->count, 3);
     assert_int_equal(s->other, -1);
@@ -146,7 +141,25 @@ static void test_absent_values(void **state)
     assert_null(s->name);
     assert_int_equal(s->words.n, 0);
     assert_int_equal(s->colour, 1);
+}
+
+static void test_absent_values(void **state)
+{
+    const mg_command command = command_of(options, sizeof options / sizeof *options);
+    mg_cli cli;
+    settings plain;
+    (void)state;
+
+    assert_int_equal(parse(&cli, WORDS("round")), MG_OK);
+    expect_absent(cli.settings);
     mg_cli_close(&cli);
+
+    memset(&plain, 0x55, sizeof plain); /* without a command line */
+    setenv("MGDIST_COUNT", "9", 1);
+    mg_cli_preset(&command, &plain);
+    unsetenv("MGDIST_COUNT");
+    expect_absent(&plain);
+    assert_int_equal(plain.shape, -1);
 }
 
 static void refused(const char *const *words, const char *message)
@@ -266,14 +279,55 @@ static void test_tables_are_checked(void **state)
     bad_table(good, worse);
     worse = bad, worse.type = MG_OPT_CHOICE;
     bad_table(good, worse);
+
+    mg_option list = good, word = good;
+    list.type = MG_OPT_STRINGS, list.is_operand = true;
+    word.type = MG_OPT_STRING, word.is_operand = true, word.name = "word";
+    bad_table(list, word); /* nothing would be left for it */
+}
+
+/* An operand that is a list takes all the words there are. */
+static void test_list_of_operands(void **state)
+{
+    mg_option table[] = {
+        {.name = "WHAT", .type = MG_OPT_STRING, .is_operand = true, .group = "G", .help = "h"},
+        {.name = "FILE", .type = MG_OPT_STRINGS, .is_operand = true, .group = "G", .help = "h"},
+        {.name = "loud", .type = MG_OPT_FLAG, .group = "G", .help = "h"}};
+    char *words[] = {"mg-dist", "draw", "it", "a", "--loud", "b", "-", "c"},
+         *few[] = {"mg-dist", "draw", "it"};
+    const mg_command command = command_of(table, 3);
+    mg_cli cli;
+    (void)state;
+
+    table[0].offset = AT(name), table[1].offset = AT(words), table[2].offset = AT(loud);
+    assert_int_equal(mg_cli_check(&command, 1), MG_OK);
+    assert_int_equal(mg_cli_parse(&cli, &command, 1, 8, words), MG_OK);
+    const settings *s = cli.settings;
+    assert_string_equal(s->name, "it");
+    assert_true(s->loud);
+    assert_int_equal(s->words.n, 4);
+    assert_string_equal(s->words.item[0], "a");
+    assert_string_equal(s->words.item[2], "-");
+    assert_string_equal(s->words.item[3], "c");
+    mg_cli_close(&cli);
+
+    assert_int_equal(mg_cli_parse(&cli, &command, 1, 3, few), MG_EUSAGE);
+    assert_string_equal(mg_last_error(), "FILE: missing");
+    mg_cli_close(&cli);
+
+    table[1].is_optional = true;
+    assert_int_equal(mg_cli_parse(&cli, &command, 1, 3, few), MG_OK);
+    assert_int_equal(((const settings *)cli.settings)->words.n, 0);
+    mg_cli_close(&cli);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_arrive), cmocka_unit_test(test_absent_values),
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_actions),       cmocka_unit_test(test_tables_are_checked),
+        cmocka_unit_test(test_values_arrive),    cmocka_unit_test(test_absent_values),
+        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_actions),          cmocka_unit_test(test_tables_are_checked),
+        cmocka_unit_test(test_list_of_operands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,8 +29,10 @@ generate 'option --seed: the value N is missing' 'a value is missing at the end'
 generate 'option --seed: the value N is missing' 'the next option is no value' --seed --greedy
 generate 'option --greedy: takes no value' 'a flag takes no value' --greedy=yes
 generate 'option --dtype: "fp8": must be one of auto\|fp32\|bf16\|fp16' 'a word out of the set' --dtype fp8
-generate 'option --format: "mp3": must be one of wav\|wav-f32' 'an unknown format' --format mp3
-generate 'option --strategy: "loudness": must be one of clip\|none' 'a strategy of later' --strategy loudness
+generate 'option --format: "aac": must be one of wav\|wav-f32\|flac\|ogg\|opus\|mp3' 'an unknown format' --format aac
+generate 'option --strategy: "loud": must be one of peak\|loudness\|rms\|clip\|none' 'an unknown strategy' --strategy loud
+generate 'option --sampler: "torch": must be one of audiocraft\|hf' 'an unknown sampler' --sampler torch
+generate 'option --name: "prompt": must be one of index\|title' 'an unknown naming' --name prompt
 generate 'option --top-k: "many": must be a whole number from 0 to 1000000000' 'no number' --top-k many
 generate 'option --top-k: "2\.5": must be a whole number' 'a fraction for a whole number' --top-k 2.5
 generate 'option --top-k: "-1": must be a whole number from 0' 'below the range' --top-k -1
@@ -52,6 +54,93 @@ generate 'option --batch: "0": must be' 'no clip at a time' --batch 0
 generate 'option --threads: "0": must be' 'no thread' --threads 0
 generate 'option --unconditional: "0": must be' 'no clip without text' --unconditional 0
 generate 'option --comm-timeout: "0": must be a number from 1' 'no patience' --comm-timeout 0
+generate 'option --n: "0": must be' 'no clip for each prompt' -n 0
+generate 'option --window: 0: must be more than 0' 'no window' --window 0
+generate 'option --extend-stride: 0: must be more than 0' 'no step' --extend-stride 0
+generate 'option --prompt-duration: 0: must be more than 0' 'nothing of a prompt' --audio-prompt x.wav --prompt-duration 0
+generate 'option --extend-stride: 18: must be shorter than the window, 10 s' 'a step beyond the window' --window 10 --extend-stride 18
+generate 'option --extend-stride: 5: must be shorter than the window, 4 s' 'or beyond the model'"'"'s own window' --duration 9 --extend-stride 5
+generate 'option --window: 60: .*table ends at 597 frames \(11\.94 s\)' 'a window beyond the positions' --window 60
+generate 'option --window: 0\.03: shorter than two frames' 'a window of one frame' --window 0.03
+generate 'option --drop-prompt: there is no --audio-prompt' 'no prompt to drop' --drop-prompt
+generate 'option --prompt-duration: there is no --audio-prompt' 'no prompt to cut' --prompt-duration 1
+generate 'options --keep-prompt and --drop-prompt' 'kept and dropped' --audio-prompt x.wav --keep-prompt --drop-prompt
+generate 'option --cfg-coef-beta: .*no --melody' 'double guidance without a melody' --cfg-coef-beta 2
+generate 'option --loudness-compressor: goes with --strategy loudness' 'a compressor without its strategy' --loudness-compressor
+generate 'option --peak-headroom: "-1": must be a number from 0' 'a headroom above full scale' --peak-headroom=-1
+generate 'option --negative-prompt: given 2 times for 1 prompts' 'two negatives for one prompt' --negative-prompt a --negative-prompt b
+generate 'option --audio-prompt: given 2 times for 3 prompts' 'two sounds for three prompts' --prompt y --prompt z --audio-prompt a --audio-prompt b
+expect 2 'option --melody: given 2 times for 3 prompts' 'two tunes for three sounds' "$MG" generate --model "$TINY" \
+    --audio-prompt a --audio-prompt b --audio-prompt c --melody d --melody e --out "$BOX/out"
+generate 'option --out: -: 2 clips; standard output takes one' 'two clips to standard output' --prompt y --out -
+generate 'option --out: -: .*leave out --save-codes' 'sound and codes to standard output' --save-codes --out -
+generate 'option --out: -: .*leave out --codes-only' 'codes to standard output' --codes-only --out -
+generate 'byte 2 of the text is not UTF-8' 'a negative prompt that is not UTF-8' --negative-prompt "$(printf 'a\377')"
+
+# Files of prompts
+lines() { printf '%s\n' "$@" >"$BOX/list.jsonl"; }
+listed() { # pattern, sentence, lines …
+    local pattern=$1 sentence=$2
+    shift 2
+    lines "$@"
+    refused "list.jsonl: $pattern" "$sentence" generate --model "$TINY" --seed 1 --prompts "$BOX/list.jsonl" --out "$BOX/out"
+}
+listed 'line 2: promt: no such key' 'an unknown key' '{"prompt": "x"}' '{"promt": "x"}'
+listed 'line 1: seed: given twice' 'a key twice' '{"seed": 1, "seed": 1}'
+listed 'line 1: duration: must be a number from 0\.001' 'a duration of another type' '{"duration": "8"}'
+listed 'line 3: not JSON' 'a broken line' '{}' '' '{"prompt": "x"'
+listed 'line 1: duration and frames both' 'two lengths' '{"duration": 1, "frames": 3}'
+listed 'line 1: id: "\.\./x": must be' 'an id that leads elsewhere' '{"id": "../x"}'
+listed 'line 2: id: "a": an earlier clip has this name' 'an id twice' '{"id": "a"}' '{"id": "a"}'
+listed 'line 2: id: "a-1": an earlier clip has this name' 'the id of one of several' '{"id": "a", "n": 2}' '{"id": "a-1"}'
+lines '{"prompt": "x", "frames": 4, "cfg_coef_beta": 2}'
+refused 'cfg_coef_beta: 2: weighs the text against a melody' 'double guidance without a melody in a list' \
+    generate --model "$TINY" --prompts "$BOX/list.jsonl" --out "$BOX/out" -q
+
+# Text that is too long
+: >"$BOX/empty.txt"
+head -c 1000000 /dev/zero | tr '\0' a >"$BOX/million.txt"
+refused 'empty.txt: holds no text' 'an empty prompt file' generate --model "$TINY" --prompt-file "$BOX/empty.txt" --out "$BOX/out"
+refused 'million.txt: longer than 65536 bytes' 'a lyrics file of 1 MB' generate --model "$TINY" --prompt-file "$BOX/million.txt" \
+    --out "$BOX/out"
+yes la | head -10000 | tr '\n' ' ' >"$BOX/tokens.txt"
+refused 'tokens, at most 2048 are taken' 'a text of 10,000 words' generate -q --model "$TINY" --prompt-file "$BOX/tokens.txt" \
+    --out "$BOX/out" --seed 1
+
+# What the model cannot follow
+printf 'RIFF....WAVE' >"$BOX/bad.wav"
+followed() { # CODE PATTERN SENTENCE options: one error, whichever way it is asked
+    local code=$1 pattern=$2 sentence=$3
+    shift 3
+    expect "$code" "^mg-dist: error: .*$pattern" "$sentence" "$MG" generate -q --model "$TINY" --seed 1 --out "$BOX/out" "$@"
+    passes "$sentence: in one line" test "$(wc -l <"$BOX/said")" = 1
+}
+"$MG" generate -q --model "$TINY" --frames 20 --save-codes --prompt x --out "$BOX/made" >/dev/null
+"$MG" generate -q --model "$GOLDEN/checkpoints/tiny-stereo" --tokenizer "$TINY" --frames 20 --codes-only --prompt x \
+    --out "$BOX/made/stereo" >/dev/null
+followed 1 'nowhere.wav: cannot open' 'an audio prompt that is not there' --prompt x --audio-prompt "$BOX/nowhere.wav"
+followed 1 'bad.wav: ' 'an audio prompt that is no sound' --prompt x --prompt y --audio-prompt "$BOX/bad.wav"
+followed 1 'nowhere.wav: cannot open' 'a melody that is not there' --melody "$BOX/nowhere.wav"
+followed 1 'nowhere.npy: cannot open' 'text states that are not there' --text-states "$BOX/nowhere.npy"
+followed 1 'holds int32; text states are float32' 'codes for text states' --text-states "$BOX/made/000000.codes.npy"
+followed 1 'codes of 8 codebooks, and this model has 4' 'another model'"'"'s codes' --audio-prompt "$BOX/made/stereo/000000.codes.npy"
+followed 2 'tiny-mono follows texts alone' 'a melody for a model without' --prompt x --melody "$BOX/made/000000.wav"
+followed 2 '20 frames \(0\.40 s\), which count toward the limit, and the clip has 20 frames' 'a prompt as long as the clip' \
+    --audio-prompt "$BOX/made/000000.wav" --frames 20
+followed 2 'count toward the limit, and the model'"'"'s window is 15 frames' 'a prompt longer than the window' \
+    --audio-prompt "$BOX/made/000000.codes.npy" --frames 40 --window 0.3 --extend-stride 0.1
+passes 'a shorter piece of it will do' "$MG" generate -q --model "$TINY" --audio-prompt "$BOX/made/000000.wav" --frames 20 \
+    --prompt-duration 0.2 --out "$BOX/made"
+lines '{"id": "bad", "melody": "nowhere.wav"}' '{"id": "good", "prompt": "x", "frames": 4}'
+expect 3 'clip bad: .*/nowhere.wav: cannot open' 'one bad request of two' \
+    "$MG" generate -q --model "$TINY" --prompts "$BOX/list.jsonl" --out "$BOX/made"
+passes 'the good one is made' test -s "$BOX/made/good.wav"
+lines '{"id": "bad", "frames": 4, "melody": "made/000000.wav"}' '{"id": "better", "prompt": "x", "frames": 4}'
+expect 3 'clip bad: .*follows texts alone' 'one of two that the model cannot make, on two ranks' \
+    ranks 2 "$MG" generate -q --model "$TINY" --prompts "$BOX/list.jsonl" --out "$BOX/made"
+passes 'it is said once' test "$(grep -c 'follows texts alone' "$BOX/said")" = 1
+passes 'the better one is made' test -s "$BOX/made/better.wav"
+
 passes 'nothing was written' test ! -e "$BOX/out"
 
 expect 5 'option --device: cuda' 'no GPU in this build' "$MG" generate --model "$TINY" --prompt x --device cuda --out "$BOX/out"

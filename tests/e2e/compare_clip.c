@@ -1,9 +1,10 @@
 /* Compares a clip that the program wrote with the reference's: the codes exactly, the sound within 1e-4.
  *
- *     compare_clip GOLDEN.safetensors CASE ITEM CODES.npy SOUND.wav
+ *     compare_clip GOLDEN.safetensors CASE ITEM CODES.npy SOUND.wav|-
  *
  * Exit code 0 if both agree, 1 with a sentence if not, 2 if something cannot be read. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +20,11 @@ static int refuse(const char *what, const char *why)
     return 2;
 }
 
-/* The samples of a 32-bit float WAV file, malloc'ed; NULL if it is none. */
-static float *read_wav(const char *path, int64_t *n)
+/* The values of a 32-bit float WAV file, malloc'ed; NULL if it is none. Its own reader: what is tested must
+ * not read itself. */
+static float *read_wav(const char *path, int64_t *n, int64_t *n_channels)
 {
-    unsigned char head[12], chunk[8], format[2] = {0, 0};
+    unsigned char head[12], chunk[8], format[4] = {0};
     float *pcm = NULL;
     FILE *f = fopen(path, "rb");
 
@@ -39,7 +41,8 @@ static float *read_wav(const char *path, int64_t *n)
             goto done;
         }
         if (memcmp(chunk, "fmt ", 4) == 0) {
-            if (fread(format, 1, 2, f) != 2 || fseek(f, bytes - 2, SEEK_CUR) != 0) goto done;
+            if (fread(format, 1, 4, f) != 4 || fseek(f, bytes - 4, SEEK_CUR) != 0) goto done;
+            *n_channels = format[2];
         } else if (fseek(f, bytes + (bytes & 1), SEEK_CUR) != 0) {
             goto done;
         }
@@ -79,8 +82,11 @@ static int compare_codes(const int32_t *got, int64_t n_got, const int32_t *want,
     return n_wrong > 0;
 }
 
-static int compare_sound(const float *got, int64_t n_got, const float *want, int64_t n_want)
+/* `got` is interleaved, `want` one channel behind the other. */
+static int compare_sound(const float *got, int64_t n_got, int64_t n_channels, const float *want,
+                         int64_t n_want)
 {
+    const int64_t N = n_channels > 0 ? n_got / n_channels : 0;
     double worst = 0;
 
     if (n_got != n_want) {
@@ -88,7 +94,7 @@ static int compare_sound(const float *got, int64_t n_got, const float *want, int
         return 1;
     }
     for (int64_t i = 0; i < n_got; i++) {
-        const double error = fabs((double)got[i] - (double)want[i]);
+        const double error = fabs((double)got[i % N * n_channels + i / N] - (double)want[i]);
         if (!(error <= worst)) worst = error;
     }
     printf("sound: max error %.3g, %.1f %% of tolerance used\n", worst, 100 * worst / AUDIO_TOLERANCE);
@@ -100,7 +106,7 @@ int main(int argc, char **argv)
     mg_checkpoint *golden = NULL;
     int32_t *codes = NULL, *codes_want = NULL;
     float *pcm = NULL, *pcm_want = NULL;
-    int64_t K, T, n_pcm = 0, n_codes_want = 0, n_pcm_want = 0;
+    int64_t K, T, n_pcm = 0, n_channels = 0, n_codes_want = 0, n_pcm_want = 0;
     int rc = 2;
 
     if (argc != 6) return refuse("usage", "GOLDEN.safetensors CASE ITEM CODES.npy SOUND.wav");
@@ -108,16 +114,17 @@ int main(int argc, char **argv)
     if (mg_checkpoint_open(&golden, argv[1]) != MG_OK) return refuse(argv[1], mg_last_error());
     codes_want = golden_item(golden, argv[2], "codes", item, MG_I32, &n_codes_want);
     pcm_want = golden_item(golden, argv[2], "audio", item, MG_F32, &n_pcm_want);
-    pcm = read_wav(argv[5], &n_pcm);
-    if (!codes_want || !pcm_want)
+    const bool with_sound = strcmp(argv[5], "-") != 0;
+    if (with_sound) pcm = read_wav(argv[5], &n_pcm, &n_channels);
+    if (!codes_want || (with_sound && !pcm_want))
         refuse(argv[2], "no such case or item");
     else if (mg_npy_read_i32(argv[4], &codes, &K, &T) != MG_OK)
         refuse(argv[4], mg_last_error());
-    else if (!pcm)
+    else if (with_sound && !pcm)
         refuse(argv[5], "not a float WAV file");
     else
         rc = compare_codes(codes, K * T, codes_want, n_codes_want) |
-             compare_sound(pcm, n_pcm, pcm_want, n_pcm_want);
+             (with_sound && compare_sound(pcm, n_pcm, n_channels, pcm_want, n_pcm_want));
     free(codes);
     free(codes_want);
     free(pcm);

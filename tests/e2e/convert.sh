@@ -46,6 +46,32 @@ passes 'the public codec becomes a pointer' convert "$TINY" "$BOX/pointer" --to 
 passes 'a small one' sh -c "test \$(stat -c %s '$BOX/pointer/compression_state_dict.bin') -lt 2000"
 expect 0 'facebook/encodec_32khz' 'that inspect reads' "$MG" inspect "$BOX/pointer/compression_state_dict.bin"
 
+# Melody and stereo, both ways. What transformers and AudioCraft made of these folders: docs/CHECKPOINTS.md.
+AGAIN=(--text-encoder "$T5" --tokenizer "$GOLDEN/tokenizer")
+for form in ac-melody ac-stereo ac-audiogen; do
+    passes "$form to hf" convert "$FORMS/$form" "$BOX/$form-hf" "${AGAIN[@]}"
+    passes "$form back" convert "$BOX/$form-hf" "$BOX/$form-back" --to audiocraft
+    passes "$form to hf again" convert "$BOX/$form-back" "$BOX/$form-again" "${AGAIN[@]}"
+    passes "$form: not a bit is lost" cmp "$(weights $form-hf)" "$(weights $form-again)"
+    passes "$form: nor in the config" cmp "$BOX/$form-hf/config.json" "$BOX/$form-again/config.json"
+    "$MG" inspect "$FORMS/$form" --keys | grep -- '->' | sort >"$BOX/keys"
+    "$MG" inspect "$BOX/$form-back" --keys | grep -- '->' | sort >"$BOX/keys-back"
+    passes "$form: the same tensors as AudioCraft wrote" cmp "$BOX/keys" "$BOX/keys-back"
+done
+for form in tiny-melody tiny-stereo tiny-stereo-melody; do
+    passes "$form to hf" convert "$FORMS/$form" "$BOX/$form" --tokenizer "$GOLDEN/tokenizer"
+    passes "$form to hf: the same file as the library's" cmp "$FORMS/$form/model.safetensors" "$(weights $form)"
+    passes "$form to ac" convert "$FORMS/$form" "$BOX/$form-ac" --to audiocraft
+    passes "$form back" convert "$BOX/$form-ac" "$BOX/$form-back" --text-encoder "$FORMS/$form" --tokenizer "$GOLDEN/tokenizer"
+    passes "$form: the same config" cmp <(grep -v max_position "$BOX/$form/config.json") <(grep -v max_position "$BOX/$form-back/config.json")
+done
+passes 'a melody is heard as long as before' cmp <(sort "$FORMS/tiny-melody/preprocessor_config.json" | grep -E 'chunk_length|n_fft|hop|feature_size|padding_side' | tr -d ', ' | sed 's/144000.0/144000/') \
+    <(sort "$BOX/tiny-melody-back/preprocessor_config.json" | grep -E 'chunk_length|n_fft|hop|feature_size|padding_side' | tr -d ', ')
+passes 'a melody model takes melodies' grep -q '"feature_extractor_type": "MusicgenMelodyFeatureExtractor"' "$BOX/ac-melody-hf/preprocessor_config.json"
+passes 'of 30 s' grep -q '"chroma_length": 235' "$BOX/ac-melody-hf/config.json"
+passes 'the window of its spectrum is as AudioCraft saves it' grep -q 'self_wav.chroma.spec.window' "$BOX/tiny-melody-ac/state_dict.bin"
+fails 'only in melody models' grep -q 'self_wav.chroma.spec.window' "$BOX/tiny-stereo-ac/state_dict.bin"
+
 # Other number formats.
 passes 'to fp16' convert "$TINY" "$BOX/half" --dtype fp16
 expect 0 'language model .* fp16 ' 'to fp16: all of it' "$MG" inspect "$BOX/half"
@@ -53,6 +79,17 @@ passes 'and back to fp32' convert "$BOX/half" "$BOX/single" --dtype fp32
 passes 'and to fp16 again' convert "$BOX/single" "$BOX/half-again" --dtype fp16
 passes 'where nothing more is lost' cmp "$(weights half)" "$(weights half-again)"
 fails 'but something was' cmp "$TINY/model.safetensors" "$(weights single)"
+
+# A codec with more codebooks than the model writes, and positions that AudioCraft will not read.
+mkdir "$BOX/fine"
+cp "$TINY"/* "$BOX/fine"
+chmod -R u+w "$BOX/fine"
+LC_ALL=C sed -i 's/"audio_encoder.quantizer.layers.0.codebook.embed_avg"/"audio_encoder.quantizer.layers.4.codebook.embed"    /' "$BOX/fine/model.safetensors"
+sed -i '/"target_bandwidths"/,/]/s/2\.2/2.5/' "$BOX/fine/config.json"
+expect 0 'only the first 4 codebooks are taken' 'a fifth codebook is left out, and it says so' "$MG" convert "$BOX/fine" "$BOX/coarse"
+fails 'it is gone' grep -q layers.4.codebook "$(weights coarse)"
+passes 'the rest is the model' sh -c "grep -v max_length '$BOX/coarse/config.json' | cmp - '$BOX/tiny-mono/config.json'"
+expect 0 'positions are rounded to fp16' 'positions in fp16 are lost, and it says so' "$MG" convert "$FORMS/tiny-stereo" "$BOX/st" --to audiocraft
 
 # Refusals leave nothing.
 expect 1 'is there already' 'a folder that is there' convert "$TINY" "$BOX/half"

@@ -33,4 +33,6 @@ limited() { (ulimit -f 64 && make_clips "$@"); }
 expect 1 'clip 000000: .*File too large' 'a file beyond the limit' limited 1 --format wav-f32 --out "$BOX/limited"
 passes 'nothing is half-written' tidy "$BOX/limited"
 passes 'no sound is there' sh -c "! ls '$BOX/limited' | grep -q wav"
+expect 1 'clip 000000: .*File too large' 'a limit that the codes are within' limited 1 --save-codes --format wav-f32 --out "$BOX/limited"
+passes 'a clip that fails leaves nothing' sh -c "! ls -A '$BOX/limited' | grep -q ."
 finish

@@ -14,8 +14,8 @@ inspect() {
 says() { passes "$1" grep -Eq -- "$2" "$BOX/said"; }
 
 inspect 0 '^is +Hugging Face model$' 'a Hugging Face folder' "$TINY"
-says 'its parameters' '^language model +469,376 .* fp32 +45 +0 +0 +0$'
-says 'its container' '^stored as +safetensors, 1 file'
+says 'its parameters' '^language model +469,376 .* fp32 +45 +0 +0 +0 +0$'
+says 'its container' '^stored as +safetensors, 1 file, 3\.8 MB'
 says 'its codec' 'EnCodec, 32000 Hz, 50 frames/s, 4 codebooks of 64, pads with reflection'
 says 'its defaults' '^its defaults +guidance 3, sampling, 200 columns'
 says 'it would load' '^generate +would load it$'
@@ -47,7 +47,7 @@ mkdir "$BOX/model"
 cp "$TINY"/* "$BOX/model"
 chmod -R u+w "$BOX/model"
 LC_ALL=C sed -i 's/"decoder.lm_heads.0.weight"/"decoder.lm_headz.0.weight"/' "$BOX/model/model.safetensors"
-inspect 4 'language model .* 44 +1 +0 +1$' 'a renamed tensor' "$BOX/model"
+inspect 4 'language model .* 44 +1 +0 +1 +0$' 'a renamed tensor' "$BOX/model"
 says 'it is named' 'decoder.lm_heads.0.weight'
 says 'it would not load' '^generate +would not load it: '
 head -c 100000 "$TINY/model.safetensors" >"$BOX/model/model.safetensors"

@@ -43,6 +43,26 @@ done
 passes 'APPLY_PROPOSED=1' env APPLY_PROPOSED=1 "$MG" generate -q --model "$MODEL" --unconditional 1 --frames 4 --out "$OUT"
 expect 4 '3 missing' 'APPLY_PROPOSED=0' env APPLY_PROPOSED=0 "$MG" generate -q --model "$MODEL" --unconditional 1 --frames 4 --out "$OUT"
 
+# What this program cannot compute stands behind the table, not in its place.
+fresh
+rename decoder.model.decoder.layers.1.fc1.weight decoder.model.decoder.layerz.1.fc1.weight
+sed -i 's/"use_conv_shortcut": false/"use_conv_shortcut": true/' "$MODEL/config.json"
+expect 4 'missing +decoder.model.decoder.layers.1.fc1.weight' 'a renamed tensor and a setting that is not supported' generate 1
+passes 'the setting is named too' grep -q 'use_conv_shortcut: true' "$BOX/said"
+expect 4 'use_conv_shortcut: true' 'and it is still there when the name is accepted' generate 1 --apply-proposed
+
+# A codec with more codebooks than the model writes: the first ones are its codec.
+fresh
+LC_ALL=C sed -i 's/"audio_encoder.quantizer.layers.0.codebook.embed_avg"/"audio_encoder.quantizer.layers.4.codebook.embed"    /' "$MODEL/model.safetensors"
+sed -i '/"target_bandwidths"/,/]/s/2\.2/2.5/' "$MODEL/config.json"
+expect 0 '' 'a fifth codebook is no harm' generate 1
+passes 'the clip is the reference' "$COMPARE" "$GOLDEN/hf/tiny-mono.safetensors" single_cfg3 0 "$OUT/000000.codes.npy" "$OUT/000000.wav"
+expect 0 'audio_encoder.quantizer.layers.4.codebook.embed +fp32 .* -> ignored' 'inspect lists it as ignored' \
+    "$MG" inspect "$MODEL" --keys
+rename audio_encoder.quantizer.layers.3.codebook.embed audio_encoder.quantizer.layers.5.codebook.embed
+rm -rf "$OUT"
+expect 4 'missing +audio_encoder.quantizer.layers.3.codebook.embed' 'but one of the first four must not be missing' generate 1
+
 # Two that could each be either: nobody guesses.
 fresh
 rename decoder.lm_heads.1.weight decoder.lm_heads.x.weight

@@ -78,6 +78,9 @@ expect 0 '\(1 other\)' 'models that are not for us are counted' models
 expect 0 '"state": "complete"' 'the list as JSON' models --json
 rm "$(snapshot example--ac)/compression_state_dict.bin"
 expect 0 'example/ac .*no compression_state_dict.bin' 'half a pair' models
+expect 0 'other = ' 'a manifest named apart' models add other "$TINY" --manifest "$BOX/other.json"
+expect 0 '^ +other ' 'is read there' models --manifest "$BOX/other.json"
+fails 'and nowhere else' grep -q other "$MGDIST_MANIFEST"
 expect 0 'removed' 'a key is removed' models remove local
 expect 1 'models remove: local: not in' 'only once' models remove local
 expect 2 'PATH|ID: missing' 'add wants both' models add x

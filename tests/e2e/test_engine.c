@@ -87,12 +87,14 @@ static int begin(void **state)
     for (int i = 0; i < N_CLIPS; i++) {
         mg_clip *c = &f->clip[i];
         *c = (mg_clip){.index = i,
-                       .prompt = texts[i],
+                       .text.text = texts[i],
+                       .guidance_beta = NAN,
+                       .T_window = lengths[i],
                        .seed = 100 + (uint64_t)i,
                        .T = lengths[i],
                        .guidance = guidance[i]};
         c->sampling = (mg_sampling){.greedy = greedy[i], .top_k = 20, .temperature = 1};
-        if (*c->prompt) GOLDEN_OK(mg_tokenizer_encode(tokenizer, c->prompt, &c->ids, &c->S));
+        if (*texts[i]) GOLDEN_OK(mg_tokenizer_encode(tokenizer, texts[i], &c->text.ids, &c->text.S));
     }
     mg_tokenizer_close(tokenizer);
     *state = f;
@@ -103,7 +105,7 @@ static int end(void **state)
 {
     fixture *f = *state;
 
-    for (int i = 0; i < N_CLIPS; i++) free(f->clip[i].ids);
+    for (int i = 0; i < N_CLIPS; i++) free(f->clip[i].text.ids);
     mg_comm_close(f->comm);
     f->ops->close(f->ops);
     mg_threads_close(f->threads);
@@ -124,8 +126,10 @@ static mg_status keep(void *arg, const mg_clip *clip, const mg_clip_result *resu
 /* clips[first … first+n) through `n_slots` slots; the number of steps. */
 static int64_t run(fixture *f, int first, int n, int64_t n_slots)
 {
-    const mg_replica_source source = {
-        .model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .dtype = MG_F32, .with_text = true};
+    const mg_replica_source source = {.model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono",
+                                      .dtype = MG_F32,
+                                      .with_text = true,
+                                      .with_decoder = true};
     const mg_clip *clips[N_CLIPS];
     mg_replica *r;
     mg_replica_limits limits;
@@ -230,13 +234,13 @@ static void test_too_long(void **state)
     const mg_replica_source source = {.model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .dtype = MG_F32};
     mg_replica_limits limits;
     mg_replica *r;
-    mg_clip clip = {.T = 597, .guidance = 1, .prompt = ""};
+    mg_clip clip = {.T = 597, .T_window = 597, .guidance = 1};
 
     GOLDEN_OK(mg_replica_open(&r, &source, f->ops, f->threads, f->comm));
-    assert_int_equal(mg_plan_max_frames(r), 597);
+    assert_int_equal(mg_plan_max_frames(r, 0), 597);
     GOLDEN_OK(mg_plan_make(&limits, r, &f->world, &clip, 1, 0));
-    assert_int_equal(limits.M_max, 600);
-    clip.T = 598;
+    assert_int_equal(limits.P_max, 600);
+    clip.T = clip.T_window = 598;
     assert_int_equal(mg_plan_make(&limits, r, &f->world, &clip, 1, 0), MG_EUSAGE);
     mg_replica_close(r);
 }

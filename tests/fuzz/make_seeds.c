@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clip_metadata.h"
 #include "in_file.h"
 #include "out_file.h"
 #include "seeds.h"
@@ -152,17 +153,64 @@ static mg_status make(const char *config, const char *safetensors, const char *t
                     "80s <extra_id_0> caf\xC3\xA9\t\xEF\xBC\xA1</s> \xF0\x9F\x8E\xB5 x", 34);
 }
 
+/* A clip's with everything in it, and its tag. */
+static mg_status make_metadata(const char *folder)
+{
+    const char *const sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const mg_part_source part = {"codec", "/m", "AudioCraft", "torch zip"};
+    const mg_renamed renamed = {"a", "b"};
+    mg_file_hash weights = {.path = "/m/model.safetensors"};
+    char path[4096], *tag;
+
+    snprintf(weights.sha256, sizeof weights.sha256, "%s", sha256);
+    const mg_clip_metadata m = {
+        .id = "x",
+        .title = "T",
+        .audio_file = "x.wav",
+        .codes_file = "x.codes.npy",
+        .audio_sha256 = sha256,
+        .codes_sha256 = sha256,
+        .format = "wav",
+        .strategy = "peak",
+        .prompt = "piano",
+        .text_states = {"s.npy", sha256},
+        .audio_prompt = {"a.ogg", sha256},
+        .melody = {"m.wav", NULL},
+        .seed = 7,
+        .n_frames = 3000,
+        .n_window_frames = 1500,
+        .model = "/m",
+        .parts = &part,
+        .n_parts = 1,
+        .weights = &weights,
+        .n_weights = 1,
+        .applied = &renamed,
+        .n_applied = 1,
+        .version = "1",
+        .backend = "cpu/avx2",
+        .dtype = "fp32",
+    };
+    MG_RETURN(mg_out_dir_open(folder));
+    snprintf(path, sizeof path, "%.3000s/file", folder);
+    MG_RETURN(mg_clip_metadata_write(path, &m));
+    MG_RETURN(mg_clip_metadata_tag(&tag, &m));
+    const mg_status st = seed_put(folder, "tag", "", 0, tag, strlen(tag));
+    free(tag);
+    return st;
+}
+
 int main(int argc, char **argv)
 {
-    char config[4096], safetensors[4096], tokenizer[4096], yaml[4096];
+    char config[4096], safetensors[4096], tokenizer[4096], yaml[4096], metadata[4096];
 
     if (argc != 2) return 2;
     snprintf(config, sizeof config, "%.3000s/config", argv[1]);
     snprintf(safetensors, sizeof safetensors, "%.3000s/safetensors", argv[1]);
     snprintf(tokenizer, sizeof tokenizer, "%.3000s/tokenizer", argv[1]);
     snprintf(yaml, sizeof yaml, "%.3000s/yaml", argv[1]);
+    snprintf(metadata, sizeof metadata, "%.3000s/metadata", argv[1]);
     if (make(config, safetensors, tokenizer) == MG_OK && make_yaml(yaml) == MG_OK &&
-        seeds_of_forms(argv[1]) == MG_OK)
+        make_metadata(metadata) == MG_OK && seeds_of_forms(argv[1]) == MG_OK)
         return 0;
     fprintf(stderr, "%s\n", mg_last_error());
     return 1;

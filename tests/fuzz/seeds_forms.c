@@ -1,7 +1,8 @@
-/* Seeds for fuzz_torch, fuzz_index and fuzz_mapping. */
+/* Seeds for fuzz_torch, fuzz_index, fuzz_mapping and fuzz_ogg. */
 #include <stdio.h>
 #include <string.h>
 
+#include "audio_file.h"
 #include "out_file.h"
 #include "seeds.h"
 
@@ -24,10 +25,35 @@ static const char codec_names[] =
     "1decoder.model.4.block.1.conv.conv.bias\n0decoder.model.1.lstm.bias_ih_l0\n"
     "3quantizer.vq.layers.0._codebook.embed\n0quantizer.vq.layers.0._codebook.inited\n";
 
+static const char request_lines[] =
+    "{\"id\": \"a.1\", \"title\": \"T\", \"prompt\": \"caf\\u00e9\", \"negative_prompt\": \"\", "
+    "\"text_states\": "
+    "\"s.npy\", \"audio_prompt\": \"/p.wav\", \"melody\": \"m\", \"prompt_duration\": 1.5, \"duration\": "
+    "8.2, "
+    "\"window\": 10, \"extend_stride\": 6, \"cfg_coef\": 3, \"cfg_coef_beta\": 2, \"top_p\": 0.9, "
+    "\"temperature\": 1e-3, \"top_k\": 7, \"seed\": 9007199254740991, \"n\": 4, \"greedy\": false}\n"
+    "{\"frames\": 12, \"seed\": null}\n";
+static const char prompt_lines[] = "\xEF\xBB\xBF"
+                                   "one\r\n\n Na\xC3\xAFve \xC3\x86ther, don't \xE1\xBA\x9E\n";
+
 static mg_status make_folder(char out[4096], const char *parent, const char *name)
 {
     snprintf(out, 4096, "%.3000s/%s", parent, name);
     return mg_out_dir_open(out);
+}
+
+/* A short sound in both codecs of Ogg. */
+static mg_status put_ogg(const char *folder)
+{
+    static float pcm[4800];
+    const mg_sound s = {pcm, 2400, 2, 48000};
+    char path[4200];
+
+    for (int i = 0; i < 4800; i++) pcm[i] = (float)(i * 7919 % 1000) * 1e-3f - 0.5f;
+    snprintf(path, sizeof path, "%s/small.ogg", folder);
+    MG_RETURN(mg_audio_file_write(path, MG_AUDIO_OGG, &s, NULL));
+    snprintf(path, sizeof path, "%s/small.opus", folder);
+    return mg_audio_file_write(path, MG_AUDIO_OPUS, &s, NULL);
 }
 
 mg_status seeds_of_forms(const char *out)
@@ -52,10 +78,15 @@ mg_status seeds_of_forms(const char *out)
         MG_RETURN(seed_copy(folder, torch[i], "", golden));
     }
     MG_RETURN(seed_copy(folder, "pointer", "", "checkpoints/ac-pointer/compression_state_dict.bin"));
+    MG_RETURN(make_folder(folder, out, "ogg"));
+    MG_RETURN(put_ogg(folder));
     MG_RETURN(make_folder(folder, out, "index"));
     MG_RETURN(seed_put(folder, "small", "", 0, index_text, sizeof index_text - 1));
     MG_RETURN(
         seed_copy(folder, "tiny-mono", "", "checkpoints/tiny-mono-sharded/model.safetensors.index.json"));
+    MG_RETURN(make_folder(folder, out, "request"));
+    MG_RETURN(seed_put(folder, "json", "", 0, request_lines, sizeof request_lines - 1));
+    MG_RETURN(seed_put(folder, "text", "", 0, prompt_lines, sizeof prompt_lines - 1));
     MG_RETURN(make_folder(folder, out, "mapping"));
     MG_RETURN(seed_put(folder, "audiocraft", "", 0, audiocraft_names, sizeof audiocraft_names - 1));
     MG_RETURN(seed_put(folder, "hf", "", 0, hf_names, sizeof hf_names - 1));

@@ -1,4 +1,4 @@
-"""Writes codec_ops.safetensors: the codec's operations and two odd EnCodec decoders, as PyTorch computes them.
+"""Writes codec_ops.safetensors: the codec's operations and two odd EnCodecs, as PyTorch computes them.
 
     python make_codec_ops.py codec_ops.safetensors      (torch 2.5.1, transformers 4.46.3, safetensors)
 
@@ -73,11 +73,13 @@ codecs = [
          last_kernel_size=7, residual_kernel_size=5, num_residual_layers=3, dilation_growth_rate=2, compress=1,
          num_lstm_layers=1),
 ]
+models = []
 keys = ["num_filters", "hidden_size", "num_residual_layers", "kernel_size", "last_kernel_size", "residual_kernel_size",
         "dilation_growth_rate", "compress", "num_lstm_layers"]
 for i, settings in enumerate(codecs):
     config = EncodecConfig(**common, **settings)
     model = EncodecModel(config).eval()
+    models.append(model)
     K = config.num_quantizers
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -88,12 +90,54 @@ for i, settings in enumerate(codecs):
     put(f"codec{i}.geometry", ints(*[getattr(config, k) for k in keys], int(config.pad_mode == "reflect"),
                                    *config.upsampling_ratios))
     for name, tensor in model.state_dict().items():
-        if name.startswith("decoder.") or name.endswith(".embed"):
+        if name.startswith(("decoder.", "encoder.")) or name.endswith(".embed"):
             put(f"codec{i}.{name}", tensor)
     for T in (1, 2, 3, 4, 5, 11):
         codes = torch.randint(0, 16, (K, T))
         with torch.no_grad():
             audio = model.decoder(model.quantizer.decode(codes[:, None]))
         put(f"codec{i}.codes.{T}", codes.to(torch.int32)), put(f"codec{i}.audio.{T}", audio.reshape(-1))
+
+# Encoders, after all else so that what stands above keeps its numbers: sounds shorter than the padding, of whole
+# hops and not. A clip whose codes hang on the last bits is drawn anew.
+def encode(model, audio):
+    """Latents [T, D], codes [K, T], and how much nearer the nearest code vectors were than the second ones."""
+    left, margin, codes = model.encoder(audio[None, None])[0].T, float("inf"), []
+    latents = left
+    for layer in model.quantizer.layers:
+        table = layer.codebook.embed
+        distance = torch.cdist(left[None].double(), table[None].double())[0]
+        two = distance.topk(2, largest=False).values
+        margin = min(margin, float((two[:, 1] - two[:, 0]).min()))
+        codes.append(layer.codebook.quantize(left))
+        left = left - table[codes[-1]]
+    assert torch.equal(torch.stack(codes)[:, None], model.quantizer.encode(latents.T[None], None))
+    return latents, torch.stack(codes), margin
+
+
+for i, model in enumerate(models):
+    hop = 1
+    for r in model.config.upsampling_ratios:
+        hop *= r
+    for N in (1, 2, 3, 4, 5, 6, 7, hop - 1, hop, hop + 1, 3 * hop, 4 * hop + 3, 11 * hop + 1, 23 * hop + hop // 2):
+        for attempt in range(100):
+            audio = torch.rand(N) * 2 - 1
+            with torch.no_grad():
+                latents, codes, margin = encode(model, audio)
+            if margin > 1e-4:
+                break
+        assert margin > 1e-4, (i, N, margin)
+        put(f"codec{i}.encode.audio.{N}", audio), put(f"codec{i}.encode.latents.{N}", latents)
+        put(f"codec{i}.encode.codes.{N}", codes.to(torch.int32))
+
+# N, D, V; the second half of the last table repeats the first: of equal code vectors the lower one is taken
+for i, (N, D, V) in enumerate([(5, 3, 7), (33, 20, 64), (9, 16, 40)]):
+    x, table = sound(N, D), sound(V, D)
+    if i == 2:
+        table[V // 2:] = table[:V // 2]
+    score = -(x.pow(2).sum(1, keepdim=True) - 2 * x @ table.T + table.pow(2).sum(1)[None])
+    ids = torch.tensor([int((row == row.max()).nonzero()[0]) for row in score]) if i != 2 else score[:, :V // 2].max(1).indices
+    put(f"nearest.{i}.x", x), put(f"nearest.{i}.table", table)
+    put(f"nearest.{i}.ids", ids.to(torch.int32)), put(f"nearest.{i}.left", x - table[ids])
 
 save_file(out, sys.argv[1])

@@ -87,7 +87,7 @@ static inline void fixture_open(fixture *f, const char *model, const fixture_wan
     fixture_arena(f, &f->weights, "weights", measured.peak_bytes);
     GOLDEN_OK(fixture_load(f, &f->weights, want, comm));
 
-    if (!limits.n_rows) limits = (mg_lm_limits){8, 4, 72, 80, 32};
+    if (!limits.n_rows) limits = (mg_lm_limits){8, 4, 72, 72, 80, 32};
     measured = mg_arena_measure("run");
     GOLDEN_OK(fixture_reserve(f, &measured, &limits));
     fixture_arena(f, &f->run, "run", measured.peak_bytes);

@@ -69,7 +69,7 @@ static void test_columns_hold_every_frame_once(void **state)
             assert_int_equal(M, T + d->K / d->n_channels);
             for (int64_t j = 0; j < d->K * T; j++) codes[j] = (int32_t)(j * 7 % 2000), back[j] = -1;
             for (int64_t j = 0; j < M; j++) {
-                mg_delay_column(d, column, codes, T, j);
+                mg_delay_column(d, column, codes, T, T, j);
                 for (int64_t k = 0; k < d->K; k++) {
                     const int64_t t = mg_delay_frame(d, T, k, j);
                     if (t < 0) {

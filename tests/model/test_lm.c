@@ -218,7 +218,7 @@ static void test_computed_positions_near_stored(void **state)
     assert_true(table && stored);
     memcpy(stored, e->tensor.data, mg_tensor_bytes(&e->tensor));
     mg_lm_positions(table, P, D);
-    assert_int_equal(P, mg_lm_max_columns(f.lm));
+    assert_int_equal(P, mg_lm_max_positions(f.lm));
     golden_close("computed positions", table, stored, P * D, 1.5e-4);
     free(table);
     free(stored);

@@ -28,7 +28,7 @@ static void forward_column(fixture *f, const generation *g, const mg_delay *d, i
     int32_t ids[2 * MAX_CLIPS * 4], row[2 * MAX_CLIPS], position[2 * MAX_CLIPS], text[2 * MAX_CLIPS];
 
     for (int64_t n = 0; n < N; n++) {
-        mg_delay_column(d, ids + n * d->K, g->codes + n % g->B * d->K * g->T, g->T, j);
+        mg_delay_column(d, ids + n * d->K, g->codes + n % g->B * d->K * g->T, g->T, g->T, j);
         row[n] = (int32_t)n;
         position[n] = (int32_t)j;
         text[n] = (int32_t)(n % g->B);

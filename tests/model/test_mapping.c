@@ -61,7 +61,7 @@ static mg_status ask(survey *s, const mg_ops *ops, bool with_ends)
     w.checkpoint = s->files->lm.checkpoint, w.prefix = s->files->lm.prefix;
     MG_TRY(mg_lm_load(&lm, &c->lm, MG_F32, comm, &w));
     w.checkpoint = s->files->codec.checkpoint, w.prefix = s->files->codec.prefix;
-    if (with_ends) MG_TRY(mg_encodec_load(&codec, &c->codec, &w));
+    if (with_ends) MG_TRY(mg_encodec_load(&codec, &c->codec, MG_ENCODEC_DECODER, &w));
     snprintf(s->problems, sizeof s->problems, "%s", w.problems ? w.problems : "");
 done:
     mg_t5_close(t5);
@@ -173,6 +173,50 @@ static void open_patched(survey *s, fixture *f, const patched_file *p)
     GOLDEN_OK(mg_checkpoint_open(&s->files->opened[0], p->path));
     s->files->lm.checkpoint = s->files->t5.checkpoint = s->files->codec.checkpoint = s->files->opened[0];
     survey_again(s, f, true);
+}
+
+static bool is_ignored(const survey *s, const char *name)
+{
+    for (size_t i = 0; i < s->report.n_ignored; i++)
+        if (!strcmp(
+                mg_checkpoint_source_at(s->report.ignored[i].checkpoint, s->report.ignored[i].i_source)->name,
+                name))
+            return true;
+    return false;
+}
+
+/* A codebook beyond the last that is asked for may be left over, and is listed so; nothing else may. */
+static void test_more_codebooks_than_used(void **state)
+{
+#define QUANTIZER "audio_encoder.quantizer.layers."
+    static const struct {
+        const char *from, *to;
+        size_t n_missing, n_unexpected;
+    } cases[] = {
+        {QUANTIZER "0.codebook.embed_avg", QUANTIZER "4.codebook.embed", 0, 0},
+        {QUANTIZER "0.codebook.embed_avg", QUANTIZER "31.codebook.embed", 0, 0},
+        {QUANTIZER "0.codebook.embed_avg", QUANTIZER "3.codebook.embedding", 0, 1},
+        {QUANTIZER "0.codebook.embed_avg", QUANTIZER "4.codebok.embed", 0, 1},
+        {QUANTIZER "3.codebook.embed\"", QUANTIZER "4.codebook.embed\"", 1, 0},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        patched_file p = {0};
+        char name[128];
+        survey s;
+        patched_read(&p, CHECKPOINTS "tiny-mono/model.safetensors");
+        assert_int_equal(patched_rename(&p, cases[i].from, cases[i].to), 1);
+        patched_write(&p, 0);
+        open_patched(&s, *state, &p);
+        assert_int_equal(s.report.n_missing, cases[i].n_missing);
+        assert_int_equal(s.report.n_unexpected, cases[i].n_unexpected);
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(cases[i].to, "\""), cases[i].to);
+        assert_int_equal(is_ignored(&s, name), cases[i].n_unexpected == 0);
+        assert_int_equal(is_ignored(&s, QUANTIZER "1.codebook.cluster_size"), true);
+        assert_int_equal(is_ignored(&s, QUANTIZER "1.codebook.embed"), false);
+        survey_close(&s);
+        patched_close(&p);
+    }
 }
 
 static void test_renamed_keys_fail_with_proposals(void **state)
@@ -379,6 +423,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_form_is_accounted_for),
+        cmocka_unit_test(test_more_codebooks_than_used),
         cmocka_unit_test(test_renamed_keys_fail_with_proposals),
         cmocka_unit_test(test_sure_proposals_are_applied),
         cmocka_unit_test(test_doubtful_proposals_are_not_applied),

@@ -170,6 +170,26 @@ static void test_bad_values_are_counted(void **state)
     patched_close(&p);
 }
 
+/* A file that shrinks while it is open: an error, not a signal. */
+static void test_shrunk_file(void **state)
+{
+    patched_file p = {0};
+    mg_checkpoint *c;
+    fixture *f = *state;
+    mg_matrix m;
+
+    patched_read(&p, TINY_MONO "/model.safetensors");
+    patched_write(&p, 0);
+    GOLDEN_OK(mg_checkpoint_open(&c, p.path));
+    assert_int_equal(truncate(p.path, 100000), 0);
+    assert_int_equal(load_matrix(f, c, MG_BF16, &m), MG_EFAIL);
+    assert_non_null(strstr(mg_last_error(), p.path));
+    assert_non_null(strstr(mg_last_error(), fc1));
+    release_weights(f);
+    mg_checkpoint_close(c);
+    patched_close(&p);
+}
+
 static void test_unaligned_data(void **state)
 {
     patched_file p = {0};
@@ -330,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_hundred_missing),
         cmocka_unit_test(test_wrong_shape_is_named),
         cmocka_unit_test(test_bad_values_are_counted),
+        cmocka_unit_test(test_shrunk_file),
         cmocka_unit_test(test_unaligned_data),
         cmocka_unit_test(test_dialects_of_a_convolution),
         cmocka_unit_test(test_both_passes_count_the_same_bytes),

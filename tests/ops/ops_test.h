@@ -72,7 +72,8 @@ static inline mg_matrix matrix_make(const mg_ops *ops, mg_dtype dtype, int64_t n
                                     int n_slices, const float *w, int64_t stride)
 {
     mg_matrix m = {dtype, n_out, n_in, n_slices, NULL};
-    const mg_host_matrix src = {w, MG_F32, n_out, n_in, stride};
+    const mg_host_matrix src = {
+        .data = w, .dtype = MG_F32, .n_rows = n_out, .n_cols = n_in, .row_stride = stride};
     int64_t n_bad = 0;
 
     assert_int_equal(ops->alloc(ops->ctx, &m.data, mg_matrix_bytes(ops, dtype, n_out, n_in)), MG_OK);

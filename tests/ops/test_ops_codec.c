@@ -93,7 +93,10 @@ static mg_conv load_conv(backend *b, const char *kind, int i, bool transposed)
     c.data = take(b, mg_conv_bytes(b->ops, &c));
     snprintf(name, sizeof name, "%s.%d.w", kind, i);
     float *w = golden_f32(b->golden, name, NULL);
-    GOLDEN_OK(mg_conv_load(b->ops, &c, w));
+    const int64_t n_rows = transposed ? c.c_in : c.c_out, n_cols = c.c_in * c.c_out * c.n_taps / n_rows;
+    const mg_host_matrix src = {
+        .data = w, .dtype = MG_F32, .n_rows = n_rows, .n_cols = n_cols, .row_stride = n_cols};
+    GOLDEN_OK(mg_conv_load(b->ops, &c, &src));
     free(w);
     return c;
 }
@@ -184,7 +187,8 @@ static mg_matrix load_matrix(backend *b, const char *format, int i)
 {
     const mg_tensor t = golden(b, format, i);
     mg_matrix w = {.dtype = MG_F32, .n_out = t.dim[0], .n_in = t.dim[1], .n_slices = 1};
-    const mg_host_matrix rows = {t.data, MG_F32, w.n_out, w.n_in, w.n_in};
+    const mg_host_matrix rows = {
+        .data = t.data, .dtype = MG_F32, .n_rows = w.n_out, .n_cols = w.n_in, .row_stride = w.n_in};
     int64_t n_bad = 0;
 
     w.data = take(b, mg_matrix_bytes(b->ops, w.dtype, w.n_out, w.n_in));
@@ -254,6 +258,65 @@ static void test_pad(void **state)
     check_all(check_pad, "pad.%d.x");
 }
 
+/* x as it stands in `out` after the op, and its ids. */
+static void run_nearest(backend *b, const mg_tensor *x, const mg_tensor *table, const mg_matrix *w,
+                        const mg_tensor *norms, mg_tensor *ids, mg_tensor *out)
+{
+    mg_tensor products = make(b, x->dim[0], table->dim[0]);
+
+    *out = make(b, x->dim[0], x->dim[1]);
+    memcpy(out->data, x->data, mg_tensor_bytes(x));
+    *ids = mg_tensor_1d(make(b, x->dim[0], 0).data, MG_I32, x->dim[0]);
+    GOLDEN_OK(mg_linear(b->ops, &products, x, w, NULL, MG_ACT_NONE, false));
+    GOLDEN_OK(mg_nearest_code(b->ops, ids, out, &products, table, norms));
+}
+
+static void check_nearest(backend *b, int i)
+{
+    const mg_tensor x = golden(b, "nearest.%d.x", i), table = golden(b, "nearest.%d.table", i),
+                    left = golden(b, "nearest.%d.left", i);
+    const mg_matrix w = load_matrix(b, "nearest.%d.table", i);
+    const int64_t V = table.dim[0], D = table.dim[1], N = x.dim[0];
+    mg_tensor norms = make(b, V, 0), ids, got;
+    float *norm = norms.data;
+    char name[64];
+
+    snprintf(name, sizeof name, "nearest.%d.ids", i);
+    int32_t *want = golden_i32(b->golden, name, NULL);
+    for (int64_t v = 0; v < V; v++) {
+        const float *row = (const float *)table.data + v * D;
+        norm[v] = 0;
+        for (int64_t k = 0; k < D; k++) norm[v] += row[k] * row[k];
+    }
+    run_nearest(b, &x, &table, &w, &norms, &ids, &got);
+    assert_memory_equal(ids.data, want, (size_t)N * sizeof *want);
+    golden_close("what is left", got.data, left.data, N * D, ELU_TOLERANCE);
+
+    const mg_tensor one = mg_tensor_rows(&x, 3, 1);
+    mg_tensor one_id, alone;
+    run_nearest(b, &one, &table, &w, &norms, &one_id, &alone);
+    assert_memory_equal(one_id.data, want + 3, sizeof *want);
+    assert_memory_equal(alone.data, (const float *)got.data + 3 * D, mg_tensor_bytes(&alone));
+
+    norm[want[0]] += 1000; /* farther than any other now, and its twin too if it has one */
+    norm[(want[0] + V / 2) % V] += 1000;
+    run_nearest(b, &x, &table, &w, &norms, &ids, &got);
+    assert_int_not_equal(*(int32_t *)ids.data, want[0]);
+    golden_not_close("another code", got.data, left.data, N * D, ELU_TOLERANCE);
+
+    mg_tensor products = make(b, N, V), narrow = make(b, N, V - 1);
+    assert_int_equal(mg_nearest_code(b->ops, &ids, &got, &narrow, &table, &norms), MG_EBUG);
+    assert_int_equal(mg_nearest_code(b->ops, &one_id, &got, &products, &table, &norms), MG_EBUG);
+    assert_int_equal(mg_nearest_code(b->ops, &ids, &got, &products, &norms, &norms), MG_EBUG);
+    free(want);
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    check_all(check_nearest, "nearest.%d.x");
+}
+
 /* ELU over its whole range against fp64, and the same bits wherever a value stands. */
 static void test_elu_everywhere(void **state)
 {
@@ -285,7 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv),           cmocka_unit_test(test_up),
         cmocka_unit_test(test_lstm),           cmocka_unit_test(test_pad),
-        cmocka_unit_test(test_elu_everywhere),
+        cmocka_unit_test(test_elu_everywhere), cmocka_unit_test(test_nearest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

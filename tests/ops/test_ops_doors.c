@@ -109,7 +109,7 @@ static void test_load(void **state)
 {
     float w[F * D] = {0};
     mg_matrix m = matrix_make(b.ops, MG_F32, F, D, 1, w, D);
-    const mg_host_matrix good = {w, MG_F32, F, D, D};
+    const mg_host_matrix good = {.data = w, .dtype = MG_F32, .n_rows = F, .n_cols = D, .row_stride = D};
     mg_host_matrix src = good;
     int64_t n_bad = 0;
 
@@ -195,13 +195,16 @@ static void test_codec(void **state)
 {
     float w[F * 3 * D] = {0};
     mg_conv c = {false, D, F, 3, 1, 1, NULL};
+    mg_host_matrix src = {.data = w, .dtype = MG_F32, .n_rows = F, .n_cols = 3 * D, .row_stride = 3 * D};
     mg_tensor tx = mg_tensor_2d(x, MG_F32, N, D), ty = mg_tensor_2d(y, MG_F32, N - 2, F), wrong;
     const size_t bytes = mg_conv_bytes(b.ops, &c);
 
     (void)state;
-    REFUSED(mg_conv_load(b.ops, &c, w)); /* no memory yet */
+    REFUSED(mg_conv_load(b.ops, &c, &src)); /* no memory yet */
     assert_int_equal(b.ops->alloc(b.ops->ctx, &c.data, bytes), MG_OK);
-    assert_int_equal(mg_conv_load(b.ops, &c, w), MG_OK);
+    assert_int_equal(mg_conv_load(b.ops, &c, &src), MG_OK);
+    src.n_cols = D;
+    REFUSED(mg_conv_load(b.ops, &c, &src));
     assert_int_equal(mg_conv1d(b.ops, &ty, &tx, &c, NULL, false), MG_OK);
     wrong = mg_tensor_2d(y, MG_F32, N - 1, F);
     REFUSED(mg_conv1d(b.ops, &wrong, &tx, &c, NULL, false));

@@ -2,8 +2,10 @@
 #include "io_fixture.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "checkpoint.h"
+#include "torch_writer.h"
 
 /* tests/golden first, then the large golden set; NULL, and loudly, if it is in neither. */
 static const char *golden_path(const char *file)
@@ -214,6 +216,60 @@ static void training_checkpoints_hold_what_was_exported(void **state)
     }
 }
 
+/* A solver's checkpoint whose one matrix has `n_dims` dimensions, at `name` of the test's folder. */
+static const char *write_training(const char *name, const char *key, int n_dims)
+{
+    static const float values[16];
+    const mg_torch_tensor t = {.data = values,
+                               .dtype = MG_F32,
+                               .n_dims = n_dims,
+                               .dim = {n_dims == 1 ? 16 : 6, 2},
+                               .stride = {n_dims == 1 ? 1 : 2, 1}};
+    static char path[1024];
+    mg_torch_writer *w;
+
+    snprintf(path, sizeof path, "/tmp/mg-forms-%ld-%s", (long)getpid(), name);
+    expect_ok(mg_torch_writer_open(&w, path));
+    expect_ok(mg_torch_writer_begin_dict(w, "best_state"));
+    expect_ok(mg_torch_writer_begin_dict(w, "model"));
+    expect_ok(mg_torch_writer_tensor(w, key, &t));
+    expect_ok(mg_torch_writer_end_dict(w));
+    expect_ok(mg_torch_writer_end_dict(w));
+    expect_ok(mg_torch_writer_begin_dict(w, "fsdp_best_state"));
+    expect_ok(mg_torch_writer_end_dict(w));
+    expect_ok(mg_torch_writer_commit(w, NULL, NULL));
+    mg_torch_writer_close(w);
+    return path;
+}
+
+/* What FSDP leaves: a file a rank, and without fsdp_best_state only slices. */
+static void shards_of_training_are_refused(void **state)
+{
+    static const char in_proj[] = "transformer.layers.0.self_attn.in_proj_weight";
+    static const struct {
+        const char *file, *key;
+        int n_dims;
+        const char *says; /* NULL: it opens */
+    } cases[] = {
+        {"checkpoint.th", in_proj, 2, NULL},
+        {"checkpoint.th", in_proj, 1, "checkpoint.th.1 and so on hold the others"},
+        {"checkpoint_best.th", "transformer.layers.0._flat_param", 1, "checkpoint_best.th.1 and so on"},
+        {"checkpoint.th.7", in_proj, 2, "is one rank's shard: give the file without .7"},
+        {"checkpoint.th.bak", in_proj, 2, NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = write_training(cases[i].file, cases[i].key, cases[i].n_dims);
+        mg_checkpoint *c = NULL;
+        if (cases[i].says)
+            expect_failure(mg_checkpoint_open(&c, path), MG_ECHECKPOINT, cases[i].says);
+        else
+            expect_ok(mg_checkpoint_open(&c, path));
+        mg_checkpoint_close(c);
+        unlink(path);
+    }
+}
+
 static void pointers_and_nested_dicts(void **state)
 {
     mg_checkpoint *c = open_golden("ac-pointer");
@@ -309,6 +365,7 @@ int main(void)
         cmocka_unit_test(exports_have_our_names),
         cmocka_unit_test(fused_projections_are_split),
         cmocka_unit_test(training_checkpoints_hold_what_was_exported),
+        cmocka_unit_test(shards_of_training_are_refused),
         cmocka_unit_test(pointers_and_nested_dicts),
         cmocka_unit_test_setup_teardown(bin_indexes_are_checked, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(two_sources_for_one_target_are_refused, make_dir, drop_dir),

@@ -201,7 +201,7 @@ static void test_manifest(void **state)
                    "home/.config/mg-dist/models_manifest.json does not exist");
     make_model(in_dir("hub"), "o--m");
     make(in_dir("home/.config/mg-dist/here"));
-    expect_ok(mg_manifest_open(&m));
+    expect_ok(mg_manifest_open(&m, NULL));
     expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"large", "o/m", NULL, "big \xc3\xa9"}));
     expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"here", "o/x", "here", NULL}));
     expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"gone", NULL, "/nowhere/at/all", NULL}));
@@ -215,7 +215,7 @@ static void test_manifest(void **state)
     expect_failure(mg_hub_find_key(path, "gone"), MG_EFAIL, "says path /nowhere/at/all, which is not there");
     expect_failure(mg_hub_find_key(path, "small"), MG_EFAIL, "which has: large, here, gone");
 
-    expect_ok(mg_manifest_open(&m));
+    expect_ok(mg_manifest_open(&m, NULL));
     assert_int_equal(mg_manifest_count(&m), 3);
     assert_true(mg_manifest_find(&m, "large", &e));
     assert_string_equal(e.notes, "big \xc3\xa9");
@@ -247,7 +247,7 @@ static void test_bad_manifest(void **state)
     setenv("MGDIST_MANIFEST", in_dir("m.json"), 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_file(in_dir("m.json"), cases[i].text, strlen(cases[i].text));
-        expect_failure(mg_manifest_open(&m), MG_ECHECKPOINT, cases[i].message);
+        expect_failure(mg_manifest_open(&m, NULL), MG_ECHECKPOINT, cases[i].message);
     }
 }
 

@@ -43,6 +43,44 @@ static void reads_what_it_wrote(void **state)
     }
 }
 
+/* What numpy.save writes for numpy.float32([[0.5], [-1]]). */
+static void reads_floats(void **state)
+{
+    static const float values[2] = {0.5f, -1};
+    unsigned char file[128 + 8];
+    const char *dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }";
+    mg_npy_info info;
+    float *data;
+    int32_t *codes_read;
+    int64_t n_rows, n_cols;
+
+    (void)state;
+    memset(file, ' ', 128);
+    memcpy(file, "\x93NUMPY\x01\x00\x76\x00", 10);
+    memcpy(file + 10, dict, strlen(dict));
+    file[127] = '\n';
+    memcpy(file + 128, values, 8);
+    put_file(in_dir("f.npy"), file, sizeof file);
+    expect_ok(mg_npy_probe(&info, in_dir("f.npy")));
+    assert_true(info.dtype == MG_F32 && info.n_rows == 2 && info.n_cols == 1);
+    expect_ok(mg_npy_read_f32(in_dir("f.npy"), &data, &n_rows, &n_cols));
+    assert_true(n_rows == 2 && n_cols == 1);
+    assert_memory_equal(data, values, sizeof values);
+    free(data);
+    expect_failure(mg_npy_read_i32(in_dir("f.npy"), &codes_read, &n_rows, &n_cols), MG_EFAIL,
+                   "holds float32");
+    expect_ok(mg_npy_write_i32(in_dir("a.npy"), codes, 2, 3));
+    expect_failure(mg_npy_read_f32(in_dir("a.npy"), &data, &n_rows, &n_cols), MG_EFAIL,
+                   "a.npy: holds int32, and float32 is needed");
+    assert_true(!data && n_rows == 0 && n_cols == 0);
+    expect_ok(mg_npy_probe(&info, in_dir("a.npy")));
+    assert_true(info.dtype == MG_I32 && info.n_rows == 2 && info.n_cols == 3);
+    put_file(in_dir("f.npy"), file, sizeof file - 1);
+    expect_failure(mg_npy_probe(&info, in_dir("f.npy")), MG_EFAIL,
+                   "7 bytes of data, its shape (2, 1) needs 8");
+    assert_int_equal(info.n_rows, 0);
+}
+
 static void refuse(const char *dict, size_t n_data, const char *part)
 {
     char file[512] = "\x93NUMPY\x01";
@@ -63,8 +101,10 @@ static void refuses_other_arrays(void **state)
     int64_t n_rows, n_cols, n;
 
     (void)state;
+    refuse("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }", 48,
+           "b.npy: not an array of little-endian int32 or float32");
     refuse("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 24,
-           "b.npy: not an array of little-endian int32");
+           "b.npy: holds float32, and int32 is needed");
     refuse("{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3), }", 24, "b.npy: not in C order");
     refuse("{'descr': '<i4', 'fortran_order': False, 'shape': (6,), }", 24,
            "b.npy: not an array of two dimensions");
@@ -129,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes_what_numpy_writes, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(reads_what_it_wrote, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(reads_floats, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(refuses_other_arrays, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(sha256_gives_the_known_answers, make_dir, drop_dir),
     };

@@ -91,9 +91,10 @@ static void bad_paths_are_named(void **state)
 /* A full disk, played by the limit on the size of files. */
 static void a_full_disk_leaves_nothing(void **state)
 {
-    static const float pcm[20000];
+    static float pcm[20000];
     static const int32_t codes[20000];
     static char big[100000];
+    const mg_sound sound = {pcm, 20000, 1, 32000};
     struct rlimit old, small;
 
     (void)state;
@@ -105,9 +106,9 @@ static void a_full_disk_leaves_nothing(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     const mg_status put = mg_out_file_put(in_dir("a.bin"), big, sizeof big);
     expect_failure(put, MG_EFAIL, "a.bin: cannot write: File too large");
-    const mg_status wav = mg_audio_file_write(in_dir("b.wav"), MG_AUDIO_WAV, pcm, 20000, 1, 32000);
+    const mg_status wav = mg_audio_file_write(in_dir("b.wav"), MG_AUDIO_WAV, &sound, NULL);
     expect_failure(wav, MG_EFAIL, "b.wav: cannot write: File too large");
-    const mg_status f32 = mg_audio_file_write(in_dir("b.wav"), MG_AUDIO_WAV_F32, pcm, 20000, 1, 32000);
+    const mg_status f32 = mg_audio_file_write(in_dir("b.wav"), MG_AUDIO_WAV_F32, &sound, NULL);
     expect_failure(f32, MG_EFAIL, "b.wav: cannot write: File too large");
     const mg_status npy = mg_npy_write_i32(in_dir("c.npy"), codes, 4, 5000);
     expect_failure(npy, MG_EFAIL, "c.npy: cannot write: File too large");

@@ -91,7 +91,8 @@ static void the_codec_is_spelled_as_audiocraft_does(void **state)
 
 static void a_config_reads_back(void **state)
 {
-    static const char *const models[] = {FORMS "tiny-mono", FORMS "tiny-variant"};
+    static const char *const models[] = {FORMS "tiny-mono", FORMS "tiny-variant", FORMS "tiny-stereo",
+                                         FORMS "tiny-melody", FORMS "tiny-stereo-melody"};
 
     (void)state;
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
@@ -139,9 +140,37 @@ static void xp_cfg_reads_back(void **state)
     expect_ok(mg_xp_config_codec(&codec, "xp.cfg", text));
     free(text);
     assert_memory_equal(&codec, &g.codec, sizeof codec);
-    g.lm.F = g.lm.D * 3 / 2 + 1;
-    g.lm.n_chroma = 12;
-    expect_failure(mg_config_text_xp_lm(&text, &g, "t5-base", 0), MG_ECHECKPOINT, "melody");
+    g.lm.D = 98, g.lm.F = 110; /* 110 / 98 x 98 is less than 110 in fp64 */
+    expect_failure(mg_config_text_xp_lm(&text, &g, "t5-base", 0), MG_ECHECKPOINT, "hidden_scale");
+}
+
+/* A melody model's window must give as many frames of melody as the model has room for: 1 + int(s rate) //
+ * 4096. */
+static void xp_cfg_of_a_melody_reads_back(void **state)
+{
+    static const struct {
+        int64_t chroma_length, max_length;
+        double window_s, expected_s; /* 0: any that fits */
+    } cases[] = {{235, 1500, 0, 30}, {235, 200, 0, 30},   {35, 200, 0, 0}, {35, 220, 0, 4.4},
+                 {36, 0, 4.5, 4.5},  {235, 1500, 12, 30}, {1, 1500, 0, 0}, {1000, 1500, 0, 0}};
+    char *text;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mg_config g;
+        mg_xp_lm lm;
+        expect_ok(mg_config_load(&g, FORMS "tiny-melody"));
+        g.lm.chroma_length = cases[i].chroma_length;
+        g.generation.has_max_length = cases[i].max_length > 0;
+        g.generation.max_length = cases[i].max_length;
+        expect_ok(mg_config_text_xp_lm(&text, &g, "t5-base", cases[i].window_s));
+        expect_ok(mg_xp_config_lm(&lm, "xp.cfg", text));
+        free(text);
+        assert_true(lm.melody);
+        assert_int_equal(lm.lm.n_chroma, 12);
+        assert_int_equal(1 + (int64_t)(lm.segment_s * 32000) / 4096, cases[i].chroma_length);
+        if (cases[i].expected_s > 0) assert_true(lm.segment_s == cases[i].expected_s);
+    }
 }
 
 /* The formula's two ends: int(1000 kbps // (10 rate)) codebooks, and bits enough to read them all. */
@@ -181,6 +210,7 @@ int main(void)
         cmocka_unit_test(the_codec_is_spelled_as_audiocraft_does),
         cmocka_unit_test(a_config_reads_back),
         cmocka_unit_test(xp_cfg_reads_back),
+        cmocka_unit_test(xp_cfg_of_a_melody_reads_back),
         cmocka_unit_test(the_bandwidth_says_how_many_codebooks),
         cmocka_unit_test_setup_teardown(a_blob_is_named_as_git_does, make_dir, drop_dir),
     };

@@ -1,0 +1,130 @@
+/* mg-dist decode: codes in, sound files out. */
+#include <stdlib.h>
+
+#include "audio_file.h"
+#include "codec_files.h"
+#include "normalize.h"
+#include "npy.h"
+#include "resample.h"
+
+/* clang-format off */
+static const mg_option options[] = {
+    MG_CODEC_OPTIONS("CODES", "codes of sound, int32 [codebooks, frames] (.npy)"),
+    {.name = "format", .type = MG_OPT_CHOICE, .offset = offsetof(mg_codec_settings, format), .preset = "wav",
+     .choices = MG_AUDIO_FORMAT_CHOICES, .group = "Output",
+     .help = "of the sound files; wav is 16 bits, wav-f32 floats"},
+    {.name = "sample-rate", .type = MG_OPT_INT, .offset = offsetof(mg_codec_settings, rate_hz), .arg = "HZ",
+     .low = 1000, .high = 384000, .group = "Output", .help = "resample the sound (default: the codec's rate)"},
+    {.name = "strategy", .type = MG_OPT_CHOICE, .offset = offsetof(mg_codec_settings, strategy), .preset = "peak",
+     .choices = MG_STRATEGY_CHOICES, .group = "Output",
+     .help = "the level: by its peak, loudness or rms; clip cuts peaks only; none leaves the codec's output untouched"},
+    MG_DEVICE_OPTIONS(mg_codec_settings),
+};
+/* clang-format on */
+
+static const char *sound_suffix(const mg_codec_settings *settings)
+{
+    return mg_audio_format_suffix((mg_audio_format)settings->format);
+}
+
+static mg_status check_format(const mg_codec_settings *settings, const mg_codec_config *config)
+{
+    const int64_t rate_hz = settings->rate_hz > 0 ? settings->rate_hz : config->sampling_rate;
+
+    return mg_audio_format_check((mg_audio_format)settings->format, rate_hz, 1);
+}
+
+/* Codebooks of each channel stand together: rows L0, R0, L1, R1 … of stereo. */
+static mg_status decode_codes(const mg_codec_run *run, mg_sound *sound, int32_t *codes, int64_t T)
+{
+    const int64_t C = sound->n_channels;
+
+    sound->pcm = calloc((size_t)(sound->n_frames * C), sizeof *sound->pcm);
+    if (!sound->pcm)
+        return mg_fail(MG_ENOMEM, "sound: no memory for %lld frames", (long long)sound->n_frames);
+    for (int64_t c = 0; c < C; c++) {
+        const mg_encodec_codes rows = {codes + c * T, C * T, T};
+        const mg_encodec_pcm pcm = {sound->pcm + c, C, sound->n_frames};
+        MG_RETURN(mg_encodec_decode(run->codec, &pcm, &rows));
+    }
+    return MG_OK;
+}
+
+/* The level, the rate, the file. */
+static mg_status write_sound(const mg_codec_settings *s, mg_sound *sound, const char *to)
+{
+    const mg_normalization how = {.strategy = (mg_strategy)s->strategy,
+                                  .peak_headroom_db = 1,
+                                  .rms_headroom_db = 18,
+                                  .loudness_headroom_db = 14};
+    const mg_audio_tags tags = {.software = "mg-dist " MG_VERSION};
+    mg_sound resampled = {0};
+    mg_status st = MG_OK;
+
+    MG_RETURN(mg_normalize(sound, &how));
+    if (s->rate_hz <= 0 || s->rate_hz == sound->rate_hz)
+        return mg_audio_file_write(to, (mg_audio_format)s->format, sound, &tags);
+    MG_TRY(mg_sound_convert(&resampled, sound, s->rate_hz, sound->n_channels));
+    MG_TRY(mg_audio_file_write(to, (mg_audio_format)s->format, &resampled, &tags));
+done:
+    mg_sound_close(&resampled);
+    return st;
+}
+
+static mg_status convert(const mg_codec_run *run, const char *from, const char *to)
+{
+    const int64_t K = run->config->n_codebooks;
+    mg_status st = MG_OK;
+    mg_sound sound = {0};
+    int32_t *codes = NULL;
+    int64_t n_rows, T;
+
+    MG_RETURN(mg_npy_read_i32(from, &codes, &n_rows, &T));
+    if (n_rows != K && n_rows != 2 * K)
+        MG_TRY(mg_fail(MG_EFAIL, "%s: %lld codebooks: this codec has %lld, or %lld for stereo", from,
+                       (long long)n_rows, (long long)K, (long long)(2 * K)));
+    if (T < 1) MG_TRY(mg_fail(MG_EFAIL, "%s: holds no frame", from));
+    sound.n_frames = T * run->config->hop;
+    sound.n_channels = n_rows / K;
+    sound.rate_hz = run->config->sampling_rate;
+    MG_TRY(decode_codes(run, &sound, codes, T));
+    MG_TRY(write_sound(run->settings, &sound, to));
+done:
+    mg_sound_close(&sound);
+    free(codes);
+    return st;
+}
+
+static const mg_codec_work work = {.name = "decode",
+                                   .halves = MG_ENCODEC_DECODER,
+                                   .suffix = sound_suffix,
+                                   .check = check_format,
+                                   .convert = convert};
+
+static mg_status check(const void *settings)
+{
+    return mg_codec_files_check(&work, settings);
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    return mg_codec_files_run(&work, context, settings);
+}
+
+const mg_command mg_cmd_decode = {
+    .name = "decode",
+    .summary = "turn codes back into sound",
+    .usage = "CODES... --codec DIR|FILE|ID [options]",
+    .details =
+        "CODES are .npy files as encode, generate --save-codes and NumPy write them: int32, a row for each\n"
+        "codebook; twice as many rows, left and right in turn, are stereo. For each the folder --out gets\n"
+        "NAME.wav, or what --format says. Files that cannot be used are reported, and the others are still\n"
+        "done (exit code 3). Under mpirun the ranks share the files.\n"
+        "\n"
+        "  mg-dist decode codes/song.codes.npy --model facebook/musicgen-small --out sound --strategy none",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(mg_codec_settings),
+    .check = check,
+    .run = run,
+};

@@ -1,0 +1,164 @@
+/* mg-dist replay: a clip's metadata in, the same bytes out, or what it is that differs. Rank 0 reads, looks
+ * at the files that the clip was made from, and compares; everybody makes the clip. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "in_file.h"
+#include "replay.h"
+
+#define AT(field)          offsetof(mg_replay_settings, field)
+#define MAX_METADATA_BYTES ((int64_t)64 << 20)
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "JSON", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(file), .group = "Operand",
+     .help = "the metadata beside a clip: out/000000.json"},
+    {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out_dir), .arg = "DIR", .group = "Output",
+     .help = "keep the clip in this folder (default: it is compared and removed)"},
+    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(model), .arg = "DIR|ID",
+     .group = "What has moved", .help = "the model is here now, whatever was recorded"},
+    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(lm), .arg = "DIR|FILE|ID", .group = "What has moved",
+     .help = "the language model is here now"},
+    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",
+     .group = "What has moved", .help = "the T5 text encoder is here now"},
+    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR|FILE|ID", .group = "What has moved",
+     .help = "the EnCodec is here now"},
+    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE|ID",
+     .group = "What has moved", .help = "spiece.model or tokenizer.json is here now"},
+    MG_MACHINE_OPTIONS(mg_replay_settings),
+};
+/* clang-format on */
+
+/* Rank 0's file to everybody. */
+static mg_status share_metadata(mg_replay *r, const mg_world *w)
+{
+    mg_status st = MG_OK;
+    char *text = NULL;
+    int64_t bytes = 0;
+
+    if (w->rank == 0) st = mg_in_file_read(&text, &bytes, r->asked->file, MAX_METADATA_BYTES);
+    MG_TRY(mg_comm_agree(w->all, st));
+    MG_TRY(mg_comm_bcast(w->all, &bytes, 1, MG_I64, 0));
+    if (w->rank > 0) text = malloc((size_t)bytes + 1);
+    MG_TRY(
+        mg_comm_agree(w->all, text ? MG_OK : mg_fail(MG_ENOMEM, "metadata: %lld bytes", (long long)bytes)));
+    if (bytes > 0) MG_TRY(mg_comm_bcast(w->all, text, bytes, MG_U8, 0));
+    st = mg_comm_agree(w->all, mg_clip_metadata_parse(&r->m, r->asked->file, text, bytes));
+done:
+    free(text);
+    return st;
+}
+
+/* "; KEY: is A, recorded B" */
+static void add_difference(char *out, size_t out_bytes, const char *key, const char *now,
+                           const char *recorded)
+{
+    const size_t n = strlen(out);
+
+    now = now ? now : "none", recorded = recorded ? recorded : "none";
+    if (strcmp(now, recorded) == 0) return;
+    snprintf(out + n, out_bytes - n, "%s%s is %s, recorded is %s", n ? "; " : "", key, now, recorded);
+}
+
+static void add_weights(char *out, size_t out_bytes, const mg_clip_metadata *now,
+                        const mg_clip_metadata *recorded)
+{
+    char n_now[32], n_recorded[32], key[200];
+
+    snprintf(n_now, sizeof n_now, "%d", now->n_weights);
+    snprintf(n_recorded, sizeof n_recorded, "%d", recorded->n_weights);
+    add_difference(out, out_bytes, "number of weight files", n_now, n_recorded);
+    for (int i = 0; i < now->n_weights && now->n_weights == recorded->n_weights; i++) {
+        snprintf(key, sizeof key, "weights: %.150s: sha256", now->weights[i].path);
+        add_difference(out, out_bytes, key, now->weights[i].sha256, recorded->weights[i].sha256);
+    }
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+static mg_status compare(const mg_replay *r)
+{
+    const mg_clip_metadata *was = &r->m;
+    char path[MG_PATH_SIZE], why[8192] = "";
+    mg_clip_metadata now;
+
+    MG_RETURN(mg_path_format(path, "%s/%s.json", r->out_dir, was->id));
+    MG_RETURN(mg_clip_metadata_load(&now, path));
+    const bool same_codes = !was->codes_sha256 || same_text(now.codes_sha256, was->codes_sha256);
+    const bool same_sound = !was->audio_sha256 || same_text(now.audio_sha256, was->audio_sha256);
+    add_weights(why, sizeof why, &now, was);
+    add_difference(why, sizeof why, "tokenizer: sha256", now.tokenizer_sha256, was->tokenizer_sha256);
+    add_difference(why, sizeof why, "version", now.version, was->version);
+    add_difference(why, sizeof why, "device", now.backend, was->backend);
+    add_difference(why, sizeof why, "dtype", now.dtype, was->dtype);
+    if (same_codes) add_difference(why, sizeof why, "audio library", now.audio_library, was->audio_library);
+    mg_clip_metadata_close(&now);
+    if (same_codes && same_sound) {
+        printf("the same bytes: %s\n", was->audio_file ? was->audio_file : was->codes_file);
+        fflush(stdout);
+        return MG_OK;
+    }
+    return mg_fail(MG_EFAIL, "replay: %s: not the same bytes (%s): %s", r->asked->file,
+                   same_codes ? "the codes are the same, the sound file is not" : "the codes differ",
+                   *why ? why : "and weights, version, device and dtype are as recorded");
+}
+
+static mg_status run_replay(mg_replay *r, mg_context *context)
+{
+    mg_world *w = context->world;
+    const int64_t tp = r->asked->machine.tp;
+    mg_status st = MG_OK;
+
+    if (tp > 0 && tp != w->size)
+        MG_TRY(mg_fail(MG_EUSAGE, "option --tp: %lld: replay makes one clip, on one group of all %d ranks",
+                       (long long)tp, w->size));
+    MG_TRY(share_metadata(r, w));
+    MG_TRY(mg_comm_agree(w->all, mg_replay_prepare(r, w)));
+    MG_TRY(mg_comm_bcast(w->all, r->out_dir, MG_PATH_SIZE, MG_U8, 0));
+    MG_TRY(mg_generate_run(context, &r->call));
+    st = mg_comm_agree(w->all, w->rank == 0 ? compare(r) : MG_OK);
+done:
+    return st;
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    mg_replay *r = calloc(1, sizeof *r);
+    mg_status st = mg_comm_agree(context->world->all, r ? MG_OK : mg_fail(MG_ENOMEM, "replay: no memory"));
+
+    if (st == MG_OK) {
+        r->asked = settings;
+        st = run_replay(r, context);
+    }
+    if (r) {
+        mg_out_folder_abandon(&r->temp);
+        mg_request_list_close(&r->requests);
+        mg_clip_metadata_close(&r->m);
+    }
+    free(r);
+    return st;
+}
+
+static const char details[] =
+    "Everything is taken from the metadata: prompt, seed, settings, --dtype and --cpu-level (unless they are "
+    "given\n"
+    "here). Files that were named by relative paths are looked for in the current folder, then beside the\n"
+    "metadata. Exit code 0 and \"the same bytes\" on stdout, or 1 and a sentence that names what differs: a "
+    "file that\n"
+    "the clip was made from, the weights, the version, the device, the number format.\n"
+    "\n"
+    "  mg-dist replay out/000000.json";
+
+const mg_command mg_cmd_replay = {
+    .name = "replay",
+    .summary = "make a clip again from its metadata, and compare",
+    .usage = "JSON [options]",
+    .details = details,
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(mg_replay_settings),
+    .run = run,
+};

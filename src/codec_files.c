@@ -1,0 +1,244 @@
+/* The codec alone, and files through it. */
+#include "codec_files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "mapping_report.h"
+#include "out_file.h"
+#include "path.h"
+#include "stop.h"
+
+enum { DELIVERED = 1, FAILED = 2 };
+
+/* A block of the backend's memory with an arena over it. */
+typedef struct block {
+    void *data;
+    size_t bytes;
+} block;
+
+typedef struct course {
+    const mg_codec_work *work;
+    const mg_world *world;
+    mg_backend backend;
+    mg_model_files *files;
+    mg_codec_run run;
+    block weights, room;
+    int32_t *outcome; /* [n] of the files */
+} course;
+
+/* "a/b.codes.npy" -> "b", with the suffix of what it becomes. */
+static mg_status name_output(char out[MG_PATH_SIZE], const mg_codec_work *work,
+                             const mg_codec_settings *settings, const char *from)
+{
+    const char *name = mg_path_name(from), *dot = strrchr(name, '.');
+    size_t n = dot && dot > name ? (size_t)(dot - name) : strlen(name);
+    static const char codes[] = ".codes";
+    const size_t n_codes = sizeof codes - 1;
+
+    if (n > n_codes && memcmp(name + n - n_codes, codes, n_codes) == 0) n -= n_codes;
+    return mg_path_format(out, "%s/%.*s%s", settings->out_dir, (int)n, name, work->suffix(settings));
+}
+
+typedef struct target {
+    const char *from;
+    char *to;
+} target;
+
+static int compare_targets(const void *a, const void *b)
+{
+    return strcmp(((const target *)a)->to, ((const target *)b)->to);
+}
+
+mg_status mg_codec_files_check(const mg_codec_work *work, const mg_codec_settings *settings)
+{
+    const mg_strings *files = &settings->files;
+    target *list = calloc((size_t)files->n, sizeof *list);
+    char path[MG_PATH_SIZE];
+    mg_status st = MG_OK;
+
+    if (!list) return mg_fail(MG_ENOMEM, "files: %lld names", (long long)files->n);
+    if (!settings->model && !settings->codec)
+        MG_TRY(mg_fail(MG_EUSAGE, "option --codec: missing; give it, or a --model that has one"));
+    for (int64_t i = 0; i < files->n; i++) {
+        MG_TRY(name_output(path, work, settings, files->item[i]));
+        list[i] = (target){files->item[i], strdup(path)};
+        if (!list[i].to) MG_TRY(mg_fail(MG_ENOMEM, "files: %lld names", (long long)files->n));
+    }
+    qsort(list, (size_t)files->n, sizeof *list, compare_targets);
+    for (int64_t i = 1; i < files->n; i++)
+        if (strcmp(list[i - 1].to, list[i].to) == 0)
+            MG_TRY(mg_fail(MG_EUSAGE, "%s and %s: both would become %s; rename one", list[i - 1].from,
+                           list[i].from, list[i].to));
+done:
+    for (int64_t i = 0; i < files->n; i++) free(list[i].to);
+    free(list);
+    return st;
+}
+
+static mg_status open_block(block *b, mg_arena *arena, const mg_ops *ops, const mg_arena *measured)
+{
+    MG_RETURN(ops->alloc(ops->ctx, &b->data, measured->peak_bytes));
+    b->bytes = measured->peak_bytes;
+    *arena = mg_arena_over(measured->name, b->data, b->bytes);
+    return MG_OK;
+}
+
+/* Every tensor of the codec must be there, and nothing else. */
+static mg_status load_codec(course *c)
+{
+    const mg_model_part *part = &c->files->codec;
+    const mg_ops *ops = c->backend.ops;
+    mg_arena measure = mg_arena_measure("weights"), arena;
+    mg_weights_requests requests = {0};
+    mg_mapping_report report = {0};
+    mg_status st = MG_OK;
+    mg_weights w;
+
+    mg_weights_init(&w, ops, part->checkpoint, &measure, part->prefix);
+    w.requests = &requests;
+    MG_TRY(mg_encodec_load(&c->run.codec, c->run.config, c->work->halves, &w));
+    MG_TRY(mg_mapping_report_make(&report, &requests));
+    MG_TRY(mg_mapping_report_verdict(&report, w.problems));
+    w.requests = NULL;
+    MG_TRY(open_block(&c->weights, &arena, ops, &measure));
+    w.arena = &arena;
+    MG_TRY(mg_encodec_load(&c->run.codec, c->run.config, c->work->halves, &w));
+    measure = mg_arena_measure("run");
+    MG_TRY(mg_encodec_reserve(c->run.codec, &measure));
+    MG_TRY(open_block(&c->room, &arena, ops, &measure));
+    MG_TRY(mg_encodec_reserve(c->run.codec, &arena));
+done:
+    mg_mapping_report_close(&report);
+    mg_weights_requests_close(&requests);
+    mg_weights_close(&w);
+    return st;
+}
+
+/* Of a language model only the channels are wanted, by who encodes; where there is none, it is not missed. */
+static mg_status open_files(course *c)
+{
+    const mg_codec_settings *s = c->run.settings;
+    const mg_model_request request = {.model = s->model, .codec = s->codec};
+    const bool asks = s->model && s->n_channels < 0 && c->work->halves & MG_ENCODEC_ENCODER;
+
+    if (asks && mg_model_files_open(&c->files, &request, MG_NEED_CODEC | MG_NEED_LM) == MG_OK) return MG_OK;
+    mg_clear_error();
+    return mg_model_files_open(&c->files, &request, MG_NEED_CODEC);
+}
+
+static mg_status open_course(course *c)
+{
+    const mg_codec_settings *s = c->run.settings;
+
+    c->outcome = calloc((size_t)s->files.n, sizeof *c->outcome);
+    if (!c->outcome) return mg_fail(MG_ENOMEM, "outcomes: %lld files", (long long)s->files.n);
+    MG_RETURN(mg_backend_open(&c->backend, &s->machine, c->world));
+    MG_RETURN(open_files(c));
+    c->run.files = c->files;
+    c->run.config = &c->files->config.codec;
+    if (c->work->check) MG_RETURN(c->work->check(s, c->run.config));
+    if (c->world->rank == 0) MG_RETURN(mg_out_dir_open(s->out_dir));
+    return load_codec(c);
+}
+
+static void close_course(course *c)
+{
+    const mg_ops *ops = c->backend.ops;
+
+    mg_encodec_close(c->run.codec);
+    if (c->weights.data) ops->release(ops->ctx, c->weights.data, c->weights.bytes);
+    if (c->room.data) ops->release(ops->ctx, c->room.data, c->room.bytes);
+    mg_model_files_close(c->files);
+    mg_backend_close(&c->backend);
+    free(c->outcome);
+}
+
+/* The last error, with the file's name before it unless it has one. */
+static void name_fault(const char *from, const char *to)
+{
+    char text[2048];
+
+    if (strstr(mg_last_error(), from) || strstr(mg_last_error(), to)) return;
+    snprintf(text, sizeof text, "%s", mg_last_error());
+    (void)mg_fail(MG_EFAIL, "%s: %s", from, text);
+}
+
+/* This rank's share of the files. What is wrong with one of several is said here; with the only one, it is
+ * what the run says. */
+static mg_status convert_files(course *c)
+{
+    const mg_codec_settings *s = c->run.settings;
+    char to[MG_PATH_SIZE];
+
+    for (int64_t i = c->world->rank; i < s->files.n; i += c->world->size) {
+        const char *from = s->files.item[i];
+        MG_RETURN(mg_stop_check());
+        mg_status st = name_output(to, c->work, s, from);
+        if (st == MG_OK) st = c->work->convert(&c->run, from, to);
+        c->outcome[i] = st == MG_OK ? DELIVERED : FAILED;
+        if (st == MG_OK) continue;
+        if (st == MG_EBUG || st == MG_ESTOPPED) return st;
+        name_fault(from, to);
+        if (s->files.n == 1) return MG_EFAIL;
+        mg_log_error("%s", mg_last_error());
+        mg_clear_error();
+    }
+    return MG_OK;
+}
+
+static mg_status print_paths(const course *c)
+{
+    const mg_codec_settings *s = c->run.settings;
+    char path[MG_PATH_SIZE];
+
+    for (int64_t i = 0; i < s->files.n; i++) {
+        if (c->outcome[i] != DELIVERED) continue;
+        MG_RETURN(name_output(path, c->work, s, s->files.item[i]));
+        printf("%s\n", path);
+    }
+    return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
+}
+
+/* Every rank learns every outcome. */
+static mg_status conclude(course *c)
+{
+    const mg_world *w = c->world;
+    const int64_t n = c->run.settings->files.n;
+    int64_t n_delivered = 0;
+    mg_status st = MG_OK;
+    int32_t *all = calloc((size_t)(n * w->size), sizeof *all);
+
+    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "outcomes: %lld files", (long long)n)));
+    MG_TRY(mg_comm_all_gather(w->all, all, c->outcome, n, MG_I32));
+    for (int64_t i = 0; i < n; i++) {
+        c->outcome[i] = all[i % w->size * n + i];
+        n_delivered += c->outcome[i] == DELIVERED;
+    }
+    if (w->rank == 0) st = print_paths(c);
+    if (st == MG_OK && n_delivered < n)
+        st = mg_fail(n_delivered ? MG_EPARTIAL : MG_EFAIL, "%s: %lld of %lld files failed", c->work->name,
+                     (long long)(n - n_delivered), (long long)n);
+    st = mg_comm_agree(w->all, st);
+done:
+    free(all);
+    return st;
+}
+
+mg_status mg_codec_files_run(const mg_codec_work *work, mg_context *context,
+                             const mg_codec_settings *settings)
+{
+    course c = {.work = work, .world = context->world, .run.settings = settings};
+    mg_status st = MG_OK;
+
+    MG_TRY(mg_comm_agree(c.world->all, open_course(&c)));
+    mg_log_info("%s: %lld file%s, %s", work->name, (long long)settings->files.n,
+                settings->files.n == 1 ? "" : "s", c.files->codec.path);
+    MG_TRY(mg_comm_agree(c.world->all, convert_files(&c)));
+    MG_TRY(conclude(&c));
+done:
+    close_course(&c);
+    return st;
+}

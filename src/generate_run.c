@@ -1,0 +1,227 @@
+/* The course of a run: clips, model, plan, work, account. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+#include "clock.h"
+#include "generate.h"
+#include "log.h"
+#include "out_file.h"
+#include "plan.h"
+#include "scheduler.h"
+
+/* "guidance_scale 3, top_k 50": appended. */
+__attribute__((format(printf, 3, 4))) static void add(char *out, size_t out_bytes, const char *format, ...)
+{
+    const size_t n = strlen(out);
+    va_list args;
+
+    if (n > 0) snprintf(out + n, out_bytes - n, ", ");
+    va_start(args, format);
+    vsnprintf(out + strlen(out), out_bytes - strlen(out), format, args);
+    va_end(args);
+}
+
+static void add_number(char *used, char *other, size_t bytes, const char *key, double of_file, double of_clip)
+{
+    if (of_file == of_clip)
+        add(used, bytes, "%s %g", key, of_file);
+    else
+        add(other, bytes, "%s %g, used is %g", key, of_file, of_clip);
+}
+
+/* What the checkpoint says of sampling, and what became of it; `c` stands for all clips. */
+static void print_checkpoint_says(const mg_clip *c, const mg_replica *r)
+{
+    const mg_generation_config *g = &r->config.generation;
+    const bool audiocraft = mg_checkpoint_xp_config(r->files->lm.checkpoint) != NULL;
+    const char *file = audiocraft ? "xp.cfg" : "generation_config.json";
+    char used[256] = "", other[256] = "";
+
+    if (g->has_guidance_scale)
+        add_number(used, other, sizeof used, "guidance_scale", g->guidance_scale, c->guidance);
+    if (g->has_top_k)
+        add_number(used, other, sizeof used, "top_k", (double)g->top_k, (double)c->sampling.top_k);
+    if (g->has_top_p && !(g->top_p >= 1 && c->sampling.top_p == 0)) /* both are off */
+        add_number(used, other, sizeof used, "top_p", g->top_p, c->sampling.top_p);
+    if (g->has_temperature)
+        add_number(used, other, sizeof used, "temperature", g->temperature, c->sampling.temperature);
+    if (g->has_do_sample && g->do_sample != c->sampling.greedy)
+        add(used, sizeof used, "do_sample %s", g->do_sample ? "true" : "false");
+    if (g->has_do_sample && g->do_sample == c->sampling.greedy)
+        add(other, sizeof other, "do_sample %s, used is %s", g->do_sample ? "true" : "false",
+            c->sampling.greedy ? "--greedy" : "sampling");
+    if (*used && !audiocraft) mg_log_info("generate: from %s: %s", file, used);
+    if (*other) mg_log_info("generate: %s says %s", file, other);
+}
+
+static bool same_sampling(const mg_clip *a, const mg_clip *b)
+{
+    return a->guidance == b->guidance && a->sampling.greedy == b->sampling.greedy &&
+           a->sampling.top_k == b->sampling.top_k && a->sampling.top_p == b->sampling.top_p &&
+           a->sampling.temperature == b->sampling.temperature;
+}
+
+static void describe_sampling(char *out, size_t out_bytes, const mg_sampling *how)
+{
+    const bool hf = how->rules == MG_RULES_HF, top_p = how->top_p > 0 && !(hf && how->top_p >= 1);
+
+    *out = '\0';
+    if (how->greedy || how->temperature == 0) {
+        add(out, out_bytes, "greedy");
+        return;
+    }
+    if (hf || !top_p) add(out, out_bytes, "top-k %lld", (long long)how->top_k);
+    if (top_p) add(out, out_bytes, "top-p %g", how->top_p);
+    add(out, out_bytes, "temperature %g", how->temperature);
+    if (hf) add(out, out_bytes, "sampler hf");
+}
+
+/* One line for all clips; where they differ it says so. `clips` are those that will be made. */
+static void print_request(const mg_clip *clips, int64_t n, uint64_t seed, const mg_replica *r)
+{
+    const double rate = r->config.codec.frame_rate > 0 ? (double)r->config.codec.frame_rate : 50;
+    const mg_clip *shortest = clips, *longest = clips;
+    char how[160], length[96];
+    bool same = true;
+
+    for (int64_t i = 1; i < n; i++) {
+        if (clips[i].T < shortest->T) shortest = &clips[i];
+        if (clips[i].T > longest->T) longest = &clips[i];
+        same = same && same_sampling(&clips[0], &clips[i]);
+    }
+    if (shortest->T == longest->T)
+        snprintf(length, sizeof length, "%g s (%lld frames)", (double)longest->T / rate,
+                 (long long)longest->T);
+    else
+        snprintf(length, sizeof length, "%g to %g s", (double)shortest->T / rate, (double)longest->T / rate);
+    describe_sampling(how, sizeof how, &clips[0].sampling);
+    if (same)
+        mg_log_info("generate: %lld clip%s of %s, cfg-coef %g, %s, seed %llu", (long long)n,
+                    n == 1 ? "" : "s", length, clips[0].guidance, how, (unsigned long long)seed);
+    else
+        mg_log_info("generate: %lld clips of %s, sampled in different ways, seed %llu", (long long)n, length,
+                    (unsigned long long)seed);
+    if (longest->T > longest->T_window)
+        mg_log_info("generate: in windows of %g s, a new one every %g s", (double)longest->T_window / rate,
+                    (double)longest->T_stride / rate);
+    print_checkpoint_says(&clips[0], r);
+}
+
+static void print_summary(const mg_scheduler *s, const mg_clip *clips, int64_t n, const mg_replica *r,
+                          double begin_s)
+{
+    const double rate = r->config.codec.frame_rate > 0 ? (double)r->config.codec.frame_rate : 50;
+    const double all_s = mg_clock_s() - begin_s;
+    const int64_t n_steps = mg_scheduler_n_steps(s);
+    int64_t T = 0;
+
+    for (int64_t i = 0; i < n; i++) T += clips[i].T;
+    mg_log_info("generate: %.1f s of music in %.1f s; %lld steps of %.2f ms", (double)T / rate, all_s,
+                (long long)n_steps, n_steps ? mg_scheduler_step_s(s) * 1000 / (double)n_steps : 0.0);
+}
+
+/* The clips that will be made: what was refused is left out. */
+static mg_status choose_clips(mg_clip **out, int64_t *n, const mg_clip_list *list)
+{
+    *n = 0;
+    *out = calloc((size_t)list->n, sizeof **out);
+    if (!*out) return mg_fail(MG_ENOMEM, "clips: %lld", (long long)list->n);
+    for (int64_t i = 0; i < list->n; i++)
+        if (!list->refused[i]) (*out)[(*n)++] = list->clip[i];
+    return MG_OK;
+}
+
+/* This replica's clips through its scheduler, and everybody's account. */
+static mg_status make_clips(mg_replica *r, const mg_clip *clips, int64_t n, const mg_clip_list *list,
+                            const mg_generate_settings *settings, const mg_world *w)
+{
+    mg_status st = MG_OK;
+    mg_scheduler *scheduler = NULL;
+    mg_generate_output *output = NULL;
+    const mg_clip **mine = calloc((size_t)n, sizeof *mine);
+    const double begin_s = mg_clock_s();
+    int64_t n_mine = 0;
+
+    if (!mine) st = mg_fail(MG_ENOMEM, "clips: %lld", (long long)n);
+    for (int64_t i = 0; mine && i < n; i++)
+        if (mg_plan_is_mine(w, &clips[i])) mine[n_mine++] = &clips[i];
+    if (st == MG_OK) st = mg_scheduler_open(&scheduler, r);
+    if (st == MG_OK) st = mg_generate_output_open(&output, settings, list, r, w);
+    MG_TRY(mg_comm_agree(w->all, st));
+    MG_TRY(mg_scheduler_run(scheduler, mine, n_mine, mg_generate_output_take, output));
+    st = mg_generate_output_conclude(output);
+    if (st == MG_OK || st == MG_EPARTIAL) print_summary(scheduler, clips, n, r, begin_s);
+done:
+    mg_generate_output_close(output);
+    mg_scheduler_close(scheduler);
+    free(mine);
+    return st;
+}
+
+/* A format that cannot hold the sound, a folder that cannot be made: found out before the weights are read.
+ */
+static mg_status check_output(const mg_generate_settings *s, const mg_config *config, const mg_world *w)
+{
+    const int64_t rate_hz = s->rate_hz > 0 ? s->rate_hz : config->codec.sampling_rate;
+
+    if (!s->codes_only)
+        MG_RETURN(mg_audio_format_check((mg_audio_format)s->format, rate_hz, config->lm.n_channels));
+    return w->tp_rank == 0 && strcmp(s->out_dir, "-") != 0 ? mg_out_dir_open(s->out_dir) : MG_OK;
+}
+
+/* What the options say of the model; `key_path` is room for what --model-key leads to. */
+static mg_status describe_source(mg_replica_source *source, char key_path[MG_PATH_SIZE],
+                                 const mg_generate_settings *s, const mg_clip_list *list)
+{
+    const char *apply = getenv("APPLY_PROPOSED");
+
+    *source = (mg_replica_source){
+        .model = {s->model, s->lm, s->text_encoder, s->codec, s->tokenizer},
+        .with_text = mg_clip_list_has_text(list),
+        .with_tokenizer = mg_clip_list_has_text(list),
+        .with_decoder = !s->codes_only,
+        .with_encoder = mg_clip_list_has_audio_prompt(list),
+        .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0),
+    };
+    if (!s->model_key) return MG_OK;
+    source->model.model = key_path;
+    return mg_hub_find_key(key_path, s->model_key);
+}
+
+mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
+{
+    mg_world *w = context->world;
+    mg_status st = MG_OK;
+    mg_backend backend = {0};
+    mg_clip_list list = {0};
+    mg_clip *clips = NULL;
+    int64_t n;
+    mg_replica *replica = NULL;
+    mg_replica_source source;
+    mg_replica_limits limits;
+    char key_path[MG_PATH_SIZE];
+
+    MG_TRY(mg_world_split(w, s->machine.tp > 0 ? (int)s->machine.tp : w->size));
+    MG_TRY(mg_clip_list_open(&list, s, w));
+    MG_TRY(mg_comm_agree(w->all, mg_backend_open(&backend, &s->machine, w)));
+    MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
+    source.dtype = backend.dtype;
+    MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, backend.ops, backend.threads, w->group)));
+    MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, s, replica)));
+    MG_TRY(mg_comm_agree(w->all, choose_clips(&clips, &n, &list)));
+    MG_TRY(mg_comm_agree(w->all, check_output(s, &replica->config, w)));
+    print_request(clips, n, list.seed, replica);
+    MG_TRY(mg_plan_make(&limits, replica, w, clips, n, s->n_slots));
+    mg_plan_print(&limits, replica, w);
+    MG_TRY(mg_comm_agree(w->all, mg_replica_load(replica, &limits)));
+    st = make_clips(replica, clips, n, &list, s, w);
+done:
+    mg_replica_close(replica);
+    free(clips);
+    mg_clip_list_close(&list);
+    mg_backend_close(&backend);
+    return st;
+}

@@ -1,0 +1,136 @@
+#include "audio_sink.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FIRST_BYTES = 1 << 16 };
+
+static bool is_file(const mg_audio_sink *s)
+{
+    return s->file.fd >= 0;
+}
+
+mg_status mg_audio_sink_open(mg_audio_sink *s, const char *path)
+{
+    *s = (mg_audio_sink){.file.fd = -1};
+    return path ? mg_out_file_begin(&s->file, path) : MG_OK;
+}
+
+void mg_audio_sink_close(mg_audio_sink *s)
+{
+    mg_out_file_abandon(&s->file);
+    free(s->data);
+    *s = (mg_audio_sink){.file.fd = -1};
+}
+
+static mg_status put_in_memory(mg_audio_sink *s, const void *data, int64_t bytes)
+{
+    const int64_t end = s->at + bytes;
+
+    if (end > s->room) {
+        const int64_t room = end + end / 2 + FIRST_BYTES;
+        uint8_t *p = realloc(s->data, (size_t)room);
+        if (!p) return mg_fail(MG_ENOMEM, "sound file: no memory for %lld bytes", (long long)room);
+        s->data = p, s->room = room;
+    }
+    if (s->at > s->n_data) memset(s->data + s->n_data, 0, (size_t)(s->at - s->n_data));
+    memcpy(s->data + s->at, data, (size_t)bytes);
+    s->at = end;
+    if (end > s->n_data) s->n_data = end;
+    return MG_OK;
+}
+
+int64_t mg_audio_sink_write(mg_audio_sink *s, const void *data, int64_t bytes)
+{
+    if (s->st != MG_OK || bytes <= 0) return 0;
+    s->st = is_file(s) ? mg_out_file_write(&s->file, data, (size_t)bytes) : put_in_memory(s, data, bytes);
+    return s->st == MG_OK ? bytes : 0;
+}
+
+int64_t mg_audio_sink_read(mg_audio_sink *s, void *data, int64_t bytes)
+{
+    if (is_file(s)) return read(s->file.fd, data, (size_t)bytes);
+    const int64_t left = s->n_data > s->at ? s->n_data - s->at : 0, n = bytes < left ? bytes : left;
+
+    if (n > 0) memcpy(data, s->data + s->at, (size_t)n);
+    s->at += n;
+    return n;
+}
+
+static int64_t from_origin(const mg_audio_sink *s, int64_t at)
+{
+    return at < s->origin ? -1 : at - s->origin;
+}
+
+int64_t mg_audio_sink_seek(mg_audio_sink *s, int64_t offset, int whence)
+{
+    if (whence == SEEK_SET) offset += s->origin;
+    if (is_file(s)) return from_origin(s, lseek(s->file.fd, offset, whence));
+    const int64_t at = offset + (whence == SEEK_CUR ? s->at : whence == SEEK_END ? s->n_data : 0);
+
+    if (at < 0) return -1;
+    s->at = at;
+    return from_origin(s, at);
+}
+
+int64_t mg_audio_sink_tell(mg_audio_sink *s)
+{
+    return from_origin(s, is_file(s) ? lseek(s->file.fd, 0, SEEK_CUR) : s->at);
+}
+
+int64_t mg_audio_sink_length(mg_audio_sink *s)
+{
+    struct stat info;
+
+    if (!is_file(s)) return from_origin(s, s->n_data);
+    return fstat(s->file.fd, &info) == 0 ? from_origin(s, info.st_size) : -1;
+}
+
+void mg_audio_sink_set_origin(mg_audio_sink *s)
+{
+    s->origin += mg_audio_sink_tell(s);
+}
+
+/* 0 or errno. */
+static int put_on_stdout(const uint8_t *p, int64_t bytes)
+{
+    while (bytes > 0) {
+        const ssize_t n = write(STDOUT_FILENO, p, (size_t)bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return n < 0 ? errno : EIO;
+        p += n, bytes -= n;
+    }
+    return 0;
+}
+
+/* A pipe that nobody reads any more must be an error here, not the end of the process by SIGPIPE. */
+static mg_status write_stdout(const uint8_t *data, int64_t bytes)
+{
+    sigset_t pipe_signal, before, pending;
+
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    sigpending(&pending);
+    const int error = put_on_stdout(data, bytes);
+    if (error == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe_signal, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == EPIPE)
+        return mg_fail(MG_EFAIL, "standard output: its reader closed it before the sound was all written");
+    return error ? mg_fail(MG_EFAIL, "standard output: cannot write: %s", strerror(error)) : MG_OK;
+}
+
+mg_status mg_audio_sink_finish(mg_audio_sink *s, const char *path)
+{
+    MG_RETURN(s->st);
+    if (is_file(s)) return mg_out_file_commit(&s->file);
+    if (strcmp(path, "-") == 0) return write_stdout(s->data, s->n_data);
+    return mg_out_file_put(path, s->data, (size_t)s->n_data);
+}

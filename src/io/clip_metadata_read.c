@@ -1,0 +1,344 @@
+/* A clip's .json back into the struct that it was written from. */
+#include <cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clip_metadata.h"
+#include "json.h"
+
+enum { MAX_FILES = 4096, MAX_RENAMED = 65536, MAX_PARTS = 16 };
+#define NOT_KNOWN (-1)
+
+struct mg_clip_metadata_memory {
+    cJSON *root; /* behind every string */
+    mg_part_source *parts;
+    mg_file_hash *weights;
+    mg_renamed *applied;
+};
+
+/* One object and what to call it. The first failure stays; everything behind it is passed over. */
+typedef struct reader {
+    const cJSON *object; /* NULL: absent, and so is all that is in it */
+    const char *name;
+    mg_status st;
+} reader;
+
+static const char *get_text(reader *r, const char *key)
+{
+    const char *value = NULL;
+
+    if (r->object && r->st == MG_OK) r->st = mg_json_string(r->object, r->name, key, &value);
+    return value;
+}
+
+static int64_t get_int(reader *r, const char *key)
+{
+    int64_t value = NOT_KNOWN;
+    bool found = false;
+
+    if (r->object && r->st == MG_OK) r->st = mg_json_int(r->object, r->name, key, &value, &found);
+    if (found && r->st == MG_OK && value < 0)
+        r->st = mg_fail(MG_EFAIL, "%s: %s: %lld: must not be negative", r->name, key, (long long)value);
+    return value;
+}
+
+static double get_number(reader *r, const char *key)
+{
+    double value = NAN;
+
+    if (r->object && r->st == MG_OK) r->st = mg_json_double(r->object, r->name, key, &value, NULL);
+    return value;
+}
+
+static bool get_bool(reader *r, const char *key)
+{
+    bool value = false;
+
+    if (r->object && r->st == MG_OK) r->st = mg_json_bool(r->object, r->name, key, &value, NULL);
+    return value;
+}
+
+static const cJSON *get_object(reader *r, const char *key)
+{
+    const cJSON *value = NULL;
+
+    if (r->object && r->st == MG_OK) r->st = mg_json_object(r->object, r->name, key, &value);
+    return value;
+}
+
+static const cJSON *get_array(reader *r, const char *key)
+{
+    const cJSON *value = NULL;
+
+    if (r->object && r->st == MG_OK) r->st = mg_json_array(r->object, r->name, key, &value);
+    return value;
+}
+
+static const char *get_sha256(reader *r, const char *key)
+{
+    const char *value = get_text(r, key);
+
+    if (value && r->st == MG_OK && (strlen(value) != 64 || strspn(value, "0123456789abcdef") != 64))
+        r->st = mg_fail(MG_EFAIL, "%s: %s: %.80s: no SHA-256, which has 64 hex digits", r->name, key, value);
+    return value;
+}
+
+/* A name that will be put behind a folder. */
+static const char *get_name(reader *r, const char *key)
+{
+    const char *value = get_text(r, key);
+
+    if (value && r->st == MG_OK && (!*value || *value == '.' || strchr(value, '/')))
+        r->st = mg_fail(MG_EFAIL, "%s: %s: \"%.80s\": must be a file's name without a folder", r->name, key,
+                        value);
+    return value;
+}
+
+static void read_files(reader *r, mg_clip_metadata *m)
+{
+    m->id = get_name(r, "id");
+    m->title = get_text(r, "title");
+    m->audio_file = get_name(r, "audio_file");
+    m->codes_file = get_name(r, "codes_file");
+    m->audio_sha256 = get_sha256(r, "audio_sha256");
+    m->codes_sha256 = get_sha256(r, "codes_sha256");
+}
+
+static void read_input(reader *r, const char *key, mg_clip_input *input)
+{
+    reader item = {get_object(r, key), r->name, r->st};
+
+    input->path = get_text(&item, "file");
+    input->sha256 = get_sha256(&item, "sha256");
+    r->st = item.st;
+}
+
+static void read_request(reader *r, mg_clip_metadata *m)
+{
+    m->prompt = get_text(r, "prompt");
+    m->negative_prompt = get_text(r, "negative_prompt");
+    reader inputs = {get_object(r, "inputs"), r->name, r->st};
+    read_input(&inputs, "text_states", &m->text_states);
+    read_input(&inputs, "audio_prompt", &m->audio_prompt);
+    read_input(&inputs, "melody", &m->melody);
+    r->st = inputs.st;
+    m->index = get_int(r, "index");
+    const int64_t seed = get_int(r, "seed"), call_seed = get_int(r, "call_seed");
+    if (r->st == MG_OK && seed == NOT_KNOWN)
+        r->st = mg_fail(MG_EFAIL, "%s: seed: missing; this is no clip's metadata", r->name);
+    m->seed = (uint64_t)seed;
+    m->call_seed = (uint64_t)(call_seed == NOT_KNOWN ? seed : call_seed);
+    m->dur_s = get_number(r, "duration_s");
+    m->sampling_rate = get_int(r, "sampling_rate");
+    m->n_channels = get_int(r, "channels");
+    m->n_frames_pcm = get_int(r, "samples");
+    m->n_codebooks = get_int(r, "codebooks");
+}
+
+static void read_parameters(reader *root, mg_clip_metadata *m)
+{
+    reader r = {get_object(root, "parameters"), root->name, root->st};
+
+    m->n_frames = get_int(&r, "frames");
+    if (r.st == MG_OK && m->n_frames < 1)
+        r.st = mg_fail(MG_EFAIL, "%s: parameters.frames: missing; this is no clip's metadata", r.name);
+    m->n_prompt_frames = get_int(&r, "prompt_frames");
+    m->prompt_dur_s = get_number(&r, "prompt_duration_s");
+    m->drop_prompt = get_bool(&r, "drop_prompt");
+    m->n_window_frames = get_int(&r, "window_frames");
+    m->n_stride_frames = get_int(&r, "stride_frames");
+    m->window_s = get_number(&r, "window_s");
+    m->stride_s = get_number(&r, "extend_stride_s");
+    m->cfg_coef = get_number(&r, "cfg_coef");
+    m->cfg_coef_beta = get_number(&r, "cfg_coef_beta");
+    m->sampler = get_text(&r, "sampler");
+    m->greedy = get_bool(&r, "greedy");
+    m->top_k = get_int(&r, "top_k");
+    m->top_p = get_number(&r, "top_p");
+    m->temperature = get_number(&r, "temperature");
+    m->format = get_text(&r, "format");
+    m->strategy = get_text(&r, "strategy");
+    m->peak_headroom_db = get_number(&r, "peak_headroom_db");
+    m->rms_headroom_db = get_number(&r, "rms_headroom_db");
+    m->loudness_headroom_db = get_number(&r, "loudness_headroom_db");
+    m->loudness_compressor = get_bool(&r, "loudness_compressor");
+    m->rate_asked_hz = get_int(&r, "sample_rate");
+    root->st = r.st;
+}
+
+/* Room for the items of an array, zeroed; at least one. */
+static void *take_room(reader *r, const char *key, const cJSON *array, int limit, size_t item_bytes)
+{
+    const int n = array ? cJSON_GetArraySize(array) : 0;
+    void *room = NULL;
+
+    if (r->st != MG_OK) return NULL;
+    if (n > limit)
+        r->st = mg_fail(MG_EFAIL, "%s: model.%s: %d items, at most %d make sense", r->name, key, n, limit);
+    else if (!(room = calloc((size_t)n + 1, item_bytes)))
+        r->st = mg_fail(MG_ENOMEM, "%s: model.%s: %d items", r->name, key, n);
+    return room;
+}
+
+static void read_weights(reader *model, mg_clip_metadata *m)
+{
+    const cJSON *files = get_array(model, "weights");
+    mg_file_hash *weights = take_room(model, "weights", files, MAX_FILES, sizeof *weights);
+
+    m->memory->weights = weights;
+    m->weights = weights;
+    for (const cJSON *item = weights && files ? files->child : NULL; item && model->st == MG_OK;
+         item = item->next) {
+        reader r = {item, model->name, MG_OK};
+        mg_file_hash *h = &weights[m->n_weights];
+        const char *path = get_text(&r, "file"), *sha256 = get_sha256(&r, "sha256"),
+                   *from = get_text(&r, "sha256_from");
+        if (r.st == MG_OK && (!path || !sha256 || strlen(path) >= sizeof h->path))
+            r.st = mg_fail(MG_EFAIL, "%s: model.weights: item %d: must have a file and its sha256", r.name,
+                           m->n_weights);
+        model->st = r.st;
+        if (r.st != MG_OK) return;
+        snprintf(h->path, sizeof h->path, "%s", path);
+        snprintf(h->sha256, sizeof h->sha256, "%s", sha256);
+        h->of_blob_name = from && strcmp(from, "blob_name") == 0;
+        m->n_weights++;
+    }
+}
+
+static void read_parts(reader *model, mg_clip_metadata *m)
+{
+    const cJSON *object = get_object(model, "parts");
+    mg_part_source *parts = take_room(model, "parts", object, MAX_PARTS, sizeof *parts);
+
+    m->memory->parts = parts;
+    m->parts = parts;
+    for (const cJSON *item = parts && object ? object->child : NULL; item && model->st == MG_OK;
+         item = item->next) {
+        reader r = {item, model->name, MG_OK};
+        parts[m->n_parts].name = item->string;
+        parts[m->n_parts].path = get_text(&r, "path");
+        parts[m->n_parts].form = get_text(&r, "form");
+        parts[m->n_parts++].container = get_text(&r, "container");
+        model->st = r.st;
+    }
+}
+
+static void read_applied(reader *model, mg_clip_metadata *m)
+{
+    const cJSON *array = get_array(model, "applied_proposals");
+    mg_renamed *applied = take_room(model, "applied_proposals", array, MAX_RENAMED, sizeof *applied);
+
+    m->memory->applied = applied;
+    m->applied = applied;
+    for (const cJSON *item = applied && array ? array->child : NULL; item && model->st == MG_OK;
+         item = item->next) {
+        reader r = {item, model->name, MG_OK};
+        applied[m->n_applied].target = get_text(&r, "target");
+        applied[m->n_applied++].source = get_text(&r, "source");
+        model->st = r.st;
+    }
+}
+
+static void read_model(reader *root, mg_clip_metadata *m)
+{
+    reader r = {get_object(root, "model"), root->name, root->st};
+
+    m->model = get_text(&r, "path");
+    m->model_key = get_text(&r, "key");
+    m->lm = get_text(&r, "lm");
+    m->text_encoder = get_text(&r, "text_encoder");
+    m->codec = get_text(&r, "codec");
+    m->tokenizer = get_text(&r, "tokenizer");
+    m->tokenizer_sha256 = get_sha256(&r, "tokenizer_sha256");
+    read_parts(&r, m);
+    read_weights(&r, m);
+    read_applied(&r, m);
+    root->st = r.st;
+}
+
+static void read_run(reader *root, mg_clip_metadata *m)
+{
+    reader r = {get_object(root, "run"), root->name, root->st};
+
+    m->version = get_text(&r, "version");
+    m->backend = get_text(&r, "backend");
+    m->dtype = get_text(&r, "dtype");
+    m->audio_library = get_text(&r, "audio_library");
+    m->n_ranks = get_int(&r, "ranks");
+    m->tp = get_int(&r, "tp");
+    m->batch = get_int(&r, "batch");
+    m->n_threads = get_int(&r, "threads");
+    m->host = get_text(&r, "host");
+    root->st = r.st;
+
+    reader t = {get_object(root, "timings"), root->name, root->st};
+    m->text_s = get_number(&t, "text_s");
+    m->lm_s = get_number(&t, "lm_s");
+    m->codec_s = get_number(&t, "codec_s");
+    m->n_steps = get_int(&t, "steps");
+    m->n_windows = get_int(&t, "windows");
+    m->ms_per_step = get_number(&t, "ms_per_step");
+    root->st = t.st;
+}
+
+/* json.h takes every file for a checkpoint's. */
+static mg_status not_a_checkpoint(mg_status st)
+{
+    char message[512];
+
+    if (st != MG_ECHECKPOINT) return st;
+    snprintf(message, sizeof message, "%s", mg_last_error());
+    return mg_fail(MG_EFAIL, "%s", message);
+}
+
+/* Takes `root`. */
+static mg_status read_all(mg_clip_metadata *m, const char *name, cJSON *root)
+{
+    reader r = {root, name, MG_OK};
+
+    m->memory = calloc(1, sizeof *m->memory);
+    if (!m->memory) {
+        cJSON_Delete(root);
+        return mg_fail(MG_ENOMEM, "%s: no memory", name);
+    }
+    m->memory->root = root;
+    read_files(&r, m);
+    read_request(&r, m);
+    read_parameters(&r, m);
+    read_model(&r, m);
+    read_run(&r, m);
+    if (r.st != MG_OK) mg_clip_metadata_close(m);
+    return not_a_checkpoint(r.st);
+}
+
+mg_status mg_clip_metadata_parse(mg_clip_metadata *m, const char *name, const char *text, int64_t text_bytes)
+{
+    cJSON *root;
+
+    *m = (mg_clip_metadata){0};
+    MG_RETURN(not_a_checkpoint(mg_json_parse(&root, name, text, text_bytes)));
+    return read_all(m, name, root);
+}
+
+mg_status mg_clip_metadata_load(mg_clip_metadata *m, const char *path)
+{
+    cJSON *root;
+
+    *m = (mg_clip_metadata){0};
+    MG_RETURN(not_a_checkpoint(mg_json_load(&root, path)));
+    return read_all(m, path, root);
+}
+
+void mg_clip_metadata_close(mg_clip_metadata *m)
+{
+    if (m->memory) {
+        cJSON_Delete(m->memory->root);
+        free(m->memory->parts);
+        free(m->memory->weights);
+        free(m->memory->applied);
+        free(m->memory);
+    }
+    *m = (mg_clip_metadata){0};
+}

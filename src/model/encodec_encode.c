@@ -1,0 +1,77 @@
+/* EnCodec's encoder: samples at its one end, latents at the other, and from those the codes: each codebook
+ * takes the nearest code vector off what the ones before it have left. */
+#include "encodec_parts.h"
+
+typedef struct encode_job {
+    const mg_encodec_pcm *pcm;
+    const mg_encodec_codes *codes; /* or latents_host */
+    float *latents_host;           /* [T,hidden_size] */
+} encode_job;
+
+static mg_status read_samples(mg_encodec *c, void *arg, mg_tensor *x, mg_span rows)
+{
+    const encode_job *job = arg;
+    const mg_encodec_pcm *pcm = job->pcm;
+    float *host = c->stretch_host;
+
+    if (pcm->stride == 1)
+        return c->ops->upload(c->ops->ctx, x->data, pcm->pcm + rows.first, mg_tensor_bytes(x));
+    MG_REQUIRE(mg_tensor_bytes(x) <= c->stretch_bytes);
+    for (int64_t n = rows.first; n < rows.end; n++) host[n - rows.first] = pcm->pcm[n * pcm->stride];
+    return c->ops->upload(c->ops->ctx, x->data, host, mg_tensor_bytes(x));
+}
+
+static mg_status write_codes(mg_encodec *c, void *arg, const mg_tensor *y, mg_span rows)
+{
+    const encode_job *job = arg;
+    const int64_t K = c->config.n_codebooks, V = c->config.codebook_size, D = c->config.hidden_size;
+    mg_tensor left = *y, products, ids = mg_tensor_1d(c->ids.data, MG_I32, y->dim[0]);
+
+    MG_RETURN(mg_encodec_view(&products, &c->hidden, y->dim[0], V));
+    for (int64_t k = 0; k < K; k++) {
+        const mg_tensor at = mg_tensor_rows(&c->tables, k, 1), norm_at = mg_tensor_rows(&c->norms, k, 1);
+        const mg_tensor table = mg_tensor_2d(at.data, MG_F32, V, D),
+                        norms = mg_tensor_1d(norm_at.data, MG_F32, V);
+        int32_t *to = job->codes->codes + k * job->codes->row_stride + rows.first;
+        MG_RETURN(mg_linear(c->ops, &products, &left, &c->codebook[k], NULL, MG_ACT_NONE, false));
+        MG_RETURN(mg_nearest_code(c->ops, &ids, &left, &products, &table, &norms));
+        MG_RETURN(c->ops->download(c->ops->ctx, to, ids.data, mg_tensor_bytes(&ids)));
+    }
+    return MG_OK;
+}
+
+static mg_status write_latents(mg_encodec *c, void *arg, const mg_tensor *y, mg_span rows)
+{
+    const encode_job *job = arg;
+
+    return c->ops->download(c->ops->ctx, job->latents_host + rows.first * y->dim[1], y->data,
+                            mg_tensor_bytes(y));
+}
+
+static mg_status encode(mg_encodec *c, encode_job *job)
+{
+    const mg_encodec_flow flow = {.half = &c->encoder,
+                                  .N = job->pcm->N,
+                                  .step = c->stretch,
+                                  .read = read_samples,
+                                  .write = job->codes ? write_codes : write_latents,
+                                  .arg = job};
+
+    MG_REQUIRE(job->pcm->N > 0 && job->pcm->stride > 0);
+    return mg_encodec_run(c, &flow);
+}
+
+mg_status mg_encodec_encode(mg_encodec *c, const mg_encodec_codes *codes, const mg_encodec_pcm *pcm)
+{
+    encode_job job = {.pcm = pcm, .codes = codes};
+
+    MG_REQUIRE(codes->T == mg_encodec_frames(&c->config, pcm->N) && codes->row_stride >= codes->T);
+    return encode(c, &job);
+}
+
+mg_status mg_encodec_latents(mg_encodec *c, float *latents_host, const mg_encodec_pcm *pcm)
+{
+    encode_job job = {.pcm = pcm, .latents_host = latents_host};
+
+    return encode(c, &job);
+}

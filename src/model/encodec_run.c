@@ -1,0 +1,203 @@
+/* A clip's way through a half of EnCodec. The layers run over one stretch after the other, each on just the
+ * rows that the stretch needs, so rows near a cut are made twice. The LSTM, which must see each row once and
+ * in order, is fed in blocks: its state and the rows of it that the next stretch reaches back to are kept. */
+#include "encodec_parts.h"
+
+mg_status mg_encodec_view(mg_tensor *out, const mg_tensor *flat, int64_t N, int64_t C)
+{
+    MG_REQUIRE(N >= 0 && C > 0 && N * C <= flat->dim[0]);
+    *out = mg_tensor_2d(flat->data, flat->dtype, N, C);
+    return MG_OK;
+}
+
+static mg_encodec_rows rows_within(const mg_encodec_rows *r, mg_span span)
+{
+    return (mg_encodec_rows){mg_tensor_rows(&r->t, span.first - r->first, span.end - span.first), span.first};
+}
+
+/* act(x) with its padding, in c->padded: what the convolution needs for rows `out` of N input rows in all.
+ * Reflection needs more rows than it adds: a shorter input is lengthened with zeros first, in c->hidden, and
+ * what that adds beyond the end is not read. */
+static mg_status pad_for(mg_encodec *c, mg_encodec_rows *padded, const mg_encodec_rows *x,
+                         const mg_conv *conv, int64_t N, mg_span out, mg_act act)
+{
+    const int64_t left = mg_encodec_pad_left(conv), right = mg_encodec_pad_right(conv, N);
+    const int64_t most = left > right ? left : right;
+    const mg_span under = mg_encodec_under(conv, out);
+    const int64_t before = x->first == 0 && under.first < 0 ? -under.first : 0;
+    const mg_pad_mode mode = c->config.pad_reflect ? MG_PAD_REFLECT : MG_PAD_ZERO;
+    mg_tensor from = x->t;
+
+    if (mode == MG_PAD_REFLECT && N <= most) {
+        MG_RETURN(mg_encodec_view(&from, &c->hidden, most + 1, conv->c_in));
+        MG_RETURN(mg_pad(c->ops, &from, &x->t, 0, most + 1 - N, MG_PAD_ZERO, act));
+        N = most + 1;
+        act = MG_ACT_NONE;
+    }
+    const int64_t after = under.end > N ? under.end - N : 0;
+    padded->first = x->first - before;
+    MG_RETURN(mg_encodec_view(&padded->t, &c->padded, before + from.dim[0] + after, conv->c_in));
+    return mg_pad(c->ops, &padded->t, &from, before, after, mode, act);
+}
+
+/* y = the convolution's rows `out`. */
+static mg_status conv_rows(mg_encodec *c, mg_tensor *y, const mg_encodec_rows *padded,
+                           const mg_encodec_conv *conv, mg_span out)
+{
+    const mg_encodec_rows x = rows_within(padded, mg_encodec_under(&conv->conv, out));
+
+    return mg_conv1d(c->ops, y, &x.t, &conv->conv, &conv->bias, false);
+}
+
+/* Each of these takes rows layer->in in *x and leaves rows layer->out there. */
+
+static mg_status run_conv(mg_encodec *c, mg_encodec_rows *x, const mg_encodec_layer *layer)
+{
+    const mg_conv *a = &layer->a.conv;
+    mg_encodec_rows padded;
+
+    MG_RETURN(pad_for(c, &padded, x, a, layer->N_in, layer->out, layer->act));
+    MG_RETURN(mg_encodec_view(&x->t, &c->sound, layer->out.end - layer->out.first, a->c_out));
+    x->first = layer->out.first;
+    return conv_rows(c, &x->t, &padded, &layer->a, layer->out);
+}
+
+static mg_status run_up(mg_encodec *c, mg_encodec_rows *x, const mg_encodec_layer *layer)
+{
+    const mg_conv *g = &layer->a.conv;
+    const int64_t r = g->stride, J = (g->n_taps + r - 1) / r, cut = mg_encodec_cut_left(g);
+    const int64_t first = (layer->out.first + cut) / r, M = (layer->out.end - 1 + cut) / r + 1 - first;
+    const int64_t before = layer->in.first - (first - (J - 1)), after = first + M - layer->in.end;
+    mg_encodec_rows y = {.first = first * r - cut};
+    mg_tensor padded;
+
+    MG_RETURN(mg_encodec_view(&padded, &c->padded, M + J - 1, g->c_in));
+    MG_RETURN(mg_pad(c->ops, &padded, &x->t, before, after, MG_PAD_ZERO, MG_ACT_ELU));
+    MG_RETURN(mg_encodec_view(&y.t, &c->sound, M * r, g->c_out));
+    MG_RETURN(mg_conv_transpose1d(c->ops, &y.t, &padded, g, &layer->a.bias));
+    *x = rows_within(&y, layer->out);
+    return MG_OK;
+}
+
+static mg_status run_residual(mg_encodec *c, mg_encodec_rows *x, const mg_encodec_layer *layer)
+{
+    const mg_conv *a = &layer->a.conv;
+    const int64_t n = layer->out.end - layer->out.first;
+    mg_encodec_rows padded;
+    mg_tensor hidden, active;
+
+    MG_RETURN(pad_for(c, &padded, x, a, layer->N_in, layer->out, MG_ACT_ELU));
+    MG_RETURN(mg_encodec_view(&hidden, &c->hidden, n, a->c_out));
+    MG_RETURN(conv_rows(c, &hidden, &padded, &layer->a, layer->out));
+    MG_RETURN(mg_encodec_view(&active, &c->padded, n, a->c_out));
+    MG_RETURN(mg_pad(c->ops, &active, &hidden, 0, 0, MG_PAD_ZERO, MG_ACT_ELU));
+    *x = rows_within(x, layer->out);
+    return mg_conv1d(c->ops, &x->t, &active, &layer->b.conv, &layer->b.bias, true);
+}
+
+/* Layers [first, end), as planned: rows `in` of the first one's input to rows `out` of the last one's output,
+ * in c->sound. */
+static mg_status run_layers(mg_encodec *c, mg_encodec_rows *x, const mg_encodec_half *half, int64_t first,
+                            int64_t end)
+{
+    for (int64_t l = first; l < end; l++) {
+        const mg_encodec_layer *layer = &half->layers[l];
+        switch (layer->kind) {
+        case MG_LAYER_CONV: MG_RETURN(run_conv(c, x, layer)); break;
+        case MG_LAYER_UP: MG_RETURN(run_up(c, x, layer)); break;
+        case MG_LAYER_RESIDUAL: MG_RETURN(run_residual(c, x, layer)); break;
+        }
+    }
+    return MG_OK;
+}
+
+/* What stands before the LSTM: its rows `want` in c->x, a stretch at a time. */
+static mg_status run_before(mg_encodec *c, const mg_encodec_flow *flow, mg_span want)
+{
+    mg_encodec_half *half = flow->half;
+    const mg_encodec_layer *layer = half->layers;
+    mg_tensor all;
+
+    MG_RETURN(mg_encodec_view(&all, &c->x, want.end - want.first, c->C));
+    for (int64_t t = want.first; t < want.end; t += c->stretch) {
+        const mg_span part = {t, want.end - t < c->stretch ? want.end : t + c->stretch};
+        mg_tensor to = mg_tensor_rows(&all, t - want.first, part.end - t);
+        mg_encodec_plan(half, 0, half->n_before, part);
+        mg_encodec_rows x = {.first = layer->in.first};
+        MG_RETURN(mg_encodec_view(&x.t, &c->sound, layer->in.end - layer->in.first, layer->a.conv.c_in));
+        MG_RETURN(flow->read(c, flow->arg, &x.t, layer->in));
+        MG_RETURN(run_layers(c, &x, half, 0, half->n_before));
+        MG_RETURN(mg_pad(c->ops, &to, &x.t, 0, 0, MG_PAD_ZERO, MG_ACT_NONE));
+    }
+    return MG_OK;
+}
+
+/* y = LSTM(x) + x; the state goes on from the rows before. */
+static mg_status run_lstm(mg_encodec *c, const mg_encodec_half *half, mg_tensor *y, const mg_tensor *x)
+{
+    mg_tensor gates;
+
+    MG_RETURN(mg_encodec_view(&gates, &c->gates, x->dim[0], 4 * c->C));
+    if (c->config.n_lstm_layers == 0) return mg_pad(c->ops, y, x, 0, 0, MG_PAD_ZERO, MG_ACT_NONE);
+    for (int64_t l = 0; l < c->config.n_lstm_layers; l++) {
+        const mg_encodec_lstm *lstm = &half->lstm[l];
+        const mg_tensor layer_state = mg_tensor_rows(&c->state, l, 1);
+        mg_tensor state = mg_tensor_2d(layer_state.data, MG_F32, 2, c->C);
+        MG_RETURN(mg_lstm(c->ops, y, l == 0 ? x : y, &lstm->w_ih, &lstm->w_hh, &lstm->bias, &gates, &state));
+    }
+    return mg_add(c->ops, y, x);
+}
+
+/* Rows of the LSTM that are there, in one of the two buffers. */
+typedef struct window {
+    mg_encodec_rows rows;
+    int i_buffer;
+} window;
+
+/* Make `need` be there: let go of the rows before it and go on from the last one, a block at least, so that
+ * the LSTM's weights pass through the cache once a block. T rows in the whole clip. */
+static mg_status advance(mg_encodec *c, window *w, const mg_encodec_flow *flow, mg_span need, int64_t T)
+{
+    const int64_t done = w->rows.first + w->rows.t.dim[0];
+    const int64_t want = need.end - done < c->block ? done + c->block : need.end;
+    const mg_span fresh = {done, want < T ? want : T};
+    mg_tensor next, x;
+
+    if (need.end <= done) return MG_OK;
+    MG_REQUIRE(need.first >= w->rows.first && need.first <= done);
+    const mg_tensor old = mg_tensor_rows(&w->rows.t, need.first - w->rows.first, done - need.first);
+    w->i_buffer = !w->i_buffer;
+    MG_RETURN(mg_encodec_view(&next, &c->window[w->i_buffer], fresh.end - need.first, c->C));
+    mg_tensor kept = mg_tensor_rows(&next, 0, old.dim[0]),
+              added = mg_tensor_rows(&next, old.dim[0], fresh.end - done);
+    if (old.dim[0]) MG_RETURN(mg_pad(c->ops, &kept, &old, 0, 0, MG_PAD_ZERO, MG_ACT_NONE));
+    MG_RETURN(run_before(c, flow, fresh));
+    MG_RETURN(mg_encodec_view(&x, &c->x, fresh.end - done, c->C));
+    MG_RETURN(run_lstm(c, flow->half, &added, &x));
+    w->rows = (mg_encodec_rows){next, need.first};
+    return MG_OK;
+}
+
+mg_status mg_encodec_run(mg_encodec *c, const mg_encodec_flow *flow)
+{
+    mg_encodec_half *half = flow->half;
+    window w = {.rows.t = mg_tensor_2d(c->window[0].data, MG_F32, 0, c->C)};
+
+    MG_REQUIRE(half->is_there && c->stretch_host && flow->N > 0 && flow->step > 0);
+    mg_encodec_measure(half, flow->N);
+    for (int64_t l = 0; l < c->config.n_lstm_layers; l++) {
+        const mg_tensor state = mg_tensor_rows(&c->state, l, 1);
+        MG_RETURN(c->ops->upload(c->ops->ctx, state.data, c->zero_host, mg_tensor_bytes(&state)));
+    }
+    const mg_encodec_layer *after = &half->layers[half->n_before];
+    const int64_t N_out = half->layers[half->n_layers - 1].N_out;
+    for (int64_t n = 0; n < N_out; n += flow->step) {
+        const mg_span want = {n, N_out - n < flow->step ? N_out : n + flow->step};
+        mg_encodec_plan(half, half->n_before, half->n_layers, want);
+        MG_RETURN(advance(c, &w, flow, after->in, after->N_in));
+        mg_encodec_rows x = rows_within(&w.rows, after->in);
+        MG_RETURN(run_layers(c, &x, half, half->n_before, half->n_layers));
+        MG_RETURN(flow->write(c, flow->arg, &x.t, want));
+    }
+    return MG_OK;
+}

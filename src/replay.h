@@ -1,0 +1,34 @@
+/* Between cmd_replay.c, the course and the comparison, and replay_request.c, which turns a clip's metadata
+ * into a call. */
+#ifndef MG_REPLAY_H
+#define MG_REPLAY_H
+
+#include "generate.h"
+#include "out_folder.h"
+
+typedef struct mg_replay_settings {
+    const char *file;
+    const char *out_dir; /* NULL: a temporary folder */
+    const char *model, *lm, *text_encoder, *codec, *tokenizer;
+    mg_machine machine;
+} mg_replay_settings;
+
+enum { MG_REPLAY_INPUTS = 3, MG_REPLAY_PARTS = 5 };
+
+typedef struct mg_replay {
+    const mg_replay_settings *asked;
+    mg_clip_metadata m;                         /* as recorded */
+    char input[MG_REPLAY_INPUTS][MG_PATH_SIZE]; /* absolute; rank 0 */
+    char part[MG_REPLAY_PARTS][MG_PATH_SIZE];   /* where the model is now */
+    char out_dir[MG_PATH_SIZE];                 /* rank 0's word */
+    mg_request_list requests;                   /* one; rank 0 */
+    mg_out_folder temp;                         /* rank 0, without --out */
+    mg_generate_settings call;
+} mg_replay;
+
+/* The call that makes the clip again, from what was recorded: the same on every rank. On rank 0 also its
+ * request, for which every file that the clip was made from must be there and have its recorded hash, and the
+ * folder for it. Not agreed. */
+mg_status mg_replay_prepare(mg_replay *r, const mg_world *world);
+
+#endif

@@ -1,0 +1,248 @@
+#include "io_fixture.h"
+
+#include <math.h>
+#include <sys/stat.h>
+
+#include "audio_file.h"
+
+static void put_u32(char *at, uint32_t v)
+{
+    for (int i = 0; i < 4; i++) at[i] = (char)(v >> 8 * i);
+}
+
+/* A WAV of n_values floats that says it has `claimed` bytes of data. */
+static void put_wav(const char *path, const float *pcm, int64_t n_values, uint32_t n_channels,
+                    uint32_t rate_hz, uint32_t claimed)
+{
+    const size_t bytes = (size_t)n_values * sizeof *pcm;
+    char *file = calloc(1, 44 + bytes);
+
+    assert_non_null(file);
+    memcpy(file, "RIFF", 4);
+    put_u32(file + 4, 36 + claimed);
+    memcpy(file + 8, "WAVEfmt ", 8);
+    put_u32(file + 16, 16);
+    put_u32(file + 20, 3 | n_channels << 16);
+    put_u32(file + 24, rate_hz);
+    put_u32(file + 28, rate_hz * n_channels * 4);
+    put_u32(file + 32, n_channels * 4 | 32u << 16);
+    memcpy(file + 36, "data", 4);
+    put_u32(file + 40, claimed);
+    if (bytes) memcpy(file + 44, pcm, bytes);
+    put_file(path, file, 44 + bytes);
+    free(file);
+}
+
+static void put_whole_wav(const char *path, const float *pcm, int64_t n_values, uint32_t n_channels,
+                          uint32_t rate_hz)
+{
+    put_wav(path, pcm, n_values, n_channels, rate_hz, (uint32_t)n_values * 4);
+}
+
+/* Both doors say the same. */
+static void refused(const char *path, const char *part)
+{
+    mg_audio_info info = {1, 1, 1};
+    mg_sound s = {NULL, 1, 1, 1};
+
+    expect_failure(mg_audio_file_probe(&info, path), MG_EFAIL, part);
+    assert_int_equal(info.n_frames, 0);
+    expect_failure(mg_audio_file_read(&s, path, INFINITY), MG_EFAIL, part);
+    assert_null(s.pcm);
+}
+
+/* Only the samples tell. */
+static void refused_by_read(const char *path, double limit_s, const char *part)
+{
+    mg_audio_info info;
+    mg_sound s = {NULL, 1, 1, 1};
+
+    expect_ok(mg_audio_file_probe(&info, path));
+    expect_failure(mg_audio_file_read(&s, path, limit_s), MG_EFAIL, part);
+    assert_null(s.pcm);
+    assert_int_equal(s.n_frames, 0);
+}
+
+static void any_rate_and_channel_count_is_read(void **state)
+{
+    float pcm[960], *p = pcm;
+    static const uint32_t rates[] = {1000, 11025, 44100, 192000, 768000};
+
+    (void)state;
+    for (int i = 0; i < 960; i++) pcm[i] = sinf((float)i) * 2;
+    for (uint32_t C = 1; C <= 8; C++) {
+        for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+            mg_audio_info info;
+            mg_sound s;
+            const int64_t n = 960 / C * C;
+            put_whole_wav(in_dir("a.wav"), p, n, C, rates[r]);
+            expect_ok(mg_audio_file_probe(&info, in_dir("a.wav")));
+            expect_ok(mg_audio_file_read(&s, in_dir("a.wav"), NAN));
+            assert_int_equal(info.n_frames, n / C);
+            assert_int_equal(info.n_channels, C);
+            assert_int_equal(info.rate_hz, rates[r]);
+            assert_int_equal(s.n_frames, n / C);
+            assert_int_equal(s.n_channels, C);
+            assert_int_equal(s.rate_hz, rates[r]);
+            assert_memory_equal(s.pcm, pcm, (size_t)n * sizeof *pcm);
+            mg_sound_close(&s);
+        }
+    }
+}
+
+static void limits_are_kept(void **state)
+{
+    static const struct {
+        double limit_s;
+        int64_t n_frames;
+    } cases[] = {{0.5, 500}, {1, 1000}, {2, 2000},        {2.5, 2000}, {0.0299, 29},
+                 {0, 1},     {-1, 1},   {INFINITY, 2000}, {NAN, 2000}};
+    float pcm[4000];
+
+    (void)state;
+    for (int i = 0; i < 4000; i++) pcm[i] = (float)i;
+    put_whole_wav(in_dir("a.wav"), pcm, 4000, 2, 1000);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mg_sound s;
+        expect_ok(mg_audio_file_read(&s, in_dir("a.wav"), cases[i].limit_s));
+        assert_int_equal(s.n_frames, cases[i].n_frames);
+        assert_memory_equal(s.pcm, pcm, (size_t)(2 * s.n_frames) * sizeof *pcm);
+        mg_sound_close(&s);
+    }
+}
+
+static void one_frame_is_a_sound(void **state)
+{
+    const float x = 0.5f;
+    mg_sound s;
+
+    (void)state;
+    put_whole_wav(in_dir("a.wav"), &x, 1, 1, 32000);
+    expect_ok(mg_audio_file_read(&s, in_dir("a.wav"), INFINITY));
+    assert_int_equal(s.n_frames, 1);
+    assert_true(s.pcm[0] == x);
+    mg_sound_close(&s);
+}
+
+static void what_is_no_sound_file_is_refused(void **state)
+{
+    static const char text[] = "{\"prompt\": \"a song\"}";
+    char noise[5000];
+
+    (void)state;
+    refused(in_dir("gone.wav"), "gone.wav: cannot open: No such file or directory");
+    refused(test_dir, ": cannot open: Is a directory");
+    assert_int_equal(mkfifo(in_dir("pipe.wav"), 0600), 0);
+    refused(in_dir("pipe.wav"), "pipe.wav: cannot open: it is no regular file");
+    put_file(in_dir("a.wav"), text, 0);
+    refused(in_dir("a.wav"), "a.wav: not a sound file that libsndfile reads: ");
+    put_file(in_dir("a.wav"), text, sizeof text);
+    refused(in_dir("a.wav"), "a.wav: not a sound file that libsndfile reads: ");
+    for (size_t i = 0; i < sizeof noise; i++) noise[i] = (char)(i * i * 7 / 11);
+    put_file(in_dir("a.mp3"), noise, sizeof noise);
+    refused(in_dir("a.mp3"), "a.mp3: not a sound file that libsndfile reads: ");
+    put_whole_wav(in_dir("a.wav"), NULL, 0, 1, 32000);
+    refused(in_dir("a.wav"), "a.wav: it holds no sound, not one frame");
+}
+
+static void odd_headers_are_refused(void **state)
+{
+    float pcm[90] = {0};
+
+    (void)state;
+    put_whole_wav(in_dir("a.wav"), pcm, 90, 9, 32000);
+    refused(in_dir("a.wav"), "a.wav: 9 channels: at most 8 are read");
+    put_whole_wav(in_dir("a.wav"), pcm, 90, 1, 999);
+    refused(in_dir("a.wav"), "a.wav: 999 Hz: rates from 1000 to 768000 Hz are read");
+    put_whole_wav(in_dir("a.wav"), pcm, 90, 1, 1000000);
+    refused(in_dir("a.wav"), "a.wav: 1000000 Hz: rates from 1000 to 768000 Hz are read");
+}
+
+static void samples_that_are_no_numbers_are_named(void **state)
+{
+    float pcm[100] = {0};
+    mg_sound s;
+
+    (void)state;
+    pcm[51] = NAN;
+    put_whole_wav(in_dir("a.wav"), pcm, 100, 2, 1000);
+    refused_by_read(in_dir("a.wav"), INFINITY, "a.wav: sample 25 of channel 1 is not a number");
+    expect_ok(mg_audio_file_read(&s, in_dir("a.wav"), 0.02)); /* not what is not asked for */
+    assert_int_equal(s.n_frames, 20);
+    mg_sound_close(&s);
+    pcm[8] = -INFINITY;
+    put_whole_wav(in_dir("a.wav"), pcm, 100, 2, 1000);
+    refused_by_read(in_dir("a.wav"), INFINITY, "a.wav: sample 4 of channel 0 is infinite");
+}
+
+/* Ten hours: a part of it is read, all of it is not. */
+static void hours_are_refused(void **state)
+{
+    enum { HOURS = 10, RATE = 1000 };
+    const int64_t bytes = (int64_t)HOURS * 3600 * RATE * 4;
+    mg_sound s;
+
+    (void)state;
+    put_wav(in_dir("a.wav"), NULL, 0, 1, RATE, (uint32_t)bytes);
+    assert_int_equal(truncate(in_dir("a.wav"), 44 + bytes), 0); /* a hole: zeros that take no room */
+    refused_by_read(in_dir("a.wav"), INFINITY,
+                    "a.wav: 10.0 hours: at most 4 are read; cut it, or ask for less of it");
+    refused_by_read(in_dir("a.wav"), 5 * 3600, "a.wav: 5.0 hours: at most 4 are read");
+    expect_ok(mg_audio_file_read(&s, in_dir("a.wav"), 30));
+    assert_int_equal(s.n_frames, 30 * RATE);
+    mg_sound_close(&s);
+}
+
+/* WAV and MP3 have what they have, even if their headers promise more (a recorder that was switched off); the
+ * others say when something is missing. (libmpg123 warns of the cut ones on stderr by itself.) */
+static void truncated_files_are_noticed(void **state)
+{
+    enum { N = 100000 };
+    static const char *const names[] = {"b.flac", "c.ogg", "d.opus", "e.mp3"};
+    static const mg_audio_format formats[] = {MG_AUDIO_FLAC, MG_AUDIO_OGG, MG_AUDIO_OPUS, MG_AUDIO_MP3};
+    float *pcm = malloc(N * sizeof *pcm);
+    const mg_sound s = {pcm, N, 1, 48000};
+    mg_sound back;
+
+    (void)state;
+    assert_non_null(pcm);
+    for (int i = 0; i < N; i++) pcm[i] = sinf((float)i * 0.05f) * 0.5f + (float)(i * 7919 % 1000) * 1e-4f;
+    put_wav(in_dir("a.wav"), pcm, 1000, 1, 32000, 4000000);
+    expect_ok(mg_audio_file_read(&back, in_dir("a.wav"), INFINITY));
+    assert_int_equal(back.n_frames, 1000);
+    mg_sound_close(&back);
+    for (int f = 0; f < 4; f++) {
+        int64_t n;
+        expect_ok(mg_audio_file_write(in_dir(names[f]), formats[f], &s, NULL));
+        char *file = get_file(in_dir(names[f]), &n);
+        for (int64_t cut = n / 13; cut < n; cut += n / 13) {
+            put_file(in_dir("cut"), file, (size_t)cut);
+            const mg_status st = mg_audio_file_read(&back, in_dir("cut"), INFINITY);
+            if (formats[f] == MG_AUDIO_MP3
+                    ? st != MG_OK || back.n_frames >= N
+                    : st != MG_EFAIL || (!strstr(mg_last_error(), "cut off or is damaged") &&
+                                         !strstr(mg_last_error(), "file is malformed")))
+                fail_msg("%s cut to %lld of %lld: %s", names[f], (long long)cut, (long long)n,
+                         mg_last_error());
+            mg_sound_close(&back);
+        }
+        free(file);
+    }
+    free(pcm);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(any_rate_and_channel_count_is_read, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(limits_are_kept, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(one_frame_is_a_sound, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(what_is_no_sound_file_is_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(odd_headers_are_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(samples_that_are_no_numbers_are_named, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(hours_are_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(truncated_files_are_noticed, make_dir, drop_dir),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,218 @@
+/* Requests out of lines of text, and out of JSON lines and back. */
+#include "io_fixture.h"
+
+#include <math.h>
+
+#include "prompt_list.h"
+#include "request_list.h"
+
+static mg_status parse(mg_request_list *list, const char *name, const char *text)
+{
+    return mg_request_list_parse(list, name, text, (int64_t)strlen(text));
+}
+
+static void lines_of_text(void **state)
+{
+    mg_request_list list = {0};
+
+    (void)state;
+    expect_ok(parse(&list, "dir/list.txt", "\xEF\xBB\xBFone\r\n\n two \n[3]\n"));
+    assert_int_equal(list.n, 3);
+    assert_string_equal(list.request[0].prompt, "one");
+    assert_string_equal(list.request[0].where, "dir/list.txt: line 1");
+    assert_string_equal(list.request[1].prompt, " two ");
+    assert_string_equal(list.request[1].where, "dir/list.txt: line 3");
+    assert_string_equal(list.request[2].prompt, "[3]");
+    const mg_request *r = &list.request[0];
+    assert_true(!r->id && !r->title && !r->negative_prompt && !r->text_states && !r->audio_prompt &&
+                !r->melody);
+    assert_true(isnan(r->duration_s) && isnan(r->prompt_duration_s) && isnan(r->window_s));
+    assert_true(isnan(r->extend_stride_s) && isnan(r->cfg_coef) && isnan(r->cfg_coef_beta));
+    assert_true(isnan(r->top_p) && isnan(r->temperature));
+    assert_true(r->n_frames == -1 && r->top_k == -1 && r->seed == -1 && r->n == -1 && r->greedy == -1);
+    mg_request_list_close(&list);
+    mg_request_list_close(&list);
+}
+
+static void lines_of_json(void **state)
+{
+    mg_request_list list = {0};
+
+    (void)state;
+    expect_ok(parse(
+        &list, "sub/list.jsonl",
+        "\xEF\xBB\xBF\n"
+        "{\"id\": \"a.1_b-2\", \"title\": \"T\", \"prompt\": \"caf\\u00e9\", \"negative_prompt\": \"noise\","
+        " \"text_states\": \"s.npy\", \"audio_prompt\": \"/abs/p.wav\", \"melody\": \"\","
+        " \"prompt_duration\": 1.5, \"duration\": 8.2, \"window\": 10, \"extend_stride\": 6,"
+        " \"cfg_coef\": 0, \"cfg_coef_beta\": 2, \"top_p\": 0.9, \"temperature\": 1e-3,"
+        " \"top_k\": 7, \"seed\": 9007199254740991, \"n\": 4, \"greedy\": false}\r\n"
+        "  \n"
+        "{\"frames\": 12, \"seed\": null}"));
+    assert_int_equal(list.n, 2);
+    const mg_request *r = &list.request[0];
+    assert_string_equal(r->id, "a.1_b-2");
+    assert_string_equal(r->title, "T");
+    assert_string_equal(r->prompt, "caf\xC3\xA9");
+    assert_string_equal(r->negative_prompt, "noise");
+    assert_string_equal(r->text_states, "sub/s.npy");
+    assert_string_equal(r->audio_prompt, "/abs/p.wav");
+    assert_string_equal(r->melody, "");
+    assert_true(r->prompt_duration_s == 1.5 && r->duration_s == 8.2 && r->window_s == 10);
+    assert_true(r->extend_stride_s == 6 && r->cfg_coef == 0 && r->cfg_coef_beta == 2);
+    assert_true(r->top_p == 0.9 && r->temperature == 1e-3);
+    assert_true(r->top_k == 7 && r->seed == 9007199254740991 && r->n == 4 && r->greedy == 0);
+    assert_string_equal(r->where, "sub/list.jsonl: line 2");
+    assert_true(list.request[1].n_frames == 12 && list.request[1].seed == -1 && !list.request[1].prompt);
+    assert_string_equal(list.request[1].where, "sub/list.jsonl: line 4");
+    mg_request_list_close(&list);
+
+    /* JSON by its first character, whatever its name; paths as they are without a folder. */
+    expect_ok(parse(&list, "standard input", " \n {\"melody\": \"m.wav\"}"));
+    assert_string_equal(list.request[0].melody, "m.wav");
+    mg_request_list_close(&list);
+}
+
+static void mistakes_name_line_and_key(void **state)
+{
+    static const struct {
+        const char *text, *part;
+    } cases[] = {
+        {"{\"prompt\": \"x\"}\n{\"promt\": \"x\"}", "l.jsonl: line 2: promt: no such key"},
+        {"{\"prompt\": 3}", "line 1: prompt: must be a string"},
+        {"{\"prompt\": \"x\", \"prompt\": \"y\"}", "line 1: prompt: given twice"},
+        {"{\"melody\": 0.9}", "line 1: melody: must be a string"},
+        {"{\"duration\": \"8\"}", "line 1: duration: must be a number from 0.001 to 1e+06"},
+        {"{\"duration\": 0}", "duration: must be a number"},
+        {"{\"duration\": 1e999}", "duration: must be a number"},
+        {"{\"frames\": 1.5}", "frames: must be a whole number from 1 to 100000000"},
+        {"{\"frames\": 0}", "frames: must be a whole number"},
+        {"{\"seed\": -1}", "seed: must be a whole number from 0 to 9007199254740991"},
+        {"{\"seed\": 9007199254740992}", "seed: must be a whole number"},
+        {"{\"top_p\": 1.5}", "top_p: must be a number from 0 to 1"},
+        {"{\"greedy\": 1}", "greedy: must be true or false"},
+        {"{\"n\": true}", "n: must be a whole number"},
+        {"{\"duration\": 1, \"frames\": 3}", "line 1: duration and frames both"},
+        {"{\"id\": \"a/b\"}", "line 1: id: \"a/b\": must be 1 to 128 letters"},
+        {"{\"id\": \"..\"}", "id: \"..\": must be"},
+        {"{\"id\": \"-a\"}", "id: \"-a\": must be"},
+        {"{\"id\": \"a b\"}", "id: \"a b\": must be"},
+        {"{\"id\": \"\"}", "id: \"\": must be"},
+        {"{\"prompt\": \"x\"", "l.jsonl: line 1: not JSON"},
+        {"{\"prompt\": \"a\\u0000b\"}", "line 1: not JSON: an escaped NUL"},
+        {"{\"prompt\": \"x\"} {}", "line 1: not JSON: something behind the value"},
+        {"{\"prompt\": \"\xE9\"}", "line 1: not JSON: a byte that is not UTF-8"},
+        {"{}\n[1]", "line 2: must be a JSON object"},
+        {"just text", "line 1: not JSON"}, /* the name says it is JSON */
+    };
+    mg_request_list list = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect_failure(parse(&list, "l.jsonl", cases[i].text), MG_EUSAGE, cases[i].part);
+        mg_request_list_close(&list);
+    }
+    expect_failure(parse(&list, "p.txt", "ok\ncaf\xE9"), MG_EUSAGE, "p.txt: line 2: byte 4 is not UTF-8");
+    mg_request_list_close(&list);
+    expect_failure(mg_request_list_load(&list, "/nowhere/l.jsonl"), MG_EFAIL,
+                   "/nowhere/l.jsonl: cannot open");
+    mg_request_list_close(&list);
+
+    char *text = malloc(MG_MAX_PROMPT_BYTES + 100);
+    assert_non_null(text);
+    memcpy(text, "{\"prompt\":\"", 11);
+    memset(text + 11, 'a', MG_MAX_PROMPT_BYTES + 1);
+    strcpy(text + 12 + MG_MAX_PROMPT_BYTES, "\"}");
+    expect_failure(parse(&list, "l.jsonl", text), MG_EUSAGE,
+                   "l.jsonl: line 1: prompt: longer than 65536 bytes");
+    mg_request_list_close(&list);
+    free(text);
+}
+
+static void expect_same_string(const char *a, const char *b)
+{
+    assert_true((a == NULL) == (b == NULL));
+    if (a) assert_string_equal(a, b);
+}
+
+/* Rank 0 tells the others: nothing is lost, down to the last bit and the odd character. */
+static void print_and_parse_are_exact(void **state)
+{
+    mg_request_list list = {0}, again = {0};
+    mg_request r;
+    char *text, *text_again;
+    int64_t bytes, bytes_again;
+
+    (void)state;
+    mg_request_init(&r);
+    expect_ok(mg_request_list_append(&list, &r)); /* nothing said */
+    r.id = (char[]){"x"}, r.title = (char[]){"A \"title\"\n in two\tlines \\ \x01\x7F"};
+    r.prompt = (char[]){"\xE2\x99\xAA {[,]} // \xF0\x9F\x8E\xB9"}, r.negative_prompt = (char[]){""};
+    r.text_states = (char[]){"rel/s.npy"}, r.audio_prompt = (char[]){"/a b/p.wav"}, r.melody = (char[]){"m"};
+    r.where = (char[]){"somewhere"};
+    r.duration_s = 0.1, r.prompt_duration_s = 1.0 / 3, r.window_s = 29.999999999999996,
+    r.extend_stride_s = 18;
+    r.cfg_coef = 0, r.cfg_coef_beta = 1e-300, r.top_p = 1, r.temperature = nextafter(1, 2);
+    r.n_frames = -1, r.top_k = 0, r.seed = 9007199254740991, r.n = 1000000000, r.greedy = 0;
+    expect_ok(mg_request_list_append(&list, &r));
+    r.duration_s = NAN, r.n_frames = 100000000, r.greedy = 1;
+    expect_ok(mg_request_list_append(&list, &r));
+
+    expect_ok(mg_request_list_print(&text, &bytes, &list));
+    assert_int_equal(strlen(text), bytes);
+    expect_ok(mg_request_list_parse(&again, "requests", text, bytes));
+    assert_int_equal(again.n, 3);
+    for (int i = 0; i < 3; i++) {
+        const mg_request *a = &list.request[i], *b = &again.request[i];
+        const double *x = &a->duration_s, *y = &b->duration_s;
+        expect_same_string(a->id, b->id);
+        expect_same_string(a->title, b->title);
+        expect_same_string(a->prompt, b->prompt);
+        expect_same_string(a->negative_prompt, b->negative_prompt);
+        expect_same_string(a->text_states, b->text_states);
+        expect_same_string(a->audio_prompt, b->audio_prompt);
+        expect_same_string(a->melody, b->melody);
+        for (int k = 0; k < 8; k++) assert_true(x[k] == y[k] || (isnan(x[k]) && isnan(y[k])));
+        assert_memory_equal(&a->n_frames, &b->n_frames, 4 * sizeof(int64_t));
+        assert_int_equal(a->greedy, b->greedy);
+    }
+    expect_ok(mg_request_list_print(&text_again, &bytes_again, &again));
+    assert_string_equal(text, text_again);
+    free(text_again);
+    free(text);
+    mg_request_list_close(&again);
+    mg_request_list_close(&list);
+
+    expect_ok(mg_request_list_print(&text, &bytes, &list)); /* none */
+    assert_int_equal(bytes, 0);
+    free(text);
+}
+
+static void files_find_theirs_beside_them(void **state)
+{
+    mg_request_list list = {0};
+    const char *text = "{\"audio_prompt\": \"p.wav\", \"melody\": \"../m.wav\"}\n";
+    char want[600];
+
+    (void)state;
+    put_file(in_dir("l.jsonl"), text, strlen(text));
+    expect_ok(mg_request_list_load(&list, in_dir("l.jsonl")));
+    snprintf(want, sizeof want, "%s/p.wav", test_dir);
+    assert_string_equal(list.request[0].audio_prompt, want);
+    snprintf(want, sizeof want, "%s/../m.wav", test_dir);
+    assert_string_equal(list.request[0].melody, want);
+    mg_request_list_close(&list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_of_text),
+        cmocka_unit_test(lines_of_json),
+        cmocka_unit_test(mistakes_name_line_and_key),
+        cmocka_unit_test(print_and_parse_are_exact),
+        cmocka_unit_test_setup_teardown(files_find_theirs_beside_them, make_dir, drop_dir),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
