@@ -83,6 +83,23 @@ static const mode_model models[] = {
      {{"text_cfg3_alone_0", 0, POP, .guidance = 3, .melody = "melody_audio"},
       {"text_cfg3_alone_1", 0, PIANO, .guidance = 3, .melody = "melody_audio"},
       {"double_cfg_3_2", 0, POP, .guidance = 3, .beta = 2, .melody = "melody_audio"}}},
+    {"ac-melody",
+     "audiocraft/windows",
+     true,
+     {{"melody_windows", 0, PIANO, .guidance = 3, .melody = "tune", .window = 100, .stride = 60},
+      {"long_melody_windows", 0, POP, .guidance = 3, .melody = "long_tune", .window = 100, .stride = 60},
+      {"melody_continued", 0, POP, .guidance = 3, .melody = "tune", .prompt = "beeps"},
+      {"melody_continued_windows", 0, PIANO, .guidance = 3, .melody = "tune", .prompt = "beeps",
+       .window = 100, .stride = 60},
+      {"melody_alone", 0, NULL, .guidance = 3, .melody = "long_tune"},
+      {"double_windows", 0, POP, .guidance = 3, .beta = 2, .melody = "long_tune", .window = 100,
+       .stride = 60},
+      {"text_alone", 0, POP, .guidance = 3},
+      {"continued_text_alone", 0, PIANO, .guidance = 3, .prompt = "beeps"}}},
+    {"ac-mono",
+     "audiocraft/windows",
+     true,
+     {{"continued_windows", 0, "techno", .guidance = 3, .prompt = "beeps", .window = 100, .stride = 60}}},
 };
 
 typedef struct fixture {

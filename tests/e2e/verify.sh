@@ -9,10 +9,10 @@ verify() { # NP code pattern sentence what …
     expect "$code" "$pattern" "$sentence" ranks "$n" "$MG" verify -q "$@"
 }
 says() { passes "$1" grep -Eq -- "$2" "$BOX/said"; }
-fresh() {
+fresh() { # [MODEL]
     rm -rf "$BOX/model"
     mkdir "$BOX/model"
-    cp "$TINY"/* "$BOX/model"
+    cp "${1:-$TINY}"/* "$BOX/model"
     chmod -R u+w "$BOX/model"
 }
 # zero TENSOR BYTES: the first of its data.
@@ -29,12 +29,16 @@ says 'sound' '^codec sounds +ok +rms 0\.[0-9]+'
 says 'no cache' '^hashes +skipped'
 verify 2 0 'two texts differ +ok' 'on two ranks' "$TINY"
 verify 1 0 'codec sounds +ok' 'an AudioCraft pair' "$FORMS/ac-mono" --text-encoder "$GOLDEN/t5-tiny" --tokenizer "$GOLDEN/tokenizer"
+verify 2 0 'codec sounds +ok' 'a stereo model' "$FORMS/tiny-stereo" --tokenizer "$GOLDEN/tokenizer"
+verify 2 0 'melody acts +ok' 'a melody model' "$FORMS/tiny-stereo-melody" --tokenizer "$GOLDEN/tokenizer"
 expect 0 '"passed": true' 'JSON' "$MG" verify -q --json "$TINY"
 
 fresh; zero enc_to_dec_proj.weight $((128 * 64 * 4))
 verify 1 4 'two texts differ +FAILED .*does not hear its text' 'a text projection of zeros' "$BOX/model"
 verify 2 4 'two texts differ +FAILED' 'a text projection of zeros, on two ranks' "$BOX/model"
 passes 'one message' test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1
+fresh "$FORMS/tiny-melody"; zero audio_enc_to_dec_proj.weight $((128 * 12 * 4))
+verify 1 4 'melody acts +FAILED .*does not hear it' 'a melody projection of zeros' "$BOX/model" --tokenizer "$GOLDEN/tokenizer"
 fresh; zero audio_encoder.decoder.layers.15.conv.weight_v $((4 * 7 * 4))
 verify 1 4 'codec sounds +FAILED' 'a codec without a last layer' "$BOX/model"
 fresh; zero decoder.lm_heads.0.weight 4 <(printf '\000\000\300\177')
