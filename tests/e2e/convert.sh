@@ -80,6 +80,34 @@ passes 'and to fp16 again' convert "$BOX/single" "$BOX/half-again" --dtype fp16
 passes 'where nothing more is lost' cmp "$(weights half)" "$(weights half-again)"
 fails 'but something was' cmp "$TINY/model.safetensors" "$(weights single)"
 
+
+# They sound as before: each crossed model makes the codes and the sound of the original's reference.
+SAY='80s pop track with bassy drums and synth'
+GOLDEN_WAV=$(dirname "$COMPARE")/golden_wav
+crossed() { # crossed FOLDER GOLDEN-FILE CASE FRAMES options
+    local folder=$1 golden=$2 case=$3 frames=$4
+    shift 4
+    rm -rf "$BOX/out"
+    passes "$folder: generate" ranks 1 "$MG" generate -q --greedy --save-codes --format wav-f32 --strategy none --seed 1 \
+        --model "$BOX/$folder" --tokenizer "$GOLDEN/tokenizer" --prompt "$SAY" --frames "$frames" --out "$BOX/out" "$@"
+    passes "$folder: the reference's $case" "$COMPARE" "$GOLDEN/$golden.safetensors" "$case" 0 "$BOX/out/000000.codes.npy" "$BOX/out/000000.wav"
+}
+for form in ac-melody tiny-melody tiny-stereo-melody; do
+    family=hf
+    [ "$form" = ac-melody ] && family=audiocraft
+    passes "$form: its melody" "$GOLDEN_WAV" "$GOLDEN/$family/$form.safetensors" melody_audio 32000 "$BOX/$form.wav"
+done
+crossed ac-stereo-hf audiocraft/ac-stereo text_cfg3_alone_0 60
+crossed ac-stereo-back audiocraft/ac-stereo text_cfg3_alone_0 60 --text-encoder "$T5"
+crossed ac-audiogen-hf audiocraft/ac-audiogen text_cfg3_alone_0 60
+crossed ac-melody-hf audiocraft/ac-melody text_cfg3_alone_0 60 --melody "$BOX/ac-melody.wav"
+crossed ac-melody-back audiocraft/ac-melody text_cfg3_alone_0 60 --melody "$BOX/ac-melody.wav" --text-encoder "$T5"
+for form in tiny-melody tiny-stereo-melody; do
+    crossed $form-back hf/$form melody_alone_0_cfg3 30 --melody "$BOX/$form.wav"
+    crossed $form-ac hf/$form melody_alone_0_cfg3 30 --melody "$BOX/$form.wav" --text-encoder "$FORMS/$form"
+done
+fails 'and not those of another' "$COMPARE" "$GOLDEN/hf/$form.safetensors" melody_alone_1_cfg3 0 "$BOX/out/000000.codes.npy" "$BOX/out/000000.wav"
+
 # A codec with more codebooks than the model writes, and positions that AudioCraft will not read.
 mkdir "$BOX/fine"
 cp "$TINY"/* "$BOX/fine"
