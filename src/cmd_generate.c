@@ -12,6 +12,8 @@ static const mg_option options[] = {
      .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},
     {.name = "model-key", .type = MG_OPT_STRING, .offset = AT(model_key), .arg = "KEY", .group = "Model",
      .help = "the model that this key stands for; mg-dist models lists the keys"},
+    {.name = "manifest", .type = MG_OPT_STRING, .offset = AT(manifest), .arg = "FILE", .group = "Model",
+     .help = "where --model-key looks (default: as mg-dist models --help says)"},
     {.name = "lm", .type = MG_OPT_STRING, .offset = AT(lm), .arg = "DIR|FILE|ID", .group = "Model",
      .help = "take the language model from here instead"},
     {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",

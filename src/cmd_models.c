@@ -282,7 +282,7 @@ static mg_status run(mg_context *context, const void *settings)
 }
 
 static const char details[] =
-    "The keys are those of models_manifest.json: --manifest or MGDIST_MANIFEST (which generate reads too),\n"
+    "The keys are those of models_manifest.json: --manifest or MGDIST_MANIFEST (generate has them too),\n"
     "else in $XDG_CONFIG_HOME/mg-dist/, else in ~/.config/mg-dist/. The caches are AUDIOCRAFT_CACHE_DIR and\n"
     "Hugging Face's: HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else\n"
     "~/.cache/huggingface/hub. This program never goes online, whatever HF_HUB_OFFLINE says: what is "

@@ -14,7 +14,7 @@
 
 typedef struct mg_generate_settings {
     /* model */
-    const char *model, *model_key, *lm, *text_encoder, *codec, *tokenizer;
+    const char *model, *model_key, *manifest, *lm, *text_encoder, *codec, *tokenizer;
     bool apply_proposed;
     /* what to make */
     mg_strings prompts;

@@ -188,7 +188,7 @@ static mg_status describe_source(mg_replica_source *source, char key_path[MG_PAT
     };
     if (!s->model_key) return MG_OK;
     source->model.model = key_path;
-    return mg_hub_find_key(key_path, s->model_key);
+    return mg_hub_find_key(key_path, s->model_key, s->manifest);
 }
 
 mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)

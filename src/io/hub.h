@@ -23,9 +23,9 @@ mg_status mg_hub_find(char path[MG_PATH_SIZE], const char *path_or_id);
 /* Does it look like an id (OWNER/NAME, or a bare name), not a path? */
 bool mg_hub_is_id(const char *text);
 
-/* A key of models_manifest.json (manifest.h): its path, else its id, found as above. MG_EFAIL lists the keys
- * there are. */
-mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key);
+/* A key of a manifest (manifest.h; `manifest` as mg_manifest_open takes it): its path, else its id, found as
+ * above. MG_EFAIL lists the keys there are. */
+mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key, const char *manifest);
 
 /* The hash that the blob behind a snapshot's file claims by its own name: 64 hex digits (SHA-256 of a large
  * file) or 40 (git's SHA-1). False if `path` is no link to such a blob. */

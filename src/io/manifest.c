@@ -18,7 +18,7 @@ static mg_status name_file(char out[MG_PATH_SIZE], const char *named)
     if (file && *file) return mg_path_format(out, "%s", file);
     if (config && *config) return mg_path_format(out, "%s/mg-dist/models_manifest.json", config);
     if (home && *home) return mg_path_format(out, "%s/.config/mg-dist/models_manifest.json", home);
-    return mg_fail(MG_EFAIL, "models_manifest.json: where is it? set MGDIST_MANIFEST, or HOME");
+    return mg_fail(MG_EFAIL, "models_manifest.json: where is it? give --manifest, or set HOME");
 }
 
 /* Every entry is an object of strings, with a path or an id. */
@@ -150,7 +150,7 @@ static void list_keys(char *out, size_t size, const mg_manifest *m)
         used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", mg_manifest_at(m, i).key);
 }
 
-mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key)
+mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key, const char *manifest)
 {
     mg_status st = MG_OK;
     mg_manifest m;
@@ -158,7 +158,7 @@ mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key)
     char keys[2000];
 
     path[0] = '\0';
-    MG_RETURN(mg_manifest_open(&m, NULL));
+    MG_RETURN(mg_manifest_open(&m, manifest));
     if (mg_manifest_find(&m, key, &entry)) MG_TRY(mg_manifest_locate(path, &m, &entry));
     list_keys(keys, sizeof keys, &m);
     if (!*path && !*keys)

@@ -66,6 +66,8 @@ expect 1 'no such file or folder' 'a key for a path that is not there' models ad
 passes 'a key: generate' generate --model-key big "${ROCK[@]}"
 passes 'a key: the reference' compare "$GOLDEN/hf/tiny-mono.safetensors" single_cfg3
 passes 'the metadata has the key' grep -q '"key":[[:space:]]*"big"' "$BOX/out/000000.json"
+expect 0 'mine = ' 'a manifest of one'"'"'s own' models add mine "$TINY" --manifest "$BOX/mine.json"
+passes 'it is read where it is said to be' generate --model-key mine --manifest "$BOX/mine.json" "${ROCK[@]}"
 expect 1 'not in .*which has: big, local, later' 'a key that there is not' generate --model-key small "${ROCK[@]}"
 expect 2 'give one' 'a model and a key' generate --model "$TINY" --model-key big "${ROCK[@]}"
 expect 0 'big .*MB .*Hugging Face .*musicgen .*complete .*= example/tiny .*\(from the cache\)' 'the list has keys' models list

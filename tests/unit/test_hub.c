@@ -194,10 +194,10 @@ static void test_manifest(void **state)
     char path[MG_PATH_SIZE];
 
     (void)state;
-    expect_failure(mg_hub_find_key(path, "large"), MG_EFAIL, "set MGDIST_MANIFEST");
+    expect_failure(mg_hub_find_key(path, "large", NULL), MG_EFAIL, "give --manifest");
     setenv("HOME", in_dir("home"), 1);
     setenv("HF_HUB_CACHE", in_dir("hub"), 1);
-    expect_failure(mg_hub_find_key(path, "large"), MG_EFAIL,
+    expect_failure(mg_hub_find_key(path, "large", NULL), MG_EFAIL,
                    "home/.config/mg-dist/models_manifest.json does not exist");
     make_model(in_dir("hub"), "o--m");
     make(in_dir("home/.config/mg-dist/here"));
@@ -208,12 +208,13 @@ static void test_manifest(void **state)
     expect_ok(mg_manifest_save(&m));
     mg_manifest_close(&m);
 
-    expect_ok(mg_hub_find_key(path, "large"));
+    expect_ok(mg_hub_find_key(path, "large", NULL));
     assert_non_null(strstr(path, "models--o--m/snapshots/" COMMIT));
-    expect_ok(mg_hub_find_key(path, "here")); /* the path wins, from the manifest's folder */
+    expect_ok(mg_hub_find_key(path, "here", NULL)); /* the path wins, from the manifest's folder */
     assert_string_equal(path, in_dir("home/.config/mg-dist/here"));
-    expect_failure(mg_hub_find_key(path, "gone"), MG_EFAIL, "says path /nowhere/at/all, which is not there");
-    expect_failure(mg_hub_find_key(path, "small"), MG_EFAIL, "which has: large, here, gone");
+    expect_failure(mg_hub_find_key(path, "gone", NULL), MG_EFAIL,
+                   "says path /nowhere/at/all, which is not there");
+    expect_failure(mg_hub_find_key(path, "small", NULL), MG_EFAIL, "which has: large, here, gone");
 
     expect_ok(mg_manifest_open(&m, NULL));
     assert_int_equal(mg_manifest_count(&m), 3);
