@@ -130,15 +130,15 @@ static void test_every_form_is_accounted_for(void **state)
         {.model = MG_SHARED_DIR "/golden/checkpoints/tiny-mono-param-names"},
         {.model = MG_SHARED_DIR "/golden/checkpoints/tiny-mono-legacy-bin"},
         {.model = MG_SHARED_DIR "/golden/checkpoints/tiny-mono-bin-sharded"},
-        {.model = MG_SHARED_DIR "/golden/checkpoints/tiny-stereo"},
-        {.model = MG_SHARED_DIR "/golden/checkpoints/ac-audiogen", .text_encoder = MG_GOLDEN_DIR "/t5-tiny"},
-        {.model = MG_SHARED_DIR "/golden/checkpoints/ac-stereo",
+        {.model = CHECKPOINTS "tiny-stereo"},
+        {.model = CHECKPOINTS "ac-audiogen", .text_encoder = MG_GOLDEN_DIR "/t5-tiny"},
+        {.model = CHECKPOINTS "ac-stereo",
          .text_encoder = MG_GOLDEN_DIR "/t5-tiny",
          .codec = CHECKPOINTS "encodec-hf"},
-        {.model = MG_SHARED_DIR "/golden/checkpoints/ac-melody",
+        {.model = CHECKPOINTS "ac-melody",
          .text_encoder = MG_GOLDEN_DIR "/t5-tiny",
          .codec = CHECKPOINTS "encodec-hf"},
-        {.model = MG_SHARED_DIR "/golden/checkpoints/tiny-melody"},
+        {.model = CHECKPOINTS "tiny-melody"},
     };
 
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {

@@ -7,17 +7,13 @@
 #define LM    "state_dict.bin"
 #define CODEC "compression_state_dict.bin"
 
-/* The text under xp.cfg of DIR/checkpoints/MODEL/FILE; NULL, said aloud, if the file is not here. */
-static char *xp_of(const char *dir, const char *model, const char *file)
+/* The text under xp.cfg of a golden checkpoint's file. */
+static char *xp_of(const char *model, const char *file)
 {
     char path[512];
     mg_torch_file *f;
 
-    snprintf(path, sizeof path, "%s/checkpoints/%s/%s", dir, model, file);
-    if (access(path, R_OK) != 0) {
-        print_message("SKIPPED: %s not found\n", path);
-        return NULL;
-    }
+    snprintf(path, sizeof path, "%s/checkpoints/%s/%s", MG_GOLDEN_DIR, model, file);
     expect_ok(mg_torch_file_open(&f, path));
     const mg_pickle_value *v = mg_pickle_get(mg_torch_file_root(f), "xp.cfg");
     assert_true(v && v->kind == MG_PICKLE_STRING);
@@ -29,7 +25,7 @@ static char *xp_of(const char *dir, const char *model, const char *file)
 
 static void the_language_model_is_read(void **state)
 {
-    char *yaml = xp_of(MG_GOLDEN_DIR, "ac-mono", LM);
+    char *yaml = xp_of("ac-mono", LM);
     mg_xp_lm xp;
 
     (void)state;
@@ -47,7 +43,7 @@ static void the_language_model_is_read(void **state)
 
 static void the_codec_is_read(void **state)
 {
-    char *yaml = xp_of(MG_GOLDEN_DIR, "ac-mono", CODEC);
+    char *yaml = xp_of("ac-mono", CODEC);
     mg_codec_config c;
 
     (void)state;
@@ -64,31 +60,23 @@ static void the_codec_is_read(void **state)
 
 static void other_models_are_read(void **state)
 {
-    char *stereo = xp_of(MG_SHARED_DIR "/golden", "ac-stereo", LM);
-    char *melody = xp_of(MG_SHARED_DIR "/golden", "ac-melody", LM);
-    char *audiogen = xp_of(MG_SHARED_DIR "/golden", "ac-audiogen", LM);
-    char *codec = xp_of(MG_SHARED_DIR "/golden", "ac-audiogen", CODEC);
+    char *stereo = xp_of("ac-stereo", LM);
+    char *melody = xp_of("ac-melody", LM);
+    char *audiogen = xp_of("ac-audiogen", LM);
+    char *codec = xp_of("ac-audiogen", CODEC);
     mg_codec_config c;
     mg_xp_lm xp;
 
     (void)state;
-    if (stereo) {
-        expect_ok(mg_xp_config_lm(&xp, "ac-stereo", stereo));
-        assert_true(xp.lm.n_channels == 2 && xp.lm.K == 8);
-    }
-    if (melody) {
-        expect_ok(mg_xp_config_lm(&xp, "ac-melody", melody));
-        assert_true(xp.melody && xp.lm.n_chroma == 12);
-    }
-    if (audiogen) {
-        expect_ok(mg_xp_config_lm(&xp, "ac-audiogen", audiogen));
-        assert_true(xp.sampling_rate == 16000 && xp.segment_s == 10);
-        assert_string_equal(xp.t5_name, "t5-large");
-    }
-    if (codec) {
-        expect_ok(mg_xp_config_codec(&c, "ac-audiogen", codec));
-        assert_true(c.sampling_rate == 16000 && c.hop == 320 && c.ratio[3] == 2 && c.frame_rate == 50);
-    }
+    expect_ok(mg_xp_config_lm(&xp, "ac-stereo", stereo));
+    assert_true(xp.lm.n_channels == 2 && xp.lm.K == 8);
+    expect_ok(mg_xp_config_lm(&xp, "ac-melody", melody));
+    assert_true(xp.melody && xp.lm.n_chroma == 12);
+    expect_ok(mg_xp_config_lm(&xp, "ac-audiogen", audiogen));
+    assert_true(xp.sampling_rate == 16000 && xp.segment_s == 10);
+    assert_string_equal(xp.t5_name, "t5-large");
+    expect_ok(mg_xp_config_codec(&c, "ac-audiogen", codec));
+    assert_true(c.sampling_rate == 16000 && c.hop == 320 && c.ratio[3] == 2 && c.frame_rate == 50);
     free(stereo), free(melody), free(audiogen), free(codec);
 }
 
@@ -204,7 +192,7 @@ static void check_case(const char *yaml, const edit_case *c, bool is_codec)
 
 static void other_settings_are_refused_by_name(void **state)
 {
-    char *lm = xp_of(MG_GOLDEN_DIR, "ac-mono", LM), *codec = xp_of(MG_GOLDEN_DIR, "ac-mono", CODEC);
+    char *lm = xp_of("ac-mono", LM), *codec = xp_of("ac-mono", CODEC);
 
     (void)state;
     assert_true(lm && codec);
