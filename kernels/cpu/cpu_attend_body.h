@@ -1,32 +1,78 @@
-/* Attention of one query over its keys, for one level. Included by cpu_kernels*.c only.
+/* Attention of queries over their keys, for one level. Included by cpu_kernels*.c only.
  *
  * Keys go in chunks of a fixed size with a running maximum, so the result depends on the query's own keys and
- * on nothing else. */
+ * on nothing else. Several queries over the same keys share reading and widening them; each is computed as it
+ * would be alone, bit for bit. */
 #include <math.h>
 
 #include "cpu_kernels.h"
 #include "cpu_math.h"
 
-enum { CHUNK_KEYS = 256 };
+enum {
+    CHUNK_KEYS = 256,   /* whole vectors */
+    AHEAD_BYTES = 2048, /* of a query alone, which waits for memory */
+};
 
-/* s[j] = scale q k_j (+ bias[j]) */
-VF void score_keys(float *s, const mg_cpu_query *a, int64_t first, int64_t n, const int64_t E,
-                   const mg_dtype dtype)
+VF void fetch_ahead(const char *p, int64_t n_bytes)
 {
-    const int64_t key_bytes = E * (dtype == MG_F32 ? 4 : 2), size = key_bytes / E;
+    for (int64_t b = 0; b < n_bytes; b += 64) __builtin_prefetch(p + AHEAD_BYTES + b);
+}
 
-    for (int64_t j = 0; j < n; j++) {
-        const char *k = (const char *)a->k + (first + j) * key_bytes;
-        vf sum = vf_set(0);
-        for (int64_t e = 0; e < E; e += LANES)
-            sum = vf_fma(vf_load_some(a->q + e, E - e), vf_widen_some(k + e * size, dtype, E - e), sum);
-        s[j] = vf_sum(sum);
+/* s[i][j …] = q_i·k_j for as many keys as fill a vector with the scores of n_queries; only n of them are
+ * there, and the others' scores mean nothing. */
+VF void score_tile(float (*s)[CHUNK_KEYS], const mg_cpu_query *a, const int n_queries, int64_t first,
+                   int64_t j, int64_t n, const int64_t E, const mg_dtype dtype)
+{
+    const int64_t size = dtype == MG_F32 ? 4 : 2;
+    const int n_keys = LANES / n_queries;
+    const char *k = (const char *)a->k + (first + j) * E * size;
+    vf sum[LANES];
+    float lane[LANES];
+
+    if (n_queries == 1) fetch_ahead(k, n_keys * E * size);
+    UNROLL for (int i = 0; i < LANES; i++) sum[i] = vf_set(0);
+    for (int64_t e = 0; e < E; e += LANES) {
+        vf q[MG_CPU_QUERIES];
+        UNROLL for (int i = 0; i < n_queries; i++) q[i] = vf_load_some(a[i].q + e, E - e);
+        UNROLL for (int c = 0; c < n_keys; c++)
+        {
+            const vf key = vf_widen_some(k + ((c < n ? c : 0) * E + e) * size, dtype, E - e);
+            UNROLL for (int i = 0; i < n_queries; i++) sum[i * n_keys + c] =
+                vf_fma(q[i], key, sum[i * n_keys + c]);
+        }
     }
+    vf_store(lane, vf_sum_each(sum));
+    UNROLL for (int i = 0; i < n_queries; i++)
+        memcpy(s[i] + j, lane + i * n_keys, (size_t)n_keys * sizeof *lane);
+}
+
+/* s[i][j] = q_i·k_j, j < n */
+VF void score_keys(float (*s)[CHUNK_KEYS], const mg_cpu_query *a, const int n_queries, int64_t first,
+                   int64_t n, const int64_t E, const mg_dtype dtype)
+{
+    const int64_t step = LANES / n_queries;
+    int64_t j = 0;
+
+    for (; j + step <= n; j += step) score_tile(s, a, n_queries, first, j, step, E, dtype);
+    if (j < n) score_tile(s, a, n_queries, first, j, n - j, E, dtype);
+}
+
+/* s[j] = scale s[j] (+ bias[j]), and -infinity up to a whole vector; returns the largest, or top. */
+VF float scale_scores(float *s, const mg_cpu_query *a, int64_t first, int64_t n, float top)
+{
+    vf most = vf_set(top);
+    float lane[LANES];
+
     for (int64_t j = 0; j < n; j += LANES) {
-        vf v = vf_load_some(s + j, n - j) * vf_set(a->scale);
+        vf v = vf_load(s + j) * vf_set(a->scale);
         if (a->bias) v = v + vf_load_some(a->bias + first + j, n - j);
-        vf_store_some(s + j, v, n - j);
+        vf_store(s + j, v);
+        for (int64_t i = n; i < j + LANES; i++) s[i] = -INFINITY;
+        most = vf_max(vf_load(s + j), most);
     }
+    vf_store(lane, most);
+    for (int i = 0; i < LANES; i++) top = lane[i] > top ? lane[i] : top;
+    return top;
 }
 
 /* p[j] = e^(s[j] - top) in place; returns their sum. */
@@ -35,65 +81,114 @@ VF float weigh_keys(float *s, int64_t n, float top)
     vf sum = vf_set(0);
 
     for (int64_t j = 0; j < n; j += LANES) {
-        const vf p = vf_keep(vf_exp(vf_load_some(s + j, n - j) - vf_set(top)), n - j);
-        vf_store_some(s + j, p, n - j);
+        const vf p = vf_exp(vf_load(s + j) - vf_set(top));
+        vf_store(s + j, p);
         sum = sum + p;
     }
     return vf_sum(sum);
 }
 
-/* y[e] = shrink y[e] + sum over j of p[j] v_j[e] for n_vecs vectors of columns from e on. */
-VF void gather_values(const mg_cpu_query *a, const float *p, int64_t first, int64_t n, float shrink,
-                      int64_t e, const int n_vecs, const int64_t E, const mg_dtype dtype)
+/* y_i[e] = shrink_i y_i[e] + sum over j, from <= j < n, of p[i][j] v_j[e] for n_vecs vectors of columns from
+ * e on. */
+VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CHUNK_KEYS], int64_t first,
+                       int64_t from, int64_t n, const float *shrink, int64_t e, const int n_vecs,
+                       const int64_t E, const mg_dtype dtype)
 {
     const int64_t size = dtype == MG_F32 ? 4 : 2;
-    const char *v = (const char *)a->v + (first * E + e) * size;
-    vf acc[4];
+    const char *v = (const char *)a->v + ((first + from) * E + e) * size;
+    vf acc[MG_CPU_QUERIES][4], value[4];
 
-    for (int c = 0; c < n_vecs; c++)
-        acc[c] = vf_load_some(a->y + e + c * LANES, E - e - c * LANES) * vf_set(shrink);
-    for (int64_t j = 0; j < n; j++, v += E * size) {
-        const vf weight = vf_set(p[j]);
-        for (int c = 0; c < n_vecs; c++)
-            acc[c] = vf_fma(weight, vf_widen_some(v + c * LANES * size, dtype, E - e - c * LANES), acc[c]);
+    UNROLL for (int i = 0; i < n_queries; i++)
+    {
+        UNROLL for (int c = 0; c < n_vecs; c++) acc[i][c] =
+            vf_load_some(a[i].y + e + c * LANES, E - e - c * LANES) * vf_set(shrink[i]);
     }
-    for (int c = 0; c < n_vecs; c++) vf_store_some(a->y + e + c * LANES, acc[c], E - e - c * LANES);
+    for (int64_t j = from; j < n; j++, v += E * size) {
+        if (n_queries == 1) fetch_ahead(v, n_vecs * LANES * size);
+        UNROLL for (int c = 0; c < n_vecs; c++) value[c] =
+            vf_widen_some(v + c * LANES * size, dtype, E - e - c * LANES);
+        UNROLL for (int i = 0; i < n_queries; i++)
+        {
+            const vf weight = vf_set(p[i][j]);
+            UNROLL for (int c = 0; c < n_vecs; c++) acc[i][c] = vf_fma(weight, value[c], acc[i][c]);
+        }
+    }
+    UNROLL for (int i = 0; i < n_queries; i++)
+    {
+        UNROLL for (int c = 0; c < n_vecs; c++)
+            vf_store_some(a[i].y + e + c * LANES, acc[i][c], E - e - c * LANES);
+    }
 }
 
-VF void attend_as(const mg_cpu_query *a, const int64_t E, const mg_dtype dtype)
+/* As many vectors of columns at once as the registers hold. */
+VF void gather_values(const mg_cpu_query *a, const int n_queries, float (*p)[CHUNK_KEYS], int64_t first,
+                      int64_t from, int64_t n, const float *shrink, const int64_t E, const mg_dtype dtype)
 {
-    float s[CHUNK_KEYS], top = -INFINITY, total = 0;
+    const int n_vecs = n_queries > 1 && LANES < 16 ? 2 : 4;
+    int64_t e = 0;
 
-    memset(a->y, 0, (size_t)E * sizeof *a->y);
-    for (int64_t first = 0; first < a->n_keys; first += CHUNK_KEYS) {
-        const int64_t n = a->n_keys - first < CHUNK_KEYS ? a->n_keys - first : CHUNK_KEYS;
-        float new_top = top;
-        score_keys(s, a, first, n, E, dtype);
-        for (int64_t j = 0; j < n; j++) new_top = s[j] > new_top ? s[j] : new_top;
-        const float shrink = vf_exp(vf_set(top - new_top))[0];
-        total = total * shrink + weigh_keys(s, n, new_top);
-        top = new_top;
-        int64_t e = 0;
-        for (; e + 4 * LANES <= E; e += 4 * LANES) gather_values(a, s, first, n, shrink, e, 4, E, dtype);
-        for (; e < E; e += LANES) gather_values(a, s, first, n, shrink, e, 1, E, dtype);
+    for (; e + n_vecs * LANES <= E; e += n_vecs * LANES)
+        gather_vectors(a, n_queries, p, first, from, n, shrink, e, n_vecs, E, dtype);
+    for (; e < E; e += LANES) gather_vectors(a, n_queries, p, first, from, n, shrink, e, 1, E, dtype);
+}
+
+/* Where a query has run out of keys before the others, its part of a chunk changes nothing: it shrinks by 1
+ * and adds 0 to a total that is not. */
+VF void attend_as(const mg_cpu_query *a, const int n_queries, const int64_t E, const mg_dtype dtype)
+{
+    static const float one = 1;
+    float s[MG_CPU_QUERIES][CHUNK_KEYS], top[MG_CPU_QUERIES], total[MG_CPU_QUERIES] = {0};
+    float shrink[MG_CPU_QUERIES];
+    int64_t most = 0, n[MG_CPU_QUERIES];
+
+    for (int i = 0; i < n_queries; i++) {
+        memset(a[i].y, 0, (size_t)E * sizeof(float));
+        top[i] = -INFINITY;
+        if (a[i].n_keys > most) most = a[i].n_keys;
     }
-    for (int64_t e = 0; a->n_keys > 0 && e < E; e += LANES)
-        vf_store_some(a->y + e, vf_load_some(a->y + e, E - e) * vf_set(1 / total), E - e);
+    for (int64_t first = 0; first < most; first += CHUNK_KEYS) {
+        const int64_t left = most - first;
+        int64_t shared = CHUNK_KEYS;
+        score_keys(s, a, n_queries, first, left < CHUNK_KEYS ? left : CHUNK_KEYS, E, dtype);
+        for (int i = 0; i < n_queries; i++) {
+            n[i] = a[i].n_keys - first;
+            n[i] = n[i] < 0 ? 0 : n[i] < CHUNK_KEYS ? n[i] : CHUNK_KEYS;
+            if (n[i] < shared) shared = n[i];
+            const float new_top = scale_scores(s[i], &a[i], first, n[i], top[i]);
+            shrink[i] = vf_exp(vf_set(top[i] - new_top))[0];
+            total[i] = total[i] * shrink[i] + weigh_keys(s[i], n[i], new_top);
+            top[i] = new_top;
+        }
+        gather_values(a, n_queries, s, first, 0, shared, shrink, E, dtype);
+        for (int i = 0; i < n_queries; i++)
+            if (n[i] > shared) gather_values(&a[i], 1, &s[i], first, shared, n[i], &one, E, dtype);
+    }
+    for (int i = 0; i < n_queries; i++)
+        for (int64_t e = 0; a[i].n_keys > 0 && e < E; e += LANES)
+            vf_store_some(a[i].y + e, vf_load_some(a[i].y + e, E - e) * vf_set(1 / total[i]), E - e);
 }
 
 /* MusicGen's and T5's heads are 64 wide: a copy for that width alone. */
-static void attend(const mg_cpu_query *a)
+VF void attend_by(const mg_cpu_query *a, const int n_queries)
 {
     if (a->E == 64 && a->dtype == MG_F32)
-        attend_as(a, 64, MG_F32);
+        attend_as(a, n_queries, 64, MG_F32);
     else if (a->E == 64 && a->dtype == MG_BF16)
-        attend_as(a, 64, MG_BF16);
+        attend_as(a, n_queries, 64, MG_BF16);
     else if (a->E == 64)
-        attend_as(a, 64, MG_F16);
+        attend_as(a, n_queries, 64, MG_F16);
     else if (a->dtype == MG_F32)
-        attend_as(a, a->E, MG_F32);
+        attend_as(a, n_queries, a->E, MG_F32);
     else if (a->dtype == MG_BF16)
-        attend_as(a, a->E, MG_BF16);
+        attend_as(a, n_queries, a->E, MG_BF16);
     else
-        attend_as(a, a->E, MG_F16);
+        attend_as(a, n_queries, a->E, MG_F16);
+}
+
+static void attend(const mg_cpu_query *a, int64_t n)
+{
+    if (n == 1)
+        attend_by(a, 1);
+    else
+        attend_by(a, MG_CPU_QUERIES);
 }

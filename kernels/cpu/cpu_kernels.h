@@ -19,6 +19,8 @@ enum {
 typedef void mg_cpu_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n,
                          bool resume);
 
+enum { MG_CPU_QUERIES = 4 }; /* that attend takes at once */
+
 /* One query over its keys, both [n_keys, E]. */
 typedef struct mg_cpu_query {
     float *y;       /* [E] */
@@ -44,7 +46,8 @@ typedef struct mg_cpu_kernels {
     void (*act)(float *y, const float *x, int64_t n, mg_act act);
     void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, int64_t D, float eps);
     void (*rms_norm)(float *y, const float *x, const float *gamma, int64_t D, float eps);
-    void (*attend)(const mg_cpu_query *a);
+    /* n is 1, or MG_CPU_QUERIES of the same k, v, dtype, E and scale, none without keys. */
+    void (*attend)(const mg_cpu_query *a, int64_t n);
 
     int64_t (*widen)(float *y, const void *x, mg_dtype dtype, int64_t n); /* returns how many NaN and Inf */
     void (*narrow)(void *y, mg_dtype dtype, const float *x, int64_t n);

@@ -13,6 +13,26 @@ typedef struct norm_job {
     float eps;
 } norm_job;
 
+enum {
+    PIECE = 8192,           /* values of a tensor that a thread takes at once */
+    VALUES_PER_PRODUCT = 4, /* that are only added or stored: they cost as much */
+};
+
+typedef struct pointwise_job {
+    void (*fn)(float *y, const float *x, int64_t n);
+    float *y;
+    const float *x;
+    int64_t n;
+} pointwise_job;
+
+typedef struct kv_job {
+    const mg_cpu_kernels *kernels;
+    const mg_kv *kv;
+    const float *k;              /* [N,W], from the column of the keys on */
+    const int32_t *kv_row, *pos; /* [N] */
+    int64_t N, W;
+} kv_job;
+
 typedef struct attention_job {
     const mg_cpu_kernels *kernels;
     float *y;                       /* [N,HE] */
@@ -91,15 +111,32 @@ mg_status mg_cpu_linear(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_ma
     return MG_OK;
 }
 
+static void run_pieces(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const pointwise_job *j = arg;
+    const int64_t at = first * PIECE, left = j->n - at, most = (end - first) * PIECE;
+
+    (void)i_thread;
+    j->fn(j->y + at, j->x + at, left < most ? left : most);
+}
+
+static void run_pointwise(const mg_cpu *cpu, void (*fn)(float *y, const float *x, int64_t n), mg_tensor *y,
+                          const mg_tensor *x)
+{
+    pointwise_job job = {fn, y->data, x->data, mg_tensor_count(x)};
+
+    mg_cpu_run(cpu, run_pieces, &job, (job.n + PIECE - 1) / PIECE, job.n / VALUES_PER_PRODUCT);
+}
+
 mg_status mg_cpu_add(void *ctx, mg_tensor *y, const mg_tensor *x)
 {
-    ((const mg_cpu *)ctx)->kernels->add(y->data, x->data, mg_tensor_count(x));
+    run_pointwise(ctx, ((const mg_cpu *)ctx)->kernels->add, y, x);
     return MG_OK;
 }
 
 mg_status mg_cpu_mul(void *ctx, mg_tensor *y, const mg_tensor *x)
 {
-    ((const mg_cpu *)ctx)->kernels->mul(y->data, x->data, mg_tensor_count(x));
+    run_pointwise(ctx, ((const mg_cpu *)ctx)->kernels->mul, y, x);
     return MG_OK;
 }
 
@@ -109,24 +146,49 @@ static int64_t kv_offset(const mg_kv *kv, int64_t row, int64_t h, int64_t j)
     return ((row * kv->n_heads + h) * kv->T_max + j) * kv->E * (int64_t)mg_dtype_bytes(kv->dtype);
 }
 
+/* Units are heads: each writes its tokens in order. */
+static void write_heads(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const kv_job *j = arg;
+    const int64_t H = j->kv->n_heads, E = j->kv->E;
+
+    (void)i_thread;
+    for (int64_t h = first; h < end; h++) {
+        const float *k = j->k + h * E;
+        for (int64_t n = 0; n < j->N; n++, k += j->W) {
+            const int64_t at = kv_offset(j->kv, j->kv_row[n], h, j->pos[n]);
+            j->kernels->narrow((char *)j->kv->k + at, j->kv->dtype, k, E);
+            j->kernels->narrow((char *)j->kv->v + at, j->kv->dtype, k + H * E, E);
+        }
+    }
+}
+
 mg_status mg_cpu_kv_write(void *ctx, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
                           const mg_tensor *kv_row, const mg_tensor *pos)
 {
-    const mg_cpu_kernels *kernels = ((const mg_cpu *)ctx)->kernels;
-    const int64_t N = x->dim[0], W = x->dim[1], H = kv->n_heads, E = kv->E;
+    const mg_cpu *cpu = ctx;
+    const int64_t N = x->dim[0];
+    kv_job job = {cpu->kernels, kv, (const float *)x->data + first_col, kv_row->data, pos->data, N,
+                  x->dim[1]};
 
     for (int64_t n = 0; n < N; n++) {
-        const int32_t row = ((const int32_t *)kv_row->data)[n], p = ((const int32_t *)pos->data)[n];
+        const int32_t row = job.kv_row[n], p = job.pos[n];
         if (row < 0 || row >= kv->n_rows || p < 0 || p >= kv->T_max)
             return mg_fail(MG_EBUG, "kv_write: row %d, position %d: outside the cache", (int)row, (int)p);
-        const float *k = (const float *)x->data + n * W + first_col, *v = k + H * E;
-        for (int64_t h = 0; h < H; h++) {
-            const int64_t at = kv_offset(kv, row, h, p);
-            kernels->narrow((char *)kv->k + at, kv->dtype, k + h * E, E);
-            kernels->narrow((char *)kv->v + at, kv->dtype, v + h * E, E);
-        }
     }
+    mg_cpu_run(cpu, write_heads, &job, kv->n_heads, N * 2 * kv->n_heads * kv->E / VALUES_PER_PRODUCT);
     return MG_OK;
+}
+
+/* How many tokens from n on, at most `most`, go through the keys together: neighbours in one sequence do. */
+static int64_t count_together(const attention_job *j, int64_t n, int64_t most)
+{
+    if (most < MG_CPU_QUERIES || j->n_keys[n] == 0) return 1;
+    for (int64_t i = n + 1; i < n + MG_CPU_QUERIES; i++) {
+        const int64_t more = (int64_t)j->n_keys[i] - j->n_keys[n];
+        if (j->kv_row[i] != j->kv_row[n] || more < 0 || more >= MG_CPU_QUERIES) return 1;
+    }
+    return MG_CPU_QUERIES;
 }
 
 /* Units in the order [H,N]: threads share the heads, so sequences of different lengths cost them the same. */
@@ -134,22 +196,25 @@ static void attend_units(void *arg, int64_t first, int64_t end, int i_thread)
 {
     const attention_job *j = arg;
     const int64_t N = j->N, H = j->kv->n_heads, E = j->kv->E;
+    mg_cpu_query query[MG_CPU_QUERIES];
 
     (void)i_thread;
-    for (int64_t u = first; u < end; u++) {
+    for (int64_t u = first, n_queries; u < end; u += n_queries) {
         const int64_t h = u / N, n = u % N, at = kv_offset(j->kv, j->kv_row[n], h, 0);
-        const mg_cpu_query query = {
-            .y = j->y + (n * H + h) * E,
-            .q = j->x + n * j->W + h * E,
-            .k = (const char *)j->kv->k + at,
-            .v = (const char *)j->kv->v + at,
-            .dtype = j->kv->dtype,
-            .E = E,
-            .n_keys = j->n_keys[n],
-            .scale = j->scale,
-            .bias = j->rel_bias ? j->rel_bias + h * (2 * N - 1) + N - 1 - n : NULL,
-        };
-        j->kernels->attend(&query);
+        n_queries = count_together(j, n, end - u < N - n ? end - u : N - n);
+        for (int64_t i = 0; i < n_queries; i++)
+            query[i] = (mg_cpu_query){
+                .y = j->y + ((n + i) * H + h) * E,
+                .q = j->x + (n + i) * j->W + h * E,
+                .k = (const char *)j->kv->k + at,
+                .v = (const char *)j->kv->v + at,
+                .dtype = j->kv->dtype,
+                .E = E,
+                .n_keys = j->n_keys[n + i],
+                .scale = j->scale,
+                .bias = j->rel_bias ? j->rel_bias + h * (2 * N - 1) + N - 1 - n - i : NULL,
+            };
+        j->kernels->attend(query, n_queries);
     }
 }
 

@@ -61,18 +61,26 @@ static mg_status add_row_parallel(mg_lm *lm, mg_tensor *x, const mg_tensor *a, c
     return mg_add(lm->ops, x, &partial);
 }
 
+/* Queries, keys and values of x; the latter two into the cache. */
+static mg_status forward_qkv(mg_lm *lm, mg_lm_layer *layer, const mg_tensor *x)
+{
+    const int64_t N = x->dim[0];
+    const mg_tensor row = mg_tensor_rows(&lm->row, 0, N), column = mg_tensor_rows(&lm->column, 0, N);
+    mg_tensor a = mg_tensor_rows(&lm->a, 0, N), qkv = mg_tensor_rows(&lm->qkv, 0, N);
+
+    MG_RETURN(mg_layer_norm(lm->ops, &a, x, &layer->self_gamma, &layer->self_beta, norm_eps));
+    MG_RETURN(mg_linear(lm->ops, &qkv, &a, &layer->qkv, NULL, MG_ACT_NONE, false));
+    return mg_kv_write(lm->ops, &layer->self, &qkv, lm->H * lm->E, &row, &column);
+}
+
 static mg_status forward_self(mg_lm *lm, mg_lm_layer *layer, mg_tensor *x)
 {
     const int64_t N = x->dim[0];
     const float scale = 1 / sqrtf((float)lm->E);
-    const mg_tensor row = mg_tensor_rows(&lm->row, 0, N), column = mg_tensor_rows(&lm->column, 0, N);
-    const mg_tensor n_keys = mg_tensor_rows(&lm->n_keys, 0, N);
-    mg_tensor a = mg_tensor_rows(&lm->a, 0, N), qkv = mg_tensor_rows(&lm->qkv, 0, N);
+    const mg_tensor row = mg_tensor_rows(&lm->row, 0, N), n_keys = mg_tensor_rows(&lm->n_keys, 0, N);
+    const mg_tensor qkv = mg_tensor_rows(&lm->qkv, 0, N);
     mg_tensor mixed = mg_tensor_rows(&lm->mixed, 0, N);
 
-    MG_RETURN(mg_layer_norm(lm->ops, &a, x, &layer->self_gamma, &layer->self_beta, norm_eps));
-    MG_RETURN(mg_linear(lm->ops, &qkv, &a, &layer->qkv, NULL, MG_ACT_NONE, false));
-    MG_RETURN(mg_kv_write(lm->ops, &layer->self, &qkv, lm->H * lm->E, &row, &column));
     MG_RETURN(mg_attention(lm->ops, &mixed, &qkv, &layer->self, &row, &n_keys, scale, NULL));
     return add_row_parallel(lm, x, &mixed, &layer->out);
 }
@@ -161,11 +169,13 @@ static mg_status upload_batch(mg_lm *lm, const mg_lm_batch *b)
     return upload(lm, &lm->n_text_keys, host, b->n_with_text);
 }
 
-mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text)
+mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text, bool to_the_end)
 {
     mg_tensor x_with_text = mg_tensor_rows(x, 0, n_with_text);
 
     for (int64_t l = 0; l < lm->config.L; l++) {
+        MG_RETURN(forward_qkv(lm, &lm->layers[l], x));
+        if (l == lm->config.L - 1 && !to_the_end) break;
         MG_RETURN(forward_self(lm, &lm->layers[l], x));
         if (n_with_text) MG_RETURN(forward_cross(lm, &lm->layers[l], &x_with_text));
         MG_RETURN(forward_ff(lm, &lm->layers[l], x));
@@ -183,7 +193,7 @@ mg_status mg_lm_forward(mg_lm *lm, const mg_lm_batch *b, float *logits_host)
     mg_tensor x = mg_tensor_rows(&lm->x, 0, N), a = mg_tensor_rows(&lm->a, 0, N);
 
     MG_RETURN(mg_embed(lm->ops, &x, &lm->embeddings, &ids, &lm->positions, &column));
-    MG_RETURN(mg_lm_run_layers(lm, &x, b->n_with_text));
+    MG_RETURN(mg_lm_run_layers(lm, &x, b->n_with_text, logits_host != NULL));
     if (!logits_host) return MG_OK;
     MG_RETURN(mg_layer_norm(lm->ops, &a, &x, &lm->final_gamma, &lm->final_beta, norm_eps));
     return forward_heads(lm, logits_host, &a);

@@ -54,8 +54,9 @@ struct mg_lm {
 };
 
 /* The tokens of a forward pass that stand in x: through all layers, and the caches. `n_with_text` come first.
- * row, column, n_keys, text and n_text_keys are uploaded. */
-mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text);
+ * row, column, n_keys, text and n_text_keys are uploaded. Without `to_the_end` the last layer only leaves its
+ * keys and values: enough where no logits are wanted, and x is then not the last layer's. */
+mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text, bool to_the_end);
 
 /* Upload which sequences and positions N tokens have. */
 mg_status mg_lm_place_tokens(mg_lm *lm, const int32_t *row, const int32_t *position, int64_t N);

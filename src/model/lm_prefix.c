@@ -57,7 +57,7 @@ static mg_status run_rows(mg_lm *lm, int64_t row, int64_t first, int64_t N)
     MG_RETURN(mg_lm_place_tokens(lm, rows, position, N));
     MG_RETURN(lm->ops->upload(lm->ops->ctx, ids.data, position, (size_t)N * sizeof *position));
     MG_RETURN(mg_embed(lm->ops, &x, &table, &ids, &lm->positions, &column));
-    return mg_lm_run_layers(lm, &x, 0);
+    return mg_lm_run_layers(lm, &x, 0, false);
 }
 
 mg_status mg_lm_set_prefix(mg_lm *lm, int64_t row, const int32_t *bins, int64_t n_bins,

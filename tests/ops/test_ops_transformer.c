@@ -105,7 +105,7 @@ static void test_norms(void **state)
 
 static void test_pointwise(void **state)
 {
-    enum { N = 3, D = 37 };
+    enum { N = 150, D = 1031 }; /* enough for more than one thread, and a rest */
     float *x = random_floats(1, N * D), *y = random_floats(2, N * D), *old = random_floats(2, N * D);
 
     (void)state;
