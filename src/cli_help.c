@@ -179,7 +179,7 @@ void mg_cli_print_markdown(FILE *to, const mg_command *commands, int n_commands)
         to,
         "# Command line\n\n"
         "This page is printed by `mg-dist --help-markdown` from the program's own option tables; a test\n"
-        "compares the two. Edit the tables (`src/cmd_*.c`), not this page.\n\n"
+        "compares the two. Edit the tables (`src/*/cmd_*.c`), not this page.\n\n"
         "A value comes from the command line, else from the environment variable of the last column, else\n"
         "it is the default. Results go to stdout, everything else to stderr.\n\n"
         "Exit codes: 0 done · 1 run-time error · 2 usage · 3 finished, some clips failed (listed) · 4 bad\n"
