@@ -68,7 +68,7 @@ static mg_status share(const mg_replica *r, mg_status *st, int64_t *number)
 static mg_status check_prompt(const mg_replica *r, const mg_clip *clip, int64_t T0)
 {
     const int64_t limit = clip->T < clip->T_window ? clip->T : clip->T_window;
-    const double rate = (double)r->config.codec.frame_rate;
+    const double rate = mg_replica_frame_rate(r);
 
     if (T0 < limit) return MG_OK;
     return mg_fail(
@@ -91,7 +91,7 @@ static bool is_codes(const char *path)
 static mg_status read_codes(const mg_replica *r, const mg_clip *clip, int32_t *codes, int64_t *T0)
 {
     const mg_lm_config *lm = &r->config.lm;
-    const double rate = (double)r->config.codec.frame_rate;
+    const double rate = mg_replica_frame_rate(r);
     mg_status st = MG_OK;
     int64_t n_rows, n_cols;
     int32_t *all = NULL;

@@ -52,7 +52,7 @@ static mg_status measure_clips(mg_replica_limits *out, const mg_replica *r, cons
                                int64_t n_clips)
 {
     const mg_delay d = delay_of(r);
-    const double rate = (double)r->config.codec.frame_rate;
+    const double rate = mg_replica_frame_rate(r);
 
     *out = (mg_replica_limits){.n_rows = 1, .n_texts = 1}; /* of one slot, so far */
     for (int64_t i = 0; i < n_clips; i++) {

@@ -6,6 +6,8 @@
 #include "log.h"
 #include "model_survey.h"
 
+enum { USUAL_FRAME_RATE = 50 };
+
 static void read_from(mg_weights *w, const mg_model_part *part)
 {
     w->checkpoint = part->checkpoint;
@@ -165,6 +167,11 @@ void mg_replica_close(mg_replica *r)
     if (r->weights_block) r->ops->release(r->ops->ctx, r->weights_block, r->weights.size_bytes);
     if (r->run_block) r->ops->release(r->ops->ctx, r->run_block, r->run.size_bytes);
     free(r);
+}
+
+double mg_replica_frame_rate(const mg_replica *r)
+{
+    return r->config.codec.frame_rate > 0 ? (double)r->config.codec.frame_rate : USUAL_FRAME_RATE;
 }
 
 mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits)

@@ -70,6 +70,9 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
                           mg_threads *threads, mg_comm *group);
 void mg_replica_close(mg_replica *r);
 
+/* Codec frames a second. Without a codec nobody says; every known one makes 50. */
+double mg_replica_frame_rate(const mg_replica *r);
+
 /* Bytes that this rank needs under `limits`; the same code as load, over measuring arenas. */
 mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits);
 

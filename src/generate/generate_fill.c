@@ -12,13 +12,7 @@
 #define DEFAULT_WINDOW_S   30.0
 #define MUSIC_STRIDE       0.6 /* of the window: AudioCraft's 18 s of 30 */
 #define SOUND_STRIDE       0.2 /* AudioGen's 2 s of 10 */
-enum { USUAL_FRAME_RATE = 50, SOUND_RATE_HZ = 16000, MAX_TOKENS = 2048 };
-
-/* Codec frames a second; every known codec has as many, should this call need none. */
-static double frame_rate(const mg_replica *r)
-{
-    return r->config.codec.frame_rate > 0 ? (double)r->config.codec.frame_rate : USUAL_FRAME_RATE;
-}
+enum { SOUND_RATE_HZ = 16000, MAX_TOKENS = 2048 };
 
 static bool is_audiocraft(const mg_replica *r)
 {
@@ -39,10 +33,10 @@ static mg_status count_frames(mg_clip *c, const mg_request *q, const mg_generate
     double dur_s = own ? q->duration_s : s->dur_s;
 
     if (isnan(dur_s)) dur_s = is_audiogen(r) ? r->files->window_s : DEFAULT_DURATION_S;
-    c->T = n_frames > 0 ? n_frames : (int64_t)(dur_s * frame_rate(r));
+    c->T = n_frames > 0 ? n_frames : (int64_t)(dur_s * mg_replica_frame_rate(r));
     if (c->T >= 1) return MG_OK;
     return mg_fail(MG_EUSAGE, "%s: %g: shorter than one frame, %g s", own ? "duration" : "option --duration",
-                   dur_s, 1.0 / frame_rate(r));
+                   dur_s, 1.0 / mg_replica_frame_rate(r));
 }
 
 /* The window: as asked, else the model's own; and its step. `S`: tokens that stand beside it. */
@@ -50,7 +44,7 @@ static mg_status set_windows(mg_clip *c, const mg_request *q, const mg_generate_
                              const mg_replica *r, int64_t S)
 {
     const mg_generation_config *g = &r->config.generation;
-    const double rate = frame_rate(r), asked_s = isnan(q->window_s) ? s->window_s : q->window_s;
+    const double rate = mg_replica_frame_rate(r), asked_s = isnan(q->window_s) ? s->window_s : q->window_s;
     const double step_s = isnan(q->extend_stride_s) ? s->extend_stride_s : q->extend_stride_s;
     const int64_t T_most = mg_plan_max_frames(r, S);
     const double stride = is_audiogen(r) ? SOUND_STRIDE : MUSIC_STRIDE;
@@ -197,7 +191,9 @@ static mg_status count_prompt(int64_t *T0, const mg_clip *c, const mg_request_fi
             return mg_fail(MG_EFAIL, "%s: holds the code %lld: this model's are 0 to %lld", c->audio_prompt,
                            (long long)(f->codes_low < 0 ? f->codes_low : f->codes_high),
                            (long long)lm->V - 1);
-        *T0 = dur_s * frame_rate(r) < (double)f->codes_T ? (int64_t)(dur_s * frame_rate(r)) : f->codes_T;
+        *T0 = dur_s * mg_replica_frame_rate(r) < (double)f->codes_T
+                  ? (int64_t)(dur_s * mg_replica_frame_rate(r))
+                  : f->codes_T;
     } else {
         int64_t n = f->prompt_n_frames;
         if (lm->n_channels > 1 && f->prompt_n_channels > lm->n_channels)
@@ -214,7 +210,7 @@ static mg_status check_prompt(const mg_clip *c, const mg_request_files *f, const
 {
     const bool windowed = c->T_window < c->T;
     const int64_t T_limit = windowed ? c->T_window : c->T;
-    const double rate = frame_rate(r);
+    const double rate = mg_replica_frame_rate(r);
     int64_t T0 = 0;
 
     if (!c->audio_prompt) return MG_OK;

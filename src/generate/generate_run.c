@@ -82,7 +82,7 @@ static void describe_sampling(char *out, size_t out_bytes, const mg_sampling *ho
 /* One line for all clips; where they differ it says so. `clips` are those that will be made. */
 static void print_request(const mg_clip *clips, int64_t n, uint64_t seed, const mg_replica *r)
 {
-    const double rate = r->config.codec.frame_rate > 0 ? (double)r->config.codec.frame_rate : 50;
+    const double rate = mg_replica_frame_rate(r);
     const mg_clip *shortest = clips, *longest = clips;
     char how[160], length[96];
     bool same = true;
@@ -113,7 +113,7 @@ static void print_request(const mg_clip *clips, int64_t n, uint64_t seed, const 
 static void print_summary(const mg_scheduler *s, const mg_clip *clips, int64_t n, const mg_replica *r,
                           double begin_s)
 {
-    const double rate = r->config.codec.frame_rate > 0 ? (double)r->config.codec.frame_rate : 50;
+    const double rate = mg_replica_frame_rate(r);
     const double all_s = mg_clock_s() - begin_s;
     const int64_t n_steps = mg_scheduler_n_steps(s);
     int64_t T = 0;

@@ -107,6 +107,14 @@ passes 'the codes have it either way' cmp "$BOX/kept/000000.codes.npy" "$BOX/dro
 is 'and the metadata says how much' "$(value dropped/000000 prompt_frames) $(value dropped/000000 drop_prompt)" '10 true'
 passes 'the prompt has its hash' grep -q "\"sha256\":[[:space:]]*\"$(sha256sum <"$BOX/wav/000000.wav" | cut -c 1-64)\"" "$BOX/kept/000000.json"
 
+# Codes alone, of a language model alone: no codec says how many frames a second has.
+mkdir "$BOX/lm"
+cp "$GOLDEN/checkpoints/ac-mono/state_dict.bin" "$BOX/lm"
+alone() { passes "$1" "$MG" generate -q --lm "$BOX/lm/state_dict.bin" --codes-only --seed 3 "${@:2}"; }
+alone 'a language model alone' --unconditional 1 --frames 30 --out "$BOX/alone"
+alone 'goes on from the first of its codes' --frames 40 --out "$BOX/on" --audio-prompt "$BOX/alone/000000.codes.npy" --prompt-duration 0.2
+is 'from as many as were asked for' "$(value on/000000 prompt_frames)" 10
+
 # Standard output
 for n in 1 2; do
     (cd "$BOX" && mkdir -p empty && cd empty &&
