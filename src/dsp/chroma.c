@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WINDOW = 16384, HOP = 4096, BINS = WINDOW / 2 + 1, MAX_CHROMA = 256 };
+enum { WINDOW = 16384, BINS = WINDOW / 2 + 1, MAX_CHROMA = 256 };
 
 struct mg_chroma {
     int64_t n_chroma;
@@ -99,17 +99,17 @@ const float *mg_chroma_filters(const mg_chroma *c, int64_t *n_bins)
 int64_t mg_chroma_count(const mg_chroma *c, int64_t n_samples)
 {
     (void)c;
-    return 1 + (n_samples > WINDOW ? n_samples : WINDOW) / HOP;
+    return 1 + (n_samples > WINDOW ? n_samples : WINDOW) / MG_CHROMA_HOP;
 }
 
-/* The windowed samples around t HOP. A sound too short for the transform stands between zeros; beyond its
- * ends it is reflected. */
+/* The windowed samples around t MG_CHROMA_HOP. A sound too short for the transform stands between zeros;
+ * beyond its ends it is reflected. */
 static void take_frame(mg_chroma *c, const float *pcm, int64_t n_samples, int64_t t)
 {
     const int64_t n = n_samples > WINDOW ? n_samples : WINDOW, zeros = (n - n_samples) / 2;
 
     for (int64_t i = 0; i < WINDOW; i++) {
-        int64_t at = t * HOP - WINDOW / 2 + i;
+        int64_t at = t * MG_CHROMA_HOP - WINDOW / 2 + i;
         if (at < 0) at = -at;
         if (at >= n) at = 2 * (n - 1) - at;
         at -= zeros;

@@ -8,6 +8,8 @@
 
 #include "status.h"
 
+enum { MG_CHROMA_HOP = 4096 }; /* samples from one frame to the next */
+
 typedef struct mg_chroma mg_chroma; /* the filterbank, the window and the room for a transform */
 
 /* rate_hz: of the codec, 32000. n_chroma: 12. */

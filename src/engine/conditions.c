@@ -9,7 +9,7 @@
 #include "resample.h"
 #include "text_states.h"
 
-enum { CHROMA_HOP = 4096, CHROMA_MARGIN = 5 }; /* frames whose samples frame chroma_length-1 may read */
+enum { CHROMA_MARGIN = 5 }; /* frames whose samples frame chroma_length-1 may read */
 
 struct mg_conditions {
     mg_replica *replica; /* borrowed */
@@ -80,13 +80,6 @@ static mg_status check_prompt(const mg_replica *r, const mg_clip *clip, int64_t 
         (double)limit / rate);
 }
 
-static bool is_codes(const char *path)
-{
-    const size_t n = strlen(path);
-
-    return n > 4 && strcmp(path + n - 4, ".npy") == 0;
-}
-
 /* The first frames of a file of codes. */
 static mg_status read_codes(const mg_replica *r, const mg_clip *clip, int32_t *codes, int64_t *T0)
 {
@@ -118,22 +111,17 @@ done:
     return st;
 }
 
-/* The codes of a sound: each channel through the mono codec, to every n_channels-th row. */
+/* The codes of a sound. */
 static mg_status encode_sound(const mg_replica *r, const mg_clip *clip, int32_t *codes, int64_t *T0)
 {
-    const int64_t n_channels = r->config.lm.n_channels;
     mg_status st = MG_OK;
     mg_sound file = {0}, sound = {0};
 
     MG_TRY(mg_audio_file_read(&file, clip->audio_prompt, clip->audio_prompt_dur_s));
-    MG_TRY(mg_sound_convert(&sound, &file, r->config.codec.sampling_rate, n_channels));
+    MG_TRY(mg_sound_convert(&sound, &file, r->config.codec.sampling_rate, r->config.lm.n_channels));
     *T0 = mg_encodec_frames(&r->config.codec, sound.n_frames);
     MG_TRY(check_prompt(r, clip, *T0));
-    for (int64_t c = 0; c < n_channels; c++) {
-        const mg_encodec_pcm pcm = {sound.pcm + c, n_channels, sound.n_frames};
-        const mg_encodec_codes rows = {codes + c * clip->T, n_channels * clip->T, *T0};
-        MG_TRY(mg_encodec_encode(r->codec, &rows, &pcm));
-    }
+    MG_TRY(mg_encodec_encode_sound(r->codec, codes, clip->T, &sound));
 done:
     mg_sound_close(&file);
     mg_sound_close(&sound);
@@ -145,7 +133,7 @@ static mg_status read_melody(const mg_replica *r, const mg_clip *clip, mg_sound 
 {
     const mg_config *config = &r->config;
     const double rate = (double)config->codec.sampling_rate;
-    const double heard_s = (double)((config->lm.chroma_length + CHROMA_MARGIN) * CHROMA_HOP) / rate;
+    const double heard_s = (double)((config->lm.chroma_length + CHROMA_MARGIN) * MG_CHROMA_HOP) / rate;
     mg_status st = MG_OK;
     mg_sound file = {0}, sound = {0};
 
@@ -166,8 +154,8 @@ mg_status mg_conditions_read(mg_conditions *c, mg_clip_material *m, const mg_cli
     if (!clip->audio_prompt && !clip->melody) return MG_OK;
     if (r->is_leader) {
         if (clip->audio_prompt)
-            m->st = is_codes(clip->audio_prompt) ? read_codes(r, clip, codes, &m->T_prompt)
-                                                 : encode_sound(r, clip, codes, &m->T_prompt);
+            m->st = mg_npy_is_named(clip->audio_prompt) ? read_codes(r, clip, codes, &m->T_prompt)
+                                                        : encode_sound(r, clip, codes, &m->T_prompt);
         if (m->st == MG_OK && clip->melody) m->st = read_melody(r, clip, &m->melody);
     }
     MG_RETURN(share(r, &m->st, &m->T_prompt));

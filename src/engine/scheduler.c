@@ -63,22 +63,16 @@ void mg_scheduler_close(mg_scheduler *s)
     free(s);
 }
 
-/* The codec's channels, one after the other, into the interleaved sound. */
 static mg_status decode(mg_scheduler *s, mg_clip_result *result, const mg_slot *sl)
 {
     mg_replica *r = s->replica;
-    const int64_t n_channels = r->config.lm.n_channels, T = sl->clip->T;
+    const int64_t T = sl->clip->T;
 
     result->sound = (mg_sound){.pcm = s->pcm,
                                .n_frames = T * r->config.codec.hop,
-                               .n_channels = n_channels,
+                               .n_channels = r->config.lm.n_channels,
                                .rate_hz = r->config.codec.sampling_rate};
-    for (int64_t c = 0; c < n_channels; c++) {
-        const mg_encodec_codes rows = {sl->codes + c * T, n_channels * T, T};
-        const mg_encodec_pcm pcm = {s->pcm + c, n_channels, result->sound.n_frames};
-        MG_RETURN(mg_encodec_decode(r->codec, &pcm, &rows));
-    }
-    return MG_OK;
+    return mg_encodec_decode_sound(r->codec, &result->sound, sl->codes, T);
 }
 
 /* Sound, on the leader, and the callback; the slot is free afterwards. */

@@ -111,13 +111,6 @@ mg_status mg_requests_read(mg_request_list *list, const mg_generate_settings *s)
     return MG_OK;
 }
 
-static bool is_codes(const char *path)
-{
-    const size_t n = strlen(path);
-
-    return n >= 4 && strcmp(path + n - 4, ".npy") == 0;
-}
-
 /* All of them: a number out of range shall not be found after an hour's work. */
 static mg_status probe_codes(mg_request_files *files, const char *path)
 {
@@ -142,7 +135,7 @@ mg_status mg_requests_probe(mg_request_files *files, const mg_request *r)
         MG_RETURN(mg_text_states_probe(&files->states_S, &files->states_d, r->text_states));
     if (r->melody && *r->melody) MG_RETURN(mg_audio_file_probe(&info, r->melody));
     if (!r->audio_prompt || !*r->audio_prompt) return MG_OK;
-    if (is_codes(r->audio_prompt)) return probe_codes(files, r->audio_prompt);
+    if (mg_npy_is_named(r->audio_prompt)) return probe_codes(files, r->audio_prompt);
     MG_RETURN(mg_audio_file_probe(&info, r->audio_prompt));
     files->prompt_n_frames = info.n_frames;
     files->prompt_n_channels = info.n_channels;

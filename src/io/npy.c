@@ -10,6 +10,13 @@
 enum { HEADER_BYTES = 128, PREFIX_BYTES = 10 };
 #define MAX_COUNT ((int64_t)1 << 40)
 
+bool mg_npy_is_named(const char *path)
+{
+    const size_t n = strlen(path);
+
+    return n >= 4 && strcmp(path + n - 4, ".npy") == 0;
+}
+
 mg_status mg_npy_write_i32(const char *path, const int32_t *data, int64_t n_rows, int64_t n_cols)
 {
     mg_status st = MG_OK;

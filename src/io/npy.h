@@ -2,10 +2,14 @@
 #ifndef MG_NPY_H
 #define MG_NPY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "status.h"
 #include "tensor.h"
+
+/* Does its name say that it is one? Where another kind of file may stand, the name decides. */
+bool mg_npy_is_named(const char *path);
 
 /* int32 [n_rows, n_cols]. Whole or not at all. */
 mg_status mg_npy_write_i32(const char *path, const int32_t *data, int64_t n_rows, int64_t n_cols);

@@ -9,13 +9,6 @@
 #include "npy.h"
 #include "safetensors.h"
 
-static bool is_npy(const char *path)
-{
-    const size_t n = strlen(path);
-
-    return n >= 4 && strcmp(path + n - 4, ".npy") == 0;
-}
-
 static mg_status check_shape(const char *path, int64_t S, int64_t d)
 {
     if (S >= 1 && d >= 1) return MG_OK;
@@ -62,7 +55,7 @@ mg_status mg_text_states_probe(int64_t *S, int64_t *d, const char *path)
     mg_npy_info info;
 
     *S = *d = 0;
-    if (is_npy(path)) {
+    if (mg_npy_is_named(path)) {
         MG_TRY(mg_npy_probe(&info, path));
         if (info.dtype != MG_F32) MG_TRY(mg_fail(MG_EFAIL, "%s: holds int32; text states are float32", path));
         MG_TRY(check_shape(path, info.n_rows, info.n_cols));
@@ -123,7 +116,8 @@ mg_status mg_text_states_read(float **states, int64_t *S, int64_t *d, const char
 
     *states = NULL;
     MG_TRY(mg_text_states_probe(S, d, path));
-    MG_TRY(is_npy(path) ? mg_npy_read_f32(path, states, S, d) : read_safetensors(states, S, d, path));
+    MG_TRY(mg_npy_is_named(path) ? mg_npy_read_f32(path, states, S, d)
+                                 : read_safetensors(states, S, d, path));
     MG_TRY(check_finite(*states, *S, *d, path));
 done:
     if (st != MG_OK) {

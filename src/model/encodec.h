@@ -9,6 +9,7 @@
 #define MG_ENCODEC_H
 
 #include "config.h"
+#include "sound.h"
 #include "weights.h"
 
 typedef struct mg_encodec mg_encodec;
@@ -44,6 +45,11 @@ mg_status mg_encodec_decode(mg_encodec *c, const mg_encodec_pcm *pcm, const mg_e
 /* The codes of a sound of N > 0 samples, all n_codebooks of them: codes->T = mg_encodec_frames(c, N). A tie
  * between code vectors goes to the lower one. The sound is only read. */
 mg_status mg_encodec_encode(mg_encodec *c, const mg_encodec_codes *codes, const mg_encodec_pcm *pcm);
+
+/* All channels of a sound at once: channel c of n is rows c, c + n, … of codes [n_codebooks * n, T]. The
+ * sound to decode into has T * hop frames; when encoding, the codes' rows are `row_stride` apart. */
+mg_status mg_encodec_decode_sound(mg_encodec *c, const mg_sound *sound, int32_t *codes, int64_t T);
+mg_status mg_encodec_encode_sound(mg_encodec *c, int32_t *codes, int64_t row_stride, const mg_sound *sound);
 
 /* ceil(N / hop) */
 int64_t mg_encodec_frames(const mg_codec_config *config, int64_t N);

@@ -34,22 +34,6 @@ static mg_status check_format(const mg_codec_settings *settings, const mg_codec_
     return mg_audio_format_check((mg_audio_format)settings->format, rate_hz, 1);
 }
 
-/* Codebooks of each channel stand together: rows L0, R0, L1, R1 … of stereo. */
-static mg_status decode_codes(const mg_codec_run *run, mg_sound *sound, int32_t *codes, int64_t T)
-{
-    const int64_t C = sound->n_channels;
-
-    sound->pcm = calloc((size_t)(sound->n_frames * C), sizeof *sound->pcm);
-    if (!sound->pcm)
-        return mg_fail(MG_ENOMEM, "sound: no memory for %lld frames", (long long)sound->n_frames);
-    for (int64_t c = 0; c < C; c++) {
-        const mg_encodec_codes rows = {codes + c * T, C * T, T};
-        const mg_encodec_pcm pcm = {sound->pcm + c, C, sound->n_frames};
-        MG_RETURN(mg_encodec_decode(run->codec, &pcm, &rows));
-    }
-    return MG_OK;
-}
-
 /* The level, the rate, the file. */
 static mg_status write_sound(const mg_codec_settings *s, mg_sound *sound, const char *to)
 {
@@ -87,7 +71,9 @@ static mg_status convert(const mg_codec_run *run, const char *from, const char *
     sound.n_frames = T * run->config->hop;
     sound.n_channels = n_rows / K;
     sound.rate_hz = run->config->sampling_rate;
-    MG_TRY(decode_codes(run, &sound, codes, T));
+    sound.pcm = calloc((size_t)(sound.n_frames * sound.n_channels), sizeof *sound.pcm);
+    if (!sound.pcm) MG_TRY(mg_fail(MG_ENOMEM, "sound: no memory for %lld frames", (long long)sound.n_frames));
+    MG_TRY(mg_encodec_decode_sound(run->codec, &sound, codes, T));
     MG_TRY(write_sound(run->settings, &sound, to));
 done:
     mg_sound_close(&sound);

@@ -23,21 +23,16 @@ static const char *codes_suffix(const mg_codec_settings *settings)
     return ".codes.npy";
 }
 
-/* Each channel goes through the codec by itself, to every n_channels-th row: L0, R0, L1, R1 … */
 static mg_status encode_sound(const mg_codec_run *run, const mg_sound *sound, const char *to)
 {
-    const int64_t K = run->config->n_codebooks, n_channels = sound->n_channels;
+    const int64_t n_rows = run->config->n_codebooks * sound->n_channels;
     const int64_t T = mg_encodec_frames(run->config, sound->n_frames);
     mg_status st = MG_OK;
-    int32_t *codes = calloc((size_t)(n_channels * K * T), sizeof *codes);
+    int32_t *codes = calloc((size_t)(n_rows * T), sizeof *codes);
 
     if (!codes) return mg_fail(MG_ENOMEM, "codes: no memory for %lld frames", (long long)T);
-    for (int64_t c = 0; c < n_channels; c++) {
-        const mg_encodec_codes rows = {codes + c * T, n_channels * T, T};
-        const mg_encodec_pcm pcm = {sound->pcm + c, n_channels, sound->n_frames};
-        MG_TRY(mg_encodec_encode(run->codec, &rows, &pcm));
-    }
-    MG_TRY(mg_npy_write_i32(to, codes, n_channels * K, T));
+    MG_TRY(mg_encodec_encode_sound(run->codec, codes, T, sound));
+    MG_TRY(mg_npy_write_i32(to, codes, n_rows, T));
 done:
     free(codes);
     return st;
