@@ -1,10 +1,10 @@
 # Layers: a folder includes itself and what is below it; each outside library has one room. Tests see everything.
 function room(path) {
-    if (path ~ /^src\/(base|io|dsp|model|engine)\//) { sub(/^src\//, "", path); sub(/\/.*/, "", path); return path }
+    if (path ~ /^src\/[a-z]+\//) { sub(/^src\//, "", path); sub(/\/.*/, "", path); return path }
     if (path ~ /^kernels\/cpu\//) return "cpu"
     if (path ~ /^kernels\//) return "ops"
     if (path ~ /^parallel\//) return "comm"
-    return path ~ /^src\// ? "src" : "tests"
+    return path ~ /^src\// ? "main" : "tests"
 }
 function deny(what) { printf "%s:%d: %s\n", FILENAME, FNR, what }
 function only(header, rooms) { if (name == header && FILENAME !~ rooms) deny(header " is for " rooms) }
@@ -16,9 +16,19 @@ BEGIN {
     may["ops"] = "base ops"
     may["cpu"] = "base ops cpu"
     may["comm"] = "base comm"
-    may["model"] = "base io ops comm model"
-    may["engine"] = "base io dsp ops comm model engine"
-    may["src"] = "base io dsp ops cpu comm model engine src"
+    may["audio"] = "base io audio"
+    may["text"] = "base io text"
+    may["torch"] = "base io torch"
+    may["config"] = "base io config"
+    may["cli"] = "base comm cli"
+    may["checkpoint"] = "base io torch config checkpoint"
+    may["hub"] = "base io config checkpoint hub"
+    may["weights"] = "base io checkpoint ops weights"
+    may["model"] = "base config weights ops comm model"
+    may["engine"] = "base io audio dsp checkpoint hub weights model ops comm engine"
+    may["clips"] = "base io audio dsp text checkpoint hub model engine comm cli clips"
+    may["commands"] = may["clips"] " torch config weights ops cpu commands"
+    may["main"] = "base cli comm main"
     n = split(all, files, "\n")
     for (i = 1; i <= n; i++) { name = files[i]; sub(/.*\//, "", name); where[name] = room(files[i]) }
 }
@@ -31,12 +41,12 @@ BEGIN {
     if (name ~ /\.\.\//) deny("../ in an include: " name)
     if (mine == "tests") next
     only("mpi.h", "^(parallel/comm_mpi\\.c|src/main\\.c)$")
-    only("sndfile.h", "^src/io/audio_(file|read)\\.c$")
+    only("sndfile.h", "^src/audio/audio_(file|read)\\.c$")
     if (name ~ /^kiss_fft/ && FILENAME != "src/dsp/chroma.c") deny(name " is for src/dsp/chroma.c")
     only("yaml.h", "^src/io/yaml_doc\\.c$")
-    only("zlib.h", "^src/io/torch_zip\\.c$")
-    if (name ~ /cJSON\.h$/ && FILENAME !~ /^src\/io\//) deny("cJSON.h is for src/io")
-    if (name ~ /^sentencepiece/ && FILENAME != "src/io/tokenizer_spm.cc") deny(name " is for src/io/tokenizer_spm.cc")
+    only("zlib.h", "^src/torch/torch_zip\\.c$")
+    if (name ~ /cJSON\.h$/ && FILENAME !~ /^src\/(io|config|checkpoint|hub|clips|text)\//) deny("cJSON.h is for the readers of JSON")
+    if (name ~ /^sentencepiece/ && FILENAME != "src/text/tokenizer_spm.cc") deny(name " is for src/text/tokenizer_spm.cc")
     if (name ~ /^(cuda|cublas|nccl)/) deny(name " has no room yet")
     if (name == "assert.h") deny("assert.h: NDEBUG must not change behaviour; use MG_REQUIRE")
     sub(/.*\//, "", name)

@@ -21,7 +21,7 @@ sources() {
     done | sort
 }
 
-libraries() { sources | grep -E '^(src/(base|io|dsp|model|engine)|kernels|parallel)/' || true; }
+libraries() { sources | grep -E '^(src/[a-z]+|kernels|parallel)/' | grep -Ev '^src/(cli|clips|commands)/' || true; }
 
 texts() {
     sources
