@@ -1,4 +1,4 @@
-/* Sound to files and from files, through libsndfile: audio_file.c writes, audio_read.c reads. */
+/* Sound to files and from files, through libsndfile: audio_write.c writes, audio_read.c reads. */
 #ifndef MG_AUDIO_FILE_H
 #define MG_AUDIO_FILE_H
 

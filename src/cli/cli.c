@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli_parts.h"
+#include "cli_impl.h"
 
 /* Where a value came from, for messages: "option --seed" or "environment MGDIST_SEED". */
 typedef struct source {

@@ -2,7 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "cli_parts.h"
+#include "cli_impl.h"
 
 enum { HELP_COLUMN = 32, LINE_WIDTH = 100 };
 

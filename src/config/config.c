@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "config_parts.h"
+#include "config_impl.h"
 #include "in_file.h"
 #include "json.h"
 

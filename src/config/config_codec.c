@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "config_parts.h"
+#include "config_impl.h"
 #include "json.h"
 
 enum { MAX_HOP = 1 << 16, MAX_DILATION = 1 << 12 };

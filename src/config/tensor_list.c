@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tensor_list_parts.h"
+#include "tensor_list_impl.h"
 
 mg_status mg_tensor_list_add(mg_tensor_list *list)
 {

@@ -2,7 +2,7 @@
  * EncodecEncoder and EncodecDecoder number them. */
 #include <stdio.h>
 
-#include "tensor_list_parts.h"
+#include "tensor_list_impl.h"
 
 /* A convolution's bias, weight_g and weight_v. `half` is "encoder" or "decoder", `place` what stands behind
  * the layer's number: "" or ".block.1". Weights are [c_out,c_in,taps]; of a transposed one,

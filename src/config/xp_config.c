@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "xp_config_parts.h"
+#include "xp_config_impl.h"
 
 enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20, MAX_WINDOW_S = 3600, NAME_SIZE = 4200 };
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))

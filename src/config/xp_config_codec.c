@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "xp_config_parts.h"
+#include "xp_config_impl.h"
 
 enum { MAX_HOP = 1 << 16, MAX_DILATION = 1 << 12, NAME_SIZE = 4200 };
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))

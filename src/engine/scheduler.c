@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "scheduler_parts.h"
+#include "scheduler_impl.h"
 #include "stop.h"
 
 mg_status mg_scheduler_open(mg_scheduler **out, mg_replica *r)

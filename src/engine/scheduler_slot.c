@@ -1,7 +1,7 @@
 /* A clip comes into a slot, and its windows begin: what the model is to follow goes into its caches, and the
  * frames that are known already (an audio prompt's, the window before) are fed many columns at once. */
 #include "clock.h"
-#include "scheduler_parts.h"
+#include "scheduler_impl.h"
 
 static int64_t larger(int64_t a, int64_t b)
 {

@@ -2,7 +2,7 @@
  */
 #include "clock.h"
 #include "rng.h"
-#include "scheduler_parts.h"
+#include "scheduler_impl.h"
 
 /* Tokens with text first, as the model wants them. */
 static int64_t build_batch(mg_scheduler *s, mg_lm_batch *b)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "yaml_parts.h"
+#include "yaml_impl.h"
 
 enum { MAX_DEPTH = 64, MAX_NODES = 100000, MAX_TEXT_BYTES = 1 << 20, BLOCK_BYTES = 64 * 1024 };
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "yaml_parts.h"
+#include "yaml_impl.h"
 
 enum { MAX_FOLLOW_DEPTH = 16, MAX_FOLLOWED = 10000, MAX_EXPANDED_BYTES = 4096 };
 

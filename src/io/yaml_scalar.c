@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "yaml_parts.h"
+#include "yaml_impl.h"
 
 static bool is_one_of(const char *text, const char *const *words, size_t n)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "utf8.h"
-#include "yaml_writer_parts.h"
+#include "yaml_writer_impl.h"
 
 enum { WIDTH = 80, INDENT = 2, LONGEST_SIMPLE_KEY = 127 };
 

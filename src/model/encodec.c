@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "encodec_parts.h"
+#include "encodec_impl.h"
 
 enum {
     STRETCH = 25, /* half a second: long enough for the weights of the first products, short enough for the

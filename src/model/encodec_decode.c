@@ -1,5 +1,5 @@
 /* EnCodec's decoder: codes to code vectors at its one end, samples at the other. */
-#include "encodec_parts.h"
+#include "encodec_impl.h"
 
 typedef struct decode_job {
     const mg_encodec_pcm *pcm;

@@ -1,6 +1,6 @@
 /* EnCodec's encoder: samples at its one end, latents at the other, and from those the codes: each codebook
  * takes the nearest code vector off what the ones before it have left. */
-#include "encodec_parts.h"
+#include "encodec_impl.h"
 
 typedef struct encode_job {
     const mg_encodec_pcm *pcm;

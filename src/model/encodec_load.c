@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "encodec_parts.h"
+#include "encodec_impl.h"
 
 enum { NAME_SIZE = 96 };
 

@@ -1,6 +1,6 @@
 /* Which rows of each layer a stretch needs: from the last layer backwards, clipped at the clip's own ends,
  * where the padding stands. A row beyond an end is a reflected row, and that must be there too. */
-#include "encodec_parts.h"
+#include "encodec_impl.h"
 
 static int64_t smaller(int64_t a, int64_t b)
 {

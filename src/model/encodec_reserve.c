@@ -2,7 +2,7 @@
  * clip. */
 #include <stdlib.h>
 
-#include "encodec_parts.h"
+#include "encodec_impl.h"
 
 /* Values of the buffers, at most. */
 typedef struct room {

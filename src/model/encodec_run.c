@@ -1,7 +1,7 @@
 /* A clip's way through a half of EnCodec. The layers run over one stretch after the other, each on just the
  * rows that the stretch needs, so rows near a cut are made twice. The LSTM, which must see each row once and
  * in order, is fed in blocks: its state and the rows of it that the next stretch reaches back to are kept. */
-#include "encodec_parts.h"
+#include "encodec_impl.h"
 
 mg_status mg_encodec_view(mg_tensor *out, const mg_tensor *flat, int64_t N, int64_t C)
 {

@@ -7,7 +7,7 @@
  * without a text skip the text block: what they would add is exactly zero. */
 #include <math.h>
 
-#include "lm_parts.h"
+#include "lm_impl.h"
 
 static const float norm_eps = 1e-5f;
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lm_parts.h"
+#include "lm_impl.h"
 
 enum { NAME_SIZE = 128 };
 

@@ -4,7 +4,7 @@
  *
  * All of it is attended like any column, rows of zeros too, and has positions from 0 on. So the length of the
  * text moves the columns: a clip's sequences must have the same S, and no neighbour a say in it. */
-#include "lm_parts.h"
+#include "lm_impl.h"
 
 int64_t mg_lm_prefix_length(const mg_lm_config *config, int64_t S)
 {

@@ -1,7 +1,7 @@
 /* Room for a run: the KV caches of every layer and the buffers of one forward pass. */
 #include <stdlib.h>
 
-#include "lm_parts.h"
+#include "lm_impl.h"
 
 static mg_status take(mg_arena *run, mg_tensor *t, mg_dtype dtype, int64_t d0, int64_t d1, int64_t d2)
 {

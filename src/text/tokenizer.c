@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "in_file.h"
-#include "tokenizer_parts.h"
+#include "tokenizer_impl.h"
 #include "utf8.h"
 
 enum { PAD_ID = 0, EOS_ID = 1, UNK_ID = 2, DEFAULT_EXTRA = 100 };

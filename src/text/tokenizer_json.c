@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "tokenizer_parts.h"
+#include "tokenizer_impl.h"
 
 enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3 }; /* types of a piece */
 enum { PAD_ID, EOS_ID, UNK_ID, N_SPECIAL };    /* T5's */

@@ -9,7 +9,7 @@
 #include <vector>
 
 extern "C" {
-#include "tokenizer_parts.h"
+#include "tokenizer_impl.h"
 }
 
 struct mg_spm {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "torch_parts.h"
+#include "torch_impl.h"
 
 bool mg_torch_file_is(const char *data, size_t bytes)
 {

@@ -2,7 +2,7 @@
  * read: where its elements lie. */
 #include <string.h>
 
-#include "torch_parts.h"
+#include "torch_impl.h"
 
 static const mg_torch_type types[] = {
     {"FloatStorage", "float32", MG_F32},      {"HalfStorage", "float16", MG_F16},

@@ -1,12 +1,12 @@
 /* The object: it grows as a pickle, opcode by opcode, with a list of the storages it names. Opcodes are those
- * that torch's weights_only unpickler knows. The container is torch_zip.c's. */
+ * that torch's weights_only unpickler knows. The container is zip_writer.c's. */
 #include "torch_writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "torch_zip.h"
+#include "zip_writer.h"
 
 enum { MAX_DEPTH = 16, PIECE_BYTES = 4 << 20 };
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clip_name.h"
 #include "fuzz.h"
 #include "prompt_list.h"
 #include "request_list.h"
-#include "slug.h"
 #include "utf8.h"
 
 static void check_text(const char *text)

@@ -8,7 +8,7 @@
 #include "out_file.h"
 #include "seeds.h"
 #include "status.h"
-#include "tokenizer_parts.h"
+#include "tokenizer_impl.h"
 #include "torch_file.h"
 
 static const char small_config[] =

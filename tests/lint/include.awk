@@ -41,15 +41,19 @@ BEGIN {
     if (name ~ /\.\.\//) deny("../ in an include: " name)
     if (mine == "tests") next
     only("mpi.h", "^(parallel/comm_mpi\\.c|src/main\\.c)$")
-    only("sndfile.h", "^src/audio/audio_(file|read)\\.c$")
+    only("sndfile.h", "^src/audio/audio_(read|write)\\.c$")
     if (name ~ /^kiss_fft/ && FILENAME != "src/dsp/chroma.c") deny(name " is for src/dsp/chroma.c")
     only("yaml.h", "^src/io/yaml_doc\\.c$")
-    only("zlib.h", "^src/torch/torch_zip\\.c$")
+    only("zlib.h", "^src/torch/zip_writer\\.c$")
     if (name ~ /cJSON\.h$/ && FILENAME !~ /^src\/(io|config|checkpoint|hub|clips|text)\//) deny("cJSON.h is for the readers of JSON")
     if (name ~ /^sentencepiece/ && FILENAME != "src/text/tokenizer_spm.cc") deny(name " is for src/text/tokenizer_spm.cc")
     if (name ~ /^(cuda|cublas|nccl)/) deny(name " has no room yet")
     if (name == "assert.h") deny("assert.h: NDEBUG must not change behaviour; use MG_REQUIRE")
     sub(/.*\//, "", name)
+    if (name ~ /_impl\.h$/) { # a private header is for the files of its own stem: lm_impl.h for lm_*.c
+        stem = name; sub(/_impl\.h$/, "", stem); file = FILENAME; sub(/.*\//, "", file)
+        if (index(file, stem) != 1) deny(name " is for " stem "*")
+    }
     if ((name in where) && $0 ~ /"/ && index(" " may[mine] " ", " " where[name] " ") == 0)
         deny(mine " may not include " name " of " where[name])
 }

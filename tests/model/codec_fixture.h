@@ -3,7 +3,7 @@
 #define MG_CODEC_FIXTURE_H
 
 #include "cpu.h"
-#include "encodec_parts.h"
+#include "encodec_impl.h"
 #include "golden.h"
 
 typedef struct codec_fixture {

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "generate.h"
+#include "clip_list.h"
 
 #define AT(field) offsetof(mg_generate_settings, field)
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "backend.h"
+#include "clip_list.h"
 #include "clock.h"
-#include "generate.h"
 #include "log.h"
 #include "out_file.h"
 #include "plan.h"

@@ -3,7 +3,7 @@
 #ifndef MG_REPLAY_H
 #define MG_REPLAY_H
 
-#include "generate.h"
+#include "clip_list.h"
 #include "out_folder.h"
 
 typedef struct mg_replay_settings {

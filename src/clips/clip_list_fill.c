@@ -1,0 +1,237 @@
+/* From a request and the model to a clip: how long, in which windows, how it is sampled, which tokens; and
+ * whether the model can make it at all. */
+#include <math.h>
+#include <string.h>
+
+#include "clip_list_impl.h"
+#include "encodec.h"
+#include "plan.h"
+#include "resample.h"
+
+#define DEFAULT_DURATION_S 30.0 /* AudioCraft's MusicGen; AudioGen's is its window */
+#define DEFAULT_WINDOW_S   30.0
+#define MUSIC_STRIDE       0.6 /* of the window: AudioCraft's 18 s of 30 */
+#define SOUND_STRIDE       0.2 /* AudioGen's 2 s of 10 */
+enum { SOUND_RATE_HZ = 16000, MAX_TOKENS = 2048 };
+
+static bool is_audiocraft(const mg_replica *r)
+{
+    return mg_checkpoint_xp_config(r->files->lm.checkpoint) != NULL;
+}
+
+static bool is_audiogen(const mg_replica *r)
+{
+    return is_audiocraft(r) && r->config.codec.sampling_rate == SOUND_RATE_HZ;
+}
+
+/* AudioCraft's int(duration * frame_rate), in doubles: 8.2 s at 50 a second are 409 frames. */
+static mg_status count_frames(mg_clip *c, const mg_request *q, const mg_generate_settings *s,
+                              const mg_replica *r)
+{
+    const bool own = q->n_frames > 0 || !isnan(q->duration_s);
+    const int64_t n_frames = own ? q->n_frames : s->n_frames;
+    double dur_s = own ? q->duration_s : s->dur_s;
+
+    if (isnan(dur_s)) dur_s = is_audiogen(r) ? r->files->window_s : DEFAULT_DURATION_S;
+    c->T = n_frames > 0 ? n_frames : (int64_t)(dur_s * mg_replica_frame_rate(r));
+    if (c->T >= 1) return MG_OK;
+    return mg_fail(MG_EUSAGE, "%s: %g: shorter than one frame, %g s", own ? "duration" : "option --duration",
+                   dur_s, 1.0 / mg_replica_frame_rate(r));
+}
+
+/* The window: as asked, else the model's own; and its step. `S`: tokens that stand beside it. */
+static mg_status set_windows(mg_clip *c, const mg_request *q, const mg_generate_settings *s,
+                             const mg_replica *r, int64_t S)
+{
+    const mg_generation_config *g = &r->config.generation;
+    const double rate = mg_replica_frame_rate(r), asked_s = isnan(q->window_s) ? s->window_s : q->window_s;
+    const double step_s = isnan(q->extend_stride_s) ? s->extend_stride_s : q->extend_stride_s;
+    const int64_t T_most = mg_plan_max_frames(r, S);
+    const double stride = is_audiogen(r) ? SOUND_STRIDE : MUSIC_STRIDE;
+    double window_s = isnan(asked_s) ? DEFAULT_WINDOW_S : asked_s;
+
+    if (T_most < 2)
+        return mg_fail(MG_EUSAGE,
+                       "prompt: its %lld tokens leave no room for music in this model's %lld positions",
+                       (long long)S, (long long)r->config.lm.max_positions);
+    if (isnan(asked_s) && r->files->window_s > 0) window_s = r->files->window_s;
+    if (isnan(asked_s) && !is_audiocraft(r) && g->has_max_length && g->max_length > 1)
+        window_s = (double)g->max_length / rate;
+    c->T_window = (int64_t)(window_s * rate);
+    if (!isnan(asked_s) && c->T_window > T_most)
+        return mg_fail(MG_EUSAGE,
+                       "option --window: %g: this model's position table ends at %lld frames (%.2f s)",
+                       asked_s, (long long)T_most, (double)T_most / rate);
+    if (c->T_window < 2)
+        return mg_fail(MG_EUSAGE, "option --window: %g: shorter than two frames, %g s", window_s, 2 / rate);
+    if (c->T_window > T_most) {
+        c->T_window = T_most;
+        window_s = (double)T_most / rate;
+    }
+    c->T_stride = (int64_t)(rate * (isnan(step_s) ? stride * window_s : step_s));
+    if (c->T_stride < 1) c->T_stride = 1;
+    if (c->T_stride < c->T_window) return MG_OK;
+    if (c->T > c->T_window)
+        return mg_fail(MG_EUSAGE, "option --extend-stride: %g: must be shorter than the window, %g s", step_s,
+                       window_s);
+    c->T_stride = c->T_window - 1;
+    return MG_OK;
+}
+
+/* Who says: the nearest one wins. */
+enum { SAID_BY_RULES, SAID_BY_CHECKPOINT, SAID_BY_CALL, SAID_BY_REQUEST };
+
+static int choose(double *value, double own, double call, bool in_checkpoint, double of_checkpoint,
+                  double of_rules)
+{
+    *value = !isnan(own) ? own : !isnan(call) ? call : in_checkpoint ? of_checkpoint : of_rules;
+    return !isnan(own)     ? SAID_BY_REQUEST
+           : !isnan(call)  ? SAID_BY_CALL
+           : in_checkpoint ? SAID_BY_CHECKPOINT
+                           : SAID_BY_RULES;
+}
+
+static double known(int64_t n)
+{
+    return n < 0 ? NAN : (double)n;
+}
+
+/* Only Hugging Face's generation_config.json gives defaults: AudioCraft itself ignores what xp.cfg says. */
+static void set_sampling(mg_clip *c, const mg_request *q, const mg_generate_settings *s, const mg_replica *r)
+{
+    const mg_generation_config *g = &r->config.generation;
+    const bool hf = s->sampler == MG_RULES_HF, read = !is_audiocraft(r);
+    double top_k;
+    int said[3];
+
+    choose(&c->guidance, q->cfg_coef, s->cfg_coef, read && g->has_guidance_scale, g->guidance_scale, 3);
+    c->guidance_beta = isnan(q->cfg_coef_beta) ? s->cfg_coef_beta : q->cfg_coef_beta;
+    mg_sampling *how = &c->sampling;
+    *how = (mg_sampling){.rules = (mg_sampler_rules)s->sampler};
+    said[0] = choose(&top_k, known(q->top_k), known(s->top_k), read && g->has_top_k, (double)g->top_k,
+                     hf ? 50 : 250);
+    said[1] = choose(&how->top_p, q->top_p, s->top_p, read && g->has_top_p, g->top_p, hf);
+    said[2] = choose(&how->temperature, q->temperature, s->temperature, read && g->has_temperature,
+                     g->temperature, 1);
+    how->top_k = (int64_t)top_k;
+    /* By AudioCraft's rules top-p disables top-k: not a top-p from farther away, nor transformers' "off". */
+    if (!hf && (said[0] > said[1] || (said[1] == SAID_BY_CHECKPOINT && how->top_p >= 1))) how->top_p = 0;
+    if (q->greedy >= 0)
+        how->greedy = q->greedy;
+    else if (s->greedy)
+        how->greedy = true;
+    else if (read && g->has_do_sample && !g->do_sample)
+        how->greedy = said[0] < SAID_BY_CALL && said[1] < SAID_BY_CALL && said[2] < SAID_BY_CALL;
+}
+
+static mg_status encode(mg_clip_text *t, int32_t **ids, const char *where, const mg_tokenizer *tokenizer,
+                        const mg_replica *r)
+{
+    const char *path = r->files->tokenizer;
+
+    MG_RETURN(mg_tokenizer_encode(tokenizer, t->text, ids, &t->S));
+    t->ids = *ids;
+    if (t->S > MAX_TOKENS)
+        return mg_fail(MG_EUSAGE, "%s: %lld tokens, at most %d are taken", where, (long long)t->S,
+                       MAX_TOKENS);
+    for (int64_t s = 0; s < t->S; s++)
+        if (t->ids[s] < 0 || t->ids[s] >= r->config.t5.vocab_size)
+            return mg_fail(MG_ECHECKPOINT, "tokenizer: %s: gives token %d, and the text encoder has %lld",
+                           path, t->ids[s], (long long)r->config.t5.vocab_size);
+    return MG_OK;
+}
+
+static mg_status set_texts(mg_clip *c, const mg_request *q, mg_request_state *state, const mg_replica *r,
+                           const mg_tokenizer *tokenizer)
+{
+    const mg_request_files *files = &state->files;
+
+    if (c->text.states) {
+        c->text.S = files->states_S;
+        if (files->states_d != r->config.lm.d_text)
+            return mg_fail(MG_EUSAGE, "%s: text states are %lld wide, and this model's are %lld",
+                           c->text.states, (long long)files->states_d, (long long)r->config.lm.d_text);
+        if (files->states_S > MAX_TOKENS)
+            return mg_fail(MG_EUSAGE, "%s: states of %lld tokens, at most %d are taken", c->text.states,
+                           (long long)files->states_S, MAX_TOKENS);
+    } else if (*c->text.text) {
+        MG_RETURN(encode(&c->text, &state->ids, q->where, tokenizer, r));
+    }
+    if (!*c->negative.text) return MG_OK;
+    return encode(&c->negative, &state->negative_ids, "negative prompt", tokenizer, r);
+}
+
+static mg_status check_melody(const mg_clip *c, const mg_request *q, const mg_replica *r)
+{
+    if (c->melody && r->config.codec.sampling_rate == 0)
+        return mg_fail(MG_EUSAGE,
+                       "melody: %s: needs the codec, whose sampling rate it is heard at; give --codec",
+                       c->melody);
+    if (c->melody && r->config.lm.n_chroma == 0)
+        return mg_fail(MG_EUSAGE, "melody: %s: the model %s follows texts alone; take a melody model",
+                       c->melody, r->files->lm.path);
+    if (!c->melody && !isnan(q->cfg_coef_beta))
+        return mg_fail(MG_EUSAGE, "cfg_coef_beta: %g: weighs the text against a melody, and there is none",
+                       q->cfg_coef_beta);
+    return MG_OK;
+}
+
+/* Codec frames of the audio prompt. */
+static mg_status count_prompt(int64_t *T0, const mg_clip *c, const mg_request_files *f, const mg_replica *r)
+{
+    const mg_codec_config *codec = &r->config.codec;
+    const mg_lm_config *lm = &r->config.lm;
+    const double dur_s = c->audio_prompt_dur_s;
+
+    if (f->codes_T > 0) {
+        if (f->codes_K != lm->K)
+            return mg_fail(MG_EFAIL, "%s: codes of %lld codebooks, and this model has %lld", c->audio_prompt,
+                           (long long)f->codes_K, (long long)lm->K);
+        if (f->codes_low < 0 || f->codes_high >= lm->V)
+            return mg_fail(MG_EFAIL, "%s: holds the code %lld: this model's are 0 to %lld", c->audio_prompt,
+                           (long long)(f->codes_low < 0 ? f->codes_low : f->codes_high),
+                           (long long)lm->V - 1);
+        *T0 = dur_s * mg_replica_frame_rate(r) < (double)f->codes_T
+                  ? (int64_t)(dur_s * mg_replica_frame_rate(r))
+                  : f->codes_T;
+    } else {
+        int64_t n = f->prompt_n_frames;
+        if (lm->n_channels > 1 && f->prompt_n_channels > lm->n_channels)
+            return mg_fail(MG_EFAIL, "%s: has %lld channels, and this model takes 1 or %lld; mix it down",
+                           c->audio_prompt, (long long)f->prompt_n_channels, (long long)lm->n_channels);
+        if (dur_s * (double)f->prompt_rate_hz < (double)n) n = (int64_t)(dur_s * (double)f->prompt_rate_hz);
+        n = mg_resample_count(n > 1 ? n : 1, f->prompt_rate_hz, codec->sampling_rate);
+        *T0 = mg_encodec_frames(codec, n);
+    }
+    return *T0 > 0 ? MG_OK : mg_fail(MG_EFAIL, "%s: too short for a frame", c->audio_prompt);
+}
+
+static mg_status check_prompt(const mg_clip *c, const mg_request_files *f, const mg_replica *r)
+{
+    const bool windowed = c->T_window < c->T;
+    const int64_t T_limit = windowed ? c->T_window : c->T;
+    const double rate = mg_replica_frame_rate(r);
+    int64_t T0 = 0;
+
+    if (!c->audio_prompt) return MG_OK;
+    MG_RETURN(count_prompt(&T0, c, f, r));
+    if (T0 < T_limit) return MG_OK;
+    return mg_fail(MG_EUSAGE,
+                   "%s: %lld frames (%.2f s), which count toward the limit, and %s %lld frames (%.2f s); "
+                   "give a shorter --prompt-duration%s",
+                   c->audio_prompt, (long long)T0, (double)T0 / rate,
+                   windowed ? "the model's window is" : "the clip has", (long long)T_limit,
+                   (double)T_limit / rate, windowed ? "" : " or a longer --duration");
+}
+
+mg_status mg_request_fill(mg_clip *c, const mg_request *q, mg_request_state *state,
+                          const mg_generate_settings *settings, const mg_replica *replica,
+                          const mg_tokenizer *tokenizer)
+{
+    MG_RETURN(check_melody(c, q, replica));
+    MG_RETURN(set_texts(c, q, state, replica, tokenizer));
+    MG_RETURN(count_frames(c, q, settings, replica));
+    MG_RETURN(set_windows(c, q, settings, replica, c->text.S > c->negative.S ? c->text.S : c->negative.S));
+    set_sampling(c, q, settings, replica);
+    return check_prompt(c, &state->files, replica);
+}

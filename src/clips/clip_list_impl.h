@@ -1,0 +1,49 @@
+/* What clip_list_requests.c, clip_list.c and clip_list_fill.c share. */
+#ifndef MG_CLIP_LIST_IMPL_H
+#define MG_CLIP_LIST_IMPL_H
+
+#include "clip_list.h"
+#include "tokenizer.h"
+
+/* What rank 0 found in the files that a request names, for every rank: integers only, for they are broadcast.
+ * Zero where nothing is named. */
+typedef struct mg_request_files {
+    int64_t prompt_n_frames, prompt_n_channels, prompt_rate_hz; /* an audio prompt that is sound */
+    int64_t codes_K, codes_T, codes_low, codes_high;            /* or codes */
+    int64_t states_S, states_d;
+    int64_t refused; /* mg_status: one of them cannot be used */
+} mg_request_files;
+
+enum { MG_REQUEST_FILES_INTS = sizeof(mg_request_files) / sizeof(int64_t) };
+
+typedef struct mg_request_state {
+    mg_request_files files;
+    int64_t i_clip, n_clips;     /* its clips in the list */
+    int32_t *ids, *negative_ids; /* tokens, which its clips borrow */
+    mg_status refused;           /* MG_OK: not */
+    char *why;                   /* on the ranks that know; NULL once it was said */
+} mg_request_state;
+
+/* Rank 0: all that the settings ask for, one request after the other, the options that are given once for all
+ * or once for each already in them. MG_EUSAGE if they do not go together, or there is nothing. */
+mg_status mg_requests_read(mg_request_list *list, const mg_generate_settings *settings);
+
+/* Rank 0: look into the files that a request names. MG_EFAIL: it cannot be made. */
+mg_status mg_requests_probe(mg_request_files *files, const mg_request *r);
+
+/* Rank 0's requests, their files and the seed to everybody. Collective and agreed. */
+mg_status mg_requests_share(mg_clip_list *list, const mg_world *w);
+
+/* Request i is left out, for mg_last_error(). `st` itself if that ends the call. */
+mg_status mg_clip_list_refuse(mg_clip_list *list, int64_t i_request, mg_status st);
+
+/* Say what was refused since the last time and why; the last one's failure if nothing is left. */
+mg_status mg_clip_list_report(mg_clip_list *list);
+
+/* The clip that a request stands for, in the list but for index and seed; its tokens go to `state`. MG_EUSAGE
+ * or MG_EFAIL if the model cannot make it. `tokenizer` may be NULL if no clip has a text. */
+mg_status mg_request_fill(mg_clip *c, const mg_request *r, mg_request_state *state,
+                          const mg_generate_settings *settings, const mg_replica *replica,
+                          const mg_tokenizer *tokenizer);
+
+#endif

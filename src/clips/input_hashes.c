@@ -1,0 +1,127 @@
+#include "input_hashes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "hash.h"
+#include "hub.h"
+
+enum { NICENESS = 10, INPUTS_PER_CLIP = 3 };
+
+/* A cached file is already named by its hash, and reading it all again costs a minute for a large model:
+ * `mg-dist verify` compares. */
+static mg_status hash_weights(mg_file_hash *w, const atomic_bool *stop)
+{
+    w->of_blob_name = mg_hub_blob_hash(w->sha256, w->path) && strlen(w->sha256) == 64;
+    return w->of_blob_name ? MG_OK : mg_hash_file_unless(w->sha256, w->path, stop);
+}
+
+/* The file that mg_tokenizer_open takes. A clip can be made again without knowing it. */
+static void hash_tokenizer(mg_generate_hashes *h)
+{
+    const char *const names[] = {"/spiece.model", "/tokenizer.json", ""};
+    char path[MG_PATH_SIZE];
+
+    for (int i = 0; *h->tokenizer && i < 3; i++)
+        if (mg_path_format(path, "%s%s", h->tokenizer, names[i]) == MG_OK && mg_path_bytes(path) >= 0 &&
+            mg_hash_file_unless(h->tokenizer_sha256, path, &h->stop) == MG_OK)
+            return;
+}
+
+static void *hash_all(void *arg)
+{
+    mg_generate_hashes *h = arg;
+
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* Linux: of this thread alone */
+    for (int64_t i = 0; i < h->n_inputs; i++)
+        if (mg_hash_file_unless(h->inputs[i].sha256, h->inputs[i].path, &h->stop) != MG_OK)
+            h->inputs[i].sha256[0] = '\0';
+    hash_tokenizer(h);
+    for (int i = 0; i < h->n_weights && h->st == MG_OK; i++) h->st = hash_weights(&h->weights[i], &h->stop);
+    if (h->st != MG_OK) snprintf(h->error, sizeof h->error, "%s", mg_last_error());
+    return NULL;
+}
+
+static mg_status list_weights(mg_generate_hashes *h, const mg_model_files *files)
+{
+    size_t n = 1;
+
+    for (int i = 0; i < files->n_opened; i++) n += mg_checkpoint_n_files(files->opened[i]);
+    h->weights = calloc(n, sizeof *h->weights);
+    if (!h->weights) return mg_fail(MG_ENOMEM, "hashes: %zu files", n);
+    for (int i = 0; i < files->n_opened; i++) {
+        const mg_checkpoint *c = files->opened[i];
+        const bool is_of_text =
+            c == files->t5.checkpoint && c != files->lm.checkpoint && c != files->codec.checkpoint;
+        for (size_t f = 0; f < mg_checkpoint_n_files(c); f++) {
+            mg_file_hash *w = &h->weights[h->n_weights++];
+            snprintf(w->path, sizeof w->path, "%s", mg_checkpoint_file(c, f));
+            w->is_of_text = is_of_text;
+        }
+    }
+    return MG_OK;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(((const mg_input_hash *)a)->path, ((const mg_input_hash *)b)->path);
+}
+
+static mg_status list_inputs(mg_generate_hashes *h, const mg_clip *clips, int64_t n_clips)
+{
+    int64_t n = 0;
+
+    h->inputs = calloc((size_t)(INPUTS_PER_CLIP * n_clips) + 1, sizeof *h->inputs);
+    if (!h->inputs) return mg_fail(MG_ENOMEM, "hashes: %lld clips", (long long)n_clips);
+    for (int64_t i = 0; i < n_clips; i++) {
+        const char *const paths[INPUTS_PER_CLIP] = {clips[i].text.states, clips[i].audio_prompt,
+                                                    clips[i].melody};
+        for (int k = 0; k < INPUTS_PER_CLIP; k++)
+            if (paths[k]) h->inputs[n++].path = paths[k];
+    }
+    qsort(h->inputs, (size_t)n, sizeof *h->inputs, compare_paths);
+    for (int64_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(h->inputs[i].path, h->inputs[h->n_inputs - 1].path) != 0)
+            h->inputs[h->n_inputs++].path = h->inputs[i].path;
+    return MG_OK;
+}
+
+mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files, const mg_clip *clips,
+                                  int64_t n_clips)
+{
+    *h = (mg_generate_hashes){.tokenizer = files->tokenizer};
+    MG_RETURN(list_weights(h, files));
+    MG_RETURN(list_inputs(h, clips, n_clips));
+    const int error = pthread_create(&h->thread, NULL, hash_all, h);
+    if (error) return mg_fail(MG_EFAIL, "hashes: no thread: %s", strerror(error));
+    h->runs = true;
+    return MG_OK;
+}
+
+mg_status mg_generate_hashes_wait(mg_generate_hashes *h)
+{
+    if (h->runs) pthread_join(h->thread, NULL);
+    h->runs = false;
+    return h->st == MG_OK ? MG_OK : mg_fail(h->st, "%s", h->error);
+}
+
+void mg_generate_hashes_close(mg_generate_hashes *h)
+{
+    atomic_store(&h->stop, true);
+    if (h->runs) pthread_join(h->thread, NULL);
+    free(h->weights);
+    free(h->inputs);
+    *h = (mg_generate_hashes){0};
+}
+
+const char *mg_generate_hashes_find(const mg_generate_hashes *h, const char *path)
+{
+    const mg_input_hash key = {.path = path};
+    const mg_input_hash *found =
+        path ? bsearch(&key, h->inputs, (size_t)h->n_inputs, sizeof key, compare_paths) : NULL;
+
+    return found && found->sha256[0] ? found->sha256 : NULL;
+}

@@ -1,0 +1,44 @@
+/* SHA-256 of all that a call's clips are made of, computed behind the work: the weights' files, the
+ * tokenizer, and the files that clips name. */
+#ifndef MG_INPUT_HASHES_H
+#define MG_INPUT_HASHES_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "clip.h"
+#include "clip_metadata.h"
+#include "model_files.h"
+
+typedef struct mg_input_hash {
+    const char *path; /* the clip's */
+    char sha256[65];  /* "": it cannot be read */
+} mg_input_hash;
+
+/* Zeroed it is closed. */
+typedef struct mg_generate_hashes {
+    mg_file_hash *weights; /* each file once */
+    int n_weights;
+    const char *tokenizer;     /* its folder or file; "" if there is none */
+    char tokenizer_sha256[65]; /* "" without one */
+    mg_input_hash *inputs;     /* each file once, sorted by path */
+    int64_t n_inputs;
+    pthread_t thread;
+    bool runs;
+    atomic_bool stop;
+    mg_status st;
+    char error[512];
+} mg_generate_hashes;
+
+/* Starts the thread. `clips` and `files` are borrowed until close. */
+mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files, const mg_clip *clips,
+                                  int64_t n_clips);
+void mg_generate_hashes_close(mg_generate_hashes *h);
+
+/* Until everything is hashed; the weights must be readable. */
+mg_status mg_generate_hashes_wait(mg_generate_hashes *h);
+
+/* After wait: of a clip's file; NULL if it could not be read. */
+const char *mg_generate_hashes_find(const mg_generate_hashes *h, const char *path);
+
+#endif

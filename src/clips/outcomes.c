@@ -1,0 +1,116 @@
+/* The account of a call: which clips were delivered, which failed, and who says so. */
+#include "outcomes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "out_file.h"
+
+enum { DELIVERED = 1, FAILED = 2 };
+
+mg_status mg_generate_output_open(mg_generate_output **out, const mg_generate_settings *settings,
+                                  const mg_clip_list *list, const mg_replica *replica, const mg_world *world)
+{
+    mg_status st = MG_OK;
+    mg_generate_output *o = calloc(1, sizeof *o);
+
+    *out = NULL;
+    if (!o) return mg_fail(MG_ENOMEM, "outcomes: no memory");
+    *o = (mg_generate_output){.settings = settings, .list = list, .replica = replica, .world = world};
+    o->outcome = calloc((size_t)list->n, sizeof *o->outcome);
+    o->applied = calloc(replica->renames.n + 1, sizeof *o->applied);
+    if (!o->outcome || !o->applied) MG_TRY(mg_fail(MG_ENOMEM, "outcomes: %lld clips", (long long)list->n));
+    for (int64_t i = 0; i < list->n; i++)
+        if (list->refused[i]) o->outcome[i] = FAILED;
+    for (size_t i = 0; i < replica->renames.n; i++)
+        o->applied[i] = (mg_renamed){replica->renames.list[i].target, replica->renames.list[i].source};
+    if (replica->is_leader) {
+        if (!mg_clip_files_to_stdout(settings)) MG_TRY(mg_out_dir_open(settings->out_dir));
+        MG_TRY(mg_generate_hashes_open(&o->hashes, replica->files, list->clip, list->n));
+    }
+    *out = o;
+done:
+    if (st != MG_OK) mg_generate_output_close(o);
+    return st;
+}
+
+void mg_generate_output_close(mg_generate_output *o)
+{
+    if (!o) return;
+    mg_generate_hashes_close(&o->hashes);
+    free(o->applied);
+    free(o->outcome);
+    free(o);
+}
+
+mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_result *result)
+{
+    mg_generate_output *o = arg;
+    const mg_status st = result->st != MG_OK ? result->st : mg_clip_files_write(o, clip, result);
+
+    o->outcome[clip->index] = st == MG_OK ? DELIVERED : FAILED;
+    if (st != MG_OK) mg_log_error("clip %s: %s", o->list->name[clip->index], mg_last_error());
+    return st == MG_EBUG || st == MG_ENOMEM ? st : MG_OK;
+}
+
+/* "000001, 000003 …" of what failed. */
+static void list_failed(char *out, size_t out_bytes, const mg_generate_output *o)
+{
+    size_t n = 0;
+
+    for (int64_t i = 0; i < o->list->n; i++) {
+        if (o->outcome[i] == DELIVERED) continue;
+        const char *name = o->list->name[i];
+        if (n + strlen(name) + sizeof ", , …" > out_bytes) {
+            snprintf(out + n, out_bytes - n, ", …");
+            return;
+        }
+        n += (size_t)snprintf(out + n, out_bytes - n, "%s%s", n ? ", " : "", name);
+    }
+}
+
+static mg_status verdict(const mg_generate_output *o)
+{
+    int64_t n_delivered = 0;
+    char failed[400] = "";
+
+    for (int64_t i = 0; i < o->list->n; i++) n_delivered += o->outcome[i] == DELIVERED;
+    if (n_delivered == o->list->n) return MG_OK;
+    list_failed(failed, sizeof failed, o);
+    return mg_fail(n_delivered > 0 ? MG_EPARTIAL : MG_EFAIL, "generate: %lld of %lld clips failed: %s",
+                   (long long)(o->list->n - n_delivered), (long long)o->list->n, failed);
+}
+
+static mg_status print_paths(const mg_generate_output *o)
+{
+    char path[MG_PATH_SIZE];
+
+    for (int64_t i = 0; i < o->list->n; i++) {
+        if (o->outcome[i] != DELIVERED) continue;
+        MG_RETURN(mg_clip_files_path(path, o, i));
+        fprintf(mg_clip_files_to_stdout(o->settings) ? stderr : stdout, "%s\n", path);
+    }
+    return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
+}
+
+mg_status mg_generate_output_conclude(mg_generate_output *o)
+{
+    const mg_world *w = o->world;
+    const int64_t n = o->list->n;
+    mg_status st = MG_OK;
+    int32_t *all = calloc((size_t)(n * w->size), sizeof *all);
+
+    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "outcomes: %lld clips", (long long)n)));
+    MG_TRY(mg_comm_all_gather(w->all, all, o->outcome, n, MG_I32));
+    for (int64_t i = 0; i < n; i++)
+        for (int r = 0; r < w->size; r++)
+            if (all[r * n + i]) o->outcome[i] = all[r * n + i];
+    if (w->rank == 0 && !o->settings->no_paths) st = print_paths(o);
+    if (st == MG_OK) st = verdict(o);
+    st = mg_comm_agree(w->all, st);
+done:
+    free(all);
+    return st;
+}

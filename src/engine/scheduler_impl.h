@@ -1,0 +1,65 @@
+/* Inside of the scheduler: its slots. For scheduler.c (the run), scheduler_slot.c (a clip comes in, and its
+ * windows begin) and scheduler_step.c (a column of every slot, and the codes of the next). */
+#ifndef MG_SCHEDULER_IMPL_H
+#define MG_SCHEDULER_IMPL_H
+
+#include "conditions.h"
+#include "delay.h"
+#include "scheduler.h"
+
+/* The sequences of a clip. With guidance FOLLOWING is led away from PLAIN; with double guidance MELODY_ALONE
+ * stands between them. */
+typedef enum mg_role { MG_ROLE_FOLLOWING, MG_ROLE_PLAIN, MG_ROLE_MELODY_ALONE, MG_MAX_ROLES } mg_role;
+
+typedef struct mg_slot {
+    const mg_clip *clip; /* NULL: free */
+    mg_clip_material material;
+    int32_t *codes;              /* [K,T] of the clip */
+    int n_roles;                 /* the first ones of mg_role */
+    int64_t first;               /* of the window at hand: its first frame in the clip */
+    int64_t T, T_known;          /* frames of the window; those that are known before it begins */
+    int64_t prefix;              /* positions before column 0 */
+    int64_t column;              /* fed next */
+    int64_t M;                   /* columns to feed */
+    int64_t token[MG_MAX_ROLES]; /* of each role in the current step */
+    int64_t n_steps, n_windows;
+    double text_s, begin_s;
+} mg_slot;
+
+struct mg_scheduler {
+    mg_replica *replica; /* borrowed */
+    mg_conditions *conditions;
+    mg_delay delay;
+    int64_t n_slots;
+    mg_slot *slots;        /* [n_slots] */
+    int64_t *active;       /* [n_slots]: the slots of the current step */
+    mg_sampler **samplers; /* one a thread */
+    int n_samplers;
+    int32_t *codes;                       /* [n_slots,K,T_max] */
+    int32_t *ids, *row, *position, *text; /* [n_tokens,K], [n_tokens]: the tokens of a forward pass */
+    float *logits;                        /* [n_rows,K,V] */
+    float *pcm;                           /* leader: [T_max * hop, n_channels] */
+    int64_t n_steps;
+    double step_s;
+};
+
+/* Room for one more token in the scheduler's arrays: a column of the slot's codes, in one role. Tokens with a
+ * text come first. */
+void mg_scheduler_add_token(mg_scheduler *s, mg_lm_batch *b, int64_t i_slot, mg_role role, int64_t column);
+
+/* Does this role attend to a text? */
+bool mg_scheduler_has_text(const mg_scheduler *s, const mg_slot *sl, mg_role role);
+
+/* An empty batch over the scheduler's arrays. */
+mg_lm_batch mg_scheduler_batch(const mg_scheduler *s);
+
+/* A clip takes the slot, or *refused says that its files cannot be used (mg_last_error() on the leader). */
+mg_status mg_scheduler_admit(mg_scheduler *s, int64_t i_slot, const mg_clip *clip, mg_status *refused);
+
+/* The slot's window is done: begin the next one, if there is one; else *more is false. */
+mg_status mg_scheduler_next_window(mg_scheduler *s, int64_t i_slot, bool *more);
+
+/* Feed one column of every active slot and sample the next. */
+mg_status mg_scheduler_step(mg_scheduler *s);
+
+#endif

@@ -1,0 +1,42 @@
+/* The parts of the tokenizer: the SentencePiece library behind a C face, the check of a model before the
+ * library sees it, and tokenizer.json turned into such a model. Private to tokenizer*.c. */
+#ifndef MG_TOKENIZER_IMPL_H
+#define MG_TOKENIZER_IMPL_H
+
+#include <stdint.h>
+
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mg_spm mg_spm;
+
+/* A serialized ModelProto, already checked. `name` is for messages. */
+mg_status mg_spm_open(mg_spm **out, const char *name, const void *model, int64_t bytes);
+void mg_spm_close(mg_spm *m);
+
+int64_t mg_spm_n_pieces(const mg_spm *m);
+const char *mg_spm_piece(const mg_spm *m, int64_t id); /* "" if there is none; borrowed */
+
+/* Ids of a piece of text, malloc'ed. */
+mg_status mg_spm_encode(const mg_spm *m, const char *text, int64_t bytes, int32_t **ids, int64_t *n_ids);
+
+/* Is this ModelProto safe for the library, which trusts its models? MG_ECHECKPOINT if not: a unigram model,
+ * its pieces and scores in order, its normalisation table sound. */
+mg_status mg_spm_check(const char *name, const void *model, int64_t bytes);
+
+/* The table of a NormalizerSpec: u32 length, double-array trie, NUL-terminated replacements. */
+mg_status mg_charsmap_check(const char *name, const void *blob, int64_t bytes);
+
+/* A ModelProto, malloc'ed, of the same meaning as a tokenizer.json of a T5 model. *n_extra: the number of
+ * <extra_id_n> behind its pieces. */
+mg_status mg_tokenizer_json_model(char **model, int64_t *bytes, int64_t *n_extra, const char *name,
+                                  const char *text, int64_t text_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
