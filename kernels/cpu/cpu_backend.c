@@ -6,7 +6,7 @@
 
 #include "arena.h"
 #include "cpu_codec.h"
-#include "cpu_gemm.h"
+#include "cpu_matrix.h"
 #include "cpu_transformer.h"
 
 enum { HUGE_PAGE = 2 << 20, SCRATCH_BYTES = 4 << 20 };

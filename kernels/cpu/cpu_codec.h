@@ -3,7 +3,7 @@
 #ifndef MG_CPU_CODEC_H
 #define MG_CPU_CODEC_H
 
-#include "cpu_gemm.h"
+#include "cpu_run.h"
 
 mg_status mg_cpu_pad(void *ctx, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
                      mg_pad_mode mode, mg_act act);

@@ -12,6 +12,8 @@
 #include "arena.h"
 #include "cpu_codec.h"
 #include "cpu_codec_kernels.h"
+#include "cpu_gemm.h"
+#include "cpu_matrix.h"
 
 enum {
     FEW_OUTPUTS = 4,

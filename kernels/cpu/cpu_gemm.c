@@ -8,11 +8,12 @@
 
 #include <string.h>
 
+#include "cpu_matrix.h"
+
 enum {
     ROWS = 96, /* of a chunk; a quarter of it when the inner dimension is sliced */
     WIDTH = MG_CPU_SUM_WIDTH,
     BLOCK_BYTES = 64 << 10, /* of a panel: with the rows of x that meet it, in the second-level cache */
-    RUN_HERE = 32768,       /* multiplications: a few microseconds, what waking the threads costs */
 };
 
 typedef struct gemm_job {
@@ -36,19 +37,6 @@ typedef struct round_job {
     const float *x;
     int64_t ldx, ld_bytes;
 } round_job;
-
-void mg_cpu_run(const mg_cpu *cpu, mg_threads_fn *fn, void *arg, int64_t n_units, int64_t work)
-{
-    if (n_units > 0 && work < RUN_HERE)
-        fn(arg, 0, n_units, 0);
-    else
-        mg_threads_run(cpu->threads, fn, arg, n_units);
-}
-
-void mg_cpu_act(const mg_cpu *cpu, float *y, const float *x, int64_t n, mg_act act)
-{
-    cpu->kernels->act(y, x, n, act);
-}
 
 /* sum [n_rows, WIDTH] of one slice. */
 static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_rows, const char *w,

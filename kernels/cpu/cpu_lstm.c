@@ -5,6 +5,7 @@
 
 #include "cpu_codec.h"
 #include "cpu_codec_kernels.h"
+#include "cpu_gemm.h"
 
 mg_status mg_cpu_lstm(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
                       const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state)

@@ -1,10 +1,11 @@
 /* Weights into the layout of cpu_kernels.h: rows of a checkpoint, any dtype and alignment, are checked,
  * converted and transposed into panels, 16 outputs at a time, all threads. What is read from a file passes
  * through a piece of the scratch that stays in the thread's cache. */
+#include "cpu_matrix.h"
+
 #include <string.h>
 
 #include "arena.h"
-#include "cpu_gemm.h"
 
 enum {
     STRIP = MG_CPU_STRIP,
