@@ -1,16 +1,20 @@
-/* Each message is one write(2), so that lines of different ranks do not mix. */
+/* Each message is one write(2), so that lines of different ranks do not mix. The terminal's last line may
+ * hold a progress bar: a lock keeps threads from tearing it. */
 #include "log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "progress.h"
-
 static mg_log_level log_level = MG_LOG_NORMAL;
 static int log_rank;
 static char log_host[64];
+
+static pthread_mutex_t terminal = PTHREAD_MUTEX_INITIALIZER; /* for bar_on_screen, and one line at a time */
+static bool bar_on_screen;
 
 void mg_log_init(mg_log_level level, int rank, const char *host)
 {
@@ -29,6 +33,16 @@ int mg_log_rank(void)
     return log_rank;
 }
 
+/* All of it, or as much as stderr takes: there is nowhere left to complain. */
+static void write_all(const char *text, size_t n)
+{
+    while (n > 0) {
+        const ssize_t wrote = write(STDERR_FILENO, text, n);
+        if (wrote <= 0) return;
+        text += wrote, n -= (size_t)wrote;
+    }
+}
+
 static void write_line(const char *tag, const char *format, va_list args)
 {
     char where[80] = "", *text = NULL, *line = NULL;
@@ -39,12 +53,11 @@ static void write_line(const char *tag, const char *format, va_list args)
     n = asprintf(&line, "%s%s%s\n", where, tag, text);
     free(text);
     if (n < 0) return;
-    mg_progress_clear_line();
-    for (int at = 0; at < n;) {
-        const ssize_t wrote = write(STDERR_FILENO, line + at, (size_t)(n - at));
-        if (wrote <= 0) break; /* nowhere left to complain */
-        at += (int)wrote;
-    }
+    pthread_mutex_lock(&terminal);
+    if (bar_on_screen) write_all("\r\033[K", 4);
+    bar_on_screen = false;
+    write_all(line, (size_t)n);
+    pthread_mutex_unlock(&terminal);
     free(line);
 }
 
@@ -74,4 +87,25 @@ void mg_log_warn(const char *format, ...)
 void mg_log_error(const char *format, ...)
 {
     WRITE_LINE("mg-dist: error: ");
+}
+
+void mg_log_bar(const char *line)
+{
+    char *text;
+    const int n = asprintf(&text, "\r%s\033[K", line);
+
+    if (n < 0) return;
+    pthread_mutex_lock(&terminal);
+    write_all(text, (size_t)n);
+    bar_on_screen = true;
+    pthread_mutex_unlock(&terminal);
+    free(text);
+}
+
+void mg_log_bar_end(void)
+{
+    pthread_mutex_lock(&terminal);
+    if (bar_on_screen) write_all("\n", 1);
+    bar_on_screen = false;
+    pthread_mutex_unlock(&terminal);
 }

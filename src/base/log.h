@@ -1,5 +1,5 @@
-/* The program's voice on stderr. Rank 0 speaks; every rank may speak of an error.
- * Under MPI each line is prefixed "[host:rank] " on ranks other than 0. */
+/* Messages on stderr, from any thread. Rank 0 writes all kinds, other ranks only warnings and errors.
+ * Under MPI each line of a rank other than 0 begins with "[host:rank] ". */
 #ifndef MG_LOG_H
 #define MG_LOG_H
 
@@ -20,5 +20,10 @@ void mg_log_detail(const char *format, ...) __attribute__((format(printf, 1, 2))
 /* Any rank, never dropped: "mg-dist: warning: …", "mg-dist: error: …". */
 void mg_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void mg_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Show `line` as the terminal's last line, in place of the bar before it. The next message replaces it, and
+ * mg_log_bar_end leaves it where it is. Only for a terminal (progress.h). */
+void mg_log_bar(const char *line);
+void mg_log_bar_end(void);
 
 #endif

@@ -13,8 +13,6 @@ enum { BAR_WIDTH = 30 };
 #define BAR_EVERY_S  0.1
 #define LINE_EVERY_S 5.0
 
-static bool bar_on_screen;
-
 /* mpirun hands its ranks a pipe for stderr and copies what comes to its own: under it, its own is what
  * counts. */
 static bool parent_on_terminal(void)
@@ -37,11 +35,6 @@ static bool on_terminal(void)
     return known;
 }
 
-static void write_text(const char *text, size_t n)
-{
-    if (write(STDERR_FILENO, text, n) < 0) return; /* progress is not worth an error */
-}
-
 static int format_time(char *out, size_t size, double s)
 {
     if (s < 60) return snprintf(out, size, "%.0f s", s);
@@ -55,7 +48,6 @@ static void show(mg_progress *p, double now_s)
     const double spent_s = now_s - p->begin_s;
     const double rate = spent_s > 0 ? (double)p->n_done / spent_s : 0, size = (double)p->unit_size;
     char left[32] = "?", line[256], bar[BAR_WIDTH + 1];
-    int n;
 
     if (rate > 0) format_time(left, sizeof left, (double)(p->n_total - p->n_done) / rate);
     if (on_terminal()) {
@@ -63,15 +55,13 @@ static void show(mg_progress *p, double now_s)
         memset(bar, '-', BAR_WIDTH);
         memset(bar, '#', (size_t)(filled < BAR_WIDTH ? filled : BAR_WIDTH));
         bar[BAR_WIDTH] = '\0';
-        n = snprintf(line, sizeof line, "\r%s [%s] %3.0f %%  %.1f %s/s  %s left\033[K", p->label, bar,
-                     100 * part, rate / size, p->unit, left);
-        bar_on_screen = true;
+        snprintf(line, sizeof line, "%s [%s] %3.0f %%  %.1f %s/s  %s left", p->label, bar, 100 * part,
+                 rate / size, p->unit, left);
+        mg_log_bar(line);
     } else {
-        n = snprintf(line, sizeof line, "%s: %3.0f %%, %.0f of %.0f %s, %.1f %s/s, %s left\n", p->label,
-                     100 * part, (double)p->n_done / size, (double)p->n_total / size, p->unit, rate / size,
-                     p->unit, left);
+        mg_log_info("%s: %3.0f %%, %.0f of %.0f %s, %.1f %s/s, %s left", p->label, 100 * part,
+                    (double)p->n_done / size, (double)p->n_total / size, p->unit, rate / size, p->unit, left);
     }
-    write_text(line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
     p->shown_s = now_s;
     p->shown = true;
 }
@@ -95,13 +85,6 @@ void mg_progress_end(mg_progress *p)
 {
     if (on_terminal() && mg_log_get_level() >= MG_LOG_NORMAL && mg_log_rank() == 0) {
         show(p, mg_clock_s());
-        write_text("\n", 1);
+        mg_log_bar_end();
     }
-    bar_on_screen = false;
-}
-
-void mg_progress_clear_line(void)
-{
-    if (bar_on_screen) write_text("\r\033[K", 4);
-    bar_on_screen = false;
 }

@@ -21,7 +21,4 @@ void mg_progress_begin(mg_progress *p, const char *label, const char *unit, int6
 void mg_progress_update(mg_progress *p, int64_t n_done); /* cheap: a clock read, seldom a write */
 void mg_progress_end(mg_progress *p);                    /* finishes the line on a terminal */
 
-/* The logger calls it before it writes a line, so that a bar on the terminal is not torn. */
-void mg_progress_clear_line(void);
-
 #endif

@@ -16,30 +16,6 @@ enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20, MAX_PATH_BYT
 #define MAX_CONFIG_BYTES ((int64_t)16 << 20)
 #define COUNT(array)     ((int)(sizeof(array) / sizeof *(array)))
 
-mg_status mg_config_fields(const cJSON *section, const char *name, const mg_config_field *fields,
-                           int n_fields)
-{
-    for (int i = 0; i < n_fields; i++) {
-        const mg_config_field *f = &fields[i];
-        MG_RETURN(mg_json_int(section, name, f->key, f->out, NULL));
-        if (*f->out < f->low || *f->out > f->high)
-            return mg_fail(MG_ECHECKPOINT, "%s: %s: %lld is not possible: it must be %lld to %lld", name,
-                           f->key, (long long)*f->out, (long long)f->low, (long long)f->high);
-    }
-    return MG_OK;
-}
-
-mg_status mg_config_only(const cJSON *section, const char *name, const char *key, const char *supported)
-{
-    const char *value;
-
-    MG_RETURN(mg_json_string(section, name, key, &value));
-    if (value && strcmp(value, supported) != 0)
-        return mg_fail(MG_ECHECKPOINT, "%s: %s: \"%.64s\" is not supported, only \"%s\" is", name, key, value,
-                       supported);
-    return MG_OK;
-}
-
 static mg_status read_feed_forward(mg_t5_config *out, const cJSON *section, const char *name)
 {
     const char *kind;

@@ -7,9 +7,6 @@
 #include "config_impl.h"
 #include "json.h"
 
-enum { MAX_HOP = 1 << 16, MAX_DILATION = 1 << 12 };
-#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
-
 static mg_status read_ratios(mg_codec_config *out, const cJSON *section, const char *name)
 {
     const cJSON *ratios;
@@ -22,21 +19,12 @@ static mg_status read_ratios(mg_codec_config *out, const cJSON *section, const c
             if (out->n_ratios == MG_MAX_RATIOS)
                 return mg_fail(MG_ECHECKPOINT, "%s: upsampling_ratios: more than %d are not supported", name,
                                MG_MAX_RATIOS);
-            if (!mg_json_exact_int(item, &ratio) || ratio < 1 || ratio > MAX_HOP)
-                return mg_fail(MG_ECHECKPOINT, "%s: upsampling_ratios: must be integers of 1 to %d", name,
-                               MAX_HOP);
+            if (!mg_json_exact_int(item, &ratio)) ratio = 0; /* refused below, as any that is not positive */
             out->ratio[out->n_ratios++] = ratio;
         }
     }
     if (out->n_ratios == 0) return mg_fail(MG_ECHECKPOINT, "%s: upsampling_ratios: is empty", name);
-    out->hop = 1;
-    for (int64_t i = 0; i < out->n_ratios; i++) {
-        out->hop *= out->ratio[i];
-        if (out->hop > MAX_HOP)
-            return mg_fail(MG_ECHECKPOINT, "%s: upsampling_ratios: their product is over %d", name, MAX_HOP);
-    }
-    out->frame_rate = (out->sampling_rate + out->hop - 1) / out->hop;
-    return MG_OK;
+    return mg_config_codec_hop(out, name, "upsampling_ratios");
 }
 
 /* transformers: int(1000 * target_bandwidths[-1] // (frame_rate * 10)). */
@@ -112,35 +100,17 @@ mg_status mg_config_read_codec(mg_codec_config *out, const cJSON *section, const
                              .dilation_growth = 2,
                              .compress = 2,
                              .n_lstm_layers = 2};
-    const mg_config_field fields[] = {
-        {"sampling_rate", &out->sampling_rate, 1000, 1000000},
-        {"audio_channels", &out->n_channels, 1, 1},
-        {"num_filters", &out->n_filters, 1, 1024},
-        {"hidden_size", &out->hidden_size, 1, 1 << 16},
-        {"codebook_size", &out->codebook_size, 1, 1 << 20},
-        {"num_residual_layers", &out->n_residual_layers, 1, 16},
-        {"kernel_size", &out->kernel_size, 1, 1023},
-        {"last_kernel_size", &out->last_kernel_size, 1, 1023},
-        {"residual_kernel_size", &out->residual_kernel_size, 1, 1023},
-        {"dilation_growth_rate", &out->dilation_growth, 1, 16},
-        {"compress", &out->compress, 1, 1024},
-        {"num_lstm_layers", &out->n_lstm_layers, 1, 16},
-    };
+    mg_config_field fields[MG_CODEC_FIELDS];
+    const int n_fields = mg_config_codec_fields(fields, out, MG_CONFIG_JSON);
+
     MG_RETURN(read_modes(out, section, name));
-    MG_RETURN(mg_config_fields(section, name, fields, COUNT(fields)));
+    MG_RETURN(mg_config_fields(section, name, fields, n_fields));
     out->codebook_dim = out->hidden_size;
     MG_RETURN(mg_json_int(section, name, "codebook_dim", &out->codebook_dim, NULL));
     if (out->codebook_dim != out->hidden_size)
         return mg_fail(MG_ECHECKPOINT, "%s: codebook_dim: %lld must equal hidden_size %lld", name,
                        (long long)out->codebook_dim, (long long)out->hidden_size);
-    if (out->n_filters % out->compress != 0)
-        return mg_fail(MG_ECHECKPOINT, "%s: compress: %lld does not divide num_filters %lld", name,
-                       (long long)out->compress, (long long)out->n_filters);
-    const double dilation = pow((double)out->dilation_growth, (double)(out->n_residual_layers - 1));
-    if (dilation > MAX_DILATION)
-        return mg_fail(MG_ECHECKPOINT, "%s: dilation_growth_rate: %lld over %lld layers dilates beyond %d",
-                       name, (long long)out->dilation_growth, (long long)out->n_residual_layers,
-                       MAX_DILATION);
+    MG_RETURN(mg_config_codec_check(out, name, MG_CONFIG_JSON));
     MG_RETURN(read_ratios(out, section, name));
     return read_bandwidth(out, section, name);
 }

@@ -3,16 +3,11 @@
 #define MG_CONFIG_IMPL_H
 
 #include "config.h"
+#include "config_field.h"
 
 struct cJSON;
 
-/* An integer key with its bounds; *out holds the default. */
-typedef struct mg_config_field {
-    const char *key;
-    int64_t *out;
-    int64_t low, high;
-} mg_config_field;
-
+/* Each *out holds its default before. */
 mg_status mg_config_fields(const struct cJSON *section, const char *name, const mg_config_field *fields,
                            int n_fields);
 

@@ -48,16 +48,14 @@ mg_status mg_xp_check_rules(mg_yaml *y, const char *name, const mg_xp_rule *rule
     return MG_OK;
 }
 
-mg_status mg_xp_read_fields(mg_yaml *y, const char *name, const mg_xp_field *fields, int n_fields)
+mg_status mg_xp_read_fields(mg_yaml *y, const char *name, const mg_config_field *fields, int n_fields)
 {
     for (int i = 0; i < n_fields; i++) {
-        const mg_xp_field *f = &fields[i];
+        const mg_config_field *f = &fields[i];
         bool found;
-        MG_RETURN(mg_yaml_int(y, f->path, f->out, &found));
-        if (!found && *f->out == 0) return mg_fail(MG_ECHECKPOINT, "%s: %s: missing", name, f->path);
-        if (*f->out < f->low || *f->out > f->high)
-            return mg_fail(MG_ECHECKPOINT, "%s: %s: %lld is not possible: it must be %lld to %lld", name,
-                           f->path, (long long)*f->out, (long long)f->low, (long long)f->high);
+        MG_RETURN(mg_yaml_int(y, f->key, f->out, &found));
+        if (!found && *f->out == 0) return mg_fail(MG_ECHECKPOINT, "%s: %s: missing", name, f->key);
+        MG_RETURN(mg_config_field_check(f, name));
     }
     return MG_OK;
 }
@@ -113,7 +111,7 @@ static mg_status read_sizes(mg_xp_lm *out, mg_yaml *y, const char *name)
     mg_lm_config *lm = &out->lm;
     double hidden_scale = 4;
     bool stereo = false;
-    const mg_xp_field fields[] = {
+    const mg_config_field fields[] = {
         {"transformer_lm.dim", &lm->D, 4, MAX_WIDTH},
         {"transformer_lm.num_layers", &lm->L, 1, MAX_LAYERS},
         {"transformer_lm.num_heads", &lm->H, 1, 4096},
@@ -194,7 +192,8 @@ static mg_status read_conditioners(mg_xp_lm *out, mg_yaml *y, const char *name)
 {
     const mg_yaml_node *all;
     const char *t5_name;
-    const mg_xp_field n_chroma = {"conditioners.self_wav.chroma_stem.n_chroma", &out->lm.n_chroma, 1, 4096};
+    const mg_config_field n_chroma = {"conditioners.self_wav.chroma_stem.n_chroma", &out->lm.n_chroma, 1,
+                                      4096};
 
     MG_RETURN(mg_yaml_dict(y, "conditioners", &all));
     for (const mg_yaml_node *c = all ? all->child : NULL; c; c = c->next) {

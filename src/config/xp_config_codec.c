@@ -5,7 +5,7 @@
 
 #include "xp_config_impl.h"
 
-enum { MAX_HOP = 1 << 16, MAX_DILATION = 1 << 12, NAME_SIZE = 4200 };
+enum { NAME_SIZE = 4200 };
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
 static const mg_xp_rule rules[] = {
@@ -53,48 +53,20 @@ static mg_status read_ratios(mg_codec_config *out, mg_yaml *y, const char *name)
     MG_RETURN(mg_yaml_list(y, "seanet.ratios", &ratios));
     if (!ratios || ratios->n_children < 1 || ratios->n_children > MG_MAX_RATIOS)
         return mg_xp_refuse(y, name, "seanet.ratios", "a list of 1 to 8 integers");
-    out->hop = 1;
-    for (const mg_yaml_node *n = ratios->child; n; n = n->next) {
-        if (n->kind != MG_YAML_INT || n->integer < 1 || n->integer > MAX_HOP)
-            return mg_fail(MG_ECHECKPOINT, "%s: seanet.ratios: must be integers of 1 to %d", name, MAX_HOP);
-        out->ratio[out->n_ratios++] = n->integer;
-        out->hop *= n->integer;
-        if (out->hop > MAX_HOP)
-            return mg_fail(MG_ECHECKPOINT, "%s: seanet.ratios: their product is over %d", name, MAX_HOP);
-    }
-    out->frame_rate = (out->sampling_rate + out->hop - 1) / out->hop;
-    return MG_OK;
+    for (const mg_yaml_node *n = ratios->child; n; n = n->next)
+        out->ratio[out->n_ratios++] =
+            n->kind == MG_YAML_INT ? n->integer : 0; /* 0 is refused with the rest */
+    return mg_config_codec_hop(out, name, "seanet.ratios");
 }
 
 static mg_status read_sizes(mg_codec_config *out, mg_yaml *y, const char *name)
 {
-    const mg_xp_field fields[] = {
-        {"encodec.sample_rate", &out->sampling_rate, 1000, 1000000},
-        {"seanet.n_filters", &out->n_filters, 1, 1024},
-        {"seanet.dimension", &out->hidden_size, 1, 1 << 16},
-        {"seanet.n_residual_layers", &out->n_residual_layers, 1, 16},
-        {"seanet.kernel_size", &out->kernel_size, 1, 1023},
-        {"seanet.last_kernel_size", &out->last_kernel_size, 1, 1023},
-        {"seanet.residual_kernel_size", &out->residual_kernel_size, 1, 1023},
-        {"seanet.dilation_base", &out->dilation_growth, 1, 16},
-        {"seanet.compress", &out->compress, 1, 1024},
-        {"seanet.lstm", &out->n_lstm_layers, 1, 16},
-        {"rvq.n_q", &out->n_codebooks, 1, MG_MAX_CODEBOOKS},
-        {"rvq.bins", &out->codebook_size, 1, 1 << 20},
-    };
-    int64_t dilation = 1;
+    mg_config_field fields[MG_CODEC_FIELDS];
+    const int n_fields = mg_config_codec_fields(fields, out, MG_CONFIG_XP);
 
-    MG_RETURN(mg_xp_read_fields(y, name, fields, COUNT(fields)));
+    MG_RETURN(mg_xp_read_fields(y, name, fields, n_fields));
     out->codebook_dim = out->hidden_size;
-    if (out->n_filters % out->compress != 0)
-        return mg_fail(MG_ECHECKPOINT, "%s: seanet.compress: %lld does not divide n_filters %lld", name,
-                       (long long)out->compress, (long long)out->n_filters);
-    for (int64_t i = 1; i < out->n_residual_layers && dilation <= MAX_DILATION; i++)
-        dilation *= out->dilation_growth;
-    if (dilation > MAX_DILATION)
-        return mg_fail(MG_ECHECKPOINT, "%s: seanet.dilation_base: %lld over %lld layers dilates beyond %d",
-                       name, (long long)out->dilation_growth, (long long)out->n_residual_layers,
-                       MAX_DILATION);
+    MG_RETURN(mg_config_codec_check(out, name, MG_CONFIG_XP));
     return read_ratios(out, y, name);
 }
 

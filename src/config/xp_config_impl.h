@@ -2,6 +2,7 @@
 #ifndef MG_XP_CONFIG_IMPL_H
 #define MG_XP_CONFIG_IMPL_H
 
+#include "config_field.h"
 #include "xp_config.h"
 #include "yaml_doc.h"
 
@@ -14,13 +15,8 @@ typedef struct mg_xp_rule {
 
 mg_status mg_xp_check_rules(mg_yaml *y, const char *name, const mg_xp_rule *rules, int n_rules);
 
-/* An integer with its bounds; *out holds the default, or 0 where there is none. */
-typedef struct mg_xp_field {
-    const char *path;
-    int64_t *out, low, high;
-} mg_xp_field;
-
-mg_status mg_xp_read_fields(mg_yaml *y, const char *name, const mg_xp_field *fields, int n_fields);
+/* Integers, each with its default in *out, or 0 where the file must have it. */
+mg_status mg_xp_read_fields(mg_yaml *y, const char *name, const mg_config_field *fields, int n_fields);
 
 /* Refuse `path` because of its value. */
 mg_status mg_xp_refuse(mg_yaml *y, const char *name, const char *path, const char *supported);

@@ -81,7 +81,7 @@ mg_status mg_model_survey_judge(mg_model_files *files, const mg_ops *ops, mg_map
             MG_TRY(mg_model_survey_open(&s, files, ops));
         }
     }
-    MG_TRY(mg_mapping_report_verdict(&s.report, s.problems));
+    MG_TRY(mg_mapping_report_check(&s.report, s.problems));
 done:
     mg_model_survey_close(&s);
     return st;

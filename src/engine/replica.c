@@ -47,7 +47,7 @@ static mg_status load_stages(mg_replica *r, mg_arena *arena, mg_progress *progre
     }
     b->codec_weights = arena->used_bytes - b->t5_weights - b->lm_weights;
     r->read_bytes = w.n_read_bytes;
-    MG_TRY(mg_weights_verdict(&w));
+    MG_TRY(mg_weights_check_survey(&w));
 done:
     mg_weights_close(&w);
     return st;

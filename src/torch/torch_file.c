@@ -41,11 +41,6 @@ static mg_status open_zip(mg_torch_file *f)
     return mg_pickle_read(&f->store, &f->root, f->path, pickle->data, pickle->bytes, NULL);
 }
 
-static int by_key(const void *a, const void *b)
-{
-    return strcmp(((const mg_torch_storage *)a)->key, ((const mg_torch_storage *)b)->key);
-}
-
 /* A storage's element type: only the tensors that use it say, in their persistent ids. */
 typedef struct key_type {
     const char *key;
@@ -103,7 +98,7 @@ static mg_status locate_old_storages(mg_torch_file *f, const mg_pickle_value *ke
     if (at != f->n_bytes)
         MG_TRY(mg_fail(MG_ECHECKPOINT, "%s: %zu bytes at its end belong to no storage", f->path,
                        f->n_bytes - at));
-    if (f->n_old) qsort(f->old, f->n_old, sizeof *f->old, by_key);
+    if (f->n_old) qsort(f->old, f->n_old, sizeof *f->old, mg_torch_storage_by_key);
 done:
     free(types);
     return st;
@@ -194,21 +189,4 @@ bool mg_torch_file_is_zip(const mg_torch_file *f)
 size_t mg_torch_file_bytes(const mg_torch_file *f)
 {
     return f->n_bytes;
-}
-
-bool mg_torch_storage_find(const mg_torch_file *f, const char *key, const char **data, size_t *bytes)
-{
-    char name[512];
-
-    if (!f->is_zip) {
-        const mg_torch_storage wanted = {.key = key};
-        const mg_torch_storage *s =
-            f->n_old ? bsearch(&wanted, f->old, f->n_old, sizeof *f->old, by_key) : NULL;
-        if (s) *data = s->data, *bytes = s->bytes;
-        return s != NULL;
-    }
-    const int n = snprintf(name, sizeof name, "%sdata/%s", f->top, key);
-    const mg_zip_entry *e = n < (int)sizeof name ? mg_zip_archive_find(&f->zip, name) : NULL;
-    if (e) *data = e->data, *bytes = e->bytes;
-    return e != NULL;
 }

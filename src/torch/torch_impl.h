@@ -1,4 +1,5 @@
-/* Inside the torch reader: torch_file.c (the two containers), torch_tensor.c (what a pickled tensor is). */
+/* Inside the torch reader: torch_file.c (the two containers), torch_storage.c (where
+ * elements lie), torch_tensor.c (what a pickled tensor is). */
 #ifndef MG_TORCH_IMPL_H
 #define MG_TORCH_IMPL_H
 
@@ -33,10 +34,17 @@ typedef struct mg_torch_type {
     mg_dtype dtype;
 } mg_torch_type;
 
+/* The type that `v`, torch.<NAME>Storage or the dtype torch.<name>, stands for; NULL if it is not supported.
+ */
+const mg_torch_type *mg_torch_type_of(const mg_pickle_value *v);
+
 /* The parts of a persistent id: ('storage', type, key, location, n_elements[, view]). *type is NULL for
  * UntypedStorage and for types that are not supported. False if `v` is no storage. */
 bool mg_torch_storage_of(const mg_pickle_value *v, const mg_torch_type **type, const char **key,
                          int64_t *n_elements);
+
+/* qsort's order of mg_torch_storage: by key. */
+int mg_torch_storage_by_key(const void *a, const void *b);
 
 /* The bytes of storage `key`. */
 bool mg_torch_storage_find(const mg_torch_file *f, const char *key, const char **data, size_t *bytes);

@@ -4,39 +4,6 @@
 
 #include "torch_impl.h"
 
-static const mg_torch_type types[] = {
-    {"FloatStorage", "float32", MG_F32},      {"HalfStorage", "float16", MG_F16},
-    {"BFloat16Storage", "bfloat16", MG_BF16}, {"DoubleStorage", "float64", MG_F64},
-    {"LongStorage", "int64", MG_I64},         {"IntStorage", "int32", MG_I32},
-    {"ByteStorage", "uint8", MG_U8},          {"BoolStorage", "bool", MG_U8},
-    {"CharStorage", "int8", MG_U8}, /* one byte: nothing here computes with it */
-};
-
-/* `v` is torch.<NAME>Storage or the dtype torch.<name>. */
-static const mg_torch_type *type_of(const mg_pickle_value *v)
-{
-    if (!v || v->kind != MG_PICKLE_GLOBAL || strcmp(v->global.module, "torch") != 0) return NULL;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (!strcmp(v->global.name, types[i].name) || !strcmp(v->global.name, types[i].dtype_name))
-            return &types[i];
-    return NULL;
-}
-
-bool mg_torch_storage_of(const mg_pickle_value *v, const mg_torch_type **type, const char **key,
-                         int64_t *n_elements)
-{
-    if (!v || v->kind != MG_PICKLE_PERSISTENT) return false;
-    const mg_pickle_value *id = v->persistent;
-    if (id->kind != MG_PICKLE_TUPLE || id->items.n < 5 || !mg_pickle_is_string(id->items.item[0], "storage"))
-        return false;
-    const mg_pickle_value *k = id->items.item[2], *n = id->items.item[4];
-    if (k->kind != MG_PICKLE_STRING || n->kind != MG_PICKLE_INT || n->integer < 0) return false;
-    *type = type_of(id->items.item[1]);
-    *key = k->text.data;
-    *n_elements = n->integer;
-    return true;
-}
-
 /* The arguments of torch._utils._rebuild_tensor_v2 or v3, looking through Parameters; NULL if it is none of
  * them. */
 static const mg_pickle_items *tensor_args(const mg_pickle_value *v)
@@ -100,7 +67,7 @@ mg_status mg_torch_file_tensor(const mg_torch_file *f, mg_torch_tensor *out, con
     if (!args || !mg_torch_storage_of(args->item[0], &type, &key, &n_elements))
         return mg_fail(MG_ECHECKPOINT, "%s: %s: not a tensor", f->path, name);
     if (!type && args->n >= 7)
-        type = type_of(args->item[6]); /* v3: storage, offset, size, stride, grad, hooks, dtype */
+        type = mg_torch_type_of(args->item[6]); /* v3: storage, offset, size, stride, grad, hooks, dtype */
     if (!type)
         return mg_fail(
             MG_ECHECKPOINT,

@@ -61,7 +61,7 @@ mg_status mg_mapping_report_table(char **text, const mg_mapping_report *r);
 
 /* MG_OK, or MG_ECHECKPOINT with the whole table as its message, and behind it the `problems` that the
  * surveys noted besides (w->problems; may be NULL). */
-mg_status mg_mapping_report_verdict(const mg_mapping_report *r, const char *problems);
+mg_status mg_mapping_report_check(const mg_mapping_report *r, const char *problems);
 
 typedef struct mg_mapping_rename {
     char *target, *source;

@@ -118,7 +118,7 @@ static void cut(char *text)
     snprintf(text + at, 64, "\n  ... and %zu more lines", n_more);
 }
 
-mg_status mg_mapping_report_verdict(const mg_mapping_report *r, const char *problems)
+mg_status mg_mapping_report_check(const mg_mapping_report *r, const char *problems)
 {
     char *table = NULL;
 

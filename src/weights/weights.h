@@ -3,7 +3,7 @@
  * one.
  *
  * The first pass, the *survey*, finds every missing tensor and every wrong shape before anything is
- * allocated: mg_weights_verdict reports them all at once, or, with a list of requests, mapping_report.h
+ * allocated: mg_weights_check_survey reports them all at once, or, with a list of requests, mapping_report.h
  * judges them together with what nobody asked for. The second pass, the *load*, converts and
  * counts NaN and Inf. */
 #ifndef MG_WEIGHTS_H
@@ -83,6 +83,6 @@ void mg_weights_problem(mg_weights *w, const char *format, ...) __attribute__((f
 
 /* MG_OK, or MG_ECHECKPOINT with all problems, one a line (as far as a message has room; w->problems has all).
  */
-mg_status mg_weights_verdict(const mg_weights *w);
+mg_status mg_weights_check_survey(const mg_weights *w);
 
 #endif

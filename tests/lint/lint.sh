@@ -1,6 +1,7 @@
 #!/bin/sh
 # House rules that a machine can check.   lint.sh RULE [ROOT]   prints "file:line: what" and exits 1 on a find.
 #   include   who may include what (docs/ARCHITECTURE.md, "Layers")
+#   circles   headers that include each other (circles.sh finds the files that need each other)
 #   size      files to 500 lines, lines to 140 columns, functions to 90 lines
 #   text      words that have no place: notes to self, one machine's paths, printf and exit in libraries
 #   names     file names are unique in src, kernels and parallel
@@ -42,6 +43,11 @@ over() {
 case $rule in
 sources) sources; exit 0 ;;
 include) found=$(over "$(sources)" -v all="$(sources)" -f "$here/include.awk") ;;
+circles)
+    found=$(sources | grep '\.h$' | xargs -r awk '/^[ \t]*#[ \t]*include[ \t]*"/ { split($0, part, "\""); name = FILENAME
+        sub(/.*\//, "", name); print name, part[2] }' | tsort 2>&1 >/dev/null | sed -n 's/^tsort: //p' |
+        grep -v 'contains a loop' | sed 's/$/:1: includes itself by way of others/' || true)
+    ;;
 size) found=$(over "$(sources)" -f "$here/size.awk") ;;
 text)
     found=$(

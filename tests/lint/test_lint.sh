@@ -35,7 +35,7 @@ caught() {
 }
 
 clean
-for rule in include size text names links; do
+for rule in include circles size text names links; do
     "$here/lint.sh" $rule . || fail "$rule on a clean house"
 done
 
@@ -47,6 +47,19 @@ clean; echo '#include <sndfile.h>' >>src/io/b.c; caught include src/io/b.c
 clean; echo '#include <cuda_runtime.h>' >>kernels/cpu/b.c; caught include kernels/cpu/b.c
 clean; echo '#include "plan_impl.h"' >>src/engine/b.c; caught include src/engine/b.c
 clean; echo '#include <assert.h>' >>src/base/a.c; caught include src/base/a.c
+
+clean; echo '#include "plan.h"' >>src/base/a.h; echo '#include "a.h"' >>src/engine/plan.h; caught circles a.h
+
+# Two objects that need each other, and two of which one needs the other.
+if command -v nm >/dev/null && command -v cc >/dev/null; then
+    clean
+    echo 'int mg_a(void) { return 0; }' | cc -x c -c -o src/base/status.c.o -
+    echo 'int mg_a(void); int mg_b(void) { return mg_a(); }' | cc -x c -c -o src/base/b.c.o -
+    "$here/circles.sh" src/base || fail "circles.sh on a clean house"
+    echo 'int mg_b(void); int mg_a(void) { return mg_b(); }' | cc -x c -c -o src/base/status.c.o -
+    n=$((n + 1))
+    if "$here/circles.sh" src/base >/dev/null; then fail "circles.sh passed a circle"; fi
+fi
 
 clean; awk 'BEGIN { for (i = 0; i < 501; i++) print "" }' >>src/base/a.c; caught size src/base/a.c
 clean; awk 'BEGIN { printf "/* "; for (i = 0; i < 140; i++) printf "x"; print " */" }' >>src/base/a.c; caught size src/base/a.c

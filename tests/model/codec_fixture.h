@@ -41,7 +41,7 @@ static inline mg_status codec_load(codec_fixture *f, mg_arena *arena, const code
 
     mg_weights_init(&w, f->ops, f->checkpoint, arena, want->prefix);
     MG_TRY(mg_encodec_load(&f->codec, want->config, want->halves, &w));
-    st = mg_weights_verdict(&w);
+    st = mg_weights_check_survey(&w);
 done:
     mg_weights_close(&w);
     return st;

@@ -54,7 +54,7 @@ static inline mg_status fixture_load(fixture *f, mg_arena *arena, const fixture_
     if (want->with_t5) MG_TRY(mg_t5_load(&f->t5, &f->config.t5, &w));
     w.prefix = "";
     if (!want->no_lm) MG_TRY(mg_lm_load(&f->lm, &f->config.lm, want->dtype, comm, &w));
-    st = mg_weights_verdict(&w);
+    st = mg_weights_check_survey(&w);
 done:
     mg_weights_close(&w);
     return st;

@@ -150,7 +150,7 @@ static void test_every_form_is_accounted_for(void **state)
         GOLDEN_OK(mg_mapping_report_table(&table, &s.report));
         if (s.report.n_rows) fail_msg("%s: %s", path, table);
         assert_string_equal(table, "");
-        GOLDEN_OK(mg_mapping_report_verdict(&s.report, NULL));
+        GOLDEN_OK(mg_mapping_report_check(&s.report, NULL));
         assert_true(s.requests.n > 80);
         printf("%s: %zu tensors asked for, every one accounted for\n", path, s.requests.n);
         free(table);
@@ -248,7 +248,7 @@ static void test_renamed_keys_fail_with_proposals(void **state)
     assert_true(!head->sure);
     printf("ff1 %.2f, query %.2f\n", fc1->proposals[0].confidence, q->proposals[0].confidence);
 
-    assert_int_equal(mg_mapping_report_verdict(&s.report, "codec: something else"), MG_ECHECKPOINT);
+    assert_int_equal(mg_mapping_report_check(&s.report, "codec: something else"), MG_ECHECKPOINT);
     printf("%s\n", mg_last_error());
     assert_non_null(strstr(mg_last_error(), "3 missing, 1 of a wrong shape or type, 3 unexpected"));
     assert_non_null(
@@ -299,7 +299,7 @@ static void test_sure_proposals_are_applied(void **state)
     }
     survey_again(&s, *state, true);
     assert_int_equal(s.report.n_rows, 0);
-    GOLDEN_OK(mg_mapping_report_verdict(&s.report, ""));
+    GOLDEN_OK(mg_mapping_report_check(&s.report, ""));
     mg_mapping_renames_close(&renames);
     survey_close(&s);
     patched_close(&p);
@@ -377,7 +377,7 @@ static void test_fused_projections_are_proposed_in_parts(void **state)
     const mg_mapping_row *v = find_row(&s.report, LAYER "1.self_attn.v_proj.weight");
     assert_string_equal(v->proposals[0].source, "transformer.layers.1.self_attn.in_porj_weight");
     assert_true(v->sure && v->proposals[0].i_part == 2 && v->proposals[0].n_parts == 3);
-    assert_int_equal(mg_mapping_report_verdict(&s.report, NULL), MG_ECHECKPOINT);
+    assert_int_equal(mg_mapping_report_check(&s.report, NULL), MG_ECHECKPOINT);
     assert_non_null(strstr(mg_last_error(), "in_porj_weight (rows, part 3 of 3)"));
     assert_non_null(strstr(mg_last_error(), "--apply-proposed accepts the 4 marked *"));
     GOLDEN_OK(mg_mapping_report_apply(&s.report, s.files->opened, s.files->n_opened, &renames));
@@ -414,7 +414,7 @@ static void test_a_foreign_file(void **state)
     survey_again(&s, *state, true);
     assert_true(s.report.n_missing > 100);
     assert_int_equal(s.report.n_unexpected, mg_checkpoint_count(s.files->opened[0]));
-    assert_int_equal(mg_mapping_report_verdict(&s.report, NULL), MG_ECHECKPOINT);
+    assert_int_equal(mg_mapping_report_check(&s.report, NULL), MG_ECHECKPOINT);
     assert_non_null(strstr(mg_last_error(), "sampler.safetensors: "));
     survey_close(&s);
 }

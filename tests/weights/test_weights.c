@@ -47,7 +47,7 @@ static mg_status survey(fixture *f, const char *path, int *n_problems)
     GOLDEN_OK(mg_t5_load(&f->t5, &f->config.t5, &w));
     w.prefix = "";
     GOLDEN_OK(mg_lm_load(&f->lm, &f->config.lm, MG_F32, comm, &w));
-    const mg_status st = mg_weights_verdict(&w);
+    const mg_status st = mg_weights_check_survey(&w);
     *n_problems = w.n_problems;
     mg_weights_close(&w);
     mg_t5_close(f->t5);

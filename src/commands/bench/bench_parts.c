@@ -47,7 +47,7 @@ static mg_status bench_codec(mg_bench *b, int half)
     const mg_encodec_codes all_codes = {codes, T, T};
     const mg_encodec_pcm all_pcm = {pcm, 1, N};
     MG_TRY(mg_encodec_load(&codec, &config, half, &w));
-    MG_TRY(mg_weights_verdict(&w));
+    MG_TRY(mg_weights_check_survey(&w));
     MG_TRY(mg_bench_block_open(&weights, &arena, b->backend.ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_encodec_load(&codec, &config, half, &w));
@@ -104,7 +104,7 @@ mg_status mg_bench_t5(mg_bench *b)
     if (!ids || !run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld tokens", (long long)S));
     for (int64_t i = 0; i < S; i++) ids[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config.vocab_size);
     MG_TRY(mg_t5_load(&t5, &config, &w));
-    MG_TRY(mg_weights_verdict(&w));
+    MG_TRY(mg_weights_check_survey(&w));
     MG_TRY(mg_bench_block_open(&weights, &arena, b->backend.ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_t5_load(&t5, &config, &w));

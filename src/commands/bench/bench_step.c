@@ -92,7 +92,7 @@ static mg_status open_model(step_bench *s)
     mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
     if (!states_host) MG_TRY(mg_fail(MG_ENOMEM, "bench: %zu numbers", states_count));
     MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.dtype, b->comm, &w));
-    MG_TRY(mg_weights_verdict(&w));
+    MG_TRY(mg_weights_check_survey(&w));
     MG_TRY(mg_bench_block_open(&s->weights, &arena, b->backend.ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.dtype, b->comm, &w));

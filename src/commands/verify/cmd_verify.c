@@ -1,5 +1,4 @@
 /* mg-dist verify: does a model do what it should? A table of checks. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,19 +24,6 @@ static const mg_option options[] = {
 /* clang-format on */
 
 static const char *const outcomes[] = {"ok", "FAILED", "skipped"};
-
-void mg_verify_note(mg_verify *v, const char *name, mg_verify_outcome outcome, const char *format, ...)
-{
-    va_list args;
-
-    if (v->n_checks == MG_VERIFY_CHECKS) return;
-    v->check[v->n_checks].name = name;
-    v->check[v->n_checks].outcome = outcome;
-    va_start(args, format);
-    vsnprintf(v->check[v->n_checks].text, MG_VERIFY_TEXT, format, args);
-    va_end(args);
-    v->n_checks++;
-}
 
 static int count_failed(const mg_verify *v)
 {
