@@ -1,6 +1,6 @@
-# The front door for newcomers. The work is done by CMake (CMakePresets.json), Ninja and CTest.
+# The front door. CMake does the work; this file knows the commands that people type.   make help
 .DEFAULT_GOAL := build
-.PHONY: help demo build check test asan tsan fuzz deps deps-check format clean
+.PHONY: help demo build check test asan tsan fuzz coverage deps deps-check format hooks clean
 MAKEFLAGS += --no-print-directory
 JOBS := $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
 
@@ -17,46 +17,45 @@ define build
 endef
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: deps ## install, build, and make a clip from a text prompt on two ranks
 	$(call build,release,build,mg-dist)
 	mpirun --oversubscribe -np 2 build/mg-dist generate --model models/mg-demo \
-	    --prompt "fast energetic drums with bass" --duration 10 --seed 7 --out out/demo
+	    --prompt "warm ambient pad" --duration 10 --seed 7 --out out/demo
 	@echo "Made from text, with the prompt and all settings beside it: $(CURDIR)/out/demo/000000.wav"
+	@echo "Listen: aplay out/demo/000000.wav   (or any player)"
 
-build: deps ## build/mg-dist and the tests
+build: ## build/mg-dist and the tests; installs nothing
+	@.ci/packages need build
 	$(call build,release,build)
 
 check: deps-check ## build with warnings as errors, with sanitizers and with clang, and run every test
-	@$(MAKE) asan tsan fuzz test
+	@tests/check.sh
 
-test: deps-check ## the release build and every test
-	$(call build,release,build)
-	@ctest --preset release -j$(JOBS) --output-log build/test.log
-	@grep -h '^SKIPPED:' build/Testing/Temporary/LastTest.log || true
-	@grep 'tests passed' build/test.log
+test: ## the release build and every test of it
+	@.ci/packages need check
+	@tests/check.sh release
 
-asan: deps-check ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(call build,asan,build-asan)
-	@ctest --preset asan -j$(JOBS)
+asan tsan fuzz: ## one stage: AddressSanitizer + UBSan, ThreadSanitizer, fuzz targets under clang
+	@.ci/packages need check
+	@tests/check.sh $@
 
-tsan: deps-check ## the threads under ThreadSanitizer
-	$(call build,tsan,build-tsan)
-	@ctest --preset tsan
+coverage: ## lines that the release tests reach, by folder (gcov); takes a few minutes
+	@.ci/packages need check
+	@tests/coverage.sh
 
-fuzz: deps-check ## the fuzz targets, a few seconds each; everything compiled by clang
-	$(call build,fuzz,build-fuzz)
-	@ctest --preset fuzz -j$(JOBS)
-
-deps: ## install the packages that building needs
+deps: ## install the packages that building needs (apt, as root or with sudo)
 	@.ci/packages build
 
-deps-check:
+deps-check: ## the same for testing
 	@.ci/packages check
 
-format: deps-check ## clang-format every source file
+format: ## clang-format every source file
 	@tests/lint/lint.sh sources . | xargs clang-format -i
 
+hooks: ## check staged files before each commit (under two seconds)
+	@git config core.hooksPath .githooks && echo "git runs .githooks/pre-commit from now on"
+
 clean: ## remove every build folder
-	rm -rf build build-asan build-tsan build-fuzz build-debug
+	rm -rf build build-*

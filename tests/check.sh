@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Every stage, the quick ones first; a red stage does not hide the others.   tests/check.sh [STAGE …]
+# The summary says how to run a failed test again; its last line counts all tests of all stages.
+# A test that lacked something this machine could not have (it prints SKIPPED: why) counts as skipped, not as passed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+stages=${*:-release asan tsan fuzz}
+jobs=$(nproc)
+[ "$jobs" -le 4 ] || jobs=4
+passed=0 failed=0 skipped=0
+report=() again=()
+
+folder() { [ "$1" = release ] && echo build || echo "build-$1"; }
+
+# name<TAB>passed|failed|skipped of each test in a LastTest.log
+outcomes() {
+    awk '/^[0-9]+\/[0-9]+ Testing: / { name = $3; skip = 0 }
+         /^SKIPPED:/ { skip = 1 }
+         /^Test Passed\./ { print name "\t" (skip ? "skipped" : "passed") }
+         /^Test Failed\./ || /^Test timeout/ || /^Test: Exception/ { print name "\tfailed" }
+         /^Test Skipped\./ || /^Skipped$/ { print name "\tskipped" }' "$1"
+}
+
+for stage in $stages; do
+    dir=$(folder "$stage")
+    begin=$SECONDS
+    echo "== $stage"
+    if ! { [ -f "$dir/build.ninja" ] || cmake --preset "$stage" --log-level=WARNING >/dev/null; } ||
+        ! cmake --build --preset "$stage"; then
+        report+=("$stage: does not build")
+        again+=("cmake --build --preset $stage")
+        failed=$((failed + 1))
+        continue
+    fi
+    log=$dir/Testing/Temporary/LastTest.log
+    rm -f "$log"
+    ctest --preset "$stage" -j"$jobs"
+    status=$?
+    list=$(outcomes "$log" 2>/dev/null)
+    p=$(grep -c 'passed$' <<<"$list") f=$(grep -c 'failed$' <<<"$list") s=$(grep -c 'skipped$' <<<"$list")
+    [ $status -eq 0 ] || [ "$f" -gt 0 ] || f=1
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    report+=("$(printf '%-12s %4d passed, %d failed, %d skipped, %d s' "$stage:" "$p" "$f" "$s" $((SECONDS - begin)))")
+    while IFS=$'\t' read -r name outcome; do
+        [ "$outcome" != failed ] || again+=("ctest --preset $stage -R '^$name\$' --verbose")
+    done <<<"$list"
+    [ ! -f "$log" ] || grep -h '^SKIPPED:' "$log" | sort -u | sed 's/^/  /'
+done
+
+echo
+printf '%s\n' "${report[@]}"
+if [ ${#again[@]} -gt 0 ]; then
+    echo "To run what failed again:"
+    printf '    %s\n' "${again[@]}"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
