@@ -1,5 +1,6 @@
-/* The checked front doors of ops.h: shapes, dtypes and aliasing are verified here, once, so that a backend
- * may trust its arguments. A broken contract is MG_EBUG and names the check that failed. */
+/* The checked front doors of ops.h: shapes, formats and aliasing are verified here, once, so that a backend
+ * may trust its arguments. A broken contract is MG_EBUG and names the check that failed. No other file calls
+ * a slot. */
 #include "ops.h"
 
 static bool is_1d(const mg_tensor *t, mg_dtype dtype, int64_t d0)
@@ -18,9 +19,14 @@ static bool is_rows(const mg_tensor *t)
     return t && t->data && t->dtype == MG_F32 && t->n_dims == 2 && t->dim[0] >= 0 && t->dim[1] > 0;
 }
 
-static bool is_weight_dtype(mg_dtype dtype)
+static bool is_source_dtype(mg_dtype dtype)
 {
     return dtype == MG_F32 || dtype == MG_BF16 || dtype == MG_F16;
+}
+
+static bool is_format(mg_format format)
+{
+    return format >= MG_FORMAT_F32 && format <= MG_FORMAT_F16;
 }
 
 static bool overlap(const mg_tensor *a, const mg_tensor *b)
@@ -38,7 +44,7 @@ static bool same_or_apart(const mg_tensor *a, const mg_tensor *b)
 
 static bool is_matrix(const mg_matrix *w)
 {
-    if (!w || !w->data || !is_weight_dtype(w->dtype) || w->n_out < 1 || w->n_in < 1) return false;
+    if (!w || !w->data || !is_format(w->format) || w->n_out < 1 || w->n_in < 1) return false;
     const int s = w->n_slices;
     return (s == 1 || s == 2 || s == 4 || s == MG_TP_SLICES) && w->n_in % s == 0;
 }
@@ -51,23 +57,97 @@ static bool is_conv(const mg_conv *c)
 
 static bool is_kv(const mg_kv *kv)
 {
-    return kv && kv->k && kv->v && kv->k != kv->v && is_weight_dtype(kv->dtype) && kv->n_rows > 0 &&
+    return kv && kv->k && kv->v && kv->k != kv->v && is_format(kv->format) && kv->n_rows > 0 &&
            kv->n_heads > 0 && kv->T_max > 0 && kv->E > 0;
 }
 
-size_t mg_matrix_bytes(const mg_ops *ops, mg_dtype dtype, int64_t n_out, int64_t n_in)
+const char *mg_format_name(mg_format format)
 {
-    return ops->matrix_bytes(ops->ctx, dtype, n_out, n_in);
+    return mg_dtype_name(mg_format_dtype(format));
+}
+
+mg_status mg_ops_alloc(const mg_ops *ops, void **out, size_t bytes)
+{
+    MG_REQUIRE(ops && out);
+    return ops->iface->alloc(ops, out, bytes);
+}
+
+void mg_ops_release(const mg_ops *ops, void *block, size_t bytes)
+{
+    if (block) ops->iface->release(ops, block, bytes);
+}
+
+mg_status mg_ops_budget(const mg_ops *ops, mg_budget *out)
+{
+    MG_REQUIRE(ops && out);
+    return ops->iface->budget(ops, out);
+}
+
+void mg_ops_close(mg_ops *ops)
+{
+    if (ops) ops->iface->close(ops);
+}
+
+mg_status mg_upload(const mg_ops *ops, void *dst, const void *src_host, size_t bytes)
+{
+    MG_REQUIRE((dst && src_host) || bytes == 0);
+    return bytes > 0 ? ops->iface->upload(ops, dst, src_host, bytes) : MG_OK;
+}
+
+mg_status mg_download(const mg_ops *ops, void *dst_host, const void *src, size_t bytes)
+{
+    MG_REQUIRE((dst_host && src) || bytes == 0);
+    return bytes > 0 ? ops->iface->download(ops, dst_host, src, bytes) : MG_OK;
+}
+
+mg_status mg_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
+{
+    MG_REQUIRE(x && y && x->data && y->data && x->n_dims >= 1);
+    MG_REQUIRE(mg_tensor_is(y, x->dtype, x->n_dims, x->dim) && !overlap(y, x));
+    return ops->iface->copy(ops, y, x);
+}
+
+mg_status mg_zero(const mg_ops *ops, mg_tensor *y)
+{
+    MG_REQUIRE(y && y->data);
+    return ops->iface->zero(ops, y);
+}
+
+mg_status mg_step_begin(const mg_ops *ops, uint64_t key, bool *replay)
+{
+    MG_REQUIRE(replay);
+    *replay = false;
+    return ops->iface->step_begin ? ops->iface->step_begin(ops, key, replay) : MG_OK;
+}
+
+mg_status mg_step_end(const mg_ops *ops)
+{
+    return ops->iface->step_end ? ops->iface->step_end(ops) : MG_OK;
+}
+
+void mg_step_forget(const mg_ops *ops)
+{
+    if (ops->iface->step_forget) ops->iface->step_forget(ops);
+}
+
+size_t mg_matrix_bytes(const mg_ops *ops, const mg_matrix *w)
+{
+    return ops->iface->matrix_bytes(ops, w);
 }
 
 size_t mg_conv_bytes(const mg_ops *ops, const mg_conv *c)
 {
-    return ops->conv_bytes(ops->ctx, c);
+    return ops->iface->conv_bytes(ops, c);
+}
+
+size_t mg_kv_bytes(const mg_ops *ops, const mg_kv *kv)
+{
+    return ops->iface->kv_bytes(ops, kv);
 }
 
 static bool is_source(const mg_host_matrix *src)
 {
-    if (!src || !is_weight_dtype(src->dtype) || src->n_rows < 0 || src->n_cols < 1) return false;
+    if (!src || !is_source_dtype(src->dtype) || src->n_rows < 0 || src->n_cols < 1) return false;
     return src->read || (src->data && src->row_stride >= src->n_cols);
 }
 
@@ -78,13 +158,13 @@ mg_status mg_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_ou
     MG_REQUIRE(is_source(src) && n_bad);
     MG_REQUIRE(src->n_cols == w->n_in);
     MG_REQUIRE(first_out >= 0 && first_out + src->n_rows <= w->n_out);
-    return ops->matrix_load(ops->ctx, w, first_out, src, n_bad);
+    return ops->iface->matrix_load(ops, w, first_out, src, n_bad);
 }
 
 mg_status mg_tensor_load(const mg_ops *ops, void *dst, const mg_host_matrix *src, int64_t *n_bad)
 {
     MG_REQUIRE(dst && is_source(src) && src->n_rows == 1 && n_bad);
-    return ops->tensor_load(ops->ctx, dst, src, n_bad);
+    return ops->iface->tensor_load(ops, dst, src, n_bad);
 }
 
 mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const mg_host_matrix *src)
@@ -93,7 +173,7 @@ mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const mg_host_matrix
     MG_REQUIRE(src->n_rows == (c->transposed ? c->c_in : c->c_out));
     MG_REQUIRE(src->n_cols == (c->transposed ? c->c_out : c->c_in) * c->n_taps);
     MG_REQUIRE(src->read || src->row_stride == src->n_cols);
-    return ops->conv_load(ops->ctx, c, src);
+    return ops->iface->conv_load(ops, c, src);
 }
 
 mg_status mg_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
@@ -109,7 +189,7 @@ mg_status mg_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, con
     MG_REQUIRE(!positions || (is_rows(positions) && positions->dim[1] == D));
     MG_REQUIRE(!pos || is_1d(pos, MG_I32, N));
     MG_REQUIRE(!overlap(x, tables) && !(positions && overlap(x, positions)));
-    return ops->embed(ops->ctx, x, tables, ids, positions, pos);
+    return ops->iface->embed(ops, x, tables, ids, positions, pos);
 }
 
 mg_status mg_layer_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
@@ -118,7 +198,7 @@ mg_status mg_layer_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, con
     MG_REQUIRE(is_rows(x) && is_2d(y, MG_F32, x->dim[0], x->dim[1]));
     MG_REQUIRE(is_1d(gamma, MG_F32, x->dim[1]) && is_1d(beta, MG_F32, x->dim[1]));
     MG_REQUIRE(same_or_apart(y, x) && !overlap(y, gamma) && !overlap(y, beta));
-    return ops->layer_norm(ops->ctx, y, x, gamma, beta, eps);
+    return ops->iface->layer_norm(ops, y, x, gamma, beta, eps);
 }
 
 mg_status mg_rms_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma, float eps)
@@ -126,7 +206,7 @@ mg_status mg_rms_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const
     MG_REQUIRE(is_rows(x) && is_2d(y, MG_F32, x->dim[0], x->dim[1]));
     MG_REQUIRE(is_1d(gamma, MG_F32, x->dim[1]));
     MG_REQUIRE(same_or_apart(y, x) && !overlap(y, gamma));
-    return ops->rms_norm(ops->ctx, y, x, gamma, eps);
+    return ops->iface->rms_norm(ops, y, x, gamma, eps);
 }
 
 mg_status mg_linear(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
@@ -136,21 +216,21 @@ mg_status mg_linear(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const m
     MG_REQUIRE(is_2d(y, MG_F32, x->dim[0], w->n_out) && !overlap(y, x));
     MG_REQUIRE(!bias || (is_1d(bias, MG_F32, w->n_out) && !overlap(y, bias)));
     MG_REQUIRE(act >= MG_ACT_NONE && act <= MG_ACT_ELU);
-    return ops->linear(ops->ctx, y, x, w, bias, act, accumulate);
+    return ops->iface->linear(ops, y, x, w, bias, act, accumulate);
 }
 
 mg_status mg_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 {
     MG_REQUIRE(x && y && x->data && y->data && x->n_dims >= 1 && x->dtype == MG_F32);
     MG_REQUIRE(mg_tensor_is(y, MG_F32, x->n_dims, x->dim) && same_or_apart(y, x));
-    return ops->add(ops->ctx, y, x);
+    return ops->iface->add(ops, y, x);
 }
 
 mg_status mg_mul(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 {
     MG_REQUIRE(x && y && x->data && y->data && x->n_dims >= 1 && x->dtype == MG_F32);
     MG_REQUIRE(mg_tensor_is(y, MG_F32, x->n_dims, x->dim) && same_or_apart(y, x));
-    return ops->mul(ops->ctx, y, x);
+    return ops->iface->mul(ops, y, x);
 }
 
 mg_status mg_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
@@ -159,7 +239,7 @@ mg_status mg_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, in
     MG_REQUIRE(is_kv(kv) && is_rows(x) && first_col >= 0);
     MG_REQUIRE(x->dim[1] >= first_col + 2 * kv->n_heads * kv->E);
     MG_REQUIRE(is_1d(kv_row, MG_I32, x->dim[0]) && is_1d(pos, MG_I32, x->dim[0]));
-    return ops->kv_write(ops->ctx, kv, x, first_col, kv_row, pos);
+    return ops->iface->kv_write(ops, kv, x, first_col, kv_row, pos);
 }
 
 mg_status mg_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
@@ -172,7 +252,43 @@ mg_status mg_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, cons
     MG_REQUIRE(x->dim[1] >= D && is_2d(y, MG_F32, N, D) && !overlap(y, x));
     MG_REQUIRE(is_1d(kv_row, MG_I32, N) && is_1d(n_keys, MG_I32, N));
     MG_REQUIRE(!rel_bias || (N > 0 && is_2d(rel_bias, MG_F32, kv->n_heads, 2 * N - 1)));
-    return ops->attention(ops->ctx, y, x, kv, kv_row, n_keys, scale, rel_bias);
+    return ops->iface->attention(ops, y, x, kv, kv_row, n_keys, scale, rel_bias);
+}
+
+mg_status mg_norm_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *a, const mg_tensor *x,
+                         const mg_norm *norm, const mg_matrix *w, mg_act act, const mg_kv_place *into)
+{
+    if (!ops->iface->norm_linear) {
+        MG_RETURN(mg_layer_norm(ops, a, x, norm->gamma, norm->beta, norm->eps));
+        MG_RETURN(mg_linear(ops, y, a, w, NULL, act, false));
+        return into ? mg_kv_write(ops, into->kv, y, into->first_col, into->kv_row, into->pos) : MG_OK;
+    }
+    MG_REQUIRE(is_matrix(w) && is_rows(x) && x->dim[1] == w->n_in);
+    const int64_t N = x->dim[0], D = x->dim[1];
+
+    MG_REQUIRE(is_2d(a, MG_F32, N, D) && is_2d(y, MG_F32, N, w->n_out));
+    MG_REQUIRE(norm && is_1d(norm->gamma, MG_F32, D) && is_1d(norm->beta, MG_F32, D));
+    MG_REQUIRE(!overlap(y, x) && !overlap(y, a) && !overlap(a, x));
+    MG_REQUIRE(act >= MG_ACT_NONE && act <= MG_ACT_ELU);
+    if (into) {
+        MG_REQUIRE(is_kv(into->kv) && into->first_col >= 0);
+        MG_REQUIRE(w->n_out >= into->first_col + 2 * into->kv->n_heads * into->kv->E);
+        MG_REQUIRE(is_1d(into->kv_row, MG_I32, N) && is_1d(into->pos, MG_I32, N));
+    }
+    return ops->iface->norm_linear(ops, y, a, x, norm, w, act, into);
+}
+
+mg_status mg_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product, const mg_tensor *x,
+                        const mg_matrix *w)
+{
+    if (!ops->iface->linear_add) {
+        MG_RETURN(mg_linear(ops, product, x, w, NULL, MG_ACT_NONE, false));
+        return mg_add(ops, y, product);
+    }
+    MG_REQUIRE(is_matrix(w) && is_rows(x) && x->dim[1] == w->n_in);
+    MG_REQUIRE(is_2d(y, MG_F32, x->dim[0], w->n_out) && is_2d(product, MG_F32, x->dim[0], w->n_out));
+    MG_REQUIRE(!overlap(y, x) && !overlap(product, x) && !overlap(product, y));
+    return ops->iface->linear_add(ops, y, product, x, w);
 }
 
 mg_status mg_pad(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
@@ -184,7 +300,7 @@ mg_status mg_pad(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t le
     MG_REQUIRE(mode == MG_PAD_ZERO || (mode == MG_PAD_REFLECT && left < N && right < N));
     MG_REQUIRE(is_2d(y, MG_F32, left + N + right, x->dim[1]) && !overlap(y, x));
     MG_REQUIRE(act >= MG_ACT_NONE && act <= MG_ACT_ELU);
-    return ops->pad(ops->ctx, y, x, left, right, mode, act);
+    return ops->iface->pad(ops, y, x, left, right, mode, act);
 }
 
 mg_status mg_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
@@ -196,7 +312,7 @@ mg_status mg_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const m
     MG_REQUIRE(x->dim[0] >= span);
     MG_REQUIRE(is_2d(y, MG_F32, (x->dim[0] - span) / c->stride + 1, c->c_out) && !overlap(y, x));
     MG_REQUIRE(!bias || (is_1d(bias, MG_F32, c->c_out) && !overlap(y, bias)));
-    return ops->conv1d(ops->ctx, y, x, c, bias, accumulate);
+    return ops->iface->conv1d(ops, y, x, c, bias, accumulate);
 }
 
 mg_status mg_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
@@ -208,7 +324,7 @@ mg_status mg_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *
     MG_REQUIRE(x->dim[0] >= J);
     MG_REQUIRE(is_2d(y, MG_F32, (x->dim[0] - J + 1) * c->stride, c->c_out) && !overlap(y, x));
     MG_REQUIRE(!bias || (is_1d(bias, MG_F32, c->c_out) && !overlap(y, bias)));
-    return ops->conv_transpose1d(ops->ctx, y, x, c, bias);
+    return ops->iface->conv_transpose1d(ops, y, x, c, bias);
 }
 
 mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
@@ -222,7 +338,7 @@ mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_
     MG_REQUIRE(is_1d(bias, MG_F32, 4 * C) && is_2d(gates, MG_F32, N, 4 * C) && is_2d(state, MG_F32, 2, C));
     MG_REQUIRE(same_or_apart(y, x) && !overlap(gates, x) && !overlap(gates, y));
     MG_REQUIRE(!overlap(state, x) && !overlap(state, y) && !overlap(state, gates));
-    return ops->lstm(ops->ctx, y, x, w_ih, w_hh, bias, gates, state);
+    return ops->iface->lstm(ops, y, x, w_ih, w_hh, bias, gates, state);
 }
 
 mg_status mg_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
@@ -233,5 +349,5 @@ mg_status mg_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const
     MG_REQUIRE(is_1d(ids, MG_I32, x->dim[0]));
     MG_REQUIRE(!overlap(x, products) && !overlap(x, table) && !overlap(x, norms));
     MG_REQUIRE(!overlap(ids, x) && !overlap(ids, products) && !overlap(ids, table) && !overlap(ids, norms));
-    return ops->nearest_code(ops->ctx, ids, x, products, table, norms);
+    return ops->iface->nearest_code(ops, ids, x, products, table, norms);
 }

@@ -1,9 +1,18 @@
-/* THE contract between the model and the machine: one struct of function pointers, a line of maths and shapes
- * each.
+/* The contract between the model and the machine. Its mirror image is parallel/comm.h, the contract between
+ * ranks: a constant table of functions (mg_ops_iface) and an instance (mg_ops), which goes to each of them.
+ * One instance is one stream of work: calls take effect in the order in which they are made. A second stream,
+ * or a second pool of threads, is a second instance.
  *
- * A backend (kernels/cpu, kernels/cuda) fills `struct mg_ops`. The model calls the front doors at the end of
- * this file, which check shapes, dtypes and aliasing once (ops.c) and dispatch; so a slot may trust its
- * arguments.
+ * A backend (kernels/cpu, kernels/cuda) fills the table. Everybody else calls the front doors in this file:
+ * they check shapes, formats and aliasing once (ops.c), and then call the slot. So a slot may trust its
+ * arguments. Each front door has a line of maths and a line of shapes; these lines are the specification.
+ *
+ * Space: every tensor, matrix and cache is in the backend's memory, and host code must not read or write it.
+ * Arguments in host memory have "host" in their name.
+ *
+ * Time: a door may return before its work is done, and then reports a fault later. Two sentences bind it:
+ * mg_upload is ordered after all earlier calls, and the source is the caller's again when it returns;
+ * mg_download returns when the data are there, with the error of any earlier call.
  *
  * Shape letters: B rows of a batch · N tokens of one forward pass (or PCM/codec rows in the codec) · D width
  * · H heads · E width of a head · K codebooks · V entries · C channels · O,I out and in. Everything is
@@ -35,14 +44,27 @@ typedef enum mg_pad_mode { MG_PAD_ZERO, MG_PAD_REFLECT } mg_pad_mode;
  * size (1, 2, 4, 8) sums them in the same binary tree. */
 enum { MG_TP_SLICES = 8 };
 
+/* How matrices and KV caches keep their values. What a checkpoint keeps is an mg_dtype. A format with scales
+ * must let a scale cover a run of inputs of one output that never crosses a slice (below), so that every
+ * tensor-parallel size quantises alike. */
+typedef enum mg_format { MG_FORMAT_F32, MG_FORMAT_BF16, MG_FORMAT_F16 } mg_format;
+
+const char *mg_format_name(mg_format format); /* "fp32", "bf16", "fp16" */
+
+/* The number type of a format whose values stand alone, without scales: all three today. */
+static inline mg_dtype mg_format_dtype(mg_format format)
+{
+    return format == MG_FORMAT_BF16 ? MG_BF16 : format == MG_FORMAT_F16 ? MG_F16 : MG_F32;
+}
+
 /* A weight matrix [O,I] in the backend's own layout. `data` is opaque; load it with mg_matrix_load.
- * n_slices: I is cut into this many equal, contiguous slices; each is summed over ascending i in fp32, and
- * the slices are combined as a binary tree ((s0+s1)+(s2+s3))+… 1 for an ordinary product; MG_TP_SLICES / tp
- * for this rank's part of a row-parallel one, whose result is then the subtree that mg_comm_all_reduce
- * completes. bf16: x is rounded to bf16 too (nearest even); products are exact, sums fp32. fp16: x stays
- * fp32. */
+ * n_slices: I is cut into this many equal, contiguous slices. Each is summed over ascending i in fp32, and
+ * the slices are combined as a binary tree ((s0+s1)+(s2+s3))+… It is 1 for an ordinary product, and
+ * MG_TP_SLICES / tp for this rank's part of a row-parallel one, whose result is then the subtree that
+ * mg_comm_all_reduce completes. bf16: x is rounded to bf16 too (nearest even); products are exact, sums fp32.
+ * fp16: x stays fp32. */
 typedef struct mg_matrix {
-    mg_dtype dtype; /* MG_F32, MG_BF16, MG_F16 */
+    mg_format format;
     int64_t n_out, n_in;
     int n_slices;
     void *data;
@@ -73,67 +95,151 @@ typedef struct mg_conv {
 /* Keys and values of one attention layer: k, v [n_rows, H, T_max, E]. A row is one sequence (a clip has two
  * under guidance). */
 typedef struct mg_kv {
-    mg_dtype dtype; /* MG_F32, MG_BF16, MG_F16 */
+    mg_format format;
     int64_t n_rows, n_heads, T_max, E;
-    void *k, *v;
+    void *k, *v; /* mg_kv_bytes each */
 } mg_kv;
 
-typedef struct mg_ops {
-    const char *name; /* "cpu/avx512": shown to the user and written into metadata */
-    void *ctx;
+/* Where mg_norm_linear puts keys and values: as mg_kv_write takes them. */
+typedef struct mg_kv_place {
+    const mg_kv *kv;
+    int64_t first_col;
+    const mg_tensor *kv_row, *pos;
+} mg_kv_place;
 
-    /* Memory of this backend, aligned to MG_ARENA_ALIGN; MG_EFIT if there is not that much. */
-    mg_status (*alloc)(void *ctx, void **out, size_t bytes);
-    void (*release)(void *ctx, void *block, size_t bytes);
-    mg_status (*upload)(void *ctx, void *dst, const void *src_host, size_t bytes);
-    mg_status (*download)(void *ctx, void *dst_host, const void *src, size_t bytes);
+/* A layer norm's parameters: gamma, beta [D]. */
+typedef struct mg_norm {
+    const mg_tensor *gamma, *beta;
+    float eps;
+} mg_norm;
 
-    /* Weights. *n_bad counts NaN and Inf among the values read. */
-    size_t (*matrix_bytes)(void *ctx, mg_dtype dtype, int64_t n_out, int64_t n_in);
-    mg_status (*matrix_load)(void *ctx, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
-                             int64_t *n_bad);
-    mg_status (*tensor_load)(void *ctx, void *dst, const mg_host_matrix *src, int64_t *n_bad);
-    size_t (*conv_bytes)(void *ctx, const mg_conv *c);
-    mg_status (*conv_load)(void *ctx, const mg_conv *c, const mg_host_matrix *src);
+/* A memory that several ranks may share, and what it still gives. */
+typedef struct mg_budget {
+    uint64_t place; /* 0: this host's memory; else an id of the device, the same on every rank that uses it */
+    int64_t available_bytes; /* INT64_MAX: unknown */
+} mg_budget;
+
+/* What suits this backend; the plan asks. */
+typedef struct mg_hints {
+    int64_t n_slots;          /* clips at once that are still efficient */
+    int64_t n_prefill_tokens; /* tokens of a forward pass where many columns are known beforehand */
+} mg_hints;
+
+typedef struct mg_ops mg_ops;
+
+/* A slot does what the front door of its name says. Slots marked "optional" may be NULL. */
+typedef struct mg_ops_iface {
+    /* Memory */
+    mg_status (*alloc)(const mg_ops *ops, void **out, size_t bytes);
+    void (*release)(const mg_ops *ops, void *block, size_t bytes);
+    mg_status (*budget)(const mg_ops *ops, mg_budget *out);
+    mg_status (*upload)(const mg_ops *ops, void *dst, const void *src_host, size_t bytes);
+    mg_status (*download)(const mg_ops *ops, void *dst_host, const void *src, size_t bytes);
+    mg_status (*copy)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
+    mg_status (*zero)(const mg_ops *ops, mg_tensor *y);
+
+    /* Weights */
+    size_t (*matrix_bytes)(const mg_ops *ops, const mg_matrix *w);
+    size_t (*conv_bytes)(const mg_ops *ops, const mg_conv *c);
+    size_t (*kv_bytes)(const mg_ops *ops, const mg_kv *kv);
+    mg_status (*matrix_load)(const mg_ops *ops, const mg_matrix *w, int64_t first_out,
+                             const mg_host_matrix *src, int64_t *n_bad);
+    mg_status (*tensor_load)(const mg_ops *ops, void *dst, const mg_host_matrix *src, int64_t *n_bad);
+    mg_status (*conv_load)(const mg_ops *ops, const mg_conv *c, const mg_host_matrix *src);
+
+    /* Recorded steps: optional, all three or none. */
+    mg_status (*step_begin)(const mg_ops *ops, uint64_t key, bool *replay);
+    mg_status (*step_end)(const mg_ops *ops);
+    void (*step_forget)(const mg_ops *ops);
 
     /* Transformer */
-    mg_status (*embed)(void *ctx, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
+    mg_status (*embed)(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
                        const mg_tensor *positions, const mg_tensor *pos);
-    mg_status (*layer_norm)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
+    mg_status (*layer_norm)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
                             const mg_tensor *beta, float eps);
-    mg_status (*rms_norm)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma, float eps);
-    mg_status (*linear)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
+    mg_status (*rms_norm)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
+                          float eps);
+    mg_status (*linear)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
                         const mg_tensor *bias, mg_act act, bool accumulate);
-    mg_status (*add)(void *ctx, mg_tensor *y, const mg_tensor *x);
-    mg_status (*mul)(void *ctx, mg_tensor *y, const mg_tensor *x);
-    mg_status (*kv_write)(void *ctx, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
+    mg_status (*add)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
+    mg_status (*mul)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
+    mg_status (*kv_write)(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
                           const mg_tensor *kv_row, const mg_tensor *pos);
-    mg_status (*attention)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
+    mg_status (*attention)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
                            const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
                            const mg_tensor *rel_bias);
 
     /* Codec */
-    mg_status (*pad)(void *ctx, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
+    mg_status (*pad)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
                      mg_pad_mode mode, mg_act act);
-    mg_status (*conv1d)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_conv *c, const mg_tensor *bias,
-                        bool accumulate);
-    mg_status (*conv_transpose1d)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
+    mg_status (*conv1d)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
+                        const mg_tensor *bias, bool accumulate);
+    mg_status (*conv_transpose1d)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
                                   const mg_tensor *bias);
-    mg_status (*lstm)(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
+    mg_status (*lstm)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
                       const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state);
-    mg_status (*nearest_code)(void *ctx, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
+    mg_status (*nearest_code)(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
                               const mg_tensor *table, const mg_tensor *norms);
 
-    void (*close)(struct mg_ops *ops);
-} mg_ops;
+    /* Fused: optional. Without them ops.c calls the slots above in their place. */
+    mg_status (*norm_linear)(const mg_ops *ops, mg_tensor *y, mg_tensor *a, const mg_tensor *x,
+                             const mg_norm *norm, const mg_matrix *w, mg_act act, const mg_kv_place *into);
+    mg_status (*linear_add)(const mg_ops *ops, mg_tensor *y, mg_tensor *product, const mg_tensor *x,
+                            const mg_matrix *w);
 
-/* ---- The front doors. All tensors are in the backend's memory unless they say "host". ---- */
+    void (*close)(mg_ops *ops); /* frees the instance too */
+} mg_ops_iface;
 
-/* Bytes of a matrix or a convolution in this backend's layout. */
-size_t mg_matrix_bytes(const mg_ops *ops, mg_dtype dtype, int64_t n_out, int64_t n_in);
+struct mg_ops {
+    const mg_ops_iface *iface;
+    const char *name; /* "cpu/avx512": shown to the user and written into metadata */
+    mg_space space;   /* of alloc's memory */
+    mg_hints hints;
+    void *ctx; /* the backend's own */
+};
+
+/* ---- The front doors ---- */
+
+/* Memory of this backend, aligned to MG_ARENA_ALIGN; MG_EFIT if there is not that much. */
+mg_status mg_ops_alloc(const mg_ops *ops, void **out, size_t bytes);
+
+/* `bytes` as it was given to mg_ops_alloc. block NULL is legal. Waits until nothing uses the block. */
+void mg_ops_release(const mg_ops *ops, void *block, size_t bytes);
+
+/* The memory that mg_ops_alloc takes from. */
+mg_status mg_ops_budget(const mg_ops *ops, mg_budget *out);
+
+/* Closes the backend and frees the instance. NULL is legal. */
+void mg_ops_close(mg_ops *ops);
+
+/* Ordered after all earlier calls; src_host is the caller's again when it returns. */
+mg_status mg_upload(const mg_ops *ops, void *dst, const void *src_host, size_t bytes);
+
+/* Returns when the data are in dst_host, with the error of any earlier call. */
+mg_status mg_download(const mg_ops *ops, void *dst_host, const void *src, size_t bytes);
+
+/* y = x, of the same dtype and shape, apart from each other; and y = 0. */
+mg_status mg_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
+mg_status mg_zero(const mg_ops *ops, mg_tensor *y);
+
+/* A step that a backend may record and replay. Between step_begin and step_end stand the same calls, with the
+ * same pointers and sizes, whenever `key` is the same. *replay: make none of them, step_end runs what was
+ * recorded. In between there is no memory, upload, download or load call. A backend that records nothing
+ * never says replay. After an error in between, the instance can only be closed. */
+mg_status mg_step_begin(const mg_ops *ops, uint64_t key, bool *replay);
+mg_status mg_step_end(const mg_ops *ops);
+
+/* Drop all recordings: call it before anything that they point to is moved or released. */
+void mg_step_forget(const mg_ops *ops);
+
+/* Bytes in this backend's layout: of a matrix, of a convolution, and of k (and again of v) of a cache.
+ * `data`, k and v are not looked at. */
+size_t mg_matrix_bytes(const mg_ops *ops, const mg_matrix *w);
 size_t mg_conv_bytes(const mg_ops *ops, const mg_conv *c);
+size_t mg_kv_bytes(const mg_ops *ops, const mg_kv *kv);
 
-/* Rows [first_out, first_out + src->n_rows) of w from the host, converted to w->dtype. */
+/* Rows [first_out, first_out + src->n_rows) of w from the host, converted to w->format. *n_bad counts NaN and
+ * Inf among the values read; so does mg_tensor_load. */
 mg_status mg_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
                          int64_t *n_bad);
 
@@ -166,16 +272,28 @@ mg_status mg_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
 mg_status mg_mul(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
 
 /* For each token n: k[kv_row[n], h, pos[n]] = x[n, first_col + hE …], v likewise from column first_col + HE.
- * x [N, W], W >= first_col + 2HE; rounded to kv->dtype. kv_row, pos [N] int32. */
+ * x [N, W], W >= first_col + 2HE; rounded to kv->format. kv_row, pos [N] int32. */
 mg_status mg_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
                       const mg_tensor *kv_row, const mg_tensor *pos);
 
 /* For each token n and head h, over keys j < n_keys[n] of row kv_row[n]:
  * y[n, hE …] = softmax_j(scale * q·k_j (+ rel_bias[h, j - n + N - 1])) v_j, q = x[n, hE …], softmax in fp32.
- * x [N, W], W >= HE (q stands first) · y [N, HE] · rel_bias [H, 2N-1] or NULL. n_keys = 0 gives zeros. */
+ * x [N, W], W >= HE (q stands first) · y [N, HE] · rel_bias [H, 2N-1] or NULL. n_keys = 0 gives zeros.
+ * n_keys is in the backend's memory, and a step may be recorded: a backend sizes its launch by kv->T_max. */
 mg_status mg_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
                        const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
                        const mg_tensor *rel_bias);
+
+/* a = layer_norm(x) and y = act(a W^T); x, a [N,D] · y [N,O]. a is scratch: what it holds afterwards is
+ * unspecified. With `into` (NULL: none) also mg_kv_write(into->kv, y, into->first_col, …); the columns of y
+ * from first_col on are then unspecified. */
+mg_status mg_norm_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *a, const mg_tensor *x,
+                         const mg_norm *norm, const mg_matrix *w, mg_act act, const mg_kv_place *into);
+
+/* y += x W^T, where the product is complete before it is added: the bits of mg_linear and mg_add. x [N,I] ·
+ * y, product [N,O]. `product` is scratch. */
+mg_status mg_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product, const mg_tensor *x,
+                        const mg_matrix *w);
 
 /* y [left + N + right, C] = act(x [N,C]) with rows added before and after: zeros, or x reflected without
  * repeating the edge row (left, right < N then: the caller lengthens a shorter x). */

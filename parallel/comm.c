@@ -36,7 +36,7 @@ mg_status mg_comm_agree(mg_comm *c, mg_status mine)
     char message[4096]; /* our own cause outlives a failing exchange */
     const int32_t code = (int32_t)mine;
 
-    MG_REQUIRE(c);
+    MG_REQUIRE(c && c->space == MG_HOST);
     int32_t *all = calloc((size_t)c->size, sizeof *all);
     if (!all) return mg_fail(MG_ENOMEM, "agree: %d statuses", c->size);
 

@@ -1,10 +1,16 @@
-/* THE contract between ranks: a group that moves numbers. Backends: self (one rank), shm (ranks of one host),
- * mpi (any ranks). Every call is collective: all ranks of the group make the same calls in the same order.
- * Counts are in elements, never bytes.
+/* The contract between ranks: a group that moves numbers. Its mirror image is kernels/ops.h, the contract
+ * between the model and the machine: a constant table of functions (iface) and an instance, which goes to
+ * each of them. Backends: self (one rank), shm (ranks of one host), mpi (any ranks). Every call is
+ * collective: all ranks of the group make the same calls in the same order. Counts are in elements, never
+ * bytes.
  *
- * Nothing waits for ever: a wait that outlasts the deadline, or a peer that is gone, is MG_ECOMM with a
- * message that names the call and the rank; a signal to this rank is MG_ESTOPPED. After either the group is
- * of no more use. Of the ranks of a host that find the same loss one has the message, the others have "". */
+ * All pointers that a group is given are in its `space`. A group in device memory orders its calls among
+ * those of the ops instance whose memory it moves, and does not wait for them.
+ *
+ * No call waits for ever. A wait that outlasts the deadline, or a lost peer, is MG_ECOMM with a message that
+ * names the call and the rank. A signal to this rank is MG_ESTOPPED. After either the group cannot be used
+ * any more. If several ranks of a host detect the same lost rank, only one keeps the error message; on the
+ * others mg_last_error() is "". */
 #ifndef MG_COMM_H
 #define MG_COMM_H
 
@@ -27,6 +33,7 @@ struct mg_comm {
     const mg_comm_iface *iface;
     const char *name; /* "self", "shm", "mpi" */
     int rank, size;
+    mg_space space;   /* of all pointers */
     mg_status agreed; /* what the last mg_comm_agree found on all ranks; MG_OK at first */
     void *ctx;
 };
@@ -43,12 +50,13 @@ mg_status mg_comm_bcast(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root
 
 mg_status mg_comm_barrier(mg_comm *c);
 
-/* The end of a phase that can fail on one rank alone (parse, load, allocate): returns MG_OK only if every
+/* The end of a phase that can fail on one rank alone (parse, load, allocate). Returns MG_OK only if every
  * rank brought MG_OK, else the status of the lowest failing rank, on all ranks. That rank alone keeps its
- * message; everybody else's mg_last_error() becomes "", so that the user reads one sentence. */
+ * message; on all others mg_last_error() becomes "", so that the user reads one sentence. For a group in
+ * host memory. */
 mg_status mg_comm_agree(mg_comm *c, mg_status mine);
 
-/* NULL is legal. */
+/* Closes the group and frees it. NULL is legal. */
 void mg_comm_close(mg_comm *c);
 
 /* The group of one. */

@@ -7,7 +7,7 @@
 
 typedef enum mg_cpu_level { MG_CPU_AUTO, MG_CPU_SCALAR, MG_CPU_AVX2, MG_CPU_AVX512 } mg_cpu_level;
 
-/* Open the backend. `threads` is borrowed until close. Close with ops->close(ops).
+/* Open the backend. `threads` is borrowed until close. Close with mg_ops_close.
  * MG_EFIT if this machine has not the instructions of `level`. Results are bit-equal within one level only.
  */
 mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads);

@@ -1,4 +1,4 @@
-/* Opens the CPU backend: chooses the level, takes the scratch, fills the slots of ops.h. */
+/* Opens the CPU backend: chooses the level, takes the scratch; and the slots for memory. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,14 @@
 #include "cpu_codec.h"
 #include "cpu_matrix.h"
 #include "cpu_transformer.h"
+#include "host_memory.h"
 
 enum { HUGE_PAGE = 2 << 20, SCRATCH_BYTES = 4 << 20 };
+
+enum {
+    CPU_SLOTS = 8,            /* with guidance 16 rows a step, where products stop being bound by memory */
+    CPU_PREFILL_TOKENS = 256, /* enough for a good matrix product */
+};
 
 typedef struct backend {
     mg_ops ops;
@@ -22,9 +28,9 @@ static size_t whole_pages(size_t bytes)
 }
 
 /* Blocks above half a huge page start on one and ask for them: 5 to 15 % of the reading speed. */
-static mg_status take_block(void *ctx, void **out, size_t bytes)
+static mg_status take_block(const mg_ops *ops, void **out, size_t bytes)
 {
-    (void)ctx;
+    (void)ops;
     *out = NULL;
     if (bytes > SIZE_MAX / 2) return mg_fail(MG_EFIT, "memory: %zu bytes: more than there can be", bytes);
     const size_t size =
@@ -44,9 +50,9 @@ static mg_status take_block(void *ctx, void **out, size_t bytes)
     return MG_OK;
 }
 
-static void release_block(void *ctx, void *block, size_t bytes)
+static void release_block(const mg_ops *ops, void *block, size_t bytes)
 {
-    (void)ctx;
+    (void)ops;
     if (!block) return;
     if (bytes < HUGE_PAGE / 2)
         free(block);
@@ -54,31 +60,53 @@ static void release_block(void *ctx, void *block, size_t bytes)
         munmap(block, whole_pages(bytes));
 }
 
-static mg_status copy(void *ctx, void *dst, const void *src, size_t bytes)
+static mg_status budget(const mg_ops *ops, mg_budget *out)
 {
-    (void)ctx;
-    if (bytes) memmove(dst, src, bytes);
+    (void)ops;
+    *out = (mg_budget){.place = 0, .available_bytes = mg_host_memory_available()};
     return MG_OK;
 }
 
-static size_t matrix_bytes(void *ctx, mg_dtype dtype, int64_t n_out, int64_t n_in)
+/* Uploads and downloads are copies: the backend's memory is the host's. */
+static mg_status copy_bytes(const mg_ops *ops, void *dst, const void *src, size_t bytes)
 {
-    (void)ctx;
-    return mg_cpu_matrix_bytes(dtype, n_out, n_in);
+    (void)ops;
+    memmove(dst, src, bytes);
+    return MG_OK;
 }
 
-static mg_status matrix_load(void *ctx, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
-                             int64_t *n_bad)
+static mg_status zero(const mg_ops *ops, mg_tensor *y)
+{
+    (void)ops;
+    memset(y->data, 0, mg_tensor_bytes(y));
+    return MG_OK;
+}
+
+static size_t matrix_bytes(const mg_ops *ops, const mg_matrix *w)
+{
+    (void)ops;
+    return mg_cpu_matrix_bytes(w);
+}
+
+static size_t kv_bytes(const mg_ops *ops, const mg_kv *kv)
+{
+    (void)ops;
+    return (size_t)(kv->n_rows * kv->n_heads * kv->T_max * kv->E) *
+           mg_dtype_bytes(mg_format_dtype(kv->format));
+}
+
+static mg_status matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out,
+                             const mg_host_matrix *src, int64_t *n_bad)
 {
     /* Rows of x rounded to bf16 must fit the scratch. */
-    MG_REQUIRE(w->dtype != MG_BF16 || (size_t)(w->n_in + MG_TP_SLICES) * 4 <= SCRATCH_BYTES);
-    mg_cpu_matrix_load(ctx, w, first_out, src, n_bad);
+    MG_REQUIRE(w->format != MG_FORMAT_BF16 || (size_t)(w->n_in + MG_TP_SLICES) * 4 <= SCRATCH_BYTES);
+    mg_cpu_matrix_load(ops->ctx, w, first_out, src, n_bad);
     return MG_OK;
 }
 
-static mg_status tensor_load(void *ctx, void *dst, const mg_host_matrix *src, int64_t *n_bad)
+static mg_status tensor_load(const mg_ops *ops, void *dst, const mg_host_matrix *src, int64_t *n_bad)
 {
-    mg_cpu_tensor_load(ctx, dst, src, n_bad);
+    mg_cpu_tensor_load(ops->ctx, dst, src, n_bad);
     return MG_OK;
 }
 
@@ -122,32 +150,36 @@ static const mg_cpu_kernels *kernels_of(mg_cpu_level level)
     return level == MG_CPU_AVX2 ? &mg_cpu_kernels_avx2 : &mg_cpu_kernels_plain;
 }
 
-static void fill_slots(mg_ops *ops)
-{
-    ops->alloc = take_block;
-    ops->release = release_block;
-    ops->upload = copy;
-    ops->download = copy;
-    ops->matrix_bytes = matrix_bytes;
-    ops->matrix_load = matrix_load;
-    ops->tensor_load = tensor_load;
-    ops->conv_bytes = mg_cpu_conv_bytes;
-    ops->conv_load = mg_cpu_conv_load;
-    ops->embed = mg_cpu_embed;
-    ops->layer_norm = mg_cpu_layer_norm;
-    ops->rms_norm = mg_cpu_rms_norm;
-    ops->linear = mg_cpu_linear;
-    ops->add = mg_cpu_add;
-    ops->mul = mg_cpu_mul;
-    ops->kv_write = mg_cpu_kv_write;
-    ops->attention = mg_cpu_attention;
-    ops->pad = mg_cpu_pad;
-    ops->conv1d = mg_cpu_conv1d;
-    ops->conv_transpose1d = mg_cpu_conv_transpose1d;
-    ops->lstm = mg_cpu_lstm;
-    ops->nearest_code = mg_cpu_nearest_code;
-    ops->close = close_backend;
-}
+static const mg_ops_iface iface = {
+    .alloc = take_block,
+    .release = release_block,
+    .budget = budget,
+    .upload = copy_bytes,
+    .download = copy_bytes,
+    .copy = mg_cpu_copy,
+    .zero = zero,
+    .matrix_bytes = matrix_bytes,
+    .conv_bytes = mg_cpu_conv_bytes,
+    .kv_bytes = kv_bytes,
+    .matrix_load = matrix_load,
+    .tensor_load = tensor_load,
+    .conv_load = mg_cpu_conv_load,
+    .embed = mg_cpu_embed,
+    .layer_norm = mg_cpu_layer_norm,
+    .rms_norm = mg_cpu_rms_norm,
+    .linear = mg_cpu_linear,
+    .add = mg_cpu_add,
+    .mul = mg_cpu_mul,
+    .kv_write = mg_cpu_kv_write,
+    .attention = mg_cpu_attention,
+    .pad = mg_cpu_pad,
+    .conv1d = mg_cpu_conv1d,
+    .conv_transpose1d = mg_cpu_conv_transpose1d,
+    .lstm = mg_cpu_lstm,
+    .nearest_code = mg_cpu_nearest_code,
+    .linear_add = mg_cpu_linear_add,
+    .close = close_backend,
+};
 
 mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
 {
@@ -166,9 +198,11 @@ mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
     b->cpu.kernels = kernels_of(b->cpu.level);
     b->cpu.threads = threads;
     b->cpu.scratch_bytes = SCRATCH_BYTES;
-    b->ops.name = mg_cpu_level_name(b->cpu.level);
-    b->ops.ctx = &b->cpu;
-    fill_slots(&b->ops);
+    b->ops = (mg_ops){.iface = &iface,
+                      .name = mg_cpu_level_name(b->cpu.level),
+                      .space = MG_HOST,
+                      .hints = {CPU_SLOTS, CPU_PREFILL_TOKENS},
+                      .ctx = &b->cpu};
     MG_TRY(take_block(NULL, &b->cpu.scratch, b->cpu.scratch_bytes));
     *out = &b->ops;
 done:

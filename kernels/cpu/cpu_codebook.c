@@ -40,10 +40,10 @@ static void take_nearest(void *arg, int64_t first, int64_t end, int i_thread)
     }
 }
 
-mg_status mg_cpu_nearest_code(void *ctx, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
+mg_status mg_cpu_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
                               const mg_tensor *table, const mg_tensor *norms)
 {
-    const mg_cpu *cpu = ctx;
+    const mg_cpu *cpu = ops->ctx;
     nearest_job job = {.ids = ids->data,
                        .x = x->data,
                        .products = products->data,

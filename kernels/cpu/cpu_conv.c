@@ -41,22 +41,22 @@ static int64_t n_matrices(const mg_conv *c)
 static mg_matrix conv_matrix(const mg_conv *c, int64_t i, size_t *bytes)
 {
     const int64_t J = (c->n_taps + c->stride - 1) / c->stride;
-    mg_matrix w = {.dtype = MG_F32,
+    mg_matrix w = {.format = MG_FORMAT_F32,
                    .n_out = c->transposed ? c->stride * c->c_out : c->c_out,
                    .n_in = (c->transposed ? J : c->n_taps / n_matrices(c)) * c->c_in,
                    .n_slices = 1};
 
-    *bytes = mg_cpu_matrix_bytes(w.dtype, w.n_out, w.n_in);
+    *bytes = mg_cpu_matrix_bytes(&w);
     *bytes = (*bytes + MG_ARENA_ALIGN - 1) / MG_ARENA_ALIGN * MG_ARENA_ALIGN;
     if (c->data) w.data = (char *)c->data + (size_t)i * *bytes;
     return w;
 }
 
-size_t mg_cpu_conv_bytes(void *ctx, const mg_conv *c)
+size_t mg_cpu_conv_bytes(const mg_ops *ops, const mg_conv *c)
 {
     size_t bytes;
 
-    (void)ctx;
+    (void)ops;
     if (has_few_outputs(c)) return (size_t)(c->c_out * c->n_taps * c->c_in) * sizeof(float);
     conv_matrix(c, 0, &bytes);
     return bytes * (size_t)n_matrices(c);
@@ -155,9 +155,9 @@ static void fetch_rows(void *arg, int64_t first, int64_t end, int i_thread)
     j->src->read(j->src->read_arg, j->to + first * j->src->n_cols, first, end - first, 0, j->src->n_cols);
 }
 
-mg_status mg_cpu_conv_load(void *ctx, const mg_conv *c, const mg_host_matrix *src)
+mg_status mg_cpu_conv_load(const mg_ops *ops, const mg_conv *c, const mg_host_matrix *src)
 {
-    mg_cpu *cpu = ctx;
+    mg_cpu *cpu = ops->ctx;
     const int64_t n = src->n_rows * src->n_cols;
     const size_t size = ((size_t)n * sizeof(float) + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     const size_t align = size > HUGE_PAGE ? HUGE_PAGE : MG_ARENA_ALIGN;
@@ -215,10 +215,10 @@ static void conv_by_dots(const mg_cpu *cpu, mg_tensor *y, const mg_tensor *x, co
                job.n_rows * c->c_out * c->n_taps * c->c_in);
 }
 
-mg_status mg_cpu_conv1d(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_conv *c, const mg_tensor *bias,
-                        bool accumulate)
+mg_status mg_cpu_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
+                        const mg_tensor *bias, bool accumulate)
 {
-    mg_cpu *cpu = ctx;
+    mg_cpu *cpu = ops->ctx;
     const float *b = bias ? bias->data : NULL;
 
     if (has_few_outputs(c)) {
@@ -251,10 +251,10 @@ static void fill_rows(void *arg, int64_t first, int64_t end, int i_thread)
 }
 
 /* The product's columns are (phase, channel): the bias, which knows no phase, goes in first. */
-mg_status mg_cpu_conv_transpose1d(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
+mg_status mg_cpu_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
                                   const mg_tensor *bias)
 {
-    mg_cpu *cpu = ctx;
+    mg_cpu *cpu = ops->ctx;
     size_t bytes;
     const mg_matrix w = conv_matrix(c, 0, &bytes);
 

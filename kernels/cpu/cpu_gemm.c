@@ -50,9 +50,9 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
         const int64_t n = n_steps - s < block ? n_steps - s : block;
         for (int64_t r = 0; r < n_rows;) {
             const int64_t take = j->kernels->tile_rows(n_strips, n_rows - r);
-            j->kernels->tile(j->w->dtype, n_strips, take)(sum + r * WIDTH,
-                                                          x + r * j->ldx_bytes + s * j->step_bytes,
-                                                          j->ldx_bytes, w + s * ldw, ldw, n, s > 0);
+            j->kernels->tile(mg_format_dtype(j->w->format), n_strips,
+                             take)(sum + r * WIDTH, x + r * j->ldx_bytes + s * j->step_bytes, j->ldx_bytes,
+                                   w + s * ldw, ldw, n, s > 0);
             r += take;
         }
     }
@@ -176,7 +176,7 @@ void mg_cpu_gemm(mg_cpu *cpu, float *y, int64_t ldy, const float *x, int64_t ldx
                   .n_rows = n_rows};
 
     if (n_rows < 1) return;
-    if (w->dtype == MG_BF16) {
+    if (w->format == MG_FORMAT_BF16) {
         run_rounded(cpu, &j, x, ldx, n_rows);
         return;
     }

@@ -7,10 +7,10 @@
 #include "cpu_codec_kernels.h"
 #include "cpu_gemm.h"
 
-mg_status mg_cpu_lstm(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
+mg_status mg_cpu_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
                       const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state)
 {
-    mg_cpu *cpu = ctx;
+    mg_cpu *cpu = ops->ctx;
     const int64_t N = x->dim[0], I = x->dim[1], C = y->dim[1];
     const mg_cpu_codec_kernels *kernels = mg_cpu_codec_at(cpu->level);
     float *h_state = state->data, *c = h_state + C;

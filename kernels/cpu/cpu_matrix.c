@@ -40,31 +40,26 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t step_size(mg_dtype dtype)
+static int64_t step_size(mg_format format)
 {
-    return dtype == MG_F16 ? 2 : 4;
-}
-
-size_t mg_cpu_matrix_bytes(mg_dtype dtype, int64_t n_out, int64_t n_in)
-{
-    const int64_t columns = ceil_to(n_out, STRIP);
-
-    if (dtype != MG_BF16) return (size_t)(columns * n_in) * mg_dtype_bytes(dtype);
-    /* An odd slice ends in half a pair. Slices are 1, 2, 4 or 8: there are most of them when each is odd. */
-    const int64_t odd_slices = n_in % (2 * MG_TP_SLICES) ? n_in & -n_in : 0;
-    return (size_t)(columns * (n_in + odd_slices) / 2) * 4;
+    return format == MG_FORMAT_F16 ? 2 : 4;
 }
 
 int64_t mg_cpu_slice_steps(const mg_matrix *w)
 {
     const int64_t n = w->n_in / w->n_slices;
 
-    return w->dtype == MG_BF16 ? (n + 1) / 2 : n;
+    return w->format == MG_FORMAT_BF16 ? (n + 1) / 2 : n;
+}
+
+size_t mg_cpu_matrix_bytes(const mg_matrix *w)
+{
+    return (size_t)(ceil_to(w->n_out, STRIP) * mg_cpu_slice_steps(w) * w->n_slices * step_size(w->format));
 }
 
 mg_cpu_column mg_cpu_matrix_column(const mg_cpu *cpu, const mg_matrix *w, int64_t o)
 {
-    const int64_t P = cpu->kernels->panel, size = step_size(w->dtype), first = o / P * P;
+    const int64_t P = cpu->kernels->panel, size = step_size(w->format), first = o / P * P;
     const int64_t left = ceil_to(w->n_out, STRIP) - first, width = left < P ? left : P;
     const int64_t n_steps = mg_cpu_slice_steps(w) * w->n_slices;
 
@@ -77,7 +72,7 @@ static int64_t load_block(const load_job *j, char *to, int64_t step_bytes, const
                           int64_t n, int64_t c0, int64_t c1, int64_t c2)
 {
     const mg_cpu_kernels *k = j->cpu->kernels;
-    const mg_dtype dtype = j->w->dtype;
+    const mg_dtype dtype = mg_format_dtype(j->w->format);
     float row[BLOCK];
     uint32_t tile[STRIP][BLOCK]; /* converted, by output */
     int64_t n_bad = 0;
@@ -113,7 +108,7 @@ static int64_t load_strip(const load_job *j, int64_t o, const piece *p)
     const int64_t end = j->first_out + j->src->n_rows, size = (int64_t)mg_dtype_bytes(j->src->dtype);
     const int64_t c0 = j->first_out > o ? j->first_out - o : 0, c1 = smaller(end - o, STRIP);
     const int64_t c2 = end == w->n_out ? STRIP : c1;
-    const int64_t L = w->n_in / w->n_slices, per_step = w->dtype == MG_BF16 ? 2 : 1;
+    const int64_t L = w->n_in / w->n_slices, per_step = w->format == MG_FORMAT_BF16 ? 2 : 1;
     const char *rows =
         p->data + (o - j->first_out - p->first_row) * p->row_bytes; /* of column o, if it is there */
     int64_t n_bad = 0, n;
@@ -125,8 +120,8 @@ static int64_t load_strip(const load_job *j, int64_t o, const piece *p)
                    (s * mg_cpu_slice_steps(w) + i / per_step) * column.step_bytes;
         n = 0;
         if (c0 == 0 && c1 == STRIP)
-            n = j->cpu->kernels->pack(to, column.step_bytes, w->dtype, src, p->row_bytes, j->src->dtype,
-                                      left);
+            n = j->cpu->kernels->pack(to, column.step_bytes, mg_format_dtype(w->format), src, p->row_bytes,
+                                      j->src->dtype, left);
         if (n > 0) continue;
         n = smaller(left, BLOCK);
         n_bad += load_block(j, to, column.step_bytes, src, p->row_bytes, n, c0, c1, c2);

@@ -4,7 +4,7 @@
 
 #include "cpu_run.h"
 
-size_t mg_cpu_matrix_bytes(mg_dtype dtype, int64_t n_out, int64_t n_in);
+size_t mg_cpu_matrix_bytes(const mg_matrix *w);
 
 /* Rows [first_out, first_out + src->n_rows) of w; NaN and Inf among them are added to *n_bad. */
 void mg_cpu_matrix_load(mg_cpu *cpu, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,

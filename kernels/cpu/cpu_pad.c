@@ -45,10 +45,10 @@ static void pad_rows(void *arg, int64_t first, int64_t end, int i_thread)
         pad_edge_row(job, row);
 }
 
-mg_status mg_cpu_pad(void *ctx, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
+mg_status mg_cpu_pad(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
                      mg_pad_mode mode, mg_act act)
 {
-    const mg_cpu *cpu = ctx;
+    const mg_cpu *cpu = ops->ctx;
     const int64_t N = x->dim[0], C = x->dim[1], n_rows = left + N + right;
     pad_job job = {
         .y = y->data, .x = x->data, .N = N, .C = C, .left = left, .mode = mode, .act = act, .cpu = cpu};

@@ -44,10 +44,10 @@ typedef struct attention_job {
     float scale;
 } attention_job;
 
-mg_status mg_cpu_embed(void *ctx, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
+mg_status mg_cpu_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
                        const mg_tensor *positions, const mg_tensor *pos)
 {
-    const mg_cpu_kernels *kernels = ((const mg_cpu *)ctx)->kernels;
+    const mg_cpu_kernels *kernels = ((const mg_cpu *)ops->ctx)->kernels;
     const int64_t N = x->dim[0], D = x->dim[1], K = tables->dim[0], V = tables->dim[1];
     const int32_t *id = ids->data;
 
@@ -84,31 +84,39 @@ static void norm_rows(void *arg, int64_t first, int64_t end, int i_thread)
     }
 }
 
-mg_status mg_cpu_layer_norm(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
+mg_status mg_cpu_layer_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
                             const mg_tensor *beta, float eps)
 {
-    const mg_cpu *cpu = ctx;
+    const mg_cpu *cpu = ops->ctx;
     norm_job job = {cpu->kernels, y->data, x->data, gamma->data, beta->data, x->dim[1], eps};
 
     mg_cpu_run(cpu, norm_rows, &job, x->dim[0], mg_tensor_count(x));
     return MG_OK;
 }
 
-mg_status mg_cpu_rms_norm(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma, float eps)
+mg_status mg_cpu_rms_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
+                          float eps)
 {
-    const mg_cpu *cpu = ctx;
+    const mg_cpu *cpu = ops->ctx;
     norm_job job = {cpu->kernels, y->data, x->data, gamma->data, NULL, x->dim[1], eps};
 
     mg_cpu_run(cpu, norm_rows, &job, x->dim[0], mg_tensor_count(x));
     return MG_OK;
 }
 
-mg_status mg_cpu_linear(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
+mg_status mg_cpu_linear(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
                         const mg_tensor *bias, mg_act act, bool accumulate)
 {
-    mg_cpu_gemm(ctx, y->data, w->n_out, x->data, w->n_in, x->dim[0], w, bias ? bias->data : NULL, act,
+    mg_cpu_gemm(ops->ctx, y->data, w->n_out, x->data, w->n_in, x->dim[0], w, bias ? bias->data : NULL, act,
                 accumulate);
     return MG_OK;
+}
+
+mg_status mg_cpu_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product, const mg_tensor *x,
+                            const mg_matrix *w)
+{
+    (void)product;
+    return mg_cpu_linear(ops, y, x, w, NULL, MG_ACT_NONE, true);
 }
 
 static void run_pieces(void *arg, int64_t first, int64_t end, int i_thread)
@@ -128,28 +136,54 @@ static void run_pointwise(const mg_cpu *cpu, void (*fn)(float *y, const float *x
     mg_cpu_run(cpu, run_pieces, &job, (job.n + PIECE - 1) / PIECE, job.n / VALUES_PER_PRODUCT);
 }
 
-mg_status mg_cpu_add(void *ctx, mg_tensor *y, const mg_tensor *x)
+mg_status mg_cpu_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 {
-    run_pointwise(ctx, ((const mg_cpu *)ctx)->kernels->add, y, x);
+    run_pointwise(ops->ctx, ((const mg_cpu *)ops->ctx)->kernels->add, y, x);
     return MG_OK;
 }
 
-mg_status mg_cpu_mul(void *ctx, mg_tensor *y, const mg_tensor *x)
+mg_status mg_cpu_mul(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 {
-    run_pointwise(ctx, ((const mg_cpu *)ctx)->kernels->mul, y, x);
+    run_pointwise(ops->ctx, ((const mg_cpu *)ops->ctx)->kernels->mul, y, x);
+    return MG_OK;
+}
+
+typedef struct copy_job {
+    char *y;
+    const char *x;
+    size_t bytes;
+} copy_job;
+
+static void copy_pieces(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const copy_job *j = arg;
+    const size_t at = (size_t)first * PIECE, left = j->bytes - at, most = (size_t)(end - first) * PIECE;
+
+    (void)i_thread;
+    memcpy(j->y + at, j->x + at, left < most ? left : most);
+}
+
+mg_status mg_cpu_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
+{
+    copy_job job = {y->data, x->data, mg_tensor_bytes(x)};
+
+    mg_cpu_run(ops->ctx, copy_pieces, &job, ((int64_t)job.bytes + PIECE - 1) / PIECE,
+               (int64_t)job.bytes / (4 * VALUES_PER_PRODUCT));
     return MG_OK;
 }
 
 /* Bytes of the cache before key `j` of head h of a row; k and v alike. */
 static int64_t kv_offset(const mg_kv *kv, int64_t row, int64_t h, int64_t j)
 {
-    return ((row * kv->n_heads + h) * kv->T_max + j) * kv->E * (int64_t)mg_dtype_bytes(kv->dtype);
+    return ((row * kv->n_heads + h) * kv->T_max + j) * kv->E *
+           (int64_t)mg_dtype_bytes(mg_format_dtype(kv->format));
 }
 
 /* Units are heads: each writes its tokens in order. */
 static void write_heads(void *arg, int64_t first, int64_t end, int i_thread)
 {
     const kv_job *j = arg;
+    const mg_dtype dtype = mg_format_dtype(j->kv->format);
     const int64_t H = j->kv->n_heads, E = j->kv->E;
 
     (void)i_thread;
@@ -157,16 +191,16 @@ static void write_heads(void *arg, int64_t first, int64_t end, int i_thread)
         const float *k = j->k + h * E;
         for (int64_t n = 0; n < j->N; n++, k += j->W) {
             const int64_t at = kv_offset(j->kv, j->kv_row[n], h, j->pos[n]);
-            j->kernels->narrow((char *)j->kv->k + at, j->kv->dtype, k, E);
-            j->kernels->narrow((char *)j->kv->v + at, j->kv->dtype, k + H * E, E);
+            j->kernels->narrow((char *)j->kv->k + at, dtype, k, E);
+            j->kernels->narrow((char *)j->kv->v + at, dtype, k + H * E, E);
         }
     }
 }
 
-mg_status mg_cpu_kv_write(void *ctx, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
+mg_status mg_cpu_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
                           const mg_tensor *kv_row, const mg_tensor *pos)
 {
-    const mg_cpu *cpu = ctx;
+    const mg_cpu *cpu = ops->ctx;
     const int64_t N = x->dim[0];
     kv_job job = {cpu->kernels, kv, (const float *)x->data + first_col, kv_row->data, pos->data, N,
                   x->dim[1]};
@@ -208,7 +242,7 @@ static void attend_units(void *arg, int64_t first, int64_t end, int i_thread)
                 .q = j->x + (n + i) * j->W + h * E,
                 .k = (const char *)j->kv->k + at,
                 .v = (const char *)j->kv->v + at,
-                .dtype = j->kv->dtype,
+                .dtype = mg_format_dtype(j->kv->format),
                 .E = E,
                 .n_keys = j->n_keys[n + i],
                 .scale = j->scale,
@@ -218,11 +252,11 @@ static void attend_units(void *arg, int64_t first, int64_t end, int i_thread)
     }
 }
 
-mg_status mg_cpu_attention(void *ctx, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
+mg_status mg_cpu_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
                            const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
                            const mg_tensor *rel_bias)
 {
-    const mg_cpu *cpu = ctx;
+    const mg_cpu *cpu = ops->ctx;
     const int64_t N = x->dim[0], most = rel_bias && N < kv->T_max ? N : kv->T_max;
     attention_job job = {
         cpu->kernels, y->data, x->data,   kv_row->data, n_keys->data, rel_bias ? rel_bias->data : NULL,

@@ -8,6 +8,9 @@
 
 typedef enum mg_dtype { MG_F32, MG_BF16, MG_F16, MG_I32, MG_F64, MG_I64, MG_U8 } mg_dtype;
 
+/* Whose memory a pointer is in. Host code reads and writes MG_HOST memory alone. */
+typedef enum mg_space { MG_HOST, MG_DEVICE } mg_space;
+
 enum { MG_MAX_DIMS = 4 };
 
 typedef struct mg_tensor {

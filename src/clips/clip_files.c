@@ -152,7 +152,7 @@ static void describe_run(clip_facts *f, const mg_generate_output *o, const mg_cl
 
     m->version = MG_VERSION;
     m->backend = r->ops->name;
-    m->dtype = mg_dtype_name(r->source.dtype);
+    m->dtype = mg_format_name(r->source.formats.weights);
     m->audio_library = mg_audio_library();
     m->host = o->world->host;
     m->n_ranks = o->world->size;

@@ -4,16 +4,16 @@
 #include "log.h"
 
 /* exact everywhere; half precision is the user's choice, and worth a hint */
-static mg_dtype choose_dtype(int wanted)
+static mg_format choose_format(int wanted)
 {
     switch (wanted) {
-    case MG_MACHINE_BF16: return MG_BF16;
-    case MG_MACHINE_FP16: return MG_F16;
+    case MG_MACHINE_BF16: return MG_FORMAT_BF16;
+    case MG_MACHINE_FP16: return MG_FORMAT_F16;
     case MG_MACHINE_DTYPE_AUTO:
         mg_log_detail(
             "--dtype auto: fp32 on a CPU, the reference's numbers; --dtype bf16 is about twice as fast");
-        return MG_F32;
-    default: return MG_F32;
+        return MG_FORMAT_F32;
+    default: return MG_FORMAT_F32;
     }
 }
 
@@ -23,7 +23,9 @@ mg_status mg_backend_open(mg_backend *out, const mg_machine *machine, const mg_w
     const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
     const int may_spin = !world->oversubscribed && n_threads <= world->n_cores;
 
-    *out = (mg_backend){.dtype = choose_dtype(machine->dtype)};
+    const mg_format format = choose_format(machine->dtype);
+
+    *out = (mg_backend){.formats = {format, format}};
     if (machine->device == MG_MACHINE_CUDA)
         return mg_fail(MG_EFIT,
                        "option --device: cuda: this build computes on the CPU only; use --device cpu");
@@ -36,7 +38,7 @@ done:
 
 void mg_backend_close(mg_backend *b)
 {
-    if (b->ops) b->ops->close(b->ops);
+    mg_ops_close(b->ops);
     mg_threads_close(b->threads);
     *b = (mg_backend){0};
 }

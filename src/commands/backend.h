@@ -3,13 +3,13 @@
 #define MG_BACKEND_H
 
 #include "cli.h"
-#include "ops.h"
+#include "lm.h"
 #include "threads.h"
 
 typedef struct mg_backend {
     mg_threads *threads;
     mg_ops *ops;
-    mg_dtype dtype; /* of the language model's matrices; auto is resolved */
+    mg_lm_formats formats; /* of the language model; auto is resolved */
 } mg_backend;
 
 /* MG_EFIT if there is no such device. On failure nothing is left open. */

@@ -174,7 +174,7 @@ static mg_status compute_states(mg_conditions *c, const mg_clip_text *text)
 
     if (!text->states) {
         MG_RETURN(mg_t5_encode(r->t5, &mine, text->ids, text->S));
-        return r->ops->download(r->ops->ctx, c->states, mine.data, mg_tensor_bytes(&mine));
+        return mg_download(r->ops, c->states, mine.data, mg_tensor_bytes(&mine));
     }
     MG_TRY(mg_text_states_read(&states, &S, &d, text->states));
     if (S != text->S || d != r->config.lm.d_text)
@@ -199,7 +199,7 @@ static mg_status hand_out(mg_conditions *c, mg_clip_material *m, mg_tensor *out,
     if (m->st != MG_OK) return MG_OK;
     *out = mg_tensor_rows(room, 0, text->S);
     MG_RETURN(mg_comm_bcast(r->group, c->states, mg_tensor_count(out), MG_F32, 0));
-    return r->ops->upload(r->ops->ctx, out->data, c->states, mg_tensor_bytes(out));
+    return mg_upload(r->ops, out->data, c->states, mg_tensor_bytes(out));
 }
 
 mg_status mg_conditions_encode(mg_conditions *c, mg_clip_material *m, mg_tensor *text, mg_tensor *negative,

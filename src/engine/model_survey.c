@@ -22,7 +22,7 @@ static mg_status survey_parts(const mg_model_files *f, mg_weights *w, mg_comm *a
     if (f->lm.checkpoint) {
         w->checkpoint = f->lm.checkpoint;
         w->prefix = f->lm.prefix;
-        MG_TRY(mg_lm_load(&lm, &f->config.lm, MG_F32, alone, w));
+        MG_TRY(mg_lm_load(&lm, &f->config.lm, (mg_lm_formats){MG_FORMAT_F32, MG_FORMAT_F32}, alone, w));
     }
     if (f->codec.checkpoint) {
         w->checkpoint = f->codec.checkpoint;

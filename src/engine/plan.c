@@ -3,16 +3,12 @@
 #include <stdlib.h>
 
 #include "delay.h"
-#include "host_memory.h"
 #include "log.h"
 
 /* What each rank tells the others about its memory. */
 typedef struct demand {
     int64_t bytes, available_bytes, host; /* host: a hash of its name */
 } demand;
-
-/* Tokens of a forward pass where many columns are known beforehand: enough for a good matrix product. */
-enum { PREFILL_TOKENS = 256 };
 
 enum { DEMAND_INTS = sizeof(demand) / sizeof(int64_t) };
 
@@ -70,7 +66,8 @@ static mg_status measure_clips(mg_replica_limits *out, const mg_replica *r, cons
         out->n_rows = max_of(out->n_rows, count_rows(c));
         out->n_texts = max_of(out->n_texts, c->negative.S > 0 ? 2 : 1);
         out->with_melody = out->with_melody || c->melody;
-        if (c->audio_prompt || c->T > c->T_window || r->config.lm.n_chroma) out->n_tokens = PREFILL_TOKENS;
+        if (c->audio_prompt || c->T > c->T_window || r->config.lm.n_chroma)
+            out->n_tokens = r->ops->hints.n_prefill_tokens;
     }
     return MG_OK;
 }
@@ -101,9 +98,13 @@ static mg_status check_fit(const demand *all, int n_ranks, int64_t n_slots)
 /* Measure this rank under `limits`, and hear what the others need. */
 static mg_status gather_demand(demand *all, mg_replica *r, const mg_world *w, const mg_replica_limits *limits)
 {
-    demand mine = {.available_bytes = mg_host_memory_available(), .host = hash_name(w->host)};
+    demand mine = {.host = hash_name(w->host)};
+    mg_budget budget;
+    mg_status st = mg_ops_budget(r->ops, &budget);
 
-    MG_RETURN(mg_comm_agree(w->all, mg_replica_measure(r, limits)));
+    if (st == MG_OK) st = mg_replica_measure(r, limits);
+    MG_RETURN(mg_comm_agree(w->all, st));
+    mine.available_bytes = budget.available_bytes;
     mine.bytes = (int64_t)mg_replica_bytes_all(&r->bytes);
     return mg_comm_all_gather(w->all, all, &mine, DEMAND_INTS, MG_I64);
 }
@@ -119,7 +120,7 @@ mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w,
 
     if (st == MG_OK) st = measure_clips(&one, r, clips, n_clips);
     MG_TRY(mg_comm_agree(w->all, st));
-    if (may_shrink) n_slots = MG_PLAN_SLOTS;
+    if (may_shrink) n_slots = r->ops->hints.n_slots;
     if (n_slots > n_most) n_slots = n_most;
     for (;;) {
         *out = one;
@@ -153,7 +154,7 @@ void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const m
     mg_log_info("plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s on %s",
                 w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,
                 (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s", (long long)limits->T_max,
-                mg_dtype_name(r->source.dtype), r->ops->name);
+                mg_format_name(r->source.formats.weights), r->ops->name);
     mg_log_info("plan: %-16s %10s %10s %10s", "MB of a rank", "weights", "run", "sum");
     print_line("text encoder", b->t5_weights, b->t5_run);
     print_line("language model", b->lm_weights, b->lm_run);

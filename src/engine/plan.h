@@ -7,10 +7,6 @@
 #include "replica.h"
 #include "world.h"
 
-/* Clips at once that are still efficient on a CPU: with guidance 16 rows a step, where the products stop
- * being bound by memory. */
-enum { MG_PLAN_SLOTS = 8 };
-
 /* Whose clips: i_replica, i_replica + n_replicas, … */
 static inline int mg_plan_is_mine(const mg_world *w, const mg_clip *c)
 {
@@ -18,8 +14,9 @@ static inline int mg_plan_is_mine(const mg_world *w, const mg_clip *c)
 }
 
 /* Choose limits for `clips`, the whole call's. `n_slots` > 0: as the user says; 0: enough for the clips, at
- * most MG_PLAN_SLOTS, and fewer if memory is short. MG_EFIT with the numbers if even that does not fit on a
- * host, MG_EUSAGE if a clip's window is longer than the model's positions. Collective over w->all; agreed. */
+ * most the backend's hint, and fewer if memory is short. MG_EFIT with the numbers if even that does not fit
+ * on a host, MG_EUSAGE if a clip's window is longer than the model's positions. Collective over w->all;
+ * agreed. */
 mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w, const mg_clip *clips,
                        int64_t n_clips, int64_t n_slots);
 

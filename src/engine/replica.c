@@ -38,7 +38,7 @@ static mg_status load_stages(mg_replica *r, mg_arena *arena, mg_progress *progre
     b->t5_weights = arena->used_bytes;
 
     read_from(&w, &files->lm);
-    MG_TRY(mg_lm_load(&r->lm, &c->lm, r->source.dtype, r->group, &w));
+    MG_TRY(mg_lm_load(&r->lm, &c->lm, r->source.formats, r->group, &w));
     b->lm_weights = arena->used_bytes - b->t5_weights;
 
     if (r->is_leader && codec_halves(r)) {
@@ -164,8 +164,8 @@ void mg_replica_close(mg_replica *r)
     mg_encodec_close(r->codec);
     mg_mapping_renames_close(&r->renames);
     mg_model_files_close(r->files);
-    if (r->weights_block) r->ops->release(r->ops->ctx, r->weights_block, r->weights.size_bytes);
-    if (r->run_block) r->ops->release(r->ops->ctx, r->run_block, r->run.size_bytes);
+    if (r->weights_block) mg_ops_release(r->ops, r->weights_block, r->weights.size_bytes);
+    if (r->run_block) mg_ops_release(r->ops, r->run_block, r->run.size_bytes);
     free(r);
 }
 
@@ -184,7 +184,7 @@ mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits)
 /* The memory that `measured` counted, from the backend. */
 static mg_status take_block(const mg_ops *ops, mg_arena *arena, void **block, const char *name, size_t bytes)
 {
-    MG_RETURN(ops->alloc(ops->ctx, block, bytes));
+    MG_RETURN(mg_ops_alloc(ops, block, bytes));
     *arena = mg_arena_over(name, *block, bytes);
     return MG_OK;
 }

@@ -16,7 +16,7 @@
 
 typedef struct mg_replica_source {
     mg_model_request model;
-    mg_dtype dtype;      /* of the LM's matrices and KV cache */
+    mg_lm_formats formats;
     bool with_text;      /* false: no text is to be encoded, T5 may be missing and stays on disk */
     bool with_tokenizer; /* it must be there; opening it is for the caller */
     bool with_decoder;   /* false: codes are all that is wanted */

@@ -101,7 +101,6 @@ void mg_encodec_close(mg_encodec *codec)
     free(codec->encoder.layers);
     free(codec->encoder.lstm);
     free(codec->codebook);
-    free(codec->zero_host);
     free(codec->stretch_host);
     free(codec);
 }

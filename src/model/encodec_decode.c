@@ -33,7 +33,7 @@ static mg_status read_vectors(mg_encodec *c, void *arg, mg_tensor *x, mg_span ro
     for (int64_t t = 0; t < T; t++)
         for (int64_t k = 0; k < K; k++)
             host[t * K + k] = job->codes->codes[k * job->codes->row_stride + rows.first + t];
-    MG_RETURN(c->ops->upload(c->ops->ctx, ids.data, host, mg_tensor_bytes(&ids)));
+    MG_RETURN(mg_upload(c->ops, ids.data, host, mg_tensor_bytes(&ids)));
     return mg_embed(c->ops, x, &c->tables, &ids, NULL, NULL);
 }
 
@@ -43,10 +43,9 @@ static mg_status write_samples(mg_encodec *c, void *arg, const mg_tensor *y, mg_
     const mg_encodec_pcm *pcm = job->pcm;
     const float *host = c->stretch_host;
 
-    if (pcm->stride == 1)
-        return c->ops->download(c->ops->ctx, pcm->pcm + rows.first, y->data, mg_tensor_bytes(y));
+    if (pcm->stride == 1) return mg_download(c->ops, pcm->pcm + rows.first, y->data, mg_tensor_bytes(y));
     MG_REQUIRE(mg_tensor_bytes(y) <= c->stretch_bytes);
-    MG_RETURN(c->ops->download(c->ops->ctx, c->stretch_host, y->data, mg_tensor_bytes(y)));
+    MG_RETURN(mg_download(c->ops, c->stretch_host, y->data, mg_tensor_bytes(y)));
     for (int64_t n = rows.first; n < rows.end; n++) pcm->pcm[n * pcm->stride] = host[n - rows.first];
     return MG_OK;
 }

@@ -14,11 +14,10 @@ static mg_status read_samples(mg_encodec *c, void *arg, mg_tensor *x, mg_span ro
     const mg_encodec_pcm *pcm = job->pcm;
     float *host = c->stretch_host;
 
-    if (pcm->stride == 1)
-        return c->ops->upload(c->ops->ctx, x->data, pcm->pcm + rows.first, mg_tensor_bytes(x));
+    if (pcm->stride == 1) return mg_upload(c->ops, x->data, pcm->pcm + rows.first, mg_tensor_bytes(x));
     MG_REQUIRE(mg_tensor_bytes(x) <= c->stretch_bytes);
     for (int64_t n = rows.first; n < rows.end; n++) host[n - rows.first] = pcm->pcm[n * pcm->stride];
-    return c->ops->upload(c->ops->ctx, x->data, host, mg_tensor_bytes(x));
+    return mg_upload(c->ops, x->data, host, mg_tensor_bytes(x));
 }
 
 static mg_status write_codes(mg_encodec *c, void *arg, const mg_tensor *y, mg_span rows)
@@ -35,7 +34,7 @@ static mg_status write_codes(mg_encodec *c, void *arg, const mg_tensor *y, mg_sp
         int32_t *to = job->codes->codes + k * job->codes->row_stride + rows.first;
         MG_RETURN(mg_linear(c->ops, &products, &left, &c->codebook[k], NULL, MG_ACT_NONE, false));
         MG_RETURN(mg_nearest_code(c->ops, &ids, &left, &products, &table, &norms));
-        MG_RETURN(c->ops->download(c->ops->ctx, to, ids.data, mg_tensor_bytes(&ids)));
+        MG_RETURN(mg_download(c->ops, to, ids.data, mg_tensor_bytes(&ids)));
     }
     return MG_OK;
 }
@@ -44,8 +43,7 @@ static mg_status write_latents(mg_encodec *c, void *arg, const mg_tensor *y, mg_
 {
     const encode_job *job = arg;
 
-    return c->ops->download(c->ops->ctx, job->latents_host + rows.first * y->dim[1], y->data,
-                            mg_tensor_bytes(y));
+    return mg_download(c->ops, job->latents_host + rows.first * y->dim[1], y->data, mg_tensor_bytes(y));
 }
 
 static mg_status encode(mg_encodec *c, encode_job *job)

@@ -60,7 +60,6 @@ struct mg_encodec {
     mg_tensor padded;    /* flat: what its convolution reads */
     mg_tensor hidden;    /* flat: between a residual unit's two convolutions; distances to code vectors */
     mg_tensor ids;       /* flat int32: codes of a stretch */
-    float *zero_host;    /* [2,C] */
     void *stretch_host;  /* samples or codes of a stretch; of stretch_bytes */
     size_t stretch_bytes;
 };

@@ -45,8 +45,8 @@ static mg_status load_lstm_layer(const place *p, mg_encodec_lstm *out, int64_t C
     const mg_weights_part ih = {name[IH], 4 * C, C, 0, 4 * C, 0, C},
                           hh = {name[HH], 4 * C, C, 0, 4 * C, 0, C};
 
-    MG_RETURN(mg_weights_matrix(p->w, &out->w_ih, MG_F32, 1, &ih, 1));
-    MG_RETURN(mg_weights_matrix(p->w, &out->w_hh, MG_F32, 1, &hh, 1));
+    MG_RETURN(mg_weights_matrix(p->w, &out->w_ih, MG_FORMAT_F32, 1, &ih, 1));
+    MG_RETURN(mg_weights_matrix(p->w, &out->w_hh, MG_FORMAT_F32, 1, &hh, 1));
     return mg_weights_sum(p->w, &out->bias, name[BIAS_IH], name[BIAS_HH], 4 * C);
 }
 
@@ -128,8 +128,8 @@ static mg_status load_codebooks(mg_encodec *codec, mg_weights *w)
     MG_RETURN(mg_arena_take(w->arena, &codec->norms.data, mg_tensor_bytes(&codec->norms)));
     for (int64_t k = 0; k < K; k++) {
         mg_matrix *m = &codec->codebook[k];
-        *m = (mg_matrix){.dtype = MG_F32, .n_out = V, .n_in = D, .n_slices = 1};
-        MG_RETURN(mg_arena_take(w->arena, &m->data, mg_matrix_bytes(w->ops, MG_F32, V, D)));
+        *m = (mg_matrix){.format = MG_FORMAT_F32, .n_out = V, .n_in = D, .n_slices = 1};
+        MG_RETURN(mg_arena_take(w->arena, &m->data, mg_matrix_bytes(w->ops, m)));
     }
     if (mg_arena_is_measuring(w->arena)) return MG_OK;
 
@@ -140,13 +140,13 @@ static mg_status load_codebooks(mg_encodec *codec, mg_weights *w)
         const mg_host_matrix rows = {
             .data = table, .dtype = MG_F32, .n_rows = V, .n_cols = D, .row_stride = D};
         const mg_tensor from = mg_tensor_rows(&codec->tables, k, 1), to = mg_tensor_rows(&codec->norms, k, 1);
-        MG_TRY(w->ops->download(w->ops->ctx, table, from.data, table_bytes));
+        MG_TRY(mg_download(w->ops, table, from.data, table_bytes));
         for (int64_t v = 0; v < V; v++) {
             double sum = 0;
             for (int64_t i = 0; i < D; i++) sum += (double)table[v * D + i] * (double)table[v * D + i];
             norm[v] = (float)sum;
         }
-        MG_TRY(w->ops->upload(w->ops->ctx, to.data, norm, norm_bytes));
+        MG_TRY(mg_upload(w->ops, to.data, norm, norm_bytes));
         MG_TRY(mg_matrix_load(w->ops, &codec->codebook[k], 0, &rows, &n_bad));
     }
 done:

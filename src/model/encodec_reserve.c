@@ -57,12 +57,10 @@ static mg_status take(mg_arena *run, mg_tensor *t, mg_tensor shape)
 
 static mg_status take_host(mg_encodec *c, const room *r)
 {
-    free(c->zero_host);
     free(c->stretch_host);
     c->stretch_bytes = (size_t)r->host * sizeof(float);
     c->stretch_host = malloc(c->stretch_bytes);
-    c->zero_host = calloc((size_t)(2 * c->C), sizeof *c->zero_host);
-    if (!c->zero_host || !c->stretch_host)
+    if (!c->stretch_host)
         return mg_fail(MG_ENOMEM, "encodec: no memory for a stretch of %lld frames", (long long)c->stretch);
     return MG_OK;
 }

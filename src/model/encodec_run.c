@@ -127,7 +127,7 @@ static mg_status run_before(mg_encodec *c, const mg_encodec_flow *flow, mg_span 
         MG_RETURN(mg_encodec_view(&x.t, &c->sound, layer->in.end - layer->in.first, layer->a.conv.c_in));
         MG_RETURN(flow->read(c, flow->arg, &x.t, layer->in));
         MG_RETURN(run_layers(c, &x, half, 0, half->n_before));
-        MG_RETURN(mg_pad(c->ops, &to, &x.t, 0, 0, MG_PAD_ZERO, MG_ACT_NONE));
+        MG_RETURN(mg_copy(c->ops, &to, &x.t));
     }
     return MG_OK;
 }
@@ -138,7 +138,7 @@ static mg_status run_lstm(mg_encodec *c, const mg_encodec_half *half, mg_tensor 
     mg_tensor gates;
 
     MG_RETURN(mg_encodec_view(&gates, &c->gates, x->dim[0], 4 * c->C));
-    if (c->config.n_lstm_layers == 0) return mg_pad(c->ops, y, x, 0, 0, MG_PAD_ZERO, MG_ACT_NONE);
+    if (c->config.n_lstm_layers == 0) return mg_copy(c->ops, y, x);
     for (int64_t l = 0; l < c->config.n_lstm_layers; l++) {
         const mg_encodec_lstm *lstm = &half->lstm[l];
         const mg_tensor layer_state = mg_tensor_rows(&c->state, l, 1);
@@ -170,7 +170,7 @@ static mg_status advance(mg_encodec *c, window *w, const mg_encodec_flow *flow, 
     MG_RETURN(mg_encodec_view(&next, &c->window[w->i_buffer], fresh.end - need.first, c->C));
     mg_tensor kept = mg_tensor_rows(&next, 0, old.dim[0]),
               added = mg_tensor_rows(&next, old.dim[0], fresh.end - done);
-    if (old.dim[0]) MG_RETURN(mg_pad(c->ops, &kept, &old, 0, 0, MG_PAD_ZERO, MG_ACT_NONE));
+    if (old.dim[0]) MG_RETURN(mg_copy(c->ops, &kept, &old));
     MG_RETURN(run_before(c, flow, fresh));
     MG_RETURN(mg_encodec_view(&x, &c->x, fresh.end - done, c->C));
     MG_RETURN(run_lstm(c, flow->half, &added, &x));
@@ -185,10 +185,7 @@ mg_status mg_encodec_run(mg_encodec *c, const mg_encodec_flow *flow)
 
     MG_REQUIRE(half->is_there && c->stretch_host && flow->N > 0 && flow->step > 0);
     mg_encodec_measure(half, flow->N);
-    for (int64_t l = 0; l < c->config.n_lstm_layers; l++) {
-        const mg_tensor state = mg_tensor_rows(&c->state, l, 1);
-        MG_RETURN(c->ops->upload(c->ops->ctx, state.data, c->zero_host, mg_tensor_bytes(&state)));
-    }
+    if (c->config.n_lstm_layers > 0) MG_RETURN(mg_zero(c->ops, &c->state));
     const mg_encodec_layer *after = &half->layers[half->n_before];
     const int64_t N_out = half->layers[half->n_layers - 1].N_out;
     for (int64_t n = 0; n < N_out; n += flow->step) {

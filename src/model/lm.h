@@ -38,11 +38,17 @@ typedef struct mg_lm_batch {
     const int32_t *text; /* [n_with_text]: which text it attends */
 } mg_lm_batch;
 
+/* Formats of the blocks' and the heads' matrices, and of the KV caches. Embeddings, positions, norms and the
+ * projections of text and melody are fp32. */
+typedef struct mg_lm_formats {
+    mg_format weights, kv;
+} mg_lm_formats;
+
 /* Survey or load, by what w->arena is. *out is made on the first call (set it to NULL before) and kept on the
- * second; a call that fails closes it and sets it to NULL. `comm` is borrowed. MG_EUSAGE if tp does not
- * divide heads and widths. dtype: of the matrices and the KV cache; embeddings, positions, norms and the text
- * projection are fp32. */
-mg_status mg_lm_load(mg_lm **out, const mg_lm_config *config, mg_dtype dtype, mg_comm *comm, mg_weights *w);
+ * second; a call that fails closes it and sets it to NULL. `comm` is borrowed; its space is that of w->ops.
+ * MG_EUSAGE if tp does not divide heads and widths. */
+mg_status mg_lm_load(mg_lm **out, const mg_lm_config *config, mg_lm_formats formats, mg_comm *comm,
+                     mg_weights *w);
 void mg_lm_close(mg_lm *lm);
 
 mg_status mg_lm_reserve(mg_lm *lm, mg_arena *run, const mg_lm_limits *limits);

@@ -13,7 +13,7 @@ static const float norm_eps = 1e-5f;
 
 static mg_status upload(const mg_lm *lm, const mg_tensor *t, const int32_t *host, int64_t n)
 {
-    return lm->ops->upload(lm->ops->ctx, t->data, host, (size_t)n * sizeof *host);
+    return mg_upload(lm->ops, t->data, host, (size_t)n * sizeof *host);
 }
 
 mg_status mg_lm_project(mg_lm *lm, mg_tensor *projected, const mg_tensor *states)
@@ -56,6 +56,7 @@ static mg_status add_row_parallel(mg_lm *lm, mg_tensor *x, const mg_tensor *a, c
 {
     mg_tensor partial = mg_tensor_rows(&lm->partial, 0, x->dim[0]);
 
+    if (lm->comm->size == 1) return mg_linear_add(lm->ops, x, &partial, a, w);
     MG_RETURN(mg_linear(lm->ops, &partial, a, w, NULL, MG_ACT_NONE, false));
     MG_RETURN(mg_comm_all_reduce(lm->comm, partial.data, mg_tensor_count(&partial)));
     return mg_add(lm->ops, x, &partial);
@@ -65,12 +66,12 @@ static mg_status add_row_parallel(mg_lm *lm, mg_tensor *x, const mg_tensor *a, c
 static mg_status forward_qkv(mg_lm *lm, mg_lm_layer *layer, const mg_tensor *x)
 {
     const int64_t N = x->dim[0];
+    const mg_norm norm = {&layer->self_gamma, &layer->self_beta, norm_eps};
     const mg_tensor row = mg_tensor_rows(&lm->row, 0, N), column = mg_tensor_rows(&lm->column, 0, N);
+    const mg_kv_place into = {&layer->self, lm->H * lm->E, &row, &column};
     mg_tensor a = mg_tensor_rows(&lm->a, 0, N), qkv = mg_tensor_rows(&lm->qkv, 0, N);
 
-    MG_RETURN(mg_layer_norm(lm->ops, &a, x, &layer->self_gamma, &layer->self_beta, norm_eps));
-    MG_RETURN(mg_linear(lm->ops, &qkv, &a, &layer->qkv, NULL, MG_ACT_NONE, false));
-    return mg_kv_write(lm->ops, &layer->self, &qkv, lm->H * lm->E, &row, &column);
+    return mg_norm_linear(lm->ops, &qkv, &a, x, &norm, &layer->qkv, MG_ACT_NONE, &into);
 }
 
 static mg_status forward_self(mg_lm *lm, mg_lm_layer *layer, mg_tensor *x)
@@ -90,13 +91,13 @@ static mg_status forward_cross(mg_lm *lm, mg_lm_layer *layer, mg_tensor *x)
 {
     const int64_t N = x->dim[0];
     const float scale = 1 / sqrtf((float)lm->E);
+    const mg_norm norm = {&layer->cross_gamma, &layer->cross_beta, norm_eps};
     const mg_tensor text = mg_tensor_rows(&lm->text, 0, N);
     const mg_tensor n_keys = mg_tensor_rows(&lm->n_text_keys, 0, N);
     mg_tensor a = mg_tensor_rows(&lm->a, 0, N), mixed = mg_tensor_rows(&lm->mixed, 0, N);
     mg_tensor q = mg_tensor_2d(lm->qkv.data, MG_F32, N, lm->H * lm->E);
 
-    MG_RETURN(mg_layer_norm(lm->ops, &a, x, &layer->cross_gamma, &layer->cross_beta, norm_eps));
-    MG_RETURN(mg_linear(lm->ops, &q, &a, &layer->cross_q, NULL, MG_ACT_NONE, false));
+    MG_RETURN(mg_norm_linear(lm->ops, &q, &a, x, &norm, &layer->cross_q, MG_ACT_NONE, NULL));
     MG_RETURN(mg_attention(lm->ops, &mixed, &q, &layer->cross, &text, &n_keys, scale, NULL));
     return add_row_parallel(lm, x, &mixed, &layer->cross_out);
 }
@@ -104,28 +105,29 @@ static mg_status forward_cross(mg_lm *lm, mg_lm_layer *layer, mg_tensor *x)
 static mg_status forward_ff(mg_lm *lm, mg_lm_layer *layer, mg_tensor *x)
 {
     const int64_t N = x->dim[0];
+    const mg_norm norm = {&layer->ff_gamma, &layer->ff_beta, norm_eps};
     mg_tensor a = mg_tensor_rows(&lm->a, 0, N), ff = mg_tensor_rows(&lm->ff, 0, N);
 
-    MG_RETURN(mg_layer_norm(lm->ops, &a, x, &layer->ff_gamma, &layer->ff_beta, norm_eps));
-    MG_RETURN(mg_linear(lm->ops, &ff, &a, &layer->fc1, NULL, MG_ACT_GELU, false));
+    MG_RETURN(mg_norm_linear(lm->ops, &ff, &a, x, &norm, &layer->fc1, MG_ACT_GELU, NULL));
     return add_row_parallel(lm, x, &ff, &layer->fc2);
 }
 
 /* Each rank has columns [r KV, (r+1) KV) of the logits [N, K V]. */
-static mg_status forward_heads(mg_lm *lm, float *logits_host, const mg_tensor *a)
+static mg_status forward_heads(mg_lm *lm, float *logits_host, const mg_tensor *x)
 {
     const mg_ops *ops = lm->ops;
-    const int64_t N = a->dim[0], KV = lm->KV, tp = lm->comm->size;
+    const mg_norm norm = {&lm->final_gamma, &lm->final_beta, norm_eps};
+    const int64_t N = x->dim[0], KV = lm->KV, tp = lm->comm->size;
     const size_t piece_bytes = (size_t)KV * sizeof(float);
-    mg_tensor logits = mg_tensor_rows(&lm->logits, 0, N);
+    mg_tensor a = mg_tensor_rows(&lm->a, 0, N), logits = mg_tensor_rows(&lm->logits, 0, N);
 
-    MG_RETURN(mg_linear(ops, &logits, a, &lm->heads, NULL, MG_ACT_NONE, false));
-    if (tp == 1) return ops->download(ops->ctx, logits_host, logits.data, (size_t)N * piece_bytes);
+    MG_RETURN(mg_norm_linear(ops, &logits, &a, x, &norm, &lm->heads, MG_ACT_NONE, NULL));
+    if (tp == 1) return mg_download(ops, logits_host, logits.data, (size_t)N * piece_bytes);
     MG_RETURN(mg_comm_all_gather(lm->comm, lm->gathered.data, logits.data, N * KV, MG_F32));
     for (int64_t r = 0; r < tp; r++)
         for (int64_t n = 0; n < N; n++)
-            MG_RETURN(ops->download(ops->ctx, logits_host + (n * tp + r) * KV,
-                                    (const float *)lm->gathered.data + (r * N + n) * KV, piece_bytes));
+            MG_RETURN(mg_download(ops, logits_host + (n * tp + r) * KV,
+                                  (const float *)lm->gathered.data + (r * N + n) * KV, piece_bytes));
     return MG_OK;
 }
 
@@ -190,11 +192,10 @@ mg_status mg_lm_forward(mg_lm *lm, const mg_lm_batch *b, float *logits_host)
 
     const int64_t N = b->n_tokens;
     const mg_tensor ids = mg_tensor_rows(&lm->ids, 0, N), column = mg_tensor_rows(&lm->column, 0, N);
-    mg_tensor x = mg_tensor_rows(&lm->x, 0, N), a = mg_tensor_rows(&lm->a, 0, N);
+    mg_tensor x = mg_tensor_rows(&lm->x, 0, N);
 
     MG_RETURN(mg_embed(lm->ops, &x, &lm->embeddings, &ids, &lm->positions, &column));
     MG_RETURN(mg_lm_run_layers(lm, &x, b->n_with_text, logits_host != NULL));
     if (!logits_host) return MG_OK;
-    MG_RETURN(mg_layer_norm(lm->ops, &a, &x, &lm->final_gamma, &lm->final_beta, norm_eps));
-    return forward_heads(lm, logits_host, &a);
+    return forward_heads(lm, logits_host, &x);
 }

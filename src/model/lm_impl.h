@@ -20,7 +20,7 @@ typedef struct mg_lm_layer {
 
 struct mg_lm {
     mg_lm_config config; /* the whole model */
-    mg_dtype dtype;
+    mg_lm_formats formats;
     const mg_ops *ops;    /* borrowed */
     mg_comm *comm;        /* borrowed */
     int64_t H, E, F, KV;  /* this rank's heads, their width, feed-forward rows, rows of the output heads */
@@ -49,7 +49,7 @@ struct mg_lm {
     mg_tensor text_kv;       /* [S_max,2HE] */
     mg_tensor onehot;        /* [chroma_length,n_chroma], melody models */
     mg_tensor prefix;        /* [chroma_length + S_max,D], melody models */
-    float *prefix_host;      /* host staging: [max(chroma_length n_chroma, S_max D)] */
+    float *prefix_host;      /* host staging: [chroma_length,n_chroma], melody models */
     int32_t *places_host;    /* host staging: [2,n_tokens] rows and positions of a prefix */
 };
 

@@ -55,7 +55,7 @@ static mg_status load_positions(mg_lm *lm, mg_weights *w)
     table = malloc(mg_tensor_bytes(&lm->positions));
     if (!table) return mg_fail(MG_ENOMEM, "lm: no memory for %lld positions", (long long)dim[0]);
     mg_lm_positions(table, dim[0], dim[1]);
-    MG_TRY(w->ops->upload(w->ops->ctx, lm->positions.data, table, mg_tensor_bytes(&lm->positions)));
+    MG_TRY(mg_upload(w->ops, lm->positions.data, table, mg_tensor_bytes(&lm->positions)));
 done:
     free(table);
     return st;
@@ -112,7 +112,7 @@ static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l)
     };
     const int64_t D = lm->config.D, F = lm->config.F;
     const int n_slices = MG_TP_SLICES / lm->comm->size;
-    const mg_dtype dtype = lm->dtype;
+    const mg_format format = lm->formats.weights;
     mg_lm_layer *layer = &lm->layers[l];
     char name[N_NAMES][NAME_SIZE];
     mg_weights_part part[N_NAMES];
@@ -126,17 +126,17 @@ static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l)
     part[FC2] = columns_of(lm, name[FC2], D, F);
 
     MG_RETURN(load_norm(lm, w, &layer->self_gamma, &layer->self_beta, l, "self_attn_layer_norm"));
-    MG_RETURN(mg_weights_matrix(w, &layer->qkv, dtype, 1, &part[Q], 3));
-    MG_RETURN(mg_weights_matrix(w, &layer->out, dtype, n_slices, &part[OUT], 1));
+    MG_RETURN(mg_weights_matrix(w, &layer->qkv, format, 1, &part[Q], 3));
+    MG_RETURN(mg_weights_matrix(w, &layer->out, format, n_slices, &part[OUT], 1));
     if (!lm->config.n_chroma) {
         MG_RETURN(load_norm(lm, w, &layer->cross_gamma, &layer->cross_beta, l, "encoder_attn_layer_norm"));
-        MG_RETURN(mg_weights_matrix(w, &layer->cross_q, dtype, 1, &part[CROSS_Q], 1));
-        MG_RETURN(mg_weights_matrix(w, &layer->cross_kv, dtype, 1, &part[CROSS_K], 2));
-        MG_RETURN(mg_weights_matrix(w, &layer->cross_out, dtype, n_slices, &part[CROSS_OUT], 1));
+        MG_RETURN(mg_weights_matrix(w, &layer->cross_q, format, 1, &part[CROSS_Q], 1));
+        MG_RETURN(mg_weights_matrix(w, &layer->cross_kv, format, 1, &part[CROSS_K], 2));
+        MG_RETURN(mg_weights_matrix(w, &layer->cross_out, format, n_slices, &part[CROSS_OUT], 1));
     }
     MG_RETURN(load_norm(lm, w, &layer->ff_gamma, &layer->ff_beta, l, "final_layer_norm"));
-    MG_RETURN(mg_weights_matrix(w, &layer->fc1, dtype, 1, &part[FC1], 1));
-    return mg_weights_matrix(w, &layer->fc2, dtype, n_slices, &part[FC2], 1);
+    MG_RETURN(mg_weights_matrix(w, &layer->fc1, format, 1, &part[FC1], 1));
+    return mg_weights_matrix(w, &layer->fc2, format, n_slices, &part[FC2], 1);
 }
 
 /* The K heads are one matrix [KV,D]; this rank's rows may begin and end inside a head. */
@@ -156,7 +156,7 @@ static mg_status load_heads(mg_lm *lm, mg_weights *w)
         part[n] = (mg_weights_part){name[n], V, D, first - k * V, last - first, 0, D};
         n++;
     }
-    return mg_weights_matrix(w, &lm->heads, lm->dtype, 1, part, n);
+    return mg_weights_matrix(w, &lm->heads, lm->formats.weights, 1, part, n);
 }
 
 static mg_status load_all(mg_lm *lm, mg_weights *w)
@@ -168,11 +168,11 @@ static mg_status load_all(mg_lm *lm, mg_weights *w)
         "audio_enc_to_dec_proj.weight", c->D, c->n_chroma, 0, c->D, 0, c->n_chroma};
 
     if (c->n_chroma) {
-        MG_RETURN(mg_weights_matrix(w, &lm->chroma, MG_F32, 1, &chroma, 1));
+        MG_RETURN(mg_weights_matrix(w, &lm->chroma, MG_FORMAT_F32, 1, &chroma, 1));
         MG_RETURN(mg_weights_tensor(w, &lm->chroma_bias, "audio_enc_to_dec_proj.bias", 0, 1, &c->D));
     }
     if (c->project_text) {
-        MG_RETURN(mg_weights_matrix(w, &lm->project, MG_F32, 1, &project, 1));
+        MG_RETURN(mg_weights_matrix(w, &lm->project, MG_FORMAT_F32, 1, &project, 1));
         MG_RETURN(mg_weights_tensor(w, &lm->project_bias, "enc_to_dec_proj.bias", 0, 1, &c->D));
     }
     MG_RETURN(mg_weights_tensor(w, &lm->embeddings, "decoder.model.decoder.embed_tokens.%d.weight", (int)c->K,
@@ -199,16 +199,17 @@ static mg_status check_split(const mg_lm_config *c, int tp)
     return MG_OK;
 }
 
-static mg_status open_lm(mg_lm **out, const mg_lm_config *c, mg_dtype dtype, mg_comm *comm, const mg_ops *ops)
+static mg_status open_lm(mg_lm **out, const mg_lm_config *c, mg_lm_formats formats, mg_comm *comm,
+                         const mg_ops *ops)
 {
     mg_lm *lm;
 
-    MG_REQUIRE(dtype == MG_F32 || dtype == MG_BF16 || dtype == MG_F16);
+    MG_REQUIRE(comm->space == ops->space);
     MG_REQUIRE(c->K >= 1 && c->K <= MG_MAX_CODEBOOKS && c->D % c->H == 0 && c->D >= 4);
     MG_RETURN(check_split(c, comm->size));
     lm = *out = calloc(1, sizeof *lm);
     if (!lm) return mg_fail(MG_ENOMEM, "lm: %zu bytes", sizeof *lm);
-    *lm = (mg_lm){.config = *c, .dtype = dtype, .ops = ops, .comm = comm};
+    *lm = (mg_lm){.config = *c, .formats = formats, .ops = ops, .comm = comm};
     lm->H = c->H / comm->size;
     lm->E = c->D / c->H;
     lm->F = c->F / comm->size;
@@ -218,11 +219,12 @@ static mg_status open_lm(mg_lm **out, const mg_lm_config *c, mg_dtype dtype, mg_
     return MG_OK;
 }
 
-mg_status mg_lm_load(mg_lm **out, const mg_lm_config *config, mg_dtype dtype, mg_comm *comm, mg_weights *w)
+mg_status mg_lm_load(mg_lm **out, const mg_lm_config *config, mg_lm_formats formats, mg_comm *comm,
+                     mg_weights *w)
 {
     mg_status st = MG_OK;
 
-    if (!*out) MG_TRY(open_lm(out, config, dtype, comm, w->ops));
+    if (!*out) MG_TRY(open_lm(out, config, formats, comm, w->ops));
     MG_TRY(load_all(*out, w));
 done:
     if (st != MG_OK) {

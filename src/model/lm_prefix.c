@@ -24,7 +24,7 @@ static mg_status project_melody(mg_lm *lm, const int32_t *bins, int64_t n_bins)
         MG_REQUIRE(bin >= 0 && bin < c->n_chroma);
         host[f * c->n_chroma + bin] = 1;
     }
-    MG_RETURN(lm->ops->upload(lm->ops->ctx, lm->onehot.data, host, mg_tensor_bytes(&lm->onehot)));
+    MG_RETURN(mg_upload(lm->ops, lm->onehot.data, host, mg_tensor_bytes(&lm->onehot)));
     return mg_linear(lm->ops, &to, &lm->onehot, &lm->chroma, &lm->chroma_bias, MG_ACT_NONE, false);
 }
 
@@ -37,8 +37,7 @@ static mg_status project_text(mg_lm *lm, const mg_tensor *states, int64_t S)
         MG_RETURN(mg_lm_project(lm, &projected, states));
         return mg_pad(lm->ops, &to, &projected, 0, S - states->dim[0], MG_PAD_ZERO, MG_ACT_NONE);
     }
-    for (int64_t i = 0; i < S * lm->config.D; i++) lm->prefix_host[i] = 0;
-    return lm->ops->upload(lm->ops->ctx, to.data, lm->prefix_host, mg_tensor_bytes(&to));
+    return mg_zero(lm->ops, &to);
 }
 
 /* Rows [first, first + N) of the prefix through the layers. */
@@ -55,7 +54,7 @@ static mg_status run_rows(mg_lm *lm, int64_t row, int64_t first, int64_t N)
         position[n] = (int32_t)(first + n);
     }
     MG_RETURN(mg_lm_place_tokens(lm, rows, position, N));
-    MG_RETURN(lm->ops->upload(lm->ops->ctx, ids.data, position, (size_t)N * sizeof *position));
+    MG_RETURN(mg_upload(lm->ops, ids.data, position, (size_t)N * sizeof *position));
     MG_RETURN(mg_embed(lm->ops, &x, &table, &ids, &lm->positions, &column));
     return mg_lm_run_layers(lm, &x, 0, false);
 }

@@ -13,11 +13,9 @@ static mg_status take(mg_arena *run, mg_tensor *t, mg_dtype dtype, int64_t d0, i
 
 static mg_status take_kv(const mg_lm *lm, mg_arena *run, mg_kv *kv, int64_t n_rows, int64_t T_max)
 {
-    const size_t bytes = (size_t)(n_rows * lm->H * T_max * lm->E) * mg_dtype_bytes(lm->dtype);
-
-    *kv = (mg_kv){.dtype = lm->dtype, .n_rows = n_rows, .n_heads = lm->H, .T_max = T_max, .E = lm->E};
-    MG_RETURN(mg_arena_take(run, &kv->k, bytes));
-    return mg_arena_take(run, &kv->v, bytes);
+    *kv = (mg_kv){.format = lm->formats.kv, .n_rows = n_rows, .n_heads = lm->H, .T_max = T_max, .E = lm->E};
+    MG_RETURN(mg_arena_take(run, &kv->k, mg_kv_bytes(lm->ops, kv)));
+    return mg_arena_take(run, &kv->v, mg_kv_bytes(lm->ops, kv));
 }
 
 static mg_status take_step(mg_lm *lm, mg_arena *run, int64_t N, int64_t n_logits)
@@ -49,12 +47,12 @@ static mg_status take_prefix(mg_lm *lm, mg_arena *run, int64_t S)
     return take(run, &lm->prefix, MG_F32, c->chroma_length + S, c->D, 0);
 }
 
-/* Host staging, for the larger of its uses. */
+/* Host staging. */
 static mg_status take_host(mg_lm *lm, int64_t n_texts, int64_t S)
 {
     const mg_lm_config *c = &lm->config;
     const int64_t n_counts = lm->limits.n_tokens > S ? lm->limits.n_tokens : S;
-    const int64_t n_onehot = c->chroma_length * c->n_chroma, n_zeros = S * c->D;
+    const int64_t n_onehot = c->chroma_length * c->n_chroma + 1; /* 0 but for melody models */
 
     free(lm->n_text_tokens);
     free(lm->counts_host);
@@ -63,7 +61,7 @@ static mg_status take_host(mg_lm *lm, int64_t n_texts, int64_t S)
     lm->n_text_tokens = calloc((size_t)n_texts, sizeof *lm->n_text_tokens);
     lm->counts_host = calloc((size_t)n_counts, sizeof *lm->counts_host);
     lm->places_host = calloc((size_t)lm->limits.n_tokens * 2, sizeof *lm->places_host);
-    lm->prefix_host = calloc((size_t)(n_onehot > n_zeros ? n_onehot : n_zeros), sizeof *lm->prefix_host);
+    lm->prefix_host = calloc((size_t)n_onehot, sizeof *lm->prefix_host);
     if (!lm->n_text_tokens || !lm->counts_host || !lm->prefix_host || !lm->places_host)
         return mg_fail(MG_ENOMEM, "lm: no memory for %lld tokens", (long long)n_counts);
     return MG_OK;

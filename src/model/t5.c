@@ -76,12 +76,12 @@ static mg_status load_layer(t5_layer *layer, const mg_t5_config *c, mg_weights *
     const mg_weights_part wi = {name[WI], F, D, 0, F, 0, D}, gate = {name[WI_GATE], F, D, 0, F, 0, D};
 
     MG_RETURN(mg_weights_tensor(w, &layer->attention_norm, name[NORM1], 0, 1, &D));
-    MG_RETURN(mg_weights_matrix(w, &layer->qkv, MG_F32, 1, qkv, 3));
-    MG_RETURN(mg_weights_matrix(w, &layer->o, MG_F32, 1, &o, 1));
+    MG_RETURN(mg_weights_matrix(w, &layer->qkv, MG_FORMAT_F32, 1, qkv, 3));
+    MG_RETURN(mg_weights_matrix(w, &layer->o, MG_FORMAT_F32, 1, &o, 1));
     MG_RETURN(mg_weights_tensor(w, &layer->ff_norm, name[NORM2], 0, 1, &D));
-    MG_RETURN(mg_weights_matrix(w, &layer->wi, MG_F32, 1, &wi, 1));
-    if (c->gated) MG_RETURN(mg_weights_matrix(w, &layer->wi_gate, MG_F32, 1, &gate, 1));
-    return mg_weights_matrix(w, &layer->wo, MG_F32, 1, &wo, 1);
+    MG_RETURN(mg_weights_matrix(w, &layer->wi, MG_FORMAT_F32, 1, &wi, 1));
+    if (c->gated) MG_RETURN(mg_weights_matrix(w, &layer->wi_gate, MG_FORMAT_F32, 1, &gate, 1));
+    return mg_weights_matrix(w, &layer->wo, MG_FORMAT_F32, 1, &wo, 1);
 }
 
 /* The bias table stays on the host; only its presence and shape are surveyed. */
@@ -156,13 +156,12 @@ mg_status mg_t5_reserve(mg_t5 *t5, mg_arena *run, int64_t S_max)
 {
     const mg_t5_config *c = &t5->config;
     const int64_t H = c->n_heads, HE = H * c->d_kv, S = S_max;
-    const size_t kv_bytes = (size_t)(HE * S) * sizeof(float);
 
     MG_REQUIRE(S_max > 0);
     t5->S_max = S;
-    t5->kv = (mg_kv){.dtype = MG_F32, .n_rows = 1, .n_heads = H, .T_max = S, .E = c->d_kv};
-    MG_RETURN(mg_arena_take(run, &t5->kv.k, kv_bytes));
-    MG_RETURN(mg_arena_take(run, &t5->kv.v, kv_bytes));
+    t5->kv = (mg_kv){.format = MG_FORMAT_F32, .n_rows = 1, .n_heads = H, .T_max = S, .E = c->d_kv};
+    MG_RETURN(mg_arena_take(run, &t5->kv.k, mg_kv_bytes(t5->ops, &t5->kv)));
+    MG_RETURN(mg_arena_take(run, &t5->kv.v, mg_kv_bytes(t5->ops, &t5->kv)));
     MG_RETURN(take(run, &t5->ids, MG_I32, S, 0));
     MG_RETURN(take(run, &t5->column, MG_I32, S, 0));
     MG_RETURN(take(run, &t5->zero, MG_I32, S, 0));
@@ -187,7 +186,7 @@ mg_status mg_t5_reserve(mg_t5 *t5, mg_arena *run, int64_t S_max)
 
 static mg_status upload(const mg_t5 *t5, const mg_tensor *t, const void *host, int64_t n)
 {
-    return t5->ops->upload(t5->ops->ctx, t->data, host, (size_t)n * mg_dtype_bytes(t->dtype));
+    return mg_upload(t5->ops, t->data, host, (size_t)n * mg_dtype_bytes(t->dtype));
 }
 
 /* What depends on the length alone: rows, columns, key counts, and the bias of every distance. */

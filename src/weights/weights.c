@@ -82,7 +82,7 @@ done:
     return st;
 }
 
-mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_dtype dtype, int n_slices,
+mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_format format, int n_slices,
                             const mg_weights_part *parts, int n_parts)
 {
     const bool survey = mg_arena_is_measuring(w->arena);
@@ -95,8 +95,8 @@ mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_dtype dtype, int n
         MG_REQUIRE(p->first_col >= 0 && p->first_col + p->n_cols <= p->n_cols_all);
         n_out += p->n_rows;
     }
-    *out = (mg_matrix){.dtype = dtype, .n_out = n_out, .n_in = parts[0].n_cols, .n_slices = n_slices};
-    MG_RETURN(mg_arena_take(w->arena, &out->data, mg_matrix_bytes(w->ops, dtype, n_out, out->n_in)));
+    *out = (mg_matrix){.format = format, .n_out = n_out, .n_in = parts[0].n_cols, .n_slices = n_slices};
+    MG_RETURN(mg_arena_take(w->arena, &out->data, mg_matrix_bytes(w->ops, out)));
     for (int i = 0; i < n_parts; first_out += parts[i].n_rows, i++) {
         const mg_weights_part *p = &parts[i];
         const int64_t dim[2] = {p->n_rows_all, p->n_cols_all};
@@ -136,7 +136,7 @@ static mg_status load_random_tensor(mg_weights *w, char *dst, const char *name, 
 
     if (!room) return mg_fail(MG_ENOMEM, "weights: no memory for %lld values", (long long)n);
     MG_TRY(mg_weights_host(w, room, name, n_dims, dim));
-    MG_TRY(w->ops->upload(w->ops->ctx, dst, room, (size_t)n * sizeof *room));
+    MG_TRY(mg_upload(w->ops, dst, room, (size_t)n * sizeof *room));
 done:
     free(room);
     return st;

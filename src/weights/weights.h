@@ -57,7 +57,7 @@ void mg_weights_close(mg_weights *w);
 bool mg_weights_has(const mg_weights *w, const char *name);
 
 /* A matrix stacked from parts (q, k and v, say), all of the same n_cols. */
-mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_dtype dtype, int n_slices,
+mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_format format, int n_slices,
                             const mg_weights_part *parts, int n_parts);
 
 /* fp32 tensors as they stand: any shape, the file's dims must equal `dim`. `count` of them, one behind the

@@ -28,7 +28,7 @@ mg_status mg_weights_sum(mg_weights *w, mg_tensor *out, const char *name_a, cons
     MG_TRY(mg_weights_host(w, host, name_a, 1, &n));
     MG_TRY(mg_weights_host(w, host + n, name_b, 1, &n));
     for (int64_t i = 0; i < n; i++) host[i] += host[n + i];
-    MG_TRY(w->ops->upload(w->ops->ctx, out->data, host, (size_t)n * sizeof *host));
+    MG_TRY(mg_upload(w->ops, out->data, host, (size_t)n * sizeof *host));
 done:
     free(host);
     return st;

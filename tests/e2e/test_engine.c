@@ -107,7 +107,7 @@ static int end(void **state)
 
     for (int i = 0; i < N_CLIPS; i++) free(f->clip[i].text.ids);
     mg_comm_close(f->comm);
-    f->ops->close(f->ops);
+    mg_ops_close(f->ops);
     mg_threads_close(f->threads);
     free(f);
     return 0;
@@ -126,10 +126,8 @@ static mg_status keep(void *arg, const mg_clip *clip, const mg_clip_result *resu
 /* clips[first … first+n) through `n_slots` slots; the number of steps. */
 static int64_t run(fixture *f, int first, int n, int64_t n_slots)
 {
-    const mg_replica_source source = {.model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono",
-                                      .dtype = MG_F32,
-                                      .with_text = true,
-                                      .with_decoder = true};
+    const mg_replica_source source = {
+        .model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .with_text = true, .with_decoder = true};
     const mg_clip *clips[N_CLIPS];
     mg_replica *r;
     mg_replica_limits limits;
@@ -231,7 +229,7 @@ static void test_nothing_is_allocated(void **state)
 static void test_too_long(void **state)
 {
     fixture *f = *state;
-    const mg_replica_source source = {.model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .dtype = MG_F32};
+    const mg_replica_source source = {.model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono"};
     mg_replica_limits limits;
     mg_replica *r;
     mg_clip clip = {.T = 597, .T_window = 597, .guidance = 1};

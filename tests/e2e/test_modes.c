@@ -150,7 +150,7 @@ static int end(void **state)
     rmdir(f->folder);
     mg_tokenizer_close(f->tokenizer);
     mg_comm_close(f->comm);
-    f->ops->close(f->ops);
+    mg_ops_close(f->ops);
     mg_threads_close(f->threads);
     free(f);
     return 0;

@@ -33,6 +33,9 @@ BEGIN {
     for (i = 1; i <= n; i++) { name = files[i]; sub(/.*\//, "", name); where[name] = room(files[i]) }
 }
 
+# Slots are called by the front doors alone, which check what a backend trusts.
+/iface->/ && room(FILENAME) != "tests" && FILENAME !~ /^(kernels\/ops|parallel\/comm)\.c$/ { deny("a slot is called past its front door") }
+
 /^[ \t]*#[ \t]*include/ {
     name = $0
     sub(/^[^<"]*[<"]/, "", name)

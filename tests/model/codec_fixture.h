@@ -30,7 +30,7 @@ static inline mg_arena codec_arena(const codec_fixture *f, const mg_arena *measu
 {
     void *block = NULL;
 
-    GOLDEN_OK(f->ops->alloc(f->ops->ctx, &block, measured->peak_bytes));
+    GOLDEN_OK(mg_ops_alloc(f->ops, &block, measured->peak_bytes));
     return mg_arena_over(measured->name, block, measured->peak_bytes);
 }
 
@@ -77,10 +77,10 @@ static inline void codec_open(codec_fixture *f, const codec_want *want)
 static inline void codec_close(codec_fixture *f)
 {
     mg_encodec_close(f->codec);
-    if (f->weights.base) f->ops->release(f->ops->ctx, f->weights.base, f->weights.size_bytes);
-    if (f->run.base) f->ops->release(f->ops->ctx, f->run.base, f->run.size_bytes);
+    if (f->weights.base) mg_ops_release(f->ops, f->weights.base, f->weights.size_bytes);
+    if (f->run.base) mg_ops_release(f->ops, f->run.base, f->run.size_bytes);
     mg_checkpoint_close(f->own_checkpoint);
-    f->ops->close(f->ops);
+    mg_ops_close(f->ops);
     mg_threads_close(f->threads);
 }
 

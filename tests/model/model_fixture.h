@@ -4,6 +4,7 @@
 #define MG_MODEL_FIXTURE_H
 
 #include "cpu.h"
+#include "format_of.h"
 #include "golden.h"
 #include "lm.h"
 #include "t5.h"
@@ -23,7 +24,7 @@ typedef struct fixture {
 typedef struct fixture_want {
     const char *dir; /* full path of a checkpoint folder, or NULL: tests/golden/checkpoints/`model` */
     const char *weights_path; /* weights from elsewhere */
-    mg_dtype dtype;
+    mg_dtype dtype;           /* of the language model's matrices and caches */
     mg_comm *comm;
     mg_cpu_level level;
     int n_threads;
@@ -41,19 +42,20 @@ static inline void fixture_arena(fixture *f, mg_arena *a, const char *name, size
 {
     void *block;
 
-    GOLDEN_OK(f->ops->alloc(f->ops->ctx, &block, bytes ? bytes : MG_ARENA_ALIGN));
+    GOLDEN_OK(mg_ops_alloc(f->ops, &block, bytes ? bytes : MG_ARENA_ALIGN));
     *a = mg_arena_over(name, block, bytes);
 }
 
 static inline mg_status fixture_load(fixture *f, mg_arena *arena, const fixture_want *want, mg_comm *comm)
 {
+    const mg_lm_formats formats = {format_of(want->dtype), format_of(want->dtype)};
     mg_weights w;
     mg_status st = MG_OK;
 
     mg_weights_init(&w, f->ops, f->checkpoint, arena, "text_encoder.");
     if (want->with_t5) MG_TRY(mg_t5_load(&f->t5, &f->config.t5, &w));
     w.prefix = "";
-    if (!want->no_lm) MG_TRY(mg_lm_load(&f->lm, &f->config.lm, want->dtype, comm, &w));
+    if (!want->no_lm) MG_TRY(mg_lm_load(&f->lm, &f->config.lm, formats, comm, &w));
     st = mg_weights_check_survey(&w);
 done:
     mg_weights_close(&w);
@@ -99,10 +101,10 @@ static inline void fixture_close(fixture *f)
     mg_t5_close(f->t5);
     mg_lm_close(f->lm);
     mg_comm_close(f->own_comm);
-    if (f->weights.base) f->ops->release(f->ops->ctx, f->weights.base, f->weights.size_bytes);
-    if (f->run.base) f->ops->release(f->ops->ctx, f->run.base, f->run.size_bytes);
+    if (f->weights.base) mg_ops_release(f->ops, f->weights.base, f->weights.size_bytes);
+    if (f->run.base) mg_ops_release(f->ops, f->run.base, f->run.size_bytes);
     mg_checkpoint_close(f->checkpoint);
-    f->ops->close(f->ops);
+    mg_ops_close(f->ops);
     mg_threads_close(f->threads);
 }
 
@@ -112,7 +114,7 @@ static inline float *fixture_host(const fixture *f, const mg_tensor *t)
     float *host = malloc(mg_tensor_bytes(t));
 
     if (!host) fail_msg("no memory");
-    GOLDEN_OK(f->ops->download(f->ops->ctx, host, t->data, mg_tensor_bytes(t)));
+    GOLDEN_OK(mg_download(f->ops, host, t->data, mg_tensor_bytes(t)));
     return host;
 }
 
@@ -122,10 +124,10 @@ static inline void fixture_set_text(fixture *f, int64_t text, const float *state
     mg_tensor states = mg_tensor_2d(NULL, MG_F32, S, f->config.lm.d_text);
     const size_t bytes = mg_tensor_bytes(&states);
 
-    GOLDEN_OK(f->ops->alloc(f->ops->ctx, &states.data, bytes));
-    GOLDEN_OK(f->ops->upload(f->ops->ctx, states.data, states_host, bytes));
+    GOLDEN_OK(mg_ops_alloc(f->ops, &states.data, bytes));
+    GOLDEN_OK(mg_upload(f->ops, states.data, states_host, bytes));
     GOLDEN_OK(mg_lm_set_text(f->lm, text, &states));
-    f->ops->release(f->ops->ctx, states.data, bytes);
+    mg_ops_release(f->ops, states.data, bytes);
 }
 
 #endif

@@ -123,7 +123,7 @@ static void test_first_conv(void **state)
     const int64_t N = g.N, C = first->conv.c_out, left = mg_encodec_pad_left(&first->conv),
                   right = mg_encodec_pad_right(&first->conv, N);
     const size_t bytes = (size_t)(N + left + right + N * C) * sizeof(float);
-    GOLDEN_OK(f.ops->alloc(f.ops->ctx, &block, bytes));
+    GOLDEN_OK(mg_ops_alloc(f.ops, &block, bytes));
     mg_tensor x = mg_tensor_2d(g.audio, MG_F32, N, 1),
               padded = mg_tensor_2d(block, MG_F32, N + left + right, 1),
               y = mg_tensor_2d((float *)block + N + left + right, MG_F32, N, C);
@@ -136,7 +136,7 @@ static void test_first_conv(void **state)
     golden_close("first convolution", got, want, N * C, TOLERANCE);
     free(want);
     free(got);
-    f.ops->release(f.ops->ctx, block, bytes);
+    mg_ops_release(f.ops, block, bytes);
     codec_close(&f);
     golden_clip_close(&g);
 }

@@ -227,6 +227,7 @@ static void test_computed_positions_near_stored(void **state)
 
 static void test_split_is_checked(void **state)
 {
+    const mg_lm_formats formats = {MG_FORMAT_F32, MG_FORMAT_F32};
     mg_comm eight = {.size = 8}, three = {.size = 3};
     mg_arena measured = mg_arena_measure("weights");
     mg_config config;
@@ -238,12 +239,12 @@ static void test_split_is_checked(void **state)
     fixture_backend(&f, MG_CPU_AUTO, 1);
     GOLDEN_OK(mg_config_load(&config, MG_GOLDEN_DIR "/checkpoints/tiny-variant")); /* 4 heads */
     mg_weights_init(&w, f.ops, NULL, &measured, "");
-    assert_int_equal(mg_lm_load(&lm, &config.lm, MG_F32, &eight, &w), MG_EUSAGE);
+    assert_int_equal(mg_lm_load(&lm, &config.lm, formats, &eight, &w), MG_EUSAGE);
     assert_null(lm);
-    assert_int_equal(mg_lm_load(&lm, &config.lm, MG_F32, &three, &w), MG_EUSAGE);
+    assert_int_equal(mg_lm_load(&lm, &config.lm, formats, &three, &w), MG_EUSAGE);
     assert_non_null(strstr(mg_last_error(), "4 heads"));
     mg_weights_close(&w);
-    f.ops->close(f.ops);
+    mg_ops_close(f.ops);
     mg_threads_close(f.threads);
 }
 

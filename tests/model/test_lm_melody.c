@@ -60,8 +60,8 @@ static void run(fixture *f, const golden_melody *g, const int32_t *bins, const f
     mg_tensor states = mg_tensor_2d(NULL, MG_F32, g->S, g->d);
     const size_t bytes = mg_tensor_bytes(&states);
 
-    GOLDEN_OK(f->ops->alloc(f->ops->ctx, &states.data, bytes));
-    if (states_host) GOLDEN_OK(f->ops->upload(f->ops->ctx, states.data, states_host, bytes));
+    GOLDEN_OK(mg_ops_alloc(f->ops, &states.data, bytes));
+    if (states_host) GOLDEN_OK(mg_upload(f->ops, states.data, states_host, bytes));
     GOLDEN_OK(mg_lm_set_prefix(f->lm, ROW, bins, g->n_bins, states_host ? &states : NULL, g->S));
     for (int64_t first = 0; first < g->T; first += n_at_once) {
         const int64_t n = first + n_at_once < g->T ? n_at_once : g->T - first;
@@ -77,7 +77,7 @@ static void run(fixture *f, const golden_melody *g, const int32_t *bins, const f
                 memcpy(out + (k * g->T + first + i) * g->V, logits + (i * g->K + k) * g->V,
                        (size_t)g->V * sizeof *out);
     }
-    f->ops->release(f->ops->ctx, states.data, bytes);
+    mg_ops_release(f->ops, states.data, bytes);
 }
 
 static void test_logits(void **state)

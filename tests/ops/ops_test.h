@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "cpu.h"
+#include "format_of.h"
 #include "rng.h"
 #include "tol.h"
 
@@ -35,7 +36,7 @@ static inline bench_ops ops_open(mg_cpu_level level, int n_threads)
 
 static inline void ops_close(bench_ops *b)
 {
-    b->ops->close(b->ops);
+    mg_ops_close(b->ops);
     mg_threads_close(b->threads);
 }
 
@@ -71,12 +72,12 @@ static inline float rounded(float x, mg_dtype dtype)
 static inline mg_matrix matrix_make(const mg_ops *ops, mg_dtype dtype, int64_t n_out, int64_t n_in,
                                     int n_slices, const float *w, int64_t stride)
 {
-    mg_matrix m = {dtype, n_out, n_in, n_slices, NULL};
+    mg_matrix m = {format_of(dtype), n_out, n_in, n_slices, NULL};
     const mg_host_matrix src = {
         .data = w, .dtype = MG_F32, .n_rows = n_out, .n_cols = n_in, .row_stride = stride};
     int64_t n_bad = 0;
 
-    assert_int_equal(ops->alloc(ops->ctx, &m.data, mg_matrix_bytes(ops, dtype, n_out, n_in)), MG_OK);
+    assert_int_equal(mg_ops_alloc(ops, &m.data, mg_matrix_bytes(ops, &m)), MG_OK);
     assert_int_equal(mg_matrix_load(ops, &m, 0, &src, &n_bad), MG_OK);
     assert_int_equal(n_bad, 0);
     return m;
@@ -84,7 +85,7 @@ static inline mg_matrix matrix_make(const mg_ops *ops, mg_dtype dtype, int64_t n
 
 static inline void matrix_drop(const mg_ops *ops, mg_matrix *m)
 {
-    ops->release(ops->ctx, m->data, mg_matrix_bytes(ops, m->dtype, m->n_out, m->n_in));
+    mg_ops_release(ops, m->data, mg_matrix_bytes(ops, m));
 }
 
 /* y [N, n_out] = act(x w^T + bias) through the front door. */

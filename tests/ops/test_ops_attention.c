@@ -114,8 +114,9 @@ static cache cache_make(mg_dtype dtype, int64_t T, int64_t E)
 {
     const int64_t n = ROWS * T * E;
     const size_t bytes = (size_t)n * mg_dtype_bytes(dtype);
-    cache c = {
-        {dtype, ROWS, 1, T, E, malloc(bytes), malloc(bytes)}, random_floats(21, n), random_floats(22, n)};
+    cache c = {{format_of(dtype), ROWS, 1, T, E, malloc(bytes), malloc(bytes)},
+               random_floats(21, n),
+               random_floats(22, n)};
 
     store(c.kv.k, dtype, c.k, n);
     store(c.kv.v, dtype, c.v, n);

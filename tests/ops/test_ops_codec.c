@@ -31,9 +31,9 @@ static void backend_open(backend *b, mg_cpu_level level, int n_threads)
 
 static void backend_close(backend *b)
 {
-    for (int i = 0; i < b->n_blocks; i++) b->ops->release(b->ops->ctx, b->blocks[i], b->block_bytes[i]);
+    for (int i = 0; i < b->n_blocks; i++) mg_ops_release(b->ops, b->blocks[i], b->block_bytes[i]);
     mg_checkpoint_close(b->golden);
-    b->ops->close(b->ops);
+    mg_ops_close(b->ops);
     mg_threads_close(b->threads);
 }
 
@@ -42,7 +42,7 @@ static void *take(backend *b, size_t bytes)
     void *block;
 
     assert_true(b->n_blocks < 64);
-    GOLDEN_OK(b->ops->alloc(b->ops->ctx, &block, bytes));
+    GOLDEN_OK(mg_ops_alloc(b->ops, &block, bytes));
     b->block_bytes[b->n_blocks] = bytes;
     return b->blocks[b->n_blocks++] = block;
 }
@@ -186,12 +186,12 @@ static void test_up(void **state)
 static mg_matrix load_matrix(backend *b, const char *format, int i)
 {
     const mg_tensor t = golden(b, format, i);
-    mg_matrix w = {.dtype = MG_F32, .n_out = t.dim[0], .n_in = t.dim[1], .n_slices = 1};
+    mg_matrix w = {.format = MG_FORMAT_F32, .n_out = t.dim[0], .n_in = t.dim[1], .n_slices = 1};
     const mg_host_matrix rows = {
         .data = t.data, .dtype = MG_F32, .n_rows = w.n_out, .n_cols = w.n_in, .row_stride = w.n_in};
     int64_t n_bad = 0;
 
-    w.data = take(b, mg_matrix_bytes(b->ops, w.dtype, w.n_out, w.n_in));
+    w.data = take(b, mg_matrix_bytes(b->ops, &w));
     GOLDEN_OK(mg_matrix_load(b->ops, &w, 0, &rows, &n_bad));
     return w;
 }

@@ -39,7 +39,7 @@ static void test_open(void **state)
     {
         assert_int_equal(mg_cpu_open(&ops, level, b.threads), MG_OK);
         assert_string_equal(ops->name, mg_cpu_level_name(level));
-        ops->close(ops);
+        mg_ops_close(ops);
     }
     if (mg_cpu_best_level() < MG_CPU_AVX512) {
         assert_int_equal(mg_cpu_open(&ops, MG_CPU_AVX512, b.threads), MG_EFIT);
@@ -57,23 +57,53 @@ static void test_memory(void **state)
     (void)state;
     for (int i = 0; i < COUNT(sizes); i++) {
         void *block = NULL;
-        assert_int_equal(b.ops->alloc(b.ops->ctx, &block, sizes[i]), MG_OK);
+        assert_int_equal(mg_ops_alloc(b.ops, &block, sizes[i]), MG_OK);
         assert_non_null(block);
         assert_int_equal((uintptr_t)block % 64, 0);
         memset(block, 1, sizes[i]);
-        b.ops->release(b.ops->ctx, block, sizes[i]);
+        mg_ops_release(b.ops, block, sizes[i]);
     }
     void *block = (void *)1;
-    assert_int_equal(b.ops->alloc(b.ops->ctx, &block, SIZE_MAX / 4), MG_EFIT);
+    assert_int_equal(mg_ops_alloc(b.ops, &block, SIZE_MAX / 4), MG_EFIT);
     assert_null(block);
-    assert_int_equal(b.ops->alloc(b.ops->ctx, &block, SIZE_MAX - 5), MG_EFIT);
-    b.ops->release(b.ops->ctx, NULL, 0);
+    assert_int_equal(mg_ops_alloc(b.ops, &block, SIZE_MAX - 5), MG_EFIT);
+    mg_ops_release(b.ops, NULL, 0);
     for (int i = 0; i < 100; i++) in[i] = (char)i;
-    assert_int_equal(b.ops->alloc(b.ops->ctx, &block, sizeof in), MG_OK);
-    assert_int_equal(b.ops->upload(b.ops->ctx, block, in, sizeof in), MG_OK);
-    assert_int_equal(b.ops->download(b.ops->ctx, out, block, sizeof in), MG_OK);
+    assert_int_equal(mg_ops_alloc(b.ops, &block, sizeof in), MG_OK);
+    assert_int_equal(mg_upload(b.ops, block, in, sizeof in), MG_OK);
+    assert_int_equal(mg_download(b.ops, out, block, sizeof in), MG_OK);
     assert_memory_equal(in, out, sizeof in);
-    b.ops->release(b.ops->ctx, block, sizeof in);
+    mg_ops_release(b.ops, block, sizeof in);
+}
+
+static void test_copies(void **state)
+{
+    mg_tensor tx = mg_tensor_2d(x, MG_F32, N, D), ty = mg_tensor_2d(y, MG_F32, N, D);
+    mg_tensor flat = mg_tensor_1d(y, MG_F32, N * D), none = mg_tensor_2d(NULL, MG_F32, N, D);
+    mg_budget budget = {.place = 1};
+    bool replay = true;
+
+    (void)state;
+    for (int i = 0; i < N * D; i++) x[i] = (float)i, y[i] = -1;
+    assert_int_equal(mg_copy(b.ops, &ty, &tx), MG_OK);
+    assert_memory_equal(x, y, N * D * sizeof *x);
+    assert_int_equal(mg_zero(b.ops, &ty), MG_OK);
+    for (int i = 0; i < N * D; i++) assert_true(y[i] == 0);
+    REFUSED(mg_copy(b.ops, &tx, &tx));
+    REFUSED(mg_copy(b.ops, &flat, &tx));
+    REFUSED(mg_copy(b.ops, &none, &tx));
+    REFUSED(mg_zero(b.ops, &none));
+    REFUSED(mg_upload(b.ops, NULL, x, 4));
+    REFUSED(mg_download(b.ops, x, NULL, 4));
+    assert_int_equal(mg_upload(b.ops, NULL, NULL, 0), MG_OK);
+    assert_int_equal(mg_ops_budget(b.ops, &budget), MG_OK);
+    assert_true(budget.place == 0 && budget.available_bytes > 0);
+    assert_int_equal(b.ops->space, MG_HOST);
+    assert_true(b.ops->hints.n_slots > 0 && b.ops->hints.n_prefill_tokens > 0);
+    assert_int_equal(mg_step_begin(b.ops, 7, &replay), MG_OK); /* a CPU records nothing */
+    assert_false(replay);
+    assert_int_equal(mg_step_end(b.ops), MG_OK);
+    mg_step_forget(b.ops);
 }
 
 static void test_linear(void **state)
@@ -165,7 +195,7 @@ static void test_embed(void **state)
 static void test_attention(void **state)
 {
     static float k[2 * H * 8 * E], v[2 * H * 8 * E];
-    const mg_kv kv = {MG_F32, 2, H, 8, E, k, v};
+    const mg_kv kv = {MG_FORMAT_F32, 2, H, 8, E, k, v};
     mg_kv bad = kv;
     mg_tensor tx = mg_tensor_2d(x, MG_F32, N, 3 * D), ty = mg_tensor_2d(y, MG_F32, N, D);
     mg_tensor row = mg_tensor_1d(rows, MG_I32, N), pos = mg_tensor_1d(positions, MG_I32, N);
@@ -183,7 +213,7 @@ static void test_attention(void **state)
     REFUSED(mg_attention(b.ops, &ty, &tx, &kv, &row, &too_many, 1, &bias)); /* more keys than the bias has */
     many[0] = 9;
     REFUSED(mg_attention(b.ops, &ty, &tx, &kv, &row, &too_many, 1, NULL)); /* more than the cache has */
-    bad.dtype = MG_I32;
+    bad.format = (mg_format)99;
     REFUSED(mg_attention(b.ops, &ty, &tx, &bad, &row, &pos, 1, NULL));
     bad = kv, bad.v = NULL;
     REFUSED(mg_kv_write(b.ops, &bad, &tx, D, &row, &pos));
@@ -201,7 +231,7 @@ static void test_codec(void **state)
 
     (void)state;
     REFUSED(mg_conv_load(b.ops, &c, &src)); /* no memory yet */
-    assert_int_equal(b.ops->alloc(b.ops->ctx, &c.data, bytes), MG_OK);
+    assert_int_equal(mg_ops_alloc(b.ops, &c.data, bytes), MG_OK);
     assert_int_equal(mg_conv_load(b.ops, &c, &src), MG_OK);
     src.n_cols = D;
     REFUSED(mg_conv_load(b.ops, &c, &src));
@@ -220,7 +250,7 @@ static void test_codec(void **state)
     REFUSED(mg_pad(b.ops, &wrong, &tx, N, 0, MG_PAD_REFLECT, MG_ACT_NONE));
     REFUSED(mg_pad(b.ops, &wrong, &tx, 1, 0, MG_PAD_ZERO, MG_ACT_NONE));
     assert_int_equal(mg_pad(b.ops, &wrong, &tx, 1, N - 1, MG_PAD_REFLECT, MG_ACT_NONE), MG_OK);
-    b.ops->release(b.ops->ctx, c.data, bytes);
+    mg_ops_release(b.ops, c.data, bytes);
 }
 
 static void test_lstm(void **state)
@@ -246,9 +276,10 @@ static void test_lstm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),  cmocka_unit_test(test_memory), cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_load),  cmocka_unit_test(test_norms),  cmocka_unit_test(test_embed),
-        cmocka_unit_test(test_codec), cmocka_unit_test(test_lstm),   cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_open),   cmocka_unit_test(test_memory), cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_load),   cmocka_unit_test(test_norms),  cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_codec),  cmocka_unit_test(test_lstm),   cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_copies),
     };
 
     return cmocka_run_group_tests(tests, open_backend, close_backend);

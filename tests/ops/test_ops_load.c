@@ -14,7 +14,8 @@ typedef struct guarded {
 
 static guarded guarded_make(const mg_ops *ops, mg_dtype dtype, int64_t n_out, int64_t n_in, int n_slices)
 {
-    guarded g = {{dtype, n_out, n_in, n_slices, NULL}, mg_matrix_bytes(ops, dtype, n_out, n_in)};
+    guarded g = {.m = {format_of(dtype), n_out, n_in, n_slices, NULL}};
+    g.bytes = mg_matrix_bytes(ops, &g.m);
 
     g.m.data = aligned_alloc(64, (g.bytes + GUARD + 63) / 64 * 64);
     assert_non_null(g.m.data);
@@ -56,7 +57,8 @@ static void check_contents(const mg_ops *ops, const mg_matrix *m, const float *w
     linear(ops, y, x, m->n_in, m, NULL, MG_ACT_NONE, false);
     for (int64_t i = 0; i < m->n_in; i++) {
         for (int64_t o = 0; o < m->n_out; o++)
-            assert_true(y[i * m->n_out + o] == rounded(rounded(w[o * m->n_in + i], source), m->dtype));
+            assert_true(y[i * m->n_out + o] ==
+                        rounded(rounded(w[o * m->n_in + i], source), mg_format_dtype(m->format)));
     }
     free(x), free(y);
 }

@@ -137,7 +137,9 @@ static cache cache_make(const mg_ops *ops, mg_dtype dtype, int64_t H, int64_t E,
 {
     const int64_t N = KV_ROWS * T_max, W = FIRST_COL + 2 * H * E;
     const size_t bytes = (size_t)(KV_ROWS * H * T_max * E) * mg_dtype_bytes(dtype);
-    cache c = {{dtype, KV_ROWS, H, T_max, E, malloc(bytes), malloc(bytes)}, T_max, random_floats(7, N * W)};
+    cache c = {{format_of(dtype), KV_ROWS, H, T_max, E, malloc(bytes), malloc(bytes)},
+               T_max,
+               random_floats(7, N * W)};
     int32_t *row = calloc((size_t)N, sizeof *row), *pos = calloc((size_t)N, sizeof *pos);
     mg_tensor tx = mg_tensor_2d(c.source, MG_F32, N, W), tr = mg_tensor_1d(row, MG_I32, N);
     mg_tensor tp = mg_tensor_1d(pos, MG_I32, N);
@@ -163,7 +165,7 @@ static double stored(const cache *c, int which, int64_t row, int64_t h, int64_t 
     const int64_t HE = c->kv.n_heads * c->kv.E, W = FIRST_COL + 2 * HE;
 
     return rounded(c->source[(j * KV_ROWS + row) * W + FIRST_COL + which * HE + h * c->kv.E + e],
-                   c->kv.dtype);
+                   mg_format_dtype(c->kv.format));
 }
 
 static void exact_attention(double *y, const float *q, const cache *c, int64_t row, int64_t h, int64_t n_keys,
@@ -320,7 +322,7 @@ static void test_attention_extremes(void **state)
     FOR_LEVELS(level)
     {
         bench_ops b = ops_open(level, 1);
-        const mg_kv kv = {MG_F32, 1, 1, J, E, k, v};
+        const mg_kv kv = {MG_FORMAT_F32, 1, 1, J, E, k, v};
         mg_tensor ty = mg_tensor_2d(y, MG_F32, 1, E), tx = mg_tensor_2d(q, MG_F32, 1, E);
         mg_tensor tr = mg_tensor_1d(&row, MG_I32, 1), tk = mg_tensor_1d(&n_keys, MG_I32, 1);
         for (int peak = 0; peak < J; peak += 299) {

@@ -29,7 +29,7 @@ static int close_backend(void **state)
 {
     fixture *f = *state;
 
-    f->ops->close(f->ops);
+    mg_ops_close(f->ops);
     mg_threads_close(f->threads);
     free(f);
     return 0;
@@ -59,7 +59,7 @@ static mg_status ask(survey *s, const mg_ops *ops, bool with_ends)
     MG_TRY(mg_comm_self_open(&comm));
     if (with_ends) MG_TRY(mg_t5_load(&t5, &c->t5, &w));
     w.checkpoint = s->files->lm.checkpoint, w.prefix = s->files->lm.prefix;
-    MG_TRY(mg_lm_load(&lm, &c->lm, MG_F32, comm, &w));
+    MG_TRY(mg_lm_load(&lm, &c->lm, (mg_lm_formats){MG_FORMAT_F32, MG_FORMAT_F32}, comm, &w));
     w.checkpoint = s->files->codec.checkpoint, w.prefix = s->files->codec.prefix;
     if (with_ends) MG_TRY(mg_encodec_load(&codec, &c->codec, MG_ENCODEC_DECODER, &w));
     snprintf(s->problems, sizeof s->problems, "%s", w.problems ? w.problems : "");

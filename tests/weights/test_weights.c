@@ -28,7 +28,7 @@ static int close_backend(void **state)
 {
     fixture *f = *state;
 
-    f->ops->close(f->ops);
+    mg_ops_close(f->ops);
     mg_threads_close(f->threads);
     free(f);
     return 0;
@@ -46,7 +46,7 @@ static mg_status survey(fixture *f, const char *path, int *n_problems)
     mg_weights_init(&w, f->ops, f->checkpoint, &measured, "text_encoder.");
     GOLDEN_OK(mg_t5_load(&f->t5, &f->config.t5, &w));
     w.prefix = "";
-    GOLDEN_OK(mg_lm_load(&f->lm, &f->config.lm, MG_F32, comm, &w));
+    GOLDEN_OK(mg_lm_load(&f->lm, &f->config.lm, (mg_lm_formats){MG_FORMAT_F32, MG_FORMAT_F32}, comm, &w));
     const mg_status st = mg_weights_check_survey(&w);
     *n_problems = w.n_problems;
     mg_weights_close(&w);
@@ -113,22 +113,23 @@ static void test_wrong_shape_is_named(void **state)
 }
 
 /* Load one matrix whole; the packed bytes come back in f->weights. */
-static mg_status load_matrix(fixture *f, const mg_checkpoint *c, mg_dtype dtype, mg_matrix *m)
+static mg_status load_matrix(fixture *f, const mg_checkpoint *c, mg_format format, mg_matrix *m)
 {
     const mg_weights_part part = {fc1, 256, 128, 0, 256, 0, 128};
+    const mg_matrix shape = {.format = format, .n_out = 256, .n_in = 128, .n_slices = 1};
     mg_weights w;
 
-    fixture_arena(f, &f->weights, "weights", mg_matrix_bytes(f->ops, dtype, 256, 128) + MG_ARENA_ALIGN);
+    fixture_arena(f, &f->weights, "weights", mg_matrix_bytes(f->ops, &shape) + MG_ARENA_ALIGN);
     memset(f->weights.base, 0, f->weights.size_bytes);
     mg_weights_init(&w, f->ops, c, &f->weights, "");
-    const mg_status st = mg_weights_matrix(&w, m, dtype, 1, &part, 1);
+    const mg_status st = mg_weights_matrix(&w, m, format, 1, &part, 1);
     mg_weights_close(&w);
     return st;
 }
 
 static void release_weights(fixture *f)
 {
-    f->ops->release(f->ops->ctx, f->weights.base, f->weights.size_bytes);
+    mg_ops_release(f->ops, f->weights.base, f->weights.size_bytes);
     f->weights = (mg_arena){0};
 }
 
@@ -145,7 +146,7 @@ static void test_bad_values_are_counted(void **state)
     memcpy(patched_tensor(&p, fc1) + 4 * 1001, &infinite, 4);
     patched_write(&p, 0);
     GOLDEN_OK(mg_checkpoint_open(&c, p.path));
-    assert_int_equal(load_matrix(f, c, MG_BF16, &m), MG_ECHECKPOINT);
+    assert_int_equal(load_matrix(f, c, MG_FORMAT_BF16, &m), MG_ECHECKPOINT);
     assert_non_null(strstr(mg_last_error(), fc1));
     assert_non_null(strstr(mg_last_error(), "2 of 32768"));
     release_weights(f);
@@ -164,7 +165,7 @@ static void test_bad_values_are_counted(void **state)
     mg_weights_init(&w, f->ops, c, &arena, "");
     assert_int_equal(mg_weights_tensor(&w, &t, norm, 0, 1, &D), MG_ECHECKPOINT);
     assert_non_null(strstr(mg_last_error(), norm));
-    f->ops->release(f->ops->ctx, arena.base, arena.size_bytes);
+    mg_ops_release(f->ops, arena.base, arena.size_bytes);
     mg_weights_close(&w);
     mg_checkpoint_close(c);
     patched_close(&p);
@@ -182,7 +183,7 @@ static void test_shrunk_file(void **state)
     patched_write(&p, 0);
     GOLDEN_OK(mg_checkpoint_open(&c, p.path));
     assert_int_equal(truncate(p.path, 100000), 0);
-    assert_int_equal(load_matrix(f, c, MG_BF16, &m), MG_EFAIL);
+    assert_int_equal(load_matrix(f, c, MG_FORMAT_BF16, &m), MG_EFAIL);
     assert_non_null(strstr(mg_last_error(), p.path));
     assert_non_null(strstr(mg_last_error(), fc1));
     release_weights(f);
@@ -202,9 +203,9 @@ static void test_unaligned_data(void **state)
     GOLDEN_OK(mg_checkpoint_open(&straight, TINY_MONO));
     GOLDEN_OK(mg_checkpoint_open(&crooked, p.path));
     assert_int_not_equal((uintptr_t)mg_checkpoint_find(crooked, fc1)->tensor.data % 4, 0);
-    GOLDEN_OK(load_matrix(f, straight, MG_F32, &a));
+    GOLDEN_OK(load_matrix(f, straight, MG_FORMAT_F32, &a));
     const mg_arena first = f->weights;
-    GOLDEN_OK(load_matrix(f, crooked, MG_F32, &b));
+    GOLDEN_OK(load_matrix(f, crooked, MG_FORMAT_F32, &b));
     assert_memory_equal(first.base, f->weights.base, first.used_bytes);
     release_weights(f);
     f->weights = first;
@@ -312,7 +313,7 @@ static void test_both_passes_count_the_same_bytes(void **state)
     assert_int_equal(real.used_bytes, measured.used_bytes);
     mg_t5_close(f->t5);
     f->t5 = NULL;
-    f->ops->release(f->ops->ctx, real.base, real.size_bytes);
+    mg_ops_release(f->ops, real.base, real.size_bytes);
     mg_checkpoint_close(c);
 }
 
@@ -331,7 +332,7 @@ static void test_random_weights_are_repeatable(void **state)
         mg_weights_init(&w, f->ops, NULL, &arena, "");
         GOLDEN_OK(mg_weights_tensor(&w, &t, "some.weight", 0, 2, dim));
         host[i] = fixture_host(f, &t);
-        f->ops->release(f->ops->ctx, arena.base, arena.size_bytes);
+        mg_ops_release(f->ops, arena.base, arena.size_bytes);
         mg_weights_close(&w);
     }
     const int64_t n = dim[0] * dim[1];

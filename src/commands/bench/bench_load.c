@@ -106,10 +106,10 @@ static mg_status warm_memory(const mg_bench *b, size_t bytes, double *first_s, d
     for (int i = 0; i < 2; i++) {
         const double begin_s = mg_clock_s();
         void *block;
-        MG_RETURN(ops->alloc(ops->ctx, &block, bytes));
+        MG_RETURN(mg_ops_alloc(ops, &block, bytes));
         mg_threads_run(b->backend.threads, touch, block, (int64_t)bytes / PAGE_BYTES);
         *(i ? warm_s : first_s) = mg_clock_s() - begin_s;
-        ops->release(ops->ctx, block, bytes);
+        mg_ops_release(ops, block, bytes);
     }
     return MG_OK;
 }
@@ -126,7 +126,7 @@ static void report_load(mg_bench *b, const load_account *all, int64_t file_bytes
         if (share > worst) worst = share, n_worst = i;
         read_bytes += all[i].read_bytes;
     }
-    mg_report_text(r, "dtype", mg_dtype_name(b->backend.dtype));
+    mg_report_text(r, "dtype", mg_format_name(b->backend.formats.weights));
     mg_report_number(r, "file_mb", (double)file_bytes / 1e6, 1);
     mg_report_number(r, "read_mb", (double)read_bytes / 1e6, 1);
     mg_report_number(r, "load_s", load_s, 3);
@@ -146,7 +146,7 @@ mg_status mg_bench_load(mg_bench *b)
     const mg_replica_source source = {.model.model = s->model,
                                       .model.text_encoder = s->text_encoder,
                                       .model.codec = s->codec,
-                                      .dtype = b->backend.dtype,
+                                      .formats = b->backend.formats,
                                       .with_text = true,
                                       .with_decoder = true};
     const mg_replica_limits limits = {.n_slots = 1,

@@ -51,14 +51,14 @@ mg_status mg_bench_block_open(mg_bench_block *block, mg_arena *arena, const mg_o
                               const mg_arena *measured)
 {
     *block = (mg_bench_block){.ops = ops, .bytes = measured->peak_bytes};
-    const mg_status st = ops->alloc(ops->ctx, &block->data, block->bytes);
+    const mg_status st = mg_ops_alloc(ops, &block->data, block->bytes);
     *arena = mg_arena_over(measured->name, block->data, block->bytes);
     return st;
 }
 
 void mg_bench_block_close(mg_bench_block *block)
 {
-    if (block->data) block->ops->release(block->ops->ctx, block->data, block->bytes);
+    if (block->data) mg_ops_release(block->ops, block->data, block->bytes);
     block->data = NULL;
 }
 

@@ -91,11 +91,11 @@ static mg_status open_model(step_bench *s)
 
     mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
     if (!states_host) MG_TRY(mg_fail(MG_ENOMEM, "bench: %zu numbers", states_count));
-    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.dtype, b->comm, &w));
+    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->comm, &w));
     MG_TRY(mg_weights_check_survey(&w));
     MG_TRY(mg_bench_block_open(&s->weights, &arena, b->backend.ops, &measure));
     w.arena = &arena;
-    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.dtype, b->comm, &w));
+    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->comm, &w));
 
     measure = mg_arena_measure("run");
     MG_TRY(mg_arena_take(&measure, &states, states_count * sizeof(float)));
@@ -105,7 +105,7 @@ static mg_status open_model(step_bench *s)
     MG_TRY(mg_lm_reserve(s->lm, &arena, &limits));
 
     for (size_t i = 0; i < states_count; i++) states_host[i] = (float)mg_rng_uniform(1, (int64_t)i, 0) - 0.5F;
-    MG_TRY(b->backend.ops->upload(b->backend.ops->ctx, states, states_host, states_count * sizeof(float)));
+    MG_TRY(mg_upload(b->backend.ops, states, states_host, states_count * sizeof(float)));
     const mg_tensor view = mg_tensor_2d(states, MG_F32, TEXT_TOKENS, s->config.d_text);
     for (int64_t clip = 0; clip < s->n_clips; clip++) MG_TRY(mg_lm_set_text(s->lm, clip, &view));
 done:
@@ -181,9 +181,9 @@ static mg_status measure_prefill(step_bench *s, double step_median_s)
 
 static double step_bytes(const step_bench *s, int64_t position)
 {
-    return (double)(mg_bench_weight_bytes(&s->config, s->b->backend.dtype) +
-                    mg_bench_kv_bytes(&s->config, s->b->backend.dtype, s->n_rows, position + 1, s->n_clips,
-                                      TEXT_TOKENS));
+    return (double)(mg_bench_weight_bytes(&s->config, mg_format_dtype(s->b->backend.formats.weights)) +
+                    mg_bench_kv_bytes(&s->config, mg_format_dtype(s->b->backend.formats.kv), s->n_rows,
+                                      position + 1, s->n_clips, TEXT_TOKENS));
 }
 
 static mg_status measure_steps(step_bench *s, mg_bench_reader *reader)
@@ -215,12 +215,13 @@ static void report_step(const step_bench *s)
     const mg_bench *b = s->b;
     mg_report *r = &s->b->report;
     const int64_t mid = s->first_position + s->n_warmup + (s->n_steps + s->n_groups) / 2;
-    const double weight_bytes = (double)mg_bench_weight_bytes(&s->config, b->backend.dtype);
+    const double weight_bytes =
+        (double)mg_bench_weight_bytes(&s->config, mg_format_dtype(b->backend.formats.weights));
     const double mid_bytes = step_bytes(s, mid), median_s = mg_bench_median(s->step_s, s->n_steps);
     const double read_gbps = mg_bench_median(s->gbps, s->n_groups);
 
     mg_report_text(r, "shape", mg_bench_shape_name(b->settings->shape));
-    mg_report_text(r, "dtype", mg_dtype_name(b->backend.dtype));
+    mg_report_text(r, "dtype", mg_format_name(b->backend.formats.weights));
     mg_report_int(r, "batch", s->n_clips);
     mg_report_int(r, "rows", s->n_rows);
     mg_report_int(r, "position", mid);

@@ -80,7 +80,7 @@ done:
 
 static mg_status open_block(block *b, mg_arena *arena, const mg_ops *ops, const mg_arena *measured)
 {
-    MG_RETURN(ops->alloc(ops->ctx, &b->data, measured->peak_bytes));
+    MG_RETURN(mg_ops_alloc(ops, &b->data, measured->peak_bytes));
     b->bytes = measured->peak_bytes;
     *arena = mg_arena_over(measured->name, b->data, b->bytes);
     return MG_OK;
@@ -149,8 +149,8 @@ static void close_course(course *c)
     const mg_ops *ops = c->backend.ops;
 
     mg_encodec_close(c->run.codec);
-    if (c->weights.data) ops->release(ops->ctx, c->weights.data, c->weights.bytes);
-    if (c->room.data) ops->release(ops->ctx, c->room.data, c->room.bytes);
+    if (c->weights.data) mg_ops_release(ops, c->weights.data, c->weights.bytes);
+    if (c->room.data) mg_ops_release(ops, c->room.data, c->room.bytes);
     mg_model_files_close(c->files);
     mg_backend_close(&c->backend);
     free(c->outcome);

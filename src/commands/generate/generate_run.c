@@ -208,7 +208,7 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     MG_TRY(mg_clip_list_open(&list, s, w));
     MG_TRY(mg_comm_agree(w->all, mg_backend_open(&backend, &s->machine, w)));
     MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
-    source.dtype = backend.dtype;
+    source.formats = backend.formats;
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, backend.ops, backend.threads, w->group)));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, s, replica)));
     MG_TRY(mg_comm_agree(w->all, choose_clips(&clips, &n, &list)));

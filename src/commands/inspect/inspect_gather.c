@@ -71,7 +71,10 @@ static mg_status map_part(mg_inspection *i, mg_inspect_part *p, int part)
     mg_weights_init(&w, i->ops, p->files->checkpoint, &arena, p->files->prefix);
     w.requests = &p->requests;
     switch (part) {
-    case MG_INSPECT_LM: MG_TRY(mg_lm_load(&lm, &i->files->config.lm, MG_F32, i->group, &w)); break;
+    case MG_INSPECT_LM:
+        MG_TRY(mg_lm_load(&lm, &i->files->config.lm, (mg_lm_formats){MG_FORMAT_F32, MG_FORMAT_F32}, i->group,
+                          &w));
+        break;
     case MG_INSPECT_T5: MG_TRY(mg_t5_load(&t5, &i->files->config.t5, &w)); break;
     default:
         MG_TRY(mg_encodec_load(&codec, &i->files->config.codec, MG_ENCODEC_DECODER | MG_ENCODEC_ENCODER, &w));
@@ -174,7 +177,7 @@ static void try_replica(mg_inspection *i)
                                                 .text_encoder = s->text_encoder,
                                                 .codec = s->codec,
                                                 .tokenizer = s->tokenizer},
-                                      .dtype = MG_F32,
+                                      .formats = {MG_FORMAT_F32, MG_FORMAT_F32},
                                       .with_text = true,
                                       .with_tokenizer = true};
     mg_replica *r = NULL;

@@ -223,7 +223,7 @@ mg_status mg_verify_model(mg_verify *v)
                                                 .text_encoder = s->text_encoder,
                                                 .codec = s->codec,
                                                 .tokenizer = s->tokenizer},
-                                      .dtype = v->backend.dtype,
+                                      .formats = v->backend.formats,
                                       .with_text = true,
                                       .with_tokenizer = true,
                                       .with_decoder = true};
