@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "text.h"
+
 enum { FIRST_BYTES = 1 << 16 };
 
 static bool is_file(const mg_audio_sink *s)
@@ -33,11 +35,9 @@ static mg_status put_in_memory(mg_audio_sink *s, const void *data, int64_t bytes
 {
     const int64_t end = s->at + bytes;
 
-    if (end > s->room) {
-        const int64_t room = end + end / 2 + FIRST_BYTES;
-        uint8_t *p = realloc(s->data, (size_t)room);
-        if (!p) return mg_fail(MG_ENOMEM, "sound file: no memory for %lld bytes", (long long)room);
-        s->data = p, s->room = room;
+    if ((size_t)end > s->room) {
+        const size_t wanted = (size_t)end + FIRST_BYTES;
+        MG_RETURN(mg_grow(&s->data, &s->room, wanted, 1, "sound file"));
     }
     if (s->at > s->n_data) memset(s->data + s->n_data, 0, (size_t)(s->at - s->n_data));
     memcpy(s->data + s->at, data, (size_t)bytes);

@@ -12,9 +12,10 @@
 typedef struct mg_audio_sink {
     mg_out_file file; /* its fd is -1 if the bytes go to memory */
     uint8_t *data;
-    int64_t n_data, room, at; /* bytes; `at` is where the next read or write begins */
-    int64_t origin; /* bytes before offset 0 of the calls below: what was written ahead of the sound */
-    mg_status st;   /* the first failure of a call below */
+    size_t room;
+    int64_t n_data, at; /* bytes; `at` is where the next read or write begins */
+    int64_t origin;     /* bytes before offset 0 of the calls below: what was written ahead of the sound */
+    mg_status st;       /* the first failure of a call below */
 } mg_audio_sink;
 
 /* path NULL: memory. Close is legal on a zeroed one whose file.fd is -1; a file not finished is gone then. */

@@ -1,5 +1,6 @@
 #include "tensor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 size_t mg_dtype_bytes(mg_dtype dtype)
@@ -130,4 +131,26 @@ uint16_t mg_f32_to_f16(float f)
     }
     const uint32_t rounded = magnitude + 0xFFFu + ((magnitude >> 13) & 1u);
     return (uint16_t)(sign | (uint16_t)((rounded - 0x38000000u) >> 13));
+}
+
+void mg_widen(float *dst, const void *src, mg_dtype dtype, int64_t n)
+{
+    const char *p = src;
+    uint16_t half;
+
+    if (dtype == MG_F32) memcpy(dst, src, (size_t)n * sizeof *dst);
+    for (int64_t i = 0; i < n && dtype != MG_F32; i++) {
+        memcpy(&half, p + 2 * i, sizeof half);
+        dst[i] = dtype == MG_F16 ? mg_f16_to_f32(half) : mg_bf16_to_f32(half);
+    }
+}
+
+char *mg_dims_format(char out[MG_DIMS_SIZE], int n_dims, const int64_t *dim)
+{
+    int n = snprintf(out, MG_DIMS_SIZE, "[");
+
+    for (int i = 0; i < n_dims && n < MG_DIMS_SIZE; i++)
+        n += snprintf(out + n, (size_t)(MG_DIMS_SIZE - n), "%s%lld", i ? "," : "", (long long)dim[i]);
+    if (n < MG_DIMS_SIZE) snprintf(out + n, (size_t)(MG_DIMS_SIZE - n), "]");
+    return out;
 }

@@ -11,7 +11,7 @@ typedef enum mg_dtype { MG_F32, MG_BF16, MG_F16, MG_I32, MG_F64, MG_I64, MG_U8 }
 /* Whose memory a pointer is in. Host code reads and writes MG_HOST memory alone. */
 typedef enum mg_space { MG_HOST, MG_DEVICE } mg_space;
 
-enum { MG_MAX_DIMS = 4 };
+enum { MG_MAX_DIMS = 4, MG_DIMS_SIZE = 96 };
 
 typedef struct mg_tensor {
     void *data; /* of the backend that made it: host code must not look inside a device tensor */
@@ -43,5 +43,11 @@ float mg_bf16_to_f32(uint16_t h);
 uint16_t mg_f32_to_bf16(float f);
 float mg_f16_to_f32(uint16_t h);
 uint16_t mg_f32_to_f16(float f);
+
+/* n values of fp32, bf16 or fp16 at `src`, which need not be aligned, as fp32. */
+void mg_widen(float *dst, const void *src, mg_dtype dtype, int64_t n);
+
+/* "[2,3]", cut off where there is no room for more. Returns `out`. */
+char *mg_dims_format(char out[MG_DIMS_SIZE], int n_dims, const int64_t *dim);
 
 #endif

@@ -22,6 +22,18 @@ static int64_t character_bytes(const unsigned char *s, int64_t left)
     return n;
 }
 
+int32_t mg_utf8_next(const char **text, const char *end)
+{
+    const unsigned char *s = (const unsigned char *)*text;
+    const int64_t n = *text < end ? character_bytes(s, end - *text) : 0;
+    int32_t c = n == 1 ? s[0] : s[0] & (0xFF >> (n + 1));
+
+    if (!n) return -1;
+    for (int64_t i = 1; i < n; i++) c = c << 6 | (s[i] & 0x3F);
+    *text += n;
+    return c;
+}
+
 int64_t mg_utf8_bad_offset(const char *text, int64_t bytes)
 {
     const unsigned char *s = (const unsigned char *)text;

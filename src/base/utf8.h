@@ -1,4 +1,4 @@
-/* Is it UTF-8? */
+/* UTF-8, one character after the other. */
 #ifndef MG_UTF8_H
 #define MG_UTF8_H
 
@@ -7,5 +7,9 @@
 /* Offset of the first byte that does not belong to a well-formed UTF-8 character (overlong forms,
  * surrogates and code points above U+10FFFF are not), or -1 if the text is UTF-8. */
 int64_t mg_utf8_bad_offset(const char *text, int64_t bytes);
+
+/* The character at *text, which goes on behind it; -1 if none that is well-formed stands before `end`, and
+ * *text stays. */
+int32_t mg_utf8_next(const char **text, const char *end);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "checkpoint_sources.h"
+#include "text.h"
 
 struct mg_checkpoint {
     mg_checkpoint_sources sources;
@@ -25,12 +26,7 @@ static int by_name(const void *a, const void *b)
 static mg_status keep_name(mg_checkpoint *c, const char **out, const char *name)
 {
     *out = NULL;
-    if (c->n_names == c->names_capacity) {
-        const size_t capacity = c->names_capacity ? 2 * c->names_capacity : 256;
-        char **grown = realloc(c->names, capacity * sizeof *grown);
-        if (!grown) return mg_fail(MG_ENOMEM, "checkpoint: %zu names", capacity);
-        c->names = grown, c->names_capacity = capacity;
-    }
+    MG_RETURN(mg_grow(&c->names, &c->names_capacity, c->n_names + 1, sizeof *c->names, "checkpoint"));
     *out = c->names[c->n_names] = strdup(name);
     if (!*out) return mg_fail(MG_ENOMEM, "checkpoint: %zu bytes", strlen(name));
     c->n_names++;
@@ -42,12 +38,7 @@ static mg_status add_entry(mg_checkpoint *c, size_t i, const mg_key_target *targ
 {
     const mg_checkpoint_source *s = &c->sources.list[i];
 
-    if (c->n_entries == c->entries_capacity) {
-        const size_t capacity = c->entries_capacity ? 2 * c->entries_capacity : c->sources.n + 64;
-        mg_checkpoint_entry *grown = realloc(c->entries, capacity * sizeof *grown);
-        if (!grown) return mg_fail(MG_ENOMEM, "checkpoint: %zu entries", capacity);
-        c->entries = grown, c->entries_capacity = capacity;
-    }
+    MG_RETURN(mg_grow(&c->entries, &c->entries_capacity, c->n_entries + 1, sizeof *c->entries, "checkpoint"));
     mg_checkpoint_entry e = {.source = s->name,
                              .tensor = s->tensor,
                              .file = s->file,

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 /* In the order in which they are looked for. A variant is taken only when nothing plain is there. */
 static const char *const data_names[] = {
     "model.safetensors",
@@ -35,13 +37,6 @@ mg_status mg_checkpoint_resolve(char found[MG_PATH_SIZE], const char *path)
                    path);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), n_end = strlen(end);
-
-    return n >= n_end && strcmp(text + n - n_end, end) == 0;
-}
-
 /* What people have instead of weights after a download that did not finish. */
 static mg_status check_placeholder(const char *path, const char *data, size_t bytes)
 {
@@ -63,10 +58,11 @@ mg_status mg_data_file_parse(mg_data_file *f, const char *name, const void *data
     if (!f->path) return mg_fail(MG_ENOMEM, "%s: %zu bytes", name, strlen(name));
     f->data = begin, f->n_bytes = bytes;
     MG_RETURN(check_placeholder(name, begin, bytes));
-    const bool is_torch = mg_torch_file_is(begin, bytes) || ends_with(name, ".bin") ||
-                          ends_with(name, ".th") || ends_with(name, ".pt") || ends_with(name, ".ckpt");
+    const bool is_torch = mg_torch_file_is(begin, bytes) || mg_text_ends_with(name, ".bin") ||
+                          mg_text_ends_with(name, ".th") || mg_text_ends_with(name, ".pt") ||
+                          mg_text_ends_with(name, ".ckpt");
     /* a safetensors file begins with the length of its header: any eight bytes, and then { */
-    if (ends_with(name, ".safetensors") || (bytes > 8 && begin[8] == '{') || !is_torch)
+    if (mg_text_ends_with(name, ".safetensors") || (bytes > 8 && begin[8] == '{') || !is_torch)
         return mg_safetensors_parse(&f->header, name, begin, (int64_t)bytes);
     MG_RETURN(mg_torch_file_parse(&f->torch, name, begin, bytes));
     return mg_torch_entries_read(&f->torch_entries, f->torch, name);

@@ -18,21 +18,10 @@ bool mg_tensor_stream_can(mg_dtype from, mg_dtype to)
 /* fp64 comes from no model that we know, and goes to none: it may round twice on its way. */
 static void load(float *dst, const char *src, mg_dtype dtype, int64_t n)
 {
-    uint16_t half;
     double wide;
 
-    switch (dtype) {
-    case MG_F16:
-        for (int64_t i = 0; i < n; i++) memcpy(&half, src + 2 * i, 2), dst[i] = mg_f16_to_f32(half);
-        break;
-    case MG_BF16:
-        for (int64_t i = 0; i < n; i++) memcpy(&half, src + 2 * i, 2), dst[i] = mg_bf16_to_f32(half);
-        break;
-    case MG_F64:
-        for (int64_t i = 0; i < n; i++) memcpy(&wide, src + 8 * i, 8), dst[i] = (float)wide;
-        break;
-    default: memcpy(dst, src, (size_t)n * sizeof *dst);
-    }
+    if (dtype != MG_F64) mg_widen(dst, src, dtype, n);
+    for (int64_t i = 0; i < n && dtype == MG_F64; i++) memcpy(&wide, src + 8 * i, 8), dst[i] = (float)wide;
 }
 
 static void store(char *dst, const float *src, mg_dtype dtype, int64_t n)

@@ -70,21 +70,6 @@ done:
     return st;
 }
 
-/* To floats, from where they lie unaligned in the file. */
-static void widen(float *to, const char *from, mg_dtype dtype, int64_t n)
-{
-    uint16_t half;
-
-    if (dtype == MG_F32) {
-        memcpy(to, from, (size_t)n * sizeof *to);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(&half, from + 2 * i, sizeof half);
-        to[i] = dtype == MG_F16 ? mg_f16_to_f32(half) : mg_bf16_to_f32(half);
-    }
-}
-
 static mg_status read_safetensors(float **states, int64_t *S, int64_t *d, const char *path)
 {
     mg_status st = MG_OK;
@@ -95,7 +80,7 @@ static mg_status read_safetensors(float **states, int64_t *S, int64_t *d, const 
     MG_TRY(find_tensor(&entry, S, d, path, &f));
     *states = malloc((size_t)(*S * *d) * sizeof **states);
     if (!*states) MG_TRY(mg_fail(MG_ENOMEM, "%s: %lld states", path, (long long)(*S * *d)));
-    widen(*states, f.data + entry.begin, entry.dtype, *S * *d);
+    mg_widen(*states, f.data + entry.begin, entry.dtype, *S * *d);
 done:
     mg_in_file_unmap(&f);
     return st;

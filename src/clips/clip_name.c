@@ -26,18 +26,6 @@ static const struct {
 _Static_assert(sizeof latin_1 - 1 == LATIN_1_END - LATIN_1, "a letter for each");
 _Static_assert(sizeof latin_more - 1 == LATIN_MORE_END - LATIN_MORE, "a letter for each");
 
-/* The character at *p, which is well-formed, and *p behind it. */
-static uint32_t next_character(const unsigned char **p)
-{
-    const unsigned char *s = *p;
-    const int n = s[0] < 0x80 ? 1 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    uint32_t c = n == 1 ? s[0] : s[0] & (0xFFu >> (n + 1));
-
-    for (int i = 1; i < n; i++) c = c << 6 | (s[i] & 0x3F);
-    *p += n;
-    return c;
-}
-
 /* "" for what vanishes, "-" for what parts words. `one` is room. */
 static const char *fold(char one[2], uint32_t c)
 {
@@ -54,15 +42,14 @@ static const char *fold(char one[2], uint32_t c)
 
 void mg_slug_make(char out[MG_SLUG_SIZE], const char *text)
 {
-    const unsigned char *p = (const unsigned char *)text;
-    const int64_t bad = mg_utf8_bad_offset(text, (int64_t)strlen(text));
-    const unsigned char *end = p + (bad >= 0 ? (size_t)bad : strlen(text));
+    const char *p = text, *end = text + strlen(text);
+    int32_t c;
     size_t n = 0, n_words = 0; /* bytes so far, and up to the end of the last whole word */
     bool full = false, within = false;
     char one[2];
 
-    while (p < end && !full) {
-        const char *letters = fold(one, next_character(&p));
+    while (!full && (c = mg_utf8_next(&p, end)) >= 0) {
+        const char *letters = fold(one, (uint32_t)c);
         const size_t n_letters = strlen(letters);
         if (strcmp(letters, "-") == 0) {
             if (within) n_words = n;

@@ -6,16 +6,11 @@
 #include <string.h>
 
 #include "tensor_list_impl.h"
+#include "text.h"
 
 mg_status mg_tensor_list_add(mg_tensor_list *list)
 {
-    if (list->n == list->capacity) {
-        const int64_t capacity = 2 * list->capacity + 64;
-        mg_listed_tensor *bigger = realloc(list->tensor, (size_t)capacity * sizeof *bigger);
-        if (!bigger) return mg_fail(MG_ENOMEM, "tensors: no memory for a list of %lld", (long long)capacity);
-        list->tensor = bigger;
-        list->capacity = capacity;
-    }
+    MG_RETURN(mg_grow(&list->tensor, &list->capacity, (size_t)list->n + 1, sizeof *list->tensor, "tensors"));
     list->tensor[list->n++] = (mg_listed_tensor){.dim = {1, 1, 1, 1}};
     return MG_OK;
 }

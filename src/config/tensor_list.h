@@ -29,7 +29,8 @@ typedef struct mg_listed_tensor {
 
 typedef struct mg_tensor_list {
     mg_listed_tensor *tensor; /* [n] */
-    int64_t n, capacity;
+    int64_t n;
+    size_t capacity;
 } mg_tensor_list;
 
 /* Append the tensors of a part. The list is the caller's to close,

@@ -50,8 +50,8 @@ mg_status mg_model_survey_open(mg_model_survey *s, const mg_model_files *files, 
     MG_TRY(survey_parts(files, &w, alone));
     MG_TRY(mg_mapping_report_make(&s->report, &s->requests));
     s->read_bytes = w.n_read_bytes;
-    s->problems = w.problems;
-    w.problems = NULL;
+    s->problems = w.problems.data;
+    w.problems = (mg_text){0};
 done:
     mg_weights_close(&w);
     mg_comm_close(alone);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "in_file.h"
+#include "text.h"
 
 enum { LOOKED_SIZE = 16 * 1024, MAX_REF_BYTES = 4096, MAX_NAME = 96 };
 #define PREFIX "models--"
@@ -235,12 +236,12 @@ static bool id_of(char id[MG_HUB_ID_SIZE], const char *folder)
 static mg_status list_folder(mg_hub_model **models, size_t *n, DIR *d, const char *root, trail *t)
 {
     char id[MG_HUB_ID_SIZE], repo[MG_PATH_SIZE];
+    size_t capacity = 0;
 
     for (struct dirent *e; (e = readdir(d));) {
         if (!id_of(id, e->d_name)) continue;
-        mg_hub_model *more = realloc(*models, (*n + 1) * sizeof *more);
-        if (!more) return mg_fail(MG_ENOMEM, "%s: no memory for %zu models", root, *n + 1);
-        *models = more;
+        MG_RETURN(mg_grow(models, &capacity, *n + 1, sizeof **models, root));
+        mg_hub_model *more = *models;
         snprintf(more[*n].id, sizeof more[*n].id, "%s", id);
         MG_RETURN(mg_path_format(repo, "%s/%s", root, e->d_name));
         MG_RETURN(find_snapshot(more[*n].snapshot, t, repo));

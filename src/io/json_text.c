@@ -5,27 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void append(mg_json_text *t, const char *data, size_t n)
-{
-    if (t->failed) return;
-    if (n >= t->capacity - t->n) {
-        const size_t capacity = 2 * t->capacity + n + 1024;
-        char *bigger = realloc(t->data, capacity);
-        if (!bigger) {
-            t->failed = true;
-            return;
-        }
-        t->data = bigger;
-        t->capacity = capacity;
-    }
-    memcpy(t->data + t->n, data, n);
-    t->n += n;
-    t->data[t->n] = '\0';
-}
-
 static void put(mg_json_text *t, const char *text)
 {
-    append(t, text, strlen(text));
+    mg_text_add(&t->text, text);
 }
 
 static void new_line(mg_json_text *t)
@@ -41,7 +23,7 @@ static void quote(mg_json_text *t, const char *text)
     put(t, "\"");
     for (const char *p = text; *p; p++) {
         if ((unsigned char)*p >= 0x20 && *p != '"' && *p != '\\') {
-            append(t, p, 1);
+            mg_text_add_bytes(&t->text, p, 1);
             continue;
         }
         snprintf(escape, sizeof escape, *p == '"' || *p == '\\' ? "\\%c" : "\\u%04x", (unsigned char)*p);
@@ -67,7 +49,7 @@ static void open(mg_json_text *t, const char *key, bool is_array)
 {
     begin_value(t, key);
     if (t->depth == MG_JSON_TEXT_DEPTH) {
-        t->failed = true;
+        t->text.failed = true;
         return;
     }
     put(t, is_array ? "[" : "{");
@@ -88,7 +70,7 @@ void mg_json_text_array(mg_json_text *t, const char *key)
 void mg_json_text_close(mg_json_text *t)
 {
     if (t->depth == 0) {
-        t->failed = true;
+        t->text.failed = true;
         return;
     }
     t->depth--;
@@ -124,10 +106,7 @@ void mg_json_text_number(mg_json_text *t, const char *key, double value)
         put(t, "null");
         return;
     }
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
-    }
+    snprintf(text, sizeof text, "%.*g", mg_double_digits(value), value);
     put(t, text);
     if (!strpbrk(text, ".e")) put(t, ".0");
 }
@@ -140,10 +119,9 @@ void mg_json_text_bool(mg_json_text *t, const char *key, bool value)
 
 mg_status mg_json_text_end(mg_json_text *t, char **out)
 {
-    while (t->depth > 0 && !t->failed) mg_json_text_close(t);
+    while (t->depth > 0 && !t->text.failed) mg_json_text_close(t);
     put(t, "\n");
-    *out = t->failed ? NULL : t->data;
-    if (t->failed) free(t->data);
+    const mg_status st = mg_text_end(&t->text, out, "json");
     *t = (mg_json_text){0};
-    return *out ? MG_OK : mg_fail(MG_ENOMEM, "json: no memory for the text");
+    return st;
 }

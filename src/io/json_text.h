@@ -9,17 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "status.h"
+#include "text.h"
 
 enum { MG_JSON_TEXT_DEPTH = 16 };
 
 /* Zeroed it is empty. */
 typedef struct mg_json_text {
-    char *data;
-    size_t n, capacity;
+    mg_text text; /* failed also where it nests too deep */
     int depth;
     bool is_array[MG_JSON_TEXT_DEPTH], has_item[MG_JSON_TEXT_DEPTH];
-    bool failed; /* memory is short, or it nests too deep */
 } mg_json_text;
 
 void mg_json_text_object(mg_json_text *t, const char *key);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "in_file.h"
+#include "text.h"
 #include "tokenizer_impl.h"
 #include "utf8.h"
 
@@ -23,17 +24,13 @@ struct mg_tokenizer {
 /* A growing list of ids. */
 typedef struct id_list {
     int32_t *ids;
-    int64_t n, room;
+    int64_t n;
+    size_t capacity;
 } id_list;
 
 static mg_status push(id_list *list, const int32_t *ids, int64_t n)
 {
-    if (list->n + n > list->room) {
-        const int64_t room = 2 * (list->n + n) + 16;
-        int32_t *larger = realloc(list->ids, (size_t)room * sizeof *larger);
-        if (!larger) return mg_fail(MG_ENOMEM, "tokenizer: %lld ids", (long long)room);
-        list->ids = larger, list->room = room;
-    }
+    MG_RETURN(mg_grow(&list->ids, &list->capacity, (size_t)(list->n + n), sizeof *list->ids, "tokenizer"));
     if (n) memcpy(list->ids + list->n, ids, (size_t)n * sizeof *ids);
     list->n += n;
     return MG_OK;
@@ -162,9 +159,7 @@ mg_status mg_tokenizer_open(mg_tokenizer **out, const char *path)
                 path);
     }
     MG_RETURN(mg_in_file_read(&data, &bytes, found, MAX_FILE_BYTES));
-    const size_t n = strlen(found);
-    const bool is_json = n > 5 && strcmp(found + n - 5, ".json") == 0;
-    const mg_status st = mg_tokenizer_parse(out, found, data, bytes, is_json);
+    const mg_status st = mg_tokenizer_parse(out, found, data, bytes, mg_text_ends_with(found, ".json"));
     free(data);
     return st;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "text.h"
 #include "tokenizer_impl.h"
 
 enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3 }; /* types of a piece */
@@ -17,60 +18,38 @@ enum { PAD_ID, EOS_ID, UNK_ID, N_SPECIAL };    /* T5's */
 enum { VARINT = 0, BYTES = 2, FIXED32 = 5 };   /* wire types */
 enum { MAX_EXTRA = 1000, MAX_VOCAB = 1 << 20 };
 
-/* A protobuf message that grows. */
-typedef struct message {
-    char *data;
-    int64_t bytes, room;
-    bool failed;
-} message;
-
-static void put_bytes(message *m, const void *data, int64_t n)
-{
-    if (m->bytes + n > m->room) {
-        const int64_t room = 2 * (m->bytes + n) + 64;
-        char *larger = m->failed ? NULL : realloc(m->data, (size_t)room);
-        if (!larger) {
-            m->failed = true;
-            return;
-        }
-        m->data = larger, m->room = room;
-    }
-    if (n) memcpy(m->data + m->bytes, data, (size_t)n);
-    m->bytes += n;
-}
-
-static void put_varint(message *m, uint64_t v)
+static void put_varint(mg_text *m, uint64_t v)
 {
     unsigned char out[10];
     int n = 0;
 
     for (; v >= 128; v >>= 7) out[n++] = (unsigned char)(v | 128);
     out[n++] = (unsigned char)v;
-    put_bytes(m, out, n);
+    mg_text_add_bytes(m, out, (size_t)n);
 }
 
-static void put_int(message *m, unsigned number, int64_t value)
+static void put_int(mg_text *m, unsigned number, int64_t value)
 {
     put_varint(m, number << 3 | VARINT);
     put_varint(m, (uint64_t)value);
 }
 
-static void put_block(message *m, unsigned number, const void *data, int64_t n)
+static void put_block(mg_text *m, unsigned number, const void *data, int64_t n)
 {
     put_varint(m, number << 3 | BYTES);
     put_varint(m, (uint64_t)n);
-    put_bytes(m, data, n);
+    mg_text_add_bytes(m, data, (size_t)n);
 }
 
-static void put_piece(message *m, message *scratch, const char *text, float score, int type)
+static void put_piece(mg_text *m, mg_text *scratch, const char *text, float score, int type)
 {
-    scratch->bytes = 0;
+    scratch->n = 0;
     put_block(scratch, 1, text, (int64_t)strlen(text));
     put_varint(scratch, 2 << 3 | FIXED32);
-    put_bytes(scratch, &score, sizeof score); /* little-endian, as every machine of ours */
+    mg_text_add_bytes(scratch, &score, sizeof score); /* little-endian, as every machine of ours */
     put_int(scratch, 3, type);
     if (scratch->failed) m->failed = true;
-    put_block(m, 1, scratch->data, scratch->bytes);
+    put_block(m, 1, scratch->data, (int64_t)scratch->n);
 }
 
 /* Text and score of one entry ["▁the", -3.46] of the vocabulary. */
@@ -92,11 +71,11 @@ static int extra_number(const char *text)
     return n;
 }
 
-static mg_status put_vocab(message *m, int64_t *n_extra, const cJSON *vocab, const char *name)
+static mg_status put_vocab(mg_text *m, int64_t *n_extra, const cJSON *vocab, const char *name)
 {
     static const char *const special[N_SPECIAL] = {"<pad>", "</s>", "<unk>"};
     static const int special_type[N_SPECIAL] = {CONTROL, CONTROL, UNKNOWN};
-    message scratch = {0};
+    mg_text scratch = {0};
     mg_status st = MG_OK;
     const char *text = NULL;
     double score = 0;
@@ -128,13 +107,13 @@ static mg_status put_vocab(message *m, int64_t *n_extra, const cJSON *vocab, con
         MG_TRY(
             mg_fail(MG_ECHECKPOINT, "%s: model.vocab: %lld entries are not possible", name, (long long)id));
 done:
-    free(scratch.data);
+    mg_text_reset(&scratch);
     return st;
 }
 
-static mg_status put_trainer(message *m)
+static mg_status put_trainer(mg_text *m)
 {
-    message spec = {0};
+    mg_text spec = {0};
 
     put_int(&spec, 3, 1); /* unigram */
     put_int(&spec, 40, UNK_ID);
@@ -144,9 +123,9 @@ static mg_status put_trainer(message *m)
     put_block(&spec, 45, "<unk>", 5);
     put_block(&spec, 47, "</s>", 4);
     put_block(&spec, 48, "<pad>", 5);
-    put_block(m, 2, spec.data, spec.bytes);
+    put_block(m, 2, spec.data, (int64_t)spec.n);
     if (spec.failed) m->failed = true;
-    free(spec.data);
+    mg_text_reset(&spec);
     return MG_OK;
 }
 
@@ -198,12 +177,12 @@ static mg_status check_pre_tokenizer(const cJSON *pre, const char *name)
     return MG_OK;
 }
 
-static mg_status put_normalizer(message *m, const cJSON *root, const char *name)
+static mg_status put_normalizer(mg_text *m, const cJSON *root, const char *name)
 {
     mg_status st = MG_OK;
     const char *base64 = NULL;
     const cJSON *normalizer, *pre;
-    message spec = {0};
+    mg_text spec = {0};
     unsigned char *charsmap = NULL;
 
     MG_RETURN(mg_json_object(root, name, "normalizer", &normalizer));
@@ -222,15 +201,15 @@ static mg_status put_normalizer(message *m, const cJSON *root, const char *name)
         n_bytes -= (base64[n - 1] == '=') + (base64[n - 2] == '=');
         put_block(&spec, 2, charsmap, n_bytes);
     }
-    put_block(m, 3, spec.data, spec.bytes);
+    put_block(m, 3, spec.data, (int64_t)spec.n);
     if (spec.failed) m->failed = true;
 done:
     free(charsmap);
-    free(spec.data);
+    mg_text_reset(&spec);
     return st;
 }
 
-static mg_status write_model(message *m, int64_t *n_extra, const cJSON *root, const char *name)
+static mg_status write_model(mg_text *m, int64_t *n_extra, const cJSON *root, const char *name)
 {
     const cJSON *model, *vocab;
     const char *type;
@@ -252,23 +231,23 @@ static mg_status write_model(message *m, int64_t *n_extra, const cJSON *root, co
     MG_RETURN(put_vocab(m, n_extra, vocab, name));
     MG_RETURN(put_trainer(m));
     MG_RETURN(put_normalizer(m, root, name));
-    return m->failed ? mg_fail(MG_ENOMEM, "%s: model of %lld bytes", name, (long long)m->bytes) : MG_OK;
+    return mg_text_check(m, name);
 }
 
 mg_status mg_tokenizer_json_model(char **model, int64_t *bytes, int64_t *n_extra, const char *name,
                                   const char *text, int64_t text_bytes)
 {
     cJSON *root;
-    message m = {0};
+    mg_text m = {0};
 
     *model = NULL, *bytes = 0, *n_extra = 0;
     MG_RETURN(mg_json_parse(&root, name, text, text_bytes));
     const mg_status st = write_model(&m, n_extra, root, name);
     cJSON_Delete(root);
     if (st != MG_OK) {
-        free(m.data);
+        mg_text_reset(&m);
         return st;
     }
-    *model = m.data, *bytes = m.bytes;
+    *model = m.data, *bytes = (int64_t)m.n;
     return MG_OK;
 }

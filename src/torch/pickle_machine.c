@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 enum { STACK_LIMIT = 1 << 22 };
 
 mg_status mg_pickle_bad(const mg_pickle_machine *m, const char *what)
@@ -106,13 +108,9 @@ mg_status mg_pickle_memo_put(mg_pickle_machine *m, uint64_t i)
     /* each entry takes a byte of the pickle at least: this bounds the memo by the file */
     if (i >= m->n_bytes) return mg_pickle_bad(m, "a memo entry too far");
     if (i >= m->memo_capacity) {
-        size_t capacity = m->memo_capacity ? m->memo_capacity : 1024;
-        while (capacity <= i) capacity *= 2;
-        mg_pickle_value **grown = realloc(m->memo, capacity * sizeof *grown);
-        if (!grown) return mg_fail(MG_ENOMEM, "%s: pickle: a memo of %zu entries", m->name, capacity);
-        memset(grown + m->memo_capacity, 0, (capacity - m->memo_capacity) * sizeof *grown);
-        m->memo = grown;
-        m->memo_capacity = capacity;
+        const size_t before = m->memo_capacity;
+        MG_RETURN(mg_grow(&m->memo, &m->memo_capacity, (size_t)i + 1, sizeof *m->memo, m->name));
+        memset(m->memo + before, 0, (m->memo_capacity - before) * sizeof *m->memo);
     }
     if (i >= m->n_memo) m->n_memo = (size_t)i + 1;
     m->memo[i] = v;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
 #include "zip_writer.h"
 
 enum { MAX_DEPTH = 16, PIECE_BYTES = 4 << 20 };
@@ -19,8 +20,7 @@ typedef struct storage {
 
 struct mg_torch_writer {
     char *path;
-    uint8_t *pickle; /* [n_pickle] */
-    size_t n_pickle, pickle_capacity;
+    mg_text pickle;    /* its bytes, NULs among them */
     storage *storages; /* [n_storages] */
     size_t n_storages, storage_capacity;
     int64_t tensor_bytes;
@@ -29,16 +29,8 @@ struct mg_torch_writer {
 
 static mg_status put(mg_torch_writer *w, const void *data, size_t n)
 {
-    if (n > w->pickle_capacity - w->n_pickle) {
-        const size_t capacity = 2 * (w->n_pickle + n) + 4096;
-        uint8_t *grown = realloc(w->pickle, capacity);
-        if (!grown) return mg_fail(MG_ENOMEM, "%s: %zu bytes", w->path, capacity);
-        w->pickle = grown;
-        w->pickle_capacity = capacity;
-    }
-    memcpy(w->pickle + w->n_pickle, data, n);
-    w->n_pickle += n;
-    return MG_OK;
+    mg_text_add_bytes(&w->pickle, data, n);
+    return mg_text_check(&w->pickle, w->path);
 }
 
 static mg_status put_opcodes(mg_torch_writer *w, const char *opcodes)
@@ -87,7 +79,7 @@ done:
 void mg_torch_writer_close(mg_torch_writer *w)
 {
     if (!w) return;
-    free(w->pickle);
+    mg_text_reset(&w->pickle);
     free(w->storages);
     free(w->path);
     free(w);
@@ -182,13 +174,7 @@ mg_status mg_torch_writer_stream(mg_torch_writer *w, const char *key, const mg_t
         if (shape->dim[i] < 0 || __builtin_mul_overflow(n_elements, shape->dim[i], &n_elements) ||
             n_elements > INT64_MAX / 16)
             return mg_fail(MG_EBUG, "%s: %s: impossible dimensions", w->path, key);
-    if (w->n_storages == w->storage_capacity) {
-        const size_t capacity = 2 * w->storage_capacity + 64;
-        storage *grown = realloc(w->storages, capacity * sizeof *grown);
-        if (!grown) return mg_fail(MG_ENOMEM, "%s: %zu tensors", w->path, capacity);
-        w->storages = grown;
-        w->storage_capacity = capacity;
-    }
+    MG_RETURN(mg_grow(&w->storages, &w->storage_capacity, w->n_storages + 1, sizeof *w->storages, w->path));
     MG_RETURN(put_text(w, key));
     MG_RETURN(put_tensor(w, shape, n_elements));
     w->storages[w->n_storages++] = (storage){*shape, read, context, n_elements};
@@ -255,7 +241,7 @@ mg_status mg_torch_writer_commit(mg_torch_writer *w, mg_torch_writer_progress pr
     piece = malloc(PIECE_BYTES);
     if (!piece) MG_TRY(mg_fail(MG_ENOMEM, "%s: %d bytes", w->path, PIECE_BYTES));
     MG_TRY(mg_torch_zip_begin(&z, w->path));
-    MG_TRY(mg_torch_zip_put(&z, "archive/data.pkl", w->pickle, w->n_pickle));
+    MG_TRY(mg_torch_zip_put(&z, "archive/data.pkl", w->pickle.data, w->pickle.n));
     MG_TRY(mg_torch_zip_put(&z, "archive/byteorder", "little", 6));
     for (size_t i = 0; i < w->n_storages; i++) {
         const storage *s = &w->storages[i];

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "text.h"
+
 enum {
     ALIGNMENT = 64,
     LOCAL_BYTES = 30,
@@ -47,13 +49,7 @@ mg_status mg_torch_zip_begin(mg_torch_zip *z, const char *path)
 
 static mg_status add_entry(mg_torch_zip *z, const char *name, uint64_t bytes)
 {
-    if (z->n == z->capacity) {
-        const size_t capacity = 2 * z->capacity + 64;
-        mg_torch_zip_entry_record *grown = realloc(z->entries, capacity * sizeof *grown);
-        if (!grown) return mg_fail(MG_ENOMEM, "%s: %zu entries", z->file.path, capacity);
-        z->entries = grown;
-        z->capacity = capacity;
-    }
+    MG_RETURN(mg_grow(&z->entries, &z->capacity, z->n + 1, sizeof *z->entries, z->file.path));
     char *copy = strdup(name);
     if (!copy) return mg_fail(MG_ENOMEM, "%s: out of memory", z->file.path);
     z->entries[z->n++] = (mg_torch_zip_entry_record){copy, z->at, bytes, 0};

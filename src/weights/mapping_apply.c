@@ -4,14 +4,12 @@
 #include <string.h>
 
 #include "mapping_report.h"
+#include "text.h"
 
 static mg_status add_rename(mg_mapping_renames *renames, const mg_mapping_row *row)
 {
-    mg_mapping_rename *grown = realloc(renames->list, (renames->n + 1) * sizeof *grown);
-
-    if (!grown) return mg_fail(MG_ENOMEM, "mapping: %zu renames", renames->n + 1);
-    renames->list = grown;
-    grown += renames->n;
+    MG_RETURN(mg_grow(&renames->list, &renames->capacity, renames->n + 1, sizeof *renames->list, "mapping"));
+    mg_mapping_rename *grown = renames->list + renames->n;
     *grown = (mg_mapping_rename){strdup(row->name), strdup(row->proposals[0].source),
                                  row->proposals[0].confidence};
     renames->n++;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mapping_propose.h"
+#include "text.h"
 
 /* From here on a proposal may be taken without a person, if no other comes within the margin: a misspelt word
  * in the right layer and of the right shape gets 0.85 to 0.95, another word there 0.65 to 0.8. */
@@ -47,12 +48,10 @@ typedef struct account {
 
 static void describe(char out[MG_MAPPING_SHAPE_SIZE], const char *dtype, int n_dims, const int64_t *dim)
 {
-    size_t used = (size_t)snprintf(out, MG_MAPPING_SHAPE_SIZE, "%s%s[", dtype, dtype[0] ? " " : "");
+    char dims[MG_DIMS_SIZE];
 
-    for (int i = 0; i < n_dims && used < MG_MAPPING_SHAPE_SIZE; i++)
-        used += (size_t)snprintf(out + used, MG_MAPPING_SHAPE_SIZE - used, "%s%lld", i ? "," : "",
-                                 (long long)dim[i]);
-    if (used < MG_MAPPING_SHAPE_SIZE) snprintf(out + used, MG_MAPPING_SHAPE_SIZE - used, "]");
+    snprintf(out, MG_MAPPING_SHAPE_SIZE, "%s%s%s", dtype, dtype[0] ? " " : "",
+             mg_dims_format(dims, n_dims, dim));
 }
 
 static bool is_float(mg_dtype d)
@@ -68,12 +67,7 @@ static bool fits(const mg_weights_request *q, const mg_tensor *t)
 
 static mg_status add_row(mg_mapping_report *r, size_t *capacity, mg_mapping_row **out)
 {
-    if (r->n_rows == *capacity) {
-        const size_t larger = *capacity ? 2 * *capacity : 64;
-        mg_mapping_row *grown = realloc(r->rows, larger * sizeof *grown);
-        if (!grown) return mg_fail(MG_ENOMEM, "mapping: %zu rows", larger);
-        r->rows = grown, *capacity = larger;
-    }
+    MG_RETURN(mg_grow(&r->rows, capacity, r->n_rows + 1, sizeof *r->rows, "mapping"));
     *out = &r->rows[r->n_rows++];
     **out = (mg_mapping_row){0};
     return MG_OK;
@@ -166,11 +160,7 @@ static bool may_be_left(const account *a, const char *name)
 
 static mg_status add_ignored(mg_mapping_report *r, const mg_checkpoint *c, size_t i_source)
 {
-    if ((r->n_ignored & (r->n_ignored - 1)) == 0) { /* a power of two, or none: full */
-        mg_mapping_ignored *grown = realloc(r->ignored, (2 * r->n_ignored + 1) * sizeof *grown);
-        if (!grown) return mg_fail(MG_ENOMEM, "mapping: %zu tensors", r->n_ignored);
-        r->ignored = grown;
-    }
+    MG_RETURN(mg_grow(&r->ignored, &r->ignored_capacity, r->n_ignored + 1, sizeof *r->ignored, "mapping"));
     r->ignored[r->n_ignored++] = (mg_mapping_ignored){c, i_source};
     return MG_OK;
 }

@@ -10,7 +10,7 @@
 
 #include "weights.h"
 
-enum { MG_MAPPING_PROPOSALS = 3, MG_MAPPING_SHAPE_SIZE = 96 };
+enum { MG_MAPPING_PROPOSALS = 3, MG_MAPPING_SHAPE_SIZE = MG_DIMS_SIZE + 16 };
 
 typedef enum mg_mapping_fault {
     MG_MAPPING_MISSING,
@@ -49,7 +49,7 @@ typedef struct mg_mapping_report {
         *rows; /* [n_rows]: missing, wrong, unexpected; names borrowed from requests, checkpoints */
     size_t n_rows, n_missing, n_wrong, n_unexpected;
     mg_mapping_ignored *ignored; /* [n_ignored] */
-    size_t n_ignored;
+    size_t n_ignored, ignored_capacity;
 } mg_mapping_report;
 
 /* `requests` and their checkpoints must outlive the report. */
@@ -70,7 +70,7 @@ typedef struct mg_mapping_rename {
 
 typedef struct mg_mapping_renames {
     mg_mapping_rename *list;
-    size_t n;
+    size_t n, capacity;
 } mg_mapping_renames;
 
 /* Accept every sure proposal: its checkpoint, which must be one of `checkpoints`, gets the alias, and

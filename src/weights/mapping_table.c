@@ -1,78 +1,47 @@
 /* The accounts as text: a block for each checkpoint, a line for each tensor. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mapping_report.h"
+#include "path.h"
+#include "text.h"
 
 enum { LONGEST_MESSAGE = 120 * 1024 }; /* what mg_fail keeps, and some room */
 
-/* A text that grows; what fails is told at the end. */
-typedef struct growing {
-    char *text; /* [n] and a NUL */
-    size_t n, capacity;
-    bool failed;
-} growing;
-
-__attribute__((format(printf, 2, 3))) static void add(growing *g, const char *format, ...)
-{
-    va_list args, again;
-
-    va_start(args, format);
-    va_copy(again, args);
-    const int n = vsnprintf(NULL, 0, format, args);
-    if (g->n + (size_t)n + 1 > g->capacity) {
-        const size_t capacity = 2 * (g->n + (size_t)n + 1);
-        char *grown = realloc(g->text, capacity);
-        g->failed |= !grown;
-        if (grown) g->text = grown, g->capacity = capacity;
-    }
-    if (!g->failed) g->n += (size_t)vsnprintf(g->text + g->n, g->capacity - g->n, format, again);
-    va_end(again);
-    va_end(args);
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-static void write_counts(growing *out, const mg_mapping_report *r, const mg_checkpoint *c)
+static void write_counts(mg_text *out, const mg_mapping_report *r, const mg_checkpoint *c)
 {
     static const char *const what[] = {"missing", "of a wrong shape or type", "unexpected"};
     size_t n[3] = {0};
     const char *comma = "";
 
     for (size_t i = 0; i < r->n_rows; i++) n[r->rows[i].fault] += r->rows[i].checkpoint == c;
-    add(out, "checkpoint: %s: ", mg_checkpoint_file(c, 0));
+    mg_text_format(out, "checkpoint: %s: ", mg_checkpoint_file(c, 0));
     for (int k = 0; k < 3; k++) {
-        if (n[k]) add(out, "%s%zu %s", comma, n[k], what[k]);
+        if (n[k]) mg_text_format(out, "%s%zu %s", comma, n[k], what[k]);
         if (n[k]) comma = ", ";
     }
-    add(out, "\n");
+    mg_text_format(out, "\n");
 }
 
-static void write_row(growing *out, const mg_mapping_row *row)
+static void write_row(mg_text *out, const mg_mapping_row *row)
 {
     const bool many_files = mg_checkpoint_n_files(row->checkpoint) > 1;
     const char *in = many_files && row->file ? ", in " : "";
-    const char *file = *in ? base_name(row->file) : "";
+    const char *file = *in ? mg_path_name(row->file) : "";
 
     if (row->fault == MG_MAPPING_MISSING)
-        add(out, "  missing     %s  %s\n", row->name, row->wanted);
+        mg_text_format(out, "  missing     %s  %s\n", row->name, row->wanted);
     else if (row->fault == MG_MAPPING_WRONG)
-        add(out, "  wrong       %s  shape %s, expected %s%s%s\n", row->name, row->found, row->wanted, in,
-            file);
+        mg_text_format(out, "  wrong       %s  shape %s, expected %s%s%s\n", row->name, row->found,
+                       row->wanted, in, file);
     else
-        add(out, "  unexpected  %s  %s%s%s\n", row->name, row->found, in, file);
+        mg_text_format(out, "  unexpected  %s  %s%s%s\n", row->name, row->found, in, file);
     for (int i = 0; i < row->n_proposals; i++) {
         const mg_mapping_proposal *p = &row->proposals[i];
-        add(out, "    %s %.2f  %s", i == 0 && row->sure ? "*" : "?", p->confidence, p->source);
-        if (p->n_parts > 1) add(out, " (rows, part %d of %d)", p->i_part + 1, p->n_parts);
-        add(out, "\n");
+        mg_text_format(out, "    %s %.2f  %s", i == 0 && row->sure ? "*" : "?", p->confidence, p->source);
+        if (p->n_parts > 1) mg_text_format(out, " (rows, part %d of %d)", p->i_part + 1, p->n_parts);
+        mg_text_format(out, "\n");
     }
 }
 
@@ -85,10 +54,9 @@ static bool seen_before(const mg_mapping_report *r, size_t i)
 
 mg_status mg_mapping_report_table(char **text, const mg_mapping_report *r)
 {
-    growing table = {0}, *out = &table;
+    mg_text table = {0}, *out = &table;
     size_t n_sure = 0;
 
-    add(out, "%s", "");
     for (size_t i = 0; i < r->n_rows; i++) {
         n_sure += r->rows[i].sure;
         if (seen_before(r, i)) continue;
@@ -96,15 +64,9 @@ mg_status mg_mapping_report_table(char **text, const mg_mapping_report *r)
         for (size_t j = i; j < r->n_rows; j++)
             if (r->rows[j].checkpoint == r->rows[i].checkpoint) write_row(out, &r->rows[j]);
     }
-    if (n_sure) add(out, "  --apply-proposed accepts the %zu marked *\n", n_sure);
-    *text = out->text;
-    if (out->failed) {
-        free(out->text);
-        *text = NULL;
-        return mg_fail(MG_ENOMEM, "mapping: no memory for a table of %zu rows", r->n_rows);
-    }
-    if (out->n && out->text[out->n - 1] == '\n') out->text[out->n - 1] = '\0';
-    return MG_OK;
+    if (n_sure) mg_text_format(out, "  --apply-proposed accepts the %zu marked *\n", n_sure);
+    if (out->n && out->data[out->n - 1] == '\n') out->data[--out->n] = '\0';
+    return mg_text_end(out, text, "mapping");
 }
 
 /* A message has only so much room: end on a whole line and count the rest. */

@@ -20,8 +20,7 @@ void mg_weights_init(mg_weights *w, const mg_ops *ops, const mg_checkpoint *chec
 void mg_weights_close(mg_weights *w)
 {
     if (!w) return;
-    free(w->problems);
-    w->problems = NULL;
+    mg_text_reset(&w->problems);
 }
 
 bool mg_weights_has(const mg_weights *w, const char *name)

@@ -13,6 +13,7 @@
 #include "checkpoint.h"
 #include "ops.h"
 #include "progress.h"
+#include "text.h"
 
 /* A tensor that a stage asked for in its survey. */
 typedef struct mg_weights_request {
@@ -39,7 +40,7 @@ typedef struct mg_weights {
     int64_t n_read_bytes;          /* source bytes seen so far */
     mg_weights_requests *requests; /* a survey adds to it what it asks for; may be NULL */
     int n_problems;
-    char *problems; /* one line each, malloc'ed: mg_weights_close frees it */
+    mg_text problems; /* one line each; mg_weights_close frees it */
 } mg_weights;
 
 /* A block of rows and columns of the source tensor `name`, [n_rows_all, n_cols_all] in the file. */

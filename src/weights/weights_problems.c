@@ -11,23 +11,20 @@ enum { PROBLEM_SIZE = 1024 };
 void mg_weights_problem(mg_weights *w, const char *format, ...)
 {
     char line[PROBLEM_SIZE];
-    const size_t old_size = w->problems ? strlen(w->problems) : 0;
     va_list args;
 
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
     w->n_problems++;
-    char *grown = realloc(w->problems, old_size + strlen(line) + 2);
-    if (!grown) return; /* the count still fails the verdict */
-    w->problems = grown;
-    sprintf(grown + old_size, "%s%s", old_size ? "\n" : "", line);
+    mg_text_format(&w->problems, "%s%s", w->problems.n ? "\n" : "",
+                   line); /* if it fails, the count still does */
 }
 
 mg_status mg_weights_check_survey(const mg_weights *w)
 {
     static const char format[] = "checkpoint: %d tensor%s missing or wrong:\n%.*s%s";
-    const char *problems = w->problems ? w->problems : "", *plural = w->n_problems == 1 ? "" : "s";
+    const char *problems = w->problems.n ? w->problems.data : "", *plural = w->n_problems == 1 ? "" : "s";
     const size_t all = strlen(problems);
     char more[32];
     int n_told = 1;

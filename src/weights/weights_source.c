@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "in_file.h"
+#include "text.h"
 
 enum { NAME_SIZE = 512 };
 
@@ -41,15 +42,6 @@ const float *mg_random_block_next(mg_random_block *r, int64_t n, int64_t *got)
     return piece;
 }
 
-static void format_dims(char *out, size_t size, int n_dims, const int64_t *dim)
-{
-    size_t used = 0;
-
-    for (int i = 0; i < n_dims && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? "," : "", (long long)dim[i]);
-    if (!n_dims) out[0] = '\0';
-}
-
 void mg_weights_requests_close(mg_weights_requests *r)
 {
     for (size_t i = 0; i < r->n; i++) free(r->list[i].name);
@@ -61,12 +53,7 @@ static mg_status add_request(mg_weights *w, const char *name, int n_dims, const 
 {
     mg_weights_requests *r = w->requests;
 
-    if (r->n == r->capacity) {
-        const size_t capacity = r->capacity ? 2 * r->capacity : 256;
-        mg_weights_request *grown = realloc(r->list, capacity * sizeof *grown);
-        if (!grown) return mg_fail(MG_ENOMEM, "weights: %zu requests", capacity);
-        r->list = grown, r->capacity = capacity;
-    }
+    MG_RETURN(mg_grow(&r->list, &r->capacity, r->n + 1, sizeof *r->list, "weights"));
     mg_weights_request *q = &r->list[r->n];
     *q = (mg_weights_request){w->checkpoint, w->prefix, strdup(name), n_dims, {1, 1, 1, 1}};
     if (!q->name) return mg_fail(MG_ENOMEM, "weights: %zu bytes", strlen(name));
@@ -86,7 +73,7 @@ static mg_status fault(mg_weights *w, const char *name, const char *what)
 mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const char *name, int n_dims,
                           const int64_t *dim)
 {
-    char full[NAME_SIZE], what[256], got[96], expected[96];
+    char full[NAME_SIZE], what[256], got[MG_DIMS_SIZE], expected[MG_DIMS_SIZE];
     const mg_checkpoint_entry *e;
 
     *out = NULL;
@@ -102,9 +89,8 @@ mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const 
         return fault(w, full, what);
     }
     if (e->tensor.n_dims != n_dims || memcmp(e->tensor.dim, dim, (size_t)n_dims * sizeof *dim) != 0) {
-        format_dims(got, sizeof got, e->tensor.n_dims, e->tensor.dim);
-        format_dims(expected, sizeof expected, n_dims, dim);
-        snprintf(what, sizeof what, "shape [%s], expected [%s]", got, expected);
+        snprintf(what, sizeof what, "shape %s, expected %s",
+                 mg_dims_format(got, e->tensor.n_dims, e->tensor.dim), mg_dims_format(expected, n_dims, dim));
         return fault(w, full, what);
     }
     *out = e;
@@ -169,13 +155,7 @@ int mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int
     else
         memcpy(to, src, (size_t)(n * size));
     if (error) memset(dst, 0, (size_t)n * sizeof *dst);
-    if (e->tensor.dtype != MG_F32 && !error) {
-        for (int64_t i = 0; i < n; i++) {
-            uint16_t half;
-            memcpy(&half, to + 2 * i, sizeof half);
-            dst[i] = e->tensor.dtype == MG_BF16 ? mg_bf16_to_f32(half) : mg_f16_to_f32(half);
-        }
-    }
+    if (e->tensor.dtype != MG_F32 && !error) mg_widen(dst, to, e->tensor.dtype, n);
     for (int64_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, dst + i, sizeof bits);

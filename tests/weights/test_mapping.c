@@ -62,7 +62,7 @@ static mg_status ask(survey *s, const mg_ops *ops, bool with_ends)
     MG_TRY(mg_lm_load(&lm, &c->lm, (mg_lm_formats){MG_FORMAT_F32, MG_FORMAT_F32}, comm, &w));
     w.checkpoint = s->files->codec.checkpoint, w.prefix = s->files->codec.prefix;
     if (with_ends) MG_TRY(mg_encodec_load(&codec, &c->codec, MG_ENCODEC_DECODER, &w));
-    snprintf(s->problems, sizeof s->problems, "%s", w.problems ? w.problems : "");
+    snprintf(s->problems, sizeof s->problems, "%s", w.problems.n ? w.problems.data : "");
 done:
     mg_t5_close(t5);
     mg_lm_close(lm);

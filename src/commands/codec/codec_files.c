@@ -101,7 +101,7 @@ static mg_status load_codec(course *c)
     w.requests = &requests;
     MG_TRY(mg_encodec_load(&c->run.codec, c->run.config, c->work->halves, &w));
     MG_TRY(mg_mapping_report_make(&report, &requests));
-    MG_TRY(mg_mapping_report_check(&report, w.problems));
+    MG_TRY(mg_mapping_report_check(&report, w.problems.data));
     w.requests = NULL;
     MG_TRY(open_block(&c->weights, &arena, ops, &measure));
     w.arena = &arena;

@@ -33,7 +33,8 @@ typedef struct mg_convert_tensor {
 
 typedef struct mg_convert_list {
     mg_convert_tensor *tensor; /* [n] */
-    int64_t n, capacity;
+    int64_t n;
+    size_t capacity;
 } mg_convert_list;
 
 typedef struct mg_convert {

@@ -8,6 +8,7 @@
 #include "convert.h"
 #include "lm.h"
 #include "tensor_stream.h"
+#include "text.h"
 
 #define WINDOW "condition_provider.conditioners.self_wav.chroma.spec.window"
 
@@ -30,13 +31,7 @@ int64_t mg_convert_list_bytes(const mg_convert_list *list)
 
 mg_status mg_convert_add(mg_convert_list *list, mg_convert_tensor **out)
 {
-    if (list->n == list->capacity) {
-        const int64_t capacity = 2 * list->capacity + 64;
-        mg_convert_tensor *bigger = realloc(list->tensor, (size_t)capacity * sizeof *bigger);
-        if (!bigger) return mg_fail(MG_ENOMEM, "convert: no memory for %lld tensors", (long long)capacity);
-        list->tensor = bigger;
-        list->capacity = capacity;
-    }
+    MG_RETURN(mg_grow(&list->tensor, &list->capacity, (size_t)list->n + 1, sizeof *list->tensor, "convert"));
     *out = &list->tensor[list->n++];
     **out = (mg_convert_tensor){0};
     return MG_OK;

@@ -10,10 +10,9 @@
 #include "lm.h"
 #include "log.h"
 #include "tensor_stream.h"
+#include "text.h"
 
 #define PROJECTION "enc_to_dec_proj."
-
-enum { PROBLEMS_BYTES = 12000, SHAPE_BYTES = 96 };
 
 /* The tensors of one part, on their way into a list. */
 typedef struct planner {
@@ -23,33 +22,19 @@ typedef struct planner {
     const char *prefix; /* in the output */
     mg_dialect dialect; /* of the output */
     bool *used;         /* [entries of the part's checkpoint] */
-    char *problems;     /* [PROBLEMS_BYTES] one a line */
-    size_t n_problem_bytes;
+    mg_text problems;   /* one a line */
     int n_problems;
 } planner;
 
 static void __attribute__((format(printf, 2, 3))) problem(planner *p, const char *format, ...)
 {
-    const size_t room = PROBLEMS_BYTES - p->n_problem_bytes;
     va_list args;
 
     p->n_problems++;
-    if (room < 600) return;
-    p->problems[p->n_problem_bytes++] = '\n';
+    mg_text_add(&p->problems, "\n");
     va_start(args, format);
-    const int n = vsnprintf(p->problems + p->n_problem_bytes, room - 1, format, args);
+    mg_text_vformat(&p->problems, format, args);
     va_end(args);
-    p->n_problem_bytes += n < 0 ? 0 : (size_t)n < room - 1 ? (size_t)n : room - 2;
-}
-
-static const char *shape_text(char out[SHAPE_BYTES], int n_dims, const int64_t *dim)
-{
-    int n = snprintf(out, SHAPE_BYTES, "[");
-
-    for (int d = 0; d < n_dims; d++)
-        n += snprintf(out + n, SHAPE_BYTES - (size_t)n, "%s%lld", d ? "," : "", (long long)dim[d]);
-    snprintf(out + n, SHAPE_BYTES - (size_t)n, "]");
-    return out;
 }
 
 /* The part's tensor of this name, marked as used. */
@@ -106,7 +91,7 @@ static bool is_fused(const mg_listed_tensor *t, const mg_checkpoint_entry *e)
 static mg_status plan_tensor(planner *p, mg_convert_tensor *out, mg_listed_tensor *t)
 {
     const mg_checkpoint_entry *e = find_source(p, t);
-    char want[SHAPE_BYTES], have[SHAPE_BYTES];
+    char want[MG_DIMS_SIZE], have[MG_DIMS_SIZE];
 
     snprintf(out->name, sizeof out->name, "%s%s", p->prefix, t->name);
     out->n_sources = 1;
@@ -122,8 +107,9 @@ static mg_status plan_tensor(planner *p, mg_convert_tensor *out, mg_listed_tenso
     if (is_fused(t, e)) return mg_convert_make(p->convert, out, t, &e->tensor);
     if (t->role == MG_ROLE_POSITIONS && e->tensor.n_dims == 2) t->dim[0] = e->tensor.dim[0];
     if (!mg_tensor_is(&e->tensor, e->tensor.dtype, t->n_dims, t->dim))
-        problem(p, "%s: shape %s, expected %s", e->name, shape_text(have, e->tensor.n_dims, e->tensor.dim),
-                shape_text(want, t->n_dims, t->dim));
+        problem(p, "%s: shape %s, expected %s", e->name,
+                mg_dims_format(have, e->tensor.n_dims, e->tensor.dim),
+                mg_dims_format(want, t->n_dims, t->dim));
     out->source[0] = e->tensor;
     out->mapped[0] = !e->in_memory;
     out->tensor = e->tensor;
@@ -228,16 +214,15 @@ static mg_status plan_part(mg_convert *c, const mg_model_part *part, mg_convert_
     planner p = {.convert = c, .list = out, .part = part, .prefix = prefix, .dialect = dialect};
 
     p.used = calloc(mg_checkpoint_count(part->checkpoint) + 1, sizeof *p.used);
-    p.problems = calloc(1, PROBLEMS_BYTES);
-    if (!p.used || !p.problems)
-        MG_TRY(mg_fail(MG_ENOMEM, "convert: no memory for the list of %s", part->path));
+    if (!p.used) MG_TRY(mg_fail(MG_ENOMEM, "convert: no memory for the list of %s", part->path));
     MG_TRY(plan_list(&p, list));
     check_left_over(&p);
     if (p.n_problems)
-        st = mg_fail(MG_ECHECKPOINT, "%s: not every tensor is as it should be:%s", part->path, p.problems);
+        st = mg_fail(MG_ECHECKPOINT, "%s: not every tensor is as it should be:%s", part->path,
+                     p.problems.data ? p.problems.data : "");
 done:
     free(p.used);
-    free(p.problems);
+    mg_text_reset(&p.problems);
     return st;
 }
 

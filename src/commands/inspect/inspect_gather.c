@@ -80,7 +80,7 @@ static mg_status map_part(mg_inspection *i, mg_inspect_part *p, int part)
         MG_TRY(mg_encodec_load(&codec, &i->files->config.codec, MG_ENCODEC_DECODER | MG_ENCODEC_ENCODER, &w));
         break;
     }
-    if (w.problems) snprintf(p->mapping_error, sizeof p->mapping_error, "%s", w.problems);
+    if (w.problems.n) snprintf(p->mapping_error, sizeof p->mapping_error, "%s", w.problems.data);
     MG_TRY(mg_mapping_report_make(&p->mapping, &p->requests));
     p->is_mapped = true;
 done:
@@ -281,13 +281,11 @@ void mg_inspection_value(char out[128], const mg_torch_file *f, const mg_pickle_
         [MG_PICKLE_BYTES] = "bytes",   [MG_PICKLE_TUPLE] = "tuple",       [MG_PICKLE_LIST] = "list",
         [MG_PICKLE_SET] = "set",       [MG_PICKLE_DICT] = "dict",         [MG_PICKLE_GLOBAL] = "name",
         [MG_PICKLE_OBJECT] = "object", [MG_PICKLE_PERSISTENT] = "storage"};
+    char dims[MG_DIMS_SIZE];
     mg_torch_tensor t;
 
     if (mg_torch_file_is_tensor(v) && mg_torch_file_tensor(f, &t, "", v) == MG_OK) {
-        int n = snprintf(out, 128, "%s [", mg_dtype_name(t.dtype));
-        for (int d = 0; d < t.n_dims; d++)
-            n += snprintf(out + n, 128 - (size_t)n, "%s%lld", d ? "," : "", (long long)t.dim[d]);
-        snprintf(out + n, 128 - (size_t)n, "]");
+        snprintf(out, 128, "%s %s", mg_dtype_name(t.dtype), mg_dims_format(dims, t.n_dims, t.dim));
         return;
     }
     mg_clear_error();

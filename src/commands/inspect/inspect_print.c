@@ -152,18 +152,14 @@ static void print_files(const mg_inspection *i)
 
 static void print_keys(const mg_inspection *i, const mg_checkpoint *c)
 {
-    char target[MG_INSPECT_TEXT], shape[96];
+    char target[MG_INSPECT_TEXT], shape[MG_DIMS_SIZE];
 
     printf("\n%-72s %-8s %-18s -> %s\n", "in the file", "dtype", "shape", "ours");
     for (size_t k = 0; k < mg_checkpoint_n_sources(c); k++) {
         const mg_checkpoint_source *s = mg_checkpoint_source_at(c, k);
-        int n = snprintf(shape, sizeof shape, "[");
-        for (int d = 0; d < s->tensor.n_dims; d++)
-            n += snprintf(shape + n, sizeof shape - (size_t)n, "%s%lld", d ? "," : "",
-                          (long long)s->tensor.dim[d]);
-        snprintf(shape + n, sizeof shape - (size_t)n, "]");
         mg_inspection_target(target, i, c, k);
-        printf("%-72s %-8s %-18s -> %s\n", s->name, mg_dtype_name(s->tensor.dtype), shape, target);
+        printf("%-72s %-8s %-18s -> %s\n", s->name, mg_dtype_name(s->tensor.dtype),
+               mg_dims_format(shape, s->tensor.n_dims, s->tensor.dim), target);
     }
 }
 

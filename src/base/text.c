@@ -1,0 +1,111 @@
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_BYTES = 64, FIRST_ITEMS = 16 };
+
+/* Room for n more bytes and the NUL. */
+static bool reserve(mg_text *t, size_t n)
+{
+    if (t->failed || n < t->capacity - t->n) return !t->failed;
+    const size_t capacity = 2 * (t->n + n) + FIRST_BYTES;
+    char *grown = realloc(t->data, capacity);
+
+    if (!grown) t->failed = true;
+    if (grown) t->data = grown, t->capacity = capacity;
+    return !t->failed;
+}
+
+void mg_text_add_bytes(mg_text *t, const void *data, size_t n)
+{
+    if (!reserve(t, n)) return;
+    if (n) memcpy(t->data + t->n, data, n);
+    t->n += n;
+    t->data[t->n] = '\0';
+}
+
+void mg_text_add(mg_text *t, const char *text)
+{
+    mg_text_add_bytes(t, text, strlen(text));
+}
+
+void mg_text_vformat(mg_text *t, const char *format, va_list args)
+{
+    va_list again;
+
+    va_copy(again, args);
+    const int n = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (n < 0) t->failed = true;
+    if (n >= 0 && reserve(t, (size_t)n))
+        t->n += (size_t)vsnprintf(t->data + t->n, (size_t)n + 1, format, args);
+}
+
+void mg_text_format(mg_text *t, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    mg_text_vformat(t, format, args);
+    va_end(args);
+}
+
+mg_status mg_text_check(const mg_text *t, const char *what)
+{
+    return t->failed ? mg_fail(MG_ENOMEM, "%s: no memory for more than %zu bytes of text", what, t->n)
+                     : MG_OK;
+}
+
+mg_status mg_text_end(mg_text *t, char **out, const char *what)
+{
+    *out = NULL;
+    mg_text_add(t, "");
+    const mg_status st = mg_text_check(t, what);
+    if (st == MG_OK) {
+        *out = t->data;
+        t->data = NULL;
+    }
+    mg_text_reset(t);
+    return st;
+}
+
+void mg_text_reset(mg_text *t)
+{
+    free(t->data);
+    *t = (mg_text){0};
+}
+
+mg_status mg_grow(void *list, size_t *capacity, size_t n, size_t size, const char *what)
+{
+    size_t larger = 2 * *capacity + FIRST_ITEMS, bytes;
+    void *old, *grown = NULL;
+
+    if (n <= *capacity) return MG_OK;
+    if (larger < n) larger = n;
+    memcpy(&old, list, sizeof old); /* a pointer of any type */
+    if (!__builtin_mul_overflow(larger, size, &bytes)) grown = realloc(old, bytes);
+    if (!grown) return mg_fail(MG_ENOMEM, "%s: no memory for %zu times %zu bytes", what, larger, size);
+    memcpy(list, &grown, sizeof grown);
+    *capacity = larger;
+    return MG_OK;
+}
+
+bool mg_text_ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), n_end = strlen(end);
+
+    return n >= n_end && strcmp(text + n - n_end, end) == 0;
+}
+
+int mg_double_digits(double v)
+{
+    char text[40];
+
+    for (int digits = 1; digits < 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v) return digits;
+    }
+    return 17;
+}

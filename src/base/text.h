@@ -1,0 +1,41 @@
+/* Text and arrays that grow, and small questions about text. */
+#ifndef MG_TEXT_H
+#define MG_TEXT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+/* Bytes that grow, always with a NUL behind them. Zeroed it is empty. Adding never fails: the end reports it.
+ */
+typedef struct mg_text {
+    char *data; /* [n] and a NUL; NULL while nothing was added */
+    size_t n, capacity;
+    bool failed; /* memory was short */
+} mg_text;
+
+void mg_text_add(mg_text *t, const char *text);
+void mg_text_add_bytes(mg_text *t, const void *data, size_t n);
+void mg_text_vformat(mg_text *t, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+void mg_text_format(mg_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* MG_ENOMEM names `what` if any addition has failed. */
+mg_status mg_text_check(const mg_text *t, const char *what);
+
+/* Hand the text over: *out is malloc'ed, "" if nothing was added, NULL on failure. Empties `t` either way. */
+mg_status mg_text_end(mg_text *t, char **out, const char *what);
+void mg_text_reset(mg_text *t); /* empty, its memory freed */
+
+/* Make room for n elements of `size` bytes in the malloc'ed array whose address is at `list`; *capacity is
+ * how many there is room for. It grows by doubling, and new elements are not set. MG_ENOMEM names `what`. */
+mg_status mg_grow(void *list, size_t *capacity, size_t n, size_t size, const char *what);
+
+bool mg_text_ends_with(const char *text, const char *end);
+
+/* How many significant digits `v` needs to read back as itself: 1 to 17. */
+int mg_double_digits(double v);
+
+#endif
