@@ -1,4 +1,4 @@
-/* Seeds for fuzz_torch, fuzz_index, fuzz_mapping and fuzz_ogg. */
+/* Seeds for fuzz_torch, fuzz_index, fuzz_mapping, fuzz_jobs and fuzz_ogg. */
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +33,7 @@ static const char request_lines[] =
     "\"window\": 10, \"extend_stride\": 6, \"cfg_coef\": 3, \"cfg_coef_beta\": 2, \"top_p\": 0.9, "
     "\"temperature\": 1e-3, \"top_k\": 7, \"seed\": 9007199254740991, \"n\": 4, \"greedy\": false}\n"
     "{\"frames\": 12, \"seed\": null}\n";
+static const char request_array[] = "[{\"prompt\": \"a, ] \\\" b\", \"n\": [{}]},\n {\"caption\": 1}\n ]\n";
 static const char prompt_lines[] = "\xEF\xBB\xBF"
                                    "one\r\n\n Na\xC3\xAFve \xC3\x86ther, don't \xE1\xBA\x9E\n";
 
@@ -87,6 +88,11 @@ mg_status seeds_of_forms(const char *out)
     MG_RETURN(make_folder(folder, out, "request"));
     MG_RETURN(seed_put(folder, "json", "", 0, request_lines, sizeof request_lines - 1));
     MG_RETURN(seed_put(folder, "text", "", 0, prompt_lines, sizeof prompt_lines - 1));
+    MG_RETURN(make_folder(folder, out, "jobs"));
+    MG_RETURN(seed_put(folder, "json", "", 0, request_lines, sizeof request_lines - 1));
+    MG_RETURN(seed_put(folder, "array", "", 0, request_array, sizeof request_array - 1));
+    MG_RETURN(seed_copy(folder, "csv", "", "jobs/jobs.csv"));
+    MG_RETURN(seed_copy(folder, "tsv", "", "jobs/jobs.tsv"));
     MG_RETURN(make_folder(folder, out, "mapping"));
     MG_RETURN(seed_put(folder, "audiocraft", "", 0, audiocraft_names, sizeof audiocraft_names - 1));
     MG_RETURN(seed_put(folder, "hf", "", 0, hf_names, sizeof hf_names - 1));

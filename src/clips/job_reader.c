@@ -1,0 +1,474 @@
+/* From pieces of text to records: what form it is, what the columns stand for, and a record as a JSON object.
+ */
+#include "job_reader_impl.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "json_text.h"
+#include "prompt_list.h"
+#include "utf8.h"
+
+enum { MAX_COLUMNS = 1024 };
+
+struct mg_job_reader {
+    mg_job_bytes bytes;
+    mg_job_form form;
+    char *prompt_column, *id_column; /* owned; NULL: not named */
+    bool in_array, array_over;
+    char **column; /* [n_columns] what each stands for; NULL: passed over; owned */
+    int64_t n_columns;
+    char **field; /* [n_columns] into a piece */
+    char *line;   /* the record of the last call; owned */
+};
+
+const char *mg_job_reader_name(const mg_job_reader *r)
+{
+    return r->bytes.name;
+}
+
+static bool ends_with(const char *name, size_t n, const char *ending)
+{
+    const size_t n_ending = strlen(ending);
+
+    return n >= n_ending && strncmp(name + n - n_ending, ending, n_ending) == 0;
+}
+
+static mg_job_form form_of_name(const char *name)
+{
+    static const struct {
+        const char *ending;
+        mg_job_form form;
+    } endings[] = {{".jsonl", MG_JOBS_JSON}, {".ndjson", MG_JOBS_JSON}, {".json", MG_JOBS_JSON},
+                   {".csv", MG_JOBS_CSV},    {".tsv", MG_JOBS_TSV},     {".txt", MG_JOBS_TEXT}};
+    size_t n = strlen(name);
+
+    if (ends_with(name, n, ".gz")) n -= 3;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (ends_with(name, n, endings[i].ending)) return endings[i].form;
+    return MG_JOBS_AUTO;
+}
+
+/* The first byte that is no blank; NUL if there is none in the first 4 KiB. */
+static mg_status first_byte(mg_job_bytes *b, char *first)
+{
+    MG_RETURN(mg_job_bytes_need(b, 4096));
+    const char *p = b->data + b->at, *end = b->data + b->n;
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) p++;
+    *first = p < end ? *p : '\0';
+    return MG_OK;
+}
+
+static mg_status choose_form(mg_job_reader *r, mg_job_form asked)
+{
+    static const char music_caps[] = "ytid,";
+    mg_job_bytes *b = &r->bytes;
+    char first;
+
+    MG_RETURN(mg_job_bytes_need(b, 4096));
+    if (b->n - b->at >= 3 && memcmp(b->data + b->at, "\xEF\xBB\xBF", 3) == 0)
+        b->at += 3; /* byte order mark */
+    MG_RETURN(first_byte(b, &first));
+    r->form = asked ? asked : form_of_name(b->name);
+    if (r->form == MG_JOBS_AUTO) {
+        r->form = MG_JOBS_TEXT;
+        if (first == '{') r->form = MG_JOBS_JSON;
+        if (b->n - b->at >= sizeof music_caps &&
+            memcmp(b->data + b->at, music_caps, sizeof music_caps - 1) == 0)
+            r->form = MG_JOBS_CSV;
+    }
+    r->in_array = r->form == MG_JOBS_JSON && first == '[';
+    return MG_OK;
+}
+
+static mg_status check_text(const mg_job_reader *r, const mg_job_piece *p)
+{
+    const char *name = r->bytes.name;
+
+    if (memchr(p->text, '\0', p->bytes))
+        return mg_fail(MG_EUSAGE, "%s: line %lld: holds a NUL", name, (long long)p->line);
+    const int64_t bad = mg_utf8_bad_offset(p->text, (int64_t)p->bytes);
+    if (bad >= 0)
+        return mg_fail(MG_EUSAGE, "%s: line %lld: byte %lld is not UTF-8; save the file as UTF-8", name,
+                       (long long)p->line, (long long)bad + 1);
+    return MG_OK;
+}
+
+static bool is_blank(const mg_job_piece *p)
+{
+    return strspn(p->text, " \t\r\n") == p->bytes;
+}
+
+/* A line or CSV record that is not blank. */
+static mg_status next_piece(mg_job_reader *r, mg_job_piece *piece)
+{
+    do {
+        MG_RETURN(
+            mg_job_bytes_cut(&r->bytes, piece,
+                             r->form == MG_JOBS_CSV || r->form == MG_JOBS_TSV ? MG_JOB_QUOTED : MG_JOB_LINE));
+        if (!piece->text) return MG_OK;
+        if (piece->bytes > 0 && piece->text[piece->bytes - 1] == '\r') piece->text[--piece->bytes] = '\0';
+    } while (is_blank(piece));
+    return check_text(r, piece);
+}
+
+/* Cut a record into fields, in place. Returns how many there are; -1: text beside a quoted field. */
+static int64_t split_fields(char *text, char delimiter, char **field, int64_t most)
+{
+    int64_t n = 0;
+    char *p = text;
+
+    for (;; n++) {
+        char *to = p;
+        if (n < most) field[n] = p;
+        if (*p == '"') {
+            for (p++; *p && (*p != '"' || p[1] == '"'); p++) {
+                if (*p == '"') p++;
+                *to++ = *p;
+            }
+            if (*p == '"') p++;
+            if (*p && *p != delimiter) return -1;
+        } else {
+            while (*p && *p != delimiter) p++;
+            to = p;
+        }
+        const char end = *p;
+        *to = '\0';
+        if (!end) return n + 1;
+        p++;
+    }
+}
+
+static char delimiter_of(const mg_job_reader *r)
+{
+    return r->form == MG_JOBS_TSV ? '\t' : ',';
+}
+
+static int64_t find_column(char *const *names, int64_t n, const char *name)
+{
+    for (int64_t i = 0; name && i < n; i++)
+        if (names[i] && strcmp(names[i], name) == 0) return i;
+    return -1;
+}
+
+static char *trim(char *text)
+{
+    text += strspn(text, " \t");
+    for (size_t n = strlen(text); n > 0 && strchr(" \t", text[n - 1]); n--) text[n - 1] = '\0';
+    return text;
+}
+
+/* MusicCaps' own header. */
+static bool is_music_caps(char *const *names, int64_t n)
+{
+    return find_column(names, n, "ytid") >= 0 && find_column(names, n, "caption") >= 0 &&
+           find_column(names, n, "prompt") < 0;
+}
+
+static mg_status name_columns(mg_job_reader *r, char **names, int64_t n, int64_t line)
+{
+    const bool chosen = r->prompt_column || r->id_column, known = !chosen && is_music_caps(names, n);
+    const char *prompt = known ? "caption" : r->prompt_column ? r->prompt_column : "prompt";
+    const char *id = known ? "ytid" : r->id_column ? r->id_column : "id";
+    const char *const wanted[] = {r->prompt_column, r->id_column};
+
+    for (int i = 0; i < 2; i++)
+        if (wanted[i] && find_column(names, n, wanted[i]) < 0)
+            return mg_fail(MG_EUSAGE, "%s: line %lld: there is no column \"%.64s\" in the header",
+                           r->bytes.name, (long long)line, wanted[i]);
+    for (int64_t i = 0; i < n; i++) {
+        const char *stands_for = names[i];
+        if (find_column(names, i, names[i]) >= 0)
+            return mg_fail(MG_EUSAGE, "%s: line %lld: the header names the column \"%.64s\" twice",
+                           r->bytes.name, (long long)line, names[i]);
+        if (strcmp(names[i], prompt) == 0)
+            stands_for = "prompt";
+        else if (strcmp(names[i], id) == 0)
+            stands_for = "id";
+        else if (chosen || known)
+            continue;
+        r->column[i] = strdup(stands_for);
+        if (!r->column[i]) return mg_fail(MG_ENOMEM, "%s: no memory for the header", r->bytes.name);
+    }
+    return MG_OK;
+}
+
+static mg_status read_header(mg_job_reader *r)
+{
+    mg_status st = MG_OK;
+    mg_job_piece piece;
+    char **names = calloc(MAX_COLUMNS, sizeof *names);
+
+    if (!names) return mg_fail(MG_ENOMEM, "%s: no memory for the header", r->bytes.name);
+    MG_TRY(next_piece(r, &piece));
+    if (!piece.text) goto done;
+    const int64_t n = split_fields(piece.text, delimiter_of(r), names, MAX_COLUMNS);
+    if (n < 0 || n > MAX_COLUMNS)
+        MG_TRY(mg_fail(MG_EUSAGE, "%s: line %lld: the header %s", r->bytes.name, (long long)piece.line,
+                       n < 0 ? "has text beside a quoted name" : "has more than 1024 columns"));
+    for (int64_t i = 0; i < n; i++) names[i] = trim(names[i]);
+    r->column = calloc((size_t)n, sizeof *r->column);
+    r->field = calloc((size_t)n, sizeof *r->field);
+    if (!r->column || !r->field) MG_TRY(mg_fail(MG_ENOMEM, "%s: no memory for the header", r->bytes.name));
+    r->n_columns = n;
+    st = name_columns(r, names, n, piece.line);
+done:
+    free(names);
+    return st;
+}
+
+static mg_status skip_blanks(mg_job_bytes *b)
+{
+    for (;;) {
+        MG_RETURN(mg_job_bytes_need(b, 1));
+        if (b->at == b->n || !b->data[b->at] || !strchr(" \t\r\n", b->data[b->at])) return MG_OK;
+        b->line += b->data[b->at++] == '\n';
+    }
+}
+
+/* The '[' of an array is taken. */
+static mg_status begin_array(mg_job_reader *r)
+{
+    MG_RETURN(skip_blanks(&r->bytes));
+    r->bytes.at++;
+    return MG_OK;
+}
+
+static mg_status begin(mg_job_reader *r, const mg_job_format *how)
+{
+    if (how->prompt_column) r->prompt_column = strdup(how->prompt_column);
+    if (how->id_column) r->id_column = strdup(how->id_column);
+    if ((how->prompt_column && !r->prompt_column) || (how->id_column && !r->id_column))
+        return mg_fail(MG_ENOMEM, "jobs: no memory");
+    MG_RETURN(choose_form(r, how->form));
+    if (r->form == MG_JOBS_TEXT && (r->prompt_column || r->id_column))
+        return mg_fail(MG_EUSAGE, "%s: plain text has no columns; name its form if it is something else",
+                       r->bytes.name);
+    if (r->in_array) return begin_array(r);
+    return r->form == MG_JOBS_CSV || r->form == MG_JOBS_TSV ? read_header(r) : MG_OK;
+}
+
+static mg_status open_over(mg_job_reader **out, const char *name, const char *text, int64_t text_bytes,
+                           const mg_job_format *how)
+{
+    mg_status st = MG_OK;
+    mg_job_reader *r = calloc(1, sizeof *r);
+
+    *out = NULL;
+    if (!r) return mg_fail(MG_ENOMEM, "jobs: %zu bytes", sizeof *r);
+    MG_TRY(text ? mg_job_bytes_open_text(&r->bytes, name, text, text_bytes)
+                : mg_job_bytes_open(&r->bytes, name));
+    MG_TRY(begin(r, how));
+    *out = r;
+done:
+    if (st != MG_OK) mg_job_reader_close(r);
+    return st;
+}
+
+mg_status mg_job_reader_open(mg_job_reader **out, const char *path, const mg_job_format *how)
+{
+    return open_over(out, path, NULL, 0, how);
+}
+
+mg_status mg_job_reader_open_text(mg_job_reader **out, const char *name, const char *text, int64_t text_bytes,
+                                  const mg_job_format *how)
+{
+    return open_over(out, name, text, text_bytes, how);
+}
+
+void mg_job_reader_close(mg_job_reader *r)
+{
+    if (!r) return;
+    mg_job_bytes_close(&r->bytes);
+    for (int64_t i = 0; i < r->n_columns; i++) free(r->column[i]);
+    free(r->column);
+    free(r->field);
+    free(r->prompt_column);
+    free(r->id_column);
+    free(r->line);
+    free(r);
+}
+
+/* A field's value. What is text is for the key to say; a number or a truth value stands without quotes. */
+static void add_field(mg_json_text *t, const char *key, const char *value)
+{
+    static const char *const texts[] = {"id",          "title",        "prompt", "negative_prompt",
+                                        "text_states", "audio_prompt", "melody"};
+    char *end;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (strcmp(key, texts[i]) != 0) continue;
+        mg_json_text_string(t, key, value);
+        return;
+    }
+    errno = 0;
+    const long long whole = strtoll(value, &end, 10);
+    if (!*end && errno == 0) {
+        mg_json_text_int(t, key, whole);
+        return;
+    }
+    const double number = strtod(value, &end);
+    if (!*end && strspn(value, "0123456789+-.eE") == strlen(value))
+        mg_json_text_number(t, key, number);
+    else if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)
+        mg_json_text_bool(t, key, *value == 't');
+    else
+        mg_json_text_string(t, key, value);
+}
+
+static mg_status end_record(mg_job_reader *r, mg_job_record *record, mg_json_text *t, int64_t line)
+{
+    MG_RETURN(mg_json_text_end(t, &r->line));
+    char *to = r->line;
+    for (const char *p = r->line; *p; p++) /* strings have their newlines escaped */
+        if (*p != '\n') *to++ = *p;
+    *to = '\0';
+    *record = (mg_job_record){r->line, to - r->line, line};
+    return MG_OK;
+}
+
+static mg_status next_text(mg_job_reader *r, mg_job_record *record, bool *over)
+{
+    mg_job_piece piece;
+    mg_json_text t = {0};
+
+    MG_RETURN(next_piece(r, &piece));
+    *over = !piece.text;
+    if (*over) return MG_OK;
+    if (piece.bytes > MG_MAX_PROMPT_BYTES)
+        return mg_fail(MG_EUSAGE, "%s: line %lld: longer than %d bytes, the limit for a prompt",
+                       r->bytes.name, (long long)piece.line, MG_MAX_PROMPT_BYTES);
+    mg_json_text_object(&t, NULL);
+    mg_json_text_string(&t, "prompt", piece.text);
+    return end_record(r, record, &t, piece.line);
+}
+
+static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
+{
+    mg_job_piece piece;
+    mg_json_text t = {0};
+
+    MG_RETURN(next_piece(r, &piece));
+    *over = !piece.text;
+    if (*over) return MG_OK;
+    const int64_t n = split_fields(piece.text, delimiter_of(r), r->field, r->n_columns);
+    if (n < 0)
+        return mg_fail(MG_EUSAGE, "%s: line %lld: text beside a quoted field", r->bytes.name,
+                       (long long)piece.line);
+    if (n != r->n_columns)
+        return mg_fail(MG_EUSAGE, "%s: line %lld: %lld fields, the header has %lld", r->bytes.name,
+                       (long long)piece.line, (long long)n, (long long)r->n_columns);
+    mg_json_text_object(&t, NULL);
+    for (int64_t i = 0; i < n; i++)
+        if (r->column[i] && *r->field[i]) add_field(&t, r->column[i], r->field[i]);
+    return end_record(r, record, &t, piece.line);
+}
+
+/* The element of an array before `at`, and the ',' or ']' behind it. */
+static mg_status next_value(mg_job_reader *r, mg_job_piece *piece)
+{
+    mg_job_bytes *b = &r->bytes;
+
+    *piece = (mg_job_piece){0};
+    MG_RETURN(skip_blanks(b));
+    const mg_status st = mg_job_bytes_cut(b, piece, MG_JOB_VALUE);
+    if (st != MG_OK || !piece->text) {
+        r->array_over = b->at == b->n && b->ended;
+        return st != MG_OK
+                   ? st
+                   : mg_fail(MG_EUSAGE, "%s: line %lld: the array has no end", b->name, (long long)b->line);
+    }
+    r->array_over = b->data[b->at] == ']';
+    b->data[b->at++] = '\0';
+    return MG_OK;
+}
+
+/* Behind the array nothing but blanks. */
+static mg_status end_array(mg_job_reader *r)
+{
+    mg_job_bytes *b = &r->bytes;
+
+    MG_RETURN(skip_blanks(b));
+    if (b->at == b->n) return MG_OK;
+    b->at = b->n, b->ended = true;
+    return mg_fail(MG_EUSAGE, "%s: line %lld: something stands behind the array", b->name,
+                   (long long)b->line);
+}
+
+static mg_status next_element(mg_job_reader *r, mg_job_piece *piece, bool *over)
+{
+    if (!r->array_over) {
+        MG_RETURN(next_value(r, piece));
+        if (!is_blank(piece)) {
+            for (char *p = piece->text; *p; p++) {
+                if (*p == '\n' || *p == '\r') *p = ' '; /* in a string it would be refused anyway */
+            }
+            return check_text(r, piece);
+        }
+        if (!r->array_over)
+            return mg_fail(MG_EUSAGE, "%s: line %lld: nothing between two commas", r->bytes.name,
+                           (long long)piece->line);
+    }
+    MG_RETURN(end_array(r));
+    *over = true;
+    return MG_OK;
+}
+
+/* Of an object whose keys have other names, what they stand for. */
+static mg_status rename_keys(mg_job_reader *r, mg_job_record *record, const char *text, size_t bytes,
+                             int64_t line)
+{
+    static const char *const names[] = {"prompt", "id"};
+    const char *const keys[] = {r->prompt_column ? r->prompt_column : "prompt",
+                                r->id_column ? r->id_column : "id"};
+    cJSON *object = cJSON_ParseWithLength(text, bytes);
+    mg_json_text t = {0};
+
+    if (!cJSON_IsObject(object)) {
+        cJSON_Delete(object);
+        return mg_fail(MG_EUSAGE, "%s: line %lld: not a JSON object", r->bytes.name, (long long)line);
+    }
+    mg_json_text_object(&t, NULL);
+    for (int i = 0; i < 2; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, keys[i]);
+        int64_t whole;
+        char number[32];
+        if (cJSON_IsString(item)) mg_json_text_string(&t, names[i], item->valuestring);
+        if (cJSON_IsNumber(item) && mg_json_exact_int(item, &whole)) {
+            snprintf(number, sizeof number, "%lld", (long long)whole);
+            mg_json_text_string(&t, names[i], number);
+        }
+    }
+    cJSON_Delete(object);
+    return end_record(r, record, &t, line);
+}
+
+static mg_status next_object(mg_job_reader *r, mg_job_record *record, bool *over)
+{
+    mg_job_piece piece = {0};
+
+    MG_RETURN(r->in_array ? next_element(r, &piece, over) : next_piece(r, &piece));
+    *over = *over || !piece.text;
+    if (*over) return MG_OK;
+    if (r->prompt_column || r->id_column) return rename_keys(r, record, piece.text, piece.bytes, piece.line);
+    *record = (mg_job_record){piece.text, (int64_t)piece.bytes, piece.line};
+    return MG_OK;
+}
+
+mg_status mg_job_reader_next(mg_job_reader *r, mg_job_record *record, bool *over)
+{
+    *record = (mg_job_record){0};
+    *over = false;
+    free(r->line);
+    r->line = NULL;
+    switch (r->form) {
+    case MG_JOBS_JSON: return next_object(r, record, over);
+    case MG_JOBS_CSV:
+    case MG_JOBS_TSV: *over = !r->column; return r->column ? next_row(r, record, over) : MG_OK;
+    default: return next_text(r, record, over);
+    }
+}

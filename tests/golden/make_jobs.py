@@ -1,0 +1,58 @@
+"""Jobs as Python's csv and gzip modules write and read them: jobs.csv, jobs.tsv, musiccaps.csv.gz and what is in them.
+
+    python3 tests/golden/make_jobs.py tests/golden/jobs        (Python 3.11; standard library alone)
+"""
+import csv
+import gzip
+import io
+import json
+import pathlib
+import random
+import sys
+
+out = pathlib.Path(sys.argv[1])
+out.mkdir(parents=True, exist_ok=True)
+rng = random.Random(11)
+pieces = ["drums", " ", ",", '"', "\n", "\r\n", "\t", "é", "雨", "'", "{", "\\", "a piano, slow", "  "]
+
+
+def text():
+    return "x" + "".join(rng.choice(pieces) for _ in range(rng.randrange(8))) + "."
+
+
+rows = [{"id": f"clip_{i}", "prompt": text(), "duration": rng.choice(["", "1.5", "10", "2e1"]),
+         "seed": rng.choice(["", "7", "9007199254740991"])} for i in range(60)]
+
+
+def write(name, dialect, quoting, mark=b""):
+    t = io.StringIO(newline="")
+    w = csv.DictWriter(t, list(rows[0]), dialect=dialect, quoting=quoting)
+    w.writeheader()
+    w.writerows(rows)
+    (out / name).write_bytes(mark + t.getvalue().encode())
+    back = list(csv.DictReader(io.StringIO(t.getvalue(), newline=""), dialect=dialect))
+    assert back == rows
+    return back
+
+
+def value(key, field):
+    return field if key in ("id", "prompt") else json.loads(field)
+
+
+back = write("jobs.csv", "excel", csv.QUOTE_MINIMAL, b"\xef\xbb\xbf")
+write("quoted.csv", "unix", csv.QUOTE_ALL)
+write("jobs.tsv", "excel-tab", csv.QUOTE_MINIMAL)
+with open(out / "jobs.jsonl", "w") as f:
+    for row in back:
+        print(json.dumps({k: value(k, v) for k, v in row.items() if v}, ensure_ascii=False), file=f)
+
+header = "ytid start_s end_s audioset_positive_labels aspect_list caption author_id is_balanced_subset is_audioset_eval".split()
+caps = [["-0Gj8-vB1q4", "30", "40", "/m/0140xf,/m/02cjck", "['low quality', 'sustained strings melody']",
+         'The low quality recording features a "ballad" song, that contains\nsustained strings.', "4", "False", "True"],
+        ["a_b-C.d", "0", "10", "/m/04rlf", "[]", text(), "0", "True", "False"]]
+t = io.StringIO(newline="")
+csv.writer(t).writerows([header] + caps)
+(out / "musiccaps.csv.gz").write_bytes(gzip.compress(t.getvalue().encode(), mtime=0))
+with open(out / "musiccaps.jsonl", "w") as f:
+    for row in caps:
+        print(json.dumps({"id": row[0], "prompt": row[5]}, ensure_ascii=False), file=f)
