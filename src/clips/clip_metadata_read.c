@@ -1,5 +1,5 @@
 /* A clip's .json back into the struct that it was written from. */
-#include <cJSON.h>
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,38 +3,66 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHUNK_BYTES = 1 << 20, DIGEST_BYTES = 32 };
+enum { CHUNK_BYTES = 1 << 20 };
 
-static mg_status digest_fd(unsigned char digest[EVP_MAX_MD_SIZE], int fd, const char *path, EVP_MD_CTX *ctx,
-                           char *chunk, const atomic_bool *stop)
+/* What runs over `head`, which may be "", and then the file. */
+static mg_status digest_fd(EVP_MD_CTX *ctx, const EVP_MD *kind, const char *head, size_t head_bytes, int fd,
+                           const char *path, char *chunk, const atomic_bool *stop)
 {
-    unsigned n_digest = 0;
-
-    if (!EVP_DigestInit_ex(ctx, EVP_sha256(), NULL)) return mg_fail(MG_EFAIL, "sha256: not available");
+    if (!EVP_DigestInit_ex(ctx, kind, NULL) || !EVP_DigestUpdate(ctx, head, head_bytes))
+        return mg_fail(MG_EFAIL, "%s: not available", EVP_MD_get0_name(kind));
     for (;;) {
         if (stop && atomic_load(stop)) return mg_fail(MG_ESTOPPED, "%s: hashing was stopped", path);
         const ssize_t n = read(fd, chunk, CHUNK_BYTES);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(errno));
-        if (n == 0) break;
-        if (!EVP_DigestUpdate(ctx, chunk, (size_t)n)) return mg_fail(MG_EFAIL, "sha256: %s", path);
+        if (n == 0) return MG_OK;
+        if (!EVP_DigestUpdate(ctx, chunk, (size_t)n)) return mg_fail(MG_EFAIL, "%s: cannot hash", path);
     }
-    if (!EVP_DigestFinal_ex(ctx, digest, &n_digest) || n_digest != DIGEST_BYTES)
-        return mg_fail(MG_EFAIL, "sha256: %s", path);
-    return MG_OK;
 }
 
-static void print_digest(char out[65], const unsigned char digest[DIGEST_BYTES])
+static void print_digest(char out[65], const unsigned char *digest, unsigned n)
 {
-    for (int i = 0; i < DIGEST_BYTES; i++) {
+    for (unsigned i = 0; i < n; i++) {
         out[2 * i] = "0123456789abcdef"[digest[i] >> 4];
         out[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
     }
-    out[2 * DIGEST_BYTES] = '\0';
+    out[2 * n] = '\0';
+}
+
+static mg_status hash_file(char out[65], const EVP_MD *kind, bool as_git, const char *path,
+                           const atomic_bool *stop)
+{
+    mg_status st = MG_OK;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    char head[32] = "";
+    unsigned n_digest = 0;
+    struct stat info;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    char *chunk = malloc(CHUNK_BYTES);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    out[0] = '\0';
+    if (fd < 0 || fstat(fd, &info) != 0)
+        MG_TRY(mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno)));
+    if (!ctx || !chunk) MG_TRY(mg_fail(MG_ENOMEM, "hash: %d bytes", CHUNK_BYTES));
+    /* git: "blob 123", a NUL, and the 123 bytes */
+    const int n_head = as_git ? snprintf(head, sizeof head, "blob %lld", (long long)info.st_size) + 1 : 0;
+    MG_TRY(digest_fd(ctx, kind, head, (size_t)n_head, fd, path, chunk, stop));
+    if (!EVP_DigestFinal_ex(ctx, digest, &n_digest) || n_digest > 32)
+        MG_TRY(mg_fail(MG_EFAIL, "%s: cannot hash", path));
+    print_digest(out, digest, n_digest);
+done:
+    if (fd >= 0) close(fd);
+    free(chunk);
+    EVP_MD_CTX_free(ctx);
+    return st;
 }
 
 mg_status mg_hash_bytes(char out[65], const void *data, size_t bytes)
@@ -43,33 +71,23 @@ mg_status mg_hash_bytes(char out[65], const void *data, size_t bytes)
     unsigned n_digest = 0;
 
     out[0] = '\0';
-    if (!EVP_Digest(data, bytes, digest, &n_digest, EVP_sha256(), NULL) || n_digest != DIGEST_BYTES)
-        return mg_fail(MG_EFAIL, "sha256: not available");
-    print_digest(out, digest);
+    if (!EVP_Digest(data, bytes, digest, &n_digest, EVP_sha256(), NULL) || n_digest != 32)
+        return mg_fail(MG_EFAIL, "SHA256: not available");
+    print_digest(out, digest, n_digest);
     return MG_OK;
 }
 
 mg_status mg_hash_file(char out[65], const char *path)
 {
-    return mg_hash_file_unless(out, path, NULL);
+    return hash_file(out, EVP_sha256(), false, path, NULL);
 }
 
 mg_status mg_hash_file_unless(char out[65], const char *path, const atomic_bool *stop)
 {
-    mg_status st = MG_OK;
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    char *chunk = malloc(CHUNK_BYTES);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return hash_file(out, EVP_sha256(), false, path, stop);
+}
 
-    out[0] = '\0';
-    if (fd < 0) MG_TRY(mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno)));
-    if (!ctx || !chunk) MG_TRY(mg_fail(MG_ENOMEM, "sha256: %d bytes", CHUNK_BYTES));
-    MG_TRY(digest_fd(digest, fd, path, ctx, chunk, stop));
-    print_digest(out, digest);
-done:
-    if (fd >= 0) close(fd);
-    free(chunk);
-    EVP_MD_CTX_free(ctx);
-    return st;
+mg_status mg_hash_git_file(char out[65], const char *path)
+{
+    return hash_file(out, EVP_sha1(), true, path, NULL);
 }

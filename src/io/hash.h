@@ -1,4 +1,5 @@
-/* SHA-256, as sha256sum prints it and as Hugging Face names its blobs. */
+/* SHA-256, as sha256sum prints it and as Hugging Face names its large blobs; and git's hash of a file, by
+ * which Hugging Face names the small ones. */
 #ifndef MG_HASH_H
 #define MG_HASH_H
 
@@ -15,5 +16,8 @@ mg_status mg_hash_file(char out[65], const char *path);
 mg_status mg_hash_file_unless(char out[65], const char *path, const atomic_bool *stop);
 
 mg_status mg_hash_bytes(char out[65], const void *data, size_t bytes);
+
+/* SHA-1 of "blob N" and the file, as git names it: 40 hex digits and NUL. */
+mg_status mg_hash_git_file(char out[65], const char *path);
 
 #endif

@@ -12,7 +12,7 @@ enum { MAX_DEPTH = 64, MAX_VALUES = 100000, MAX_WRAPPERS = 8 };
 
 typedef struct walk {
     const char *name;
-    mg_yaml_writer writer;
+    mg_yaml_writer *writer;
     int n_values;
 } walk;
 
@@ -56,8 +56,7 @@ static void format_word(char word[40], const mg_pickle_value *v)
     }
 }
 
-static mg_status write_value(walk *k, const char *key, const mg_pickle_value *node, mg_yaml_place place,
-                             int depth);
+static mg_status write_value(walk *k, const char *key, const mg_pickle_value *node, int depth);
 
 static mg_status write_dict(walk *k, const mg_pickle_value *v, int depth)
 {
@@ -69,44 +68,37 @@ static mg_status write_dict(walk *k, const mg_pickle_value *v, int depth)
         format_word(word, key);
         if (is_text) text = key->text.data;
         if (!is_text && !*word) return refuse(k, "a key", "is neither a text nor a number");
-        MG_RETURN(mg_yaml_writer_key(&k->writer, text, is_text ? key->text.n : strlen(word), !is_text));
-        MG_RETURN(write_value(k, text, v->items.item[i + 1], MG_YAML_AFTER_KEY, depth));
+        MG_RETURN(is_text ? mg_yaml_writer_string(k->writer, text, key->text.n)
+                          : mg_yaml_writer_word(k->writer, word));
+        MG_RETURN(write_value(k, text, v->items.item[i + 1], depth));
     }
     return MG_OK;
 }
 
 static mg_status write_list(walk *k, const char *key, const mg_pickle_value *v, int depth)
 {
-    for (size_t i = 0; i < v->items.n; i++) {
-        MG_RETURN(mg_yaml_writer_item(&k->writer));
-        MG_RETURN(write_value(k, key, v->items.item[i], MG_YAML_IN_LIST, depth));
-    }
+    for (size_t i = 0; i < v->items.n; i++) MG_RETURN(write_value(k, key, v->items.item[i], depth));
     return MG_OK;
 }
 
 /* `key` is the nearest key above, for messages. */
-static mg_status write_value(walk *k, const char *key, const mg_pickle_value *node, mg_yaml_place place,
-                             int depth)
+static mg_status write_value(walk *k, const char *key, const mg_pickle_value *node, int depth)
 {
     const mg_pickle_value *v = unwrap(node);
     char word[40];
-    mg_status st;
-    int outer;
 
     if (depth > MAX_DEPTH) return refuse(k, key, "nested deeper than 64");
     if (++k->n_values > MAX_VALUES) return refuse(k, key, "more than 100000 values");
     if (!v) return refuse(k, key, "is an omegaconf object without a value");
     format_word(word, v);
-    if (*word) return mg_yaml_writer_word(&k->writer, word);
-    if (v->kind == MG_PICKLE_STRING) return mg_yaml_writer_string(&k->writer, v->text.data, v->text.n);
+    if (*word) return mg_yaml_writer_word(k->writer, word);
+    if (v->kind == MG_PICKLE_STRING) return mg_yaml_writer_string(k->writer, v->text.data, v->text.n);
     if (v->kind != MG_PICKLE_DICT && v->kind != MG_PICKLE_LIST && v->kind != MG_PICKLE_TUPLE)
         return refuse(k, key, "is neither a text, a number, a list nor a mapping: it has no form in YAML");
     const bool is_list = v->kind != MG_PICKLE_DICT;
-    if (v->items.n == 0) return mg_yaml_writer_word(&k->writer, is_list ? "[]" : "{}");
-    mg_yaml_writer_open(&k->writer, is_list, place, &outer);
-    st = is_list ? write_list(k, key, v, depth + 1) : write_dict(k, v, depth + 1);
-    mg_yaml_writer_close(&k->writer, outer);
-    return st;
+    MG_RETURN(mg_yaml_writer_begin(k->writer, is_list));
+    MG_RETURN(is_list ? write_list(k, key, v, depth + 1) : write_dict(k, v, depth + 1));
+    return mg_yaml_writer_end(k->writer, is_list);
 }
 
 mg_status mg_omegaconf_to_yaml(char **out, const char *name, const mg_pickle_value *cfg)
@@ -118,10 +110,10 @@ mg_status mg_omegaconf_to_yaml(char **out, const char *name, const mg_pickle_val
     *out = NULL;
     if (!root || root->kind != MG_PICKLE_DICT)
         return mg_fail(MG_ECHECKPOINT, "%s: is no configuration: a mapping was expected", name);
-    mg_yaml_writer_init(&k.writer, name);
-    MG_TRY(write_value(&k, "the root", cfg, MG_YAML_AT_ROOT, 0));
-    MG_TRY(mg_yaml_writer_finish(&k.writer, out));
+    MG_TRY(mg_yaml_writer_open(&k.writer, name));
+    MG_TRY(write_value(&k, "the root", cfg, 0));
+    MG_TRY(mg_yaml_writer_finish(k.writer, out));
 done:
-    mg_yaml_writer_reset(&k.writer);
+    mg_yaml_writer_close(k.writer);
     return st;
 }

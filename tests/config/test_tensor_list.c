@@ -3,7 +3,7 @@
 
 #include "checkpoint.h"
 #include "config_text.h"
-#include "git_hash.h"
+#include "hash.h"
 #include "tensor_list.h"
 #include "xp_config.h"
 
@@ -195,12 +195,12 @@ static void a_blob_is_named_as_git_does(void **state)
 
     (void)state;
     put_file(in_dir("empty"), "", 0);
-    expect_ok(mg_git_hash_file(hash, in_dir("empty")));
+    expect_ok(mg_hash_git_file(hash, in_dir("empty")));
     assert_string_equal(hash, "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
     put_file(in_dir("hello"), "hello\n", 6);
-    expect_ok(mg_git_hash_file(hash, in_dir("hello")));
+    expect_ok(mg_hash_git_file(hash, in_dir("hello")));
     assert_string_equal(hash, "ce013625030ba8dba906f756967f9e9ca394464a");
-    expect_failure(mg_git_hash_file(hash, in_dir("gone")), MG_EFAIL, "cannot open");
+    expect_failure(mg_hash_git_file(hash, in_dir("gone")), MG_EFAIL, "cannot open");
 }
 
 int main(void)

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "git_hash.h"
 #include "hash.h"
 #include "progress.h"
 #include "stop.h"
@@ -20,7 +19,7 @@ static mg_status check_hash(mg_verify *v, const char *path, char seen[65], bool 
     seen[0] = '\0';
     if (!mg_hub_blob_hash(claimed, path)) return MG_OK;
     MG_RETURN(mg_stop_check());
-    MG_RETURN(strlen(claimed) == 64 ? mg_hash_file(seen, path) : mg_git_hash_file(seen, path));
+    MG_RETURN(strlen(claimed) == 64 ? mg_hash_file(seen, path) : mg_hash_git_file(seen, path));
     *same = strcmp(seen, claimed) == 0;
     return MG_OK;
 }
