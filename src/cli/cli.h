@@ -13,12 +13,8 @@
 #include <stdio.h>
 
 #include "status.h"
+#include "string_list.h"
 #include "world.h"
-
-typedef struct mg_strings {
-    const char **item; /* [n], borrowed from argv or the environment; the array is the parser's */
-    int64_t n;
-} mg_strings;
 
 /* What an option writes at its offset; and what is there when neither given nor defaulted. */
 typedef enum mg_option_type {
@@ -26,7 +22,7 @@ typedef enum mg_option_type {
     MG_OPT_INT,     /* int64_t; -1 (so `low` is at least 0) */
     MG_OPT_FLOAT,   /* double; NaN */
     MG_OPT_STRING,  /* const char *; NULL */
-    MG_OPT_STRINGS, /* mg_strings; may be repeated */
+    MG_OPT_STRINGS, /* mg_strings, borrowed from argv or the environment; may be repeated */
     MG_OPT_CHOICE,  /* int: the place of the word in `choices`; -1 */
 } mg_option_type;
 

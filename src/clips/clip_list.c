@@ -2,6 +2,7 @@
  * them are left out. */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -26,66 +27,81 @@ static mg_status draw_seed(int64_t *seed)
 }
 
 /* Rank 0: the requests, what their files hold, and the seed. */
-static mg_status read_call(mg_clip_list *list, const mg_generate_settings *settings)
+static mg_status read_call(mg_clip_list *list, const mg_call *call)
 {
-    int64_t seed = settings->seed;
+    int64_t seed = call->all.seed;
 
-    MG_RETURN(mg_requests_read(&list->requests, settings));
+    MG_RETURN(mg_requests_read(&list->requests, call));
     if (seed < 0) MG_RETURN(draw_seed(&seed));
     list->seed = (uint64_t)seed;
     list->state = calloc((size_t)list->requests.n, sizeof *list->state);
     if (!list->state) return mg_fail(MG_ENOMEM, "requests: %lld", (long long)list->requests.n);
     for (int64_t i = 0; i < list->requests.n; i++) {
-        const mg_status st = mg_requests_probe(&list->state[i].files, &list->requests.request[i]);
+        const mg_status st = mg_requests_probe(&list->state[i].files, &list->requests.recipe[i]);
         if (st != MG_OK) MG_RETURN(mg_clip_list_refuse(list, i, st));
     }
     return MG_OK;
 }
 
+/* "" is how a request says "none, whatever the call says". */
+static void drop_empty(mg_recipe *r)
+{
+    if (MG_SAID(r, negative_prompt) && !*r->negative_prompt) MG_UNSAY(r, negative_prompt);
+    if (MG_SAID(r, text_states) && !*r->text_states) MG_UNSAY(r, text_states);
+    if (MG_SAID(r, audio_prompt) && !*r->audio_prompt) MG_UNSAY(r, audio_prompt);
+    if (MG_SAID(r, melody) && !*r->melody) MG_UNSAY(r, melody);
+}
+
+/* Where a request says nothing, the call's options hold: of the two ways to say how long, at most one. */
+static void add_options(mg_clip_list *list, const mg_call *call)
+{
+    for (int64_t i = 0; i < list->requests.n; i++) {
+        mg_recipe *r = &list->requests.recipe[i], all = call->all;
+        list->state[i].own = r->said;
+        if (MG_SAID(r, n_frames)) MG_UNSAY(&all, dur_s);
+        if (MG_SAID(r, dur_s)) MG_UNSAY(&all, n_frames);
+        mg_recipe_fill(r, &all);
+        drop_empty(r);
+    }
+}
+
 /* What a request says of a clip in so many words. */
-static mg_clip describe(const mg_request *r, const mg_generate_settings *s)
+static mg_clip describe(const mg_recipe *r)
 {
     return (mg_clip){
-        .text = {.text = r->prompt ? r->prompt : "",
-                 .states = r->text_states && *r->text_states ? r->text_states : NULL},
+        .text = {.text = r->prompt ? r->prompt : "", .states = r->text_states},
         .negative = {.text = r->negative_prompt ? r->negative_prompt : ""},
-        .melody = r->melody && *r->melody ? r->melody : NULL,
-        .audio_prompt = r->audio_prompt && *r->audio_prompt ? r->audio_prompt : NULL,
-        .audio_prompt_dur_s = isnan(r->prompt_duration_s) ? s->prompt_dur_s : r->prompt_duration_s,
+        .melody = r->melody,
+        .audio_prompt = r->audio_prompt,
+        .audio_prompt_dur_s = r->prompt_dur_s,
     };
 }
 
-static mg_status count_clips(mg_clip_list *list, const mg_generate_settings *settings)
+static mg_status count_clips(mg_clip_list *list)
 {
     for (int64_t i = 0; i < list->requests.n; i++) {
-        const int64_t n = list->requests.request[i].n;
         list->state[i].i_clip = list->n;
-        list->state[i].n_clips = n > 0 ? n : settings->n_per_prompt;
+        list->state[i].n_clips = list->requests.recipe[i].n;
         list->n += list->state[i].n_clips;
         if (list->n > MAX_CLIPS)
             return mg_fail(MG_EUSAGE, "clips: more than %d in one call; make several calls", MAX_CLIPS);
     }
-    list->clip = calloc((size_t)list->n, sizeof *list->clip);
-    list->name = calloc((size_t)list->n, sizeof *list->name);
-    list->asked = calloc((size_t)list->n, sizeof *list->asked);
-    list->refused = calloc((size_t)list->n, sizeof *list->refused);
-    if (list->clip && list->name && list->asked && list->refused) return MG_OK;
-    return mg_fail(MG_ENOMEM, "clips: no memory for %lld", (long long)list->n);
+    list->job = calloc((size_t)list->n, sizeof *list->job);
+    return list->job ? MG_OK : mg_fail(MG_ENOMEM, "clips: no memory for %lld", (long long)list->n);
 }
 
-static void lay_out(mg_clip_list *list, const mg_generate_settings *settings)
+static void lay_out(mg_clip_list *list)
 {
     for (int64_t i = 0; i < list->requests.n; i++) {
-        const mg_request *r = &list->requests.request[i];
+        const mg_recipe *r = &list->requests.recipe[i];
         const mg_request_state *state = &list->state[i];
+        const uint64_t first = r->seed >= 0 ? (uint64_t)r->seed : list->seed + (uint64_t)state->i_clip;
         for (int64_t j = 0; j < state->n_clips; j++) {
             const int64_t index = state->i_clip + j;
-            const uint64_t first = r->seed >= 0 ? (uint64_t)r->seed : list->seed + (uint64_t)state->i_clip;
-            list->clip[index] = describe(r, settings);
-            list->clip[index].index = index;
-            list->clip[index].seed = (first + (uint64_t)j) % MG_SEED_LIMIT;
-            list->asked[index] = r;
-            list->refused[index] = state->refused != MG_OK;
+            mg_job *job = &list->job[index];
+            *job = (mg_job){.clip = describe(r), .i_request = i, .refused = state->refused != MG_OK};
+            job->clip.index = index;
+            job->clip.seed = (first + (uint64_t)j) % MG_SEED_LIMIT;
         }
     }
 }
@@ -93,8 +109,8 @@ static void lay_out(mg_clip_list *list, const mg_generate_settings *settings)
 /* Ids come first, for they were chosen: one that is taken is a mistake. */
 static mg_status name_by_id(mg_clip_list *list, mg_name_set *taken, int64_t index)
 {
-    const mg_request *r = list->asked[index];
-    const mg_request_state *state = &list->state[r - list->requests.request];
+    const mg_recipe *r = mg_clip_list_recipe(list, index);
+    const mg_request_state *state = &list->state[list->job[index].i_request];
     char name[160];
 
     if (state->n_clips == 1)
@@ -103,46 +119,46 @@ static mg_status name_by_id(mg_clip_list *list, mg_name_set *taken, int64_t inde
         snprintf(name, sizeof name, "%s-%lld", r->id, (long long)(index - state->i_clip));
     if (mg_name_set_has(taken, name))
         return mg_fail(MG_EUSAGE, "%s: id: \"%s\": an earlier clip has this name", r->where, name);
-    return mg_name_set_take(taken, &list->name[index], name);
+    return mg_name_set_take(taken, &list->job[index].name, name);
 }
 
-static mg_status name_clips(mg_clip_list *list, const mg_generate_settings *settings)
+static mg_status name_clips(mg_clip_list *list, const mg_call *call)
 {
     mg_status st = MG_OK;
     mg_name_set *taken;
     char name[MG_SLUG_SIZE];
-    const bool by_title =
-        settings->naming == MG_NAMING_TITLE || (settings->naming < 0 && settings->prompt_files.n > 0);
+    const bool by_title = call->naming == MG_NAMING_TITLE || (call->naming < 0 && call->prompt_files.n > 0);
 
     MG_RETURN(mg_name_set_open(&taken, list->n));
     for (int64_t i = 0; i < list->n; i++)
-        if (list->asked[i]->id) MG_TRY(name_by_id(list, taken, i));
+        if (mg_clip_list_recipe(list, i)->id) MG_TRY(name_by_id(list, taken, i));
     for (int64_t i = 0; i < list->n; i++) {
-        const mg_request *r = list->asked[i];
+        const mg_recipe *r = mg_clip_list_recipe(list, i);
         if (r->id) continue;
         if (by_title)
             mg_slug_make(name, r->title ? r->title : r->prompt ? r->prompt : "");
         else
             snprintf(name, sizeof name, "%06lld", (long long)i);
-        MG_TRY(mg_name_set_take(taken, &list->name[i], name));
+        MG_TRY(mg_name_set_take(taken, &list->job[i].name, name));
     }
 done:
     mg_name_set_close(taken);
     return st;
 }
 
-mg_status mg_clip_list_open(mg_clip_list *list, const mg_generate_settings *settings, const mg_world *world)
+mg_status mg_clip_list_open(mg_clip_list *list, const mg_call *call, const mg_world *world)
 {
     mg_status st = MG_OK;
 
     *list = (mg_clip_list){0};
-    if (world->rank == 0) st = read_call(list, settings);
+    if (world->rank == 0) st = read_call(list, call);
     MG_TRY(mg_comm_agree(world->all, st));
     MG_TRY(mg_requests_share(list, world));
-    st = count_clips(list, settings);
-    if (st == MG_OK) lay_out(list, settings);
-    if (st == MG_OK) st = name_clips(list, settings);
-    if (st == MG_OK && strcmp(settings->out_dir, "-") == 0 && list->n != 1)
+    add_options(list, call);
+    st = count_clips(list);
+    if (st == MG_OK) lay_out(list);
+    if (st == MG_OK && world->tp_rank == 0) st = name_clips(list, call);
+    if (st == MG_OK && strcmp(call->out_dir, "-") == 0 && list->n != 1)
         st = mg_fail(MG_EUSAGE, "option --out: -: %lld clips; standard output takes one", (long long)list->n);
     MG_TRY(mg_comm_agree(world->all, st));
     st = mg_comm_agree(world->all, mg_clip_list_report(list));
@@ -158,12 +174,9 @@ void mg_clip_list_close(mg_clip_list *list)
         free(list->state[i].negative_ids);
         free(list->state[i].why);
     }
-    for (int64_t i = 0; list->name && i < list->n; i++) free(list->name[i]);
+    for (int64_t i = 0; list->job && i < list->n; i++) free(list->job[i].name);
     free(list->state);
-    free(list->clip);
-    free(list->name);
-    free(list->asked);
-    free(list->refused);
+    free(list->job);
     mg_request_list_close(&list->requests);
     *list = (mg_clip_list){0};
 }
@@ -178,7 +191,7 @@ mg_status mg_clip_list_refuse(mg_clip_list *list, int64_t i_request, mg_status s
     state->why = strdup(mg_last_error());
     mg_clear_error();
     if (!state->why) return mg_fail(MG_ENOMEM, "requests: no memory");
-    for (int64_t j = 0; list->refused && j < state->n_clips; j++) list->refused[state->i_clip + j] = true;
+    for (int64_t j = 0; list->job && j < state->n_clips; j++) list->job[state->i_clip + j].refused = true;
     return MG_OK;
 }
 
@@ -197,7 +210,7 @@ mg_status mg_clip_list_report(mg_clip_list *list)
         const bool again = s->why && said && strcmp(said->why, s->why) == 0;
         if (!s->why || again || (n_left == 0 && strcmp(s->why, last->why) == 0)) continue;
         said = s;
-        if (mg_log_rank() == 0) mg_log_error("clip %s: %s", list->name[s->i_clip], s->why);
+        if (mg_log_rank() == 0) mg_log_error("clip %s: %s", list->job[s->i_clip].name, s->why);
     }
     if (n_left == 0) st = mg_fail(last->refused, "%s", last->why ? last->why : "");
     for (int64_t i = 0; i < list->requests.n; i++) {
@@ -207,26 +220,63 @@ mg_status mg_clip_list_report(mg_clip_list *list)
     return st;
 }
 
-mg_status mg_clip_list_fill(mg_clip_list *list, const mg_generate_settings *settings,
-                            const mg_replica *replica)
+/* The leader's tokens become every rank's numbers. Collective over the group. */
+static mg_status share_tokens(mg_clip_list *list, const mg_replica *replica, const mg_tokenizer *tokenizer)
 {
-    mg_status st = MG_OK;
-    mg_tokenizer *tokenizer = NULL;
+    enum { INTS = sizeof(mg_request_tokens) / sizeof(int64_t) };
+    const int64_t n = list->requests.n;
+    mg_request_tokens *all = calloc((size_t)n, sizeof *all);
+    mg_status st = all ? MG_OK : mg_fail(MG_ENOMEM, "tokens: %lld requests", (long long)n);
 
-    if (mg_clip_list_has_text(list)) MG_TRY(mg_tokenizer_open(&tokenizer, replica->files->tokenizer));
+    for (int64_t i = 0; st == MG_OK && replica->is_leader && i < n; i++) {
+        if (list->state[i].refused != MG_OK) continue;
+        st = mg_request_encode(&list->state[i], &list->requests.recipe[i], replica, tokenizer);
+        if (st != MG_OK) st = mg_clip_list_refuse(list, i, st);
+        all[i] = list->state[i].tokens;
+        all[i].refused = list->state[i].refused;
+    }
+    MG_TRY(mg_comm_agree(replica->group, st));
+    MG_TRY(mg_comm_bcast(replica->group, all, n * INTS, MG_I64, 0));
+    for (int64_t i = 0; i < n; i++) {
+        list->state[i].tokens = all[i];
+        if (all[i].refused != MG_OK) list->state[i].refused = (mg_status)all[i].refused;
+    }
+done:
+    free(all);
+    return st;
+}
+
+static mg_status fill(mg_clip_list *list, const mg_call *call, const mg_replica *replica)
+{
     for (int64_t i = 0; i < list->requests.n; i++) {
         mg_request_state *state = &list->state[i];
-        if (state->refused != MG_OK) continue;
-        mg_clip c = list->clip[state->i_clip];
-        st = mg_request_fill(&c, &list->requests.request[i], state, settings, replica, tokenizer);
-        if (st != MG_OK) MG_TRY(mg_clip_list_refuse(list, i, st));
-        for (int64_t j = 0; j < state->n_clips; j++) {
-            mg_clip *to = &list->clip[state->i_clip + j];
-            c.index = to->index, c.seed = to->seed;
-            *to = c;
+        if (state->refused == MG_OK) {
+            mg_job *first = &list->job[state->i_clip];
+            mg_clip c = first->clip;
+            const mg_status st = mg_request_fill(&c, &list->requests.recipe[i], state, call, replica);
+            if (st != MG_OK) MG_RETURN(mg_clip_list_refuse(list, i, st));
+            for (int64_t j = 0; j < state->n_clips; j++) {
+                mg_clip *to = &first[j].clip;
+                c.index = to->index, c.seed = to->seed;
+                *to = c;
+            }
         }
+        for (int64_t j = 0; state->refused != MG_OK && j < state->n_clips; j++)
+            list->job[state->i_clip + j].refused = true;
     }
-    st = mg_clip_list_report(list);
+    return mg_clip_list_report(list);
+}
+
+mg_status mg_clip_list_fill(mg_clip_list *list, const mg_call *call, const mg_replica *replica)
+{
+    mg_tokenizer *tokenizer = NULL;
+    mg_status st = MG_OK;
+
+    if (replica->is_leader && mg_clip_list_has_text(list))
+        st = mg_tokenizer_open(&tokenizer, replica->files->tokenizer);
+    MG_TRY(mg_comm_agree(replica->group, st));
+    MG_TRY(share_tokens(list, replica, tokenizer));
+    st = fill(list, call, replica);
 done:
     mg_tokenizer_close(tokenizer);
     return st;
@@ -240,7 +290,7 @@ static bool has_words(const mg_clip *c)
 bool mg_clip_list_has_text(const mg_clip_list *list)
 {
     for (int64_t i = 0; i < list->n; i++)
-        if (!list->refused[i] && has_words(&list->clip[i])) return true;
+        if (!list->job[i].refused && has_words(&list->job[i].clip)) return true;
     return false;
 }
 

@@ -24,28 +24,29 @@ static bool is_audiogen(const mg_replica *r)
     return is_audiocraft(r) && r->config.codec.sampling_rate == SOUND_RATE_HZ;
 }
 
+/* Who says: the nearest one wins. */
+enum { SAID_BY_RULES, SAID_BY_CHECKPOINT, SAID_BY_CALL, SAID_BY_REQUEST };
+
 /* AudioCraft's int(duration * frame_rate), in doubles: 8.2 s at 50 a second are 409 frames. */
-static mg_status count_frames(mg_clip *c, const mg_request *q, const mg_generate_settings *s,
+static mg_status count_frames(mg_clip *c, const mg_recipe *q, const mg_request_state *state,
                               const mg_replica *r)
 {
-    const bool own = q->n_frames > 0 || !isnan(q->duration_s);
-    const int64_t n_frames = own ? q->n_frames : s->n_frames;
-    double dur_s = own ? q->duration_s : s->dur_s;
+    double dur_s = q->dur_s;
 
     if (isnan(dur_s)) dur_s = is_audiogen(r) ? r->files->window_s : DEFAULT_DURATION_S;
-    c->T = n_frames > 0 ? n_frames : (int64_t)(dur_s * mg_replica_frame_rate(r));
+    c->T = q->n_frames > 0 ? q->n_frames : (int64_t)(dur_s * mg_replica_frame_rate(r));
     if (c->T >= 1) return MG_OK;
-    return mg_fail(MG_EUSAGE, "%s: %g: shorter than one frame, %g s", own ? "duration" : "option --duration",
-                   dur_s, 1.0 / mg_replica_frame_rate(r));
+    const mg_recipe asked = {.said = state->own};
+    return mg_fail(MG_EUSAGE, "%s: %g: shorter than one frame, %g s",
+                   MG_SAID(&asked, dur_s) ? "duration" : "option --duration", dur_s,
+                   1.0 / mg_replica_frame_rate(r));
 }
 
 /* The window: as asked, else the model's own; and its step. `S`: tokens that stand beside it. */
-static mg_status set_windows(mg_clip *c, const mg_request *q, const mg_generate_settings *s,
-                             const mg_replica *r, int64_t S)
+static mg_status set_windows(mg_clip *c, const mg_recipe *q, const mg_replica *r, int64_t S)
 {
     const mg_generation_config *g = &r->config.generation;
-    const double rate = mg_replica_frame_rate(r), asked_s = isnan(q->window_s) ? s->window_s : q->window_s;
-    const double step_s = isnan(q->extend_stride_s) ? s->extend_stride_s : q->extend_stride_s;
+    const double rate = mg_replica_frame_rate(r), asked_s = q->window_s, step_s = q->stride_s;
     const int64_t T_most = mg_plan_max_frames(r, S);
     const double stride = is_audiogen(r) ? SOUND_STRIDE : MUSIC_STRIDE;
     double window_s = isnan(asked_s) ? DEFAULT_WINDOW_S : asked_s;
@@ -78,90 +79,114 @@ static mg_status set_windows(mg_clip *c, const mg_request *q, const mg_generate_
     return MG_OK;
 }
 
-/* Who says: the nearest one wins. */
-enum { SAID_BY_RULES, SAID_BY_CHECKPOINT, SAID_BY_CALL, SAID_BY_REQUEST };
-
-static int choose(double *value, double own, double call, bool in_checkpoint, double of_checkpoint,
-                  double of_rules)
+static int who_says(const mg_recipe_key *key, const mg_request_state *state, const mg_recipe *call,
+                    const mg_recipe *checkpoint)
 {
-    *value = !isnan(own) ? own : !isnan(call) ? call : in_checkpoint ? of_checkpoint : of_rules;
-    return !isnan(own)     ? SAID_BY_REQUEST
-           : !isnan(call)  ? SAID_BY_CALL
-           : in_checkpoint ? SAID_BY_CHECKPOINT
-                           : SAID_BY_RULES;
-}
+    const mg_recipe asked = {.said = state->own};
 
-static double known(int64_t n)
-{
-    return n < 0 ? NAN : (double)n;
+    return mg_recipe_says(&asked, key)       ? SAID_BY_REQUEST
+           : mg_recipe_says(call, key)       ? SAID_BY_CALL
+           : mg_recipe_says(checkpoint, key) ? SAID_BY_CHECKPOINT
+                                             : SAID_BY_RULES;
 }
 
 /* Only Hugging Face's generation_config.json gives defaults: AudioCraft itself ignores what xp.cfg says. */
-static void set_sampling(mg_clip *c, const mg_request *q, const mg_generate_settings *s, const mg_replica *r)
+static void read_checkpoint(mg_recipe *says, const mg_replica *r)
 {
     const mg_generation_config *g = &r->config.generation;
-    const bool hf = s->sampler == MG_RULES_HF, read = !is_audiocraft(r);
-    double top_k;
-    int said[3];
 
-    choose(&c->guidance, q->cfg_coef, s->cfg_coef, read && g->has_guidance_scale, g->guidance_scale, 3);
-    c->guidance_beta = isnan(q->cfg_coef_beta) ? s->cfg_coef_beta : q->cfg_coef_beta;
-    mg_sampling *how = &c->sampling;
-    *how = (mg_sampling){.rules = (mg_sampler_rules)s->sampler};
-    said[0] = choose(&top_k, known(q->top_k), known(s->top_k), read && g->has_top_k, (double)g->top_k,
-                     hf ? 50 : 250);
-    said[1] = choose(&how->top_p, q->top_p, s->top_p, read && g->has_top_p, g->top_p, hf);
-    said[2] = choose(&how->temperature, q->temperature, s->temperature, read && g->has_temperature,
-                     g->temperature, 1);
-    how->top_k = (int64_t)top_k;
-    /* By AudioCraft's rules top-p disables top-k: not a top-p from farther away, nor transformers' "off". */
-    if (!hf && (said[0] > said[1] || (said[1] == SAID_BY_CHECKPOINT && how->top_p >= 1))) how->top_p = 0;
-    if (q->greedy >= 0)
-        how->greedy = q->greedy;
-    else if (s->greedy)
-        how->greedy = true;
-    else if (read && g->has_do_sample && !g->do_sample)
-        how->greedy = said[0] < SAID_BY_CALL && said[1] < SAID_BY_CALL && said[2] < SAID_BY_CALL;
+    mg_recipe_init(says);
+    if (is_audiocraft(r)) return;
+    if (g->has_guidance_scale) MG_SAY(says, cfg_coef, g->guidance_scale);
+    if (g->has_top_k) MG_SAY(says, sampling.top_k, g->top_k);
+    if (g->has_top_p) MG_SAY(says, sampling.top_p, g->top_p);
+    if (g->has_temperature) MG_SAY(says, sampling.temperature, g->temperature);
+    if (g->has_do_sample) MG_SAY(says, sampling.greedy, !g->do_sample);
 }
 
-static mg_status encode(mg_clip_text *t, int32_t **ids, const char *where, const mg_tokenizer *tokenizer,
-                        const mg_replica *r)
+static mg_recipe read_rules(bool hf)
+{
+    mg_recipe says;
+
+    mg_recipe_init(&says);
+    MG_SAY(&says, cfg_coef, 3);
+    MG_SAY(&says, sampling.top_k, hf ? 50 : 250);
+    MG_SAY(&says, sampling.top_p, hf ? 1 : 0);
+    MG_SAY(&says, sampling.temperature, 1);
+    return says;
+}
+
+static void set_sampling(mg_recipe *q, const mg_request_state *state, const mg_recipe *call,
+                         const mg_replica *r)
+{
+    const bool hf = q->sampling.rules == MG_RULES_HF;
+    const mg_recipe rules = read_rules(hf);
+    mg_recipe checkpoint;
+    bool told_how = false; /* by the request or the call: then a checkpoint's do_sample false is not meant */
+
+    read_checkpoint(&checkpoint, r);
+    for (int i = 0; i < mg_recipe_n_keys; i++) {
+        const mg_recipe_key *key = &mg_recipe_keys[i];
+        const bool is_number = key->type == MG_KEY_INT || key->type == MG_KEY_NUMBER;
+        if (!mg_recipe_is_of_sampling(key) || !is_number) continue;
+        told_how = told_how || who_says(key, state, call, &checkpoint) >= SAID_BY_CALL;
+    }
+    if (told_how) MG_UNSAY(&checkpoint, sampling.greedy);
+    mg_recipe_fill(q, &checkpoint);
+    mg_recipe_fill(q, &rules);
+    const int by_k =
+        who_says(mg_recipe_key_of(offsetof(mg_recipe, sampling.top_k)), state, call, &checkpoint);
+    const int by_p =
+        who_says(mg_recipe_key_of(offsetof(mg_recipe, sampling.top_p)), state, call, &checkpoint);
+    /* By AudioCraft's rules top-p disables top-k: not a top-p from farther away, nor transformers' "off". */
+    if (!hf && (by_k > by_p || (by_p == SAID_BY_CHECKPOINT && q->sampling.top_p >= 1))) q->sampling.top_p = 0;
+}
+
+static mg_status encode(int32_t **ids, int64_t *S, const char *text, const char *where,
+                        const mg_tokenizer *tokenizer, const mg_replica *r)
 {
     const char *path = r->files->tokenizer;
 
-    MG_RETURN(mg_tokenizer_encode(tokenizer, t->text, ids, &t->S));
-    t->ids = *ids;
-    if (t->S > MAX_TOKENS)
-        return mg_fail(MG_EUSAGE, "%s: %lld tokens, at most %d are taken", where, (long long)t->S,
-                       MAX_TOKENS);
-    for (int64_t s = 0; s < t->S; s++)
-        if (t->ids[s] < 0 || t->ids[s] >= r->config.t5.vocab_size)
+    MG_RETURN(mg_tokenizer_encode(tokenizer, text, ids, S));
+    if (*S > MAX_TOKENS)
+        return mg_fail(MG_EUSAGE, "%s: %lld tokens, at most %d are taken", where, (long long)*S, MAX_TOKENS);
+    for (int64_t s = 0; s < *S; s++)
+        if ((*ids)[s] < 0 || (*ids)[s] >= r->config.t5.vocab_size)
             return mg_fail(MG_ECHECKPOINT, "tokenizer: %s: gives token %d, and the text encoder has %lld",
-                           path, t->ids[s], (long long)r->config.t5.vocab_size);
+                           path, (*ids)[s], (long long)r->config.t5.vocab_size);
     return MG_OK;
 }
 
-static mg_status set_texts(mg_clip *c, const mg_request *q, mg_request_state *state, const mg_replica *r,
-                           const mg_tokenizer *tokenizer)
+mg_status mg_request_encode(mg_request_state *state, const mg_recipe *q, const mg_replica *r,
+                            const mg_tokenizer *tokenizer)
+{
+    if (q->prompt && *q->prompt && !q->text_states)
+        MG_RETURN(encode(&state->ids, &state->tokens.S, q->prompt, q->where, tokenizer, r));
+    if (!q->negative_prompt) return MG_OK;
+    return encode(&state->negative_ids, &state->tokens.S_negative, q->negative_prompt, "negative prompt",
+                  tokenizer, r);
+}
+
+static mg_status set_texts(mg_clip *c, const mg_request_state *state, const mg_replica *r)
 {
     const mg_request_files *files = &state->files;
 
-    if (c->text.states) {
-        c->text.S = files->states_S;
-        if (files->states_d != r->config.lm.d_text)
-            return mg_fail(MG_EUSAGE, "%s: text states are %lld wide, and this model's are %lld",
-                           c->text.states, (long long)files->states_d, (long long)r->config.lm.d_text);
-        if (files->states_S > MAX_TOKENS)
-            return mg_fail(MG_EUSAGE, "%s: states of %lld tokens, at most %d are taken", c->text.states,
-                           (long long)files->states_S, MAX_TOKENS);
-    } else if (*c->text.text) {
-        MG_RETURN(encode(&c->text, &state->ids, q->where, tokenizer, r));
-    }
-    if (!*c->negative.text) return MG_OK;
-    return encode(&c->negative, &state->negative_ids, "negative prompt", tokenizer, r);
+    c->text.ids = state->ids;
+    c->text.S = c->text.states ? files->states_S : state->tokens.S;
+    c->negative.ids = state->negative_ids;
+    c->negative.S = state->tokens.S_negative;
+    if (!c->text.states) return MG_OK;
+    if (files->states_d != r->config.lm.d_text)
+        return mg_fail(MG_EUSAGE, "%s: text states are %lld wide, and this model's are %lld", c->text.states,
+                       (long long)files->states_d, (long long)r->config.lm.d_text);
+    if (files->states_S > MAX_TOKENS)
+        return mg_fail(MG_EUSAGE, "%s: states of %lld tokens, at most %d are taken", c->text.states,
+                       (long long)files->states_S, MAX_TOKENS);
+    return MG_OK;
 }
 
-static mg_status check_melody(const mg_clip *c, const mg_request *q, const mg_replica *r)
+static mg_status check_melody(const mg_clip *c, const mg_recipe *q, const mg_request_state *state,
+                              const mg_replica *r)
 {
     if (c->melody && r->config.codec.sampling_rate == 0)
         return mg_fail(MG_EUSAGE,
@@ -170,7 +195,8 @@ static mg_status check_melody(const mg_clip *c, const mg_request *q, const mg_re
     if (c->melody && r->config.lm.n_chroma == 0)
         return mg_fail(MG_EUSAGE, "melody: %s: the model %s follows texts alone; take a melody model",
                        c->melody, r->files->lm.path);
-    if (!c->melody && !isnan(q->cfg_coef_beta))
+    const mg_recipe asked = {.said = state->own};
+    if (!c->melody && MG_SAID(&asked, cfg_coef_beta))
         return mg_fail(MG_EUSAGE, "cfg_coef_beta: %g: weighs the text against a melody, and there is none",
                        q->cfg_coef_beta);
     return MG_OK;
@@ -224,14 +250,19 @@ static mg_status check_prompt(const mg_clip *c, const mg_request_files *f, const
                    (double)T_limit / rate, windowed ? "" : " or a longer --duration");
 }
 
-mg_status mg_request_fill(mg_clip *c, const mg_request *q, mg_request_state *state,
-                          const mg_generate_settings *settings, const mg_replica *replica,
-                          const mg_tokenizer *tokenizer)
+mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *state, const mg_call *call,
+                          const mg_replica *replica)
 {
-    MG_RETURN(check_melody(c, q, replica));
-    MG_RETURN(set_texts(c, q, state, replica, tokenizer));
-    MG_RETURN(count_frames(c, q, settings, replica));
-    MG_RETURN(set_windows(c, q, settings, replica, c->text.S > c->negative.S ? c->text.S : c->negative.S));
-    set_sampling(c, q, settings, replica);
+    MG_RETURN(check_melody(c, q, state, replica));
+    MG_RETURN(set_texts(c, state, replica));
+    MG_RETURN(count_frames(c, q, state, replica));
+    MG_RETURN(set_windows(c, q, replica, c->text.S > c->negative.S ? c->text.S : c->negative.S));
+    set_sampling(q, state, &call->all, replica);
+    c->guidance = q->cfg_coef;
+    c->guidance_beta = q->cfg_coef_beta;
+    c->sampling = q->sampling;
+    MG_SAY(q, n_frames, c->T);
+    MG_SAY(q, n_window_frames, c->T_window);
+    MG_SAY(q, n_stride_frames, c->T_stride);
     return check_prompt(c, &state->files, replica);
 }

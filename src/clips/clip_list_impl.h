@@ -16,22 +16,31 @@ typedef struct mg_request_files {
 
 enum { MG_REQUEST_FILES_INTS = sizeof(mg_request_files) / sizeof(int64_t) };
 
+/* What the leader's tokenizer made of a request, for its group: integers only. */
+typedef struct mg_request_tokens {
+    int64_t S, S_negative;
+    int64_t refused; /* mg_status */
+} mg_request_tokens;
+
 typedef struct mg_request_state {
     mg_request_files files;
-    int64_t i_clip, n_clips;     /* its clips in the list */
-    int32_t *ids, *negative_ids; /* tokens, which its clips borrow */
+    uint64_t own;            /* what it said itself: mg_recipe.said, before the call's was added */
+    int64_t i_clip, n_clips; /* its clips in the list */
+    mg_request_tokens tokens;
+    int32_t *ids, *negative_ids; /* [S], [S_negative] on a leader, which its clips borrow */
     mg_status refused;           /* MG_OK: not */
     char *why;                   /* on the ranks that know; NULL once it was said */
 } mg_request_state;
 
-/* Rank 0: all that the settings ask for, one request after the other, the options that are given once for all
+/* Rank 0: all that the call asks for, one request after the other, the options that are given once for all
  * or once for each already in them. MG_EUSAGE if they do not go together, or there is nothing. */
-mg_status mg_requests_read(mg_request_list *list, const mg_generate_settings *settings);
+mg_status mg_requests_read(mg_request_list *list, const mg_call *call);
 
 /* Rank 0: look into the files that a request names. MG_EFAIL: it cannot be made. */
-mg_status mg_requests_probe(mg_request_files *files, const mg_request *r);
+mg_status mg_requests_probe(mg_request_files *files, const mg_recipe *r);
 
-/* Rank 0's requests, their files and the seed to everybody. Collective and agreed. */
+/* Rank 0's requests, their files and the seed to everybody; the texts to the leaders alone. Collective and
+ * agreed. */
 mg_status mg_requests_share(mg_clip_list *list, const mg_world *w);
 
 /* Request i is left out, for mg_last_error(). `st` itself if that ends the call. */
@@ -40,10 +49,13 @@ mg_status mg_clip_list_refuse(mg_clip_list *list, int64_t i_request, mg_status s
 /* Say what was refused since the last time and why; the last one's failure if nothing is left. */
 mg_status mg_clip_list_report(mg_clip_list *list);
 
-/* The clip that a request stands for, in the list but for index and seed; its tokens go to `state`. MG_EUSAGE
- * or MG_EFAIL if the model cannot make it. `tokenizer` may be NULL if no clip has a text. */
-mg_status mg_request_fill(mg_clip *c, const mg_request *r, mg_request_state *state,
-                          const mg_generate_settings *settings, const mg_replica *replica,
-                          const mg_tokenizer *tokenizer);
+/* A leader: the tokens of a request's texts. `tokenizer` may be NULL if no clip has a text. */
+mg_status mg_request_encode(mg_request_state *state, const mg_recipe *q, const mg_replica *replica,
+                            const mg_tokenizer *tokenizer);
+
+/* The clip that a request stands for, in the list but for index and seed; the recipe gets what the checkpoint
+ * and the rules say. MG_EUSAGE or MG_EFAIL if the model cannot make it. */
+mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *state, const mg_call *call,
+                          const mg_replica *replica);
 
 #endif

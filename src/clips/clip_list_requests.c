@@ -1,4 +1,5 @@
 /* What a call asks for, as rank 0 reads it and every rank gets it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,22 +11,22 @@
 
 /* What rank 0 tells the others before the requests. */
 typedef struct call_head {
-    int64_t n_bytes, seed;
+    int64_t n, text_bytes, seed;
 } call_head;
 
 enum { HEAD_INTS = sizeof(call_head) / sizeof(int64_t) };
 
+/* n: 0 as the call says. */
 static mg_status add(mg_request_list *list, const char *where, const char *prompt, const char *title,
                      int64_t n)
 {
-    mg_request r;
+    mg_recipe r;
 
-    mg_request_init(&r);
-    /* The list copies; a request's strings are its own only there. */
-    r.prompt = (char *)(uintptr_t)prompt;
-    r.title = (char *)(uintptr_t)title;
-    r.where = (char *)(uintptr_t)where;
-    r.n = n;
+    mg_recipe_init(&r);
+    r.where = where;
+    if (prompt) MG_SAY(&r, prompt, prompt);
+    if (title) MG_SAY(&r, title, title);
+    if (n > 0) MG_SAY(&r, n, n);
     return mg_request_list_append(list, &r);
 }
 
@@ -34,80 +35,70 @@ static mg_status add_prompt_file(mg_request_list *list, const char *path)
     char *prompt, *title;
 
     MG_RETURN(mg_prompt_file_read(&prompt, &title, path));
-    const mg_status st = add(list, path, prompt, title, -1);
+    const mg_status st = add(list, path, prompt, title, 0);
     free(prompt);
     free(title);
     return st;
 }
 
 /* Clips without a text: one request for all of them, or one each where each has something else to follow. */
-static mg_status add_unconditional(mg_request_list *list, const mg_generate_settings *s, bool one_each)
+static mg_status add_unconditional(mg_request_list *list, const mg_call *s, bool one_each)
 {
     if (s->n_unconditional <= 0) return MG_OK;
-    if (!one_each)
-        return add(list, "option --unconditional", NULL, NULL, s->n_unconditional * s->n_per_prompt);
+    if (!one_each) return add(list, "option --unconditional", NULL, NULL, s->n_unconditional * s->all.n);
     for (int64_t i = 0; i < s->n_unconditional; i++)
-        MG_RETURN(add(list, "option --unconditional", NULL, NULL, -1));
+        MG_RETURN(add(list, "option --unconditional", NULL, NULL, 0));
     return MG_OK;
 }
 
 /* An option that is given once for all requests, or once for each: in those that say nothing themselves. */
-typedef struct followed {
-    const char *name;
-    const mg_strings *given;
-    size_t offset;
-} followed;
-
-static mg_status spread(mg_request_list *list, const followed *f)
+static mg_status spread(mg_request_list *list, const mg_strings *given, const mg_recipe_key *key)
 {
     char where[64];
 
-    if (f->given->n == 0) return MG_OK;
-    if (f->given->n != 1 && f->given->n != list->n)
+    if (given->n == 0) return MG_OK;
+    if (given->n != 1 && given->n != list->n)
         return mg_fail(MG_EUSAGE,
                        "option --%s: given %lld times for %lld prompts; give it once, or once for each",
-                       f->name, (long long)f->given->n, (long long)list->n);
-    snprintf(where, sizeof where, "option --%s", f->name);
-    for (int64_t i = 0; i < f->given->n; i++) MG_RETURN(mg_prompt_check(where, f->given->item[i]));
+                       key->option, (long long)given->n, (long long)list->n);
+    snprintf(where, sizeof where, "option --%s", key->option);
+    for (int64_t i = 0; i < given->n; i++) MG_RETURN(mg_prompt_check(where, given->item[i]));
     for (int64_t i = 0; i < list->n; i++) {
-        char **field = (char **)(void *)((char *)&list->request[i] + f->offset);
-        if (*field) continue;
-        *field = strdup(f->given->item[f->given->n == 1 ? 0 : i]);
-        if (!*field) return mg_fail(MG_ENOMEM, "%s: no memory", where);
+        if (mg_recipe_says(&list->recipe[i], key)) continue;
+        const char **at = mg_recipe_at(&list->recipe[i], key);
+        MG_RETURN(mg_request_list_keep(list, at, given->item[given->n == 1 ? 0 : i]));
+        mg_recipe_say(&list->recipe[i], key);
     }
     return MG_OK;
 }
 
-mg_status mg_requests_read(mg_request_list *list, const mg_generate_settings *s)
+mg_status mg_requests_read(mg_request_list *list, const mg_call *s)
 {
-    const followed all[] = {
-        {"negative-prompt", &s->negative_prompts, offsetof(mg_request, negative_prompt)},
-        {"audio-prompt", &s->audio_prompts, offsetof(mg_request, audio_prompt)},
-        {"melody", &s->melodies, offsetof(mg_request, melody)},
-        {"text-states", &s->text_states, offsetof(mg_request, text_states)},
-    };
+    const struct {
+        const mg_strings *given;
+        size_t offset;
+    } all[] = {{&s->given.negative_prompt, offsetof(mg_recipe, negative_prompt)},
+               {&s->given.audio_prompt, offsetof(mg_recipe, audio_prompt)},
+               {&s->given.melody, offsetof(mg_recipe, melody)},
+               {&s->given.text_states, offsetof(mg_recipe, text_states)}};
     enum { N_ALL = sizeof all / sizeof *all };
     int64_t n_most = 0;
 
     for (int i = 0; i < N_ALL; i++)
         if (all[i].given->n > n_most) n_most = all[i].given->n;
-    for (int64_t i = 0; i < s->prompts.n; i++) {
-        MG_RETURN(mg_prompt_check("option --prompt", s->prompts.item[i]));
-        MG_RETURN(add(list, "option --prompt", s->prompts.item[i], NULL, -1));
+    for (int64_t i = 0; i < s->given.prompt.n; i++) {
+        MG_RETURN(mg_prompt_check("option --prompt", s->given.prompt.item[i]));
+        MG_RETURN(add(list, "option --prompt", s->given.prompt.item[i], NULL, 0));
     }
     if (s->prompts_file) MG_RETURN(mg_request_list_load(list, s->prompts_file));
     for (int64_t i = 0; i < s->prompt_files.n; i++) MG_RETURN(add_prompt_file(list, s->prompt_files.item[i]));
-    if (s->request) MG_RETURN(mg_request_list_append(list, s->request));
+    if (s->one_more) MG_RETURN(mg_request_list_append(list, s->one_more));
     MG_RETURN(add_unconditional(list, s, n_most > 1));
     if (list->n == 0 && s->prompts_file)
         return mg_fail(MG_EUSAGE, "option --prompts: %s: holds no prompt", s->prompts_file);
     if (list->n == 0) /* something to follow, and no words */
-        for (int64_t i = 0; i < n_most; i++) MG_RETURN(add(list, "", NULL, NULL, -1));
-    for (int64_t i = 0; i < list->n; i++) {
-        char **where = &list->request[i].where;
-        if (!*where && !(*where = strdup("request"))) return mg_fail(MG_ENOMEM, "requests: no memory");
-    }
-    for (int i = 0; i < N_ALL; i++) MG_RETURN(spread(list, &all[i]));
+        for (int64_t i = 0; i < n_most; i++) MG_RETURN(add(list, "request", NULL, NULL, 0));
+    for (int i = 0; i < N_ALL; i++) MG_RETURN(spread(list, all[i].given, mg_recipe_key_of(all[i].offset)));
     return MG_OK;
 }
 
@@ -126,7 +117,7 @@ static mg_status probe_codes(mg_request_files *files, const char *path)
     return n > 0 ? MG_OK : mg_fail(MG_EFAIL, "%s: holds no codes", path);
 }
 
-mg_status mg_requests_probe(mg_request_files *files, const mg_request *r)
+mg_status mg_requests_probe(mg_request_files *files, const mg_recipe *r)
 {
     mg_audio_info info;
 
@@ -143,24 +134,26 @@ mg_status mg_requests_probe(mg_request_files *files, const mg_request *r)
     return MG_OK;
 }
 
-/* The list as text, and back. */
+/* The recipes to every rank, their texts to leaders. */
 static mg_status share_list(mg_clip_list *list, const mg_world *w)
 {
-    call_head head = {.seed = (int64_t)list->seed};
-    char *text = NULL;
+    call_head head = {.n = list->requests.n, .seed = (int64_t)list->seed};
+    mg_request_pack pack = {0};
     mg_status st = MG_OK;
 
-    if (w->rank == 0) st = mg_request_list_print(&text, &head.n_bytes, &list->requests);
+    if (w->rank == 0) st = mg_request_list_pack(&pack, &list->requests);
     MG_TRY(mg_comm_agree(w->all, st));
+    head.text_bytes = pack.text_bytes;
     MG_TRY(mg_comm_bcast(w->all, &head, HEAD_INTS, MG_I64, 0));
-    if (w->rank > 0) text = malloc((size_t)head.n_bytes + 1);
-    MG_TRY(mg_comm_agree(w->all, text ? MG_OK : mg_fail(MG_ENOMEM, "requests: no memory")));
-    MG_TRY(mg_comm_bcast(w->all, text, head.n_bytes, MG_U8, 0));
     list->seed = (uint64_t)head.seed;
-    if (w->rank > 0) st = mg_request_list_parse(&list->requests, "requests", text, head.n_bytes);
+    if (w->rank > 0) st = mg_request_pack_open(&pack, head.n, head.text_bytes);
+    MG_TRY(mg_comm_agree(w->all, st));
+    MG_TRY(mg_comm_bcast(w->all, pack.recipe, head.n * (int64_t)sizeof *pack.recipe, MG_U8, 0));
+    MG_TRY(mg_comm_bcast(w->all, pack.text, head.text_bytes, MG_U8, 0));
+    if (w->rank > 0) st = mg_request_list_unpack(&list->requests, &pack, w->tp_rank == 0);
     st = mg_comm_agree(w->all, st);
 done:
-    free(text);
+    mg_request_pack_close(&pack);
     return st;
 }
 

@@ -3,10 +3,7 @@
 #ifndef MG_CLIP_METADATA_H
 #define MG_CLIP_METADATA_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "status.h"
+#include "recipe.h"
 
 typedef struct mg_file_hash {
     char path[4096];
@@ -28,41 +25,20 @@ typedef struct mg_renamed {
     const char *target, *source;
 } mg_renamed;
 
-/* A file that the clip was made from. */
-typedef struct mg_clip_input {
-    const char *path;   /* as given; NULL: none */
-    const char *sha256; /* NULL: it could not be read any more */
-} mg_clip_input;
-
 /* Strings are borrowed; of what was read, from `memory`. */
 typedef struct mg_clip_metadata {
+    mg_recipe recipe; /* with it a call makes the same clip again, alone; its files' names and title too */
+    const char
+        *input_sha256[MG_RECIPE_INPUTS]; /* of the recipe's files; NULL: none, or not readable any more */
     /* the files */
-    const char *id;                      /* what their names begin with */
-    const char *title;                   /* NULL: none */
     const char *audio_file, *codes_file; /* names without folder; NULL: not written */
     const char *audio_sha256;            /* of the sound file; NULL: not written */
-    const char *codes_sha256;      /* of the codes, int32 [K,T]: CODES_FILE without its 128 bytes of header */
-    const char *format, *strategy; /* as on the command line */
-    double peak_headroom_db, rms_headroom_db, loudness_headroom_db;
-    bool loudness_compressor;
-    int64_t rate_asked_hz; /* --sample-rate; -1: the codec's */
+    const char *codes_sha256; /* of the codes, int32 [K,T]: CODES_FILE without its 128 bytes of header */
     int64_t sampling_rate, n_channels, n_frames_pcm;
     double dur_s; /* of the sound */
-    /* the request: with it, `seed` and these parameters a call makes the same clip again, alone */
-    const char *prompt, *negative_prompt; /* NULL: none */
-    mg_clip_input text_states, audio_prompt, melody;
-    double prompt_dur_s;     /* that much of the audio prompt; NaN: all of it */
-    int64_t n_prompt_frames; /* the first codec frames, which are the audio prompt's */
-    bool drop_prompt;
     int64_t index;
-    uint64_t seed, call_seed;
-    int64_t n_codebooks, n_frames;                      /* K, T: codec frames, the prompt's included */
-    int64_t n_window_frames, n_stride_frames;           /* of a clip longer than a window */
-    double window_s, stride_s;                          /* as asked; NaN: the model's own */
-    double cfg_coef, cfg_coef_beta, top_p, temperature; /* beta NaN: off */
-    int64_t top_k;
-    bool greedy;
-    const char *sampler; /* "audiocraft", "hf" */
+    uint64_t call_seed;
+    int64_t n_codebooks;
     /* the model */
     const char *model, *model_key, *lm, *text_encoder, *codec, *tokenizer; /* as asked for; NULL: not named */
     const char *tokenizer_sha256; /* of spiece.model or tokenizer.json; NULL: none was found */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "choice_words.h"
 #include "clip_metadata.h"
 #include "json.h"
 
@@ -60,6 +61,14 @@ static bool get_bool(reader *r, const char *key)
     return value;
 }
 
+/* Is it there, and not null? */
+static bool has_value(const reader *r, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(r->object, key);
+
+    return item && !cJSON_IsNull(item);
+}
+
 static const cJSON *get_object(reader *r, const char *key)
 {
     const cJSON *value = NULL;
@@ -96,40 +105,77 @@ static const char *get_name(reader *r, const char *key)
     return value;
 }
 
+/* The word of a choice, which must be known: a clip cannot be made again by guessing. */
+static int get_choice(reader *r, const mg_recipe_key *key, const char *inside)
+{
+    const char *word = get_text(r, key->record);
+    const int i = mg_choice_find(key->choices, word);
+
+    if (word && i < 0 && r->st == MG_OK)
+        r->st = mg_fail(MG_EFAIL, "%s: %s%s: \"%.80s\": must be one of %s", r->name, inside, key->record,
+                        word, key->choices);
+    return i;
+}
+
+/* What a recorded key says is said; null and what is missing are not. */
+static void read_key(reader *r, mg_recipe *recipe, const mg_recipe_key *key, const char *inside)
+{
+    void *at = mg_recipe_at(recipe, key);
+
+    switch (key->type) {
+    case MG_KEY_ID: *(const char **)at = get_name(r, key->record); break;
+    case MG_KEY_TEXT:
+    case MG_KEY_PATH: *(const char **)at = get_text(r, key->record); break;
+    case MG_KEY_NUMBER: *(double *)at = get_number(r, key->record); break;
+    case MG_KEY_INT: *(int64_t *)at = get_int(r, key->record); break;
+    case MG_KEY_BOOL: *(bool *)at = get_bool(r, key->record); break;
+    case MG_KEY_CHOICE: *(int *)at = get_choice(r, key, inside); break;
+    }
+    if (!mg_recipe_is_absent(recipe, key) || (key->type == MG_KEY_BOOL && has_value(r, key->record)))
+        mg_recipe_say(recipe, key);
+}
+
+static void read_keys(reader *r, mg_recipe *recipe, mg_recipe_place place, const char *inside)
+{
+    for (int i = 0; i < mg_recipe_n_keys; i++)
+        if (mg_recipe_keys[i].place == place) read_key(r, recipe, &mg_recipe_keys[i], inside);
+}
+
+static void read_inputs(reader *root, mg_clip_metadata *m)
+{
+    reader inputs = {get_object(root, "inputs"), root->name, root->st};
+
+    for (int i = 0; i < MG_RECIPE_INPUTS; i++) {
+        const mg_recipe_key *key = mg_recipe_input(i);
+        reader item = {get_object(&inputs, key->record), root->name, inputs.st};
+        const char **path = mg_recipe_at(&m->recipe, key);
+        *path = get_text(&item, "file");
+        if (*path) mg_recipe_say(&m->recipe, key);
+        m->input_sha256[i] = get_sha256(&item, "sha256");
+        inputs.st = item.st;
+    }
+    root->st = inputs.st;
+}
+
 static void read_files(reader *r, mg_clip_metadata *m)
 {
-    m->id = get_name(r, "id");
-    m->title = get_text(r, "title");
+    read_keys(r, &m->recipe, MG_AT_NAMES, "");
     m->audio_file = get_name(r, "audio_file");
     m->codes_file = get_name(r, "codes_file");
     m->audio_sha256 = get_sha256(r, "audio_sha256");
     m->codes_sha256 = get_sha256(r, "codes_sha256");
 }
 
-static void read_input(reader *r, const char *key, mg_clip_input *input)
-{
-    reader item = {get_object(r, key), r->name, r->st};
-
-    input->path = get_text(&item, "file");
-    input->sha256 = get_sha256(&item, "sha256");
-    r->st = item.st;
-}
-
 static void read_request(reader *r, mg_clip_metadata *m)
 {
-    m->prompt = get_text(r, "prompt");
-    m->negative_prompt = get_text(r, "negative_prompt");
-    reader inputs = {get_object(r, "inputs"), r->name, r->st};
-    read_input(&inputs, "text_states", &m->text_states);
-    read_input(&inputs, "audio_prompt", &m->audio_prompt);
-    read_input(&inputs, "melody", &m->melody);
-    r->st = inputs.st;
+    read_keys(r, &m->recipe, MG_AT_TEXTS, "");
+    read_inputs(r, m);
     m->index = get_int(r, "index");
-    const int64_t seed = get_int(r, "seed"), call_seed = get_int(r, "call_seed");
-    if (r->st == MG_OK && seed == NOT_KNOWN)
+    read_keys(r, &m->recipe, MG_AT_SEED, "");
+    if (r->st == MG_OK && !MG_SAID(&m->recipe, seed))
         r->st = mg_fail(MG_EFAIL, "%s: seed: missing; this is no clip's metadata", r->name);
-    m->seed = (uint64_t)seed;
-    m->call_seed = (uint64_t)(call_seed == NOT_KNOWN ? seed : call_seed);
+    const int64_t call_seed = get_int(r, "call_seed");
+    m->call_seed = (uint64_t)(call_seed == NOT_KNOWN ? m->recipe.seed : call_seed);
     m->dur_s = get_number(r, "duration_s");
     m->sampling_rate = get_int(r, "sampling_rate");
     m->n_channels = get_int(r, "channels");
@@ -141,30 +187,9 @@ static void read_parameters(reader *root, mg_clip_metadata *m)
 {
     reader r = {get_object(root, "parameters"), root->name, root->st};
 
-    m->n_frames = get_int(&r, "frames");
-    if (r.st == MG_OK && m->n_frames < 1)
+    read_keys(&r, &m->recipe, MG_AT_PARAMETERS, "parameters.");
+    if (r.st == MG_OK && m->recipe.n_frames < 1)
         r.st = mg_fail(MG_EFAIL, "%s: parameters.frames: missing; this is no clip's metadata", r.name);
-    m->n_prompt_frames = get_int(&r, "prompt_frames");
-    m->prompt_dur_s = get_number(&r, "prompt_duration_s");
-    m->drop_prompt = get_bool(&r, "drop_prompt");
-    m->n_window_frames = get_int(&r, "window_frames");
-    m->n_stride_frames = get_int(&r, "stride_frames");
-    m->window_s = get_number(&r, "window_s");
-    m->stride_s = get_number(&r, "extend_stride_s");
-    m->cfg_coef = get_number(&r, "cfg_coef");
-    m->cfg_coef_beta = get_number(&r, "cfg_coef_beta");
-    m->sampler = get_text(&r, "sampler");
-    m->greedy = get_bool(&r, "greedy");
-    m->top_k = get_int(&r, "top_k");
-    m->top_p = get_number(&r, "top_p");
-    m->temperature = get_number(&r, "temperature");
-    m->format = get_text(&r, "format");
-    m->strategy = get_text(&r, "strategy");
-    m->peak_headroom_db = get_number(&r, "peak_headroom_db");
-    m->rms_headroom_db = get_number(&r, "rms_headroom_db");
-    m->loudness_headroom_db = get_number(&r, "loudness_headroom_db");
-    m->loudness_compressor = get_bool(&r, "loudness_compressor");
-    m->rate_asked_hz = get_int(&r, "sample_rate");
     root->st = r.st;
 }
 
@@ -283,14 +308,10 @@ static void read_run(reader *root, mg_clip_metadata *m)
     root->st = t.st;
 }
 
-/* json.h takes every file for a checkpoint's. */
+/* json.h takes every file for a checkpoint's; its message stands. */
 static mg_status not_a_checkpoint(mg_status st)
 {
-    char message[512];
-
-    if (st != MG_ECHECKPOINT) return st;
-    snprintf(message, sizeof message, "%s", mg_last_error());
-    return mg_fail(MG_EFAIL, "%s", message);
+    return st == MG_ECHECKPOINT ? MG_EFAIL : st;
 }
 
 /* Takes `root`. */
@@ -318,6 +339,7 @@ mg_status mg_clip_metadata_parse(mg_clip_metadata *m, const char *name, const ch
     cJSON *root;
 
     *m = (mg_clip_metadata){0};
+    mg_recipe_init(&m->recipe);
     MG_RETURN(not_a_checkpoint(mg_json_parse(&root, name, text, text_bytes)));
     return read_all(m, name, root);
 }
@@ -327,6 +349,7 @@ mg_status mg_clip_metadata_load(mg_clip_metadata *m, const char *path)
     cJSON *root;
 
     *m = (mg_clip_metadata){0};
+    mg_recipe_init(&m->recipe);
     MG_RETURN(not_a_checkpoint(mg_json_load(&root, path)));
     return read_all(m, path, root);
 }
@@ -341,4 +364,5 @@ void mg_clip_metadata_close(mg_clip_metadata *m)
         free(m->memory);
     }
     *m = (mg_clip_metadata){0};
+    mg_recipe_init(&m->recipe);
 }

@@ -9,7 +9,7 @@
 #include "hash.h"
 #include "hub.h"
 
-enum { NICENESS = 10, INPUTS_PER_CLIP = 3 };
+enum { NICENESS = 10 };
 
 /* A cached file is already named by its hash, and reading it all again costs a minute for a large model:
  * `mg-dist verify` compares. */
@@ -70,18 +70,17 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(((const mg_input_hash *)a)->path, ((const mg_input_hash *)b)->path);
 }
 
-static mg_status list_inputs(mg_generate_hashes *h, const mg_clip *clips, int64_t n_clips)
+static mg_status list_inputs(mg_generate_hashes *h, const mg_request_list *requests)
 {
     int64_t n = 0;
 
-    h->inputs = calloc((size_t)(INPUTS_PER_CLIP * n_clips) + 1, sizeof *h->inputs);
-    if (!h->inputs) return mg_fail(MG_ENOMEM, "hashes: %lld clips", (long long)n_clips);
-    for (int64_t i = 0; i < n_clips; i++) {
-        const char *const paths[INPUTS_PER_CLIP] = {clips[i].text.states, clips[i].audio_prompt,
-                                                    clips[i].melody};
-        for (int k = 0; k < INPUTS_PER_CLIP; k++)
-            if (paths[k]) h->inputs[n++].path = paths[k];
-    }
+    h->inputs = calloc((size_t)(MG_RECIPE_INPUTS * requests->n) + 1, sizeof *h->inputs);
+    if (!h->inputs) return mg_fail(MG_ENOMEM, "hashes: %lld requests", (long long)requests->n);
+    for (int64_t i = 0; i < requests->n; i++)
+        for (int k = 0; k < MG_RECIPE_INPUTS; k++) {
+            const char *path = *(const char *const *)mg_recipe_get(&requests->recipe[i], mg_recipe_input(k));
+            if (path) h->inputs[n++].path = path;
+        }
     qsort(h->inputs, (size_t)n, sizeof *h->inputs, compare_paths);
     for (int64_t i = 0; i < n; i++)
         if (i == 0 || strcmp(h->inputs[i].path, h->inputs[h->n_inputs - 1].path) != 0)
@@ -89,12 +88,12 @@ static mg_status list_inputs(mg_generate_hashes *h, const mg_clip *clips, int64_
     return MG_OK;
 }
 
-mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files, const mg_clip *clips,
-                                  int64_t n_clips)
+mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files,
+                                  const mg_request_list *requests)
 {
     *h = (mg_generate_hashes){.tokenizer = files->tokenizer};
     MG_RETURN(list_weights(h, files));
-    MG_RETURN(list_inputs(h, clips, n_clips));
+    MG_RETURN(list_inputs(h, requests));
     const int error = pthread_create(&h->thread, NULL, hash_all, h);
     if (error) return mg_fail(MG_EFAIL, "hashes: no thread: %s", strerror(error));
     h->runs = true;

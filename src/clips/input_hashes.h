@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "clip.h"
 #include "clip_metadata.h"
 #include "model_files.h"
+#include "request_list.h"
 
 typedef struct mg_input_hash {
     const char *path; /* the clip's */
@@ -30,9 +30,9 @@ typedef struct mg_generate_hashes {
     char error[512];
 } mg_generate_hashes;
 
-/* Starts the thread. `clips` and `files` are borrowed until close. */
-mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files, const mg_clip *clips,
-                                  int64_t n_clips);
+/* Starts the thread. `requests` and `files` are borrowed until close. */
+mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files,
+                                  const mg_request_list *requests);
 void mg_generate_hashes_close(mg_generate_hashes *h);
 
 /* Until everything is hashed; the weights must be readable. */

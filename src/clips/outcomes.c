@@ -10,25 +10,25 @@
 
 enum { DELIVERED = 1, FAILED = 2 };
 
-mg_status mg_generate_output_open(mg_generate_output **out, const mg_generate_settings *settings,
-                                  const mg_clip_list *list, const mg_replica *replica, const mg_world *world)
+mg_status mg_generate_output_open(mg_generate_output **out, const mg_call *call, const mg_clip_list *list,
+                                  const mg_replica *replica, const mg_world *world)
 {
     mg_status st = MG_OK;
     mg_generate_output *o = calloc(1, sizeof *o);
 
     *out = NULL;
     if (!o) return mg_fail(MG_ENOMEM, "outcomes: no memory");
-    *o = (mg_generate_output){.settings = settings, .list = list, .replica = replica, .world = world};
+    *o = (mg_generate_output){.call = call, .list = list, .replica = replica, .world = world};
     o->outcome = calloc((size_t)list->n, sizeof *o->outcome);
     o->applied = calloc(replica->renames.n + 1, sizeof *o->applied);
     if (!o->outcome || !o->applied) MG_TRY(mg_fail(MG_ENOMEM, "outcomes: %lld clips", (long long)list->n));
     for (int64_t i = 0; i < list->n; i++)
-        if (list->refused[i]) o->outcome[i] = FAILED;
+        if (list->job[i].refused) o->outcome[i] = FAILED;
     for (size_t i = 0; i < replica->renames.n; i++)
         o->applied[i] = (mg_renamed){replica->renames.list[i].target, replica->renames.list[i].source};
     if (replica->is_leader) {
-        if (!mg_clip_files_to_stdout(settings)) MG_TRY(mg_out_dir_open(settings->out_dir));
-        MG_TRY(mg_generate_hashes_open(&o->hashes, replica->files, list->clip, list->n));
+        if (!mg_clip_files_to_stdout(call)) MG_TRY(mg_out_dir_open(call->out_dir));
+        MG_TRY(mg_generate_hashes_open(&o->hashes, replica->files, &list->requests));
     }
     *out = o;
 done:
@@ -51,7 +51,7 @@ mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_
     const mg_status st = result->st != MG_OK ? result->st : mg_clip_files_write(o, clip, result);
 
     o->outcome[clip->index] = st == MG_OK ? DELIVERED : FAILED;
-    if (st != MG_OK) mg_log_error("clip %s: %s", o->list->name[clip->index], mg_last_error());
+    if (st != MG_OK) mg_log_error("clip %s: %s", o->list->job[clip->index].name, mg_last_error());
     return st == MG_EBUG || st == MG_ENOMEM ? st : MG_OK;
 }
 
@@ -62,7 +62,7 @@ static void list_failed(char *out, size_t out_bytes, const mg_generate_output *o
 
     for (int64_t i = 0; i < o->list->n; i++) {
         if (o->outcome[i] == DELIVERED) continue;
-        const char *name = o->list->name[i];
+        const char *name = o->list->job[i].name ? o->list->job[i].name : "";
         if (n + strlen(name) + sizeof ", , …" > out_bytes) {
             snprintf(out + n, out_bytes - n, ", …");
             return;
@@ -90,7 +90,7 @@ static mg_status print_paths(const mg_generate_output *o)
     for (int64_t i = 0; i < o->list->n; i++) {
         if (o->outcome[i] != DELIVERED) continue;
         MG_RETURN(mg_clip_files_path(path, o, i));
-        fprintf(mg_clip_files_to_stdout(o->settings) ? stderr : stdout, "%s\n", path);
+        fprintf(mg_clip_files_to_stdout(o->call) ? stderr : stdout, "%s\n", path);
     }
     return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
 }
@@ -107,7 +107,7 @@ mg_status mg_generate_output_conclude(mg_generate_output *o)
     for (int64_t i = 0; i < n; i++)
         for (int r = 0; r < w->size; r++)
             if (all[r * n + i]) o->outcome[i] = all[r * n + i];
-    if (w->rank == 0 && !o->settings->no_paths) st = print_paths(o);
+    if (w->rank == 0 && !o->call->no_paths) st = print_paths(o);
     if (st == MG_OK) st = verdict(o);
     st = mg_comm_agree(w->all, st);
 done:

@@ -7,7 +7,7 @@
 #include "input_hashes.h"
 
 struct mg_generate_output {
-    const mg_generate_settings *settings;
+    const mg_call *call;
     const mg_clip_list *list;
     const mg_replica *replica;
     const mg_world *world;
@@ -24,6 +24,6 @@ mg_status mg_clip_files_write(mg_generate_output *o, const mg_clip *clip, const 
 mg_status mg_clip_files_path(char path[MG_PATH_SIZE], const mg_generate_output *o, int64_t index);
 
 /* --out -: one sound to standard output and no file beside it. */
-bool mg_clip_files_to_stdout(const mg_generate_settings *settings);
+bool mg_clip_files_to_stdout(const mg_call *call);
 
 #endif

@@ -13,11 +13,22 @@ static void put(mg_json_text *t, const char *text)
 static void new_line(mg_json_text *t)
 {
     put(t, "\n");
-    for (int i = 0; i < t->depth; i++) put(t, "  ");
+    for (int i = 0; i < t->depth; i++) put(t, t->layout == MG_JSON_TABS ? "\t" : "  ");
+}
+
+/* Between two items, or before the first. */
+static void separate(mg_json_text *t, bool is_first, bool is_array)
+{
+    if (!is_first) put(t, ",");
+    if (t->layout == MG_JSON_PYTHON || (t->layout == MG_JSON_TABS && !is_array))
+        new_line(t);
+    else if (t->layout == MG_JSON_TABS && !is_first)
+        put(t, " ");
 }
 
 static void quote(mg_json_text *t, const char *text)
 {
+    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
     char escape[8];
 
     put(t, "\"");
@@ -26,7 +37,11 @@ static void quote(mg_json_text *t, const char *text)
             mg_text_add_bytes(&t->text, p, 1);
             continue;
         }
-        snprintf(escape, sizeof escape, *p == '"' || *p == '\\' ? "\\%c" : "\\u%04x", (unsigned char)*p);
+        const char *name = strchr(named, *p);
+        if (name)
+            snprintf(escape, sizeof escape, "\\%c", letters[name - named]);
+        else
+            snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)*p);
         put(t, escape);
     }
     put(t, "\"");
@@ -36,13 +51,12 @@ static void quote(mg_json_text *t, const char *text)
 static void begin_value(mg_json_text *t, const char *key)
 {
     if (t->depth > 0) {
-        if (t->has_item[t->depth - 1]) put(t, ",");
+        separate(t, !t->has_item[t->depth - 1], t->is_array[t->depth - 1]);
         t->has_item[t->depth - 1] = true;
-        new_line(t);
     }
     if (!key) return;
     quote(t, key);
-    put(t, ": ");
+    put(t, t->layout == MG_JSON_PYTHON ? ": " : t->layout == MG_JSON_TABS ? ":\t" : ":");
 }
 
 static void open(mg_json_text *t, const char *key, bool is_array)
@@ -74,7 +88,9 @@ void mg_json_text_close(mg_json_text *t)
         return;
     }
     t->depth--;
-    if (t->has_item[t->depth]) new_line(t);
+    if (t->layout == MG_JSON_PYTHON ? t->has_item[t->depth]
+                                    : t->layout == MG_JSON_TABS && !t->is_array[t->depth])
+        new_line(t);
     put(t, t->is_array[t->depth] ? "]" : "}");
 }
 
@@ -96,9 +112,11 @@ void mg_json_text_int(mg_json_text *t, const char *key, int64_t value)
     put(t, text);
 }
 
-/* The shortest text that reads back as the same double, and reads back as one: 2.0, not 2. */
+/* The shortest text that reads back as the same double, and, as Python writes it, reads back as one: 2.0. */
 void mg_json_text_number(mg_json_text *t, const char *key, double value)
 {
+    const bool python = t->layout == MG_JSON_PYTHON;
+    const int digits = mg_double_digits(value); /* cJSON begins with 15 */
     char text[40];
 
     begin_value(t, key);
@@ -106,9 +124,9 @@ void mg_json_text_number(mg_json_text *t, const char *key, double value)
         put(t, "null");
         return;
     }
-    snprintf(text, sizeof text, "%.*g", mg_double_digits(value), value);
+    snprintf(text, sizeof text, "%.*g", python || digits > 15 ? digits : 15, value);
     put(t, text);
-    if (!strpbrk(text, ".e")) put(t, ".0");
+    if (python && !strpbrk(text, ".e")) put(t, ".0");
 }
 
 void mg_json_text_bool(mg_json_text *t, const char *key, bool value)
@@ -120,7 +138,7 @@ void mg_json_text_bool(mg_json_text *t, const char *key, bool value)
 mg_status mg_json_text_end(mg_json_text *t, char **out)
 {
     while (t->depth > 0 && !t->text.failed) mg_json_text_close(t);
-    put(t, "\n");
+    if (t->layout != MG_JSON_LINE) put(t, "\n");
     const mg_status st = mg_text_end(&t->text, out, "json");
     *t = (mg_json_text){0};
     return st;

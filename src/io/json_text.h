@@ -1,5 +1,4 @@
-/* JSON written as text, in order: what config.json, an index and `--json` are made of. Two spaces an indent,
- * as Python's json.dumps(indent=2) writes it.
+/* JSON written as text, in order: what config.json, an index, `--json` and a clip's metadata are made of.
  *
  * A key is NULL at the root and in an array. Nothing fails before mg_json_text_end, which reports it. */
 #ifndef MG_JSON_TEXT_H
@@ -13,8 +12,17 @@
 
 enum { MG_JSON_TEXT_DEPTH = 16 };
 
-/* Zeroed it is empty. */
+typedef enum mg_json_layout {
+    MG_JSON_PYTHON, /* json.dumps(indent=2): two spaces an indent, 2.0 for the double 2, a newline at the end
+                     */
+    MG_JSON_TABS,   /* cJSON_Print: a tab an indent and behind a key, 2 for the double 2, a newline at the end
+                     */
+    MG_JSON_LINE,   /* cJSON_PrintUnformatted: no blanks at all, 2 for the double 2, no newline */
+} mg_json_layout;
+
+/* Zeroed it is empty; then `layout` may be set. */
 typedef struct mg_json_text {
+    mg_json_layout layout;
     mg_text text; /* failed also where it nests too deep */
     int depth;
     bool is_array[MG_JSON_TEXT_DEPTH], has_item[MG_JSON_TEXT_DEPTH];
@@ -29,7 +37,7 @@ void mg_json_text_int(mg_json_text *t, const char *key, int64_t value);
 void mg_json_text_number(mg_json_text *t, const char *key, double value); /* not finite: null */
 void mg_json_text_bool(mg_json_text *t, const char *key, bool value);
 
-/* The text, closed and with a newline; the caller frees it. Ends `t` either way. */
+/* The text, closed; the caller frees it. Ends `t` either way. */
 mg_status mg_json_text_end(mg_json_text *t, char **out);
 
 #endif

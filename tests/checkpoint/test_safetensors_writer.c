@@ -169,9 +169,9 @@ static void json_text_is_as_python_writes_it(void **state)
     mg_json_text_bool(&t, "yes", true);
     mg_json_text_string(&t, "null", NULL);
     expect_ok(mg_json_text_end(&t, &text));
-    assert_string_equal(
-        text, "{\n  \"a\\\"\\u000a\": \"\\\\x\",\n  \"list\": [\n    -3,\n    2.0,\n    1e-06\n  ],\n"
-              "  \"none\": {},\n  \"yes\": true,\n  \"null\": null\n}\n");
+    assert_string_equal(text,
+                        "{\n  \"a\\\"\\n\": \"\\\\x\",\n  \"list\": [\n    -3,\n    2.0,\n    1e-06\n  ],\n"
+                        "  \"none\": {},\n  \"yes\": true,\n  \"null\": null\n}\n");
     free(text);
     for (int i = 0; i <= MG_JSON_TEXT_DEPTH; i++) mg_json_text_array(&t, NULL);
     expect_failure(mg_json_text_end(&t, &text), MG_ENOMEM, "json");

@@ -1,5 +1,6 @@
 /* A clip's metadata: what is written is read again, exactly; the tag knows nothing of place and company; what
  * is no metadata is one sentence. */
+#include <cjson/cJSON.h>
 #include <math.h>
 
 #include "clip_metadata.h"
@@ -17,48 +18,19 @@ static const mg_renamed applied[] = {{"a.weight", "b.weight"}};
 /* Every field something of its own. */
 static mg_clip_metadata sample(void)
 {
-    return (mg_clip_metadata){
-        .id = "take-2",
-        .title = "Die Prinzessin \"Ä\"",
+    mg_clip_metadata m = {
+        .input_sha256 = {SHA_A, SHA_B, NULL},
         .audio_file = "take-2.flac",
         .codes_file = "take-2.codes.npy",
         .audio_sha256 = SHA_A,
         .codes_sha256 = SHA_B,
-        .format = "flac",
-        .strategy = "loudness",
-        .peak_headroom_db = 1.25,
-        .rms_headroom_db = 18.1,
-        .loudness_headroom_db = 16,
-        .loudness_compressor = true,
-        .rate_asked_hz = 44100,
         .sampling_rate = 44100,
         .n_channels = 2,
         .n_frames_pcm = 123456,
         .dur_s = 123456.0 / 44100,
-        .prompt = "one\ntwo\t\xF0\x9F\x8E\xB5",
-        .negative_prompt = "noise",
-        .text_states = {"states.npy", SHA_A},
-        .audio_prompt = {"in/prompt.ogg", SHA_B},
-        .melody = {"/abs/melody.wav", NULL},
-        .prompt_dur_s = 1.1,
-        .n_prompt_frames = 55,
-        .drop_prompt = true,
         .index = 7,
-        .seed = ((uint64_t)1 << 53) - 1,
         .call_seed = ((uint64_t)1 << 53) - 8,
         .n_codebooks = 8,
-        .n_frames = 6000,
-        .n_window_frames = 1500,
-        .n_stride_frames = 900,
-        .window_s = 30.000000000000004,
-        .stride_s = 18,
-        .cfg_coef = 3.3,
-        .cfg_coef_beta = 0.1 + 0.2,
-        .top_p = 0.9,
-        .temperature = 1.0 / 3,
-        .top_k = 250,
-        .greedy = true,
-        .sampler = "hf",
         .model = "/models/x",
         .model_key = "big",
         .lm = "lm",
@@ -88,6 +60,34 @@ static mg_clip_metadata sample(void)
         .n_steps = 6004,
         .n_windows = 6,
     };
+    mg_recipe *r = &m.recipe;
+
+    /* Whatever the table has; then what the tests below look for. */
+    mg_recipe_init(r);
+    for (int i = 0; i < mg_recipe_n_keys; i++) {
+        const mg_recipe_key *key = &mg_recipe_keys[i];
+        void *at = mg_recipe_at(r, key);
+        if (!key->record) continue;
+        mg_recipe_say(r, key);
+        switch (key->type) {
+        case MG_KEY_TEXT:
+        case MG_KEY_ID:
+        case MG_KEY_PATH: *(const char **)at = key->record; break;
+        case MG_KEY_NUMBER: *(double *)at = key->low + (key->high - key->low) / (3 + i); break;
+        case MG_KEY_INT: *(int64_t *)at = (int64_t)key->low + 1 + i; break;
+        case MG_KEY_BOOL: *(bool *)at = true; break;
+        case MG_KEY_CHOICE: *(int *)at = 1; break;
+        }
+    }
+    r->id = "take-2";
+    r->title = "Die Prinzessin \"Ä\"";
+    r->prompt = "one\ntwo\t\xF0\x9F\x8E\xB5";
+    r->melody = "/abs/melody.wav";
+    r->seed = ((int64_t)1 << 53) - 1;
+    r->n_frames = 6000;
+    r->n_window_frames = 1500;
+    r->cfg_coef_beta = 0.1 + 0.2;
+    return m;
 }
 
 static void same_text(const char *a, const char *b)
@@ -105,54 +105,38 @@ static void same_number(double a, double b)
 
 static void same_files(const mg_clip_metadata *a, const mg_clip_metadata *b)
 {
-    same_text(a->id, b->id);
-    same_text(a->title, b->title);
     same_text(a->audio_file, b->audio_file);
     same_text(a->codes_file, b->codes_file);
     same_text(a->audio_sha256, b->audio_sha256);
     same_text(a->codes_sha256, b->codes_sha256);
-    same_text(a->format, b->format);
-    same_text(a->strategy, b->strategy);
-    same_number(a->peak_headroom_db, b->peak_headroom_db);
-    same_number(a->rms_headroom_db, b->rms_headroom_db);
-    same_number(a->loudness_headroom_db, b->loudness_headroom_db);
-    assert_int_equal(a->loudness_compressor, b->loudness_compressor);
-    assert_int_equal(a->rate_asked_hz, b->rate_asked_hz);
     assert_int_equal(a->sampling_rate, b->sampling_rate);
     assert_int_equal(a->n_channels, b->n_channels);
     assert_int_equal(a->n_frames_pcm, b->n_frames_pcm);
     same_number(a->dur_s, b->dur_s);
+    assert_int_equal(a->index, b->index);
+    assert_true(a->call_seed == b->call_seed);
+    assert_int_equal(a->n_codebooks, b->n_codebooks);
 }
 
-static void same_request(const mg_clip_metadata *a, const mg_clip_metadata *b)
+static void same_recipe(const mg_clip_metadata *a, const mg_clip_metadata *b)
 {
-    const mg_clip_input *const ins[2][3] = {{&a->text_states, &a->audio_prompt, &a->melody},
-                                            {&b->text_states, &b->audio_prompt, &b->melody}};
-
-    for (int i = 0; i < 3; i++) {
-        same_text(ins[0][i]->path, ins[1][i]->path);
-        same_text(ins[0][i]->sha256, ins[1][i]->sha256);
+    for (int i = 0; i < mg_recipe_n_keys; i++) {
+        const mg_recipe_key *key = &mg_recipe_keys[i];
+        const void *x = mg_recipe_get(&a->recipe, key), *y = mg_recipe_get(&b->recipe, key);
+        if (!key->record) continue;
+        assert_int_equal(mg_recipe_says(&a->recipe, key) || key->type == MG_KEY_BOOL,
+                         mg_recipe_says(&b->recipe, key) || key->type == MG_KEY_BOOL);
+        switch (key->type) {
+        case MG_KEY_TEXT:
+        case MG_KEY_ID:
+        case MG_KEY_PATH: same_text(*(const char *const *)x, *(const char *const *)y); break;
+        case MG_KEY_NUMBER: same_number(*(const double *)x, *(const double *)y); break;
+        case MG_KEY_INT: assert_true(*(const int64_t *)x == *(const int64_t *)y); break;
+        case MG_KEY_BOOL: assert_true(*(const bool *)x == *(const bool *)y); break;
+        case MG_KEY_CHOICE: assert_int_equal(*(const int *)x, *(const int *)y); break;
+        }
     }
-    same_text(a->prompt, b->prompt);
-    same_text(a->negative_prompt, b->negative_prompt);
-    same_number(a->prompt_dur_s, b->prompt_dur_s);
-    assert_int_equal(a->n_prompt_frames, b->n_prompt_frames);
-    assert_int_equal(a->drop_prompt, b->drop_prompt);
-    assert_int_equal(a->index, b->index);
-    assert_true(a->seed == b->seed && a->call_seed == b->call_seed);
-    assert_int_equal(a->n_codebooks, b->n_codebooks);
-    assert_int_equal(a->n_frames, b->n_frames);
-    assert_int_equal(a->n_window_frames, b->n_window_frames);
-    assert_int_equal(a->n_stride_frames, b->n_stride_frames);
-    same_number(a->window_s, b->window_s);
-    same_number(a->stride_s, b->stride_s);
-    same_number(a->cfg_coef, b->cfg_coef);
-    same_number(a->cfg_coef_beta, b->cfg_coef_beta);
-    same_number(a->top_p, b->top_p);
-    same_number(a->temperature, b->temperature);
-    assert_int_equal(a->top_k, b->top_k);
-    assert_int_equal(a->greedy, b->greedy);
-    same_text(a->sampler, b->sampler);
+    for (int i = 0; i < MG_RECIPE_INPUTS; i++) same_text(a->input_sha256[i], b->input_sha256[i]);
 }
 
 static void same_model(const mg_clip_metadata *a, const mg_clip_metadata *b)
@@ -206,7 +190,7 @@ static void same_run(const mg_clip_metadata *a, const mg_clip_metadata *b)
 static void same_all(const mg_clip_metadata *a, const mg_clip_metadata *b)
 {
     same_files(a, b);
-    same_request(a, b);
+    same_recipe(a, b);
     same_model(a, b);
     same_run(a, b);
 }
@@ -234,34 +218,56 @@ static void comes_back(void **state)
 
 static void comes_back_without_anything(void **state)
 {
-    const mg_clip_metadata m = {.seed = 1,
-                                .n_frames = 1,
-                                .n_window_frames = -1,
-                                .n_prompt_frames = -1,
-                                .n_stride_frames = -1,
-                                .rate_asked_hz = -1,
-                                .prompt_dur_s = NAN,
-                                .cfg_coef_beta = NAN,
-                                .window_s = NAN,
-                                .stride_s = NAN,
-                                .ms_per_step = NAN};
-    const mg_clip_metadata short_clip = {
-        .seed = 1, .n_frames = 1, .n_window_frames = 1500, .rate_asked_hz = -1};
+    mg_clip_metadata m = {.ms_per_step = NAN, .call_seed = 1};
     mg_clip_metadata again;
 
     (void)state;
+    mg_recipe_init(&m.recipe);
+    MG_SAY(&m.recipe, seed, 1);
+    MG_SAY(&m.recipe, n_frames, 1);
     expect_ok(mg_clip_metadata_write(in_dir("none.json"), &m));
     expect_ok(mg_clip_metadata_load(&again, in_dir("none.json")));
     same_all(&m, &again);
     mg_clip_metadata_close(&again);
-    expect_ok(mg_clip_metadata_write(in_dir("short.json"), &short_clip));
+    MG_SAY(&m.recipe, n_window_frames, 1500);
+    expect_ok(mg_clip_metadata_write(in_dir("short.json"), &m));
     expect_ok(mg_clip_metadata_load(&again, in_dir("short.json")));
-    assert_null(again.prompt);
+    assert_null(again.recipe.prompt);
     assert_null(again.audio_file);
-    assert_null(again.melody.path);
-    assert_int_equal(again.rate_asked_hz, -1);
-    assert_int_equal(again.n_window_frames, -1); /* it was not longer than one */
+    assert_null(again.recipe.melody);
+    assert_int_equal(again.recipe.rate_hz, -1);
+    assert_int_equal(again.recipe.n_window_frames, -1); /* it was not longer than one */
     mg_clip_metadata_close(&again);
+}
+
+/* The layout is cJSON's: what it reads it prints as the same bytes, but for numbers of 16 and 17 digits. */
+static void is_as_cjson_prints(void **state)
+{
+    mg_clip_metadata m = sample();
+    int64_t bytes;
+    char *tag;
+
+    (void)state;
+    for (int i = 0; i < mg_recipe_n_keys; i++)
+        if (mg_recipe_keys[i].type == MG_KEY_NUMBER)
+            *(double *)mg_recipe_at(&m.recipe, &mg_recipe_keys[i]) = 0.125 * i;
+    m.recipe.seed = 1234567890123, m.call_seed = 0, m.dur_s = 30;
+    expect_ok(mg_clip_metadata_write(in_dir("take.json"), &m));
+    char *text = get_file(in_dir("take.json"), &bytes);
+    cJSON *root = cJSON_Parse(text);
+    char *printed = cJSON_Print(root);
+    assert_true(strlen(printed) == (size_t)bytes - 1 && memcmp(printed, text, strlen(printed)) == 0);
+    cJSON_free(printed);
+    cJSON_Delete(root);
+    free(text);
+
+    expect_ok(mg_clip_metadata_tag(&tag, &m));
+    root = cJSON_Parse(tag);
+    printed = cJSON_PrintUnformatted(root);
+    assert_string_equal(printed, tag);
+    cJSON_free(printed);
+    cJSON_Delete(root);
+    free(tag);
 }
 
 /* Two metadata of the same clip in other places. */
@@ -273,24 +279,25 @@ static void tag_knows_no_place(void **state)
     char *a, *b;
 
     (void)state;
-    there.id = there.audio_file = "000000";
+    there.recipe.id = there.audio_file = "000000";
     there.codes_file = NULL;
     there.audio_sha256 = NULL;
     there.index = 0, there.call_seed = 5;
     there.model = there.lm = there.codec = there.host = "elsewhere";
-    there.melody.path = "moved/melody.wav";
+    there.recipe.melody = "moved/melody.wav";
     there.weights = moved;
     there.n_parts = there.n_applied = 0;
     there.n_ranks = there.tp = there.batch = there.n_threads = 1;
     there.lm_s = there.ms_per_step = 99;
-    there.window_s = there.stride_s = NAN; /* the model's own, which are the same */
+    MG_UNSAY(&there.recipe, window_s); /* the model's own, which are the same */
+    MG_UNSAY(&there.recipe, stride_s);
     expect_ok(mg_clip_metadata_tag(&a, &here));
     expect_ok(mg_clip_metadata_tag(&b, &there));
     assert_string_equal(a, b);
     assert_null(strchr(a, '\n'));
     free(b);
 
-    there.seed = 3;
+    there.recipe.seed = 3;
     expect_ok(mg_clip_metadata_tag(&b, &there));
     assert_string_not_equal(a, b);
     free(a);
@@ -304,8 +311,8 @@ static void tag_of_a_clip_without_text(void **state)
     char *a, *b;
 
     (void)state;
-    empty.prompt = empty.negative_prompt = "";
-    none.prompt = none.negative_prompt = NULL;
+    empty.recipe.prompt = empty.recipe.negative_prompt = "";
+    none.recipe.prompt = none.recipe.negative_prompt = NULL;
     none.n_weights = 1;
     expect_ok(mg_clip_metadata_tag(&a, &empty));
     expect_ok(mg_clip_metadata_tag(&b, &none));
@@ -323,11 +330,11 @@ static void tag_cuts_long_texts(void **state)
     assert_non_null(long_text);
     for (int i = 0; i < 100000; i += 2) memcpy(long_text + i, "\xC3\xA4", 2);
     memcpy(long_text, "x", 1), memcpy(long_text + 1, "y", 1);
-    m.prompt = long_text;
+    m.recipe.prompt = long_text;
     expect_ok(mg_clip_metadata_tag(&tag, &m));
     assert_true(strlen(tag) < 12000);
     expect_ok(mg_clip_metadata_parse(&again, "tag", tag, (int64_t)strlen(tag)));
-    assert_non_null(strstr(again.prompt, "\xC3\xA4…"));
+    assert_non_null(strstr(again.recipe.prompt, "\xC3\xA4…"));
     mg_clip_metadata_close(&again);
     free(tag);
     free(long_text);
@@ -377,8 +384,8 @@ static void passes_over_what_it_does_not_know(void **state)
 
     (void)state;
     expect_ok(mg_clip_metadata_parse(&m, "x.json", text, (int64_t)strlen(text)));
-    assert_true(m.seed == 1 && m.call_seed == 1 && m.n_frames == 2);
-    assert_true(isnan(m.cfg_coef) && m.top_k == -1 && !m.audio_sha256 && !m.version);
+    assert_true(m.recipe.seed == 1 && m.call_seed == 1 && m.recipe.n_frames == 2);
+    assert_true(isnan(m.recipe.cfg_coef) && m.recipe.sampling.top_k == -1 && !m.audio_sha256 && !m.version);
     mg_clip_metadata_close(&m);
 }
 
@@ -387,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(comes_back, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(comes_back_without_anything, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(is_as_cjson_prints, make_dir, drop_dir),
         cmocka_unit_test(tag_knows_no_place),
         cmocka_unit_test(tag_of_a_clip_without_text),
         cmocka_unit_test(tag_cuts_long_texts),

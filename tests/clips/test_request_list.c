@@ -18,18 +18,19 @@ static void lines_of_text(void **state)
     (void)state;
     expect_ok(parse(&list, "dir/list.txt", "\xEF\xBB\xBFone\r\n\n two \n[3]\n"));
     assert_int_equal(list.n, 3);
-    assert_string_equal(list.request[0].prompt, "one");
-    assert_string_equal(list.request[0].where, "dir/list.txt: line 1");
-    assert_string_equal(list.request[1].prompt, " two ");
-    assert_string_equal(list.request[1].where, "dir/list.txt: line 3");
-    assert_string_equal(list.request[2].prompt, "[3]");
-    const mg_request *r = &list.request[0];
+    assert_string_equal(list.recipe[0].prompt, "one");
+    assert_string_equal(list.recipe[0].where, "dir/list.txt: line 1");
+    assert_string_equal(list.recipe[1].prompt, " two ");
+    assert_string_equal(list.recipe[1].where, "dir/list.txt: line 3");
+    assert_string_equal(list.recipe[2].prompt, "[3]");
+    const mg_recipe *r = &list.recipe[0];
     assert_true(!r->id && !r->title && !r->negative_prompt && !r->text_states && !r->audio_prompt &&
                 !r->melody);
-    assert_true(isnan(r->duration_s) && isnan(r->prompt_duration_s) && isnan(r->window_s));
-    assert_true(isnan(r->extend_stride_s) && isnan(r->cfg_coef) && isnan(r->cfg_coef_beta));
-    assert_true(isnan(r->top_p) && isnan(r->temperature));
-    assert_true(r->n_frames == -1 && r->top_k == -1 && r->seed == -1 && r->n == -1 && r->greedy == -1);
+    assert_true(isnan(r->dur_s) && isnan(r->prompt_dur_s) && isnan(r->window_s));
+    assert_true(isnan(r->stride_s) && isnan(r->cfg_coef) && isnan(r->cfg_coef_beta));
+    assert_true(isnan(r->sampling.top_p) && isnan(r->sampling.temperature));
+    assert_true(r->said == (uint64_t)1 << (mg_recipe_key_of(offsetof(mg_recipe, prompt)) - mg_recipe_keys));
+    assert_true(r->n_frames == -1 && r->sampling.top_k == -1 && r->seed == -1 && r->n == -1);
     mg_request_list_close(&list);
     mg_request_list_close(&list);
 }
@@ -50,7 +51,7 @@ static void lines_of_json(void **state)
         "  \n"
         "{\"frames\": 12, \"seed\": null}"));
     assert_int_equal(list.n, 2);
-    const mg_request *r = &list.request[0];
+    const mg_recipe *r = &list.recipe[0];
     assert_string_equal(r->id, "a.1_b-2");
     assert_string_equal(r->title, "T");
     assert_string_equal(r->prompt, "caf\xC3\xA9");
@@ -58,18 +59,20 @@ static void lines_of_json(void **state)
     assert_string_equal(r->text_states, "sub/s.npy");
     assert_string_equal(r->audio_prompt, "/abs/p.wav");
     assert_string_equal(r->melody, "");
-    assert_true(r->prompt_duration_s == 1.5 && r->duration_s == 8.2 && r->window_s == 10);
-    assert_true(r->extend_stride_s == 6 && r->cfg_coef == 0 && r->cfg_coef_beta == 2);
-    assert_true(r->top_p == 0.9 && r->temperature == 1e-3);
-    assert_true(r->top_k == 7 && r->seed == 9007199254740991 && r->n == 4 && r->greedy == 0);
+    assert_true(r->prompt_dur_s == 1.5 && r->dur_s == 8.2 && r->window_s == 10);
+    assert_true(r->stride_s == 6 && r->cfg_coef == 0 && r->cfg_coef_beta == 2);
+    assert_true(r->sampling.top_p == 0.9 && r->sampling.temperature == 1e-3);
+    assert_true(r->sampling.top_k == 7 && r->seed == 9007199254740991 && r->n == 4);
+    assert_true(MG_SAID(r, sampling.greedy) && !r->sampling.greedy && MG_SAID(r, melody));
+    assert_false(MG_SAID(&list.recipe[1], seed));
     assert_string_equal(r->where, "sub/list.jsonl: line 2");
-    assert_true(list.request[1].n_frames == 12 && list.request[1].seed == -1 && !list.request[1].prompt);
-    assert_string_equal(list.request[1].where, "sub/list.jsonl: line 4");
+    assert_true(list.recipe[1].n_frames == 12 && list.recipe[1].seed == -1 && !list.recipe[1].prompt);
+    assert_string_equal(list.recipe[1].where, "sub/list.jsonl: line 4");
     mg_request_list_close(&list);
 
     /* JSON by its first character, whatever its name; paths as they are without a folder. */
     expect_ok(parse(&list, "standard input", " \n {\"melody\": \"m.wav\"}"));
-    assert_string_equal(list.request[0].melody, "m.wav");
+    assert_string_equal(list.recipe[0].melody, "m.wav");
     mg_request_list_close(&list);
 }
 
@@ -129,63 +132,51 @@ static void mistakes_name_line_and_key(void **state)
     free(text);
 }
 
-static void expect_same_string(const char *a, const char *b)
+/* Rank 0 tells the others: nothing is lost, down to the last bit and the odd character; a rank without texts
+ * still knows which are there. */
+static void packed_and_unpacked(void **state)
 {
-    assert_true((a == NULL) == (b == NULL));
-    if (a) assert_string_equal(a, b);
-}
-
-/* Rank 0 tells the others: nothing is lost, down to the last bit and the odd character. */
-static void print_and_parse_are_exact(void **state)
-{
-    mg_request_list list = {0}, again = {0};
-    mg_request r;
-    char *text, *text_again;
-    int64_t bytes, bytes_again;
+    mg_request_list list = {0}, again = {0}, bare = {0};
+    mg_request_pack pack, copy;
+    mg_recipe r;
 
     (void)state;
-    mg_request_init(&r);
+    mg_recipe_init(&r);
     expect_ok(mg_request_list_append(&list, &r)); /* nothing said */
-    r.id = (char[]){"x"}, r.title = (char[]){"A \"title\"\n in two\tlines \\ \x01\x7F"};
-    r.prompt = (char[]){"\xE2\x99\xAA {[,]} // \xF0\x9F\x8E\xB9"}, r.negative_prompt = (char[]){""};
-    r.text_states = (char[]){"rel/s.npy"}, r.audio_prompt = (char[]){"/a b/p.wav"}, r.melody = (char[]){"m"};
-    r.where = (char[]){"somewhere"};
-    r.duration_s = 0.1, r.prompt_duration_s = 1.0 / 3, r.window_s = 29.999999999999996,
-    r.extend_stride_s = 18;
-    r.cfg_coef = 0, r.cfg_coef_beta = 1e-300, r.top_p = 1, r.temperature = nextafter(1, 2);
-    r.n_frames = -1, r.top_k = 0, r.seed = 9007199254740991, r.n = 1000000000, r.greedy = 0;
+    MG_SAY(&r, prompt, "\xE2\x99\xAA \"{[,]}\"\n\x01 \xF0\x9F\x8E\xB9");
+    MG_SAY(&r, negative_prompt, "");
+    MG_SAY(&r, dur_s, 0.1 + 0.2);
+    MG_SAY(&r, sampling.greedy, false);
+    r.where = "somewhere";
     expect_ok(mg_request_list_append(&list, &r));
-    r.duration_s = NAN, r.n_frames = 100000000, r.greedy = 1;
-    expect_ok(mg_request_list_append(&list, &r));
+    expect_ok(mg_request_list_pack(&pack, &list));
+    expect_ok(mg_request_pack_open(&copy, pack.n, pack.text_bytes));
+    memcpy(copy.recipe, pack.recipe, (size_t)pack.n * sizeof *pack.recipe);
+    memcpy(copy.text, pack.text, (size_t)pack.text_bytes);
+    expect_ok(mg_request_list_unpack(&again, &pack, true));
+    expect_ok(mg_request_list_unpack(&bare, &copy, false));
+    mg_request_pack_close(&pack);
+    mg_request_pack_close(&copy);
 
-    expect_ok(mg_request_list_print(&text, &bytes, &list));
-    assert_int_equal(strlen(text), bytes);
-    expect_ok(mg_request_list_parse(&again, "requests", text, bytes));
-    assert_int_equal(again.n, 3);
-    for (int i = 0; i < 3; i++) {
-        const mg_request *a = &list.request[i], *b = &again.request[i];
-        const double *x = &a->duration_s, *y = &b->duration_s;
-        expect_same_string(a->id, b->id);
-        expect_same_string(a->title, b->title);
-        expect_same_string(a->prompt, b->prompt);
-        expect_same_string(a->negative_prompt, b->negative_prompt);
-        expect_same_string(a->text_states, b->text_states);
-        expect_same_string(a->audio_prompt, b->audio_prompt);
-        expect_same_string(a->melody, b->melody);
-        for (int k = 0; k < 8; k++) assert_true(x[k] == y[k] || (isnan(x[k]) && isnan(y[k])));
-        assert_memory_equal(&a->n_frames, &b->n_frames, 4 * sizeof(int64_t));
-        assert_int_equal(a->greedy, b->greedy);
-    }
-    expect_ok(mg_request_list_print(&text_again, &bytes_again, &again));
-    assert_string_equal(text, text_again);
-    free(text_again);
-    free(text);
+    assert_int_equal(again.n, 2);
+    assert_true(again.recipe[0].said == 0 && !again.recipe[0].prompt);
+    const mg_recipe *a = &again.recipe[1];
+    assert_string_equal(a->prompt, r.prompt);
+    assert_string_equal(a->negative_prompt, "");
+    assert_string_equal(a->where, "somewhere");
+    assert_true(a->said == r.said && a->dur_s == 0.1 + 0.2 && isnan(a->window_s) && !a->melody);
+    assert_string_equal(bare.recipe[1].prompt, "-");
+    assert_string_equal(bare.recipe[1].negative_prompt, "");
+    assert_true(!bare.recipe[1].melody && bare.recipe[1].dur_s == a->dur_s && bare.n_kept == 0);
     mg_request_list_close(&again);
+    mg_request_list_close(&bare);
     mg_request_list_close(&list);
 
-    expect_ok(mg_request_list_print(&text, &bytes, &list)); /* none */
-    assert_int_equal(bytes, 0);
-    free(text);
+    expect_ok(mg_request_list_pack(&pack, &list)); /* none */
+    expect_ok(mg_request_list_unpack(&again, &pack, true));
+    assert_int_equal(again.n, 0);
+    mg_request_list_close(&again);
+    mg_request_pack_close(&pack);
 }
 
 static void files_find_theirs_beside_them(void **state)
@@ -198,9 +189,9 @@ static void files_find_theirs_beside_them(void **state)
     put_file(in_dir("l.jsonl"), text, strlen(text));
     expect_ok(mg_request_list_load(&list, in_dir("l.jsonl")));
     snprintf(want, sizeof want, "%s/p.wav", test_dir);
-    assert_string_equal(list.request[0].audio_prompt, want);
+    assert_string_equal(list.recipe[0].audio_prompt, want);
     snprintf(want, sizeof want, "%s/../m.wav", test_dir);
-    assert_string_equal(list.request[0].melody, want);
+    assert_string_equal(list.recipe[0].melody, want);
     mg_request_list_close(&list);
 }
 
@@ -210,7 +201,7 @@ int main(void)
         cmocka_unit_test(lines_of_text),
         cmocka_unit_test(lines_of_json),
         cmocka_unit_test(mistakes_name_line_and_key),
-        cmocka_unit_test(print_and_parse_are_exact),
+        cmocka_unit_test(packed_and_unpacked),
         cmocka_unit_test_setup_teardown(files_find_theirs_beside_them, make_dir, drop_dir),
     };
 

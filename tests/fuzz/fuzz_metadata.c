@@ -23,7 +23,8 @@ static void check_again(const mg_clip_metadata *m)
     FUZZ_CHECK(mg_clip_metadata_tag(&tag, m) == MG_OK);
     FUZZ_CHECK(strchr(tag, '\n') == NULL);
     FUZZ_CHECK(mg_clip_metadata_parse(&again, "tag", tag, (int64_t)strlen(tag)) == MG_OK);
-    FUZZ_CHECK(again.seed == m->seed && again.n_frames == m->n_frames && again.greedy == m->greedy);
+    FUZZ_CHECK(again.recipe.seed == m->recipe.seed && again.recipe.n_frames == m->recipe.n_frames &&
+               again.recipe.sampling.greedy == m->recipe.sampling.greedy);
     mg_clip_metadata_close(&again);
     free(tag);
 }
@@ -35,12 +36,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     mg_clear_error();
     const mg_status st = mg_clip_metadata_parse(&m, "fuzz", (const char *)data, (int64_t)bytes);
     if (st == MG_OK) {
-        check_name(m.id);
+        check_name(m.recipe.id);
         check_name(m.audio_file);
         check_name(m.codes_file);
         check_sha256(m.audio_sha256);
         check_sha256(m.codes_sha256);
-        FUZZ_CHECK(m.n_frames >= 1 && m.seed < (uint64_t)1 << 53);
+        FUZZ_CHECK(m.recipe.n_frames >= 1 && m.recipe.seed < (int64_t)1 << 53);
         for (int i = 0; i < m.n_weights; i++) check_sha256(m.weights[i].sha256);
         check_again(&m);
     } else {

@@ -163,22 +163,12 @@ static mg_status make_metadata(const char *folder)
     char path[4096], *tag;
 
     snprintf(weights.sha256, sizeof weights.sha256, "%s", sha256);
-    const mg_clip_metadata m = {
-        .id = "x",
-        .title = "T",
+    mg_clip_metadata m = {
+        .input_sha256 = {sha256, sha256, NULL},
         .audio_file = "x.wav",
         .codes_file = "x.codes.npy",
         .audio_sha256 = sha256,
         .codes_sha256 = sha256,
-        .format = "wav",
-        .strategy = "peak",
-        .prompt = "piano",
-        .text_states = {"s.npy", sha256},
-        .audio_prompt = {"a.ogg", sha256},
-        .melody = {"m.wav", NULL},
-        .seed = 7,
-        .n_frames = 3000,
-        .n_window_frames = 1500,
         .model = "/m",
         .parts = &part,
         .n_parts = 1,
@@ -190,6 +180,19 @@ static mg_status make_metadata(const char *folder)
         .backend = "cpu/avx2",
         .dtype = "fp32",
     };
+    mg_recipe *r = &m.recipe;
+    mg_recipe_init(r);
+    MG_SAY(r, id, "x");
+    MG_SAY(r, title, "T");
+    MG_SAY(r, prompt, "piano");
+    MG_SAY(r, text_states, "s.npy");
+    MG_SAY(r, audio_prompt, "a.ogg");
+    MG_SAY(r, melody, "m.wav");
+    MG_SAY(r, format, 0);
+    MG_SAY(r, strategy, 0);
+    MG_SAY(r, seed, 7);
+    MG_SAY(r, n_frames, 3000);
+    MG_SAY(r, n_window_frames, 1500);
     MG_RETURN(mg_out_dir_open(folder));
     snprintf(path, sizeof path, "%.3000s/file", folder);
     MG_RETURN(mg_clip_metadata_write(path, &m));

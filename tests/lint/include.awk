@@ -26,8 +26,8 @@ BEGIN {
     may["weights"] = "base io checkpoint ops weights"
     may["model"] = "base config weights ops comm model"
     may["engine"] = "base io audio dsp checkpoint hub weights model ops comm engine"
-    may["clips"] = "base io audio dsp text checkpoint hub model engine comm cli clips"
-    may["commands"] = may["clips"] " torch config weights ops cpu commands"
+    may["clips"] = "base io audio dsp text checkpoint hub model engine comm clips"
+    may["commands"] = may["clips"] " cli torch config weights ops cpu commands"
     may["main"] = "base cli comm main"
     n = split(all, files, "\n")
     for (i = 1; i <= n; i++) { name = files[i]; sub(/.*\//, "", name); where[name] = room(files[i]) }

@@ -15,15 +15,15 @@ static const mg_option options[] = {
      .help = "the metadata beside a clip: out/000000.json"},
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out_dir), .arg = "DIR", .group = "Output",
      .help = "keep the clip in this folder (default: it is compared and removed)"},
-    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(model), .arg = "DIR|ID",
+    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(model.model), .arg = "DIR|ID",
      .group = "What has moved", .help = "the model is here now, whatever was recorded"},
-    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(lm), .arg = "DIR|FILE|ID", .group = "What has moved",
+    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(model.lm), .arg = "DIR|FILE|ID", .group = "What has moved",
      .help = "the language model is here now"},
-    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",
+    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(model.text_encoder), .arg = "DIR|FILE|ID",
      .group = "What has moved", .help = "the T5 text encoder is here now"},
-    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR|FILE|ID", .group = "What has moved",
+    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(model.codec), .arg = "DIR|FILE|ID", .group = "What has moved",
      .help = "the EnCodec is here now"},
-    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE|ID",
+    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(model.tokenizer), .arg = "DIR|FILE|ID",
      .group = "What has moved", .help = "spiece.model or tokenizer.json is here now"},
     MG_MACHINE_OPTIONS(mg_replay_settings),
 };
@@ -85,7 +85,7 @@ static mg_status compare(const mg_replay *r)
     char path[MG_PATH_SIZE], why[8192] = "";
     mg_clip_metadata now;
 
-    MG_RETURN(mg_path_format(path, "%s/%s.json", r->out_dir, was->id));
+    MG_RETURN(mg_path_format(path, "%s/%s.json", r->out_dir, was->recipe.id));
     MG_RETURN(mg_clip_metadata_load(&now, path));
     const bool same_codes = !was->codes_sha256 || same_text(now.codes_sha256, was->codes_sha256);
     const bool same_sound = !was->audio_sha256 || same_text(now.audio_sha256, was->audio_sha256);
@@ -135,7 +135,6 @@ static mg_status run(mg_context *context, const void *settings)
     }
     if (r) {
         mg_out_folder_abandon(&r->temp);
-        mg_request_list_close(&r->requests);
         mg_clip_metadata_close(&r->m);
     }
     free(r);

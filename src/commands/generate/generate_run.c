@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "backend.h"
-#include "clip_list.h"
 #include "clock.h"
+#include "generate.h"
 #include "log.h"
 #include "out_file.h"
 #include "plan.h"
@@ -57,31 +57,11 @@ static void print_checkpoint_says(const mg_clip *c, const mg_replica *r)
     if (*other) mg_log_info("generate: %s says %s", file, other);
 }
 
-static bool same_sampling(const mg_clip *a, const mg_clip *b)
-{
-    return a->guidance == b->guidance && a->sampling.greedy == b->sampling.greedy &&
-           a->sampling.top_k == b->sampling.top_k && a->sampling.top_p == b->sampling.top_p &&
-           a->sampling.temperature == b->sampling.temperature;
-}
-
-static void describe_sampling(char *out, size_t out_bytes, const mg_sampling *how)
-{
-    const bool hf = how->rules == MG_RULES_HF, top_p = how->top_p > 0 && !(hf && how->top_p >= 1);
-
-    *out = '\0';
-    if (how->greedy || how->temperature == 0) {
-        add(out, out_bytes, "greedy");
-        return;
-    }
-    if (hf || !top_p) add(out, out_bytes, "top-k %lld", (long long)how->top_k);
-    if (top_p) add(out, out_bytes, "top-p %g", how->top_p);
-    add(out, out_bytes, "temperature %g", how->temperature);
-    if (hf) add(out, out_bytes, "sampler hf");
-}
-
 /* One line for all clips; where they differ it says so. `clips` are those that will be made. */
-static void print_request(const mg_clip *clips, int64_t n, uint64_t seed, const mg_replica *r)
+static void print_request(const mg_clip *clips, int64_t n, const mg_clip_list *list, const mg_replica *r)
 {
+    const mg_recipe *first = mg_clip_list_recipe(list, clips[0].index);
+    const unsigned long long seed = list->seed;
     const double rate = mg_replica_frame_rate(r);
     const mg_clip *shortest = clips, *longest = clips;
     char how[160], length[96];
@@ -90,20 +70,20 @@ static void print_request(const mg_clip *clips, int64_t n, uint64_t seed, const 
     for (int64_t i = 1; i < n; i++) {
         if (clips[i].T < shortest->T) shortest = &clips[i];
         if (clips[i].T > longest->T) longest = &clips[i];
-        same = same && same_sampling(&clips[0], &clips[i]);
+        same = same && mg_recipe_same_sampling(first, mg_clip_list_recipe(list, clips[i].index));
     }
     if (shortest->T == longest->T)
         snprintf(length, sizeof length, "%g s (%lld frames)", (double)longest->T / rate,
                  (long long)longest->T);
     else
         snprintf(length, sizeof length, "%g to %g s", (double)shortest->T / rate, (double)longest->T / rate);
-    describe_sampling(how, sizeof how, &clips[0].sampling);
+    mg_recipe_describe_sampling(how, sizeof how, first);
     if (same)
         mg_log_info("generate: %lld clip%s of %s, cfg-coef %g, %s, seed %llu", (long long)n,
-                    n == 1 ? "" : "s", length, clips[0].guidance, how, (unsigned long long)seed);
+                    n == 1 ? "" : "s", length, clips[0].guidance, how, seed);
     else
         mg_log_info("generate: %lld clips of %s, sampled in different ways, seed %llu", (long long)n, length,
-                    (unsigned long long)seed);
+                    seed);
     if (longest->T > longest->T_window)
         mg_log_info("generate: in windows of %g s, a new one every %g s", (double)longest->T_window / rate,
                     (double)longest->T_stride / rate);
@@ -130,7 +110,7 @@ static mg_status choose_clips(mg_clip **out, int64_t *n, const mg_clip_list *lis
     *out = calloc((size_t)list->n, sizeof **out);
     if (!*out) return mg_fail(MG_ENOMEM, "clips: %lld", (long long)list->n);
     for (int64_t i = 0; i < list->n; i++)
-        if (!list->refused[i]) (*out)[(*n)++] = list->clip[i];
+        if (!list->job[i].refused) (*out)[(*n)++] = list->job[i].clip;
     return MG_OK;
 }
 
@@ -149,7 +129,7 @@ static mg_status make_clips(mg_replica *r, const mg_clip *clips, int64_t n, cons
     for (int64_t i = 0; mine && i < n; i++)
         if (mg_plan_is_mine(w, &clips[i])) mine[n_mine++] = &clips[i];
     if (st == MG_OK) st = mg_scheduler_open(&scheduler, r);
-    if (st == MG_OK) st = mg_generate_output_open(&output, settings, list, r, w);
+    if (st == MG_OK) st = mg_generate_output_open(&output, &settings->call, list, r, w);
     MG_TRY(mg_comm_agree(w->all, st));
     MG_TRY(mg_scheduler_run(scheduler, mine, n_mine, mg_generate_output_take, output));
     st = mg_generate_output_conclude(output);
@@ -163,13 +143,15 @@ done:
 
 /* A format that cannot hold the sound, a folder that cannot be made: found out before the weights are read.
  */
-static mg_status check_output(const mg_generate_settings *s, const mg_config *config, const mg_world *w)
+static mg_status check_output(const mg_call *call, const mg_clip_list *list, const mg_config *config,
+                              const mg_world *w)
 {
-    const int64_t rate_hz = s->rate_hz > 0 ? s->rate_hz : config->codec.sampling_rate;
-
-    if (!s->codes_only)
-        MG_RETURN(mg_audio_format_check((mg_audio_format)s->format, rate_hz, config->lm.n_channels));
-    return w->tp_rank == 0 && strcmp(s->out_dir, "-") != 0 ? mg_out_dir_open(s->out_dir) : MG_OK;
+    for (int64_t i = 0; !call->codes_only && i < list->requests.n; i++) {
+        const mg_recipe *r = &list->requests.recipe[i];
+        const int64_t rate_hz = r->rate_hz > 0 ? r->rate_hz : config->codec.sampling_rate;
+        MG_RETURN(mg_audio_format_check((mg_audio_format)r->format, rate_hz, config->lm.n_channels));
+    }
+    return w->tp_rank == 0 && strcmp(call->out_dir, "-") != 0 ? mg_out_dir_open(call->out_dir) : MG_OK;
 }
 
 /* What the options say of the model; `key_path` is room for what --model-key leads to. */
@@ -179,16 +161,16 @@ static mg_status describe_source(mg_replica_source *source, char key_path[MG_PAT
     const char *apply = getenv("APPLY_PROPOSED");
 
     *source = (mg_replica_source){
-        .model = {s->model, s->lm, s->text_encoder, s->codec, s->tokenizer},
+        .model = s->call.model,
         .with_text = mg_clip_list_has_text(list),
         .with_tokenizer = mg_clip_list_has_text(list),
-        .with_decoder = !s->codes_only,
+        .with_decoder = !s->call.codes_only,
         .with_encoder = mg_clip_list_has_audio_prompt(list),
         .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0),
     };
-    if (!s->model_key) return MG_OK;
+    if (!s->call.model_key) return MG_OK;
     source->model.model = key_path;
-    return mg_hub_find_key(key_path, s->model_key, s->manifest);
+    return mg_hub_find_key(key_path, s->call.model_key, s->manifest);
 }
 
 mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
@@ -205,15 +187,15 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     char key_path[MG_PATH_SIZE];
 
     MG_TRY(mg_world_split(w, s->machine.tp > 0 ? (int)s->machine.tp : w->size));
-    MG_TRY(mg_clip_list_open(&list, s, w));
+    MG_TRY(mg_clip_list_open(&list, &s->call, w));
     MG_TRY(mg_comm_agree(w->all, mg_backend_open(&backend, &s->machine, w)));
     MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
     source.formats = backend.formats;
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, backend.ops, backend.threads, w->group)));
-    MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, s, replica)));
+    MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));
     MG_TRY(mg_comm_agree(w->all, choose_clips(&clips, &n, &list)));
-    MG_TRY(mg_comm_agree(w->all, check_output(s, &replica->config, w)));
-    print_request(clips, n, list.seed, replica);
+    MG_TRY(mg_comm_agree(w->all, check_output(&s->call, &list, &replica->config, w)));
+    print_request(clips, n, &list, replica);
     MG_TRY(mg_plan_make(&limits, replica, w, clips, n, s->n_slots));
     mg_plan_print(&limits, replica, w);
     MG_TRY(mg_comm_agree(w->all, mg_replica_load(replica, &limits)));

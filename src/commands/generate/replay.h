@@ -3,25 +3,25 @@
 #ifndef MG_REPLAY_H
 #define MG_REPLAY_H
 
-#include "clip_list.h"
+#include "generate.h"
 #include "out_folder.h"
 
 typedef struct mg_replay_settings {
     const char *file;
-    const char *out_dir; /* NULL: a temporary folder */
-    const char *model, *lm, *text_encoder, *codec, *tokenizer;
+    const char *out_dir;    /* NULL: a temporary folder */
+    mg_model_request model; /* where it is now */
     mg_machine machine;
 } mg_replay_settings;
 
-enum { MG_REPLAY_INPUTS = 3, MG_REPLAY_PARTS = 5 };
+enum { MG_REPLAY_PARTS = 5 };
 
 typedef struct mg_replay {
     const mg_replay_settings *asked;
     mg_clip_metadata m;                         /* as recorded */
-    char input[MG_REPLAY_INPUTS][MG_PATH_SIZE]; /* absolute; rank 0 */
+    mg_recipe recipe;                           /* the same, its files where they are now; rank 0 */
+    char input[MG_RECIPE_INPUTS][MG_PATH_SIZE]; /* absolute; rank 0 */
     char part[MG_REPLAY_PARTS][MG_PATH_SIZE];   /* where the model is now */
     char out_dir[MG_PATH_SIZE];                 /* rank 0's word */
-    mg_request_list requests;                   /* one; rank 0 */
     mg_out_folder temp;                         /* rank 0, without --out */
     mg_generate_settings call;
 } mg_replay;

@@ -1,7 +1,5 @@
 /* From a clip's metadata to the call that makes it again. */
 #include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,16 +33,16 @@ static mg_status find_part(char room[MG_PATH_SIZE], const char **out, const mg_r
 
 static mg_status find_parts(mg_replay *r)
 {
-    const mg_replay_settings *now = r->asked;
-    mg_generate_settings *s = &r->call;
+    const mg_model_request *now = &r->asked->model;
+    mg_call *call = &r->call.call;
 
-    MG_RETURN(find_part(r->part[0], &s->model, r, now->model, r->m.model));
-    MG_RETURN(find_part(r->part[1], &s->lm, r, now->lm, r->m.lm));
-    MG_RETURN(find_part(r->part[2], &s->text_encoder, r, now->text_encoder, r->m.text_encoder));
-    MG_RETURN(find_part(r->part[3], &s->codec, r, now->codec, r->m.codec));
-    MG_RETURN(find_part(r->part[4], &s->tokenizer, r, now->tokenizer, r->m.tokenizer));
-    s->model_key = now->model ? NULL : r->m.model_key;
-    s->apply_proposed = r->m.n_applied > 0;
+    MG_RETURN(find_part(r->part[0], &call->model.model, r, now->model, r->m.model));
+    MG_RETURN(find_part(r->part[1], &call->model.lm, r, now->lm, r->m.lm));
+    MG_RETURN(find_part(r->part[2], &call->model.text_encoder, r, now->text_encoder, r->m.text_encoder));
+    MG_RETURN(find_part(r->part[3], &call->model.codec, r, now->codec, r->m.codec));
+    MG_RETURN(find_part(r->part[4], &call->model.tokenizer, r, now->tokenizer, r->m.tokenizer));
+    call->model_key = now->model ? NULL : r->m.model_key;
+    r->call.apply_proposed = r->m.n_applied > 0;
     return MG_OK;
 }
 
@@ -76,109 +74,61 @@ static mg_status choose_machine(mg_replay *r)
     return MG_OK;
 }
 
-static void keep_number(double *to, double recorded)
-{
-    if (!isnan(recorded)) *to = recorded;
-}
-
 /* The call's side: everything but the request. The same on every rank. */
 static mg_status describe_call(mg_replay *r)
 {
     const mg_clip_metadata *m = &r->m;
     mg_generate_settings *s = &r->call;
 
-    if (!m->id || (!m->audio_sha256 && !m->codes_sha256))
+    if (!m->recipe.id || (!m->audio_sha256 && !m->codes_sha256))
         return mg_fail(MG_EFAIL, "%s: audio_sha256: missing; there is nothing to compare with",
                        r->asked->file);
     mg_generate_settings_init(s);
     MG_RETURN(find_parts(r));
     MG_RETURN(choose_machine(r));
-    MG_RETURN(find_word(&s->sampler, r, "parameters.sampler", MG_SAMPLER_CHOICES, m->sampler));
-    MG_RETURN(find_word(&s->format, r, "parameters.format", MG_AUDIO_FORMAT_CHOICES, m->format));
-    MG_RETURN(find_word(&s->strategy, r, "parameters.strategy", MG_STRATEGY_CHOICES, m->strategy));
-    keep_number(&s->peak_headroom_db, m->peak_headroom_db);
-    keep_number(&s->rms_headroom_db, m->rms_headroom_db);
-    keep_number(&s->loudness_headroom_db, m->loudness_headroom_db);
-    s->loudness_compressor = m->loudness_compressor;
-    s->rate_hz = m->rate_asked_hz;
-    s->drop_prompt = m->drop_prompt;
-    s->codes_only = !m->audio_file;
-    s->save_codes = m->codes_file != NULL;
-    s->seed = (int64_t)m->seed;
+    s->call.codes_only = !m->audio_file;
+    s->call.save_codes = m->codes_file != NULL;
+    s->call.all.seed = m->recipe.seed;
+    s->call.no_paths = true;
+    s->call.out_dir = r->out_dir;
     s->n_slots = 1;
-    s->no_paths = true;
-    s->out_dir = r->out_dir;
     return MG_OK;
 }
 
 /* A file that the clip was made from is where it was, and the same. */
-static mg_status check_input(char out[MG_PATH_SIZE], const mg_replay *r, const char *key,
-                             const mg_clip_input *input)
+static mg_status check_input(char out[MG_PATH_SIZE], const mg_replay *r, const char *key, const char *path,
+                             const char *recorded)
 {
     char found[MG_PATH_SIZE], folder[MG_PATH_SIZE], sha256[65];
 
-    MG_RETURN(find_path(found, r, input->path));
+    MG_RETURN(find_path(found, r, path));
     MG_RETURN(mg_hash_file(sha256, found));
-    if (input->sha256 && strcmp(sha256, input->sha256) != 0)
+    if (recorded && strcmp(sha256, recorded) != 0)
         return mg_fail(MG_EFAIL,
                        "replay: %s: %s: not the file that the clip was made from: its sha256 is %s, "
                        "recorded is %s",
-                       key, found, sha256, input->sha256);
+                       key, found, sha256, recorded);
     if (found[0] == '/') return mg_path_format(out, "%s", found);
     if (!getcwd(folder, sizeof folder)) return mg_fail(MG_EFAIL, "current folder: %s", strerror(errno));
     return mg_path_format(out, "%s/%s", folder, found); /* its own name stays: it is part of the tag */
 }
 
-static char *borrow(const char *text)
-{
-    return (char *)(uintptr_t)text; /* a request's strings are its own; this one is only copied from */
-}
-
+/* The recipe as it was recorded, with its files where they are now. Its values may have been edited: they
+ * pass the same checks as anybody's JSON lines. */
 static mg_status describe_request(mg_replay *r)
 {
-    const mg_clip_metadata *m = &r->m;
-    const mg_clip_input *const inputs[MG_REPLAY_INPUTS] = {&m->text_states, &m->audio_prompt, &m->melody};
-    static const char *const keys[MG_REPLAY_INPUTS] = {"text_states", "audio_prompt", "melody"};
-    mg_request q;
-
-    mg_request_init(&q);
-    char **const fields[MG_REPLAY_INPUTS] = {&q.text_states, &q.audio_prompt, &q.melody};
-    for (int i = 0; i < MG_REPLAY_INPUTS; i++) {
-        if (!inputs[i]->path) continue;
-        MG_RETURN(check_input(r->input[i], r, keys[i], inputs[i]));
-        *fields[i] = r->input[i];
+    r->recipe = r->m.recipe;
+    r->recipe.where = r->asked->file;
+    MG_RETURN(mg_recipe_check(&r->recipe, r->asked->file));
+    for (int i = 0; i < MG_RECIPE_INPUTS; i++) {
+        const mg_recipe_key *key = mg_recipe_input(i);
+        const char **path = mg_recipe_at(&r->recipe, key);
+        if (!*path) continue;
+        MG_RETURN(check_input(r->input[i], r, key->record, *path, r->m.input_sha256[i]));
+        *path = r->input[i];
     }
-    q.id = borrow(m->id);
-    q.title = borrow(m->title);
-    q.prompt = borrow(m->prompt);
-    q.negative_prompt = borrow(m->negative_prompt);
-    q.prompt_duration_s = m->prompt_dur_s;
-    q.window_s = m->window_s;
-    q.extend_stride_s = m->stride_s;
-    q.cfg_coef = m->cfg_coef;
-    q.cfg_coef_beta = m->cfg_coef_beta;
-    q.top_p = m->top_p;
-    q.temperature = m->temperature;
-    q.n_frames = m->n_frames;
-    q.top_k = m->top_k;
-    q.seed = (int64_t)m->seed;
-    q.greedy = m->greedy;
-    q.where = borrow(r->asked->file);
-    return mg_request_list_append(&r->requests, &q);
-}
-
-/* The values may have been edited: they pass the same checks as anybody's JSON lines. */
-static mg_status check_request(mg_replay *r)
-{
-    char *text = NULL;
-    int64_t bytes = 0;
-
-    MG_RETURN(mg_request_list_print(&text, &bytes, &r->requests));
-    mg_request_list_close(&r->requests);
-    const mg_status st = mg_request_list_parse(&r->requests, r->asked->file, text, bytes);
-    free(text);
-    if (st == MG_OK) r->call.request = r->requests.request;
-    return st;
+    r->call.call.one_more = &r->recipe;
+    return MG_OK;
 }
 
 /* Where the clip goes. Nothing there is written over: it may be the clip that is compared with. */
@@ -189,12 +139,12 @@ static mg_status choose_folder(mg_replay *r)
 
     if (r->asked->out_dir) {
         MG_RETURN(mg_path_format(r->out_dir, "%s", r->asked->out_dir));
-        MG_RETURN(mg_path_format(path, "%s/%s", r->out_dir, file ? file : r->m.id));
+        MG_RETURN(mg_path_format(path, "%s/%s", r->out_dir, file ? file : r->m.recipe.id));
         return mg_path_exists(path) ? mg_fail(MG_EFAIL, "%s: is there already; give another --out", path)
                                     : MG_OK;
     }
     MG_RETURN(mg_path_folder(folder, r->asked->file));
-    MG_RETURN(mg_path_format(path, "%s/%s.replay", folder, r->m.id));
+    MG_RETURN(mg_path_format(path, "%s/%s.replay", folder, r->m.recipe.id));
     MG_RETURN(mg_out_folder_begin(&r->temp, path));
     return mg_path_format(r->out_dir, "%s", r->temp.temp);
 }
@@ -204,6 +154,5 @@ mg_status mg_replay_prepare(mg_replay *r, const mg_world *world)
     MG_RETURN(describe_call(r));
     if (world->rank > 0) return MG_OK;
     MG_RETURN(describe_request(r));
-    MG_RETURN(check_request(r));
     return choose_folder(r);
 }

@@ -1,0 +1,249 @@
+#include "recipe.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "audio_file.h"
+#include "choice_words.h"
+#include "normalize.h"
+#include "prompt_list.h"
+#include "recipe_keys.h"
+
+enum { ID_BYTES = 128 };
+
+#define ROW(type, field, low, high, choices, key, place, record, flags, option, ...)                   \
+    {MG_KEY_##type, offsetof(mg_recipe, field), low, high, choices, key, MG_AT_##place, record, flags, \
+     option},
+const mg_recipe_key mg_recipe_keys[] = {MG_RECIPE_KEYS(ROW, ROW, ROW)};
+const int mg_recipe_n_keys = sizeof mg_recipe_keys / sizeof *mg_recipe_keys;
+
+_Static_assert(sizeof mg_recipe_keys / sizeof *mg_recipe_keys <= MG_RECIPE_MAX_KEYS, "a bit for each");
+
+static uint64_t bit_of(const mg_recipe_key *key)
+{
+    return (uint64_t)1 << (key - mg_recipe_keys);
+}
+
+static bool is_string(const mg_recipe_key *key)
+{
+    return key->type == MG_KEY_TEXT || key->type == MG_KEY_ID || key->type == MG_KEY_PATH;
+}
+
+void *mg_recipe_at(mg_recipe *r, const mg_recipe_key *key)
+{
+    return (char *)r + key->offset;
+}
+
+const void *mg_recipe_get(const mg_recipe *r, const mg_recipe_key *key)
+{
+    return (const char *)r + key->offset;
+}
+
+bool mg_recipe_says(const mg_recipe *r, const mg_recipe_key *key)
+{
+    return (r->said & bit_of(key)) != 0;
+}
+
+const mg_recipe_key *mg_recipe_key_of(size_t offset)
+{
+    int i = 0;
+
+    while (i + 1 < mg_recipe_n_keys && mg_recipe_keys[i].offset != offset) i++;
+    return &mg_recipe_keys[i];
+}
+
+const mg_recipe_key *mg_recipe_input(int i)
+{
+    const mg_recipe_key *key = mg_recipe_keys;
+
+    while (key->place != MG_AT_INPUTS || i-- > 0) key++;
+    return key;
+}
+
+void mg_recipe_say(mg_recipe *r, const mg_recipe_key *key)
+{
+    r->said |= bit_of(key);
+}
+
+void mg_recipe_unsay(mg_recipe *r, const mg_recipe_key *key)
+{
+    void *at = mg_recipe_at(r, key);
+
+    r->said &= ~bit_of(key);
+    switch (key->type) {
+    case MG_KEY_TEXT:
+    case MG_KEY_ID:
+    case MG_KEY_PATH: *(const char **)at = NULL; break;
+    case MG_KEY_NUMBER: *(double *)at = NAN; break;
+    case MG_KEY_INT: *(int64_t *)at = -1; break;
+    case MG_KEY_BOOL: *(bool *)at = false; break;
+    case MG_KEY_CHOICE: *(int *)at = -1; break;
+    }
+}
+
+void mg_recipe_init(mg_recipe *r)
+{
+    memset(r, 0, sizeof *r);
+    for (int i = 0; i < mg_recipe_n_keys; i++) mg_recipe_unsay(r, &mg_recipe_keys[i]);
+}
+
+bool mg_recipe_is_absent(const mg_recipe *r, const mg_recipe_key *key)
+{
+    const void *at = mg_recipe_get(r, key);
+
+    switch (key->type) {
+    case MG_KEY_NUMBER: return isnan(*(const double *)at);
+    case MG_KEY_INT: return *(const int64_t *)at < 0;
+    case MG_KEY_BOOL: return !*(const bool *)at;
+    case MG_KEY_CHOICE: return *(const int *)at < 0;
+    default: return *(const char *const *)at == NULL;
+    }
+}
+
+void mg_recipe_see(mg_recipe *r)
+{
+    for (int i = 0; i < mg_recipe_n_keys; i++) {
+        const mg_recipe_key *key = &mg_recipe_keys[i];
+        if (!key->option || mg_recipe_is_absent(r, key))
+            mg_recipe_unsay(r, key);
+        else
+            mg_recipe_say(r, key);
+    }
+}
+
+static size_t size_of(const mg_recipe_key *key)
+{
+    static const size_t sizes[] = {
+        [MG_KEY_TEXT] = sizeof(char *),   [MG_KEY_ID] = sizeof(char *),   [MG_KEY_PATH] = sizeof(char *),
+        [MG_KEY_NUMBER] = sizeof(double), [MG_KEY_INT] = sizeof(int64_t), [MG_KEY_BOOL] = sizeof(bool),
+        [MG_KEY_CHOICE] = sizeof(int)};
+
+    return sizes[key->type];
+}
+
+void mg_recipe_fill(mg_recipe *r, const mg_recipe *from)
+{
+    for (int i = 0; i < mg_recipe_n_keys; i++) {
+        const mg_recipe_key *key = &mg_recipe_keys[i];
+        if ((key->flags & MG_KEY_OWN) || mg_recipe_says(r, key) || !mg_recipe_says(from, key)) continue;
+        memcpy(mg_recipe_at(r, key), mg_recipe_get(from, key), size_of(key));
+        mg_recipe_say(r, key);
+    }
+}
+
+void mg_recipe_quote(char out[MG_QUOTE_SIZE], const char *text)
+{
+    snprintf(out, MG_QUOTE_SIZE, "%.64s", text);
+    for (char *p = out; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7F) *p = '?';
+}
+
+/* An id names files: nothing that a shell or a file system reads in its own way. */
+static mg_status check_id(const char *where, const char *id)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const size_t n = strlen(id);
+    char quoted[MG_QUOTE_SIZE];
+
+    if (n >= 1 && n <= ID_BYTES && strspn(id, allowed) == n && id[0] != '.' && id[0] != '-') return MG_OK;
+    mg_recipe_quote(quoted, id);
+    return mg_fail(MG_EUSAGE,
+                   "%s: id: \"%s\": must be 1 to %d letters, digits, '.', '_' and '-', and begin with a "
+                   "letter, a digit or '_'",
+                   where, quoted, ID_BYTES);
+}
+
+static mg_status check_text(const mg_recipe_key *key, const char *name, const char *where, const char *text)
+{
+    char all[4200];
+
+    snprintf(all, sizeof all, "%.4100s: %s", where, name);
+    MG_RETURN(mg_prompt_check(all, text));
+    return key->type == MG_KEY_ID ? check_id(where, text) : MG_OK;
+}
+
+mg_status mg_recipe_check_key(const mg_recipe *r, const mg_recipe_key *key, const char *where)
+{
+    const char *name = key->key ? key->key : key->record ? key->record : "where";
+    const void *at = mg_recipe_get(r, key);
+
+    if (is_string(key)) return check_text(key, name, where, *(const char *const *)at);
+    if (key->type == MG_KEY_NUMBER) {
+        const double value = *(const double *)at;
+        if (value >= key->low && value <= key->high) return MG_OK;
+        return mg_fail(MG_EUSAGE, "%s: %s: must be a number from %g to %g", where, name, key->low, key->high);
+    }
+    if (key->type == MG_KEY_INT) {
+        const int64_t value = *(const int64_t *)at;
+        if ((double)value >= key->low && (double)value <= key->high) return MG_OK;
+        return mg_fail(MG_EUSAGE, "%s: %s: must be a whole number from %.0f to %.0f", where, name, key->low,
+                       key->high);
+    }
+    if (key->type == MG_KEY_CHOICE) {
+        char word[MG_CHOICE_WORD_SIZE];
+        mg_choice_word(word, key->choices, *(const int *)at);
+        if (*(const int *)at < 0 || !*word)
+            return mg_fail(MG_EUSAGE, "%s: %s: must be one of %s", where, name, key->choices);
+    }
+    return MG_OK;
+}
+
+mg_status mg_recipe_check(const mg_recipe *r, const char *where)
+{
+    for (int i = 0; i < mg_recipe_n_keys; i++)
+        if (mg_recipe_says(r, &mg_recipe_keys[i]))
+            MG_RETURN(mg_recipe_check_key(r, &mg_recipe_keys[i], where));
+    if (MG_SAID(r, dur_s) && MG_SAID(r, n_frames))
+        return mg_fail(MG_EUSAGE, "%s: duration and frames both say how long; give one", where);
+    return MG_OK;
+}
+
+bool mg_recipe_is_of_sampling(const mg_recipe_key *key)
+{
+    return key->offset >= offsetof(mg_recipe, sampling) &&
+           key->offset < offsetof(mg_recipe, sampling) + sizeof(mg_sampling);
+}
+
+bool mg_recipe_same_sampling(const mg_recipe *a, const mg_recipe *b)
+{
+    for (int i = 0; i < mg_recipe_n_keys; i++) {
+        const mg_recipe_key *key = &mg_recipe_keys[i];
+        if (!mg_recipe_is_of_sampling(key) && key->offset != offsetof(mg_recipe, cfg_coef)) continue;
+        if (mg_recipe_says(a, key) != mg_recipe_says(b, key)) return false;
+        if (mg_recipe_says(a, key) && memcmp(mg_recipe_get(a, key), mg_recipe_get(b, key), size_of(key)) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Does this key take part in the draw? By AudioCraft's rules top-p disables top-k. */
+static bool has_effect(const mg_recipe *r, const mg_recipe_key *key)
+{
+    const bool hf = r->sampling.rules == MG_RULES_HF, top_p = r->sampling.top_p > 0;
+
+    if (!mg_recipe_is_of_sampling(key) || !mg_recipe_says(r, key)) return false;
+    if (key->offset == offsetof(mg_recipe, sampling.top_k)) return hf || !top_p;
+    if (key->offset == offsetof(mg_recipe, sampling.top_p)) return top_p && !(hf && r->sampling.top_p >= 1);
+    if (key->offset == offsetof(mg_recipe, sampling.rules)) return false;
+    return key->type == MG_KEY_NUMBER || key->type == MG_KEY_INT;
+}
+
+void mg_recipe_describe_sampling(char *out, size_t out_bytes, const mg_recipe *r)
+{
+    size_t n = 0;
+
+    if (r->sampling.greedy || r->sampling.temperature == 0) {
+        snprintf(out, out_bytes, "greedy");
+        return;
+    }
+    *out = '\0';
+    for (int i = 0; i < mg_recipe_n_keys && n < out_bytes; i++) {
+        const mg_recipe_key *key = &mg_recipe_keys[i];
+        const void *at = mg_recipe_get(r, key);
+        if (!has_effect(r, key)) continue;
+        const double value = key->type == MG_KEY_INT ? (double)*(const int64_t *)at : *(const double *)at;
+        n += (size_t)snprintf(out + n, out_bytes - n, "%s%s %.10g", n ? ", " : "", key->option, value);
+    }
+    if (r->sampling.rules == MG_RULES_HF && n < out_bytes) snprintf(out + n, out_bytes - n, ", sampler hf");
+}

@@ -1,0 +1,24 @@
+/* What `mg-dist generate` and `mg-dist replay` share: the settings, and the run. generate_run.c is the
+ * course, cmd_generate.c and cmd_replay.c are two ways to ask for one. */
+#ifndef MG_GENERATE_H
+#define MG_GENERATE_H
+
+#include "cli.h"
+#include "clip_list.h"
+
+typedef struct mg_generate_settings {
+    mg_call call;
+    const char *manifest;
+    bool apply_proposed;
+    bool keep_prompt;
+    int64_t n_slots;
+    mg_machine machine;
+} mg_generate_settings;
+
+/* What no option said: the defaults of the table, for a command that has none of these options. */
+void mg_generate_settings_init(mg_generate_settings *settings);
+
+/* The whole course: clips, model, plan, work, account. */
+mg_status mg_generate_run(mg_context *context, const mg_generate_settings *settings);
+
+#endif
