@@ -136,8 +136,7 @@ mg_cpu_level mg_cpu_best_level(void)
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bf16"))
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         return MG_CPU_AVX512;
     if (avx2) return MG_CPU_AVX2; /* every AVX2 processor has F16C */
 #endif
@@ -146,7 +145,9 @@ mg_cpu_level mg_cpu_best_level(void)
 
 static const mg_cpu_kernels *kernels_of(mg_cpu_level level)
 {
-    if (level == MG_CPU_AVX512) return &mg_cpu_kernels_avx512;
+    /* with and without bf16 instructions it is one level: the bits are the same */
+    if (level == MG_CPU_AVX512)
+        return __builtin_cpu_supports("avx512bf16") ? &mg_cpu_kernels_avx512bf16 : &mg_cpu_kernels_avx512;
     return level == MG_CPU_AVX2 ? &mg_cpu_kernels_avx2 : &mg_cpu_kernels_plain;
 }
 

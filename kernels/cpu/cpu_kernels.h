@@ -69,6 +69,7 @@ typedef struct mg_cpu_kernels {
         .transpose = transpose, .pack = pack                                                                \
     }
 
-extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512;
+extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512,
+    mg_cpu_kernels_avx512bf16;
 
 #endif
