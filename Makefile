@@ -1,6 +1,6 @@
 # The front door. CMake does the work; this file knows the commands that people type.   make help
 .DEFAULT_GOAL := build
-.PHONY: help demo build check test asan tsan fuzz coverage deps deps-check format hooks clean
+.PHONY: help demo build check test asan tsan fuzz cuda-on-cpu coverage deps deps-check format hooks clean
 MAKEFLAGS += --no-print-directory
 JOBS := $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
 
@@ -40,6 +40,11 @@ test: ## the release build and every test of it
 asan tsan fuzz: ## one stage: AddressSanitizer + UBSan, ThreadSanitizer, fuzz targets under clang
 	@.ci/packages need check
 	@tests/check.sh $@
+
+cuda-on-cpu: ## the CUDA sources compiled for the CPU, and their tests (docs/TESTING.md)
+	@.ci/packages need check
+	$(call build,cuda-on-cpu,build-cuda-on-cpu)
+	@ctest --preset cuda-on-cpu -j$(JOBS)
 
 coverage: ## lines that the release tests reach, by folder (gcov); takes a few minutes
 	@.ci/packages need check

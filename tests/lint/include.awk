@@ -2,6 +2,7 @@
 function room(path) {
     if (path ~ /^src\/[a-z]+\//) { sub(/^src\//, "", path); sub(/\/.*/, "", path); return path }
     if (path ~ /^kernels\/cpu\//) return "cpu"
+    if (path ~ /^kernels\/cuda\// || path ~ /^parallel\/comm_nccl/) return "cuda"
     if (path ~ /^kernels\//) return "ops"
     if (path ~ /^parallel\//) return "comm"
     return path ~ /^src\// ? "main" : "tests"
@@ -15,6 +16,7 @@ BEGIN {
     may["dsp"] = "base dsp"
     may["ops"] = "base ops"
     may["cpu"] = "base ops cpu"
+    may["cuda"] = "base ops cuda comm"
     may["comm"] = "base comm"
     may["audio"] = "base io audio"
     may["text"] = "base io text"
@@ -27,7 +29,7 @@ BEGIN {
     may["model"] = "base config weights ops comm model"
     may["engine"] = "base io audio dsp checkpoint hub weights model ops comm engine"
     may["clips"] = "base io audio dsp text checkpoint hub model engine comm clips"
-    may["commands"] = may["clips"] " cli torch config weights ops cpu commands"
+    may["commands"] = may["clips"] " cli torch config weights ops cpu cuda commands"
     may["main"] = "base cli comm main"
     n = split(all, files, "\n")
     for (i = 1; i <= n; i++) { name = files[i]; sub(/.*\//, "", name); where[name] = room(files[i]) }
@@ -53,7 +55,7 @@ BEGIN {
     only("zlib.h", "^src/(torch/zip_writer|clips/job_reader_bytes)\\.c$")
     if (name ~ /cJSON\.h$/ && FILENAME !~ /^src\/(io|config|checkpoint|hub|clips|text)\//) deny("cJSON.h is for the readers of JSON")
     if (name ~ /^sentencepiece/ && FILENAME != "src/text/tokenizer_spm.cc") deny(name " is for src/text/tokenizer_spm.cc")
-    if (name ~ /^(cuda|cublas|nccl)/) deny(name " has no room yet")
+    if (name ~ /^(cuda|cublas|nccl)/ && $0 ~ /</ && mine != "cuda") deny(name " is for kernels/cuda and parallel/comm_nccl.c")
     if (name == "assert.h") deny("assert.h: NDEBUG must not change behaviour; use MG_REQUIRE")
     sub(/.*\//, "", name)
     if (name ~ /_impl\.h$/) { # a private header is for the files of its own stem: lm_impl.h for lm_*.c

@@ -1,0 +1,79 @@
+/* A block of threads while it runs: who may go on, who waits for what. */
+#ifndef MG_SIM_BLOCK_H
+#define MG_SIM_BLOCK_H
+
+#include <stdint.h>
+
+#include <vector>
+
+#include "fibre.h"
+#include "sim.h"
+
+namespace sim
+{
+
+enum { WARP = 32, MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / WARP, SHARE_BYTES = 32, MAX_PIECES = 32 };
+
+enum class at { start, running, barrier, warp, nap, end };
+
+struct block;
+
+struct copy16 {
+    void *dst;
+    const void *src;
+    bool last; /* of its group */
+};
+
+struct thread : seat {
+    block *home;
+    fibre *stack;
+    at where;
+    const char *file;
+    int line;
+    unsigned i, slot; /* in the block; place in the order */
+    /* in a warp operation */
+    warp_kind kind;
+    unsigned mask, src;
+    uint64_t value, result;
+    const void *shares;
+    std::vector<copy16> *copies;
+    unsigned n_groups;
+};
+
+struct warp {
+    unsigned live, arrived, n_syncs;
+    char sync[2]; /* as block's */
+    alignas(16) unsigned char shared[WARP * SHARE_BYTES];
+};
+
+struct piece {
+    const void *key;
+    void *data;
+    size_t bytes;
+};
+
+struct block {
+    dim3 index;
+    unsigned n_threads, n_live, n_at_barrier, generation;
+    uint32_t ready[MAX_WARPS], napping[MAX_WARPS]; /* by slot */
+    uint32_t ready_words;
+    bool any_napping;
+    thread threads[MAX_THREADS];
+    warp warps[MAX_WARPS];
+    unsigned n_pieces;
+    piece pieces[MAX_PIECES];
+    char *dynamic;
+    char *shelf; /* what shared memory is cut from, where nothing checks its bounds */
+    size_t shelf_used;
+    char sync[4]; /* addresses for ThreadSanitizer: start, two of barriers, end */
+};
+
+/* The order: thread of a slot and slot of a thread, for blocks of n. */
+const uint16_t *slots_of(unsigned n);
+
+/* The running block; its caller is about to abort. */
+void report(const block *b, const char *name);
+
+} // namespace sim
+
+#endif

@@ -1,0 +1,266 @@
+/* The device that the fixture shows, its options, and the words for errors. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <random>
+#include <vector>
+
+#include "block.h"
+
+namespace sim
+{
+
+static options parse()
+{
+    options o;
+    const char *text = getenv("CUDA_ON_CPU");
+    std::vector<char> copy(text ? text : "", (text ? text : "") + strlen(text ? text : "") + 1);
+    char *rest = nullptr;
+
+    for (char *w = strtok_r(copy.data(), ",", &rest); w; w = strtok_r(nullptr, ",", &rest)) {
+        if (strcmp(w, "asc") == 0)
+            o.threads = options::ascending;
+        else if (strcmp(w, "desc") == 0)
+            o.threads = options::descending, o.blocks_descending = true;
+        else if (sscanf(w, "random:%u", &o.seed) == 1)
+            o.threads = options::shuffled;
+        else if (strcmp(w, "eager") == 0)
+            o.eager = true, o.guarded = false;
+        else if (strcmp(w, "late") == 0)
+            o.eager = false, o.guarded = true;
+        else if (sscanf(w, "devices=%d", &o.n_devices) == 1)
+            continue;
+        else if (sscanf(w, "patience=%lf", &o.patience_s) == 1)
+            continue;
+        else if (sscanf(w, "mute=%63[^:]:%d", o.mute_file, &o.mute_line) == 2)
+            continue;
+        else
+            fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, devices=N, patience=SECONDS or "
+                 "mute=FILE:LINE",
+                 w);
+    }
+    return o;
+}
+
+const options &chosen()
+{
+    static const options o = parse();
+    return o;
+}
+
+/* Warps among themselves, and lanes within a warp, so that a warp keeps one word of the bitmaps. */
+static std::vector<uint16_t> make_order(unsigned n)
+{
+    std::vector<uint16_t> order(n);
+    const unsigned n_warps = (n + WARP - 1) / WARP;
+    std::mt19937 random(chosen().seed);
+    std::vector<unsigned> warps(n_warps);
+
+    for (unsigned i = 0; i < n; i++) order[i] = static_cast<uint16_t>(i);
+    if (chosen().threads == options::ascending) return order;
+    if (chosen().threads == options::descending) {
+        std::reverse(order.begin(), order.end());
+        if (n % WARP == 0) return order;
+        for (unsigned i = 0; i < n; i++)
+            order[i] = static_cast<uint16_t>(i); /* a part of a warp stays last */
+        return order;
+    }
+    if (n % WARP != 0) n_warps > 1 ? (void)0 : std::shuffle(order.begin(), order.end(), random);
+    if (n % WARP != 0) return order;
+    for (unsigned w = 0; w < n_warps; w++) warps[w] = w;
+    std::shuffle(warps.begin(), warps.end(), random);
+    for (unsigned w = 0; w < n_warps; w++) {
+        for (unsigned l = 0; l < WARP; l++) order[w * WARP + l] = static_cast<uint16_t>(warps[w] * WARP + l);
+        std::shuffle(order.begin() + w * WARP, order.begin() + (w + 1) * WARP, random);
+    }
+    return order;
+}
+
+const uint16_t *slots_of(unsigned n)
+{
+    static std::vector<uint16_t> *orders = new std::vector<uint16_t>[MAX_THREADS + 1];
+
+    if (orders[n].empty()) orders[n] = make_order(n);
+    return orders[n].data();
+}
+
+float bf16_value(uint16_t h)
+{
+    const uint32_t u = static_cast<uint32_t>(h) << 16;
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+float f16_value(uint16_t h)
+{
+    const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16, exponent = (h >> 10) & 31, part = h & 1023;
+    uint32_t u;
+    float f;
+
+    if (exponent == 0) {
+        f = static_cast<float>(part) * 5.9604644775390625e-8f; /* 2^-24 */
+        return sign ? -f : f;
+    }
+    u = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | part << 13;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+static cudaError_t last_error = cudaSuccess;
+
+void set_error(cudaError_t error)
+{
+    last_error = error;
+}
+
+/* The devices that CUDA_VISIBLE_DEVICES leaves, by their numbers in the machine. */
+static const std::vector<int> &visible()
+{
+    static std::vector<int> *list = nullptr;
+
+    if (list) return *list;
+    list = new std::vector<int>;
+    const char *wish = getenv("CUDA_VISIBLE_DEVICES");
+    if (!wish) {
+        for (int i = 0; i < chosen().n_devices; i++) list->push_back(i);
+        return *list;
+    }
+    for (const char *at = wish; *at;) {
+        char *end;
+        const long i = strtol(at, &end, 10);
+        if (end == at || i < 0 || i >= chosen().n_devices) break;
+        list->push_back(static_cast<int>(i));
+        at = *end == ',' ? end + 1 : end;
+    }
+    return *list;
+}
+
+static int current_device;
+
+} // namespace sim
+
+using namespace sim;
+
+extern "C" {
+
+const char *cudaGetErrorName(cudaError_t e)
+{
+    switch (e) {
+    case cudaSuccess: return "cudaSuccess";
+    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
+    case cudaErrorNoDevice: return "cudaErrorNoDevice";
+    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
+    case cudaErrorNotReady: return "cudaErrorNotReady";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorPeerAccessAlreadyEnabled: return "cudaErrorPeerAccessAlreadyEnabled";
+    default: return "cudaErrorUnknown";
+    }
+}
+
+const char *cudaGetErrorString(cudaError_t e)
+{
+    return cudaGetErrorName(e);
+}
+
+cudaError_t cudaPeekAtLastError(void)
+{
+    return last_error;
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    const cudaError_t e = last_error;
+    last_error = cudaSuccess;
+    return e;
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    return *version = 13000, cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    return *version = 13000, cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceCount(int *n)
+{
+    *n = static_cast<int>(visible().size());
+    return *n > 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t cudaGetDevice(int *device)
+{
+    return *device = current_device, cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    if (device < 0 || device >= static_cast<int>(visible().size())) return cudaErrorInvalidDevice;
+    current_device = device;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
+{
+    if (device < 0 || device >= static_cast<int>(visible().size())) return cudaErrorInvalidDevice;
+    const int number = visible()[static_cast<size_t>(device)];
+    *p = cudaDeviceProp();
+    snprintf(p->name, sizeof p->name, "CUDA on CPU");
+    snprintf(p->uuid.bytes, sizeof p->uuid.bytes, "cuda-on-cpu-%02d", number);
+    cudaMemGetInfo(&p->totalGlobalMem, &p->totalGlobalMem);
+    cudaDeviceGetAttribute(&p->multiProcessorCount, cudaDevAttrMultiProcessorCount, device);
+    p->sharedMemPerBlock = 48 * 1024, p->sharedMemPerBlockOptin = 227 * 1024;
+    p->sharedMemPerMultiprocessor = 228 * 1024;
+    p->regsPerBlock = 65536, p->warpSize = 32;
+    p->maxThreadsPerBlock = 1024, p->maxThreadsPerMultiProcessor = 2048;
+    p->major = 9, p->pciBusID = 1 + number;
+    p->l2CacheSize = 1 << 20;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int device)
+{
+    if (device < 0 || device >= static_cast<int>(visible().size())) return cudaErrorInvalidDevice;
+    switch (attr) {
+    case cudaDevAttrMaxThreadsPerBlock: *value = 1024; break;
+    case cudaDevAttrMultiProcessorCount: *value = 4; break;
+    case cudaDevAttrL2CacheSize: *value = 1 << 20; break;
+    case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = 228 * 1024; break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = 227 * 1024; break;
+    case cudaDevAttrPciBusId: *value = 1 + visible()[static_cast<size_t>(device)]; break;
+    default: *value = 0;
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char *id, int n, int device)
+{
+    if (device < 0 || device >= static_cast<int>(visible().size())) return cudaErrorInvalidDevice;
+    snprintf(id, static_cast<size_t>(n), "0000:%02X:00.0", 1 + visible()[static_cast<size_t>(device)]);
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int peer)
+{
+    *can = device != peer;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int, unsigned)
+{
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetP2PAttribute(int *value, cudaDeviceP2PAttr, int, int)
+{
+    return *value = 1, cudaSuccess;
+}
+
+} /* extern "C" */

@@ -1,0 +1,424 @@
+/* Device words of the shadow headers: a kernel is a function that every thread of a block runs as a fibre. */
+#ifndef MG_SIM_DEVICE_H
+#define MG_SIM_DEVICE_H
+
+#include <math.h>
+#include <string.h>
+
+#include <algorithm>
+#include <functional>
+#include <tuple>
+#include <type_traits>
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+
+struct dim3 {
+    unsigned x, y, z;
+    constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(8) int2 {
+    int x, y;
+};
+struct alignas(16) int4 {
+    int x, y, z, w;
+};
+struct alignas(8) uint2 {
+    unsigned x, y;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+struct alignas(16) double2 {
+    double x, y;
+};
+static inline float2 make_float2(float x, float y)
+{
+    return {x, y};
+}
+static inline float4 make_float4(float x, float y, float z, float w)
+{
+    return {x, y, z, w};
+}
+static inline int2 make_int2(int x, int y)
+{
+    return {x, y};
+}
+static inline int4 make_int4(int x, int y, int z, int w)
+{
+    return {x, y, z, w};
+}
+static inline uint2 make_uint2(unsigned x, unsigned y)
+{
+    return {x, y};
+}
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w)
+{
+    return {x, y, z, w};
+}
+
+namespace sim
+{
+
+/* What a thread sees of itself. The running thread's is *self. */
+struct seat {
+    dim3 thread_idx, block_idx;
+};
+extern seat *self;
+extern dim3 grid_dim, block_dim;
+
+enum class warp_kind { sync, shuffle, ballot, share };
+
+/* Ends at once with a report: what, and where each thread of the block stands. */
+[[noreturn]] void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void barrier(const char *file, int line);
+void nap();
+uint64_t warp_op(warp_kind kind, unsigned mask, uint64_t value, unsigned src, const char *file, int line);
+/* Every lane's `bytes` at `mine`, in lane order; to be read before the next warp operation. */
+const void *warp_share(const void *mine, size_t bytes, const char *file, int line);
+
+void *shared(const void *key, size_t bytes, size_t align);
+void *dynamic_shared();
+
+void cp_async16(void *dst, const void *src);
+void cp_async_commit();
+void cp_async_wait(int n_left);
+
+float bf16_value(uint16_t h);
+float f16_value(uint16_t h);
+
+inline void mma(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], float (*value)(uint16_t))
+{
+    uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+    const uint32_t(*all)[6] =
+        static_cast<const uint32_t(*)[6]>(warp_share(mine, sizeof mine, __builtin_FILE(), __builtin_LINE()));
+    const unsigned lane = self->thread_idx.x % 32, g = lane / 4, t = lane % 4;
+    const auto half = [value](uint32_t word, unsigned upper) {
+        return value(static_cast<uint16_t>(upper ? word >> 16 : word & 0xffff));
+    };
+
+    for (unsigned j = 0; j < 4; j++) {
+        const unsigned row = g + (j >= 2 ? 8 : 0), col = 2 * t + (j & 1);
+        for (unsigned k = 0; k < 16; k++) {
+            const unsigned owner = (k % 8) / 2, odd = k % 2;
+            const uint32_t wa = all[(row % 8) * 4 + owner][(row >= 8 ? 1 : 0) + (k >= 8 ? 2 : 0)];
+            const uint32_t wb = all[col * 4 + owner][4 + (k >= 8 ? 1 : 0)];
+            c[j] += half(wa, odd) * half(wb, odd);
+        }
+    }
+}
+
+template <typename T> uint64_t to_word(T v)
+{
+    static_assert(sizeof(T) <= 8 && std::is_trivially_copyable<T>::value, "a register or two");
+    uint64_t word = 0;
+    memcpy(&word, &v, sizeof v);
+    return word;
+}
+template <typename T> T from_word(uint64_t word)
+{
+    T v;
+    memcpy(&v, &word, sizeof v);
+    return v;
+}
+
+/* A launch: kept in its stream's queue with its arguments as they are now. */
+struct call {
+    const char *name;
+    const void *function;
+    dim3 grid, block;
+    size_t smem_bytes;
+    std::function<void()> body; /* one thread */
+};
+void enqueue(cudaStream_t stream, call &&what);
+void check_pointer(const char *kernel, int i_argument, const void *p);
+
+template <typename T> void check_argument(const char *kernel, int i, const T &)
+{
+    static_assert(std::is_trivially_copyable<T>::value, "a kernel's argument is copied as bytes");
+    (void)kernel, (void)i;
+}
+template <typename T> void check_argument(const char *kernel, int i, T *const &p)
+{
+    check_pointer(kernel, i, p);
+}
+
+template <typename... P, typename... A>
+void launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_t smem, cudaStream_t stream,
+            A &&...args)
+{
+    const std::tuple<P...> frozen(static_cast<P>(args)...);
+    int i = 0;
+    std::apply([&](const auto &...p) { (check_argument(name, i++, p), ...); }, frozen);
+    enqueue(stream, call{name, reinterpret_cast<const void *>(kernel), grid, block, smem,
+                         [kernel, frozen] { std::apply(kernel, frozen); }});
+}
+
+void allow_smem(const void *function, size_t bytes);
+int active_blocks(int n_threads, size_t smem_bytes);
+
+} // namespace sim
+
+#define threadIdx (sim::self->thread_idx)
+#define blockIdx  (sim::self->block_idx)
+#define gridDim   (sim::grid_dim)
+#define blockDim  (sim::block_dim)
+static const int warpSize = 32;
+
+static inline void __syncthreads(const char *file = __builtin_FILE(), int line = __builtin_LINE())
+{
+    sim::barrier(file, line);
+}
+static inline void __nanosleep(unsigned)
+{
+    sim::nap();
+}
+static inline void __syncwarp(unsigned mask = 0xffffffffu, const char *file = __builtin_FILE(),
+                              int line = __builtin_LINE())
+{
+    sim::warp_op(sim::warp_kind::sync, mask, 0, sim::self->thread_idx.x % 32, file, line);
+}
+
+template <typename T>
+static inline T __shfl_sync(unsigned mask, T v, int src, int width = 32, const char *file = __builtin_FILE(),
+                            int line = __builtin_LINE())
+{
+    const int lane = static_cast<int>(sim::self->thread_idx.x % 32),
+              from = lane / width * width + (src & (width - 1));
+    return sim::from_word<T>(sim::warp_op(sim::warp_kind::shuffle, mask, sim::to_word(v),
+                                          static_cast<unsigned>(from), file, line));
+}
+template <typename T>
+static inline T __shfl_xor_sync(unsigned mask, T v, int with, int width = 32,
+                                const char *file = __builtin_FILE(), int line = __builtin_LINE())
+{
+    const int lane = static_cast<int>(sim::self->thread_idx.x % 32), src = lane ^ with;
+    const int from = src / width > lane / width ? lane : src;
+    return sim::from_word<T>(sim::warp_op(sim::warp_kind::shuffle, mask, sim::to_word(v),
+                                          static_cast<unsigned>(from), file, line));
+}
+template <typename T>
+static inline T __shfl_down_sync(unsigned mask, T v, unsigned by, int width = 32,
+                                 const char *file = __builtin_FILE(), int line = __builtin_LINE())
+{
+    const int lane = static_cast<int>(sim::self->thread_idx.x % 32), src = lane + static_cast<int>(by);
+    const int from = src / width != lane / width ? lane : src;
+    return sim::from_word<T>(sim::warp_op(sim::warp_kind::shuffle, mask, sim::to_word(v),
+                                          static_cast<unsigned>(from), file, line));
+}
+template <typename T>
+static inline T __shfl_up_sync(unsigned mask, T v, unsigned by, int width = 32,
+                               const char *file = __builtin_FILE(), int line = __builtin_LINE())
+{
+    const int lane = static_cast<int>(sim::self->thread_idx.x % 32), src = lane - static_cast<int>(by);
+    const int from = src < lane / width * width ? lane : src;
+    return sim::from_word<T>(sim::warp_op(sim::warp_kind::shuffle, mask, sim::to_word(v),
+                                          static_cast<unsigned>(from), file, line));
+}
+static inline unsigned __ballot_sync(unsigned mask, int pred, const char *file = __builtin_FILE(),
+                                     int line = __builtin_LINE())
+{
+    return static_cast<unsigned>(sim::warp_op(sim::warp_kind::ballot, mask, pred != 0, 0, file, line));
+}
+static inline int __any_sync(unsigned mask, int pred, const char *file = __builtin_FILE(),
+                             int line = __builtin_LINE())
+{
+    return __ballot_sync(mask, pred, file, line) != 0;
+}
+static inline int __all_sync(unsigned mask, int pred, const char *file = __builtin_FILE(),
+                             int line = __builtin_LINE())
+{
+    return __ballot_sync(mask, pred, file, line) == mask;
+}
+
+/* Integers only: a float's sum would depend on the order of arrival. */
+#define MG_SIM_ATOMICS(T)                                                                              \
+    static inline T atomicAdd(T *p, T v)                                                               \
+    {                                                                                                  \
+        return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);                                             \
+    }                                                                                                  \
+    static inline T atomicOr(T *p, T v)                                                                \
+    {                                                                                                  \
+        return __atomic_fetch_or(p, v, __ATOMIC_RELAXED);                                              \
+    }                                                                                                  \
+    static inline T atomicExch(T *p, T v)                                                              \
+    {                                                                                                  \
+        return __atomic_exchange_n(p, v, __ATOMIC_RELAXED);                                            \
+    }                                                                                                  \
+    static inline T atomicCAS(T *p, T expected, T v)                                                   \
+    {                                                                                                  \
+        __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);       \
+        return expected;                                                                               \
+    }                                                                                                  \
+    static inline T atomicMax(T *p, T v)                                                               \
+    {                                                                                                  \
+        T old = __atomic_load_n(p, __ATOMIC_RELAXED);                                                  \
+        while (old < v &&                                                                              \
+               !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {} \
+        return old;                                                                                    \
+    }                                                                                                  \
+    static inline T atomicMin(T *p, T v)                                                               \
+    {                                                                                                  \
+        T old = __atomic_load_n(p, __ATOMIC_RELAXED);                                                  \
+        while (v < old &&                                                                              \
+               !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {} \
+        return old;                                                                                    \
+    }
+MG_SIM_ATOMICS(int)
+MG_SIM_ATOMICS(unsigned)
+MG_SIM_ATOMICS(unsigned long long)
+#undef MG_SIM_ATOMICS
+
+template <typename T> static inline T __ldg(const T *p)
+{
+    return *p;
+}
+template <typename T> static inline T __ldcg(const T *p)
+{
+    return *p;
+}
+template <typename T> static inline T __ldcs(const T *p)
+{
+    return *p;
+}
+template <typename T> static inline T __ldca(const T *p)
+{
+    return *p;
+}
+template <typename T> static inline void __stcg(T *p, T v)
+{
+    *p = v;
+}
+template <typename T> static inline void __stcs(T *p, T v)
+{
+    *p = v;
+}
+
+static inline unsigned __float_as_uint(float v)
+{
+    return sim::from_word<unsigned>(sim::to_word(v));
+}
+static inline int __float_as_int(float v)
+{
+    return sim::from_word<int>(sim::to_word(v));
+}
+static inline float __uint_as_float(unsigned v)
+{
+    return sim::from_word<float>(sim::to_word(v));
+}
+static inline float __int_as_float(int v)
+{
+    return sim::from_word<float>(sim::to_word(v));
+}
+static inline long long __double_as_longlong(double v)
+{
+    return sim::from_word<long long>(sim::to_word(v));
+}
+static inline double __longlong_as_double(long long v)
+{
+    return sim::from_word<double>(sim::to_word(v));
+}
+static inline int __popc(unsigned v)
+{
+    return __builtin_popcount(v);
+}
+static inline int __clz(int v)
+{
+    return v ? __builtin_clz(static_cast<unsigned>(v)) : 32;
+}
+static inline int __ffs(int v)
+{
+    return __builtin_ffs(v);
+}
+static inline unsigned __umulhi(unsigned a, unsigned b)
+{
+    return static_cast<unsigned>((static_cast<uint64_t>(a) * b) >> 32);
+}
+
+static inline float __fadd_rn(float a, float b)
+{
+    return a + b;
+}
+static inline float __fsub_rn(float a, float b)
+{
+    return a - b;
+}
+static inline float __fmul_rn(float a, float b)
+{
+    return a * b;
+}
+static inline float __fdiv_rn(float a, float b)
+{
+    return a / b;
+}
+static inline float __fsqrt_rn(float a)
+{
+    return sqrtf(a);
+}
+static inline float __fmaf_rn(float a, float b, float c)
+{
+    return fmaf(a, b, c);
+}
+static inline double __dadd_rn(double a, double b)
+{
+    return a + b;
+}
+static inline double __dsub_rn(double a, double b)
+{
+    return a - b;
+}
+static inline double __dmul_rn(double a, double b)
+{
+    return a * b;
+}
+static inline double __ddiv_rn(double a, double b)
+{
+    return a / b;
+}
+static inline double __fma_rn(double a, double b, double c)
+{
+    return fma(a, b, c);
+}
+static inline float __int2float_rn(int v)
+{
+    return static_cast<float>(v);
+}
+static inline int __double2int_rn(double v)
+{
+    return static_cast<int>(nearbyint(v));
+}
+static inline float rsqrtf(float v)
+{
+    return 1.0f / sqrtf(v);
+}
+
+using std::max;
+using std::min;
+
+template <typename... P>
+static inline cudaError_t cudaFuncSetAttribute(void (*f)(P...), cudaFuncAttribute attr, int value)
+{
+    if (attr == cudaFuncAttributeMaxDynamicSharedMemorySize)
+        sim::allow_smem(reinterpret_cast<const void *>(f), static_cast<size_t>(value));
+    return cudaSuccess;
+}
+template <typename... P>
+static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *n, void (*)(P...), int n_threads,
+                                                                        size_t smem_bytes)
+{
+    *n = sim::active_blocks(n_threads, smem_bytes);
+    return cudaSuccess;
+}
+
+#endif

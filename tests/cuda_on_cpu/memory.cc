@@ -1,0 +1,337 @@
+/* Device memory: one reservation in which every block has 256 bytes of no man's land on both sides and is
+ * filled with 0xff. Outside kernels and copies it cannot be touched, so host code that does is caught. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <map>
+#include <vector>
+
+#include "fibre.h"
+#include "sim.h"
+
+#ifdef MG_SIM_ASAN
+#include <sanitizer/asan_interface.h>
+static void poison(void *p, size_t bytes)
+{
+    __asan_poison_memory_region(p, bytes);
+}
+static void unpoison(void *p, size_t bytes)
+{
+    __asan_unpoison_memory_region(p, bytes);
+}
+#else
+static void poison(void *, size_t) {}
+static void unpoison(void *, size_t) {}
+#endif
+
+namespace sim
+{
+
+enum : size_t { ALIGN = 256, DEVICE_BYTES = size_t{4} << 30, FILL_BYTES = size_t{256} << 20 };
+
+typedef std::map<char *, size_t> ranges; /* start, bytes */
+
+static struct {
+    char *base;
+    int fd, depth;
+    ranges *taken, *pinned, *foreign; /* device blocks, pinned host blocks, other processes' blocks */
+    size_t used_bytes;
+} mem;
+
+static ranges *of(ranges *&r)
+{
+    if (!r) r = new ranges;
+    return r;
+}
+
+static bool within(ranges *r, const void *p, size_t bytes)
+{
+    char *at = static_cast<char *>(const_cast<void *>(p));
+    auto i = r->upper_bound(at);
+
+    if (i == r->begin()) return false;
+    --i;
+    return at >= i->first && at + bytes <= i->first + i->second;
+}
+
+static void begin()
+{
+    if (mem.base) return;
+    mem.fd = memfd_create("cuda_on_cpu", MFD_CLOEXEC);
+    if (mem.fd < 0 || ftruncate(mem.fd, static_cast<off_t>(DEVICE_BYTES)) != 0)
+        fail("no device memory: memfd");
+    mem.base =
+        static_cast<char *>(mmap(nullptr, DEVICE_BYTES, chosen().guarded ? PROT_NONE : PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_NORESERVE, mem.fd, 0));
+    if (mem.base == MAP_FAILED) fail("no device memory: mmap of %zu bytes", size_t{DEVICE_BYTES});
+    catch_faults();
+}
+
+void device_open()
+{
+    begin();
+    if (chosen().guarded && mem.depth++ == 0) mprotect(mem.base, DEVICE_BYTES, PROT_READ | PROT_WRITE);
+}
+
+void device_shut()
+{
+    if (chosen().guarded && --mem.depth == 0) mprotect(mem.base, DEVICE_BYTES, PROT_NONE);
+}
+
+bool is_device(const void *p)
+{
+    return within(of(mem.taken), p, 1) || within(of(mem.foreign), p, 1);
+}
+
+bool is_pinned(const void *p)
+{
+    return within(of(mem.pinned), p, 1);
+}
+
+void check_pointer(const char *kernel, int i, const void *p)
+{
+    if (p && !is_device(p)) fail("%s: argument %d (%p) is not device memory", kernel, i, p);
+}
+
+static void check_range(const char *call, const void *p, size_t bytes, bool device)
+{
+    const bool inside = within(of(mem.taken), p, bytes) || within(of(mem.foreign), p, bytes);
+
+    if (device && !inside) fail("%s: %p, %zu bytes: not inside one block of device memory", call, p, bytes);
+    if (!device && is_device(p)) fail("%s: %p is device memory, and was said to be the host's", call, p);
+}
+
+/* ---- Faults ---- */
+
+static struct sigaction before;
+
+static void say(const char *text)
+{
+    if (write(2, text, strlen(text)) < 0) return;
+}
+
+static void on_fault(int, siginfo_t *info, void *)
+{
+    const char *p = static_cast<const char *>(info->si_addr);
+
+    if (mem.base && p >= mem.base && p < mem.base + DEVICE_BYTES)
+        say("cuda_on_cpu: host code touches device memory outside a copy\n");
+    else if (fibre_overflowed(p))
+        say("cuda_on_cpu: a kernel thread's stack overflows (64 KiB)\n");
+    sigaction(SIGSEGV, &before, nullptr); /* and again, to whoever was there first */
+}
+
+void catch_faults()
+{
+    static char stack[64 * 1024];
+    const stack_t alt = {stack, 0, sizeof stack};
+    struct sigaction act = {};
+
+    sigaltstack(&alt, nullptr);
+    act.sa_sigaction = on_fault;
+    act.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGSEGV, &act, &before);
+}
+
+/* The first gap that is large enough, no man's land included. */
+static char *find_gap(size_t bytes)
+{
+    char *at = mem.base + ALIGN;
+
+    for (const auto &block : *of(mem.taken)) {
+        if (at + bytes + ALIGN <= block.first) break;
+        at = block.first + (block.second + ALIGN - 1) / ALIGN * ALIGN + ALIGN;
+    }
+    return at + bytes + ALIGN <= mem.base + DEVICE_BYTES ? at : nullptr;
+}
+
+static void copy_now(void *dst, const void *src, size_t bytes)
+{
+    memmove(dst, src, bytes);
+}
+
+} // namespace sim
+
+using namespace sim;
+
+extern "C" {
+
+cudaError_t cudaMalloc(void **p, size_t bytes)
+{
+    begin();
+    *p = nullptr;
+    char *at = bytes ? find_gap(bytes) : nullptr;
+    if (!bytes) return cudaSuccess;
+    if (!at) return cudaErrorMemoryAllocation;
+    const size_t room = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    of(mem.taken)->emplace(at, bytes);
+    mem.used_bytes += room;
+    unpoison(at, room);
+    device_open();
+    memset(at, 0xff, bytes < FILL_BYTES ? bytes : FILL_BYTES);
+    device_shut();
+    poison(at - ALIGN, ALIGN);
+    poison(at + bytes, room - bytes + ALIGN);
+    *p = at;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *p)
+{
+    if (!p) return cudaSuccess;
+    const auto i = of(mem.taken)->find(static_cast<char *>(p));
+    if (i == of(mem.taken)->end()) return cudaErrorInvalidValue;
+    cudaDeviceSynchronize(); /* as the real one does */
+    const size_t room = (i->second + ALIGN - 1) / ALIGN * ALIGN;
+    poison(p, room);
+    fallocate(mem.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, i->first - mem.base,
+              static_cast<off_t>(room));
+    mem.used_bytes -= room;
+    of(mem.taken)->erase(i);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
+{
+    *total_bytes = DEVICE_BYTES;
+    *free_bytes = DEVICE_BYTES - mem.used_bytes;
+    return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void **p, size_t bytes)
+{
+    *p = aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
+    if (!*p) return cudaErrorMemoryAllocation;
+    of(mem.pinned)->emplace(static_cast<char *>(*p), bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned)
+{
+    return cudaMallocHost(p, bytes);
+}
+
+cudaError_t cudaFreeHost(void *p)
+{
+    if (!p) return cudaSuccess;
+    if (!of(mem.pinned)->erase(static_cast<char *>(p))) return cudaErrorInvalidValue;
+    cudaDeviceSynchronize();
+    free(p);
+    return cudaSuccess;
+}
+
+static void check_copy(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind)
+{
+    if (bytes == 0) return;
+    if (kind == cudaMemcpyDefault) return;
+    check_range("cudaMemcpy: to", dst, bytes,
+                kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice);
+    check_range("cudaMemcpy: from", src, bytes,
+                kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice);
+}
+
+/* Waits for no stream that was made by us: who mixes both kinds must synchronise, as on a GPU. */
+cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind)
+{
+    check_copy(dst, src, bytes, kind);
+    device_open();
+    copy_now(dst, src, bytes);
+    device_shut();
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemset(void *dst, int value, size_t bytes)
+{
+    if (bytes) check_range("cudaMemset", dst, bytes, true);
+    device_open();
+    memset(dst, value, bytes);
+    device_shut();
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t s)
+{
+    if (bytes) check_range("cudaMemsetAsync", dst, bytes, true);
+    enqueue_item(s, [=] {
+        memset(dst, value, bytes);
+        return true;
+    });
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind, cudaStream_t s)
+{
+    check_copy(dst, src, bytes, kind);
+    if (bytes == 0) return cudaSuccess;
+    const bool from_host = !is_device(src), to_host = !is_device(dst);
+    const bool pageable = (from_host && !is_pinned(src)) || (to_host && !is_pinned(dst));
+    if (pageable && is_capturing(s)) fail("cudaMemcpyAsync: pageable memory in a graph");
+    if (from_host && pageable) { /* staged before the call returns */
+        const char *bytes_of = static_cast<const char *>(src);
+        enqueue_item(s, [dst, kept = std::vector<char>(bytes_of, bytes_of + bytes)] {
+            copy_now(dst, kept.data(), kept.size());
+            return true;
+        });
+        return cudaSuccess;
+    }
+    enqueue_item(s, [=] {
+        copy_now(dst, src, bytes);
+        return true;
+    });
+    return to_host && pageable ? cudaStreamSynchronize(s) : cudaSuccess;
+}
+
+/* ---- Memory of another process of this host ---- */
+
+struct ipc_name {
+    pid_t pid;
+    int fd;
+    size_t offset, bytes;
+};
+
+cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t *handle, void *p)
+{
+    const auto i = of(mem.taken)->find(static_cast<char *>(p));
+    if (i == of(mem.taken)->end()) return cudaErrorInvalidValue;
+    const ipc_name name = {getpid(), mem.fd, static_cast<size_t>(i->first - mem.base), i->second};
+    memset(handle, 0, sizeof *handle);
+    memcpy(handle, &name, sizeof name);
+    return cudaSuccess;
+}
+
+cudaError_t cudaIpcOpenMemHandle(void **p, cudaIpcMemHandle_t handle, unsigned)
+{
+    ipc_name name;
+    char path[64];
+
+    memcpy(&name, &handle, sizeof name);
+    if (name.pid == getpid()) return cudaErrorInvalidValue; /* as on a GPU: not one's own */
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", static_cast<int>(name.pid), name.fd);
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return cudaErrorInvalidResourceHandle;
+    const size_t page = 4096, skip = name.offset % page;
+    void *map = mmap(nullptr, name.bytes + skip, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+                     static_cast<off_t>(name.offset - skip));
+    close(fd);
+    if (map == MAP_FAILED) return cudaErrorMemoryAllocation;
+    *p = static_cast<char *>(map) + skip;
+    of(mem.foreign)->emplace(static_cast<char *>(*p), name.bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaIpcCloseMemHandle(void *p)
+{
+    const auto i = of(mem.foreign)->find(static_cast<char *>(p));
+    if (i == of(mem.foreign)->end()) return cudaErrorInvalidValue;
+    const size_t skip = reinterpret_cast<uintptr_t>(p) % 4096;
+    munmap(i->first - skip, i->second + skip);
+    of(mem.foreign)->erase(i);
+    return cudaSuccess;
+}
+
+} /* extern "C" */

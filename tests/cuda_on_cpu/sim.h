@@ -1,0 +1,49 @@
+/* What the fixture's files know of each other. */
+#ifndef MG_SIM_H
+#define MG_SIM_H
+
+#include "cuda_runtime.h"
+
+namespace sim
+{
+
+/* CUDA_ON_CPU="desc,eager,mute=norm.cu:42": how to run. */
+struct options {
+    enum { ascending, descending, shuffled } threads = ascending;
+    unsigned seed = 0;
+    bool blocks_descending = false;
+    bool eager = false;  /* run at enqueue; else when somebody waits */
+    bool guarded = true; /* device memory cannot be touched outside a kernel or a copy */
+    double patience_s = 5;
+    char mute_file[64] = ""; /* a __syncthreads() at this line does nothing */
+    int mute_line = 0;
+    int n_devices = 1;
+};
+const options &chosen();
+
+/* Runs all blocks of a launch to their end. On the main stack only. */
+void run_call(const call &c);
+
+/* Memory. Between open and shut kernels and copies may touch device memory. */
+void device_open();
+void device_shut();
+bool is_device(const void *p);
+bool is_pinned(const void *p);
+void catch_faults();
+
+/* Set by what a launch cannot report itself; cudaGetLastError takes it. */
+void set_error(cudaError_t error);
+
+double now_s();
+
+/* An item of a stream's queue: true when it is done, false if it must be asked again. */
+typedef std::function<bool()> item;
+void enqueue_item(cudaStream_t s, item &&work);
+/* The stream captures: what is enqueued goes into a graph. */
+bool is_capturing(cudaStream_t s);
+/* Runs what is queued. One that waits for other ranks is asked until it is done, or `once`. */
+bool drain(cudaStream_t s, bool once);
+
+} // namespace sim
+
+#endif

@@ -1,0 +1,323 @@
+/* Streams, events and graphs: a stream is a queue of closures. `late`: they run when somebody waits, so what
+ * is not waited for is seen to be stale. `eager`: they run when they are enqueued. */
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "sim.h"
+
+struct CUgraph_st {
+    std::vector<sim::item> items;
+};
+struct CUgraphExec_st {
+    std::vector<sim::item> items;
+};
+struct CUstream_st {
+    std::deque<sim::item> queue;
+    cudaGraph_t capture = nullptr;
+    bool captures_first = false; /* began the capture; others joined by an event */
+    bool busy = false;
+};
+
+namespace
+{
+
+/* What an event stood for when it was recorded; outlives the event in queues. */
+struct moment {
+    uint64_t asked = 0, done = 0;
+    double at_s = 0;
+};
+
+} // namespace
+
+struct CUevent_st {
+    std::shared_ptr<moment> state = std::make_shared<moment>();
+    cudaStream_t stream = nullptr;
+    cudaGraph_t graph = nullptr;
+};
+
+namespace sim
+{
+
+static std::vector<cudaStream_t> &streams()
+{
+    static std::vector<cudaStream_t> *list = new std::vector<cudaStream_t>;
+    return *list;
+}
+
+double now_s()
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+bool is_capturing(cudaStream_t s)
+{
+    return s && s->capture;
+}
+
+/* Runs the first item; false if it must wait for another process. */
+static bool step(cudaStream_t s)
+{
+    device_open();
+    const bool done = s->queue.front()();
+    device_shut();
+    if (done) s->queue.pop_front();
+    return done;
+}
+
+bool drain(cudaStream_t s, bool once)
+{
+    if (s->busy) fail("a stream waits for itself");
+    s->busy = true;
+    while (!s->queue.empty()) {
+        const bool went = step(s);
+        if (once) break;
+        if (!went) sched_yield();
+    }
+    s->busy = false;
+    return s->queue.empty();
+}
+
+void enqueue_item(cudaStream_t s, item &&work)
+{
+    if (!s) fail("the default stream: name a stream, so that the order is known");
+    if (s->capture) {
+        s->capture->items.push_back(std::move(work));
+        return;
+    }
+    s->queue.push_back(std::move(work));
+    if (chosen().eager) drain(s, false);
+}
+
+static std::map<const void *, size_t> &allowed_smem()
+{
+    static std::map<const void *, size_t> *map = new std::map<const void *, size_t>;
+    return *map;
+}
+
+void allow_smem(const void *function, size_t bytes)
+{
+    if (bytes > 227 * 1024)
+        set_error(cudaErrorInvalidValue);
+    else
+        allowed_smem()[function] = bytes;
+}
+
+/* What a GPU refuses. */
+static bool launchable(const call &c)
+{
+    const uint64_t n_threads = uint64_t{c.block.x} * c.block.y * c.block.z;
+    const auto allowed = allowed_smem().find(c.function);
+    const size_t limit = allowed == allowed_smem().end() ? 48 * 1024 : allowed->second;
+
+    if (n_threads > 0 && n_threads <= 1024 && c.block.z <= 64 && c.grid.x > 0 && c.grid.y > 0 &&
+        c.grid.z > 0 && c.grid.y <= 65535 && c.grid.z <= 65535 && c.grid.x <= 0x7fffffffu &&
+        c.smem_bytes <= limit)
+        return true;
+    fprintf(stderr, "cuda_on_cpu: %s: grid (%u,%u,%u), block (%u,%u,%u), %zu bytes: a GPU refuses this\n",
+            c.name, c.grid.x, c.grid.y, c.grid.z, c.block.x, c.block.y, c.block.z, c.smem_bytes);
+    set_error(cudaErrorInvalidConfiguration);
+    return false;
+}
+
+void enqueue(cudaStream_t s, call &&what)
+{
+    if (!launchable(what)) return;
+    enqueue_item(s, [c = std::move(what)] {
+        run_call(c);
+        return true;
+    });
+}
+
+} // namespace sim
+
+extern "C" {
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned)
+{
+    *s = new CUstream_st;
+    sim::streams().push_back(*s);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t *s)
+{
+    return cudaStreamCreateWithFlags(s, 0);
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned flags, int)
+{
+    return cudaStreamCreateWithFlags(s, flags);
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t s)
+{
+    auto &list = sim::streams();
+    for (size_t i = 0; i < list.size(); i++)
+        if (list[i] == s) {
+            sim::drain(s, false);
+            list.erase(list.begin() + static_cast<long>(i));
+            delete s;
+            return cudaSuccess;
+        }
+    return cudaErrorInvalidResourceHandle;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t s)
+{
+    if (!s) return cudaErrorInvalidResourceHandle;
+    if (s->capture) return cudaErrorStreamCaptureUnsupported;
+    sim::drain(s, false);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t s)
+{
+    if (!s) return cudaErrorInvalidResourceHandle;
+    if (s->capture) return cudaErrorStreamCaptureUnsupported;
+    if (s->queue.empty()) return cudaSuccess;
+    sim::drain(s, true);
+    return cudaErrorNotReady;
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    for (cudaStream_t s : sim::streams()) {
+        if (s->capture) return cudaErrorStreamCaptureUnsupported;
+        sim::drain(s, false);
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned)
+{
+    *e = new CUevent_st;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t *e)
+{
+    return cudaEventCreateWithFlags(e, 0);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t e)
+{
+    delete e;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
+{
+    e->graph = s->capture;
+    if (s->capture) return cudaSuccess; /* an edge of the graph: order of capture is a legal order */
+    const auto state = e->state;
+    const uint64_t number = ++state->asked;
+    e->stream = s;
+    sim::enqueue_item(s, [state, number] {
+        state->done = number;
+        state->at_s = sim::now_s();
+        return true;
+    });
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned)
+{
+    if (e->graph) { /* joins the capture */
+        if (s->capture && s->capture != e->graph) return cudaErrorStreamCaptureInvalidated;
+        s->capture = e->graph;
+        return cudaSuccess;
+    }
+    const auto state = e->state;
+    const uint64_t number = state->asked;
+    const cudaStream_t other = e->stream;
+    if (!other || other == s) return cudaSuccess;
+    sim::enqueue_item(s, [state, number, other] {
+        while (state->done < number && !other->queue.empty()) {
+            const size_t n = other->queue.size();
+            sim::drain(other, true);
+            if (other->queue.size() == n) return false;
+        }
+        return true;
+    });
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t e)
+{
+    if (e->state->done == e->state->asked) return cudaSuccess;
+    sim::drain(e->stream, true);
+    return cudaErrorNotReady;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t e)
+{
+    while (cudaEventQuery(e) == cudaErrorNotReady) sched_yield();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
+{
+    if (from->state->done != from->state->asked || to->state->done != to->state->asked)
+        return cudaErrorNotReady;
+    *ms = static_cast<float>((to->state->at_s - from->state->at_s) * 1e3);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
+{
+    if (!s || s->capture) return cudaErrorInvalidValue;
+    s->capture = new CUgraph_st;
+    s->captures_first = true;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *graph)
+{
+    if (!s || !s->capture || !s->captures_first) return cudaErrorInvalidValue;
+    *graph = s->capture;
+    for (cudaStream_t o : sim::streams())
+        if (o->capture == *graph) o->capture = nullptr;
+    s->captures_first = false;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus *status)
+{
+    *status = s && s->capture ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
+{
+    *exec = new CUgraphExec_st{graph->items};
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
+{
+    for (const sim::item &i : exec->items) sim::enqueue_item(s, sim::item(i));
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    delete exec;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return cudaSuccess;
+}
+
+} /* extern "C" */
