@@ -28,6 +28,21 @@ void mg_clear_error(void)
     last_error[0] = '\0';
 }
 
+mg_fault mg_fault_take(mg_status st)
+{
+    mg_fault f = {.st = st};
+
+    if (st == MG_OK) return f;
+    snprintf(f.text, sizeof f.text, "%.*s", (int)sizeof f.text - 1, last_error);
+    mg_clear_error();
+    return f;
+}
+
+mg_status mg_fault_raise(const mg_fault *f)
+{
+    return f->st == MG_OK ? MG_OK : mg_fail(f->st, "%s", f->text);
+}
+
 int mg_exit_code(mg_status st)
 {
     switch (st) {

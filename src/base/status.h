@@ -27,6 +27,19 @@ const char *mg_last_error(void);
 /* Forget the message (tests, and a fault that was handled). */
 void mg_clear_error(void);
 
+/* An error as a value: how it travels from the thread that found it to another, or stays with the one clip
+ * that it is of. A longer message is cut. */
+typedef struct mg_fault {
+    mg_status st;
+    char text[480];
+} mg_fault;
+
+/* `st` with this thread's message, which is forgotten here; no fault, {MG_OK, ""}, if st is MG_OK. */
+mg_fault mg_fault_take(mg_status st);
+
+/* Record the fault's message for this thread, as mg_fail does, and return its status. */
+mg_status mg_fault_raise(const mg_fault *f);
+
 /* The process exit code for a status: 0 1 2 3 4 5 6, and 130 for MG_ESTOPPED. Used by main.c alone. */
 int mg_exit_code(mg_status st);
 

@@ -42,6 +42,40 @@ static void cuts_what_is_too_long(void **state)
     assert_in_range(strlen(mg_last_error()), 1000, sizeof text - 1);
 }
 
+static void *find_a_fault(void *arg)
+{
+    mg_fault *fault = arg;
+
+    *fault = mg_fault_take(mg_fail(MG_EFIT, "memory: %d MB", 7));
+    if (*mg_last_error()) fault->st = MG_EBUG; /* it was taken */
+    return NULL;
+}
+
+static void a_fault_travels_between_threads(void **state)
+{
+    pthread_t other;
+    mg_fault fault = {0};
+
+    (void)state;
+    mg_clear_error();
+    assert_int_equal(pthread_create(&other, NULL, find_a_fault, &fault), 0);
+    pthread_join(other, NULL);
+    assert_string_equal(mg_last_error(), "");
+    assert_int_equal(mg_fault_raise(&fault), MG_EFIT);
+    assert_string_equal(mg_last_error(), "memory: 7 MB");
+}
+
+static void no_fault_is_none(void **state)
+{
+    (void)state;
+    mg_fail(MG_EFAIL, "of something else");
+    const mg_fault none = mg_fault_take(MG_OK);
+    assert_int_equal(none.st, MG_OK);
+    assert_string_equal(none.text, "");
+    assert_int_equal(mg_fault_raise(&none), MG_OK);
+    assert_string_equal(mg_last_error(), "of something else");
+}
+
 static mg_status requires(int n)
 {
     MG_REQUIRE(n > 0);
@@ -91,6 +125,8 @@ int main(void)
         cmocka_unit_test(keeps_the_last_message),
         cmocka_unit_test(is_of_one_thread),
         cmocka_unit_test(cuts_what_is_too_long),
+        cmocka_unit_test(a_fault_travels_between_threads),
+        cmocka_unit_test(no_fault_is_none),
         cmocka_unit_test(macros_hand_the_status_up),
         cmocka_unit_test(exit_codes_are_those_of_the_manual),
     };

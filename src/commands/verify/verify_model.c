@@ -21,8 +21,7 @@ static const char *const texts[N_TEXTS] = {"80s pop track with bassy drums and s
 typedef struct sounds {
     double rms[N_TEXTS], deviation[N_TEXTS];
     int64_t n_bad;
-    mg_status st;
-    char error[512];
+    mg_fault fault;
 } sounds;
 
 static mg_status take_sound(void *arg, const mg_clip *clip, const mg_clip_result *result)
@@ -32,8 +31,7 @@ static mg_status take_sound(void *arg, const mg_clip *clip, const mg_clip_result
     double sum = 0, squares = 0;
 
     if (result->st != MG_OK) {
-        s->st = result->st;
-        snprintf(s->error, sizeof s->error, "%s", mg_last_error());
+        s->fault = mg_fault_take(result->st);
         return MG_OK;
     }
     for (int64_t i = 0; i < n_values; i++) {
@@ -141,8 +139,8 @@ static void judge_sounds(mg_verify *v, const sounds *s)
 {
     const double rms = fmax(s->rms[0], s->rms[1]), deviation = fmax(s->deviation[0], s->deviation[1]);
 
-    if (s->st != MG_OK)
-        mg_verify_note(v, "codec sounds", MG_VERIFY_FAILED, "%s", s->error);
+    if (s->fault.st != MG_OK)
+        mg_verify_note(v, "codec sounds", MG_VERIFY_FAILED, "%s", s->fault.text);
     else if (s->n_bad)
         mg_verify_note(v, "codec sounds", MG_VERIFY_FAILED, "%lld values are NaN or Inf",
                        (long long)s->n_bad);
