@@ -127,6 +127,12 @@ void mg_checkpoint_close(mg_checkpoint *c)
     free(c);
 }
 
+mg_status mg_checkpoint_check_files(const mg_checkpoint *c)
+{
+    for (size_t i = 0; i < c->sources.n_files; i++) MG_RETURN(mg_in_file_check(&c->sources.files[i].map));
+    return MG_OK;
+}
+
 const mg_checkpoint_entry *mg_checkpoint_find(const mg_checkpoint *c, const char *name)
 {
     const mg_checkpoint_entry key = {.name = name};

@@ -54,6 +54,10 @@ void mg_checkpoint_close(mg_checkpoint *c);
 /* One file in memory, which the caller keeps until close; `name` stands for its path. */
 mg_status mg_checkpoint_parse(mg_checkpoint **out, const char *name, const void *data, size_t bytes);
 
+/* MG_EFAIL if one of its files was cut short or written to since it was opened: asked after its tensors were
+ * read, before anything is made of them. */
+mg_status mg_checkpoint_check_files(const mg_checkpoint *c);
+
 /* NULL if there is no such tensor. Borrowed until close or alias. */
 const mg_checkpoint_entry *mg_checkpoint_find(const mg_checkpoint *c, const char *name);
 

@@ -71,7 +71,9 @@ mg_status mg_data_file_parse(mg_data_file *f, const char *name, const void *data
 mg_status mg_data_file_open(mg_data_file *f, const char *path)
 {
     MG_RETURN(mg_in_file_map(&f->map, path));
-    return mg_data_file_parse(f, path, f->map.data ? f->map.data : "", (size_t)f->map.bytes);
+    const mg_status st = mg_data_file_parse(f, path, f->map.data ? f->map.data : "", (size_t)f->map.bytes);
+    MG_RETURN(mg_in_file_check(&f->map)); /* the better reason of the two */
+    return st;
 }
 
 void mg_data_file_close(mg_data_file *f)

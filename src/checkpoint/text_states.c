@@ -8,6 +8,7 @@
 #include "in_file.h"
 #include "npy.h"
 #include "safetensors.h"
+#include "tensor_stream.h"
 
 static mg_status check_shape(const char *path, int64_t S, int64_t d)
 {
@@ -36,9 +37,9 @@ static mg_status find_tensor(mg_safetensors_entry *out, int64_t *S, int64_t *d, 
     if (out->n_dims != 2 + first)
         MG_TRY(mg_fail(MG_EFAIL, "%s: %.64s: not of shape [S,d] or [1,S,d], the states of one text", path,
                        out->name));
-    if (out->dtype != MG_F32 && out->dtype != MG_F16 && out->dtype != MG_BF16)
-        MG_TRY(mg_fail(MG_EFAIL, "%s: %.64s: holds %s; text states are fp32, fp16 or bf16", path, out->name,
-                       mg_dtype_name(out->dtype)));
+    if (out->dtype != MG_F64 && out->dtype != MG_F32 && out->dtype != MG_F16 && out->dtype != MG_BF16)
+        MG_TRY(mg_fail(MG_EFAIL, "%s: %.64s: holds %s; text states are fp64, fp32, fp16 or bf16", path,
+                       out->name, mg_dtype_name(out->dtype)));
     *S = out->dim[first], *d = out->dim[first + 1];
     st = check_shape(path, *S, *d);
 done:
@@ -57,13 +58,19 @@ mg_status mg_text_states_probe(int64_t *S, int64_t *d, const char *path)
     *S = *d = 0;
     if (mg_npy_is_named(path)) {
         MG_TRY(mg_npy_probe(&info, path));
-        if (info.dtype != MG_F32) MG_TRY(mg_fail(MG_EFAIL, "%s: holds int32; text states are float32", path));
+        if (!mg_npy_has_floats(&info))
+            MG_TRY(
+                mg_fail(MG_EFAIL,
+                        "%s: holds %s; text states are float16, bfloat16 (or its bits as uint16), float32 or "
+                        "float64: save what the text encoder gave, not codes or token ids",
+                        path, info.type));
         MG_TRY(check_shape(path, info.n_rows, info.n_cols));
         *S = info.n_rows, *d = info.n_cols;
         goto done;
     }
     MG_TRY(mg_in_file_map(&f, path));
-    MG_TRY(find_tensor(&entry, S, d, path, &f));
+    st = find_tensor(&entry, S, d, path, &f);
+    if (mg_in_file_check(&f) != MG_OK) st = MG_EFAIL; /* the better reason of the two */
 done:
     mg_in_file_unmap(&f);
     if (st != MG_OK) *S = *d = 0;
@@ -80,7 +87,9 @@ static mg_status read_safetensors(float **states, int64_t *S, int64_t *d, const 
     MG_TRY(find_tensor(&entry, S, d, path, &f));
     *states = malloc((size_t)(*S * *d) * sizeof **states);
     if (!*states) MG_TRY(mg_fail(MG_ENOMEM, "%s: %lld states", path, (long long)(*S * *d)));
-    mg_widen(*states, f.data + entry.begin, entry.dtype, *S * *d);
+    const mg_tensor t = {(void *)(uintptr_t)(f.data + entry.begin), entry.dtype, 2, {*S, *d}};
+    MG_TRY(mg_tensor_read(*states, MG_F32, &t, 0, *S * *d, NULL));
+    MG_TRY(mg_in_file_check(&f));
 done:
     mg_in_file_unmap(&f);
     return st;

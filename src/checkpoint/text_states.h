@@ -1,6 +1,6 @@
 /* Text states from a file, in place of a text encoder: what transformers' T5EncoderModel leaves in
- * last_hidden_state, one text. A .npy of float32 [S, d], or a safetensors file whose one tensor is [S, d] or
- * [1, S, d] in fp32, fp16 or bf16. */
+ * last_hidden_state, one text. A .npy or a safetensors file whose one tensor is [S, d] or [1, S, d], of any
+ * float type (npy.h: bfloat16 as uint16). */
 #ifndef MG_TEXT_STATES_H
 #define MG_TEXT_STATES_H
 

@@ -202,6 +202,7 @@ mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
     const mg_status st = load_stages(r, &r->weights, &progress);
     mg_progress_end(&progress);
     if (st != MG_OK) return st;
+    MG_RETURN(mg_model_files_check(r->files));
     MG_RETURN(reserve_stages(r, &r->run, limits));
     r->limits = *limits;
     return MG_OK;

@@ -360,3 +360,9 @@ void mg_model_files_close(mg_model_files *m)
     for (int i = 0; i < m->n_opened; i++) mg_checkpoint_close(m->opened[i]);
     free(m);
 }
+
+mg_status mg_model_files_check(const mg_model_files *m)
+{
+    for (int i = 0; i < m->n_opened; i++) MG_RETURN(mg_checkpoint_check_files(m->opened[i]));
+    return MG_OK;
+}

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_guard.h"
+
 enum { FIRST_BYTES = 1 << 16 };
 
 /* Make room for more than `used`, up to the limit and the closing NUL. */
@@ -66,6 +68,7 @@ mg_status mg_in_file_map(mg_mapped_file *f, const char *path)
 {
     mg_status st = MG_OK;
     struct stat info;
+    void *p = MAP_FAILED;
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe must not make us wait */
 
     *f = (mg_mapped_file){0};
@@ -73,21 +76,45 @@ mg_status mg_in_file_map(mg_mapped_file *f, const char *path)
         MG_TRY(mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno)));
     if (!S_ISREG(info.st_mode)) MG_TRY(mg_fail(MG_EFAIL, "%s: not a regular file", path));
     if (info.st_size == 0) goto done;
-    void *p = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    p = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED) MG_TRY(mg_fail(MG_EFAIL, "%s: cannot map: %s", path, strerror(errno)));
-    *f = (mg_mapped_file){p, info.st_size, fd};
+    *f = (mg_mapped_file){p, info.st_size, fd, -1, info.st_mtim, strdup(path)};
+    if (!f->path) MG_TRY(mg_fail(MG_ENOMEM, "%s: out of memory", path));
+    f->guard = mg_file_guard_add(p, (size_t)info.st_size);
+    if (f->guard < 0) MG_TRY(mg_fail(MG_EFAIL, "%s: more than %d files at once", path, MG_FILE_GUARD_SLOTS));
 done:
     if (fd >= 0 && !f->data) close(fd);
+    if (st != MG_OK) mg_in_file_unmap(f);
     return st;
 }
 
 void mg_in_file_unmap(mg_mapped_file *f)
 {
     if (f->data) {
+        if (f->guard >= 0) mg_file_guard_remove(f->guard);
         munmap((void *)(uintptr_t)f->data, (size_t)f->bytes);
         close(f->fd);
+        free(f->path);
     }
     *f = (mg_mapped_file){0};
+}
+
+mg_status mg_in_file_check(const mg_mapped_file *f)
+{
+    struct stat info;
+
+    if (!f->data) return MG_OK;
+    const bool known = fstat(f->fd, &info) == 0;
+    if (mg_file_guard_is_cut(f->guard) || (known && info.st_size < f->bytes))
+        return mg_fail(
+            MG_EFAIL,
+            "%s: was cut short while it was read: get the whole file again, and start when it is there",
+            f->path);
+    if (known && (info.st_size != f->bytes || info.st_mtim.tv_sec != f->changed.tv_sec ||
+                  info.st_mtim.tv_nsec != f->changed.tv_nsec))
+        return mg_fail(MG_EFAIL, "%s: was written to while it was read: start again when it is whole",
+                       f->path);
+    return MG_OK;
 }
 
 int mg_in_file_copy(int fd, void *dst, int64_t offset, int64_t bytes)
@@ -95,7 +122,7 @@ int mg_in_file_copy(int fd, void *dst, int64_t offset, int64_t bytes)
     for (int64_t done = 0; done < bytes;) {
         const ssize_t n = pread(fd, (char *)dst + done, (size_t)(bytes - done), (off_t)(offset + done));
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return n < 0 ? errno : EIO;
+        if (n <= 0) return n < 0 ? errno : ENODATA;
         done += n;
     }
     return 0;

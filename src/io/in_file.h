@@ -3,6 +3,7 @@
 #define MG_IN_FILE_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "status.h"
 
@@ -14,14 +15,22 @@ typedef struct mg_mapped_file {
     const char *data; /* NULL if the file is empty */
     int64_t bytes;
     int fd; /* open while it is mapped; 0 if the file is empty */
+    int guard;
+    struct timespec changed; /* its time of change when it was opened */
+    char *path;
 } mg_mapped_file;
 
-/* Map a regular file, read-only. Unmap is legal on a zeroed struct. */
+/* Map a regular file, read-only. A file that is replaced or removed stays as it was. Where one is cut short,
+ * zeros are read instead, in any thread. Unmap is legal on a zeroed struct. */
 mg_status mg_in_file_map(mg_mapped_file *f, const char *path);
 void mg_in_file_unmap(mg_mapped_file *f);
 
+/* MG_EFAIL "PATH: …" if the file was cut short or written to since it was mapped. To be asked after reading,
+ * before the result is used. */
+mg_status mg_in_file_check(const mg_mapped_file *f);
+
 /* Copy a piece of an open file without mapping it: much that is read once is read faster so. 0, or an errno
- * (EIO past the end). From any thread. */
+ * (ENODATA past the end). From any thread. */
 int mg_in_file_copy(int fd, void *dst, int64_t offset, int64_t bytes);
 
 #endif

@@ -148,8 +148,9 @@ static mg_status open_file(mg_torch_file **out, const char *path, const void *da
         MG_TRY(mg_in_file_map(&f->map, path));
         f->data = f->map.data, f->n_bytes = (size_t)f->map.bytes;
     }
-    MG_TRY(parse(f));
-    *out = f;
+    st = parse(f);
+    if (mg_in_file_check(&f->map) != MG_OK) st = MG_EFAIL; /* the better reason of the two */
+    if (st == MG_OK) *out = f;
 done:
     if (st != MG_OK) mg_torch_file_close(f);
     return st;
@@ -179,6 +180,11 @@ void mg_torch_file_close(mg_torch_file *f)
 const mg_pickle_value *mg_torch_file_root(const mg_torch_file *f)
 {
     return f->root;
+}
+
+mg_status mg_torch_file_check(const mg_torch_file *f)
+{
+    return mg_in_file_check(&f->map);
 }
 
 bool mg_torch_file_is_zip(const mg_torch_file *f)

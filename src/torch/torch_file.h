@@ -30,6 +30,9 @@ mg_status mg_torch_file_open(mg_torch_file **out, const char *path);
 mg_status mg_torch_file_parse(mg_torch_file **out, const char *name, const void *data, size_t bytes);
 void mg_torch_file_close(mg_torch_file *f);
 
+/* MG_EFAIL if the file was cut short or written to since it was opened: asked after its tensors were read. */
+mg_status mg_torch_file_check(const mg_torch_file *f);
+
 /* What was saved: a dict as a rule. Borrowed until close. */
 const mg_pickle_value *mg_torch_file_root(const mg_torch_file *f);
 

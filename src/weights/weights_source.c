@@ -1,6 +1,7 @@
 /* Finding an entry, reading it from its file, and random numbers in its place. */
 #include "weights_source.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,11 @@ mg_host_matrix mg_weights_rows_of(mg_weights_rows *r, const mg_checkpoint_entry 
 
 mg_status mg_weights_check_read(const mg_checkpoint_entry *e, int error)
 {
+    if (error == ENODATA)
+        return mg_fail(
+            MG_EFAIL,
+            "%s: %s: was cut short while it was read: get the whole file again, and start when it is there",
+            e->file, e->name);
     return error ? mg_fail(MG_EFAIL, "%s: %s: cannot read: %s", e->file, e->name, strerror(error)) : MG_OK;
 }
 

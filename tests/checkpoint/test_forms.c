@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "tensor_stream.h"
 #include "torch_writer.h"
 
 /* tests/golden first, then the large golden set; NULL, and loudly, if it is in neither. */
@@ -356,6 +357,38 @@ static void two_sources_for_one_target_are_refused(void **state)
     expect_failure(mg_checkpoint_open(&c, test_dir), MG_ECHECKPOINT, "its rows do not split into 3 parts");
 }
 
+/* Every container, cut short after it was opened: zeros are read, and the check names the file. */
+static void cut_short_while_open_is_a_sentence(void **state)
+{
+    static const char *const files[] = {"ac-mono/state_dict.bin", "tiny-mono-bin/pytorch_model.bin",
+                                        "tiny-mono-sharded/model-00001-of-00003.safetensors"};
+    static const char *const names[] = {"a.bin", "b.bin", "c.safetensors"};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        const char *from = golden_path(files[i]);
+        mg_checkpoint *c;
+        int64_t n;
+        if (!from) continue;
+        char *data = get_file(from, &n);
+        put_file(in_dir(names[i]), data, (size_t)n);
+        free(data);
+        expect_ok(mg_checkpoint_open(&c, in_dir(names[i])));
+        expect_ok(mg_checkpoint_check_files(c));
+        assert_int_equal(truncate(in_dir(names[i]), n / 2), 0);
+        for (size_t k = 0; k < mg_checkpoint_n_sources(c); k++) {
+            const mg_tensor *t = &mg_checkpoint_source_at(c, k)->tensor;
+            char *copy = malloc(mg_tensor_bytes(t) + 1);
+            assert_non_null(copy);
+            expect_ok(mg_tensor_read(copy, t->dtype, t, 0, mg_tensor_count(t), NULL));
+            free(copy);
+        }
+        expect_failure(mg_checkpoint_check_files(c), MG_EFAIL, "was cut short while it was read");
+        assert_non_null(strstr(mg_last_error(), names[i]));
+        mg_checkpoint_close(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +401,7 @@ int main(void)
         cmocka_unit_test(shards_of_training_are_refused),
         cmocka_unit_test(pointers_and_nested_dicts),
         cmocka_unit_test_setup_teardown(bin_indexes_are_checked, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(cut_short_while_open_is_a_sentence, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(two_sources_for_one_target_are_refused, make_dir, drop_dir),
     };
 

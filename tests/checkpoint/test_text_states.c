@@ -92,9 +92,9 @@ static void other_files_are_refused(void **state)
     put_file(in_dir("short"), "abc", 3);
     refuse(in_dir("short"), true, "short: ");
     refuse(put_npy("i.npy", "{'descr': '<i4', 'fortran_order': False, 'shape': (1, 2), }", values, 8), true,
-           "i.npy: holds int32; text states are float32");
-    refuse(put_npy("d.npy", "{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1), }", values, 8), true,
-           "not an array of little-endian int32 or float32");
+           "i.npy: holds int32; text states are float16");
+    refuse(put_npy("d.npy", "{'descr': '<c8', 'fortran_order': False, 'shape': (1, 1), }", values, 8), true,
+           "d.npy: its numbers are of the type '<c8'");
     refuse(put_npy("e.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4), }", values, 0), true,
            "e.npy: text states of shape [0,4] hold nothing");
     refuse(put_npy("n.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }", bad, 16), false,

@@ -122,7 +122,7 @@ followed 1 'nowhere.wav: cannot open' 'an audio prompt that is not there' --prom
 followed 1 'bad.wav: ' 'an audio prompt that is no sound' --prompt x --prompt y --audio-prompt "$BOX/bad.wav"
 followed 1 'nowhere.wav: cannot open' 'a melody that is not there' --melody "$BOX/nowhere.wav"
 followed 1 'nowhere.npy: cannot open' 'text states that are not there' --text-states "$BOX/nowhere.npy"
-followed 1 'holds int32; text states are float32' 'codes for text states' --text-states "$BOX/made/000000.codes.npy"
+followed 1 'holds int32; text states are float16' 'codes for text states' --text-states "$BOX/made/000000.codes.npy"
 followed 1 'codes of 8 codebooks, and this model has 4' 'another model'"'"'s codes' --audio-prompt "$BOX/made/stereo/000000.codes.npy"
 followed 2 'tiny-mono follows texts alone' 'a melody for a model without' --prompt x --melody "$BOX/made/000000.wav"
 followed 2 '20 frames \(0\.40 s\), which count toward the limit, and the clip has 20 frames' 'a prompt as long as the clip' \

@@ -106,8 +106,8 @@ expect 0 'zeros.wav' 'codes of zeros are codes' "$MG" decode "$BOX/in/zeros.npy"
 bad decode sound.npy 'not a .npy file'
 bad decode large.npy 'codes: [0-9]*: codebook [0-9], frame [0-9]*: must be in 0 … 63'
 bad decode three.npy '3 codebooks: this codec has 4, or 8 for stereo'
-bad decode floats.npy 'holds float32, and int32 is needed'
-bad decode long.npy 'int32'
+bad decode floats.npy 'holds float32: codes are integers'
+expect 0 'long.wav' 'int64 is read' "$MG" decode "$BOX/bad/long.npy" --model "$TINY" --out "$BOX/sound"
 bad decode empty.npy 'holds no frame'
 bad decode not-there.npy 'cannot open'
 passes 'nothing half-written' tidy "$BOX"

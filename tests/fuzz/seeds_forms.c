@@ -1,4 +1,4 @@
-/* Seeds for fuzz_torch, fuzz_index, fuzz_mapping, fuzz_jobs and fuzz_ogg. */
+/* Seeds for fuzz_torch, fuzz_index, fuzz_mapping, fuzz_jobs, fuzz_npy and fuzz_ogg. */
 #include <stdio.h>
 #include <string.h>
 
@@ -79,6 +79,11 @@ mg_status seeds_of_forms(const char *out)
         MG_RETURN(seed_copy(folder, torch[i], "", golden));
     }
     MG_RETURN(seed_copy(folder, "pointer", "", "checkpoints/ac-pointer/compression_state_dict.bin"));
+    MG_RETURN(make_folder(folder, out, "npy"));
+    MG_RETURN(seed_copy(folder, "codes", "", "npy/codes-11kt.npy"));
+    MG_RETURN(seed_copy(folder, "states", "", "npy/states-big-endian.npy"));
+    MG_RETURN(seed_copy(folder, "fortran", "", "npy/states-fortran.npy"));
+    MG_RETURN(seed_copy(folder, "v3", "", "npy/codes-v3.npy"));
     MG_RETURN(make_folder(folder, out, "ogg"));
     MG_RETURN(put_ogg(folder));
     MG_RETURN(make_folder(folder, out, "index"));

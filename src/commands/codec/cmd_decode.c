@@ -102,7 +102,8 @@ const mg_command mg_cmd_decode = {
     .summary = "turn codes back into sound",
     .usage = "CODES... --codec DIR|FILE|ID [options]",
     .details =
-        "CODES are .npy files as encode, generate --save-codes and NumPy write them: int32, a row for each\n"
+        "CODES are .npy files as encode, generate --save-codes and NumPy write them: integers, a row for "
+        "each\n"
         "codebook; twice as many rows, left and right in turn, are stereo. For each the folder --out gets\n"
         "NAME.wav, or what --format says. Files that cannot be used are reported, and the others are still\n"
         "done (exit code 3). Under mpirun the ranks share the files.\n"

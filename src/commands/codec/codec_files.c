@@ -106,6 +106,7 @@ static mg_status load_codec(course *c)
     MG_TRY(open_block(&c->weights, &arena, ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_encodec_load(&c->run.codec, c->run.config, c->work->halves, &w));
+    MG_TRY(mg_model_files_check(c->files));
     measure = mg_arena_measure("run");
     MG_TRY(mg_encodec_reserve(c->run.codec, &measure));
     MG_TRY(open_block(&c->room, &arena, ops, &measure));

@@ -46,6 +46,7 @@ mg_status mg_convert_read(const mg_convert_tensor *t, void *dst, int64_t first, 
 mg_status mg_convert_advance(mg_convert *c, int64_t bytes)
 {
     MG_RETURN(mg_stop_check());
+    MG_RETURN(mg_model_files_check(c->files));
     c->n_done_bytes += bytes;
     mg_progress_update(&c->progress, c->n_done_bytes);
     return MG_OK;

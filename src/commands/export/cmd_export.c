@@ -169,6 +169,7 @@ static mg_status advance(void *context, int64_t done_bytes, int64_t all_bytes)
     export_job *j = context;
 
     (void)all_bytes;
+    MG_RETURN(mg_torch_file_check(j->file));
     mg_progress_update(&j->progress, done_bytes);
     return mg_stop_check();
 }

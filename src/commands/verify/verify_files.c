@@ -144,6 +144,7 @@ mg_status mg_verify_finite(mg_verify *v)
                          (long long)n_bad);
         }
     }
+    MG_TRY(mg_model_files_check(f));
     if (n_wrong)
         mg_verify_note(v, "finite weights", MG_VERIFY_FAILED, "NaN or Inf in %lld of %lld tensors: %s%s",
                        (long long)n_wrong, (long long)n_tensors, named, n_wrong > MAX_NAMED ? ", …" : "");
