@@ -291,6 +291,26 @@ mg_status mg_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product, con
     return ops->iface->linear_add(ops, y, product, x, w);
 }
 
+mg_status mg_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor *codes, const mg_tensor *cells,
+                        int32_t pad)
+{
+    MG_REQUIRE(codes && codes->data && codes->dtype == MG_I32);
+    MG_REQUIRE(ids && ids->data && ids->dtype == MG_I32 && ids->n_dims == 2);
+    MG_REQUIRE(is_2d(cells, MG_I32, ids->dim[0], ids->dim[1]));
+    MG_REQUIRE(!overlap(ids, codes) && !overlap(ids, cells));
+    return ops->iface->gather_ids(ops, ids, codes, cells, pad);
+}
+
+mg_status mg_sample(const mg_ops *ops, mg_tensor *codes, const mg_tensor *logits, int64_t V,
+                    const mg_draw *draws, int64_t n)
+{
+    MG_REQUIRE(codes && codes->data && codes->dtype == MG_I32 && V > 0 && n >= 0 && (draws || n == 0));
+    MG_REQUIRE(logits && logits->data && logits->dtype == MG_F32 && logits->n_dims == 3);
+    MG_REQUIRE(logits->dim[0] * logits->dim[2] >= V && logits->dim[0] * logits->dim[2] % V == 0);
+    MG_REQUIRE(!overlap(codes, logits));
+    return n > 0 ? ops->iface->sample(ops, codes, logits, V, draws, n) : MG_OK;
+}
+
 mg_status mg_pad(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
                  mg_pad_mode mode, mg_act act)
 {

@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sampling.h"
 #include "status.h"
 #include "tensor.h"
 
@@ -113,6 +114,22 @@ typedef struct mg_norm {
     float eps;
 } mg_norm;
 
+/* The sequences of a clip: its own; with guidance also the one that it is led away from; with double guidance
+ * also the one with the melody alone. */
+enum { MG_MAX_ROLES = 3 };
+
+/* One code to choose: of codebook k, into cell `cell` of the codes; cell -1: none. token[r] is the row of the
+ * logits of role r. With l[r] the logits of role r:
+ *     n_roles 3: l[0] = l[2] + (l[0] - l[2]) * beta      n_roles >= 2: l[0] = l[1] + (l[0] - l[1]) * coef
+ * and then a draw from l[0] at `uniform` in (0,1), by `how`. */
+typedef struct mg_draw {
+    int32_t token[MG_MAX_ROLES];
+    int32_t n_roles, k, cell;
+    float coef, beta;
+    mg_sampling how;
+    double uniform;
+} mg_draw;
+
 /* A memory that several ranks may share, and what it still gives. */
 typedef struct mg_budget {
     uint64_t place; /* 0: this host's memory; else an id of the device, the same on every rank that uses it */
@@ -168,6 +185,11 @@ typedef struct mg_ops_iface {
     mg_status (*attention)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
                            const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
                            const mg_tensor *rel_bias);
+
+    mg_status (*gather_ids)(const mg_ops *ops, mg_tensor *ids, const mg_tensor *codes, const mg_tensor *cells,
+                            int32_t pad);
+    mg_status (*sample)(const mg_ops *ops, mg_tensor *codes, const mg_tensor *logits, int64_t V,
+                        const mg_draw *draws, int64_t n);
 
     /* Codec */
     mg_status (*pad)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
@@ -294,6 +316,18 @@ mg_status mg_norm_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *a, const mg
  * y, product [N,O]. `product` is scratch. */
 mg_status mg_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product, const mg_tensor *x,
                         const mg_matrix *w);
+
+/* ids[n,k] = cells[n,k] < 0 ? pad : codes[cells[n,k]]. ids, cells [N,K] int32 · codes int32 of any shape: a
+ * cell is an index into it. */
+mg_status mg_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor *codes, const mg_tensor *cells,
+                        int32_t pad);
+
+/* codes[draws[i].cell] = the code that draws[i] chooses, i < n: guidance in fp32, then the rules and sums of
+ * kernels/cpu/cpu_sampler.h, bit for bit. logits [R,N,W] fp32: a token's K V logits in R pieces of W columns,
+ * as all_gather leaves them; W R is a multiple of V. codes int32 of any shape · draws [n] in the backend's
+ * memory, each with a cell of its own. */
+mg_status mg_sample(const mg_ops *ops, mg_tensor *codes, const mg_tensor *logits, int64_t V,
+                    const mg_draw *draws, int64_t n);
 
 /* y [left + N + right, C] = act(x [N,C]) with rows added before and after: zeros, or x reflected without
  * repeating the edge row (left, right < N then: the caller lengthens a shorter x). */

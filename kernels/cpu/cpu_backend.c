@@ -7,10 +7,11 @@
 #include "arena.h"
 #include "cpu_codec.h"
 #include "cpu_matrix.h"
+#include "cpu_sample.h"
 #include "cpu_transformer.h"
 #include "host_memory.h"
 
-enum { HUGE_PAGE = 2 << 20, SCRATCH_BYTES = 4 << 20 };
+enum { HUGE_PAGE = 2 << 20, SCRATCH_BYTES = 4 << 20, THREAD_BYTES = 128 << 10 };
 
 enum {
     CPU_SLOTS = 8,            /* with guidance 16 rows a step, where products stop being bound by memory */
@@ -21,6 +22,14 @@ typedef struct backend {
     mg_ops ops;
     mg_cpu cpu;
 } backend;
+
+/* Room for rounded rows of x, and for a sampler of each thread. */
+static size_t scratch_bytes(int n_threads)
+{
+    const size_t samplers = (size_t)n_threads * THREAD_BYTES;
+
+    return samplers > SCRATCH_BYTES ? samplers : SCRATCH_BYTES;
+}
 
 static size_t whole_pages(size_t bytes)
 {
@@ -178,6 +187,8 @@ static const mg_ops_iface iface = {
     .conv_transpose1d = mg_cpu_conv_transpose1d,
     .lstm = mg_cpu_lstm,
     .nearest_code = mg_cpu_nearest_code,
+    .gather_ids = mg_cpu_gather_ids,
+    .sample = mg_cpu_sample,
     .linear_add = mg_cpu_linear_add,
     .close = close_backend,
 };
@@ -198,7 +209,7 @@ mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
     b->cpu.level = level == MG_CPU_AUTO ? best : level;
     b->cpu.kernels = kernels_of(b->cpu.level);
     b->cpu.threads = threads;
-    b->cpu.scratch_bytes = SCRATCH_BYTES;
+    b->cpu.scratch_bytes = scratch_bytes(mg_threads_count(threads));
     b->ops = (mg_ops){.iface = &iface,
                       .name = mg_cpu_level_name(b->cpu.level),
                       .space = MG_HOST,

@@ -8,7 +8,7 @@ typedef struct mg_cpu {
     mg_cpu_level level; /* never AUTO */
     const mg_cpu_kernels *kernels;
     mg_threads *threads; /* borrowed */
-    void *scratch;       /* rounded rows of x for bf16; sized once, in cpu_backend.c */
+    void *scratch;       /* rounded rows of x for bf16, samplers; sized once, in cpu_backend.c */
     size_t scratch_bytes;
 } mg_cpu;
 

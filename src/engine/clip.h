@@ -6,8 +6,9 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "sampler.h"
+#include "sampling.h"
 #include "sound.h"
+#include "status.h"
 
 /* A text for the language model: tokens, or states that somebody else computed. */
 typedef struct mg_clip_text {

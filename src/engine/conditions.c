@@ -14,7 +14,7 @@ enum { CHROMA_MARGIN = 5 }; /* frames whose samples frame chroma_length-1 may re
 struct mg_conditions {
     mg_replica *replica; /* borrowed */
     mg_chroma *chroma;   /* leader of a melody model */
-    float *states;       /* [S_max,d_text] host */
+    float *states[2];    /* [S_max,d_text] each: a text's, a negative one's */
     int32_t *bins;       /* [chroma_length] */
 };
 
@@ -27,9 +27,11 @@ mg_status mg_conditions_open(mg_conditions **out, mg_replica *r)
     *out = NULL;
     if (!c) return mg_fail(MG_ENOMEM, "conditions: %zu bytes", sizeof *c);
     c->replica = r;
-    c->states = calloc((size_t)(r->limits.S_max * lm->d_text) + 1, sizeof *c->states);
+    for (int i = 0; i < 2; i++)
+        c->states[i] = calloc((size_t)(r->limits.S_max * lm->d_text) + 1, sizeof *c->states[i]);
     c->bins = calloc((size_t)lm->chroma_length + 1, sizeof *c->bins);
-    if (!c->states || !c->bins) MG_TRY(mg_fail(MG_ENOMEM, "conditions: no memory for a text's states"));
+    if (!c->states[0] || !c->states[1] || !c->bins)
+        MG_TRY(mg_fail(MG_ENOMEM, "conditions: no memory for a text's states"));
     if (r->is_leader && r->limits.with_melody)
         MG_TRY(mg_chroma_open(&c->chroma, r->config.codec.sampling_rate, lm->n_chroma));
     *out = c;
@@ -42,7 +44,8 @@ void mg_conditions_close(mg_conditions *c)
 {
     if (!c) return;
     mg_chroma_close(c->chroma);
-    free(c->states);
+    free(c->states[0]);
+    free(c->states[1]);
     free(c->bins);
     free(c);
 }
@@ -163,50 +166,42 @@ mg_status mg_conditions_read(mg_conditions *c, mg_clip_material *m, const mg_cli
     return mg_comm_bcast(r->group, codes, r->config.lm.K * clip->T, MG_I32, 0);
 }
 
-/* On the leader: states of one text into c->states. */
-static mg_status compute_states(mg_conditions *c, const mg_clip_text *text)
+/* On the leader: states of one text. */
+static mg_status compute_states(mg_replica *r, float *out, const mg_clip_text *text)
 {
-    mg_replica *r = c->replica;
     mg_status st = MG_OK;
     int64_t S, d;
     float *states = NULL;
-    mg_tensor mine;
 
-    if (!text->states) {
-        MG_RETURN(mg_t5_encode(r->t5, &mine, text->ids, text->S));
-        return mg_download(r->ops, c->states, mine.data, mg_tensor_bytes(&mine));
-    }
+    if (!text->states) return mg_t5_encode(r->t5, out, text->ids, text->S);
     MG_TRY(mg_text_states_read(&states, &S, &d, text->states));
     if (S != text->S || d != r->config.lm.d_text)
         MG_TRY(mg_fail(MG_EFAIL, "text states: %s: [%lld, %lld], expected [%lld, %lld]", text->states,
                        (long long)S, (long long)d, (long long)text->S, (long long)r->config.lm.d_text));
-    memcpy(c->states, states, (size_t)(S * d) * sizeof *states);
+    memcpy(out, states, (size_t)(S * d) * sizeof *states);
 done:
     free(states);
     return st;
 }
 
 /* One text's states to every rank, in `room`. */
-static mg_status hand_out(mg_conditions *c, mg_clip_material *m, mg_tensor *out, const mg_tensor *room,
+static mg_status hand_out(mg_replica *r, mg_clip_material *m, const float **out, float *room,
                           const mg_clip_text *text)
 {
-    mg_replica *r = c->replica;
-
-    *out = (mg_tensor){0};
+    *out = NULL;
     if (text->S == 0 || m->st != MG_OK) return MG_OK;
-    if (r->is_leader) m->st = compute_states(c, text);
+    if (r->is_leader) m->st = compute_states(r, room, text);
     MG_RETURN(share(r, &m->st, NULL));
     if (m->st != MG_OK) return MG_OK;
-    *out = mg_tensor_rows(room, 0, text->S);
-    MG_RETURN(mg_comm_bcast(r->group, c->states, mg_tensor_count(out), MG_F32, 0));
-    return mg_upload(r->ops, out->data, c->states, mg_tensor_bytes(out));
+    *out = room;
+    return mg_comm_bcast(r->group, room, text->S * r->config.lm.d_text, MG_F32, 0);
 }
 
-mg_status mg_conditions_encode(mg_conditions *c, mg_clip_material *m, mg_tensor *text, mg_tensor *negative,
-                               const mg_clip *clip)
+mg_status mg_conditions_encode(mg_conditions *c, mg_clip_material *m, const float **text,
+                               const float **negative, const mg_clip *clip)
 {
-    MG_RETURN(hand_out(c, m, text, &c->replica->states, &clip->text));
-    return hand_out(c, m, negative, &c->replica->negative, &clip->negative);
+    MG_RETURN(hand_out(c->replica, m, text, c->states[0], &clip->text));
+    return hand_out(c->replica, m, negative, c->states[1], &clip->negative);
 }
 
 /* As AudioCraft: a clip of one window hears the melody from its start; with several, each hears its own

@@ -25,10 +25,10 @@ void mg_clip_material_close(mg_clip_material *m);
 /* Read the clip's files; an audio prompt's codes go to codes [K, clip->T]. Collective over the group. */
 mg_status mg_conditions_read(mg_conditions *c, mg_clip_material *m, const mg_clip *clip, int32_t *codes);
 
-/* Text states of the clip and of its negative, [S, d_text] in the backend's memory, good until the next call;
- * no data if there is none. A states file that cannot be used is in m->st. Collective over the group. */
-mg_status mg_conditions_encode(mg_conditions *c, mg_clip_material *m, mg_tensor *text, mg_tensor *negative,
-                               const mg_clip *clip);
+/* Text states of the clip and of its negative, [S, d_text] in host memory, good until the next call; NULL if
+ * there is none. A states file that cannot be used is in m->st. Collective over the group. */
+mg_status mg_conditions_encode(mg_conditions *c, mg_clip_material *m, const float **text,
+                               const float **negative, const mg_clip *clip);
 
 /* The melody's pitch classes for a window that begins at frame `first` of the clip: bins [*n_bins], NULL
  * without a melody, good until the next call. A clip of several windows goes round in a melody that is

@@ -64,24 +64,20 @@ static mg_status reserve_stages(mg_replica *r, mg_arena *arena, const mg_replica
         .n_logits = limits->n_rows,
         .T_max = limits->P_max,
         .S_max = S,
+        .n_slots = limits->n_slots,
+        .n_frames = limits->T_max,
     };
     const int64_t n_channels = r->config.lm.n_channels, K = r->config.lm.K;
 
     if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, arena, S));
-    if (limits->S_max > 0) {
-        r->states = mg_tensor_2d(NULL, MG_F32, limits->S_max, r->config.lm.d_text);
-        r->negative = r->states;
-        MG_RETURN(mg_arena_take(arena, &r->states.data, mg_tensor_bytes(&r->states)));
-        MG_RETURN(mg_arena_take(arena, &r->negative.data, mg_tensor_bytes(&r->negative)));
-    }
     b->t5_run = arena->used_bytes;
     MG_RETURN(mg_lm_reserve(r->lm, arena, &lm));
     b->lm_run = arena->used_bytes - b->t5_run;
     if (r->codec) MG_RETURN(mg_encodec_reserve(r->codec, arena));
     b->codec_run = arena->used_bytes - b->t5_run - b->lm_run;
-    b->host = (size_t)(limits->n_rows * K * r->config.lm.V) * sizeof(float) +
-              (size_t)((limits->n_slots * limits->T_max + limits->n_tokens) * K) * sizeof(int32_t) +
-              (size_t)(limits->S_max * r->config.lm.d_text) * sizeof(float);
+    b->host = (size_t)(limits->n_slots * K) * sizeof(mg_draw) +
+              (size_t)((limits->T_max + limits->n_tokens) * K) * sizeof(int32_t) +
+              (size_t)(2 * limits->S_max * r->config.lm.d_text) * sizeof(float);
     b->sound = 0;
     if (r->codec && r->source.with_decoder)
         b->sound = (size_t)(limits->T_max * r->config.codec.hop * n_channels) * sizeof(float);

@@ -39,7 +39,7 @@ typedef struct mg_replica_limits {
 typedef struct mg_replica_bytes {
     size_t lm_weights, t5_weights, codec_weights;
     size_t lm_run, t5_run, codec_run;
-    size_t host;  /* logits, codes and sound */
+    size_t host;  /* a step's tokens, a clip's codes and sound */
     size_t sound; /* of host: the leader's alone */
 } mg_replica_bytes;
 
@@ -54,9 +54,7 @@ typedef struct mg_replica {
     mg_mapping_renames renames; /* proposals that were applied; the same on every rank */
     mg_t5 *t5;                  /* leader, with text */
     mg_lm *lm;
-    mg_encodec *codec;  /* leader */
-    mg_tensor states;   /* [S_max,d_text] a text's, on its way from T5 to the LM; with text */
-    mg_tensor negative; /* [S_max,d_text] of the text that guidance leads away from */
+    mg_encodec *codec; /* leader */
     mg_replica_bytes bytes;
     int64_t read_bytes;       /* of the checkpoints, by a load */
     mg_replica_limits limits; /* after load */

@@ -21,22 +21,18 @@ mg_status mg_scheduler_open(mg_scheduler **out, mg_replica *r)
     s->replica = r;
     s->delay = (mg_delay){lm->K, lm->n_channels, (int32_t)lm->V};
     s->n_slots = l->n_slots;
-    s->n_samplers = mg_threads_count(r->threads);
     s->slots = calloc((size_t)l->n_slots, sizeof *s->slots);
     s->active = calloc((size_t)l->n_slots, sizeof *s->active);
-    s->samplers = calloc((size_t)s->n_samplers, sizeof *s->samplers);
-    s->codes = calloc((size_t)(l->n_slots * lm->K * l->T_max), sizeof *s->codes);
-    s->ids = calloc((size_t)(l->n_tokens * lm->K), sizeof *s->ids);
+    s->codes = calloc((size_t)(lm->K * l->T_max), sizeof *s->codes);
+    s->cells = calloc((size_t)(l->n_tokens * lm->K), sizeof *s->cells);
     s->row = calloc((size_t)l->n_tokens, sizeof *s->row);
     s->position = calloc((size_t)l->n_tokens, sizeof *s->position);
     s->text = calloc((size_t)l->n_tokens, sizeof *s->text);
-    s->logits = calloc((size_t)(l->n_rows * lm->K * lm->V), sizeof *s->logits);
+    s->draws = calloc((size_t)(l->n_slots * lm->K), sizeof *s->draws);
     s->pcm = calloc((size_t)n_pcm, sizeof *s->pcm);
-    if (!s->slots || !s->active || !s->samplers || !s->codes || !s->ids || !s->row || !s->position ||
-        !s->text || !s->logits || !s->pcm)
+    if (!s->slots || !s->active || !s->codes || !s->cells || !s->row || !s->position || !s->text ||
+        !s->draws || !s->pcm)
         MG_TRY(mg_fail(MG_ENOMEM, "scheduler: no memory for %lld slots", (long long)l->n_slots));
-    for (int64_t i = 0; i < l->n_slots; i++) s->slots[i].codes = s->codes + i * lm->K * l->T_max;
-    for (int i = 0; i < s->n_samplers; i++) MG_TRY(mg_sampler_open(&s->samplers[i], lm->V));
     MG_TRY(mg_conditions_open(&s->conditions, r));
     *out = s;
 done:
@@ -47,18 +43,16 @@ done:
 void mg_scheduler_close(mg_scheduler *s)
 {
     if (!s) return;
-    for (int i = 0; s->samplers && i < s->n_samplers; i++) mg_sampler_close(s->samplers[i]);
     for (int64_t i = 0; s->slots && i < s->n_slots; i++) mg_clip_material_close(&s->slots[i].material);
     mg_conditions_close(s->conditions);
     free(s->slots);
     free(s->active);
-    free(s->samplers);
     free(s->codes);
-    free(s->ids);
+    free(s->cells);
     free(s->row);
     free(s->position);
     free(s->text);
-    free(s->logits);
+    free(s->draws);
     free(s->pcm);
     free(s);
 }
@@ -72,15 +66,18 @@ static mg_status decode(mg_scheduler *s, mg_clip_result *result, const mg_slot *
                                .n_frames = T * r->config.codec.hop,
                                .n_channels = r->config.lm.n_channels,
                                .rate_hz = r->config.codec.sampling_rate};
-    return mg_encodec_decode_sound(r->codec, &result->sound, sl->codes, T);
+    return mg_encodec_decode_sound(r->codec, &result->sound, s->codes, T);
 }
 
 /* Sound, on the leader, and the callback; the slot is free afterwards. */
 static mg_status finish(mg_scheduler *s, mg_slot *sl, mg_clip_done *done, void *arg)
 {
     const mg_clip *c = sl->clip;
+
+    if (s->replica->is_leader)
+        MG_RETURN(mg_lm_get_codes(s->replica->lm, sl - s->slots, s->codes, c->T, c->T));
     const double lm_end_s = mg_clock_s();
-    mg_clip_result result = {.codes = sl->codes,
+    mg_clip_result result = {.codes = s->codes,
                              .T_prompt = sl->material.T_prompt,
                              .n_steps = sl->n_steps,
                              .n_windows = sl->n_windows,

@@ -7,21 +7,20 @@
 #include "delay.h"
 #include "scheduler.h"
 
-/* The sequences of a clip. With guidance FOLLOWING is led away from PLAIN; with double guidance MELODY_ALONE
- * stands between them. */
-typedef enum mg_role { MG_ROLE_FOLLOWING, MG_ROLE_PLAIN, MG_ROLE_MELODY_ALONE, MG_MAX_ROLES } mg_role;
+/* The sequences of a clip, in the order of mg_draw. With guidance FOLLOWING is led away from PLAIN; with
+ * double guidance MELODY_ALONE stands between them. */
+typedef enum mg_role { MG_ROLE_FOLLOWING, MG_ROLE_PLAIN, MG_ROLE_MELODY_ALONE } mg_role;
 
 typedef struct mg_slot {
     const mg_clip *clip; /* NULL: free */
     mg_clip_material material;
-    int32_t *codes;              /* [K,T] of the clip */
     int n_roles;                 /* the first ones of mg_role */
     int64_t first;               /* of the window at hand: its first frame in the clip */
     int64_t T, T_known;          /* frames of the window; those that are known before it begins */
     int64_t prefix;              /* positions before column 0 */
     int64_t column;              /* fed next */
     int64_t M;                   /* columns to feed */
-    int64_t token[MG_MAX_ROLES]; /* of each role in the current step */
+    int32_t token[MG_MAX_ROLES]; /* of each role in the current step */
     int64_t n_steps, n_windows;
     double text_s, begin_s;
 } mg_slot;
@@ -31,14 +30,12 @@ struct mg_scheduler {
     mg_conditions *conditions;
     mg_delay delay;
     int64_t n_slots;
-    mg_slot *slots;        /* [n_slots] */
-    int64_t *active;       /* [n_slots]: the slots of the current step */
-    mg_sampler **samplers; /* one a thread */
-    int n_samplers;
-    int32_t *codes;                       /* [n_slots,K,T_max] */
-    int32_t *ids, *row, *position, *text; /* [n_tokens,K], [n_tokens]: the tokens of a forward pass */
-    float *logits;                        /* [n_rows,K,V] */
-    float *pcm;                           /* leader: [T_max * hop, n_channels] */
+    mg_slot *slots;                         /* [n_slots] */
+    int64_t *active;                        /* [n_slots]: the slots of the current step */
+    int32_t *codes;                         /* [K,T_max]: of a clip that comes in or goes out */
+    int32_t *cells, *row, *position, *text; /* [n_tokens,K], [n_tokens]: the tokens of a forward pass */
+    mg_draw *draws;                         /* [n_slots K] */
+    float *pcm;                             /* leader: [T_max * hop, n_channels] */
     int64_t n_steps;
     double step_s;
 };
@@ -59,7 +56,7 @@ mg_status mg_scheduler_admit(mg_scheduler *s, int64_t i_slot, const mg_clip *cli
 /* The slot's window is done: begin the next one, if there is one; else *more is false. */
 mg_status mg_scheduler_next_window(mg_scheduler *s, int64_t i_slot, bool *more);
 
-/* Feed one column of every active slot and sample the next. */
+/* Feed one column of every active slot and draw the next. */
 mg_status mg_scheduler_step(mg_scheduler *s);
 
 #endif

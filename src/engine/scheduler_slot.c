@@ -22,7 +22,7 @@ bool mg_scheduler_has_text(const mg_scheduler *s, const mg_slot *sl, mg_role rol
 
 mg_lm_batch mg_scheduler_batch(const mg_scheduler *s)
 {
-    return (mg_lm_batch){.ids = s->ids, .row = s->row, .position = s->position, .text = s->text};
+    return (mg_lm_batch){.cells = s->cells, .row = s->row, .position = s->position, .text = s->text};
 }
 
 void mg_scheduler_add_token(mg_scheduler *s, mg_lm_batch *b, int64_t i_slot, mg_role role, int64_t column)
@@ -30,10 +30,14 @@ void mg_scheduler_add_token(mg_scheduler *s, mg_lm_batch *b, int64_t i_slot, mg_
     mg_slot *sl = &s->slots[i_slot];
     const int64_t i = b->n_tokens++;
 
-    mg_delay_column(&s->delay, s->ids + i * s->delay.K, sl->codes + sl->first, sl->clip->T, sl->T, column);
+    for (int64_t k = 0; k < s->delay.K; k++) {
+        const int64_t frame = mg_delay_frame(&s->delay, sl->T, k, column);
+        s->cells[i * s->delay.K + k] =
+            frame < 0 ? -1 : mg_lm_cell(s->replica->lm, i_slot, k, sl->first + frame);
+    }
     s->row[i] = (int32_t)row_of(s, i_slot, role);
     s->position[i] = (int32_t)(sl->prefix + column);
-    sl->token[role] = i;
+    sl->token[role] = (int32_t)i;
     if (!mg_scheduler_has_text(s, sl, role)) return;
     s->text[i] = (int32_t)row_of(s, i_slot, role); /* its negative text stands behind all texts */
     b->n_with_text++;
@@ -54,27 +58,27 @@ static mg_status feed_known(mg_scheduler *s, int64_t i_slot)
                 for (int64_t j = 0; j < n; j++)
                     mg_scheduler_add_token(s, &b, i_slot, (mg_role)role, sl->column + j);
             }
-        MG_RETURN(mg_lm_forward(s->replica->lm, &b, NULL));
+        MG_RETURN(mg_lm_step(s->replica->lm, &b, NULL, 0));
         sl->column += n;
     }
     return MG_OK;
 }
 
 /* Melody models: what each sequence has before its columns. */
-static mg_status set_prefixes(mg_scheduler *s, int64_t i_slot, const mg_tensor *text,
-                              const mg_tensor *negative)
+static mg_status set_prefixes(mg_scheduler *s, int64_t i_slot, const float *text, const float *negative)
 {
     mg_slot *sl = &s->slots[i_slot];
     mg_lm *lm = s->replica->lm;
-    const int64_t S = larger(larger(sl->clip->text.S, sl->clip->negative.S), 1);
+    const int64_t S_text = sl->clip->text.S, S_negative = sl->clip->negative.S;
+    const int64_t S = larger(larger(S_text, S_negative), 1);
     const int32_t *bins;
     int64_t n_bins;
 
     MG_RETURN(mg_conditions_listen(s->conditions, &bins, &n_bins, &sl->material, sl->clip, sl->first));
     for (int role = 0; role < sl->n_roles; role++) {
-        const mg_tensor *states = role == MG_ROLE_FOLLOWING ? text : role == MG_ROLE_PLAIN ? negative : NULL;
+        const float *states = role == MG_ROLE_FOLLOWING ? text : role == MG_ROLE_PLAIN ? negative : NULL;
         MG_RETURN(mg_lm_set_prefix(lm, row_of(s, i_slot, (mg_role)role), role == MG_ROLE_PLAIN ? NULL : bins,
-                                   n_bins, states && states->data ? states : NULL, S));
+                                   n_bins, states, role == MG_ROLE_PLAIN ? S_negative : S_text, S));
     }
     sl->prefix = mg_lm_prefix_length(&s->replica->config.lm, S);
     return MG_OK;
@@ -85,14 +89,14 @@ static mg_status set_conditions(mg_scheduler *s, int64_t i_slot)
 {
     mg_slot *sl = &s->slots[i_slot];
     mg_lm *lm = s->replica->lm;
-    mg_tensor text, negative;
+    const float *text, *negative;
 
     MG_RETURN(mg_conditions_encode(s->conditions, &sl->material, &text, &negative, sl->clip));
     if (sl->material.st != MG_OK) return MG_OK;
-    if (s->replica->config.lm.n_chroma) return set_prefixes(s, i_slot, &text, &negative);
-    if (text.data) MG_RETURN(mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_FOLLOWING), &text));
-    if (negative.data) MG_RETURN(mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_PLAIN), &negative));
-    return MG_OK;
+    if (s->replica->config.lm.n_chroma) return set_prefixes(s, i_slot, text, negative);
+    if (text) MG_RETURN(mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_FOLLOWING), text, sl->clip->text.S));
+    if (!negative) return MG_OK;
+    return mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_PLAIN), negative, sl->clip->negative.S);
 }
 
 /* Frames [first, …) of the clip, the first T_known of which are there. */
@@ -115,9 +119,9 @@ mg_status mg_scheduler_admit(mg_scheduler *s, int64_t i_slot, const mg_clip *cli
     mg_slot *sl = &s->slots[i_slot];
     const double begin_s = mg_clock_s();
 
-    *sl = (mg_slot){.clip = clip, .codes = sl->codes, .material = sl->material};
+    *sl = (mg_slot){.clip = clip, .material = sl->material};
     sl->n_roles = mg_clip_is_guided_twice(clip) ? 3 : mg_clip_is_guided(clip) ? 2 : 1;
-    MG_RETURN(mg_conditions_read(s->conditions, &sl->material, clip, sl->codes));
+    MG_RETURN(mg_conditions_read(s->conditions, &sl->material, clip, s->codes));
     if (sl->material.st == MG_OK) MG_RETURN(set_conditions(s, i_slot));
     *refused = sl->material.st;
     if (*refused != MG_OK) {
@@ -126,6 +130,7 @@ mg_status mg_scheduler_admit(mg_scheduler *s, int64_t i_slot, const mg_clip *cli
     }
     sl->begin_s = mg_clock_s();
     sl->text_s = sl->begin_s - begin_s;
+    MG_RETURN(mg_lm_put_codes(s->replica->lm, i_slot, s->codes, clip->T, sl->material.T_prompt));
     return begin_window(s, i_slot, 0, sl->material.T_prompt);
 }
 

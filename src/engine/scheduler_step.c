@@ -1,5 +1,6 @@
-/* A step: one forward pass over a column of every sequence of every slot, then the codes of the next column.
- */
+/* A step: one forward pass over a column of every sequence of every slot, and draws for the next column. */
+#include <string.h>
+
 #include "clock.h"
 #include "rng.h"
 #include "scheduler_impl.h"
@@ -22,43 +23,37 @@ static int64_t build_batch(mg_scheduler *s, mg_lm_batch *b)
     return n_active;
 }
 
-static float *logits_of(const mg_scheduler *s, const mg_slot *sl, mg_role role, int64_t k)
+/* The code of the next column of (slot, codebook), where the delay pattern wants one and it is not known. The
+ * draw belongs to the clip's column, whichever window comes to it. */
+static mg_draw draw_of(const mg_scheduler *s, int64_t i_slot, int64_t k)
 {
-    return s->logits + (sl->token[role] * s->delay.K + k) * s->replica->config.lm.V;
-}
+    const mg_slot *sl = &s->slots[i_slot];
+    const mg_clip *c = sl->clip;
+    const int64_t column = sl->column + 1, frame = mg_delay_frame(&s->delay, sl->T, k, column);
+    mg_draw d = {.n_roles = sl->n_roles,
+                 .k = (int32_t)k,
+                 .cell = -1,
+                 .coef = (float)c->guidance,
+                 .beta = (float)c->guidance_beta,
+                 .how = c->sampling};
 
-/* Units are (active slot, codebook): the code of the next column, where the delay pattern wants one and it is
- * not known. The draw belongs to the clip's column, whichever window comes to it. */
-static void sample_units(void *arg, int64_t first, int64_t end, int i_thread)
-{
-    mg_scheduler *s = arg;
-    const int64_t K = s->delay.K, V = s->replica->config.lm.V;
-
-    for (int64_t u = first; u < end; u++) {
-        const mg_slot *sl = &s->slots[s->active[u / K]];
-        const mg_clip *c = sl->clip;
-        const int64_t k = u % K, column = sl->column + 1;
-        const int64_t frame = mg_delay_frame(&s->delay, sl->T, k, column);
-        float *logits = logits_of(s, sl, MG_ROLE_FOLLOWING, k);
-
-        if (frame < sl->T_known) continue; /* -1: none */
-        if (sl->n_roles > MG_ROLE_MELODY_ALONE)
-            mg_guide(logits, logits, logits_of(s, sl, MG_ROLE_MELODY_ALONE, k), (float)c->guidance_beta, V);
-        if (sl->n_roles > MG_ROLE_PLAIN)
-            mg_guide(logits, logits, logits_of(s, sl, MG_ROLE_PLAIN, k), (float)c->guidance, V);
-        sl->codes[k * c->T + sl->first + frame] = mg_sample(
-            s->samplers[i_thread], logits, &c->sampling, mg_rng_uniform(c->seed, sl->first + column, (int)k));
-    }
+    memcpy(d.token, sl->token, sizeof d.token);
+    if (frame < sl->T_known) return d; /* -1: none */
+    d.cell = mg_lm_cell(s->replica->lm, i_slot, k, sl->first + frame);
+    d.uniform = mg_rng_uniform(c->seed, sl->first + column, (int)k);
+    return d;
 }
 
 mg_status mg_scheduler_step(mg_scheduler *s)
 {
     const double begin_s = mg_clock_s();
+    const int64_t K = s->delay.K;
     mg_lm_batch batch;
     const int64_t n_active = build_batch(s, &batch);
 
-    MG_RETURN(mg_lm_forward(s->replica->lm, &batch, s->logits));
-    mg_threads_run(s->replica->threads, sample_units, s, n_active * s->delay.K);
+    batch.with_logits = true;
+    for (int64_t u = 0; u < n_active * K; u++) s->draws[u] = draw_of(s, s->active[u / K], u % K);
+    MG_RETURN(mg_lm_step(s->replica->lm, &batch, s->draws, n_active * K));
     for (int64_t a = 0; a < n_active; a++) {
         s->slots[s->active[a]].column++;
         s->slots[s->active[a]].n_steps++;

@@ -23,15 +23,6 @@ int64_t mg_delay_frame(const mg_delay *d, int64_t T, int64_t k, int64_t j)
     return t >= 0 && t < T ? t : -1;
 }
 
-void mg_delay_column(const mg_delay *d, int32_t *ids, const int32_t *codes, int64_t stride, int64_t T,
-                     int64_t j)
-{
-    for (int64_t k = 0; k < d->K; k++) {
-        const int64_t t = mg_delay_frame(d, T, k, j);
-        ids[k] = t < 0 ? d->pad : codes[k * stride + t];
-    }
-}
-
 /* MusicgenForCausalLM.build_delay_pattern_mask (4.46). */
 void mg_delay_mask(const mg_delay *d, int32_t *mask, const int32_t *ids, int64_t L0, int64_t M)
 {

@@ -21,10 +21,6 @@ int64_t mg_delay_columns(const mg_delay *d, int64_t T);
 /* The frame that codebook k holds in column j, or -1 where the pattern has PAD. */
 int64_t mg_delay_frame(const mg_delay *d, int64_t T, int64_t k, int64_t j);
 
-/* ids [K] of column j, from codes [K,T] whose rows are `stride` apart: what is fed to the model. */
-void mg_delay_column(const mg_delay *d, int32_t *ids, const int32_t *codes, int64_t stride, int64_t T,
-                     int64_t j);
-
 /* transformers' whole mask [K, M] for prompt columns ids [K, L0], the start column included: PAD and prompt
  * codes where they are fixed, -1 where a code is to be sampled. For M below 2C-1, C the number of delays, it
  * applies no delay at all (their quirk): then the whole mask is -1. */

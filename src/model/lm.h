@@ -3,12 +3,16 @@
  *
  * One forward pass takes a flat list of tokens: one column of K codes each, with its own sequence (a row of
  * the KV cache) and position. So a step over clips of different lengths, and a prompt's many columns at once,
- * are one thing. A text comes in by cross-attention (set_text), or, in a melody model, stands with the melody
- * before the columns of its sequence (set_prefix).
+ * are the same call. A text comes in by cross-attention (set_text). In a melody model text and melody stand
+ * before the columns of their sequence (set_prefix).
+ *
+ * The codes of all slots are the model's, in the backend's memory. The schedule says where a code is read and
+ * where one is drawn; it never looks at a value. So the host may run steps ahead of the device, and waits
+ * once a clip, in get_codes. Everything else goes between host and model as host arrays.
  *
  * Under tensor parallelism rank r of T owns heads and feed-forward rows [r/T, (r+1)/T): Q, K, V, fc1 and the
  * output heads by rows, the out projections and fc2 by columns, completed by the ordered all-reduce: three a
- * layer. */
+ * layer, two in melody models. */
 #ifndef MG_LM_H
 #define MG_LM_H
 
@@ -18,21 +22,25 @@
 
 typedef struct mg_lm mg_lm;
 
-/* What a run may ask for: sizes of the KV cache and of the activations. */
+/* What a run may ask for: sizes of the KV cache, of the activations and of the grid of codes. */
 typedef struct mg_lm_limits {
     int64_t n_rows;   /* sequences at once: two a clip under guidance, three under double guidance */
     int64_t n_texts;  /* texts at once: one a clip, two with a negative one */
     int64_t n_tokens; /* tokens of one forward pass */
-    int64_t n_logits; /* tokens of one that asks for logits */
+    int64_t n_logits; /* tokens of one that computes logits */
     int64_t T_max;    /* positions of a sequence: its prefix and its columns */
     int64_t S_max;    /* tokens of a text */
+    int64_t n_slots;  /* clips at once whose codes the model keeps */
+    int64_t n_frames; /* codec frames of a clip */
 } mg_lm_limits;
 
-/* The tokens of one forward pass. Tokens with a text come first: [0, n_with_text). Host arrays. */
+/* The tokens of one forward pass, in host arrays. Tokens with a text come first: [0, n_with_text). A token's
+ * K codes are named by their cells (mg_lm_cell), so that the host need not know their values. */
 typedef struct mg_lm_batch {
     int64_t n_tokens, n_with_text;
-    const int32_t *ids; /* [n_tokens, K], PAD = V */
-    const int32_t *row; /* [n_tokens]: sequence */
+    bool with_logits;     /* false: the tokens only leave their keys and values (an audio prompt's columns) */
+    const int32_t *cells; /* [n_tokens, K]; -1: PAD */
+    const int32_t *row;   /* [n_tokens]: sequence */
     const int32_t
         *position;       /* [n_tokens]: prefix + column, 0 = start; each once and ascending in a sequence */
     const int32_t *text; /* [n_with_text]: which text it attends */
@@ -63,23 +71,35 @@ int64_t mg_lm_prefix_length(const mg_lm_config *config, int64_t S);
  * order of operations: what a checkpoint without a position table gets. */
 void mg_lm_positions(float *table, int64_t n_positions, int64_t D);
 
-/* The projection of a text alone, [S, D] fp32 in the reserved room, good until the next set_text: tests look
- * at it. Without enc_to_dec_proj it is `states` itself. */
-mg_status mg_lm_project(mg_lm *lm, mg_tensor *projected, const mg_tensor *states);
+/* The projection of a text alone, projected_host [S, D]: tests look at it. Without enc_to_dec_proj it is
+ * states_host itself, [S, d_text]. */
+mg_status mg_lm_project(mg_lm *lm, float *projected_host, const float *states_host, int64_t S);
 
-/* Set text `text`: project states [S, d_text] (backend memory, the same on every rank) and keep each layer's
- * cross-attention keys and values. Collective only in that every rank must do it. Not for melody models. */
-mg_status mg_lm_set_text(mg_lm *lm, int64_t text, const mg_tensor *states);
+/* Set text `text`: project states_host [S, d_text] (the same on every rank) and keep each layer's
+ * cross-attention keys and values. Every rank must call it. Not for melody models. */
+mg_status mg_lm_set_text(mg_lm *lm, int64_t text, const float *states_host, int64_t S);
 
 /* Melody models: what stands before the columns of sequence `row`. First chroma_length frames of melody: bins
- * [n_bins] (host), repeated or cut to that length; NULL is the null melody, all bin 0. Then S >= 1 rows of
- * text: states [at most S, d_text] (backend memory), projected, and rows of zeros behind it; NULL: all zeros.
+ * [n_bins], repeated or cut to that length; NULL is the null melody, all bin 0. Then S >= 1 rows of text:
+ * states_host [n_states, d_text], n_states <= S, projected, and rows of zeros behind it; NULL: all zeros.
  * Collective. */
 mg_status mg_lm_set_prefix(mg_lm *lm, int64_t row, const int32_t *bins, int64_t n_bins,
-                           const mg_tensor *states, int64_t S);
+                           const float *states_host, int64_t n_states, int64_t S);
 
-/* logits_host [n_tokens, K, V] fp32 for every token, the same bits on every rank. NULL: none are wanted, only
- * the keys and values that the tokens leave (an audio prompt's columns). Collective. */
-mg_status mg_lm_forward(mg_lm *lm, const mg_lm_batch *batch, float *logits_host);
+/* The grid of codes [n_slots, K, n_frames] is in the backend's memory. Index of a cell in it. */
+int32_t mg_lm_cell(const mg_lm *lm, int64_t slot, int64_t k, int64_t frame);
+
+/* Codes of frames [0, T) of a slot, codes_host [K, T] with rows `stride` apart: into the grid (an audio
+ * prompt), and out of it. get_codes is the one call of a clip that waits: until all steps so far are done. */
+mg_status mg_lm_put_codes(mg_lm *lm, int64_t slot, const int32_t *codes_host, int64_t stride, int64_t T);
+mg_status mg_lm_get_codes(mg_lm *lm, int64_t slot, int32_t *codes_host, int64_t stride, int64_t T);
+
+/* One forward pass, then a code for each of draws [n_draws] (host), n_draws <= n_slots K: every rank draws
+ * the same. Without with_logits there are no draws. Waits for nothing. Collective. */
+mg_status mg_lm_step(mg_lm *lm, const mg_lm_batch *batch, const mg_draw *draws, int64_t n_draws);
+
+/* logits_host [n_tokens, K, V] of the last step, which had with_logits: the same bits on every rank. Waits.
+ * For tests and `verify`. */
+mg_status mg_lm_logits(mg_lm *lm, float *logits_host);
 
 #endif

@@ -1,11 +1,12 @@
-/* Inside of the language model: its weights, caches and buffers. For lm_load.c, lm_reserve.c, lm_forward.c,
- * lm_prefix.c. */
+/* Inside of the language model: its weights, its caches and the buffers of a run, apart from each other. */
 #ifndef MG_LM_IMPL_H
 #define MG_LM_IMPL_H
 
 #include "lm.h"
 
 /* H, F and KV below are this rank's part of the whole model's; E = D / heads. */
+
+/* A layer's weights, and nothing else: they lie one behind the other in the arena. */
 typedef struct mg_lm_layer {
     mg_tensor self_gamma, self_beta, cross_gamma, cross_beta, ff_gamma, ff_beta; /* [D] */
     mg_matrix qkv;                                                               /* [3HE,D] */
@@ -15,8 +16,20 @@ typedef struct mg_lm_layer {
     mg_matrix cross_out;                                                         /* [D,HE], columns */
     mg_matrix fc1;                                                               /* [F,D] */
     mg_matrix fc2;                                                               /* [D,F], columns */
-    mg_kv self, cross;                                                           /* rows: sequences; texts */
 } mg_lm_layer;
+
+/* A layer's keys and values. */
+typedef struct mg_lm_cache {
+    mg_kv self;  /* rows: sequences */
+    mg_kv cross; /* rows: texts */
+} mg_lm_cache;
+
+/* What goes to the backend in one upload before a step. N = max(n_tokens, S_max). */
+typedef struct mg_lm_inputs {
+    mg_draw *draws;                                        /* [n_slots K] */
+    int32_t *cells;                                        /* [N,K] */
+    int32_t *row, *position, *n_keys, *text, *n_text_keys; /* [N] */
+} mg_lm_inputs;
 
 struct mg_lm {
     mg_lm_config config; /* the whole model */
@@ -34,31 +47,42 @@ struct mg_lm {
     mg_lm_layer *layers;                             /* [L] */
 
     mg_lm_limits limits;
-    int32_t *n_text_tokens;                           /* [n_texts] host; 0: not set */
-    int32_t *counts_host;                             /* [max(n_tokens, S_max)] host staging */
-    mg_tensor ids;                                    /* [n_tokens,K] int32 */
-    mg_tensor row, column, n_keys, text, n_text_keys; /* [n_tokens] int32 */
-    mg_tensor text_row, text_column;                  /* [S_max] int32 */
+    mg_lm_cache *caches;    /* [L] */
+    int32_t *n_text_tokens; /* [n_texts] host; 0: not set */
+    int64_t n_logits;       /* tokens whose logits the last step left */
+
+    void *inputs, *inputs_host; /* one block each, of inputs_bytes */
+    size_t inputs_bytes;
+    mg_lm_inputs in, in_host; /* pieces of the two blocks; those of `in` are in the backend's memory */
+
+    mg_tensor codes;         /* [n_slots,K,n_frames] int32 */
+    mg_tensor ids;           /* [n_tokens,K] int32 */
     mg_tensor x, a, partial; /* [n_tokens,D]: the residual stream; its norm; a product before its sum */
     mg_tensor qkv;           /* [n_tokens,3HE] */
     mg_tensor mixed;         /* [n_tokens,HE] */
     mg_tensor ff;            /* [n_tokens,F] */
     mg_tensor logits;        /* [n_logits,KV] */
     mg_tensor gathered;      /* [tp,n_logits,KV], if tp > 1 */
+    mg_tensor states;        /* [S_max,d_text] */
     mg_tensor projected;     /* [S_max,D] */
     mg_tensor text_kv;       /* [S_max,2HE] */
     mg_tensor onehot;        /* [chroma_length,n_chroma], melody models */
     mg_tensor prefix;        /* [chroma_length + S_max,D], melody models */
-    float *prefix_host;      /* host staging: [chroma_length,n_chroma], melody models */
-    int32_t *places_host;    /* host staging: [2,n_tokens] rows and positions of a prefix */
+    float *onehot_host;      /* [chroma_length,n_chroma], melody models */
 };
 
 /* The tokens of a forward pass that stand in x: through all layers, and the caches. `n_with_text` come first.
- * row, column, n_keys, text and n_text_keys are uploaded. Without `to_the_end` the last layer only leaves its
- * keys and values: enough where no logits are wanted, and x is then not the last layer's. */
+ * Rows, positions, texts and numbers of keys are uploaded. Without `to_the_end` the last layer only leaves
+ * its keys and values: enough where no logits are wanted, and x is then not the last layer's. */
 mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text, bool to_the_end);
 
-/* Upload which sequences and positions N tokens have. */
-mg_status mg_lm_place_tokens(mg_lm *lm, const int32_t *row, const int32_t *position, int64_t N);
+/* The logits of the tokens that stand in x, of all ranks: [tp,N,KV]. */
+mg_status mg_lm_run_heads(mg_lm *lm, mg_tensor *logits, const mg_tensor *x);
+
+/* The projection of S rows of text states, a view that the next call overwrites. */
+mg_status mg_lm_run_projection(mg_lm *lm, mg_tensor *projected, const float *states_host, int64_t S);
+
+/* in_host to in. */
+mg_status mg_lm_upload_inputs(mg_lm *lm);
 
 #endif

@@ -10,11 +10,12 @@ enum { NAME_SIZE = 128 };
 void mg_lm_close(mg_lm *lm)
 {
     if (!lm) return;
+    if (lm->inputs_host) mg_step_forget(lm->ops);
     free(lm->layers);
+    free(lm->caches);
     free(lm->n_text_tokens);
-    free(lm->counts_host);
-    free(lm->prefix_host);
-    free(lm->places_host);
+    free(lm->inputs_host);
+    free(lm->onehot_host);
     free(lm);
 }
 
@@ -215,7 +216,9 @@ static mg_status open_lm(mg_lm **out, const mg_lm_config *c, mg_lm_formats forma
     lm->F = c->F / comm->size;
     lm->KV = c->K * c->V / comm->size;
     lm->layers = calloc((size_t)c->L, sizeof *lm->layers);
-    if (!lm->layers) return mg_fail(MG_ENOMEM, "lm: no memory for %lld layers", (long long)c->L);
+    lm->caches = calloc((size_t)c->L, sizeof *lm->caches);
+    if (!lm->layers || !lm->caches)
+        return mg_fail(MG_ENOMEM, "lm: no memory for %lld layers", (long long)c->L);
     return MG_OK;
 }
 

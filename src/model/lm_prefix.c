@@ -16,7 +16,7 @@ static mg_status project_melody(mg_lm *lm, const int32_t *bins, int64_t n_bins)
 {
     const mg_lm_config *c = &lm->config;
     mg_tensor to = mg_tensor_rows(&lm->prefix, 0, c->chroma_length);
-    float *host = lm->prefix_host;
+    float *host = lm->onehot_host;
 
     for (int64_t i = 0; i < c->chroma_length * c->n_chroma; i++) host[i] = 0;
     for (int64_t f = 0; f < c->chroma_length; f++) {
@@ -28,47 +28,48 @@ static mg_status project_melody(mg_lm *lm, const int32_t *bins, int64_t n_bins)
     return mg_linear(lm->ops, &to, &lm->onehot, &lm->chroma, &lm->chroma_bias, MG_ACT_NONE, false);
 }
 
-/* The S rows behind it. */
-static mg_status project_text(mg_lm *lm, const mg_tensor *states, int64_t S)
+/* The S rows behind it: the text's, then zeros. */
+static mg_status project_text(mg_lm *lm, const float *states_host, int64_t n_states, int64_t S)
 {
-    mg_tensor to = mg_tensor_rows(&lm->prefix, lm->config.chroma_length, S), projected;
+    const int64_t first = lm->config.chroma_length;
+    mg_tensor text = mg_tensor_rows(&lm->prefix, first, n_states),
+              rest = mg_tensor_rows(&lm->prefix, first + n_states, S - n_states), projected;
 
-    if (states) {
-        MG_RETURN(mg_lm_project(lm, &projected, states));
-        return mg_pad(lm->ops, &to, &projected, 0, S - states->dim[0], MG_PAD_ZERO, MG_ACT_NONE);
+    if (n_states > 0) {
+        MG_RETURN(mg_lm_run_projection(lm, &projected, states_host, n_states));
+        MG_RETURN(mg_copy(lm->ops, &text, &projected));
     }
-    return mg_zero(lm->ops, &to);
+    return n_states < S ? mg_zero(lm->ops, &rest) : MG_OK;
 }
 
 /* Rows [first, first + N) of the prefix through the layers. */
 static mg_status run_rows(mg_lm *lm, int64_t row, int64_t first, int64_t N)
 {
     const mg_tensor table = mg_tensor_3d(lm->prefix.data, MG_F32, 1, lm->prefix.dim[0], lm->config.D);
-    const mg_tensor ids = mg_tensor_2d(lm->ids.data, MG_I32, N, 1),
-                    column = mg_tensor_rows(&lm->column, 0, N);
+    const mg_tensor ids = mg_tensor_2d(lm->in.position, MG_I32, N, 1); /* row p of the table at position p */
+    const mg_tensor position = mg_tensor_1d(lm->in.position, MG_I32, N);
     mg_tensor x = mg_tensor_rows(&lm->x, 0, N);
-    int32_t *rows = lm->places_host, *position = rows + lm->limits.n_tokens;
 
     for (int64_t n = 0; n < N; n++) {
-        rows[n] = (int32_t)row;
-        position[n] = (int32_t)(first + n);
+        lm->in_host.row[n] = (int32_t)row;
+        lm->in_host.position[n] = (int32_t)(first + n);
+        lm->in_host.n_keys[n] = (int32_t)(first + n + 1);
     }
-    MG_RETURN(mg_lm_place_tokens(lm, rows, position, N));
-    MG_RETURN(mg_upload(lm->ops, ids.data, position, (size_t)N * sizeof *position));
-    MG_RETURN(mg_embed(lm->ops, &x, &table, &ids, &lm->positions, &column));
+    MG_RETURN(mg_lm_upload_inputs(lm));
+    MG_RETURN(mg_embed(lm->ops, &x, &table, &ids, &lm->positions, &position));
     return mg_lm_run_layers(lm, &x, 0, false);
 }
 
 mg_status mg_lm_set_prefix(mg_lm *lm, int64_t row, const int32_t *bins, int64_t n_bins,
-                           const mg_tensor *states, int64_t S)
+                           const float *states_host, int64_t n_states, int64_t S)
 {
     const int64_t P = mg_lm_prefix_length(&lm->config, S);
 
-    MG_REQUIRE(lm->prefix_host && lm->config.n_chroma && row >= 0 && row < lm->limits.n_rows);
+    MG_REQUIRE(lm->onehot_host && lm->config.n_chroma && row >= 0 && row < lm->limits.n_rows);
     MG_REQUIRE(S > 0 && S <= lm->limits.S_max && P <= lm->limits.T_max);
-    MG_REQUIRE((!bins || n_bins > 0) && (!states || states->dim[0] <= S));
+    MG_REQUIRE((!bins || n_bins > 0) && n_states >= 0 && n_states <= S);
     MG_RETURN(project_melody(lm, bins, n_bins));
-    MG_RETURN(project_text(lm, states, S));
+    MG_RETURN(project_text(lm, states_host, states_host ? n_states : 0, S));
     for (int64_t first = 0; first < P; first += lm->limits.n_tokens) {
         const int64_t left = P - first;
         MG_RETURN(run_rows(lm, row, first, left < lm->limits.n_tokens ? left : lm->limits.n_tokens));

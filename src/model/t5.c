@@ -239,7 +239,7 @@ static mg_status encode_layer(mg_t5 *t5, const t5_layer *layer, int64_t S)
     return mg_linear(ops, &h, &ff, &layer->wo, NULL, MG_ACT_NONE, true);
 }
 
-mg_status mg_t5_encode(mg_t5 *t5, mg_tensor *states, const int32_t *ids, int64_t S)
+mg_status mg_t5_encode(mg_t5 *t5, float *states_host, const int32_t *ids, int64_t S)
 {
     const mg_t5_config *c = &t5->config;
 
@@ -257,6 +257,5 @@ mg_status mg_t5_encode(mg_t5 *t5, mg_tensor *states, const int32_t *ids, int64_t
     MG_RETURN(mg_embed(t5->ops, &h, &t5->embedding, &tokens, NULL, NULL));
     for (int64_t l = 0; l < c->n_layers; l++) MG_RETURN(encode_layer(t5, &t5->layers[l], S));
     MG_RETURN(mg_rms_norm(t5->ops, &a, &h, &t5->final_norm, (float)c->eps));
-    *states = a;
-    return MG_OK;
+    return mg_download(t5->ops, states_host, a.data, mg_tensor_bytes(&a));
 }

@@ -16,8 +16,8 @@ void mg_t5_close(mg_t5 *t5);
 /* Take room for texts of up to S_max tokens. */
 mg_status mg_t5_reserve(mg_t5 *t5, mg_arena *run, int64_t S_max);
 
-/* states [S, d_model] fp32, a view into the reserved room, good until the next call. ids: host [S]. */
-mg_status mg_t5_encode(mg_t5 *t5, mg_tensor *states, const int32_t *ids, int64_t S);
+/* states_host [S, d_model] fp32, from ids [S] in host memory. Waits for them. */
+mg_status mg_t5_encode(mg_t5 *t5, float *states_host, const int32_t *ids, int64_t S);
 
 /* The row of the relative-bias table for `distance` = key index - query index. */
 int64_t mg_t5_bucket(int64_t distance, int64_t n_buckets, int64_t max_distance);

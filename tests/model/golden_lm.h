@@ -59,8 +59,9 @@ static inline mg_status golden_forward(mg_lm *lm, const golden_lm *g, int64_t b,
         position[i] = (int32_t)(first + i);
         text[i] = (int32_t)b;
     }
-    const mg_lm_batch batch = {n, with_text ? n : 0, ids, row, position, text};
-    return mg_lm_forward(lm, &batch, logits);
+    const mg_lm_batch batch = {
+        .n_tokens = n, .n_with_text = with_text ? n : 0, .row = row, .position = position, .text = text};
+    return fixture_forward(lm, g->K, g->V, batch, ids, logits);
 }
 
 /* Golden logits [K,T,V] of item b in our order [T,K,V]; malloc'ed. */
@@ -79,7 +80,7 @@ static inline float *golden_by_column(const golden_lm *g, const float *all, int6
 static inline void golden_set_texts(fixture *f, const golden_lm *g)
 {
     for (int64_t b = 0; b < g->B; b++)
-        fixture_set_text(f, b, g->states + b * g->S * g->D, golden_text_tokens(g, b));
+        GOLDEN_OK(mg_lm_set_text(f->lm, b, g->states + b * g->S * g->D, golden_text_tokens(g, b)));
 }
 
 #endif

@@ -89,7 +89,7 @@ static inline void fixture_open(fixture *f, const char *model, const fixture_wan
     fixture_arena(f, &f->weights, "weights", measured.peak_bytes);
     GOLDEN_OK(fixture_load(f, &f->weights, want, comm));
 
-    if (!limits.n_rows) limits = (mg_lm_limits){8, 4, 72, 72, 80, 32};
+    if (!limits.n_rows) limits = (mg_lm_limits){8, 4, 72, 72, 80, 32, 4, 80};
     measured = mg_arena_measure("run");
     GOLDEN_OK(fixture_reserve(f, &measured, &limits));
     fixture_arena(f, &f->run, "run", measured.peak_bytes);
@@ -118,16 +118,28 @@ static inline float *fixture_host(const fixture *f, const mg_tensor *t)
     return host;
 }
 
-/* Text states [S, d_text] of the language model from host memory, through a block of its own. */
-static inline void fixture_set_text(fixture *f, int64_t text, const float *states_host, int64_t S)
+/* A forward pass over ids [N,K] (host; PAD = V), by way of the codes of slot 0. logits [N,K,V]. */
+static inline mg_status fixture_forward(mg_lm *lm, int64_t K, int64_t V, mg_lm_batch batch,
+                                        const int32_t *ids, float *logits)
 {
-    mg_tensor states = mg_tensor_2d(NULL, MG_F32, S, f->config.lm.d_text);
-    const size_t bytes = mg_tensor_bytes(&states);
+    const int64_t N = batch.n_tokens;
+    int32_t *codes = calloc((size_t)(2 * N * K), sizeof *codes), *cells = codes + N * K;
+    mg_status st = MG_OK;
 
-    GOLDEN_OK(mg_ops_alloc(f->ops, &states.data, bytes));
-    GOLDEN_OK(mg_upload(f->ops, states.data, states_host, bytes));
-    GOLDEN_OK(mg_lm_set_text(f->lm, text, &states));
-    mg_ops_release(f->ops, states.data, bytes);
+    if (!codes) fail_msg("no memory");
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t k = 0; k < K; k++) {
+            codes[k * N + n] = ids[n * K + k];
+            cells[n * K + k] = ids[n * K + k] == V ? -1 : mg_lm_cell(lm, 0, k, n);
+        }
+    batch.cells = cells;
+    batch.with_logits = true;
+    MG_TRY(mg_lm_put_codes(lm, 0, codes, N, N));
+    MG_TRY(mg_lm_step(lm, &batch, NULL, 0));
+    MG_TRY(mg_lm_logits(lm, logits));
+done:
+    free(codes);
+    return st;
 }
 
 #endif

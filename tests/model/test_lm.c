@@ -170,8 +170,9 @@ static void test_neighbours_change_nothing(void **state)
             const int32_t position[6] = {t, t, t, t, t, t}, item[6] = {2, 1, 0, 2, 1, 0};
             for (int n = 0; n < 6; n++)
                 for (int k = 0; k < 4; k++) ids[n * 4 + k] = g.ids[(item[n] * g.K + k) * g.T + t];
-            const mg_lm_batch batch = {6, 3, ids, row, position, text};
-            GOLDEN_OK(mg_lm_forward(f.lm, &batch, together));
+            const mg_lm_batch batch = {
+                .n_tokens = 6, .n_with_text = 3, .row = row, .position = position, .text = text};
+            GOLDEN_OK(fixture_forward(f.lm, g.K, g.V, batch, ids, together));
             assert_memory_equal(together + 2 * 256, alone[0], sizeof alone[0]);
             assert_memory_equal(together + 5 * 256, alone[1], sizeof alone[1]);
         }

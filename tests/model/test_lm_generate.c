@@ -8,10 +8,9 @@
 
 #include "delay.h"
 #include "golden_lm.h"
-#include "sampler.h"
 #include "tokenizer.h"
 
-enum { MAX_CLIPS = 3, MAX_FRAMES = 60, MAX_CODES = 4 * MAX_FRAMES, MAX_V = 128 };
+enum { MAX_CLIPS = 3, MAX_FRAMES = 60, MAX_CODES = 4 * MAX_FRAMES };
 
 typedef struct generation {
     int64_t B, T; /* clips, frames */
@@ -20,44 +19,50 @@ typedef struct generation {
     int32_t codes[MAX_CLIPS * MAX_CODES]; /* [B,K,T] */
 } generation;
 
-/* One column of every clip, the guided rows first: logits [B or 2B, K, V]. */
-static void forward_column(fixture *f, const generation *g, const mg_delay *d, int64_t j, float *logits)
+/* Column j of every clip, the guided rows first; then a draw of every code of column j + 1. */
+static void step(fixture *f, const generation *g, const mg_delay *d, int64_t j)
 {
     const bool guided = g->with_text && g->guidance != 1;
-    const int64_t N = guided ? 2 * g->B : g->B;
-    int32_t ids[2 * MAX_CLIPS * 4], row[2 * MAX_CLIPS], position[2 * MAX_CLIPS], text[2 * MAX_CLIPS];
+    const int64_t N = guided ? 2 * g->B : g->B, K = d->K;
+    int32_t cells[2 * MAX_CLIPS * 4], row[2 * MAX_CLIPS], position[2 * MAX_CLIPS], text[2 * MAX_CLIPS];
+    mg_draw draws[MAX_CLIPS * 4];
 
     for (int64_t n = 0; n < N; n++) {
-        mg_delay_column(d, ids + n * d->K, g->codes + n % g->B * d->K * g->T, g->T, g->T, j);
+        for (int64_t k = 0; k < K; k++) {
+            const int64_t t = mg_delay_frame(d, g->T, k, j);
+            cells[n * K + k] = t < 0 ? -1 : mg_lm_cell(f->lm, n % g->B, k, t);
+        }
         row[n] = (int32_t)n;
         position[n] = (int32_t)j;
         text[n] = (int32_t)(n % g->B);
     }
-    const mg_lm_batch batch = {N, g->with_text ? g->B : 0, ids, row, position, text};
-    GOLDEN_OK(mg_lm_forward(f->lm, &batch, logits));
-    for (int64_t i = 0; guided && i < g->B * d->K; i++) {
-        const int64_t V = f->config.lm.V;
-        mg_guide(logits + i * V, logits + i * V, logits + (g->B * d->K + i) * V, g->guidance, V);
+    for (int64_t i = 0; i < g->B * K; i++) {
+        const int64_t b = i / K, k = i % K, t = mg_delay_frame(d, g->T, k, j + 1);
+        draws[i] = (mg_draw){.token = {(int32_t)b, (int32_t)(g->B + b)},
+                             .n_roles = guided ? 2 : 1,
+                             .k = (int32_t)k,
+                             .cell = t < 0 ? -1 : mg_lm_cell(f->lm, b, k, t),
+                             .coef = g->guidance,
+                             .how = {.greedy = true},
+                             .uniform = 0.5};
     }
+    const mg_lm_batch batch = {.n_tokens = N,
+                               .n_with_text = g->with_text ? g->B : 0,
+                               .with_logits = true,
+                               .cells = cells,
+                               .row = row,
+                               .position = position,
+                               .text = text};
+    GOLDEN_OK(mg_lm_step(f->lm, &batch, draws, g->B * K));
 }
 
 static void generate(fixture *f, generation *g)
 {
     const mg_delay d = {f->config.lm.K, f->config.lm.n_channels, (int32_t)f->config.lm.V};
-    const mg_sampling greedy = {.greedy = true};
-    const int64_t V = f->config.lm.V;
-    static float logits[2 * MAX_CLIPS * 4 * MAX_V];
-    mg_sampler *sampler;
 
-    GOLDEN_OK(mg_sampler_open(&sampler, V));
-    for (int64_t j = 0; j + 1 < mg_delay_columns(&d, g->T); j++) {
-        forward_column(f, g, &d, j, logits);
-        for (int64_t i = 0; i < g->B * d.K; i++) {
-            const int64_t t = mg_delay_frame(&d, g->T, i % d.K, j + 1);
-            if (t >= 0) g->codes[i * g->T + t] = mg_sample(sampler, logits + i * V, &greedy, 0.5);
-        }
-    }
-    mg_sampler_close(sampler);
+    for (int64_t j = 0; j + 1 < mg_delay_columns(&d, g->T); j++) step(f, g, &d, j);
+    for (int64_t b = 0; b < g->B; b++)
+        GOLDEN_OK(mg_lm_get_codes(f->lm, b, g->codes + b * d.K * g->T, g->T, g->T));
 }
 
 /* Texts through tokenizer and T5 into the language model. */
@@ -67,12 +72,13 @@ static void set_texts(fixture *f, const char *const *texts, int64_t n)
 
     GOLDEN_OK(mg_tokenizer_open(&tokenizer, MG_GOLDEN_DIR "/tokenizer"));
     for (int64_t b = 0; b < n; b++) {
-        mg_tensor states;
+        float states[64 * 256];
         int32_t *ids;
         int64_t n_ids;
         GOLDEN_OK(mg_tokenizer_encode(tokenizer, texts[b], &ids, &n_ids));
-        GOLDEN_OK(mg_t5_encode(f->t5, &states, ids, n_ids));
-        GOLDEN_OK(mg_lm_set_text(f->lm, b, &states));
+        assert_true(n_ids <= 64 && f->config.t5.d_model <= 256);
+        GOLDEN_OK(mg_t5_encode(f->t5, states, ids, n_ids));
+        GOLDEN_OK(mg_lm_set_text(f->lm, b, states, n_ids));
         free(ids);
     }
     mg_tokenizer_close(tokenizer);
@@ -108,7 +114,7 @@ static int64_t count_different(fixture *f, const mg_checkpoint *golden, const ge
     int32_t *want = golden_i32(golden, key, &n_codes);
     generation g = {.B = c->n_clips, .guidance = guidance, .with_text = c->n_texts > 0};
     g.T = n_codes / (g.B * f->config.lm.K);
-    assert_true(g.T <= MAX_FRAMES && g.B <= MAX_CLIPS && f->config.lm.V <= MAX_V);
+    assert_true(g.T <= MAX_FRAMES && g.B <= MAX_CLIPS);
     set_texts(f, c->texts, c->n_texts);
     generate(f, &g);
     for (int64_t i = 0; i < n_codes; i++) n_different += g.codes[i] != want[i];

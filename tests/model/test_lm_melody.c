@@ -57,12 +57,8 @@ static void run(fixture *f, const golden_melody *g, const int32_t *bins, const f
     static float logits[MAX_COLUMNS * MAX_K * MAX_V];
     int32_t ids[MAX_COLUMNS * MAX_K], row[MAX_COLUMNS], position[MAX_COLUMNS];
     const int64_t prefix = mg_lm_prefix_length(&f->config.lm, g->S);
-    mg_tensor states = mg_tensor_2d(NULL, MG_F32, g->S, g->d);
-    const size_t bytes = mg_tensor_bytes(&states);
 
-    GOLDEN_OK(mg_ops_alloc(f->ops, &states.data, bytes));
-    if (states_host) GOLDEN_OK(mg_upload(f->ops, states.data, states_host, bytes));
-    GOLDEN_OK(mg_lm_set_prefix(f->lm, ROW, bins, g->n_bins, states_host ? &states : NULL, g->S));
+    GOLDEN_OK(mg_lm_set_prefix(f->lm, ROW, bins, g->n_bins, states_host, g->S, g->S));
     for (int64_t first = 0; first < g->T; first += n_at_once) {
         const int64_t n = first + n_at_once < g->T ? n_at_once : g->T - first;
         for (int64_t i = 0; i < n; i++) {
@@ -70,14 +66,13 @@ static void run(fixture *f, const golden_melody *g, const int32_t *bins, const f
             row[i] = ROW;
             position[i] = (int32_t)(prefix + first + i);
         }
-        const mg_lm_batch batch = {.n_tokens = n, .ids = ids, .row = row, .position = position};
-        GOLDEN_OK(mg_lm_forward(f->lm, &batch, logits));
+        const mg_lm_batch batch = {.n_tokens = n, .row = row, .position = position};
+        GOLDEN_OK(fixture_forward(f->lm, g->K, g->V, batch, ids, logits));
         for (int64_t i = 0; i < n; i++)
             for (int64_t k = 0; k < g->K; k++)
                 memcpy(out + (k * g->T + first + i) * g->V, logits + (i * g->K + k) * g->V,
                        (size_t)g->V * sizeof *out);
     }
-    mg_ops_release(f->ops, states.data, bytes);
 }
 
 static void test_logits(void **state)
@@ -114,7 +109,7 @@ static void test_logits(void **state)
 static void test_passes_change_nothing(void **state)
 {
     static float whole[MAX_COLUMNS * MAX_K * MAX_V], cut[MAX_COLUMNS * MAX_K * MAX_V];
-    const fixture_want want = {0}, small = {.limits = {8, 4, 16, 16, 80, 32}};
+    const fixture_want want = {0}, small = {.limits = {8, 4, 16, 16, 80, 32, 4, 80}};
     golden_melody g;
     fixture f;
 

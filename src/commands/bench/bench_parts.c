@@ -96,12 +96,12 @@ mg_status mg_bench_t5(mg_bench *b)
     mg_bench_block weights = {0}, run = {0};
     mg_weights w;
     mg_t5 *t5 = NULL;
-    mg_tensor states;
+    float *states = calloc((size_t)(S * config.d_model), sizeof *states);
     int32_t *ids = calloc((size_t)S, sizeof *ids);
     double *run_s = calloc((size_t)n_runs, sizeof *run_s);
 
     mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
-    if (!ids || !run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld tokens", (long long)S));
+    if (!states || !ids || !run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld tokens", (long long)S));
     for (int64_t i = 0; i < S; i++) ids[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config.vocab_size);
     MG_TRY(mg_t5_load(&t5, &config, &w));
     MG_TRY(mg_weights_check_survey(&w));
@@ -115,7 +115,7 @@ mg_status mg_bench_t5(mg_bench *b)
 
     for (int64_t i = -3; i < n_runs; i++) { /* the first three warm up */
         const double begin_s = mg_clock_s();
-        MG_TRY(mg_t5_encode(t5, &states, ids, S));
+        MG_TRY(mg_t5_encode(t5, states, ids, S));
         if (i >= 0) run_s[i] = mg_clock_s() - begin_s;
     }
     mg_report_int(&b->report, "tokens", S);
@@ -125,6 +125,7 @@ done:
     mg_weights_close(&w);
     mg_bench_block_close(&weights);
     mg_bench_block_close(&run);
+    free(states);
     free(ids);
     free(run_s);
     return st;

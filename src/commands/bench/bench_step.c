@@ -19,13 +19,13 @@ static const int64_t DEFAULT_COLUMNS = 504; /* of a 10 s clip: 500 frames and th
 typedef struct step_bench {
     mg_bench *b;
     mg_lm_config config;
-    int64_t n_clips, n_rows, first_position, n_steps, n_warmup, n_groups, n_tokens;
+    int64_t n_clips, n_rows, first_position, n_steps, n_warmup, n_groups, n_tokens, n_frames;
     mg_bench_block weights, run;
     mg_lm *lm;
-    int32_t *ids, *row, *position, *text; /* host, [n_tokens, K], [n_tokens] x 3 */
-    float *logits;                        /* [n_rows, K, V] */
-    double *step_s, *fraction;            /* [n_steps]: time, and the floor's part of it */
-    double *gbps;                         /* [n_groups]: the ceiling around each group of steps */
+    int32_t *cells, *row, *position, *text; /* host, [n_tokens, K], [n_tokens] x 3 */
+    float *logits;                          /* [n_rows, K, V] */
+    double *step_s, *fraction;              /* [n_steps]: time, and the floor's part of it */
+    double *gbps;                           /* [n_groups]: the ceiling around each group of steps */
 } step_bench;
 
 static void step_close(step_bench *s)
@@ -33,7 +33,7 @@ static void step_close(step_bench *s)
     mg_lm_close(s->lm);
     mg_bench_block_close(&s->weights);
     mg_bench_block_close(&s->run);
-    free(s->ids);
+    free(s->cells);
     free(s->row);
     free(s->position);
     free(s->text);
@@ -52,7 +52,7 @@ static mg_status open_host(step_bench *s)
 {
     const size_t N = (size_t)s->n_tokens, K = (size_t)s->config.K, V = (size_t)s->config.V;
 
-    s->ids = calloc(N * K, sizeof *s->ids);
+    s->cells = calloc(N * K, sizeof *s->cells);
     s->row = calloc(N, sizeof *s->row);
     s->position = calloc(N, sizeof *s->position);
     s->text = calloc(N, sizeof *s->text);
@@ -60,7 +60,7 @@ static mg_status open_host(step_bench *s)
     s->step_s = calloc((size_t)s->n_steps, sizeof *s->step_s);
     s->fraction = calloc((size_t)s->n_steps, sizeof *s->fraction);
     s->gbps = calloc((size_t)s->n_groups, sizeof *s->gbps);
-    if (!s->ids || !s->row || !s->position || !s->text || !s->logits || !s->step_s || !s->fraction ||
+    if (!s->cells || !s->row || !s->position || !s->text || !s->logits || !s->step_s || !s->fraction ||
         !s->gbps)
         return mg_fail(MG_ENOMEM, "bench: %zu rows", N);
     for (size_t i = 0; i < N; i++) {
@@ -70,27 +70,50 @@ static mg_status open_host(step_bench *s)
     return MG_OK;
 }
 
-/* Weights, then room, each surveyed and then taken; and random texts. */
+/* Random texts, and random codes for every slot. */
+static mg_status set_inputs(step_bench *s)
+{
+    const int64_t K = s->config.K, n_states = TEXT_TOKENS * s->config.d_text;
+    float *states = calloc((size_t)n_states, sizeof *states);
+    int32_t *codes = calloc((size_t)(K * s->n_frames), sizeof *codes);
+    mg_status st = MG_OK;
+
+    if (!states || !codes) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld numbers", (long long)n_states));
+    for (int64_t i = 0; i < n_states; i++) states[i] = (float)mg_rng_uniform(1, i, 0) - 0.5F;
+    for (int64_t clip = 0; clip < s->n_clips; clip++) {
+        for (int64_t i = 0; i < K * s->n_frames; i++)
+            codes[i] = (int32_t)(mg_rng_uniform((uint64_t)clip, i, 0) * (double)s->config.V);
+        MG_TRY(mg_lm_set_text(s->lm, clip, states, TEXT_TOKENS));
+        MG_TRY(mg_lm_put_codes(s->lm, clip, codes, s->n_frames, s->n_frames));
+    }
+done:
+    free(states);
+    free(codes);
+    return st;
+}
+
+/* Weights, then room, each surveyed and then taken. */
 static mg_status open_model(step_bench *s)
 {
     const mg_bench *b = s->b;
+    const int64_t n_frames =
+        larger(s->first_position + s->n_warmup + s->n_steps + s->n_groups, b->settings->n_prefill);
     const mg_lm_limits limits = {
         .n_rows = s->n_rows,
         .n_texts = s->n_clips,
         .n_tokens = s->n_tokens,
         .n_logits = s->n_rows,
-        .T_max = larger(s->first_position + s->n_warmup + s->n_steps + s->n_groups, b->settings->n_prefill),
+        .T_max = n_frames,
         .S_max = TEXT_TOKENS,
+        .n_slots = s->n_clips,
+        .n_frames = n_frames,
     };
-    const size_t states_count = (size_t)(TEXT_TOKENS * s->config.d_text);
     mg_status st = MG_OK;
     mg_arena measure = mg_arena_measure("weights"), arena;
     mg_weights w;
-    float *states_host = calloc(states_count, sizeof *states_host);
-    void *states = NULL;
 
+    s->n_frames = n_frames;
     mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
-    if (!states_host) MG_TRY(mg_fail(MG_ENOMEM, "bench: %zu numbers", states_count));
     MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->comm, &w));
     MG_TRY(mg_weights_check_survey(&w));
     MG_TRY(mg_bench_block_open(&s->weights, &arena, b->backend.ops, &measure));
@@ -98,41 +121,35 @@ static mg_status open_model(step_bench *s)
     MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->comm, &w));
 
     measure = mg_arena_measure("run");
-    MG_TRY(mg_arena_take(&measure, &states, states_count * sizeof(float)));
     MG_TRY(mg_lm_reserve(s->lm, &measure, &limits));
     MG_TRY(mg_bench_block_open(&s->run, &arena, b->backend.ops, &measure));
-    MG_TRY(mg_arena_take(&arena, &states, states_count * sizeof(float)));
     MG_TRY(mg_lm_reserve(s->lm, &arena, &limits));
-
-    for (size_t i = 0; i < states_count; i++) states_host[i] = (float)mg_rng_uniform(1, (int64_t)i, 0) - 0.5F;
-    MG_TRY(mg_upload(b->backend.ops, states, states_host, states_count * sizeof(float)));
-    const mg_tensor view = mg_tensor_2d(states, MG_F32, TEXT_TOKENS, s->config.d_text);
-    for (int64_t clip = 0; clip < s->n_clips; clip++) MG_TRY(mg_lm_set_text(s->lm, clip, &view));
+    MG_TRY(set_inputs(s));
 done:
     mg_weights_close(&w);
-    free(states_host);
     return st;
 }
 
-/* The i-th step: one column for each row, codes at random. */
+/* The i-th step: one column for each row, and its logits. */
 static mg_status run_step(step_bench *s, int64_t i)
 {
     const int64_t K = s->config.K;
 
     for (int64_t n = 0; n < s->n_rows; n++) {
         s->position[n] = (int32_t)(s->first_position + i);
-        for (int64_t k = 0; k < K; k++)
-            s->ids[n * K + k] =
-                (int32_t)(mg_rng_uniform((uint64_t)(n % s->n_clips), i, (int)k) * (double)s->config.V);
+        for (int64_t k = 0; k < K; k++) s->cells[n * K + k] = mg_lm_cell(s->lm, n % s->n_clips, k, i);
     }
-    const mg_lm_batch batch = {s->n_rows, s->n_clips, s->ids, s->row, s->position, s->text};
-    return mg_lm_forward(s->lm, &batch, s->logits);
+    const mg_lm_batch batch = {s->n_rows, s->n_clips, true, s->cells, s->row, s->position, s->text};
+    MG_RETURN(mg_lm_step(s->lm, &batch, NULL, 0));
+    return mg_lm_logits(s->lm, s->logits);
 }
 
-/* Columns [0, n_prefill) of all rows, in passes of n_tokens: keys and values are all that is left. */
+/* Columns [0, n_prefill) of all rows, in passes of n_tokens: keys and values are all that is left. Then wait
+ * for them. */
 static mg_status run_prefill(step_bench *s)
 {
     const int64_t K = s->config.K, n_columns = s->n_tokens / s->n_rows;
+    int32_t code[MG_MAX_CODEBOOKS];
 
     for (int64_t first = 0; first < s->b->settings->n_prefill; first += n_columns) {
         const int64_t left = s->b->settings->n_prefill - first, n = left < n_columns ? left : n_columns;
@@ -140,13 +157,13 @@ static mg_status run_prefill(step_bench *s)
             s->row[i] = (int32_t)(i / n);
             s->text[i] = s->row[i];
             s->position[i] = (int32_t)(first + i % n);
-            for (int64_t k = 0; k < K; k++)
-                s->ids[i * K + k] = (int32_t)(mg_rng_uniform(1, first + i % n, (int)k) * (double)s->config.V);
+            for (int64_t k = 0; k < K; k++) s->cells[i * K + k] = mg_lm_cell(s->lm, 0, k, first + i % n);
         }
-        const mg_lm_batch batch = {n * s->n_rows, n * s->n_clips, s->ids, s->row, s->position, s->text};
-        MG_RETURN(mg_lm_forward(s->lm, &batch, NULL));
+        const mg_lm_batch batch = {n * s->n_rows, n * s->n_clips, false,  s->cells,
+                                   s->row,        s->position,    s->text};
+        MG_RETURN(mg_lm_step(s->lm, &batch, NULL, 0));
     }
-    return MG_OK;
+    return mg_lm_get_codes(s->lm, 0, code, 1, 1);
 }
 
 /* Multiplications by matrices: all layers but the last one's, of which keys and values are all that is

@@ -48,15 +48,15 @@ static mg_status take_sound(void *arg, const mg_clip *clip, const mg_clip_result
 
 /* Text i, for a cross-attention model; for a melody model what stands before the columns of the rows that
  * hear it: with text 0 also the row that hears a melody. */
-static mg_status set_text(mg_replica *r, int64_t i, const mg_tensor *states, int64_t S)
+static mg_status set_text(mg_replica *r, int64_t i, const float *states, int64_t S)
 {
     static const int32_t melody[] = {0, 4, 7, 4}; /* an arpeggio of C major */
 
-    if (!r->config.lm.n_chroma) return mg_lm_set_text(r->lm, i, states);
-    MG_RETURN(mg_lm_set_prefix(r->lm, i, NULL, 0, states, S));
+    if (!r->config.lm.n_chroma) return mg_lm_set_text(r->lm, i, states, S);
+    MG_RETURN(mg_lm_set_prefix(r->lm, i, NULL, 0, states, S, S));
     if (i > 0) return MG_OK;
-    MG_RETURN(mg_lm_set_prefix(r->lm, NO_TEXT, NULL, 0, NULL, S));
-    return mg_lm_set_prefix(r->lm, WITH_MELODY, melody, 4, states, S);
+    MG_RETURN(mg_lm_set_prefix(r->lm, NO_TEXT, NULL, 0, NULL, 0, S));
+    return mg_lm_set_prefix(r->lm, WITH_MELODY, melody, 4, states, S, S);
 }
 
 /* The first step's logits [N_ROWS,K,V]: of both texts, of none, and in a melody model of the first text with
@@ -64,25 +64,27 @@ static mg_status set_text(mg_replica *r, int64_t i, const mg_tensor *states, int
 static mg_status first_logits(mg_replica *r, mg_conditions *conditions, const mg_clip *clips, float *logits)
 {
     const mg_lm_config *lm = &r->config.lm;
-    int32_t ids[N_ROWS * MG_MAX_CODEBOOKS], position[N_ROWS] = {0};
+    int32_t cells[N_ROWS * MG_MAX_CODEBOOKS], position[N_ROWS] = {0};
     const int32_t row[N_ROWS] = {0, 1, NO_TEXT, WITH_MELODY}, text[N_TEXTS] = {0, 1};
     const mg_lm_batch batch = {.n_tokens = lm->n_chroma ? N_ROWS : N_ROWS - 1,
                                .n_with_text = lm->n_chroma ? 0 : N_TEXTS,
-                               .ids = ids,
+                               .with_logits = true,
+                               .cells = cells,
                                .row = row,
                                .position = position,
                                .text = text};
     mg_clip_material material = {0};
-    mg_tensor states, none;
+    const float *states, *none;
 
-    for (int64_t i = 0; i < N_ROWS * lm->K; i++) ids[i] = (int32_t)lm->V;
+    for (int64_t i = 0; i < N_ROWS * lm->K; i++) cells[i] = -1;
     for (int64_t i = 0; i < N_ROWS; i++) position[i] = (int32_t)mg_lm_prefix_length(lm, clips[i == 1].text.S);
     for (int64_t i = 0; i < N_TEXTS; i++) {
         MG_RETURN(mg_conditions_encode(conditions, &material, &states, &none, &clips[i]));
         MG_RETURN(material.st);
-        MG_RETURN(set_text(r, i, &states, clips[i].text.S));
+        MG_RETURN(set_text(r, i, states, clips[i].text.S));
     }
-    return mg_lm_forward(r->lm, &batch, logits);
+    MG_RETURN(mg_lm_step(r->lm, &batch, NULL, 0));
+    return mg_lm_logits(r->lm, logits);
 }
 
 static double spread(const float *x, int64_t n)

@@ -5,51 +5,30 @@
  * unsigned key of the same order, which makes the k-th largest a radix selection and the sort a radix sort,
  * stable: falling logit, then rising index. Sums are fp64; the exponential is our own, so a draw does not
  * depend on the C library or the processor. */
-#include "sampler.h"
+#include "cpu_sampler.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-typedef struct candidate {
-    uint32_t key; /* rises as the logit falls */
-    int32_t code;
-} candidate;
+typedef mg_cpu_candidate candidate;
 
-struct mg_sampler {
-    int64_t V, n_alive;
-    candidate *alive, *spare; /* [V] survivors, falling by probability; scratch of the sort */
-    double *weight;           /* [V] of each survivor, not normalised */
-    float *scaled;            /* [V] logits / temperature */
-};
-
-mg_status mg_sampler_open(mg_sampler **out, int64_t V)
+size_t mg_cpu_sampler_bytes(int64_t V)
 {
-    mg_sampler *s = *out = calloc(1, sizeof *s);
-
-    if (!s) return mg_fail(MG_ENOMEM, "sampler: %zu bytes", sizeof *s);
-    s->V = V;
-    s->alive = calloc((size_t)V, sizeof *s->alive);
-    s->spare = calloc((size_t)V, sizeof *s->spare);
-    s->weight = calloc((size_t)V, sizeof *s->weight);
-    s->scaled = calloc((size_t)V, sizeof *s->scaled);
-    if (s->alive && s->spare && s->weight && s->scaled) return MG_OK;
-    mg_sampler_close(s);
-    *out = NULL;
-    return mg_fail(MG_ENOMEM, "sampler: no memory for %lld codes", (long long)V);
+    return (size_t)V * (2 * sizeof(candidate) + sizeof(double) + 3 * sizeof(float));
 }
 
-void mg_sampler_close(mg_sampler *s)
+mg_cpu_sampler mg_cpu_sampler_over(void *room, int64_t V)
 {
-    if (!s) return;
-    free(s->alive);
-    free(s->spare);
-    free(s->weight);
-    free(s->scaled);
-    free(s);
+    mg_cpu_sampler s = {.V = V, .weight = room};
+
+    s.alive = (candidate *)(s.weight + V);
+    s.spare = s.alive + V;
+    s.scaled = (float *)(s.spare + V);
+    s.row[0] = s.scaled + V;
+    s.row[1] = s.row[0] + V;
+    return s;
 }
 
-void mg_guide(float *out, const float *cond, const float *uncond, float coef, int64_t V)
+void mg_cpu_guide(float *out, const float *cond, const float *uncond, float coef, int64_t V)
 {
     for (int64_t v = 0; v < V; v++) out[v] = uncond[v] + (cond[v] - uncond[v]) * coef;
 }
@@ -116,7 +95,7 @@ static uint32_t select_key(const candidate *c, int64_t n, int64_t k)
 }
 
 /* Ascending key, stable. */
-static void sort_alive(mg_sampler *s)
+static void sort_alive(mg_cpu_sampler *s)
 {
     for (int shift = 0; shift < 32; shift += 8) {
         int32_t start[257] = {0};
@@ -131,7 +110,7 @@ static void sort_alive(mg_sampler *s)
 }
 
 /* Keep the k largest, and what equals the k-th: both references do. */
-static void keep_top_k(mg_sampler *s, int64_t k)
+static void keep_top_k(mg_cpu_sampler *s, int64_t k)
 {
     int64_t n = 0;
 
@@ -142,7 +121,7 @@ static void keep_top_k(mg_sampler *s, int64_t k)
     s->n_alive = n;
 }
 
-static double weigh(mg_sampler *s)
+static double weigh(mg_cpu_sampler *s)
 {
     const double top = s->scaled[s->alive[0].code];
     double total = 0;
@@ -154,7 +133,7 @@ static double weigh(mg_sampler *s)
 
 /* AudioCraft drops a code if those before it, from the top, make more than top_p. transformers drops from
  * the bottom while the sum is at most 1 - top_p. Among equals the lower index survives. */
-static double keep_top_p(mg_sampler *s, const mg_sampling *how, double total)
+static double keep_top_p(mg_cpu_sampler *s, const mg_sampling *how, double total)
 {
     double sum = 0;
     int64_t n = s->n_alive;
@@ -170,7 +149,7 @@ static double keep_top_p(mg_sampler *s, const mg_sampling *how, double total)
 }
 
 /* The survivors, sorted, with their weights; returns the sum of these. */
-static double choose_alive(mg_sampler *s, const float *logits, const mg_sampling *how)
+static double choose_alive(mg_cpu_sampler *s, const float *logits, const mg_sampling *how)
 {
     const bool is_ac = how->rules == MG_RULES_AUDIOCRAFT;
     const bool cut_p = how->top_p > 0 && how->top_p < 1;
@@ -187,7 +166,7 @@ static double choose_alive(mg_sampler *s, const float *logits, const mg_sampling
     return cut_p ? keep_top_p(s, how, total) : total;
 }
 
-void mg_sampler_probs(mg_sampler *s, float *probs, const float *logits, const mg_sampling *how)
+void mg_cpu_sampler_probs(mg_cpu_sampler *s, float *probs, const float *logits, const mg_sampling *how)
 {
     const double total = choose_alive(s, logits, how);
 
@@ -195,7 +174,7 @@ void mg_sampler_probs(mg_sampler *s, float *probs, const float *logits, const mg
     for (int64_t i = 0; i < s->n_alive; i++) probs[s->alive[i].code] = (float)(s->weight[i] / total);
 }
 
-int32_t mg_sample(mg_sampler *s, const float *logits, const mg_sampling *how, double uniform)
+int32_t mg_cpu_sampler_draw(mg_cpu_sampler *s, const float *logits, const mg_sampling *how, double uniform)
 {
     if (how->greedy || (float)how->temperature <= 0) {
         int32_t best = 0;
