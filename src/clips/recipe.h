@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sampler.h"
+#include "sampling.h"
 #include "status.h"
 
 /* What is not said has the value that an absent option has: NaN, -1, NULL, false. Strings are borrowed. */
