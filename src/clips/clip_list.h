@@ -20,7 +20,8 @@ typedef struct mg_call_texts {
 typedef struct mg_call {
     /* which clips */
     mg_call_texts given;
-    const char *prompts_file;  /* prompts or JSON lines */
+    const char *prompts_file;  /* a list of jobs, */
+    mg_job_format prompts_how; /* read in this way */
     mg_strings prompt_files;   /* each one long prompt, its first line the title */
     const mg_recipe *one_more; /* of a command that builds it itself; on rank 0, else NULL */
     int64_t n_unconditional;   /* -1: none */

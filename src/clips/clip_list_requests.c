@@ -6,7 +6,7 @@
 #include "audio_file.h"
 #include "clip_list_impl.h"
 #include "npy.h"
-#include "prompt_list.h"
+#include "prompt_text.h"
 #include "text_states.h"
 
 /* What rank 0 tells the others before the requests. */
@@ -90,7 +90,7 @@ mg_status mg_requests_read(mg_request_list *list, const mg_call *s)
         MG_RETURN(mg_prompt_check("option --prompt", s->given.prompt.item[i]));
         MG_RETURN(add(list, "option --prompt", s->given.prompt.item[i], NULL, 0));
     }
-    if (s->prompts_file) MG_RETURN(mg_request_list_load(list, s->prompts_file));
+    if (s->prompts_file) MG_RETURN(mg_request_list_load(list, s->prompts_file, &s->prompts_how));
     for (int64_t i = 0; i < s->prompt_files.n; i++) MG_RETURN(add_prompt_file(list, s->prompt_files.item[i]));
     if (s->one_more) MG_RETURN(mg_request_list_append(list, s->one_more));
     MG_RETURN(add_unconditional(list, s, n_most > 1));

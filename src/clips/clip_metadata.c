@@ -59,14 +59,6 @@ static void put_choice(writer *w, const char *key, const char *choices, int i)
     put_text(w, key, *word ? word : NULL);
 }
 
-static bool is_on(const mg_recipe *r, const mg_recipe_key *key)
-{
-    const void *at = mg_recipe_get(r, key);
-
-    if (!mg_recipe_says(r, key)) return false;
-    return key->type == MG_KEY_INT ? *(const int64_t *)at != 0 : *(const double *)at != 0;
-}
-
 static bool is_recorded(const writer *w, const mg_recipe_key *key)
 {
     const mg_recipe *r = &w->m->recipe;
@@ -75,7 +67,7 @@ static bool is_recorded(const writer *w, const mg_recipe_key *key)
     if ((key->flags & MG_KEY_WITH_PROMPT) && !r->audio_prompt) return false;
     if ((key->flags & MG_KEY_WITH_WINDOWS) && !(r->n_window_frames > 0 && r->n_frames > r->n_window_frames))
         return false;
-    return !(key->flags & MG_KEY_WHEN_ON) || is_on(r, key);
+    return !(key->flags & MG_KEY_WHEN_ON) || mg_recipe_is_on(r, key);
 }
 
 /* The recipe's keys that stand here, in the table's order. */

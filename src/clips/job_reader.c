@@ -10,79 +10,13 @@
 
 #include "json.h"
 #include "json_text.h"
-#include "prompt_list.h"
+#include "prompt_text.h"
+#include "recipe.h"
 #include "utf8.h"
-
-enum { MAX_COLUMNS = 1024 };
-
-struct mg_job_reader {
-    mg_job_bytes bytes;
-    mg_job_form form;
-    char *prompt_column, *id_column; /* owned; NULL: not named */
-    bool in_array, array_over;
-    char **column; /* [n_columns] what each stands for; NULL: passed over; owned */
-    int64_t n_columns;
-    char **field; /* [n_columns] into a piece */
-    char *line;   /* the record of the last call; owned */
-};
 
 const char *mg_job_reader_name(const mg_job_reader *r)
 {
     return r->bytes.name;
-}
-
-static bool ends_with(const char *name, size_t n, const char *ending)
-{
-    const size_t n_ending = strlen(ending);
-
-    return n >= n_ending && strncmp(name + n - n_ending, ending, n_ending) == 0;
-}
-
-static mg_job_form form_of_name(const char *name)
-{
-    static const struct {
-        const char *ending;
-        mg_job_form form;
-    } endings[] = {{".jsonl", MG_JOBS_JSON}, {".ndjson", MG_JOBS_JSON}, {".json", MG_JOBS_JSON},
-                   {".csv", MG_JOBS_CSV},    {".tsv", MG_JOBS_TSV},     {".txt", MG_JOBS_TEXT}};
-    size_t n = strlen(name);
-
-    if (ends_with(name, n, ".gz")) n -= 3;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (ends_with(name, n, endings[i].ending)) return endings[i].form;
-    return MG_JOBS_AUTO;
-}
-
-/* The first byte that is no blank; NUL if there is none in the first 4 KiB. */
-static mg_status first_byte(mg_job_bytes *b, char *first)
-{
-    MG_RETURN(mg_job_bytes_need(b, 4096));
-    const char *p = b->data + b->at, *end = b->data + b->n;
-    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) p++;
-    *first = p < end ? *p : '\0';
-    return MG_OK;
-}
-
-static mg_status choose_form(mg_job_reader *r, mg_job_form asked)
-{
-    static const char music_caps[] = "ytid,";
-    mg_job_bytes *b = &r->bytes;
-    char first;
-
-    MG_RETURN(mg_job_bytes_need(b, 4096));
-    if (b->n - b->at >= 3 && memcmp(b->data + b->at, "\xEF\xBB\xBF", 3) == 0)
-        b->at += 3; /* byte order mark */
-    MG_RETURN(first_byte(b, &first));
-    r->form = asked ? asked : form_of_name(b->name);
-    if (r->form == MG_JOBS_AUTO) {
-        r->form = MG_JOBS_TEXT;
-        if (first == '{') r->form = MG_JOBS_JSON;
-        if (b->n - b->at >= sizeof music_caps &&
-            memcmp(b->data + b->at, music_caps, sizeof music_caps - 1) == 0)
-            r->form = MG_JOBS_CSV;
-    }
-    r->in_array = r->form == MG_JOBS_JSON && first == '[';
-    return MG_OK;
 }
 
 static mg_status check_text(const mg_job_reader *r, const mg_job_piece *p)
@@ -116,33 +50,6 @@ static mg_status next_piece(mg_job_reader *r, mg_job_piece *piece)
     return check_text(r, piece);
 }
 
-/* Cut a record into fields, in place. Returns how many there are; -1: text beside a quoted field. */
-static int64_t split_fields(char *text, char delimiter, char **field, int64_t most)
-{
-    int64_t n = 0;
-    char *p = text;
-
-    for (;; n++) {
-        char *to = p;
-        if (n < most) field[n] = p;
-        if (*p == '"') {
-            for (p++; *p && (*p != '"' || p[1] == '"'); p++) {
-                if (*p == '"') p++;
-                *to++ = *p;
-            }
-            if (*p == '"') p++;
-            if (*p && *p != delimiter) return -1;
-        } else {
-            while (*p && *p != delimiter) p++;
-            to = p;
-        }
-        const char end = *p;
-        *to = '\0';
-        if (!end) return n + 1;
-        p++;
-    }
-}
-
 static char delimiter_of(const mg_job_reader *r)
 {
     return r->form == MG_JOBS_TSV ? '\t' : ',';
@@ -155,13 +62,6 @@ static int64_t find_column(char *const *names, int64_t n, const char *name)
     return -1;
 }
 
-static char *trim(char *text)
-{
-    text += strspn(text, " \t");
-    for (size_t n = strlen(text); n > 0 && strchr(" \t", text[n - 1]); n--) text[n - 1] = '\0';
-    return text;
-}
-
 /* MusicCaps' own header. */
 static bool is_music_caps(char *const *names, int64_t n)
 {
@@ -169,10 +69,36 @@ static bool is_music_caps(char *const *names, int64_t n)
            find_column(names, n, "prompt") < 0;
 }
 
+/* The prompt's column where nobody names it: "prompt", else the one that is called so in other words. A table
+ * without one has something else to follow. */
+static mg_status find_prompt(const mg_job_reader *r, const char **out, char *const *names, int64_t n,
+                             int64_t line)
+{
+    const int64_t i_prompt = find_column(names, n, "prompt");
+    int64_t n_found = 0;
+
+    *out = i_prompt >= 0 ? names[i_prompt] : "prompt";
+    for (int64_t i = 0; i_prompt < 0 && i < n; i++)
+        if (mg_job_is_prompt_name(names[i], NULL)) *out = names[i], n_found++;
+    if (n_found > 1)
+        return mg_fail(MG_EUSAGE,
+                       "%s: line %lld: more than one column may hold the prompt; --prompt-column says which",
+                       r->bytes.name, (long long)line);
+    for (int64_t i = 0; i_prompt < 0 && n_found == 0 && i < n; i++) {
+        const mg_recipe_key *key = mg_recipe_find(names[i]);
+        if (key && mg_recipe_is_string(key) && key->type != MG_KEY_ID) n_found++;
+    }
+    if (i_prompt >= 0 || n_found > 0) return MG_OK;
+    return mg_fail(
+        MG_EUSAGE,
+        "%s: line %lld: no column is called prompt, caption or text; --prompt-column says which it is",
+        r->bytes.name, (long long)line);
+}
+
 static mg_status name_columns(mg_job_reader *r, char **names, int64_t n, int64_t line)
 {
     const bool chosen = r->prompt_column || r->id_column, known = !chosen && is_music_caps(names, n);
-    const char *prompt = known ? "caption" : r->prompt_column ? r->prompt_column : "prompt";
+    const char *prompt = known ? "caption" : r->prompt_column;
     const char *id = known ? "ytid" : r->id_column ? r->id_column : "id";
     const char *const wanted[] = {r->prompt_column, r->id_column};
 
@@ -180,6 +106,7 @@ static mg_status name_columns(mg_job_reader *r, char **names, int64_t n, int64_t
         if (wanted[i] && find_column(names, n, wanted[i]) < 0)
             return mg_fail(MG_EUSAGE, "%s: line %lld: there is no column \"%.64s\" in the header",
                            r->bytes.name, (long long)line, wanted[i]);
+    if (!prompt) MG_RETURN(find_prompt(r, &prompt, names, n, line));
     for (int64_t i = 0; i < n; i++) {
         const char *stands_for = names[i];
         if (find_column(names, i, names[i]) >= 0)
@@ -201,16 +128,16 @@ static mg_status read_header(mg_job_reader *r)
 {
     mg_status st = MG_OK;
     mg_job_piece piece;
-    char **names = calloc(MAX_COLUMNS, sizeof *names);
+    char **names = calloc(MG_JOB_COLUMNS, sizeof *names);
 
     if (!names) return mg_fail(MG_ENOMEM, "%s: no memory for the header", r->bytes.name);
     MG_TRY(next_piece(r, &piece));
     if (!piece.text) goto done;
-    const int64_t n = split_fields(piece.text, delimiter_of(r), names, MAX_COLUMNS);
-    if (n < 0 || n > MAX_COLUMNS)
+    const int64_t n = mg_job_split_fields(piece.text, delimiter_of(r), names, MG_JOB_COLUMNS);
+    if (n < 0 || n > MG_JOB_COLUMNS)
         MG_TRY(mg_fail(MG_EUSAGE, "%s: line %lld: the header %s", r->bytes.name, (long long)piece.line,
                        n < 0 ? "has text beside a quoted name" : "has more than 1024 columns"));
-    for (int64_t i = 0; i < n; i++) names[i] = trim(names[i]);
+    for (int64_t i = 0; i < n; i++) names[i] = mg_job_trim(names[i]);
     r->column = calloc((size_t)n, sizeof *r->column);
     r->field = calloc((size_t)n, sizeof *r->field);
     if (!r->column || !r->field) MG_TRY(mg_fail(MG_ENOMEM, "%s: no memory for the header", r->bytes.name));
@@ -244,7 +171,7 @@ static mg_status begin(mg_job_reader *r, const mg_job_format *how)
     if (how->id_column) r->id_column = strdup(how->id_column);
     if ((how->prompt_column && !r->prompt_column) || (how->id_column && !r->id_column))
         return mg_fail(MG_ENOMEM, "jobs: no memory");
-    MG_RETURN(choose_form(r, how->form));
+    MG_RETURN(mg_job_choose_form(r, how->form));
     if (r->form == MG_JOBS_TEXT && (r->prompt_column || r->id_column))
         return mg_fail(MG_EUSAGE, "%s: plain text has no columns; name its form if it is something else",
                        r->bytes.name);
@@ -296,12 +223,10 @@ void mg_job_reader_close(mg_job_reader *r)
 /* A field's value. What is text is for the key to say; a number or a truth value stands without quotes. */
 static void add_field(mg_json_text *t, const char *key, const char *value)
 {
-    static const char *const texts[] = {"id",          "title",        "prompt", "negative_prompt",
-                                        "text_states", "audio_prompt", "melody"};
+    const mg_recipe_key *known = mg_recipe_find(key);
     char *end;
 
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (strcmp(key, texts[i]) != 0) continue;
+    if (known && mg_recipe_is_string(known)) {
         mg_json_text_string(t, key, value);
         return;
     }
@@ -342,6 +267,11 @@ static mg_status next_text(mg_job_reader *r, mg_job_record *record, bool *over)
     if (piece.bytes > MG_MAX_PROMPT_BYTES)
         return mg_fail(MG_EUSAGE, "%s: line %lld: longer than %d bytes, the limit for a prompt",
                        r->bytes.name, (long long)piece.line, MG_MAX_PROMPT_BYTES);
+    if (r->is_guess && mg_job_look_for_json(piece.text, piece.text + piece.bytes) != MG_LOOKS_LIKE_TEXT)
+        return mg_fail(MG_EUSAGE,
+                       "%s: line %lld: JSON in a list that begins as text; --prompts-format text takes it as "
+                       "a text",
+                       r->bytes.name, (long long)piece.line);
     mg_json_text_object(&t, NULL);
     mg_json_text_string(&t, "prompt", piece.text);
     return end_record(r, record, &t, piece.line);
@@ -355,13 +285,15 @@ static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
     MG_RETURN(next_piece(r, &piece));
     *over = !piece.text;
     if (*over) return MG_OK;
-    const int64_t n = split_fields(piece.text, delimiter_of(r), r->field, r->n_columns);
+    const int64_t n = mg_job_split_fields(piece.text, delimiter_of(r), r->field, r->n_columns);
     if (n < 0)
         return mg_fail(MG_EUSAGE, "%s: line %lld: text beside a quoted field", r->bytes.name,
                        (long long)piece.line);
     if (n != r->n_columns)
-        return mg_fail(MG_EUSAGE, "%s: line %lld: %lld fields, the header has %lld", r->bytes.name,
-                       (long long)piece.line, (long long)n, (long long)r->n_columns);
+        return mg_fail(MG_EUSAGE, "%s: line %lld: %lld fields, the header has %lld%s", r->bytes.name,
+                       (long long)piece.line, (long long)n, (long long)r->n_columns,
+                       r->is_guess ? "; if it is no table, --prompts-format text takes its lines as texts"
+                                   : "");
     mg_json_text_object(&t, NULL);
     for (int64_t i = 0; i < n; i++)
         if (r->column[i] && *r->field[i]) add_field(&t, r->column[i], r->field[i]);
@@ -447,6 +379,38 @@ static mg_status rename_keys(mg_job_reader *r, mg_job_record *record, const char
     return end_record(r, record, &t, line);
 }
 
+/* A text in an array is a prompt. */
+static mg_status wrap_text(mg_job_reader *r, mg_job_record *record, const mg_job_piece *piece)
+{
+    mg_json_text t = {0};
+    cJSON *text;
+
+    mg_status st = mg_json_parse(&text, r->bytes.name, piece->text, (int64_t)piece->bytes);
+    if (st == MG_ECHECKPOINT)
+        return mg_fail(MG_EUSAGE, "%s: line %lld: a text that is not JSON", r->bytes.name,
+                       (long long)piece->line);
+    MG_RETURN(st);
+    mg_json_text_object(&t, NULL);
+    mg_json_text_string(&t, "prompt", text->valuestring);
+    cJSON_Delete(text);
+    return end_record(r, record, &t, piece->line);
+}
+
+/* An object that was laid out over several lines is none of JSON lines. */
+static mg_status check_whole(const mg_job_reader *r, const mg_job_piece *piece)
+{
+    const char *begin = mg_job_skip(piece->text, piece->text + piece->bytes);
+    size_t n = piece->bytes;
+
+    while (n > 0 && strchr(" \t\r", piece->text[n - 1])) n--;
+    if (*begin != '{' || (n > 0 && piece->text[n - 1] == '}')) return MG_OK;
+    return mg_fail(
+        MG_EUSAGE,
+        "%s: line %lld: not JSON: the object does not end in its line; write each on a line of its "
+        "own, or all of them in an array: [{…}, {…}]",
+        r->bytes.name, (long long)piece->line);
+}
+
 static mg_status next_object(mg_job_reader *r, mg_job_record *record, bool *over)
 {
     mg_job_piece piece = {0};
@@ -454,6 +418,9 @@ static mg_status next_object(mg_job_reader *r, mg_job_record *record, bool *over
     MG_RETURN(r->in_array ? next_element(r, &piece, over) : next_piece(r, &piece));
     *over = *over || !piece.text;
     if (*over) return MG_OK;
+    if (r->in_array && *mg_job_skip(piece.text, piece.text + piece.bytes) == '"')
+        return wrap_text(r, record, &piece);
+    if (!r->in_array) MG_RETURN(check_whole(r, &piece));
     if (r->prompt_column || r->id_column) return rename_keys(r, record, piece.text, piece.bytes, piece.line);
     *record = (mg_job_record){piece.text, (int64_t)piece.bytes, piece.line};
     return MG_OK;

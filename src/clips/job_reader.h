@@ -12,7 +12,9 @@
 typedef enum mg_job_form { MG_JOBS_AUTO, MG_JOBS_JSON, MG_JOBS_CSV, MG_JOBS_TSV, MG_JOBS_TEXT } mg_job_form;
 #define MG_JOB_FORM_CHOICES "auto|json|csv|tsv|text" /* in its order */
 
-/* How to read. Zeroed: by the name's ending and the first bytes, all columns under their own names.
+/* How to read. Zeroed: by the first bytes, which the name's ending must not contradict: objects, an array of
+ * objects or texts, a header with a column prompt, caption or text, else texts. What may be two things is
+ * refused: the message says what was seen, and `form` what it is.
  *
  * A column or key that is named stands for "prompt" or "id", and then all others are passed over but one of
  * the name "id". MusicCaps' own header (ytid, caption, …) is known without being told. Otherwise a column is

@@ -1,4 +1,5 @@
-/* What job_reader.c (records) and job_reader_bytes.c (pieces of text) share. */
+/* What job_reader.c (records), job_reader_form.c (what the file is) and job_reader_bytes.c (pieces of text)
+ * share. */
 #ifndef MG_JOB_READER_IMPL_H
 #define MG_JOB_READER_IMPL_H
 
@@ -37,5 +38,44 @@ typedef enum mg_job_cut { MG_JOB_LINE, MG_JOB_QUOTED, MG_JOB_VALUE } mg_job_cut;
 
 /* MG_EUSAGE for a piece that is too long or is not closed; the next call goes on behind it. */
 mg_status mg_job_bytes_cut(mg_job_bytes *b, mg_job_piece *piece, mg_job_cut how);
+
+enum { MG_JOB_COLUMNS = 1024 };
+
+struct mg_job_reader {
+    mg_job_bytes bytes;
+    mg_job_form form;
+    char *prompt_column, *id_column; /* owned; NULL: not named */
+    bool is_guess;                   /* the form follows from the first bytes alone */
+    bool in_array, array_over;
+    char **column; /* [n_columns] what each stands for; NULL: passed over; owned */
+    int64_t n_columns;
+    char **field; /* [n_columns] into a piece */
+    char *line;   /* the record of the last call; owned */
+};
+
+/* What the first bytes look like. */
+typedef enum mg_job_look {
+    MG_LOOKS_LIKE_TEXT,
+    MG_LOOKS_LIKE_OBJECTS,
+    MG_LOOKS_LIKE_ARRAY,
+    MG_LOOKS_LIKE_COMMAS,
+    MG_LOOKS_LIKE_TABS,
+    MG_LOOKS_LIKE_SEMICOLONS,
+    MG_LOOKS_LIKE_A_WORD,
+} mg_job_look;
+
+/* Sets form, is_guess and in_array: what was said of the form is so; else the first bytes say it, and a name
+ * that says otherwise is refused. */
+mg_status mg_job_choose_form(mg_job_reader *r, mg_job_form asked);
+mg_job_look mg_job_look_for_json(const char *p, const char *end);
+
+/* "prompt", "caption" or "text" in any case; or `own`, if somebody named it. */
+bool mg_job_is_prompt_name(const char *name, const char *own);
+
+/* Cut a record into fields, in place. Returns how many there are; -1: text beside a quoted field. */
+int64_t mg_job_split_fields(char *text, char delimiter, char **field, int64_t most);
+
+const char *mg_job_skip(const char *p, const char *end); /* blanks */
+char *mg_job_trim(char *text);                           /* blanks and tabs at both ends, in place */
 
 #endif

@@ -7,7 +7,7 @@
 #include "audio_file.h"
 #include "choice_words.h"
 #include "normalize.h"
-#include "prompt_list.h"
+#include "prompt_text.h"
 #include "recipe_keys.h"
 
 enum { ID_BYTES = 128 };
@@ -25,7 +25,7 @@ static uint64_t bit_of(const mg_recipe_key *key)
     return (uint64_t)1 << (key - mg_recipe_keys);
 }
 
-static bool is_string(const mg_recipe_key *key)
+bool mg_recipe_is_string(const mg_recipe_key *key)
 {
     return key->type == MG_KEY_TEXT || key->type == MG_KEY_ID || key->type == MG_KEY_PATH;
 }
@@ -51,6 +51,13 @@ const mg_recipe_key *mg_recipe_key_of(size_t offset)
 
     while (i + 1 < mg_recipe_n_keys && mg_recipe_keys[i].offset != offset) i++;
     return &mg_recipe_keys[i];
+}
+
+const mg_recipe_key *mg_recipe_find(const char *key)
+{
+    for (int i = 0; i < mg_recipe_n_keys; i++)
+        if (mg_recipe_keys[i].key && strcmp(mg_recipe_keys[i].key, key) == 0) return &mg_recipe_keys[i];
+    return NULL;
 }
 
 const mg_recipe_key *mg_recipe_input(int i)
@@ -112,6 +119,14 @@ void mg_recipe_see(mg_recipe *r)
     }
 }
 
+bool mg_recipe_is_on(const mg_recipe *r, const mg_recipe_key *key)
+{
+    const void *at = mg_recipe_get(r, key);
+
+    if (!mg_recipe_says(r, key)) return false;
+    return key->type == MG_KEY_INT ? *(const int64_t *)at != 0 : *(const double *)at != 0;
+}
+
 static size_t size_of(const mg_recipe_key *key)
 {
     static const size_t sizes[] = {
@@ -146,12 +161,12 @@ static mg_status check_id(const char *where, const char *id)
     const size_t n = strlen(id);
     char quoted[MG_QUOTE_SIZE];
 
-    if (n >= 1 && n <= ID_BYTES && strspn(id, allowed) == n && id[0] != '.' && id[0] != '-') return MG_OK;
+    if (n >= 1 && n <= ID_BYTES && strspn(id, allowed) == n && id[0] != '.') return MG_OK;
     mg_recipe_quote(quoted, id);
-    return mg_fail(MG_EUSAGE,
-                   "%s: id: \"%s\": must be 1 to %d letters, digits, '.', '_' and '-', and begin with a "
-                   "letter, a digit or '_'",
-                   where, quoted, ID_BYTES);
+    return mg_fail(
+        MG_EUSAGE,
+        "%s: id: \"%s\": must be 1 to %d letters, digits, '.', '_' and '-', and not begin with '.'", where,
+        quoted, ID_BYTES);
 }
 
 static mg_status check_text(const mg_recipe_key *key, const char *name, const char *where, const char *text)
@@ -168,7 +183,7 @@ mg_status mg_recipe_check_key(const mg_recipe *r, const mg_recipe_key *key, cons
     const char *name = key->key ? key->key : key->record ? key->record : "where";
     const void *at = mg_recipe_get(r, key);
 
-    if (is_string(key)) return check_text(key, name, where, *(const char *const *)at);
+    if (mg_recipe_is_string(key)) return check_text(key, name, where, *(const char *const *)at);
     if (key->type == MG_KEY_NUMBER) {
         const double value = *(const double *)at;
         if (value >= key->low && value <= key->high) return MG_OK;
@@ -225,7 +240,7 @@ static bool has_effect(const mg_recipe *r, const mg_recipe_key *key)
     if (!mg_recipe_is_of_sampling(key) || !mg_recipe_says(r, key)) return false;
     if (key->offset == offsetof(mg_recipe, sampling.top_k)) return hf || !top_p;
     if (key->offset == offsetof(mg_recipe, sampling.top_p)) return top_p && !(hf && r->sampling.top_p >= 1);
-    if (key->offset == offsetof(mg_recipe, sampling.rules)) return false;
+    if (key->flags & MG_KEY_WHEN_ON) return mg_recipe_is_on(r, key);
     return key->type == MG_KEY_NUMBER || key->type == MG_KEY_INT;
 }
 

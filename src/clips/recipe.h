@@ -94,6 +94,10 @@ bool mg_recipe_says(const mg_recipe *r, const mg_recipe_key *key);
 void *mg_recipe_at(mg_recipe *r, const mg_recipe_key *key);
 const void *mg_recipe_get(const mg_recipe *r, const mg_recipe_key *key);
 
+/* The key of this name in JSON lines; NULL if there is none. */
+const mg_recipe_key *mg_recipe_find(const char *key);
+bool mg_recipe_is_string(const mg_recipe_key *key);
+
 /* The i-th key of a file that the clip is made from. */
 enum { MG_RECIPE_INPUTS = 3 };
 const mg_recipe_key *mg_recipe_input(int i);
@@ -109,6 +113,9 @@ void mg_recipe_unsay(mg_recipe *r, const mg_recipe_key *key);
 
 /* Does the field have the value of what is not said? */
 bool mg_recipe_is_absent(const mg_recipe *r, const mg_recipe_key *key);
+
+/* Of a number: is it said and not 0? */
+bool mg_recipe_is_on(const mg_recipe *r, const mg_recipe_key *key);
 
 /* After the option parser wrote the fields: whatever is not absent is said. */
 void mg_recipe_see(mg_recipe *r);

@@ -7,13 +7,10 @@
 #include <string.h>
 
 #include "choice_words.h"
-#include "in_file.h"
 #include "json.h"
 #include "path.h"
-#include "prompt_list.h"
 #include "text.h"
 
-#define MAX_FILE_BYTES ((int64_t)1 << 30)
 enum { WHERE_SIZE = MG_PATH_SIZE + 64 };
 
 /* Takes the text; NULL is no memory. */
@@ -52,7 +49,7 @@ mg_status mg_request_list_append(mg_request_list *list, const mg_recipe *r)
 
     for (int i = 0; i < mg_recipe_n_keys; i++) {
         const mg_recipe_key *key = &mg_recipe_keys[i];
-        if (key->type != MG_KEY_TEXT && key->type != MG_KEY_ID && key->type != MG_KEY_PATH) continue;
+        if (!mg_recipe_is_string(key)) continue;
         const char **text = mg_recipe_at(&copy, key);
         if (*text) MG_RETURN(mg_request_list_keep(list, text, *text));
     }
@@ -119,13 +116,6 @@ static mg_status read_key(mg_request_list *list, mg_recipe *r, const mg_recipe_k
     return MG_OK;
 }
 
-static const mg_recipe_key *find_key(const char *name)
-{
-    for (int i = 0; i < mg_recipe_n_keys; i++)
-        if (mg_recipe_keys[i].key && strcmp(mg_recipe_keys[i].key, name) == 0) return &mg_recipe_keys[i];
-    return NULL;
-}
-
 static mg_status read_object(mg_request_list *list, mg_recipe *r, const cJSON *object, const char *where,
                              const char *folder)
 {
@@ -134,10 +124,14 @@ static mg_status read_object(mg_request_list *list, mg_recipe *r, const cJSON *o
 
     if (!cJSON_IsObject(object)) return mg_fail(MG_EUSAGE, "%s: must be a JSON object", where);
     for (const cJSON *item = object->child; item; item = item->next) {
-        const mg_recipe_key *key = find_key(item->string);
+        const mg_recipe_key *key = mg_recipe_find(item->string);
         if (!key) {
             mg_recipe_quote(quoted, item->string);
-            return mg_fail(MG_EUSAGE, "%s: %s: no such key; docs/GENERATE.md lists them", where, quoted);
+            return mg_fail(
+                MG_EUSAGE,
+                "%s: %s: no such key; docs/GENERATE.md lists them, and --prompt-column NAME passes over "
+                "all but one",
+                where, quoted);
         }
         if (seen[key - mg_recipe_keys]) return mg_fail(MG_EUSAGE, "%s: %s: given twice", where, key->key);
         seen[key - mg_recipe_keys] = true;
@@ -146,12 +140,12 @@ static mg_status read_object(mg_request_list *list, mg_recipe *r, const cJSON *o
     return mg_recipe_check(r, where);
 }
 
-static mg_status add_object(mg_request_list *list, const char *where, const char *folder, const char *line,
-                            int64_t bytes)
+mg_status mg_request_list_add(mg_request_list *list, const char *where, const char *folder, const char *text,
+                              int64_t text_bytes)
 {
     mg_recipe r;
     cJSON *object = NULL;
-    mg_status st = mg_json_parse(&object, where, line, bytes);
+    mg_status st = mg_json_parse(&object, where, text, text_bytes);
 
     mg_recipe_init(&r);
     if (st == MG_ECHECKPOINT)
@@ -165,68 +159,39 @@ done:
     return st;
 }
 
-static const char *skip_blanks(const char *p, const char *end)
+static mg_status read_all(mg_request_list *list, mg_job_reader *reader)
 {
-    while (p < end && strchr(" \t\r\n", *p) && *p) p++;
-    return p;
-}
-
-static mg_status parse_objects(mg_request_list *list, const char *name, const char *text, int64_t text_bytes)
-{
-    const char *p = text, *end = text + text_bytes, *slash = strrchr(name, '/');
+    const char *name = mg_job_reader_name(reader), *slash = strrchr(name, '/');
     char where[WHERE_SIZE], folder[MG_PATH_SIZE] = "";
+    mg_job_record record;
+    bool over = false;
 
     if (slash) MG_RETURN(mg_path_format(folder, "%.*s/", (int)(slash - name), name));
-    for (int64_t i_line = 1; p < end; i_line++) {
-        const char *newline = memchr(p, '\n', (size_t)(end - p));
-        const char *line_end = newline ? newline : end;
-        snprintf(where, sizeof where, "%.4000s: line %lld", name, (long long)i_line);
-        if (skip_blanks(p, line_end) < line_end) MG_RETURN(add_object(list, where, folder, p, line_end - p));
-        p = newline ? newline + 1 : end;
+    for (;;) {
+        MG_RETURN(mg_job_reader_next(reader, &record, &over));
+        if (over) return MG_OK;
+        snprintf(where, sizeof where, "%.4000s: line %lld", name, (long long)record.line);
+        MG_RETURN(mg_request_list_add(list, where, folder, record.text, record.bytes));
     }
-    return MG_OK;
 }
 
-static mg_status parse_lines(mg_request_list *list, const char *name, const char *text, int64_t text_bytes)
+mg_status mg_request_list_parse(mg_request_list *list, const char *name, const char *text, int64_t text_bytes,
+                                const mg_job_format *how)
 {
-    mg_status st = MG_OK;
-    mg_prompt_list prompts = {0};
-    mg_recipe r;
-    char where[WHERE_SIZE];
+    mg_job_reader *reader;
 
-    MG_TRY(mg_prompt_list_parse(&prompts, name, text, text_bytes));
-    for (int64_t i = 0; i < prompts.n; i++) {
-        snprintf(where, sizeof where, "%.4000s: line %lld", name, (long long)prompts.line[i]);
-        mg_recipe_init(&r);
-        MG_SAY(&r, prompt, prompts.text[i]);
-        r.where = where;
-        MG_TRY(mg_request_list_append(list, &r));
-    }
-done:
-    mg_prompt_list_close(&prompts);
+    MG_RETURN(mg_job_reader_open_text(&reader, name, text, text_bytes, how));
+    const mg_status st = read_all(list, reader);
+    mg_job_reader_close(reader);
     return st;
 }
 
-mg_status mg_request_list_parse(mg_request_list *list, const char *name, const char *text, int64_t text_bytes)
+mg_status mg_request_list_load(mg_request_list *list, const char *path, const mg_job_format *how)
 {
-    const size_t n = strlen(name);
-    const bool named = n >= 6 && strcmp(name + n - 6, ".jsonl") == 0;
-    const bool marked = text_bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
-    const char *first = skip_blanks(text + (marked ? 3 : 0), text + text_bytes);
+    mg_job_reader *reader;
 
-    if (named || (first < text + text_bytes && *first == '{'))
-        return parse_objects(list, name, text + (marked ? 3 : 0), text_bytes - (marked ? 3 : 0));
-    return parse_lines(list, name, text, text_bytes);
-}
-
-mg_status mg_request_list_load(mg_request_list *list, const char *path)
-{
-    char *text;
-    int64_t bytes;
-
-    MG_RETURN(mg_in_file_read(&text, &bytes, path, MAX_FILE_BYTES));
-    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
-    const mg_status st = mg_request_list_parse(list, name, text, bytes);
-    free(text);
+    MG_RETURN(mg_job_reader_open(&reader, path, how));
+    const mg_status st = read_all(list, reader);
+    mg_job_reader_close(reader);
     return st;
 }

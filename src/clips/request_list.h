@@ -3,6 +3,7 @@
 #ifndef MG_REQUEST_LIST_H
 #define MG_REQUEST_LIST_H
 
+#include "job_reader.h"
 #include "recipe.h"
 
 /* Zeroed it is empty. */
@@ -20,13 +21,17 @@ mg_status mg_request_list_append(mg_request_list *list, const mg_recipe *r);
 /* *out: a copy that lives as long as the list. */
 mg_status mg_request_list_keep(mg_request_list *list, const char **out, const char *text);
 
-/* Add a file's requests: one JSON object a line if its name ends in .jsonl or its first line begins with '{',
- * else one prompt a line (prompt_list.h); "-" is standard input. The keys are those of recipe_keys.h. An
- * unknown key, a wrong type, a value out of range, a key twice, a broken line: MG_EUSAGE "FILE: line N: key:
- * …". Paths are taken relative to the file's folder. */
-mg_status mg_request_list_load(mg_request_list *list, const char *path);
-mg_status mg_request_list_parse(mg_request_list *list, const char *name, const char *text,
-                                int64_t text_bytes);
+/* Add a file's requests, whatever form it has (job_reader.h). The keys are those of recipe_keys.h. An unknown
+ * key, a wrong type, a value out of range, a key twice, a broken line: MG_EUSAGE "FILE: line N: key: …".
+ * Paths are taken relative to the file's folder. */
+mg_status mg_request_list_load(mg_request_list *list, const char *path, const mg_job_format *how);
+mg_status mg_request_list_parse(mg_request_list *list, const char *name, const char *text, int64_t text_bytes,
+                                const mg_job_format *how);
+
+/* Add one record, a JSON object. `where` begins its messages, `folder`, "" or with a '/' at its end, its
+ * paths. */
+mg_status mg_request_list_add(mg_request_list *list, const char *where, const char *folder, const char *text,
+                              int64_t text_bytes);
 
 /* The recipes for another rank: one block of plain data, in which strings are places in the other. Pack and
  * open: both are malloc'ed. Unpack: takes what it needs of both; without texts a rank has "-" for each that

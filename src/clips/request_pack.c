@@ -9,9 +9,8 @@
 static const char **string_at(mg_recipe *r, int i_key)
 {
     const mg_recipe_key *key = &mg_recipe_keys[i_key];
-    const bool is_string = key->type == MG_KEY_TEXT || key->type == MG_KEY_ID || key->type == MG_KEY_PATH;
 
-    return is_string ? mg_recipe_at(r, key) : NULL;
+    return mg_recipe_is_string(key) ? mg_recipe_at(r, key) : NULL;
 }
 
 mg_status mg_request_pack_open(mg_request_pack *pack, int64_t n, int64_t text_bytes)

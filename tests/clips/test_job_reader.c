@@ -3,6 +3,7 @@
 #include "io_fixture.h"
 
 #include <cjson/cJSON.h>
+#include <unistd.h>
 
 #include "job_reader.h"
 
@@ -110,6 +111,121 @@ static void test_lines_and_arrays(void **state)
     expect_over(named);
 }
 
+/* By content, whatever the name says or does not say. */
+static void test_forms_are_recognised(void **state)
+{
+    static const char *const names[] = {"a", "a.txt", "standard input", "a.list"};
+    mg_job_reader *r;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        r = open_text(names[i], "\xEF\xBB\xBF [\"a\", \"b \\\"c\\\"\",\n{\"prompt\": \"d\"}]");
+        expect_next(r, 1, "{\"prompt\": \"a\"}");
+        expect_next(r, 1, "{\"prompt\": \"b \\\"c\\\"\"}");
+        expect_next(r, 2, "{\"prompt\": \"d\"}");
+        expect_over(r);
+        r = open_text(names[i], "id,Caption , seed\nx,\"soft, slow\",7\n");
+        expect_next(r, 2, "{\"id\": \"x\", \"prompt\": \"soft, slow\", \"seed\": 7}");
+        expect_over(r);
+        r = open_text(names[i], "text\tn\r\na, b\t2\r\n");
+        expect_next(r, 2, "{\"prompt\": \"a, b\", \"n\": 2}");
+        expect_over(r);
+        r = open_text(names[i], "{\"n\": 1}\n{}");
+        expect_next(r, 1, "{\"n\": 1}");
+        expect_next(r, 2, "{}");
+        expect_over(r);
+        r = open_text(names[i], "[Verse 1] soft\n{loud} drums\nprompt, fast\n[3]\n");
+        expect_next(r, 1, "{\"prompt\": \"[Verse 1] soft\"}");
+        expect_next(r, 2, "{\"prompt\": \"{loud} drums\"}");
+        expect_next(r, 3, "{\"prompt\": \"prompt, fast\"}");
+        expect_next(r, 4, "{\"prompt\": \"[3]\"}");
+        expect_over(r);
+    }
+    r = open_text("a.csv", "audio_prompt,n\nx.wav,2\n"); /* something else to follow */
+    expect_next(r, 2, "{\"audio_prompt\": \"x.wav\", \"n\": 2}");
+    expect_over(r);
+    r = open_text("a.csv", "prompt\nslow\n");
+    expect_next(r, 2, "{\"prompt\": \"slow\"}");
+    expect_over(r);
+    const char words[] = "mood\nslow\n";
+    expect_ok(
+        mg_job_reader_open_text(&r, "a", words, sizeof words - 1, &(mg_job_format){.prompt_column = "mood"}));
+    expect_next(r, 2, "{\"prompt\": \"slow\"}");
+    expect_over(r);
+}
+
+static void test_what_may_be_two_things_is_refused(void **state)
+{
+    static const struct {
+        const char *name, *text, *part;
+    } heads[] = {
+        {"a", "prompt\nslow\n",
+         "a: its first line may be a header or a text; say what it is: --prompts-format"},
+        {"a.txt", "Text\nslow\n", "may be a header or a text"},
+        {"a.csv", "{\"prompt\": \"x\"}", "a.csv: its name says a table, and it begins as JSON"},
+        {"a.tsv.gz", "[{\"prompt\": \"x\"}]", "its name says a table"},
+        {"a.csv", "prompt;n\nx;2\n", "semicolons part its fields"},
+        {"a", "prompt;n\nx;2\n", "semicolons part its fields"},
+        {"a.csv", "prompt\tn\nx\t2\n", "tabs part its fields"},
+        {"a.csv", "mood,n\nx,2\n", "line 1: no column is called prompt, caption or text; --prompt-column"},
+        {"a.csv", "caption,text\nx,y\n", "line 1: more than one column may hold the prompt"},
+    };
+    static const struct {
+        const char *name, *text, *part;
+    } records[] = {
+        {"a.jsonl", "{\n  \"prompt\": \"x\"\n}\n",
+         "a.jsonl: line 1: not JSON: the object does not end in its line"},
+        {"a", "{\n  \"prompt\": \"x\",\n", "or all of them in an array"},
+        {"a.json", "[\"\\x\"]", "line 1: a text that is not JSON"},
+    };
+    mg_job_reader *r;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        expect_failure(mg_job_reader_open_text(&r, heads[i].name, heads[i].text,
+                                               (int64_t)strlen(heads[i].text), &(mg_job_format){0}),
+                       MG_EUSAGE, heads[i].part);
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        r = open_text(records[i].name, records[i].text);
+        expect_refused(r, records[i].part);
+        mg_job_reader_close(r);
+    }
+    r = open_text("a", "slow piano\n{\"prompt\": \"x\"}\n");
+    expect_next(r, 1, "{\"prompt\": \"slow piano\"}");
+    expect_refused(r, "a: line 2: JSON in a list that begins as text; --prompts-format text");
+    expect_over(r);
+    r = open_text("a", "text, loud, fast\nslow piano\n");
+    expect_refused(r, "line 2: 1 fields, the header has 3; if it is no table, --prompts-format text");
+    expect_over(r);
+    const char word[] = "prompt\n{\"x\": 1}\n";
+    expect_ok(
+        mg_job_reader_open_text(&r, "a", word, sizeof word - 1, &(mg_job_format){.form = MG_JOBS_TEXT}));
+    expect_next(r, 1, "{\"prompt\": \"prompt\"}");
+    expect_next(r, 2, "{\"prompt\": \"{\\\"x\\\": 1}\"}");
+    expect_over(r);
+}
+
+static void test_standard_input(void **state)
+{
+    int ends[2];
+    const int saved = dup(STDIN_FILENO);
+    mg_job_reader *r;
+
+    (void)state;
+    assert_true(saved >= 0 && pipe(ends) == 0);
+    assert_int_equal(write(ends[1], "one\ntwo\n", 8), 8);
+    close(ends[1]);
+    assert_true(dup2(ends[0], STDIN_FILENO) >= 0);
+    close(ends[0]);
+    expect_ok(mg_job_reader_open(&r, "-", &(mg_job_format){0}));
+    expect_next(r, 1, "{\"prompt\": \"one\"}");
+    expect_next(r, 2, "{\"prompt\": \"two\"}");
+    assert_string_equal(mg_job_reader_name(r), "standard input");
+    expect_over(r);
+    assert_true(dup2(saved, STDIN_FILENO) >= 0);
+    close(saved);
+}
+
 static void test_bad_records_are_passed_over(void **state)
 {
     (void)state;
@@ -185,6 +301,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csv_as_python_writes_it),
         cmocka_unit_test(test_lines_and_arrays),
+        cmocka_unit_test(test_forms_are_recognised),
+        cmocka_unit_test(test_what_may_be_two_things_is_refused),
+        cmocka_unit_test(test_standard_input),
         cmocka_unit_test(test_bad_records_are_passed_over),
         cmocka_unit_test(test_headers_that_cannot_be_used),
         cmocka_unit_test_setup_teardown(test_files_that_cannot_be_read, make_dir, drop_dir),

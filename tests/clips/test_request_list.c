@@ -3,12 +3,12 @@
 
 #include <math.h>
 
-#include "prompt_list.h"
+#include "prompt_text.h"
 #include "request_list.h"
 
 static mg_status parse(mg_request_list *list, const char *name, const char *text)
 {
-    return mg_request_list_parse(list, name, text, (int64_t)strlen(text));
+    return mg_request_list_parse(list, name, text, (int64_t)strlen(text), &(mg_job_format){0});
 }
 
 static void lines_of_text(void **state)
@@ -98,13 +98,12 @@ static void mistakes_name_line_and_key(void **state)
         {"{\"duration\": 1, \"frames\": 3}", "line 1: duration and frames both"},
         {"{\"id\": \"a/b\"}", "line 1: id: \"a/b\": must be 1 to 128 letters"},
         {"{\"id\": \"..\"}", "id: \"..\": must be"},
-        {"{\"id\": \"-a\"}", "id: \"-a\": must be"},
         {"{\"id\": \"a b\"}", "id: \"a b\": must be"},
         {"{\"id\": \"\"}", "id: \"\": must be"},
         {"{\"prompt\": \"x\"", "l.jsonl: line 1: not JSON"},
         {"{\"prompt\": \"a\\u0000b\"}", "line 1: not JSON: an escaped NUL"},
         {"{\"prompt\": \"x\"} {}", "line 1: not JSON: something behind the value"},
-        {"{\"prompt\": \"\xE9\"}", "line 1: not JSON: a byte that is not UTF-8"},
+        {"{\"prompt\": \"\xE9\"}", "line 1: byte 13 is not UTF-8"},
         {"{}\n[1]", "line 2: must be a JSON object"},
         {"just text", "line 1: not JSON"}, /* the name says it is JSON */
     };
@@ -117,7 +116,7 @@ static void mistakes_name_line_and_key(void **state)
     }
     expect_failure(parse(&list, "p.txt", "ok\ncaf\xE9"), MG_EUSAGE, "p.txt: line 2: byte 4 is not UTF-8");
     mg_request_list_close(&list);
-    expect_failure(mg_request_list_load(&list, "/nowhere/l.jsonl"), MG_EFAIL,
+    expect_failure(mg_request_list_load(&list, "/nowhere/l.jsonl", &(mg_job_format){0}), MG_EFAIL,
                    "/nowhere/l.jsonl: cannot open");
     mg_request_list_close(&list);
 
@@ -187,7 +186,7 @@ static void files_find_theirs_beside_them(void **state)
 
     (void)state;
     put_file(in_dir("l.jsonl"), text, strlen(text));
-    expect_ok(mg_request_list_load(&list, in_dir("l.jsonl")));
+    expect_ok(mg_request_list_load(&list, in_dir("l.jsonl"), &(mg_job_format){0}));
     snprintf(want, sizeof want, "%s/p.wav", test_dir);
     assert_string_equal(list.recipe[0].audio_prompt, want);
     snprintf(want, sizeof want, "%s/../m.wav", test_dir);

@@ -6,7 +6,7 @@
 
 #include "clip_name.h"
 #include "fuzz.h"
-#include "prompt_list.h"
+#include "prompt_text.h"
 #include "request_list.h"
 #include "utf8.h"
 
@@ -29,8 +29,7 @@ static void check_slug(const char *text)
 static void check_request(const mg_recipe *r)
 {
     FUZZ_CHECK(mg_recipe_check(r, "fuzz") == MG_OK);
-    FUZZ_CHECK(!r->id ||
-               (*r->id && *r->id != '.' && *r->id != '-' && !strchr(r->id, '/') && strlen(r->id) <= 128));
+    FUZZ_CHECK(!r->id || (*r->id && *r->id != '.' && !strchr(r->id, '/') && strlen(r->id) <= 128));
     check_text(r->title);
     check_text(r->prompt);
     if (r->title) check_slug(r->title);
@@ -49,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     mg_request_pack pack;
 
     mg_clear_error();
-    if (mg_request_list_parse(&list, "fuzz", (const char *)data, (int64_t)bytes) != MG_OK) {
+    if (mg_request_list_parse(&list, "fuzz", (const char *)data, (int64_t)bytes, &(mg_job_format){0}) !=
+        MG_OK) {
         FUZZ_CHECK(mg_last_error()[0] && !strchr(mg_last_error(), '\n'));
         mg_request_list_close(&list);
         return 0;

@@ -52,7 +52,13 @@ static const mg_option options[] = {
 
     MG_RECIPE_KEYS_MAKE(OPTION_MAKE, LIST_MAKE, NONE)
     {.name = "prompts", .type = MG_OPT_STRING, .offset = AT(call.prompts_file), .arg = "FILE", .group = "What to make",
-     .help = "a clip for every line of this file: a text, or JSON with settings of its own; - is standard input"},
+     .help = "a clip for every entry of this list: lines of text, JSON lines, a JSON array, CSV or TSV; - is standard input"},
+    {.name = "prompts-format", .type = MG_OPT_CHOICE, .offset = AT(call.prompts_how.form), .preset = "auto",
+     .choices = MG_JOB_FORM_CHOICES, .group = "What to make", .help = "what the list is; auto looks at its name and its first bytes"},
+    {.name = "prompt-column", .type = MG_OPT_STRING, .offset = AT(call.prompts_how.prompt_column), .arg = "NAME",
+     .group = "What to make", .help = "the list's column or key that holds the prompt; others but the id's are passed over"},
+    {.name = "id-column", .type = MG_OPT_STRING, .offset = AT(call.prompts_how.id_column), .arg = "NAME",
+     .group = "What to make", .help = "the list's column or key that names the files"},
     {.name = "prompt-file", .type = MG_OPT_STRINGS, .offset = AT(call.prompt_files), .arg = "FILE",
      .group = "What to make", .help = "a clip for this file: all of it is one text, its first line the title"},
     {.name = "unconditional", .type = MG_OPT_INT, .offset = AT(call.n_unconditional), .arg = "N", .low = 1,
