@@ -63,7 +63,7 @@ static inline mg_dtype mg_format_dtype(mg_format format)
  * the slices are combined as a binary tree ((s0+s1)+(s2+s3))+… It is 1 for an ordinary product, and
  * MG_TP_SLICES / tp for this rank's part of a row-parallel one, whose result is then the subtree that
  * mg_comm_all_reduce completes. bf16: x is rounded to bf16 too (nearest even); products are exact, sums fp32.
- * fp16: x stays fp32. */
+ * fp16: x stays fp32 on a CPU; a device rounds it to fp16 too, the largest of which takes what is beyond. */
 typedef struct mg_matrix {
     mg_format format;
     int64_t n_out, n_in;

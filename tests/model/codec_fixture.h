@@ -2,9 +2,9 @@
 #ifndef MG_CODEC_FIXTURE_H
 #define MG_CODEC_FIXTURE_H
 
-#include "cpu.h"
 #include "encodec_impl.h"
 #include "golden.h"
+#include "test_backend.h"
 
 typedef struct codec_fixture {
     mg_threads *threads;
@@ -51,7 +51,7 @@ static inline void codec_backend(codec_fixture *f, const codec_want *want)
 {
     *f = (codec_fixture){0};
     GOLDEN_OK(mg_threads_open(&f->threads, want->n_threads ? want->n_threads : 1, 0));
-    GOLDEN_OK(mg_cpu_open(&f->ops, want->level, f->threads));
+    GOLDEN_OK(test_backend_open(&f->ops, want->level, f->threads));
     if (want->path) GOLDEN_OK(mg_checkpoint_open(&f->own_checkpoint, want->path));
     f->checkpoint = want->path ? f->own_checkpoint : want->checkpoint;
 }

@@ -3,11 +3,11 @@
 #ifndef MG_MODEL_FIXTURE_H
 #define MG_MODEL_FIXTURE_H
 
-#include "cpu.h"
 #include "format_of.h"
 #include "golden.h"
 #include "lm.h"
 #include "t5.h"
+#include "test_backend.h"
 
 typedef struct fixture {
     mg_threads *threads;
@@ -35,7 +35,7 @@ typedef struct fixture_want {
 static inline void fixture_backend(fixture *f, mg_cpu_level level, int n_threads)
 {
     GOLDEN_OK(mg_threads_open(&f->threads, n_threads > 0 ? n_threads : 1, 0));
-    GOLDEN_OK(mg_cpu_open(&f->ops, level, f->threads));
+    GOLDEN_OK(test_backend_open(&f->ops, level, f->threads));
 }
 
 static inline void fixture_arena(fixture *f, mg_arena *a, const char *name, size_t bytes)

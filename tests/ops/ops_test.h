@@ -13,10 +13,13 @@
 
 #include <cmocka.h>
 
-#include "cpu.h"
 #include "format_of.h"
 #include "rng.h"
+#include "test_backend.h"
 #include "tol.h"
+#ifdef MG_TEST_CUDA
+#include "host_view.h"
+#endif
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
@@ -30,7 +33,10 @@ static inline bench_ops ops_open(mg_cpu_level level, int n_threads)
     bench_ops b;
 
     assert_int_equal(mg_threads_open(&b.threads, n_threads, 0), MG_OK);
-    assert_int_equal(mg_cpu_open(&b.ops, level, b.threads), MG_OK);
+    assert_int_equal(test_backend_open(&b.ops, level, b.threads), MG_OK);
+#ifdef MG_TEST_CUDA
+    assert_int_equal(host_view_open(&b.ops, b.ops), MG_OK);
+#endif
     return b;
 }
 
@@ -97,9 +103,5 @@ static inline void linear(const mg_ops *ops, float *y, float *x, int64_t N, cons
 
     assert_int_equal(mg_linear(ops, &ty, &tx, w, bias ? &tb : NULL, act, accumulate), MG_OK);
 }
-
-/* Run `body` at every level this machine has; inside, `level` is one. */
-#define FOR_LEVELS(level) \
-    for (mg_cpu_level level = MG_CPU_SCALAR; level <= mg_cpu_best_level(); level = (mg_cpu_level)(level + 1))
 
 #endif

@@ -6,8 +6,11 @@
 
 #include <cmocka.h>
 
-#include "cpu.h"
 #include "golden.h"
+#include "test_backend.h"
+#ifdef MG_TEST_CUDA
+#include "host_view.h"
+#endif
 
 #define TOLERANCE     1e-5 /* 1e-6 observed, values of about 3 */
 #define ELU_TOLERANCE 2e-7 /* 6e-8 observed */
@@ -25,7 +28,10 @@ static void backend_open(backend *b, mg_cpu_level level, int n_threads)
 {
     *b = (backend){0};
     GOLDEN_OK(mg_threads_open(&b->threads, n_threads, 0));
-    GOLDEN_OK(mg_cpu_open(&b->ops, level, b->threads));
+    GOLDEN_OK(test_backend_open(&b->ops, level, b->threads));
+#ifdef MG_TEST_CUDA
+    GOLDEN_OK(host_view_open(&b->ops, b->ops));
+#endif
     b->golden = golden_open("codec_ops.safetensors");
 }
 
@@ -105,7 +111,7 @@ typedef void check_fn(backend *b, int i);
 
 static void check_all(check_fn *check, const char *first)
 {
-    for (int level = MG_CPU_SCALAR; level <= (int)mg_cpu_best_level(); level++)
+    for (int level = MG_CPU_SCALAR; level <= (int)test_last_level(); level++)
         for (int n_threads = 1; n_threads <= 3; n_threads += 2) {
             backend b;
             printf("%s, %d threads\n", mg_cpu_level_name((mg_cpu_level)level), n_threads);
@@ -323,7 +329,7 @@ static void test_elu_everywhere(void **state)
     enum { N = 4099 };
 
     (void)state;
-    for (int level = MG_CPU_SCALAR; level <= (int)mg_cpu_best_level(); level++) {
+    for (int level = MG_CPU_SCALAR; level <= (int)test_last_level(); level++) {
         backend b;
         backend_open(&b, (mg_cpu_level)level, 2);
         mg_tensor x = make(&b, N, 1), y = make(&b, N, 1), x1 = make(&b, 1, 1), y1 = make(&b, 1, 1);

@@ -1,0 +1,295 @@
+/* Attention of single queries over their keys, in chunks of 256 positions: a block makes one (chunk, head,
+ * token) and leaves its largest score, the sum of its weights and its weighted values; a second kernel puts a
+ * head's chunks together in ascending order. The size of a chunk is fixed, not their number, so a token's
+ * result depends on its own keys alone. Where the cache holds one chunk there is no second kernel.
+ *
+ * Heads whose position is 2 to 32 lanes of 16 bytes wide (64 wide in any format, for one) are read with all
+ * loads of K and V in flight; any other width goes the plain way. */
+#include "cuda_half.cuh"
+#include "cuda_transformer.cuh"
+
+enum { CHUNK = 256, THREADS = 256, WARPS = THREADS / 32, WARP_KEYS = CHUNK / WARPS, MOST_E = 256 };
+
+typedef struct attention {
+    float *y;                       /* [N, H*E] */
+    const float *x;                 /* [N, x_width] */
+    float *partial;                 /* [N, H, n_chunks, 2 + E]: largest, sum, values */
+    const int32_t *kv_row, *n_keys; /* [N] */
+    const float *rel_bias;          /* [H, bias_width] or NULL */
+    int32_t *fault;
+    int64_t x_width;
+    int32_t bias_width, bias_first; /* the bias of token n and key j: bias_first - n + j */
+    int32_t H, T_max, E, n_rows, n_chunks;
+    float scale;
+} attention;
+
+/* This block's token, its keys in this chunk, and where they are; false: none. */
+typedef struct place {
+    int64_t at; /* of the chunk's first position, in elements */
+    int32_t first, n;
+} place;
+
+MG_INLINE bool find_place(const attention *a, place *p)
+{
+    const int64_t n = blockIdx.z, h = blockIdx.y;
+    const int row = a->kv_row[n], n_keys = a->n_keys[n], most = a->rel_bias ? a->bias_first + 1 : a->T_max;
+    const bool is_bad = row < 0 || row >= a->n_rows || n_keys < 0 || n_keys > a->T_max || n_keys > most;
+
+    if (is_bad && threadIdx.x == 0) mg_note_fault(a->fault, MG_FAULT_KEYS, n_keys);
+    p->first = blockIdx.x * CHUNK;
+    p->n = is_bad ? 0 : n_keys - p->first;
+    if (p->n > CHUNK) p->n = CHUNK;
+    p->at = (((int64_t)row * a->H + h) * a->T_max + p->first) * a->E;
+    return p->n > 0;
+}
+
+MG_INLINE const float *bias_of(const attention *a, const place *p)
+{
+    if (!a->rel_bias) return nullptr;
+    return a->rel_bias + (int64_t)blockIdx.y * a->bias_width + a->bias_first - blockIdx.z + p->first;
+}
+
+/* Where the values of this block go, after its largest score and its sum if there are other chunks. */
+MG_INLINE float *chunk_of(const attention *a, int64_t n, int64_t h, int chunk)
+{
+    return a->partial + ((n * a->H + h) * a->n_chunks + chunk) * (2 + a->E);
+}
+
+MG_INLINE void deliver(const attention *a, int e, float value, float top, float sum)
+{
+    const int64_t n = blockIdx.z, h = blockIdx.y;
+
+    if (a->n_chunks == 1) {
+        a->y[(n * a->H + h) * a->E + e] = value / sum;
+        return;
+    }
+    float *to = chunk_of(a, n, h, blockIdx.x);
+    to[2 + e] = value;
+    if (e == 0) to[0] = top, to[1] = sum;
+}
+
+/* No keys in this chunk: zeros, if it is the only one. */
+MG_INLINE void deliver_nothing(const attention *a)
+{
+    if (a->n_chunks > 1) return;
+    for (int e = threadIdx.x; e < a->E; e += THREADS)
+        a->y[((int64_t)blockIdx.z * a->H + blockIdx.y) * a->E + e] = 0;
+}
+
+/* LANES lanes of 16 bytes hold one position; GROUP loads of a lane are in flight for K and for V each. */
+template <class T, int LANES, int GROUP, int BLOCKS>
+__global__ void __launch_bounds__(THREADS, BLOCKS) attend_k(const T *keys, const T *values, const attention a)
+{
+    constexpr int V = 16 / sizeof(T), E = LANES * V, AT_ONCE = 32 / LANES, N = WARP_KEYS / AT_ONCE;
+    MG_SHARED(tops, float[WARPS]);
+    MG_SHARED(sums, float[WARPS]);
+    MG_SHARED(mixed, float[WARPS][E]);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, part = lane % LANES, mine = lane / LANES;
+    const uint4 none = {0, 0, 0, 0};
+    float q[V], score[N], acc[V], top = -INFINITY, sum = 0;
+    place p;
+
+    let_successor_start();
+    wait_for_predecessor();
+    if (!find_place(&a, &p)) {
+        deliver_nothing(&a);
+        return;
+    }
+    const uint4 *k = reinterpret_cast<const uint4 *>(keys + p.at) + part;
+    const uint4 *v = reinterpret_cast<const uint4 *>(values + p.at) + part;
+    const float *bias = bias_of(&a, &p);
+    const float *from = a.x + (int64_t)blockIdx.z * a.x_width + (int64_t)blockIdx.y * E + part * V;
+    uint4 load[GROUP];
+#pragma unroll
+    for (int i = 0; i < V; i++) q[i] = __ldcg(from + i);
+#pragma unroll
+    for (int g = 0; g < N; g += GROUP) {
+#pragma unroll
+        for (int i = 0; i < GROUP; i++) {
+            const int j = warp * WARP_KEYS + (g + i) * AT_ONCE + mine;
+            load[i] = j < p.n ? __ldcg(k + j * LANES) : none;
+        }
+#pragma unroll
+        for (int i = 0; i < GROUP; i++) {
+            const int j = warp * WARP_KEYS + (g + i) * AT_ONCE + mine;
+            float key[V], dot = 0;
+            mg_unpack<T>(key, load[i]);
+#pragma unroll
+            for (int c = 0; c < V; c++) dot = fmaf(q[c], key[c], dot);
+            dot = warp_sum<LANES>(dot) * a.scale;
+            if (bias && j < p.n) dot += bias[j];
+            score[g + i] = j < p.n ? dot : -INFINITY;
+            top = fmaxf(top, score[g + i]);
+        }
+    }
+    top = warp_max(top);
+    if (lane == 0) tops[warp] = top;
+    __syncthreads();
+    top = tops[0];
+#pragma unroll
+    for (int w = 1; w < WARPS; w++) top = fmaxf(top, tops[w]);
+#pragma unroll
+    for (int c = 0; c < V; c++) acc[c] = 0;
+#pragma unroll
+    for (int g = 0; g < N; g += GROUP) {
+#pragma unroll
+        for (int i = 0; i < GROUP; i++) {
+            const int j = warp * WARP_KEYS + (g + i) * AT_ONCE + mine;
+            load[i] = j < p.n ? __ldcg(v + j * LANES) : none;
+        }
+#pragma unroll
+        for (int i = 0; i < GROUP; i++) {
+            const float weight = expf(score[g + i] - top);
+            float value[V];
+            mg_unpack<T>(value, load[i]);
+            sum += weight;
+#pragma unroll
+            for (int c = 0; c < V; c++) acc[c] = fmaf(weight, value[c], acc[c]);
+        }
+    }
+#pragma unroll
+    for (int o = LANES; o < 32; o *= 2) {
+        sum += __shfl_xor_sync(0xffffffffu, sum, o);
+#pragma unroll
+        for (int c = 0; c < V; c++) acc[c] += __shfl_xor_sync(0xffffffffu, acc[c], o);
+    }
+    if (lane == 0) sums[warp] = sum;
+    if (mine == 0) {
+#pragma unroll
+        for (int c = 0; c < V; c++) mixed[warp][part * V + c] = acc[c];
+    }
+    __syncthreads();
+    for (int e = threadIdx.x; e < E; e += THREADS) {
+        float all = mixed[0][e], total = sums[0];
+        for (int w = 1; w < WARPS; w++) all += mixed[w][e], total += sums[w];
+        deliver(&a, e, all, top, total);
+    }
+}
+
+/* Any width: a warp a key for the scores, a thread a column for the values. */
+template <class T>
+__global__ void __launch_bounds__(THREADS) attend_any_k(const T *keys, const T *values, const attention a)
+{
+    MG_SHARED(weights, float[CHUNK]);
+    MG_SHARED(scratch, float[2][32]);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, E = a.E;
+    place p;
+
+    let_successor_start();
+    wait_for_predecessor();
+    if (!find_place(&a, &p)) {
+        deliver_nothing(&a);
+        return;
+    }
+    const float *bias = bias_of(&a, &p), *q = a.x + (int64_t)blockIdx.z * a.x_width + (int64_t)blockIdx.y * E;
+    for (int j = warp; j < p.n; j += WARPS) {
+        float dot = 0;
+        for (int e = lane; e < E; e += 32)
+            dot = fmaf(__ldcg(q + e), mg_value<T>::widen(keys[p.at + (int64_t)j * E + e]), dot);
+        dot = warp_sum(dot) * a.scale;
+        if (lane == 0) weights[j] = bias ? dot + bias[j] : dot;
+    }
+    __syncthreads();
+    const float score = (int)threadIdx.x < p.n ? weights[threadIdx.x] : -INFINITY;
+    const float top = block_max(score, scratch[0]), weight = expf(score - top);
+    weights[threadIdx.x] = weight;
+    const float sum = block_sum(weight, scratch[1]); /* its barrier is the weights' too */
+    for (int e = threadIdx.x; e < E; e += THREADS) {
+        float all = 0;
+        for (int j = 0; j < p.n; j++)
+            all = fmaf(weights[j], mg_value<T>::widen(values[p.at + (int64_t)j * E + e]), all);
+        deliver(&a, e, all, top, sum);
+    }
+}
+
+/* A head's chunks put together: what the next product reads, too, where it does this itself. */
+MG_INLINE float combined(const attention *a, int64_t n, int64_t h, int e)
+{
+    const int n_chunks = (a->n_keys[n] + CHUNK - 1) / CHUNK;
+    float top = -INFINITY, sum = 0, value = 0;
+
+    if (n_chunks <= 0 || n_chunks > a->n_chunks) return 0;
+    for (int c = 0; c < n_chunks; c++) top = fmaxf(top, __ldcg(chunk_of(a, n, h, c)));
+    for (int c = 0; c < n_chunks; c++) {
+        const float *from = chunk_of(a, n, h, c);
+        const float shrink = expf(__ldcg(from) - top);
+        sum = fmaf(__ldcg(from + 1), shrink, sum);
+        value = fmaf(__ldcg(from + 2 + e), shrink, value);
+    }
+    return value / sum;
+}
+
+__global__ void __launch_bounds__(THREADS) combine_k(const attention a)
+{
+    const int64_t n = blockIdx.x, HE = (int64_t)a.H * a.E;
+
+    let_successor_start();
+    wait_for_predecessor();
+    for (int64_t i = (int64_t)blockIdx.y * THREADS + threadIdx.x; i < HE; i += (int64_t)gridDim.y * THREADS)
+        a.y[n * HE + i] = combined(&a, n, i / a.E, (int)(i % a.E));
+}
+
+template <class T> static mg_status run_attend(mg_cuda *cuda, const mg_kv *kv, const attention *a, int64_t N)
+{
+    const dim3 grid((unsigned)a->n_chunks, (unsigned)a->H, (unsigned)N);
+    const T *k = (const T *)kv->k, *v = (const T *)kv->v;
+    const int64_t lanes = kv->E * (int64_t)sizeof(T) % 16 ? 0 : kv->E * (int64_t)sizeof(T) / 16;
+
+    switch (lanes) {
+    case 2: MG_RUN(cuda, (attend_k<T, 2, 2, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 4: MG_RUN(cuda, (attend_k<T, 4, 4, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 8: MG_RUN(cuda, (attend_k<T, 8, 8, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 16: MG_RUN(cuda, (attend_k<T, 16, 8, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 32: MG_RUN(cuda, (attend_k<T, 32, 8, 2>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    default: MG_RUN(cuda, attend_any_k<T>, grid, THREADS, 0, k, v, *a); return MG_OK;
+    }
+}
+
+static mg_status run_tokens(mg_cuda *cuda, const mg_kv *kv, const attention *a, int64_t N)
+{
+    const int64_t HE = (int64_t)a->H * a->E;
+
+    switch (kv->format) {
+    case MG_FORMAT_BF16: MG_RETURN(run_attend<__nv_bfloat16>(cuda, kv, a, N)); break;
+    case MG_FORMAT_F16: MG_RETURN(run_attend<__half>(cuda, kv, a, N)); break;
+    default: MG_RETURN(run_attend<float>(cuda, kv, a, N)); break;
+    }
+    if (a->n_chunks == 1) return MG_OK;
+    MG_RUN(cuda, combine_k, dim3((unsigned)N, mg_blocks(HE, THREADS)), THREADS, 0, *a);
+    return MG_OK;
+}
+
+mg_status mg_cuda_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
+                            const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
+                            const mg_tensor *rel_bias)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    const int64_t N = x->dim[0], HE = kv->n_heads * kv->E;
+    attention a = {
+        .partial = (float *)cuda->scratch,
+        .rel_bias = rel_bias ? (const float *)rel_bias->data : NULL,
+        .fault = cuda->fault,
+        .x_width = x->dim[1],
+        .bias_width = (int32_t)(2 * N - 1),
+        .H = (int32_t)kv->n_heads,
+        .T_max = (int32_t)kv->T_max,
+        .E = (int32_t)kv->E,
+        .n_rows = (int32_t)kv->n_rows,
+        .n_chunks = (int32_t)mg_ceil_div(kv->T_max, CHUNK),
+        .scale = scale,
+    };
+    const int64_t token_bytes = a.H * (int64_t)a.n_chunks * (2 + a.E) * (int64_t)sizeof(float);
+    const int64_t at_once =
+        mg_smaller(a.n_chunks == 1 ? 65535 : (int64_t)cuda->scratch_bytes / token_bytes, 65535);
+
+    MG_REQUIRE(at_once > 0 && a.H <= 65535);
+    for (int64_t n = 0; n < N; n += at_once) {
+        a.y = (float *)y->data + n * HE;
+        a.x = (const float *)x->data + n * a.x_width;
+        a.kv_row = (const int32_t *)kv_row->data + n;
+        a.n_keys = (const int32_t *)n_keys->data + n;
+        a.bias_first = (int32_t)(N - 1 - n);
+        MG_RETURN(run_tokens(cuda, kv, &a, mg_smaller(at_once, N - n)));
+    }
+    return MG_OK;
+}

@@ -1,0 +1,171 @@
+/* Opens the CUDA backend: the device, its stream, pinned memory and scratch, and the table of slots. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_codec.cuh"
+#include "cuda_load.cuh"
+#include "cuda_memory.cuh"
+#include "cuda_transformer.cuh"
+
+enum {
+    CUDA_SLOTS = 64,
+    CUDA_PREFILL_TOKENS = 512,
+    LEAST_SCRATCH = MG_RING_PIECES * MG_RING_BYTES,
+    MOST_SCRATCH = 16 * LEAST_SCRATCH,
+};
+
+typedef struct backend {
+    mg_ops ops;
+    mg_cuda cuda;
+    char name[64];
+} backend;
+
+static size_t kv_bytes(const mg_ops *ops, const mg_kv *kv)
+{
+    (void)ops;
+    return (size_t)(kv->n_rows * kv->n_heads * kv->T_max * kv->E) *
+           mg_dtype_bytes(mg_format_dtype(kv->format));
+}
+
+/* The place of a device: its PCI address, which every process of a host sees alike. */
+static mg_status budget(const mg_ops *ops, mg_budget *out)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    size_t available, all;
+    char address[32] = "";
+    uint64_t place = 14695981039346656037u; /* FNV-1a */
+
+    MG_CUDA(cudaMemGetInfo(&available, &all));
+    MG_CUDA(cudaDeviceGetPCIBusId(address, (int)sizeof address, cuda->settings.device));
+    for (const char *c = address; *c; c++) place = (place ^ (unsigned char)*c) * 1099511628211u;
+    out->place = place ? place : 1;
+    out->available_bytes = (int64_t)available;
+    return MG_OK;
+}
+
+static void close_backend(mg_ops *ops)
+{
+    if (!ops) return;
+    backend *b = (backend *)ops;
+    mg_cuda *cuda = &b->cuda;
+
+    if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
+    for (int i = 0; i < MG_RING_PIECES; i++) {
+        if (cuda->ring[i].done) (void)cudaEventDestroy(cuda->ring[i].done);
+        if (cuda->ring[i].pinned) (void)cudaFreeHost(cuda->ring[i].pinned);
+    }
+    if (cuda->reached) (void)cudaEventDestroy(cuda->reached);
+    if (cuda->scratch) (void)cudaFree(cuda->scratch);
+    if (cuda->tickets) (void)cudaFree(cuda->tickets);
+    if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
+    (void)cudaGetLastError();
+    free(b);
+}
+
+/* Tickets, faults and counts are one block of words, all zero between uses. */
+static mg_status take_words(mg_cuda *cuda)
+{
+    const size_t n = MG_MAX_TICKETS + 64, bytes = n * sizeof *cuda->tickets;
+
+    MG_CUDA(cudaMalloc((void **)&cuda->tickets, bytes));
+    cuda->fault = (int32_t *)cuda->tickets + MG_MAX_TICKETS + 16;
+    cuda->n_bad = (int32_t *)cuda->tickets + MG_MAX_TICKETS + 32;
+    return mg_cuda_check(cudaMemsetAsync(cuda->tickets, 0, bytes, cuda->stream), "cudaMemsetAsync");
+}
+
+static mg_status open_device(backend *b)
+{
+    mg_cuda *cuda = &b->cuda;
+    cudaDeviceProp device;
+    int n_devices = 0;
+
+    const cudaError_t error = cudaGetDeviceCount(&n_devices);
+    (void)cudaGetLastError();
+    if (error == cudaErrorInsufficientDriver)
+        return mg_fail(MG_EFIT, "cuda: no driver, or one too old for this build; use --device cpu");
+    if (error == cudaErrorNoDevice || n_devices == 0)
+        return mg_fail(MG_EFIT,
+                       "cuda: no GPU that this process may use (CUDA_VISIBLE_DEVICES?); use --device cpu");
+    MG_RETURN(mg_cuda_check(error, "cudaGetDeviceCount"));
+    if (cuda->settings.device < 0 || cuda->settings.device >= n_devices)
+        return mg_fail(MG_EFIT, "cuda: device %d: this process sees %d", cuda->settings.device, n_devices);
+    MG_CUDA(cudaSetDevice(cuda->settings.device));
+    MG_CUDA(cudaGetDeviceProperties(&device, cuda->settings.device));
+    cuda->n_sms = device.multiProcessorCount;
+    cuda->level = device.major * 10 + device.minor;
+    cuda->shared_bytes = device.sharedMemPerBlockOptin;
+    cuda->overlap = cuda->level >= 90;
+    cuda->scratch_bytes = device.totalGlobalMem / 1024 & ~(size_t)(MG_RING_BYTES - 1);
+    if (cuda->scratch_bytes < LEAST_SCRATCH) cuda->scratch_bytes = LEAST_SCRATCH;
+    if (cuda->scratch_bytes > MOST_SCRATCH) cuda->scratch_bytes = MOST_SCRATCH;
+    if (cuda->level < 80)
+        return mg_fail(MG_EFIT,
+                       "cuda: %s: compute capability %d.%d, at least 8.0 is needed; use --device cpu",
+                       device.name, device.major, device.minor);
+    snprintf(b->name, sizeof b->name, "cuda/sm_%d", cuda->level);
+    return MG_OK;
+}
+
+static mg_status take_memory(mg_cuda *cuda)
+{
+    MG_CUDA(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking));
+    MG_CUDA(cudaEventCreateWithFlags(&cuda->reached, cudaEventDisableTiming));
+    for (int i = 0; i < MG_RING_PIECES; i++) {
+        MG_CUDA(cudaMallocHost((void **)&cuda->ring[i].pinned, MG_RING_BYTES));
+        MG_CUDA(cudaEventCreateWithFlags(&cuda->ring[i].done, cudaEventDisableTiming));
+    }
+    MG_CUDA(cudaMalloc((void **)&cuda->scratch, cuda->scratch_bytes));
+    return take_words(cuda);
+}
+
+static const mg_ops_iface iface = {
+    .alloc = mg_cuda_alloc,
+    .release = mg_cuda_release,
+    .budget = budget,
+    .upload = mg_cuda_upload,
+    .download = mg_cuda_download,
+    .copy = mg_cuda_copy,
+    .zero = mg_cuda_zero,
+    .matrix_bytes = mg_cuda_matrix_bytes,
+    .conv_bytes = mg_cuda_conv_bytes,
+    .kv_bytes = kv_bytes,
+    .matrix_load = mg_cuda_matrix_load,
+    .tensor_load = mg_cuda_tensor_load,
+    .conv_load = mg_cuda_conv_load,
+    .embed = mg_cuda_embed,
+    .layer_norm = mg_cuda_layer_norm,
+    .rms_norm = mg_cuda_rms_norm,
+    .linear = mg_cuda_linear,
+    .add = mg_cuda_add,
+    .mul = mg_cuda_mul,
+    .kv_write = mg_cuda_kv_write,
+    .attention = mg_cuda_attention,
+    .pad = mg_cuda_pad,
+    .conv1d = mg_cuda_conv1d,
+    .conv_transpose1d = mg_cuda_conv_transpose1d,
+    .lstm = mg_cuda_lstm,
+    .nearest_code = mg_cuda_nearest_code,
+    .close = close_backend,
+};
+
+mg_status mg_cuda_open(mg_ops **out, const mg_cuda_settings *settings)
+{
+    mg_status st = MG_OK;
+    backend *b = (backend *)calloc(1, sizeof *b);
+
+    *out = NULL;
+    if (!b) return mg_fail(MG_ENOMEM, "cuda: %zu bytes", sizeof *b);
+    b->cuda.settings = *settings;
+    b->ops.iface = &iface;
+    b->ops.name = b->name;
+    b->ops.space = MG_DEVICE;
+    b->ops.hints = {CUDA_SLOTS, CUDA_PREFILL_TOKENS};
+    b->ops.ctx = &b->cuda;
+    MG_TRY(open_device(b));
+    MG_TRY(take_memory(&b->cuda));
+    *out = &b->ops;
+done:
+    if (st != MG_OK) close_backend(&b->ops);
+    return st;
+}

@@ -1,0 +1,97 @@
+/* What the CUDA backend's files share: its state, how a CUDA error becomes a status, a launch. Inside the
+ * backend.
+ *
+ * All work of an instance is in one stream, in the order in which it was asked for. Scratch is taken once, at
+ * opening, and used by one op after the other; the host never waits but in download and while weights are
+ * loaded. */
+#ifndef MG_CUDA_CONTEXT_CUH
+#define MG_CUDA_CONTEXT_CUH
+
+#include <cuda_runtime.h>
+
+#include "device.cuh"
+
+extern "C" {
+#include "mg_cuda.h"
+}
+
+#define MG_BOTH __host__ __device__ static inline
+
+enum {
+    MG_RING_PIECES = 8,
+    MG_RING_BYTES = 512 << 10, /* of a piece of pinned memory */
+    MG_MAX_TICKETS = 16384,    /* column tiles of a product over slices */
+    MG_ROWS_AT_ONCE = 128,     /* of a product */
+};
+
+/* What a kernel found wrong with an index that only the device knows. The first one stays, and the next
+ * download reports it. */
+enum mg_fault_kind { MG_FAULT_NONE, MG_FAULT_TOKEN, MG_FAULT_POSITION, MG_FAULT_CACHE, MG_FAULT_KEYS };
+
+typedef struct mg_ring_piece {
+    char *pinned;
+    cudaEvent_t done; /* the copy out of it */
+    bool in_flight;
+} mg_ring_piece;
+
+typedef struct mg_cuda {
+    mg_cuda_settings settings;
+    int n_sms, level;    /* level: 90 for compute capability 9.0 */
+    bool overlap;        /* kernels may start before their predecessors end */
+    size_t shared_bytes; /* that a block may ask for */
+    cudaStream_t stream;
+    cudaEvent_t reached;
+    mg_ring_piece ring[MG_RING_PIECES];
+    int next_piece;
+    size_t scratch_bytes;
+    char *scratch;     /* device; a piece of the ring has its own part while weights are loaded */
+    uint32_t *tickets; /* [MG_MAX_TICKETS] device, zero between products */
+    int32_t *fault;    /* [2] device: kind, value */
+    int32_t *n_bad;    /* [1] device: NaN and Inf of a load */
+} mg_cuda;
+
+/* MG_OK, or what CUDA says about `what`; running out of memory is MG_EFIT. */
+mg_status mg_cuda_check(cudaError_t error, const char *what);
+
+#define MG_CUDA(call) MG_RETURN(mg_cuda_check((call), #call))
+
+/* Launch and report what the launch itself refuses. Each kernel begins with let_successor_start, asks for
+ * weights at most, and then calls wait_for_predecessor, in every thread. */
+#define MG_RUN(cuda, kernel, grid, block, smem, ...)                                                    \
+    do {                                                                                                \
+        MG_LAUNCH_OVERLAPPING((cuda)->overlap, kernel, grid, block, smem, (cuda)->stream, __VA_ARGS__); \
+        MG_RETURN(mg_cuda_check(cudaPeekAtLastError(), #kernel));                                       \
+    } while (0)
+
+/* Let a kernel have that much shared memory, if it is more than any may have. */
+template <class K> static inline mg_status mg_allow_shared(K *kernel, size_t bytes)
+{
+    if (bytes <= 48 << 10) return MG_OK;
+    return mg_cuda_check(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
+        "shared memory of a kernel");
+}
+
+/* Wait for all that was asked of the stream, looking after the group meanwhile (settings.check). */
+mg_status mg_cuda_wait(mg_cuda *cuda);
+
+/* The next piece of pinned memory, free for writing; send it with mg_ring_send. */
+mg_status mg_ring_take(mg_cuda *cuda, mg_ring_piece **out);
+mg_status mg_ring_send(mg_cuda *cuda, mg_ring_piece *piece, void *dst, size_t bytes);
+
+static inline int64_t mg_ceil_div(int64_t n, int64_t unit)
+{
+    return (n + unit - 1) / unit;
+}
+
+static inline int64_t mg_smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline unsigned mg_blocks(int64_t n_threads, int per_block)
+{
+    return (unsigned)mg_ceil_div(n_threads, per_block);
+}
+
+#endif

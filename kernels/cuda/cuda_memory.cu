@@ -1,0 +1,157 @@
+/* Memory, and the ways in and out of it. What goes up passes through a ring of pinned pieces: the caller has
+ * its bytes back at once, and the copy takes its place in the stream. */
+#include "cuda_memory.cuh"
+
+#include <string.h>
+#include <time.h>
+
+mg_status mg_cuda_check(cudaError_t error, const char *what)
+{
+    if (error == cudaSuccess) return MG_OK;
+    (void)cudaGetLastError(); /* it has been said now */
+    return mg_fail(error == cudaErrorMemoryAllocation ? MG_EFIT : MG_EFAIL, "cuda: %s: %s", what,
+                   cudaGetErrorString(error));
+}
+
+mg_status mg_cuda_alloc(const mg_ops *ops, void **out, size_t bytes)
+{
+    size_t available = 0, all = 0;
+
+    (void)ops;
+    *out = NULL;
+    const cudaError_t error = cudaMalloc(out, bytes ? bytes : 1);
+    if (error != cudaErrorMemoryAllocation) return mg_cuda_check(error, "cudaMalloc");
+    (void)cudaGetLastError();
+    *out = NULL;
+    if (cudaMemGetInfo(&available, &all) != cudaSuccess) available = 0;
+    return mg_fail(MG_EFIT, "cuda: %zu MiB of device memory: %zu of %zu MiB are free", bytes >> 20,
+                   available >> 20, all >> 20);
+}
+
+void mg_cuda_release(const mg_ops *ops, void *block, size_t bytes)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+
+    (void)bytes;
+    if (!block) return;
+    (void)cudaStreamSynchronize(cuda->stream);
+    (void)cudaFree(block);
+}
+
+/* Wait for `event`: first by looking again and again, then with pauses, so that a wait costs the host little.
+ */
+static mg_status wait_for(mg_cuda *cuda, cudaEvent_t event)
+{
+    const struct timespec pause = {0, 20000};
+
+    for (int n = 0;; n++) {
+        const cudaError_t error = cudaEventQuery(event);
+        if (error == cudaSuccess) return MG_OK;
+        if (error != cudaErrorNotReady) return mg_cuda_check(error, "waiting for the device");
+        if (cuda->settings.check) MG_RETURN(cuda->settings.check(cuda->settings.check_arg));
+        if (n > 200) nanosleep(&pause, NULL);
+    }
+}
+
+mg_status mg_cuda_wait(mg_cuda *cuda)
+{
+    MG_CUDA(cudaEventRecord(cuda->reached, cuda->stream));
+    return wait_for(cuda, cuda->reached);
+}
+
+mg_status mg_ring_take(mg_cuda *cuda, mg_ring_piece **out)
+{
+    mg_ring_piece *piece = &cuda->ring[cuda->next_piece];
+
+    if (piece->in_flight) MG_RETURN(wait_for(cuda, piece->done));
+    piece->in_flight = false;
+    cuda->next_piece = (cuda->next_piece + 1) % MG_RING_PIECES;
+    *out = piece;
+    return MG_OK;
+}
+
+mg_status mg_ring_send(mg_cuda *cuda, mg_ring_piece *piece, void *dst, size_t bytes)
+{
+    MG_CUDA(cudaMemcpyAsync(dst, piece->pinned, bytes, cudaMemcpyHostToDevice, cuda->stream));
+    MG_CUDA(cudaEventRecord(piece->done, cuda->stream));
+    piece->in_flight = true;
+    return MG_OK;
+}
+
+mg_status mg_cuda_upload(const mg_ops *ops, void *dst, const void *src_host, size_t bytes)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_ring_piece *piece;
+
+    for (size_t at = 0, n; at < bytes; at += n) {
+        n = bytes - at < MG_RING_BYTES ? bytes - at : (size_t)MG_RING_BYTES;
+        MG_RETURN(mg_ring_take(cuda, &piece));
+        memcpy(piece->pinned, (const char *)src_host + at, n);
+        MG_RETURN(mg_ring_send(cuda, piece, (char *)dst + at, n));
+    }
+    return MG_OK;
+}
+
+static mg_status report_fault(const int32_t *fault)
+{
+    switch (fault[0]) {
+    case MG_FAULT_NONE: return MG_OK;
+    case MG_FAULT_TOKEN: return mg_fail(MG_EBUG, "embed: token %d: not in the table", (int)fault[1]);
+    case MG_FAULT_POSITION: return mg_fail(MG_EBUG, "embed: position %d: not in the table", (int)fault[1]);
+    case MG_FAULT_CACHE: return mg_fail(MG_EBUG, "kv_write: position %d: outside the cache", (int)fault[1]);
+    case MG_FAULT_KEYS: return mg_fail(MG_EBUG, "attention: %d keys: outside the cache", (int)fault[1]);
+    default: return mg_fail(MG_EBUG, "cuda: fault %d", (int)fault[0]);
+    }
+}
+
+/* Two pieces at a time: one is copied to the caller while the next one comes. The word of faults comes with
+ * the first, before anything is believed. */
+mg_status mg_cuda_download(const mg_ops *ops, void *dst_host, const void *src, size_t bytes)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_ring_piece *piece[2], *word;
+    size_t size[2] = {0, 0}, asked = 0, done = 0;
+    int32_t fault[2];
+
+    MG_RETURN(mg_ring_take(cuda, &word));
+    MG_RETURN(mg_ring_take(cuda, &piece[0]));
+    MG_RETURN(mg_ring_take(cuda, &piece[1]));
+    MG_CUDA(cudaMemcpyAsync(word->pinned, cuda->fault, sizeof fault, cudaMemcpyDeviceToHost, cuda->stream));
+    MG_CUDA(cudaMemsetAsync(cuda->fault, 0, sizeof fault, cuda->stream));
+    MG_CUDA(cudaEventRecord(word->done, cuda->stream));
+    for (int i = 0; done < bytes || i == 0; i++) {
+        for (; asked < bytes && asked < done + 2 * (size_t)MG_RING_BYTES;
+             asked += size[asked / MG_RING_BYTES % 2]) {
+            const int next = (int)(asked / MG_RING_BYTES % 2);
+            size[next] = bytes - asked < MG_RING_BYTES ? bytes - asked : (size_t)MG_RING_BYTES;
+            MG_CUDA(cudaMemcpyAsync(piece[next]->pinned, (const char *)src + asked, size[next],
+                                    cudaMemcpyDeviceToHost, cuda->stream));
+            MG_CUDA(cudaEventRecord(piece[next]->done, cuda->stream));
+        }
+        MG_RETURN(wait_for(cuda, i == 0 && bytes == 0 ? word->done : piece[i % 2]->done));
+        if (i == 0) {
+            memcpy(fault, word->pinned, sizeof fault);
+            MG_RETURN(report_fault(fault));
+        }
+        const size_t n = bytes - done < MG_RING_BYTES ? bytes - done : (size_t)MG_RING_BYTES;
+        memcpy((char *)dst_host + done, piece[i % 2]->pinned, n);
+        done += n;
+    }
+    return MG_OK;
+}
+
+mg_status mg_cuda_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+
+    MG_CUDA(cudaMemcpyAsync(y->data, x->data, mg_tensor_bytes(x), cudaMemcpyDeviceToDevice, cuda->stream));
+    return MG_OK;
+}
+
+mg_status mg_cuda_zero(const mg_ops *ops, mg_tensor *y)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+
+    MG_CUDA(cudaMemsetAsync(y->data, 0, mg_tensor_bytes(y), cuda->stream));
+    return MG_OK;
+}

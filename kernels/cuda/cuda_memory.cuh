@@ -1,0 +1,14 @@
+/* Memory slots of the CUDA backend. Inside the backend. */
+#ifndef MG_CUDA_MEMORY_CUH
+#define MG_CUDA_MEMORY_CUH
+
+#include "cuda_context.cuh"
+
+mg_status mg_cuda_alloc(const mg_ops *ops, void **out, size_t bytes);
+void mg_cuda_release(const mg_ops *ops, void *block, size_t bytes);
+mg_status mg_cuda_upload(const mg_ops *ops, void *dst, const void *src_host, size_t bytes);
+mg_status mg_cuda_download(const mg_ops *ops, void *dst_host, const void *src, size_t bytes);
+mg_status mg_cuda_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
+mg_status mg_cuda_zero(const mg_ops *ops, mg_tensor *y);
+
+#endif

@@ -1,0 +1,89 @@
+/* The norm of one row by one warp: the same sums in the same order wherever it is done, alone or on the way
+ * into a product. Element i belongs to lane i / 4 % 32. Inside the backend. */
+#ifndef MG_CUDA_NORM_CUH
+#define MG_CUDA_NORM_CUH
+
+#include "cuda_half.cuh"
+#include "cuda_matrix.cuh"
+
+typedef struct mg_row_scale {
+    float mean, scale;
+} mg_row_scale;
+
+/* Four values of a row of D from i on; zeros past its end. SHARED: it stands in shared memory, filled up with
+ * zeros to a multiple of 4; otherwise in global memory, where the kernel before may have written it. */
+template <bool SHARED> MG_INLINE float4 mg_row_four(const float *x, int i, int D, bool aligned)
+{
+    if (SHARED) return *reinterpret_cast<const float4 *>(x + i);
+    if (aligned) return __ldcg(reinterpret_cast<const float4 *>(x + i));
+    float4 v = {0, 0, 0, 0};
+    if (i < D) v.x = __ldcg(x + i);
+    if (i + 1 < D) v.y = __ldcg(x + i + 1);
+    if (i + 2 < D) v.z = __ldcg(x + i + 2);
+    if (i + 3 < D) v.w = __ldcg(x + i + 3);
+    return v;
+}
+
+MG_INLINE float mg_square_four(float sum, float4 v, float mean, int left)
+{
+    const float a = v.x - mean, b = v.y - mean, c = v.z - mean, d = v.w - mean;
+
+    sum = fmaf(a, a, sum);
+    if (left > 1) sum = fmaf(b, b, sum);
+    if (left > 2) sum = fmaf(c, c, sum);
+    if (left > 3) sum = fmaf(d, d, sum);
+    return sum;
+}
+
+/* By all lanes of a warp. */
+template <bool SHARED> MG_INLINE mg_row_scale mg_norm_row(const float *x, int D, const mg_row_norm *norm)
+{
+    const int lane = threadIdx.x % 32;
+    const bool aligned = D % 4 == 0 && reinterpret_cast<uintptr_t>(x) % 16 == 0;
+    mg_row_scale s = {0, 0};
+    float sum = 0, square = 0;
+
+#pragma unroll 2
+    for (int i = 4 * lane; i < D; i += 128) {
+        const float4 v = mg_row_four<SHARED>(x, i, D, aligned);
+        sum = (((sum + v.x) + v.y) + v.z) + v.w;
+    }
+    if (norm->beta) s.mean = warp_sum(sum) / (float)D;
+#pragma unroll 2
+    for (int i = 4 * lane; i < D; i += 128)
+        square = mg_square_four(square, mg_row_four<SHARED>(x, i, D, aligned), s.mean, D - i);
+    s.scale = 1.0f / sqrtf(warp_sum(square) / (float)D + norm->eps);
+    return s;
+}
+
+MG_INLINE float mg_norm_value(float x, int i, mg_row_scale s, const mg_row_norm *norm)
+{
+    const float v = (x - s.mean) * s.scale;
+
+    return norm->beta ? fmaf(v, norm->gamma[i], norm->beta[i]) : v * norm->gamma[i];
+}
+
+/* Rows of x, n values each, into shared memory, `pitch` (a multiple of 4) apart, zeros behind each: by the
+ * whole block, all at once. To be followed by __syncthreads(). */
+MG_INLINE void mg_stage_rows(float *to, int pitch, const float *x, int64_t row_stride, int n_rows, int n)
+{
+    if (n % 4 == 0 && row_stride % 4 == 0 && reinterpret_cast<uintptr_t>(x) % 16 == 0) {
+        const int fours = pitch / 4, n_fours = n / 4;
+        for (int e = threadIdx.x; e < n_rows * fours; e += blockDim.x) {
+            const int row = e / fours, i = e % fours;
+            if (i < n_fours)
+                cp_async16(to + row * pitch + 4 * i, x + row * row_stride + 4 * i);
+            else
+                *reinterpret_cast<float4 *>(to + row * pitch + 4 * i) = make_float4(0, 0, 0, 0);
+        }
+        cp_async_commit();
+        cp_async_wait<0>();
+        return;
+    }
+    for (int e = threadIdx.x; e < n_rows * pitch; e += blockDim.x) {
+        const int row = e / pitch, i = e % pitch;
+        to[e] = i < n ? __ldcg(x + row * row_stride + i) : 0.0f;
+    }
+}
+
+#endif

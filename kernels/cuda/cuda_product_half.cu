@@ -1,0 +1,315 @@
+/* Products with bf16 and fp16 weights: one kernel for 1 … 128 rows, on the tensor cores.
+ *
+ * A block makes 16 outputs of one slice. Each of its 8 warps takes one part of the slice (cuda_matrix.cuh),
+ * and asks for all its weights before it waits for x: 16 bytes a lane and step, one after the other in
+ * memory. Where there are several slices, the last block of a tile to arrive adds them, in the tree of ops.h.
+ *
+ * x comes in one of three ways: as it is, or through a norm, both into shared memory; or, for many rows,
+ * packed before by a kernel of its own in the order of the instruction's B operand. All give the same bits.
+ */
+#include "cuda_norm.cuh"
+#include "cuda_product.cuh"
+
+enum { THREADS = 32 * MG_PARTS, PITCH = MG_TILE_HALF + 4, FEW_ROWS = 16 };
+enum { FROM_ROWS, FROM_NORM, FROM_PACKED };
+
+typedef struct half_product {
+    const uint4 *w;
+    uint2 *packed; /* [slice][step][n-tile][32 lanes] */
+    mg_rows x;
+    mg_row_norm norm;
+    mg_finish to;
+    float *partial;                                  /* [slice][row][n_tiles * 16] */
+    uint32_t *tickets;                               /* [n_tiles] */
+    int32_t n_out, n_tiles, n_in, n_slices, n_steps; /* n_in, n_steps: of a slice */
+    int32_t n_row_tiles;                             /* of 8 rows, in packed */
+} half_product;
+
+/* The x of this block's slice, rounded, [row][pitch]: all of it into `rows` [row][n_steps * 16] first, then a
+ * warp a row. */
+template <class T, int SOURCE>
+MG_INLINE void stage_x(T *xs, float *rows, const half_product *p, int slice, int pitch)
+{
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, n = p->n_in, padded = p->n_steps * MG_STEP;
+
+    mg_stage_rows(rows, padded, p->x.x + (int64_t)slice * n, p->x.row_stride, (int)p->x.n, n);
+    __syncthreads();
+    for (int r = warp; r < p->x.n; r += MG_PARTS) {
+        const float *row = rows + r * padded;
+        uint32_t *to = reinterpret_cast<uint32_t *>(xs + r * pitch);
+        mg_row_scale s = {0, 0};
+        if (SOURCE == FROM_NORM) s = mg_norm_row<true>(row, n, &p->norm);
+#pragma unroll 2
+        for (int i = lane * 2; i < padded; i += 64) {
+            float a = row[i], b = row[i + 1];
+            if (SOURCE == FROM_NORM) {
+                a = i < n ? mg_norm_value(a, i, s, &p->norm) : 0.0f;
+                b = i + 1 < n ? mg_norm_value(b, i + 1, s, &p->norm) : 0.0f;
+            }
+            to[i / 2] = mg_pair<T>(a, b);
+        }
+    }
+}
+
+/* One step of all rows: N of the row tiles at a time, from t0 on. */
+template <class T, int N, int SOURCE>
+MG_INLINE void load_b(uint2 *b, const half_product *p, const T *xs, int pitch, int slice, int step, int t0)
+{
+    const int lane = threadIdx.x % 32, group = lane / 4, at = lane % 4 * 2;
+    const uint2 none = {0, 0};
+
+#pragma unroll
+    for (int t = 0; t < N; t++) {
+        b[t] = none;
+        if (SOURCE == FROM_PACKED) {
+            const int64_t tile = ((int64_t)slice * p->n_steps + step) * p->n_row_tiles + t0 + t;
+            if (t0 + t < p->n_row_tiles) b[t] = __ldcg(p->packed + tile * 32 + lane);
+        } else if ((t0 + t) * 8 + group < p->x.n) {
+            const T *x = xs + ((t0 + t) * 8 + group) * pitch + step * MG_STEP + at;
+            b[t].x = *reinterpret_cast<const uint32_t *>(x);
+            b[t].y = *reinterpret_cast<const uint32_t *>(x + 8);
+        }
+    }
+}
+
+/* Sums of the 8 parts, in order, and on: to the caller's y, or to the other slices. */
+template <int NT, bool SLICED>
+MG_INLINE void finish_tile(const half_product *p, const float *parts, int tile, int slice)
+{
+    const int n = (int)p->x.n * MG_TILE_HALF;
+    const int64_t width = (int64_t)p->n_tiles * MG_TILE_HALF, first = (int64_t)tile * MG_TILE_HALF;
+
+    for (int e = threadIdx.x; e < n; e += THREADS) {
+        const int row = e / MG_TILE_HALF, o = e % MG_TILE_HALF;
+        float sum = parts[row * PITCH + o];
+        for (int part = 1; part < MG_PARTS; part++) sum += parts[(part * NT * 8 + row) * PITCH + o];
+        if (SLICED && p->n_slices > 1)
+            p->partial[((int64_t)slice * p->x.n + row) * width + first + o] = sum;
+        else if (first + o < p->n_out)
+            mg_finish_value(&p->to, row, first + o, sum);
+    }
+    if (!SLICED || p->n_slices == 1) return;
+    if (!mg_is_last_block(p->tickets + tile, p->n_slices)) return;
+    for (int e = threadIdx.x; e < n; e += THREADS) {
+        const int row = e / MG_TILE_HALF, o = e % MG_TILE_HALF;
+        if (first + o >= p->n_out) continue;
+        const float *partial = p->partial + row * width + first + o;
+        mg_finish_value(&p->to, row, first + o, mg_slice_tree(partial, p->x.n * width, p->n_slices));
+    }
+}
+
+/* KS: steps of a part that are asked for at once. */
+template <class T, int NT, int KS, int SOURCE, int BLOCKS>
+__global__ void __launch_bounds__(THREADS, BLOCKS) product_k(const half_product p)
+{
+    constexpr int N = NT < 8 ? NT : 8;
+    MG_DYNAMIC_SHARED(float, shared);
+    const int lane = threadIdx.x % 32, part = threadIdx.x / 32, tile = blockIdx.x, slice = blockIdx.y;
+    const int first = mg_part_begin(p.n_steps, part), n = mg_part_begin(p.n_steps, part + 1) - first;
+    const int pitch = p.n_steps * MG_STEP + 8;
+    const uint4 *w = p.w + (((int64_t)tile * p.n_slices + slice) * p.n_steps + first) * 32 + lane;
+    float *parts = shared;
+    T *xs = reinterpret_cast<T *>(parts + MG_PARTS * NT * 8 * PITCH);
+    float *rows = reinterpret_cast<float *>(xs + p.x.n * pitch);
+    const uint4 none = {0, 0, 0, 0};
+    float c[NT][4];
+    uint4 a[KS];
+
+    let_successor_start();
+#pragma unroll
+    for (int i = 0; i < KS; i++) a[i] = i < n ? ld_weights(w + i * 32) : none;
+    wait_for_predecessor();
+    if (SOURCE != FROM_PACKED) {
+        stage_x<T, SOURCE>(xs, rows, &p, slice, pitch);
+        __syncthreads();
+    }
+#pragma unroll
+    for (int t = 0; t < NT; t++) c[t][0] = c[t][1] = c[t][2] = c[t][3] = 0;
+    for (int done = 0;;) {
+#pragma unroll
+        for (int i = 0; i < KS; i++) {
+            if (done + i < n) {
+#pragma unroll
+                for (int t0 = 0; t0 < NT; t0 += N) {
+                    uint2 b[N];
+                    load_b<T, N, SOURCE>(b, &p, xs, pitch, slice, first + done + i, t0);
+#pragma unroll
+                    for (int t = 0; t < N; t++) mg_mma<T>(c[t0 + t], a[i], b[t]);
+                }
+            }
+        }
+        done += KS;
+        if (done >= n) break;
+#pragma unroll
+        for (int i = 0; i < KS; i++) a[i] = done + i < n ? ld_weights(w + (done + i) * 32) : none;
+    }
+#pragma unroll
+    for (int t = 0; t < NT; t++) {
+        float *to = parts + ((part * NT + t) * 8 + lane % 4 * 2) * PITCH + lane / 4;
+        to[0] = c[t][0];
+        to[PITCH] = c[t][1];
+        to[8] = c[t][2];
+        to[PITCH + 8] = c[t][3];
+    }
+    __syncthreads();
+    finish_tile<NT, SOURCE != FROM_NORM>(&p, parts, tile, slice);
+}
+
+/* x of 8 rows (blockIdx.x), rounded, as the B operand: 4 values a lane and step. */
+template <class T> __global__ void __launch_bounds__(THREADS) pack_rows_k(const half_product p)
+{
+    MG_SHARED(scales, mg_row_scale[8]);
+    const int warp = threadIdx.x / 32, row_tile = blockIdx.x;
+    const bool with_norm = p.norm.gamma != nullptr;
+
+    let_successor_start();
+    wait_for_predecessor();
+    if (with_norm) {
+        const int64_t row = (int64_t)row_tile * 8 + warp;
+        if (row < p.x.n) {
+            const mg_row_scale s = mg_norm_row<false>(p.x.x + row * p.x.row_stride, p.n_in, &p.norm);
+            if (threadIdx.x % 32 == 0) scales[warp] = s;
+        }
+        __syncthreads();
+    }
+    const int n = p.n_slices * p.n_steps * 32;
+    for (int e = blockIdx.y * THREADS + threadIdx.x; e < n; e += gridDim.y * THREADS) {
+        const int lane = e % 32, step = e / 32 % p.n_steps, slice = e / 32 / p.n_steps;
+        const int64_t row = (int64_t)row_tile * 8 + lane / 4;
+        const float *x = p.x.x + row * p.x.row_stride + (int64_t)slice * p.n_in;
+        float v[4];
+        for (int j = 0; j < 4; j++) {
+            const int i = step * MG_STEP + lane % 4 * 2 + j / 2 * 8 + j % 2;
+            v[j] = 0;
+            if (row < p.x.n && i < p.n_in) {
+                v[j] = __ldcg(x + i);
+                if (with_norm) v[j] = mg_norm_value(v[j], i, scales[lane / 4], &p.norm);
+            }
+        }
+        const int64_t to = (((int64_t)slice * p.n_steps + step) * p.n_row_tiles + row_tile) * 32 + lane;
+        p.packed[to] = make_uint2(mg_pair<T>(v[0], v[1]), mg_pair<T>(v[2], v[3]));
+    }
+}
+
+typedef void half_kernel(half_product p);
+
+typedef struct variant {
+    half_kernel *run;
+    int n_tiles, steps;
+} variant;
+
+/* Narrowest first: the first one that holds the rows and the steps of a part is taken, or the last. */
+template <class T> static const variant *few_rows(bool with_norm, int *n)
+{
+    static const variant plain[] = {
+        {product_k<T, 1, 2, FROM_ROWS, 4>, 1, 2},   {product_k<T, 1, 8, FROM_ROWS, 4>, 1, 8},
+        {product_k<T, 1, 16, FROM_ROWS, 2>, 1, 16}, {product_k<T, 2, 2, FROM_ROWS, 4>, 2, 2},
+        {product_k<T, 2, 8, FROM_ROWS, 3>, 2, 8},   {product_k<T, 2, 16, FROM_ROWS, 2>, 2, 16},
+    };
+    static const variant normed[] = {
+        {product_k<T, 1, 8, FROM_NORM, 4>, 1, 8},   {product_k<T, 1, 12, FROM_NORM, 3>, 1, 12},
+        {product_k<T, 1, 16, FROM_NORM, 2>, 1, 16}, {product_k<T, 2, 8, FROM_NORM, 3>, 2, 8},
+        {product_k<T, 2, 12, FROM_NORM, 2>, 2, 12}, {product_k<T, 2, 16, FROM_NORM, 2>, 2, 16},
+    };
+
+    *n = 6;
+    return with_norm ? normed : plain;
+}
+
+template <class T> static const variant *many_rows(int *n)
+{
+    static const variant all[] = {
+        {product_k<T, 1, 8, FROM_PACKED, 4>, 1, 8},   {product_k<T, 2, 8, FROM_PACKED, 3>, 2, 8},
+        {product_k<T, 4, 8, FROM_PACKED, 3>, 4, 8},   {product_k<T, 8, 8, FROM_PACKED, 2>, 8, 8},
+        {product_k<T, 16, 2, FROM_PACKED, 2>, 16, 2},
+    };
+
+    *n = 5;
+    return all;
+}
+
+static const variant *choose(const variant *v, int n, int64_t n_rows, int steps)
+{
+    int best = -1;
+
+    for (int i = 0; i < n; i++) {
+        if (v[i].n_tiles * 8 < n_rows) continue;
+        if (best >= 0 && v[i].n_tiles != v[best].n_tiles) break;
+        best = i;
+        if (v[i].steps >= steps) break;
+    }
+    return &v[best];
+}
+
+static size_t shared_bytes_of(const half_product *p, int n_tiles, bool packed)
+{
+    const size_t parts = (size_t)MG_PARTS * n_tiles * 8 * PITCH * sizeof(float);
+    const size_t padded = (size_t)p->n_steps * MG_STEP, x_row = (padded + 8) * 2 + padded * sizeof(float);
+
+    return packed ? parts : parts + (size_t)p->x.n * x_row;
+}
+
+template <class T> static mg_status run_rows(mg_cuda *cuda, half_product *p)
+{
+    const int steps = (p->n_steps + MG_PARTS - 1) / MG_PARTS;
+    const dim3 grid(p->n_tiles, p->n_slices);
+    const bool with_norm = p->norm.gamma != NULL;
+    int n;
+    const variant *v = few_rows<T>(with_norm, &n);
+
+    p->n_row_tiles = (int32_t)mg_ceil_div(p->x.n, 8);
+    if (p->x.n <= FEW_ROWS) {
+        v = choose(v, n, p->x.n, steps);
+        const size_t bytes = shared_bytes_of(p, v->n_tiles, false);
+        if (bytes <= cuda->shared_bytes) {
+            MG_RETURN(mg_allow_shared(v->run, bytes));
+            MG_RUN(cuda, v->run, grid, THREADS, bytes, *p);
+            return MG_OK;
+        }
+    }
+    MG_REQUIRE((int64_t)p->n_slices * p->n_steps * p->n_row_tiles * 256 <= mg_packed_bytes(cuda));
+    const int64_t n_values = (int64_t)p->n_slices * p->n_steps * 32;
+    const dim3 pack_grid(p->n_row_tiles,
+                         with_norm ? 1 : (unsigned)mg_smaller(mg_ceil_div(n_values, THREADS), 64));
+    MG_RUN(cuda, pack_rows_k<T>, pack_grid, THREADS, 0, *p);
+    v = choose(many_rows<T>(&n), n, p->x.n, steps);
+    const size_t bytes = shared_bytes_of(p, v->n_tiles, true);
+    MG_RETURN(mg_allow_shared(v->run, bytes));
+    MG_RUN(cuda, v->run, grid, THREADS, bytes, *p);
+    return MG_OK;
+}
+
+mg_status mg_product_half(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, const mg_matrix *w,
+                          const mg_row_norm *norm)
+{
+    half_product p = {
+        .w = (const uint4 *)w->data,
+        .packed = (uint2 *)cuda->scratch,
+        .to = *to,
+        .partial = (float *)(cuda->scratch + mg_packed_bytes(cuda)),
+        .tickets = cuda->tickets,
+        .n_out = (int32_t)w->n_out,
+        .n_tiles = (int32_t)mg_ceil_div(w->n_out, MG_TILE_HALF),
+        .n_in = (int32_t)(w->n_in / w->n_slices),
+        .n_slices = w->n_slices,
+    };
+    const int64_t partial_row = (int64_t)p.n_slices * p.n_tiles * MG_TILE_HALF * (int64_t)sizeof(float);
+    int64_t at_once = mg_smaller(MG_ROWS_AT_ONCE, mg_partial_bytes(cuda) / partial_row);
+
+    MG_REQUIRE(!norm || p.n_slices == 1);
+    MG_REQUIRE(p.n_slices == 1 || (at_once > 0 && p.n_tiles <= MG_MAX_TICKETS));
+    if (p.n_slices == 1) at_once = MG_ROWS_AT_ONCE;
+    p.n_steps = mg_slice_steps(p.n_in);
+    at_once = mg_smaller(at_once, mg_packed_bytes(cuda) / ((int64_t)p.n_slices * p.n_steps * 32) & ~7);
+    MG_REQUIRE(at_once > 0);
+    if (norm) p.norm = *norm;
+    for (int64_t row = 0; row < x->n; row += at_once) {
+        p.x = *x;
+        p.x.x = x->x + row * x->row_stride;
+        p.x.n = mg_smaller(at_once, x->n - row);
+        p.to.y = to->y + row * to->row_stride;
+        MG_RETURN(w->format == MG_FORMAT_BF16 ? run_rows<__nv_bfloat16>(cuda, &p)
+                                              : run_rows<__half>(cuda, &p));
+    }
+    return MG_OK;
+}
