@@ -105,14 +105,14 @@ static void describe_run(clip_facts *f, const mg_generate_output *o, const mg_cl
     mg_clip_metadata *m = &f->m;
 
     m->version = MG_VERSION;
-    m->backend = r->ops->name;
-    m->dtype = mg_format_name(r->source.formats.weights);
+    m->backend = r->backend.ops->name;
+    m->dtype = mg_format_name(r->backend.formats.weights);
     m->audio_library = mg_audio_library();
     m->host = o->world->host;
     m->n_ranks = o->world->size;
     m->tp = o->world->tp;
     m->batch = r->limits.n_slots;
-    m->n_threads = mg_threads_count(r->threads);
+    m->n_threads = mg_threads_count(r->backend.threads);
     m->text_s = result->text_s;
     m->lm_s = result->lm_s;
     m->codec_s = result->codec_s;

@@ -3,11 +3,15 @@
 #include <stdlib.h>
 
 #include "delay.h"
+#include "host_memory.h"
 #include "log.h"
 
-/* What each rank tells the others about its memory. */
+/* What a rank needs of a memory: its language model's, the one beside it, and the host's. */
+enum { DEMAND_LM, DEMAND_BESIDE, DEMAND_HOST, N_DEMANDS };
+
+/* What each rank tells the others. A place is a host (a hash of its name) or a device. */
 typedef struct demand {
-    int64_t bytes, available_bytes, host; /* host: a hash of its name */
+    int64_t place[N_DEMANDS], bytes[N_DEMANDS], available_bytes[N_DEMANDS];
 } demand;
 
 enum { DEMAND_INTS = sizeof(demand) / sizeof(int64_t) };
@@ -67,45 +71,83 @@ static mg_status measure_clips(mg_replica_limits *out, const mg_replica *r, cons
         out->n_texts = max_of(out->n_texts, c->negative.S > 0 ? 2 : 1);
         out->with_melody = out->with_melody || c->melody;
         if (c->audio_prompt || c->T > c->T_window || r->config.lm.n_chroma)
-            out->n_tokens = r->ops->hints.n_prefill_tokens;
+            out->n_tokens = r->backend.ops->hints.n_prefill_tokens;
     }
     return MG_OK;
 }
 
-/* Do all ranks together fit on their hosts? Every rank computes the same answer from the same numbers. */
+/* All ranks' demands of one place: bytes, the least that any of them finds available, and how many they are.
+ */
+typedef struct place_sum {
+    int64_t bytes, available_bytes;
+    int n_ranks;
+} place_sum;
+
+static place_sum sum_place(const demand *all, int n_ranks, int64_t place)
+{
+    place_sum s = {.available_bytes = INT64_MAX};
+
+    for (int k = 0; k < n_ranks; k++) {
+        bool is_here = false;
+        for (int l = 0; l < N_DEMANDS; l++) {
+            if (all[k].place[l] != place || all[k].bytes[l] == 0) continue;
+            s.bytes += all[k].bytes[l];
+            if (all[k].available_bytes[l] < s.available_bytes) s.available_bytes = all[k].available_bytes[l];
+            is_here = true;
+        }
+        s.n_ranks += is_here;
+    }
+    return s;
+}
+
+/* Do all ranks together fit in every place? Every rank computes the same answer from the same numbers. */
 static mg_status check_fit(const demand *all, int n_ranks, int64_t n_slots)
 {
-    for (int i = 0; i < n_ranks; i++) {
-        int64_t bytes = 0, available = INT64_MAX;
-        int n_local = 0;
-        for (int k = 0; k < n_ranks; k++) {
-            if (all[k].host != all[i].host) continue;
-            bytes += all[k].bytes;
-            n_local++;
-            if (all[k].available_bytes < available) available = all[k].available_bytes;
-        }
-        if (bytes > available)
+    for (int i = 0; i < n_ranks * N_DEMANDS; i++) {
+        const demand *d = &all[i / N_DEMANDS];
+        const int64_t place = d->place[i % N_DEMANDS];
+        const place_sum s = sum_place(all, n_ranks, place);
+        if (s.bytes > s.available_bytes)
             return mg_fail(
                 MG_EFIT,
-                "memory: %d rank%s of the host of rank %d need %.0f MB for %lld clip%s at a time, and "
+                "memory: %d rank%s of the %s of rank %d need %.0f MB for %lld clip%s at a time, and "
                 "%.0f MB are available; use a smaller --batch, more hosts, or --dtype bf16",
-                n_local, n_local == 1 ? "" : "s", i, (double)bytes / 1e6, (long long)n_slots,
-                n_slots == 1 ? "" : "s", (double)available / 1e6);
+                s.n_ranks, s.n_ranks == 1 ? "" : "s", place == d->place[DEMAND_HOST] ? "host" : "device",
+                i / N_DEMANDS, (double)s.bytes / 1e6, (long long)n_slots, n_slots == 1 ? "" : "s",
+                (double)s.available_bytes / 1e6);
     }
     return MG_OK;
 }
 
-/* Measure this rank under `limits`, and hear what the others need. */
+static mg_status ask_backend(demand *d, int i, const mg_backend *b, size_t bytes)
+{
+    mg_budget budget;
+
+    d->bytes[i] = (int64_t)bytes;
+    if (bytes == 0) return MG_OK;
+    MG_RETURN(mg_ops_budget(b->ops, &budget));
+    d->available_bytes[i] = budget.available_bytes;
+    if (budget.place != 0) d->place[i] = (int64_t)budget.place; /* else the host, as it stands */
+    return MG_OK;
+}
+
+/* What this rank needs under `limits`. */
+static mg_status find_demand(demand *d, mg_replica *r, const mg_world *w, const mg_replica_limits *limits)
+{
+    MG_RETURN(mg_replica_measure(r, limits));
+    for (int i = 0; i < N_DEMANDS; i++) d->place[i] = hash_name(w->host);
+    d->bytes[DEMAND_HOST] = (int64_t)r->bytes.host;
+    d->available_bytes[DEMAND_HOST] = mg_host_memory_available();
+    MG_RETURN(ask_backend(d, DEMAND_LM, &r->backend, mg_replica_bytes_lm(&r->bytes)));
+    return ask_backend(d, DEMAND_BESIDE, &r->beside, mg_replica_bytes_beside(&r->bytes));
+}
+
+/* Measure this rank, and hear what the others need. */
 static mg_status gather_demand(demand *all, mg_replica *r, const mg_world *w, const mg_replica_limits *limits)
 {
-    demand mine = {.host = hash_name(w->host)};
-    mg_budget budget;
-    mg_status st = mg_ops_budget(r->ops, &budget);
+    demand mine = {0};
 
-    if (st == MG_OK) st = mg_replica_measure(r, limits);
-    MG_RETURN(mg_comm_agree(w->all, st));
-    mine.available_bytes = budget.available_bytes;
-    mine.bytes = (int64_t)mg_replica_bytes_all(&r->bytes);
+    MG_RETURN(mg_comm_agree(w->all, find_demand(&mine, r, w, limits)));
     return mg_comm_all_gather(w->all, all, &mine, DEMAND_INTS, MG_I64);
 }
 
@@ -120,7 +162,7 @@ mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w,
 
     if (st == MG_OK) st = measure_clips(&one, r, clips, n_clips);
     MG_TRY(mg_comm_agree(w->all, st));
-    if (may_shrink) n_slots = r->ops->hints.n_slots;
+    if (may_shrink) n_slots = r->backend.ops->hints.n_slots;
     if (n_slots > n_most) n_slots = n_most;
     for (;;) {
         *out = one;
@@ -154,7 +196,7 @@ void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const m
     mg_log_info("plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s on %s",
                 w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,
                 (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s", (long long)limits->T_max,
-                mg_format_name(r->source.formats.weights), r->ops->name);
+                mg_format_name(r->backend.formats.weights), r->backend.ops->name);
     mg_log_info("plan: %-16s %10s %10s %10s", "MB of a rank", "weights", "run", "sum");
     print_line("text encoder", b->t5_weights, b->t5_run);
     print_line("language model", b->lm_weights, b->lm_run);

@@ -20,8 +20,8 @@ static int codec_halves(const mg_replica *r)
            (r->source.with_encoder ? MG_ENCODEC_ENCODER : 0);
 }
 
-/* T5 -> LM -> EnCodec from their checkpoints: surveyed or loaded, by what `arena` is. */
-static mg_status load_stages(mg_replica *r, mg_arena *arena, mg_progress *progress)
+/* T5 -> LM -> EnCodec from their checkpoints: surveyed or loaded, by what the arenas are. */
+static mg_status load_stages(mg_replica *r, mg_arena *lm_arena, mg_arena *beside_arena, mg_progress *progress)
 {
     const mg_config *c = &r->config;
     const mg_model_files *files = r->files;
@@ -29,23 +29,25 @@ static mg_status load_stages(mg_replica *r, mg_arena *arena, mg_progress *progre
     mg_status st = MG_OK;
     mg_weights w;
 
-    mg_weights_init(&w, r->ops, files->lm.checkpoint, arena, "");
+    mg_weights_init(&w, r->beside.ops, NULL, beside_arena, "");
     w.progress = progress;
     if (r->is_leader && r->source.with_text) {
         read_from(&w, &files->t5);
         MG_TRY(mg_t5_load(&r->t5, &c->t5, &w));
     }
-    b->t5_weights = arena->used_bytes;
+    b->t5_weights = beside_arena->used_bytes;
 
+    w.ops = r->backend.ops, w.arena = lm_arena;
     read_from(&w, &files->lm);
-    MG_TRY(mg_lm_load(&r->lm, &c->lm, r->source.formats, r->group, &w));
-    b->lm_weights = arena->used_bytes - b->t5_weights;
+    MG_TRY(mg_lm_load(&r->lm, &c->lm, r->backend.formats, r->backend.group, &w));
+    b->lm_weights = lm_arena->used_bytes;
 
+    w.ops = r->beside.ops, w.arena = beside_arena;
     if (r->is_leader && codec_halves(r)) {
         read_from(&w, &files->codec);
         MG_TRY(mg_encodec_load(&r->codec, &c->codec, codec_halves(r), &w));
     }
-    b->codec_weights = arena->used_bytes - b->t5_weights - b->lm_weights;
+    b->codec_weights = beside_arena->used_bytes - b->t5_weights;
     r->read_bytes = w.n_read_bytes;
     MG_TRY(mg_weights_check_survey(&w));
 done:
@@ -53,7 +55,8 @@ done:
     return st;
 }
 
-static mg_status reserve_stages(mg_replica *r, mg_arena *arena, const mg_replica_limits *limits)
+static mg_status reserve_stages(mg_replica *r, mg_arena *lm_arena, mg_arena *beside_arena,
+                                const mg_replica_limits *limits)
 {
     mg_replica_bytes *b = &r->bytes;
     const int64_t S = limits->S_max > 0 ? limits->S_max : 1;
@@ -69,12 +72,12 @@ static mg_status reserve_stages(mg_replica *r, mg_arena *arena, const mg_replica
     };
     const int64_t n_channels = r->config.lm.n_channels, K = r->config.lm.K;
 
-    if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, arena, S));
-    b->t5_run = arena->used_bytes;
-    MG_RETURN(mg_lm_reserve(r->lm, arena, &lm));
-    b->lm_run = arena->used_bytes - b->t5_run;
-    if (r->codec) MG_RETURN(mg_encodec_reserve(r->codec, arena));
-    b->codec_run = arena->used_bytes - b->t5_run - b->lm_run;
+    if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, beside_arena, S));
+    b->t5_run = beside_arena->used_bytes;
+    if (r->codec) MG_RETURN(mg_encodec_reserve(r->codec, beside_arena));
+    b->codec_run = beside_arena->used_bytes - b->t5_run;
+    MG_RETURN(mg_lm_reserve(r->lm, lm_arena, &lm));
+    b->lm_run = lm_arena->used_bytes;
     b->host = (size_t)(limits->n_slots * K) * sizeof(mg_draw) +
               (size_t)((limits->T_max + limits->n_tokens) * K) * sizeof(int32_t) +
               (size_t)(2 * limits->S_max * r->config.lm.d_text) * sizeof(float);
@@ -121,8 +124,8 @@ static mg_status check_parts(const mg_replica *r)
     return MG_OK;
 }
 
-mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_ops *ops,
-                          mg_threads *threads, mg_comm *group)
+mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_backend *lm,
+                          const mg_backend *beside, mg_comm *group)
 {
     mg_status st = MG_OK;
     mg_replica *r = calloc(1, sizeof *r);
@@ -130,8 +133,8 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
     *out = NULL;
     if (!r) return mg_fail(MG_ENOMEM, "replica: %zu bytes", sizeof *r);
     r->source = *source;
-    r->ops = ops;
-    r->threads = threads;
+    r->backend = *lm;
+    r->beside = *beside;
     r->group = group;
     r->is_leader = group->rank == 0;
     MG_TRY(mg_model_files_open(&r->files, &source->model,
@@ -140,16 +143,23 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
                                    (source->with_tokenizer ? MG_NEED_TOKENIZER : 0)));
     r->config = r->files->config;
     MG_TRY(check_parts(r));
-    MG_TRY(mg_model_survey_judge(r->files, ops, source->apply_proposed ? &r->renames : NULL));
+    MG_TRY(mg_model_survey_judge(r->files, lm->ops, source->apply_proposed ? &r->renames : NULL));
     for (size_t i = 0; i < r->renames.n; i++)
         mg_log_info("model: %s is taken for %s, as proposed", r->renames.list[i].source,
                     r->renames.list[i].target);
-    r->weights = mg_arena_measure("weights");
-    MG_TRY(load_stages(r, &r->weights, NULL));
+    r->lm_memory.weights = mg_arena_measure("weights");
+    r->beside_memory.weights = mg_arena_measure("weights beside");
+    MG_TRY(load_stages(r, &r->lm_memory.weights, &r->beside_memory.weights, NULL));
     *out = r;
 done:
     if (st != MG_OK) mg_replica_close(r);
     return st;
+}
+
+static void release(mg_replica_memory *m, const mg_ops *ops)
+{
+    mg_ops_release(ops, m->weights_block, m->weights.size_bytes);
+    mg_ops_release(ops, m->run_block, m->run.size_bytes);
 }
 
 void mg_replica_close(mg_replica *r)
@@ -160,8 +170,8 @@ void mg_replica_close(mg_replica *r)
     mg_encodec_close(r->codec);
     mg_mapping_renames_close(&r->renames);
     mg_model_files_close(r->files);
-    if (r->weights_block) mg_ops_release(r->ops, r->weights_block, r->weights.size_bytes);
-    if (r->run_block) mg_ops_release(r->ops, r->run_block, r->run.size_bytes);
+    release(&r->lm_memory, r->backend.ops);
+    release(&r->beside_memory, r->beside.ops);
     free(r);
 }
 
@@ -172,17 +182,25 @@ double mg_replica_frame_rate(const mg_replica *r)
 
 mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits)
 {
-    mg_arena run = mg_arena_measure("run");
-
-    return reserve_stages(r, &run, limits);
+    r->lm_memory.run = mg_arena_measure("run");
+    r->beside_memory.run = mg_arena_measure("run beside");
+    return reserve_stages(r, &r->lm_memory.run, &r->beside_memory.run, limits);
 }
 
-/* The memory that `measured` counted, from the backend. */
-static mg_status take_block(const mg_ops *ops, mg_arena *arena, void **block, const char *name, size_t bytes)
+/* The memory that a measuring arena counted, from the backend; nothing for nothing. */
+static mg_status take_block(const mg_ops *ops, mg_arena *arena, void **block)
 {
-    MG_RETURN(mg_ops_alloc(ops, block, bytes));
-    *arena = mg_arena_over(name, *block, bytes);
+    const size_t bytes = arena->used_bytes;
+
+    if (bytes > 0) MG_RETURN(mg_ops_alloc(ops, block, bytes));
+    *arena = mg_arena_over(arena->name, *block, bytes);
     return MG_OK;
+}
+
+static mg_status take_memory(mg_replica_memory *m, const mg_ops *ops)
+{
+    MG_RETURN(take_block(ops, &m->weights, &m->weights_block));
+    return take_block(ops, &m->run, &m->run_block);
 }
 
 mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
@@ -190,18 +208,26 @@ mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
     mg_progress progress;
 
     MG_RETURN(mg_replica_measure(r, limits));
-    MG_RETURN(
-        take_block(r->ops, &r->weights, &r->weights_block, "weights", mg_replica_bytes_weights(&r->bytes)));
-    MG_RETURN(take_block(r->ops, &r->run, &r->run_block, "run", mg_replica_bytes_run(&r->bytes)));
+    MG_RETURN(take_memory(&r->lm_memory, r->backend.ops));
+    MG_RETURN(take_memory(&r->beside_memory, r->beside.ops));
     mg_progress_begin(&progress, "load", "MB", r->read_bytes);
     progress.unit_size = 1000000;
-    const mg_status st = load_stages(r, &r->weights, &progress);
+    const mg_status st = load_stages(r, &r->lm_memory.weights, &r->beside_memory.weights, &progress);
     mg_progress_end(&progress);
     if (st != MG_OK) return st;
-    MG_RETURN(mg_model_files_check(r->files));
-    MG_RETURN(reserve_stages(r, &r->run, limits));
+    MG_RETURN(reserve_stages(r, &r->lm_memory.run, &r->beside_memory.run, limits));
     r->limits = *limits;
     return MG_OK;
+}
+
+size_t mg_replica_bytes_lm(const mg_replica_bytes *b)
+{
+    return b->lm_weights + b->lm_run;
+}
+
+size_t mg_replica_bytes_beside(const mg_replica_bytes *b)
+{
+    return b->t5_weights + b->codec_weights + b->t5_run + b->codec_run;
 }
 
 size_t mg_replica_bytes_weights(const mg_replica_bytes *b)

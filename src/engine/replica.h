@@ -7,16 +7,14 @@
 #ifndef MG_REPLICA_H
 #define MG_REPLICA_H
 
+#include "backend.h"
 #include "encodec.h"
-#include "lm.h"
 #include "mapping_report.h"
 #include "model_files.h"
 #include "t5.h"
-#include "threads.h"
 
 typedef struct mg_replica_source {
     mg_model_request model;
-    mg_lm_formats formats;
     bool with_text;      /* false: no text is to be encoded, T5 may be missing and stays on disk */
     bool with_tokenizer; /* it must be there; opening it is for the caller */
     bool with_decoder;   /* false: codes are all that is wanted */
@@ -43,10 +41,16 @@ typedef struct mg_replica_bytes {
     size_t sound; /* of host: the leader's alone */
 } mg_replica_bytes;
 
+/* Memory of one backend: what was measured, then taken. */
+typedef struct mg_replica_memory {
+    mg_arena weights, run;
+    void *weights_block, *run_block;
+} mg_replica_memory;
+
 typedef struct mg_replica {
-    const mg_ops *ops;   /* borrowed */
-    mg_threads *threads; /* borrowed */
-    mg_comm *group;      /* borrowed */
+    mg_backend backend; /* the language model's; what it points to is borrowed, as all of these are */
+    mg_backend beside;  /* of text, codec and melodies; on the leader */
+    mg_comm *group;     /* in host memory */
     bool is_leader;
     mg_replica_source source;
     mg_model_files *files;
@@ -58,14 +62,14 @@ typedef struct mg_replica {
     mg_replica_bytes bytes;
     int64_t read_bytes;       /* of the checkpoints, by a load */
     mg_replica_limits limits; /* after load */
-    mg_arena weights, run;
-    void *weights_block, *run_block;
+    mg_replica_memory lm_memory, beside_memory;
 } mg_replica;
 
-/* Open and survey. MG_ECHECKPOINT lists every missing tensor, every wrong shape and every tensor that nobody
+/* Open and survey. `group` is in host memory; on a CPU it is lm->group too. `beside` may be `lm`. Both are
+ * copied. MG_ECHECKPOINT lists every missing tensor, every wrong shape and every tensor that nobody
  * asked for. */
-mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_ops *ops,
-                          mg_threads *threads, mg_comm *group);
+mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_backend *lm,
+                          const mg_backend *beside, mg_comm *group);
 void mg_replica_close(mg_replica *r);
 
 /* Codec frames a second. Without a codec nobody says; every known one makes 50. */
@@ -76,6 +80,10 @@ mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits);
 
 /* Take the memory, read the weights (a progress bar on rank 0) and reserve. */
 mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits);
+
+/* Of each backend's memory: weights and run. */
+size_t mg_replica_bytes_lm(const mg_replica_bytes *b);
+size_t mg_replica_bytes_beside(const mg_replica_bytes *b);
 
 size_t mg_replica_bytes_weights(const mg_replica_bytes *b);
 size_t mg_replica_bytes_run(const mg_replica_bytes *b);

@@ -57,8 +57,7 @@ void *__wrap_realloc(void *p, size_t size)
 }
 
 typedef struct fixture {
-    mg_threads *threads;
-    mg_ops *ops;
+    mg_backend backend;
     mg_comm *comm;
     mg_world world;
     mg_clip clip[N_CLIPS];
@@ -72,9 +71,10 @@ static int begin(void **state)
     mg_tokenizer *tokenizer;
 
     if (!f) return -1;
-    GOLDEN_OK(mg_threads_open(&f->threads, 2, 0));
-    GOLDEN_OK(mg_cpu_open(&f->ops, MG_CPU_AUTO, f->threads));
+    GOLDEN_OK(mg_threads_open(&f->backend.threads, 2, 0));
+    GOLDEN_OK(mg_cpu_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
     GOLDEN_OK(mg_comm_self_open(&f->comm));
+    f->backend.group = f->comm;
     GOLDEN_OK(mg_tokenizer_open(&tokenizer, MG_GOLDEN_DIR "/tokenizer"));
     f->world = (mg_world){.size = 1,
                           .local_size = 1,
@@ -107,8 +107,8 @@ static int end(void **state)
 
     for (int i = 0; i < N_CLIPS; i++) free(f->clip[i].text.ids);
     mg_comm_close(f->comm);
-    mg_ops_close(f->ops);
-    mg_threads_close(f->threads);
+    mg_ops_close(f->backend.ops);
+    mg_threads_close(f->backend.threads);
     free(f);
     return 0;
 }
@@ -135,7 +135,7 @@ static int64_t run(fixture *f, int first, int n, int64_t n_slots)
 
     for (int i = 0; i < n; i++) clips[i] = &f->clip[first + i];
     f->n_done = 0;
-    GOLDEN_OK(mg_replica_open(&r, &source, f->ops, f->threads, f->comm));
+    GOLDEN_OK(mg_replica_open(&r, &source, &f->backend, &f->backend, f->comm));
     GOLDEN_OK(mg_plan_make(&limits, r, &f->world, clips[0], n, n_slots));
     assert_int_equal(limits.n_slots, n_slots);
     GOLDEN_OK(mg_replica_load(r, &limits));
@@ -234,7 +234,7 @@ static void test_too_long(void **state)
     mg_replica *r;
     mg_clip clip = {.T = 597, .T_window = 597, .guidance = 1};
 
-    GOLDEN_OK(mg_replica_open(&r, &source, f->ops, f->threads, f->comm));
+    GOLDEN_OK(mg_replica_open(&r, &source, &f->backend, &f->backend, f->comm));
     assert_int_equal(mg_plan_max_frames(r, 0), 597);
     GOLDEN_OK(mg_plan_make(&limits, r, &f->world, &clip, 1, 0));
     assert_int_equal(limits.P_max, 600);

@@ -103,8 +103,7 @@ static const mode_model models[] = {
 };
 
 typedef struct fixture {
-    mg_threads *threads;
-    mg_ops *ops;
+    mg_backend backend;
     mg_comm *comm;
     mg_world world;
     mg_tokenizer *tokenizer;
@@ -125,9 +124,10 @@ static int begin(void **state)
     fixture *f = calloc(1, sizeof *f);
 
     if (!f) return -1;
-    GOLDEN_OK(mg_threads_open(&f->threads, 2, 0));
-    GOLDEN_OK(mg_cpu_open(&f->ops, MG_CPU_AUTO, f->threads));
+    GOLDEN_OK(mg_threads_open(&f->backend.threads, 2, 0));
+    GOLDEN_OK(mg_cpu_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
     GOLDEN_OK(mg_comm_self_open(&f->comm));
+    f->backend.group = f->comm;
     GOLDEN_OK(mg_tokenizer_open(&f->tokenizer, MG_GOLDEN_DIR "/tokenizer"));
     snprintf(f->folder, sizeof f->folder, "/tmp/test_modes.XXXXXX");
     assert_non_null(mkdtemp(f->folder));
@@ -150,8 +150,8 @@ static int end(void **state)
     rmdir(f->folder);
     mg_tokenizer_close(f->tokenizer);
     mg_comm_close(f->comm);
-    mg_ops_close(f->ops);
-    mg_threads_close(f->threads);
+    mg_ops_close(f->backend.ops);
+    mg_threads_close(f->backend.threads);
     free(f);
     return 0;
 }
@@ -217,7 +217,7 @@ static void open_model(fixture *f, const mode_model *model)
     snprintf(file, sizeof file, "%s.safetensors", model->golden);
     f->model = model;
     f->golden = golden_open(file);
-    GOLDEN_OK(mg_replica_open(&f->replica, &source, f->ops, f->threads, f->comm));
+    GOLDEN_OK(mg_replica_open(&f->replica, &source, &f->backend, &f->backend, f->comm));
     for (f->n = 0; f->n < MAX_CASES && model->cases[f->n].name; f->n++) make_clip(f, f->n);
 }
 

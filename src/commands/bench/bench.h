@@ -5,8 +5,8 @@
 #define MG_BENCH_H
 
 #include "arena.h"
-#include "backend.h"
 #include "comm.h"
+#include "machine.h"
 
 enum mg_bench_what {
     MG_BENCH_STEP,
@@ -46,7 +46,7 @@ void mg_report_print(const mg_report *r, FILE *to, bool json); /* a table, or on
 typedef struct mg_bench {
     const mg_bench_settings *settings;
     mg_comm *comm; /* of all ranks, which are one tensor-parallel group; borrowed */
-    mg_backend backend;
+    mg_backend backend, beside;
     mg_report report;
 } mg_bench;
 

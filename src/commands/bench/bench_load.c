@@ -146,7 +146,6 @@ mg_status mg_bench_load(mg_bench *b)
     const mg_replica_source source = {.model.model = s->model,
                                       .model.text_encoder = s->text_encoder,
                                       .model.codec = s->codec,
-                                      .formats = b->backend.formats,
                                       .with_text = true,
                                       .with_decoder = true};
     const mg_replica_limits limits = {.n_slots = 1,
@@ -164,7 +163,7 @@ mg_status mg_bench_load(mg_bench *b)
 
     MG_TRY(mg_comm_agree(b->comm, all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", b->comm->size)));
     load_s = mg_clock_s();
-    MG_TRY(mg_comm_agree(b->comm, mg_replica_open(&r, &source, b->backend.ops, b->backend.threads, b->comm)));
+    MG_TRY(mg_comm_agree(b->comm, mg_replica_open(&r, &source, &b->backend, &b->beside, b->comm)));
     mg_report_number(&b->report, "open_s", mg_clock_s() - load_s, 3);
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes)); /* the first fills the page cache */
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes));

@@ -39,7 +39,7 @@ static mg_status bench_codec(mg_bench *b, int half)
     float *pcm = calloc((size_t)N, sizeof *pcm);
     double *run_s = calloc((size_t)n_runs, sizeof *run_s);
 
-    mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
+    mg_weights_init(&w, b->beside.ops, NULL, &measure, "");
     if (!codes || !pcm || !run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld frames", (long long)T));
     for (int64_t i = 0; i < K * T; i++)
         codes[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config.codebook_size);
@@ -48,12 +48,12 @@ static mg_status bench_codec(mg_bench *b, int half)
     const mg_encodec_pcm all_pcm = {pcm, 1, N};
     MG_TRY(mg_encodec_load(&codec, &config, half, &w));
     MG_TRY(mg_weights_check_survey(&w));
-    MG_TRY(mg_bench_block_open(&weights, &arena, b->backend.ops, &measure));
+    MG_TRY(mg_bench_block_open(&weights, &arena, b->beside.ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_encodec_load(&codec, &config, half, &w));
     measure = mg_arena_measure("run");
     MG_TRY(mg_encodec_reserve(codec, &measure));
-    MG_TRY(mg_bench_block_open(&run, &arena, b->backend.ops, &measure));
+    MG_TRY(mg_bench_block_open(&run, &arena, b->beside.ops, &measure));
     MG_TRY(mg_encodec_reserve(codec, &arena));
 
     for (int64_t i = -1; i < n_runs; i++) { /* the first warms up */
@@ -100,17 +100,17 @@ mg_status mg_bench_t5(mg_bench *b)
     int32_t *ids = calloc((size_t)S, sizeof *ids);
     double *run_s = calloc((size_t)n_runs, sizeof *run_s);
 
-    mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
+    mg_weights_init(&w, b->beside.ops, NULL, &measure, "");
     if (!states || !ids || !run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld tokens", (long long)S));
     for (int64_t i = 0; i < S; i++) ids[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config.vocab_size);
     MG_TRY(mg_t5_load(&t5, &config, &w));
     MG_TRY(mg_weights_check_survey(&w));
-    MG_TRY(mg_bench_block_open(&weights, &arena, b->backend.ops, &measure));
+    MG_TRY(mg_bench_block_open(&weights, &arena, b->beside.ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_t5_load(&t5, &config, &w));
     measure = mg_arena_measure("run");
     MG_TRY(mg_t5_reserve(t5, &measure, S));
-    MG_TRY(mg_bench_block_open(&run, &arena, b->backend.ops, &measure));
+    MG_TRY(mg_bench_block_open(&run, &arena, b->beside.ops, &measure));
     MG_TRY(mg_t5_reserve(t5, &arena, S));
 
     for (int64_t i = -3; i < n_runs; i++) { /* the first three warm up */

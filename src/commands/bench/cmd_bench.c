@@ -94,7 +94,8 @@ static mg_status run(mg_context *context, const void *settings)
     MG_TRY(mg_comm_agree(world->all, check_ranks(settings, world, tp)));
     MG_TRY(mg_world_split(world, (int)tp));
     b.comm = world->group;
-    MG_TRY(mg_comm_agree(b.comm, mg_backend_open(&b.backend, &b.settings->machine, world)));
+    MG_TRY(mg_comm_agree(b.comm, mg_machine_open(&b.backend, &b.settings->machine, world)));
+    MG_TRY(mg_comm_agree(b.comm, mg_machine_open_beside(&b.beside, &b.settings->machine, world)));
     mg_report_text(&b.report, "what", what_names[b.settings->what]);
     mg_report_text(&b.report, "backend", b.backend.ops->name);
     mg_report_int(&b.report, "threads", mg_threads_count(b.backend.threads));
@@ -102,7 +103,8 @@ static mg_status run(mg_context *context, const void *settings)
     MG_TRY(measure(&b));
     if (world->rank == 0) mg_report_print(&b.report, stdout, b.settings->json);
 done:
-    mg_backend_close(&b.backend);
+    mg_machine_close(&b.backend);
+    mg_machine_close(&b.beside);
     return st;
 }
 

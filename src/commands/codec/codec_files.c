@@ -136,7 +136,7 @@ static mg_status open_course(course *c)
 
     c->outcome = calloc((size_t)s->files.n, sizeof *c->outcome);
     if (!c->outcome) return mg_fail(MG_ENOMEM, "outcomes: %lld files", (long long)s->files.n);
-    MG_RETURN(mg_backend_open(&c->backend, &s->machine, c->world));
+    MG_RETURN(mg_machine_open_beside(&c->backend, &s->machine, c->world));
     MG_RETURN(open_files(c));
     c->run.files = c->files;
     c->run.config = &c->files->config.codec;
@@ -153,7 +153,7 @@ static void close_course(course *c)
     if (c->weights.data) mg_ops_release(ops, c->weights.data, c->weights.bytes);
     if (c->room.data) mg_ops_release(ops, c->room.data, c->room.bytes);
     mg_model_files_close(c->files);
-    mg_backend_close(&c->backend);
+    mg_machine_close(&c->backend);
     free(c->outcome);
 }
 

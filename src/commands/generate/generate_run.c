@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
 #include "clock.h"
 #include "generate.h"
 #include "log.h"
+#include "machine.h"
 #include "out_file.h"
 #include "plan.h"
 #include "scheduler.h"
@@ -173,11 +173,18 @@ static mg_status describe_source(mg_replica_source *source, char key_path[MG_PAT
     return mg_hub_find_key(key_path, s->call.model_key, s->manifest);
 }
 
+static mg_status open_backends(mg_backend *lm, mg_backend *beside, const mg_machine *machine,
+                               const mg_world *w)
+{
+    MG_RETURN(mg_machine_open(lm, machine, w));
+    return mg_machine_open_beside(beside, machine, w);
+}
+
 mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
 {
     mg_world *w = context->world;
     mg_status st = MG_OK;
-    mg_backend backend = {0};
+    mg_backend backend = {0}, beside = {0};
     mg_clip_list list = {0};
     mg_clip *clips = NULL;
     int64_t n;
@@ -188,10 +195,9 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
 
     MG_TRY(mg_world_split(w, s->machine.tp > 0 ? (int)s->machine.tp : w->size));
     MG_TRY(mg_clip_list_open(&list, &s->call, w));
-    MG_TRY(mg_comm_agree(w->all, mg_backend_open(&backend, &s->machine, w)));
+    MG_TRY(mg_comm_agree(w->all, open_backends(&backend, &beside, &s->machine, w)));
     MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
-    source.formats = backend.formats;
-    MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, backend.ops, backend.threads, w->group)));
+    MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, &backend, &beside, w->group)));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));
     MG_TRY(mg_comm_agree(w->all, choose_clips(&clips, &n, &list)));
     MG_TRY(mg_comm_agree(w->all, check_output(&s->call, &list, &replica->config, w)));
@@ -204,6 +210,7 @@ done:
     mg_replica_close(replica);
     free(clips);
     mg_clip_list_close(&list);
-    mg_backend_close(&backend);
+    mg_machine_close(&backend);
+    mg_machine_close(&beside);
     return st;
 }

@@ -23,16 +23,14 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
-static mg_status inspect(const mg_inspect_settings *settings, const mg_backend *backend, mg_comm *alone)
+static mg_status inspect(const mg_inspect_settings *settings, const mg_backend *backend)
 {
     mg_status st = MG_OK;
     mg_inspection *i = calloc(1, sizeof *i);
 
     if (!i) return mg_fail(MG_ENOMEM, "inspect: %zu bytes", sizeof *i);
     i->settings = settings;
-    i->ops = backend->ops;
-    i->threads = backend->threads;
-    i->group = alone;
+    i->backend = *backend;
     MG_TRY(mg_inspection_open(i));
     if (settings->json)
         MG_TRY(mg_inspection_print_json(i));
@@ -58,12 +56,13 @@ static mg_status run(mg_context *context, const void *settings)
 
     if (world->rank == 0) {
         MG_TRY(mg_comm_self_open(&alone));
-        MG_TRY(mg_backend_open(&backend, &machine, world));
-        st = inspect(settings, &backend, alone);
+        MG_TRY(mg_machine_open(&backend, &machine, world));
+        backend.group = alone;
+        st = inspect(settings, &backend);
     }
 done:
     mg_comm_close(alone);
-    mg_backend_close(&backend);
+    mg_machine_close(&backend);
     return mg_comm_agree(world->all, st);
 }
 

@@ -4,8 +4,8 @@
 #ifndef MG_INSPECT_H
 #define MG_INSPECT_H
 
-#include "backend.h"
 #include "comm.h"
+#include "machine.h"
 #include "mapping_report.h"
 #include "model_files.h"
 #include "torch_file.h"
@@ -34,9 +34,7 @@ enum mg_inspect_part_index { MG_INSPECT_LM, MG_INSPECT_T5, MG_INSPECT_CODEC, MG_
 
 typedef struct mg_inspection {
     const mg_inspect_settings *settings;
-    const mg_ops *ops; /* borrowed, as the two below: the surveys need them */
-    mg_threads *threads;
-    mg_comm *group;
+    mg_backend backend; /* borrowed: the surveys need it */
     char path[MG_PATH_SIZE];
     const char *what;       /* "Hugging Face model", … */
     mg_model_files *files;  /* the parts, where there are any */

@@ -68,12 +68,11 @@ static mg_status map_part(mg_inspection *i, mg_inspect_part *p, int part)
     mg_encodec *codec = NULL;
     mg_weights w;
 
-    mg_weights_init(&w, i->ops, p->files->checkpoint, &arena, p->files->prefix);
+    mg_weights_init(&w, i->backend.ops, p->files->checkpoint, &arena, p->files->prefix);
     w.requests = &p->requests;
     switch (part) {
     case MG_INSPECT_LM:
-        MG_TRY(mg_lm_load(&lm, &i->files->config.lm, (mg_lm_formats){MG_FORMAT_F32, MG_FORMAT_F32}, i->group,
-                          &w));
+        MG_TRY(mg_lm_load(&lm, &i->files->config.lm, i->backend.formats, i->backend.group, &w));
         break;
     case MG_INSPECT_T5: MG_TRY(mg_t5_load(&t5, &i->files->config.t5, &w)); break;
     default:
@@ -177,12 +176,11 @@ static void try_replica(mg_inspection *i)
                                                 .text_encoder = s->text_encoder,
                                                 .codec = s->codec,
                                                 .tokenizer = s->tokenizer},
-                                      .formats = {MG_FORMAT_F32, MG_FORMAT_F32},
                                       .with_text = true,
                                       .with_tokenizer = true};
     mg_replica *r = NULL;
 
-    i->loads = mg_replica_open(&r, &source, i->ops, i->threads, i->group) == MG_OK;
+    i->loads = mg_replica_open(&r, &source, &i->backend, &i->backend, i->backend.group) == MG_OK;
     if (!i->loads) note_reason(i);
     mg_replica_close(r);
 }

@@ -94,14 +94,16 @@ static mg_status verify(mg_verify *v)
         w->n_replicas == 1
             ? MG_OK
             : mg_fail(MG_EUSAGE, "option --tp: %d: verify runs one group of all %d ranks", tp, w->size)));
-    MG_TRY(mg_comm_agree(w->all, mg_backend_open(&v->backend, &v->settings->machine, w)));
+    MG_TRY(mg_comm_agree(w->all, mg_machine_open(&v->backend, &v->settings->machine, w)));
+    MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&v->beside, &v->settings->machine, w)));
     st = mg_comm_agree(w->all, verify_files(v));
     if (st == MG_OK) st = mg_verify_model(v);
     if (st == MG_OK || st == MG_ECHECKPOINT) st = mg_comm_agree(w->all, w->rank == 0 ? print(v) : MG_OK);
 done:
     mg_replica_close(v->replica);
     mg_model_files_close(v->files);
-    mg_backend_close(&v->backend);
+    mg_machine_close(&v->backend);
+    mg_machine_close(&v->beside);
     return st;
 }
 

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "backend.h"
 #include "cli.h"
+#include "machine.h"
 #include "model_files.h"
 #include "replica.h"
 
@@ -23,7 +23,7 @@ enum { MG_VERIFY_CHECKS = 16, MG_VERIFY_TEXT = 3000 };
 typedef struct mg_verify {
     const mg_verify_settings *settings;
     mg_world *world;
-    mg_backend backend;
+    mg_backend backend, beside;
     mg_model_files *files;
     mg_replica *replica;
     int n_checks;

@@ -223,15 +223,14 @@ mg_status mg_verify_model(mg_verify *v)
                                                 .text_encoder = s->text_encoder,
                                                 .codec = s->codec,
                                                 .tokenizer = s->tokenizer},
-                                      .formats = v->backend.formats,
                                       .with_text = true,
                                       .with_tokenizer = true,
                                       .with_decoder = true};
     mg_clip clips[N_TEXTS] = {0};
     mg_status st;
 
-    st = mg_comm_agree(v->world->all, mg_replica_open(&v->replica, &source, v->backend.ops,
-                                                      v->backend.threads, v->world->group));
+    st = mg_comm_agree(v->world->all,
+                       mg_replica_open(&v->replica, &source, &v->backend, &v->beside, v->world->group));
     if (st == MG_OK) {
         mg_verify_note(v, "every tensor in place", MG_VERIFY_PASSED, "%.1f MB to read",
                        (double)v->replica->read_bytes / 1e6);

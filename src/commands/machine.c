@@ -1,4 +1,4 @@
-#include "backend.h"
+#include "machine.h"
 
 #include "cpu.h"
 #include "log.h"
@@ -17,26 +17,32 @@ static mg_format choose_format(int wanted)
     }
 }
 
-mg_status mg_backend_open(mg_backend *out, const mg_machine *machine, const mg_world *world)
+mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world)
 {
     mg_status st = MG_OK;
     const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
     const int may_spin = !world->oversubscribed && n_threads <= world->n_cores;
 
-    const mg_format format = choose_format(machine->dtype);
-
-    *out = (mg_backend){.formats = {format, format}};
+    *out = (mg_backend){0};
     if (machine->device == MG_MACHINE_CUDA)
         return mg_fail(MG_EFIT,
                        "option --device: cuda: this build computes on the CPU only; use --device cpu");
     MG_TRY(mg_threads_open(&out->threads, n_threads, may_spin));
     MG_TRY(mg_cpu_open(&out->ops, (mg_cpu_level)machine->cpu_level, out->threads));
 done:
-    if (st != MG_OK) mg_backend_close(out);
+    if (st != MG_OK) mg_machine_close(out);
     return st;
 }
 
-void mg_backend_close(mg_backend *b)
+mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world)
+{
+    MG_RETURN(mg_machine_open_beside(out, machine, world));
+    out->group = world->group;
+    out->formats.weights = out->formats.kv = choose_format(machine->dtype);
+    return MG_OK;
+}
+
+void mg_machine_close(mg_backend *b)
 {
     mg_ops_close(b->ops);
     mg_threads_close(b->threads);

@@ -1,0 +1,17 @@
+/* From the machine options of the command line to open backends. */
+#ifndef MG_COMMANDS_MACHINE_H
+#define MG_COMMANDS_MACHINE_H
+
+#include "backend.h"
+#include "cli.h"
+
+/* The language model's backend, with the world's group. MG_EFIT if there is no such device. On failure
+ * nothing is left open. */
+mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world);
+
+/* The backend beside it: an instance and threads of its own, so that another thread may call it. */
+mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world);
+
+void mg_machine_close(mg_backend *b);
+
+#endif

@@ -1,0 +1,16 @@
+/* What computes: a device or the processor, with what belongs to it. A replica has two: the language model's,
+ * and one beside it for text, codec and melodies, which may be another device or other threads. */
+#ifndef MG_BACKEND_H
+#define MG_BACKEND_H
+
+#include "lm.h"
+#include "threads.h"
+
+typedef struct mg_backend {
+    mg_ops *ops;
+    mg_threads *threads;   /* of the host; on a CPU the ones that ops computes with */
+    mg_comm *group;        /* the tensor-parallel group in the memory of ops; NULL beside a language model */
+    mg_lm_formats formats; /* of the language model; not looked at beside it */
+} mg_backend;
+
+#endif
