@@ -6,11 +6,10 @@
 
 #include "audio_file.h"
 #include "choice_words.h"
+#include "job_id.h"
 #include "normalize.h"
 #include "prompt_text.h"
 #include "recipe_keys.h"
-
-enum { ID_BYTES = 128 };
 
 #define ROW(type, field, low, high, choices, key, place, record, flags, option, ...)                   \
     {MG_KEY_##type, offsetof(mg_recipe, field), low, high, choices, key, MG_AT_##place, record, flags, \
@@ -154,28 +153,13 @@ void mg_recipe_quote(char out[MG_QUOTE_SIZE], const char *text)
         if ((unsigned char)*p < ' ' || *p == 0x7F) *p = '?';
 }
 
-/* An id names files: nothing that a shell or a file system reads in its own way. */
-static mg_status check_id(const char *where, const char *id)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    const size_t n = strlen(id);
-    char quoted[MG_QUOTE_SIZE];
-
-    if (n >= 1 && n <= ID_BYTES && strspn(id, allowed) == n && id[0] != '.') return MG_OK;
-    mg_recipe_quote(quoted, id);
-    return mg_fail(
-        MG_EUSAGE,
-        "%s: id: \"%s\": must be 1 to %d letters, digits, '.', '_' and '-', and not begin with '.'", where,
-        quoted, ID_BYTES);
-}
-
 static mg_status check_text(const mg_recipe_key *key, const char *name, const char *where, const char *text)
 {
-    char all[4200];
+    char all[4200], id[MG_JOB_ID_SIZE];
 
     snprintf(all, sizeof all, "%.4100s: %s", where, name);
     MG_RETURN(mg_prompt_check(all, text));
-    return key->type == MG_KEY_ID ? check_id(where, text) : MG_OK;
+    return key->type == MG_KEY_ID ? mg_job_id_check(id, where, text) : MG_OK;
 }
 
 mg_status mg_recipe_check_key(const mg_recipe *r, const mg_recipe_key *key, const char *where)

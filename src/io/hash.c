@@ -91,3 +91,45 @@ mg_status mg_hash_git_file(char out[65], const char *path)
 {
     return hash_file(out, EVP_sha1(), true, path, NULL);
 }
+
+struct mg_hash {
+    EVP_MD_CTX *ctx;
+};
+
+mg_status mg_hash_open(mg_hash **out)
+{
+    mg_hash *h = calloc(1, sizeof *h);
+
+    *out = NULL;
+    if (h) h->ctx = EVP_MD_CTX_new();
+    if (h && h->ctx && EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL)) {
+        *out = h;
+        return MG_OK;
+    }
+    mg_hash_close(h);
+    return mg_fail(MG_ENOMEM, "hash: no memory");
+}
+
+mg_status mg_hash_add(mg_hash *h, const void *data, size_t bytes)
+{
+    return EVP_DigestUpdate(h->ctx, data, bytes) ? MG_OK : mg_fail(MG_EFAIL, "SHA256: cannot hash");
+}
+
+mg_status mg_hash_end(mg_hash *h, char out[65])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n_digest = 0;
+    const bool done = EVP_DigestFinal_ex(h->ctx, digest, &n_digest) && n_digest == 32;
+
+    out[0] = '\0';
+    if (done) print_digest(out, digest, n_digest);
+    mg_hash_close(h);
+    return done ? MG_OK : mg_fail(MG_EFAIL, "SHA256: cannot hash");
+}
+
+void mg_hash_close(mg_hash *h)
+{
+    if (!h) return;
+    EVP_MD_CTX_free(h->ctx);
+    free(h);
+}

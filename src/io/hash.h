@@ -17,6 +17,13 @@ mg_status mg_hash_file_unless(char out[65], const char *path, const atomic_bool 
 
 mg_status mg_hash_bytes(char out[65], const void *data, size_t bytes);
 
+/* SHA-256 of what comes piece by piece. End frees it; so does close, which is legal on NULL. */
+typedef struct mg_hash mg_hash;
+mg_status mg_hash_open(mg_hash **out);
+mg_status mg_hash_add(mg_hash *h, const void *data, size_t bytes);
+mg_status mg_hash_end(mg_hash *h, char out[65]);
+void mg_hash_close(mg_hash *h);
+
 /* SHA-1 of "blob N" and the file, as git names it: 40 hex digits and NUL. */
 mg_status mg_hash_git_file(char out[65], const char *path);
 

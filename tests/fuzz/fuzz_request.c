@@ -29,7 +29,7 @@ static void check_slug(const char *text)
 static void check_request(const mg_recipe *r)
 {
     FUZZ_CHECK(mg_recipe_check(r, "fuzz") == MG_OK);
-    FUZZ_CHECK(!r->id || (*r->id && *r->id != '.' && !strchr(r->id, '/') && strlen(r->id) <= 128));
+    FUZZ_CHECK(!r->id || (*r->id && *r->id != '.' && !strchr(r->id, '/') && strlen(r->id) <= 200));
     check_text(r->title);
     check_text(r->prompt);
     if (r->title) check_slug(r->title);

@@ -56,3 +56,27 @@ csv.writer(t).writerows([header] + caps)
 with open(out / "musiccaps.jsonl", "w") as f:
     for row in caps:
         print(json.dumps({"id": row[0], "prompt": row[5]}, ensure_ascii=False), file=f)
+
+# Ids: as they name files (NFC), the seed that SHA-256 gives, and which are one where names fold.
+import hashlib
+import tarfile
+import unicodedata
+
+
+def seed(run, name, attempt):
+    text = f"mg-dist seed\n{run}\n{name}\n{attempt}\n".encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 11
+
+
+with open(out / "ids.jsonl", "w") as f:
+    for name in ["clip_1", "CLIP_1", "-0Gj8-vB1q4", "雨の歌", "caf\u00e9", "cafe\u0301", "CAFÉ", "ﬁn", "Straße", "STRASSE", "Ελλάς", "ελλάσ"]:
+        nfc = unicodedata.normalize("NFC", name)
+        fold = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        print(json.dumps({"id": name, "nfc": nfc, "fold": fold, "seed": seed(7, nfc, 0), "again": seed(7, nfc, 1)},
+                         ensure_ascii=False), file=f)
+
+with tarfile.open(out / "small.tar", "w", format=tarfile.USTAR_FORMAT) as t:
+    for name, data in [("a.flac", b"x" * 600), ("a.json", b"{}"), ("雨.flac", b"")]:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        t.addfile(info, io.BytesIO(data))

@@ -1,0 +1,213 @@
+/* Opening and closing: the folder, the lock, the state, and what must not have changed. */
+#include "dataset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "dataset_impl.h"
+#include "out_file.h"
+#include "rng.h"
+
+/* Empty, or one of ours. */
+static mg_status check_folder(const char *out)
+{
+    DIR *folder;
+    const char *other = NULL;
+    char name[256] = "";
+
+    if (mg_path_has(out, ".mg-dist/run.db")) return MG_OK;
+    folder = opendir(out);
+    if (!folder && errno == ENOENT) return MG_OK;
+    if (!folder) return mg_fail(MG_EFAIL, "%s: cannot open: %s", out, strerror(errno));
+    for (struct dirent *e; !other && (e = readdir(folder));) {
+        if (e->d_name[0] == '.') continue;
+        snprintf(name, sizeof name, "%s", e->d_name);
+        other = name;
+    }
+    closedir(folder);
+    return other
+               ? mg_fail(
+                     MG_EUSAGE,
+                     "option --out: %s: holds other things (%s) and is no dataset of ours; name a new folder",
+                     out, other)
+               : MG_OK;
+}
+
+/* Noted by the first run, compared by all others. */
+static mg_status claim(mg_dataset *d, const mg_dataset_claim *c)
+{
+    mg_status st = MG_OK;
+    char *noted = NULL;
+
+    if (!c->value) return MG_OK;
+    MG_RETURN(mg_run_db_read_note(d->db, c->name, &noted));
+    if (!noted)
+        st = mg_run_db_note(d->db, c->name, c->value);
+    else if (strcmp(noted, c->value) != 0)
+        st = mg_fail(MG_EUSAGE,
+                     "%s: was begun with %s %.200s, and this run has %.200s: the dataset would be of two "
+                     "kinds; say the same, or "
+                     "name another folder",
+                     d->out, c->name, noted, c->value);
+    free(noted);
+    return st;
+}
+
+static mg_status settle_claims(mg_dataset *d)
+{
+    char layout[32];
+    const char *word = MG_LAYOUT_CHOICES;
+    char part[48] = "";
+
+    for (int i = 0; i < (int)d->call.layout; i++) word = strchr(word, '|') + 1;
+    snprintf(layout, sizeof layout, "%.*s", (int)strcspn(word, "|"), word);
+    if (d->call.n_parts > 0)
+        snprintf(part, sizeof part, "%" PRId64 "/%" PRId64, d->call.part, d->call.n_parts);
+    const mg_dataset_claim own[] = {
+        {"layout", layout}, {"format", d->call.suffix}, {"name", d->call.name}, {"shard", part}};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) MG_RETURN(claim(d, &own[i]));
+    for (int i = 0; i < d->call.n_claims; i++) MG_RETURN(claim(d, &d->call.claims[i]));
+    return MG_OK;
+}
+
+static mg_status settle_seed(mg_dataset *d)
+{
+    char text[32], *noted = NULL;
+    uint64_t drawn;
+
+    d->seed = d->call.seed;
+    if (d->seed < 0) {
+        MG_RETURN(mg_run_db_read_note(d->db, "seed", &noted));
+        if (noted) {
+            d->seed = strtoll(noted, NULL, 10);
+            free(noted);
+            return MG_OK;
+        }
+        if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn)
+            return mg_fail(MG_EFAIL, "seed: cannot draw one: %s", strerror(errno));
+        d->seed = (int64_t)(drawn % MG_SEED_LIMIT);
+    }
+    snprintf(text, sizeof text, "%" PRId64, d->seed);
+    return claim(d, &(mg_dataset_claim){"seed", text});
+}
+
+static mg_status open_state(mg_dataset *d)
+{
+    char path[MG_PATH_SIZE];
+    int64_t n;
+
+    MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
+    const bool was_there = mg_path_exists(path);
+    if (d->call.resume == MG_RESUME_ONLY && !was_there)
+        return mg_fail(MG_EUSAGE, "option --resume only: %s: there is no dataset to go on with", d->out);
+    MG_RETURN(mg_run_db_open(&d->db, path));
+    MG_RETURN(mg_run_db_n_jobs(d->db, &n));
+    d->is_new = n == 0;
+    if (d->call.resume == MG_RESUME_NEVER && !d->is_new)
+        return mg_fail(MG_EUSAGE, "option --resume never: %s: a dataset is there already", d->out);
+    return MG_OK;
+}
+
+static mg_status open_jobs(mg_dataset *d)
+{
+    char path[MG_PATH_SIZE];
+
+    MG_RETURN(mg_dataset_own_path(path, d, "jobs.jsonl"));
+    d->jobs_fd = open(path, O_RDONLY | O_CLOEXEC);
+    return d->jobs_fd >= 0 ? MG_OK : mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
+}
+
+static mg_status count(mg_dataset *d)
+{
+    mg_run_counts c;
+
+    MG_RETURN(mg_run_db_count(d->db, &c));
+    d->counts = (mg_dataset_counts){
+        .total = c.waiting + c.done + c.failed, .done = c.done, .failed = c.failed, .done_s = c.done_s};
+    return MG_OK;
+}
+
+mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
+{
+    mg_status st = MG_OK;
+    mg_dataset *d = calloc(1, sizeof *d);
+    char path[MG_PATH_SIZE];
+
+    *out = NULL;
+    if (!d) return mg_fail(MG_ENOMEM, "dataset: %zu bytes", sizeof *d);
+    d->call = *call;
+    d->jobs_fd = -1;
+    MG_TRY(mg_path_format(d->out, "%s", call->out));
+    MG_TRY(mg_path_format(d->own, "%s/.mg-dist", call->out));
+    MG_TRY(check_folder(d->out));
+    MG_TRY(mg_dataset_own_path(path, d, "parts"));
+    MG_TRY(mg_out_dir_open(path));
+    MG_TRY(mg_dataset_own_path(path, d, "lock"));
+    MG_TRY(mg_run_lock_take(&d->lock, path, call->stale_s > 0 ? call->stale_s : 30));
+    MG_TRY(open_state(d));
+    MG_TRY(settle_claims(d));
+    MG_TRY(settle_seed(d));
+    MG_TRY(mg_dataset_take_jobs(d));
+    MG_TRY(open_jobs(d));
+    MG_TRY(mg_dataset_find_shards(d));
+    MG_TRY(mg_dataset_recover(d));
+    MG_TRY(mg_run_db_note(d->db, "state", "running"));
+    MG_TRY(mg_run_db_commit(d->db));
+    MG_TRY(count(d));
+    *out = d;
+done:
+    if (st != MG_OK) mg_dataset_close(d);
+    return st;
+}
+
+void mg_dataset_close(mg_dataset *d)
+{
+    if (!d) return;
+    if (d->jobs_fd >= 0) close(d->jobs_fd);
+    mg_run_db_close(d->db);
+    mg_run_lock_release(&d->lock);
+    for (size_t i = 0; i < d->n_window; i++) free(d->window[i].id);
+    for (size_t i = 0; i < d->n_flight; i++) free(d->flight[i].id);
+    free(d->window);
+    free(d->flight);
+    free(d->text);
+    free(d);
+}
+
+void mg_dataset_touch(mg_dataset *d)
+{
+    mg_run_lock_touch(&d->lock);
+}
+
+void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts)
+{
+    *counts = d->counts;
+    counts->in_flight = (int64_t)d->n_flight;
+}
+
+int64_t mg_dataset_seed(const mg_dataset *d)
+{
+    return d->seed;
+}
+
+mg_run_db *mg_dataset_db(mg_dataset *d)
+{
+    return d->db;
+}
+
+mg_status mg_dataset_finish(mg_dataset *d)
+{
+    const bool whole = d->counts.done + d->counts.failed == d->counts.total;
+
+    MG_RETURN(mg_dataset_commit(d));
+    if (d->call.layout == MG_LAYOUT_WEBDATASET && whole) MG_RETURN(mg_dataset_close_shards(d, true));
+    MG_RETURN(mg_dataset_export(d));
+    MG_RETURN(mg_run_db_note(d->db, "state", whole ? "finished" : "stopped"));
+    return mg_run_db_commit(d->db);
+}

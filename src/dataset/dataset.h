@@ -1,0 +1,127 @@
+/* A dataset in the making: jobs in, clips out, each exactly once, whatever happens between. One process, the
+ * coordinator, has it open; makers of clips ask for jobs and report what came of them.
+ *
+ *     OUT/.mg-dist/lock            who is at work (run_lock.h)
+ *     OUT/.mg-dist/run.db          the state (run_db.h)
+ *     OUT/.mg-dist/jobs.jsonl      the jobs as they were read, one JSON object a line
+ *     OUT/.mg-dist/parts/          webdataset: clips that wait for their shard
+ *     OUT/.mg-dist/status.json     what `mg-dist status` reads; replaced whole
+ *
+ * A clip counts when its file is durable under its final name and then its row is committed. What is durable
+ * without a row, because somebody died between, is removed by the next start and made again: the same bytes.
+ */
+#ifndef MG_DATASET_H
+#define MG_DATASET_H
+
+#include "job_reader.h"
+#include "path.h"
+#include "run_db.h"
+
+typedef enum mg_layout { MG_LAYOUT_AUDIOFOLDER, MG_LAYOUT_WEBDATASET, MG_LAYOUT_AUDIOCRAFT } mg_layout;
+#define MG_LAYOUT_CHOICES "audiofolder|webdataset|audiocraft" /* in its order */
+
+typedef enum mg_resume { MG_RESUME_AUTO, MG_RESUME_NEVER, MG_RESUME_ONLY } mg_resume;
+#define MG_RESUME_CHOICES "auto|never|only"
+
+/* What must be the same in every run on a dataset. */
+typedef struct mg_dataset_claim {
+    const char *name;  /* "model", "dtype": noted under it, and what a message calls it */
+    const char *value; /* NULL: nothing is claimed */
+} mg_dataset_claim;
+
+typedef struct mg_dataset_call {
+    const char *out;
+    const char *jobs; /* NULL: those that are there already */
+    mg_job_format how;
+    mg_layout layout;
+    const char *suffix;    /* of a sound file: ".flac" */
+    const char *name;      /* of the shards and the card */
+    int64_t shard_clips;   /* most clips of a shard */
+    int64_t shard_bytes;   /* most bytes of a shard, but for one clip that is larger */
+    int64_t seed;          /* -1: as noted, else drawn */
+    int64_t n_per_job;     /* where a job does not say */
+    double dur_s;          /* where a job does not say; for the order of dealing */
+    int64_t part, n_parts; /* jobs whose number is `part` modulo n_parts; n_parts 0: all */
+    mg_resume resume;
+    bool jobs_changed_ok;
+    int64_t retries; /* how often a failure that may pass is tried again */
+    const mg_dataset_claim *claims;
+    int n_claims;
+    double stale_s; /* of a lock from another host */
+} mg_dataset_call;
+
+/* A clip to make. Strings are borrowed until the next call with the dataset. */
+typedef struct mg_dataset_job {
+    int64_t n, copy, attempt; /* attempt: how often it was made and found bad */
+    const char *id;
+    int64_t seed;     /* unless the job says one */
+    const char *text; /* the job: a JSON object */
+    int64_t text_bytes;
+    int64_t line; /* of the job file */
+} mg_dataset_job;
+
+typedef enum mg_outcome_kind {
+    MG_OUTCOME_DONE,
+    MG_OUTCOME_FAILED,  /* and would again */
+    MG_OUTCOME_PASSING, /* failed for a reason that may pass: a disk, say */
+    MG_OUTCOME_BAD,     /* made, found bad and not kept: make it again with another seed */
+    MG_OUTCOME_BACK,    /* not begun: it waits for the next run */
+} mg_outcome_kind;
+
+typedef struct mg_dataset_outcome {
+    int64_t n;
+    mg_outcome_kind kind;
+    const char *reason; /* why it failed; or what the gate says of it, NULL: nothing */
+    const char *sha256, *record;
+    int64_t file_bytes;
+    double dur_s, took_s;
+} mg_dataset_outcome;
+
+typedef struct mg_dataset_counts {
+    int64_t total, done, failed, in_flight, made_again;
+    double done_s;    /* of sound, all runs */
+    int64_t done_now; /* in this run */
+    double done_now_s;
+} mg_dataset_counts;
+
+typedef struct mg_dataset mg_dataset;
+
+/* Lock, check the claims, read or compare the jobs, and clean up after a run that was cut off. MG_EUSAGE for
+ * a job file with bad jobs (the first one's message; how many there are is said), for jobs or claims that
+ * have changed. */
+mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call);
+void mg_dataset_close(mg_dataset *d); /* what was not committed is left to the next run */
+
+/* --check: read all jobs and hand every fault to `say`. MG_EUSAGE if there are any. Nothing is written but a
+ * temporary file. */
+typedef void mg_dataset_say(void *arg, const char *fault);
+mg_status mg_dataset_check_jobs(const mg_dataset_call *call, mg_dataset_say *say, void *arg,
+                                int64_t *n_clips);
+
+/* The next clip to make: longest first within a window of jobs. *found false: none is left to deal. */
+mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found);
+
+/* What came of a clip that was dealt. */
+mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o);
+
+/* Make the outcomes so far durable, and close the shards that are complete. `touch` the lock from time to
+ * time. */
+mg_status mg_dataset_commit(mg_dataset *d);
+void mg_dataset_touch(mg_dataset *d);
+
+/* The end of a run, whole or not: commit, close the last shard if nothing is left, and write what follows
+ * from the state: metadata.jsonl, manifest.jsonl, failures.jsonl, SHA256SUMS, README.md. */
+mg_status mg_dataset_finish(mg_dataset *d);
+
+void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts);
+int64_t mg_dataset_seed(const mg_dataset *d);
+mg_run_db *mg_dataset_db(mg_dataset *d);
+
+/* The names of a clip's file: what SHA256SUMS calls it; and where its maker puts it, durably, before it
+ * reports. NAME is under OUT. In a shard they differ. */
+mg_status mg_dataset_file_name(char out[MG_PATH_SIZE], mg_layout layout, const char *suffix, int64_t n,
+                               const char *id);
+mg_status mg_dataset_maker_name(char out[MG_PATH_SIZE], mg_layout layout, const char *suffix, int64_t n,
+                                const char *id);
+
+#endif

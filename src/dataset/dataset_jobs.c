@@ -1,0 +1,282 @@
+/* Jobs in: read once from first to last, each checked, copied to jobs.jsonl and entered as a row. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dataset_impl.h"
+#include "hash.h"
+#include "job_id.h"
+#include "out_file.h"
+#include "request_list.h"
+
+enum { BUFFER_BYTES = 1 << 18 };
+
+/* One reading of a job file. */
+typedef struct intake {
+    const mg_dataset_call *call;
+    mg_run_db *db; /* where rows go; NULL: only the hash is wanted */
+    mg_job_reader *reader;
+    mg_hash *hash;
+    mg_out_file *copy; /* NULL: nothing is kept */
+    char *buffer;      /* [BUFFER_BYTES] before it */
+    size_t n_buffer;
+    int64_t at; /* bytes of jobs.jsonl */
+    int64_t n_records, n_clips;
+    int64_t next_n; /* of a row to add */
+    bool merge;     /* rows are there already: a changed file */
+    int64_t n_bad;
+    char first_bad[1024]; /* the first fault */
+    mg_dataset_say *say;  /* NULL: nobody wants to hear all */
+    void *say_arg;
+} intake;
+
+static mg_status flush(intake *in)
+{
+    if (in->n_buffer > 0 && in->copy) MG_RETURN(mg_out_file_write(in->copy, in->buffer, in->n_buffer));
+    in->n_buffer = 0;
+    return MG_OK;
+}
+
+static mg_status put(intake *in, const char *data, size_t bytes)
+{
+    MG_RETURN(mg_hash_add(in->hash, data, bytes));
+    in->at += (int64_t)bytes;
+    if (!in->copy) return MG_OK;
+    if (in->n_buffer + bytes > BUFFER_BYTES) MG_RETURN(flush(in));
+    if (bytes > BUFFER_BYTES) return mg_out_file_write(in->copy, data, bytes);
+    memcpy(in->buffer + in->n_buffer, data, bytes);
+    in->n_buffer += bytes;
+    return MG_OK;
+}
+
+static void note_fault(intake *in)
+{
+    if (in->n_bad++ == 0) snprintf(in->first_bad, sizeof in->first_bad, "%.1000s", mg_last_error());
+    if (in->say) in->say(in->say_arg, mg_last_error());
+}
+
+/* Whose clip number i of the whole file is. */
+static bool is_ours(const mg_dataset_call *call, int64_t i)
+{
+    return call->n_parts <= 0 || i % call->n_parts == call->part;
+}
+
+static mg_status add_row(intake *in, mg_job_row *row)
+{
+    mg_job_row old;
+    bool found = false;
+
+    if (in->merge) MG_RETURN(mg_run_db_find_id(in->db, row->id, row->fold, &old, &found));
+    if (found) {
+        row->n = old.n;
+        return mg_run_db_move(in->db, row);
+    }
+    row->n = in->next_n++;
+    return mg_run_db_add(in->db, row);
+}
+
+/* A job's clips: "ID", or "ID-0", "ID-1", … */
+static mg_status add_clips(intake *in, const mg_recipe *r, const char *where, int64_t at, int64_t bytes,
+                           int64_t line)
+{
+    const int64_t n = r->n > 0 ? r->n : in->call->n_per_job;
+    const double dur_s = r->n_frames > 0    ? (double)r->n_frames / 50
+                         : !isnan(r->dur_s) ? r->dur_s
+                                            : in->call->dur_s;
+    char id[MG_JOB_ID_SIZE], name[MG_JOB_ID_SIZE + 32], checked[MG_JOB_ID_SIZE];
+
+    if (r->id)
+        MG_RETURN(mg_job_id_check(id, where, r->id));
+    else
+        snprintf(id, sizeof id, "%07" PRId64, in->n_records);
+    for (int64_t i = 0; i < n; i++) {
+        mg_job_row row = {.at = at, .bytes = bytes, .line = line, .copy = i, .size = (int64_t)(dur_s * 1000)};
+        if (!is_ours(in->call, in->n_clips++)) continue;
+        snprintf(name, sizeof name, n > 1 ? "%s-%lld" : "%s", id, (long long)i);
+        MG_RETURN(mg_job_id_check(checked, where, name));
+        MG_RETURN(mg_job_id_fold_hash(&row.fold, checked));
+        row.id = checked;
+        MG_RETURN(add_row(in, &row));
+    }
+    return MG_OK;
+}
+
+static mg_status take_record(intake *in, const mg_job_record *record, const char *name, const char *folder)
+{
+    mg_status st = MG_OK;
+    mg_request_list one = {0};
+    char where[MG_PATH_SIZE + 64];
+    const int64_t at = in->at;
+
+    snprintf(where, sizeof where, "%.4000s: line %lld", name, (long long)record->line);
+    if (in->db) MG_TRY(mg_request_list_add(&one, where, folder, record->text, record->bytes));
+    MG_TRY(put(in, record->text, (size_t)record->bytes));
+    MG_TRY(put(in, "\n", 1));
+    if (in->db) MG_TRY(add_clips(in, &one.recipe[0], where, at, record->bytes, record->line));
+done:
+    mg_request_list_close(&one);
+    return st;
+}
+
+/* All records. A bad one is noted, and then the rest is only looked at. */
+static mg_status take_all(intake *in)
+{
+    const char *name = mg_job_reader_name(in->reader), *slash = strrchr(in->call->jobs, '/');
+    char folder[MG_PATH_SIZE] = "";
+    mg_job_record record;
+    bool over = false;
+
+    if (slash) MG_RETURN(mg_path_format(folder, "%.*s/", (int)(slash - in->call->jobs), in->call->jobs));
+    for (;; in->n_records++) {
+        mg_status st = mg_job_reader_next(in->reader, &record, &over);
+        if (over) break;
+        if (st == MG_OK) st = take_record(in, &record, name, folder);
+        if (st == MG_EUSAGE)
+            note_fault(in);
+        else
+            MG_RETURN(st);
+    }
+    return flush(in);
+}
+
+/* Two jobs that would share a file. A hash in common is not enough: their ids are compared. */
+static mg_status check_clash(intake *in)
+{
+    int64_t pair[2], line;
+    bool found;
+    mg_job_row row;
+    char a[MG_JOB_ID_SIZE], folded[2][4 * MG_JOB_ID_SIZE];
+
+    MG_RETURN(mg_run_db_index(in->db));
+    MG_RETURN(mg_run_db_clash(in->db, pair, &found));
+    if (!found) return MG_OK;
+    MG_RETURN(mg_run_db_find(in->db, pair[0], &row, &found));
+    snprintf(a, sizeof a, "%s", found ? row.id : "");
+    line = row.line;
+    MG_RETURN(mg_run_db_find(in->db, pair[1], &row, &found));
+    if (!found) return MG_OK;
+    MG_RETURN(mg_job_id_fold(folded[0], a));
+    MG_RETURN(mg_job_id_fold(folded[1], row.id));
+    if (strcmp(folded[0], folded[1]) != 0) return MG_OK;
+    if (strcmp(a, row.id) == 0)
+        (void)mg_fail(MG_EUSAGE, "%s: line %lld: id \"%.200s\" is that of line %lld too",
+                      mg_job_reader_name(in->reader), (long long)row.line, a, (long long)line);
+    else
+        (void)mg_fail(MG_EUSAGE,
+                      "%s: line %lld: id \"%.200s\" and \"%.200s\" of line %lld are one file where names "
+                      "ignore case or "
+                      "composition; rename one",
+                      mg_job_reader_name(in->reader), (long long)row.line, row.id, a, (long long)line);
+    note_fault(in);
+    return MG_OK;
+}
+
+static mg_status conclude(intake *in)
+{
+    const char *name = mg_job_reader_name(in->reader);
+
+    if (in->n_bad == 1) return mg_fail(MG_EUSAGE, "%s", in->first_bad);
+    if (in->n_bad > 1)
+        return mg_fail(MG_EUSAGE, "%s (and %" PRId64 " more; run --check lists all)", in->first_bad,
+                       in->n_bad - 1);
+    return in->n_clips == 0 ? mg_fail(MG_EUSAGE, "%s: holds no job", name) : MG_OK;
+}
+
+/* Read all into rows and, if `copy` is given, there. `sha256` is of the jobs as they are kept. */
+static mg_status read_jobs(intake *in, char sha256[65])
+{
+    mg_status st = MG_OK;
+    mg_hash *hash;
+
+    in->buffer = malloc(BUFFER_BYTES);
+    if (!in->buffer) MG_TRY(mg_fail(MG_ENOMEM, "jobs: %d bytes", BUFFER_BYTES));
+    MG_TRY(mg_job_reader_open(&in->reader, in->call->jobs, &in->call->how));
+    MG_TRY(mg_hash_open(&in->hash));
+    MG_TRY(take_all(in));
+    if (in->db) MG_TRY(check_clash(in));
+    if (in->db) MG_TRY(conclude(in));
+    hash = in->hash, in->hash = NULL;
+    st = mg_hash_end(hash, sha256);
+done:
+    free(in->buffer);
+    in->buffer = NULL;
+    mg_hash_close(in->hash);
+    in->hash = NULL;
+    mg_job_reader_close(in->reader);
+    in->reader = NULL;
+    return st;
+}
+
+mg_status mg_dataset_check_jobs(const mg_dataset_call *call, mg_dataset_say *say, void *arg, int64_t *n_clips)
+{
+    mg_status st = MG_OK;
+    intake in = {.call = call, .say = say, .say_arg = arg};
+    char sha256[65];
+
+    MG_TRY(mg_run_db_open(&in.db, "")); /* SQLite's temporary file, gone when it is closed */
+    st = read_jobs(&in, sha256);
+    *n_clips = in.n_clips;
+done:
+    mg_run_db_close(in.db);
+    return st;
+}
+
+static mg_status enter_jobs(mg_dataset *d, bool merge)
+{
+    mg_status st = MG_OK;
+    char path[MG_PATH_SIZE], sha256[65];
+    int64_t n_dropped = 0;
+    mg_out_file copy = {.fd = -1};
+    intake in = {.call = &d->call, .db = d->db, .copy = &copy, .merge = merge};
+
+    MG_TRY(mg_run_db_n_jobs(d->db, &in.next_n));
+    if (merge) MG_TRY(mg_run_db_unmove(d->db));
+    MG_TRY(mg_dataset_own_path(path, d, "jobs.jsonl"));
+    MG_TRY(mg_out_file_begin(&copy, path));
+    MG_TRY(read_jobs(&in, sha256));
+    if (merge) MG_TRY(mg_run_db_drop_unmoved(d->db, &n_dropped));
+    MG_TRY(mg_run_db_note(d->db, "jobs", sha256));
+    MG_TRY(mg_out_file_commit(&copy));
+    st = mg_run_db_commit(d->db);
+done:
+    mg_out_file_abandon(&copy);
+    return st;
+}
+
+/* Is it the same file? Its jobs were checked when it was new. */
+static mg_status compare_jobs(mg_dataset *d, const char *noted, bool *same)
+{
+    char sha256[65];
+    intake in = {.call = &d->call};
+
+    MG_RETURN(read_jobs(&in, sha256));
+    *same = in.n_bad == 0 && strcmp(sha256, noted) == 0;
+    return MG_OK;
+}
+
+mg_status mg_dataset_take_jobs(mg_dataset *d)
+{
+    mg_status st = MG_OK;
+    char *noted = NULL;
+    bool same = true;
+
+    MG_RETURN(mg_run_db_read_note(d->db, "jobs", &noted));
+    if (!noted)
+        return d->call.jobs ? enter_jobs(d, false)
+                            : mg_fail(MG_EUSAGE, "%s: no jobs were given yet; name them with --jobs", d->out);
+    if (d->call.jobs) MG_TRY(compare_jobs(d, noted, &same));
+    if (same) goto done;
+    if (!d->call.jobs_changed_ok)
+        MG_TRY(mg_fail(MG_EUSAGE,
+                       "%s: the jobs are not those that %s was begun with; --jobs-changed ok adds the new "
+                       "ones, keeps clips that "
+                       "are done and drops jobs that are gone and not done",
+                       d->call.jobs, d->out));
+    st = enter_jobs(d, true);
+done:
+    free(noted);
+    return st;
+}

@@ -1,0 +1,32 @@
+/* Where things stand. */
+#include <inttypes.h>
+
+#include "dataset_impl.h"
+
+mg_status mg_dataset_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name)
+{
+    return mg_path_format(out, "%s/%s", d->out, name);
+}
+
+mg_status mg_dataset_own_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name)
+{
+    return mg_path_format(out, "%s/%s", d->own, name);
+}
+
+mg_status mg_dataset_file_name(char out[MG_PATH_SIZE], mg_layout layout, const char *suffix, int64_t n,
+                               const char *id)
+{
+    const int64_t folder = n / MG_DATASET_FOLDER_FILES;
+
+    if (layout == MG_LAYOUT_WEBDATASET) return mg_path_format(out, "%s%s", id, suffix);
+    if (folder == 0) return mg_path_format(out, "train/%s%s", id, suffix);
+    return mg_path_format(out, "train/%05" PRId64 "/%s%s", folder, id, suffix);
+}
+
+mg_status mg_dataset_maker_name(char out[MG_PATH_SIZE], mg_layout layout, const char *suffix, int64_t n,
+                                const char *id)
+{
+    if (layout == MG_LAYOUT_WEBDATASET)
+        return mg_path_format(out, ".mg-dist/parts/%010" PRId64 "%s", n, suffix);
+    return mg_dataset_file_name(out, layout, suffix, n, id);
+}

@@ -1,0 +1,106 @@
+/* After a run that was cut off: files that nobody recorded go, for their clips will be made again. Only names
+ * that could be ours are touched. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataset_impl.h"
+#include "job_id.h"
+#include "text.h"
+
+/* ".NAME.PID.tmp", as out_file.h makes them. */
+static bool is_temporary(const char *name)
+{
+    return name[0] == '.' && mg_text_ends_with(name, ".tmp");
+}
+
+typedef bool is_orphan(mg_dataset *d, const char *folder, const char *name, mg_status *st);
+
+static mg_status sweep(mg_dataset *d, const char *folder, bool deep, is_orphan *test)
+{
+    mg_status st = MG_OK;
+    char path[MG_PATH_SIZE], below[MG_PATH_SIZE];
+    DIR *dir;
+
+    MG_RETURN(mg_dataset_path(path, d, folder));
+    dir = opendir(path);
+    if (!dir) return MG_OK;
+    for (struct dirent *e; st == MG_OK && (e = readdir(dir));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        st = mg_path_format(below, "%s/%s", folder, e->d_name);
+        if (st == MG_OK) st = mg_dataset_path(path, d, below);
+        if (st != MG_OK) break;
+        if (mg_path_is_folder(path)) {
+            if (deep) st = sweep(d, below, false, test);
+        } else if (is_temporary(e->d_name) || test(d, folder, e->d_name, &st)) {
+            unlink(path);
+        }
+    }
+    closedir(dir);
+    return st;
+}
+
+/* The sound of a job that is not done, or that is done under another name. */
+static bool is_unrecorded(mg_dataset *d, const char *folder, const char *name, mg_status *st)
+{
+    char id[MG_JOB_ID_SIZE], path[MG_PATH_SIZE];
+    const char *dot = strrchr(name, '.');
+    const size_t n = dot ? (size_t)(dot - name) : 0;
+    int64_t fold;
+    mg_job_row row;
+    bool found = false;
+
+    if (n == 0 || n >= sizeof id || (strcmp(dot, d->call.suffix) != 0 && strcmp(dot, ".json") != 0))
+        return false;
+    snprintf(id, sizeof id, "%.*s", (int)n, name);
+    *st = mg_job_id_fold_hash(&fold, id);
+    if (*st == MG_OK) *st = mg_run_db_find_id(d->db, id, fold, &row, &found);
+    if (*st == MG_OK) *st = mg_path_format(path, "%s/%s%s", folder, id, d->call.suffix);
+    return *st == MG_OK && found && (row.state != MG_JOB_DONE || !row.file || strcmp(row.file, path) != 0);
+}
+
+/* A clip that is in a shard, or not recorded. */
+static bool is_idle_part(mg_dataset *d, const char *folder, const char *name, mg_status *st)
+{
+    mg_job_row row;
+    bool found = false;
+    (void)folder;
+
+    *st = mg_run_db_find(d->db, strtoll(name, NULL, 10), &row, &found);
+    return *st == MG_OK && (!found || row.state != MG_JOB_DONE || row.shard >= 0);
+}
+
+/* NAME-000012.tar that no row tells of. */
+static bool is_unrecorded_shard(mg_dataset *d, const char *folder, const char *name, mg_status *st)
+{
+    const size_t n = strlen(d->call.name);
+    char *end;
+    (void)folder, (void)st;
+
+    if (strncmp(name, d->call.name, n) != 0 || name[n] != '-') return false;
+    const long long shard = strtoll(name + n + 1, &end, 10);
+    return end == name + n + 7 && strcmp(end, ".tar") == 0 && shard >= d->n_shards;
+}
+
+mg_status mg_dataset_recover(mg_dataset *d)
+{
+    mg_status st = MG_OK;
+    char *state = NULL;
+
+    MG_RETURN(mg_run_db_read_note(d->db, "state", &state));
+    const bool cut_off = state && strcmp(state, "running") == 0;
+    free(state);
+    if (!cut_off) return MG_OK;
+    if (d->call.layout == MG_LAYOUT_WEBDATASET) {
+        MG_TRY(sweep(d, ".mg-dist/parts", false, is_idle_part));
+        st = sweep(d, ".", false, is_unrecorded_shard);
+    } else {
+        MG_TRY(sweep(d, "train", true, is_unrecorded));
+        st = sweep(d, ".", false,
+                   is_unrecorded_shard); /* temporary files alone: no shard has a number below 0 */
+    }
+done:
+    return st;
+}

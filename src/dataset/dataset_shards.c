@@ -1,0 +1,144 @@
+/* Shards: clips wait in .mg-dist/parts until all before them are settled, so that a shard holds its clips in
+ * the order of the jobs whatever finished first. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dataset_impl.h"
+#include "tar_writer.h"
+
+/* A sample's key: its files have the name up to the first dot. */
+static void make_key(char out[MG_PATH_SIZE], const char *id)
+{
+    snprintf(out, MG_PATH_SIZE, "%s", id);
+    for (char *p = out; *p; p++)
+        if (*p == '.') *p = '_';
+}
+
+static mg_status part_path(char out[MG_PATH_SIZE], const mg_dataset *d, const mg_job_row *row)
+{
+    char name[MG_PATH_SIZE];
+
+    MG_RETURN(mg_dataset_maker_name(name, d->call.layout, d->call.suffix, row->n, row->id));
+    return mg_dataset_path(out, d, name);
+}
+
+/* What it takes in a shard, with the .json beside it. */
+static int64_t room_of(const mg_job_row *row)
+{
+    return mg_tar_writer_room(row->file_bytes) +
+           mg_tar_writer_room((int64_t)strlen(row->record ? row->record : ""));
+}
+
+static mg_status add_sample(mg_dataset *d, const mg_job_row *row, mg_tar_writer *t)
+{
+    char key[MG_PATH_SIZE], name[MG_PATH_SIZE], path[MG_PATH_SIZE];
+
+    make_key(key, row->id);
+    MG_RETURN(part_path(path, d, row));
+    MG_RETURN(mg_path_format(name, "%s%s", key, d->call.suffix));
+    MG_RETURN(mg_tar_writer_add_file(t, name, path));
+    MG_RETURN(mg_path_format(name, "%s.json", key));
+    return mg_tar_writer_add(t, name, row->record, (int64_t)strlen(row->record));
+}
+
+typedef mg_status visit_clip(mg_dataset *d, const mg_job_row *row, mg_tar_writer *t);
+
+/* The clips first … last that are done and in that shard; -1: in none. */
+static mg_status each_clip(mg_dataset *d, int64_t first, int64_t last, int64_t shard, visit_clip *visit,
+                           mg_tar_writer *t)
+{
+    mg_job_row row;
+    bool found = true;
+
+    for (int64_t n = first; n <= last; n = row.n + 1) {
+        MG_RETURN(mg_run_db_next(d->db, MG_JOB_DONE, n, &row, &found));
+        if (!found || row.n > last) break;
+        if (row.shard == shard) MG_RETURN(visit(d, &row, t));
+    }
+    return MG_OK;
+}
+
+static mg_status remove_part(mg_dataset *d, const mg_job_row *row, mg_tar_writer *t)
+{
+    char path[MG_PATH_SIZE];
+    (void)t;
+
+    MG_RETURN(part_path(path, d, row));
+    unlink(path); /* what stays is removed by the next start */
+    return MG_OK;
+}
+
+static mg_status shard_name(char out[MG_PATH_SIZE], const mg_dataset *d, int64_t n)
+{
+    return mg_path_format(out, "%s-%06" PRId64 ".tar", d->call.name, n);
+}
+
+/* Write the clips first … last, record the shard, and only then let go of their parts. */
+static mg_status close_shard(mg_dataset *d, int64_t first, int64_t last)
+{
+    mg_status st = MG_OK;
+    mg_tar_writer tar = {.file = {.fd = -1}};
+    char name[MG_PATH_SIZE], path[MG_PATH_SIZE], sha256[65];
+
+    MG_TRY(shard_name(name, d, d->n_shards));
+    MG_TRY(mg_dataset_path(path, d, name));
+    MG_TRY(mg_tar_writer_begin(&tar, path));
+    MG_TRY(each_clip(d, first, last, -1, add_sample, &tar));
+    MG_TRY(mg_tar_writer_commit(&tar, sha256));
+    const mg_shard_row row = {d->n_shards, name, sha256, d->shard_n_clips, tar.bytes};
+    MG_TRY(mg_run_db_add_shard(d->db, &row, first, last));
+    MG_TRY(mg_run_db_commit(d->db));
+    d->n_shards++;
+done:
+    mg_tar_writer_abandon(&tar);
+    return st;
+}
+
+static mg_status close_at(mg_dataset *d, int64_t next)
+{
+    const int64_t first = d->shard_first, last = next - 1;
+
+    if (d->shard_n_clips > 0) {
+        MG_RETURN(close_shard(d, first, last));
+        MG_RETURN(each_clip(d, first, last, d->n_shards - 1, remove_part, NULL));
+    }
+    d->shard_first = next;
+    d->shard_n_clips = d->shard_bytes = 0;
+    return MG_OK;
+}
+
+mg_status mg_dataset_close_shards(mg_dataset *d, bool last)
+{
+    mg_job_row row;
+    bool found;
+    int64_t n_jobs;
+
+    MG_RETURN(mg_run_db_n_jobs(d->db, &n_jobs));
+    while (d->shard_next < n_jobs) {
+        MG_RETURN(mg_run_db_find(d->db, d->shard_next, &row, &found));
+        if (found && row.state == MG_JOB_WAITING) break;
+        if (found && row.state == MG_JOB_DONE && row.shard < 0) {
+            const int64_t room = room_of(&row);
+            if (d->shard_n_clips > 0 &&
+                (d->shard_n_clips >= d->call.shard_clips || d->shard_bytes + room > d->call.shard_bytes))
+                MG_RETURN(close_at(d, d->shard_next));
+            d->shard_n_clips++;
+            d->shard_bytes += room;
+        }
+        d->shard_next++;
+    }
+    return last && d->shard_next == n_jobs ? close_at(d, n_jobs) : MG_OK;
+}
+
+static mg_status count_shard(void *arg, const mg_shard_row *row)
+{
+    *(int64_t *)arg = row->n + 1;
+    return MG_OK;
+}
+
+mg_status mg_dataset_find_shards(mg_dataset *d)
+{
+    return mg_run_db_each_shard(d->db, count_shard, &d->n_shards);
+}

@@ -1,0 +1,443 @@
+#include "run_db.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* In the order of mg_job_row from n to shard: read_row and the statements count on it. */
+#define COLUMNS                                                                                          \
+    "n, id, fold, at, bytes, line, copy, size, state, tries, file, sha256, file_bytes, record, reason, " \
+    "dur_s, took_s, ended_at, shard"
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS job(n INTEGER PRIMARY KEY, id TEXT NOT NULL, fold INTEGER NOT NULL,"
+    " at INTEGER NOT NULL, bytes INTEGER NOT NULL, line INTEGER NOT NULL, copy INTEGER NOT NULL,"
+    " size INTEGER NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, file TEXT, sha256 TEXT,"
+    " file_bytes INTEGER, record TEXT, reason TEXT, dur_s REAL, took_s REAL, ended_at INTEGER, shard "
+    "INTEGER);"
+    "CREATE TABLE IF NOT EXISTS shard(n INTEGER PRIMARY KEY, file TEXT NOT NULL, sha256 TEXT NOT NULL,"
+    " n_clips INTEGER NOT NULL, bytes INTEGER NOT NULL);";
+
+/* The statements, prepared when they are first wanted. */
+enum {
+    Q_NOTE,
+    Q_READ_NOTE,
+    Q_ADD,
+    Q_FIND,
+    Q_FIND_ID,
+    Q_NEXT,
+    Q_END,
+    Q_RETRY,
+    Q_MOVE,
+    Q_DROP,
+    Q_UNMOVE,
+    Q_SHARD,
+    Q_IN_SHARD,
+    Q_COUNT,
+    Q_N_JOBS,
+    Q_EACH,
+    Q_EACH_SHARD,
+    N_QUERIES,
+};
+
+/* clang-format off */
+static const char *const queries[N_QUERIES] = {
+    [Q_NOTE] = "INSERT OR REPLACE INTO note VALUES(?1, ?2)",
+    [Q_READ_NOTE] = "SELECT value FROM note WHERE name = ?1",
+    [Q_ADD] = "INSERT INTO job(n, id, fold, at, bytes, line, copy, size, state) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'waiting')",
+    [Q_FIND] = "SELECT " COLUMNS " FROM job WHERE n = ?1",
+    [Q_FIND_ID] = "SELECT " COLUMNS " FROM job WHERE fold = ?1 AND id = ?2",
+    [Q_NEXT] = "SELECT " COLUMNS " FROM job WHERE n >= ?1 AND state = ?2 ORDER BY n LIMIT 1",
+    [Q_END] = "UPDATE job SET state=?2, tries=?3, file=?4, sha256=?5, file_bytes=?6, record=?7, reason=?8, dur_s=?9,"
+              " took_s=?10, ended_at=?11 WHERE n = ?1",
+    [Q_RETRY] = "UPDATE job SET state='waiting', tries=0, reason=NULL WHERE state='failed'",
+    [Q_MOVE] = "UPDATE job SET at=?2, bytes=?3, line=?4, size=?5, state=CASE state WHEN 'gone' THEN 'waiting' ELSE state END"
+               " WHERE n = ?1",
+    [Q_DROP] = "UPDATE job SET state='gone' WHERE at < 0 AND state <> 'done' AND state <> 'gone'",
+    [Q_UNMOVE] = "UPDATE job SET at = -1",
+    [Q_SHARD] = "INSERT INTO shard VALUES(?1, ?2, ?3, ?4, ?5)",
+    [Q_IN_SHARD] = "UPDATE job SET shard = ?1 WHERE n BETWEEN ?2 AND ?3 AND state = 'done' AND shard IS NULL",
+    [Q_COUNT] = "SELECT state, count(*), total(dur_s) FROM job GROUP BY state",
+    [Q_N_JOBS] = "SELECT coalesce(max(n) + 1, 0) FROM job",
+    [Q_EACH] = "SELECT " COLUMNS " FROM job WHERE state = ?1 ORDER BY n",
+    [Q_EACH_SHARD] = "SELECT n, file, sha256, n_clips, bytes FROM shard ORDER BY n",
+};
+/* clang-format on */
+
+static const char *const state_words[] = {"waiting", "done", "failed", "gone"};
+
+struct mg_run_db {
+    sqlite3 *sql;
+    char *path;
+    sqlite3_stmt *query[N_QUERIES];
+    bool begun;
+};
+
+static mg_status fail(const mg_run_db *db)
+{
+    const int code = sqlite3_errcode(db->sql);
+
+    if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED)
+        return mg_fail(MG_EFAIL, "%s: another process has it open", db->path);
+    if ((code & 0xFF) == SQLITE_NOTADB || (code & 0xFF) == SQLITE_CORRUPT)
+        return mg_fail(MG_EFAIL, "%s: damaged, or not the state of a dataset: %s", db->path,
+                       sqlite3_errmsg(db->sql));
+    return mg_fail(MG_EFAIL, "%s: %s", db->path, sqlite3_errmsg(db->sql));
+}
+
+static mg_status do_text(mg_run_db *db, const char *text)
+{
+    return sqlite3_exec(db->sql, text, NULL, NULL, NULL) == SQLITE_OK ? MG_OK : fail(db);
+}
+
+mg_status mg_run_db_open(mg_run_db **out, const char *path)
+{
+    mg_status st = MG_OK;
+    mg_run_db *db = calloc(1, sizeof *db);
+
+    *out = NULL;
+    if (!db) return mg_fail(MG_ENOMEM, "run.db: %zu bytes", sizeof *db);
+    db->path = strdup(path);
+    if (!db->path) MG_TRY(mg_fail(MG_ENOMEM, "run.db: no memory"));
+    if (sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
+        MG_TRY(fail(db));
+    sqlite3_extended_result_codes(db->sql, 1);
+    MG_TRY(do_text(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;"
+                       "PRAGMA cache_size=-24000; PRAGMA temp_store=FILE; BEGIN EXCLUSIVE;"));
+    MG_TRY(do_text(db, schema));
+    MG_TRY(do_text(db, "COMMIT"));
+    *out = db;
+done:
+    if (st != MG_OK) mg_run_db_close(db);
+    return st;
+}
+
+void mg_run_db_close(mg_run_db *db)
+{
+    if (!db) return;
+    for (int i = 0; i < N_QUERIES; i++) sqlite3_finalize(db->query[i]);
+    sqlite3_close(db->sql);
+    free(db->path);
+    free(db);
+}
+
+static mg_status begin(mg_run_db *db)
+{
+    if (db->begun) return MG_OK;
+    MG_RETURN(do_text(db, "BEGIN"));
+    db->begun = true;
+    return MG_OK;
+}
+
+mg_status mg_run_db_commit(mg_run_db *db)
+{
+    if (!db->begun) return MG_OK;
+    MG_RETURN(do_text(db, "COMMIT"));
+    db->begun = false;
+    return MG_OK;
+}
+
+/* A statement, ready for its values. */
+static mg_status prepare(mg_run_db *db, sqlite3_stmt **out, int which)
+{
+    *out = db->query[which];
+    if (*out) return MG_OK;
+    if (sqlite3_prepare_v2(db->sql, queries[which], -1, &db->query[which], NULL) != SQLITE_OK)
+        return fail(db);
+    *out = db->query[which];
+    return MG_OK;
+}
+
+static void bind_text(sqlite3_stmt *q, int i, const char *text)
+{
+    if (text)
+        sqlite3_bind_text(q, i, text, -1, SQLITE_TRANSIENT);
+    else
+        sqlite3_bind_null(q, i);
+}
+
+/* Run a statement that changes something. */
+static mg_status change(mg_run_db *db, sqlite3_stmt *q)
+{
+    mg_status st = begin(db);
+
+    if (st == MG_OK && sqlite3_step(q) != SQLITE_DONE) st = fail(db);
+    sqlite3_reset(q);
+    return st;
+}
+
+mg_status mg_run_db_note(mg_run_db *db, const char *name, const char *value)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_NOTE));
+    bind_text(q, 1, name);
+    bind_text(q, 2, value);
+    return change(db, q);
+}
+
+mg_status mg_run_db_read_note(mg_run_db *db, const char *name, char **value)
+{
+    mg_status st = MG_OK;
+    sqlite3_stmt *q;
+
+    *value = NULL;
+    MG_RETURN(prepare(db, &q, Q_READ_NOTE));
+    bind_text(q, 1, name);
+    const int code = sqlite3_step(q);
+    const char *text = code == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
+    if (code != SQLITE_ROW && code != SQLITE_DONE) st = fail(db);
+    if (text && !(*value = strdup(text))) st = mg_fail(MG_ENOMEM, "run.db: no memory");
+    sqlite3_reset(q);
+    return st;
+}
+
+mg_status mg_run_db_add(mg_run_db *db, const mg_job_row *row)
+{
+    const int64_t rest[] = {row->fold, row->at, row->bytes, row->line, row->copy, row->size};
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_ADD));
+    sqlite3_bind_int64(q, 1, row->n);
+    sqlite3_bind_text(q, 2, row->id, -1, SQLITE_STATIC);
+    for (int i = 0; i < 6; i++) sqlite3_bind_int64(q, 3 + i, rest[i]);
+    return change(db, q);
+}
+
+mg_status mg_run_db_index(mg_run_db *db)
+{
+    MG_RETURN(begin(db));
+    return do_text(db, "CREATE INDEX IF NOT EXISTS job_fold ON job(fold)");
+}
+
+mg_status mg_run_db_clash(mg_run_db *db, int64_t pair[2], bool *found)
+{
+    static const char text[] =
+        "SELECT min(n), max(n) FROM job WHERE state <> 'gone' GROUP BY fold HAVING count(*) > 1 LIMIT 1";
+    sqlite3_stmt *q = NULL;
+    mg_status st = MG_OK;
+
+    if (sqlite3_prepare_v2(db->sql, text, -1, &q, NULL) != SQLITE_OK) return fail(db);
+    const int code = sqlite3_step(q);
+    *found = code == SQLITE_ROW;
+    if (*found) pair[0] = sqlite3_column_int64(q, 0), pair[1] = sqlite3_column_int64(q, 1);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) st = fail(db);
+    sqlite3_finalize(q);
+    return st;
+}
+
+static mg_job_state state_of(const char *word)
+{
+    for (int i = 0; word && i < 4; i++)
+        if (strcmp(word, state_words[i]) == 0) return (mg_job_state)i;
+    return MG_JOB_GONE;
+}
+
+static void read_row(mg_job_row *row, sqlite3_stmt *q)
+{
+    int i = 0;
+
+    row->n = sqlite3_column_int64(q, i++);
+    row->id = (const char *)sqlite3_column_text(q, i++);
+    row->fold = sqlite3_column_int64(q, i++);
+    row->at = sqlite3_column_int64(q, i++);
+    row->bytes = sqlite3_column_int64(q, i++);
+    row->line = sqlite3_column_int64(q, i++);
+    row->copy = sqlite3_column_int64(q, i++);
+    row->size = sqlite3_column_int64(q, i++);
+    row->state = state_of((const char *)sqlite3_column_text(q, i++));
+    row->tries = sqlite3_column_int64(q, i++);
+    row->file = (const char *)sqlite3_column_text(q, i++);
+    row->sha256 = (const char *)sqlite3_column_text(q, i++);
+    row->file_bytes = sqlite3_column_int64(q, i++);
+    row->record = (const char *)sqlite3_column_text(q, i++);
+    row->reason = (const char *)sqlite3_column_text(q, i++);
+    row->dur_s = sqlite3_column_double(q, i++);
+    row->took_s = sqlite3_column_double(q, i++);
+    row->ended_at = sqlite3_column_int64(q, i++);
+    row->shard = sqlite3_column_type(q, i) == SQLITE_NULL ? -1 : sqlite3_column_int64(q, i);
+}
+
+/* The one row of a statement. It stays where it is until the statement is used again. */
+static mg_status one_row(mg_run_db *db, sqlite3_stmt *q, mg_job_row *row, bool *found)
+{
+    const int code = sqlite3_step(q);
+
+    *found = code == SQLITE_ROW;
+    if (*found) read_row(row, q);
+    return *found || code == SQLITE_DONE ? MG_OK : fail(db);
+}
+
+mg_status mg_run_db_find(mg_run_db *db, int64_t n, mg_job_row *row, bool *found)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_FIND));
+    sqlite3_reset(q);
+    sqlite3_bind_int64(q, 1, n);
+    return one_row(db, q, row, found);
+}
+
+mg_status mg_run_db_find_id(mg_run_db *db, const char *id, int64_t fold, mg_job_row *row, bool *found)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_FIND_ID));
+    sqlite3_reset(q);
+    sqlite3_bind_int64(q, 1, fold);
+    bind_text(q, 2, id);
+    return one_row(db, q, row, found);
+}
+
+mg_status mg_run_db_next(mg_run_db *db, mg_job_state state, int64_t from, mg_job_row *row, bool *found)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_NEXT));
+    sqlite3_reset(q);
+    sqlite3_bind_int64(q, 1, from);
+    bind_text(q, 2, state_words[state]);
+    return one_row(db, q, row, found);
+}
+
+mg_status mg_run_db_end_job(mg_run_db *db, const mg_job_row *row)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_END));
+    sqlite3_bind_int64(q, 1, row->n);
+    bind_text(q, 2, state_words[row->state]);
+    sqlite3_bind_int64(q, 3, row->tries);
+    bind_text(q, 4, row->file);
+    bind_text(q, 5, row->sha256);
+    sqlite3_bind_int64(q, 6, row->file_bytes);
+    bind_text(q, 7, row->record);
+    bind_text(q, 8, row->reason);
+    sqlite3_bind_double(q, 9, row->dur_s);
+    sqlite3_bind_double(q, 10, row->took_s);
+    sqlite3_bind_int64(q, 11, row->ended_at);
+    return change(db, q);
+}
+
+static mg_status change_all(mg_run_db *db, int which, int64_t *n)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, which));
+    MG_RETURN(change(db, q));
+    if (n) *n = sqlite3_changes64(db->sql);
+    return MG_OK;
+}
+
+mg_status mg_run_db_retry(mg_run_db *db, int64_t *n)
+{
+    return change_all(db, Q_RETRY, n);
+}
+
+mg_status mg_run_db_unmove(mg_run_db *db)
+{
+    return change_all(db, Q_UNMOVE, NULL);
+}
+
+mg_status mg_run_db_drop_unmoved(mg_run_db *db, int64_t *n)
+{
+    return change_all(db, Q_DROP, n);
+}
+
+mg_status mg_run_db_move(mg_run_db *db, const mg_job_row *row)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_MOVE));
+    sqlite3_bind_int64(q, 1, row->n);
+    sqlite3_bind_int64(q, 2, row->at);
+    sqlite3_bind_int64(q, 3, row->bytes);
+    sqlite3_bind_int64(q, 4, row->line);
+    sqlite3_bind_int64(q, 5, row->size);
+    return change(db, q);
+}
+
+mg_status mg_run_db_add_shard(mg_run_db *db, const mg_shard_row *shard, int64_t first, int64_t last)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_SHARD));
+    sqlite3_bind_int64(q, 1, shard->n);
+    bind_text(q, 2, shard->file);
+    bind_text(q, 3, shard->sha256);
+    sqlite3_bind_int64(q, 4, shard->n_clips);
+    sqlite3_bind_int64(q, 5, shard->bytes);
+    MG_RETURN(change(db, q));
+    MG_RETURN(prepare(db, &q, Q_IN_SHARD));
+    sqlite3_bind_int64(q, 1, shard->n);
+    sqlite3_bind_int64(q, 2, first);
+    sqlite3_bind_int64(q, 3, last);
+    return change(db, q);
+}
+
+mg_status mg_run_db_count(mg_run_db *db, mg_run_counts *c)
+{
+    int64_t *const counts[] = {&c->waiting, &c->done, &c->failed, &c->gone};
+    sqlite3_stmt *q;
+    int code;
+
+    *c = (mg_run_counts){0};
+    MG_RETURN(prepare(db, &q, Q_COUNT));
+    while ((code = sqlite3_step(q)) == SQLITE_ROW) {
+        const mg_job_state state = state_of((const char *)sqlite3_column_text(q, 0));
+        *counts[state] = sqlite3_column_int64(q, 1);
+        if (state == MG_JOB_DONE) c->done_s = sqlite3_column_double(q, 2);
+    }
+    const mg_status st = code == SQLITE_DONE ? MG_OK : fail(db);
+    sqlite3_reset(q);
+    return st;
+}
+
+mg_status mg_run_db_n_jobs(mg_run_db *db, int64_t *n)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_N_JOBS));
+    const mg_status st = sqlite3_step(q) == SQLITE_ROW ? MG_OK : fail(db);
+    *n = st == MG_OK ? sqlite3_column_int64(q, 0) : 0;
+    sqlite3_reset(q);
+    return st;
+}
+
+mg_status mg_run_db_each(mg_run_db *db, mg_job_state state, mg_job_visit *visit, void *arg)
+{
+    mg_status st = MG_OK;
+    mg_job_row row;
+    sqlite3_stmt *q;
+    int code = SQLITE_DONE;
+
+    MG_RETURN(prepare(db, &q, Q_EACH));
+    bind_text(q, 1, state_words[state]);
+    while (st == MG_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
+        read_row(&row, q);
+        st = visit(arg, &row);
+    }
+    if (st == MG_OK && code != SQLITE_DONE) st = fail(db);
+    sqlite3_reset(q);
+    return st;
+}
+
+mg_status mg_run_db_each_shard(mg_run_db *db, mg_shard_visit *visit, void *arg)
+{
+    mg_status st = MG_OK;
+    sqlite3_stmt *q;
+    int code = SQLITE_DONE;
+
+    MG_RETURN(prepare(db, &q, Q_EACH_SHARD));
+    while (st == MG_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
+        const mg_shard_row row = {sqlite3_column_int64(q, 0), (const char *)sqlite3_column_text(q, 1),
+                                  (const char *)sqlite3_column_text(q, 2), sqlite3_column_int64(q, 3),
+                                  sqlite3_column_int64(q, 4)};
+        st = visit(arg, &row);
+    }
+    if (st == MG_OK && code != SQLITE_DONE) st = fail(db);
+    sqlite3_reset(q);
+    return st;
+}

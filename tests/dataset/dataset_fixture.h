@@ -1,0 +1,51 @@
+/* A dataset whose clips cost nothing: a file of a few bytes that follow from id and seed. */
+#ifndef MG_DATASET_FIXTURE_H
+#define MG_DATASET_FIXTURE_H
+
+#include "io_fixture.h"
+
+#include "dataset.h"
+#include "hash.h"
+#include "out_file.h"
+
+static inline mg_dataset_call call_of(const char *out, const char *jobs, mg_layout layout)
+{
+    return (mg_dataset_call){.out = out,
+                             .jobs = jobs,
+                             .layout = layout,
+                             .suffix = ".flac",
+                             .name = "set",
+                             .shard_clips = 7,
+                             .shard_bytes = 1 << 20,
+                             .seed = 7,
+                             .n_per_job = 1,
+                             .dur_s = 10,
+                             .retries = 1,
+                             .stale_s = 1};
+}
+
+/* What a maker does: the file, durably, and a report. */
+static inline void make_clip(mg_dataset *d, const mg_dataset_call *call, const mg_dataset_job *job)
+{
+    char name[MG_PATH_SIZE], path[MG_PATH_SIZE], sha256[65], record[256], data[64];
+
+    const int n = snprintf(data, sizeof data, "%s %lld", job->id, (long long)job->seed);
+    snprintf(record, sizeof record, "{\"id\":\"%s\",\"seed\":%lld,\"sampling_rate\":32000}", job->id,
+             (long long)job->seed);
+    expect_ok(mg_dataset_maker_name(name, call->layout, call->suffix, job->n, job->id));
+    expect_ok(mg_path_format(path, "%s/%s", call->out, name));
+    *strrchr(path, '/') = '\0';
+    expect_ok(mg_out_dir_open(path));
+    expect_ok(mg_path_format(path, "%s/%s", call->out, name));
+    expect_ok(mg_out_file_put(path, data, (size_t)n));
+    expect_ok(mg_hash_bytes(sha256, data, (size_t)n));
+    expect_ok(mg_dataset_record(d, &(mg_dataset_outcome){.n = job->n,
+                                                         .kind = MG_OUTCOME_DONE,
+                                                         .sha256 = sha256,
+                                                         .record = record,
+                                                         .file_bytes = n,
+                                                         .dur_s = 10,
+                                                         .took_s = 1}));
+}
+
+#endif

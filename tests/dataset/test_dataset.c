@@ -1,0 +1,321 @@
+/* Jobs in, clips out, each once: with makers that cost nothing, interrupted at every place. */
+#include "dataset_fixture.h"
+
+#include <sys/stat.h>
+
+static const char jobs_text[] = "{\"id\": \"a\", \"prompt\": \"x\", \"duration\": 5}\n"
+                                "{\"id\": \"b\", \"prompt\": \"y\", \"duration\": 9, \"n\": 2}\n"
+                                "{\"prompt\": \"z\", \"seed\": 3}\n";
+
+static const char changed[] = "{\"prompt\": \"w\", \"id\": \"new\"}\n"
+                              "{\"id\": \"a\", \"prompt\": \"x\", \"duration\": 5}\n";
+
+static char out[300], jobs[300];
+
+static int set_up(void **state)
+{
+    if (make_dir(state) != 0) return -1;
+    snprintf(out, sizeof out, "%s/out", test_dir);
+    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
+    put_file(jobs, jobs_text, sizeof jobs_text - 1);
+    return 0;
+}
+
+/* Makes at most n clips. */
+static int64_t make_some(mg_dataset *d, const mg_dataset_call *call, int64_t n)
+{
+    mg_dataset_job job;
+    bool found = true;
+    int64_t made = 0;
+
+    for (; made < n; made++) {
+        expect_ok(mg_dataset_deal(d, &job, &found));
+        if (!found) break;
+        make_clip(d, call, &job);
+    }
+    return made;
+}
+
+static char *text_of(const char *name)
+{
+    int64_t bytes;
+
+    return get_file(in_dir(name), &bytes);
+}
+
+static void test_longest_first_and_the_files(void **state)
+{
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    static const char *const order[] = {"0000002", "b-0", "b-1", "a"};
+    mg_dataset *d;
+    mg_dataset_job job;
+    mg_dataset_counts n;
+    bool found;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    for (int i = 0; i < 4; i++) {
+        expect_ok(mg_dataset_deal(d, &job, &found));
+        assert_true(found);
+        assert_string_equal(job.id, order[i]);
+        make_clip(d, &call, &job);
+    }
+    expect_ok(mg_dataset_deal(d, &job, &found));
+    assert_false(found);
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.done, 4);
+    assert_int_equal(n.total, 4);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+
+    char *metadata = text_of("out/train/metadata.jsonl");
+    assert_ptr_equal(strstr(metadata, "{\"file_name\":\"a.flac\",\"id\":\"a\",\"seed\":"), metadata);
+    assert_non_null(strstr(metadata, "\n{\"file_name\":\"b-1.flac\",\"id\":\"b-1\""));
+    free(metadata);
+    char *sums = text_of("out/SHA256SUMS");
+    assert_non_null(strstr(sums, "  train/0000002.flac\n"));
+    assert_non_null(strstr(sums, "  README.md\n"));
+    free(sums);
+    char *card = text_of("out/README.md");
+    assert_non_null(strstr(card, "| clips | 4 of 4 |"));
+    free(card);
+}
+
+static void test_goes_on_where_it_stopped(void **state)
+{
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+    mg_dataset_counts n;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(make_some(d, &call, 2), 2);
+    expect_ok(mg_dataset_commit(d));
+    assert_int_equal(make_some(d, &call, 1), 1); /* durable and not recorded */
+    mg_dataset_close(d);
+    assert_int_equal(count_files(in_dir("out/train")), 3);
+
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.done, 2);
+    assert_int_equal(count_files(in_dir("out/train")), 2); /* it was removed */
+    assert_int_equal(make_some(d, &call, 9), 2);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    assert_int_equal(count_files(in_dir("out/train")), 5);
+}
+
+static void test_shards_hold_the_order_of_jobs(void **state)
+{
+    char many[4000] = "";
+    mg_dataset_call call = call_of(out, in_dir("many.txt"), MG_LAYOUT_WEBDATASET);
+    mg_dataset *d;
+    char one[65], two[65];
+
+    (void)state;
+    for (int i = 0; i < 20; i++) strcat(many, "a prompt\n");
+    put_file(in_dir("many.txt"), many, strlen(many));
+    char path[300];
+    snprintf(path, sizeof path, "%s/many.txt", test_dir);
+    call.jobs = path;
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(make_some(d, &call, 99), 20);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    expect_ok(mg_hash_file(one, in_dir("out/set-000001.tar")));
+    assert_true(mg_path_exists(in_dir("out/set-000002.tar")));
+    assert_false(mg_path_exists(in_dir("out/set-000003.tar")));
+    assert_int_equal(count_files(in_dir("out/.mg-dist/parts")), 0);
+
+    /* the same in another order, with interruptions */
+    char other[300];
+    snprintf(other, sizeof other, "%s/other", test_dir);
+    call.out = other;
+    mg_dataset_job held;
+    bool found;
+    expect_ok(mg_dataset_open(&d, &call));
+    expect_ok(mg_dataset_deal(d, &held, &found)); /* never made by this run */
+    assert_int_equal(make_some(d, &call, 12), 12);
+    expect_ok(mg_dataset_commit(d));
+    assert_false(mg_path_exists(in_dir("other/set-000000.tar")));
+    mg_dataset_close(d);
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(make_some(d, &call, 1), 1);
+    expect_ok(mg_dataset_commit(d)); /* the next clip settles the first shard's size */
+    mg_dataset_close(d);
+    put_file(in_dir("other/set-000001.tar"), "half", 4); /* of a run that died between file and row */
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_true(mg_path_exists(in_dir("other/set-000000.tar")));
+    assert_int_equal(make_some(d, &call, 99), 7);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    expect_ok(mg_hash_file(two, in_dir("other/set-000001.tar")));
+    assert_string_equal(one, two);
+    char *a = text_of("out/SHA256SUMS"), *b = text_of("other/SHA256SUMS");
+    assert_string_equal(a, b);
+    free(a);
+    free(b);
+}
+
+static void test_failures_and_second_tries(void **state)
+{
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+    mg_dataset_job job;
+    mg_dataset_counts n;
+    bool found;
+    int64_t first_seed, n_again;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    expect_ok(mg_dataset_deal(d, &job, &found));
+    first_seed = job.seed;
+    expect_ok(mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n, .kind = MG_OUTCOME_BAD}));
+    expect_ok(mg_dataset_deal(d, &job, &found)); /* the same, with another seed */
+    assert_string_equal(job.id, "0000002");
+    assert_int_equal(job.attempt, 1);
+    assert_true(job.seed != first_seed);
+    expect_ok(mg_dataset_record(
+        d, &(mg_dataset_outcome){.n = job.n, .kind = MG_OUTCOME_FAILED, .reason = "too \"long\""}));
+    for (int i = 0; i < 2; i++) { /* one retry */
+        expect_ok(mg_dataset_deal(d, &job, &found));
+        assert_string_equal(job.id, "b-0");
+        expect_ok(mg_dataset_record(
+            d, &(mg_dataset_outcome){.n = job.n, .kind = MG_OUTCOME_PASSING, .reason = "EIO"}));
+    }
+    expect_ok(mg_dataset_deal(d, &job, &found));
+    expect_ok(mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n, .kind = MG_OUTCOME_BACK}));
+    expect_failure(mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n}), MG_EBUG, "was not dealt");
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.failed, 2);
+    expect_ok(mg_dataset_finish(d));
+    expect_ok(mg_run_db_retry(mg_dataset_db(d), &n_again));
+    assert_int_equal(n_again, 2);
+    mg_dataset_close(d); /* not committed: undone */
+    char *failures = text_of("out/failures.jsonl");
+    assert_non_null(
+        strstr(failures, "{\"id\":\"0000002\",\"line\":3,\"reason\":\"too \\\"long\\\"\",\"tries\":1}\n"));
+    assert_non_null(strstr(failures, "\"reason\":\"EIO\",\"tries\":2}"));
+    free(failures);
+}
+
+static void expect_refused(const mg_dataset_call *call, mg_status wanted, const char *part)
+{
+    mg_dataset *d;
+
+    expect_failure(mg_dataset_open(&d, call), wanted, part);
+    assert_null(d);
+}
+
+static void test_what_may_not_change(void **state)
+{
+    mg_dataset_claim claim = {"model", "one"};
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+    mg_dataset_counts n;
+
+    (void)state;
+    call.claims = &claim, call.n_claims = 1;
+    call.resume = MG_RESUME_ONLY;
+    expect_refused(&call, MG_EUSAGE, "there is no dataset to go on with");
+    call.resume = MG_RESUME_AUTO;
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(make_some(d, &call, 2), 2);
+    expect_ok(mg_dataset_commit(d));
+    expect_refused(&call, MG_EFAIL, "a run is at work here: process ");
+    mg_dataset_close(d);
+    claim.value = "two";
+    expect_refused(&call, MG_EUSAGE, "was begun with model one, and this run has two");
+    claim.value = "one";
+    call.seed = 8;
+    expect_refused(&call, MG_EUSAGE, "was begun with seed 7");
+    call.seed = -1;
+    call.layout = MG_LAYOUT_WEBDATASET;
+    expect_refused(&call, MG_EUSAGE, "was begun with layout audiofolder");
+    call.layout = MG_LAYOUT_AUDIOFOLDER;
+    call.resume = MG_RESUME_NEVER;
+    expect_refused(&call, MG_EUSAGE, "a dataset is there already");
+    call.resume = MG_RESUME_AUTO;
+    put_file(jobs, changed, sizeof changed - 1);
+    expect_refused(&call, MG_EUSAGE, "the jobs are not those that");
+    call.jobs_changed_ok = true;
+    expect_ok(mg_dataset_open(&d, &call)); /* 0000002 and b-0 are done; b-1 is gone; a and new wait */
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.done, 2);
+    assert_int_equal(n.total, 4);
+    assert_int_equal(make_some(d, &call, 9), 2);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    call.jobs_changed_ok = false;
+    call.jobs = NULL;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+}
+
+static void test_bad_jobs(void **state)
+{
+    static const struct {
+        const char *text, *part;
+    } cases[] = {
+        {"{\"id\": \"../x\"}\n", "line 1: id: \"../x\": may not hold /"},
+        {"{\"id\": \"x\"}\n{\"id\": \"y\"}\n{\"id\": \"x\"}\n", "line 3: id \"x\" is that of line 1 too"},
+        {"{\"id\": \"x\"}\n{\"id\": \"X\"}\n",
+         "line 2: id \"X\" and \"x\" of line 1 are one file where names ignore case"},
+        {"{\"id\": \"caf\xC3\xA9\"}\n{\"id\": \"cafe\xCC\x81\"}\n",
+         "line 2: id \"caf\xC3\xA9\" is that of line 1 too"},
+        {"{\"seed\": 9007199254740992}\n", "line 1: seed: must be a whole number from 0 to 9007199254740991"},
+        {"{\"colour\": 1}\n{}\n{\"n\": 0}\n{\n", "(and 2 more; run --check lists all)"},
+        {"\n", "holds no job"},
+    };
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    int64_t n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_file(jobs, cases[i].text, strlen(cases[i].text));
+        expect_refused(&call, MG_EUSAGE, cases[i].part);
+        expect_failure(mg_dataset_check_jobs(&call, NULL, NULL, &n), MG_EUSAGE, cases[i].part);
+    }
+    put_file(jobs, jobs_text, sizeof jobs_text - 1);
+    expect_ok(mg_dataset_check_jobs(&call, NULL, NULL, &n));
+    assert_int_equal(n, 4);
+    put_file(in_dir("other"), "", 0);
+    mg_dataset_call elsewhere = call;
+    elsewhere.out = test_dir;
+    expect_refused(&elsewhere, MG_EUSAGE, "holds other things");
+}
+
+static void test_a_stale_lock(void **state)
+{
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    char host[65], text[160];
+    mg_dataset *d;
+
+    (void)state;
+    gethostname(host, sizeof host);
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+    assert_false(mg_path_exists(in_dir("out/.mg-dist/lock")));
+    snprintf(text, sizeof text, "%s %d 1\n", host, (int)getpid()); /* our number, another time */
+    put_file(in_dir("out/.mg-dist/lock"), text, strlen(text));
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+    put_file(in_dir("out/.mg-dist/lock"), "elsewhere 12 1\n", 15); /* touched by nobody for a second */
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_longest_first_and_the_files, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_goes_on_where_it_stopped, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_shards_hold_the_order_of_jobs, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_failures_and_second_tries, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_what_may_not_change, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_bad_jobs, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_a_stale_lock, set_up, drop_dir),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

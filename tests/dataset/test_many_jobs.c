@@ -1,0 +1,127 @@
+/* The coordinator's own ceiling, with makers that cost nothing and write no sound: jobs dealt and recorded a
+ * second, the start with a million jobs, and memory, which must not grow with the number of jobs.
+ * Limits are of processor time, so that a busy machine changes nothing; both times are printed. The first
+ * number of jobs is for every day; MG_MANY_JOBS=1 takes 100,000 and 1,000,000. */
+#include "io_fixture.h"
+
+#include <sys/resource.h>
+
+#include "clock.h"
+#include "dataset.h"
+
+static int64_t wanted(int64_t every_day, int64_t all)
+{
+    return getenv("MG_MANY_JOBS") ? all : every_day;
+}
+
+static double processor_s(void)
+{
+    struct rusage use;
+
+    getrusage(RUSAGE_SELF, &use);
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) * 1e-6;
+}
+
+static void write_jobs(const char *path, int64_t n)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    for (int64_t i = 0; i < n; i++)
+        fprintf(f,
+                "{\"id\": \"track_%lld\", \"prompt\": \"a calm piano over soft drums, number %lld\", "
+                "\"duration\": %lld}\n",
+                (long long)i, (long long)i, (long long)(i * 7919 % 20 + 5));
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Most memory that this process ever had, in MB. */
+static double peak_mb(void)
+{
+    struct rusage use;
+
+    getrusage(RUSAGE_SELF, &use);
+    return (double)use.ru_maxrss / 1024;
+}
+
+static mg_dataset_call call_of(const char *out, const char *jobs)
+{
+    return (mg_dataset_call){
+        .out = out, .jobs = jobs, .suffix = ".flac", .name = "set", .seed = 7, .n_per_job = 1, .dur_s = 10};
+}
+
+static void test_a_hundred_thousand_jobs(void **state)
+{
+    const int64_t n = wanted(20000, 100000);
+    char out[300], jobs[300];
+    mg_dataset *d;
+    mg_dataset_job job;
+    mg_dataset_counts counts;
+    bool found = true;
+
+    (void)state;
+    snprintf(out, sizeof out, "%s/out", test_dir);
+    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
+    write_jobs(jobs, n);
+    const mg_dataset_call call = call_of(out, jobs);
+    expect_ok(mg_dataset_open(&d, &call));
+    const double begin_s = mg_clock_s(), begin_cpu_s = processor_s(), begin_mb = peak_mb();
+    for (int64_t i = 0; i < n; i++) {
+        expect_ok(mg_dataset_deal(d, &job, &found));
+        assert_true(found);
+        expect_ok(mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n,
+                                                             .kind = MG_OUTCOME_DONE,
+                                                             .sha256 = "0",
+                                                             .record = "{\"id\":\"x\",\"seed\":1}",
+                                                             .dur_s = 10}));
+        if (i % 256 == 255) expect_ok(mg_dataset_commit(d));
+    }
+    expect_ok(mg_dataset_commit(d));
+    const double took_s = mg_clock_s() - begin_s, cpu_s = processor_s() - begin_cpu_s,
+                 grown_mb = peak_mb() - begin_mb;
+    printf("%lld jobs dealt and recorded: %.0f a second, %.0f a second of processor time; memory %.1f MB, "
+           "%.1f MB more than at the start\n",
+           (long long)n, (double)n / took_s, (double)n / cpu_s, peak_mb(), grown_mb);
+    expect_ok(mg_dataset_deal(d, &job, &found));
+    assert_false(found);
+    mg_dataset_count(d, &counts);
+    assert_int_equal(counts.done, n);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    assert_true((double)n / cpu_s >= 5000);
+    assert_true(grown_mb < 30);
+}
+
+static void test_the_start_with_a_million(void **state)
+{
+    const int64_t n = wanted(100000, 1000000);
+    char out[300], jobs[300];
+    mg_dataset *d;
+
+    (void)state;
+    snprintf(out, sizeof out, "%s/out", test_dir);
+    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
+    write_jobs(jobs, n);
+    const mg_dataset_call call = call_of(out, jobs);
+    for (int again = 0; again < 2; again++) {
+        const double begin_s = mg_clock_s(), begin_cpu_s = processor_s();
+        expect_ok(mg_dataset_open(&d, &call));
+        const double took_s = mg_clock_s() - begin_s, cpu_s = processor_s() - begin_cpu_s;
+        printf("%lld jobs: %s in %.2f s, %.2f s of processor time; memory %.1f MB\n", (long long)n,
+               again ? "found again" : "taken in", took_s, cpu_s, peak_mb());
+        mg_dataset_close(d);
+        assert_true(cpu_s < 10);
+        assert_true(peak_mb() < 100);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_hundred_thousand_jobs, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(test_the_start_with_a_million, make_dir, drop_dir),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
