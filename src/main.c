@@ -24,7 +24,7 @@ static void print_version(void)
 /* One message for the whole run: a rank whose last error is empty leaves the word to another. */
 static void report(mg_status st)
 {
-    if (st != MG_OK && *mg_last_error()) mg_log_error("%s", mg_last_error());
+    if (st != MG_OK && *mg_last_error()) mg_log_last_error();
 }
 
 static mg_status run(const mg_cli *cli)

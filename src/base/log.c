@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "show.h"
+#include "status.h"
+
 static mg_log_level log_level = MG_LOG_NORMAL;
 static int log_rank;
 static char log_host[64];
@@ -43,16 +46,14 @@ static void write_all(const char *text, size_t n)
     }
 }
 
-static void write_line(const char *tag, const char *format, va_list args)
+/* `text` is fit to be shown. */
+static void write_line(const char *tag, const char *text)
 {
-    char where[80] = "", *text = NULL, *line = NULL;
-    int n;
+    char where[80] = "", *line = NULL;
 
     if (log_rank > 0) snprintf(where, sizeof where, "[%s:%d] ", log_host, log_rank);
-    if (vasprintf(&text, format, args) < 0) return; /* no memory to complain with */
-    n = asprintf(&line, "%s%s%s\n", where, tag, text);
-    free(text);
-    if (n < 0) return;
+    const int n = asprintf(&line, "%s%s%s\n", where, tag, text);
+    if (n < 0) return; /* no memory to complain with */
     pthread_mutex_lock(&terminal);
     if (bar_on_screen) write_all("\r\033[K", 4);
     bar_on_screen = false;
@@ -61,12 +62,23 @@ static void write_line(const char *tag, const char *format, va_list args)
     free(line);
 }
 
-#define WRITE_LINE(tag)                \
-    do {                               \
-        va_list args;                  \
-        va_start(args, format);        \
-        write_line(tag, format, args); \
-        va_end(args);                  \
+static void write_format(const char *tag, const char *format, va_list args)
+{
+    const int n = mg_show_vformat(NULL, 0, format, args);
+    char *text = malloc((size_t)n + 1);
+
+    if (!text) return;
+    mg_show_vformat(text, (size_t)n + 1, format, args);
+    write_line(tag, text);
+    free(text);
+}
+
+#define WRITE_LINE(tag)                  \
+    do {                                 \
+        va_list args;                    \
+        va_start(args, format);          \
+        write_format(tag, format, args); \
+        va_end(args);                    \
     } while (0)
 
 void mg_log_info(const char *format, ...)
@@ -79,6 +91,11 @@ void mg_log_detail(const char *format, ...)
     if (log_rank == 0 && log_level >= MG_LOG_VERBOSE) WRITE_LINE("");
 }
 
+void mg_log_detail_text(const char *text)
+{
+    if (log_rank == 0 && log_level >= MG_LOG_VERBOSE) write_line("", text);
+}
+
 void mg_log_warn(const char *format, ...)
 {
     WRITE_LINE("mg-dist: warning: ");
@@ -87,6 +104,11 @@ void mg_log_warn(const char *format, ...)
 void mg_log_error(const char *format, ...)
 {
     WRITE_LINE("mg-dist: error: ");
+}
+
+void mg_log_last_error(void)
+{
+    write_line("mg-dist: error: ", mg_last_error());
 }
 
 void mg_log_bar(const char *line)

@@ -1,5 +1,6 @@
 /* Messages on stderr, from any thread. Rank 0 writes all kinds, other ranks only warnings and errors.
- * Under MPI each line of a rank other than 0 begins with "[host:rank] ". */
+ * Control characters of %s arguments are escaped (show.h). Under MPI each line of a rank other than 0 begins
+ * with "[host:rank] ". */
 #ifndef MG_LOG_H
 #define MG_LOG_H
 
@@ -17,9 +18,15 @@ void mg_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Rank 0 only, shown by -v. */
 void mg_log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same for lines that are already fit to be shown (show.h). */
+void mg_log_detail_text(const char *text);
+
 /* Any rank, never dropped: "mg-dist: warning: …", "mg-dist: error: …". */
 void mg_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void mg_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* mg_last_error() as an error, with its line breaks. */
+void mg_log_last_error(void);
 
 /* Show `line` as the terminal's last line, in place of the bar before it. The next message replaces it, and
  * mg_log_bar_end leaves it where it is. Only for a terminal (progress.h). */

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "show.h"
+
 enum { MESSAGE_BYTES = 128 * 1024 }; /* room for a table of every missing tensor */
 
 static _Thread_local char last_error[MESSAGE_BYTES];
@@ -13,8 +15,14 @@ mg_status mg_fail(mg_status code, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(last_error, sizeof last_error, format, args);
+    mg_show_vformat(last_error, sizeof last_error, format, args);
     va_end(args);
+    return code;
+}
+
+mg_status mg_fail_text(mg_status code, const char *text)
+{
+    snprintf(last_error, sizeof last_error, "%s", text);
     return code;
 }
 
@@ -40,7 +48,7 @@ mg_fault mg_fault_take(mg_status st)
 
 mg_status mg_fault_raise(const mg_fault *f)
 {
-    return f->st == MG_OK ? MG_OK : mg_fail(f->st, "%s", f->text);
+    return f->st == MG_OK ? MG_OK : mg_fail_text(f->st, f->text);
 }
 
 int mg_exit_code(mg_status st)

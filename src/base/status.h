@@ -18,8 +18,13 @@ typedef enum mg_status {
     MG_ENOMEM,
 } mg_status;
 
-/* Record the message (printf style, one sentence, no newline) for this thread and return `code`. */
+/* Record the message (printf style, one sentence, no newline) for this thread and return `code`. Control
+ * characters of %s arguments are escaped (show.h). */
 mg_status mg_fail(mg_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same for a text of several lines that is already fit to be shown (show.h). Copied; not mg_last_error().
+ */
+mg_status mg_fail_text(mg_status code, const char *text);
 
 /* The message of this thread's last mg_fail; "" if there was none. Borrowed until the next mg_fail. */
 const char *mg_last_error(void);

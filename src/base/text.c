@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "show.h"
+
 enum { FIRST_BYTES = 64, FIRST_ITEMS = 16 };
 
 /* Room for n more bytes and the NUL. */
@@ -52,10 +54,33 @@ void mg_text_format(mg_text *t, const char *format, ...)
     va_end(args);
 }
 
+void mg_text_vshow(mg_text *t, const char *format, va_list args)
+{
+    const int n = mg_show_vformat(NULL, 0, format, args);
+
+    if (reserve(t, (size_t)n)) t->n += (size_t)mg_show_vformat(t->data + t->n, (size_t)n + 1, format, args);
+}
+
+void mg_text_show(mg_text *t, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    mg_text_vshow(t, format, args);
+    va_end(args);
+}
+
 mg_status mg_text_check(const mg_text *t, const char *what)
 {
     return t->failed ? mg_fail(MG_ENOMEM, "%s: no memory for more than %zu bytes of text", what, t->n)
                      : MG_OK;
+}
+
+mg_status mg_text_fail(mg_text *t, mg_status code)
+{
+    MG_RETURN(mg_text_check(t, "a message"));
+    if (t->n && t->data[t->n - 1] == '\n') t->data[--t->n] = '\0';
+    return mg_fail_text(code, t->n ? t->data : "");
 }
 
 mg_status mg_text_end(mg_text *t, char **out, const char *what)

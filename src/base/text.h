@@ -22,8 +22,15 @@ void mg_text_add_bytes(mg_text *t, const void *data, size_t n);
 void mg_text_vformat(mg_text *t, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void mg_text_format(mg_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same with control characters of %s arguments escaped (show.h): for people, not for files. */
+void mg_text_vshow(mg_text *t, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+void mg_text_show(mg_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* MG_ENOMEM names `what` if any addition has failed. */
 mg_status mg_text_check(const mg_text *t, const char *what);
+
+/* mg_fail_text with the text, without its last newline; MG_ENOMEM if any addition has failed. */
+mg_status mg_text_fail(mg_text *t, mg_status code);
 
 /* Hand the text over: *out is malloc'ed, "" if nothing was added, NULL on failure. Empties `t` either way. */
 mg_status mg_text_end(mg_text *t, char **out, const char *what);

@@ -7,6 +7,7 @@
 
 #include "log.h"
 #include "out_file.h"
+#include "show.h"
 
 enum { DELIVERED = 1, FAILED = 2 };
 
@@ -90,7 +91,7 @@ static mg_status print_paths(const mg_generate_output *o)
     for (int64_t i = 0; i < o->list->n; i++) {
         if (o->outcome[i] != DELIVERED) continue;
         MG_RETURN(mg_clip_files_path(path, o, i));
-        fprintf(mg_clip_files_to_stdout(o->call) ? stderr : stdout, "%s\n", path);
+        mg_print(mg_clip_files_to_stdout(o->call) ? stderr : stdout, "%s\n", path);
     }
     return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
 }

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "show.h"
+#include "utf8.h"
+
 static void put(mg_json_text *t, const char *text)
 {
     mg_text_add(&t->text, text);
@@ -29,20 +32,19 @@ static void separate(mg_json_text *t, bool is_first, bool is_array)
 static void quote(mg_json_text *t, const char *text)
 {
     static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
-    char escape[8];
+    const char *end = text + strlen(text);
 
     put(t, "\"");
-    for (const char *p = text; *p; p++) {
-        if ((unsigned char)*p >= 0x20 && *p != '"' && *p != '\\') {
-            mg_text_add_bytes(&t->text, p, 1);
-            continue;
-        }
-        const char *name = strchr(named, *p);
-        if (name)
-            snprintf(escape, sizeof escape, "\\%c", letters[name - named]);
+    while (text < end) {
+        const char *from = text, *name;
+        const int32_t c = mg_utf8_next(&text, end);
+        if (c < 0) text++; /* not UTF-8: as it is, so that a path stays the path */
+        if (c > 0 && c < 128 && (name = strchr(named, c)))
+            mg_text_format(&t->text, "\\%c", letters[name - named]);
+        else if (c >= 0 && mg_show_escapes(c))
+            mg_text_format(&t->text, "\\u%04x", (unsigned)c);
         else
-            snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)*p);
-        put(t, escape);
+            mg_text_add_bytes(&t->text, from, (size_t)(text - from));
     }
     put(t, "\"");
 }

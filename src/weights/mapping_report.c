@@ -114,19 +114,39 @@ static void close_accounts(account *list, size_t n)
     free(list);
 }
 
-static bool asked_before(const mg_weights_requests *requests, size_t i)
+static int by_name(const void *a, const void *b)
 {
-    const mg_weights_request *q = &requests->list[i];
+    const mg_weights_request *const *x = a, *const *y = b;
+    const int order = strcmp((*x)->name, (*y)->name);
 
-    for (size_t j = 0; j < i; j++)
-        if (requests->list[j].checkpoint == q->checkpoint && !strcmp(requests->list[j].name, q->name))
-            return true;
-    return false;
+    if (order) return order;
+    if ((*x)->checkpoint != (*y)->checkpoint) return (*x)->checkpoint < (*y)->checkpoint ? -1 : 1;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Which requests are the first for their tensor: *out[requests->n]. */
+static mg_status find_first(bool **out, const mg_weights_requests *requests)
+{
+    const mg_weights_request **sorted = calloc(requests->n + 1, sizeof *sorted);
+
+    *out = calloc(requests->n + 1, sizeof **out);
+    if (!*out || !sorted) {
+        free(sorted);
+        return mg_fail(MG_ENOMEM, "mapping: %zu requests", requests->n);
+    }
+    for (size_t i = 0; i < requests->n; i++) sorted[i] = &requests->list[i];
+    if (requests->n) qsort(sorted, requests->n, sizeof *sorted, by_name);
+    for (size_t i = 0; i < requests->n; i++)
+        (*out)[sorted[i] - requests->list] = i == 0 || strcmp(sorted[i - 1]->name, sorted[i]->name) != 0 ||
+                                             sorted[i - 1]->checkpoint != sorted[i]->checkpoint;
+    free(sorted);
+    return MG_OK;
 }
 
 /* Missing ones and wrong ones; marks the rest as used. */
 static mg_status match_requests(mg_mapping_report *r, size_t *capacity, account *accounts,
-                                const mg_weights_requests *requests, mg_mapping_fault fault)
+                                const mg_weights_requests *requests, const bool *is_first,
+                                mg_mapping_fault fault)
 {
     for (size_t i = 0; i < requests->n; i++) {
         const mg_weights_request *q = &requests->list[i];
@@ -136,8 +156,7 @@ static mg_status match_requests(mg_mapping_report *r, size_t *capacity, account 
 
         while (a->checkpoint != q->checkpoint) a++;
         if (e) a->used[e->i_source] = true;
-        if ((e && fits(q, &e->tensor)) || (fault == MG_MAPPING_MISSING) != !e || asked_before(requests, i))
-            continue;
+        if ((e && fits(q, &e->tensor)) || (fault == MG_MAPPING_MISSING) != !e || !is_first[i]) continue;
         MG_RETURN(add_row(r, capacity, &row));
         row->fault = fault;
         row->checkpoint = q->checkpoint;
@@ -220,7 +239,7 @@ static const mg_weights_request *request_of(const mg_weights_requests *requests,
 {
     const mg_weights_request *q = requests->list;
 
-    while (q->name != row->name) q++;
+    while (q->name != row->name) q++; /* few rows come here: MAX_PAIRS */
     return q;
 }
 
@@ -283,13 +302,15 @@ mg_status mg_mapping_report_make(mg_mapping_report *out, const mg_weights_reques
 {
     mg_status st = MG_OK;
     account *accounts = NULL;
+    bool *is_first = NULL;
     size_t n_accounts = 0, capacity = 0;
 
     *out = (mg_mapping_report){0};
+    MG_TRY(find_first(&is_first, requests));
     MG_TRY(open_accounts(&accounts, &n_accounts, requests));
-    MG_TRY(match_requests(out, &capacity, accounts, requests, MG_MAPPING_MISSING));
+    MG_TRY(match_requests(out, &capacity, accounts, requests, is_first, MG_MAPPING_MISSING));
     out->n_missing = out->n_rows;
-    MG_TRY(match_requests(out, &capacity, accounts, requests, MG_MAPPING_WRONG));
+    MG_TRY(match_requests(out, &capacity, accounts, requests, is_first, MG_MAPPING_WRONG));
     out->n_wrong = out->n_rows - out->n_missing;
     for (size_t i = 0; i < n_accounts; i++) MG_TRY(list_unexpected(out, &capacity, &accounts[i]));
     out->n_unexpected = out->n_rows - out->n_missing - out->n_wrong;
@@ -298,6 +319,7 @@ mg_status mg_mapping_report_make(mg_mapping_report *out, const mg_weights_reques
         judge(out);
     }
 done:
+    free(is_first);
     close_accounts(accounts, n_accounts);
     if (st != MG_OK) mg_mapping_report_close(out);
     return st;

@@ -56,10 +56,11 @@ typedef struct mg_mapping_report {
 mg_status mg_mapping_report_make(mg_mapping_report *out, const mg_weights_requests *requests);
 void mg_mapping_report_close(mg_mapping_report *r);
 
-/* The table as text, a line each, malloc'ed: the caller frees it. "" if nothing is wrong. */
-mg_status mg_mapping_report_table(char **text, const mg_mapping_report *r);
+/* The table as text, malloc'ed: the caller frees it. "" if nothing is wrong. Many lines are grouped by
+ * pattern, unless `whole` (lines.h). Fit to be shown (show.h). */
+mg_status mg_mapping_report_table(char **text, const mg_mapping_report *r, bool whole);
 
-/* MG_OK, or MG_ECHECKPOINT with the whole table as its message, and behind it the `problems` that the
+/* MG_OK, or MG_ECHECKPOINT with the table as its message, and behind it the `problems` that the
  * surveys noted besides (w->problems; may be NULL). */
 mg_status mg_mapping_report_check(const mg_mapping_report *r, const char *problems);
 

@@ -1,4 +1,4 @@
-# Libraries do not print, exit or assert: status codes go up; src/base/log.c and progress.c speak, a second Ctrl-C and
+# Libraries do not print, exit or assert: status codes go up; src/base/log.c and show.c speak, a second Ctrl-C and
 # MPI_Abort end.
 function deny(word) { printf "%s:%d: %s in a library\n", FILENAME, FNR, word }
 FNR == 1 { comment = 0 }
@@ -15,5 +15,5 @@ FNR == 1 { comment = 0 }
         word = substr(line, RSTART + 1, RLENGTH - 1); sub(/[ ]*\(/, "", word); deny(word)
     }
     if (match(line, /[^A-Za-z0-9_](_exit|_Exit|quick_exit)[ ]*\(/) && FILENAME !~ /^(src\/base\/stop|parallel\/comm_mpi)\.c$/) deny("_exit")
-    if (line ~ /[^A-Za-z0-9_](v?fprintf|fputs|fputc|perror)[ ]*\(/ && FILENAME !~ /^src\/base\/(log|progress)\.c$/) deny("fprintf")
+    if (line ~ /[^A-Za-z0-9_](v?fprintf|fputs|fputc|perror)[ ]*\(/ && FILENAME !~ /^src\/base\/(log|show)\.c$/) deny("fprintf")
 }

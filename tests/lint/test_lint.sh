@@ -70,6 +70,7 @@ caught size src/base/a.c
 clean; printf '/* TO%s: later */\n' DO >>src/base/a.c; caught text src/base/a.c
 clean; printf 'void f(void)\n{\n    printf("x");\n}\n' >>src/base/a.c; caught text src/base/a.c
 clean; printf 'void f(void)\n{\n    exit(1);\n}\n' >>kernels/cpu/b.c; caught text kernels/cpu/b.c
+clean; mkdir src/clips; printf 'void f(void)\n{\n    printf("x");\n}\n' >>src/clips/c.c; caught text src/clips/c.c
 clean; printf 'void f(void)\n{\n    fprintf(stderr, "x");\n}\n' >>src/io/b.c; caught text src/io/b.c
 clean; echo "look in $box/other" >>docs/A.md; caught text docs/A.md
 

@@ -9,6 +9,7 @@
 #include "mapping_report.h"
 #include "out_file.h"
 #include "path.h"
+#include "show.h"
 #include "stop.h"
 
 enum { DELIVERED = 1, FAILED = 2 };
@@ -184,7 +185,7 @@ static mg_status convert_files(course *c)
         if (st == MG_EBUG || st == MG_ESTOPPED) return st;
         name_fault(from, to);
         if (s->files.n == 1) return MG_EFAIL;
-        mg_log_error("%s", mg_last_error());
+        mg_log_last_error();
         mg_clear_error();
     }
     return MG_OK;
@@ -198,7 +199,7 @@ static mg_status print_paths(const course *c)
     for (int64_t i = 0; i < s->files.n; i++) {
         if (c->outcome[i] != DELIVERED) continue;
         MG_RETURN(name_output(path, c->work, s, s->files.item[i]));
-        printf("%s\n", path);
+        mg_print(stdout, "%s\n", path);
     }
     return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
 }

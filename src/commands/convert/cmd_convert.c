@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "convert.h"
 #include "log.h"
+#include "show.h"
 
 #define AT(field) offsetof(mg_convert_settings, field)
 
@@ -106,7 +107,7 @@ static mg_status convert(mg_convert *c)
     mg_log_info("convert: %s: %lld tensors, %.1f MB, in %s form", c->folder.path,
                 (long long)(c->lm.n + c->rest.n), (double)c->n_done_bytes / 1e6,
                 hf ? "Hugging Face's" : "AudioCraft's");
-    printf("%s\n", c->folder.path);
+    mg_print(stdout, "%s\n", c->folder.path);
     return MG_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "convert.h"
+#include "lines.h"
 #include "lm.h"
 #include "log.h"
 #include "tensor_stream.h"
@@ -31,9 +32,9 @@ static void __attribute__((format(printf, 2, 3))) problem(planner *p, const char
     va_list args;
 
     p->n_problems++;
-    mg_text_add(&p->problems, "\n");
+    if (p->problems.n) mg_text_add(&p->problems, "\n");
     va_start(args, format);
-    mg_text_vformat(&p->problems, format, args);
+    mg_text_vshow(&p->problems, format, args);
     va_end(args);
 }
 
@@ -207,6 +208,19 @@ static void check_left_over(planner *p)
                     p->part->path, (long long)p->convert->config.codec.n_codebooks);
 }
 
+static mg_status fail_problems(const planner *p, const char *path)
+{
+    const char *problems = p->problems.data ? p->problems.data : "";
+    mg_text t = {0};
+
+    if (p->n_problems > MG_LINES_MOST) mg_log_detail_text(problems);
+    mg_text_show(&t, "%s: not every tensor is as it should be:\n", path);
+    mg_status st = mg_lines_group(&t, problems, MG_LINES_MOST);
+    if (st == MG_OK) st = mg_text_fail(&t, MG_ECHECKPOINT);
+    mg_text_reset(&t);
+    return st;
+}
+
 static mg_status plan_part(mg_convert *c, const mg_model_part *part, mg_convert_list *out, const char *prefix,
                            mg_dialect dialect, mg_tensor_list *list)
 {
@@ -217,9 +231,7 @@ static mg_status plan_part(mg_convert *c, const mg_model_part *part, mg_convert_
     if (!p.used) MG_TRY(mg_fail(MG_ENOMEM, "convert: no memory for the list of %s", part->path));
     MG_TRY(plan_list(&p, list));
     check_left_over(&p);
-    if (p.n_problems)
-        st = mg_fail(MG_ECHECKPOINT, "%s: not every tensor is as it should be:%s", part->path,
-                     p.problems.data ? p.problems.data : "");
+    if (p.n_problems) MG_TRY(fail_problems(&p, part->path));
 done:
     free(p.used);
     mg_text_reset(&p.problems);

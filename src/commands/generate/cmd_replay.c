@@ -5,6 +5,7 @@
 
 #include "in_file.h"
 #include "replay.h"
+#include "show.h"
 
 #define AT(field)          offsetof(mg_replay_settings, field)
 #define MAX_METADATA_BYTES ((int64_t)64 << 20)
@@ -97,7 +98,7 @@ static mg_status compare(const mg_replay *r)
     if (same_codes) add_difference(why, sizeof why, "audio library", now.audio_library, was->audio_library);
     mg_clip_metadata_close(&now);
     if (same_codes && same_sound) {
-        printf("the same bytes: %s\n", was->audio_file ? was->audio_file : was->codes_file);
+        mg_print(stdout, "the same bytes: %s\n", was->audio_file ? was->audio_file : was->codes_file);
         fflush(stdout);
         return MG_OK;
     }

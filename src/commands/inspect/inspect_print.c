@@ -5,16 +5,27 @@
 #include <string.h>
 
 #include "inspect.h"
+#include "log.h"
+#include "show.h"
+
+/* What is fit to be shown already (show.h), in several lines perhaps. */
+static void print_lines(const char *text)
+{
+    fputs(text, stdout);
+    fputs("\n", stdout);
+}
 
 static void __attribute__((format(printf, 2, 3))) line(const char *label, const char *format, ...)
 {
+    mg_text text = {0};
     va_list args;
 
-    printf("%-16s", label);
     va_start(args, format);
-    vprintf(format, args);
+    mg_text_vshow(&text, format, args);
     va_end(args);
-    putchar('\n');
+    mg_print(stdout, "%-16s", label);
+    print_lines(text.data ? text.data : "");
+    mg_text_reset(&text);
 }
 
 /* 420371456 -> "420,371,456" */
@@ -102,21 +113,21 @@ static void print_parts(const mg_inspection *i)
 {
     char parameters[32], size[32], dtypes[64];
 
-    printf("\n%-15s %15s %10s %-11s %7s %8s %6s %11s %8s\n", "part", "parameters", "size", "dtype", "filled",
-           "missing", "wrong", "unexpected", "ignored");
+    mg_print(stdout, "\n%-15s %15s %10s %-11s %7s %8s %6s %11s %8s\n", "part", "parameters", "size", "dtype",
+             "filled", "missing", "wrong", "unexpected", "ignored");
     for (int k = 0; k < MG_INSPECT_PARTS; k++) {
         const mg_inspect_part *p = &i->part[k];
         const mg_mapping_report *m = &p->mapping;
         if (!p->files) continue;
         mg_inspection_dtypes(dtypes, p);
-        printf("%-15s %15s %10s %-11s ", p->name, with_commas(parameters, p->n_parameters),
-               as_size(size, p->bytes), dtypes);
+        mg_print(stdout, "%-15s %15s %10s %-11s ", p->name, with_commas(parameters, p->n_parameters),
+                 as_size(size, p->bytes), dtypes);
         if (p->is_mapped)
-            printf("%7zu %8zu %6zu %11zu %8zu\n", p->requests.n - m->n_missing - m->n_wrong, m->n_missing,
-                   m->n_wrong, m->n_unexpected, m->n_ignored);
+            mg_print(stdout, "%7zu %8zu %6zu %11zu %8zu\n", p->requests.n - m->n_missing - m->n_wrong,
+                     m->n_missing, m->n_wrong, m->n_unexpected, m->n_ignored);
         else
-            printf("%s\n", "not mapped");
-        if (p->mapping_error[0]) printf("  %s\n", p->mapping_error);
+            mg_print(stdout, "%s\n", "not mapped");
+        if (p->mapping_error[0]) print_lines(p->mapping_error);
     }
 }
 
@@ -125,8 +136,9 @@ static mg_status print_faults(const mg_inspection *i)
     for (int k = 0; k < MG_INSPECT_PARTS; k++) {
         char *table = NULL;
         if (!i->part[k].is_mapped || i->part[k].mapping.n_rows == 0) continue;
-        MG_RETURN(mg_mapping_report_table(&table, &i->part[k].mapping));
-        printf("\n%s:\n%s\n", i->part[k].name, table);
+        MG_RETURN(mg_mapping_report_table(&table, &i->part[k].mapping, mg_log_get_level() >= MG_LOG_VERBOSE));
+        mg_print(stdout, "\n%s:\n", i->part[k].name);
+        print_lines(table);
         free(table);
     }
     return MG_OK;
@@ -139,13 +151,13 @@ static void print_checkpoint_files(const mg_checkpoint *c)
     for (size_t k = 0; k < mg_checkpoint_n_files(c); k++) {
         const char *file = mg_checkpoint_file(c, k);
         const int64_t n = mg_path_bytes(file);
-        printf("  %-52s %10s\n", file, as_size(bytes, n > 0 ? n : 0));
+        mg_print(stdout, "  %-52s %10s\n", file, as_size(bytes, n > 0 ? n : 0));
     }
 }
 
 static void print_files(const mg_inspection *i)
 {
-    printf("\nweight files\n");
+    mg_print(stdout, "\nweight files\n");
     if (i->lone) print_checkpoint_files(i->lone);
     for (int k = 0; i->files && k < i->files->n_opened; k++) print_checkpoint_files(i->files->opened[k]);
 }
@@ -154,12 +166,12 @@ static void print_keys(const mg_inspection *i, const mg_checkpoint *c)
 {
     char target[MG_INSPECT_TEXT], shape[MG_DIMS_SIZE];
 
-    printf("\n%-72s %-8s %-18s -> %s\n", "in the file", "dtype", "shape", "ours");
+    mg_print(stdout, "\n%-72s %-8s %-18s -> %s\n", "in the file", "dtype", "shape", "ours");
     for (size_t k = 0; k < mg_checkpoint_n_sources(c); k++) {
         const mg_checkpoint_source *s = mg_checkpoint_source_at(c, k);
         mg_inspection_target(target, i, c, k);
-        printf("%-72s %-8s %-18s -> %s\n", s->name, mg_dtype_name(s->tensor.dtype),
-               mg_dims_format(shape, s->tensor.n_dims, s->tensor.dim), target);
+        mg_print(stdout, "%-72s %-8s %-18s -> %s\n", s->name, mg_dtype_name(s->tensor.dtype),
+                 mg_dims_format(shape, s->tensor.n_dims, s->tensor.dim), target);
     }
 }
 
@@ -173,11 +185,11 @@ static void print_foreign(const mg_torch_file *f)
         line("holds", "%s", value);
         return;
     }
-    printf("\ntop-level keys\n");
+    mg_print(stdout, "\ntop-level keys\n");
     for (size_t k = 0; k + 1 < root->items.n; k += 2) {
         const mg_pickle_value *key = root->items.item[k];
         mg_inspection_value(value, f, root->items.item[k + 1]);
-        printf("  %-40s %s\n", key->kind == MG_PICKLE_STRING ? key->text.data : "(no text)", value);
+        mg_print(stdout, "  %-40s %s\n", key->kind == MG_PICKLE_STRING ? key->text.data : "(no text)", value);
     }
 }
 
@@ -199,7 +211,7 @@ void mg_inspection_print(const mg_inspection *i)
         print_generation(i);
         if (*i->files->tokenizer) line("tokenizer", "%s", i->files->tokenizer);
         print_parts(i);
-        if (print_faults(i) != MG_OK) printf("  %s\n", mg_last_error());
+        if (print_faults(i) != MG_OK) print_lines(mg_last_error());
     }
     if (c) print_files(i);
     if (i->foreign) print_foreign(i->foreign);
@@ -207,7 +219,7 @@ void mg_inspection_print(const mg_inspection *i)
         if (i->lone) print_keys(i, i->lone);
         for (int k = 0; i->files && k < i->files->n_opened; k++) print_keys(i, i->files->opened[k]);
     }
-    printf("\n");
+    mg_print(stdout, "\n");
     line("generate", "%s%.*s",
          i->loads ? "would load it" : "would not load it: ", (int)strcspn(i->reason, "\n"), i->reason);
 }

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "manifest.h"
 #include "model_folder.h"
+#include "show.h"
 
 typedef struct models_settings {
     int what; /* models_what */
@@ -117,12 +118,12 @@ static mg_status print_row(mg_json_text *json, const models_row *row, bool is_ke
         print_json_row(json, row, &state, is_key);
         return MG_OK;
     }
-    printf("  %-34s %9.1f MB  %-13s %-16s %s", row->name, (double)state.bytes / 1e6, state.form, state.type,
-           state.verdict);
-    if (row->id) printf("  = %s", row->id);
-    if (is_key && *row->path) printf("  %s", row->path);
-    if (row->notes) printf("  (%s)", row->notes);
-    putchar('\n');
+    mg_print(stdout, "  %-34s %9.1f MB  %-13s %-16s %s", row->name, (double)state.bytes / 1e6, state.form,
+             state.type, state.verdict);
+    if (row->id) mg_print(stdout, "  = %s", row->id);
+    if (is_key && *row->path) mg_print(stdout, "  %s", row->path);
+    if (row->notes) mg_print(stdout, "  (%s)", row->notes);
+    mg_print(stdout, "\n");
     return MG_OK;
 }
 
@@ -131,10 +132,10 @@ static mg_status list_manifest(mg_json_text *json, const mg_manifest *m)
     char path[MG_PATH_SIZE];
 
     if (!json)
-        printf("%s%s\n", m->file,
-               mg_manifest_count(m)      ? ""
-               : mg_path_exists(m->file) ? " (empty)"
-                                         : " (none)");
+        mg_print(stdout, "%s%s\n", m->file,
+                 mg_manifest_count(m)      ? ""
+                 : mg_path_exists(m->file) ? " (empty)"
+                                           : " (none)");
     for (size_t i = 0; i < mg_manifest_count(m); i++) {
         const mg_manifest_entry e = mg_manifest_at(m, i);
         if (mg_manifest_locate(path, m, &e) != MG_OK) {
@@ -169,7 +170,8 @@ static mg_status list_cache(mg_json_text *json, const mg_hub_root *root)
     size_t n, n_others = 0;
 
     if (!json)
-        printf("%s (%s)%s\n", root->path, root->source, mg_path_is_folder(root->path) ? "" : " (none)");
+        mg_print(stdout, "%s (%s)%s\n", root->path, root->source,
+                 mg_path_is_folder(root->path) ? "" : " (none)");
     MG_TRY(mg_hub_list(&models, &n, root->path));
     for (size_t i = 0; i < n; i++) {
         const models_row row = {models[i].id, NULL, models[i].snapshot, NULL};
@@ -178,7 +180,7 @@ static mg_status list_cache(mg_json_text *json, const mg_hub_root *root)
         n_others += !ours;
         if (ours) MG_TRY(print_row(json, &row, false));
     }
-    if (n_others && !json) printf("  (%zu other%s)\n", n_others, n_others == 1 ? "" : "s");
+    if (n_others && !json) mg_print(stdout, "  (%zu other%s)\n", n_others, n_others == 1 ? "" : "s");
 done:
     free(models);
     return st;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "json_text.h"
+#include "show.h"
 #include "verify.h"
 
 #define AT(field) offsetof(mg_verify_settings, field)
@@ -59,8 +60,11 @@ static mg_status print_json(const mg_verify *v)
 static mg_status print(const mg_verify *v)
 {
     if (v->settings->json) MG_RETURN(print_json(v));
-    for (int i = 0; i < v->n_checks && !v->settings->json; i++)
-        printf("%-22s %-8s %s\n", v->check[i].name, outcomes[v->check[i].outcome], v->check[i].text);
+    for (int i = 0; i < v->n_checks && !v->settings->json; i++) {
+        mg_print(stdout, "%-22s %-8s ", v->check[i].name, outcomes[v->check[i].outcome]);
+        fputs(v->check[i].text, stdout); /* fit to be shown, with its line breaks */
+        fputs("\n", stdout);
+    }
     fflush(stdout);
     const int n_failed = count_failed(v);
     if (!n_failed) return MG_OK;
@@ -76,7 +80,7 @@ static mg_status verify_files(mg_verify *v)
         .model = s->source, .text_encoder = s->text_encoder, .codec = s->codec, .tokenizer = s->tokenizer};
 
     const mg_status st = mg_model_files_open(&v->files, &request, MG_NEED_ALL);
-    if (st == MG_ECHECKPOINT) mg_verify_note(v, "opens", MG_VERIFY_FAILED, "%s", mg_last_error());
+    if (st == MG_ECHECKPOINT) mg_verify_note_error(v, "opens");
     if (st != MG_OK || v->world->rank != 0) return st;
     MG_RETURN(mg_verify_hashes(v));
     return mg_verify_finite(v);

@@ -37,6 +37,9 @@ typedef struct mg_verify {
 void mg_verify_note(mg_verify *v, const char *name, mg_verify_outcome outcome, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The check failed, as mg_last_error() says, in one line or several. */
+void mg_verify_note_error(mg_verify *v, const char *name);
+
 /* Hashes of a cache's files against their names; every number of every tensor finite. On rank 0. A status
  * other than MG_OK is a fault of ours or the system's, not a finding. */
 mg_status mg_verify_hashes(mg_verify *v);

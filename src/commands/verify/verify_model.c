@@ -237,8 +237,7 @@ mg_status mg_verify_model(mg_verify *v)
         st = listen(v, clips);
     }
     if (st == MG_ECHECKPOINT) { /* a finding: what opened or loaded is not right */
-        mg_verify_note(v, v->replica ? "loads" : "every tensor in place", MG_VERIFY_FAILED, "%s",
-                       mg_last_error());
+        mg_verify_note_error(v, v->replica ? "loads" : "every tensor in place");
         st = MG_OK;
     }
     for (int i = 0; i < N_TEXTS; i++) free(clips[i].text.ids);
