@@ -1,29 +1,12 @@
 #include "watchdog.h"
 
-#include <math.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "clock.h"
 #include "stop.h"
 
-static const double DEADLINE_S = 300.0;
 static const double LOOK_EVERY_S = 0.020;
-
-mg_status mg_watchdog_init(mg_watchdog *dog, mg_board *board, bool oversubscribed)
-{
-    const char *text = getenv("MGDIST_COMM_TIMEOUT");
-
-    *dog = (mg_watchdog){DEADLINE_S, oversubscribed, true, board};
-    if (!text) return MG_OK;
-    char *end;
-    dog->deadline_s = strtod(text, &end);
-    if (end == text || *end || !isfinite(dog->deadline_s) || dog->deadline_s <= 0.0 || dog->deadline_s > 1e6)
-        return mg_fail(MG_EUSAGE, "MGDIST_COMM_TIMEOUT: %s: must be seconds, above 0 and at most 1000000",
-                       text);
-    return MG_OK;
-}
 
 double mg_wait_s(mg_wait *w)
 {
@@ -46,10 +29,9 @@ mg_status mg_wait_check(mg_wait *w, int missing)
     if (waited_s < dog->deadline_s) return MG_OK;
     if (!dog->board)
         return mg_fail(MG_ECOMM, "%s: waited %g s for the other ranks", w->call, dog->deadline_s);
-    return mg_board_fail(dog->board, MG_ECOMM,
-                         "%s: waited %g s for %s: it is stuck, or slower than MGDIST_COMM_TIMEOUT allows",
-                         w->call, dog->deadline_s,
-                         missing >= 0 ? mg_board_name(dog->board, missing) : "the other ranks");
+    return mg_board_fail(
+        dog->board, MG_ECOMM, "%s: waited %g s for %s: it is stuck, or slower than --comm-timeout allows",
+        w->call, dog->deadline_s, missing >= 0 ? mg_board_name(dog->board, missing) : "the other ranks");
 }
 
 mg_status mg_wait_idle(mg_wait *w, int missing)

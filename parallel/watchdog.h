@@ -14,8 +14,8 @@ typedef struct mg_watchdog {
     mg_board *board;     /* borrowed; NULL: look at nobody */
 } mg_watchdog;
 
-/* 300 s, or what MGDIST_COMM_TIMEOUT says (seconds; MG_EUSAGE if that is no number in (0, 1e6]). */
-mg_status mg_watchdog_init(mg_watchdog *dog, mg_board *board, bool oversubscribed);
+/* Seconds of a wait when nobody says otherwise. */
+#define MG_WATCHDOG_DEADLINE_S 300.0
 
 typedef struct mg_wait {
     const mg_watchdog *dog;

@@ -1,6 +1,7 @@
-/* Begins and ends MPI, seats the ranks, and opens the groups. */
+/* Begins and ends MPI, seats the ranks, and opens the groups. world_same.c compares them. */
 #include "world.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,40 +21,69 @@ struct mg_world_links {
 
 static const double LAST_DEADLINE_S = 1.0; /* a launcher kills about 2 s after its SIGTERM */
 
-/* srun without PMIx starts tasks that would each believe to be alone, or an MPI that cannot initialise. */
-static mg_status refuse_bare_srun(void)
+int mg_world_launched_rank(void)
 {
-    const char *n_tasks = getenv("SLURM_STEP_NUM_TASKS");
+    static const char *const names[] = {"PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK"};
 
-    if (!n_tasks || atoi(n_tasks) <= 1 || !getenv("SLURM_PROCID") || !getenv("SLURM_SRUN_COMM_PORT"))
-        return MG_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (getenv(names[i])) return atoi(getenv(names[i]));
+    return getenv("SLURM_STEP_NUM_TASKS") && getenv("SLURM_PROCID") ? atoi(getenv("SLURM_PROCID")) : 0;
+}
+
+/* A launcher that we could not join: its processes would each believe to be alone, and do the same work. */
+static mg_status refuse_one_of_many(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS",
+                                        "FLUX_JOB_SIZE", "SLURM_STEP_NUM_TASKS"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *n = getenv(names[i]);
+        if (!n || atoi(n) <= 1) continue;
+        if (mg_world_launched_rank() > 0) {
+            mg_clear_error();
+            return MG_EUSAGE;
+        }
+        return mg_fail(
+            MG_EUSAGE,
+            "world: started %s times as one rank each (%s): use srun --mpi=pmix or mpirun; --alone "
+            "to insist",
+            n, names[i]);
+    }
+    return MG_OK;
+}
+
+mg_status mg_world_check_tasks(const mg_world *w)
+{
+    const char *n = getenv("SLURM_NTASKS");
+
+    if (w->size > 1 || w->links || !n || atoi(n) <= 1) return MG_OK;
     return mg_fail(MG_EUSAGE,
-                   "world: srun started %s tasks that MPI cannot join: use srun --mpi=pmix, or mpirun",
-                   n_tasks);
+                   "world: the job has %s tasks (SLURM_NTASKS), and this is one rank alone: use srun "
+                   "--mpi=pmix or mpirun; --alone to insist",
+                   n);
 }
 
 static mg_status begin_alone(mg_world *w)
 {
     mg_seat seat;
 
-    MG_RETURN(refuse_bare_srun());
     mg_seat_take(&seat, 0, 0);
     memcpy(w->host, seat.host, sizeof w->host);
     w->n_cores = mg_seats_cores(&seat, 1, 0, &w->oversubscribed);
     return mg_comm_self_open(&w->all);
 }
 
-static mg_status begin_with_mpi(mg_world *w)
+static mg_status begin_with_mpi(mg_world *w, double timeout_s)
 {
     mg_status st = MG_OK;
     mg_world_links *k = w->links;
 
     MG_RETURN(mg_mpi_begin());
-    st = mg_watchdog_init(&k->dog, NULL, false);
+    k->dog = (mg_watchdog){.deadline_s = timeout_s, .heeds_stop = true};
     k->last_dog = (mg_watchdog){.deadline_s = LAST_DEADLINE_S};
     MG_RETURN(mg_comm_mpi_open_world(&w->all, &k->dog));
     w->rank = w->all->rank, w->size = w->all->size;
-    MG_RETURN(mg_comm_agree(w->all, st));
+    if (w->size == 1) MG_RETURN(refuse_one_of_many());
     MG_RETURN(mg_comm_mpi_split(&k->last, w->all, 0, &k->last_dog));
     MG_RETURN(mg_comm_mpi_split_host(&k->local, w->all, &k->dog));
     w->local_rank = k->local->rank, w->local_size = k->local->size;
@@ -63,6 +93,7 @@ static mg_status begin_with_mpi(mg_world *w)
     MG_RETURN(mg_comm_agree(w->all, st));
     int32_t first_of_host = w->rank;
     MG_RETURN(mg_comm_bcast(k->local, &first_of_host, 1, MG_I32, 0));
+    w->first_of_host = first_of_host;
     mg_seat seat;
     mg_seat_take(&seat, w->rank, first_of_host);
     memcpy(w->host, seat.host, sizeof w->host);
@@ -76,13 +107,29 @@ static mg_status begin_with_mpi(mg_world *w)
     return MG_OK;
 }
 
-mg_status mg_world_begin(mg_world *w)
+mg_status mg_world_begin(mg_world *w, double timeout_s, bool alone)
 {
     *w = (mg_world){.size = 1, .local_size = 1, .n_cores = 1, .tp = 1, .n_replicas = 1};
-    if (!mg_mpi_launched()) return begin_alone(w);
+    if (!alone && !mg_mpi_launched()) MG_RETURN(refuse_one_of_many());
+    if (alone || !mg_mpi_launched()) return begin_alone(w);
     w->links = calloc(1, sizeof *w->links);
     if (!w->links) return mg_fail(MG_ENOMEM, "world: %zu bytes", sizeof *w->links);
-    return begin_with_mpi(w);
+    return begin_with_mpi(w, isnan(timeout_s) ? MG_WATCHDOG_DEADLINE_S : timeout_s);
+}
+
+void mg_world_set_timeout(const mg_world *w, double timeout_s)
+{
+    if (w->links) w->links->dog.deadline_s = isnan(timeout_s) ? MG_WATCHDOG_DEADLINE_S : timeout_s;
+}
+
+mg_status mg_world_await_first(const mg_world *w, mg_status mine)
+{
+    if (!w->links || w->rank == 0) return mg_comm_agree(w->all, mine);
+    const double deadline_s = w->links->dog.deadline_s;
+    w->links->dog.deadline_s = INFINITY;
+    const mg_status st = mg_comm_agree(w->all, mine);
+    w->links->dog.deadline_s = deadline_s;
+    return st;
 }
 
 /* True if every rank of every group shares memory with the rest of its group. Collective; one answer for all.

@@ -7,6 +7,8 @@
 #ifndef MG_WORLD_H
 #define MG_WORLD_H
 
+#include <stdbool.h>
+
 #include "comm.h"
 
 typedef struct mg_world_links mg_world_links;
@@ -15,6 +17,7 @@ typedef struct mg_world {
     int rank, size;             /* in the whole run */
     int local_rank, local_size; /* among the ranks of this host */
     char host[64];
+    int first_of_host;  /* the lowest world rank of this host: equal means same host */
     int n_cores;        /* processors this rank should use: its own share of those it may run on */
     int oversubscribed; /* more ranks than processors share this host's mask: never spin */
     mg_comm *all;       /* every rank */
@@ -24,8 +27,36 @@ typedef struct mg_world {
     mg_world_links *links; /* what holds it together; world.c's own */
 } mg_world;
 
-/* Start. Under mpirun or srun MPI is initialised; alone it is not touched and the world has one rank. */
-mg_status mg_world_begin(mg_world *w);
+/* The rank that a launcher gave this process, by the environment; 0 if there is no launcher. For what is to
+ * be said once and before MPI has begun. */
+int mg_world_launched_rank(void);
+
+/* Start. Under mpirun or srun MPI is initialised; alone it is not touched and the world has one rank.
+ * `alone`: be alone, whatever launched us. Otherwise a world of one rank where the launcher started several
+ * processes is MG_EUSAGE; all but the first of them have no message. `timeout_s`: of a wait for other ranks;
+ * NaN is MG_WATCHDOG_DEADLINE_S. */
+mg_status mg_world_begin(mg_world *w, double timeout_s, bool alone);
+
+/* From now on a wait ends after this long. */
+void mg_world_set_timeout(const mg_world *w, double timeout_s);
+
+/* MG_EUSAGE if this is a world of one rank that no launcher started, in a batch job of several tasks. For
+ * commands whose work is shared among ranks. */
+mg_status mg_world_check_tasks(const mg_world *w);
+
+/* What must be the same on every rank: a name and this rank's value; NULL is "has none", which is no
+ * difference. */
+typedef struct mg_same {
+    const char *thing, *value;
+} mg_same;
+
+/* Compare with rank 0's list. The first difference is `bad`: one sentence with the host, the thing, both
+ * values and `remedy`. Collective and agreed. */
+mg_status mg_world_same(const mg_world *w, mg_status bad, const mg_same *list, int n, const char *remedy);
+
+/* mg_comm_agree over all ranks after work of rank 0 alone, which may take any time (a pipe, a large file):
+ * the other ranks wait for it without a deadline. */
+mg_status mg_world_await_first(const mg_world *w, mg_status mine);
 
 /* Cut the world into replicas of `tp` consecutive ranks (1, 2, 4, 8; it must divide the world: MG_EUSAGE).
  * Ranks of one host get the shared-memory group, others the MPI one; MGDIST_COMM=mpi or shm insists (tests).

@@ -1,10 +1,10 @@
 /* The program: the table of commands, the start and end of MPI, and the only place that turns a status into
  * an exit code. */
-#include <math.h>
 #include <mpi.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "log.h"
@@ -21,29 +21,42 @@ static void print_version(void)
     printf("mg-dist %s (%s)\n", MG_VERSION, library);
 }
 
-/* One message for the whole run: a rank whose last error is empty leaves the word to another. */
-static void report(mg_status st)
+/* One message for the whole run: a rank whose last error is empty prints nothing, another one does. */
+static void report(const mg_cli *cli, mg_status st)
 {
-    if (st != MG_OK && *mg_last_error()) mg_log_last_error();
+    char message[4096];
+
+    if (st == MG_OK || !*mg_last_error()) return;
+    if (strlen(mg_last_error()) < sizeof message / 2) {
+        mg_cli_name_origins(cli, message, sizeof message, mg_last_error());
+        mg_fail_text(st, message);
+    }
+    mg_log_last_error();
 }
 
-static mg_status run(const mg_cli *cli)
+static mg_log_level level_of(const mg_cli *cli)
 {
-    const mg_log_level level = cli->quiet ? MG_LOG_QUIET : cli->verbose ? MG_LOG_VERBOSE : MG_LOG_NORMAL;
+    return cli->quiet ? MG_LOG_QUIET : cli->verbose ? MG_LOG_VERBOSE : MG_LOG_NORMAL;
+}
+
+/* A mistake on the command line is found before MPI begins, and said after it: once. */
+static mg_status run(mg_cli *cli, mg_status parsed)
+{
     mg_world world = {0};
     mg_context context = {.world = &world};
-    char seconds[32];
+    char mistake[4096];
     mg_status st;
 
-    if (!isnan(cli->comm_timeout_s)) {
-        snprintf(seconds, sizeof seconds, "%.17g", cli->comm_timeout_s);
-        setenv("MGDIST_COMM_TIMEOUT", seconds, 1);
-    }
-    st = mg_world_begin(&world);
-    mg_log_init(level, world.rank, world.host);
+    snprintf(mistake, sizeof mistake, "%s", mg_last_error());
+    st = mg_world_begin(&world, cli->comm_timeout_s, cli->alone);
+    mg_log_init(level_of(cli), world.rank, world.host);
+    if (st == MG_OK && parsed != MG_OK) mg_fail_text(parsed, mistake);
+    if (st == MG_OK) st = mg_cli_share(cli, &world, parsed);
+    if (st == MG_OK) mg_world_set_timeout(&world, cli->comm_timeout_s);
+    if (st == MG_OK && !cli->command->is_single && !cli->alone) st = mg_world_check_tasks(&world);
     if (st == MG_OK) st = cli->command->run(&context, cli->settings);
     st = mg_world_settle(&world, st);
-    report(st);
+    report(cli, st);
     mg_world_end(&world, st);
     return st;
 }
@@ -60,18 +73,20 @@ int main(int argc, char **argv)
     mg_stop_begin();
     signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit is a failed write, like a full disk */
     MG_TRY(mg_cli_check(commands, n_commands));
-    MG_TRY(mg_cli_parse(&cli, commands, n_commands, argc, argv));
+    st = mg_cli_parse(&cli, commands, n_commands, argc, argv);
+    if (cli.action == MG_CLI_RUN) {
+        st = run(&cli, st);
+        goto done;
+    }
+    MG_TRY(st);
+    if (mg_world_launched_rank() > 0) goto done; /* rank 0 says it for all */
     switch (cli.action) {
     case MG_CLI_HELP: mg_cli_print_help(stdout, commands, n_commands, cli.command); break;
     case MG_CLI_HELP_MARKDOWN: mg_cli_print_markdown(stdout, commands, n_commands); break;
     case MG_CLI_VERSION: print_version(); break;
-    case MG_CLI_RUN:
-        st = run(&cli);
-        mg_cli_close(&cli);
-        return mg_exit_code(st);
+    case MG_CLI_RUN: break;
     }
 done:
-    report(st);
     mg_cli_close(&cli);
     return mg_exit_code(st);
 }

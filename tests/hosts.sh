@@ -1,7 +1,8 @@
 # Several hosts on one machine, for tests: network namespaces behind a bridge, each with its own host name. Sourced.
 #   hosts_up N          hosts=(NAME …), 10.77.0.1 …; returns 77 and says SKIPPED where namespaces are not to be had
 #   hosts_on HOST CMD…  run there            hosts_cut HOST   its cable is pulled, silently        hosts_down
-# $hosts_rsh is a remote shell for mpirun and mg-launch: it takes HOST and a command line.
+# $hosts_rsh is a remote shell for mpirun and mg-launch: it takes HOST and a command line. Commands in /etc/netns/HOST/own
+# are run there first: a host with disks or variables of its own.
 hosts=()
 hosts_tag=mgt$$
 hosts_folder=""
@@ -47,7 +48,8 @@ shift
 [ -e "/run/netns/$host" ] || { echo "rsh: $host: no such host" >&2; exit 255; }
 [ "$(ip -n "$host" -o link show eth0 2>/dev/null | grep -c 'state UP')" = 1 ] || { sleep 60; exit 255; }
 exec nsenter --net="/run/netns/$host" unshare --uts --mount --propagation private sh -c \
-    'hostname "$0"; mount --bind "/etc/netns/$0/hosts" /etc/hosts; eval "$*"' "$host" "$@"
+    'hostname "$0"; mount --bind "/etc/netns/$0/hosts" /etc/hosts
+     [ ! -f "/etc/netns/$0/own" ] || . "/etc/netns/$0/own"; eval "$*"' "$host" "$@"
 RSH
     chmod +x "$hosts_folder/rsh"
     hosts_rsh=$hosts_folder/rsh

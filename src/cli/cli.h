@@ -3,7 +3,8 @@
  * A subcommand is a cmd_*.c with a plain struct of its settings, a table of mg_option that says where each
  * value goes, and a mg_command that main.c lists. Parsing needs no MPI, so `--help` and a wrong option answer
  * at once. A value comes from the command line, else from the environment (MGDIST_CFG_COEF for --cfg-coef),
- * else from the table's default. */
+ * else from the table's default. Every rank parses for itself; then mg_cli_share gives all of them rank 0's
+ * values, for launchers do not forward the environment to other hosts. */
 #ifndef MG_CLI_H
 #define MG_CLI_H
 
@@ -42,6 +43,10 @@ typedef struct mg_option {
     const char *group;   /* heading in the help; options of one group stand together in the table */
     const char *help;    /* never NULL; no full stop at the end */
     bool is_action;      /* --help and --version: of the command line only, not of the environment */
+    bool is_own;         /* each rank's own; of all other options rank 0's values hold on every rank */
+    const char *rivals;  /* "frames|window": where the command line gives one of these, this option's
+                            environment variable is ignored; or NULL */
+    const char *also;    /* a second environment variable, read if the first is not set; or NULL */
 } mg_option;
 
 /* What run() gets beside its settings. */
@@ -60,6 +65,8 @@ typedef struct mg_command {
 
     /* Rules between options, before MPI starts: MG_EUSAGE. May be NULL. */
     mg_status (*check)(const void *settings);
+
+    bool is_single; /* rank 0 does all the work: no ranks are missed where a launcher promised several */
 
     /* The work, on every rank. What can fail on one rank alone ends in mg_comm_agree inside: main.c does not
      * agree again. A rank that fails and has no message ("") leaves the word to the one that has. */
@@ -84,7 +91,7 @@ enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA
     {.name = "device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.device),                \
      .preset = "auto", .choices = "auto|cpu|cuda", .group = "Machine", .help = "what computes"},           \
     {.name = "threads", .type = MG_OPT_INT, .offset = offsetof(settings, machine.threads), .arg = "N",     \
-     .low = 1, .high = 1024, .group = "Machine",                                                           \
+     .low = 1, .high = 1024, .group = "Machine", .is_own = true,                                           \
      .help = "threads per rank (default: the cores the rank is bound to)"},                                \
     {.name = "cpu-level", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.cpu_level),          \
      .preset = "auto", .choices = "auto|scalar|avx2|avx512", .group = "Machine",                           \
@@ -105,19 +112,42 @@ mg_status mg_cli_check(const mg_command *commands, int n_commands);
 /* What the command line asks for. */
 typedef enum mg_cli_action { MG_CLI_RUN, MG_CLI_HELP, MG_CLI_VERSION, MG_CLI_HELP_MARKDOWN } mg_cli_action;
 
+/* Where a value was found. */
+typedef enum mg_cli_origin { MG_CLI_PRESET, MG_CLI_ENVIRONMENT, MG_CLI_LINE } mg_cli_origin;
+
+typedef struct mg_cli_word {
+    const mg_option *option;
+    bool is_common; /* of the options that every command has */
+    mg_cli_origin origin;
+    const char *text; /* borrowed from argv, the environment, the table or `shared` */
+} mg_cli_word;
+
 typedef struct mg_cli {
     mg_cli_action action;
     const mg_command *command; /* NULL: help of the whole program */
     void *settings;            /* of the command; owned */
-    bool quiet, verbose;
+    bool quiet, verbose, help, version, alone;
     double comm_timeout_s; /* NaN if not given */
-    mg_strings *lists;     /* arrays behind MG_OPT_STRINGS; owned */
+    mg_cli_word *words;    /* [n_words] all values in the order in which they are set; owned */
+    int n_words;
+    bool is_read;      /* `words` are complete; a value among them may still be wrong */
+    char *shared;      /* rank 0's words; owned */
+    mg_strings *lists; /* arrays behind MG_OPT_STRINGS; owned */
     int n_lists;
 } mg_cli;
 
 /* Parse argv (with argv[0]). MG_EUSAGE names option, value and the accepted set, or the nearest name. */
 mg_status mg_cli_parse(mg_cli *cli, const mg_command *commands, int n_commands, int argc, char **argv);
 void mg_cli_close(mg_cli *cli);
+
+/* The door of every command: all ranks run the same build and command in the same working folder, and get
+ * rank 0's values of all options but those that are `is_own`. `parsed` is what mg_cli_parse returned here; a
+ * wrong value on another rank is no fault if rank 0's holds. MG_EUSAGE names a difference. Collective and
+ * agreed. */
+mg_status mg_cli_share(mg_cli *cli, const mg_world *world, mg_status parsed);
+
+/* `message` with "option --NAME" replaced by "environment MGDIST_NAME" where the value came from there. */
+void mg_cli_name_origins(const mg_cli *cli, char *out, size_t out_bytes, const char *message);
 
 /* A command's settings as they are when nothing is given, the environment neither. */
 void mg_cli_preset(const mg_command *command, void *settings);

@@ -6,7 +6,7 @@
 
 enum { HELP_COLUMN = 32, LINE_WIDTH = 100 };
 
-#define COMMON(field) offsetof(mg_cli_common_settings, field)
+#define COMMON(field) offsetof(mg_cli, field)
 
 const mg_option mg_cli_common[] = {
     {.name = "quiet",
@@ -14,13 +14,17 @@ const mg_option mg_cli_common[] = {
      .type = MG_OPT_FLAG,
      .offset = COMMON(quiet),
      .group = "Everywhere",
-     .help = "say nothing but errors and results"},
+     .help = "say nothing but errors and results",
+     .is_own = true,
+     .rivals = "verbose"},
     {.name = "verbose",
      .letter = 'v',
      .type = MG_OPT_FLAG,
      .offset = COMMON(verbose),
      .group = "Everywhere",
-     .help = "say more"},
+     .help = "say more",
+     .is_own = true,
+     .rivals = "quiet"},
     {.name = "comm-timeout",
      .type = MG_OPT_FLOAT,
      .offset = COMMON(comm_timeout_s),
@@ -28,7 +32,13 @@ const mg_option mg_cli_common[] = {
      .low = 1,
      .high = 86400,
      .group = "Everywhere",
-     .help = "give a silent rank up after this long"},
+     .help = "give a silent rank up after this long (default: 300)"},
+    {.name = "alone",
+     .type = MG_OPT_FLAG,
+     .offset = COMMON(alone),
+     .group = "Everywhere",
+     .help = "be one rank by itself, whatever a launcher promised",
+     .is_own = true},
     {.name = "help",
      .letter = 'h',
      .type = MG_OPT_FLAG,
@@ -75,7 +85,8 @@ static void format_help(char *out, size_t out_bytes, const mg_option *o)
         n += (size_t)snprintf(out + n, out_bytes - n, " (may be repeated)");
     if (o->preset && n < out_bytes)
         n += (size_t)snprintf(out + n, out_bytes - n, " (default: %s)", o->preset);
-    if (o->alias && n < out_bytes) snprintf(out + n, out_bytes - n, " (also --%s)", o->alias);
+    if (o->alias && n < out_bytes) n += (size_t)snprintf(out + n, out_bytes - n, " (also --%s)", o->alias);
+    if (o->is_own && n < out_bytes) snprintf(out + n, out_bytes - n, " (each rank's own)");
 }
 
 /* `text` broken at spaces, the lines after the first indented to `column`. */
@@ -138,7 +149,10 @@ void mg_cli_print_help(FILE *to, const mg_command *commands, int n_commands, con
     print_options(to, command->options, command->n_options);
     print_options(to, mg_cli_common, mg_cli_n_common);
     if (command->details) fprintf(to, "\n%s\n", command->details);
-    fprintf(to, "\nAny option may be set in the environment, as MGDIST_NAME; the command line wins.\n");
+    fprintf(
+        to,
+        "\nAny option may be set in the environment, as MGDIST_NAME; the command line wins. Under mpirun or\n"
+        "srun rank 0's values hold on every rank, but for those that are each rank's own.\n");
 }
 
 /* A | inside a table cell would end it. */
@@ -181,7 +195,10 @@ void mg_cli_print_markdown(FILE *to, const mg_command *commands, int n_commands)
         "This page is printed by `mg-dist --help-markdown` from the program's own option tables; a test\n"
         "compares the two. Edit the tables (`src/*/cmd_*.c`), not this page.\n\n"
         "A value comes from the command line, else from the environment variable of the last column, else\n"
-        "it is the default. Results go to stdout, everything else to stderr.\n\n"
+        "it is the default. A variable is ignored where the command line gives an option that excludes it.\n"
+        "Under `mpirun` or `srun` rank 0's values hold on every rank, whatever the others find in their\n"
+        "environment, but for those that are each rank's own. All ranks must run the same build and command\n"
+        "in the same working folder. Results go to stdout, everything else to stderr.\n\n"
         "Exit codes: 0 done · 1 run-time error · 2 usage · 3 finished, some clips failed (listed) · 4 bad\n"
         "checkpoint or config · 5 does not fit, or no such device · 6 a rank was lost · 130 Ctrl-C.\n");
     for (int i = 0; i < n_commands; i++) {

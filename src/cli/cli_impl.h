@@ -4,16 +4,26 @@
 
 #include "cli.h"
 
-/* The options that every command has. */
-typedef struct mg_cli_common_settings {
-    bool quiet, verbose, help, version;
-    double comm_timeout_s;
-} mg_cli_common_settings;
-
+/* The options that every command has; their offsets are of mg_cli. */
 extern const mg_option mg_cli_common[];
 extern const int mg_cli_n_common;
 
 /* MGDIST_CFG_COEF for cfg-coef. */
 void mg_cli_environment_name(char *out, size_t out_bytes, const mg_option *option);
+
+/* "option --seed", "environment MGDIST_SEED", "WHAT": where a value stands, for messages. */
+enum { MG_CLI_SOURCE_SIZE = 96 };
+void mg_cli_source(char out[MG_CLI_SOURCE_SIZE], const mg_cli_word *word);
+
+/* Convert `text` into `settings`; `from` is its source. Of MG_OPT_STRINGS it is appended to the list, whose
+ * array `cli` owns and which is sized once for all of its words. */
+mg_status mg_cli_set_value(mg_cli *cli, void *settings, const mg_option *o, const char *from,
+                           const char *text);
+
+/* What stands there when no value is given. */
+void mg_cli_set_absent(void *settings, const mg_option *o);
+
+/* All words into the settings, then the command's own check. What was set before is forgotten. */
+mg_status mg_cli_apply(mg_cli *cli);
 
 #endif

@@ -152,7 +152,7 @@ mg_status mg_clip_list_open(mg_clip_list *list, const mg_call *call, const mg_wo
 
     *list = (mg_clip_list){0};
     if (world->rank == 0) st = read_call(list, call);
-    MG_TRY(mg_comm_agree(world->all, st));
+    MG_TRY(mg_world_await_first(world, st));
     MG_TRY(mg_requests_share(list, world));
     add_options(list, call);
     st = count_clips(list);

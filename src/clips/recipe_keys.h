@@ -21,10 +21,10 @@
     X(INT, n, 1, 1e6, NULL, "n", NOWHERE, NULL, 0, "n",                                                                                   \
       .letter = 'n', .arg = "N", .preset = "1", .help = "clips for each prompt, each with a seed of its own")                             \
     X(NUMBER, dur_s, 1e-3, 1e6, NULL, "duration", NOWHERE, NULL, 0, "duration",                                                           \
-      .letter = 'd', .arg = "SECONDS",                                                                                                    \
+      .letter = 'd', .arg = "SECONDS", .rivals = "frames",                                                                                \
       .help = "length of each clip, an audio prompt included (default: 30, or 10 with AudioGen)")                                         \
     X(INT, n_frames, 1, 1e8, NULL, "frames", PARAMETERS, "frames", 0, "frames",                                                           \
-      .arg = "N", .help = "length in codec frames, exactly, instead of --duration")
+      .arg = "N", .rivals = "duration", .help = "length in codec frames, exactly, instead of --duration")
 
 #define MG_RECIPE_KEYS_FOLLOW(X, L, P)                                                                                                    \
     L(TEXT, negative_prompt, 0, 0, NULL, "negative_prompt", TEXTS, "negative_prompt", 0, "negative-prompt",                               \
@@ -40,7 +40,7 @@
     X(NUMBER, prompt_dur_s, 1e-3, 1e6, NULL, "prompt_duration", PARAMETERS, "prompt_duration_s", MG_KEY_WITH_PROMPT, "prompt-duration",   \
       .arg = "SECONDS", .help = "continue that much of its beginning (default: all of it)")                                               \
     X(BOOL, drop_prompt, 0, 0, NULL, NULL, PARAMETERS, "drop_prompt", MG_KEY_WITH_PROMPT, "drop-prompt",                                  \
-      .help = "leave the audio prompt out of the files")
+      .rivals = "keep-prompt", .help = "leave the audio prompt out of the files")
 
 #define MG_RECIPE_KEYS_SAMPLING(X, L, P)                                                                                                  \
     X(INT, seed, 0, 9007199254740991.0, NULL, "seed", SEED, "seed", MG_KEY_OWN, "seed",                                                   \

@@ -1,6 +1,7 @@
 #include "machine.h"
 
 #include "cpu.h"
+#include "door.h"
 #include "log.h"
 
 /* exact everywhere; half precision is the user's choice, and worth a hint */
@@ -17,18 +18,21 @@ static mg_format choose_format(int wanted)
     }
 }
 
-mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world)
+static mg_status open_one(mg_backend *out, const mg_machine *machine, const mg_world *world, bool says)
 {
     mg_status st = MG_OK;
     const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
     const int may_spin = !world->oversubscribed && n_threads <= world->n_cores;
 
+    mg_cpu_level level = (mg_cpu_level)machine->cpu_level;
+
     *out = (mg_backend){0};
     if (machine->device == MG_MACHINE_CUDA)
         return mg_fail(MG_EFIT,
                        "option --device: cuda: this build computes on the CPU only; use --device cpu");
+    MG_TRY(mg_door_level(&level, world, says));
     MG_TRY(mg_threads_open(&out->threads, n_threads, may_spin));
-    MG_TRY(mg_cpu_open(&out->ops, (mg_cpu_level)machine->cpu_level, out->threads));
+    MG_TRY(mg_cpu_open(&out->ops, level, out->threads));
 done:
     if (st != MG_OK) mg_machine_close(out);
     return st;
@@ -36,10 +40,15 @@ done:
 
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world)
 {
-    MG_RETURN(mg_machine_open_beside(out, machine, world));
+    MG_RETURN(open_one(out, machine, world, true));
     out->group = world->group;
     out->formats.weights = out->formats.kv = choose_format(machine->dtype);
     return MG_OK;
+}
+
+mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world)
+{
+    return open_one(out, machine, world, false);
 }
 
 void mg_machine_close(mg_backend *b)

@@ -6,7 +6,7 @@
 #include "cli.h"
 
 /* The language model's backend, with the world's group. MG_EFIT if there is no such device. On failure
- * nothing is left open. */
+ * nothing is left open. Both are collective over the world. */
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world);
 
 /* The backend beside it: an instance and threads of its own, so that another thread may call it. */

@@ -9,7 +9,7 @@
 /* What a rank needs of a memory: its language model's, the one beside it, and the host's. */
 enum { DEMAND_LM, DEMAND_BESIDE, DEMAND_HOST, N_DEMANDS };
 
-/* What each rank tells the others. A place is a host (a hash of its name) or a device. */
+/* What each rank tells the others. A place is a host (its lowest rank) or a device. */
 typedef struct demand {
     int64_t place[N_DEMANDS], bytes[N_DEMANDS], available_bytes[N_DEMANDS];
 } demand;
@@ -19,14 +19,6 @@ enum { DEMAND_INTS = sizeof(demand) / sizeof(int64_t) };
 static int64_t max_of(int64_t a, int64_t b)
 {
     return a > b ? a : b;
-}
-
-static int64_t hash_name(const char *name)
-{
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
-
-    for (; *name; name++) h = (h ^ (unsigned char)*name) * 1099511628211u;
-    return (int64_t)(h >> 1);
 }
 
 static mg_delay delay_of(const mg_replica *r)
@@ -135,7 +127,7 @@ static mg_status ask_backend(demand *d, int i, const mg_backend *b, size_t bytes
 static mg_status find_demand(demand *d, mg_replica *r, const mg_world *w, const mg_replica_limits *limits)
 {
     MG_RETURN(mg_replica_measure(r, limits));
-    for (int i = 0; i < N_DEMANDS; i++) d->place[i] = hash_name(w->host);
+    for (int i = 0; i < N_DEMANDS; i++) d->place[i] = w->first_of_host;
     d->bytes[DEMAND_HOST] = (int64_t)r->bytes.host;
     d->available_bytes[DEMAND_HOST] = mg_host_memory_available();
     MG_RETURN(ask_backend(d, DEMAND_LM, &r->backend, mg_replica_bytes_lm(&r->bytes)));

@@ -4,6 +4,7 @@
  * rank
  *
  * It ends as main.c does: settle, speak, end, exit code. */
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,8 @@ int main(int argc, char **argv)
 
     if (argc < 3) return 2;
     mg_stop_begin();
-    mg_status st = mg_world_begin(&w);
+    const char *timeout = getenv("MGDIST_COMM_TIMEOUT");
+    mg_status st = mg_world_begin(&w, timeout ? atof(timeout) : (double)NAN, false);
     if (st == MG_OK) {
         mg_log_init(MG_LOG_NORMAL, w.rank, w.host);
         st = mg_world_split(&w, w.size);

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Three hosts on one machine (tests/hosts.sh). Checked: the layout (shared memory inside a host, MPI across), the
 # exchanges over TCP, and the loss of a rank elsewhere.
-# usage: comm_hosts.sh FOLDER_OF_PROGRAMS      (skipped with code 77 where namespaces are not to be had)
+# Then mg-dist itself, where hosts differ in environment and disks.
+# usage: comm_hosts.sh FOLDER_OF_PROGRAMS MG-DIST MODEL      (skipped with code 77 where namespaces are not to be had)
 set -u
-programs=$1
+programs=$1 mg=$2 model=$3
 . "$(cd "$(dirname "$0")/.." && pwd)/hosts.sh"
 folder=$(mktemp -d)
 trap 'hosts_down; rm -rf "$folder"' EXIT
@@ -46,3 +47,44 @@ grep -q "process rank 3 .*exited on signal 9" "$folder/out" || fail "the launche
 grep -q "^6|.*rank 3 (host ${hosts[1]}, pid [0-9]*) is gone" "$folder/end2" || fail "rank 2 does not name it"
 for h in "${hosts[@]}"; do [ -z "$(ip netns pids "$h")" ] || fail "processes stay behind on $h"; done
 echo "2 hosts x 2, rank 3 killed: mpirun returned $code after $seconds s"
+
+# The second host has no environment of the first, and disks of its own as its file "own" says.
+own=$folder/own
+mkdir -p "$own/out" "$own/model" "$own/other"
+cp -rL "$model"/. "$own/model"
+cp -rL "$model"/. "$own/other"
+python3 - "$own/other/model.safetensors" <<'P'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+n = 8 + int.from_bytes(data[:8], "little")
+for i in range(n, len(data), 4): data[i] ^= 1
+open(sys.argv[1], "wb").write(data)
+P
+clip=("$mg" generate -q --model "$own/model" --prompt x --prompt y --seed 1 --frames 20 --save-codes)
+sums() { (cd "$1" && sha256sum -- *.wav *.npy); }
+lacks="unset MGDIST_TEMPERATURE MGDIST_CFG_COEF"
+echo "$lacks" >"/etc/netns/${hosts[1]}/own"
+export MGDIST_TEMPERATURE=0.2 MGDIST_CFG_COEF=1
+"${clip[@]}" --alone --out "$folder/ref" >"$folder/out" 2>&1 || fail "one rank alone"
+for tp in 1 2; do
+    over 2 1 "${clip[@]}" --tp $tp --out "$folder/two$tp" || fail "two hosts, one environment, tp $tp"
+    [ "$(sums "$folder/ref")" = "$(sums "$folder/two$tp")" ] || fail "two hosts, tp $tp: not the first one's settings"
+done
+refused() { # CODE PATTERN SENTENCE COMMAND …
+    local code=$1 pattern=$2 sentence=$3 got
+    shift 3
+    over 2 1 "$@"
+    got=$?
+    [ $got = "$code" ] || fail "$sentence: exit code $got"
+    grep -Eq "mg-dist: error: host ${hosts[1]} \(rank 1\).*$pattern" "$folder/out" || fail "$sentence: not said"
+    [ "$(grep -c 'mg-dist: error' "$folder/out")" = 1 ] || fail "$sentence: not said once"
+}
+echo "$lacks; mount -t tmpfs none '$own/out'" >"/etc/netns/${hosts[1]}/own"
+refused 2 "output folder $own/out is not the folder" "a folder that is not shared" "${clip[@]}" --tp 1 --out "$own/out"
+[ -z "$(ls -A "$own/out")" ] || fail "a folder that is not shared: something was left in it"
+over 2 1 "${clip[@]}" --tp 2 --out "$own/out" || fail "one group writes on the first host alone"
+echo "$lacks; mount --bind '$own/other' '$own/model'" >"/etc/netns/${hosts[1]}/own"
+refused 4 "language model is .*, and on host ${hosts[0]} \(rank 0\) it is .*other weights" "an older copy on a disk of its own" \
+    "${clip[@]}" --out "$folder/no"
+refused 4 "language model is " "verify" "$mg" verify "$own/model"
+echo "two hosts: settings travel; other folders and other weights are refused"

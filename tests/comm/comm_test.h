@@ -3,6 +3,7 @@
 #ifndef COMM_TEST_H
 #define COMM_TEST_H
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,8 @@
  */
 static inline void begin_world(mg_world *w, int argc, char **argv)
 {
-    mg_status st = mg_world_begin(w);
+    const char *timeout = getenv("MGDIST_COMM_TIMEOUT");
+    mg_status st = mg_world_begin(w, timeout ? atof(timeout) : (double)NAN, false);
 
     if (st == MG_OK) st = mg_world_split(w, argc > 1 ? atoi(argv[1]) : w->size);
     if (st != MG_OK) {

@@ -1,6 +1,7 @@
 /* Who sits where: the layout under mpirun for a given --tp, the share of processors, and what is refused. */
 #include "comm_test.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "reduce_tree.h"
@@ -98,29 +99,37 @@ static void test_cores(void **state)
     assert_true(mg_process_start_ticks(0x7fffffff) == 0);
 }
 
-static void test_timeout_option(void **state)
+/* Compare lists that agree, that lack something, and where the last rank's differs. */
+static void test_same(void **state)
 {
-    const char *const bad[] = {"", "x", "0", "-1", "10s", "inf", "nan", "1e7"};
-    const char *set = getenv("MGDIST_COMM_TIMEOUT");
-    char saved[32] = "";
-    mg_watchdog dog;
+    const bool last = world.rank == world.size - 1 && world.rank > 0;
+    mg_same list[] = {{"colour", "red"}, {"shape", "round"}};
 
     (void)state;
-    if (set) snprintf(saved, sizeof saved, "%s", set);
-    unsetenv("MGDIST_COMM_TIMEOUT");
-    assert_int_equal(mg_watchdog_init(&dog, NULL, false), MG_OK);
-    assert_true(dog.deadline_s == 300.0);
-    setenv("MGDIST_COMM_TIMEOUT", "2.5", 1);
-    assert_int_equal(mg_watchdog_init(&dog, NULL, false), MG_OK);
-    assert_true(dog.deadline_s == 2.5);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        setenv("MGDIST_COMM_TIMEOUT", bad[i], 1);
-        assert_int_equal(mg_watchdog_init(&dog, NULL, false), MG_EUSAGE);
+    assert_int_equal(mg_world_same(&world, MG_EUSAGE, list, 2, "mend it"), MG_OK);
+    if (last) list[0].value = NULL;
+    assert_int_equal(mg_world_same(&world, MG_EUSAGE, list, 2, "mend it"), MG_OK);
+    if (last) list[1].value = "square";
+    assert_int_equal(mg_world_same(&world, MG_ECHECKPOINT, list, 2, "mend it"),
+                     world.size > 1 ? MG_ECHECKPOINT : MG_OK);
+    if (last) {
+        assert_non_null(strstr(mg_last_error(), "shape is square"));
+        assert_non_null(strstr(mg_last_error(), "(rank 0) it is round: mend it"));
+        assert_non_null(strstr(mg_last_error(), world.host));
+    } else if (world.size > 1) {
+        assert_string_equal(mg_last_error(), "");
     }
-    if (set)
-        setenv("MGDIST_COMM_TIMEOUT", saved, 1);
-    else
-        unsetenv("MGDIST_COMM_TIMEOUT");
+    mg_clear_error();
+}
+
+/* Rank 0 takes longer than the others would wait elsewhere. */
+static void test_await_first(void **state)
+{
+    (void)state;
+    mg_world_set_timeout(&world, 0.2);
+    if (world.rank == 0) nanosleep(&(struct timespec){.tv_nsec = 600 * 1000 * 1000}, NULL);
+    assert_int_equal(mg_world_await_first(&world, MG_OK), MG_OK);
+    mg_world_set_timeout(&world, 60);
 }
 
 /* Sixteen parts: a group may be larger than the tree's unrolled heart. */
@@ -150,8 +159,9 @@ static void test_tree(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout), cmocka_unit_test(test_hosts),          cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cores),  cmocka_unit_test(test_timeout_option), cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_layout), cmocka_unit_test(test_hosts), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_cores),  cmocka_unit_test(test_same),  cmocka_unit_test(test_await_first),
+        cmocka_unit_test(test_tree),
     };
 
     begin_world(&world, argc, argv);

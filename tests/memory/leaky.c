@@ -6,7 +6,7 @@
 int main(void)
 {
     mg_world world = {0};
-    mg_status st = mg_world_begin(&world);
+    mg_status st = mg_world_begin(&world, (double)NAN, false);
     void *volatile lost = malloc(777);
 
     lost = NULL;

@@ -45,6 +45,7 @@ void mg_report_print(const mg_report *r, FILE *to, bool json); /* a table, or on
 
 typedef struct mg_bench {
     const mg_bench_settings *settings;
+    const mg_world *world;
     mg_comm *comm; /* of all ranks, which are one tensor-parallel group; borrowed */
     mg_backend backend, beside;
     mg_report report;

@@ -13,6 +13,7 @@
 
 #include "bench.h"
 #include "clock.h"
+#include "door.h"
 #include "replica.h"
 
 enum { CAT_BYTES = 128 << 10, PAGE_BYTES = 4096, CLIP_FRAMES = 500, TEXT_TOKENS = 16 };
@@ -164,6 +165,7 @@ mg_status mg_bench_load(mg_bench *b)
     MG_TRY(mg_comm_agree(b->comm, all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", b->comm->size)));
     load_s = mg_clock_s();
     MG_TRY(mg_comm_agree(b->comm, mg_replica_open(&r, &source, &b->backend, &b->beside, b->comm)));
+    MG_TRY(mg_door_model(b->world, r->files, mg_format_name(b->backend.formats.weights), MG_NEED_LM));
     mg_report_number(&b->report, "open_s", mg_clock_s() - load_s, 3);
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes)); /* the first fills the page cache */
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes));

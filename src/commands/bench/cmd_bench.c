@@ -93,6 +93,7 @@ static mg_status run(mg_context *context, const void *settings)
 
     MG_TRY(mg_comm_agree(world->all, check_ranks(settings, world, tp)));
     MG_TRY(mg_world_split(world, (int)tp));
+    b.world = world;
     b.comm = world->group;
     MG_TRY(mg_comm_agree(b.comm, mg_machine_open(&b.backend, &b.settings->machine, world)));
     MG_TRY(mg_comm_agree(b.comm, mg_machine_open_beside(&b.beside, &b.settings->machine, world)));

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "door.h"
 #include "log.h"
 #include "mapping_report.h"
-#include "out_file.h"
 #include "path.h"
 #include "show.h"
 #include "stop.h"
@@ -135,15 +135,14 @@ static mg_status open_course(course *c)
 {
     const mg_codec_settings *s = c->run.settings;
 
+    MG_RETURN(mg_machine_open_beside(&c->backend, &s->machine, c->world));
     c->outcome = calloc((size_t)s->files.n, sizeof *c->outcome);
     if (!c->outcome) return mg_fail(MG_ENOMEM, "outcomes: %lld files", (long long)s->files.n);
-    MG_RETURN(mg_machine_open_beside(&c->backend, &s->machine, c->world));
     MG_RETURN(open_files(c));
     c->run.files = c->files;
     c->run.config = &c->files->config.codec;
     if (c->work->check) MG_RETURN(c->work->check(s, c->run.config));
-    if (c->world->rank == 0) MG_RETURN(mg_out_dir_open(s->out_dir));
-    return load_codec(c);
+    return MG_OK;
 }
 
 static void close_course(course *c)
@@ -236,8 +235,11 @@ mg_status mg_codec_files_run(const mg_codec_work *work, mg_context *context,
     mg_status st = MG_OK;
 
     MG_TRY(mg_comm_agree(c.world->all, open_course(&c)));
-    mg_log_info("%s: %lld file%s, %s", work->name, (long long)settings->files.n,
-                settings->files.n == 1 ? "" : "s", c.files->codec.path);
+    MG_TRY(mg_door_model(c.world, c.files, "fp32", MG_NEED_CODEC));
+    MG_TRY(mg_door_output(c.world, settings->out_dir, true));
+    MG_TRY(mg_comm_agree(c.world->all, load_codec(&c)));
+    mg_log_info("%s: %lld file%s, %s on %s", work->name, (long long)settings->files.n,
+                settings->files.n == 1 ? "" : "s", c.files->codec.path, c.backend.ops->name);
     MG_TRY(mg_comm_agree(c.world->all, convert_files(&c)));
     MG_TRY(conclude(&c));
 done:

@@ -129,7 +129,7 @@ static mg_status run(mg_context *context, const void *settings)
         mg_model_files_close(c->files);
         free(c);
     }
-    return mg_comm_agree(context->world->all, st);
+    return mg_world_await_first(context->world, st);
 }
 
 const mg_command mg_cmd_convert = {
@@ -145,6 +145,7 @@ const mg_command mg_cmd_convert = {
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_convert_settings),
+    .is_single = true,
     .check = check,
     .run = run,
 };

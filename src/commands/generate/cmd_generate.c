@@ -34,8 +34,10 @@
 /* clang-format off */
 static const mg_option options[] = {
     {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(call.model.model), .arg = "DIR|ID", .group = "Model",
+     .rivals = "model-key",
      .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},
     {.name = "model-key", .type = MG_OPT_STRING, .offset = AT(call.model_key), .arg = "KEY", .group = "Model",
+     .rivals = "model",
      .help = "the model that this key stands for; mg-dist models lists the keys"},
     {.name = "manifest", .type = MG_OPT_STRING, .offset = AT(manifest), .arg = "FILE", .group = "Model",
      .help = "where --model-key looks (default: as mg-dist models --help says)"},
@@ -48,7 +50,7 @@ static const mg_option options[] = {
     {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(call.model.tokenizer), .arg = "DIR|FILE|ID", .group = "Model",
      .help = "take spiece.model or tokenizer.json from here instead"},
     {.name = "apply-proposed", .type = MG_OPT_FLAG, .offset = AT(apply_proposed), .group = "Model",
-     .help = "accept the proposals for missing tensors that are sure; also APPLY_PROPOSED=1"},
+     .also = "APPLY_PROPOSED", .help = "accept the proposals for missing tensors that are sure; also APPLY_PROPOSED=1"},
 
     MG_RECIPE_KEYS_MAKE(OPTION_MAKE, LIST_MAKE, NONE)
     {.name = "prompts", .type = MG_OPT_STRING, .offset = AT(call.prompts_file), .arg = "FILE", .group = "What to make",
@@ -66,7 +68,7 @@ static const mg_option options[] = {
 
     MG_RECIPE_KEYS_FOLLOW(OPTION_FOLLOW, LIST_FOLLOW, NONE)
     {.name = "keep-prompt", .type = MG_OPT_FLAG, .offset = AT(keep_prompt), .group = "What to follow",
-     .help = "the clip begins with the audio prompt; the default"},
+     .rivals = "drop-prompt", .help = "the clip begins with the audio prompt; the default"},
 
     MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
 

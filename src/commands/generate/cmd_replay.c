@@ -38,7 +38,7 @@ static mg_status share_metadata(mg_replay *r, const mg_world *w)
     int64_t bytes = 0;
 
     if (w->rank == 0) st = mg_in_file_read(&text, &bytes, r->asked->file, MAX_METADATA_BYTES);
-    MG_TRY(mg_comm_agree(w->all, st));
+    MG_TRY(mg_world_await_first(w, st));
     MG_TRY(mg_comm_bcast(w->all, &bytes, 1, MG_I64, 0));
     if (w->rank > 0) text = malloc((size_t)bytes + 1);
     MG_TRY(
@@ -117,10 +117,10 @@ static mg_status run_replay(mg_replay *r, mg_context *context)
         MG_TRY(mg_fail(MG_EUSAGE, "option --tp: %lld: replay makes one clip, on one group of all %d ranks",
                        (long long)tp, w->size));
     MG_TRY(share_metadata(r, w));
-    MG_TRY(mg_comm_agree(w->all, mg_replay_prepare(r, w)));
+    MG_TRY(mg_world_await_first(w, mg_replay_prepare(r, w)));
     MG_TRY(mg_comm_bcast(w->all, r->out_dir, MG_PATH_SIZE, MG_U8, 0));
     MG_TRY(mg_generate_run(context, &r->call));
-    st = mg_comm_agree(w->all, w->rank == 0 ? compare(r) : MG_OK);
+    st = mg_world_await_first(w, w->rank == 0 ? compare(r) : MG_OK);
 done:
     return st;
 }

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "clock.h"
+#include "door.h"
 #include "generate.h"
 #include "log.h"
 #include "machine.h"
-#include "out_file.h"
 #include "plan.h"
 #include "scheduler.h"
 
@@ -141,43 +141,50 @@ done:
     return st;
 }
 
-/* A format that cannot hold the sound, a folder that cannot be made: found out before the weights are read.
- */
-static mg_status check_output(const mg_call *call, const mg_clip_list *list, const mg_config *config,
-                              const mg_world *w)
+/* Formats that cannot hold the sound. */
+static mg_status check_formats(const mg_call *call, const mg_clip_list *list, const mg_config *config)
 {
     for (int64_t i = 0; !call->codes_only && i < list->requests.n; i++) {
         const mg_recipe *r = &list->requests.recipe[i];
         const int64_t rate_hz = r->rate_hz > 0 ? r->rate_hz : config->codec.sampling_rate;
         MG_RETURN(mg_audio_format_check((mg_audio_format)r->format, rate_hz, config->lm.n_channels));
     }
-    return w->tp_rank == 0 && strcmp(call->out_dir, "-") != 0 ? mg_out_dir_open(call->out_dir) : MG_OK;
+    return MG_OK;
+}
+
+/* What is wrong with the output is found out before the weights are read. Collective. */
+static mg_status check_output(const mg_call *call, const mg_clip_list *list, const mg_config *config,
+                              const mg_world *w)
+{
+    MG_RETURN(mg_comm_agree(w->all, check_formats(call, list, config)));
+    return strcmp(call->out_dir, "-") != 0 ? mg_door_output(w, call->out_dir, w->tp_rank == 0) : MG_OK;
 }
 
 /* What the options say of the model; `key_path` is room for what --model-key leads to. */
 static mg_status describe_source(mg_replica_source *source, char key_path[MG_PATH_SIZE],
                                  const mg_generate_settings *s, const mg_clip_list *list)
 {
-    const char *apply = getenv("APPLY_PROPOSED");
-
     *source = (mg_replica_source){
         .model = s->call.model,
         .with_text = mg_clip_list_has_text(list),
         .with_tokenizer = mg_clip_list_has_text(list),
         .with_decoder = !s->call.codes_only,
         .with_encoder = mg_clip_list_has_audio_prompt(list),
-        .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0),
+        .apply_proposed = s->apply_proposed,
     };
     if (!s->call.model_key) return MG_OK;
     source->model.model = key_path;
     return mg_hub_find_key(key_path, s->call.model_key, s->manifest);
 }
 
-static mg_status open_backends(mg_backend *lm, mg_backend *beside, const mg_machine *machine,
-                               const mg_world *w)
+/* The parts that this rank computes with. */
+static int model_needs(const mg_replica *r)
 {
-    MG_RETURN(mg_machine_open(lm, machine, w));
-    return mg_machine_open_beside(beside, machine, w);
+    const mg_replica_source *s = &r->source;
+
+    return MG_NEED_LM | (s->with_tokenizer ? MG_NEED_TOKENIZER : 0) |
+           (r->is_leader && s->with_text ? MG_NEED_T5 : 0) |
+           (r->is_leader && (s->with_decoder || s->with_encoder) ? MG_NEED_CODEC : 0);
 }
 
 mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
@@ -195,12 +202,14 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
 
     MG_TRY(mg_world_split(w, s->machine.tp > 0 ? (int)s->machine.tp : w->size));
     MG_TRY(mg_clip_list_open(&list, &s->call, w));
-    MG_TRY(mg_comm_agree(w->all, open_backends(&backend, &beside, &s->machine, w)));
+    MG_TRY(mg_comm_agree(w->all, mg_machine_open(&backend, &s->machine, w)));
+    MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&beside, &s->machine, w)));
     MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, &backend, &beside, w->group)));
+    MG_TRY(mg_door_model(w, replica->files, mg_format_name(backend.formats.weights), model_needs(replica)));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));
     MG_TRY(mg_comm_agree(w->all, choose_clips(&clips, &n, &list)));
-    MG_TRY(mg_comm_agree(w->all, check_output(&s->call, &list, &replica->config, w)));
+    MG_TRY(check_output(&s->call, &list, &replica->config, w));
     print_request(clips, n, &list, replica);
     MG_TRY(mg_plan_make(&limits, replica, w, clips, n, s->n_slots));
     mg_plan_print(&limits, replica, w);

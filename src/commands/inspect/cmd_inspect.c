@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
+#include "cpu.h"
 #include "inspect.h"
 
 #define AT(field) offsetof(mg_inspect_settings, field)
@@ -51,7 +52,7 @@ static mg_status run(mg_context *context, const void *settings)
     mg_world *world = context->world;
     mg_status st = MG_OK;
     mg_backend backend = {0};
-    mg_machine machine = {.threads = 1};
+    mg_machine machine = {.threads = 1, .cpu_level = (int)mg_cpu_best_level()}; /* of this rank alone */
     mg_comm *alone = NULL;
 
     if (world->rank == 0) {
@@ -63,7 +64,7 @@ static mg_status run(mg_context *context, const void *settings)
 done:
     mg_comm_close(alone);
     mg_machine_close(&backend);
-    return mg_comm_agree(world->all, st);
+    return mg_world_await_first(world, st);
 }
 
 const mg_command mg_cmd_inspect = {
@@ -79,5 +80,6 @@ const mg_command mg_cmd_inspect = {
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_inspect_settings),
+    .is_single = true,
     .run = run,
 };

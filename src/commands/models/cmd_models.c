@@ -280,7 +280,7 @@ static mg_status run(mg_context *context, const void *settings)
 {
     const mg_world *w = context->world;
 
-    return mg_comm_agree(w->all, w->rank == 0 ? work(settings) : MG_OK);
+    return mg_world_await_first(w, w->rank == 0 ? work(settings) : MG_OK);
 }
 
 static const char details[] =
@@ -302,6 +302,7 @@ const mg_command mg_cmd_models = {
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(models_settings),
+    .is_single = true,
     .check = check,
     .run = run,
 };

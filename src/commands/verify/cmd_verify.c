@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "door.h"
 #include "json_text.h"
 #include "show.h"
 #include "verify.h"
@@ -100,7 +101,9 @@ static mg_status verify(mg_verify *v)
             : mg_fail(MG_EUSAGE, "option --tp: %d: verify runs one group of all %d ranks", tp, w->size)));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open(&v->backend, &v->settings->machine, w)));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&v->beside, &v->settings->machine, w)));
-    st = mg_comm_agree(w->all, verify_files(v));
+    st = mg_world_await_first(w, verify_files(v));
+    if (st == MG_OK)
+        MG_TRY(mg_door_model(w, v->files, mg_format_name(v->backend.formats.weights), MG_NEED_ALL));
     if (st == MG_OK) st = mg_verify_model(v);
     if (st == MG_OK || st == MG_ECHECKPOINT) st = mg_comm_agree(w->all, w->rank == 0 ? print(v) : MG_OK);
 done:

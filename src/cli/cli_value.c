@@ -1,0 +1,117 @@
+/* From the text of a value to the field of a settings struct, and where the text came from. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli_impl.h"
+
+void mg_cli_source(char out[MG_CLI_SOURCE_SIZE], const mg_cli_word *word)
+{
+    const mg_option *o = word->option;
+    char name[64];
+
+    mg_cli_environment_name(name, sizeof name, o);
+    if (word->origin == MG_CLI_ENVIRONMENT)
+        snprintf(out, MG_CLI_SOURCE_SIZE, "environment %s", o->also && !getenv(name) ? o->also : name);
+    else
+        snprintf(out, MG_CLI_SOURCE_SIZE, "%s%s", o->is_operand ? "" : "option --", o->name);
+}
+
+static mg_status parse_int(int64_t *out, const mg_option *o, const char *from, const char *text)
+{
+    char *end;
+
+    errno = 0;
+    const long long v = strtoll(text, &end, 10);
+    if (end == text || *end || errno || (double)v < o->low || (double)v > o->high) {
+        if (isinf(o->high))
+            return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a whole number, at least %.0f", from, text,
+                           o->low);
+        return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a whole number from %.0f to %.0f", from, text, o->low,
+                       o->high);
+    }
+    *out = v;
+    return MG_OK;
+}
+
+static mg_status parse_float(double *out, const mg_option *o, const char *from, const char *text)
+{
+    char *end;
+    const double v = strtod(text, &end);
+
+    if (end == text || *end || !isfinite(v) || v < o->low || v > o->high) {
+        if (isinf(o->high))
+            return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number, at least %g", from, text, o->low);
+        return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number from %g to %g", from, text, o->low, o->high);
+    }
+    *out = v;
+    return MG_OK;
+}
+
+static mg_status parse_choice(int *out, const mg_option *o, const char *from, const char *text)
+{
+    const char *word = o->choices;
+    const size_t n = strlen(text);
+
+    for (int i = 0;; i++) {
+        const size_t n_word = strcspn(word, "|");
+        if (n == n_word && memcmp(word, text, n) == 0) {
+            *out = i;
+            return MG_OK;
+        }
+        if (!word[n_word]) break;
+        word += n_word + 1;
+    }
+    return mg_fail(MG_EUSAGE, "%s: \"%s\": must be one of %s", from, text, o->choices);
+}
+
+static mg_status parse_flag(bool *out, const char *from, const char *text)
+{
+    static const char *const yes[] = {"1", "true", "yes", "on"}, *const no[] = {"0", "false", "no", "off"};
+
+    for (size_t i = 0; i < 4; i++) {
+        if (strcmp(text, yes[i]) != 0 && strcmp(text, no[i]) != 0) continue;
+        *out = strcmp(text, yes[i]) == 0;
+        return MG_OK;
+    }
+    return mg_fail(MG_EUSAGE, "%s: \"%s\": must be 1 or 0", from, text);
+}
+
+/* A list's array is sized once for all words: it never moves. */
+static mg_status append(mg_cli *cli, mg_strings *list, const char *text)
+{
+    if (!list->item) {
+        const char **array = calloc((size_t)cli->n_words + 1, sizeof *array);
+        if (!array) return mg_fail(MG_ENOMEM, "command line: %d words", cli->n_words);
+        list->item = array;
+        cli->lists[cli->n_lists++] = *list;
+    }
+    list->item[list->n++] = text;
+    return MG_OK;
+}
+
+mg_status mg_cli_set_value(mg_cli *cli, void *settings, const mg_option *o, const char *from,
+                           const char *text)
+{
+    void *at = (char *)settings + o->offset;
+
+    switch (o->type) {
+    case MG_OPT_FLAG: return parse_flag(at, from, text);
+    case MG_OPT_INT: return parse_int(at, o, from, text);
+    case MG_OPT_FLOAT: return parse_float(at, o, from, text);
+    case MG_OPT_CHOICE: return parse_choice(at, o, from, text);
+    case MG_OPT_STRING: *(const char **)at = text; return MG_OK;
+    case MG_OPT_STRINGS: return append(cli, at, text);
+    }
+    return MG_EBUG;
+}
+
+void mg_cli_set_absent(void *settings, const mg_option *o)
+{
+    void *at = (char *)settings + o->offset;
+
+    if (o->type == MG_OPT_INT) *(int64_t *)at = -1;
+    if (o->type == MG_OPT_FLOAT) *(double *)at = NAN;
+    if (o->type == MG_OPT_CHOICE) *(int *)at = -1;
+}

@@ -1,0 +1,25 @@
+/* What ranks must agree on beyond their options (cli.h): the output folder, the level of the CPU, the model.
+ * Each call is collective over the world and agreed; ranks that do not agree are an error that names them. */
+#ifndef MG_DOOR_H
+#define MG_DOOR_H
+
+#include "cpu.h"
+#include "model_files.h"
+#include "world.h"
+
+/* Make `folder`, and check that it is one folder for all ranks that write into it: rank 0 and others, which
+ * may be on other hosts. MG_EUSAGE if it is not. */
+mg_status mg_door_output(const mg_world *w, const char *folder, bool writes);
+
+/* MG_CPU_AUTO becomes the lowest of the best levels of all ranks, which rank 0 says if they differ and
+ * `says`. A level
+ * that was asked for stays. MGDIST_CPU_BEST=avx2 makes this rank's best no higher than that (tests; a host
+ * whose avx512 is slow). */
+mg_status mg_door_level(mg_cpu_level *level, const mg_world *w, bool says);
+
+/* The open model is the same on every rank: the number format, and of each part its config, the names,
+ * formats, shapes and bytes of its tensors, a sample of their contents, and the hash in the name of a cached
+ * file. `needs` are the parts that this rank uses (MG_NEED_LM …). MG_ECHECKPOINT names part and rank. */
+mg_status mg_door_model(const mg_world *w, const mg_model_files *files, const char *number_format, int needs);
+
+#endif
