@@ -26,7 +26,7 @@ static bool is_source_dtype(mg_dtype dtype)
 
 static bool is_format(mg_format format)
 {
-    return format >= MG_FORMAT_F32 && format <= MG_FORMAT_F16;
+    return format >= MG_FORMAT_F32 && format <= MG_FORMAT_Q8;
 }
 
 static bool overlap(const mg_tensor *a, const mg_tensor *b)
@@ -57,13 +57,13 @@ static bool is_conv(const mg_conv *c)
 
 static bool is_kv(const mg_kv *kv)
 {
-    return kv && kv->k && kv->v && kv->k != kv->v && is_format(kv->format) && kv->n_rows > 0 &&
-           kv->n_heads > 0 && kv->T_max > 0 && kv->E > 0;
+    return kv && kv->k && kv->v && kv->k != kv->v && is_format(kv->format) && kv->format != MG_FORMAT_Q8 &&
+           kv->n_rows > 0 && kv->n_heads > 0 && kv->T_max > 0 && kv->E > 0;
 }
 
 const char *mg_format_name(mg_format format)
 {
-    return mg_dtype_name(mg_format_dtype(format));
+    return format == MG_FORMAT_Q8 ? "int8" : mg_dtype_name(mg_format_dtype(format));
 }
 
 mg_status mg_ops_alloc(const mg_ops *ops, void **out, size_t bytes)

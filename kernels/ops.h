@@ -48,11 +48,11 @@ enum { MG_TP_SLICES = 8 };
 /* How matrices and KV caches keep their values. What a checkpoint keeps is an mg_dtype. A format with scales
  * must let a scale cover a run of inputs of one output that never crosses a slice (below), so that every
  * tensor-parallel size quantises alike. */
-typedef enum mg_format { MG_FORMAT_F32, MG_FORMAT_BF16, MG_FORMAT_F16 } mg_format;
+typedef enum mg_format { MG_FORMAT_F32, MG_FORMAT_BF16, MG_FORMAT_F16, MG_FORMAT_Q8 } mg_format;
 
-const char *mg_format_name(mg_format format); /* "fp32", "bf16", "fp16" */
+const char *mg_format_name(mg_format format); /* "fp32", "bf16", "fp16", "int8" */
 
-/* The number type of a format whose values stand alone, without scales: all three today. */
+/* The number type of a format whose values stand alone, without scales: all but Q8. */
 static inline mg_dtype mg_format_dtype(mg_format format)
 {
     return format == MG_FORMAT_BF16 ? MG_BF16 : format == MG_FORMAT_F16 ? MG_F16 : MG_F32;
@@ -63,7 +63,9 @@ static inline mg_dtype mg_format_dtype(mg_format format)
  * the slices are combined as a binary tree ((s0+s1)+(s2+s3))+… It is 1 for an ordinary product, and
  * MG_TP_SLICES / tp for this rank's part of a row-parallel one, whose result is then the subtree that
  * mg_comm_all_reduce completes. bf16: x is rounded to bf16 too (nearest even); products are exact, sums fp32.
- * fp16: x stays fp32 on a CPU; a device rounds it to fp16 too, the largest of which takes what is beyond. */
+ * fp16: x stays fp32 on a CPU; a device rounds it to fp16 too, the largest of which takes what is beyond.
+ * Q8 (matrices only): w is rounded to -127 … 127 times a scale of its output and slice, x to as many steps of
+ * a scale of its row and slice; a slice's products are summed in int32, exactly. */
 typedef struct mg_matrix {
     mg_format format;
     int64_t n_out, n_in;

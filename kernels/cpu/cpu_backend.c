@@ -6,6 +6,7 @@
 
 #include "arena.h"
 #include "cpu_codec.h"
+#include "cpu_layout.h"
 #include "cpu_matrix.h"
 #include "cpu_sample.h"
 #include "cpu_transformer.h"
@@ -154,9 +155,10 @@ mg_cpu_level mg_cpu_best_level(void)
 
 static const mg_cpu_kernels *kernels_of(mg_cpu_level level)
 {
-    /* with and without bf16 instructions it is one level: the bits are the same */
-    if (level == MG_CPU_AVX512)
-        return __builtin_cpu_supports("avx512bf16") ? &mg_cpu_kernels_avx512bf16 : &mg_cpu_kernels_avx512;
+    /* with and without 8-bit and bf16 products it is one level: the bits are the same */
+    if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512vnni"))
+        return __builtin_cpu_supports("avx512bf16") ? &mg_cpu_kernels_avx512bf16 : &mg_cpu_kernels_avx512vnni;
+    if (level == MG_CPU_AVX512) return &mg_cpu_kernels_avx512;
     return level == MG_CPU_AVX2 ? &mg_cpu_kernels_avx2 : &mg_cpu_kernels_plain;
 }
 

@@ -13,6 +13,7 @@
 #include "cpu_codec.h"
 #include "cpu_codec_kernels.h"
 #include "cpu_gemm.h"
+#include "cpu_layout.h"
 #include "cpu_matrix.h"
 
 enum {

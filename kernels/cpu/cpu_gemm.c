@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "cpu_matrix.h"
+#include "cpu_layout.h"
 
 enum {
     ROWS = 96, /* of a chunk; a quarter of it when the inner dimension is sliced */
@@ -50,11 +50,23 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
         const int64_t n = n_steps - s < block ? n_steps - s : block;
         for (int64_t r = 0; r < n_rows;) {
             const int64_t take = j->kernels->tile_rows(n_strips, n_rows - r);
-            j->kernels->tile(mg_format_dtype(j->w->format), n_strips,
-                             take)(sum + r * WIDTH, x + r * j->ldx_bytes + s * j->step_bytes, j->ldx_bytes,
-                                   w + s * ldw, ldw, n, s > 0);
+            j->kernels->tile(j->w->format, n_strips, take)(sum + r * WIDTH,
+                                                           x + r * j->ldx_bytes + s * j->step_bytes,
+                                                           j->ldx_bytes, w + s * ldw, ldw, n, s > 0);
             r += take;
         }
+    }
+}
+
+/* int32 sums of slice s become fp32. */
+static void rescale_slice(const gemm_job *j, float *sum, int64_t r, int64_t n_rows, int64_t o, int64_t n_cols,
+                          int s)
+{
+    for (int64_t i = 0; i < n_rows; i++) {
+        const float *x_scales =
+            (const float *)(const void *)(j->x + (r + i) * j->ldx_bytes + j->w->n_slices * j->slice_bytes);
+        j->kernels->rescale(sum + i * WIDTH, mg_cpu_scales(j->w, s) + o, mg_cpu_offsets(j->w, s) + o,
+                            x_scales[s], n_cols);
     }
 }
 
@@ -71,6 +83,7 @@ static void run_unit(const gemm_job *j, int64_t r, int64_t n_rows, int64_t o, in
         const char *w = column.panel + column.offset_bytes + s * slice_steps * column.step_bytes;
         sum_slice(j, top, j->x + r * j->ldx_bytes + s * j->slice_bytes, n_rows, w, column.step_bytes,
                   n_strips);
+        if (j->w->format == MG_FORMAT_Q8) rescale_slice(j, top, r, n_rows, o, n_strips * MG_CPU_STRIP, s);
         for (int bit = 1; s & bit; bit <<= 1, top -= one) j->kernels->add(top - one, top, one);
     }
     for (int64_t i = 0; i < n_rows; i++)
@@ -138,20 +151,39 @@ static void round_rows(void *arg, int64_t first, int64_t end, int i_thread)
     }
 }
 
+/* Rows of x for 8-bit products: each slice's bytes, padded to whole quads, then the scales of all slices. */
+static void quantise_rows(void *arg, int64_t first, int64_t end, int i_thread)
+{
+    const round_job *j = arg;
+    const int64_t S = j->w->n_slices, L = j->w->n_in / S, slice_bytes = mg_cpu_slice_steps(j->w) * 4;
+
+    (void)i_thread;
+    for (int64_t u = first; u < end; u++) {
+        char *row = (char *)j->cpu->scratch + u / S * j->ld_bytes;
+        uint8_t *to = (uint8_t *)row + u % S * slice_bytes;
+        const float scale = j->cpu->kernels->quantise(to, j->x + u / S * j->ldx + u % S * L, L);
+        memset(to + L, 128, (size_t)(slice_bytes - L));
+        memcpy(row + S * slice_bytes + u % S * 4, &scale, sizeof scale);
+    }
+}
+
+/* Products whose rows of x go through the scratch first: bf16 and Q8. */
 static void run_rounded(mg_cpu *cpu, gemm_job *j, const float *x, int64_t ldx, int64_t n_rows)
 {
     const int64_t S = j->w->n_slices, n_steps = mg_cpu_slice_steps(j->w);
+    const bool is_q8 = j->w->format == MG_FORMAT_Q8;
     round_job round = {cpu, j->w, x, ldx, 0};
 
-    j->step_bytes = cpu->kernels->pair_x ? 4 : 8;
+    j->step_bytes = is_q8 || cpu->kernels->pair_x ? 4 : 8;
     j->slice_bytes = n_steps * j->step_bytes;
-    j->ldx_bytes = round.ld_bytes = S * j->slice_bytes;
+    j->ldx_bytes = round.ld_bytes = S * j->slice_bytes + (is_q8 ? S * 4 : 0);
     j->x = cpu->scratch;
     const int64_t most = (int64_t)cpu->scratch_bytes / j->ldx_bytes;
     for (int64_t r = 0; r < n_rows; r += most) {
         j->n_rows = n_rows - r < most ? n_rows - r : most;
         round.x = x + r * ldx;
-        mg_cpu_run(cpu, round_rows, &round, j->n_rows * S, j->n_rows * j->w->n_in / 4);
+        mg_cpu_run(cpu, is_q8 ? quantise_rows : round_rows, &round, j->n_rows * S,
+                   j->n_rows * j->w->n_in / 4);
         const int64_t n_units = deal_units(j);
         mg_cpu_run(cpu, run_units, j, n_units, j->n_rows * j->w->n_in * j->w->n_out);
         j->y += j->n_rows * j->ldy;
@@ -176,7 +208,7 @@ void mg_cpu_gemm(mg_cpu *cpu, float *y, int64_t ldy, const float *x, int64_t ldx
                   .n_rows = n_rows};
 
     if (n_rows < 1) return;
-    if (w->format == MG_FORMAT_BF16) {
+    if (w->format == MG_FORMAT_BF16 || w->format == MG_FORMAT_Q8) {
         run_rounded(cpu, &j, x, ldx, n_rows);
         return;
     }

@@ -3,7 +3,8 @@
  *
  * W in a matrix's `data`: columns (outputs) stand in panels of `panel`, the last one narrower, its width
  * rounded up to 16 with zeros; a panel is [n_in, width]. bf16: pairs of i side by side, [ceil(n/2), width, 2]
- * for each slice of n. */
+ * for each slice of n. Q8: four of i side by side, [ceil(n/4), width, 4] signed bytes for each slice; behind
+ * all panels the scales, then the offsets, [n_slices, O rounded up to 16] each (cpu_quantise.h). */
 #ifndef MG_CPU_KERNELS_H
 #define MG_CPU_KERNELS_H
 
@@ -15,7 +16,8 @@ enum {
 };
 
 /* sum[r, o] = (resume ? sum[r, o] : 0) + over i < n ascending of x[r, i] w[i, o], one accumulator each. x row
- * r stands at x + r ldx; step i of w at w + i ldw, both in bytes. For bf16 a step is a pair of i. */
+ * r stands at x + r ldx; step i of w at w + i ldw, both in bytes. For bf16 a step is a pair of i. For Q8 it
+ * is four, x is bytes 1 … 255 (128 is zero) and sum holds int32. */
 typedef void mg_cpu_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n,
                          bool resume);
 
@@ -32,11 +34,17 @@ typedef struct mg_cpu_query {
     const float *bias; /* [n_keys] or NULL */
 } mg_cpu_query;
 
+/* Steps of an 8-bit scale a unit, where the largest value is `most`; 0 where all are too small to count. */
+static inline float mg_cpu_steps_per_unit(float most)
+{
+    return most >= 1e-30f ? 127.0f / most : 0;
+}
+
 typedef struct mg_cpu_kernels {
     int64_t panel; /* columns */
     bool pair_x;   /* bf16: rounded rows of x are bf16 pairs; else fp32 */
-    int64_t (*tile_rows)(int64_t n_strips, int64_t left);                   /* how many to take next */
-    mg_cpu_tile *(*tile)(mg_dtype dtype, int64_t n_strips, int64_t n_rows); /* 1, 2 or 4 strips */
+    int64_t (*tile_rows)(int64_t n_strips, int64_t left);                     /* how many to take next */
+    mg_cpu_tile *(*tile)(mg_format format, int64_t n_strips, int64_t n_rows); /* 1, 2 or 4 strips */
 
     /* y = act(bias + sum), or y += that; n columns; sum is readable up to a whole strip. */
     void (*finish)(float *y, const float *sum, const float *bias, int64_t n, mg_act act, bool accumulate);
@@ -58,6 +66,11 @@ typedef struct mg_cpu_kernels {
     int64_t (*pack)(char *to, int64_t step_bytes, mg_dtype dtype, const char *src, int64_t row_bytes,
                     mg_dtype from, int64_t n);
     void (*round_bf16)(float *y, const float *x, int64_t n); /* to bf16 values, kept as fp32 */
+
+    /* y [n] = 128 + x / scale, to nearest even; returns the scale: the largest |x| is 127 of it. */
+    float (*quantise)(uint8_t *y, const float *x, int64_t n);
+    /* sum[o] = (int32 sum[o] - offset[o]) * (x_scale * scale[o]) */
+    void (*rescale)(float *sum, const float *scale, const int32_t *offset, float x_scale, int64_t n);
 } mg_cpu_kernels;
 
 /* The table of the bodies that a cpu_kernels*.c has included. */
@@ -66,10 +79,10 @@ typedef struct mg_cpu_kernels {
         .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .tile_rows = tile_rows, .tile = find_tile,    \
         .finish = finish, .add = add, .mul = mul, .act = act_row, .layer_norm = layer_norm,                 \
         .rms_norm = rms_norm, .attend = attend, .widen = widen, .narrow = narrow, .round_bf16 = round_bf16, \
-        .transpose = transpose, .pack = pack                                                                \
+        .transpose = transpose, .pack = pack, .quantise = quantise, .rescale = rescale                      \
     }
 
 extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512,
-    mg_cpu_kernels_avx512bf16;
+    mg_cpu_kernels_avx512vnni, mg_cpu_kernels_avx512bf16;
 
 #endif

@@ -1,6 +1,7 @@
 /* The inner loops, compiled for AVX2, FMA and F16C. */
 #include "cpu_attend_body.h"
 #include "cpu_load_body.h"
+#include "cpu_quantise_body.h"
 #include "cpu_row_body.h"
 #include "cpu_tile_body.h"
 

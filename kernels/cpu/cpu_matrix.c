@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "arena.h"
+#include "cpu_layout.h"
+#include "cpu_quantise.h"
 
 enum {
     STRIP = MG_CPU_STRIP,
     BLOCK = 64,              /* of i, even */
-    PIECE_BYTES = 256 << 10, /* of a source, read at once: a quarter of a usual second-level cache */
     TENSOR_BLOCK = 64 << 10, /* values of a plain tensor that a thread takes at once */
 };
 
@@ -24,12 +25,6 @@ typedef struct load_job {
     int64_t n_cols;   /* of a piece: all, or a part of one slice */
 } load_job;
 
-/* Columns [first_col, first_col + n_cols) of the source's rows from first_row on, in memory. */
-typedef struct piece {
-    const char *data;
-    int64_t row_bytes, first_row, first_col, n_cols;
-} piece;
-
 static int64_t ceil_to(int64_t n, int64_t unit)
 {
     return (n + unit - 1) / unit * unit;
@@ -38,32 +33,6 @@ static int64_t ceil_to(int64_t n, int64_t unit)
 static int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
-}
-
-static int64_t step_size(mg_format format)
-{
-    return format == MG_FORMAT_F16 ? 2 : 4;
-}
-
-int64_t mg_cpu_slice_steps(const mg_matrix *w)
-{
-    const int64_t n = w->n_in / w->n_slices;
-
-    return w->format == MG_FORMAT_BF16 ? (n + 1) / 2 : n;
-}
-
-size_t mg_cpu_matrix_bytes(const mg_matrix *w)
-{
-    return (size_t)(ceil_to(w->n_out, STRIP) * mg_cpu_slice_steps(w) * w->n_slices * step_size(w->format));
-}
-
-mg_cpu_column mg_cpu_matrix_column(const mg_cpu *cpu, const mg_matrix *w, int64_t o)
-{
-    const int64_t P = cpu->kernels->panel, size = step_size(w->format), first = o / P * P;
-    const int64_t left = ceil_to(w->n_out, STRIP) - first, width = left < P ? left : P;
-    const int64_t n_steps = mg_cpu_slice_steps(w) * w->n_slices;
-
-    return (mg_cpu_column){(char *)w->data + first * n_steps * size, width * size, (o - first) * size};
 }
 
 /* Steps of n <= BLOCK values of a strip's rows [c0, c1), row c at src + c * row_bytes, to `to`; columns
@@ -101,7 +70,7 @@ static int64_t load_block(const load_job *j, char *to, int64_t step_bytes, const
 }
 
 /* What a piece has of the strip at column o. */
-static int64_t load_strip(const load_job *j, int64_t o, const piece *p)
+static int64_t load_strip(const load_job *j, int64_t o, const mg_cpu_piece *p)
 {
     const mg_matrix *w = j->w;
     const mg_cpu_column column = mg_cpu_matrix_column(j->cpu, w, o);
@@ -129,38 +98,6 @@ static int64_t load_strip(const load_job *j, int64_t o, const piece *p)
     return n_bad;
 }
 
-/* Of a thread, in the scratch, which nobody uses while weights are loaded. */
-static size_t room_bytes(const mg_cpu *cpu)
-{
-    const size_t share = cpu->scratch_bytes / (size_t)mg_threads_count(cpu->threads);
-
-    return (share < PIECE_BYTES ? share : PIECE_BYTES) & ~(size_t)(MG_ARENA_ALIGN - 1);
-}
-
-static char *room_of(const mg_cpu *cpu, int i_thread)
-{
-    return (char *)cpu->scratch + (size_t)i_thread * room_bytes(cpu);
-}
-
-/* Rows and columns of the source: where they are, or read into this thread's room. */
-static piece fetch(const load_job *j, int64_t first_row, int64_t n_rows, int64_t col, int64_t n_cols,
-                   int i_thread)
-{
-    const mg_host_matrix *src = j->src;
-    const int64_t size = (int64_t)mg_dtype_bytes(src->dtype);
-    piece p = {.first_row = first_row, .first_col = col, .n_cols = n_cols};
-
-    if (src->read) {
-        char *room = room_of(j->cpu, i_thread);
-        src->read(src->read_arg, room, first_row, n_rows, col, n_cols);
-        p.data = room, p.row_bytes = n_cols * size;
-    } else {
-        p.data = (const char *)src->data + (first_row * src->row_stride + col) * size;
-        p.row_bytes = src->row_stride * size;
-    }
-    return p;
-}
-
 static void load_strips(void *arg, int64_t first, int64_t end, int i_thread)
 {
     const load_job *j = arg;
@@ -173,7 +110,8 @@ static void load_strips(void *arg, int64_t first, int64_t end, int i_thread)
         const int64_t o_first = o < j->first_out ? j->first_out : o;
         for (int64_t col = 0; col < j->w->n_in; col += n_cols) {
             n_cols = j->n_cols == j->w->n_in ? j->n_cols : smaller(j->n_cols, L - col % L);
-            const piece p = fetch(j, o_first - j->first_out, o_end - o_first, col, n_cols, i_thread);
+            const mg_cpu_piece p =
+                mg_cpu_fetch(j->cpu, j->src, o_first - j->first_out, o_end - o_first, col, n_cols, i_thread);
             for (int64_t strip = o; strip < o_end; strip += STRIP) n_bad += load_strip(j, strip, &p);
         }
     }
@@ -185,9 +123,13 @@ void mg_cpu_matrix_load(mg_cpu *cpu, const mg_matrix *w, int64_t first_out, cons
 {
     load_job job = {cpu, w, src, first_out, n_bad, 1, w->n_in};
     const int64_t first = first_out / STRIP, end = ceil_to(first_out + src->n_rows, STRIP) / STRIP;
-    const int64_t room = (int64_t)room_bytes(cpu) / (STRIP * (int64_t)mg_dtype_bytes(src->dtype));
+    const int64_t room = (int64_t)mg_cpu_room_bytes(cpu) / (STRIP * (int64_t)mg_dtype_bytes(src->dtype));
 
     if (src->n_rows == 0) return;
+    if (w->format == MG_FORMAT_Q8) {
+        mg_cpu_quantise(cpu, w, first_out, src, n_bad);
+        return;
+    }
     if (src->read && room < w->n_in)
         job.n_cols = room / BLOCK * BLOCK;
     else if (room / w->n_in > 1)
@@ -214,7 +156,7 @@ static void load_values(void *arg, int64_t first, int64_t end, int i_thread)
         const int64_t n = smaller(TENSOR_BLOCK, last - i);
         const char *from = (const char *)src->data + i * (int64_t)mg_dtype_bytes(src->dtype);
         if (src->read) {
-            void *to = src->dtype == MG_F32 ? (void *)(j->dst + i) : room_of(j->cpu, i_thread);
+            void *to = src->dtype == MG_F32 ? (void *)(j->dst + i) : mg_cpu_room(j->cpu, i_thread);
             src->read(src->read_arg, to, 0, 1, i, n);
             from = to;
         }

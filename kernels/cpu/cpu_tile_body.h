@@ -23,14 +23,77 @@ enum {
 };
 
 typedef struct w_step {
-    vf even, odd; /* odd: bf16's second element of a pair */
+    vf even,
+        odd; /* odd: bf16's second element of a pair; Q8 without VNNI: 16-bit numbers 0, 2 and 1, 3 of four */
 } w_step;
 
-VF w_step load_w(const char *w, int i_vec, mg_dtype dtype)
+/* Four signed bytes a lane, ready to be multiplied; add_quads adds their products with four unsigned ones to
+ * an int32: one instruction, or two of 16-bit pairs, which cannot overflow, or as it is written. */
+#if defined(__AVX512VNNI__)
+VF w_step load_quads(vf w)
 {
-    if (dtype == MG_F32) return (w_step){vf_load((const float *)w + i_vec * LANES), vf_set(0)};
-    if (dtype == MG_F16) return (w_step){vf_from_f16((const uint16_t *)w + i_vec * LANES), vf_set(0)};
+    return (w_step){w, w};
+}
+
+VF vf add_quads(vf sum, w_step w, vf x)
+{
+    return (vf)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w.even);
+}
+#elif defined(__AVX512F__)
+VF w_step load_quads(vf w)
+{
+    return (w_step){(vf)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)w, 8), 8),
+                    (vf)_mm512_srai_epi16((__m512i)w, 8)};
+}
+
+VF vf add_quads(vf sum, w_step w, vf x)
+{
+    const __m512i x_even = _mm512_and_si512((__m512i)x, _mm512_set1_epi16(0xFF)),
+                  x_odd = _mm512_srli_epi16((__m512i)x, 8);
+    const __m512i even = _mm512_madd_epi16((__m512i)w.even, x_even),
+                  odd = _mm512_madd_epi16((__m512i)w.odd, x_odd);
+
+    return (vf)_mm512_add_epi32((__m512i)sum, _mm512_add_epi32(even, odd));
+}
+#elif defined(__AVX2__)
+VF w_step load_quads(vf w)
+{
+    return (w_step){(vf)_mm256_srai_epi16(_mm256_slli_epi16((__m256i)w, 8), 8),
+                    (vf)_mm256_srai_epi16((__m256i)w, 8)};
+}
+
+VF vf add_quads(vf sum, w_step w, vf x)
+{
+    const __m256i x_even = _mm256_and_si256((__m256i)x, _mm256_set1_epi16(0xFF)),
+                  x_odd = _mm256_srli_epi16((__m256i)x, 8);
+    const __m256i even = _mm256_madd_epi16((__m256i)w.even, x_even),
+                  odd = _mm256_madd_epi16((__m256i)w.odd, x_odd);
+
+    return (vf)_mm256_add_epi32((__m256i)sum, _mm256_add_epi32(even, odd));
+}
+#else
+VF w_step load_quads(vf w)
+{
+    return (w_step){w, w};
+}
+
+VF vf add_quads(vf sum, w_step w, vf x)
+{
+    typedef int32_t vi __attribute__((vector_size(sizeof(vf))));
+    vi total = (vi)sum;
+
+    UNROLL for (int b = 0; b < 4; b++) total +=
+        ((vi)((vu)w.even << (24 - 8 * b)) >> 24) * (vi)(((vu)x >> (8 * b)) & 0xFFu);
+    return (vf)total;
+}
+#endif
+
+VF w_step load_w(const char *w, int i_vec, mg_format format)
+{
+    if (format == MG_FORMAT_F32) return (w_step){vf_load((const float *)w + i_vec * LANES), vf_set(0)};
+    if (format == MG_FORMAT_F16) return (w_step){vf_from_f16((const uint16_t *)w + i_vec * LANES), vf_set(0)};
     const vf pairs = vf_load((const float *)w + i_vec * LANES);
+    if (format == MG_FORMAT_Q8) return load_quads(pairs);
 #if defined(__AVX512BF16__)
     return (w_step){pairs, vf_set(0)};
 #else
@@ -38,14 +101,15 @@ VF w_step load_w(const char *w, int i_vec, mg_dtype dtype)
 #endif
 }
 
-VF vf multiply_add(vf sum, w_step w, const float *x, mg_dtype dtype)
+VF vf multiply_add(vf sum, w_step w, const float *x, mg_format format)
 {
+    if (format == MG_FORMAT_Q8) return add_quads(sum, w, vf_set(*x));
 #if defined(__AVX512BF16__)
-    if (dtype == MG_BF16) return _mm512_dpbf16_ps(sum, (__m512bh)w.even, (__m512bh)vf_set(*x));
+    if (format == MG_FORMAT_BF16) return _mm512_dpbf16_ps(sum, (__m512bh)w.even, (__m512bh)vf_set(*x));
 #elif defined(__AVX512F__)
-    if (dtype == MG_BF16) return vf_fma(w.even, vf_set(x[0]), vf_fma(w.odd, vf_set(x[1]), sum));
+    if (format == MG_FORMAT_BF16) return vf_fma(w.even, vf_set(x[0]), vf_fma(w.odd, vf_set(x[1]), sum));
 #else
-    if (dtype == MG_BF16) return vf_fma(w.odd, vf_set(x[1]), vf_fma(w.even, vf_set(x[0]), sum));
+    if (format == MG_FORMAT_BF16) return vf_fma(w.odd, vf_set(x[1]), vf_fma(w.even, vf_set(x[0]), sum));
 #endif
     return vf_fma(w.even, vf_set(*x), sum);
 }
@@ -81,15 +145,16 @@ VF void end_bf16(unsigned before)
 #endif
 
 VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, bool resume,
-                 mg_dtype dtype, const int n_strips, const int n_rows)
+                 mg_format format, const int n_strips, const int n_rows)
 {
-    const int n_vecs = n_strips * STRIP_VECS, w_bytes = n_strips * MG_CPU_STRIP * (dtype == MG_F16 ? 2 : 4);
+    const int n_vecs = n_strips * STRIP_VECS,
+              w_bytes = n_strips * MG_CPU_STRIP * (format == MG_FORMAT_F16 ? 2 : 4);
 #if defined(__AVX512BF16__)
     const int x_step = 1;
 #else
-    const int x_step = dtype == MG_BF16 ? 2 : 1;
+    const int x_step = format == MG_FORMAT_BF16 ? 2 : 1;
 #endif
-    const unsigned control = dtype == MG_BF16 ? begin_bf16() : 0;
+    const unsigned control = format == MG_FORMAT_BF16 ? begin_bf16() : 0;
     vf acc[MOST_ROWS][WIDEST * STRIP_VECS];
 
     UNROLL for (int r = 0; r < n_rows; r++)
@@ -100,27 +165,27 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
     for (int64_t i = 0; i < n; i++, w += ldw, x += 4 * x_step) {
         w_step step[WIDEST * STRIP_VECS];
         UNROLL for (int b = 0; b < w_bytes; b += 64) __builtin_prefetch(w + PREFETCH_BYTES + b);
-        UNROLL for (int c = 0; c < n_vecs; c++) step[c] = load_w(w, c, dtype);
+        UNROLL for (int c = 0; c < n_vecs; c++) step[c] = load_w(w, c, format);
         UNROLL for (int r = 0; r < n_rows; r++)
         {
             const float *x_r = (const float *)(const void *)(x + r * ldx);
-            UNROLL for (int c = 0; c < n_vecs; c++) acc[r][c] = multiply_add(acc[r][c], step[c], x_r, dtype);
+            UNROLL for (int c = 0; c < n_vecs; c++) acc[r][c] = multiply_add(acc[r][c], step[c], x_r, format);
         }
     }
     UNROLL for (int r = 0; r < n_rows; r++)
     {
         UNROLL for (int c = 0; c < n_vecs; c++) vf_store(sum + r * MG_CPU_SUM_WIDTH + c * LANES, acc[r][c]);
     }
-    if (dtype == MG_BF16) end_bf16(control);
+    if (format == MG_FORMAT_BF16) end_bf16(control);
 }
 
-#define TILE(dtype, strips, rows)                                                                       \
-    static void tile_##dtype##_##strips##_##rows(float *sum, const char *x, int64_t ldx, const char *w, \
-                                                 int64_t ldw, int64_t n, bool resume)                   \
-    {                                                                                                   \
-        run_tile(sum, x, ldx, w, ldw, n, resume, dtype, strips, rows);                                  \
+#define TILE(format, strips, rows)                                                                       \
+    static void tile_##format##_##strips##_##rows(float *sum, const char *x, int64_t ldx, const char *w, \
+                                                  int64_t ldw, int64_t n, bool resume)                   \
+    {                                                                                                    \
+        run_tile(sum, x, ldx, w, ldw, n, resume, format, strips, rows);                                  \
     }
-#define NAME(dtype, strips, rows) [rows - 1] = tile_##dtype##_##strips##_##rows
+#define NAME(format, strips, rows) [rows - 1] = tile_##format##_##strips##_##rows
 
 /* EACH_2, EACH_6: one for 1 … 2, 1 … 6 rows */
 #define EACH_2(f, d, s, sep) f(d, s, 1) sep() f(d, s, 2)
@@ -142,15 +207,17 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
 #define NAMES_OF(d) [d] = {{EACH_2(NAME, d, 1, COMMA)}}
 #endif
 
-TILES_OF(MG_F32)
-TILES_OF(MG_BF16)
-TILES_OF(MG_F16)
+TILES_OF(MG_FORMAT_F32)
+TILES_OF(MG_FORMAT_BF16)
+TILES_OF(MG_FORMAT_F16)
+TILES_OF(MG_FORMAT_Q8)
 
-static mg_cpu_tile *const tiles[3][3][MOST_ROWS] = {NAMES_OF(MG_F32), NAMES_OF(MG_BF16), NAMES_OF(MG_F16)};
+static mg_cpu_tile *const tiles[4][3][MOST_ROWS] = {NAMES_OF(MG_FORMAT_F32), NAMES_OF(MG_FORMAT_BF16),
+                                                    NAMES_OF(MG_FORMAT_F16), NAMES_OF(MG_FORMAT_Q8)};
 
-static mg_cpu_tile *find_tile(mg_dtype dtype, int64_t n_strips, int64_t n_rows)
+static mg_cpu_tile *find_tile(mg_format format, int64_t n_strips, int64_t n_rows)
 {
-    return tiles[dtype][n_strips / 2][n_rows - 1]; /* strips 1, 2, 4 -> 0, 1, 2 */
+    return tiles[format][n_strips / 2][n_rows - 1]; /* strips 1, 2, 4 -> 0, 1, 2 */
 }
 
 /* Rows of the next tile when `left` remain: the most there are, and no small rest where two of a size will

@@ -83,7 +83,13 @@ typedef struct mg_machine {
     int64_t tp;
 } mg_machine;
 
-enum mg_machine_dtype { MG_MACHINE_DTYPE_AUTO, MG_MACHINE_FP32, MG_MACHINE_BF16, MG_MACHINE_FP16 };
+enum mg_machine_dtype {
+    MG_MACHINE_DTYPE_AUTO,
+    MG_MACHINE_FP32,
+    MG_MACHINE_BF16,
+    MG_MACHINE_FP16,
+    MG_MACHINE_INT8
+};
 enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
 
 /* clang-format off */
@@ -101,8 +107,8 @@ enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA
      .high = 8, .group = "Machine",                                                                        \
      .help = "ranks that share one model: 1, 2, 4 or 8 (default: all ranks)"},                             \
     {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
-     .preset = "auto", .choices = "auto|fp32|bf16|fp16", .group = "Machine",                               \
-     .help = "number format of the language model's matrices; auto is fp32 on a CPU"},                     \
+     .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8", .group = "Machine",                          \
+     .help = "number format of the language model's matrices; auto is fp32 on a CPU; int8 is quantised when loaded"},                     \
     MG_DEVICE_OPTIONS(settings)
 /* clang-format on */
 

@@ -10,6 +10,7 @@ static mg_format choose_format(int wanted)
     switch (wanted) {
     case MG_MACHINE_BF16: return MG_FORMAT_BF16;
     case MG_MACHINE_FP16: return MG_FORMAT_F16;
+    case MG_MACHINE_INT8: return MG_FORMAT_Q8;
     case MG_MACHINE_DTYPE_AUTO:
         mg_log_detail(
             "--dtype auto: fp32 on a CPU, the reference's numbers; --dtype bf16 is about twice as fast");
@@ -42,7 +43,8 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
 {
     MG_RETURN(open_one(out, machine, world, true));
     out->group = world->group;
-    out->formats.weights = out->formats.kv = choose_format(machine->dtype);
+    out->formats.weights = choose_format(machine->dtype);
+    out->formats.kv = out->formats.weights == MG_FORMAT_Q8 ? MG_FORMAT_BF16 : out->formats.weights;
     return MG_OK;
 }
 

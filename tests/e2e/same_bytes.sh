@@ -60,6 +60,7 @@ matrix() {
 
 matrix 'fp32, sampled' --dtype fp32
 matrix 'bf16, sampled' --dtype bf16
+matrix 'int8, sampled' --dtype int8
 matrix 'fp16, top-p, cfg 5' --dtype fp16 --top-p 0.9 --cfg-coef 5 --temperature 1.3
 
 # The test can fail: these must not be the same bytes.
@@ -68,5 +69,7 @@ make_clips 1 "$BOX/seed" "${TEXTS[@]}" --dtype fp32 --seed 5
 make_clips 1 "$BOX/fp32" "${TEXTS[@]}" --dtype fp32
 make_clips 1 "$BOX/bf16" "${TEXTS[@]}" --dtype bf16
 fails 'another seed gives other sound' cmp "$BOX/seed/000000.wav" "$BOX/fp32/000000.wav"
+make_clips 1 "$BOX/int8" "${TEXTS[@]}" --dtype int8
+fails 'int8 gives other sound than bf16' cmp "$BOX/int8/000000.wav" "$BOX/bf16/000000.wav"
 fails 'bf16 gives other sound than fp32' cmp "$BOX/bf16/000000.wav" "$BOX/fp32/000000.wav"
 finish

@@ -25,6 +25,7 @@ typedef struct fixture_want {
     const char *dir; /* full path of a checkpoint folder, or NULL: tests/golden/checkpoints/`model` */
     const char *weights_path; /* weights from elsewhere */
     mg_dtype dtype;           /* of the language model's matrices and caches */
+    bool int8;                /* its matrices in 8 bits, caches in bf16 */
     mg_comm *comm;
     mg_cpu_level level;
     int n_threads;
@@ -48,7 +49,8 @@ static inline void fixture_arena(fixture *f, mg_arena *a, const char *name, size
 
 static inline mg_status fixture_load(fixture *f, mg_arena *arena, const fixture_want *want, mg_comm *comm)
 {
-    const mg_lm_formats formats = {format_of(want->dtype), format_of(want->dtype)};
+    const mg_lm_formats formats = {want->int8 ? MG_FORMAT_Q8 : format_of(want->dtype),
+                                   want->int8 ? MG_FORMAT_BF16 : format_of(want->dtype)};
     mg_weights w;
     mg_status st = MG_OK;
 

@@ -74,11 +74,12 @@ mg_codec_config mg_bench_codec_config(void)
     };
 }
 
-int64_t mg_bench_weight_bytes(const mg_lm_config *c, mg_dtype dtype)
+int64_t mg_bench_weight_bytes(const mg_lm_config *c, mg_format format)
 {
     const int64_t self = 4 * c->D * c->D, cross = 2 * c->D * c->D, feed_forward = 2 * c->D * c->F;
 
-    return (c->L * (self + cross + feed_forward) + c->K * c->V * c->D) * (int64_t)mg_dtype_bytes(dtype);
+    return (c->L * (self + cross + feed_forward) + c->K * c->V * c->D) *
+           (format == MG_FORMAT_Q8 ? 1 : (int64_t)mg_dtype_bytes(mg_format_dtype(format)));
 }
 
 int64_t mg_bench_kv_bytes(const mg_lm_config *c, mg_dtype dtype, int64_t n_rows, int64_t n_columns,

@@ -5,7 +5,7 @@
 #define MG_BENCH_SHAPES_H
 
 #include "config.h"
-#include "tensor.h"
+#include "ops.h"
 
 enum mg_bench_shape { MG_BENCH_SMALL, MG_BENCH_MEDIUM, MG_BENCH_LARGE, MG_BENCH_N_SHAPES };
 
@@ -18,7 +18,7 @@ mg_codec_config mg_bench_codec_config(void); /* encodec_32khz */
 
 /* Bytes of the matrices that one step streams, the whole model's: cross-attention's K and V projections run
  * once a clip and are not among them; embeddings, positions and norms (under 0.1 %) are not counted. */
-int64_t mg_bench_weight_bytes(const mg_lm_config *c, mg_dtype dtype);
+int64_t mg_bench_weight_bytes(const mg_lm_config *c, mg_format format);
 
 /* Bytes of keys and values that one step reads: `n_rows` sequences of `n_columns` columns each, and `n_texts`
  * texts of S tokens. */

@@ -198,7 +198,7 @@ static mg_status measure_prefill(step_bench *s, double step_median_s)
 
 static double step_bytes(const step_bench *s, int64_t position)
 {
-    return (double)(mg_bench_weight_bytes(&s->config, mg_format_dtype(s->b->backend.formats.weights)) +
+    return (double)(mg_bench_weight_bytes(&s->config, s->b->backend.formats.weights) +
                     mg_bench_kv_bytes(&s->config, mg_format_dtype(s->b->backend.formats.kv), s->n_rows,
                                       position + 1, s->n_clips, TEXT_TOKENS));
 }
@@ -232,8 +232,7 @@ static void report_step(const step_bench *s)
     const mg_bench *b = s->b;
     mg_report *r = &s->b->report;
     const int64_t mid = s->first_position + s->n_warmup + (s->n_steps + s->n_groups) / 2;
-    const double weight_bytes =
-        (double)mg_bench_weight_bytes(&s->config, mg_format_dtype(b->backend.formats.weights));
+    const double weight_bytes = (double)mg_bench_weight_bytes(&s->config, b->backend.formats.weights);
     const double mid_bytes = step_bytes(s, mid), median_s = mg_bench_median(s->step_s, s->n_steps);
     const double read_gbps = mg_bench_median(s->gbps, s->n_groups);
 

@@ -64,7 +64,7 @@ static mg_status choose_machine(mg_replay *r)
 
     *machine = r->asked->machine;
     if (machine->dtype == MG_MACHINE_DTYPE_AUTO)
-        MG_RETURN(find_word(&machine->dtype, r, "run.dtype", "auto|fp32|bf16|fp16", r->m.dtype));
+        MG_RETURN(find_word(&machine->dtype, r, "run.dtype", "auto|fp32|bf16|fp16|int8", r->m.dtype));
     if (machine->cpu_level != MG_CPU_AUTO || !level) return MG_OK;
     const int recorded = mg_choice_find("auto|scalar|avx2|avx512", level + 1);
     if (recorded > (int)mg_cpu_best_level())
