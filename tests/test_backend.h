@@ -1,11 +1,17 @@
-/* The backend that a test runs over: a level of the CPU's, or, in the programs that are built a second time
- * with MG_TEST_CUDA, CUDA's, which has one "level". */
+/* The backend that a test runs over: a level of the CPU's. Some programs are built again with MG_TEST_CUDA,
+ * over CUDA's, which has one "level", or with MG_TEST_FENCED, over the CPU's in a second space (fenced.h). */
 #ifndef TEST_BACKEND_H
 #define TEST_BACKEND_H
 
+#include <stdlib.h>
+
+#include "comm.h"
 #include "cpu.h"
 #ifdef MG_TEST_CUDA
 #include "mg_cuda.h"
+#endif
+#ifdef MG_TEST_FENCED
+#include "fenced.h"
 #endif
 
 static inline mg_status test_backend_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
@@ -16,7 +22,37 @@ static inline mg_status test_backend_open(mg_ops **out, mg_cpu_level level, mg_t
     (void)level;
     return mg_cuda_open(out, &settings);
 #else
-    return mg_cpu_open(out, level, threads);
+    MG_RETURN(mg_cpu_open(out, level, threads));
+#ifdef MG_TEST_FENCED
+    *out = fence_open(*out);
+#endif
+    return MG_OK;
+#endif
+}
+
+#ifndef MG_TEST_FENCED
+static inline void test_group_close_none(mg_comm *c)
+{
+    (void)c;
+}
+#endif
+
+/* A group in the memory of `ops`, over `host`, which stays borrowed. Close it with mg_comm_close. */
+static inline mg_comm *test_group_open(mg_comm *host, mg_ops *ops)
+{
+#ifdef MG_TEST_FENCED
+    return fence_group_open(host, ops);
+#else
+    static mg_comm_iface table; /* the host's own calls: right for a group of one, and on a CPU */
+    mg_comm *c = malloc(sizeof *c);
+
+    if (!c) abort();
+    table = *host->iface;
+    table.close = test_group_close_none;
+    *c = *host;
+    c->iface = &table;
+    c->space = ops->space;
+    return c;
 #endif
 }
 

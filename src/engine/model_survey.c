@@ -47,6 +47,7 @@ mg_status mg_model_survey_open(mg_model_survey *s, const mg_model_files *files, 
     mg_weights_init(&w, ops, NULL, &measure, "");
     w.requests = &s->requests;
     MG_TRY(mg_comm_self_open(&alone));
+    alone->space = ops->space; /* a survey moves no numbers */
     MG_TRY(survey_parts(files, &w, alone));
     MG_TRY(mg_mapping_report_make(&s->report, &s->requests));
     s->read_bytes = w.n_read_bytes;

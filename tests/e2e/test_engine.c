@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
-#include "cpu.h"
 #include "golden.h"
 #include "plan.h"
 #include "scheduler.h"
+#include "test_backend.h"
 #include "tokenizer.h"
 
 enum { N_CLIPS = 7, K = 4, T_MOST = 60 };
@@ -72,9 +72,9 @@ static int begin(void **state)
 
     if (!f) return -1;
     GOLDEN_OK(mg_threads_open(&f->backend.threads, 2, 0));
-    GOLDEN_OK(mg_cpu_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
+    GOLDEN_OK(test_backend_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
     GOLDEN_OK(mg_comm_self_open(&f->comm));
-    f->backend.group = f->comm;
+    f->backend.group = test_group_open(f->comm, f->backend.ops);
     GOLDEN_OK(mg_tokenizer_open(&tokenizer, MG_GOLDEN_DIR "/tokenizer"));
     f->world = (mg_world){.size = 1,
                           .local_size = 1,
@@ -106,6 +106,7 @@ static int end(void **state)
     fixture *f = *state;
 
     for (int i = 0; i < N_CLIPS; i++) free(f->clip[i].text.ids);
+    mg_comm_close(f->backend.group);
     mg_comm_close(f->comm);
     mg_ops_close(f->backend.ops);
     mg_threads_close(f->backend.threads);

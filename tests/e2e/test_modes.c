@@ -11,12 +11,12 @@
 #include <cmocka.h>
 
 #include "audio_file.h"
-#include "cpu.h"
 #include "golden.h"
 #include "npy.h"
 #include "out_file.h"
 #include "plan.h"
 #include "scheduler.h"
+#include "test_backend.h"
 #include "tokenizer.h"
 
 #define POP       "80s pop track with bassy drums and synth"
@@ -125,9 +125,9 @@ static int begin(void **state)
 
     if (!f) return -1;
     GOLDEN_OK(mg_threads_open(&f->backend.threads, 2, 0));
-    GOLDEN_OK(mg_cpu_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
+    GOLDEN_OK(test_backend_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
     GOLDEN_OK(mg_comm_self_open(&f->comm));
-    f->backend.group = f->comm;
+    f->backend.group = test_group_open(f->comm, f->backend.ops);
     GOLDEN_OK(mg_tokenizer_open(&f->tokenizer, MG_GOLDEN_DIR "/tokenizer"));
     snprintf(f->folder, sizeof f->folder, "/tmp/test_modes.XXXXXX");
     assert_non_null(mkdtemp(f->folder));
@@ -149,6 +149,7 @@ static int end(void **state)
 
     rmdir(f->folder);
     mg_tokenizer_close(f->tokenizer);
+    mg_comm_close(f->backend.group);
     mg_comm_close(f->comm);
     mg_ops_close(f->backend.ops);
     mg_threads_close(f->backend.threads);

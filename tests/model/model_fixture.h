@@ -17,7 +17,7 @@ typedef struct fixture {
     mg_arena weights, run;
     mg_t5 *t5;
     mg_lm *lm;
-    mg_comm *own_comm;
+    mg_comm *own_comm, *group; /* group: of the language model, in the backend's memory */
 } fixture;
 
 /* How a fixture is opened; zeros are good: fp32, one rank, the best level, one thread, no T5. */
@@ -86,6 +86,7 @@ static inline void fixture_open(fixture *f, const char *model, const fixture_wan
         GOLDEN_OK(mg_comm_self_open(&f->own_comm));
         comm = f->own_comm;
     }
+    comm = f->group = test_group_open(comm, f->ops);
     mg_arena measured = mg_arena_measure("weights");
     GOLDEN_OK(fixture_load(f, &measured, want, comm));
     fixture_arena(f, &f->weights, "weights", measured.peak_bytes);
@@ -102,6 +103,7 @@ static inline void fixture_close(fixture *f)
 {
     mg_t5_close(f->t5);
     mg_lm_close(f->lm);
+    mg_comm_close(f->group);
     mg_comm_close(f->own_comm);
     if (f->weights.base) mg_ops_release(f->ops, f->weights.base, f->weights.size_bytes);
     if (f->run.base) mg_ops_release(f->ops, f->run.base, f->run.size_bytes);

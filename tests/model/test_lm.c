@@ -250,12 +250,15 @@ static void test_split_is_checked(void **state)
 
     (void)state;
     fixture_backend(&f, MG_CPU_AUTO, 1);
+    eight.space = three.space = f.ops->space;
     GOLDEN_OK(mg_config_load(&config, MG_GOLDEN_DIR "/checkpoints/tiny-variant")); /* 4 heads */
     mg_weights_init(&w, f.ops, NULL, &measured, "");
     assert_int_equal(mg_lm_load(&lm, &config.lm, formats, &eight, &w), MG_EUSAGE);
     assert_null(lm);
     assert_int_equal(mg_lm_load(&lm, &config.lm, formats, &three, &w), MG_EUSAGE);
     assert_non_null(strstr(mg_last_error(), "4 heads"));
+    eight.space = f.ops->space == MG_HOST ? MG_DEVICE : MG_HOST; /* a group in other memory */
+    assert_int_equal(mg_lm_load(&lm, &config.lm, formats, &eight, &w), MG_EBUG);
     mg_weights_close(&w);
     mg_ops_close(f.ops);
     mg_threads_close(f.threads);
