@@ -1,37 +1,83 @@
 /* Sound from files, whatever libsndfile knows. */
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <sndfile.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "audio_file.h"
+#include "audio_source.h"
+#include "log.h"
 
 enum {
     MAX_CHANNELS = 8,
     MAX_HOURS = 4,
     MIN_RATE_HZ = 1000,
     MAX_RATE_HZ = 768000, /* nothing records faster; a file that says so is damaged */
-    FIRST_VALUES = 1 << 20
+    FIRST_VALUES = 1 << 20,
+    MP3_SLACK = 2 * 1152, /* frames that an MP3 file may lack at its ends */
+    MAX_TOLD = 64
 };
 
-/* An open regular file (a pipe cannot be sought in, and would make us wait), or -1 with *why. */
-static int open_regular(const char *path, const char **why)
-{
-    struct stat info;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+/* A sound file, and the link of it that is open. */
+typedef struct reader {
+    mg_audio_source source;
+    SNDFILE *file;
+    SF_INFO info; /* of the first link, with the frames of all */
+    int64_t i_link;
+} reader;
 
-    *why = fd < 0 || fstat(fd, &info) != 0 ? strerror(errno)
-           : S_ISDIR(info.st_mode)         ? strerror(EISDIR)
-           : !S_ISREG(info.st_mode)        ? "it is no regular file"
-                                           : NULL;
-    if (!*why) return fd;
-    if (fd >= 0) close(fd);
-    return -1;
+/* libmpg123 complains on stderr of what it makes the best of. What is worth saying, we say. */
+static pthread_mutex_t quiet = PTHREAD_MUTEX_INITIALIZER;
+static FILE *complaints;
+
+static void quiet_begin(void)
+{
+    static FILE *nowhere; /* under the lock; never closed */
+
+    pthread_mutex_lock(&quiet);
+    if (!nowhere) nowhere = fopen("/dev/null", "we");
+    complaints = stderr;
+    if (nowhere) stderr = nowhere; /* messages of ours do not go through it: log.c */
+}
+
+static void quiet_end(void)
+{
+    stderr = complaints;
+    pthread_mutex_unlock(&quiet);
+}
+
+static bool is_mpeg(const SF_INFO *info)
+{
+    return (info->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_MPEG;
+}
+
+static sf_count_t vio_length(void *s)
+{
+    return mg_audio_source_length(s);
+}
+
+static sf_count_t vio_seek(sf_count_t offset, int whence, void *s)
+{
+    return mg_audio_source_seek(s, offset, whence);
+}
+
+static sf_count_t vio_read(void *data, sf_count_t bytes, void *s)
+{
+    return mg_audio_source_read(s, data, bytes);
+}
+
+static sf_count_t vio_write(const void *data, sf_count_t bytes, void *s)
+{
+    (void)data, (void)bytes, (void)s;
+    return 0;
+}
+
+static sf_count_t vio_tell(void *s)
+{
+    return mg_audio_source_seek(s, 0, SEEK_CUR);
 }
 
 static mg_status check_header(const SF_INFO *info, const char *path)
@@ -47,31 +93,94 @@ static mg_status check_header(const SF_INFO *info, const char *path)
     return MG_OK;
 }
 
-static mg_status open_sound(SNDFILE **file, SF_INFO *info, const char *path)
+static void close_link(reader *r)
 {
-    const char *why;
-    const int fd = open_regular(path, &why);
+    if (!r->file) return;
+    quiet_begin();
+    sf_close(r->file);
+    quiet_end();
+    r->file = NULL;
+}
 
-    *file = NULL, *info = (SF_INFO){0};
-    if (fd < 0) return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, why);
-    *file = sf_open_fd(fd, SFM_READ, info, SF_TRUE); /* it closes fd, failed or not */
-    if (!*file)
+/* Link `i` in place of the one that is open. */
+static mg_status open_link(reader *r, SF_INFO *info, int64_t i, const char *path)
+{
+    SF_VIRTUAL_IO io = {vio_length, vio_seek, vio_read, vio_write, vio_tell};
+
+    close_link(r);
+    *info = (SF_INFO){0};
+    mg_audio_source_use(&r->source, i);
+    quiet_begin();
+    r->file = sf_open_virtual(&io, SFM_READ, info, &r->source);
+    quiet_end();
+    r->i_link = i;
+    if (!r->file)
         return mg_fail(MG_EFAIL, "%s: not a sound file that libsndfile reads: %s", path, sf_strerror(NULL));
-    const mg_status st = check_header(info, path);
-    if (st != MG_OK) sf_close(*file), *file = NULL;
+    return check_header(info, path);
+}
+
+static void close_sound(reader *r)
+{
+    close_link(r);
+    mg_audio_source_close(&r->source);
+}
+
+/* All links must sound alike, and together they are as long as the file. */
+static mg_status open_sound(reader *r, const char *path)
+{
+    mg_status st = MG_OK;
+    SF_INFO info;
+
+    *r = (reader){.source.fd = -1};
+    MG_TRY(mg_audio_source_open(&r->source, path));
+    MG_TRY(open_link(r, &r->info, 0, path));
+    for (int64_t i = 1; i < r->source.n_links; i++) {
+        MG_TRY(open_link(r, &info, i, path));
+        if (info.channels != r->info.channels || info.samplerate != r->info.samplerate)
+            MG_TRY(mg_fail(MG_EFAIL,
+                           "%s: its link %lld of %lld has %d channels at %d Hz, the first has %d at %d Hz: "
+                           "save it as one",
+                           path, (long long)i + 1, (long long)r->source.n_links, info.channels,
+                           info.samplerate, r->info.channels, r->info.samplerate));
+        r->info.frames += info.frames;
+    }
+    if (r->i_link) MG_TRY(open_link(r, &info, 0, path));
+done:
+    if (st != MG_OK) close_sound(r);
     return st;
 }
 
 mg_status mg_audio_file_probe(mg_audio_info *info, const char *path)
 {
-    SNDFILE *file;
-    SF_INFO header;
+    reader r;
 
     *info = (mg_audio_info){0};
-    MG_RETURN(open_sound(&file, &header, path));
-    sf_close(file);
-    *info = (mg_audio_info){header.frames, header.channels, header.samplerate};
+    MG_RETURN(open_sound(&r, path));
+    *info = (mg_audio_info){r.info.frames, r.info.channels, r.info.samplerate};
+    close_sound(&r);
     return MG_OK;
+}
+
+/* Of each file once, however many clips use it. */
+static void warn_cut(const char *path, int64_t n_frames, int64_t n_missing)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static uint64_t told[MAX_TOLD];
+    static int n_told;
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    bool known = false;
+
+    for (const char *p = path; *p; p++) hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < MAX_TOLD; i++) known = known || told[i] == hash;
+    if (!known) told[n_told++ % MAX_TOLD] = hash;
+    pthread_mutex_unlock(&lock);
+    if (known) return;
+    if (n_missing > 0)
+        mg_log_warn("%s: it was cut off or is damaged: %lld of %lld frames are used", path,
+                    (long long)n_frames, (long long)(n_frames + n_missing));
+    else
+        mg_log_warn("%s: it was cut off: the %lld frames that are there are used", path, (long long)n_frames);
 }
 
 /* Room for twice as much, but for no more than n_values: a header may claim any length. */
@@ -87,16 +196,23 @@ static mg_status grow(mg_sound *s, int64_t *room, int64_t n_values, const char *
 }
 
 /* n_frames into s, or fewer at the file's end. */
-static mg_status read_frames(mg_sound *s, SNDFILE *file, int64_t n_frames, const char *path)
+static mg_status read_frames(mg_sound *s, reader *r, int64_t n_frames, const char *path)
 {
     const int64_t C = s->n_channels;
     int64_t room = 0;
+    SF_INFO info;
 
     while (s->n_frames < n_frames) {
         if (room < (s->n_frames + 1) * C) MG_RETURN(grow(s, &room, n_frames * C, path));
-        const sf_count_t n = sf_readf_float(file, s->pcm + s->n_frames * C, room / C - s->n_frames);
-        if (n <= 0) break;
-        s->n_frames += n;
+        if (is_mpeg(&r->info)) quiet_begin();
+        const sf_count_t n = sf_readf_float(r->file, s->pcm + s->n_frames * C, room / C - s->n_frames);
+        if (is_mpeg(&r->info)) quiet_end();
+        if (n > 0)
+            s->n_frames += n;
+        else if (r->i_link + 1 < r->source.n_links)
+            MG_RETURN(open_link(r, &info, r->i_link + 1, path));
+        else
+            break;
     }
     return MG_OK;
 }
@@ -114,26 +230,29 @@ static mg_status check_samples(const mg_sound *s, const char *path)
 mg_status mg_audio_file_read(mg_sound *out, const char *path, double limit_s)
 {
     mg_status st = MG_OK;
-    SNDFILE *file = NULL;
-    SF_INFO info;
+    reader r;
 
     *out = (mg_sound){0};
-    MG_TRY(open_sound(&file, &info, path));
-    const double wanted = limit_s * info.samplerate; /* NaN and infinity: all */
-    int64_t n_frames = info.frames;
+    MG_RETURN(open_sound(&r, path));
+    const SF_INFO *info = &r.info;
+    const double wanted = limit_s * info->samplerate; /* NaN and infinity: all */
+    int64_t n_frames = info->frames;
     if (wanted < (double)n_frames) n_frames = wanted > 1 ? (int64_t)wanted : 1;
-    if (n_frames > (int64_t)MAX_HOURS * 3600 * info.samplerate)
+    if (n_frames > (int64_t)MAX_HOURS * 3600 * info->samplerate)
         MG_TRY(mg_fail(MG_EFAIL, "%s: %.1f hours: at most %d are read; cut it, or ask for less of it", path,
-                       (double)n_frames / info.samplerate / 3600, MAX_HOURS));
-    *out = (mg_sound){.n_channels = info.channels, .rate_hz = info.samplerate};
-    MG_TRY(read_frames(out, file, n_frames, path));
-    if (out->n_frames < n_frames && (info.format & SF_FORMAT_TYPEMASK) != SF_FORMAT_MPEG)
+                       (double)n_frames / info->samplerate / 3600, MAX_HOURS));
+    *out = (mg_sound){.n_channels = info->channels, .rate_hz = info->samplerate};
+    MG_TRY(read_frames(out, &r, n_frames, path));
+    const int64_t n_missing = n_frames - out->n_frames;
+    if (n_missing > 0 && !is_mpeg(info))
         MG_TRY(mg_fail(MG_EFAIL, "%s: it ends after %lld of %lld frames: it was cut off or is damaged", path,
                        (long long)out->n_frames, (long long)n_frames));
     if (out->n_frames == 0) MG_TRY(mg_fail(MG_EFAIL, "%s: it holds no sound, not one frame", path));
     MG_TRY(check_samples(out, path));
+    if (n_missing > MP3_SLACK || (r.source.is_cut && n_frames == info->frames))
+        warn_cut(path, out->n_frames, n_missing);
 done:
-    if (file) sf_close(file);
+    close_sound(&r);
     if (st != MG_OK) mg_sound_close(out);
     return st;
 }

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "in_file.h"
 #include "json.h"
+
+enum { MAX_BYTES = 16 << 20 }; /* 100,000 tensors and more: the largest model has a few hundred */
 
 /* A shard lies beside its index. A name that leads elsewhere is a fault, or worse. */
 static bool is_plain_name(const char *name)
@@ -84,9 +87,14 @@ done:
 
 mg_status mg_checkpoint_index_load(mg_checkpoint_index *index, const char *path)
 {
+    char *text;
+    int64_t bytes;
+
     *index = (mg_checkpoint_index){0};
-    MG_RETURN(mg_json_load(&index->root, path));
-    return read_root(index, path);
+    MG_RETURN(mg_in_file_read(&text, &bytes, path, MAX_BYTES));
+    const mg_status st = mg_checkpoint_index_parse(index, path, text, bytes);
+    free(text);
+    return st;
 }
 
 mg_status mg_checkpoint_index_parse(mg_checkpoint_index *index, const char *name, const char *text,

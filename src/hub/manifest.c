@@ -37,19 +37,39 @@ static mg_status check(const mg_manifest *m)
     return MG_OK;
 }
 
+static mg_status load(mg_manifest *m)
+{
+    if (mg_path_exists(m->file)) {
+        MG_RETURN(mg_json_load(&m->root, m->file));
+        return check(m);
+    }
+    m->root = cJSON_CreateObject();
+    return m->root ? MG_OK : mg_fail(MG_ENOMEM, "%s: no memory", m->file);
+}
+
 mg_status mg_manifest_open(mg_manifest *m, const char *file)
 {
     mg_status st = MG_OK;
 
-    *m = (mg_manifest){0};
+    *m = (mg_manifest){.lock.fd = -1};
     MG_TRY(name_file(m->file, file));
-    if (mg_path_exists(m->file)) {
-        MG_TRY(mg_json_load(&m->root, m->file));
-        MG_TRY(check(m));
-    } else {
-        m->root = cJSON_CreateObject();
-        if (!m->root) MG_TRY(mg_fail(MG_ENOMEM, "%s: no memory", m->file));
-    }
+    MG_TRY(load(m));
+done:
+    if (st != MG_OK) mg_manifest_close(m);
+    return st;
+}
+
+mg_status mg_manifest_edit(mg_manifest *m, const char *file)
+{
+    mg_status st = MG_OK;
+    char folder[MG_PATH_SIZE];
+
+    *m = (mg_manifest){.lock.fd = -1};
+    MG_TRY(name_file(m->file, file));
+    MG_TRY(mg_path_folder(folder, m->file));
+    MG_TRY(mg_out_dir_open(folder));
+    MG_TRY(mg_file_lock_take(&m->lock, m->file));
+    MG_TRY(load(m));
 done:
     if (st != MG_OK) mg_manifest_close(m);
     return st;
@@ -59,6 +79,7 @@ void mg_manifest_close(mg_manifest *m)
 {
     cJSON_Delete(m->root);
     m->root = NULL;
+    mg_file_lock_release(&m->lock);
 }
 
 size_t mg_manifest_count(const mg_manifest *m)
@@ -125,15 +146,13 @@ bool mg_manifest_remove(mg_manifest *m, const char *key)
 
 mg_status mg_manifest_save(const mg_manifest *m)
 {
+    MG_REQUIRE(m->lock.fd >= 0);
     mg_status st = MG_OK;
-    char folder[MG_PATH_SIZE];
     char *text = cJSON_Print(m->root);
 
     if (!text) MG_TRY(mg_fail(MG_ENOMEM, "%s: no memory", m->file));
     const size_t n = strlen(text);
     text[n] = '\n'; /* in place of the NUL: the file ends its last line */
-    MG_TRY(mg_path_folder(folder, m->file));
-    MG_TRY(mg_out_dir_open(folder));
     MG_TRY(mg_out_file_put(m->file, text, n + 1));
 done:
     cJSON_free(text);

@@ -231,6 +231,159 @@ static void truncated_files_are_noticed(void **state)
     free(pcm);
 }
 
+/* What the last call said on stderr, by fd and by FILE: ours, and what a library prints. */
+static char said[4096];
+
+static void listen_begin(int *kept)
+{
+    FILE *f = fopen(in_dir("said"), "w");
+
+    assert_non_null(f);
+    fflush(stderr);
+    *kept = dup(STDERR_FILENO);
+    assert_true(*kept >= 0 && dup2(fileno(f), STDERR_FILENO) >= 0);
+    fclose(f);
+}
+
+static void listen_end(int kept)
+{
+    int64_t n;
+
+    fflush(stderr);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    close(kept);
+    char *text = get_file(in_dir("said"), &n);
+    snprintf(said, sizeof said, "%s", text);
+    free(text);
+}
+
+static int64_t frames_read(const char *path)
+{
+    mg_sound s;
+
+    expect_ok(mg_audio_file_read(&s, path, INFINITY));
+    const int64_t n = s.n_frames;
+    mg_sound_close(&s);
+    return n;
+}
+
+/* A pipe's writer cannot go back to say how long it was. */
+static void streamed_wav_is_read_to_its_end(void **state)
+{
+    static const uint32_t sizes[] = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFDB};
+    static const float pcm[6] = {0.25f, -0.5f, 0.125f, 0, 1, -1};
+    mg_audio_info info;
+    mg_sound s;
+    int kept;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        put_wav(in_dir("a"), pcm, 6, 2, 8000, sizes[i]);
+        listen_begin(&kept);
+        expect_ok(mg_audio_file_probe(&info, in_dir("a")));
+        expect_ok(mg_audio_file_read(&s, in_dir("a"), INFINITY));
+        listen_end(kept);
+        assert_true(info.n_frames == 3 && s.n_frames == 3);
+        assert_memory_equal(s.pcm, pcm, sizeof pcm);
+        assert_string_equal(said, "");
+        mg_sound_close(&s);
+    }
+}
+
+/* What is there is used, and the file named once. */
+static void cut_files_say_so_once(void **state)
+{
+    static float pcm[64000];
+    const mg_sound sound = {pcm, 64000, 1, 32000};
+    mg_sound s;
+    int64_t n;
+    int kept;
+
+    (void)state;
+    for (int i = 0; i < 64000; i++) pcm[i] = (float)(i * 7919 % 1000) * 1e-3f - 0.5f;
+    put_wav(in_dir("cut.wav"), pcm, 1000, 1, 8000, 4000 + 400);
+    listen_begin(&kept);
+    assert_int_equal(frames_read(in_dir("cut.wav")), 1000);
+    assert_int_equal(frames_read(in_dir("cut.wav")), 1000);
+    listen_end(kept);
+    assert_non_null(strstr(said, "cut.wav: it was cut off: the 1000 frames that are there are used\n"));
+    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+
+    expect_ok(mg_audio_file_write(in_dir("whole.mp3"), MG_AUDIO_MP3, &sound, NULL));
+    char *file = get_file(in_dir("whole.mp3"), &n);
+    put_file(in_dir("cut.mp3"), file, (size_t)n / 2);
+    for (int64_t i = n / 4; i < n; i += 7) file[i] = (char)(file[i] ^ 0x5a);
+    put_file(in_dir("bad.mp3"), file, (size_t)n);
+    free(file);
+    listen_begin(&kept);
+    assert_int_equal(frames_read(in_dir("whole.mp3")), 64000);
+    listen_end(kept);
+    assert_string_equal(said, "");
+    listen_begin(&kept); /* the decoder's own complaints stay away */
+    assert_in_range(frames_read(in_dir("cut.mp3")), 1, 60000);
+    assert_in_range(frames_read(in_dir("cut.mp3")), 1, 60000);
+    listen_end(kept);
+    assert_non_null(strstr(said, "cut.mp3: it was cut off or is damaged: "));
+    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+    listen_begin(&kept);
+    const mg_status st = mg_audio_file_read(&s, in_dir("bad.mp3"), INFINITY);
+    mg_sound_close(&s);
+    listen_end(kept);
+    if (st != MG_OK) assert_string_equal(said, "");
+    if (st == MG_OK) assert_non_null(strstr(said, "bad.mp3: it was cut off or is damaged: "));
+}
+
+/* Two links, one behind the other, as radio stations and cat make them. */
+static void chained_ogg_is_read_to_its_last_link(void **state)
+{
+    static float pcm[96000];
+    mg_sound sound = {pcm, 48000, 1, 48000}, whole, first;
+    mg_audio_info info;
+    int64_t n, m;
+
+    (void)state;
+    for (int i = 0; i < 96000; i++) pcm[i] = (float)(i * 7919 % 1000) * 1e-3f - 0.5f;
+    for (mg_audio_format f = MG_AUDIO_OGG; f <= MG_AUDIO_OPUS; f++) {
+        sound.n_frames = 48000, sound.n_channels = 1;
+        expect_ok(mg_audio_file_write(in_dir("one"), f, &sound, NULL));
+        sound.n_frames = 12000;
+        expect_ok(mg_audio_file_write(in_dir("two"), f, &sound, NULL));
+        char *one = get_file(in_dir("one"), &n), *two = get_file(in_dir("two"), &m),
+             *both = malloc((size_t)(n + m));
+        assert_non_null(both);
+        memcpy(both, one, (size_t)n);
+        memcpy(both + n, two, (size_t)m);
+        put_file(in_dir("both"), both, (size_t)(n + m));
+        expect_ok(mg_audio_file_probe(&info, in_dir("both")));
+        assert_int_equal(info.n_frames, 60000);
+        expect_ok(mg_audio_file_read(&whole, in_dir("both"), INFINITY));
+        expect_ok(mg_audio_file_read(&first, in_dir("one"), INFINITY));
+        assert_int_equal(whole.n_frames, 60000);
+        assert_memory_equal(whole.pcm, first.pcm, 48000 * sizeof *first.pcm);
+        mg_sound_close(&first);
+        expect_ok(mg_audio_file_read(&first, in_dir("two"), INFINITY));
+        assert_memory_equal(whole.pcm + 48000, first.pcm, 12000 * sizeof *first.pcm);
+        mg_sound_close(&first);
+        mg_sound_close(&whole);
+        expect_ok(mg_audio_file_read(&whole, in_dir("both"), 1.125));
+        assert_int_equal(whole.n_frames, 54000);
+        mg_sound_close(&whole);
+
+        sound.n_channels = 2;
+        expect_ok(mg_audio_file_write(in_dir("two"), f, &sound, NULL));
+        free(two);
+        two = get_file(in_dir("two"), &m);
+        both = realloc(both, (size_t)(n + m));
+        assert_non_null(both);
+        memcpy(both + n, two, (size_t)m);
+        put_file(in_dir("both"), both, (size_t)(n + m));
+        refused(in_dir("both"), "its link 2 of 2 has 2 channels at 48000 Hz, the first has 1 at 48000 Hz");
+        free(one);
+        free(two);
+        free(both);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +394,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(odd_headers_are_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(samples_that_are_no_numbers_are_named, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(hours_are_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(streamed_wav_is_read_to_its_end, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(cut_files_say_so_once, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(chained_ogg_is_read_to_its_last_link, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(truncated_files_are_noticed, make_dir, drop_dir),
     };
 

@@ -92,7 +92,11 @@ bad encode words.wav 'not a sound file'
 bad encode nothing.wav 'not a sound file'
 bad encode short.wav 'not a sound file'
 bad encode nan.wav 'not a number'
-bad encode three.wav '3 channels'
+expect 0 'three.codes.npy' 'three channels are mixed down to one, as generate does' \
+    "$MG" encode "$BOX/bad/three.wav" --model "$TINY" --out "$BOX/rest"
+expect 0 'three.codes.npy' 'and when asked' "$MG" encode "$BOX/bad/three.wav" --channels 1 --model "$STEREO" --out "$BOX/rest"
+expect 1 '3 channels: two cannot be made of them; --channels 1 mixes' 'but not to two' \
+    "$MG" encode "$BOX/bad/three.wav" --channels 2 --model "$TINY" --out "$BOX/rest"
 bad encode not-there.wav 'cannot open'
 
 cp "$BOX/in/mono.wav" "$BOX/bad/sound.npy"

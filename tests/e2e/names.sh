@@ -89,4 +89,13 @@ expect 2 'PATH|ID: missing' 'add wants both' models add x
 expect 2 'a word too many' 'list wants none' models list x
 echo '{"a": 1}' >"$MGDIST_MANIFEST"
 expect 4 'models_manifest.json: a: must be a JSON object' 'a manifest that lies' models
+# Many at once lose nothing, and leave no lock.
+export MGDIST_MANIFEST=$BOX/many/manifest.json
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do "$MG" models add "key-$i" "$TINY" >/dev/null 2>&1 & done
+wait
+passes 'twelve keys added at once: all are kept' test "$("$MG" models --json | grep -c '"key": "key-')" = 12
+for i in 1 2 3 4 5 6; do "$MG" models remove "key-$i" >/dev/null 2>&1 & "$MG" models add "more-$i" "$TINY" >/dev/null 2>&1 & done
+wait
+passes 'added and removed at once' test "$("$MG" models --json | grep -c '"key": ')" = 12
+passes 'nothing but the manifest is left' test "$(ls -A "$BOX/many")" = manifest.json
 finish

@@ -201,7 +201,7 @@ static void test_manifest(void **state)
                    "home/.config/mg-dist/models_manifest.json does not exist");
     make_model(in_dir("hub"), "o--m");
     make(in_dir("home/.config/mg-dist/here"));
-    expect_ok(mg_manifest_open(&m, NULL));
+    expect_ok(mg_manifest_edit(&m, NULL));
     expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"large", "o/m", NULL, "big \xc3\xa9"}));
     expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"here", "o/x", "here", NULL}));
     expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"gone", NULL, "/nowhere/at/all", NULL}));
@@ -216,7 +216,7 @@ static void test_manifest(void **state)
                    "says path /nowhere/at/all, which is not there");
     expect_failure(mg_hub_find_key(path, "small", NULL), MG_EFAIL, "which has: large, here, gone");
 
-    expect_ok(mg_manifest_open(&m, NULL));
+    expect_ok(mg_manifest_edit(&m, NULL));
     assert_int_equal(mg_manifest_count(&m), 3);
     assert_true(mg_manifest_find(&m, "large", &e));
     assert_string_equal(e.notes, "big \xc3\xa9");

@@ -9,7 +9,7 @@
 
 /* clang-format off */
 static const mg_option options[] = {
-    MG_CODEC_OPTIONS("AUDIO", "a sound file of any rate, mono or stereo"),
+    MG_CODEC_OPTIONS("AUDIO", "a sound file of any rate"),
     {.name = "channels", .type = MG_OPT_INT, .offset = offsetof(mg_codec_settings, n_channels), .arg = "N",
      .low = 1, .high = 2, .group = "Output",
      .help = "1: mixed down; 2: left and right apart (default: what --model makes, else 1)"},
@@ -41,19 +41,18 @@ done:
 static mg_status convert(const mg_codec_run *run, const char *from, const char *to)
 {
     const int64_t asked = run->settings->n_channels, models = run->files->config.lm.n_channels;
+    const int64_t n_channels = asked > 0 ? asked : models == 2 ? 2 : 1;
     mg_audio_info info;
     mg_sound file = {0}, sound = {0};
     mg_status st = MG_OK;
 
     MG_RETURN(mg_audio_file_probe(&info, from));
-    if (info.n_channels > 2)
-        return mg_fail(MG_EFAIL, "%s: %lld channels: only mono and stereo are encoded; mix it down first",
-                       from, (long long)info.n_channels);
+    if (info.n_channels > 2 && n_channels == 2)
+        return mg_fail(MG_EFAIL,
+                       "%s: %lld channels: two cannot be made of them; --channels 1 mixes them down", from,
+                       (long long)info.n_channels);
     MG_TRY(mg_audio_file_read(&file, from, (double)NAN));
-    MG_TRY(mg_sound_convert(&sound, &file, run->config->sampling_rate,
-                            asked > 0     ? asked
-                            : models == 2 ? 2
-                                          : 1));
+    MG_TRY(mg_sound_convert(&sound, &file, run->config->sampling_rate, n_channels));
     mg_sound_close(&file);
     MG_TRY(encode_sound(run, &sound, to));
 done:

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "hub.h"
 #include "key_map.h"
 #include "log.h"
 #include "omegaconf.h"
@@ -57,6 +58,13 @@ typedef struct export_job {
     mg_progress progress;
 } export_job;
 
+/* What CompressionModel.get_pretrained takes (AudioCraft 1.4.0a2). */
+static bool is_resolvable(const char *name)
+{
+    return strcmp(name, "dac_44khz") == 0 || strcmp(name, "dac_24khz") == 0 ||
+           (strchr(name, '/') && mg_hub_is_id(name));
+}
+
 static mg_status check(const void *settings)
 {
     const export_settings *s = settings;
@@ -67,6 +75,11 @@ static mg_status check(const void *settings)
         return mg_fail(MG_EUSAGE,
                        "option --pointer: %s: is a path; a pointer is a name such as facebook/encodec_32khz: "
                        "export the codec itself instead",
+                       s->pointer);
+    if (s->pointer && !is_resolvable(s->pointer))
+        return mg_fail(MG_EUSAGE,
+                       "option --pointer: \"%s\": AudioCraft finds a codec only by an id such as "
+                       "facebook/encodec_32khz, or as dac_44khz or dac_24khz",
                        s->pointer);
     if (!s->pointer && !s->second)
         return mg_fail(MG_EUSAGE, "export: OUT: missing; see mg-dist export --help");

@@ -264,7 +264,8 @@ static mg_status remove_key(mg_manifest *m, const models_settings *s)
 static mg_status work(const models_settings *s)
 {
     mg_manifest m;
-    mg_status st = mg_manifest_open(&m, s->manifest);
+    mg_status st =
+        s->what == MODELS_LIST ? mg_manifest_open(&m, s->manifest) : mg_manifest_edit(&m, s->manifest);
 
     if (st != MG_OK) return st;
     switch (s->what) {

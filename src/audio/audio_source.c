@@ -1,0 +1,156 @@
+#include "audio_source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "text.h"
+
+enum { OGG_HEADER_BYTES = 27, OGG_BEGIN = 2, MAX_CHUNKS = 1000 };
+#define SIZE_UNKNOWN 0x7FFF0000u /* sox, ffmpeg and others write a size like this, or 0, into a pipe */
+
+static uint32_t get_u32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static bool read_at(const mg_audio_source *s, void *to, int64_t n, int64_t at)
+{
+    return pread(s->fd, to, (size_t)n, (off_t)at) == n;
+}
+
+/* An open regular file (a pipe cannot be sought in, and would make us wait), or -1 with *why. */
+static int open_regular(const char *path, int64_t *bytes, const char **why)
+{
+    struct stat info;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    *why = fd < 0 || fstat(fd, &info) != 0 ? strerror(errno)
+           : S_ISDIR(info.st_mode)         ? strerror(EISDIR)
+           : !S_ISREG(info.st_mode)        ? "it is no regular file"
+                                           : NULL;
+    *bytes = *why ? 0 : (int64_t)info.st_size;
+    if (!*why) return fd;
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+/* The data chunk of a WAV file against the file's length. */
+static void look_at_riff(mg_audio_source *s, int64_t file_bytes)
+{
+    uint8_t head[12], chunk[8];
+    int64_t at = sizeof head;
+
+    if (!read_at(s, head, sizeof head, 0) || memcmp(head, "RIFF", 4) != 0 || memcmp(head + 8, "WAVE", 4) != 0)
+        return;
+    for (int i = 0; i < MAX_CHUNKS && read_at(s, chunk, sizeof chunk, at); i++) {
+        const uint32_t size = get_u32(chunk + 4);
+        const int64_t data = at + (int64_t)sizeof chunk, left = file_bytes - data;
+        if (memcmp(chunk, "data", 4) != 0) {
+            at = data + size + size % 2;
+            continue;
+        }
+        if ((size == 0 || size >= SIZE_UNKNOWN) && left > 0 && left < UINT32_MAX && left != size) {
+            s->size_at = at + 4;
+            for (int k = 0; k < 4; k++) s->size[k] = (uint8_t)((uint64_t)left >> 8 * k);
+        } else {
+            s->is_cut = size > left;
+        }
+        return;
+    }
+}
+
+/* Where the links of an Ogg file begin: at the first of the pages that say so, one for each of its streams.
+ */
+static mg_status find_links(mg_audio_source *s, int64_t file_bytes)
+{
+    uint8_t page[OGG_HEADER_BYTES + 255];
+    size_t capacity = 0;
+    bool begins = false;
+
+    s->n_links = 0;
+    for (int64_t at = 0; read_at(s, page, OGG_HEADER_BYTES, at) && memcmp(page, "OggS", 5) == 0;) {
+        const int n_segments = page[26];
+        int64_t length = OGG_HEADER_BYTES + n_segments;
+        const bool began = begins;
+        if (!read_at(s, page + OGG_HEADER_BYTES, n_segments, at + OGG_HEADER_BYTES)) break;
+        for (int i = 0; i < n_segments; i++) length += page[OGG_HEADER_BYTES + i];
+        begins = page[5] & OGG_BEGIN;
+        if (begins && !began) {
+            MG_RETURN(mg_grow(&s->links, &capacity, (size_t)s->n_links + 2, sizeof *s->links, "sound"));
+            s->links[s->n_links++] = at;
+        }
+        at += length;
+    }
+    if (!s->n_links) { /* no Ogg */
+        MG_RETURN(mg_grow(&s->links, &capacity, 2, sizeof *s->links, "sound"));
+        s->n_links = 1;
+    }
+    s->links[0] = 0; /* whatever stands before: libsndfile's business */
+    s->links[s->n_links] = file_bytes;
+    return MG_OK;
+}
+
+mg_status mg_audio_source_open(mg_audio_source *s, const char *path)
+{
+    const char *why;
+    int64_t bytes;
+
+    *s = (mg_audio_source){.fd = -1};
+    s->fd = open_regular(path, &bytes, &why);
+    if (s->fd < 0) return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, why);
+    look_at_riff(s, bytes);
+    MG_RETURN(find_links(s, bytes));
+    mg_audio_source_use(s, 0);
+    return MG_OK;
+}
+
+void mg_audio_source_close(mg_audio_source *s)
+{
+    if (s->fd >= 0) close(s->fd);
+    free(s->links);
+    *s = (mg_audio_source){.fd = -1};
+}
+
+void mg_audio_source_use(mg_audio_source *s, int64_t i_link)
+{
+    s->begin = s->at = s->links[i_link];
+    s->end = s->links[i_link + 1];
+}
+
+int64_t mg_audio_source_length(const mg_audio_source *s)
+{
+    return s->end - s->begin;
+}
+
+int64_t mg_audio_source_seek(mg_audio_source *s, int64_t offset, int whence)
+{
+    const int64_t at = offset + (whence == SEEK_SET ? s->begin : whence == SEEK_CUR ? s->at : s->end);
+
+    if (at < s->begin) return -1;
+    s->at = at;
+    return at - s->begin;
+}
+
+int64_t mg_audio_source_read(mg_audio_source *s, void *data, int64_t bytes)
+{
+    int64_t done = 0;
+
+    if (s->at >= s->end) return 0;
+    if (bytes > s->end - s->at) bytes = s->end - s->at;
+    while (done < bytes) {
+        const ssize_t n = pread(s->fd, (char *)data + done, (size_t)(bytes - done), (off_t)(s->at + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break; /* a file that has become shorter ends here */
+        done += n;
+    }
+    for (int64_t k = 0; s->size_at && k < 4; k++) {
+        const int64_t at = s->size_at + k - s->at;
+        if (at >= 0 && at < done) ((uint8_t *)data)[at] = s->size[k];
+    }
+    s->at += done;
+    return done;
+}

@@ -1,0 +1,32 @@
+/* The bytes of a sound file as libsndfile is to see them: a file whose header does not say its length,
+ * because a pipe wrote it, looks as if it did; an Ogg file of several links is several files. */
+#ifndef MG_AUDIO_SOURCE_H
+#define MG_AUDIO_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "status.h"
+
+typedef struct mg_audio_source {
+    int fd;
+    int64_t begin, end, at; /* the link that is read: bytes of the file */
+    int64_t *links;         /* [n_links + 1]: where each begins, and the file's end */
+    int64_t n_links;
+    int64_t size_at; /* of a RIFF data chunk whose size is not known: where it stands; 0: nothing to mend */
+    uint8_t size[4]; /* and what it should be */
+    bool is_cut;     /* a RIFF data chunk that the file is too short for */
+} mg_audio_source;
+
+/* A regular file, at its first link. MG_EFAIL otherwise. Close is legal on one that did not open. */
+mg_status mg_audio_source_open(mg_audio_source *s, const char *path);
+void mg_audio_source_close(mg_audio_source *s);
+
+void mg_audio_source_use(mg_audio_source *s, int64_t i_link);
+
+/* As of a file of its own. */
+int64_t mg_audio_source_length(const mg_audio_source *s);
+int64_t mg_audio_source_seek(mg_audio_source *s, int64_t offset, int whence);
+int64_t mg_audio_source_read(mg_audio_source *s, void *data, int64_t bytes);
+
+#endif

@@ -1,0 +1,46 @@
+#include "file_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Is the file that we have locked still the one of this name? Its owner before us may have removed it. */
+static bool is_current(const mg_file_lock *l)
+{
+    struct stat ours, now;
+
+    return fstat(l->fd, &ours) == 0 && stat(l->path, &now) == 0 && ours.st_ino == now.st_ino &&
+           ours.st_dev == now.st_dev;
+}
+
+mg_status mg_file_lock_take(mg_file_lock *l, const char *path)
+{
+    l->fd = -1;
+    MG_RETURN(mg_path_format(l->path, "%s.lock", path));
+    for (;;) {
+        l->fd = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (l->fd < 0) return mg_fail(MG_EFAIL, "%s: cannot create: %s", l->path, strerror(errno));
+        int n;
+        do n = flock(l->fd, LOCK_EX);
+        while (n != 0 && errno == EINTR);
+        if (n != 0) {
+            const int error = errno;
+            close(l->fd);
+            l->fd = -1;
+            return mg_fail(MG_EFAIL, "%s: cannot lock: %s", l->path, strerror(error));
+        }
+        if (is_current(l)) return MG_OK;
+        close(l->fd);
+    }
+}
+
+void mg_file_lock_release(mg_file_lock *l)
+{
+    if (l->fd < 0) return;
+    unlink(l->path);
+    close(l->fd);
+    l->fd = -1;
+}

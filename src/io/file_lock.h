@@ -1,0 +1,20 @@
+/* One process at a time: what reads a file, changes it and writes it again does so under its lock, or two at
+ * once lose what one of them wrote. */
+#ifndef MG_FILE_LOCK_H
+#define MG_FILE_LOCK_H
+
+#include "path.h"
+
+typedef struct mg_file_lock {
+    int fd; /* -1: not locked */
+    char path[MG_PATH_SIZE];
+} mg_file_lock;
+
+/* Wait for the lock of `path`: an empty file PATH.lock beside it, which the folder must have room for and
+ * which goes with release. A process that dies leaves no lock behind, perhaps the empty file. */
+mg_status mg_file_lock_take(mg_file_lock *l, const char *path);
+
+/* Legal on one that is not taken. */
+void mg_file_lock_release(mg_file_lock *l);
+
+#endif
