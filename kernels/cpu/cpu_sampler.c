@@ -148,6 +148,17 @@ static double keep_top_p(mg_cpu_sampler *s, const mg_sampling *how, double total
     return total - sum;
 }
 
+/* transformers' rule, for both. */
+static double keep_min_p(mg_cpu_sampler *s, double min_p)
+{
+    double sum = 0;
+    int64_t n = 0;
+
+    while (n < s->n_alive && s->weight[n] >= min_p * s->weight[0]) sum += s->weight[n++];
+    s->n_alive = n;
+    return sum;
+}
+
 /* The survivors, sorted, with their weights; returns the sum of these. */
 static double choose_alive(mg_cpu_sampler *s, const float *logits, const mg_sampling *how)
 {
@@ -162,8 +173,9 @@ static double choose_alive(mg_cpu_sampler *s, const float *logits, const mg_samp
     s->n_alive = s->V;
     if (cut_k) keep_top_k(s, how->top_k);
     sort_alive(s);
-    const double total = weigh(s);
-    return cut_p ? keep_top_p(s, how, total) : total;
+    double total = weigh(s);
+    if (cut_p) total = keep_top_p(s, how, total);
+    return how->min_p > 0 ? keep_min_p(s, how->min_p) : total;
 }
 
 void mg_cpu_sampler_probs(mg_cpu_sampler *s, float *probs, const float *logits, const mg_sampling *how)

@@ -14,6 +14,8 @@ typedef struct mg_sampling {
     int64_t top_k; /* 0: off; more than V: all */
     double top_p;  /* AudioCraft: 0 is off, and above 0 it disables top-k. HF: 0 or >= 1 is off */
     double temperature;
+    double min_p; /* after the other cuts: keep codes of at least this times the likeliest's probability; 0 or
+                     NaN is off */
 } mg_sampling;
 
 #endif

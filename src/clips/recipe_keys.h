@@ -68,7 +68,9 @@
       .arg = "F",                                                                                                                         \
       .help = "draw from the likeliest codes that make up F; 0 is off; audiocraft: instead of --top-k (default: off)")                    \
     X(NUMBER, sampling.temperature, 0, 1000, NULL, "temperature", PARAMETERS, "temperature", 0, "temperature",                            \
-      .arg = "F", .help = "above 1 more surprising, below 1 less; 0 is --greedy (default: the model's own, else 1)")
+      .arg = "F", .help = "above 1 more surprising, below 1 less; 0 is --greedy (default: the model's own, else 1)")                      \
+    X(NUMBER, sampling.min_p, 0, 1, NULL, "min_p", PARAMETERS, "min_p", MG_KEY_WHEN_ON, "min-p",                                          \
+      .arg = "F", .help = "of what is left, draw from codes at least F times as likely as the likeliest; 0 is off (default: off)")
 
 #define MG_RECIPE_KEYS_OUTPUT(X, L, P)                                                                                                    \
     X(CHOICE, format, 0, 0, MG_AUDIO_FORMAT_CHOICES, NULL, PARAMETERS, "format", 0, "format",                                             \

@@ -22,6 +22,8 @@ field seed 9007199254740991
 clip 'seed [0-9]+ \(drawn' 'a seed is drawn and printed'
 clip 'top-p 0\.9' 'top-p takes the place of top-k' --top-p 0.9
 field top_p 0.9
+clip 'temperature 1, min-p 0\.1' 'min-p beside the others' --min-p 0.1
+field min_p 0.1
 clip 'greedy' 'a flag' --greedy
 field greedy true
 clip 'generation_config.json says do_sample true, used is --greedy' 'what the model says otherwise is printed' --greedy

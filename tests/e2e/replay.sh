@@ -35,6 +35,15 @@ make sampled "${P[@]}" --top-p 0.9 --temperature 1.3 --cfg-coef 4.7 --dtype bf16
 again 'other sampling, bf16' sampled/000000
 make hf "${P[@]}" --sampler hf --top-k 40 --top-p 0.8
 again "transformers' rules" hf/000000
+make min_p "${P[@]}" --min-p 0.3
+again 'min-p' min_p/000000
+passes 'which is in the metadata' grep -q '"min_p":.0\.3' "$BOX/min_p/000000.json"
+passes 'and in the tag' grep -aq '"min_p":0\.3' "$BOX/min_p/000000.wav"
+make least "${P[@]}" --min-p 1
+make greedy "${P[@]}" --greedy
+passes 'the least that leaves one is greedy' \
+    test "$(grep codes_sha256 "$BOX/least/000000.json")" = "$(grep codes_sha256 "$BOX/greedy/000000.json")"
+fails 'off, it is not recorded' grep -q min_p "$BOX/hf/000000.json"
 make many "${P[@]}" -n 3 --name title
 again 'the third of one prompt' many/slow-sad-piano-3
 make loud "${P[@]}" --strategy loudness --loudness-headroom 20 --loudness-compressor --format flac --sample-rate 44100
