@@ -170,6 +170,14 @@ static mg_status make_folders(char *dir)
     }
 }
 
+mg_status mg_out_check_free(const char *path, bool overwrite, const char *remedy)
+{
+    struct stat there;
+
+    if (overwrite || lstat(path, &there) != 0) return MG_OK;
+    return mg_fail(MG_EUSAGE, "%s: is there already; %s", path, remedy);
+}
+
 mg_status mg_out_dir_open(const char *dir)
 {
     mg_out_file probe = {.fd = -1};

@@ -34,6 +34,11 @@ void mg_out_file_abandon(mg_out_file *f);
 /* All three in one call. */
 mg_status mg_out_file_put(const char *path, const void *data, size_t bytes);
 
+/* The rule of every command that writes: nothing that is there is replaced unless that was asked for.
+ * MG_EUSAGE "PATH: is there already; REMEDY" if there is anything under this name, a dangling link included.
+ */
+mg_status mg_out_check_free(const char *path, bool overwrite, const char *remedy);
+
 /* mkdir -p, and a check that files can be made there. */
 mg_status mg_out_dir_open(const char *dir);
 

@@ -50,10 +50,16 @@ static mg_status sync_folder(const char *path)
     return MG_OK;
 }
 
+bool mg_out_folder_is_free(const char *path)
+{
+    struct stat info;
+
+    return lstat(path, &info) != 0 || is_empty_folder(path);
+}
+
 mg_status mg_out_folder_begin(mg_out_folder *f, const char *path)
 {
     char parent[MG_PATH_SIZE];
-    struct stat info;
     size_t n = strlen(path);
 
     *f = (mg_out_folder){0};
@@ -61,7 +67,7 @@ mg_status mg_out_folder_begin(mg_out_folder *f, const char *path)
     MG_RETURN(mg_path_format(f->path, "%.*s", (int)n, path));
     const char *name = mg_path_name(f->path);
     if (!*name || is_dot(name)) return mg_fail(MG_EFAIL, "%s: not the name of a new folder", path);
-    if (lstat(f->path, &info) == 0 && !is_empty_folder(f->path))
+    if (!mg_out_folder_is_free(f->path))
         return mg_fail(MG_EFAIL, "%s: is there already; give the name of a new folder", f->path);
     MG_RETURN(mg_path_folder(parent, f->path));
     MG_RETURN(mg_out_dir_open(parent));

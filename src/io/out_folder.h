@@ -3,12 +3,17 @@
 #ifndef MG_OUT_FOLDER_H
 #define MG_OUT_FOLDER_H
 
+#include <stdbool.h>
+
 #include "path.h"
 
 typedef struct mg_out_folder {
     char path[MG_PATH_SIZE]; /* the final name */
     char temp[MG_PATH_SIZE]; /* fill this one, with files alone; "" when there is none */
 } mg_out_folder;
+
+/* Is there nothing under this name, or an empty folder? */
+bool mg_out_folder_is_free(const char *path);
 
 /* Make the temporary folder, and the folders above it. MG_EFAIL if `path` is there already and is no empty
  * folder. */

@@ -82,7 +82,7 @@ bad() {
     local good=$BOX/in/mono.wav
     [ "$1" = encode ] || good=$BOX/in/text.codes.npy
     expect 3 "^mg-dist: error: .*$2.*$3" "$1, $2: the other file is done" \
-        "$MG" "$1" "$BOX/bad/$2" "$good" --model "$TINY" --out "$BOX/rest"
+        "$MG" "$1" "$BOX/bad/$2" "$good" --model "$TINY" --overwrite --out "$BOX/rest"
     passes "$1, $2: one sentence, and the account" test "$(grep -c '^mg-dist: error' "$BOX/said")" = 2
     passes "$1, $2: the path of the other is printed" grep -q "^$BOX/rest/" "$BOX/said"
     expect 1 "^mg-dist: error: .*$2.*$3" "$1, $2: alone" "$MG" "$1" "$BOX/bad/$2" --model "$TINY" --out "$BOX/none"
@@ -120,6 +120,15 @@ passes 'nothing at all from bad files' test -z "$(ls -A "$BOX/none")"
 cp "$BOX/in/mono.wav" "$BOX/mono.flac"
 expect 2 'both would become .*mono.codes.npy' 'two files of one name' \
     "$MG" encode "$BOX/in/mono.wav" "$BOX/mono.flac" --model "$TINY" --out "$BOX/none"
+cp "$BOX/codes/mono.codes.npy" "$BOX/before.npy"
+expect 2 '^mg-dist: error: .*codes/mono.codes.npy: is there already; give --overwrite or another --out' 'nothing is replaced' \
+    "$MG" encode "$BOX/in/gen.wav.x" "$BOX/in/mono.wav" --model "$BOX/no-such-model" --out "$BOX/codes"
+passes 'nothing was' cmp "$BOX/codes/mono.codes.npy" "$BOX/before.npy"
+expect 2 '^mg-dist: error: .*sound/text.wav: is there already; give --overwrite or another --out' 'no sound either' \
+    ranks 2 "$MG" decode "$BOX/in/text.codes.npy" --model "$TINY" --out "$BOX/sound"
+printf x >"$BOX/codes/mono.codes.npy"
+expect 0 'mono.codes.npy' 'but by --overwrite' "$MG" encode "$BOX/in/mono.wav" --model "$TINY" --overwrite --out "$BOX/codes"
+passes 'it was' cmp "$BOX/codes/mono.codes.npy" "$BOX/before.npy"
 expect 2 'option --codec: missing' 'no codec' "$MG" encode "$BOX/in/mono.wav"
 expect 2 'AUDIO: missing' 'no file' "$MG" encode --model "$TINY"
 expect 2 'option --format: opus: .* not 32000' 'a format that this rate does not go into' \

@@ -120,7 +120,7 @@ passes 'the rest is the model' sh -c "grep -v max_length '$BOX/coarse/config.jso
 expect 0 'positions are rounded to fp16' 'positions in fp16 are lost, and it says so' "$MG" convert "$FORMS/tiny-stereo" "$BOX/st" --to audiocraft
 
 # Refusals leave nothing.
-expect 1 'is there already' 'a folder that is there' convert "$TINY" "$BOX/half"
+expect 2 'half: is there already; give another OUT' 'a folder that is there' convert "$TINY" "$BOX/half"
 expect 1 'text encoder: .*t5-base' 'no text encoder' env -u HF_HOME HF_HUB_CACHE="$BOX/none" "$MG" convert "$FORMS/ac-mono" "$BOX/no"
 expect 2 'option --shard-size: "5 parsecs"' 'no size' convert "$TINY" "$BOX/no" --shard-size '5 parsecs'
 expect 2 'option --to: "onnx"' 'no form' convert "$TINY" "$BOX/no" --to onnx

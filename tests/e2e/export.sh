@@ -49,6 +49,12 @@ wrong 4 'is a pointer to facebook/encodec_32khz already' 'a pointer is exported 
 wrong 4 'short.th: ' 'half a file' "$BOX/short.th" "$BOX/empty/x.bin"
 wrong 1 'no-such.th: ' 'no file' "$BOX/no-such.th" "$BOX/empty/x.bin"
 wrong 2 'is the checkpoint itself' 'over itself' "$BOX/again.bin" "$BOX/again.bin"
+cp "$BOX/again.bin" "$BOX/there.bin"
+wrong 2 'there.bin: is there already; give --overwrite or another OUT' 'nothing is replaced' \
+    "$TRAINING/codec_checkpoint.th" "$BOX/there.bin"
+wrong 2 'there.bin: is there already; give --overwrite or another OUT' 'not by a pointer' --pointer x/y "$BOX/there.bin"
+passes 'nothing was' cmp "$BOX/again.bin" "$BOX/there.bin"
+expect 0 'there.bin: the codec' 'but by --overwrite' "$MG" export --overwrite "$TRAINING/codec_checkpoint.th" "$BOX/there.bin"
 wrong 2 'OUT: missing' 'no OUT' "$TRAINING/checkpoint.th"
 wrong 2 'takes only OUT beside the name' 'a pointer of a checkpoint' --pointer x/y "$TRAINING/checkpoint.th" "$BOX/empty/x"
 wrong 2 'only by an id' 'a pointer to nothing' --pointer '' "$BOX/empty/x.bin"

@@ -8,6 +8,7 @@
 #include "door.h"
 #include "log.h"
 #include "mapping_report.h"
+#include "out_file.h"
 #include "path.h"
 #include "show.h"
 #include "stop.h"
@@ -131,6 +132,19 @@ static mg_status open_files(course *c)
     return mg_model_files_open(&c->files, &request, MG_NEED_CODEC);
 }
 
+/* Nothing that is there is replaced unless asked: found out before anything is loaded. */
+static mg_status check_targets(const course *c)
+{
+    const mg_codec_settings *s = c->run.settings;
+    char path[MG_PATH_SIZE];
+
+    for (int64_t i = 0; i < s->files.n; i++) {
+        MG_RETURN(name_output(path, c->work, s, s->files.item[i]));
+        MG_RETURN(mg_out_check_free(path, s->overwrite, "give --overwrite or another --out"));
+    }
+    return MG_OK;
+}
+
 static mg_status open_course(course *c)
 {
     const mg_codec_settings *s = c->run.settings;
@@ -138,6 +152,7 @@ static mg_status open_course(course *c)
     MG_RETURN(mg_machine_open_beside(&c->backend, &s->machine, c->world));
     c->outcome = calloc((size_t)s->files.n, sizeof *c->outcome);
     if (!c->outcome) return mg_fail(MG_ENOMEM, "outcomes: %lld files", (long long)s->files.n);
+    if (c->world->rank == 0) MG_RETURN(check_targets(c));
     MG_RETURN(open_files(c));
     c->run.files = c->files;
     c->run.config = &c->files->config.codec;

@@ -14,6 +14,7 @@ typedef struct mg_codec_settings {
     int64_t n_channels;   /* encode: -1: the model's */
     int format, strategy; /* decode: mg_audio_format, mg_strategy */
     int64_t rate_hz;      /* decode: -1: the codec's */
+    bool overwrite;
     mg_machine machine;
 } mg_codec_settings;
 
@@ -27,7 +28,9 @@ typedef struct mg_codec_settings {
     {.name = "codec", .type = MG_OPT_STRING, .offset = offsetof(mg_codec_settings, codec),                  \
      .arg = "DIR|FILE|ID", .group = "Model", .help = "the codec by itself, or in place of the model's"},    \
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = offsetof(mg_codec_settings, out_dir),   \
-     .arg = "DIR", .preset = "out", .group = "Output", .help = "folder for the files, made if need be"}
+     .arg = "DIR", .preset = "out", .group = "Output", .help = "folder for the files, made if need be"},     \
+    {.name = "overwrite", .type = MG_OPT_FLAG, .offset = offsetof(mg_codec_settings, overwrite),            \
+     .group = "Output", .help = "replace files that are there"}
 /* clang-format on */
 
 /* A codec, loaded. */

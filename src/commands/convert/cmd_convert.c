@@ -92,6 +92,8 @@ static mg_status convert(mg_convert *c)
     const mg_convert_settings *s = c->settings;
     const bool hf = s->to == MG_CONVERT_HF;
 
+    if (!mg_out_folder_is_free(s->out))
+        return mg_fail(MG_EUSAGE, "%s: is there already; give another OUT, or remove it first", s->out);
     c->writes_pointer = !hf && s->codec && strcmp(s->codec, PUBLIC_CODEC) == 0;
     const mg_model_request request = {.model = s->source,
                                       .text_encoder = s->text_encoder,

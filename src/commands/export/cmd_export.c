@@ -24,6 +24,7 @@
 typedef struct export_settings {
     const char *first, *second; /* CHECKPOINT OUT; with --pointer only OUT */
     const char *pointer, *version;
+    bool overwrite;
 } export_settings;
 
 /* clang-format off */
@@ -38,6 +39,8 @@ static const mg_option options[] = {
     {.name = "version-string", .type = MG_OPT_STRING, .offset = offsetof(export_settings, version), .arg = "TEXT",
      .preset = "1.4.0a2", .group = "Export",
      .help = "what the file says under version: the AudioCraft whose form it has"},
+    {.name = "overwrite", .type = MG_OPT_FLAG, .offset = offsetof(export_settings, overwrite), .group = "Export",
+     .help = "replace a file that is there"},
 };
 /* clang-format on */
 
@@ -147,11 +150,19 @@ static mg_status detect_kind(export_job *j)
 static mg_status choose_file(char out[MG_PATH_SIZE], const char *wanted, const char *name)
 {
     const size_t n = strlen(wanted);
-    const bool is_folder = mg_path_is_folder(wanted) || (n && wanted[n - 1] == '/');
+    const bool has_slash = n && wanted[n - 1] == '/', is_folder = has_slash || mg_path_is_folder(wanted);
 
-    if (!is_folder) return mg_path_format(out, "%s", wanted);
-    MG_RETURN(mg_out_dir_open(wanted));
-    return mg_path_format(out, wanted[n - 1] == '/' ? "%s%s" : "%s/%s", wanted, name);
+    return mg_path_format(out, "%s%s%s", wanted, is_folder && !has_slash ? "/" : "", is_folder ? name : "");
+}
+
+/* The file must be free, its folder there. */
+static mg_status prepare_file(const char *out, const export_settings *s)
+{
+    char folder[MG_PATH_SIZE];
+
+    MG_RETURN(mg_out_check_free(out, s->overwrite, "give --overwrite or another OUT"));
+    MG_RETURN(mg_path_folder(folder, out));
+    return mg_out_dir_open(folder);
 }
 
 /* The mistakes: over the checkpoint itself; and a codec file without a codec in it, from the language model's
@@ -276,6 +287,7 @@ static mg_status export_checkpoint(const export_settings *s)
     MG_TRY(detect_kind(&j));
     MG_TRY(choose_file(j.out, s->second, file_names[j.kind]));
     MG_TRY(check_file(&j));
+    MG_TRY(prepare_file(j.out, s));
     MG_TRY(write_export(&j));
     MG_TRY(advise(&j));
 done:
@@ -293,6 +305,7 @@ static mg_status export_pointer(const export_settings *s)
     char out[MG_PATH_SIZE];
 
     MG_TRY(choose_file(out, s->first, file_names[EXPORT_CODEC]));
+    MG_TRY(prepare_file(out, s));
     MG_TRY(mg_torch_writer_open(&w, out));
     MG_TRY(mg_torch_writer_text(w, "pretrained", s->pointer));
     MG_TRY(mg_torch_writer_bool(w, "exported", true));
@@ -318,7 +331,7 @@ static mg_status run(mg_context *context, const void *settings)
 
 static const char details[] =
     "What is taken is what AudioCraft's own exporter takes: fsdp_best_state if it holds anything, else\n"
-    "best_state, with every tensor as it is, and xp.cfg as YAML with its interpolations. A file that is\n"
+    "best_state, with every tensor as it is, and xp.cfg as YAML with its interpolations. A source that is\n"
     "exported already is written again. The result appears whole or not at all.\n"
     "\n"
     "  mg-dist export outputs/xps/9a8b7c6d/checkpoint.th my-model/\n"

@@ -7,6 +7,7 @@
 #include "cpu.h"
 #include "hash.h"
 #include "log.h"
+#include "out_file.h"
 #include "replay.h"
 
 /* A recorded path: as it stands, else beside the metadata, else as it stands (an id, or a sentence about what
@@ -134,14 +135,18 @@ static mg_status describe_request(mg_replay *r)
 /* Where the clip goes. Nothing there is written over: it may be the clip that is compared with. */
 static mg_status choose_folder(mg_replay *r)
 {
-    char folder[MG_PATH_SIZE], path[MG_PATH_SIZE];
-    const char *file = r->m.audio_file ? r->m.audio_file : r->m.codes_file;
+    char folder[MG_PATH_SIZE], path[MG_PATH_SIZE], json[MG_PATH_SIZE];
+    const char *const names[] = {r->m.audio_file, r->m.codes_file, json};
 
     if (r->asked->out_dir) {
+        MG_RETURN(mg_path_format(json, "%s.json", r->m.recipe.id));
         MG_RETURN(mg_path_format(r->out_dir, "%s", r->asked->out_dir));
-        MG_RETURN(mg_path_format(path, "%s/%s", r->out_dir, file ? file : r->m.recipe.id));
-        return mg_path_exists(path) ? mg_fail(MG_EFAIL, "%s: is there already; give another --out", path)
-                                    : MG_OK;
+        for (int i = 0; i < 3; i++) {
+            if (!names[i]) continue;
+            MG_RETURN(mg_path_format(path, "%s/%s", r->out_dir, names[i]));
+            MG_RETURN(mg_out_check_free(path, false, "give another --out"));
+        }
+        return MG_OK;
     }
     MG_RETURN(mg_path_folder(folder, r->asked->file));
     MG_RETURN(mg_path_format(path, "%s/%s.replay", folder, r->m.recipe.id));
