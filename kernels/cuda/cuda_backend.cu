@@ -6,6 +6,7 @@
 #include "cuda_codec.cuh"
 #include "cuda_load.cuh"
 #include "cuda_memory.cuh"
+#include "cuda_step.cuh"
 #include "cuda_transformer.cuh"
 
 enum {
@@ -51,6 +52,7 @@ static void close_backend(mg_ops *ops)
     mg_cuda *cuda = &b->cuda;
 
     if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
+    mg_cuda_step_forget(ops);
     for (int i = 0; i < MG_RING_PIECES; i++) {
         if (cuda->ring[i].done) (void)cudaEventDestroy(cuda->ring[i].done);
         if (cuda->ring[i].pinned) (void)cudaFreeHost(cuda->ring[i].pinned);
@@ -133,6 +135,9 @@ static const mg_ops_iface iface = {
     .matrix_load = mg_cuda_matrix_load,
     .tensor_load = mg_cuda_tensor_load,
     .conv_load = mg_cuda_conv_load,
+    .step_begin = mg_cuda_step_begin,
+    .step_end = mg_cuda_step_end,
+    .step_forget = mg_cuda_step_forget,
     .embed = mg_cuda_embed,
     .layer_norm = mg_cuda_layer_norm,
     .rms_norm = mg_cuda_rms_norm,
@@ -141,11 +146,15 @@ static const mg_ops_iface iface = {
     .mul = mg_cuda_mul,
     .kv_write = mg_cuda_kv_write,
     .attention = mg_cuda_attention,
+    .gather_ids = mg_cuda_gather_ids,
+    .sample = mg_cuda_sample,
     .pad = mg_cuda_pad,
     .conv1d = mg_cuda_conv1d,
     .conv_transpose1d = mg_cuda_conv_transpose1d,
     .lstm = mg_cuda_lstm,
     .nearest_code = mg_cuda_nearest_code,
+    .norm_linear = mg_cuda_norm_linear,
+    .linear_add = mg_cuda_linear_add,
     .close = close_backend,
 };
 

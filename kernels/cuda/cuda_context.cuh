@@ -21,18 +21,33 @@ enum {
     MG_RING_PIECES = 8,
     MG_RING_BYTES = 512 << 10, /* of a piece of pinned memory */
     MG_MAX_TICKETS = 16384,    /* column tiles of a product over slices */
-    MG_ROWS_AT_ONCE = 128,     /* of a product */
+    MG_MAX_RECORDINGS = 256,
+    MG_ROWS_AT_ONCE = 128, /* of a product */
 };
 
 /* What a kernel found wrong with an index that only the device knows. The first one stays, and the next
  * download reports it. */
-enum mg_fault_kind { MG_FAULT_NONE, MG_FAULT_TOKEN, MG_FAULT_POSITION, MG_FAULT_CACHE, MG_FAULT_KEYS };
+enum mg_fault_kind {
+    MG_FAULT_NONE,
+    MG_FAULT_TOKEN,
+    MG_FAULT_POSITION,
+    MG_FAULT_CACHE,
+    MG_FAULT_KEYS,
+    MG_FAULT_CELL,
+    MG_FAULT_DRAW
+};
 
 typedef struct mg_ring_piece {
     char *pinned;
     cudaEvent_t done; /* the copy out of it */
     bool in_flight;
 } mg_ring_piece;
+
+/* A step that can be replayed. */
+typedef struct mg_recording {
+    uint64_t key;
+    cudaGraphExec_t graph;
+} mg_recording;
 
 typedef struct mg_cuda {
     mg_cuda_settings settings;
@@ -47,7 +62,10 @@ typedef struct mg_cuda {
     char *scratch;     /* device; a piece of the ring has its own part while weights are loaded */
     uint32_t *tickets; /* [MG_MAX_TICKETS] device, zero between products */
     int32_t *fault;    /* [2] device: kind, value */
-    int32_t *n_bad;    /* [1] device: NaN and Inf of a load */
+    mg_recording steps[MG_MAX_RECORDINGS];
+    int n_steps; /* recorded; the one that is being recorded or replayed comes first */
+    bool recording;
+    int32_t *n_bad; /* [1] device: NaN and Inf of a load */
 } mg_cuda;
 
 /* MG_OK, or what CUDA says about `what`; running out of memory is MG_EFIT. */

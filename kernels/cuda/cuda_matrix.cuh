@@ -52,6 +52,15 @@ typedef struct mg_rows {
     int64_t n;
 } mg_rows;
 
+/* A cache that takes outputs from first_col on: keys, then values (ops.h, mg_kv_write). k NULL: none does. */
+typedef struct mg_finish_kv {
+    void *k, *v;
+    const int32_t *row, *pos; /* [rows of the product] */
+    int32_t *fault;
+    int64_t first_col;
+    int32_t format, n_rows, H, T_max, E;
+} mg_finish_kv;
+
 /* What becomes of the sums. */
 typedef struct mg_finish {
     float *y;
@@ -60,6 +69,7 @@ typedef struct mg_finish {
     int32_t n_bias;
     int32_t act; /* mg_act */
     int32_t accumulate;
+    mg_finish_kv kv;
 } mg_finish;
 
 /* A norm of x's rows on the way in; gamma NULL: none. */
@@ -67,6 +77,9 @@ typedef struct mg_row_norm {
     const float *gamma, *beta; /* beta NULL: root mean square */
     float eps;
 } mg_row_norm;
+
+/* Whether that product of n rows takes a norm on the way in. */
+bool mg_product_takes_norm(const mg_matrix *w, int64_t n_rows);
 
 mg_status mg_product(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, const mg_matrix *w,
                      const mg_row_norm *norm);

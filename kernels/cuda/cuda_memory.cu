@@ -100,6 +100,11 @@ static mg_status report_fault(const int32_t *fault)
     case MG_FAULT_POSITION: return mg_fail(MG_EBUG, "embed: position %d: not in the table", (int)fault[1]);
     case MG_FAULT_CACHE: return mg_fail(MG_EBUG, "kv_write: position %d: outside the cache", (int)fault[1]);
     case MG_FAULT_KEYS: return mg_fail(MG_EBUG, "attention: %d keys: outside the cache", (int)fault[1]);
+    case MG_FAULT_CELL: return mg_fail(MG_EBUG, "gather_ids: cell %d: outside the grid", (int)fault[1]);
+    case MG_FAULT_DRAW:
+        return mg_fail(MG_EBUG,
+                       "sample: cell %d: it, or what it is drawn from, is outside the grid or the logits",
+                       (int)fault[1]);
     default: return mg_fail(MG_EBUG, "cuda: fault %d", (int)fault[0]);
     }
 }

@@ -33,10 +33,35 @@ MG_INLINE float mg_slice_tree(const float *partial, int64_t stride, int n_slices
     return n_slices == 4 ? four : four + ((s[4] + s[5]) + (s[6] + s[7]));
 }
 
+/* Output o of a row, which is a key's or a value's. */
+MG_INLINE void mg_cache_value(const mg_finish_kv *kv, int64_t n, int64_t o, float value)
+{
+    const int64_t HE = (int64_t)kv->H * kv->E, column = o - kv->first_col;
+    const int row = kv->row[n], at = kv->pos[n];
+    void *to = column < HE ? kv->k : kv->v;
+    const int64_t c = column < HE ? column : column - HE;
+
+    if (row < 0 || row >= kv->n_rows || at < 0 || at >= kv->T_max) {
+        mg_note_fault(kv->fault, MG_FAULT_CACHE, at);
+        return;
+    }
+    const int64_t i = (((int64_t)row * kv->H + c / kv->E) * kv->T_max + at) * kv->E + c % kv->E;
+    if (kv->format == MG_FORMAT_BF16)
+        ((__nv_bfloat16 *)to)[i] = mg_value<__nv_bfloat16>::narrow(value);
+    else if (kv->format == MG_FORMAT_F16)
+        ((__half *)to)[i] = mg_value<__half>::narrow(value);
+    else
+        ((float *)to)[i] = value;
+}
+
 MG_INLINE void mg_finish_value(const mg_finish *to, int64_t row, int64_t o, float sum)
 {
     float *y = to->y + row * to->row_stride + o;
 
+    if (to->kv.k && o >= to->kv.first_col && o < to->kv.first_col + 2 * (int64_t)to->kv.H * to->kv.E) {
+        mg_cache_value(&to->kv, row, o, mg_activate(sum, to->act));
+        return;
+    }
     *y = mg_finished(sum, to->bias ? to->bias + o % to->n_bias : nullptr, to->act, to->accumulate, y);
 }
 
@@ -50,6 +75,9 @@ static inline int64_t mg_partial_bytes(const mg_cuda *cuda)
 {
     return (int64_t)cuda->scratch_bytes - mg_packed_bytes(cuda);
 }
+
+/* Rows of an fp32 product that go the short way. */
+enum { MG_FEW_F32_ROWS = 8 };
 
 mg_status mg_product_half(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, const mg_matrix *w,
                           const mg_row_norm *norm);

@@ -10,7 +10,6 @@
 enum {
     WARPS = MG_PARTS,
     THREADS = 32 * WARPS,
-    FEW_ROWS = 8,
     SIDE = 64,          /* of a tile, outputs and rows */
     X_PITCH = SIDE + 4, /* words between the inputs of a step in shared memory */
     AHEAD = 8,          /* loads of a lane in flight */
@@ -230,7 +229,7 @@ static mg_status run_rows(mg_cuda *cuda, const f32_product *p)
     const bool is_plain = p->x.run_stride == p->x.run;
     bool done = false;
 
-    if (p->x.n <= FEW_ROWS && is_plain) {
+    if (p->x.n <= MG_FEW_F32_ROWS && is_plain) {
         if (p->x.n == 1)
             MG_RETURN(run_few<1>(cuda, p, &done));
         else if (p->x.n == 2)
@@ -276,6 +275,7 @@ mg_status mg_product_f32(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, c
         p.x.n = mg_smaller(at_once, x->n - row);
         p.to = *to;
         p.to.y = to->y + row * to->row_stride;
+        if (to->kv.k) p.to.kv.row = to->kv.row + row, p.to.kv.pos = to->kv.pos + row;
         MG_RETURN(run_rows(cuda, &p));
     }
     return MG_OK;

@@ -308,6 +308,7 @@ mg_status mg_product_half(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, 
         p.x.x = x->x + row * x->row_stride;
         p.x.n = mg_smaller(at_once, x->n - row);
         p.to.y = to->y + row * to->row_stride;
+        if (to->kv.k) p.to.kv.row = to->kv.row + row, p.to.kv.pos = to->kv.pos + row;
         MG_RETURN(w->format == MG_FORMAT_BF16 ? run_rows<__nv_bfloat16>(cuda, &p)
                                               : run_rows<__half>(cuda, &p));
     }

@@ -86,6 +86,11 @@ mg_status mg_cuda_rms_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, 
     return run_norm((mg_cuda *)ops->ctx, y, x, &norm);
 }
 
+bool mg_product_takes_norm(const mg_matrix *w, int64_t n_rows)
+{
+    return w->n_slices == 1 && (w->format != MG_FORMAT_F32 || n_rows <= MG_FEW_F32_ROWS);
+}
+
 mg_status mg_product(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, const mg_matrix *w,
                      const mg_row_norm *norm)
 {

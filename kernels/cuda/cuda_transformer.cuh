@@ -20,4 +20,9 @@ mg_status mg_cuda_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
                             const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
                             const mg_tensor *rel_bias);
 
+mg_status mg_cuda_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor *codes,
+                             const mg_tensor *cells, int32_t pad);
+mg_status mg_cuda_sample(const mg_ops *ops, mg_tensor *codes, const mg_tensor *logits, int64_t V,
+                         const mg_draw *draws, int64_t n);
+
 #endif

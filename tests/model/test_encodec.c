@@ -60,7 +60,7 @@ static void check_golden(const char *model)
 
     golden_codec_open(&g, model);
     g.want.n_threads = 2;
-    for (int level = MG_CPU_SCALAR; level <= (int)mg_cpu_best_level(); level++) {
+    for (int level = MG_CPU_SCALAR; level <= (int)test_last_level(); level++) {
         codec_fixture f;
         char what[256];
         g.want.level = (mg_cpu_level)level;

@@ -70,7 +70,7 @@ static void check_golden(const char *model, const char *golden, const char *name
     golden_clip_open(&g, model, golden, name_prefix);
     const int64_t n = g.T * g.want.config->hidden_size, n_codes = g.T * g.want.config->n_codebooks;
     assert_int_equal(g.want.config->pad_reflect, pad_reflect);
-    for (int level = MG_CPU_SCALAR; level <= (int)mg_cpu_best_level(); level++) {
+    for (int level = MG_CPU_SCALAR; level <= (int)test_last_level(); level++) {
         codec_fixture f;
         char what[256];
         g.want.level = (mg_cpu_level)level;

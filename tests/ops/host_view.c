@@ -155,16 +155,6 @@ static mg_status view_download(const mg_ops *ops, void *dst_host, const void *sr
     return call_end(&c);
 }
 
-static mg_status view_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
-{
-    BEGIN;
-    LEND(y);
-    LEND(x);
-    RUN(mg_copy, &d_y, &d_x);
-    take_tensor(&c, y);
-    return call_end(&c);
-}
-
 static mg_status view_zero(const mg_ops *ops, mg_tensor *y)
 {
     BEGIN;
@@ -270,24 +260,30 @@ static mg_status view_linear(const mg_ops *ops, mg_tensor *y, const mg_tensor *x
     return call_end(&c);
 }
 
-static mg_status view_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
+static mg_status in_place(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
+                          mg_status (*door)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x))
 {
     BEGIN;
     LEND(y);
     LEND(x);
-    RUN(mg_add, &d_y, &d_x);
+    RUN(door, &d_y, &d_x);
     take_tensor(&c, y);
     return call_end(&c);
 }
 
+static mg_status view_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
+{
+    return in_place(ops, y, x, mg_add);
+}
+
 static mg_status view_mul(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 {
-    BEGIN;
-    LEND(y);
-    LEND(x);
-    RUN(mg_mul, &d_y, &d_x);
-    take_tensor(&c, y);
-    return call_end(&c);
+    return in_place(ops, y, x, mg_mul);
+}
+
+static mg_status view_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
+{
+    return in_place(ops, y, x, mg_copy);
 }
 
 static mg_status view_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
@@ -316,6 +312,29 @@ static mg_status view_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor
     LEND(rel_bias);
     RUN(mg_attention, &d_y, &d_x, &d_kv, &d_kv_row, &d_n_keys, scale, GIVEN(rel_bias));
     take_tensor(&c, y);
+    return call_end(&c);
+}
+
+static mg_status view_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor *codes,
+                                 const mg_tensor *cells, int32_t pad)
+{
+    BEGIN;
+    LEND(ids);
+    LEND(codes);
+    LEND(cells);
+    RUN(mg_gather_ids, &d_ids, &d_codes, &d_cells, pad);
+    take_tensor(&c, ids);
+    return call_end(&c);
+}
+
+static mg_status view_sample(const mg_ops *ops, mg_tensor *codes, const mg_tensor *logits, int64_t V,
+                             const mg_draw *draws, int64_t n)
+{
+    BEGIN;
+    LEND(codes);
+    LEND(logits);
+    RUN(mg_sample, &d_codes, &d_logits, V, lend(&c, draws, (size_t)n * sizeof *draws), n);
+    take_tensor(&c, codes);
     return call_end(&c);
 }
 
@@ -455,6 +474,8 @@ static const mg_ops_iface view_iface = {
     .mul = view_mul,
     .kv_write = view_kv_write,
     .attention = view_attention,
+    .gather_ids = view_gather_ids,
+    .sample = view_sample,
     .pad = view_pad,
     .conv1d = view_conv1d,
     .conv_transpose1d = view_conv_transpose1d,

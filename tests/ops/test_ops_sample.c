@@ -205,6 +205,7 @@ static void test_draw_order(void **state)
     assert_int_equal(draw_one(logits, &how, 1 - 1e-12), 7);
 }
 
+#ifndef MG_TEST_CUDA
 /* chi-square of 1e5 draws over the 100 likeliest codes and the rest. */
 static double chi_square(float *logits, const mg_sampling *how, const float *probs, uint64_t seed)
 {
@@ -275,6 +276,45 @@ static void test_speed(void **state)
     mg_checkpoint_close(c);
 }
 
+#else
+/* Any logits, rules and cuts: the CPU backend's code, to the bit. */
+static void test_same_as_cpu(void **state)
+{
+    enum { ROWS = 3, DRAWS = 240 };
+    float *logits = random_floats(31, ROWS * V);
+    static mg_draw draws[DRAWS];
+    int32_t codes[2][DRAWS];
+    const mg_tensor t = mg_tensor_3d(logits, MG_F32, 1, ROWS, V);
+    mg_threads *threads;
+    mg_ops *cpu;
+
+    (void)state;
+    for (int i = 0; i < ROWS * V; i++) logits[i] = floorf(logits[i] * 40) / 10; /* ties, too */
+    for (int i = 0; i < DRAWS; i++)
+        draws[i] = (mg_draw){.token = {i % ROWS, (i + 1) % ROWS, (i + 2) % ROWS},
+                             .n_roles = 1 + i % 3,
+                             .cell = DRAWS - 1 - i,
+                             .coef = 3.1f,
+                             .beta = 1.7f,
+                             .how = {.greedy = i % 17 == 0,
+                                     .rules = i % 2 ? MG_RULES_HF : MG_RULES_AUDIOCRAFT,
+                                     .top_k = cases[i % N_CASES].top_k,
+                                     .top_p = cases[i % N_CASES].top_p,
+                                     .temperature = cases[i % N_CASES].temperature},
+                             .uniform = mg_rng_uniform(7, i, 0)};
+    assert_int_equal(mg_threads_open(&threads, 1, 0), MG_OK);
+    assert_int_equal(mg_cpu_open(&cpu, MG_CPU_AUTO, threads), MG_OK);
+    for (int i = 0; i < 2; i++) {
+        mg_tensor out = mg_tensor_1d(codes[i], MG_I32, DRAWS);
+        assert_int_equal(mg_sample(i ? cpu : bench.ops, &out, &t, V, draws, DRAWS), MG_OK);
+    }
+    assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
+    mg_ops_close(cpu);
+    mg_threads_close(threads);
+    free(logits);
+}
+#endif
+
 static int open_backend(void **state)
 {
     (void)state;
@@ -292,11 +332,15 @@ static int close_backend(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_probs),      cmocka_unit_test(test_probs_perturbed),
-        cmocka_unit_test(test_guidance),   cmocka_unit_test(test_draws_are_checked),
-        cmocka_unit_test(test_gather_ids), cmocka_unit_test(test_greedy_takes_first_of_equals),
-        cmocka_unit_test(test_draw_order), cmocka_unit_test(test_draws_follow_probs),
-        cmocka_unit_test(test_speed),
+        cmocka_unit_test(test_probs),       cmocka_unit_test(test_probs_perturbed),
+        cmocka_unit_test(test_guidance),    cmocka_unit_test(test_draws_are_checked),
+        cmocka_unit_test(test_gather_ids),  cmocka_unit_test(test_greedy_takes_first_of_equals),
+        cmocka_unit_test(test_draw_order),
+#ifdef MG_TEST_CUDA /* the CPU's codes follow the probabilities */
+        cmocka_unit_test(test_same_as_cpu),
+#else
+        cmocka_unit_test(test_draws_follow_probs), cmocka_unit_test(test_speed),
+#endif
     };
 
     return cmocka_run_group_tests(tests, open_backend, close_backend);
