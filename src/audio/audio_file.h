@@ -15,6 +15,7 @@ typedef enum mg_audio_format {
     MG_AUDIO_MP3,     /* the most a constant rate may be: 320 kbit/s as in AudioCraft; below 32 kHz 160, below
                          16 kHz 64 */
 } mg_audio_format;
+enum { MG_AUDIO_N_FORMATS = MG_AUDIO_MP3 + 1 };
 
 /* The words of --format, in the order of the enum, and what a file's name ends with: ".wav", ".flac" … */
 #define MG_AUDIO_FORMAT_CHOICES "wav|wav-f32|flac|ogg|opus|mp3"

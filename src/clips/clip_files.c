@@ -175,6 +175,20 @@ done:
     return st;
 }
 
+/* What an older clip of this name left and this one does not write. */
+static void remove_others(const clip_facts *f, const mg_call *call)
+{
+    char path[MG_PATH_SIZE];
+
+    for (int i = 0; i < MG_AUDIO_N_FORMATS; i++) {
+        const char *suffix = mg_audio_format_suffix((mg_audio_format)i);
+        if (mg_path_format(path, "%s/%s%s", call->out_dir, f->m.recipe.id, suffix) != MG_OK) continue;
+        if (!f->m.audio_file || strcmp(mg_path_name(path), f->m.audio_file) != 0) unlink(path);
+    }
+    if (!f->m.codes_file && mg_path_format(path, "%s/%s.codes.npy", call->out_dir, f->m.recipe.id) == MG_OK)
+        unlink(path);
+}
+
 static void note_written(clip_facts *f, const char *path)
 {
     snprintf(f->written[f->n_written++], MG_PATH_SIZE, "%s", path);
@@ -186,6 +200,11 @@ static mg_status write_files(clip_facts *f, const mg_generate_output *o, const m
     const char *dir = o->call->out_dir;
     char path[MG_PATH_SIZE];
 
+    if (o->call->overwrite) { /* no moment has a sound beside the metadata of another */
+        MG_RETURN(mg_path_format(path, "%s/%s.json", dir, f->m.recipe.id));
+        unlink(path);
+        remove_others(f, o->call);
+    }
     if (f->m.codes_file) {
         MG_RETURN(mg_path_format(path, "%s/%s", dir, f->codes_file));
         MG_RETURN(mg_npy_write_i32(path, result->codes, f->m.n_codebooks, c->T));

@@ -34,6 +34,9 @@ static mg_status read_call(mg_clip_list *list, const mg_call *call)
     MG_RETURN(mg_requests_read(&list->requests, call));
     if (seed < 0) MG_RETURN(draw_seed(&seed));
     list->seed = (uint64_t)seed;
+    list->start_index = call->start_index;
+    if (list->start_index == MG_START_NEXT)
+        MG_RETURN(mg_clip_list_find_start(&list->start_index, call->out_dir));
     list->state = calloc((size_t)list->requests.n, sizeof *list->state);
     if (!list->state) return mg_fail(MG_ENOMEM, "requests: %lld", (long long)list->requests.n);
     for (int64_t i = 0; i < list->requests.n; i++) {
@@ -138,7 +141,7 @@ static mg_status name_clips(mg_clip_list *list, const mg_call *call)
         if (by_title)
             mg_slug_make(name, r->title ? r->title : r->prompt ? r->prompt : "");
         else
-            snprintf(name, sizeof name, "%06lld", (long long)i);
+            snprintf(name, sizeof name, "%06lld", (long long)(list->start_index + i));
         MG_TRY(mg_name_set_take(taken, &list->job[i].name, name));
     }
 done:

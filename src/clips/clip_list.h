@@ -29,8 +29,10 @@ typedef struct mg_call {
     /* where they go */
     const char *out_dir; /* "-": one clip, to standard output */
     int naming;          /* mg_clip_naming; -1: index, or title with prompt_files */
+    int64_t start_index; /* of names by number; MG_START_NEXT: behind those in the folder */
     bool save_codes, codes_only;
-    bool no_paths; /* what was delivered is not printed: the caller has more to say */
+    bool overwrite; /* what is there under the clips' names */
+    bool no_paths;  /* what was delivered is not printed: the caller has more to say */
     /* which model: for the metadata */
     mg_model_request model;
     const char *model_key;
@@ -38,12 +40,14 @@ typedef struct mg_call {
 
 enum mg_clip_naming { MG_NAMING_INDEX, MG_NAMING_TITLE };
 #define MG_NAMING_CHOICES "index|title"
+enum { MG_START_NEXT = -1 };
 
 typedef struct mg_job {
     mg_clip clip; /* the strings inside are the request's */
     char *name;   /* on a leader: the stem of its files, unique in the call; owned */
     int64_t i_request;
-    bool refused; /* reported and left out before the work began */
+    bool refused;  /* reported and left out before the work began */
+    bool is_there; /* the very same, made before: left out too, and delivered */
 } mg_job;
 
 typedef struct mg_clip_list {
@@ -52,6 +56,7 @@ typedef struct mg_clip_list {
     mg_request_list requests; /* as asked, then with what the call says, then with what the model says */
     struct mg_request_state *state; /* [requests.n] what clip_list*.c know of each */
     uint64_t seed;                  /* of the call: a clip without a seed of its own has seed + index */
+    int64_t start_index;            /* of names by number */
 } mg_clip_list;
 
 /* The call's requests and seed, as rank 0 sees them (it alone reads files and standard input, and draws), the
@@ -65,6 +70,12 @@ mg_status mg_clip_list_open(mg_clip_list *list, const mg_call *call, const mg_wo
  * agrees. */
 mg_status mg_clip_list_fill(mg_clip_list *list, const mg_call *call, const mg_replica *replica);
 void mg_clip_list_close(mg_clip_list *list);
+
+/* Look at what stands under the clips' names, after fill and before anything is loaded: the same clip is
+ * there already; for anything else MG_EUSAGE names the file and the remedies, unless it is to be overwritten.
+ * Collective and agreed. */
+mg_status mg_clip_list_look(mg_clip_list *list, const mg_call *call, const mg_replica *replica,
+                            const mg_world *world);
 
 /* What the clips need of the model. */
 bool mg_clip_list_has_text(const mg_clip_list *list);         /* a T5 and a tokenizer */

@@ -58,4 +58,7 @@ mg_status mg_request_encode(mg_request_state *state, const mg_recipe *q, const m
 mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *state, const mg_call *call,
                           const mg_replica *replica);
 
+/* One more than the highest number that names a file in the folder. */
+mg_status mg_clip_list_find_start(int64_t *start, const char *folder);
+
 #endif

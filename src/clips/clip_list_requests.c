@@ -11,7 +11,7 @@
 
 /* What rank 0 tells the others before the requests. */
 typedef struct call_head {
-    int64_t n, text_bytes, seed;
+    int64_t n, text_bytes, seed, start_index;
 } call_head;
 
 enum { HEAD_INTS = sizeof(call_head) / sizeof(int64_t) };
@@ -137,7 +137,7 @@ mg_status mg_requests_probe(mg_request_files *files, const mg_recipe *r)
 /* The recipes to every rank, their texts to leaders. */
 static mg_status share_list(mg_clip_list *list, const mg_world *w)
 {
-    call_head head = {.n = list->requests.n, .seed = (int64_t)list->seed};
+    call_head head = {.n = list->requests.n, .seed = (int64_t)list->seed, .start_index = list->start_index};
     mg_request_pack pack = {0};
     mg_status st = MG_OK;
 
@@ -146,6 +146,7 @@ static mg_status share_list(mg_clip_list *list, const mg_world *w)
     head.text_bytes = pack.text_bytes;
     MG_TRY(mg_comm_bcast(w->all, &head, HEAD_INTS, MG_I64, 0));
     list->seed = (uint64_t)head.seed;
+    list->start_index = head.start_index;
     if (w->rank > 0) st = mg_request_pack_open(&pack, head.n, head.text_bytes);
     MG_TRY(mg_comm_agree(w->all, st));
     MG_TRY(mg_comm_bcast(w->all, pack.recipe, head.n * (int64_t)sizeof *pack.recipe, MG_U8, 0));

@@ -59,17 +59,6 @@ static void put_choice(writer *w, const char *key, const char *choices, int i)
     put_text(w, key, *word ? word : NULL);
 }
 
-static bool is_recorded(const writer *w, const mg_recipe_key *key)
-{
-    const mg_recipe *r = &w->m->recipe;
-
-    if (w->is_tag && (key->flags & MG_KEY_NOT_IN_TAG)) return false;
-    if ((key->flags & MG_KEY_WITH_PROMPT) && !r->audio_prompt) return false;
-    if ((key->flags & MG_KEY_WITH_WINDOWS) && !(r->n_window_frames > 0 && r->n_frames > r->n_window_frames))
-        return false;
-    return !(key->flags & MG_KEY_WHEN_ON) || mg_recipe_is_on(r, key);
-}
-
 /* The recipe's keys that stand here, in the table's order. */
 static void put_keys(writer *w, mg_recipe_place place)
 {
@@ -78,7 +67,8 @@ static void put_keys(writer *w, mg_recipe_place place)
     for (int i = 0; i < mg_recipe_n_keys; i++) {
         const mg_recipe_key *key = &mg_recipe_keys[i];
         const void *at = mg_recipe_get(r, key);
-        if (key->place != place || !is_recorded(w, key)) continue;
+        if (key->place != place || (w->is_tag && (key->flags & MG_KEY_NOT_IN_TAG))) continue;
+        if (!mg_recipe_is_recorded(r, key)) continue;
         switch (key->type) {
         case MG_KEY_TEXT:
         case MG_KEY_ID:

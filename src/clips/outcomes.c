@@ -24,7 +24,7 @@ mg_status mg_generate_output_open(mg_generate_output **out, const mg_call *call,
     o->applied = calloc(replica->renames.n + 1, sizeof *o->applied);
     if (!o->outcome || !o->applied) MG_TRY(mg_fail(MG_ENOMEM, "outcomes: %lld clips", (long long)list->n));
     for (int64_t i = 0; i < list->n; i++)
-        if (list->job[i].refused) o->outcome[i] = FAILED;
+        o->outcome[i] = list->job[i].refused ? FAILED : list->job[i].is_there ? DELIVERED : 0;
     for (size_t i = 0; i < replica->renames.n; i++)
         o->applied[i] = (mg_renamed){replica->renames.list[i].target, replica->renames.list[i].source};
     if (replica->is_leader) {

@@ -204,14 +204,40 @@ bool mg_recipe_is_of_sampling(const mg_recipe_key *key)
            key->offset < offsetof(mg_recipe, sampling) + sizeof(mg_sampling);
 }
 
+bool mg_recipe_is_recorded(const mg_recipe *r, const mg_recipe_key *key)
+{
+    const bool windowed = r->n_window_frames > 0 && r->n_frames > r->n_window_frames;
+
+    if (!key->record) return false;
+    if ((key->flags & MG_KEY_WITH_PROMPT) && !r->audio_prompt) return false;
+    if ((key->flags & MG_KEY_WITH_WINDOWS) && !windowed) return false;
+    return !(key->flags & MG_KEY_WHEN_ON) || mg_recipe_is_on(r, key);
+}
+
+static bool same_value(const mg_recipe *a, const mg_recipe *b, const mg_recipe_key *key)
+{
+    const void *x = mg_recipe_get(a, key), *y = mg_recipe_get(b, key);
+
+    if (key->type == MG_KEY_BOOL) return *(const bool *)x == *(const bool *)y;
+    if (!mg_recipe_says(a, key) || !mg_recipe_says(b, key))
+        return mg_recipe_says(a, key) == mg_recipe_says(b, key);
+    if (mg_recipe_is_string(key)) return strcmp(*(const char *const *)x, *(const char *const *)y) == 0;
+    return memcmp(x, y, size_of(key)) == 0;
+}
+
+bool mg_recipe_same_record(const mg_recipe *a, const mg_recipe *b, const mg_recipe_key *key)
+{
+    const bool recorded = mg_recipe_is_recorded(a, key);
+
+    return recorded == mg_recipe_is_recorded(b, key) && (!recorded || same_value(a, b, key));
+}
+
 bool mg_recipe_same_sampling(const mg_recipe *a, const mg_recipe *b)
 {
     for (int i = 0; i < mg_recipe_n_keys; i++) {
         const mg_recipe_key *key = &mg_recipe_keys[i];
         if (!mg_recipe_is_of_sampling(key) && key->offset != offsetof(mg_recipe, cfg_coef)) continue;
-        if (mg_recipe_says(a, key) != mg_recipe_says(b, key)) return false;
-        if (mg_recipe_says(a, key) && memcmp(mg_recipe_get(a, key), mg_recipe_get(b, key), size_of(key)) != 0)
-            return false;
+        if (!mg_recipe_same_record(a, b, key)) return false;
     }
     return true;
 }

@@ -68,6 +68,7 @@ enum {
     MG_KEY_WITH_WINDOWS = 4, /* recorded if the clip is longer than a window */
     MG_KEY_WHEN_ON = 8,      /* recorded if it is said and not 0 */
     MG_KEY_NOT_IN_TAG = 16,  /* it decides nothing that another key does not say */
+    MG_KEY_OF_RESULT = 32,   /* known of a finished clip alone */
 };
 
 /* Bounds are inclusive, as on the command line. */
@@ -133,6 +134,12 @@ bool mg_recipe_is_of_sampling(const mg_recipe_key *key);
 
 /* How codes are drawn, for people: "top-k 250, temperature 1". */
 void mg_recipe_describe_sampling(char *out, size_t out_bytes, const mg_recipe *r);
+
+/* Does a clip's metadata have this key? */
+bool mg_recipe_is_recorded(const mg_recipe *r, const mg_recipe_key *key);
+
+/* Would the metadata of both say the same under this key? */
+bool mg_recipe_same_record(const mg_recipe *a, const mg_recipe *b, const mg_recipe_key *key);
 
 /* Equal guidance and sampling. */
 bool mg_recipe_same_sampling(const mg_recipe *a, const mg_recipe *b);

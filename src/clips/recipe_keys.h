@@ -36,7 +36,8 @@
       .arg = "FILE", .help = "continue this sound, or these codes (.npy); once for all prompts, or once for each")                        \
     L(PATH, melody, 0, 0, NULL, "melody", INPUTS, "melody", 0, "melody",                                                                  \
       .arg = "FILE", .help = "follow this tune (melody models); once for all prompts, or once for each")                                  \
-    P(INT, n_prompt_frames, 0, 1e8, NULL, NULL, PARAMETERS, "prompt_frames", MG_KEY_OWN | MG_KEY_WITH_PROMPT, NULL)                       \
+    P(INT, n_prompt_frames, 0, 1e8, NULL, NULL, PARAMETERS, "prompt_frames",                                                              \
+      MG_KEY_OWN | MG_KEY_WITH_PROMPT | MG_KEY_OF_RESULT, NULL)                                                                           \
     X(NUMBER, prompt_dur_s, 1e-3, 1e6, NULL, "prompt_duration", PARAMETERS, "prompt_duration_s", MG_KEY_WITH_PROMPT, "prompt-duration",   \
       .arg = "SECONDS", .help = "continue that much of its beginning (default: all of it)")                                               \
     X(BOOL, drop_prompt, 0, 0, NULL, NULL, PARAMETERS, "drop_prompt", MG_KEY_WITH_PROMPT, "drop-prompt",                                  \

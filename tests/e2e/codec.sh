@@ -2,6 +2,7 @@
 # The codec on the command line: sound to codes and back, against the references, and what is not sound.
 #   codec.sh MG-DIST TESTS-FOLDER COMPARE-CLIP
 . "$(dirname "$0")/lib.sh" "$1" "$2"
+unset MGDIST_OVERWRITE
 COMPARE=$3
 WAV=$(dirname "$3")/golden_wav
 NPY=$(dirname "$3")/golden_npy
@@ -94,9 +95,9 @@ bad encode short.wav 'not a sound file'
 bad encode nan.wav 'not a number'
 expect 0 'three.codes.npy' 'three channels are mixed down to one, as generate does' \
     "$MG" encode "$BOX/bad/three.wav" --model "$TINY" --out "$BOX/rest"
-expect 0 'three.codes.npy' 'and when asked' "$MG" encode "$BOX/bad/three.wav" --channels 1 --model "$STEREO" --out "$BOX/rest"
+expect 0 'three.codes.npy' 'and when asked' "$MG" encode "$BOX/bad/three.wav" --channels 1 --model "$STEREO" --overwrite --out "$BOX/rest"
 expect 1 '3 channels: two cannot be made of them; --channels 1 mixes' 'but not to two' \
-    "$MG" encode "$BOX/bad/three.wav" --channels 2 --model "$TINY" --out "$BOX/rest"
+    "$MG" encode "$BOX/bad/three.wav" --channels 2 --model "$TINY" --overwrite --out "$BOX/rest"
 bad encode not-there.wav 'cannot open'
 
 cp "$BOX/in/mono.wav" "$BOX/bad/sound.npy"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Training checkpoints become what AudioCraft's own exporter made of them.   export.sh MG-DIST TESTS-FOLDER COMPARE-CLIP
 . "$(dirname "$0")/lib.sh" "$1" "$2"
+unset MGDIST_OVERWRITE
 COMPARE=$(dirname "$3")/compare_torch
 TRAINING=$GOLDEN/checkpoints/ac-mono-training
 MONO=$GOLDEN/checkpoints/ac-mono

@@ -7,6 +7,7 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 # Without MPI no foreign stack must be known by its tables (tests/memory/asan_defaults.c), and looking them up is slow.
 export ASAN_OPTIONS=fast_unwind_on_malloc=1
 for name in $(env | sed -n 's/^\(MGDIST_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+export MGDIST_OVERWRITE=1 # most scripts write into one folder again and again; overwrite.sh is about the rule
 
 MG=$1
 TESTS=$2

@@ -1,5 +1,6 @@
 /* mg-dist generate: texts in, sound files out. The option table and the rules between options. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "generate.h"
@@ -76,6 +77,10 @@ static const mg_option options[] = {
      .group = "Output", .help = "folder for the files, made if need be; - writes one clip's sound to standard output"},
     {.name = "name", .type = MG_OPT_CHOICE, .offset = AT(call.naming), .choices = MG_NAMING_CHOICES, .group = "Output",
      .help = "call the files 000000, 000001 …, or by title or first words (default: index; title with --prompt-file)"},
+    {.name = "start-index", .type = MG_OPT_STRING, .offset = AT(start_index), .arg = "N|next", .preset = "0", .group = "Output",
+     .help = "the first of names by number; next is the one behind those in the folder"},
+    {.name = "overwrite", .type = MG_OPT_FLAG, .offset = AT(call.overwrite), .group = "Output",
+     .help = "replace what is there under the clips' names (default: refuse; the same clip is not made again)"},
     MG_RECIPE_KEYS_OUTPUT(OPTION_OUTPUT, NONE, NONE)
     {.name = "save-codes", .type = MG_OPT_FLAG, .offset = AT(call.save_codes), .group = "Output",
      .help = "also write 000000.codes.npy, int32 [codebooks, frames]"},
@@ -116,8 +121,23 @@ static mg_status check_pairs(const mg_generate_settings *s)
     return MG_OK;
 }
 
+/* "next", or a number. */
+static mg_status read_start(int64_t *out, const char *text)
+{
+    char *end;
+
+    *out = MG_START_NEXT;
+    if (strcmp(text, "next") == 0) return MG_OK;
+    *out = strtoll(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && !*end && *out <= 1000000000) return MG_OK;
+    return mg_fail(MG_EUSAGE,
+                   "option --start-index: \"%.80s\": must be next, or a whole number from 0 to 1000000000",
+                   text);
+}
+
 static mg_status check(const void *settings)
 {
+    int64_t start;
     const mg_generate_settings *s = settings;
     const mg_call *call = &s->call;
     const int64_t tp = s->machine.tp;
@@ -132,6 +152,7 @@ static mg_status check(const void *settings)
         call->given.text_states.n == 0)
         return mg_fail(MG_EUSAGE, "nothing to make; give --prompt TEXT, --prompts FILE or --unconditional N");
     MG_RETURN(check_pairs(s));
+    MG_RETURN(read_start(&start, s->start_index));
     if (tp > 0 && tp != 1 && tp != 2 && tp != 4 && tp != 8)
         return mg_fail(MG_EUSAGE, "option --tp: %lld: must be one of 1, 2, 4, 8", (long long)tp);
     return MG_OK;
@@ -142,6 +163,7 @@ static mg_status run(mg_context *context, const void *settings)
     mg_generate_settings s = *(const mg_generate_settings *)settings;
 
     mg_recipe_see(&s.call.all);
+    MG_RETURN(read_start(&s.call.start_index, s.start_index));
     return mg_generate_run(context, &s);
 }
 

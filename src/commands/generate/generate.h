@@ -11,6 +11,7 @@ typedef struct mg_generate_settings {
     const char *manifest;
     bool apply_proposed;
     bool keep_prompt;
+    const char *start_index; /* "next" or a number */
     int64_t n_slots;
     mg_machine machine;
 } mg_generate_settings;

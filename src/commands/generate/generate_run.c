@@ -103,14 +103,14 @@ static void print_summary(const mg_scheduler *s, const mg_clip *clips, int64_t n
                 (long long)n_steps, n_steps ? mg_scheduler_step_s(s) * 1000 / (double)n_steps : 0.0);
 }
 
-/* The clips that will be made: what was refused is left out. */
+/* The clips that will be made: what was refused, or is there already, is left out. */
 static mg_status choose_clips(mg_clip **out, int64_t *n, const mg_clip_list *list)
 {
     *n = 0;
     *out = calloc((size_t)list->n, sizeof **out);
     if (!*out) return mg_fail(MG_ENOMEM, "clips: %lld", (long long)list->n);
     for (int64_t i = 0; i < list->n; i++)
-        if (!list->job[i].refused) (*out)[(*n)++] = list->job[i].clip;
+        if (!list->job[i].refused && !list->job[i].is_there) (*out)[(*n)++] = list->job[i].clip;
     return MG_OK;
 }
 
@@ -138,6 +138,17 @@ done:
     mg_generate_output_close(output);
     mg_scheduler_close(scheduler);
     free(mine);
+    return st;
+}
+
+/* Nothing is left to make: all clips are there already, or were refused. */
+static mg_status account_for(mg_replica *r, const mg_clip_list *list, const mg_call *call, const mg_world *w)
+{
+    mg_generate_output *output = NULL;
+    mg_status st = mg_comm_agree(w->all, mg_generate_output_open(&output, call, list, r, w));
+
+    if (st == MG_OK) st = mg_generate_output_conclude(output);
+    mg_generate_output_close(output);
     return st;
 }
 
@@ -194,7 +205,7 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     mg_backend backend = {0}, beside = {0};
     mg_clip_list list = {0};
     mg_clip *clips = NULL;
-    int64_t n;
+    int64_t n = 0;
     mg_replica *replica = NULL;
     mg_replica_source source;
     mg_replica_limits limits;
@@ -208,8 +219,13 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, &backend, &beside, w->group)));
     MG_TRY(mg_door_model(w, replica->files, mg_format_name(backend.formats.weights), model_needs(replica)));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));
-    MG_TRY(mg_comm_agree(w->all, choose_clips(&clips, &n, &list)));
     MG_TRY(check_output(&s->call, &list, &replica->config, w));
+    MG_TRY(mg_clip_list_look(&list, &s->call, replica, w));
+    MG_TRY(mg_comm_agree(w->all, choose_clips(&clips, &n, &list)));
+    if (n == 0) {
+        st = account_for(replica, &list, &s->call, w);
+        goto done;
+    }
     print_request(clips, n, &list, replica);
     MG_TRY(mg_plan_make(&limits, replica, w, clips, n, s->n_slots));
     mg_plan_print(&limits, replica, w);

@@ -1,0 +1,216 @@
+/* What stands already under the names that a call is going to write: the same clip, which need not be made
+ * again, or something else, which is not replaced unless --overwrite says so. Looked at before anything is
+ * loaded. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "clip_list_impl.h"
+#include "hash.h"
+#include "log.h"
+
+enum { N_SUFFIXES = MG_AUDIO_N_FORMATS + 2, MIN_DIGITS = 6, MAX_DIGITS = 12 };
+
+/* The i-th ending that a file of a clip may have. */
+static const char *suffix_at(int i)
+{
+    return i == 0 ? ".json" : i == 1 ? ".codes.npy" : mg_audio_format_suffix((mg_audio_format)(i - 2));
+}
+
+mg_status mg_clip_list_find_start(int64_t *start, const char *folder)
+{
+    DIR *d = opendir(folder);
+
+    *start = 0;
+    if (!d) return MG_OK; /* it will be made */
+    for (struct dirent *e; (e = readdir(d));) {
+        const size_t n = strspn(e->d_name, "0123456789");
+        if (n < MIN_DIGITS || n > MAX_DIGITS || e->d_name[n] != '.') continue;
+        const int64_t next = strtoll(e->d_name, NULL, 10) + 1;
+        if (next > *start) *start = next;
+    }
+    closedir(d);
+    return MG_OK;
+}
+
+/* What the call will make under a name. */
+typedef struct wanted {
+    const mg_call *call;
+    const mg_recipe *recipe;
+    const char *name;
+    int64_t seed, sampling_rate;
+    const mg_replica *replica;
+} wanted;
+
+static mg_status path_of(char path[MG_PATH_SIZE], const wanted *w, const char *suffix)
+{
+    return mg_path_format(path, "%s/%s%s", w->call->out_dir, w->name, suffix);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* The files that it is made from, by content. */
+static const char *other_input(const wanted *w, const mg_clip_metadata *there)
+{
+    char sha256[65];
+
+    for (int i = 0; i < MG_RECIPE_INPUTS; i++) {
+        const mg_recipe_key *key = mg_recipe_input(i);
+        const char *path = *(const char *const *)mg_recipe_get(w->recipe, key);
+        const char *recorded = there->input_sha256[i];
+        if (!path && !*(const char *const *)mg_recipe_get(&there->recipe, key)) continue;
+        if (path && recorded && mg_hash_file(sha256, path) == MG_OK && strcmp(sha256, recorded) == 0)
+            continue;
+        mg_clear_error();
+        return key->record;
+    }
+    return NULL;
+}
+
+/* A model is known by its name and by weights that are no newer than the clip: their hashes cost too much
+ * here. */
+static const char *other_model(const wanted *w, const mg_clip_metadata *there, const char *json)
+{
+    const mg_model_request *now = &w->call->model;
+    struct stat clip, weights;
+
+    if (!same_text(now->model, there->model) || !same_text(w->call->model_key, there->model_key) ||
+        !same_text(now->lm, there->lm) || !same_text(now->text_encoder, there->text_encoder) ||
+        !same_text(now->codec, there->codec) || !same_text(now->tokenizer, there->tokenizer))
+        return "model";
+    for (int i = 0; i < there->n_weights; i++)
+        if (stat(json, &clip) != 0 || stat(there->weights[i].path, &weights) != 0 ||
+            weights.st_mtime > clip.st_mtime)
+            return "model";
+    if (!same_text(w->replica->backend.ops->name, there->backend)) return "device";
+    return same_text(mg_format_name(w->replica->backend.formats.weights), there->dtype) ? NULL : "dtype";
+}
+
+/* The first thing that says it is another clip; NULL: it is this one. */
+static const char *difference(const wanted *w, const mg_clip_metadata *there, const char *json)
+{
+    mg_recipe recipe = *w->recipe;
+
+    MG_SAY(&recipe, seed, w->seed);
+    for (int i = 0; i < mg_recipe_n_keys; i++) {
+        const mg_recipe_key *key = &mg_recipe_keys[i];
+        if (key->type == MG_KEY_ID || key->place == MG_AT_INPUTS ||
+            (key->flags & (MG_KEY_NOT_IN_TAG | MG_KEY_OF_RESULT)))
+            continue;
+        if (!mg_recipe_same_record(&recipe, &there->recipe, key)) return key->record;
+    }
+    if (!w->call->codes_only && there->sampling_rate != w->sampling_rate) return "sample_rate";
+    const char *input = other_input(w, there);
+    return input ? input : other_model(w, there, json);
+}
+
+/* Is its sound there, whole, and its codes, if they are asked for? */
+static bool is_whole(const wanted *w, const mg_clip_metadata *there)
+{
+    char path[MG_PATH_SIZE], name[MG_PATH_SIZE], sha256[65];
+    bool whole = true;
+
+    if (!w->call->codes_only) {
+        const char *suffix = mg_audio_format_suffix((mg_audio_format)w->recipe->format);
+        whole = there->audio_file && there->audio_sha256 &&
+                mg_path_format(name, "%s%s", w->name, suffix) == MG_OK &&
+                strcmp(name, there->audio_file) == 0 && path_of(path, w, suffix) == MG_OK &&
+                mg_hash_file(sha256, path) == MG_OK && strcmp(sha256, there->audio_sha256) == 0;
+    }
+    if (w->call->codes_only || w->call->save_codes)
+        whole = whole && there->codes_file && path_of(path, w, ".codes.npy") == MG_OK && mg_path_exists(path);
+    mg_clear_error();
+    return whole;
+}
+
+/* *why: what is wrong with what is there; NULL: it is this clip. */
+static const char *compare(const wanted *w, char room[200])
+{
+    char json[MG_PATH_SIZE];
+    mg_clip_metadata there;
+
+    if (path_of(json, w, ".json") != MG_OK || mg_clip_metadata_load(&there, json) != MG_OK) {
+        mg_clear_error();
+        return "no metadata says what it is";
+    }
+    const char *key = difference(w, &there, json);
+    const bool whole = key || is_whole(w, &there);
+    snprintf(room, 200, "another clip: its %s differs", key ? key : "");
+    mg_clip_metadata_close(&there);
+    return key ? room : whole ? NULL : "its files are not those that its metadata describes";
+}
+
+/* Is anything of this name there? Its path, for a message. */
+static mg_status find_any(char path[MG_PATH_SIZE], bool *found, const wanted *w)
+{
+    struct stat info;
+
+    *found = false;
+    for (int i = N_SUFFIXES - 1; i >= 0 && !*found; i--) {
+        MG_RETURN(path_of(path, w, suffix_at(i)));
+        *found = lstat(path, &info) == 0;
+    }
+    return MG_OK;
+}
+
+static mg_status look_at(bool *is_there, const wanted *w)
+{
+    char path[MG_PATH_SIZE], room[200];
+    bool found;
+
+    *is_there = false;
+    MG_RETURN(find_any(path, &found, w));
+    if (!found) return MG_OK;
+    const char *why = compare(w, room);
+    *is_there = !why;
+    if (!why) return MG_OK;
+    return mg_fail(MG_EUSAGE,
+                   "%s: is there already (%s); give --overwrite, another --out or --start-index next", path,
+                   why);
+}
+
+static mg_status look(uint8_t *is_there, const mg_clip_list *list, const mg_call *call,
+                      const mg_replica *replica)
+{
+    for (int64_t i = 0; i < list->n; i++) {
+        const mg_job *job = &list->job[i];
+        const mg_recipe *r = mg_clip_list_recipe(list, i);
+        const wanted w = {.call = call,
+                          .recipe = r,
+                          .name = job->name,
+                          .seed = (int64_t)job->clip.seed,
+                          .sampling_rate = r->rate_hz > 0 ? r->rate_hz : replica->config.codec.sampling_rate,
+                          .replica = replica};
+        bool found = false;
+        if (!job->refused) MG_RETURN(look_at(&found, &w));
+        is_there[i] = found;
+    }
+    return MG_OK;
+}
+
+mg_status mg_clip_list_look(mg_clip_list *list, const mg_call *call, const mg_replica *replica,
+                            const mg_world *w)
+{
+    mg_status st = MG_OK;
+    uint8_t *is_there = NULL;
+    int64_t n_there = 0;
+
+    if (call->overwrite || strcmp(call->out_dir, "-") == 0) return MG_OK;
+    is_there = calloc((size_t)list->n, sizeof *is_there);
+    if (!is_there) st = mg_fail(MG_ENOMEM, "clips: %lld", (long long)list->n);
+    if (st == MG_OK && w->rank == 0) st = look(is_there, list, call, replica);
+    MG_TRY(mg_comm_agree(w->all, st));
+    MG_TRY(mg_comm_bcast(w->all, is_there, list->n, MG_U8, 0));
+    for (int64_t i = 0; i < list->n; i++) n_there += list->job[i].is_there = is_there[i] != 0;
+    if (n_there > 0)
+        mg_log_info("generate: %lld of %lld clips %s there already", (long long)n_there, (long long)list->n,
+                    n_there == 1 ? "is" : "are");
+done:
+    free(is_there);
+    return st;
+}

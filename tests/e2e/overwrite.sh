@@ -1,0 +1,71 @@
+#!/bin/bash
+# Nothing that is there is replaced in silence, and the same clip is not made again.
+#   overwrite.sh MG-DIST TESTS-FOLDER
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+unset MGDIST_OVERWRITE
+
+make() { "$MG" generate --model "$TINY" --frames 20 --out "$BOX/out" "$@"; }
+sums() { (cd "$BOX/out" && sha256sum -- *) >"$BOX/$1"; }
+stays() { # SENTENCE
+    sums now
+    passes "$1: nothing has changed" cmp "$BOX/before" "$BOX/now"
+}
+refused() { # PATTERN SENTENCE options …
+    local pattern=$1 sentence=$2
+    shift 2
+    expect 2 "$pattern.*give --overwrite, another --out or --start-index next" "$sentence" make "$@"
+    passes "$sentence: before anything is loaded" test "$(grep -c 'plan:' "$BOX/said")" = 0
+    stays "$sentence"
+}
+
+expect 0 "^$BOX/out/000000.wav$" 'a first clip' make --prompt a --seed 1 --save-codes
+sums before
+expect 0 "^$BOX/out/000000.wav$" 'the same again' make --prompt a --seed 1 --save-codes
+passes 'it says so' grep -q '1 of 1 clips is there already' "$BOX/said"
+passes 'and loads nothing' test "$(grep -c 'plan:' "$BOX/said")" = 0
+stays 'the same again'
+expect 0 "^$BOX/out/000000.wav$" 'without asking for its codes' make --prompt a --seed 1
+stays 'without its codes'
+refused '000000.wav: is there already .another clip: its prompt differs' 'another prompt' --prompt b --seed 1
+refused 'another clip: its seed differs' 'another seed' --prompt a --seed 2
+refused 'another clip: its seed differs' 'a seed that is drawn' --prompt a
+refused 'another clip: its top_k differs' 'other sampling' --prompt a --seed 1 --top-k 3
+refused 'another clip: its min_p differs' 'a cut that was off' --prompt a --seed 1 --min-p 0.1
+refused 'another clip: its frames differs' 'another length' --prompt a --seed 1 --frames 21
+refused 'another clip: its format differs' 'another format' --prompt a --seed 1 --format flac
+refused 'another clip: its sample_rate differs' 'another rate' --prompt a --seed 1 --sample-rate 44100
+refused 'another clip: its strategy differs' 'another level' --prompt a --seed 1 --strategy rms
+refused 'another clip: its dtype differs' 'another number format' --prompt a --seed 1 --dtype bf16
+refused 'another clip: its prompt_duration_s differs' 'an audio prompt' --prompt a --seed 1 --audio-prompt "$BOX/out/000000.codes.npy" --prompt-duration 0.1
+cp -r "$TINY" "$BOX/tiny"
+refused 'another clip: its model differs' 'another model' --prompt a --seed 1 --model "$BOX/tiny"
+expect 2 'its prompt differs' 'on two ranks' ranks 2 "$MG" generate --model "$TINY" --frames 20 --out "$BOX/out" --prompt b --seed 1 --tp 1
+stays 'on two ranks'
+
+# Of several, those that are missing are made.
+expect 0 "^$BOX/out/000001.wav$" 'one more' make --prompt a --prompt b --seed 1
+passes 'one was there' grep -q '1 of 2 clips is there already' "$BOX/said"
+passes 'both are delivered' grep -q "^$BOX/out/000000.wav$" "$BOX/said"
+expect 0 "^$BOX/out/000002.wav$" 'behind those in the folder' make --prompt c --seed 9 --start-index next
+expect 0 "^$BOX/out/000012.wav$" 'from a number on' make --prompt c --prompt d --seed 9 --start-index 11
+expect 0 "^$BOX/out/000013.wav$" 'behind a gap' ranks 2 "$MG" generate --model "$TINY" --frames 20 --out "$BOX/out" --prompt e --seed 9 --start-index next
+expect 2 'start-index: "x": must be next, or a whole number' 'no number' make --prompt a --start-index x
+
+# What is no clip of ours, or no longer.
+printf x >"$BOX/out/000020.flac"
+sums before
+refused '000020.flac: is there already .no metadata says what it is' 'a stranger' --prompt a --seed 1 --start-index 20
+printf x >>"$BOX/out/000002.wav"
+sums before
+refused '000002.wav: is there already .its files are not those' 'a sound that was changed' --prompt c --seed 9 --start-index 2
+rm "$BOX/out/000001.wav"
+sums before
+refused '000001.json: is there already .its files are not those' 'a sound that is gone' --prompt b --seed 2 --start-index 1
+
+# --overwrite: what is there goes, all of it.
+expect 0 "^$BOX/out/000000.flac$" 'insisting' make --prompt b --seed 5 --format flac --overwrite
+passes 'the other sound is gone' test ! -e "$BOX/out/000000.wav"
+passes 'and the other codes' test ! -e "$BOX/out/000000.codes.npy"
+expect 0 '^the same bytes' 'what is there is one clip' "$MG" replay -q "$BOX/out/000000.json"
+passes 'no temporary file is left' tidy "$BOX"
+finish
