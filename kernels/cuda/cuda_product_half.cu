@@ -102,7 +102,7 @@ MG_INLINE void finish_tile(const half_product *p, const float *parts, int tile, 
 template <class T, int NT, int KS, int SOURCE, int BLOCKS>
 __global__ void __launch_bounds__(THREADS, BLOCKS) product_k(const half_product p)
 {
-    constexpr int N = NT < 8 ? NT : 8;
+    constexpr int N = NT < 8 ? NT : NT < 16 ? 8 : 4; /* row tiles at a time: registers */
     MG_DYNAMIC_SHARED(float, shared);
     const int lane = threadIdx.x % 32, part = threadIdx.x / 32, tile = blockIdx.x, slice = blockIdx.y;
     const int first = mg_part_begin(p.n_steps, part), n = mg_part_begin(p.n_steps, part + 1) - first;
@@ -221,7 +221,7 @@ template <class T> static const variant *many_rows(int *n)
     static const variant all[] = {
         {product_k<T, 1, 8, FROM_PACKED, 4>, 1, 8},   {product_k<T, 2, 8, FROM_PACKED, 3>, 2, 8},
         {product_k<T, 4, 8, FROM_PACKED, 3>, 4, 8},   {product_k<T, 8, 8, FROM_PACKED, 2>, 8, 8},
-        {product_k<T, 16, 2, FROM_PACKED, 2>, 16, 2},
+        {product_k<T, 16, 4, FROM_PACKED, 2>, 16, 4},
     };
 
     *n = 5;

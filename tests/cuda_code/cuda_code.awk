@@ -1,0 +1,50 @@
+# Two tables (sm_80, sm_90a) of: kernel, registers, static shared bytes, 16-byte loads before and after the wait.
+# Prints docs/GPU_KERNELS.md; a kernel that breaks a rule is a line "cuda_code: …" and exit 1.
+BEGIN {
+    FS = "\t"
+    THREADS = 256
+    print "# What the compiler makes of the CUDA kernels"
+    print ""
+    print "Written by `tests/cuda_code/cuda_code.sh . --write` (nvcc " version "), and compared by that test. No number here"
+    print "was measured on a GPU."
+    print ""
+    print "- *blocks*: blocks of 256 threads that the registers of an SM (65,536) hold; shared memory may hold fewer."
+    print "- *asked before*: 16-byte loads of a lane that stand before the wait for the kernel's predecessor. Those of"
+    print "  a matrix kernel's weights all do: they are on their way while the kernel before still computes."
+    print "- *in flight*: what the blocks of an SM ask for at once by these loads. An H100 needs 18 KB of it at all"
+    print "  times to read at its full speed (3.35 TB/s x 0.7 us / 132 SMs); a matrix kernel has 32 KB at least."
+    print ""
+    print "`product_k<format, row tiles of 8, loads at once, x as it is 0, through a norm 1, packed 2, blocks asked for>`;"
+    print "`few_rows_k<rows>` is its like for fp32, `many_rows_k` a tile of 64 by 64; `attend_k<format, lanes of a"
+    print "position, loads at once, blocks asked for>`."
+}
+FNR == 1 {
+    table++
+    print ""
+    print "## " (table == 1 ? "sm_80 (A100; nothing overlaps)" : "sm_90a (H100, H200)")
+    print ""
+    if (table == 1) {
+        print "| kernel | registers | blocks | shared |"
+        print "|---|---|---|---|"
+    } else {
+        print "| kernel | registers | blocks | shared | asked before | in flight |"
+        print "|---|---|---|---|---|---|"
+    }
+}
+{
+    rounded = int(($2 + 7) / 8) * 8
+    blocks = int(65536 / (rounded * THREADS))
+    if (blocks > 8) blocks = 8
+    row = "| `" $1 "` | " $2 " | " blocks " | " $3 " |"
+    if (table == 1) { print row; next }
+    kb = blocks * THREADS * $4 * 16 / 1024
+    print row " " ($4 ? $4 : "") " | " ($4 ? kb " KB" : "") " |"
+    if ($1 !~ /^(product_k|few_rows_k)/) next
+    want = 8
+    if ($1 ~ /^product_k/) { n = split($1, part, ","); want = part[3] + 0; asked = part[5] + 0 }
+    if ($4 < want) wrong($1 ": " $4 " of " want " loads before the wait")
+    if (kb < 32) wrong($1 ": " kb " KB in flight an SM, at least 32 are wanted")
+    if ($1 ~ /^product_k/ && blocks < asked) wrong($1 ": " blocks " blocks an SM, " asked " asked for")
+}
+function wrong(what) { print "cuda_code: " what; failed = 1 }
+END { exit failed }
