@@ -198,6 +198,11 @@ mg_status mg_world_split(mg_world *w, int tp)
     return tp == 1 ? mg_comm_self_open(&w->group) : open_group(w);
 }
 
+const mg_watchdog *mg_world_watchdog(const mg_world *w)
+{
+    return w->links ? &w->links->dog : NULL;
+}
+
 mg_status mg_world_settle(mg_world *w, mg_status st)
 {
     mg_board *board = w->links ? w->links->board : NULL;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "comm.h"
+#include "watchdog.h"
 
 typedef struct mg_world_links mg_world_links;
 
@@ -62,6 +63,9 @@ mg_status mg_world_await_first(const mg_world *w, mg_status mine);
  * Ranks of one host get the shared-memory group, others the MPI one; MGDIST_COMM=mpi or shm insists (tests).
  * Collective, once. */
 mg_status mg_world_split(mg_world *w, int tp);
+
+/* The clock of waits for other ranks; NULL in a world of one. */
+const mg_watchdog *mg_world_watchdog(const mg_world *w);
 
 /* Once, when the run ends with `st` and before anybody is told: the status to report and exit with. A
  * launcher answers the death of one rank with SIGTERM to the others; where that looks like a user's stop, it

@@ -44,11 +44,17 @@ static mg_status wait_for(mg_cuda *cuda, cudaEvent_t event)
 {
     const struct timespec pause = {0, 20000};
 
+    struct timespec begin, now;
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
     for (int n = 0;; n++) {
         const cudaError_t error = cudaEventQuery(event);
         if (error == cudaSuccess) return MG_OK;
         if (error != cudaErrorNotReady) return mg_cuda_check(error, "waiting for the device");
-        if (cuda->settings.check) MG_RETURN(cuda->settings.check(cuda->settings.check_arg));
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        const double waited_s =
+            (double)(now.tv_sec - begin.tv_sec) + 1e-9 * (double)(now.tv_nsec - begin.tv_nsec);
+        if (cuda->settings.check) MG_RETURN(cuda->settings.check(cuda->settings.check_arg, waited_s));
         if (n > 200) nanosleep(&pause, NULL);
     }
 }

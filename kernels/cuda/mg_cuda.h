@@ -10,7 +10,7 @@ typedef struct mg_cuda_settings {
     mg_threads *threads; /* borrowed: read weights with these; NULL: on the calling thread */
     /* Called again and again while the host waits for the device; a status other than MG_OK ends the wait.
      * May be NULL. */
-    mg_status (*check)(void *arg);
+    mg_status (*check)(void *arg, double waited_s);
     void *check_arg;
 } mg_cuda_settings;
 

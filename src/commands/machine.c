@@ -1,61 +1,202 @@
 #include "machine.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "comm_staged.h"
 #include "cpu.h"
+#include "cuda_open.h"
 #include "door.h"
 #include "log.h"
+#include "stop.h"
 
-/* exact everywhere; half precision is the user's choice, and worth a hint */
-static mg_format choose_format(int wanted)
+/* Called by a backend on a GPU while the host waits for it. */
+struct mg_machine_watch {
+    const mg_cuda_plugin *plugin;
+    mg_comm *group; /* over NCCL; NULL: there is nobody else to wait for */
+};
+
+static mg_status look(void *arg, double waited_s)
+{
+    const struct mg_machine_watch *w = arg;
+
+    return w->group ? w->plugin->check_group(w->group, waited_s) : mg_stop_check();
+}
+
+/* A CPU: exact everywhere; half precision is the user's choice, and worth a hint. A GPU: what the models were
+ * trained in, and half of the bytes. */
+static mg_format choose_format(int wanted, mg_space space)
 {
     switch (wanted) {
     case MG_MACHINE_BF16: return MG_FORMAT_BF16;
     case MG_MACHINE_FP16: return MG_FORMAT_F16;
+    case MG_MACHINE_FP32: return MG_FORMAT_F32;
     case MG_MACHINE_INT8: return MG_FORMAT_Q8;
-    case MG_MACHINE_DTYPE_AUTO:
+    default:
+        if (space == MG_DEVICE) return MG_FORMAT_BF16;
         mg_log_detail(
             "--dtype auto: fp32 on a CPU, the reference's numbers; --dtype bf16 is about twice as fast");
         return MG_FORMAT_F32;
-    default: return MG_FORMAT_F32;
     }
 }
 
-static mg_status open_one(mg_backend *out, const mg_machine *machine, const mg_world *world, bool says)
+/* `auto`: the GPU where every rank has one; half a run on GPUs would be of no use. */
+static mg_status try_plugin(const mg_cuda_plugin **out, const mg_world *world, bool says)
 {
-    mg_status st = MG_OK;
+    const char *why = NULL;
+    char reason[512] = "";
+    int n = 0;
+    mg_status st = mg_cuda_may_be_here(&why) ? mg_cuda_find_plugin(out) : mg_fail(MG_EFIT, "%s", why);
+
+    if (st == MG_OK) st = (*out)->count(&n);
+    if (st != MG_OK) snprintf(reason, sizeof reason, "%s", mg_last_error());
+    const mg_status all = mg_comm_agree(world->all, st);
+    if (all == MG_OK || all == MG_ECOMM || all == MG_ESTOPPED) return all;
+    *out = NULL;
+    if (says && *reason) mg_log_detail("--device auto: the CPU, since %s", reason);
+    mg_clear_error();
+    world->all->agreed = MG_OK; /* it is no failure */
+    return MG_OK;
+}
+
+/* *out: NULL for the CPU. Collective over the world unless the CPU was asked for. */
+static mg_status choose_plugin(const mg_cuda_plugin **out, const mg_machine *machine, const mg_world *world,
+                               bool says)
+{
+    *out = NULL;
+    switch (machine->device) {
+    case MG_MACHINE_CPU: return MG_OK;
+    case MG_MACHINE_CUDA: return mg_comm_agree(world->all, mg_cuda_find_plugin(out));
+    default: return try_plugin(out, world, says);
+    }
+}
+
+static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_world *world, bool says)
+{
+    mg_cpu_level level = (mg_cpu_level)machine->cpu_level;
     const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
     const int may_spin = !world->oversubscribed && n_threads <= world->n_cores;
 
-    mg_cpu_level level = (mg_cpu_level)machine->cpu_level;
+    MG_RETURN(mg_door_level(&level, world, says));
+    MG_RETURN(mg_threads_open(&out->threads, n_threads, may_spin));
+    return mg_cpu_open(&out->ops, level, out->threads);
+}
+
+static mg_status open_device(mg_backend *out, const mg_cuda_plugin *plugin, int device,
+                             const mg_machine *machine, const mg_world *world)
+{
+    const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
+    struct mg_machine_watch *watch = calloc(1, sizeof *watch);
+
+    if (!watch) return mg_fail(MG_ENOMEM, "cuda: %zu bytes", sizeof *watch);
+    watch->plugin = plugin;
+    out->watch = watch;
+    MG_RETURN(mg_threads_open(&out->threads, n_threads, 0));
+    const mg_cuda_settings settings = {
+        .device = device, .threads = out->threads, .check = look, .check_arg = watch};
+    return plugin->open(&out->ops, &settings);
+}
+
+/* A GPU for each rank. Collective over the world. */
+static mg_status open_cuda(mg_backend *out, mg_cuda_choice *choice, const mg_cuda_plugin *plugin,
+                           const mg_machine *machine, const mg_world *world)
+{
+    MG_RETURN(mg_cuda_choose(choice, plugin, world, machine->share_gpu));
+    return mg_comm_agree(world->all, open_device(out, plugin, choice->device, machine, world));
+}
+
+/* Do two ranks of the group use one device? */
+static mg_status is_group_shared(bool *out, const mg_cuda_choice *choice, mg_comm *group)
+{
+    const int32_t mine = choice->is_shared;
+    int32_t *all = calloc((size_t)group->size, sizeof *all);
+    mg_status st = all ? MG_OK : mg_fail(MG_ENOMEM, "group: %d ranks", group->size);
+
+    MG_TRY(mg_comm_agree(group, st));
+    MG_TRY(mg_comm_all_gather(group, all, &mine, 1, MG_I32));
+    *out = false;
+    for (int r = 0; r < group->size; r++) *out = *out || all[r];
+done:
+    free(all);
+    return st;
+}
+
+/* The language model's group in device memory. Collective over the group. */
+static mg_status open_group(mg_backend *b, const mg_cuda_choice *choice, const mg_machine *machine,
+                            const mg_world *w)
+{
+    struct mg_machine_watch *watch = b->watch;
+    bool is_shared = false;
+
+    if (w->group->size == 1) {
+        MG_RETURN(mg_comm_self_open(&b->group));
+        b->group->space = MG_DEVICE; /* a group of one is never asked to move anything */
+        return MG_OK;
+    }
+    MG_RETURN(is_group_shared(&is_shared, choice, w->group));
+    if (is_shared) {
+        if (w->rank == 0) mg_log_info("ranks share a GPU: their sums go by way of the host");
+        return mg_comm_agree(w->group, mg_comm_staged_open(&b->group, b->ops, w->group));
+    }
+    const mg_cuda_group_settings settings = {.reduce = (mg_cuda_reduce)machine->reduce,
+                                             .host = w->group,
+                                             .dog = mg_world_watchdog(w),
+                                             .first_rank = w->i_replica * w->tp};
+    MG_RETURN(watch->plugin->open_group(&b->group, b->ops, &settings));
+    watch->group = b->group;
+    return MG_OK;
+}
+
+mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world)
+{
+    mg_status st = MG_OK;
+    const mg_cuda_plugin *plugin;
+    mg_cuda_choice choice;
 
     *out = (mg_backend){0};
-    if (machine->device == MG_MACHINE_CUDA)
-        return mg_fail(MG_EFIT,
-                       "option --device: cuda: this build computes on the CPU only; use --device cpu");
-    MG_TRY(mg_door_level(&level, world, says));
-    MG_TRY(mg_threads_open(&out->threads, n_threads, may_spin));
-    MG_TRY(mg_cpu_open(&out->ops, level, out->threads));
+    MG_TRY(choose_plugin(&plugin, machine, world, true));
+    MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, true));
+    if (plugin && world->rank == 0) mg_log_detail("device: %s", out->ops->name);
+    if (plugin && world->group)
+        MG_TRY(open_group(out, &choice, machine, world));
+    else
+        out->group = world->group;
+    out->formats.weights = choose_format(machine->dtype, out->ops->space);
+    out->formats.kv = out->formats.weights == MG_FORMAT_Q8 ? MG_FORMAT_BF16 : out->formats.weights;
+    if (plugin && out->formats.weights == MG_FORMAT_Q8)
+        MG_TRY(mg_fail(MG_EUSAGE, "option --dtype: int8: the GPU computes in bf16, fp16 or fp32"));
 done:
     if (st != MG_OK) mg_machine_close(out);
     return st;
 }
 
-mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world)
+static bool stays_on_cpu(const mg_machine *machine)
 {
-    MG_RETURN(open_one(out, machine, world, true));
-    out->group = world->group;
-    out->formats.weights = choose_format(machine->dtype);
-    out->formats.kv = out->formats.weights == MG_FORMAT_Q8 ? MG_FORMAT_BF16 : out->formats.weights;
-    return MG_OK;
+    const char *force = getenv("FORCE_CPU_COMP");
+
+    return machine->codec_device == MG_MACHINE_CODEC_CPU || (force && strcmp(force, "1") == 0);
 }
 
 mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world)
 {
-    return open_one(out, machine, world, false);
+    mg_status st = MG_OK;
+    const mg_cuda_plugin *plugin = NULL;
+    mg_cuda_choice choice;
+
+    *out = (mg_backend){0};
+    if (!stays_on_cpu(machine)) MG_TRY(choose_plugin(&plugin, machine, world, false));
+    MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, false));
+done:
+    if (st != MG_OK) mg_machine_close(out);
+    return st;
 }
 
 void mg_machine_close(mg_backend *b)
 {
+    if (b->group && b->group->space == MG_DEVICE) mg_comm_close(b->group); /* else it is the world's */
     mg_ops_close(b->ops);
     mg_threads_close(b->threads);
+    free(b->watch);
     *b = (mg_backend){0};
 }

@@ -11,6 +11,7 @@ typedef struct mg_backend {
     mg_threads *threads;   /* of the host; on a CPU the ones that ops computes with */
     mg_comm *group;        /* the tensor-parallel group in the memory of ops; NULL beside a language model */
     mg_lm_formats formats; /* of the language model; not looked at beside it */
+    void *watch;           /* its opener's own */
 } mg_backend;
 
 #endif

@@ -38,7 +38,7 @@ double now_s();
 
 /* An item of a stream's queue: true when it is done, false if it must be asked again. */
 typedef std::function<bool()> item;
-void enqueue_item(cudaStream_t s, item &&work);
+void enqueue_item(cudaStream_t s, item &&work, bool is_collective = false);
 /* The stream captures: what is enqueued goes into a graph. */
 bool is_capturing(cudaStream_t s);
 /* Runs what is queued. One that waits for other ranks is asked until it is done, or `once`. */

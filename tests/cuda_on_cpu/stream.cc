@@ -14,9 +14,10 @@
 
 struct CUgraph_st {
     std::vector<sim::item> items;
+    bool has_collective = false;
 };
-struct CUgraphExec_st {
-    std::vector<sim::item> items;
+typedef CUgraph_st CUgraphExec_base;
+struct CUgraphExec_st : CUgraphExec_base {
 };
 struct CUstream_st {
     std::deque<sim::item> queue;
@@ -86,15 +87,37 @@ bool drain(cudaStream_t s, bool once)
     return s->queue.empty();
 }
 
-void enqueue_item(cudaStream_t s, item &&work)
+/* Runs what can run: an item that waits for other ranks ends it. */
+static void run_ready(cudaStream_t s)
+{
+    for (size_t before = s->queue.size(); before > 0; before = s->queue.size()) {
+        drain(s, true);
+        if (s->queue.size() == before) break;
+    }
+}
+
+/* Other ranks wait for what this one has queued, while it may go to wait for them elsewhere: a GPU would work
+ * on, so give it a while. Who waits for the stream then goes on asking. */
+static void work_on(cudaStream_t s)
+{
+    const double end_s = now_s() + 0.3;
+
+    while (!drain(s, true) && now_s() < end_s) sched_yield();
+}
+
+void enqueue_item(cudaStream_t s, item &&work, bool is_collective)
 {
     if (!s) fail("the default stream: name a stream, so that the order is known");
     if (s->capture) {
         s->capture->items.push_back(std::move(work));
+        s->capture->has_collective = s->capture->has_collective || is_collective;
         return;
     }
     s->queue.push_back(std::move(work));
-    if (chosen().eager) drain(s, false);
+    if (is_collective)
+        work_on(s);
+    else if (chosen().eager)
+        run_ready(s);
 }
 
 static std::map<const void *, size_t> &allowed_smem()
@@ -298,13 +321,17 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus *statu
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
-    *exec = new CUgraphExec_st{graph->items};
+    *exec = new CUgraphExec_st{*graph};
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
 {
-    for (const sim::item &i : exec->items) sim::enqueue_item(s, sim::item(i));
+    for (const sim::item &i : exec->items) s->queue.push_back(i);
+    if (exec->has_collective)
+        sim::work_on(s);
+    else if (sim::chosen().eager)
+        sim::run_ready(s);
     return cudaSuccess;
 }
 

@@ -52,7 +52,9 @@ static mg_status run(mg_context *context, const void *settings)
     mg_world *world = context->world;
     mg_status st = MG_OK;
     mg_backend backend = {0};
-    mg_machine machine = {.threads = 1, .cpu_level = (int)mg_cpu_best_level()}; /* of this rank alone */
+    mg_machine machine = {.threads = 1,
+                          .device = MG_MACHINE_CPU,
+                          .cpu_level = (int)mg_cpu_best_level()}; /* of this rank alone */
     mg_comm *alone = NULL;
 
     if (world->rank == 0) {

@@ -1,0 +1,215 @@
+/* Ranks on different GPUs. A sum gathers every rank's part and adds them in the tree that all backends share,
+ * so its bits are those of shm and mpi; `fast` leaves the order to NCCL. Every call is queued in the stream
+ * of the backend and nobody waits for it here: who waits for the device calls mg_comm_nccl_check meanwhile,
+ * which finds NCCL's asynchronous errors, lost ranks and the deadline, and aborts the communicator. */
+#include "comm_nccl.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_group.h"
+#include "nccl_library.h"
+
+enum { PIECE_BYTES = 4 << 20 }; /* of one rank, in a sum: a step's sums fit, a prefill's go in several */
+
+typedef struct group {
+    const mg_nccl *nccl;
+    const mg_ops *ops;
+    cudaStream_t stream;
+    ncclComm_t comm;
+    const mg_watchdog *dog;
+    mg_wait wait;
+    double waited_s;
+    bool fast, torn;
+    float *parts; /* [size, PIECE_BYTES / 4] device */
+    size_t parts_bytes;
+    int32_t *token; /* [1 + size] device, for a barrier */
+} group;
+
+static mg_status fail_nccl(const mg_comm *c, ncclResult_t error, const char *call)
+{
+    group *g = c->ctx;
+    const char *where = error == ncclRemoteError || error == ncclSystemError
+                            ? "; is NCCL_SOCKET_IFNAME the interface that joins the hosts?"
+                            : "";
+
+    g->torn = true;
+    return mg_fail(MG_ECOMM, "%s: NCCL: %s%s", call, g->nccl->get_error_string(error), where);
+}
+
+/* A call of a non-blocking communicator is begun; go on when it is queued. */
+static mg_status queued(const mg_comm *c, ncclResult_t error, const char *call)
+{
+    group *g = c->ctx;
+    mg_wait w = mg_wait_begin(g->dog, call);
+
+    while (error == ncclInProgress) {
+        MG_RETURN(mg_wait_idle(&w, -1));
+        const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
+        if (asked != ncclSuccess) error = asked;
+    }
+    return error == ncclSuccess ? MG_OK : fail_nccl(c, error, call);
+}
+
+static mg_status nccl_all_reduce(mg_comm *c, float *x, int64_t n)
+{
+    group *g = c->ctx;
+    const int64_t n_piece = PIECE_BYTES / (int64_t)sizeof *x;
+
+    if (g->fast)
+        return queued(c, g->nccl->all_reduce(x, x, (size_t)n, ncclFloat32, ncclSum, g->comm, g->stream),
+                      "all_reduce");
+    for (int64_t at = 0; at < n; at += n_piece) {
+        const int64_t n_now = n - at < n_piece ? n - at : n_piece;
+        MG_RETURN(
+            queued(c, g->nccl->all_gather(x + at, g->parts, (size_t)n_now, ncclFloat32, g->comm, g->stream),
+                   "all_reduce"));
+        MG_RETURN(mg_cuda_tree_sum(g->ops, x + at, g->parts, c->size, n_now));
+    }
+    return MG_OK;
+}
+
+static mg_status nccl_all_gather(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype)
+{
+    group *g = c->ctx;
+    const size_t bytes = (size_t)n * mg_dtype_bytes(dtype);
+
+    return queued(c, g->nccl->all_gather(mine, all, bytes, ncclUint8, g->comm, g->stream), "all_gather");
+}
+
+static mg_status nccl_bcast(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root)
+{
+    group *g = c->ctx;
+    const size_t bytes = (size_t)n * mg_dtype_bytes(dtype);
+
+    return queued(c, g->nccl->broadcast(x, x, bytes, ncclUint8, root, g->comm, g->stream), "bcast");
+}
+
+/* In the stream: what is queued behind it on one rank begins when all ranks have come so far. */
+static mg_status nccl_barrier(mg_comm *c)
+{
+    group *g = c->ctx;
+
+    return nccl_all_gather(c, g->token + 1, g->token, 1, MG_I32);
+}
+
+static void nccl_close(mg_comm *c)
+{
+    group *g = c->ctx;
+
+    if (!g) return;
+    if (g->comm && g->torn) (void)g->nccl->comm_abort(g->comm);
+    if (g->comm && !g->torn) {
+        (void)cudaStreamSynchronize(g->stream);
+        (void)g->nccl->comm_destroy(g->comm);
+    }
+    if (g->ops && !g->torn) mg_ops_release(g->ops, g->parts, g->parts_bytes);
+    free(g);
+}
+
+static const mg_comm_iface iface = {
+    .all_reduce = nccl_all_reduce,
+    .all_gather = nccl_all_gather,
+    .bcast = nccl_bcast,
+    .barrier = nccl_barrier,
+    .close = nccl_close,
+};
+
+mg_status mg_comm_nccl_check(mg_comm *c, double waited_s)
+{
+    group *g = c->ctx;
+    ncclResult_t error = ncclSuccess;
+
+    if (waited_s < g->waited_s) g->wait = mg_wait_begin(g->dog, "waiting for the GPU"); /* another wait */
+    g->waited_s = waited_s;
+    const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
+    if (asked != ncclSuccess) error = asked;
+    if (error != ncclSuccess && error != ncclInProgress) return fail_nccl(c, error, "waiting for the GPU");
+    const mg_status st = mg_wait_check(&g->wait, -1);
+    if (st != MG_OK) {
+        g->torn = true;
+        (void)g->nccl->comm_abort(g->comm);
+        g->comm = NULL;
+    }
+    return st;
+}
+
+int mg_comm_nccl_version(void)
+{
+    const mg_nccl *nccl;
+    int version = 0;
+
+    if (mg_nccl_find(&nccl) != MG_OK) {
+        mg_clear_error();
+        return 0;
+    }
+    return nccl->get_version(&version) == ncclSuccess ? version : 0;
+}
+
+/* Every rank must have the same NCCL: a mixture connects and then hangs or worse. */
+static mg_status same_version(mg_comm *host, int mine)
+{
+    int32_t first = mine;
+
+    MG_RETURN(mg_comm_bcast(host, &first, 1, MG_I32, 0));
+    if (first == mine) return MG_OK;
+    return mg_fail(MG_EFIT, "nccl: version %d.%d.%d here and %d.%d.%d on rank 0 of the group: install one",
+                   mine / 10000, mine / 100 % 100, mine % 100, (int)first / 10000, (int)first / 100 % 100,
+                   (int)first % 100);
+}
+
+static mg_status take_memory(mg_comm *c)
+{
+    group *g = c->ctx;
+    void *block = NULL;
+
+    const size_t sums = (size_t)c->size * PIECE_BYTES;
+    g->parts_bytes = sums + ((size_t)c->size + 1) * sizeof *g->token;
+    MG_RETURN(mg_ops_alloc(g->ops, &block, g->parts_bytes));
+    g->parts = block;
+    g->token = (int32_t *)(void *)((char *)block + sums);
+    mg_tensor token = mg_tensor_1d(g->token, MG_I32, 1 + c->size);
+    return mg_zero(g->ops, &token);
+}
+
+mg_status mg_comm_nccl_open(mg_comm **out, const mg_ops *ops, const mg_cuda_group_settings *s)
+{
+    mg_status st = MG_OK;
+    mg_comm *host = s->host;
+    mg_comm *c = calloc(1, sizeof *c);
+    group *g = calloc(1, sizeof *g);
+    ncclUniqueId id = {{0}};
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+
+    *out = NULL;
+    if (!c || !g) {
+        free(c), free(g);
+        c = NULL;
+        st = mg_fail(MG_ENOMEM, "nccl: a group of %d ranks", host->size);
+    } else {
+        *g = (group){
+            .ops = ops, .dog = s->dog, .stream = mg_cuda_stream(ops), .fast = s->reduce == MG_REDUCE_FAST};
+        *c = (mg_comm){.iface = &iface,
+                       .name = g->fast ? "nccl/fast" : "nccl",
+                       .rank = host->rank,
+                       .size = host->size,
+                       .space = MG_DEVICE,
+                       .ctx = g};
+        st = mg_nccl_find(&g->nccl);
+        if (st == MG_OK) st = take_memory(c);
+        if (st == MG_OK && host->rank == 0 && g->nccl->get_unique_id(&id) != ncclSuccess)
+            st = fail_nccl(c, ncclSystemError, "ncclGetUniqueId");
+    }
+    MG_TRY(mg_comm_agree(host, st));
+    MG_TRY(mg_comm_agree(host, same_version(host, mg_comm_nccl_version())));
+    MG_TRY(mg_comm_bcast(host, &id, sizeof id, MG_U8, 0));
+    config.blocking = 0;
+    st = queued(c, g->nccl->comm_init_rank_config(&g->comm, host->size, id, host->rank, &config),
+                "connecting");
+    MG_TRY(mg_comm_agree(host, st));
+    *out = c;
+done:
+    if (st != MG_OK) mg_comm_close(c);
+    return st;
+}

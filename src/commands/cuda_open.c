@@ -1,0 +1,169 @@
+#include "cuda_open.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* From the program's folder: as built, and as installed (bin beside libexec). */
+static const char *const places[] = {"", "../libexec/mg-dist/", "../lib/mg-dist/"};
+
+static bool find_file(char path[PATH_MAX])
+{
+    char folder[PATH_MAX];
+    const ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
+
+    if (n <= 0) return false;
+    folder[n] = '\0';
+    char *slash = strrchr(folder, '/');
+    if (slash) slash[1] = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const int bytes = snprintf(path, PATH_MAX, "%s%s%s", folder, places[i], MG_CUDA_PLUGIN_FILE);
+        if (bytes < PATH_MAX && access(path, R_OK) == 0) return true;
+    }
+    return false;
+}
+
+mg_status mg_cuda_find_plugin(const mg_cuda_plugin **out)
+{
+    static const mg_cuda_plugin *found;
+    char path[PATH_MAX];
+
+    *out = found;
+    if (found) return MG_OK;
+    if (!find_file(path))
+        return mg_fail(MG_EFIT,
+                       "option --device: cuda: this program was built without CUDA (no " MG_CUDA_PLUGIN_FILE
+                       " beside it); use --device cpu");
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) return mg_fail(MG_EFIT, "cuda: %s", dlerror());
+    mg_cuda_plugin_fn *table = NULL;
+    *(void **)&table = dlsym(library, MG_CUDA_PLUGIN_SYMBOL);
+    const mg_cuda_plugin *plugin = table ? table() : NULL;
+    if (!plugin || strcmp(plugin->version, MG_VERSION) != 0)
+        return mg_fail(MG_EFIT, "cuda: %s: is of version %s, this program of %s: install both from one build",
+                       path, plugin ? plugin->version : "unknown", MG_VERSION);
+    *out = found = plugin;
+    return MG_OK;
+}
+
+bool mg_cuda_may_be_here(const char **why)
+{
+    char path[PATH_MAX];
+
+    *why = "this program was built without CUDA";
+    if (!find_file(path)) return false;
+#ifdef MG_CUDA_ON_CPU
+    *why = "CUDA_ON_CPU is not set";
+    return getenv("CUDA_ON_CPU") != NULL;
+#else
+    static const char *const nodes[] = {"/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-ctrl-gpu"};
+    *why = "no NVIDIA driver is loaded";
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
+        if (access(nodes[i], F_OK) == 0) return true;
+    return false;
+#endif
+}
+
+/* What every rank tells the others. */
+typedef struct seat {
+    mg_cuda_device is;
+    char host[64];
+    int32_t rank, first_of_host, pid, device, i_replica, tp_rank;
+} seat;
+
+/* Launchers say a local rank too; if theirs is another, two ranks might take one device. */
+static void compare_local_rank(const mg_world *w)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "MPI_LOCALRANKID"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *said = getenv(names[i]);
+        if (!said || atoi(said) == w->local_rank || w->size == 1) continue;
+        mg_log_info("local rank: %s says %s, MPI says %d, which is used", names[i], said, w->local_rank);
+    }
+}
+
+static mg_status pick(seat *mine, const mg_cuda_plugin *plugin, const mg_world *w, bool may_share)
+{
+    int n = 0;
+
+    *mine = (seat){.rank = w->rank,
+                   .first_of_host = w->rank - w->local_rank,
+                   .pid = (int32_t)getpid(),
+                   .i_replica = w->i_replica,
+                   .tp_rank = w->tp_rank};
+    snprintf(mine->host, sizeof mine->host, "%s", w->host);
+    MG_RETURN(plugin->count(&n));
+    if (n > 1 && w->local_rank >= n && !may_share)
+        return mg_fail(
+            MG_EUSAGE,
+            "cuda: host %s has %d GPUs for %d ranks: start one rank a GPU, or give --share-gpu (slow; for "
+            "experiments)",
+            w->host, n, w->local_size);
+    mine->device = n > 1 ? w->local_rank % n : 0;
+    return plugin->describe(mine->device, &mine->is);
+}
+
+static bool same_device(const seat *a, const seat *b)
+{
+    return strcmp(a->is.uuid, b->is.uuid) == 0 && strcmp(a->host, b->host) == 0;
+}
+
+/* The lowest rank on the same device as `mine`, but for itself; -1 if it is alone there. */
+static int companion(const seat *all, int n, const seat *mine)
+{
+    for (int r = 0; r < n; r++)
+        if (r != mine->rank && same_device(&all[r], mine)) return r;
+    return -1;
+}
+
+static void log_table(const seat *all, const mg_world *w)
+{
+    static bool said; /* the backends of a replica choose the same */
+
+    if (w->rank > 0 || said) return;
+    said = true;
+    mg_log_info("%4s %7s %4s  %-16s %8s %4s  %-13s %4s  %s", "rank", "replica", "tp", "host", "pid", "gpu",
+                "PCI", "NUMA", "device");
+    for (int r = 0; r < w->size; r++)
+        mg_log_info("%4d %7d %4d  %-16s %8d %4d  %-13s %4d  %s, %.1f of %.1f GiB free", r, all[r].i_replica,
+                    all[r].tp_rank, all[r].host, all[r].pid, all[r].device, all[r].is.pci,
+                    all[r].is.numa_node, all[r].is.name, (double)all[r].is.free_bytes / 1073741824.0,
+                    (double)all[r].is.total_bytes / 1073741824.0);
+    for (int r = 1; r < w->size; r++)
+        if (strcmp(all[r].is.name, all[0].is.name) != 0) {
+            mg_log_info("rank 0 has %s and rank %d %s: on different devices bits may differ", all[0].is.name,
+                        r, all[r].is.name);
+            break;
+        }
+}
+
+mg_status mg_cuda_choose(mg_cuda_choice *out, const mg_cuda_plugin *plugin, const mg_world *w, bool may_share)
+{
+    mg_status st = MG_OK;
+    seat mine, *all = calloc((size_t)w->size, sizeof *all);
+
+    if (!all) st = mg_fail(MG_ENOMEM, "cuda: %d ranks", w->size);
+    if (st == MG_OK) st = pick(&mine, plugin, w, may_share);
+    MG_TRY(mg_comm_agree(w->all, st));
+    compare_local_rank(w);
+    MG_TRY(mg_comm_all_gather(w->all, all, &mine, sizeof mine, MG_U8));
+    const int other = companion(all, w->size, &mine);
+    if (other >= 0 && !may_share)
+        st = mg_fail(MG_EUSAGE,
+                     "cuda: ranks %d and %d of host %s are both on %s (%s): start one rank a GPU, set "
+                     "CUDA_VISIBLE_DEVICES for each, or give --share-gpu (slow; for experiments)",
+                     other < w->rank ? other : w->rank, other < w->rank ? w->rank : other, w->host,
+                     mine.is.uuid, mine.is.pci);
+    MG_TRY(mg_comm_agree(w->all, st));
+    log_table(all, w);
+    *out = (mg_cuda_choice){.device = mine.device, .is_shared = other >= 0, .is = mine.is};
+done:
+    free(all);
+    return st;
+}
