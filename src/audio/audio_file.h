@@ -32,13 +32,13 @@ typedef struct mg_audio_tags {
 /* "libsndfile-1.2.0": the same sound gives the same bytes from the same library. */
 const char *mg_audio_library(void);
 
-/* MG_EUSAGE if `format` cannot hold this rate or channel count (Opus has 8, 12, 16, 24 and 48 kHz), or if
- * this libsndfile was built without it; says so before anything is made. */
+/* MG_EUSAGE if `format` cannot hold this rate or channel count, or if this libsndfile was built without it.
+ * To be asked before anything is made. Opus has 8, 12, 16, 24 and 48 kHz. */
 mg_status mg_audio_format_check(mg_audio_format format, int64_t rate_hz, int64_t n_channels);
 
-/* MG_EFAIL names the first NaN or infinity. The same sound and tags give the same bytes at any time and place
- * (no dates, no random serial numbers), and the file appears whole or not at all (out_file.h). `path` "-" is
- * standard output: everything at once, after it has been made in memory; a reader that closed the pipe is
+/* MG_EFAIL names the first NaN or infinity. The same sound and tags give the same bytes at any time and
+ * place: no dates, no random serial numbers. The file appears whole or not at all (out_file.h). `path` "-" is
+ * standard output: everything at once, after it has been made in memory. A reader that closed the pipe is
  * MG_EFAIL, not SIGPIPE. `tags` may be NULL. */
 mg_status mg_audio_file_write(const char *path, mg_audio_format format, const mg_sound *sound,
                               const mg_audio_tags *tags);
@@ -48,13 +48,15 @@ typedef struct mg_audio_info {
     int64_t n_frames, n_channels, rate_hz;
 } mg_audio_info;
 
-/* MG_EFAIL "PATH: reason and remedy" for what is missing, no regular file, no sound that libsndfile knows, or
- * holds no frame, more than 8 channels, or a rate outside 1 … 768 kHz. */
+/* MG_EFAIL "PATH: reason and remedy" for what is missing, no regular file, or no sound that libsndfile knows.
+ * Also for a sound of no frame, of more than 8 channels, or of a rate outside 1 … 768 kHz. A WAV file that a
+ * pipe wrote is as long as the file; an Ogg file is as long as all its links. */
 mg_status mg_audio_file_probe(mg_audio_info *info, const char *path);
 
 /* The first `limit_s` seconds (NaN or INFINITY: all), floats at the file's own rate and channels. MG_EFAIL as
- * above, for a sample that is not finite, for more than 4 hours to read, and for a file that was cut off (WAV
- * and MP3, where that is common, are read as far as they go). */
+ * above, for a sample that is not finite, for more than 4 hours to read, and for a file that was cut off. Of
+ * a WAV or MP3 file that was cut off, which is common, what is there is used, with one warning for the file.
+ */
 mg_status mg_audio_file_read(mg_sound *out, const char *path, double limit_s);
 
 #endif

@@ -1,6 +1,9 @@
 /* "ID3", version 4.0, flags, size; then frames: four letters, size, flags [2], text. Sizes have 7 bits a
  * byte. A text begins with its encoding, 3 for UTF-8; a comment's with encoding, language, an empty
- * description. */
+ * description.
+ *
+ * By hand: libid3tag is unmaintained since 2004; TagLib's C interface has no TSSE frame and wants a path, not
+ * bytes. */
 #include "id3_tag.h"
 
 #include <stdlib.h>

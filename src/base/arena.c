@@ -33,13 +33,3 @@ mg_status mg_arena_take(mg_arena *a, void **out, size_t bytes)
     if (a->used_bytes > a->peak_bytes) a->peak_bytes = a->used_bytes;
     return MG_OK;
 }
-
-size_t mg_arena_mark(const mg_arena *a)
-{
-    return a->used_bytes;
-}
-
-void mg_arena_release(mg_arena *a, size_t mark)
-{
-    a->used_bytes = mark;
-}

@@ -32,8 +32,4 @@ bool mg_arena_is_measuring(const mg_arena *a);
  * While measuring *out is a non-NULL address that must not be read or written. */
 mg_status mg_arena_take(mg_arena *a, void **out, size_t bytes);
 
-/* Scratch: remember where we are, and give back everything taken since. */
-size_t mg_arena_mark(const mg_arena *a);
-void mg_arena_release(mg_arena *a, size_t mark);
-
 #endif

@@ -31,11 +31,6 @@ const char *mg_dtype_name(mg_dtype dtype)
     return "?";
 }
 
-mg_tensor mg_tensor_4d(void *data, mg_dtype dtype, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
-{
-    return (mg_tensor){data, dtype, 4, {d0, d1, d2, d3}};
-}
-
 mg_tensor mg_tensor_3d(void *data, mg_dtype dtype, int64_t d0, int64_t d1, int64_t d2)
 {
     return (mg_tensor){data, dtype, 3, {d0, d1, d2, 1}};

@@ -27,7 +27,6 @@ const char *mg_dtype_name(mg_dtype dtype); /* "fp32", "bf16", … */
 mg_tensor mg_tensor_1d(void *data, mg_dtype dtype, int64_t d0);
 mg_tensor mg_tensor_2d(void *data, mg_dtype dtype, int64_t d0, int64_t d1);
 mg_tensor mg_tensor_3d(void *data, mg_dtype dtype, int64_t d0, int64_t d1, int64_t d2);
-mg_tensor mg_tensor_4d(void *data, mg_dtype dtype, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
 
 int64_t mg_tensor_count(const mg_tensor *t); /* elements */
 size_t mg_tensor_bytes(const mg_tensor *t);

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Offset of the first byte that does not belong to a well-formed UTF-8 character (overlong forms,
- * surrogates and code points above U+10FFFF are not), or -1 if the text is UTF-8. */
+/* Offset of the first byte that belongs to no well-formed UTF-8 character, or -1 if the text is UTF-8.
+ * Overlong forms, surrogates and code points above U+10FFFF are not well-formed. */
 int64_t mg_utf8_bad_offset(const char *text, int64_t bytes);
 
 /* The character at *text, which goes on behind it; -1 if none that is well-formed stands before `end`, and

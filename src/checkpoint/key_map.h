@@ -38,8 +38,8 @@ int mg_key_map(mg_key_target target[MG_KEY_PARTS], mg_dialect d, const char *sou
  * has two for a convolution ("conv.conv", then "convtr.convtr"): the upsampling layers are the second. */
 int mg_key_map_back(mg_key_target source[MG_KEY_SPELLINGS], mg_dialect d, const char *target);
 
-/* May this one be left over? EMA buffers, rotary and window buffers, a full T5's decoder, the second alias of
- * T5's embedding, num_batches_tracked, the codec's encoder (which decoding does not use) … */
+/* May this one be left over? EMA, rotary and window buffers may, and num_batches_tracked. So may a full T5's
+ * decoder, the second alias of T5's embedding, and the codec's encoder, which decoding does not use. */
 bool mg_key_map_is_ignorable(const char *target_name);
 
 #endif

@@ -1,3 +1,4 @@
+/* By hand: the reference is in Rust, and no C library of it is packaged. The header is JSON, by cJSON. */
 #include "safetensors.h"
 
 #include <cjson/cJSON.h>

@@ -20,10 +20,10 @@ typedef struct mg_safetensors {
     int64_t n;
 } mg_safetensors;
 
-/* Parse and check the header of a file whose `bytes` lie at `file`. MG_ECHECKPOINT, with `name` in the
- * message, unless every tensor is of a known dtype and of rank 0 to 4, as long as its shape says, inside the
- * file, and all together cover the data without hole or overlap under names that differ. Touches the header
- * alone. */
+/* Parse and check the header of a file whose `bytes` lie at `file`. Touches the header alone. MG_ECHECKPOINT
+ * names the file. Every tensor must have a known dtype, a rank of 0 to 4 and a name of its own. It must lie
+ * inside the file with the length that its shape says. Together they must cover the data without hole or
+ * overlap. */
 mg_status mg_safetensors_parse(mg_safetensors *out, const char *name, const void *file, int64_t bytes);
 void mg_safetensors_close(mg_safetensors *s);
 

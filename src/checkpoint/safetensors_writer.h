@@ -1,5 +1,5 @@
-/* Writes safetensors: the header first, from the list of what will follow, then the data as they come, never
- * more than a piece of one tensor in memory. One file, or shards with their index, as transformers'
+/* Writes safetensors: the header first, from the list of what will follow, then the data as they come. No
+ * more than a piece of one tensor is in memory. One file, or shards with their index, as transformers'
  * save_pretrained lays them out (model-00001-of-00002.safetensors, model.safetensors.index.json). */
 #ifndef MG_SAFETENSORS_WRITER_H
 #define MG_SAFETENSORS_WRITER_H

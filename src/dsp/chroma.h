@@ -19,8 +19,8 @@ void mg_chroma_close(mg_chroma *c);
 /* The filterbank [n_chroma, *n_bins], as librosa makes it; borrowed. */
 const float *mg_chroma_filters(const mg_chroma *c, int64_t *n_bins);
 
-/* Frames of a melody of n samples: 1 + n / 4096, n at least the transform's 16384 (a shorter one is padded
- * with zeros on both sides). */
+/* Frames of a melody of n samples: 1 + n / 4096, where n is at least the transform's 16384. A shorter melody
+ * is padded with zeros on both sides. */
 int64_t mg_chroma_count(const mg_chroma *c, int64_t n_samples);
 
 /* bins [mg_chroma_count]: 0 = C … 11 = B, and 0 for silence. pcm [n_samples] mono at the extractor's rate. */

@@ -1,6 +1,9 @@
 /* After julius 0.2.7 (resample.py, ResampleFrac: 24 zero crossings, rolloff 0.945). Output j lies at input
  * time j from / to; its phase is j mod `to`, both rates divided by their greatest common divisor. Each phase
- * has its own weights, made in groups that fit into a small table. */
+ * has its own weights, made in groups that fit into a small table.
+ *
+ * By hand: libsoxr 0.1.3 sounds as good, but the codes of an audio prompt must be AudioCraft's, whose
+ * resampler this equals to 1e-5. */
 #include "resample.h"
 
 #include <math.h>

@@ -1,7 +1,6 @@
-/* Names instead of paths, without any network: Hugging Face's cache as its own specification lays it out
- * (models--OWNER--NAME/refs/main -> snapshots/HASH, files there are links into blobs/) and AudioCraft's,
- * which is laid out the same. HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE change nothing: this program never goes
- * online.
+/* Names instead of paths, without any network: Hugging Face's cache, and AudioCraft's, which is laid out the
+ * same. models--OWNER--NAME/refs/main names a folder of snapshots/, whose files are links into blobs/.
+ * HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE change nothing: this program never goes online.
  */
 #ifndef MG_HUB_H
 #define MG_HUB_H
@@ -13,8 +12,8 @@
 
 enum { MG_HUB_ID_SIZE = 200, MG_HUB_MAX_ROOTS = 2 };
 
-/* A path that exists stands for itself; else OWNER/NAME (or a bare name such as t5-base, also as
- * google-t5/t5-base) is looked up in AUDIOCRAFT_CACHE_DIR if that is set, then in Hugging Face's cache:
+/* A path that exists stands for itself. Else OWNER/NAME is looked up in AUDIOCRAFT_CACHE_DIR if that is set,
+ * then in Hugging Face's cache; a bare name such as t5-base also as google-t5/t5-base. That cache is
  * HF_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub.
  * MG_EFAIL names every path that was looked at, or the file that is missing, and the command that would fetch
  * it elsewhere. */
@@ -27,8 +26,8 @@ bool mg_hub_is_id(const char *text);
  * above. MG_EFAIL lists the keys there are. */
 mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key, const char *manifest);
 
-/* The hash that the blob behind a snapshot's file claims by its own name: 64 hex digits (SHA-256 of a large
- * file) or 40 (git's SHA-1). False if `path` is no link to such a blob. */
+/* The hash that the blob behind a snapshot's file claims by its own name: 64 hex digits are the SHA-256 of a
+ * large file, 40 are git's SHA-1. False if `path` is no link to such a blob. */
 bool mg_hub_blob_hash(char out[65], const char *path);
 
 /* The caches that are looked into, in order: their folders, and which variable named each. */

@@ -96,7 +96,7 @@ const char *mg_model_folder_form(const mg_model_folder *f)
     return is_hf ? is_audiocraft ? "both" : "Hugging Face" : is_audiocraft ? "AudioCraft" : "-";
 }
 
-void mg_model_folder_verdict(char *out, size_t size, const mg_model_folder *f)
+void mg_model_folder_state(char *out, size_t size, const mg_model_folder *f)
 {
     const bool is_whole = strncmp(f->type, "musicgen", 8) == 0, is_text = strcmp(f->type, "t5") == 0;
     const char *lack = NULL;

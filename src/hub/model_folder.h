@@ -25,7 +25,7 @@ mg_status mg_model_folder_survey(mg_model_folder *out, const char *dir);
 bool mg_model_folder_is_hf(const char *dir);
 
 /* "complete", or what is missing for playing it: "no tokenizer", "no model-00002-of-00002.safetensors". */
-void mg_model_folder_verdict(char *out, size_t size, const mg_model_folder *folder);
+void mg_model_folder_state(char *out, size_t size, const mg_model_folder *folder);
 
 /* "Hugging Face", "AudioCraft", "both" or "-". */
 const char *mg_model_folder_form(const mg_model_folder *folder);

@@ -1,8 +1,8 @@
 /* JSON files through cJSON, with limits and with errors that name file and key.
  *
  * Numbers are doubles: an integer beyond 64 bits that nobody reads does no harm, one that somebody reads must
- * be exact. Text is refused if it is not UTF-8, nests deeper than 64, holds more than 4 million values, a NUL
- * (raw or \u0000), or anything behind the value. */
+ * be exact. Text is refused if it is not UTF-8, nests deeper than 64 or holds more than 4 million values. So
+ * is one with a NUL, raw or as \u0000, or with anything behind the value. */
 #ifndef MG_JSON_H
 #define MG_JSON_H
 

@@ -1,3 +1,5 @@
+/* By hand: cJSON prints tabs, doubles for integers and 17 digits; config.json wants Python's indent, order,
+ * integers of 64 bits and the shortest digits. */
 #include "json_text.h"
 
 #include <math.h>

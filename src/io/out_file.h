@@ -1,6 +1,6 @@
-/* Files that appear whole or not at all: written without a name where the file system can do that (then not
- * even SIGKILL leaves anything behind), else under a temporary name beside the target; synced, then renamed.
- */
+/* Files that appear whole or not at all. They are written without a name where the file system can do that:
+ * then not even SIGKILL leaves anything behind. Elsewhere they have a temporary name beside the target.
+ * Either way they are synced, then renamed. */
 #ifndef MG_OUT_FILE_H
 #define MG_OUT_FILE_H
 

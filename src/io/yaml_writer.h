@@ -1,7 +1,7 @@
 /* YAML in block style, by libyaml's emitter, with omegaconf's rule for quotes: a string that Python would
- * read as a number, or YAML as a truth value, is quoted. For PyYAML's own emitter the text is the same
- * (indent 2, lines folded at 80, lists at their key's indent), but for characters above U+FFFF, which are
- * escaped, and for where a line between double quotes is folded. Reference: omegaconf 2.3 _utils.py. */
+ * read as a number, or YAML as a truth value, is quoted. PyYAML's own emitter makes the same text: indent 2,
+ * lines folded at 80, lists at their key's indent. Two things differ. Characters above U+FFFF are escaped
+ * here, and a line between double quotes may be folded elsewhere. Reference: omegaconf 2.3 _utils.py. */
 #ifndef MG_YAML_WRITER_H
 #define MG_YAML_WRITER_H
 

@@ -11,9 +11,9 @@
 /* Is it a DictConfig? */
 bool mg_omegaconf_is(const mg_pickle_value *v);
 
-/* *out is malloc'ed. `name` ("FILE: xp.cfg") is for messages. MG_ECHECKPOINT if a value is none that YAML has
- * a plain form for (bytes, enumerations, paths …), naming its key, or if the graph is no tree of at most 64
- * levels, 100,000 values and 1 MiB of text. */
+/* *out is malloc'ed. `name` ("FILE: xp.cfg") is for messages. MG_ECHECKPOINT names the key of a value
+ * that YAML has no plain form for: bytes, enumerations, paths. So it does if the graph is no tree of at most
+ * 64 levels, 100,000 values and 1 MiB of text. */
 mg_status mg_omegaconf_to_yaml(char **out, const char *name, const mg_pickle_value *cfg);
 
 #endif

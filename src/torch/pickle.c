@@ -1,4 +1,6 @@
-/* The pickle machine's opcodes: sequences, names of classes, constructions. Nothing is called. */
+/* The pickle machine's opcodes: sequences, names of classes, constructions. Nothing is called.
+ *
+ * By hand: no C library reads a pickle without running what it names. */
 #include "pickle.h"
 
 #include <stdlib.h>

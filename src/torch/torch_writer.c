@@ -97,12 +97,6 @@ mg_status mg_torch_writer_bool(mg_torch_writer *w, const char *key, bool value)
     return put_opcodes(w, value ? "\x88" : "\x89");
 }
 
-mg_status mg_torch_writer_int(mg_torch_writer *w, const char *key, int64_t value)
-{
-    MG_RETURN(put_text(w, key));
-    return put_int(w, value);
-}
-
 mg_status mg_torch_writer_begin_dict(mg_torch_writer *w, const char *key)
 {
     MG_REQUIRE(w->depth < MAX_DEPTH);

@@ -1,8 +1,8 @@
 /* Writes what torch.load(weights_only=True) reads: a dict of texts, truth values, numbers, tensors and
  * further dicts, in torch's zip container. The tensors' bytes stream from where they lie: nothing is copied.
  *
- * Formats: pickle protocol 2, torch's zip container of format version 3 (entries stored, their data aligned
- * to 64 bytes through the extra field "FB", zip64 where 4 GiB are not enough). */
+ * Formats: pickle protocol 2, torch's zip container of format version 3. Entries are stored, their data
+ * aligned to 64 bytes through the extra field "FB"; zip64 where 4 GiB are not enough. */
 #ifndef MG_TORCH_WRITER_H
 #define MG_TORCH_WRITER_H
 
@@ -22,7 +22,6 @@ void mg_torch_writer_close(mg_torch_writer *w);
 /* Add to the innermost open dict. Keys and texts are UTF-8 and copied. A new dict stays open until end. */
 mg_status mg_torch_writer_text(mg_torch_writer *w, const char *key, const char *text);
 mg_status mg_torch_writer_bool(mg_torch_writer *w, const char *key, bool value);
-mg_status mg_torch_writer_int(mg_torch_writer *w, const char *key, int64_t value);
 mg_status mg_torch_writer_begin_dict(mg_torch_writer *w, const char *key);
 mg_status mg_torch_writer_end_dict(mg_torch_writer *w);
 

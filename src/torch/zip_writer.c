@@ -1,4 +1,7 @@
-/* Records and field order: PKWARE's APPNOTE.TXT 6.3, sections 4.3.7 to 4.3.16 and 4.5.3. */
+/* Records and field order: PKWARE's APPNOTE.TXT 6.3, sections 4.3.7 to 4.3.16 and 4.5.3.
+ *
+ * By hand: libzip and minizip cannot align an entry's data to 64 bytes through the extra field "FB", as torch
+ * does to map it; miniz, which torch uses, is not packaged. */
 #include "zip_writer.h"
 
 #include <stdlib.h>

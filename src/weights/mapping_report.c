@@ -1,4 +1,4 @@
-/* The accounts: requests on one side, tensors of the files on the other. The text of it: mapping_table.c. */
+/* Requests on one side, tensors of the files on the other. The text of it: mapping_table.c. */
 #include "mapping_report.h"
 
 #include <stdio.h>
@@ -38,13 +38,13 @@ static int64_t i_codebook(const char *name)
 }
 
 /* What one checkpoint holds and what of it was asked for. */
-typedef struct account {
+typedef struct coverage {
     const mg_checkpoint *checkpoint;
     bool surveyed[N_PARTS];
     int64_t n_codebooks; /* that were asked for */
     bool *used;          /* [n_sources] */
     const char **mapped; /* [n_sources] our name of each: the first, if it has several */
-} account;
+} coverage;
 
 static void describe(char out[MG_MAPPING_SHAPE_SIZE], const char *dtype, int n_dims, const int64_t *dim)
 {
@@ -73,10 +73,10 @@ static mg_status add_row(mg_mapping_report *r, size_t *capacity, mg_mapping_row 
     return MG_OK;
 }
 
-/* One account for each checkpoint that was asked. */
-static mg_status open_accounts(account **out, size_t *n, const mg_weights_requests *requests)
+/* One for each checkpoint that was asked. */
+static mg_status open_coverages(coverage **out, size_t *n, const mg_weights_requests *requests)
 {
-    account *list = calloc(requests->n + 1, sizeof *list);
+    coverage *list = calloc(requests->n + 1, sizeof *list);
 
     *out = list;
     *n = 0;
@@ -85,7 +85,7 @@ static mg_status open_accounts(account **out, size_t *n, const mg_weights_reques
         const mg_weights_request *q = &requests->list[i];
         size_t k = 0;
         while (k < *n && list[k].checkpoint != q->checkpoint) k++;
-        account *a = &list[k];
+        coverage *a = &list[k];
         if (k == *n) {
             const size_t n_sources = mg_checkpoint_n_sources(q->checkpoint);
             ++*n;
@@ -105,7 +105,7 @@ static mg_status open_accounts(account **out, size_t *n, const mg_weights_reques
     return MG_OK;
 }
 
-static void close_accounts(account *list, size_t n)
+static void close_coverages(coverage *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         free(list[i].used);
@@ -144,14 +144,14 @@ static mg_status find_first(bool **out, const mg_weights_requests *requests)
 }
 
 /* Missing ones and wrong ones; marks the rest as used. */
-static mg_status match_requests(mg_mapping_report *r, size_t *capacity, account *accounts,
+static mg_status match_requests(mg_mapping_report *r, size_t *capacity, coverage *coverages,
                                 const mg_weights_requests *requests, const bool *is_first,
                                 mg_mapping_fault fault)
 {
     for (size_t i = 0; i < requests->n; i++) {
         const mg_weights_request *q = &requests->list[i];
         const mg_checkpoint_entry *e = mg_checkpoint_find(q->checkpoint, q->name);
-        account *a = accounts;
+        coverage *a = coverages;
         mg_mapping_row *row = NULL;
 
         while (a->checkpoint != q->checkpoint) a++;
@@ -172,7 +172,7 @@ static mg_status match_requests(mg_mapping_report *r, size_t *capacity, account 
 }
 
 /* The first codebooks of a codec are a codec: the rest only makes it finer. */
-static bool may_be_left(const account *a, const char *name)
+static bool may_be_left(const coverage *a, const char *name)
 {
     return mg_key_map_is_ignorable(name) || (a->n_codebooks && i_codebook(name) >= a->n_codebooks);
 }
@@ -184,7 +184,7 @@ static mg_status add_ignored(mg_mapping_report *r, const mg_checkpoint *c, size_
     return MG_OK;
 }
 
-static mg_status list_unexpected(mg_mapping_report *r, size_t *capacity, const account *a)
+static mg_status list_unexpected(mg_mapping_report *r, size_t *capacity, const coverage *a)
 {
     for (size_t i = 0; i < mg_checkpoint_n_sources(a->checkpoint); i++) {
         const mg_checkpoint_source *s = mg_checkpoint_source_at(a->checkpoint, i);
@@ -286,7 +286,7 @@ static bool is_contested(const mg_mapping_report *r, const mg_mapping_row *row)
     return false;
 }
 
-static void judge(mg_mapping_report *r)
+static void mark_sure(mg_mapping_report *r)
 {
     for (size_t i = 0; i < r->n_missing; i++) {
         mg_mapping_row *row = &r->rows[i];
@@ -301,26 +301,26 @@ static void judge(mg_mapping_report *r)
 mg_status mg_mapping_report_make(mg_mapping_report *out, const mg_weights_requests *requests)
 {
     mg_status st = MG_OK;
-    account *accounts = NULL;
+    coverage *coverages = NULL;
     bool *is_first = NULL;
-    size_t n_accounts = 0, capacity = 0;
+    size_t n_coverages = 0, capacity = 0;
 
     *out = (mg_mapping_report){0};
     MG_TRY(find_first(&is_first, requests));
-    MG_TRY(open_accounts(&accounts, &n_accounts, requests));
-    MG_TRY(match_requests(out, &capacity, accounts, requests, is_first, MG_MAPPING_MISSING));
+    MG_TRY(open_coverages(&coverages, &n_coverages, requests));
+    MG_TRY(match_requests(out, &capacity, coverages, requests, is_first, MG_MAPPING_MISSING));
     out->n_missing = out->n_rows;
-    MG_TRY(match_requests(out, &capacity, accounts, requests, is_first, MG_MAPPING_WRONG));
+    MG_TRY(match_requests(out, &capacity, coverages, requests, is_first, MG_MAPPING_WRONG));
     out->n_wrong = out->n_rows - out->n_missing;
-    for (size_t i = 0; i < n_accounts; i++) MG_TRY(list_unexpected(out, &capacity, &accounts[i]));
+    for (size_t i = 0; i < n_coverages; i++) MG_TRY(list_unexpected(out, &capacity, &coverages[i]));
     out->n_unexpected = out->n_rows - out->n_missing - out->n_wrong;
     if (out->n_missing * out->n_unexpected <= MAX_PAIRS) {
         for (size_t i = 0; i < out->n_missing; i++) propose(out, &out->rows[i], requests);
-        judge(out);
+        mark_sure(out);
     }
 done:
     free(is_first);
-    close_accounts(accounts, n_accounts);
+    close_coverages(coverages, n_coverages);
     if (st != MG_OK) mg_mapping_report_close(out);
     return st;
 }

@@ -2,9 +2,9 @@
  * what the checkpoints hold: missing ones, unexpected ones, wrong shapes, and for each missing one the
  * unexpected ones that it may be under another name.
  *
- * A checkpoint's tensors are judged part by part: those of a part nobody surveyed ("text_encoder." on a rank
- * that holds no text encoder) are nobody's business; all else must be used or be known as ignorable
- * (key_map.h). Strict: one unfilled target or one unused source fails. */
+ * Tensors of parts that this rank did not survey are skipped ("text_encoder." on a rank without a text
+ * encoder). Every other tensor must be used or be on the ignore list (key_map.h). One missing or one unused
+ * tensor fails. */
 #ifndef MG_MAPPING_REPORT_H
 #define MG_MAPPING_REPORT_H
 

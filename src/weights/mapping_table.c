@@ -1,4 +1,4 @@
-/* The accounts as text: a block for each checkpoint, a line for each tensor. */
+/* The report as text: a block for each checkpoint, a line for each tensor. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

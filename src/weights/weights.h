@@ -1,10 +1,10 @@
-/* From a checkpoint's names to tensors in a backend's memory: each stage (T5, LM, EnCodec) asks for what its
- * architecture needs, once over a measuring arena (what is there, and how many bytes?) and once over the real
- * one.
+/* From a checkpoint's names to tensors in a backend's memory. Each stage (T5, LM, EnCodec) asks twice for
+ * what its architecture needs: over a measuring arena, to see what is there and how many bytes, and over the
+ * real one.
  *
  * The first pass, the *survey*, finds every missing tensor and every wrong shape before anything is
  * allocated: mg_weights_check_survey reports them all at once, or, with a list of requests, mapping_report.h
- * judges them together with what nobody asked for. The second pass, the *load*, converts and
+ * checks them together with the tensors that no stage asked for. The second pass, the *load*, converts and
  * counts NaN and Inf. */
 #ifndef MG_WEIGHTS_H
 #define MG_WEIGHTS_H
@@ -61,9 +61,9 @@ bool mg_weights_has(const mg_weights *w, const char *name);
 mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_format format, int n_slices,
                             const mg_weights_part *parts, int n_parts);
 
-/* fp32 tensors as they stand: any shape, the file's dims must equal `dim`. `count` of them, one behind the
- * other, named by `format` with %d = 0 … count-1 (out then has a leading dim), or count = 0 for one tensor
- * named `format`. */
+/* fp32 tensors as they stand: any shape, the file's dims must equal `dim`. If count is 0, one tensor named
+ * `format`. Else `count` of them, one behind the other, named by `format` with %d = 0 … count-1; out has a
+ * leading dim. */
 mg_status mg_weights_tensor(mg_weights *w, mg_tensor *out, const char *format, int count, int n_dims,
                             const int64_t *dim);
 

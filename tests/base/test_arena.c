@@ -36,25 +36,6 @@ static void takes_what_it_measured(void **state)
     assert_null(more);
 }
 
-static void gives_scratch_back(void **state)
-{
-    _Alignas(MG_ARENA_ALIGN) static char block[1024];
-    mg_arena a = mg_arena_over("run", block, sizeof block);
-    void *first, *again;
-
-    (void)state;
-    expect_ok(mg_arena_take(&a, &first, 10));
-    const size_t mark = mg_arena_mark(&a);
-    expect_ok(mg_arena_take(&a, &first, 900));
-    mg_arena_release(&a, mark);
-    expect_ok(mg_arena_take(&a, &again, 900));
-    assert_ptr_equal(first, again);
-    assert_int_equal(a.peak_bytes, 64 + 960);
-    mg_arena_release(&a, 0);
-    assert_int_equal(a.used_bytes, 0);
-    assert_int_equal(a.peak_bytes, 64 + 960);
-}
-
 static void refuses_sizes_that_wrap(void **state)
 {
     mg_arena plan = mg_arena_measure("run");
@@ -81,7 +62,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_what_it_measured),
-        cmocka_unit_test(gives_scratch_back),
         cmocka_unit_test(refuses_sizes_that_wrap),
         cmocka_unit_test(zero_bytes_are_a_piece),
     };

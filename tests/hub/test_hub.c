@@ -252,14 +252,14 @@ static void test_bad_manifest(void **state)
     }
 }
 
-static void expect_verdict(const char *verdict)
+static void expect_state(const char *state)
 {
     mg_model_folder folder;
     char said[300];
 
     expect_ok(mg_model_folder_survey(&folder, in_dir("model")));
-    mg_model_folder_verdict(said, sizeof said, &folder);
-    assert_string_equal(said, verdict);
+    mg_model_folder_state(said, sizeof said, &folder);
+    assert_string_equal(said, state);
 }
 
 static void put(const char *name, const char *text)
@@ -271,29 +271,29 @@ static void test_folder(void **state)
 {
     (void)state;
     make(in_dir("model"));
-    expect_verdict("no config.json");
+    expect_state("no config.json");
     put("model/config.json", "{\"model_type\": \"musicgen\"}");
-    expect_verdict("no weights");
+    expect_state("no weights");
     put("model/model.safetensors.index.json",
         "{\"weight_map\": {\"a\": \"one.safetensors\", \"b\": \"two.safetensors\"}}");
     put("model/one.safetensors", "x");
-    expect_verdict("no two.safetensors");
+    expect_state("no two.safetensors");
     put("model/two.safetensors", "x");
-    expect_verdict("no tokenizer");
+    expect_state("no tokenizer");
     put("model/spiece.model", "x");
-    expect_verdict("complete");
+    expect_state("complete");
     assert_int_equal(symlink("../nowhere", in_dir("model/generation_config.json")), 0);
-    expect_verdict("no generation_config.json");
+    expect_state("no generation_config.json");
     unlink(in_dir("model/generation_config.json"));
     put("model/model.safetensors.index.json", "{");
-    expect_verdict("no model.safetensors.index.json");
+    expect_state("no model.safetensors.index.json");
     assert_true(mg_model_folder_is_hf(in_dir("model")));
     unlink(in_dir("model/model.safetensors.index.json"));
     put("model/state_dict.bin", "x");
-    expect_verdict("no compression_state_dict.bin");
+    expect_state("no compression_state_dict.bin");
     assert_false(mg_model_folder_is_hf(in_dir("model")));
     put("model/compression_state_dict.bin", "x");
-    expect_verdict("complete");
+    expect_state("complete");
 }
 
 int main(void)

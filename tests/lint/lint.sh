@@ -4,6 +4,7 @@
 #   circles   headers that include each other (circles.sh finds the files that need each other)
 #   size      files to 500 lines, lines to 140 columns, functions to 90 lines
 #   text      words that have no place: notes to self, one machine's paths, printf and exit in libraries
+#   prose     sentences of headers to 25 words, in the rooms that have been gone through
 #   names     file names are unique in src, kernels and parallel
 #   links     every relative link in a *.md leads somewhere
 #   format    clang-format finds nothing to change
@@ -49,6 +50,7 @@ circles)
         grep -v 'contains a loop' | sed 's/$/:1: includes itself by way of others/' || true)
     ;;
 size) found=$(over "$(sources)" -f "$here/size.awk") ;;
+prose) found=$(over "$(sources | grep -E '^src/(base|io|dsp|audio|text|torch|config|checkpoint|hub|weights)/.*\.h$' || true)" -f "$here/prose.awk") ;;
 text)
     found=$(
         over "$(libraries)" -f "$here/calls.awk"

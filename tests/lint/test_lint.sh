@@ -35,7 +35,7 @@ caught() {
 }
 
 clean
-for rule in include circles size text names links; do
+for rule in include circles size prose text names links; do
     "$here/lint.sh" $rule . || fail "$rule on a clean house"
 done
 
@@ -67,6 +67,7 @@ clean; awk 'BEGIN { printf "/* "; for (i = 0; i < 140; i++) printf "x"; print " 
 clean; awk 'BEGIN { print "int f(void)\n{"; for (i = 0; i < 90; i++) print "    g();"; print "}" }' >>src/base/a.c
 caught size src/base/a.c
 
+clean; awk 'BEGIN { printf "/* Short. One two"; for (i = 0; i < 24; i++) printf " word"; print ". */" }' >>src/base/a.h; caught prose src/base/a.h
 clean; printf '/* TO%s: later */\n' DO >>src/base/a.c; caught text src/base/a.c
 clean; printf 'void f(void)\n{\n    printf("x");\n}\n' >>src/base/a.c; caught text src/base/a.c
 clean; printf 'void f(void)\n{\n    exit(1);\n}\n' >>kernels/cpu/b.c; caught text kernels/cpu/b.c

@@ -23,8 +23,6 @@ static void write_sample(const char *path, mg_torch_writer_progress progress, vo
     expect_ok(mg_torch_writer_end_dict(w));
     expect_ok(mg_torch_writer_text(w, "text", "h\xC3\xA9llo"));
     expect_ok(mg_torch_writer_bool(w, "yes", true));
-    expect_ok(mg_torch_writer_int(w, "small", -7));
-    expect_ok(mg_torch_writer_int(w, "large", (int64_t)1 << 40));
     assert_int_equal(mg_torch_writer_commit(w, progress, context), wanted);
     mg_torch_writer_close(w);
 }
@@ -41,8 +39,6 @@ static void tensors_and_values_come_back(void **state)
     const mg_pickle_value *root = mg_torch_file_root(f), *state_dict = mg_pickle_get(root, "best_state");
     assert_true(mg_pickle_is_string(mg_pickle_get(root, "text"), "h\xC3\xA9llo"));
     assert_true(mg_pickle_get(root, "yes")->boolean);
-    assert_int_equal(mg_pickle_get(root, "small")->integer, -7);
-    assert_true(mg_pickle_get(root, "large")->integer == (int64_t)1 << 40);
 
     expect_ok(mg_torch_file_tensor(f, &t, "a", mg_pickle_get(state_dict, "a")));
     assert_true(t.n_dims == 2 && t.dim[0] == 2 && t.dim[1] == 3 && mg_torch_tensor_is_contiguous(&t));

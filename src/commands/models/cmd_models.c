@@ -18,7 +18,7 @@ typedef struct models_settings {
 } models_settings;
 
 enum models_what { MODELS_LIST, MODELS_ADD, MODELS_REMOVE };
-enum { VERDICT_SIZE = 300 };
+enum { STATE_SIZE = 300 };
 
 #define AT(field) offsetof(models_settings, field)
 
@@ -65,10 +65,10 @@ typedef struct models_row {
     const char *notes;
 } models_row;
 
-/* What is there, in words: form, type, bytes and verdict of a row. */
+/* What is there, in words: form, type, bytes and state of a row. */
 typedef struct models_state {
     const char *form;
-    char type[32], verdict[VERDICT_SIZE];
+    char type[32], state[STATE_SIZE];
     int64_t bytes;
 } models_state;
 
@@ -78,19 +78,19 @@ static mg_status look_at(models_state *out, const models_row *row)
 
     *out = (models_state){.form = "-"};
     if (!*row->path) {
-        snprintf(out->verdict, sizeof out->verdict, "not here");
+        snprintf(out->state, sizeof out->state, "not here");
         return MG_OK;
     }
     if (!mg_path_is_folder(row->path)) {
         out->bytes = mg_path_bytes(row->path);
-        snprintf(out->verdict, sizeof out->verdict, "one file");
+        snprintf(out->state, sizeof out->state, "one file");
         return MG_OK;
     }
     MG_RETURN(mg_model_folder_survey(&folder, row->path));
     out->form = mg_model_folder_form(&folder);
     snprintf(out->type, sizeof out->type, "%s", folder.type);
     out->bytes = folder.bytes;
-    mg_model_folder_verdict(out->verdict, sizeof out->verdict, &folder);
+    mg_model_folder_state(out->state, sizeof out->state, &folder);
     return MG_OK;
 }
 
@@ -102,7 +102,7 @@ static void print_json_row(mg_json_text *t, const models_row *row, const models_
     mg_json_text_string(t, "path", *row->path ? row->path : NULL);
     mg_json_text_string(t, "form", state->form);
     mg_json_text_string(t, "model_type", *state->type ? state->type : NULL);
-    mg_json_text_string(t, "state", state->verdict);
+    mg_json_text_string(t, "state", state->state);
     mg_json_text_int(t, "bytes", state->bytes);
     if (is_key) mg_json_text_string(t, "notes", row->notes);
     mg_json_text_close(t);
@@ -119,7 +119,7 @@ static mg_status print_row(mg_json_text *json, const models_row *row, bool is_ke
         return MG_OK;
     }
     mg_print(stdout, "  %-34s %9.1f MB  %-13s %-16s %s", row->name, (double)state.bytes / 1e6, state.form,
-             state.type, state.verdict);
+             state.type, state.state);
     if (row->id) mg_print(stdout, "  = %s", row->id);
     if (is_key && *row->path) mg_print(stdout, "  %s", row->path);
     if (row->notes) mg_print(stdout, "  (%s)", row->notes);
