@@ -43,6 +43,10 @@ mg_status mg_audio_format_check(mg_audio_format format, int64_t rate_hz, int64_t
 mg_status mg_audio_file_write(const char *path, mg_audio_format format, const mg_sound *sound,
                               const mg_audio_tags *tags);
 
+/* The same, with the sha256 of the file's bytes; NULL: not wanted. */
+mg_status mg_audio_file_write_hashed(char sha256[65], const char *path, mg_audio_format format,
+                                     const mg_sound *sound, const mg_audio_tags *tags);
+
 /* What a sound file says of itself, from its header. */
 typedef struct mg_audio_info {
     int64_t n_frames, n_channels, rate_hz;

@@ -3,32 +3,22 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "hash.h"
+#include "out_file.h"
 #include "text.h"
 
 enum { FIRST_BYTES = 1 << 16 };
 
-static bool is_file(const mg_audio_sink *s)
-{
-    return s->file.fd >= 0;
-}
-
-mg_status mg_audio_sink_open(mg_audio_sink *s, const char *path)
-{
-    *s = (mg_audio_sink){.file.fd = -1};
-    return path ? mg_out_file_begin(&s->file, path) : MG_OK;
-}
-
 void mg_audio_sink_close(mg_audio_sink *s)
 {
-    mg_out_file_abandon(&s->file);
     free(s->data);
-    *s = (mg_audio_sink){.file.fd = -1};
+    *s = (mg_audio_sink){0};
 }
 
 static mg_status put_in_memory(mg_audio_sink *s, const void *data, int64_t bytes)
@@ -49,13 +39,12 @@ static mg_status put_in_memory(mg_audio_sink *s, const void *data, int64_t bytes
 int64_t mg_audio_sink_write(mg_audio_sink *s, const void *data, int64_t bytes)
 {
     if (s->st != MG_OK || bytes <= 0) return 0;
-    s->st = is_file(s) ? mg_out_file_write(&s->file, data, (size_t)bytes) : put_in_memory(s, data, bytes);
+    s->st = put_in_memory(s, data, bytes);
     return s->st == MG_OK ? bytes : 0;
 }
 
 int64_t mg_audio_sink_read(mg_audio_sink *s, void *data, int64_t bytes)
 {
-    if (is_file(s)) return read(s->file.fd, data, (size_t)bytes);
     const int64_t left = s->n_data > s->at ? s->n_data - s->at : 0, n = bytes < left ? bytes : left;
 
     if (n > 0) memcpy(data, s->data + s->at, (size_t)n);
@@ -71,7 +60,6 @@ static int64_t from_origin(const mg_audio_sink *s, int64_t at)
 int64_t mg_audio_sink_seek(mg_audio_sink *s, int64_t offset, int whence)
 {
     if (whence == SEEK_SET) offset += s->origin;
-    if (is_file(s)) return from_origin(s, lseek(s->file.fd, offset, whence));
     const int64_t at = offset + (whence == SEEK_CUR ? s->at : whence == SEEK_END ? s->n_data : 0);
 
     if (at < 0) return -1;
@@ -81,15 +69,12 @@ int64_t mg_audio_sink_seek(mg_audio_sink *s, int64_t offset, int whence)
 
 int64_t mg_audio_sink_tell(mg_audio_sink *s)
 {
-    return from_origin(s, is_file(s) ? lseek(s->file.fd, 0, SEEK_CUR) : s->at);
+    return from_origin(s, s->at);
 }
 
 int64_t mg_audio_sink_length(mg_audio_sink *s)
 {
-    struct stat info;
-
-    if (!is_file(s)) return from_origin(s, s->n_data);
-    return fstat(s->file.fd, &info) == 0 ? from_origin(s, info.st_size) : -1;
+    return from_origin(s, s->n_data);
 }
 
 void mg_audio_sink_set_origin(mg_audio_sink *s)
@@ -127,10 +112,10 @@ static mg_status write_stdout(const uint8_t *data, int64_t bytes)
     return error ? mg_fail(MG_EFAIL, "standard output: cannot write: %s", strerror(error)) : MG_OK;
 }
 
-mg_status mg_audio_sink_finish(mg_audio_sink *s, const char *path)
+mg_status mg_audio_sink_finish(mg_audio_sink *s, const char *path, char sha256[65])
 {
     MG_RETURN(s->st);
-    if (is_file(s)) return mg_out_file_commit(&s->file);
+    if (sha256) MG_RETURN(mg_hash_bytes(sha256, s->data, (size_t)s->n_data));
     if (strcmp(path, "-") == 0) return write_stdout(s->data, s->n_data);
     return mg_out_file_put(path, s->data, (size_t)s->n_data);
 }

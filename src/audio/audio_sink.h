@@ -1,16 +1,16 @@
-/* Where an encoder's bytes go: a file that appears whole or not at all, or memory. What libsndfile wants of a
- * file (seek, tell, read back, length) works on both. */
+/* Where an encoder's bytes go: memory, and from there, once they are all there, to a file that appears whole
+ * or not at all. Encoders seek back to complete their headers, so this is where the bytes can be hashed
+ * without reading a file again. What libsndfile wants of a file: seek, tell, read back, length. */
 #ifndef MG_AUDIO_SINK_H
 #define MG_AUDIO_SINK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "out_file.h"
 #include "status.h"
 
 typedef struct mg_audio_sink {
-    mg_out_file file; /* its fd is -1 if the bytes go to memory */
     uint8_t *data;
     size_t room;
     int64_t n_data, at; /* bytes; `at` is where the next read or write begins */
@@ -18,8 +18,7 @@ typedef struct mg_audio_sink {
     mg_status st;       /* the first failure of a call below */
 } mg_audio_sink;
 
-/* path NULL: memory. Close is legal on a zeroed one whose file.fd is -1; a file not finished is gone then. */
-mg_status mg_audio_sink_open(mg_audio_sink *s, const char *path);
+/* Zeroed it is open and empty, and closing it is legal. */
 void mg_audio_sink_close(mg_audio_sink *s);
 
 /* Bytes done; fewer (or -1) after a failure, which s->st has. */
@@ -32,7 +31,7 @@ int64_t mg_audio_sink_length(mg_audio_sink *s);
 /* What was written so far stands before offset 0 from now on. */
 void mg_audio_sink_set_origin(mg_audio_sink *s);
 
-/* The file gets its name; memory goes to `path` as a whole, or to standard output for "-". */
-mg_status mg_audio_sink_finish(mg_audio_sink *s, const char *path);
+/* All of it to `path`, or to standard output for "-". sha256: of the bytes; NULL: not wanted. */
+mg_status mg_audio_sink_finish(mg_audio_sink *s, const char *path, char sha256[65]);
 
 #endif

@@ -186,16 +186,14 @@ static mg_status try_encoder(mg_audio_format format, int64_t rate_hz, int64_t n_
 {
     mg_status st = MG_OK;
     const float frame[2] = {0};
-    mg_audio_sink sink;
+    mg_audio_sink sink = {0};
 
-    MG_TRY(mg_audio_sink_open(&sink, NULL));
     SNDFILE *file = open_encoder(&sink, format, rate_hz, n_channels);
     const bool works = file && sf_writef_float(file, frame, 1) == 1;
     if (!works)
         st = mg_fail(MG_EUSAGE, "option --format: %s: not at %lld Hz with %lld channels: %s",
                      formats[format].word, (long long)rate_hz, (long long)n_channels, sf_strerror(file));
     if (file) sf_close(file);
-done:
     mg_audio_sink_close(&sink);
     return st;
 }
@@ -248,20 +246,24 @@ static mg_status check_sound(const char *path, mg_audio_format format, const mg_
 mg_status mg_audio_file_write(const char *path, mg_audio_format format, const mg_sound *sound,
                               const mg_audio_tags *tags)
 {
+    return mg_audio_file_write_hashed(NULL, path, format, sound, tags);
+}
+
+mg_status mg_audio_file_write_hashed(char sha256[65], const char *path, mg_audio_format format,
+                                     const mg_sound *sound, const mg_audio_tags *tags)
+{
     mg_status st = MG_OK;
-    const bool to_stdout = strcmp(path, "-") == 0;
-    const char *name = to_stdout ? "standard output" : path;
+    const char *name = strcmp(path, "-") == 0 ? "standard output" : path;
     const mg_audio_tags kept = fitting(tags);
-    mg_audio_sink sink = {.file.fd = -1};
+    mg_audio_sink sink = {0};
 
     MG_REQUIRE(sound->n_frames >= 0 && sound->n_channels >= 1 && sound->n_channels <= 2);
     MG_REQUIRE(sound->rate_hz > 0 && sound->rate_hz <= INT32_MAX);
     MG_RETURN(check_rate(format, sound->rate_hz));
     MG_RETURN(check_sound(name, format, sound));
-    MG_TRY(mg_audio_sink_open(&sink, to_stdout || formats[format].is_ogg ? NULL : path));
     if (format == MG_AUDIO_MP3) MG_TRY(put_id3(&sink, &kept));
     MG_TRY(encode(&sink, name, format, sound, &kept));
-    MG_TRY(mg_audio_sink_finish(&sink, path));
+    MG_TRY(mg_audio_sink_finish(&sink, path, sha256));
 done:
     mg_audio_sink_close(&sink);
     return st;

@@ -1,10 +1,11 @@
 #include "stop.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop_signal;
+static atomic_int stop_signal; /* lock-free: a handler may store it, and any thread may look */
 
 static void on_signal(int signal_number)
 {

@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum {
     SPIN_ROUNDS = 4000, /* about 50 us: longer than the gaps inside a step, shorter than one between clips */
@@ -21,7 +23,7 @@ typedef struct share {
 
 struct mg_threads {
     int n;
-    int may_spin;
+    int may_spin, niceness;
     pthread_t *helpers; /* [n-1] */
     share *shares;      /* [n] */
     pthread_mutex_t lock;
@@ -111,6 +113,7 @@ static void *help(void *arg)
     unsigned seen = 0;
 
     free(arg);
+    if (t->niceness) setpriority(PRIO_PROCESS, (id_t)gettid(), t->niceness); /* Linux: of this thread */
     for (;;) {
         wait_for_job(t, seen);
         seen = atomic_load_explicit(&t->generation, memory_order_acquire);
@@ -175,6 +178,11 @@ int mg_threads_count(const mg_threads *t)
 
 mg_status mg_threads_open(mg_threads **out, int n, int may_spin)
 {
+    return mg_threads_open_nice(out, n, may_spin, 0);
+}
+
+mg_status mg_threads_open_nice(mg_threads **out, int n, int may_spin, int niceness)
+{
     mg_status st = MG_OK;
     mg_threads *t = aligned_alloc(_Alignof(mg_threads), sizeof *t);
 
@@ -183,6 +191,7 @@ mg_status mg_threads_open(mg_threads **out, int n, int may_spin)
     memset(t, 0, sizeof *t);
     t->n = 1; /* counts the helpers that really run, so that close joins just those */
     t->may_spin = may_spin;
+    t->niceness = niceness;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->start, NULL);
     pthread_cond_init(&t->finish, NULL);

@@ -21,6 +21,9 @@ int mg_threads_available(void);
 /* Start n-1 helpers; the caller is thread 0. `may_spin`: helpers and caller wait by spinning for a short
  * while before they sleep; pass false when more threads than processors are about. */
 mg_status mg_threads_open(mg_threads **out, int n, int may_spin);
+
+/* The same with helpers of this nice value (0 … 19): a pool that yields the processors to another. */
+mg_status mg_threads_open_nice(mg_threads **out, int n, int may_spin, int niceness);
 void mg_threads_close(mg_threads *t);
 
 int mg_threads_count(const mg_threads *t);

@@ -59,7 +59,7 @@ static void describe_request(clip_facts *f, const mg_generate_output *o, const m
     mg_clip_metadata *m = &f->m;
 
     m->recipe = *mg_clip_list_recipe(o->list, c->index);
-    MG_SAY(&m->recipe, seed, (int64_t)c->seed);
+    MG_SAY(&m->recipe, seed, (int64_t)c->terms.seed);
     MG_SAY(&m->recipe, n_prompt_frames, result->T_prompt);
     for (int i = 0; i < MG_RECIPE_INPUTS; i++) {
         const char *path = *(const char *const *)mg_recipe_get(&m->recipe, mg_recipe_input(i));
@@ -70,7 +70,7 @@ static void describe_request(clip_facts *f, const mg_generate_output *o, const m
     m->n_codebooks = o->replica->config.lm.K;
     m->sampling_rate = codec->sampling_rate;
     m->n_channels = o->replica->config.lm.n_channels;
-    m->dur_s = codec->frame_rate > 0 ? (double)c->T / (double)codec->frame_rate : NAN;
+    m->dur_s = codec->frame_rate > 0 ? (double)c->terms.T / (double)codec->frame_rate : NAN;
 }
 
 static void describe_model(clip_facts *f, const mg_generate_output *o)
@@ -127,10 +127,11 @@ static mg_status describe(clip_facts *f, mg_generate_output *o, const mg_clip *c
 {
     const int64_t K = o->replica->config.lm.K;
 
-    MG_RETURN(mg_generate_hashes_wait(&o->hashes)); /* the first clip may wait for them */
+    MG_RETURN(mg_generate_hashes_wait(&o->hashes)); /* the first clip may wait for them; no step does */
     describe_request(f, o, c, result);
     MG_RETURN(name_files(f, o->call, o->list->job[c->index].name));
-    MG_RETURN(mg_hash_bytes(f->codes_sha256, result->codes, (size_t)(K * c->T) * sizeof *result->codes));
+    MG_RETURN(
+        mg_hash_bytes(f->codes_sha256, result->codes, (size_t)(K * c->terms.T) * sizeof *result->codes));
     f->m.codes_sha256 = f->codes_sha256;
     describe_model(f, o);
     describe_run(f, o, result);
@@ -148,7 +149,8 @@ static mg_status write_sound_file(clip_facts *f, const char *path, const mg_soun
     f->m.dur_s = (double)sound->n_frames / (double)sound->rate_hz;
     MG_RETURN(mg_clip_metadata_tag(&comment, &f->m));
     tags.comment = comment;
-    const mg_status st = mg_audio_file_write(path, (mg_audio_format)f->m.recipe.format, sound, &tags);
+    const mg_status st =
+        mg_audio_file_write_hashed(f->audio_sha256, path, (mg_audio_format)f->m.recipe.format, sound, &tags);
     free(comment);
     return st;
 }
@@ -207,14 +209,13 @@ static mg_status write_files(clip_facts *f, const mg_generate_output *o, const m
     }
     if (f->m.codes_file) {
         MG_RETURN(mg_path_format(path, "%s/%s", dir, f->codes_file));
-        MG_RETURN(mg_npy_write_i32(path, result->codes, f->m.n_codebooks, c->T));
+        MG_RETURN(mg_npy_write_i32(path, result->codes, f->m.n_codebooks, c->terms.T));
         note_written(f, path);
     }
     if (f->m.audio_file) {
         MG_RETURN(mg_path_format(path, "%s/%s", dir, f->audio_file));
         MG_RETURN(write_sound(f, o, path, result));
         note_written(f, path);
-        MG_RETURN(mg_hash_file(f->audio_sha256, path));
         f->m.audio_sha256 = f->audio_sha256;
     }
     MG_RETURN(mg_path_format(path, "%s/%s.json", dir, f->m.recipe.id));

@@ -72,6 +72,7 @@ static void add_options(mg_clip_list *list, const mg_call *call)
 static mg_clip describe(const mg_recipe *r)
 {
     return (mg_clip){
+        .terms.with_melody = r->melody != NULL,
         .text = {.text = r->prompt ? r->prompt : "", .states = r->text_states},
         .negative = {.text = r->negative_prompt ? r->negative_prompt : ""},
         .melody = r->melody,
@@ -104,7 +105,7 @@ static void lay_out(mg_clip_list *list)
             mg_job *job = &list->job[index];
             *job = (mg_job){.clip = describe(r), .i_request = i, .refused = state->refused != MG_OK};
             job->clip.index = index;
-            job->clip.seed = (first + (uint64_t)j) % MG_SEED_LIMIT;
+            job->clip.terms.seed = (first + (uint64_t)j) % MG_SEED_LIMIT;
         }
     }
 }
@@ -260,7 +261,7 @@ static mg_status fill(mg_clip_list *list, const mg_call *call, const mg_replica 
             if (st != MG_OK) MG_RETURN(mg_clip_list_refuse(list, i, st));
             for (int64_t j = 0; j < state->n_clips; j++) {
                 mg_clip *to = &first[j].clip;
-                c.index = to->index, c.seed = to->seed;
+                c.index = to->index, c.terms.seed = to->terms.seed;
                 *to = c;
             }
         }

@@ -4,9 +4,9 @@
 #define MG_CLIP_LIST_H
 
 #include "audio_file.h"
-#include "clip.h"
 #include "clip_metadata.h"
 #include "normalize.h"
+#include "ready_clip.h"
 #include "replica.h"
 #include "request_list.h"
 #include "string_list.h"
@@ -84,12 +84,12 @@ bool mg_clip_list_has_audio_prompt(const mg_clip_list *list); /* the codec's enc
 /* Turns finished clips into files, on a leader. */
 typedef struct mg_generate_output mg_generate_output;
 
-/* Makes the folder and starts hashing the weight files behind the work. */
+/* Starts hashing the weight files behind the work. The folder is there. */
 mg_status mg_generate_output_open(mg_generate_output **out, const mg_call *call, const mg_clip_list *list,
                                   const mg_replica *replica, const mg_world *world);
 void mg_generate_output_close(mg_generate_output *o);
 
-/* The scheduler's callback; `arg` is the mg_generate_output. A clip that cannot be written is reported,
+/* The finisher's mg_clip_done; `arg` is the mg_generate_output. A clip that cannot be written is reported,
  * counted and no reason to stop. */
 mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_result *result);
 

@@ -183,7 +183,7 @@ static mg_status look(uint8_t *is_there, const mg_clip_list *list, const mg_call
         const wanted w = {.call = call,
                           .recipe = r,
                           .name = job->name,
-                          .seed = (int64_t)job->clip.seed,
+                          .seed = (int64_t)job->clip.terms.seed,
                           .sampling_rate = r->rate_hz > 0 ? r->rate_hz : replica->config.codec.sampling_rate,
                           .replica = replica};
         bool found = false;

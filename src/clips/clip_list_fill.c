@@ -34,8 +34,8 @@ static mg_status count_frames(mg_clip *c, const mg_recipe *q, const mg_request_s
     double dur_s = q->dur_s;
 
     if (isnan(dur_s)) dur_s = is_audiogen(r) ? r->files->window_s : DEFAULT_DURATION_S;
-    c->T = q->n_frames > 0 ? q->n_frames : (int64_t)(dur_s * mg_replica_frame_rate(r));
-    if (c->T >= 1) return MG_OK;
+    c->terms.T = q->n_frames > 0 ? q->n_frames : (int64_t)(dur_s * mg_replica_frame_rate(r));
+    if (c->terms.T >= 1) return MG_OK;
     const mg_recipe asked = {.said = state->own};
     return mg_fail(MG_EUSAGE, "%s: %g: shorter than one frame, %g s",
                    MG_SAID(&asked, dur_s) ? "duration" : "option --duration", dur_s,
@@ -58,24 +58,24 @@ static mg_status set_windows(mg_clip *c, const mg_recipe *q, const mg_replica *r
     if (isnan(asked_s) && r->files->window_s > 0) window_s = r->files->window_s;
     if (isnan(asked_s) && !is_audiocraft(r) && g->has_max_length && g->max_length > 1)
         window_s = (double)g->max_length / rate;
-    c->T_window = (int64_t)(window_s * rate);
-    if (!isnan(asked_s) && c->T_window > T_most)
+    c->terms.T_window = (int64_t)(window_s * rate);
+    if (!isnan(asked_s) && c->terms.T_window > T_most)
         return mg_fail(MG_EUSAGE,
                        "option --window: %g: this model's position table ends at %lld frames (%.2f s)",
                        asked_s, (long long)T_most, (double)T_most / rate);
-    if (c->T_window < 2)
+    if (c->terms.T_window < 2)
         return mg_fail(MG_EUSAGE, "option --window: %g: shorter than two frames, %g s", window_s, 2 / rate);
-    if (c->T_window > T_most) {
-        c->T_window = T_most;
+    if (c->terms.T_window > T_most) {
+        c->terms.T_window = T_most;
         window_s = (double)T_most / rate;
     }
-    c->T_stride = (int64_t)(rate * (isnan(step_s) ? stride * window_s : step_s));
-    if (c->T_stride < 1) c->T_stride = 1;
-    if (c->T_stride < c->T_window) return MG_OK;
-    if (c->T > c->T_window)
+    c->terms.T_stride = (int64_t)(rate * (isnan(step_s) ? stride * window_s : step_s));
+    if (c->terms.T_stride < 1) c->terms.T_stride = 1;
+    if (c->terms.T_stride < c->terms.T_window) return MG_OK;
+    if (c->terms.T > c->terms.T_window)
         return mg_fail(MG_EUSAGE, "option --extend-stride: %g: must be shorter than the window, %g s", step_s,
                        window_s);
-    c->T_stride = c->T_window - 1;
+    c->terms.T_stride = c->terms.T_window - 1;
     return MG_OK;
 }
 
@@ -172,9 +172,9 @@ static mg_status set_texts(mg_clip *c, const mg_request_state *state, const mg_r
     const mg_request_files *files = &state->files;
 
     c->text.ids = state->ids;
-    c->text.S = c->text.states ? files->states_S : state->tokens.S;
+    c->terms.S = c->text.states ? files->states_S : state->tokens.S;
     c->negative.ids = state->negative_ids;
-    c->negative.S = state->tokens.S_negative;
+    c->terms.S_negative = state->tokens.S_negative;
     if (!c->text.states) return MG_OK;
     if (files->states_d != r->config.lm.d_text)
         return mg_fail(MG_EUSAGE, "%s: text states are %lld wide, and this model's are %lld", c->text.states,
@@ -234,8 +234,8 @@ static mg_status count_prompt(int64_t *T0, const mg_clip *c, const mg_request_fi
 
 static mg_status check_prompt(const mg_clip *c, const mg_request_files *f, const mg_replica *r)
 {
-    const bool windowed = c->T_window < c->T;
-    const int64_t T_limit = windowed ? c->T_window : c->T;
+    const bool windowed = c->terms.T_window < c->terms.T;
+    const int64_t T_limit = windowed ? c->terms.T_window : c->terms.T;
     const double rate = mg_replica_frame_rate(r);
     int64_t T0 = 0;
 
@@ -256,13 +256,13 @@ mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *stat
     MG_RETURN(check_melody(c, q, state, replica));
     MG_RETURN(set_texts(c, state, replica));
     MG_RETURN(count_frames(c, q, state, replica));
-    MG_RETURN(set_windows(c, q, replica, c->text.S > c->negative.S ? c->text.S : c->negative.S));
+    MG_RETURN(set_windows(c, q, replica, mg_clip_n_tokens(&c->terms)));
     set_sampling(q, state, &call->all, replica);
-    c->guidance = q->cfg_coef;
-    c->guidance_beta = q->cfg_coef_beta;
-    c->sampling = q->sampling;
-    MG_SAY(q, n_frames, c->T);
-    MG_SAY(q, n_window_frames, c->T_window);
-    MG_SAY(q, n_stride_frames, c->T_stride);
+    c->terms.guidance = q->cfg_coef;
+    c->terms.guidance_beta = q->cfg_coef_beta;
+    c->terms.sampling = q->sampling;
+    MG_SAY(q, n_frames, c->terms.T);
+    MG_SAY(q, n_window_frames, c->terms.T_window);
+    MG_SAY(q, n_stride_frames, c->terms.T_stride);
     return check_prompt(c, &state->files, replica);
 }

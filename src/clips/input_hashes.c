@@ -6,8 +6,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "beside.h"
 #include "hash.h"
 #include "hub.h"
+#include "stop.h"
 
 enum { NICENESS = 10 };
 
@@ -34,14 +36,19 @@ static void hash_tokenizer(mg_generate_hashes *h)
 static void *hash_all(void *arg)
 {
     mg_generate_hashes *h = arg;
+    mg_status st = MG_OK;
 
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* Linux: of this thread alone */
+    setpriority(PRIO_PROCESS, (id_t)gettid(), MG_BESIDE_NICENESS); /* Linux: of this thread alone */
     for (int64_t i = 0; i < h->n_inputs; i++)
         if (mg_hash_file_unless(h->inputs[i].sha256, h->inputs[i].path, &h->stop) != MG_OK)
             h->inputs[i].sha256[0] = '\0';
     hash_tokenizer(h);
-    for (int i = 0; i < h->n_weights && h->st == MG_OK; i++) h->st = hash_weights(&h->weights[i], &h->stop);
-    if (h->st != MG_OK) snprintf(h->error, sizeof h->error, "%s", mg_last_error());
+    for (int i = 0; i < h->n_weights && st == MG_OK; i++) st = hash_weights(&h->weights[i], &h->stop);
+    pthread_mutex_lock(&h->lock);
+    h->fault = mg_fault_take(st);
+    h->is_over = true;
+    pthread_cond_signal(&h->finished);
+    pthread_mutex_unlock(&h->lock);
     return NULL;
 }
 
@@ -91,26 +98,37 @@ static mg_status list_inputs(mg_generate_hashes *h, const mg_request_list *reque
 mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files,
                                   const mg_request_list *requests)
 {
-    *h = (mg_generate_hashes){.tokenizer = files->tokenizer};
+    *h = (mg_generate_hashes){.tokenizer = files->tokenizer, .is_open = true};
+    pthread_mutex_init(&h->lock, NULL);
+    mg_beside_cond_init(&h->finished);
     MG_RETURN(list_weights(h, files));
     MG_RETURN(list_inputs(h, requests));
-    const int error = pthread_create(&h->thread, NULL, hash_all, h);
-    if (error) return mg_fail(MG_EFAIL, "hashes: no thread: %s", strerror(error));
+    MG_RETURN(mg_beside_start(&h->thread, "hashes", hash_all, h));
     h->runs = true;
     return MG_OK;
 }
 
 mg_status mg_generate_hashes_wait(mg_generate_hashes *h)
 {
-    if (h->runs) pthread_join(h->thread, NULL);
-    h->runs = false;
-    return h->st == MG_OK ? MG_OK : mg_fail(h->st, "%s", h->error);
+    mg_status st = MG_OK;
+
+    pthread_mutex_lock(&h->lock);
+    while (!h->is_over && st == MG_OK) {
+        mg_beside_wait(&h->finished, &h->lock, 1.0);
+        if (!h->is_over) st = mg_stop_check();
+    }
+    if (st == MG_OK) st = mg_fault_raise(&h->fault);
+    pthread_mutex_unlock(&h->lock);
+    return st;
 }
 
 void mg_generate_hashes_close(mg_generate_hashes *h)
 {
+    if (!h->is_open) return;
     atomic_store(&h->stop, true);
     if (h->runs) pthread_join(h->thread, NULL);
+    pthread_cond_destroy(&h->finished);
+    pthread_mutex_destroy(&h->lock);
     free(h->weights);
     free(h->inputs);
     *h = (mg_generate_hashes){0};

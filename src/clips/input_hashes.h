@@ -24,10 +24,12 @@ typedef struct mg_generate_hashes {
     mg_input_hash *inputs;     /* each file once, sorted by path */
     int64_t n_inputs;
     pthread_t thread;
-    bool runs;
+    bool is_open, runs;
     atomic_bool stop;
-    mg_status st;
-    char error[512];
+    pthread_mutex_t lock; /* for the two below */
+    pthread_cond_t finished;
+    bool is_over;
+    mg_fault fault; /* a weight file cannot be read */
 } mg_generate_hashes;
 
 /* Starts the thread. `requests` and `files` are borrowed until close. */
@@ -35,7 +37,8 @@ mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *f
                                   const mg_request_list *requests);
 void mg_generate_hashes_close(mg_generate_hashes *h);
 
-/* Until everything is hashed; the weights must be readable. */
+/* Until everything is hashed; the weights must be readable. MG_ESTOPPED if a signal asks to stop. From any
+ * thread. */
 mg_status mg_generate_hashes_wait(mg_generate_hashes *h);
 
 /* After wait: of a clip's file; NULL if it could not be read. */

@@ -6,10 +6,7 @@
 #include <string.h>
 
 #include "log.h"
-#include "out_file.h"
 #include "show.h"
-
-enum { DELIVERED = 1, FAILED = 2 };
 
 mg_status mg_generate_output_open(mg_generate_output **out, const mg_call *call, const mg_clip_list *list,
                                   const mg_replica *replica, const mg_world *world)
@@ -24,13 +21,12 @@ mg_status mg_generate_output_open(mg_generate_output **out, const mg_call *call,
     o->applied = calloc(replica->renames.n + 1, sizeof *o->applied);
     if (!o->outcome || !o->applied) MG_TRY(mg_fail(MG_ENOMEM, "outcomes: %lld clips", (long long)list->n));
     for (int64_t i = 0; i < list->n; i++)
-        o->outcome[i] = list->job[i].refused ? FAILED : list->job[i].is_there ? DELIVERED : 0;
+        o->outcome[i] = list->job[i].refused    ? MG_OUTCOME_FAILED
+                        : list->job[i].is_there ? MG_OUTCOME_DELIVERED
+                                                : MG_OUTCOME_NONE;
     for (size_t i = 0; i < replica->renames.n; i++)
         o->applied[i] = (mg_renamed){replica->renames.list[i].target, replica->renames.list[i].source};
-    if (replica->is_leader) {
-        if (!mg_clip_files_to_stdout(call)) MG_TRY(mg_out_dir_open(call->out_dir));
-        MG_TRY(mg_generate_hashes_open(&o->hashes, replica->files, &list->requests));
-    }
+    if (replica->is_leader) MG_TRY(mg_generate_hashes_open(&o->hashes, replica->files, &list->requests));
     *out = o;
 done:
     if (st != MG_OK) mg_generate_output_close(o);
@@ -49,11 +45,14 @@ void mg_generate_output_close(mg_generate_output *o)
 mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_result *result)
 {
     mg_generate_output *o = arg;
-    const mg_status st = result->st != MG_OK ? result->st : mg_clip_files_write(o, clip, result);
+    mg_status st = mg_fault_raise(&result->fault);
 
-    o->outcome[clip->index] = st == MG_OK ? DELIVERED : FAILED;
+    if (st == MG_OK) st = mg_clip_files_write(o, clip, result);
+    if (st == MG_EBUG || st == MG_ENOMEM || st == MG_ESTOPPED) return st;
+    o->outcome[clip->index] = st == MG_OK ? MG_OUTCOME_DELIVERED : MG_OUTCOME_FAILED;
     if (st != MG_OK) mg_log_error("clip %s: %s", o->list->job[clip->index].name, mg_last_error());
-    return st == MG_EBUG || st == MG_ENOMEM ? st : MG_OK;
+    mg_clear_error();
+    return MG_OK;
 }
 
 /* "000001, 000003 …" of what failed. */
@@ -62,7 +61,7 @@ static void list_failed(char *out, size_t out_bytes, const mg_generate_output *o
     size_t n = 0;
 
     for (int64_t i = 0; i < o->list->n; i++) {
-        if (o->outcome[i] == DELIVERED) continue;
+        if (o->outcome[i] == MG_OUTCOME_DELIVERED) continue;
         const char *name = o->list->job[i].name ? o->list->job[i].name : "";
         if (n + strlen(name) + sizeof ", , …" > out_bytes) {
             snprintf(out + n, out_bytes - n, ", …");
@@ -74,10 +73,9 @@ static void list_failed(char *out, size_t out_bytes, const mg_generate_output *o
 
 static mg_status verdict(const mg_generate_output *o)
 {
-    int64_t n_delivered = 0;
+    const int64_t n_delivered = mg_outcomes_count(o->outcome, o->list->n, MG_OUTCOME_DELIVERED);
     char failed[400] = "";
 
-    for (int64_t i = 0; i < o->list->n; i++) n_delivered += o->outcome[i] == DELIVERED;
     if (n_delivered == o->list->n) return MG_OK;
     list_failed(failed, sizeof failed, o);
     return mg_fail(n_delivered > 0 ? MG_EPARTIAL : MG_EFAIL, "generate: %lld of %lld clips failed: %s",
@@ -89,7 +87,7 @@ static mg_status print_paths(const mg_generate_output *o)
     char path[MG_PATH_SIZE];
 
     for (int64_t i = 0; i < o->list->n; i++) {
-        if (o->outcome[i] != DELIVERED) continue;
+        if (o->outcome[i] != MG_OUTCOME_DELIVERED) continue;
         MG_RETURN(mg_clip_files_path(path, o, i));
         mg_print(mg_clip_files_to_stdout(o->call) ? stderr : stdout, "%s\n", path);
     }
@@ -99,19 +97,10 @@ static mg_status print_paths(const mg_generate_output *o)
 mg_status mg_generate_output_conclude(mg_generate_output *o)
 {
     const mg_world *w = o->world;
-    const int64_t n = o->list->n;
     mg_status st = MG_OK;
-    int32_t *all = calloc((size_t)(n * w->size), sizeof *all);
 
-    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "outcomes: %lld clips", (long long)n)));
-    MG_TRY(mg_comm_all_gather(w->all, all, o->outcome, n, MG_I32));
-    for (int64_t i = 0; i < n; i++)
-        for (int r = 0; r < w->size; r++)
-            if (all[r * n + i]) o->outcome[i] = all[r * n + i];
+    MG_RETURN(mg_outcomes_share(o->outcome, o->list->n, w->all));
     if (w->rank == 0 && !o->call->no_paths) st = print_paths(o);
-    if (st == MG_OK) st = verdict(o);
-    st = mg_comm_agree(w->all, st);
-done:
-    free(all);
-    return st;
+    if (st == MG_OK && w->rank == 0) st = verdict(o); /* it has the names */
+    return mg_comm_agree(w->all, st);
 }

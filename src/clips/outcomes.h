@@ -5,13 +5,14 @@
 
 #include "clip_list.h"
 #include "input_hashes.h"
+#include "outcome_list.h"
 
 struct mg_generate_output {
     const mg_call *call;
     const mg_clip_list *list;
     const mg_replica *replica;
     const mg_world *world;
-    int32_t *outcome;          /* [list->n]: 0 not ours or not done, 1 delivered, 2 failed; owned */
+    uint8_t *outcome;          /* [list->n]; owned */
     mg_generate_hashes hashes; /* on a leader */
     mg_renamed *applied;       /* [replica->renames.n] the accepted proposals; owned */
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "beside.h"
 #include "comm_staged.h"
 #include "cpu.h"
 #include "cuda_open.h"
@@ -72,14 +73,15 @@ static mg_status choose_plugin(const mg_cuda_plugin **out, const mg_machine *mac
     }
 }
 
-static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_world *world, bool says)
+/* `beside`: the threads yield the processors to the language model's, which has said which level it is. */
+static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_world *world, bool beside)
 {
     mg_cpu_level level = (mg_cpu_level)machine->cpu_level;
     const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
-    const int may_spin = !world->oversubscribed && n_threads <= world->n_cores;
+    const bool may_spin = !beside && !world->oversubscribed && n_threads <= world->n_cores;
 
-    MG_RETURN(mg_door_level(&level, world, says));
-    MG_RETURN(mg_threads_open(&out->threads, n_threads, may_spin));
+    MG_RETURN(mg_door_level(&level, world, !beside));
+    MG_RETURN(mg_threads_open_nice(&out->threads, n_threads, may_spin, beside ? MG_BESIDE_NICENESS : 0));
     return mg_cpu_open(&out->ops, level, out->threads);
 }
 
@@ -156,7 +158,7 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
 
     *out = (mg_backend){0};
     MG_TRY(choose_plugin(&plugin, machine, world, true));
-    MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, true));
+    MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, false));
     if (plugin && world->rank == 0) mg_log_detail("device: %s", out->ops->name);
     if (plugin && world->group)
         MG_TRY(open_group(out, &choice, machine, world));
@@ -186,7 +188,7 @@ mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, con
 
     *out = (mg_backend){0};
     if (!stays_on_cpu(machine)) MG_TRY(choose_plugin(&plugin, machine, world, false));
-    MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, false));
+    MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, true));
 done:
     if (st != MG_OK) mg_machine_close(out);
     return st;

@@ -9,7 +9,8 @@
  * nothing is left open. Both are collective over the world. */
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world);
 
-/* The backend beside it: an instance and threads of its own, so that another thread may call it. */
+/* The backend beside it: an instance and threads of its own, so that another thread may call it. Its threads
+ * yield the processors to the language model's. */
 mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world);
 
 void mg_machine_close(mg_backend *b);

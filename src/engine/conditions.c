@@ -5,6 +5,7 @@
 
 #include "audio_file.h"
 #include "chroma.h"
+#include "clock.h"
 #include "npy.h"
 #include "resample.h"
 #include "text_states.h"
@@ -13,27 +14,25 @@ enum { CHROMA_MARGIN = 5 }; /* frames whose samples frame chroma_length-1 may re
 
 struct mg_conditions {
     mg_replica *replica; /* borrowed */
-    mg_chroma *chroma;   /* leader of a melody model */
-    float *states[2];    /* [S_max,d_text] each: a text's, a negative one's */
-    int32_t *bins;       /* [chroma_length] */
+    mg_chroma *chroma;   /* of a melody model */
 };
+
+/* What preparing a clip collects before it is packed. */
+typedef struct material {
+    int32_t *prompt; /* [K,T_prompt] */
+    mg_sound melody; /* mono, at the codec's rate */
+} material;
 
 mg_status mg_conditions_open(mg_conditions **out, mg_replica *r)
 {
-    const mg_lm_config *lm = &r->config.lm;
     mg_status st = MG_OK;
     mg_conditions *c = calloc(1, sizeof *c);
 
     *out = NULL;
     if (!c) return mg_fail(MG_ENOMEM, "conditions: %zu bytes", sizeof *c);
     c->replica = r;
-    for (int i = 0; i < 2; i++)
-        c->states[i] = calloc((size_t)(r->limits.S_max * lm->d_text) + 1, sizeof *c->states[i]);
-    c->bins = calloc((size_t)lm->chroma_length + 1, sizeof *c->bins);
-    if (!c->states[0] || !c->states[1] || !c->bins)
-        MG_TRY(mg_fail(MG_ENOMEM, "conditions: no memory for a text's states"));
-    if (r->is_leader && r->limits.with_melody)
-        MG_TRY(mg_chroma_open(&c->chroma, r->config.codec.sampling_rate, lm->n_chroma));
+    if (r->limits.with_melody)
+        MG_TRY(mg_chroma_open(&c->chroma, r->config.codec.sampling_rate, r->config.lm.n_chroma));
     *out = c;
 done:
     if (st != MG_OK) mg_conditions_close(c);
@@ -44,47 +43,30 @@ void mg_conditions_close(mg_conditions *c)
 {
     if (!c) return;
     mg_chroma_close(c->chroma);
-    free(c->states[0]);
-    free(c->states[1]);
-    free(c->bins);
     free(c);
 }
 
-void mg_clip_material_close(mg_clip_material *m)
+/* Room for the codes of an audio prompt, if T0 frames of it leave something to make. */
+static mg_status take_prompt(int32_t **codes, const mg_replica *r, const mg_clip *clip, int64_t T0)
 {
-    mg_sound_close(&m->melody);
-    *m = (mg_clip_material){0};
-}
-
-/* The leader's status is everybody's, and so is a number that it found. */
-static mg_status share(const mg_replica *r, mg_status *st, int64_t *number)
-{
-    int64_t head[2] = {*st, number ? *number : 0};
-
-    MG_RETURN(mg_comm_bcast(r->group, head, 2, MG_I64, 0));
-    *st = (mg_status)head[0];
-    if (number) *number = head[1];
-    return *st == MG_EBUG || *st == MG_ENOMEM ? *st : MG_OK;
-}
-
-/* Does a prompt of T0 frames leave something to make? */
-static mg_status check_prompt(const mg_replica *r, const mg_clip *clip, int64_t T0)
-{
-    const int64_t limit = clip->T < clip->T_window ? clip->T : clip->T_window;
+    const mg_clip_terms *t = &clip->terms;
+    const int64_t limit = t->T < t->T_window ? t->T : t->T_window;
     const double rate = mg_replica_frame_rate(r);
 
-    if (T0 < limit) return MG_OK;
-    return mg_fail(
-        MG_EUSAGE,
-        "audio prompt: %s: its %lld frames (%.2f s) count toward the length, and %s %lld (%.2f s): "
-        "give a shorter --prompt-duration",
-        clip->audio_prompt, (long long)T0, (double)T0 / rate,
-        clip->T <= clip->T_window ? "the clip has" : "a window of the model has", (long long)limit,
-        (double)limit / rate);
+    if (T0 >= limit)
+        return mg_fail(
+            MG_EUSAGE,
+            "audio prompt: %s: its %lld frames (%.2f s) count toward the length, and %s %lld (%.2f s): "
+            "give a shorter --prompt-duration",
+            clip->audio_prompt, (long long)T0, (double)T0 / rate,
+            t->T <= t->T_window ? "the clip has" : "a window of the model has", (long long)limit,
+            (double)limit / rate);
+    *codes = calloc((size_t)(r->config.lm.K * T0), sizeof **codes);
+    return *codes ? MG_OK : mg_fail(MG_ENOMEM, "audio prompt: %lld frames", (long long)T0);
 }
 
 /* The first frames of a file of codes. */
-static mg_status read_codes(const mg_replica *r, const mg_clip *clip, int32_t *codes, int64_t *T0)
+static mg_status read_codes(int32_t **codes, int64_t *T0, const mg_replica *r, const mg_clip *clip)
 {
     const mg_lm_config *lm = &r->config.lm;
     const double rate = mg_replica_frame_rate(r);
@@ -99,7 +81,7 @@ static mg_status read_codes(const mg_replica *r, const mg_clip *clip, int32_t *c
     *T0 = n_cols;
     if (clip->audio_prompt_dur_s * rate < (double)n_cols) *T0 = (int64_t)(clip->audio_prompt_dur_s * rate);
     if (*T0 < 1) MG_TRY(mg_fail(MG_EFAIL, "audio prompt: %s: holds no frame", clip->audio_prompt));
-    MG_TRY(check_prompt(r, clip, *T0));
+    MG_TRY(take_prompt(codes, r, clip, *T0));
     for (int64_t k = 0; k < lm->K; k++)
         for (int64_t t = 0; t < *T0; t++) {
             const int32_t code = all[k * n_cols + t];
@@ -107,7 +89,7 @@ static mg_status read_codes(const mg_replica *r, const mg_clip *clip, int32_t *c
                 MG_TRY(mg_fail(MG_EFAIL,
                                "audio prompt: %s: code %d of codebook %lld, frame %lld: must be in 0 … %lld",
                                clip->audio_prompt, code, (long long)k, (long long)t, (long long)(lm->V - 1)));
-            codes[k * clip->T + t] = code;
+            (*codes)[k * *T0 + t] = code;
         }
 done:
     free(all);
@@ -115,7 +97,7 @@ done:
 }
 
 /* The codes of a sound. */
-static mg_status encode_sound(const mg_replica *r, const mg_clip *clip, int32_t *codes, int64_t *T0)
+static mg_status encode_sound(int32_t **codes, int64_t *T0, mg_replica *r, const mg_clip *clip)
 {
     mg_status st = MG_OK;
     mg_sound file = {0}, sound = {0};
@@ -123,8 +105,10 @@ static mg_status encode_sound(const mg_replica *r, const mg_clip *clip, int32_t 
     MG_TRY(mg_audio_file_read(&file, clip->audio_prompt, clip->audio_prompt_dur_s));
     MG_TRY(mg_sound_convert(&sound, &file, r->config.codec.sampling_rate, r->config.lm.n_channels));
     *T0 = mg_encodec_frames(&r->config.codec, sound.n_frames);
-    MG_TRY(check_prompt(r, clip, *T0));
-    MG_TRY(mg_encodec_encode_sound(r->codec, codes, clip->T, &sound));
+    MG_TRY(take_prompt(codes, r, clip, *T0));
+    mg_replica_lock_beside(r);
+    st = mg_encodec_encode_sound(r->codec, *codes, *T0, &sound);
+    mg_replica_unlock_beside(r);
 done:
     mg_sound_close(&file);
     mg_sound_close(&sound);
@@ -132,15 +116,16 @@ done:
 }
 
 /* A clip of one window hears as much of its melody as the prefix has room for. */
-static mg_status read_melody(const mg_replica *r, const mg_clip *clip, mg_sound *melody)
+static mg_status read_melody(mg_sound *melody, const mg_replica *r, const mg_clip *clip)
 {
     const mg_config *config = &r->config;
     const double rate = (double)config->codec.sampling_rate;
     const double heard_s = (double)((config->lm.chroma_length + CHROMA_MARGIN) * MG_CHROMA_HOP) / rate;
+    const bool is_long = clip->terms.T > clip->terms.T_window;
     mg_status st = MG_OK;
     mg_sound file = {0}, sound = {0};
 
-    MG_TRY(mg_audio_file_read(&file, clip->melody, clip->T > clip->T_window ? NAN : heard_s));
+    MG_TRY(mg_audio_file_read(&file, clip->melody, is_long ? NAN : heard_s));
     MG_TRY(mg_sound_convert(&sound, &file, config->codec.sampling_rate, config->lm.n_channels));
     MG_TRY(mg_sound_convert(melody, &sound, config->codec.sampling_rate, 1));
 done:
@@ -149,100 +134,141 @@ done:
     return st;
 }
 
-mg_status mg_conditions_read(mg_conditions *c, mg_clip_material *m, const mg_clip *clip, int32_t *codes)
+/* States [S, d_text] of one text. */
+static mg_status encode_text(float *out, mg_replica *r, const mg_clip_text *text, int64_t S_wanted)
 {
-    mg_replica *r = c->replica;
-
-    mg_clip_material_close(m);
-    if (!clip->audio_prompt && !clip->melody) return MG_OK;
-    if (r->is_leader) {
-        if (clip->audio_prompt)
-            m->st = mg_npy_is_named(clip->audio_prompt) ? read_codes(r, clip, codes, &m->T_prompt)
-                                                        : encode_sound(r, clip, codes, &m->T_prompt);
-        if (m->st == MG_OK && clip->melody) m->st = read_melody(r, clip, &m->melody);
-    }
-    MG_RETURN(share(r, &m->st, &m->T_prompt));
-    if (m->st != MG_OK || m->T_prompt == 0) return MG_OK;
-    return mg_comm_bcast(r->group, codes, r->config.lm.K * clip->T, MG_I32, 0);
-}
-
-/* On the leader: states of one text. */
-static mg_status compute_states(mg_replica *r, float *out, const mg_clip_text *text)
-{
+    const int64_t d_text = r->config.lm.d_text;
     mg_status st = MG_OK;
     int64_t S, d;
     float *states = NULL;
 
-    if (!text->states) return mg_t5_encode(r->t5, out, text->ids, text->S);
+    if (S_wanted == 0) return MG_OK;
+    if (!text->states) {
+        mg_replica_lock_beside(r);
+        st = mg_t5_encode(r->t5, out, text->ids, S_wanted);
+        mg_replica_unlock_beside(r);
+        return st;
+    }
     MG_TRY(mg_text_states_read(&states, &S, &d, text->states));
-    if (S != text->S || d != r->config.lm.d_text)
+    if (S != S_wanted || d != d_text)
         MG_TRY(mg_fail(MG_EFAIL, "text states: %s: [%lld, %lld], expected [%lld, %lld]", text->states,
-                       (long long)S, (long long)d, (long long)text->S, (long long)r->config.lm.d_text));
+                       (long long)S, (long long)d, (long long)S_wanted, (long long)d_text));
     memcpy(out, states, (size_t)(S * d) * sizeof *states);
 done:
     free(states);
     return st;
 }
 
-/* One text's states to every rank, in `room`. */
-static mg_status hand_out(mg_replica *r, mg_clip_material *m, const float **out, float *room,
-                          const mg_clip_text *text)
+/* Samples that a window hears. As AudioCraft: a clip of one window hears the melody from its start; with
+ * several, each hears its own stretch of the melody, played round and round. */
+static int64_t count_heard(const mg_conditions *c, const mg_clip_terms *t, const mg_sound *melody)
 {
-    *out = NULL;
-    if (text->S == 0 || m->st != MG_OK) return MG_OK;
-    if (r->is_leader) m->st = compute_states(r, room, text);
-    MG_RETURN(share(r, &m->st, NULL));
-    if (m->st != MG_OK) return MG_OK;
-    *out = room;
-    return mg_comm_bcast(r->group, room, text->S * r->config.lm.d_text, MG_F32, 0);
+    return t->T > t->T_window ? t->T_window * c->replica->config.codec.hop : melody->n_frames;
 }
 
-mg_status mg_conditions_encode(mg_conditions *c, mg_clip_material *m, const float **text,
-                               const float **negative, const mg_clip *clip)
+static int64_t count_bins(const mg_conditions *c, const mg_clip_terms *t, const mg_sound *melody)
 {
-    MG_RETURN(hand_out(c->replica, m, text, c->states[0], &clip->text));
-    return hand_out(c->replica, m, negative, c->states[1], &clip->negative);
+    const int64_t n_all = mg_chroma_count(c->chroma, count_heard(c, t, melody));
+    const int64_t room = c->replica->config.lm.chroma_length;
+
+    return n_all < room ? n_all : room;
 }
 
-/* As AudioCraft: a clip of one window hears the melody from its start; with several, each hears its own
- * stretch of the melody, played round and round. */
-static mg_status find_bins(mg_conditions *c, int64_t *n_bins, const mg_clip_material *m, const mg_clip *clip,
-                           int64_t first)
+/* bins [n_windows, n_bins] */
+static mg_status find_bins(int32_t *bins, const mg_conditions *c, const mg_clip_terms *t,
+                           const mg_sound *melody)
 {
-    const int64_t hop = c->replica->config.codec.hop, room = c->replica->config.lm.chroma_length;
-    const bool is_wrapped = clip->T > clip->T_window;
-    const int64_t n = is_wrapped ? clip->T_window * hop : m->melody.n_frames;
-    const int64_t n_all = mg_chroma_count(c->chroma, n);
+    const bool is_wrapped = t->T > t->T_window;
+    const int64_t n = count_heard(c, t, melody), first = t->T_stride * c->replica->config.codec.hop;
     mg_status st = MG_OK;
-    float *pcm = m->melody.pcm;
-    int32_t *all = calloc((size_t)n_all, sizeof *all);
+    float *pcm = melody->pcm;
+    int32_t *all = calloc((size_t)mg_chroma_count(c->chroma, n), sizeof *all);
 
-    if (!all) MG_TRY(mg_fail(MG_ENOMEM, "melody: %lld frames", (long long)n_all));
+    if (!all) MG_TRY(mg_fail(MG_ENOMEM, "melody: %lld samples", (long long)n));
     if (is_wrapped) {
         pcm = calloc((size_t)n, sizeof *pcm);
         if (!pcm) MG_TRY(mg_fail(MG_ENOMEM, "melody: %lld samples", (long long)n));
-        for (int64_t i = 0; i < n; i++) pcm[i] = m->melody.pcm[(first * hop + i) % m->melody.n_frames];
     }
-    MG_TRY(mg_chroma_bins(c->chroma, all, pcm, n));
-    *n_bins = n_all < room ? n_all : room;
-    memcpy(c->bins, all, (size_t)*n_bins * sizeof *all);
+    for (int64_t w = 0; w < mg_clip_n_windows(t); w++) {
+        for (int64_t i = 0; is_wrapped && i < n; i++)
+            pcm[i] = melody->pcm[(w * first + i) % melody->n_frames];
+        MG_TRY(mg_chroma_bins(c->chroma, all, pcm, n));
+        memcpy(bins + w * t->n_bins, all, (size_t)t->n_bins * sizeof *all);
+    }
 done:
     free(all);
     if (is_wrapped) free(pcm);
     return st;
 }
 
-mg_status mg_conditions_listen(mg_conditions *c, const int32_t **bins, int64_t *n_bins,
-                               const mg_clip_material *m, const mg_clip *clip, int64_t first)
+/* What the files hold, and so how large the payload is. */
+static mg_status read_files(mg_conditions *c, material *m, mg_clip_terms *t, const mg_clip *clip)
 {
-    const mg_replica *r = c->replica;
+    mg_replica *r = c->replica;
+
+    if (clip->audio_prompt)
+        MG_RETURN(mg_npy_is_named(clip->audio_prompt) ? read_codes(&m->prompt, &t->T_prompt, r, clip)
+                                                      : encode_sound(&m->prompt, &t->T_prompt, r, clip));
+    if (!clip->melody) return MG_OK;
+    MG_RETURN(read_melody(&m->melody, r, clip));
+    t->n_bins = count_bins(c, t, &m->melody);
+    return MG_OK;
+}
+
+static mg_status pack(mg_conditions *c, mg_ready_clip *ready, const material *m)
+{
+    const mg_lm_config *lm = &c->replica->config.lm;
+    const mg_clip_terms *t = &ready->terms;
+    const mg_clip *clip = ready->clip;
+
+    ready->payload = calloc(1, mg_clip_payload_bytes(t, lm) + 1);
+    ready->codes = calloc((size_t)(lm->K * t->T), sizeof *ready->codes);
+    if (!ready->payload || !ready->codes)
+        return mg_fail(MG_ENOMEM, "conditions: no memory for a clip of %lld frames", (long long)t->T);
+    const mg_clip_payload to = mg_clip_payload_of(ready->payload, t, lm);
+    if (m->prompt) memcpy(to.prompt, m->prompt, (size_t)(lm->K * t->T_prompt) * sizeof *to.prompt);
+    MG_RETURN(encode_text(to.text, c->replica, &clip->text, t->S));
+    MG_RETURN(encode_text(to.negative, c->replica, &clip->negative, t->S_negative));
+    return t->with_melody ? find_bins(to.bins, c, t, &m->melody) : MG_OK;
+}
+
+mg_status mg_conditions_prepare(mg_conditions *c, mg_ready_clip **out, const mg_clip *clip)
+{
+    const double begin_s = mg_clock_s();
+    material m = {0};
     mg_status st = MG_OK;
 
-    *bins = NULL, *n_bins = 0;
-    if (!clip->melody) return MG_OK;
-    if (r->is_leader) st = find_bins(c, n_bins, m, clip, first);
-    MG_RETURN(share(r, &st, n_bins));
-    MG_RETURN(st);
-    *bins = c->bins;
-    return mg_comm_bcast(r->group, c->bins, *n_bins, MG_I32, 0);
+    *out = NULL;
+    MG_REQUIRE(clip->terms.with_melody == (clip->melody != NULL));
+    mg_ready_clip *ready = calloc(1, sizeof *ready);
+    if (!ready) return mg_fail(MG_ENOMEM, "conditions: %zu bytes", sizeof *ready);
+    ready->clip = clip;
+    ready->terms = clip->terms;
+    st = read_files(c, &m, &ready->terms, clip);
+    if (st == MG_OK) st = pack(c, ready, &m);
+    free(m.prompt);
+    mg_sound_close(&m.melody);
+    ready->text_s = mg_clock_s() - begin_s;
+    if (st == MG_EBUG || st == MG_ENOMEM) {
+        mg_ready_clip_close(ready);
+        return st;
+    }
+    ready->fault = mg_fault_take(st);
+    *out = ready;
+    return MG_OK;
+}
+
+mg_status mg_conditions_share(mg_replica *r, mg_clip_terms *terms, mg_clip_payload *payload, void *room,
+                              size_t room_bytes, const mg_ready_clip *clip)
+{
+    const mg_lm_config *lm = &r->config.lm;
+    void *block = clip ? clip->payload : room;
+
+    MG_REQUIRE((clip != NULL) == r->is_leader);
+    if (clip) *terms = clip->terms;
+    MG_RETURN(mg_comm_bcast(r->group, terms, sizeof *terms, MG_U8, 0));
+    const size_t bytes = mg_clip_payload_bytes(terms, lm);
+    MG_REQUIRE(clip || bytes <= room_bytes);
+    *payload = mg_clip_payload_of(block, terms, lm);
+    return bytes > 0 ? mg_comm_bcast(r->group, block, (int64_t)bytes, MG_U8, 0) : MG_OK;
 }

@@ -1,10 +1,12 @@
 #include "plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "delay.h"
 #include "host_memory.h"
 #include "log.h"
+#include "ready_clip.h"
 
 /* What a rank needs of a memory: its language model's, the one beside it, and the host's. */
 enum { DEMAND_LM, DEMAND_BESIDE, DEMAND_HOST, N_DEMANDS };
@@ -34,38 +36,59 @@ int64_t mg_plan_max_frames(const mg_replica *r, int64_t S)
     return mg_lm_max_positions(r->lm) - mg_lm_prefix_length(&r->config.lm, max_of(S, 1)) - fed_beyond;
 }
 
-/* Sequences of a clip. */
-static int64_t count_rows(const mg_clip *c)
+/* Frames of an audio prompt are fewer than those of the clip and of its window. */
+static int64_t count_payload_bytes(const mg_replica *r, const mg_clip *c)
 {
-    return mg_clip_is_guided_twice(c) ? 3 : mg_clip_is_guided(c) ? 2 : 1;
+    mg_clip_terms t = c->terms;
+
+    if (c->audio_prompt) t.T_prompt = t.T < t.T_window ? t.T : t.T_window;
+    if (t.with_melody) t.n_bins = r->config.lm.chroma_length;
+    return (int64_t)mg_clip_payload_bytes(&t, &r->config.lm);
 }
 
-static mg_status measure_clips(mg_replica_limits *out, const mg_replica *r, const mg_clip *clips,
-                               int64_t n_clips)
+mg_status mg_clip_need_add(mg_clip_need *need, const mg_replica *r, const mg_clip *c)
 {
+    const mg_clip_terms *t = &c->terms;
     const mg_delay d = delay_of(r);
     const double rate = mg_replica_frame_rate(r);
+    const int64_t S = mg_clip_n_tokens(t), T = t->T < t->T_window ? t->T : t->T_window;
+    const int64_t T_most = mg_plan_max_frames(r, S), n_columns = mg_delay_columns(&d, T) - 1;
 
-    *out = (mg_replica_limits){.n_rows = 1, .n_texts = 1}; /* of one slot, so far */
-    for (int64_t i = 0; i < n_clips; i++) {
-        const mg_clip *c = &clips[i];
-        const int64_t S = max_of(c->text.S, c->negative.S), T = c->T < c->T_window ? c->T : c->T_window;
-        const int64_t T_most = mg_plan_max_frames(r, S), n_columns = mg_delay_columns(&d, T) - 1;
-        if (T > T_most)
-            return mg_fail(MG_EUSAGE,
-                           "window: %lld frames (%g s): this model's position table ends at %lld frames "
-                           "(%.2f s); give a shorter --window",
-                           (long long)T, (double)T / rate, (long long)T_most, (double)T_most / rate);
-        out->T_max = max_of(out->T_max, c->T);
-        out->S_max = max_of(out->S_max, S);
-        out->P_max = max_of(out->P_max, mg_lm_prefix_length(&r->config.lm, max_of(S, 1)) + n_columns);
-        out->n_rows = max_of(out->n_rows, count_rows(c));
-        out->n_texts = max_of(out->n_texts, c->negative.S > 0 ? 2 : 1);
-        out->with_melody = out->with_melody || c->melody;
-        if (c->audio_prompt || c->T > c->T_window || r->config.lm.n_chroma)
-            out->n_tokens = r->backend.ops->hints.n_prefill_tokens;
-    }
+    if (T > T_most)
+        return mg_fail(MG_EUSAGE,
+                       "window: %lld frames (%g s): this model's position table ends at %lld frames "
+                       "(%.2f s); give a shorter --window",
+                       (long long)T, (double)T / rate, (long long)T_most, (double)T_most / rate);
+    need->T_max = max_of(need->T_max, t->T);
+    need->S_max = max_of(need->S_max, S);
+    need->P_max = max_of(need->P_max, mg_lm_prefix_length(&r->config.lm, max_of(S, 1)) + n_columns);
+    need->n_rows = max_of(need->n_rows, mg_clip_n_rows(t));
+    need->n_texts = max_of(need->n_texts, t->S_negative > 0 ? 2 : 1);
+    need->with_melody |= t->with_melody;
+    need->n_payload_bytes = max_of(need->n_payload_bytes, count_payload_bytes(r, c));
+    if (c->audio_prompt || t->T > t->T_window || r->config.lm.n_chroma)
+        need->n_tokens = r->backend.ops->hints.n_prefill_tokens;
     return MG_OK;
+}
+
+/* The largest of all ranks, number by number. */
+static mg_status share_need(mg_clip_need *need, int64_t *n_clips, const mg_world *w)
+{
+    enum { N = sizeof *need / sizeof(int64_t) + 1 };
+    int64_t *all = calloc((size_t)w->size * N, sizeof *all), mine[N];
+    mg_status st = MG_OK;
+
+    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "plan: %d ranks", w->size)));
+    memcpy(mine, need, sizeof *need);
+    mine[N - 1] = *n_clips;
+    MG_TRY(mg_comm_all_gather(w->all, all, mine, N, MG_I64));
+    for (int r = 0; r < w->size; r++)
+        for (int i = 0; i < N; i++) mine[i] = max_of(mine[i], all[r * N + i]);
+    memcpy(need, mine, sizeof *need);
+    *n_clips = mine[N - 1];
+done:
+    free(all);
+    return st;
 }
 
 /* All ranks' demands of one place: bytes, the least that any of them finds available, and how many they are.
@@ -143,25 +166,37 @@ static mg_status gather_demand(demand *all, mg_replica *r, const mg_world *w, co
     return mg_comm_all_gather(w->all, all, &mine, DEMAND_INTS, MG_I64);
 }
 
-mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w, const mg_clip *clips,
+/* What n_slots slots of this need take. */
+static mg_replica_limits limits_of(const mg_clip_need *need, int64_t n_slots)
+{
+    return (mg_replica_limits){
+        .n_slots = n_slots,
+        .n_rows = n_slots * max_of(need->n_rows, 1),
+        .n_texts = n_slots * max_of(need->n_texts, 1),
+        .n_tokens = max_of(need->n_tokens, n_slots * max_of(need->n_rows, 1)),
+        .T_max = need->T_max,
+        .P_max = need->P_max,
+        .S_max = need->S_max,
+        .with_melody = need->with_melody,
+        .n_payload_bytes = (size_t)need->n_payload_bytes,
+    };
+}
+
+mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w, const mg_clip_need *need,
                        int64_t n_clips, int64_t n_slots)
 {
-    const int64_t n_most = (n_clips + w->n_replicas - 1) / w->n_replicas; /* of one replica */
     const bool may_shrink = n_slots <= 0;
     demand *all = calloc((size_t)w->size, sizeof *all);
+    mg_clip_need most = *need;
     mg_status st = all ? MG_OK : mg_fail(MG_ENOMEM, "plan: %d ranks", w->size);
-    mg_replica_limits one; /* what one slot needs */
 
-    if (st == MG_OK) st = measure_clips(&one, r, clips, n_clips);
     MG_TRY(mg_comm_agree(w->all, st));
+    MG_TRY(share_need(&most, &n_clips, w));
     if (may_shrink) n_slots = r->backend.ops->hints.n_slots;
-    if (n_slots > n_most) n_slots = n_most;
+    const int64_t n_most = (n_clips + w->n_replicas - 1) / w->n_replicas; /* of one replica */
+    if (n_clips >= 0 && n_slots > n_most) n_slots = max_of(n_most, 1);
     for (;;) {
-        *out = one;
-        out->n_slots = n_slots;
-        out->n_rows = n_slots * one.n_rows;
-        out->n_texts = n_slots * one.n_texts;
-        out->n_tokens = max_of(one.n_tokens, out->n_rows);
+        *out = limits_of(&most, n_slots);
         MG_TRY(gather_demand(all, r, w, out));
         st = check_fit(all, w->size, n_slots);
         if (st != MG_EFIT || !may_shrink || n_slots == 1) break;
@@ -183,7 +218,7 @@ void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const m
 {
     const mg_replica_bytes *b = &r->bytes;
     const size_t all = mg_replica_bytes_all(b);
-    const size_t other = b->lm_weights + b->lm_run + b->host - b->sound;
+    const size_t other = b->lm_weights + b->lm_run + b->host - b->leader;
 
     mg_log_info("plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s on %s",
                 w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,

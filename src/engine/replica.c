@@ -55,6 +55,24 @@ done:
     return st;
 }
 
+/* What clips hold on their way (ready_clip.h): on the leader those that are prepared, in slots and waiting to
+ * be finished, and the sound and the file of the one that is being finished. */
+static void measure_host(mg_replica *r, const mg_replica_limits *limits)
+{
+    const mg_lm_config *lm = &r->config.lm;
+    mg_replica_bytes *b = &r->bytes;
+    const size_t codes = (size_t)(lm->K * limits->T_max) * sizeof(int32_t);
+    const size_t n_slots = (size_t)limits->n_slots;
+
+    b->host = n_slots * ((size_t)lm->K * sizeof(mg_draw) + limits->n_payload_bytes) +
+              (size_t)(limits->n_tokens * lm->K) * sizeof(int32_t);
+    b->leader = n_slots * (limits->n_payload_bytes + (2 + MG_FINISHING_CLIPS) * codes);
+    if (r->codec && r->source.with_decoder)
+        b->leader += 2 * (size_t)(limits->T_max * r->config.codec.hop * lm->n_channels) * sizeof(float);
+    if (!r->is_leader) b->leader = 0;
+    b->host += b->leader;
+}
+
 static mg_status reserve_stages(mg_replica *r, mg_arena *lm_arena, mg_arena *beside_arena,
                                 const mg_replica_limits *limits)
 {
@@ -70,7 +88,6 @@ static mg_status reserve_stages(mg_replica *r, mg_arena *lm_arena, mg_arena *bes
         .n_slots = limits->n_slots,
         .n_frames = limits->T_max,
     };
-    const int64_t n_channels = r->config.lm.n_channels, K = r->config.lm.K;
 
     if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, beside_arena, S));
     b->t5_run = beside_arena->used_bytes;
@@ -78,13 +95,7 @@ static mg_status reserve_stages(mg_replica *r, mg_arena *lm_arena, mg_arena *bes
     b->codec_run = beside_arena->used_bytes - b->t5_run;
     MG_RETURN(mg_lm_reserve(r->lm, lm_arena, &lm));
     b->lm_run = lm_arena->used_bytes;
-    b->host = (size_t)(limits->n_slots * K) * sizeof(mg_draw) +
-              (size_t)((limits->T_max + limits->n_tokens) * K) * sizeof(int32_t) +
-              (size_t)(2 * limits->S_max * r->config.lm.d_text) * sizeof(float);
-    b->sound = 0;
-    if (r->codec && r->source.with_decoder)
-        b->sound = (size_t)(limits->T_max * r->config.codec.hop * n_channels) * sizeof(float);
-    b->host += b->sound;
+    measure_host(r, limits);
     return MG_OK;
 }
 
@@ -132,6 +143,7 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
 
     *out = NULL;
     if (!r) return mg_fail(MG_ENOMEM, "replica: %zu bytes", sizeof *r);
+    pthread_mutex_init(&r->beside_lock, NULL);
     r->source = *source;
     r->backend = *lm;
     r->beside = *beside;
@@ -172,12 +184,28 @@ void mg_replica_close(mg_replica *r)
     mg_model_files_close(r->files);
     release(&r->lm_memory, r->backend.ops);
     release(&r->beside_memory, r->beside.ops);
+    pthread_mutex_destroy(&r->beside_lock);
     free(r);
 }
 
 double mg_replica_frame_rate(const mg_replica *r)
 {
     return r->config.codec.frame_rate > 0 ? (double)r->config.codec.frame_rate : USUAL_FRAME_RATE;
+}
+
+bool mg_replica_has_beside(const mg_replica *r)
+{
+    return r->beside.ops != r->backend.ops;
+}
+
+void mg_replica_lock_beside(mg_replica *r)
+{
+    pthread_mutex_lock(&r->beside_lock);
+}
+
+void mg_replica_unlock_beside(mg_replica *r)
+{
+    pthread_mutex_unlock(&r->beside_lock);
 }
 
 mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits)
@@ -215,6 +243,7 @@ mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
     const mg_status st = load_stages(r, &r->lm_memory.weights, &r->beside_memory.weights, &progress);
     mg_progress_end(&progress);
     if (st != MG_OK) return st;
+    MG_RETURN(mg_model_files_check(r->files));
     MG_RETURN(reserve_stages(r, &r->lm_memory.run, &r->beside_memory.run, limits));
     r->limits = *limits;
     return MG_OK;

@@ -1,17 +1,25 @@
 /* One tensor-parallel group's loaded pipeline: T5 -> LM -> EnCodec. Every rank has its part of the LM; the
  * leader (rank 0 of the group) alone has T5 and EnCodec, and only what the clips need of them.
  *
+ * The LM computes on one backend, T5 and EnCodec on the one beside it. If these are two, T5 and EnCodec may
+ * work while the steps run, for one caller at a time: who holds the lock.
+ *
  * Three phases, each to be followed by mg_comm_agree over the world, for each can fail on one rank alone:
  * open (config, checkpoint headers, survey: is everything there, how many bytes), then plan.h decides the
  * limits, then load (take memory, read weights, reserve). After load nothing allocates. */
 #ifndef MG_REPLICA_H
 #define MG_REPLICA_H
 
+#include <pthread.h>
+
 #include "backend.h"
 #include "encodec.h"
 #include "mapping_report.h"
 #include "model_files.h"
 #include "t5.h"
+
+/* Clips that may wait to be finished, for each slot: clips of one length end all at once. */
+enum { MG_FINISHING_CLIPS = 2 };
 
 typedef struct mg_replica_source {
     mg_model_request model;
@@ -31,14 +39,15 @@ typedef struct mg_replica_limits {
     int64_t P_max;    /* positions of a sequence: what stands before the columns, and a window's columns */
     int64_t S_max;    /* tokens of a text; 0 without text */
     bool with_melody;
+    size_t n_payload_bytes; /* of what a clip's ranks share besides its terms (ready_clip.h) */
 } mg_replica_limits;
 
 /* Bytes of one rank. */
 typedef struct mg_replica_bytes {
     size_t lm_weights, t5_weights, codec_weights;
     size_t lm_run, t5_run, codec_run;
-    size_t host;  /* a step's tokens, a clip's codes and sound */
-    size_t sound; /* of host: the leader's alone */
+    size_t host;   /* a step's tokens, and what clips hold on their way */
+    size_t leader; /* of host: the leader's alone */
 } mg_replica_bytes;
 
 /* Memory of one backend: what was measured, then taken. */
@@ -50,7 +59,8 @@ typedef struct mg_replica_memory {
 typedef struct mg_replica {
     mg_backend backend; /* the language model's; what it points to is borrowed, as all of these are */
     mg_backend beside;  /* of text, codec and melodies; on the leader */
-    mg_comm *group;     /* in host memory */
+    pthread_mutex_t beside_lock;
+    mg_comm *group; /* in host memory */
     bool is_leader;
     mg_replica_source source;
     mg_model_files *files;
@@ -71,6 +81,13 @@ typedef struct mg_replica {
 mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_backend *lm,
                           const mg_backend *beside, mg_comm *group);
 void mg_replica_close(mg_replica *r);
+
+/* Whether T5 and EnCodec may work while the LM's steps run. */
+bool mg_replica_has_beside(const mg_replica *r);
+
+/* Around every use of T5, EnCodec and their backend after load. */
+void mg_replica_lock_beside(mg_replica *r);
+void mg_replica_unlock_beside(mg_replica *r);
 
 /* Codec frames a second. Without a codec nobody says; every known one makes 50. */
 double mg_replica_frame_rate(const mg_replica *r);

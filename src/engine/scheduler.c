@@ -1,18 +1,19 @@
-/* The run: slots are filled, step after step is made, finished clips become sound. */
+/* The run: slots are filled, step after step is made, clips whose codes are there are handed on. */
 #include "scheduler.h"
 
 #include <stdlib.h>
 
 #include "clock.h"
+#include "progress.h"
 #include "scheduler_impl.h"
 #include "stop.h"
+
+#define IDLE_WAIT_S 0.5 /* for a clip, with nothing else to do: far below the other ranks' deadline */
 
 mg_status mg_scheduler_open(mg_scheduler **out, mg_replica *r)
 {
     const mg_replica_limits *l = &r->limits;
     const mg_lm_config *lm = &r->config.lm;
-    const bool has_sound = r->is_leader && r->source.with_decoder;
-    const int64_t n_pcm = has_sound ? l->T_max * r->config.codec.hop * lm->n_channels : 1;
     mg_scheduler *s = calloc(1, sizeof *s);
     mg_status st = MG_OK;
 
@@ -23,17 +24,15 @@ mg_status mg_scheduler_open(mg_scheduler **out, mg_replica *r)
     s->n_slots = l->n_slots;
     s->slots = calloc((size_t)l->n_slots, sizeof *s->slots);
     s->active = calloc((size_t)l->n_slots, sizeof *s->active);
-    s->codes = calloc((size_t)(lm->K * l->T_max), sizeof *s->codes);
     s->cells = calloc((size_t)(l->n_tokens * lm->K), sizeof *s->cells);
     s->row = calloc((size_t)l->n_tokens, sizeof *s->row);
     s->position = calloc((size_t)l->n_tokens, sizeof *s->position);
     s->text = calloc((size_t)l->n_tokens, sizeof *s->text);
     s->draws = calloc((size_t)(l->n_slots * lm->K), sizeof *s->draws);
-    s->pcm = calloc((size_t)n_pcm, sizeof *s->pcm);
-    if (!s->slots || !s->active || !s->codes || !s->cells || !s->row || !s->position || !s->text ||
-        !s->draws || !s->pcm)
-        MG_TRY(mg_fail(MG_ENOMEM, "scheduler: no memory for %lld slots", (long long)l->n_slots));
-    MG_TRY(mg_conditions_open(&s->conditions, r));
+    bool there = s->slots && s->active && s->cells && s->row && s->position && s->text && s->draws;
+    for (int64_t i = 0; there && !r->is_leader && i < l->n_slots; i++)
+        there = (s->slots[i].room = calloc(1, l->n_payload_bytes + 1)) != NULL;
+    if (!there) MG_TRY(mg_fail(MG_ENOMEM, "scheduler: no memory for %lld slots", (long long)l->n_slots));
     *out = s;
 done:
     if (st != MG_OK) mg_scheduler_close(s);
@@ -43,69 +42,110 @@ done:
 void mg_scheduler_close(mg_scheduler *s)
 {
     if (!s) return;
-    for (int64_t i = 0; s->slots && i < s->n_slots; i++) mg_clip_material_close(&s->slots[i].material);
-    mg_conditions_close(s->conditions);
+    for (int64_t i = 0; s->slots && i < s->n_slots; i++) {
+        mg_ready_clip_close(s->slots[i].ready);
+        free(s->slots[i].room);
+    }
     free(s->slots);
     free(s->active);
-    free(s->codes);
     free(s->cells);
     free(s->row);
     free(s->position);
     free(s->text);
     free(s->draws);
-    free(s->pcm);
     free(s);
 }
 
-static mg_status decode(mg_scheduler *s, mg_clip_result *result, const mg_slot *sl)
+/* What comes next, for every rank of the group. */
+typedef enum admission { ADMIT_NONE, ADMIT_CLIP, ADMIT_OVER } admission;
+
+/* What a run has to know of its two ends. */
+typedef struct ends {
+    const mg_clip_source *from;
+    mg_clip_made *made;
+    void *arg;
+    bool over; /* the source has no more clips */
+} ends;
+
+/* On the leader: a clip that can be made. Others go by. */
+static mg_status take_next(ends *e, mg_ready_clip **clip, double wait_s)
 {
-    mg_replica *r = s->replica;
+    for (;;) {
+        MG_RETURN(e->from->next(e->from->arg, clip, &e->over, wait_s));
+        if (!*clip || (*clip)->fault.st == MG_OK) return MG_OK;
+        MG_RETURN(e->made(e->arg, *clip));
+    }
+}
+
+/* The next clip into slot i, if there is one. */
+static mg_status fill_slot(mg_scheduler *s, int64_t i, ends *e, double wait_s)
+{
+    mg_ready_clip *clip = NULL;
+    int64_t what;
+    mg_status st = MG_OK;
+
+    if (s->replica->is_leader) MG_RETURN(take_next(e, &clip, wait_s));
+    what = clip ? ADMIT_CLIP : e->over ? ADMIT_OVER : ADMIT_NONE;
+    MG_TRY(mg_comm_bcast(s->replica->group, &what, 1, MG_I64, 0));
+    e->over = what == ADMIT_OVER;
+    if (what == ADMIT_CLIP) return mg_scheduler_admit(s, i, clip);
+done:
+    mg_ready_clip_close(clip);
+    return st;
+}
+
+static int64_t count_active(const mg_scheduler *s)
+{
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < s->n_slots; i++) n += s->slots[i].clip != NULL;
+    return n;
+}
+
+/* The next clips into the free slots, until the source has none. */
+static mg_status fill_slots(mg_scheduler *s, ends *e)
+{
+    for (int64_t i = 0; i < s->n_slots && !e->over; i++) {
+        if (s->slots[i].clip) continue;
+        MG_RETURN(fill_slot(s, i, e, count_active(s) > 0 ? 0 : IDLE_WAIT_S));
+        if (!s->slots[i].clip) break;
+    }
+    return MG_OK;
+}
+
+/* The slot is free from now on; on the leader its clip gets its codes and goes on its way. */
+static mg_status finish(mg_scheduler *s, int64_t i_slot, const ends *e)
+{
+    mg_slot *sl = &s->slots[i_slot];
+    mg_ready_clip *clip = sl->ready;
     const int64_t T = sl->clip->T;
 
-    result->sound = (mg_sound){.pcm = s->pcm,
-                               .n_frames = T * r->config.codec.hop,
-                               .n_channels = r->config.lm.n_channels,
-                               .rate_hz = r->config.codec.sampling_rate};
-    return mg_encodec_decode_sound(r->codec, &result->sound, s->codes, T);
-}
-
-/* Sound, on the leader, and the callback; the slot is free afterwards. */
-static mg_status finish(mg_scheduler *s, mg_slot *sl, mg_clip_done *done, void *arg)
-{
-    const mg_clip *c = sl->clip;
-
-    if (s->replica->is_leader)
-        MG_RETURN(mg_lm_get_codes(s->replica->lm, sl - s->slots, s->codes, c->T, c->T));
-    const double lm_end_s = mg_clock_s();
-    mg_clip_result result = {.codes = s->codes,
-                             .T_prompt = sl->material.T_prompt,
-                             .n_steps = sl->n_steps,
-                             .n_windows = sl->n_windows,
-                             .text_s = sl->text_s,
-                             .lm_s = lm_end_s - sl->begin_s};
-
-    if (s->replica->is_leader) {
-        if (s->replica->source.with_decoder) result.st = decode(s, &result, sl);
-        result.codec_s = mg_clock_s() - lm_end_s;
-    }
-    mg_clip_material_close(&sl->material);
     sl->clip = NULL;
-    return s->replica->is_leader ? done(arg, c, &result) : MG_OK;
+    sl->ready = NULL;
+    if (!clip) return MG_OK;
+    const mg_status st = mg_lm_get_codes(s->replica->lm, i_slot, clip->codes, T, T);
+    if (st != MG_OK) {
+        mg_ready_clip_close(clip);
+        return st;
+    }
+    clip->n_steps = sl->n_steps;
+    clip->n_windows = sl->n_windows;
+    clip->lm_s = mg_clock_s() - sl->begin_s;
+    return e->made(e->arg, clip);
 }
 
-/* The next clips into the free slots. One whose files cannot be used is over at once. */
-static mg_status fill_slots(mg_scheduler *s, const mg_clip *const *clips, int64_t n_clips,
-                            int64_t *n_admitted, int64_t *n_finished, mg_clip_done *done, void *arg)
+/* Clips whose last window is done leave; frames of theirs are added. */
+static mg_status end_windows(mg_scheduler *s, const ends *e, int64_t *n_frames)
 {
-    for (int64_t i = 0; i < s->n_slots; i++)
-        while (!s->slots[i].clip && *n_admitted < n_clips) {
-            const mg_clip *clip = clips[(*n_admitted)++];
-            mg_clip_result result = {0};
-            MG_RETURN(mg_scheduler_admit(s, i, clip, &result.st));
-            if (result.st == MG_OK) break;
-            ++*n_finished;
-            if (s->replica->is_leader) MG_RETURN(done(arg, clip, &result));
-        }
+    for (int64_t i = 0; i < s->n_slots; i++) {
+        const mg_slot *sl = &s->slots[i];
+        bool more;
+        if (!sl->clip || sl->column < sl->M) continue;
+        MG_RETURN(mg_scheduler_next_window(s, i, &more));
+        if (more) continue;
+        *n_frames += sl->clip->T;
+        MG_RETURN(finish(s, i, e));
+    }
     return MG_OK;
 }
 
@@ -121,34 +161,27 @@ static int64_t count_frames(const mg_scheduler *s)
     return n;
 }
 
-mg_status mg_scheduler_run(mg_scheduler *s, const mg_clip *const *clips, int64_t n_clips, mg_clip_done *done,
-                           void *arg)
+mg_status mg_scheduler_run(mg_scheduler *s, const mg_clip_source *from, mg_clip_made *made, void *arg)
 {
-    int64_t n_admitted = 0, n_finished = 0, n_frames = 0, n_frames_all = 0;
+    ends e = {.from = from, .made = made, .arg = arg};
+    const bool shows = from && from->n_frames > 0;
+    int64_t n_frames = 0;
     mg_progress progress;
     mg_status st = MG_OK;
-    bool more;
 
-    for (int64_t i = 0; i < n_clips; i++) n_frames_all += clips[i]->T;
-    mg_progress_begin(&progress, "generate", "frames", n_frames_all);
-    while (n_finished < n_clips) {
+    MG_REQUIRE((from != NULL) == s->replica->is_leader);
+    if (shows) mg_progress_begin(&progress, "generate", "frames", from->n_frames);
+    while (!e.over || count_active(s) > 0) {
         MG_TRY(mg_stop_check());
-        MG_TRY(fill_slots(s, clips, n_clips, &n_admitted, &n_finished, done, arg));
-        if (n_finished == n_clips) break;
+        if (from && from->tick) MG_TRY(from->tick(from->arg));
+        if (!e.over) MG_TRY(fill_slots(s, &e));
+        if (count_active(s) == 0) continue;
         MG_TRY(mg_scheduler_step(s));
-        mg_progress_update(&progress, n_frames + count_frames(s));
-        for (int64_t i = 0; i < s->n_slots; i++) {
-            mg_slot *sl = &s->slots[i];
-            if (!sl->clip || sl->column < sl->M) continue;
-            MG_TRY(mg_scheduler_next_window(s, i, &more));
-            if (more) continue;
-            n_frames += sl->clip->T;
-            MG_TRY(finish(s, sl, done, arg));
-            n_finished++;
-        }
+        if (shows) mg_progress_update(&progress, n_frames + count_frames(s));
+        MG_TRY(end_windows(s, &e, &n_frames));
     }
 done:
-    mg_progress_end(&progress);
+    if (shows) mg_progress_end(&progress);
     return st;
 }
 

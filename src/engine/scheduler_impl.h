@@ -12,8 +12,11 @@
 typedef enum mg_role { MG_ROLE_FOLLOWING, MG_ROLE_PLAIN, MG_ROLE_MELODY_ALONE } mg_role;
 
 typedef struct mg_slot {
-    const mg_clip *clip; /* NULL: free */
-    mg_clip_material material;
+    const mg_clip_terms *clip; /* NULL: free; else the terms below */
+    mg_clip_terms terms;
+    mg_ready_clip *ready;        /* leader: the clip itself; owned */
+    void *room;                  /* other ranks: for a payload; owned */
+    mg_clip_payload payload;     /* views into one of the two */
     int n_roles;                 /* the first ones of mg_role */
     int64_t first;               /* of the window at hand: its first frame in the clip */
     int64_t T, T_known;          /* frames of the window; those that are known before it begins */
@@ -22,20 +25,17 @@ typedef struct mg_slot {
     int64_t M;                   /* columns to feed */
     int32_t token[MG_MAX_ROLES]; /* of each role in the current step */
     int64_t n_steps, n_windows;
-    double text_s, begin_s;
+    double begin_s;
 } mg_slot;
 
 struct mg_scheduler {
     mg_replica *replica; /* borrowed */
-    mg_conditions *conditions;
     mg_delay delay;
     int64_t n_slots;
     mg_slot *slots;                         /* [n_slots] */
     int64_t *active;                        /* [n_slots]: the slots of the current step */
-    int32_t *codes;                         /* [K,T_max]: of a clip that comes in or goes out */
     int32_t *cells, *row, *position, *text; /* [n_tokens,K], [n_tokens]: the tokens of a forward pass */
     mg_draw *draws;                         /* [n_slots K] */
-    float *pcm;                             /* leader: [T_max * hop, n_channels] */
     int64_t n_steps;
     double step_s;
 };
@@ -50,8 +50,8 @@ bool mg_scheduler_has_text(const mg_scheduler *s, const mg_slot *sl, mg_role rol
 /* An empty batch over the scheduler's arrays. */
 mg_lm_batch mg_scheduler_batch(const mg_scheduler *s);
 
-/* A clip takes the slot, or *refused says that its files cannot be used (mg_last_error() on the leader). */
-mg_status mg_scheduler_admit(mg_scheduler *s, int64_t i_slot, const mg_clip *clip, mg_status *refused);
+/* The leader's clip (NULL elsewhere) takes the slot, which owns it. */
+mg_status mg_scheduler_admit(mg_scheduler *s, int64_t i_slot, mg_ready_clip *ready);
 
 /* The slot's window is done: begin the next one, if there is one; else *more is false. */
 mg_status mg_scheduler_next_window(mg_scheduler *s, int64_t i_slot, bool *more);

@@ -3,11 +3,6 @@
 #include "clock.h"
 #include "scheduler_impl.h"
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static int64_t row_of(const mg_scheduler *s, int64_t i_slot, mg_role role)
 {
     return role * s->n_slots + i_slot;
@@ -16,8 +11,7 @@ static int64_t row_of(const mg_scheduler *s, int64_t i_slot, mg_role role)
 bool mg_scheduler_has_text(const mg_scheduler *s, const mg_slot *sl, mg_role role)
 {
     if (s->replica->config.lm.n_chroma) return false; /* it stands before the columns */
-    return role == MG_ROLE_FOLLOWING ? sl->clip->text.S > 0
-                                     : role == MG_ROLE_PLAIN && sl->clip->negative.S > 0;
+    return role == MG_ROLE_FOLLOWING ? sl->clip->S > 0 : role == MG_ROLE_PLAIN && sl->clip->S_negative > 0;
 }
 
 mg_lm_batch mg_scheduler_batch(const mg_scheduler *s)
@@ -64,39 +58,37 @@ static mg_status feed_known(mg_scheduler *s, int64_t i_slot)
     return MG_OK;
 }
 
-/* Melody models: what each sequence has before its columns. */
-static mg_status set_prefixes(mg_scheduler *s, int64_t i_slot, const float *text, const float *negative)
+/* Melody models: what each sequence has before its columns, in window `i_window`. */
+static mg_status set_prefixes(mg_scheduler *s, int64_t i_slot, int64_t i_window)
 {
     mg_slot *sl = &s->slots[i_slot];
-    mg_lm *lm = s->replica->lm;
-    const int64_t S_text = sl->clip->text.S, S_negative = sl->clip->negative.S;
-    const int64_t S = larger(larger(S_text, S_negative), 1);
-    const int32_t *bins;
-    int64_t n_bins;
+    const mg_clip_terms *c = sl->clip;
+    const int64_t S = mg_clip_n_tokens(c) > 0 ? mg_clip_n_tokens(c) : 1;
+    const int32_t *bins = c->n_bins > 0 ? sl->payload.bins + i_window * c->n_bins : NULL;
 
-    MG_RETURN(mg_conditions_listen(s->conditions, &bins, &n_bins, &sl->material, sl->clip, sl->first));
     for (int role = 0; role < sl->n_roles; role++) {
-        const float *states = role == MG_ROLE_FOLLOWING ? text : role == MG_ROLE_PLAIN ? negative : NULL;
-        MG_RETURN(mg_lm_set_prefix(lm, row_of(s, i_slot, (mg_role)role), role == MG_ROLE_PLAIN ? NULL : bins,
-                                   n_bins, states, role == MG_ROLE_PLAIN ? S_negative : S_text, S));
+        const bool is_plain = role == MG_ROLE_PLAIN;
+        const int64_t n = is_plain ? c->S_negative : role == MG_ROLE_FOLLOWING ? c->S : 0;
+        const float *states = is_plain ? sl->payload.negative : sl->payload.text;
+        MG_RETURN(mg_lm_set_prefix(s->replica->lm, row_of(s, i_slot, (mg_role)role), is_plain ? NULL : bins,
+                                   c->n_bins, n > 0 ? states : NULL, n, S));
     }
     sl->prefix = mg_lm_prefix_length(&s->replica->config.lm, S);
     return MG_OK;
 }
 
-/* Texts, and for melody models the melody, into the model; sl->material.st says whether that went well. */
-static mg_status set_conditions(mg_scheduler *s, int64_t i_slot)
+/* Texts, and for melody models the melody of the window, into the model. */
+static mg_status set_conditions(mg_scheduler *s, int64_t i_slot, int64_t i_window)
 {
-    mg_slot *sl = &s->slots[i_slot];
+    const mg_slot *sl = &s->slots[i_slot];
+    const mg_clip_terms *c = sl->clip;
+    const mg_clip_payload *p = &sl->payload;
     mg_lm *lm = s->replica->lm;
-    const float *text, *negative;
 
-    MG_RETURN(mg_conditions_encode(s->conditions, &sl->material, &text, &negative, sl->clip));
-    if (sl->material.st != MG_OK) return MG_OK;
-    if (s->replica->config.lm.n_chroma) return set_prefixes(s, i_slot, text, negative);
-    if (text) MG_RETURN(mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_FOLLOWING), text, sl->clip->text.S));
-    if (!negative) return MG_OK;
-    return mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_PLAIN), negative, sl->clip->negative.S);
+    if (s->replica->config.lm.n_chroma) return set_prefixes(s, i_slot, i_window);
+    if (c->S > 0) MG_RETURN(mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_FOLLOWING), p->text, c->S));
+    if (c->S_negative == 0) return MG_OK;
+    return mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_PLAIN), p->negative, c->S_negative);
 }
 
 /* Frames [first, …) of the clip, the first T_known of which are there. */
@@ -114,38 +106,29 @@ static mg_status begin_window(mg_scheduler *s, int64_t i_slot, int64_t first, in
     return feed_known(s, i_slot);
 }
 
-mg_status mg_scheduler_admit(mg_scheduler *s, int64_t i_slot, const mg_clip *clip, mg_status *refused)
+mg_status mg_scheduler_admit(mg_scheduler *s, int64_t i_slot, mg_ready_clip *ready)
 {
     mg_slot *sl = &s->slots[i_slot];
-    const double begin_s = mg_clock_s();
+    const mg_clip_terms *c = &sl->terms;
 
-    *sl = (mg_slot){.clip = clip, .material = sl->material};
-    sl->n_roles = mg_clip_is_guided_twice(clip) ? 3 : mg_clip_is_guided(clip) ? 2 : 1;
-    MG_RETURN(mg_conditions_read(s->conditions, &sl->material, clip, s->codes));
-    if (sl->material.st == MG_OK) MG_RETURN(set_conditions(s, i_slot));
-    *refused = sl->material.st;
-    if (*refused != MG_OK) {
-        sl->clip = NULL;
-        return MG_OK;
-    }
+    *sl = (mg_slot){.clip = c, .ready = ready, .room = sl->room};
+    MG_RETURN(mg_conditions_share(s->replica, &sl->terms, &sl->payload, sl->room,
+                                  s->replica->limits.n_payload_bytes, ready));
+    sl->n_roles = mg_clip_n_rows(c);
+    MG_RETURN(set_conditions(s, i_slot, 0));
     sl->begin_s = mg_clock_s();
-    sl->text_s = sl->begin_s - begin_s;
-    MG_RETURN(mg_lm_put_codes(s->replica->lm, i_slot, s->codes, clip->T, sl->material.T_prompt));
-    return begin_window(s, i_slot, 0, sl->material.T_prompt);
+    MG_RETURN(mg_lm_put_codes(s->replica->lm, i_slot, sl->payload.prompt, c->T_prompt, c->T_prompt));
+    return begin_window(s, i_slot, 0, c->T_prompt);
 }
 
 mg_status mg_scheduler_next_window(mg_scheduler *s, int64_t i_slot, bool *more)
 {
     mg_slot *sl = &s->slots[i_slot];
-    const mg_clip *clip = sl->clip;
+    const mg_clip_terms *c = sl->clip;
 
-    *more = sl->first + sl->T < clip->T;
+    *more = sl->first + sl->T < c->T;
     if (!*more) return MG_OK;
-    const int64_t first = sl->first + clip->T_stride, T_known = sl->T - clip->T_stride;
-    if (clip->melody) { /* each window hears its own part of it */
-        sl->first = first;
-        MG_RETURN(set_conditions(s, i_slot));
-        MG_RETURN(sl->material.st);
-    }
-    return begin_window(s, i_slot, first, T_known);
+    if (c->with_melody) /* each window hears its own part of it */
+        MG_RETURN(set_conditions(s, i_slot, sl->n_windows));
+    return begin_window(s, i_slot, sl->first + c->T_stride, sl->T - c->T_stride);
 }

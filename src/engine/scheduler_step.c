@@ -28,7 +28,7 @@ static int64_t build_batch(mg_scheduler *s, mg_lm_batch *b)
 static mg_draw draw_of(const mg_scheduler *s, int64_t i_slot, int64_t k)
 {
     const mg_slot *sl = &s->slots[i_slot];
-    const mg_clip *c = sl->clip;
+    const mg_clip_terms *c = sl->clip;
     const int64_t column = sl->column + 1, frame = mg_delay_frame(&s->delay, sl->T, k, column);
     mg_draw d = {.n_roles = sl->n_roles,
                  .k = (int32_t)k,

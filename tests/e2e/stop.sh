@@ -39,6 +39,12 @@ whole() { # every WAV is as long as its header says
         [ "$(($(od -An -tu4 -j4 -N4 "$f") + 8))" = "$(stat -c %s "$f")" ] || return 1
     done
 }
+complete() { # every WAV has its JSON
+    local f
+    for f in "$OUT"/*.wav; do
+        [ ! -e "$f" ] || [ -s "${f%.wav}.json" ] || return 1
+    done
+}
 says() { passes "$1" grep -Eq -- "$2" "$BOX/said"; }
 says_once() { passes "$1" test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1; }
 
@@ -56,6 +62,22 @@ ended SIGTERM 5
 passes 'SIGTERM: exit code 130' test "$job_code" = 130
 says_once 'SIGTERM: one message'
 passes 'SIGTERM: nothing is half-written' tidy "$OUT"
+
+# Wherever it comes: while weights are read, clips prepared, steps made, files written and weights hashed.
+interrupted=0
+for delay in 0.03 0.1 0.2 0.3 0.5 0.8 1.2; do
+    rm -rf "$OUT"
+    mkdir "$OUT"
+    "$MG" generate -q --model "$DEMO" --unconditional 20000 --frames 60 --batch 4 --seed 1 --threads 1 --out "$OUT" >"$BOX/said" 2>&1 &
+    job=$!
+    until [ $((0x0$(sed -n 's/^SigCgt:[[:space:]]*//p' /proc/$job/status) & 2)) -ne 0 ]; do sleep 0.005; done # it listens
+    sleep $delay
+    kill -INT $job
+    begin=$SECONDS
+    wait $job
+    [ $? = 130 ] && [ $((SECONDS - begin)) -le 5 ] && tidy "$OUT" && complete && interrupted=$((interrupted + 1))
+done
+passes 'Ctrl-C at any time: 130, within 5 s, every clip whole and with its metadata' test $interrupted = 7
 
 begin 2
 kill -INT "$(pgrep -P "$(pgrep -P "$job")")" # the job is a shell, its child `timeout`, whose child is mpirun

@@ -8,9 +8,8 @@
 
 #include <cmocka.h>
 
+#include "engine_run.h"
 #include "golden.h"
-#include "plan.h"
-#include "scheduler.h"
 #include "test_backend.h"
 #include "tokenizer.h"
 
@@ -27,8 +26,8 @@ static const int64_t lengths[N_CLIPS] = {40, 40, 17, 25, 1, 60, 9};
 static const double guidance[N_CLIPS] = {3, 1, 3, 3, 2, 1.5, 1};
 static const bool greedy[N_CLIPS] = {true, true, false, false, false, false, false};
 
-/* Calls of the allocator while `counting`: the linker sends them here (--wrap). */
-static volatile bool counting; /* volatile: a compiler knows that malloc reads no variable of ours */
+/* Calls of the allocator by a thread that is `counting`: the linker sends them here (--wrap). */
+static _Thread_local volatile bool counting; /* volatile: a compiler knows malloc reads no variable of ours */
 static volatile int n_allocations;
 
 void *__real_malloc(size_t size);
@@ -57,7 +56,8 @@ void *__wrap_realloc(void *p, size_t size)
 }
 
 typedef struct fixture {
-    mg_backend backend;
+    mg_backend backend, beside;
+    bool with_beside;
     mg_comm *comm;
     mg_world world;
     mg_clip clip[N_CLIPS];
@@ -73,6 +73,8 @@ static int begin(void **state)
     if (!f) return -1;
     GOLDEN_OK(mg_threads_open(&f->backend.threads, 2, 0));
     GOLDEN_OK(test_backend_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
+    GOLDEN_OK(mg_threads_open_nice(&f->beside.threads, 2, 0, 10));
+    GOLDEN_OK(test_backend_open(&f->beside.ops, MG_CPU_AUTO, f->beside.threads));
     GOLDEN_OK(mg_comm_self_open(&f->comm));
     f->backend.group = test_group_open(f->comm, f->backend.ops);
     GOLDEN_OK(mg_tokenizer_open(&tokenizer, MG_GOLDEN_DIR "/tokenizer"));
@@ -88,13 +90,13 @@ static int begin(void **state)
         mg_clip *c = &f->clip[i];
         *c = (mg_clip){.index = i,
                        .text.text = texts[i],
-                       .guidance_beta = NAN,
-                       .T_window = lengths[i],
-                       .seed = 100 + (uint64_t)i,
-                       .T = lengths[i],
-                       .guidance = guidance[i]};
-        c->sampling = (mg_sampling){.greedy = greedy[i], .top_k = 20, .temperature = 1};
-        if (*texts[i]) GOLDEN_OK(mg_tokenizer_encode(tokenizer, texts[i], &c->text.ids, &c->text.S));
+                       .terms = {.seed = 100 + (uint64_t)i,
+                                 .T = lengths[i],
+                                 .T_window = lengths[i],
+                                 .guidance = guidance[i],
+                                 .guidance_beta = NAN,
+                                 .sampling = {.greedy = greedy[i], .top_k = 20, .temperature = 1}}};
+        if (*texts[i]) GOLDEN_OK(mg_tokenizer_encode(tokenizer, texts[i], &c->text.ids, &c->terms.S));
     }
     mg_tokenizer_close(tokenizer);
     *state = f;
@@ -110,6 +112,8 @@ static int end(void **state)
     mg_comm_close(f->comm);
     mg_ops_close(f->backend.ops);
     mg_threads_close(f->backend.threads);
+    mg_ops_close(f->beside.ops);
+    mg_threads_close(f->beside.threads);
     free(f);
     return 0;
 }
@@ -118,10 +122,15 @@ static mg_status keep(void *arg, const mg_clip *clip, const mg_clip_result *resu
 {
     fixture *f = arg;
 
-    if (result->st != MG_OK) return result->st;
-    memcpy(f->codes[clip->index], result->codes, (size_t)(K * clip->T) * sizeof(int32_t));
+    if (result->fault.st != MG_OK) return result->fault.st;
+    memcpy(f->codes[clip->index], result->codes, (size_t)(K * clip->terms.T) * sizeof(int32_t));
     f->order[f->n_done++] = (int)clip->index;
     return MG_OK;
+}
+
+static void count(bool begins)
+{
+    counting = begins;
 }
 
 /* clips[first … first+n) through `n_slots` slots; the number of steps. */
@@ -129,24 +138,14 @@ static int64_t run(fixture *f, int first, int n, int64_t n_slots)
 {
     const mg_replica_source source = {
         .model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono", .with_text = true, .with_decoder = true};
-    const mg_clip *clips[N_CLIPS];
     mg_replica *r;
-    mg_replica_limits limits;
-    mg_scheduler *s;
 
-    for (int i = 0; i < n; i++) clips[i] = &f->clip[first + i];
     f->n_done = 0;
-    GOLDEN_OK(mg_replica_open(&r, &source, &f->backend, &f->backend, f->comm));
-    GOLDEN_OK(mg_plan_make(&limits, r, &f->world, clips[0], n, n_slots));
+    GOLDEN_OK(mg_replica_open(&r, &source, &f->backend, f->with_beside ? &f->beside : &f->backend, f->comm));
+    const mg_replica_limits limits = engine_plan(r, &f->world, &f->clip[first], n, n_slots);
     assert_int_equal(limits.n_slots, n_slots);
     GOLDEN_OK(mg_replica_load(r, &limits));
-    GOLDEN_OK(mg_scheduler_open(&s, r));
-    counting = true;
-    const mg_status st = mg_scheduler_run(s, clips, n, keep, f);
-    counting = false;
-    GOLDEN_OK(st);
-    const int64_t n_steps = mg_scheduler_n_steps(s);
-    mg_scheduler_close(s);
+    const int64_t n_steps = engine_run(r, &f->clip[first], n, keep, f, f->with_beside ? count : NULL);
     mg_replica_close(r);
     return n_steps;
 }
@@ -207,18 +206,21 @@ static void test_seed_matters(void **state)
 
     run(f, 5, 1, 1);
     memcpy(before, f->codes[5], sizeof before);
-    f->clip[5].seed++;
+    f->clip[5].terms.seed++;
     run(f, 5, 1, 1);
-    f->clip[5].seed--;
+    f->clip[5].terms.seed--;
     assert_memory_not_equal(f->codes[5], before, sizeof before);
 }
 
-static void test_nothing_is_allocated(void **state)
+/* Not by the thread of the steps: clips are prepared and finished beside it. */
+static void test_steps_allocate_nothing(void **state)
 {
     fixture *f = *state;
 
     n_allocations = 0;
+    f->with_beside = true;
     run(f, 0, N_CLIPS, 3);
+    f->with_beside = false;
     assert_int_equal(n_allocations, 0);
     counting = true;
     void *volatile p = malloc(1); /* the count can fail */
@@ -231,16 +233,15 @@ static void test_too_long(void **state)
 {
     fixture *f = *state;
     const mg_replica_source source = {.model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono"};
-    mg_replica_limits limits;
+    mg_clip clip = {.terms = {.T = 597, .T_window = 597, .guidance = 1}};
+    mg_clip_need need = {0};
     mg_replica *r;
-    mg_clip clip = {.T = 597, .T_window = 597, .guidance = 1};
 
     GOLDEN_OK(mg_replica_open(&r, &source, &f->backend, &f->backend, f->comm));
     assert_int_equal(mg_plan_max_frames(r, 0), 597);
-    GOLDEN_OK(mg_plan_make(&limits, r, &f->world, &clip, 1, 0));
-    assert_int_equal(limits.P_max, 600);
-    clip.T = clip.T_window = 598;
-    assert_int_equal(mg_plan_make(&limits, r, &f->world, &clip, 1, 0), MG_EUSAGE);
+    assert_int_equal(engine_plan(r, &f->world, &clip, 1, 0).P_max, 600);
+    clip.terms.T = clip.terms.T_window = 598;
+    assert_int_equal(mg_clip_need_add(&need, r, &clip), MG_EUSAGE);
     mg_replica_close(r);
 }
 
@@ -249,7 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_company_changes_nothing),  cmocka_unit_test(test_a_finished_clip_makes_room),
         cmocka_unit_test(test_mixed_with_the_reference), cmocka_unit_test(test_seed_matters),
-        cmocka_unit_test(test_nothing_is_allocated),     cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_steps_allocate_nothing),   cmocka_unit_test(test_too_long),
     };
 
     return cmocka_run_group_tests(tests, begin, end);

@@ -11,11 +11,10 @@
 #include <cmocka.h>
 
 #include "audio_file.h"
+#include "engine_run.h"
 #include "golden.h"
 #include "npy.h"
 #include "out_file.h"
-#include "plan.h"
-#include "scheduler.h"
 #include "test_backend.h"
 #include "tokenizer.h"
 
@@ -103,7 +102,7 @@ static const mode_model models[] = {
 };
 
 typedef struct fixture {
-    mg_backend backend;
+    mg_backend backend, beside;
     mg_comm *comm;
     mg_world world;
     mg_tokenizer *tokenizer;
@@ -126,6 +125,8 @@ static int begin(void **state)
     if (!f) return -1;
     GOLDEN_OK(mg_threads_open(&f->backend.threads, 2, 0));
     GOLDEN_OK(test_backend_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
+    GOLDEN_OK(mg_threads_open_nice(&f->beside.threads, 2, 0, 10));
+    GOLDEN_OK(test_backend_open(&f->beside.ops, MG_CPU_AUTO, f->beside.threads));
     GOLDEN_OK(mg_comm_self_open(&f->comm));
     f->backend.group = test_group_open(f->comm, f->backend.ops);
     GOLDEN_OK(mg_tokenizer_open(&f->tokenizer, MG_GOLDEN_DIR "/tokenizer"));
@@ -153,6 +154,8 @@ static int end(void **state)
     mg_comm_close(f->comm);
     mg_ops_close(f->backend.ops);
     mg_threads_close(f->backend.threads);
+    mg_ops_close(f->beside.ops);
+    mg_threads_close(f->beside.threads);
     free(f);
     return 0;
 }
@@ -178,10 +181,10 @@ static const char *write_sound(fixture *f, char path[128], const char *array)
     return path;
 }
 
-static void set_text(fixture *f, mg_clip_text *out, const char *text)
+static void set_text(fixture *f, mg_clip_text *out, int64_t *S, const char *text)
 {
     *out = (mg_clip_text){.text = text ? text : ""};
-    if (text) GOLDEN_OK(mg_tokenizer_encode(f->tokenizer, text, &out->ids, &out->S));
+    if (text) GOLDEN_OK(mg_tokenizer_encode(f->tokenizer, text, &out->ids, S));
 }
 
 static void make_clip(fixture *f, int i)
@@ -193,19 +196,21 @@ static void make_clip(fixture *f, int i)
     snprintf(key, sizeof key, "%s_codes", m->name);
     *c = (mg_clip){.index = i,
                    .audio_prompt_dur_s = NAN,
-                   .T = golden_tensor(f->golden, key)->dim[2],
-                   .guidance = m->guidance,
-                   .guidance_beta = m->beta > 0 ? m->beta : NAN,
-                   .sampling = {.greedy = true}};
-    c->T_window = m->window ? m->window : c->T;
-    c->T_stride = m->stride;
-    set_text(f, &c->text, m->text);
-    set_text(f, &c->negative, m->negative);
+                   .terms = {.T = golden_tensor(f->golden, key)->dim[2],
+                             .T_stride = m->stride,
+                             .with_melody = m->melody != NULL,
+                             .guidance = m->guidance,
+                             .guidance_beta = m->beta > 0 ? m->beta : NAN,
+                             .sampling = {.greedy = true}}};
+    c->terms.T_window = m->window ? m->window : c->terms.T;
+    set_text(f, &c->text, &c->terms.S, m->text);
+    set_text(f, &c->negative, &c->terms.S_negative, m->negative);
     if (m->prompt) c->audio_prompt = write_sound(f, f->path[i][0], m->prompt);
     if (m->melody) c->melody = write_sound(f, f->path[i][1], m->melody);
 }
 
-static void open_model(fixture *f, const mode_model *model)
+/* `beside`: text and sound on a backend and threads of their own. */
+static void open_model(fixture *f, const mode_model *model, bool beside)
 {
     char dir[256], file[256];
     const mg_replica_source source = {
@@ -218,7 +223,7 @@ static void open_model(fixture *f, const mode_model *model)
     snprintf(file, sizeof file, "%s.safetensors", model->golden);
     f->model = model;
     f->golden = golden_open(file);
-    GOLDEN_OK(mg_replica_open(&f->replica, &source, &f->backend, &f->backend, f->comm));
+    GOLDEN_OK(mg_replica_open(&f->replica, &source, &f->backend, beside ? &f->beside : &f->backend, f->comm));
     for (f->n = 0; f->n < MAX_CASES && model->cases[f->n].name; f->n++) make_clip(f, f->n);
 }
 
@@ -261,10 +266,10 @@ static mg_status judge(void *arg, const mg_clip *clip, const mg_clip_result *res
     int64_t n_different = 0;
     char key[64];
 
-    if (result->st != MG_OK) fail_msg("%s %s: %s", f->model->name, m->name, mg_last_error());
+    if (result->fault.st != MG_OK) fail_msg("%s %s: %s", f->model->name, m->name, result->fault.text);
     snprintf(key, sizeof key, "%s_codes", m->name);
     int32_t *all = golden_i32(f->golden, key, NULL);
-    const int64_t n = f->replica->config.lm.K * clip->T;
+    const int64_t n = f->replica->config.lm.K * clip->terms.T;
     for (int64_t i = 0; i < n; i++) n_different += result->codes[i] != all[m->item * n + i];
     free(all);
     if (n_different)
@@ -280,18 +285,13 @@ static mg_status judge(void *arg, const mg_clip *clip, const mg_clip_result *res
 /* clips[first … first + n) through a fresh load with `n_slots`. */
 static void run(fixture *f, int first, int n, int64_t n_slots)
 {
-    const mg_clip *clips[MAX_CASES];
-    mg_replica_limits limits;
-    mg_scheduler *s;
+    const mg_clip *clips = &f->clip[first];
+    const mg_replica_limits limits = engine_plan(f->replica, &f->world, clips, n, n_slots);
 
-    for (int i = 0; i < n; i++) clips[i] = &f->clip[first + i];
-    GOLDEN_OK(mg_plan_make(&limits, f->replica, &f->world, clips[0], n, n_slots));
     GOLDEN_OK(mg_replica_load(f->replica, &limits));
-    GOLDEN_OK(mg_scheduler_open(&s, f->replica));
     f->n_different = 0, f->worst = 0, f->n_done = 0;
-    GOLDEN_OK(mg_scheduler_run(s, clips, n, judge, f));
+    engine_run(f->replica, clips, n, judge, f, NULL);
     assert_int_equal(f->n_done, n);
-    mg_scheduler_close(s);
 }
 
 static void test_mixed(void **state)
@@ -299,7 +299,7 @@ static void test_mixed(void **state)
     fixture *f = *state;
 
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
-        open_model(f, &models[i]);
+        open_model(f, &models[i], true);
         run(f, 0, f->n, N_SLOTS);
         printf("%s: %d clips mixed: %d codes differ, sound: %.1f %% of tolerance used\n", models[i].name,
                f->n, (int)f->n_different, 100 * f->worst / TOLERANCE);
@@ -315,7 +315,7 @@ static void test_alone(void **state)
 
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         for (int k = 0, n = 1; k < n; k++) {
-            open_model(f, &models[i]);
+            open_model(f, &models[i], false);
             n = f->n;
             run(f, k, 1, 1);
             assert_int_equal(f->n_different, 0);
@@ -331,20 +331,20 @@ static void test_perturbed(void **state)
     fixture *f = *state;
 
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
-        open_model(f, &models[i]);
+        open_model(f, &models[i], false);
         for (int k = 0; k < f->n; k++) {
             mg_clip *c = &f->clip[k];
             const mg_clip was = *c;
             if (c->melody)
-                c->melody = NULL;
+                c->melody = NULL, c->terms.with_melody = false;
             else if (c->audio_prompt)
                 c->audio_prompt_dur_s = 0.1;
-            else if (c->negative.S)
-                c->negative.S = 0;
-            else if (c->T > c->T_window)
-                c->T_stride -= 20;
-            else if (c->text.S)
-                c->guidance += 1.5;
+            else if (c->terms.S_negative)
+                c->terms.S_negative = 0;
+            else if (c->terms.T > c->terms.T_window)
+                c->terms.T_stride -= 20;
+            else if (c->terms.S)
+                c->terms.guidance += 1.5;
             else
                 continue;
             run(f, k, 1, 1);
@@ -352,7 +352,7 @@ static void test_perturbed(void **state)
                 fail_msg("%s %s: the same codes without it", models[i].name, models[i].cases[k].name);
             *c = was;
             close_model(f);
-            open_model(f, &models[i]);
+            open_model(f, &models[i], false);
         }
         close_model(f);
     }
@@ -371,9 +371,9 @@ static mg_status note(void *arg, const mg_clip *clip, const mg_clip_result *resu
 {
     account *a = arg;
 
-    a->st[clip->index] = result->st;
-    snprintf(a->said[clip->index], sizeof a->said[0], "%s", result->st == MG_OK ? "" : mg_last_error());
-    if (result->st != MG_OK) return MG_OK;
+    a->st[clip->index] = result->fault.st;
+    snprintf(a->said[clip->index], sizeof a->said[0], "%s", result->fault.text);
+    if (result->fault.st != MG_OK) return MG_OK;
     mg_clip same = *clip;
     same.index = 0;
     return judge(a->f, &same, result);
@@ -393,17 +393,13 @@ static void test_bad_files(void **state)
     static int32_t codes[8 * 40];
     fixture *f = *state;
     account a = {.f = f};
-    const mg_clip *list[N_BAD + 1];
     mg_clip clips[N_BAD + 1];
     char path[N_BAD][128];
-    mg_replica_limits limits;
-    mg_scheduler *s;
 
-    open_model(f, &models[2]); /* tiny-stereo */
+    open_model(f, &models[2], true); /* tiny-stereo */
     for (int i = 0; i <= N_BAD; i++) {
         clips[i] = f->clip[0]; /* text_cfg3, 40 frames */
         clips[i].index = i;
-        list[i] = &clips[i];
         if (i == N_BAD) break;
         snprintf(path[i], sizeof path[i], "%s/%s", f->folder, bad[i].file);
         clips[i].audio_prompt = path[i];
@@ -415,12 +411,10 @@ static void test_bad_files(void **state)
     GOLDEN_OK(mg_out_file_put(path[1], "no sound", 8));
     GOLDEN_OK(mg_out_dir_open(path[5]));
 
-    GOLDEN_OK(mg_plan_make(&limits, f->replica, &f->world, clips, N_BAD + 1, 2));
+    const mg_replica_limits limits = engine_plan(f->replica, &f->world, clips, N_BAD + 1, 2);
     GOLDEN_OK(mg_replica_load(f->replica, &limits));
-    GOLDEN_OK(mg_scheduler_open(&s, f->replica));
     f->n_different = 0;
-    GOLDEN_OK(mg_scheduler_run(s, list, N_BAD + 1, note, &a));
-    mg_scheduler_close(s);
+    engine_run(f->replica, clips, N_BAD + 1, note, &a, NULL);
     for (int i = 0; i < N_BAD; i++) {
         assert_int_not_equal(a.st[i], MG_OK);
         if (!strstr(a.said[i], bad[i].said)) fail_msg("%s: said: %s", bad[i].file, a.said[i]);

@@ -9,11 +9,10 @@
 #include "log.h"
 #include "mapping_report.h"
 #include "out_file.h"
+#include "outcome_list.h"
 #include "path.h"
 #include "show.h"
 #include "stop.h"
-
-enum { DELIVERED = 1, FAILED = 2 };
 
 /* A block of the backend's memory with an arena over it. */
 typedef struct block {
@@ -28,7 +27,7 @@ typedef struct course {
     mg_model_files *files;
     mg_codec_run run;
     block weights, room;
-    int32_t *outcome; /* [n] of the files */
+    uint8_t *outcome; /* [n] of the files */
 } course;
 
 /* "a/b.codes.npy" -> "b", with the suffix of what it becomes. */
@@ -194,7 +193,7 @@ static mg_status convert_files(course *c)
         MG_RETURN(mg_stop_check());
         mg_status st = name_output(to, c->work, s, from);
         if (st == MG_OK) st = c->work->convert(&c->run, from, to);
-        c->outcome[i] = st == MG_OK ? DELIVERED : FAILED;
+        c->outcome[i] = st == MG_OK ? MG_OUTCOME_DELIVERED : MG_OUTCOME_FAILED;
         if (st == MG_OK) continue;
         if (st == MG_EBUG || st == MG_ESTOPPED) return st;
         name_fault(from, to);
@@ -211,7 +210,7 @@ static mg_status print_paths(const course *c)
     char path[MG_PATH_SIZE];
 
     for (int64_t i = 0; i < s->files.n; i++) {
-        if (c->outcome[i] != DELIVERED) continue;
+        if (c->outcome[i] != MG_OUTCOME_DELIVERED) continue;
         MG_RETURN(name_output(path, c->work, s, s->files.item[i]));
         mg_print(stdout, "%s\n", path);
     }
@@ -223,24 +222,15 @@ static mg_status conclude(course *c)
 {
     const mg_world *w = c->world;
     const int64_t n = c->run.settings->files.n;
-    int64_t n_delivered = 0;
     mg_status st = MG_OK;
-    int32_t *all = calloc((size_t)(n * w->size), sizeof *all);
 
-    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "outcomes: %lld files", (long long)n)));
-    MG_TRY(mg_comm_all_gather(w->all, all, c->outcome, n, MG_I32));
-    for (int64_t i = 0; i < n; i++) {
-        c->outcome[i] = all[i % w->size * n + i];
-        n_delivered += c->outcome[i] == DELIVERED;
-    }
+    MG_RETURN(mg_outcomes_share(c->outcome, n, w->all));
+    const int64_t n_delivered = mg_outcomes_count(c->outcome, n, MG_OUTCOME_DELIVERED);
     if (w->rank == 0) st = print_paths(c);
     if (st == MG_OK && n_delivered < n)
         st = mg_fail(n_delivered ? MG_EPARTIAL : MG_EFAIL, "%s: %lld of %lld files failed", c->work->name,
                      (long long)(n - n_delivered), (long long)n);
-    st = mg_comm_agree(w->all, st);
-done:
-    free(all);
-    return st;
+    return mg_comm_agree(w->all, st);
 }
 
 mg_status mg_codec_files_run(const mg_codec_work *work, mg_context *context,

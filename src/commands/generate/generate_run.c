@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "door.h"
+#include "finisher.h"
 #include "generate.h"
 #include "log.h"
 #include "machine.h"
@@ -41,18 +42,18 @@ static void print_checkpoint_says(const mg_clip *c, const mg_replica *r)
     char used[256] = "", other[256] = "";
 
     if (g->has_guidance_scale)
-        add_number(used, other, sizeof used, "guidance_scale", g->guidance_scale, c->guidance);
+        add_number(used, other, sizeof used, "guidance_scale", g->guidance_scale, c->terms.guidance);
     if (g->has_top_k)
-        add_number(used, other, sizeof used, "top_k", (double)g->top_k, (double)c->sampling.top_k);
-    if (g->has_top_p && !(g->top_p >= 1 && c->sampling.top_p == 0)) /* both are off */
-        add_number(used, other, sizeof used, "top_p", g->top_p, c->sampling.top_p);
+        add_number(used, other, sizeof used, "top_k", (double)g->top_k, (double)c->terms.sampling.top_k);
+    if (g->has_top_p && !(g->top_p >= 1 && c->terms.sampling.top_p == 0)) /* both are off */
+        add_number(used, other, sizeof used, "top_p", g->top_p, c->terms.sampling.top_p);
     if (g->has_temperature)
-        add_number(used, other, sizeof used, "temperature", g->temperature, c->sampling.temperature);
-    if (g->has_do_sample && g->do_sample != c->sampling.greedy)
+        add_number(used, other, sizeof used, "temperature", g->temperature, c->terms.sampling.temperature);
+    if (g->has_do_sample && g->do_sample != c->terms.sampling.greedy)
         add(used, sizeof used, "do_sample %s", g->do_sample ? "true" : "false");
-    if (g->has_do_sample && g->do_sample == c->sampling.greedy)
+    if (g->has_do_sample && g->do_sample == c->terms.sampling.greedy)
         add(other, sizeof other, "do_sample %s, used is %s", g->do_sample ? "true" : "false",
-            c->sampling.greedy ? "--greedy" : "sampling");
+            c->terms.sampling.greedy ? "--greedy" : "sampling");
     if (*used && !audiocraft) mg_log_info("generate: from %s: %s", file, used);
     if (*other) mg_log_info("generate: %s says %s", file, other);
 }
@@ -68,25 +69,26 @@ static void print_request(const mg_clip *clips, int64_t n, const mg_clip_list *l
     bool same = true;
 
     for (int64_t i = 1; i < n; i++) {
-        if (clips[i].T < shortest->T) shortest = &clips[i];
-        if (clips[i].T > longest->T) longest = &clips[i];
+        if (clips[i].terms.T < shortest->terms.T) shortest = &clips[i];
+        if (clips[i].terms.T > longest->terms.T) longest = &clips[i];
         same = same && mg_recipe_same_sampling(first, mg_clip_list_recipe(list, clips[i].index));
     }
-    if (shortest->T == longest->T)
-        snprintf(length, sizeof length, "%g s (%lld frames)", (double)longest->T / rate,
-                 (long long)longest->T);
+    if (shortest->terms.T == longest->terms.T)
+        snprintf(length, sizeof length, "%g s (%lld frames)", (double)longest->terms.T / rate,
+                 (long long)longest->terms.T);
     else
-        snprintf(length, sizeof length, "%g to %g s", (double)shortest->T / rate, (double)longest->T / rate);
+        snprintf(length, sizeof length, "%g to %g s", (double)shortest->terms.T / rate,
+                 (double)longest->terms.T / rate);
     mg_recipe_describe_sampling(how, sizeof how, first);
     if (same)
         mg_log_info("generate: %lld clip%s of %s, cfg-coef %g, %s, seed %llu", (long long)n,
-                    n == 1 ? "" : "s", length, clips[0].guidance, how, seed);
+                    n == 1 ? "" : "s", length, clips[0].terms.guidance, how, seed);
     else
         mg_log_info("generate: %lld clips of %s, sampled in different ways, seed %llu", (long long)n, length,
                     seed);
-    if (longest->T > longest->T_window)
-        mg_log_info("generate: in windows of %g s, a new one every %g s", (double)longest->T_window / rate,
-                    (double)longest->T_stride / rate);
+    if (longest->terms.T > longest->terms.T_window)
+        mg_log_info("generate: in windows of %g s, a new one every %g s",
+                    (double)longest->terms.T_window / rate, (double)longest->terms.T_stride / rate);
     print_checkpoint_says(&clips[0], r);
 }
 
@@ -98,7 +100,7 @@ static void print_summary(const mg_scheduler *s, const mg_clip *clips, int64_t n
     const int64_t n_steps = mg_scheduler_n_steps(s);
     int64_t T = 0;
 
-    for (int64_t i = 0; i < n; i++) T += clips[i].T;
+    for (int64_t i = 0; i < n; i++) T += clips[i].terms.T;
     mg_log_info("generate: %.1f s of music in %.1f s; %lld steps of %.2f ms", (double)T / rate, all_s,
                 (long long)n_steps, n_steps ? mg_scheduler_step_s(s) * 1000 / (double)n_steps : 0.0);
 }
@@ -114,30 +116,60 @@ static mg_status choose_clips(mg_clip **out, int64_t *n, const mg_clip_list *lis
     return MG_OK;
 }
 
-/* This replica's clips through its scheduler, and everybody's account. */
+/* What a replica's clips pass through, from the list to their files. */
+typedef struct line {
+    const mg_clip **mine; /* [n] dealt to this replica */
+    int64_t n;
+    mg_preparer *preparer;
+    mg_scheduler *scheduler;
+    mg_finisher *finisher;
+    mg_generate_output *output;
+} line;
+
+/* The leader has all of it, other ranks the scheduler. */
+static mg_status open_line(line *l, mg_replica *r, const mg_clip *clips, int64_t n, const mg_clip_list *list,
+                           const mg_call *call, const mg_world *w)
+{
+    const int64_t n_slots = r->limits.n_slots;
+
+    MG_RETURN(mg_scheduler_open(&l->scheduler, r));
+    MG_RETURN(mg_generate_output_open(&l->output, call, list, r, w));
+    if (!r->is_leader) return MG_OK;
+    l->mine = calloc((size_t)n + 1, sizeof *l->mine);
+    if (!l->mine) return mg_fail(MG_ENOMEM, "clips: %lld", (long long)n);
+    for (int64_t i = 0; i < n; i++)
+        if (mg_plan_is_mine(w, &clips[i])) l->mine[l->n++] = &clips[i];
+    MG_RETURN(mg_preparer_open(&l->preparer, r, n_slots));
+    return mg_finisher_open(&l->finisher, r, MG_FINISHING_CLIPS * n_slots, mg_generate_output_take,
+                            l->output);
+}
+
+static void close_line(line *l)
+{
+    mg_preparer_close(l->preparer);
+    mg_finisher_close(l->finisher);
+    mg_scheduler_close(l->scheduler);
+    mg_generate_output_close(l->output);
+    free(l->mine);
+}
+
+/* This replica's clips through its line, and everybody's account. */
 static mg_status make_clips(mg_replica *r, const mg_clip *clips, int64_t n, const mg_clip_list *list,
                             const mg_generate_settings *settings, const mg_world *w)
 {
     mg_status st = MG_OK;
-    mg_scheduler *scheduler = NULL;
-    mg_generate_output *output = NULL;
-    const mg_clip **mine = calloc((size_t)n, sizeof *mine);
+    line l = {0};
     const double begin_s = mg_clock_s();
-    int64_t n_mine = 0;
 
-    if (!mine) st = mg_fail(MG_ENOMEM, "clips: %lld", (long long)n);
-    for (int64_t i = 0; mine && i < n; i++)
-        if (mg_plan_is_mine(w, &clips[i])) mine[n_mine++] = &clips[i];
-    if (st == MG_OK) st = mg_scheduler_open(&scheduler, r);
-    if (st == MG_OK) st = mg_generate_output_open(&output, &settings->call, list, r, w);
-    MG_TRY(mg_comm_agree(w->all, st));
-    MG_TRY(mg_scheduler_run(scheduler, mine, n_mine, mg_generate_output_take, output));
-    st = mg_generate_output_conclude(output);
-    if (st == MG_OK || st == MG_EPARTIAL) print_summary(scheduler, clips, n, r, begin_s);
+    MG_TRY(mg_comm_agree(w->all, open_line(&l, r, clips, n, list, &settings->call, w)));
+    mg_list_source source = {.preparer = l.preparer, .clip = l.mine, .n = l.n};
+    const mg_clip_source from = mg_list_source_of(&source);
+    MG_TRY(mg_scheduler_run(l.scheduler, r->is_leader ? &from : NULL, mg_finisher_put, l.finisher));
+    if (l.finisher) MG_TRY(mg_finisher_drain(l.finisher));
+    st = mg_generate_output_conclude(l.output);
+    if (st == MG_OK || st == MG_EPARTIAL) print_summary(l.scheduler, clips, n, r, begin_s);
 done:
-    mg_generate_output_close(output);
-    mg_scheduler_close(scheduler);
-    free(mine);
+    close_line(&l);
     return st;
 }
 
@@ -150,6 +182,14 @@ static mg_status account_for(mg_replica *r, const mg_clip_list *list, const mg_c
     if (st == MG_OK) st = mg_generate_output_conclude(output);
     mg_generate_output_close(output);
     return st;
+}
+
+/* What a slot of this replica needs; every leader has the whole list. */
+static mg_status measure_clips(mg_clip_need *need, const mg_clip *clips, int64_t n, const mg_replica *r)
+{
+    *need = (mg_clip_need){0};
+    for (int64_t i = 0; r->is_leader && i < n; i++) MG_RETURN(mg_clip_need_add(need, r, &clips[i]));
+    return MG_OK;
 }
 
 /* Formats that cannot hold the sound. */
@@ -203,6 +243,7 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     mg_world *w = context->world;
     mg_status st = MG_OK;
     mg_backend backend = {0}, beside = {0};
+    mg_clip_need need;
     mg_clip_list list = {0};
     mg_clip *clips = NULL;
     int64_t n = 0;
@@ -227,7 +268,8 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
         goto done;
     }
     print_request(clips, n, &list, replica);
-    MG_TRY(mg_plan_make(&limits, replica, w, clips, n, s->n_slots));
+    MG_TRY(mg_comm_agree(w->all, measure_clips(&need, clips, n, replica)));
+    MG_TRY(mg_plan_make(&limits, replica, w, &need, n, s->n_slots));
     mg_plan_print(&limits, replica, w);
     MG_TRY(mg_comm_agree(w->all, mg_replica_load(replica, &limits)));
     st = make_clips(replica, clips, n, &list, s, w);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conditions.h"
+#include "finisher.h"
 #include "plan.h"
 #include "scheduler.h"
 #include "tokenizer.h"
@@ -30,8 +31,8 @@ static mg_status take_sound(void *arg, const mg_clip *clip, const mg_clip_result
     const int64_t n_values = result->sound.n_frames * result->sound.n_channels;
     double sum = 0, squares = 0;
 
-    if (result->st != MG_OK) {
-        s->fault = mg_fault_take(result->st);
+    if (result->fault.st != MG_OK) {
+        s->fault = result->fault;
         return MG_OK;
     }
     for (int64_t i = 0; i < n_values; i++) {
@@ -59,6 +60,28 @@ static mg_status set_text(mg_replica *r, int64_t i, const float *states, int64_t
     return mg_lm_set_prefix(r->lm, WITH_MELODY, melody, 4, states, S, S);
 }
 
+/* A clip's text into row i of the model, on every rank. */
+static mg_status share_text(mg_replica *r, mg_conditions *conditions, int64_t i, const mg_clip *clip)
+{
+    const size_t room_bytes = r->limits.n_payload_bytes;
+    mg_ready_clip *ready = NULL;
+    mg_clip_terms terms;
+    mg_clip_payload payload;
+    mg_status st = MG_OK;
+    void *room = calloc(1, room_bytes + 1);
+
+    if (!room) st = mg_fail(MG_ENOMEM, "verify: no memory for a text");
+    if (st == MG_OK && r->is_leader) st = mg_conditions_prepare(conditions, &ready, clip);
+    if (st == MG_OK && ready) st = mg_fault_raise(&ready->fault);
+    MG_TRY(mg_comm_agree(r->group, st));
+    MG_TRY(mg_conditions_share(r, &terms, &payload, room, room_bytes, ready));
+    st = set_text(r, i, payload.text, terms.S);
+done:
+    mg_ready_clip_close(ready);
+    free(room);
+    return st;
+}
+
 /* The first step's logits [N_ROWS,K,V]: of both texts, of none, and in a melody model of the first text with
  * a melody. */
 static mg_status first_logits(mg_replica *r, mg_conditions *conditions, const mg_clip *clips, float *logits)
@@ -73,16 +96,11 @@ static mg_status first_logits(mg_replica *r, mg_conditions *conditions, const mg
                                .row = row,
                                .position = position,
                                .text = text};
-    mg_clip_material material = {0};
-    const float *states, *none;
 
     for (int64_t i = 0; i < N_ROWS * lm->K; i++) cells[i] = -1;
-    for (int64_t i = 0; i < N_ROWS; i++) position[i] = (int32_t)mg_lm_prefix_length(lm, clips[i == 1].text.S);
-    for (int64_t i = 0; i < N_TEXTS; i++) {
-        MG_RETURN(mg_conditions_encode(conditions, &material, &states, &none, &clips[i]));
-        MG_RETURN(material.st);
-        MG_RETURN(set_text(r, i, states, clips[i].text.S));
-    }
+    for (int64_t i = 0; i < N_ROWS; i++)
+        position[i] = (int32_t)mg_lm_prefix_length(lm, clips[i == 1].terms.S);
+    for (int64_t i = 0; i < N_TEXTS; i++) MG_RETURN(share_text(r, conditions, i, &clips[i]));
     MG_RETURN(mg_lm_step(r->lm, &batch, NULL, 0));
     return mg_lm_logits(r->lm, logits);
 }
@@ -156,17 +174,29 @@ static void judge_sounds(mg_verify *v, const sounds *s)
                        s->rms[1], N_FRAMES);
 }
 
+/* The two clips. */
 static mg_status make_sounds(mg_verify *v, const mg_clip *clips)
 {
     mg_status st = MG_OK;
+    mg_replica *r = v->replica;
     mg_scheduler *scheduler = NULL;
+    mg_preparer *preparer = NULL;
+    mg_finisher *finisher = NULL;
     const mg_clip *list[N_TEXTS] = {&clips[0], &clips[1]};
     sounds s = {0};
 
-    MG_TRY(mg_comm_agree(v->world->all, mg_scheduler_open(&scheduler, v->replica)));
-    MG_TRY(mg_scheduler_run(scheduler, list, N_TEXTS, take_sound, &s));
+    st = mg_scheduler_open(&scheduler, r);
+    if (st == MG_OK && r->is_leader) st = mg_preparer_open(&preparer, r, N_TEXTS);
+    if (st == MG_OK && r->is_leader) st = mg_finisher_open(&finisher, r, N_TEXTS, take_sound, &s);
+    MG_TRY(mg_comm_agree(v->world->all, st));
+    mg_list_source source = {.preparer = preparer, .clip = list, .n = N_TEXTS};
+    const mg_clip_source from = mg_list_source_of(&source);
+    MG_TRY(mg_scheduler_run(scheduler, r->is_leader ? &from : NULL, mg_finisher_put, finisher));
+    if (finisher) MG_TRY(mg_finisher_drain(finisher));
     if (v->world->rank == 0) judge_sounds(v, &s);
 done:
+    mg_preparer_close(preparer);
+    mg_finisher_close(finisher);
     mg_scheduler_close(scheduler);
     return st;
 }
@@ -181,13 +211,13 @@ static mg_status make_clips(mg_clip *clips, const mg_replica *r)
     for (int i = 0; i < N_TEXTS && st == MG_OK; i++) {
         clips[i] = (mg_clip){.index = i,
                              .text.text = texts[i],
-                             .seed = SEED,
-                             .T = most < N_FRAMES ? most : N_FRAMES,
-                             .T_window = most,
-                             .guidance = 3,
-                             .guidance_beta = NAN,
-                             .sampling = {.top_k = 250, .temperature = 1}};
-        st = mg_tokenizer_encode(tokenizer, texts[i], &clips[i].text.ids, &clips[i].text.S);
+                             .terms = {.seed = SEED,
+                                       .T = most < N_FRAMES ? most : N_FRAMES,
+                                       .T_window = most,
+                                       .guidance = 3,
+                                       .guidance_beta = NAN,
+                                       .sampling = {.top_k = 250, .temperature = 1}}};
+        st = mg_tokenizer_encode(tokenizer, texts[i], &clips[i].text.ids, &clips[i].terms.S);
     }
     mg_tokenizer_close(tokenizer);
     return st;
@@ -198,15 +228,19 @@ static mg_status listen(mg_verify *v, mg_clip *clips)
     mg_status st = MG_OK;
     mg_world *w = v->world;
     mg_replica_limits limits;
+    mg_clip_need need = {0};
     const mg_lm_config *c = &v->replica->config.lm;
     float *logits = calloc((size_t)(N_ROWS * c->K * c->V), sizeof *logits);
     mg_conditions *conditions = NULL;
 
     MG_TRY(mg_comm_agree(w->all, logits ? MG_OK : mg_fail(MG_ENOMEM, "verify: no memory for the logits")));
     MG_TRY(mg_comm_agree(w->all, make_clips(clips, v->replica)));
-    MG_TRY(mg_plan_make(&limits, v->replica, w, clips, N_TEXTS, N_TEXTS));
+    for (int i = 0; i < N_TEXTS && st == MG_OK; i++) st = mg_clip_need_add(&need, v->replica, &clips[i]);
+    MG_TRY(mg_comm_agree(w->all, st));
+    MG_TRY(mg_plan_make(&limits, v->replica, w, &need, N_TEXTS, N_TEXTS));
     MG_TRY(mg_comm_agree(w->all, mg_replica_load(v->replica, &limits)));
-    MG_TRY(mg_comm_agree(w->all, mg_conditions_open(&conditions, v->replica)));
+    if (v->replica->is_leader) st = mg_conditions_open(&conditions, v->replica);
+    MG_TRY(mg_comm_agree(w->all, st));
     MG_TRY(first_logits(v->replica, conditions, clips, logits));
     if (w->rank == 0) judge_logits(v, logits, c->K * c->V, c->n_chroma > 0);
     MG_TRY(make_sounds(v, clips));

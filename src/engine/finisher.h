@@ -1,0 +1,35 @@
+/* Finishes clips behind the steps: decodes their codes and hands out what came of them, on a thread of its
+ * own and the replica's backend beside. Its queue is bounded: a slow disk holds up the steps only when the
+ * queue is full. A replica without a backend beside has no thread here: a clip is finished when it is put.
+ *
+ * A clip's fault is in its result. A failure of `done` is the end of the run: it comes back from the next put
+ * or drain, and later clips are dropped. */
+#ifndef MG_FINISHER_H
+#define MG_FINISHER_H
+
+#include "ready_clip.h"
+#include "replica.h"
+
+typedef struct mg_finisher mg_finisher;
+
+/* On the finisher's thread, once for every clip, in the order of put. It may wait for files. A status other
+ * than MG_OK ends the run. */
+typedef mg_status mg_clip_done(void *arg, const mg_clip *clip, const mg_clip_result *result);
+
+/* At most n_queue clips wait. `r` is loaded, and borrowed. On a leader. */
+mg_status mg_finisher_open(mg_finisher **out, mg_replica *r, int64_t n_queue, mg_clip_done *done, void *arg);
+
+/* Works on what waits for up to two seconds more, drops the rest, and finishes the clip at hand. */
+void mg_finisher_close(mg_finisher *f);
+
+/* Takes the clip, also where it fails. Waits while the queue is full; MG_ESTOPPED if a signal asks to stop.
+ * `finisher` is an mg_finisher: this is a scheduler's mg_clip_made. One caller at a time. */
+mg_status mg_finisher_put(void *finisher, mg_ready_clip *clip);
+
+/* Until all clips are done. MG_ESTOPPED if a signal asks to stop. */
+mg_status mg_finisher_drain(mg_finisher *f);
+
+/* Clips that wait or are at hand. */
+int64_t mg_finisher_count(mg_finisher *f);
+
+#endif
