@@ -48,7 +48,7 @@ enum { MG_TP_SLICES = 8 };
 /* How matrices and KV caches keep their values. What a checkpoint keeps is an mg_dtype. A format with scales
  * must let a scale cover a run of inputs of one output that never crosses a slice (below), so that every
  * tensor-parallel size quantises alike. */
-typedef enum mg_format { MG_FORMAT_F32, MG_FORMAT_BF16, MG_FORMAT_F16, MG_FORMAT_Q8 } mg_format;
+typedef enum mg_format { MG_FORMAT_F32, MG_FORMAT_BF16, MG_FORMAT_F16, MG_FORMAT_Q8, MG_N_FORMATS } mg_format;
 
 const char *mg_format_name(mg_format format); /* "fp32", "bf16", "fp16", "int8" */
 

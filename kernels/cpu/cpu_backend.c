@@ -22,6 +22,7 @@ enum {
 typedef struct backend {
     mg_ops ops;
     mg_cpu cpu;
+    mg_cpu_kernels kernels; /* the level's, with this processor's tiles */
 } backend;
 
 /* Room for rounded rows of x, and for a sampler of each thread. */
@@ -153,13 +154,20 @@ mg_cpu_level mg_cpu_best_level(void)
     return MG_CPU_SCALAR;
 }
 
-static const mg_cpu_kernels *kernels_of(mg_cpu_level level)
+/* With and without 8-bit and bf16 products avx512 is one level: the bits are the same. */
+static mg_cpu_kernels kernels_of(mg_cpu_level level)
 {
-    /* with and without 8-bit and bf16 products it is one level: the bits are the same */
+    mg_cpu_kernels k = level == MG_CPU_AVX512 ? mg_cpu_kernels_avx512
+                       : level == MG_CPU_AVX2 ? mg_cpu_kernels_avx2
+                                              : mg_cpu_kernels_plain;
+
+#if defined(__x86_64__)
+    if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512bf16"))
+        k.tile[MG_FORMAT_BF16] = mg_cpu_tile_avx512bf16, k.pair_x = true;
     if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512vnni"))
-        return __builtin_cpu_supports("avx512bf16") ? &mg_cpu_kernels_avx512bf16 : &mg_cpu_kernels_avx512vnni;
-    if (level == MG_CPU_AVX512) return &mg_cpu_kernels_avx512;
-    return level == MG_CPU_AVX2 ? &mg_cpu_kernels_avx2 : &mg_cpu_kernels_plain;
+        k.tile[MG_FORMAT_Q8] = mg_cpu_tile_avx512vnni;
+#endif
+    return k;
 }
 
 static const mg_ops_iface iface = {
@@ -209,7 +217,8 @@ mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
     b = calloc(1, sizeof *b);
     if (!b) return mg_fail(MG_ENOMEM, "cpu: %zu bytes", sizeof *b);
     b->cpu.level = level == MG_CPU_AUTO ? best : level;
-    b->cpu.kernels = kernels_of(b->cpu.level);
+    b->kernels = kernels_of(b->cpu.level);
+    b->cpu.kernels = &b->kernels;
     b->cpu.threads = threads;
     b->cpu.scratch_bytes = scratch_bytes(mg_threads_count(threads));
     b->ops = (mg_ops){.iface = &iface,

@@ -50,9 +50,9 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
         const int64_t n = n_steps - s < block ? n_steps - s : block;
         for (int64_t r = 0; r < n_rows;) {
             const int64_t take = j->kernels->tile_rows(n_strips, n_rows - r);
-            j->kernels->tile(j->w->format, n_strips, take)(sum + r * WIDTH,
-                                                           x + r * j->ldx_bytes + s * j->step_bytes,
-                                                           j->ldx_bytes, w + s * ldw, ldw, n, s > 0);
+            j->kernels->tile[j->w->format](j->w->format, n_strips,
+                                           take)(sum + r * WIDTH, x + r * j->ldx_bytes + s * j->step_bytes,
+                                                 j->ldx_bytes, w + s * ldw, ldw, n, s > 0);
             r += take;
         }
     }

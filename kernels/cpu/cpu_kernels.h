@@ -43,8 +43,9 @@ static inline float mg_cpu_steps_per_unit(float most)
 typedef struct mg_cpu_kernels {
     int64_t panel; /* columns */
     bool pair_x;   /* bf16: rounded rows of x are bf16 pairs; else fp32 */
-    int64_t (*tile_rows)(int64_t n_strips, int64_t left);                     /* how many to take next */
-    mg_cpu_tile *(*tile)(mg_format format, int64_t n_strips, int64_t n_rows); /* 1, 2 or 4 strips */
+    int64_t (*tile_rows)(int64_t n_strips, int64_t left); /* how many to take next */
+    /* by format; 1, 2 or 4 strips */
+    mg_cpu_tile *(*tile[MG_N_FORMATS])(mg_format format, int64_t n_strips, int64_t n_rows);
 
     /* y = act(bias + sum), or y += that; n columns; sum is readable up to a whole strip. */
     void (*finish)(float *y, const float *sum, const float *bias, int64_t n, mg_act act, bool accumulate);
@@ -74,15 +75,20 @@ typedef struct mg_cpu_kernels {
 } mg_cpu_kernels;
 
 /* The table of the bodies that a cpu_kernels*.c has included. */
-#define MG_CPU_KERNELS                                                                                      \
-    {                                                                                                       \
-        .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .tile_rows = tile_rows, .tile = find_tile,    \
-        .finish = finish, .add = add, .mul = mul, .act = act_row, .layer_norm = layer_norm,                 \
-        .rms_norm = rms_norm, .attend = attend, .widen = widen, .narrow = narrow, .round_bf16 = round_bf16, \
-        .transpose = transpose, .pack = pack, .quantise = quantise, .rescale = rescale                      \
+#define MG_CPU_KERNELS                                                                                    \
+    {                                                                                                     \
+        .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .tile_rows = tile_rows,                     \
+        .tile = {find_tile, find_tile, find_tile, find_tile}, .finish = finish, .add = add, .mul = mul,   \
+        .act = act_row, .layer_norm = layer_norm, .rms_norm = rms_norm, .attend = attend, .widen = widen, \
+        .narrow = narrow, .round_bf16 = round_bf16, .transpose = transpose, .pack = pack,                 \
+        .quantise = quantise, .rescale = rescale                                                          \
     }
 
-extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512,
-    mg_cpu_kernels_avx512vnni, mg_cpu_kernels_avx512bf16;
+extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512;
+
+/* Tiles of one format for processors with instructions of its own: the same bits as the avx512 table's,
+ * sooner. bf16's take rows of x in pairs. */
+mg_cpu_tile *mg_cpu_tile_avx512bf16(mg_format format, int64_t n_strips, int64_t n_rows);
+mg_cpu_tile *mg_cpu_tile_avx512vnni(mg_format format, int64_t n_strips, int64_t n_rows);
 
 #endif

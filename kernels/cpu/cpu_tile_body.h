@@ -207,19 +207,25 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
 #define NAMES_OF(d) [d] = {{EACH_2(NAME, d, 1, COMMA)}}
 #endif
 
+/* A file for instructions that help one format alone has the tiles of that format only. */
+#if defined(MG_CPU_TILES_OF)
+TILES_OF(MG_CPU_TILES_OF)
+static mg_cpu_tile *const tiles[MG_N_FORMATS][3][MOST_ROWS] = {NAMES_OF(MG_CPU_TILES_OF)};
+#else
 TILES_OF(MG_FORMAT_F32)
 TILES_OF(MG_FORMAT_BF16)
 TILES_OF(MG_FORMAT_F16)
 TILES_OF(MG_FORMAT_Q8)
-
-static mg_cpu_tile *const tiles[4][3][MOST_ROWS] = {NAMES_OF(MG_FORMAT_F32), NAMES_OF(MG_FORMAT_BF16),
-                                                    NAMES_OF(MG_FORMAT_F16), NAMES_OF(MG_FORMAT_Q8)};
+static mg_cpu_tile *const tiles[MG_N_FORMATS][3][MOST_ROWS] = {
+    NAMES_OF(MG_FORMAT_F32), NAMES_OF(MG_FORMAT_BF16), NAMES_OF(MG_FORMAT_F16), NAMES_OF(MG_FORMAT_Q8)};
+#endif
 
 static mg_cpu_tile *find_tile(mg_format format, int64_t n_strips, int64_t n_rows)
 {
     return tiles[format][n_strips / 2][n_rows - 1]; /* strips 1, 2, 4 -> 0, 1, 2 */
 }
 
+#if !defined(MG_CPU_TILES_OF)
 /* Rows of the next tile when `left` remain: the most there are, and no small rest where two of a size will
  * do. */
 static int64_t tile_rows(int64_t n_strips, int64_t left)
@@ -228,3 +234,4 @@ static int64_t tile_rows(int64_t n_strips, int64_t left)
     const int64_t most = MOST_ROWS < 6 ? MOST_ROWS : 6;
     return left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
 }
+#endif

@@ -1,8 +1,0 @@
-/* The inner loops, compiled for AVX-512 with 8-bit products, without bf16 ones: Cascade Lake, Ice Lake. */
-#include "cpu_attend_body.h"
-#include "cpu_load_body.h"
-#include "cpu_quantise_body.h"
-#include "cpu_row_body.h"
-#include "cpu_tile_body.h"
-
-const mg_cpu_kernels mg_cpu_kernels_avx512vnni = MG_CPU_KERNELS;
