@@ -31,6 +31,12 @@ static inline mg_status test_backend_open(mg_ops **out, mg_cpu_level level, mg_t
 }
 
 #ifndef MG_TEST_FENCED
+/* A group with a table of its own. */
+typedef struct test_group {
+    mg_comm comm; /* first: mg_comm_close frees it */
+    mg_comm_iface table;
+} test_group;
+
 static inline void test_group_close_none(mg_comm *c)
 {
     (void)c;
@@ -43,16 +49,15 @@ static inline mg_comm *test_group_open(mg_comm *host, mg_ops *ops)
 #ifdef MG_TEST_FENCED
     return fence_group_open(host, ops);
 #else
-    static mg_comm_iface table; /* the host's own calls: right for a group of one, and on a CPU */
-    mg_comm *c = malloc(sizeof *c);
+    test_group *g = malloc(sizeof *g);
 
-    if (!c) abort();
-    table = *host->iface;
-    table.close = test_group_close_none;
-    *c = *host;
-    c->iface = &table;
-    c->space = ops->space;
-    return c;
+    if (!g) abort();
+    g->table = *host->iface; /* the host's own calls: right for a group of one, and on a CPU */
+    g->table.close = test_group_close_none;
+    g->comm = *host;
+    g->comm.iface = &g->table;
+    g->comm.space = ops->space;
+    return &g->comm;
 #endif
 }
 
