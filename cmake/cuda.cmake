@@ -64,9 +64,10 @@ endif()
 file(GLOB sources CONFIGURE_DEPENDS ${MG_PLUGIN_FOLDER}/*.cu)
 add_library(mg_cuda_plugin MODULE ${sources} ${MG_PLUGIN_C} ${PROJECT_SOURCE_DIR}/parallel/nccl_library.c)
 set_target_properties(mg_cuda_plugin PROPERTIES CUDA_RUNTIME_LIBRARY Static)
+# A product and a sum are contracted where the source says fma, as everywhere in the program.
 # ptxas says which kernel spills its registers on which device; on the two that count most, none may (tests/lint).
 target_compile_options(mg_cuda_plugin PRIVATE
-  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-fvisibility=hidden;-Xfatbin=-compress-all;-Xptxas=-warn-spills;-lineinfo>")
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-fvisibility=hidden;-fmad=false;-Xfatbin=-compress-all;-Xptxas=-warn-spills;-lineinfo>")
 target_include_directories(mg_cuda_plugin PRIVATE ${NCCL_INCLUDE_DIR} ${CUDAToolkit_INCLUDE_DIRS})
 target_link_libraries(mg_cuda_plugin PRIVATE CUDA::cudart_static)
 mg_plugin_finish()
