@@ -218,6 +218,13 @@ mg_status mg_world_settle(mg_world *w, mg_status st)
     return mg_board_fail(board, st, "%s", message);
 }
 
+mg_status mg_world_look(const mg_world *w)
+{
+    mg_board *board = w->links ? w->links->board : NULL;
+
+    return board ? mg_board_look(board, "run") : MG_OK;
+}
+
 static bool is_orderly(const mg_world *w, mg_status st)
 {
     if (st == MG_OK || st == MG_EPARTIAL) return true;

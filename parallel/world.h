@@ -67,6 +67,10 @@ mg_status mg_world_split(mg_world *w, int tp);
 /* The clock of waits for other ranks; NULL in a world of one. */
 const mg_watchdog *mg_world_watchdog(const mg_world *w);
 
+/* MG_ECOMM, and who, if a rank of this host is gone; for work that talks to no group for long. Not
+ * collective. */
+mg_status mg_world_look(const mg_world *w);
+
 /* Once, when the run ends with `st` and before anybody is told: the status to report and exit with. A
  * launcher answers the death of one rank with SIGTERM to the others; where that looks like a user's stop, it
  * becomes MG_ECOMM naming the dead rank. Where several ranks would say the same, one keeps its message and

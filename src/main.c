@@ -56,6 +56,7 @@ static mg_status run(mg_cli *cli, mg_status parsed)
     if (st == MG_OK && !cli->command->is_single && !cli->alone) st = mg_world_check_tasks(&world);
     if (st == MG_OK) st = cli->command->run(&context, cli->settings);
     st = mg_world_settle(&world, st);
+    if (st == MG_ESTOPPED && context.resumable) st = MG_EUNFINISHED;
     report(cli, st);
     mg_world_end(&world, st);
     return st;
@@ -63,9 +64,10 @@ static mg_status run(mg_cli *cli, mg_status parsed)
 
 int main(int argc, char **argv)
 {
-    const mg_command commands[] = {mg_cmd_generate, mg_cmd_replay, mg_cmd_models, mg_cmd_inspect,
-                                   mg_cmd_verify,   mg_cmd_encode, mg_cmd_decode, mg_cmd_convert,
-                                   mg_cmd_export,   mg_cmd_bench};
+    const mg_command commands[] = {mg_cmd_generate, mg_cmd_run,    mg_cmd_status,  mg_cmd_retry_failed,
+                                   mg_cmd_replay,   mg_cmd_models, mg_cmd_inspect, mg_cmd_verify,
+                                   mg_cmd_encode,   mg_cmd_decode, mg_cmd_convert, mg_cmd_export,
+                                   mg_cmd_bench};
     const int n_commands = sizeof commands / sizeof *commands;
     mg_cli cli = {.action = MG_CLI_RUN};
     mg_status st = MG_OK;

@@ -62,6 +62,7 @@ int mg_exit_code(mg_status st)
     case MG_ENOMEM: return 5;
     case MG_ECOMM: return 6;
     case MG_ESTOPPED: return 130;
+    case MG_EUNFINISHED: return 75; /* EX_TEMPFAIL */
     case MG_EFAIL:
     case MG_EBUG: return 1;
     }

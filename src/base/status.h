@@ -14,6 +14,7 @@ typedef enum mg_status {
     MG_EFIT,        /* does not fit in memory, or no such device */
     MG_ECOMM,       /* another rank failed or left */
     MG_ESTOPPED,    /* a signal asked us to stop */
+    MG_EUNFINISHED, /* stopped early in good order: the same command goes on */
     MG_EBUG,        /* a broken contract: our fault */
     MG_ENOMEM,
 } mg_status;
@@ -45,7 +46,8 @@ mg_fault mg_fault_take(mg_status st);
 /* Record the fault's message for this thread, as mg_fail does, and return its status. */
 mg_status mg_fault_raise(const mg_fault *f);
 
-/* The process exit code for a status: 0 1 2 3 4 5 6, and 130 for MG_ESTOPPED. Used by main.c alone. */
+/* The process exit code for a status: 0 1 2 3 4 5 6, 75 for MG_EUNFINISHED, 130 for MG_ESTOPPED. Used by
+ * main.c alone. */
 int mg_exit_code(mg_status st);
 
 /* Inside an owning function that has `mg_status st` and a label `done:`. */

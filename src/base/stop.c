@@ -24,6 +24,32 @@ void mg_stop_begin(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+static atomic_int wish;
+
+static void on_wish(int signal_number)
+{
+    if (signal_number == SIGTERM && wish == SIGTERM)
+        stop_signal = signal_number;
+    else
+        wish = signal_number;
+}
+
+void mg_stop_begin_wishes(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_wish;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int mg_stop_wished(void)
+{
+    return wish;
+}
+
 bool mg_stop_requested(void)
 {
     return stop_signal != 0;

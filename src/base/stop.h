@@ -14,4 +14,10 @@ bool mg_stop_requested(void);
 /* MG_OK, or MG_ESTOPPED with its message if a signal asked us to stop. */
 mg_status mg_stop_check(void);
 
+/* For work that can end early in good order: from now on the first SIGTERM, and every SIGUSR1, is only a
+ * wish, which mg_stop_wished tells; 0: there was none. The second SIGTERM is a stop, and Ctrl-C is one as
+ * ever. */
+void mg_stop_begin_wishes(void);
+int mg_stop_wished(void);
+
 #endif

@@ -52,6 +52,7 @@ typedef struct mg_option {
 /* What run() gets beside its settings. */
 typedef struct mg_context {
     mg_world *world; /* begun, not yet split */
+    bool resumable;  /* run() sets it: a stop leaves the work in good order, and the same command goes on */
 } mg_context;
 
 typedef struct mg_command {
@@ -180,6 +181,9 @@ void mg_cli_print_markdown(FILE *to, const mg_command *commands, int n_commands)
 
 /* The commands, each from its cmd_*.c. */
 extern const mg_command mg_cmd_generate;
+extern const mg_command mg_cmd_run;
+extern const mg_command mg_cmd_status;
+extern const mg_command mg_cmd_retry_failed;
 extern const mg_command mg_cmd_replay;
 extern const mg_command mg_cmd_bench;
 extern const mg_command mg_cmd_encode;

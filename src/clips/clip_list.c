@@ -286,6 +286,39 @@ done:
     return st;
 }
 
+/* What mg_clip_list_open and mg_clip_list_fill do with many, for one and on this rank alone. */
+static mg_status open_one(mg_clip_list *list, const mg_call *call, const mg_replica *replica,
+                          const struct mg_tokenizer *tokenizer, const mg_clip_record *from)
+{
+    mg_request_state *state;
+    mg_recipe *r;
+
+    MG_RETURN(mg_request_list_add(&list->requests, from->where, from->folder, from->text, from->text_bytes));
+    list->state = state = calloc(1, sizeof *list->state);
+    if (!state) return mg_fail(MG_ENOMEM, "requests: no memory");
+    r = &list->requests.recipe[0];
+    add_options(list, call);
+    MG_RETURN(mg_requests_probe(&state->files, r));
+    r->n = 1;
+    r->seed =
+        r->seed >= 0 ? (int64_t)(((uint64_t)r->seed + (uint64_t)from->copy) % MG_SEED_LIMIT) : from->seed;
+    MG_RETURN(count_clips(list));
+    lay_out(list);
+    list->job[0].name = strdup(from->name);
+    if (!list->job[0].name) return mg_fail(MG_ENOMEM, "clips: no memory");
+    MG_RETURN(mg_request_encode(state, r, replica, tokenizer));
+    return mg_request_fill(&list->job[0].clip, r, state, call, replica);
+}
+
+mg_status mg_clip_list_open_one(mg_clip_list *list, const mg_call *call, const mg_replica *replica,
+                                const struct mg_tokenizer *tokenizer, const mg_clip_record *from)
+{
+    *list = (mg_clip_list){0};
+    const mg_status st = open_one(list, call, replica, tokenizer, from);
+    if (st != MG_OK) mg_clip_list_close(list);
+    return st;
+}
+
 static bool has_words(const mg_clip *c)
 {
     return (*c->text.text && !c->text.states) || *c->negative.text;

@@ -77,6 +77,20 @@ void mg_clip_list_close(mg_clip_list *list);
 mg_status mg_clip_list_look(mg_clip_list *list, const mg_call *call, const mg_replica *replica,
                             const mg_world *world);
 
+/* One clip from one record, on a leader alone and at any time: what open and fill do with all. MG_EUSAGE or
+ * MG_EFAIL: it cannot be made, and nothing is left open. `tokenizer` may be NULL if it has no text. */
+typedef struct mg_clip_record {
+    const char *text; /* a JSON object */
+    int64_t text_bytes;
+    const char *where, *folder; /* as for mg_request_list_add */
+    const char *name;           /* of its files */
+    int64_t seed;               /* unless the record says one, */
+    int64_t copy;               /* which is the first of several clips', and this is another one */
+} mg_clip_record;
+struct mg_tokenizer;
+mg_status mg_clip_list_open_one(mg_clip_list *list, const mg_call *call, const mg_replica *replica,
+                                const struct mg_tokenizer *tokenizer, const mg_clip_record *from);
+
 /* What the clips need of the model. */
 bool mg_clip_list_has_text(const mg_clip_list *list);         /* a T5 and a tokenizer */
 bool mg_clip_list_has_audio_prompt(const mg_clip_list *list); /* the codec's encoder: sound, not codes */

@@ -59,6 +59,11 @@ static mg_status claim(mg_dataset *d, const mg_dataset_claim *c)
     return st;
 }
 
+mg_status mg_dataset_claim_value(mg_dataset *d, const char *name, const char *value)
+{
+    return claim(d, &(mg_dataset_claim){name, value});
+}
+
 static mg_status settle_claims(mg_dataset *d)
 {
     char layout[32];

@@ -61,11 +61,11 @@ typedef struct mg_dataset_job {
 } mg_dataset_job;
 
 typedef enum mg_outcome_kind {
-    MG_OUTCOME_DONE,
-    MG_OUTCOME_FAILED,  /* and would again */
-    MG_OUTCOME_PASSING, /* failed for a reason that may pass: a disk, say */
-    MG_OUTCOME_BAD,     /* made, found bad and not kept: make it again with another seed */
-    MG_OUTCOME_BACK,    /* not begun: it waits for the next run */
+    MG_MADE_DONE,
+    MG_MADE_FAILED,  /* and would again */
+    MG_MADE_PASSING, /* its file could not be written: tried again, and then the end of the run */
+    MG_MADE_BAD,     /* made, found bad and not kept: make it again with another seed */
+    MG_MADE_BACK,    /* not begun: it waits for the next run */
 } mg_outcome_kind;
 
 typedef struct mg_dataset_outcome {
@@ -83,6 +83,14 @@ typedef struct mg_dataset_counts {
     int64_t done_now; /* in this run */
     double done_now_s;
 } mg_dataset_counts;
+
+/* What the jobs ask for at most, found when they were read; integers, to be broadcast. */
+typedef struct mg_dataset_needs {
+    int64_t with_text, with_negative, with_states, with_audio_prompt, with_melody;
+    int64_t n_frames, dur_ms, window_ms; /* the longest; -1: never said */
+    int64_t text_bytes;                  /* of the longest text, a negative one too */
+    int64_t without_length;              /* jobs that say no length */
+} mg_dataset_needs;
 
 typedef struct mg_dataset mg_dataset;
 
@@ -112,6 +120,10 @@ void mg_dataset_touch(mg_dataset *d);
 /* The end of a run, whole or not: commit, close the last shard if nothing is left, and write what follows
  * from the state: metadata.jsonl, manifest.jsonl, failures.jsonl, SHA256SUMS, README.md. */
 mg_status mg_dataset_finish(mg_dataset *d);
+
+/* One more claim, now that its value is known. */
+mg_status mg_dataset_claim_value(mg_dataset *d, const char *name, const char *value);
+mg_status mg_dataset_get_needs(mg_dataset *d, mg_dataset_needs *needs);
 
 void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts);
 int64_t mg_dataset_seed(const mg_dataset *d);

@@ -92,7 +92,7 @@ static mg_status take_from_flight(mg_dataset *d, mg_dataset_waiting *out, int64_
 
 static mg_status end_job(mg_dataset *d, const mg_dataset_waiting *w, const mg_dataset_outcome *o)
 {
-    const bool done = o->kind == MG_OUTCOME_DONE;
+    const bool done = o->kind == MG_MADE_DONE;
     char file[MG_PATH_SIZE];
     mg_job_row row = {.n = w->n,
                       .state = done ? MG_JOB_DONE : MG_JOB_FAILED,
@@ -124,16 +124,20 @@ mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o)
     mg_dataset_waiting w;
 
     MG_RETURN(take_from_flight(d, &w, o->n));
-    const bool again =
-        o->kind == MG_OUTCOME_BAD || (o->kind == MG_OUTCOME_PASSING && w.tries < d->call.retries);
+    if (o->kind == MG_MADE_PASSING && w.tries >= d->call.retries) {
+        st = mg_fail(MG_EFAIL, "clip %s: %s", w.id, o->reason ? o->reason : "cannot be written");
+        free(w.id);
+        return st; /* it waits for the next run, when the disk is well again */
+    }
+    const bool again = o->kind == MG_MADE_BAD || o->kind == MG_MADE_PASSING;
     if (again) {
-        if (o->kind == MG_OUTCOME_BAD)
+        if (o->kind == MG_MADE_BAD)
             w.attempt++, d->counts.made_again++;
         else
             w.tries++;
         st = push(&d->window, &d->n_window, &d->window_capacity, &w);
         if (st == MG_OK) return MG_OK;
-    } else if (o->kind != MG_OUTCOME_BACK) {
+    } else if (o->kind != MG_MADE_BACK) {
         st = end_job(d, &w, o);
     }
     free(w.id);

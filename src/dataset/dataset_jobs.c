@@ -27,6 +27,7 @@ typedef struct intake {
     int64_t n_records, n_clips;
     int64_t next_n; /* of a row to add */
     bool merge;     /* rows are there already: a changed file */
+    mg_dataset_needs needs;
     int64_t n_bad;
     char first_bad[1024]; /* the first fault */
     mg_dataset_say *say;  /* NULL: nobody wants to hear all */
@@ -104,6 +105,53 @@ static mg_status add_clips(intake *in, const mg_recipe *r, const char *where, in
     return MG_OK;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void add_needs(mg_dataset_needs *n, const mg_recipe *r)
+{
+    const char *const texts[] = {r->prompt, r->negative_prompt};
+
+    n->with_text |= r->prompt && *r->prompt && !r->text_states;
+    n->with_negative |= r->negative_prompt && *r->negative_prompt;
+    n->with_states |= r->text_states && *r->text_states;
+    n->with_audio_prompt |= r->audio_prompt && *r->audio_prompt;
+    n->with_melody |= r->melody && *r->melody;
+    for (int i = 0; i < 2; i++)
+        if (texts[i]) n->text_bytes = larger(n->text_bytes, (int64_t)strlen(texts[i]));
+    n->n_frames = larger(n->n_frames, r->n_frames);
+    if (!isnan(r->dur_s)) n->dur_ms = larger(n->dur_ms, (int64_t)ceil(r->dur_s * 1000));
+    if (!isnan(r->window_s)) n->window_ms = larger(n->window_ms, (int64_t)ceil(r->window_s * 1000));
+    n->without_length += r->n_frames <= 0 && isnan(r->dur_s);
+}
+
+enum { NEED_INTS = sizeof(mg_dataset_needs) / sizeof(int64_t), NEED_TEXT = NEED_INTS * 24 };
+
+static mg_status note_needs(mg_dataset *d, const mg_dataset_needs *needs)
+{
+    const int64_t *value = (const int64_t *)needs;
+    char text[NEED_TEXT] = "";
+    size_t n = 0;
+
+    for (int i = 0; i < NEED_INTS; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%" PRId64, i ? " " : "", value[i]);
+    return mg_run_db_note(d->db, "needs", text);
+}
+
+mg_status mg_dataset_get_needs(mg_dataset *d, mg_dataset_needs *needs)
+{
+    int64_t *value = (int64_t *)needs;
+    char *text;
+
+    MG_RETURN(mg_run_db_read_note(d->db, "needs", &text));
+    char *p = text;
+    for (int i = 0; i < NEED_INTS; i++) value[i] = p ? strtoll(p, &p, 10) : 0;
+    free(text);
+    return MG_OK;
+}
+
 static mg_status take_record(intake *in, const mg_job_record *record, const char *name, const char *folder)
 {
     mg_status st = MG_OK;
@@ -115,6 +163,7 @@ static mg_status take_record(intake *in, const mg_job_record *record, const char
     if (in->db) MG_TRY(mg_request_list_add(&one, where, folder, record->text, record->bytes));
     MG_TRY(put(in, record->text, (size_t)record->bytes));
     MG_TRY(put(in, "\n", 1));
+    if (in->db) add_needs(&in->needs, &one.recipe[0]);
     if (in->db) MG_TRY(add_clips(in, &one.recipe[0], where, at, record->bytes, record->line));
 done:
     mg_request_list_close(&one);
@@ -238,6 +287,7 @@ static mg_status enter_jobs(mg_dataset *d, bool merge)
     MG_TRY(mg_out_file_begin(&copy, path));
     MG_TRY(read_jobs(&in, sha256));
     if (merge) MG_TRY(mg_run_db_drop_unmoved(d->db, &n_dropped));
+    MG_TRY(note_needs(d, &in.needs));
     MG_TRY(mg_run_db_note(d->db, "jobs", sha256));
     MG_TRY(mg_out_file_commit(&copy));
     st = mg_run_db_commit(d->db);

@@ -13,6 +13,8 @@
 #include "clock.h"
 #include "stop.h"
 
+#define ENDING_S 3.0
+
 typedef struct holder {
     char host[65];
     long pid;
@@ -94,13 +96,25 @@ static bool is_left(const char *path, double stale_s)
     return !mg_stop_requested();
 }
 
+static bool is_alive(const holder *h)
+{
+    const unsigned long long begun = when_begun(h->pid);
+
+    if (begun) return begun == h->begun;
+    return kill((pid_t)h->pid, 0) == 0 || errno != ESRCH;
+}
+
 static bool is_stale(const holder *h, const holder *self, const char *path, double stale_s)
 {
     if (strcmp(h->host, self->host) != 0) return is_left(path, stale_s);
     if (h->pid <= 0) return is_left(path, 1); /* being written, or cut off */
-    const unsigned long long begun = when_begun(h->pid);
-    if (begun) return begun != h->begun;
-    return kill((pid_t)h->pid, 0) != 0 && errno == ESRCH;
+    const double begin_s = mg_clock_s();
+    while (is_alive(h)) { /* the rest of a run that a launcher is ending is soon gone */
+        if (mg_clock_s() - begin_s > (stale_s < ENDING_S ? stale_s : ENDING_S) || mg_stop_requested())
+            return false;
+        nanosleep(&(struct timespec){0, 100000000}, NULL);
+    }
+    return true;
 }
 
 /* The stale file out of the way, and no other: somebody else may have been faster. */

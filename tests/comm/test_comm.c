@@ -2,6 +2,7 @@
  * and over MPI (MGDIST_COMM); alone it is the group of one. */
 #include "comm_test.h"
 
+#include "channel.h"
 #include "threads.h"
 
 enum { GUARD = 16 }; /* elements after the end that must stay as they were */
@@ -216,6 +217,40 @@ static void test_front_doors(void **state)
     mg_comm_close(NULL);
 }
 
+/* Every rank to every rank, itself too: each message whole, those of one sender in order. */
+static void test_channel(void **state)
+{
+    enum { N_MESSAGES = 40 };
+    mg_channel *c;
+    int64_t *got = calloc((size_t)world.size, sizeof *got), n_got = 0;
+    uint32_t *data = malloc(200000 * sizeof *data);
+
+    (void)state;
+    assert_int_equal(mg_channel_open(&c, &world), MG_OK);
+    for (int64_t i = 0; i < N_MESSAGES; i++)
+        for (int to = 0; to < world.size; to++) {
+            const int64_t n = i == 7 ? 200000 : 2 + i % 5;
+            for (int64_t k = 0; k < n; k++) data[k] = bits_at(world.rank, i * 131 + k + to);
+            assert_int_equal(mg_channel_send(c, to, data, (size_t)n * sizeof *data), MG_OK);
+        }
+    while (n_got < (int64_t)N_MESSAGES * world.size) {
+        int from;
+        char *message;
+        size_t bytes;
+        assert_int_equal(mg_channel_receive(c, &from, &message, &bytes), MG_OK);
+        if (!message) continue;
+        const int64_t i = got[from]++, n = i == 7 ? 200000 : 2 + i % 5;
+        assert_int_equal(bytes, (size_t)n * sizeof *data);
+        for (int64_t k = 0; k < n; k++)
+            assert_int_equal(((uint32_t *)message)[k], bits_at(from, i * 131 + k + world.rank));
+        free(message);
+        n_got++;
+    }
+    mg_channel_close(c);
+    free(got);
+    free(data);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +261,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_agree),
         cmocka_unit_test(test_many_in_a_row),
         cmocka_unit_test(test_front_doors),
+        cmocka_unit_test(test_channel),
     };
 
     begin_world(&world, argc, argv);

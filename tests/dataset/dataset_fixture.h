@@ -40,7 +40,7 @@ static inline void make_clip(mg_dataset *d, const mg_dataset_call *call, const m
     expect_ok(mg_out_file_put(path, data, (size_t)n));
     expect_ok(mg_hash_bytes(sha256, data, (size_t)n));
     expect_ok(mg_dataset_record(d, &(mg_dataset_outcome){.n = job->n,
-                                                         .kind = MG_OUTCOME_DONE,
+                                                         .kind = MG_MADE_DONE,
                                                          .sha256 = sha256,
                                                          .record = record,
                                                          .file_bytes = n,

@@ -71,7 +71,7 @@ static void test_a_hundred_thousand_jobs(void **state)
         expect_ok(mg_dataset_deal(d, &job, &found));
         assert_true(found);
         expect_ok(mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n,
-                                                             .kind = MG_OUTCOME_DONE,
+                                                             .kind = MG_MADE_DONE,
                                                              .sha256 = "0",
                                                              .record = "{\"id\":\"x\",\"seed\":1}",
                                                              .dur_s = 10}));

@@ -46,7 +46,7 @@ BEGIN {
     mine = room(FILENAME)
     if (name ~ /\.\.\//) deny("../ in an include: " name)
     if (mine == "tests") next
-    only("mpi.h", "^(parallel/comm_mpi\\.c|src/main\\.c)$")
+    only("mpi.h", "^(parallel/(comm|channel)_mpi\\.c|src/main\\.c)$")
     only("sndfile.h", "^src/audio/audio_(read|write)\\.c$")
     if (name ~ /^kiss_fft/ && FILENAME != "src/dsp/chroma.c") deny(name " is for src/dsp/chroma.c")
     only("yaml.h", "^src/io/yaml_(doc|writer)\\.[ch]$")

@@ -1,0 +1,61 @@
+/* mg-dist retry-failed: the jobs of a dataset that failed wait again, for the next run. */
+#include "cli.h"
+#include "log.h"
+#include "run_db.h"
+#include "run_lock.h"
+
+#define STALE_S 30.0
+
+typedef struct settings {
+    const char *dir;
+} settings;
+
+static const mg_option options[] = {
+    {.name = "DIR",
+     .type = MG_OPT_STRING,
+     .is_operand = true,
+     .offset = offsetof(settings, dir),
+     .group = "Operands",
+     .help = "the dataset's folder"},
+};
+
+static mg_status retry(const char *dir)
+{
+    mg_status st = MG_OK;
+    mg_run_lock lock = {{0}};
+    mg_run_db *db = NULL;
+    char path[MG_PATH_SIZE];
+    int64_t n = 0;
+
+    MG_RETURN(mg_path_format(path, "%s/.mg-dist/run.db", dir));
+    if (!mg_path_exists(path)) return mg_fail(MG_EUSAGE, "%s: is no dataset of mg-dist run", dir);
+    MG_TRY(mg_path_format(path, "%s/.mg-dist/lock", dir));
+    MG_TRY(mg_run_lock_take(&lock, path, STALE_S));
+    MG_TRY(mg_path_format(path, "%s/.mg-dist/run.db", dir));
+    MG_TRY(mg_run_db_open(&db, path));
+    MG_TRY(mg_run_db_retry(db, &n));
+    MG_TRY(mg_run_db_commit(db));
+    mg_log_info("retry-failed: %s: %lld clips wait for the next run", dir, (long long)n);
+done:
+    mg_run_db_close(db);
+    mg_run_lock_release(&lock);
+    return st;
+}
+
+static mg_status run(mg_context *context, const void *arg)
+{
+    const settings *s = arg;
+
+    return context->world->rank > 0 ? MG_OK : retry(s->dir);
+}
+
+const mg_command mg_cmd_retry_failed = {
+    .name = "retry-failed",
+    .summary = "let the jobs of a dataset that failed wait for the next run",
+    .usage = "DIR",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(settings),
+    .is_single = true,
+    .run = run,
+};

@@ -1,0 +1,84 @@
+/* mg-dist status: how a run on a dataset goes, from any shell or host that sees its folder. It reads the
+ * small file that the run replaces every second, and nothing else. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+#include "dataset_status.h"
+#include "show.h"
+#include "stop.h"
+
+enum { SILENT_S = 30 };
+
+typedef struct settings {
+    const char *dir;
+    bool json, watch;
+} settings;
+
+#define AT(field) offsetof(settings, field)
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "DIR", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(dir), .group = "Operands", .help = "the dataset's folder"},
+    {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Output", .help = "the file as it is"},
+    {.name = "watch", .type = MG_OPT_FLAG, .offset = AT(watch), .group = "Output",
+     .help = "again every two seconds, until the run ends"},
+};
+/* clang-format on */
+
+static void print(const mg_dataset_status *d)
+{
+    const double silent_s = difftime(time(NULL), (time_t)d->time);
+
+    mg_print(stdout, "%s on %s (process %.0f)", d->state, d->host, d->pid);
+    if (strcmp(d->state, "running") == 0 && silent_s > SILENT_S)
+        mg_print(stdout, ", not heard of for %.0f s: it may be gone", silent_s);
+    mg_print(stdout, "\n%.0f of %.0f clips done, %.0f failed, %.0f left; %.2f clips/s, %.1f s of sound/s",
+             d->done, d->total, d->failed, d->left, d->clips_per_s, d->sound_s_per_s);
+    if (d->left > 0 && d->eta_s >= 0) mg_print(stdout, ", %.0f s to go", d->eta_s);
+    mg_print(stdout, "\n");
+    for (int i = 0; i < d->n_replicas; i++)
+        mg_print(stdout, "  replica %.0f on %s: %.0f clips, at hand: %s\n", d->replica[i].replica,
+                 d->replica[i].host, d->replica[i].done, d->replica[i].at_hand);
+}
+
+/* *running: whether to look again. */
+static mg_status show(const settings *s, bool *running)
+{
+    mg_dataset_status d;
+
+    MG_RETURN(mg_dataset_status_load(&d, s->dir));
+    *running = strcmp(d.state, "running") == 0;
+    if (s->json)
+        fputs(d.text, stdout);
+    else
+        print(&d);
+    mg_dataset_status_close(&d);
+    return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
+}
+
+static mg_status run(mg_context *context, const void *arg)
+{
+    const settings *s = arg;
+    bool running = true;
+
+    if (context->world->rank > 0) return MG_OK;
+    do {
+        MG_RETURN(show(s, &running));
+        for (int i = 0; s->watch && running && i < 20 && !mg_stop_requested(); i++)
+            nanosleep(&(struct timespec){0, 100000000}, NULL);
+    } while (s->watch && running && !mg_stop_requested());
+    return MG_OK;
+}
+
+const mg_command mg_cmd_status = {
+    .name = "status",
+    .summary = "how a run on a dataset goes",
+    .usage = "DIR [--watch] [--json]",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(settings),
+    .is_single = true,
+    .run = run,
+};

@@ -1,0 +1,160 @@
+/* mg-dist run: a list of jobs in, a dataset out. The option table and the rules between options. */
+#include <string.h>
+
+#include "recipe_keys.h"
+#include "run.h"
+
+#define AT(field) offsetof(mg_run_settings, field)
+
+#define MG_OPT_NUMBER MG_OPT_FLOAT
+#define MG_OPT_BOOL   MG_OPT_FLAG
+#define OPTION(heading, option_type, at, from, to, words, option, ...) \
+    {.name = option,                                                   \
+     .type = option_type,                                              \
+     .offset = at,                                                     \
+     .low = from,                                                      \
+     .high = to,                                                       \
+     .choices = words,                                                 \
+     .group = heading,                                                 \
+     __VA_ARGS__},
+#define VALUE(heading, type, field, low, high, choices, key, place, record, flags, option, ...) \
+    OPTION(heading, MG_OPT_##type, AT(call.all.field), low, high, choices, option, __VA_ARGS__)
+#define NONE(...)
+#define OPTION_SAMPLING(...) VALUE("Sampling", __VA_ARGS__)
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(call.model.model), .arg = "DIR|ID", .group = "Model",
+     .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},
+    {.name = "model-key", .type = MG_OPT_STRING, .offset = AT(call.model_key), .arg = "KEY", .group = "Model",
+     .help = "the model that this key stands for; mg-dist models lists the keys"},
+    {.name = "manifest", .type = MG_OPT_STRING, .offset = AT(manifest), .arg = "FILE", .group = "Model",
+     .help = "where --model-key looks (default: as mg-dist models --help says)"},
+    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(call.model.lm), .arg = "DIR|FILE|ID", .group = "Model",
+     .help = "take the language model from here instead"},
+    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(call.model.text_encoder), .arg = "DIR|FILE|ID",
+     .group = "Model", .help = "take the T5 text encoder from here instead"},
+    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(call.model.codec), .arg = "DIR|FILE|ID", .group = "Model",
+     .help = "take the EnCodec decoder from here instead"},
+    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(call.model.tokenizer), .arg = "DIR|FILE|ID", .group = "Model",
+     .help = "take spiece.model or tokenizer.json from here instead"},
+    {.name = "apply-proposed", .type = MG_OPT_FLAG, .offset = AT(apply_proposed), .group = "Model",
+     .help = "accept the proposals for missing tensors that are sure; also APPLY_PROPOSED=1"},
+
+    {.name = "jobs", .letter = 'j', .type = MG_OPT_STRING, .offset = AT(jobs), .arg = "FILE", .group = "Jobs",
+     .help = "JSON lines, a JSON array, CSV, TSV or plain text, packed by gzip or not; - is standard input"},
+    {.name = "jobs-format", .type = MG_OPT_CHOICE, .offset = AT(how.form), .preset = "auto", .choices = MG_JOB_FORM_CHOICES,
+     .group = "Jobs", .help = "what the jobs are; auto looks at the file's name and its first bytes"},
+    {.name = "prompt-column", .type = MG_OPT_STRING, .offset = AT(how.prompt_column), .arg = "NAME", .group = "Jobs",
+     .help = "the column or key that holds the prompt; others but the id's are passed over"},
+    {.name = "id-column", .type = MG_OPT_STRING, .offset = AT(how.id_column), .arg = "NAME", .group = "Jobs",
+     .help = "the column or key that names the clips"},
+    {.name = "n", .letter = 'n', .type = MG_OPT_INT, .offset = AT(n_per_job), .arg = "N", .preset = "1", .low = 1, .high = 1e6,
+     .group = "Jobs", .help = "clips for each job that does not say"},
+    {.name = "duration", .letter = 'd', .type = MG_OPT_FLOAT, .offset = AT(call.all.dur_s), .arg = "SECONDS", .low = 1e-3, .high = 1e6,
+     .group = "Jobs", .help = "length of clips whose job does not say (default: 30, or 10 with AudioGen)"},
+    {.name = "shard", .type = MG_OPT_STRING, .offset = AT(part), .arg = "I/N", .group = "Jobs",
+     .help = "only every N-th clip, from the I-th on (from 0); in a Slurm array taken from it"},
+    {.name = "jobs-changed", .type = MG_OPT_CHOICE, .offset = AT(jobs_changed), .preset = "refuse", .choices = MG_JOBS_CHANGED_CHOICES,
+     .group = "Jobs", .help = "another job file than before: ok adds new jobs and keeps clips that are done"},
+    {.name = "check", .type = MG_OPT_FLAG, .offset = AT(check_only), .group = "Jobs",
+     .help = "say all that is wrong with the jobs, and make nothing"},
+
+    {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out), .arg = "DIR", .preset = "dataset", .group = "Output",
+     .help = "the dataset's folder, new or to go on with"},
+    {.name = "layout", .type = MG_OPT_CHOICE, .offset = AT(layout), .preset = "audiofolder", .choices = MG_LAYOUT_CHOICES,
+     .group = "Output", .help = "a file for each clip, tar shards, or what AudioCraft trains on"},
+    {.name = "name", .type = MG_OPT_STRING, .offset = AT(name), .arg = "NAME", .preset = "music", .group = "Output",
+     .help = "of the dataset: on its card, and before the number of a shard"},
+    {.name = "shard-clips", .type = MG_OPT_INT, .offset = AT(shard_clips), .arg = "N", .preset = "10000", .low = 1, .high = 1e9,
+     .group = "Output", .help = "webdataset: most clips in a shard"},
+    {.name = "shard-size", .type = MG_OPT_INT, .offset = AT(shard_mb), .arg = "MB", .preset = "1000", .low = 1, .high = 1e6,
+     .group = "Output", .help = "webdataset: most megabytes in a shard"},
+    {.name = "resume", .type = MG_OPT_CHOICE, .offset = AT(resume), .preset = "auto", .choices = MG_RESUME_CHOICES, .group = "Output",
+     .help = "go on with a dataset that is there; never refuses one, only demands one"},
+    {.name = "format", .type = MG_OPT_CHOICE, .offset = AT(call.all.format), .preset = "flac", .choices = MG_AUDIO_FORMAT_CHOICES,
+     .group = "Output", .help = "of the sound files"},
+    {.name = "strategy", .type = MG_OPT_CHOICE, .offset = AT(call.all.strategy), .preset = "peak", .choices = MG_STRATEGY_CHOICES,
+     .group = "Output", .help = "the level: by its peak, loudness or rms; clip cuts peaks only; none leaves it"},
+    {.name = "peak-headroom", .type = MG_OPT_FLOAT, .offset = AT(call.all.peak_headroom_db), .arg = "DB", .preset = "1", .low = 0,
+     .high = 100, .group = "Output", .help = "peak, clip: the highest peak stands this far below full scale"},
+    {.name = "rms-headroom", .type = MG_OPT_FLOAT, .offset = AT(call.all.rms_headroom_db), .arg = "DB", .preset = "18", .low = 0,
+     .high = 100, .group = "Output", .help = "rms: so far below full scale"},
+    {.name = "loudness-headroom", .type = MG_OPT_FLOAT, .offset = AT(call.all.loudness_headroom_db), .arg = "DB", .preset = "14",
+     .low = 0, .high = 100, .group = "Output", .help = "loudness: 14 is -14 LUFS"},
+    {.name = "sample-rate", .type = MG_OPT_INT, .offset = AT(call.all.rate_hz), .arg = "HZ", .low = 1000, .high = 384000,
+     .group = "Output", .help = "resample the sound (default: the codec's rate)"},
+
+    {.name = "max-failures", .type = MG_OPT_INT, .offset = AT(max_failures), .arg = "N", .low = 0, .high = 1e9, .group = "Course",
+     .help = "end the run when more clips have failed (default: never)"},
+    {.name = "retries", .type = MG_OPT_INT, .offset = AT(retries), .arg = "N", .preset = "2", .low = 0, .high = 1000, .group = "Course",
+     .help = "how often a clip is made again whose file could not be written"},
+    {.name = "stop-before", .type = MG_OPT_FLOAT, .offset = AT(stop_before_s), .arg = "SECONDS", .preset = "120", .low = 0, .high = 1e6,
+     .group = "Course", .help = "begin no clip so long before SLURM_JOB_END_TIME"},
+    {.name = "log-every", .type = MG_OPT_FLOAT, .offset = AT(log_every_s), .arg = "SECONDS", .preset = "10", .low = 0.1, .high = 1e6,
+     .group = "Course", .help = "how often the log has a line on how it goes"},
+    {.name = "metrics", .type = MG_OPT_STRING, .offset = AT(metrics), .arg = "FILE", .group = "Course",
+     .help = "how it goes, in Prometheus' text format, written whole every second"},
+
+    MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
+
+    {.name = "batch", .type = MG_OPT_INT, .offset = AT(n_slots), .arg = "N", .low = 1, .high = 1e6, .group = "Machine",
+     .help = "clips at once in each group of --tp ranks (default: chosen by memory, at most 8)"},
+    MG_MACHINE_OPTIONS(mg_run_settings),
+};
+/* clang-format on */
+
+static mg_status check(const void *settings)
+{
+    const mg_run_settings *s = settings;
+    mg_dataset_call call;
+
+    if (!s->jobs && (s->check_only || s->resume == MG_RESUME_NEVER))
+        return mg_fail(MG_EUSAGE, "option --jobs: missing; name a file of jobs");
+    if (!s->check_only && !s->call.model.model && !s->call.model_key && !s->call.model.lm)
+        return mg_fail(MG_EUSAGE,
+                       "option --model: missing; give a checkpoint folder, models/mg-demo for one");
+    if (s->call.model.model && s->call.model_key)
+        return mg_fail(MG_EUSAGE, "options --model and --model-key: both say which model; give one");
+    if (strchr(s->name, '/') || strchr(s->name, '"') || strchr(s->name, '\n') || !*s->name || *s->name == '.')
+        return mg_fail(MG_EUSAGE, "option --name: %s: names files", s->name);
+    const int64_t tp = s->machine.tp;
+    if (tp > 0 && tp != 1 && tp != 2 && tp != 4 && tp != 8)
+        return mg_fail(MG_EUSAGE, "option --tp: %lld: must be one of 1, 2, 4, 8", (long long)tp);
+    return mg_run_describe(&call, s);
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    mg_run_settings s = *(const mg_run_settings *)settings;
+
+    s.call.naming = -1;
+    s.call.n_unconditional = -1;
+    mg_recipe_see(&s.call.all);
+    return mg_run(context, &s);
+}
+
+static const char details[] =
+    "A clip counts when its file is durable and it is recorded; after any interruption the same command goes "
+    "on.\n"
+    "Each clip's seed follows from --seed and the clip's id, not from its place; --seed is drawn and kept if "
+    "not given.\n"
+    "Ctrl-C, SIGTERM and SIGUSR1 end a run in good order, with exit code 75: run it again.\n"
+    "\n"
+    "  mpirun -np 8 mg-dist run --model DIR --jobs captions.jsonl --out dataset\n"
+    "  mg-dist run --model DIR --jobs musiccaps.csv --layout webdataset --out shards\n"
+    "  mg-dist run --jobs captions.csv --check\n"
+    "\n"
+    "docs/DATASETS.md goes through it all.";
+
+const mg_command mg_cmd_run = {
+    .name = "run",
+    .summary = "make a dataset from a list of jobs, and go on after any interruption",
+    .usage = "--model DIR|ID --jobs FILE [options]",
+    .details = details,
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(mg_run_settings),
+    .check = check,
+    .run = run,
+};

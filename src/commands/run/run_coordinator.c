@@ -1,0 +1,204 @@
+/* The coordinator: deals jobs to leaders as they ask, records what they made, and says how it goes. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+#include "run_coordinator_impl.h"
+#include "stop.h"
+
+enum { COMMIT_CLIPS = 256 };
+#define COMMIT_S 1.0
+#define TOUCH_S  5.0
+
+mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, mg_channel *channel,
+                                  const mg_run_settings *s, const mg_world *w)
+{
+    mg_run_coordinator *c = calloc(1, sizeof *c);
+    const char *end = getenv("SLURM_JOB_END_TIME");
+
+    *out = NULL;
+    if (!c) return mg_fail(MG_ENOMEM, "coordinator: no memory");
+    *c = (mg_run_coordinator){.d = d, .channel = channel, .s = s, .w = w};
+    c->begin_s = c->commit_s = c->line_s = c->touch_s = mg_clock_s();
+    if (end) c->end_at = strtoll(end, NULL, 10) - (int64_t)s->stop_before_s;
+    c->leader = calloc((size_t)w->n_replicas, sizeof *c->leader);
+    if (!c->leader) {
+        free(c);
+        return mg_fail(MG_ENOMEM, "coordinator: %d leaders", w->n_replicas);
+    }
+    *out = c;
+    return MG_OK;
+}
+
+void mg_run_coordinator_close(mg_run_coordinator *c)
+{
+    if (!c) return;
+    for (int i = 0; i < c->w->n_replicas; i++) {
+        free(c->leader[i].host);
+        free(c->leader[i].ids);
+    }
+    free(c->leader);
+    free(c);
+}
+
+static mg_status tell_all(mg_run_coordinator *c, mg_run_say say)
+{
+    for (int i = 0; i < c->w->n_replicas; i++)
+        MG_RETURN(mg_run_message_send(c->channel, i * c->w->tp, &(mg_run_message){.say = say}));
+    return MG_OK;
+}
+
+/* No new clip begins; leaders give back what they have not begun. */
+static mg_status stop_dealing(mg_run_coordinator *c, const char *why)
+{
+    if (c->stopping) return MG_OK;
+    c->stopping = true;
+    mg_log_info("run: %s: no new clip begins, those at hand are finished", why);
+    return tell_all(c, MG_RUN_STOP);
+}
+
+static mg_status set_text(char **at, const char *text)
+{
+    char *copy = strdup(text);
+
+    if (!copy) return mg_fail(MG_ENOMEM, "coordinator: no memory");
+    free(*at);
+    *at = copy;
+    return MG_OK;
+}
+
+static mg_status record(mg_run_coordinator *c, const mg_run_message *m)
+{
+    const mg_dataset_outcome o = {.n = m->n,
+                                  .kind = (mg_outcome_kind)m->outcome,
+                                  .reason = *m->text[0] ? m->text[0] : NULL,
+                                  .sha256 = m->text[1],
+                                  .record = m->text[2],
+                                  .file_bytes = m->file_bytes,
+                                  .dur_s = m->dur_s,
+                                  .took_s = m->took_s};
+
+    if (o.kind == MG_MADE_FAILED) {
+        mg_log_error("clip %lld: %s", (long long)o.n, o.reason ? o.reason : "");
+        c->n_failed_now++;
+    }
+    MG_RETURN(mg_dataset_record(c->d, &o));
+    c->n_uncommitted++;
+    if (c->s->max_failures < 0 || c->n_failed_now <= c->s->max_failures || c->too_many) return MG_OK;
+    c->too_many = true;
+    return stop_dealing(c, "more failures than --max-failures allows");
+}
+
+mg_status mg_run_coordinator_take(mg_run_coordinator *c, int rank, const mg_run_message *m)
+{
+    mg_run_leader_view *leader = &c->leader[rank / c->w->tp];
+
+    switch (m->say) {
+    case MG_RUN_ASK: leader->wants += m->n; return MG_OK;
+    case MG_RUN_RESULT: leader->n_done += m->outcome == MG_MADE_DONE; return record(c, m);
+    case MG_RUN_AT_HAND:
+        MG_RETURN(set_text(&leader->host, m->text[0]));
+        return set_text(&leader->ids, m->text[1]);
+    default: return mg_fail(MG_EBUG, "coordinator: message %lld of rank %d", (long long)m->say, rank);
+    }
+}
+
+/* One more job to each leader that wants one, round after round, until there is none. */
+static mg_status deal(mg_run_coordinator *c)
+{
+    bool any = true;
+    mg_dataset_job job;
+
+    while (any && !c->stopping && !c->none_left) {
+        any = false;
+        for (int i = 0; i < c->w->n_replicas && !c->none_left; i++) {
+            bool found;
+            if (c->leader[i].wants <= 0) continue;
+            MG_RETURN(mg_dataset_deal(c->d, &job, &found));
+            if (!found) {
+                c->none_left = true;
+                break;
+            }
+            mg_run_message m = {.say = MG_RUN_JOB,
+                                .n = job.n,
+                                .copy = job.copy,
+                                .attempt = job.attempt,
+                                .seed = job.seed,
+                                .line = job.line,
+                                .text = {job.id, job.text}};
+            MG_RETURN(mg_run_message_send(c->channel, i * c->w->tp, &m));
+            c->leader[i].wants--;
+            any = true;
+        }
+    }
+    return MG_OK;
+}
+
+/* Everything that was dealt has come back, and nothing is left to deal: the leaders may go. */
+static mg_status end_if_done(mg_run_coordinator *c)
+{
+    mg_dataset_counts n;
+
+    mg_dataset_count(c->d, &n);
+    if (c->over || n.in_flight > 0) return MG_OK;
+    if (!c->stopping && n.done + n.failed < n.total) return MG_OK;
+    c->over = true;
+    return tell_all(c, MG_RUN_OVER);
+}
+
+static mg_status look_for_wishes(mg_run_coordinator *c)
+{
+    if (mg_stop_wished()) return stop_dealing(c, "a signal asks to stop");
+    if (c->end_at > 0 && time(NULL) >= c->end_at) return stop_dealing(c, "the job's time is nearly over");
+    return MG_OK;
+}
+
+mg_status mg_run_coordinator_tick(mg_run_coordinator *c)
+{
+    const double now_s = mg_clock_s();
+
+    MG_RETURN(look_for_wishes(c));
+    c->none_left = false; /* a clip may have come back */
+    MG_RETURN(deal(c));
+    if (c->n_uncommitted >= COMMIT_CLIPS || (c->n_uncommitted > 0 && now_s - c->commit_s >= COMMIT_S)) {
+        MG_RETURN(mg_dataset_commit(c->d));
+        c->n_uncommitted = 0;
+        c->commit_s = now_s;
+    }
+    MG_RETURN(end_if_done(c));
+    if (now_s - c->touch_s >= TOUCH_S) {
+        mg_dataset_touch(c->d);
+        c->touch_s = now_s;
+    }
+    return mg_run_coordinator_report(c, now_s, "running");
+}
+
+mg_status mg_run_coordinator_settle(mg_run_coordinator *c)
+{
+    mg_dataset_counts n;
+
+    MG_RETURN(mg_dataset_finish(c->d));
+    mg_dataset_count(c->d, &n);
+    c->line_s = c->status_s = 0; /* once more */
+    return mg_run_coordinator_report(c, mg_clock_s(), n.done + n.failed == n.total ? "finished" : "stopped");
+}
+
+mg_status mg_run_coordinator_verdict(mg_run_coordinator *c)
+{
+    mg_dataset_counts n;
+
+    mg_dataset_count(c->d, &n);
+    if (c->too_many)
+        return mg_fail(MG_EFAIL,
+                       "run: %lld clips failed, and --max-failures is %lld; failures.jsonl says why",
+                       (long long)c->n_failed_now, (long long)c->s->max_failures);
+    if (n.done + n.failed < n.total)
+        return mg_fail(MG_EUNFINISHED, "run: stopped with %lld of %lld clips done; the same command goes on",
+                       (long long)n.done, (long long)n.total);
+    if (n.failed > 0)
+        return mg_fail(MG_EPARTIAL, "run: %lld of %lld clips failed; failures.jsonl says why",
+                       (long long)n.failed, (long long)n.total);
+    return MG_OK;
+}

@@ -1,0 +1,211 @@
+/* The course of a run: jobs, model, plan, work, the dataset's files. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hash.h"
+#include "log.h"
+#include "machine.h"
+#include "run.h"
+#include "stop.h"
+
+enum { SAMPLE_BYTES = 1 << 16 };
+
+typedef struct course {
+    const mg_run_settings *s;
+    mg_world *w;
+    mg_dataset *d; /* world rank 0 */
+    mg_dataset_needs needs;
+    mg_backend backend, beside;
+    mg_replica *replica;
+    mg_scheduler *scheduler;
+    mg_channel *channel;
+    mg_run_coordinator *coordinator; /* world rank 0 */
+    mg_run_leader *leader;
+    char key_path[MG_PATH_SIZE];
+} course;
+
+static void say_fault(void *arg, const char *fault)
+{
+    (void)arg;
+    mg_log_error("%s", fault);
+}
+
+/* --check: rank 0 says all there is to say. */
+static mg_status check_jobs(const mg_run_settings *s, const mg_world *w)
+{
+    mg_dataset_call call;
+    int64_t n;
+
+    if (w->rank > 0) return MG_OK;
+    MG_RETURN(mg_run_describe(&call, s));
+    const mg_status st = mg_dataset_check_jobs(&call, say_fault, NULL, &n);
+    if (st == MG_OK) mg_log_info("run: %s: %lld clips, nothing is wrong with them", s->jobs, (long long)n);
+    if (st == MG_EUSAGE) return mg_fail(MG_EUSAGE, "run: %s: cannot be used as it is", s->jobs);
+    return st;
+}
+
+static mg_status open_dataset(course *c)
+{
+    mg_dataset_call call;
+    mg_dataset_counts n;
+
+    if (c->w->rank > 0) return MG_OK;
+    MG_RETURN(mg_run_describe(&call, c->s));
+    MG_RETURN(mg_dataset_open(&c->d, &call));
+    MG_RETURN(mg_dataset_get_needs(c->d, &c->needs));
+    mg_dataset_count(c->d, &n);
+    if (n.done + n.failed > 0)
+        mg_log_info("run: %s: goes on: %lld of %lld clips are done, %lld failed", c->s->out,
+                    (long long)n.done, (long long)n.total, (long long)n.failed);
+    else
+        mg_log_info("run: %s: %lld clips to make, seed %lld", c->s->out, (long long)n.total,
+                    (long long)mg_dataset_seed(c->d));
+    return MG_OK;
+}
+
+/* Sizes, and the first and last bytes: another model is noticed without reading all of this one. */
+static mg_status add_file(mg_hash *h, const char *path)
+{
+    static char sample[SAMPLE_BYTES];
+    char text[32];
+    const int64_t bytes = mg_path_bytes(path);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    mg_status st = MG_OK;
+
+    if (fd < 0) return mg_fail(MG_EFAIL, "%s: cannot open", path);
+    const int n = snprintf(text, sizeof text, "%lld\n", (long long)bytes);
+    MG_TRY(mg_hash_add(h, text, (size_t)n));
+    for (int i = 0; i < 2; i++) {
+        const ssize_t got =
+            pread(fd, sample, SAMPLE_BYTES, i == 0 || bytes < SAMPLE_BYTES ? 0 : bytes - SAMPLE_BYTES);
+        if (got > 0) MG_TRY(mg_hash_add(h, sample, (size_t)got));
+    }
+done:
+    close(fd);
+    return st;
+}
+
+static mg_status fingerprint(char out[65], const mg_model_files *files)
+{
+    mg_status st = MG_OK;
+    mg_hash *h;
+
+    MG_RETURN(mg_hash_open(&h));
+    for (int i = 0; i < files->n_opened; i++)
+        for (size_t f = 0; f < mg_checkpoint_n_files(files->opened[i]); f++)
+            MG_TRY(add_file(h, mg_checkpoint_file(files->opened[i], f)));
+    return mg_hash_end(h, out);
+done:
+    mg_hash_close(h);
+    return st;
+}
+
+/* What would make the dataset one of two kinds. */
+static mg_status claim_kind(course *c)
+{
+    char model[65], settings[MG_PATH_SIZE];
+    const mg_recipe *all = &c->s->call.all;
+
+    if (c->w->rank > 0) return MG_OK;
+    MG_RETURN(fingerprint(model, c->replica->files));
+    MG_RETURN(mg_dataset_claim_value(c->d, "model", model));
+    MG_RETURN(mg_dataset_claim_value(c->d, "dtype", mg_format_name(c->replica->backend.formats.weights)));
+    MG_RETURN(mg_dataset_claim_value(c->d, "cpu-level", c->replica->backend.ops->name));
+    MG_RETURN(mg_dataset_claim_value(c->d, "version", MG_VERSION));
+    MG_RETURN(mg_run_describe_recipe(settings, all));
+    return mg_dataset_claim_value(c->d, "settings", settings);
+}
+
+static mg_status open_replica(course *c)
+{
+    const mg_run_settings *s = c->s;
+    const char *apply = getenv("APPLY_PROPOSED");
+    const bool text = c->needs.with_text || c->needs.with_negative;
+    mg_replica_source source = {.model = s->call.model,
+                                .with_text = text,
+                                .with_tokenizer = text,
+                                .with_decoder = true,
+                                .with_encoder = c->needs.with_audio_prompt,
+                                .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0)};
+
+    if (s->call.model_key) {
+        source.model.model = c->key_path;
+        MG_RETURN(mg_hub_find_key(c->key_path, s->call.model_key, s->manifest));
+    }
+    return mg_replica_open(&c->replica, &source, &c->backend, &c->beside, c->w->group);
+}
+
+static mg_status load(course *c, mg_clip_need *need)
+{
+    mg_world *w = c->w;
+    mg_replica_limits limits;
+
+    MG_RETURN(mg_comm_agree(w->all, mg_run_leader_need(need, c->s, &c->needs, c->replica)));
+    MG_RETURN(mg_plan_make(&limits, c->replica, w, need, -1, c->s->n_slots));
+    mg_plan_print(&limits, c->replica, w);
+    return mg_comm_agree(w->all, mg_replica_load(c->replica, &limits));
+}
+
+static mg_status open_makers(course *c, const mg_clip_need *need)
+{
+    MG_RETURN(mg_scheduler_open(&c->scheduler, c->replica));
+    if (c->w->rank == 0) MG_RETURN(mg_run_coordinator_open(&c->coordinator, c->d, c->channel, c->s, c->w));
+    if (c->replica->is_leader)
+        MG_RETURN(mg_run_leader_open(&c->leader, c->s, c->replica, c->w, c->channel, c->coordinator, need));
+    return MG_OK;
+}
+
+/* After a stop what has come is made durable still; a message that is there stays. */
+static mg_status end(course *c, mg_status st)
+{
+    mg_world *w = c->w;
+    mg_fault fault = mg_fault_take(st);
+
+    if (st == MG_OK) {
+        MG_RETURN(mg_comm_agree(w->all, c->coordinator ? mg_run_coordinator_settle(c->coordinator) : MG_OK));
+        return mg_comm_agree(w->all, c->coordinator ? mg_run_coordinator_verdict(c->coordinator) : MG_OK);
+    }
+    if (c->coordinator && st != MG_EBUG) (void)mg_run_coordinator_settle(c->coordinator);
+    return mg_fault_raise(&fault);
+}
+
+static mg_status go(course *c)
+{
+    mg_world *w = c->w;
+    mg_clip_need need;
+
+    MG_RETURN(mg_world_split(w, c->s->machine.tp > 0 ? (int)c->s->machine.tp : 1));
+    MG_RETURN(mg_comm_agree(w->all, open_dataset(c)));
+    MG_RETURN(mg_comm_bcast(w->all, &c->needs, sizeof c->needs / sizeof(int64_t), MG_I64, 0));
+    MG_RETURN(mg_comm_agree(w->all, mg_machine_open(&c->backend, &c->s->machine, w)));
+    MG_RETURN(mg_comm_agree(w->all, mg_machine_open_beside(&c->beside, &c->s->machine, w)));
+    MG_RETURN(mg_comm_agree(w->all, open_replica(c)));
+    MG_RETURN(mg_comm_agree(w->all, claim_kind(c)));
+    MG_RETURN(load(c, &need));
+    MG_RETURN(mg_comm_agree(w->all, mg_channel_open(&c->channel, w)));
+    MG_RETURN(mg_comm_agree(w->all, open_makers(c, &need)));
+    mg_stop_begin_wishes();
+    return end(c, mg_run_leader_make(c->leader, c->scheduler));
+}
+
+mg_status mg_run(mg_context *context, const mg_run_settings *s)
+{
+    course c = {.s = s, .w = context->world};
+    mg_status st;
+
+    if (s->check_only) return mg_comm_agree(c.w->all, check_jobs(s, c.w));
+    context->resumable = true;
+    st = go(&c);
+    mg_run_leader_close(c.leader);
+    mg_run_coordinator_close(c.coordinator);
+    mg_scheduler_close(c.scheduler);
+    mg_channel_close(c.channel);
+    mg_replica_close(c.replica);
+    mg_machine_close(&c.backend);
+    mg_machine_close(&c.beside);
+    mg_dataset_close(c.d);
+    return st;
+}

@@ -1,0 +1,196 @@
+/* On the finisher's thread: a clip's sound to its final name, and its line of metadata. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hash.h"
+#include "json_text.h"
+#include "out_file.h"
+#include "run_leader_impl.h"
+
+static mg_run_clip *find(mg_run_leader *l, const mg_clip *clip)
+{
+    mg_run_clip *found = NULL;
+
+    pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; i < l->n_clips && !found; i++)
+        if (l->clip[i]->list.job && &l->clip[i]->list.job[0].clip == clip) found = l->clip[i];
+    pthread_mutex_unlock(&l->lock);
+    return found;
+}
+
+static void push(mg_run_leader *l, mg_run_result *result)
+{
+    pthread_mutex_lock(&l->lock);
+    *l->last = result;
+    l->last = &result->next;
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* Of the files that this clip names. The weights' hashes are awaited first: then their thread is done with
+ * the list.
+ */
+static mg_status hash_inputs(mg_generate_output *o, mg_input_hash inputs[MG_RECIPE_INPUTS],
+                             const mg_recipe *r)
+{
+    int64_t n = 0;
+
+    MG_RETURN(mg_generate_hashes_wait(&o->hashes));
+    for (int k = 0; k < MG_RECIPE_INPUTS; k++) {
+        const char *path = *(const char *const *)mg_recipe_get(r, mg_recipe_input(k));
+        bool known = !path;
+        for (int64_t i = 0; path && i < n; i++) known = known || strcmp(inputs[i].path, path) == 0;
+        if (known) continue;
+        int64_t at = n++;
+        for (; at > 0 && strcmp(inputs[at - 1].path, path) > 0; at--) inputs[at] = inputs[at - 1];
+        inputs[at].path = path;
+        if (mg_hash_file(inputs[at].sha256, path) != MG_OK) inputs[at].sha256[0] = '\0';
+    }
+    o->hashes.n_inputs = n;
+    return MG_OK;
+}
+
+/* The sound and the whole metadata, into our own folder. */
+static mg_status write_files(mg_run_leader *l, mg_run_clip *c, const mg_clip *clip,
+                             const mg_clip_result *result)
+{
+    mg_generate_output *o = l->output;
+    mg_input_hash inputs[MG_RECIPE_INPUTS] = {{0}}, *const before = o->hashes.inputs;
+
+    MG_RETURN(hash_inputs(o, inputs, &c->list.requests.recipe[0]));
+    o->hashes.inputs = inputs;
+    o->list = &c->list;
+    const mg_status st = mg_clip_files_write(o, clip, result);
+    o->list = &l->none;
+    o->hashes.inputs = before;
+    o->hashes.n_inputs = 0;
+    return st;
+}
+
+static mg_status make_record(char **record, const mg_run_clip *c, const mg_clip_metadata *m)
+{
+    mg_json_text t = {.layout = MG_JSON_LINE};
+    char *tag;
+
+    MG_RETURN(mg_clip_metadata_tag(&tag, m));
+    mg_json_text_object(&t, NULL);
+    mg_json_text_string(&t, "id", c->id);
+    mg_json_text_string(&t, "prompt", m->recipe.prompt ? m->recipe.prompt : "");
+    if (m->recipe.negative_prompt) mg_json_text_string(&t, "negative_prompt", m->recipe.negative_prompt);
+    mg_json_text_int(&t, "seed", m->recipe.seed);
+    mg_json_text_number(&t, "duration", m->dur_s);
+    mg_json_text_int(&t, "sampling_rate", m->sampling_rate);
+    mg_json_text_int(&t, "channels", m->n_channels);
+    mg_json_text_string(&t, "recipe", tag);
+    free(tag);
+    return mg_json_text_end(&t, record);
+}
+
+/* What AudioCraft's MusicDataset reads beside the sound (audiocraft.data.music_dataset.MusicInfo). */
+static mg_status put_music_info(const char *sound_path, const mg_run_clip *c, const mg_clip_metadata *m)
+{
+    static const char *const empty[] = {"artist", "key", "bpm", "genre", "moods", "keywords", "instrument"};
+    mg_json_text t = {0};
+    char path[MG_PATH_SIZE], *text;
+    const char *dot = strrchr(sound_path, '.');
+
+    mg_json_text_object(&t, NULL);
+    mg_json_text_string(&t, "name", c->id);
+    mg_json_text_string(&t, "title", m->recipe.title ? m->recipe.title : "");
+    mg_json_text_string(&t, "description", m->recipe.prompt ? m->recipe.prompt : "");
+    mg_json_text_number(&t, "duration", m->dur_s);
+    mg_json_text_int(&t, "sample_rate", m->sampling_rate);
+    mg_json_text_string(&t, "file_extension", dot + 1);
+    for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) mg_json_text_string(&t, empty[i], "");
+    MG_RETURN(mg_json_text_end(&t, &text));
+    mg_status st = mg_path_format(path, "%.*s.json", (int)(dot - sound_path), sound_path);
+    if (st == MG_OK) st = mg_out_file_put(path, text, strlen(text));
+    free(text);
+    return st;
+}
+
+/* Under its final name, and durable there. The file itself is synced already. */
+static mg_status move(const char *from, const char *to)
+{
+    char folder[MG_PATH_SIZE];
+
+    MG_RETURN(mg_path_folder(folder, to));
+    if (rename(from, to) != 0) return mg_fail(MG_EFAIL, "%s: cannot rename: %s", to, strerror(errno));
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return MG_OK;
+    const int error = fsync(fd) != 0 ? errno : 0;
+    close(fd);
+    if (error && error != EINVAL && error != ENOTSUP && error != EROFS)
+        return mg_fail(MG_EFAIL, "%s: cannot sync its folder: %s", to, strerror(error));
+    return MG_OK;
+}
+
+/* From our folder to the dataset. */
+static mg_status deliver(mg_run_leader *l, const mg_run_clip *c, mg_run_result *out)
+{
+    mg_status st = MG_OK;
+    mg_clip_metadata m = {0};
+    const mg_layout layout = (mg_layout)l->s->layout;
+    const char *suffix = mg_audio_format_suffix((mg_audio_format)l->call.all.format);
+    char json[MG_PATH_SIZE], from[MG_PATH_SIZE], name[MG_PATH_SIZE], to[MG_PATH_SIZE], folder[MG_PATH_SIZE];
+
+    MG_TRY(mg_path_format(json, "%s/%s.json", l->work, c->list.job[0].name));
+    MG_TRY(mg_clip_metadata_load(&m, json));
+    MG_TRY(mg_path_format(from, "%s/%s", l->work, m.audio_file));
+    MG_TRY(mg_dataset_maker_name(name, layout, suffix, c->n, c->id));
+    MG_TRY(mg_path_format(to, "%s/%s", l->s->out, name));
+    MG_TRY(make_record(&out->record, c, &m));
+    snprintf(out->sha256, sizeof out->sha256, "%s", m.audio_sha256);
+    out->dur_s = m.dur_s;
+    out->file_bytes = mg_path_bytes(from);
+    MG_TRY(mg_path_folder(folder, to));
+    if (!mg_path_is_folder(folder)) MG_TRY(mg_out_dir_open(folder));
+    if (layout == MG_LAYOUT_AUDIOCRAFT) MG_TRY(put_music_info(to, c, &m));
+    MG_TRY(move(from, to));
+    unlink(json);
+done:
+    mg_clip_metadata_close(&m);
+    return st;
+}
+
+/* A fault of the clip is its outcome; one of the disk may pass; any other ends the run. */
+static mg_status judge(mg_run_result *out, mg_status st)
+{
+    if (st != MG_EFAIL && st != MG_EUSAGE && st != MG_ECHECKPOINT) return st;
+    out->reason = strdup(mg_last_error());
+    if (!out->reason) return mg_fail(MG_ENOMEM, "clip: no memory");
+    mg_clear_error();
+    return MG_OK;
+}
+
+mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_result *result)
+{
+    mg_run_leader *l = arg;
+    mg_run_clip *c = find(l, clip);
+    mg_run_result *out = calloc(1, sizeof *out);
+    mg_status st = MG_OK;
+
+    if (!out) return mg_fail(MG_ENOMEM, "clip: no memory");
+    if (!c) MG_TRY(mg_fail(MG_EBUG, "clip: is not ours"));
+    out->clip = c;
+    out->kind = MG_MADE_DONE;
+    st = mg_fault_raise(&result->fault);
+    if (st != MG_OK) {
+        out->kind = MG_MADE_FAILED;
+    } else {
+        st = write_files(l, c, clip, result);
+        if (st == MG_OK) st = deliver(l, c, out);
+        if (st != MG_OK) out->kind = MG_MADE_PASSING;
+    }
+    if (st != MG_OK) MG_TRY(judge(out, st));
+    push(l, out);
+    return MG_OK;
+done:
+    free(out->reason);
+    free(out->record);
+    free(out);
+    return st;
+}

@@ -1,0 +1,63 @@
+/* What run_leader.c (jobs to clips), run_leader_files.c (clips to files) and run_leader_need.c share. */
+#ifndef MG_RUN_LEADER_IMPL_H
+#define MG_RUN_LEADER_IMPL_H
+
+#include <pthread.h>
+
+#include "finisher.h"
+#include "outcomes.h"
+#include "run.h"
+#include "scheduler.h"
+#include "tokenizer.h"
+
+/* A clip from the coordinator's word to the report of what came of it. */
+typedef struct mg_run_clip {
+    mg_clip_list list; /* of one */
+    int64_t n, attempt;
+    char *id;
+    double begin_s;
+    bool is_put;  /* into the preparer */
+    bool is_made; /* its codes are there */
+} mg_run_clip;
+
+/* What came of a clip, from the finisher's thread to ours. */
+typedef struct mg_run_result {
+    struct mg_run_result *next;
+    mg_run_clip *clip;
+    mg_outcome_kind kind;
+    char *reason, *record; /* owned; NULL: none */
+    char sha256[65];
+    int64_t file_bytes;
+    double dur_s;
+} mg_run_result;
+
+struct mg_run_leader {
+    const mg_run_settings *s;
+    mg_replica *r;
+    const mg_world *w;
+    mg_channel *channel;
+    mg_run_coordinator *beside; /* on world rank 0; else NULL */
+    mg_call call;               /* the settings', with a folder of our own to write to */
+    char work[MG_PATH_SIZE];
+    char folder[MG_PATH_SIZE]; /* of the job file, for paths in jobs */
+    mg_clip_list none;         /* for the output while it has no clip */
+    mg_tokenizer *tokenizer;
+    mg_preparer *preparer;
+    mg_finisher *finisher;
+    mg_generate_output *output;
+    mg_clip_need room;  /* of a slot */
+    int64_t n_asked;    /* jobs that were asked for and have not come */
+    int64_t n_prepared; /* clips in the preparer */
+    bool stopping, over;
+    double told_s, looked_s; /* when we last said what is at hand, and looked for dead ranks */
+
+    mg_run_clip **clip; /* [n_clips] all that have come and are not reported */
+    size_t n_clips, clip_capacity;
+    pthread_mutex_t lock; /* for the list of clips and the results */
+    mg_run_result *first, **last;
+};
+
+/* The finisher's mg_clip_done: arg is the leader. */
+mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_result *result);
+
+#endif

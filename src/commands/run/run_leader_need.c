@@ -1,0 +1,60 @@
+/* What a slot must have room for, before any job is dealt: the largest that the jobs ask for. */
+#include <stdio.h>
+#include <string.h>
+
+#include "run_leader_impl.h"
+
+enum { MOST_TOKENS = 512 };
+
+/* Tokens of a text of so many bytes: hardly ever more than its characters. */
+static int64_t tokens_of(int64_t bytes)
+{
+    return bytes + 16 < MOST_TOKENS ? bytes + 16 : MOST_TOKENS;
+}
+
+/* One that is as long as `text` says, with everything that any job has. */
+static mg_status add_one(mg_clip_need *need, const mg_run_settings *s, const mg_dataset_needs *jobs,
+                         const mg_replica *r, const char *text)
+{
+    mg_clip_list list;
+    const mg_clip_record from = {
+        .text = text, .text_bytes = (int64_t)strlen(text), .where = "jobs", .folder = "", .name = "need"};
+
+    MG_RETURN(mg_clip_list_open_one(&list, &s->call, r, NULL, &from));
+    mg_clip *c = &list.job[0].clip;
+    const int64_t S = jobs->with_states ? MOST_TOKENS : tokens_of(jobs->text_bytes);
+    if (jobs->with_text || jobs->with_states) c->terms.S = S;
+    if (jobs->with_negative) c->terms.S_negative = tokens_of(jobs->text_bytes);
+    if (jobs->with_melody) c->terms.with_melody = true;
+    c->terms.guidance = 3;
+    if (jobs->with_melody) c->terms.guidance_beta = 1;
+    const mg_status st = mg_clip_need_add(need, r, c);
+    mg_clip_list_close(&list);
+    return st;
+}
+
+mg_status mg_run_leader_need(mg_clip_need *need, const mg_run_settings *s, const mg_dataset_needs *jobs,
+                             const mg_replica *r)
+{
+    char window[48] = "", text[160];
+
+    *need = (mg_clip_need){0};
+    if (!r->is_leader) return MG_OK;
+    if (jobs->window_ms > 0)
+        snprintf(window, sizeof window, "\"window\":%.3f", (double)jobs->window_ms / 1000);
+    if (jobs->without_length > 0) {
+        snprintf(text, sizeof text, "{%s}", window);
+        MG_RETURN(add_one(need, s, jobs, r, text));
+    }
+    if (jobs->dur_ms > 0) {
+        snprintf(text, sizeof text, "{\"duration\":%.3f%s%s}", (double)jobs->dur_ms / 1000,
+                 *window ? "," : "", window);
+        MG_RETURN(add_one(need, s, jobs, r, text));
+    }
+    if (jobs->n_frames > 0) {
+        snprintf(text, sizeof text, "{\"frames\":%lld%s%s}", (long long)jobs->n_frames, *window ? "," : "",
+                 window);
+        MG_RETURN(add_one(need, s, jobs, r, text));
+    }
+    return MG_OK;
+}

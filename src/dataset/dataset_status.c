@@ -1,0 +1,71 @@
+#include "dataset_status.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "in_file.h"
+#include "json.h"
+#include "path.h"
+
+enum { MOST_BYTES = 1 << 24 };
+
+static double number(const cJSON *o, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, key);
+
+    return cJSON_IsNumber(item) ? item->valuedouble : NAN;
+}
+
+static const char *word(const cJSON *o, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, key);
+
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static mg_status read_replicas(mg_dataset_status *s)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(s->json, "replicas"), *item;
+    const int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
+
+    s->replica = calloc((size_t)n + 1, sizeof *s->replica);
+    if (!s->replica) return mg_fail(MG_ENOMEM, "status.json: no memory");
+    if (n == 0) return MG_OK;
+    cJSON_ArrayForEach(item, list) s->replica[s->n_replicas++] = (mg_dataset_replica){
+        number(item, "replica"), number(item, "done"), word(item, "host"), word(item, "at_hand")};
+    return MG_OK;
+}
+
+mg_status mg_dataset_status_load(mg_dataset_status *s, const char *dir)
+{
+    mg_status st = MG_OK;
+    char path[MG_PATH_SIZE];
+    int64_t bytes;
+
+    *s = (mg_dataset_status){0};
+    MG_RETURN(mg_path_format(path, "%s/.mg-dist/status.json", dir));
+    if (!mg_path_exists(path))
+        return mg_fail(MG_EUSAGE, "%s: no run has begun here, or it is no dataset of mg-dist run", dir);
+    MG_TRY(mg_in_file_read(&s->text, &bytes, path, MOST_BYTES));
+    MG_TRY(mg_json_parse(&s->json, path, s->text, bytes));
+    const cJSON *o = s->json;
+    s->state = word(o, "state"), s->host = word(o, "host");
+    s->pid = number(o, "pid"), s->time = number(o, "time");
+    s->total = number(o, "total"), s->done = number(o, "done");
+    s->failed = number(o, "failed"), s->left = number(o, "left");
+    s->clips_per_s = number(o, "clips_per_s"), s->sound_s_per_s = number(o, "sound_s_per_s");
+    s->eta_s = number(o, "eta_s");
+    st = read_replicas(s);
+done:
+    if (st != MG_OK) mg_dataset_status_close(s);
+    return st;
+}
+
+void mg_dataset_status_close(mg_dataset_status *s)
+{
+    cJSON_Delete(s->json);
+    free(s->text);
+    free(s->replica);
+    *s = (mg_dataset_status){0};
+}
