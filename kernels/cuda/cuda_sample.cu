@@ -136,6 +136,18 @@ MG_INLINE double keep_top_p(const double *weight, int *n_alive, const mg_samplin
     return __dsub_rn(total, sum);
 }
 
+/* By one thread: the survivors of min-p among n; their sum. */
+MG_INLINE double keep_min_p(const double *weight, int *n_alive, double min_p)
+{
+    const double least = __dmul_rn(min_p, weight[0]);
+    double sum = 0;
+    int n = 0;
+
+    for (; n < *n_alive && weight[n] >= least; n++) sum = __dadd_rn(sum, weight[n]);
+    *n_alive = n;
+    return sum;
+}
+
 /* By one thread: the place, among the sorted, of the code at `uniform`. */
 MG_INLINE int draw_place(const double *weight, int n_alive, const mg_draw *d)
 {
@@ -144,6 +156,7 @@ MG_INLINE int draw_place(const double *weight, int n_alive, const mg_draw *d)
 
     for (int i = 0; i < n_alive; i++) total = __dadd_rn(total, weight[i]);
     if (d->how.top_p > 0 && d->how.top_p < 1) total = keep_top_p(weight, &n_alive, &d->how, total);
+    if (d->how.min_p > 0) total = keep_min_p(weight, &n_alive, d->how.min_p);
     const double target = __dmul_rn(d->uniform, total);
     for (int i = 0; i < n_alive && weight[i] > 0; i++) {
         last = i;

@@ -300,7 +300,8 @@ static void test_same_as_cpu(void **state)
                                      .rules = i % 2 ? MG_RULES_HF : MG_RULES_AUDIOCRAFT,
                                      .top_k = cases[i % N_CASES].top_k,
                                      .top_p = cases[i % N_CASES].top_p,
-                                     .temperature = cases[i % N_CASES].temperature},
+                                     .temperature = cases[i % N_CASES].temperature,
+                                     .min_p = i % 5 == 2 ? 0.2 : 0},
                              .uniform = mg_rng_uniform(7, i, 0)};
     assert_int_equal(mg_threads_open(&threads, 1, 0), MG_OK);
     assert_int_equal(mg_cpu_open(&cpu, MG_CPU_AUTO, threads), MG_OK);
