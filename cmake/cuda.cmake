@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 set(MG_CUDA auto CACHE STRING "Build the CUDA plug-in: auto (if nvcc and NCCL's header are there), on, off")
 set(MG_CUDA_ARCHITECTURES "80-real;90a-real;80-virtual" CACHE STRING
-    "What the plug-in is compiled for. The virtual one is PTX, compiled on the device for all others at the first start;\na release takes 80-real;86-real;89-real;90a-real;100-real;120-real;90-virtual, which is minutes of nvcc")
+    "What the plug-in is compiled for. The virtual one is PTX, compiled on the device for all others at the first start; a release takes 80-real;86-real;89-real;90a-real;100-real;120-real;90-virtual, which is minutes of nvcc")
 set(MG_PLUGIN_FOLDER ${PROJECT_SOURCE_DIR}/kernels/cuda)
 set(MG_PLUGIN_C ${MG_PLUGIN_FOLDER}/cuda_plugin.c ${PROJECT_SOURCE_DIR}/parallel/comm_nccl.c)
 
