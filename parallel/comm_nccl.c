@@ -94,16 +94,33 @@ static mg_status nccl_barrier(mg_comm *c)
     return nccl_all_gather(c, g->token + 1, g->token, 1, MG_I32);
 }
 
+/* The communicator's kernels end, and what waits in the stream goes on. */
+static void give_up(group *g)
+{
+    g->torn = true;
+    if (g->comm) (void)g->nccl->comm_abort(g->comm);
+    g->comm = NULL;
+}
+
+/* Lets the stream run out, as long as the other ranks do their part. */
+static void finish(mg_comm *c)
+{
+    group *g = c->ctx;
+    mg_wait w = mg_wait_begin(g->dog, "closing the group");
+
+    while (!g->torn && cudaStreamQuery(g->stream) == cudaErrorNotReady)
+        if (mg_wait_idle(&w, -1) != MG_OK) give_up(g);
+}
+
 static void nccl_close(mg_comm *c)
 {
     group *g = c->ctx;
 
     if (!g) return;
-    if (g->comm && g->torn) (void)g->nccl->comm_abort(g->comm);
-    if (g->comm && !g->torn) {
-        (void)cudaStreamSynchronize(g->stream);
-        (void)g->nccl->comm_destroy(g->comm);
-    }
+    if (g->comm) finish(c);
+    if (g->torn) give_up(g);
+    if (g->comm) (void)g->nccl->comm_destroy(g->comm);
+    g->comm = NULL;
     if (g->ops && !g->torn) mg_ops_release(g->ops, g->parts, g->parts_bytes);
     free(g);
 }
@@ -121,17 +138,16 @@ mg_status mg_comm_nccl_check(mg_comm *c, double waited_s)
     group *g = c->ctx;
     ncclResult_t error = ncclSuccess;
 
-    if (waited_s < g->waited_s) g->wait = mg_wait_begin(g->dog, "waiting for the GPU"); /* another wait */
+    if (!g->comm) return g->torn ? MG_ECOMM : MG_OK; /* given up, and said; or closed */
+    if (!g->wait.dog || waited_s < g->waited_s)
+        g->wait = mg_wait_begin(g->dog, "waiting for the GPU"); /* another wait */
     g->waited_s = waited_s;
     const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
     if (asked != ncclSuccess) error = asked;
-    if (error != ncclSuccess && error != ncclInProgress) return fail_nccl(c, error, "waiting for the GPU");
-    const mg_status st = mg_wait_check(&g->wait, -1);
-    if (st != MG_OK) {
-        g->torn = true;
-        (void)g->nccl->comm_abort(g->comm);
-        g->comm = NULL;
-    }
+    const mg_status st = error != ncclSuccess && error != ncclInProgress
+                             ? fail_nccl(c, error, "waiting for the GPU")
+                             : mg_wait_check(&g->wait, -1);
+    if (st != MG_OK) give_up(g);
     return st;
 }
 

@@ -34,7 +34,7 @@ void mg_cuda_release(const mg_ops *ops, void *block, size_t bytes)
 
     (void)bytes;
     if (!block) return;
-    (void)cudaStreamSynchronize(cuda->stream);
+    (void)mg_cuda_wait(cuda); /* not for ever: a sum that a lost rank will never bring is given up */
     (void)cudaFree(block);
 }
 

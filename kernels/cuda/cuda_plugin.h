@@ -13,7 +13,7 @@
 
 typedef struct mg_cuda_device {
     char name[128];
-    char uuid[40]; /* "GPU-…", as nvidia-smi says it */
+    char uuid[48]; /* "GPU-…", as nvidia-smi says it */
     char pci[32];  /* "0000:3B:00.0" */
     int numa_node; /* -1: unknown */
     int major, minor, n_sms;

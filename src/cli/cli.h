@@ -190,6 +190,7 @@ extern const mg_command mg_cmd_encode;
 extern const mg_command mg_cmd_decode;
 extern const mg_command mg_cmd_export;
 extern const mg_command mg_cmd_models;
+extern const mg_command mg_cmd_doctor;
 extern const mg_command mg_cmd_inspect;
 extern const mg_command mg_cmd_verify;
 extern const mg_command mg_cmd_convert;

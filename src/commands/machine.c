@@ -15,7 +15,8 @@
 /* Called by a backend on a GPU while the host waits for it. */
 struct mg_machine_watch {
     const mg_cuda_plugin *plugin;
-    mg_comm *group; /* over NCCL; NULL: there is nobody else to wait for */
+    mg_comm *group;     /* over NCCL; NULL: there is nobody else to wait for */
+    mg_ops_iface plain; /* the backend's table without recorded steps */
 };
 
 static mg_status look(void *arg, double waited_s)
@@ -124,6 +125,20 @@ done:
     return st;
 }
 
+/* By way of the host. Collective over the group. */
+static mg_status open_staged(mg_backend *b, const mg_world *w)
+{
+    struct mg_machine_watch *watch = b->watch;
+
+    if (w->rank == 0) mg_log_info("ranks share a GPU: their sums go by way of the host");
+    watch->plain = *b->ops->iface; /* what waits for the host cannot be recorded */
+    watch->plain.step_begin = NULL;
+    watch->plain.step_end = NULL;
+    watch->plain.step_forget = NULL;
+    b->ops->iface = &watch->plain;
+    return mg_comm_agree(w->group, mg_comm_staged_open(&b->group, b->ops, w->group));
+}
+
 /* The language model's group in device memory. Collective over the group. */
 static mg_status open_group(mg_backend *b, const mg_cuda_choice *choice, const mg_machine *machine,
                             const mg_world *w)
@@ -137,10 +152,7 @@ static mg_status open_group(mg_backend *b, const mg_cuda_choice *choice, const m
         return MG_OK;
     }
     MG_RETURN(is_group_shared(&is_shared, choice, w->group));
-    if (is_shared) {
-        if (w->rank == 0) mg_log_info("ranks share a GPU: their sums go by way of the host");
-        return mg_comm_agree(w->group, mg_comm_staged_open(&b->group, b->ops, w->group));
-    }
+    if (is_shared) return open_staged(b, w);
     const mg_cuda_group_settings settings = {.reduce = (mg_cuda_reduce)machine->reduce,
                                              .host = w->group,
                                              .dog = mg_world_watchdog(w),
@@ -196,7 +208,10 @@ done:
 
 void mg_machine_close(mg_backend *b)
 {
+    struct mg_machine_watch *watch = b->watch;
+
     if (b->group && b->group->space == MG_DEVICE) mg_comm_close(b->group); /* else it is the world's */
+    if (watch) watch->group = NULL;
     mg_ops_close(b->ops);
     mg_threads_close(b->threads);
     free(b->watch);

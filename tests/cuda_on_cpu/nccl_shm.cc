@@ -87,7 +87,8 @@ struct task {
         while (at < bytes) {
             const uint64_t round = comm->round;
             const size_t n = bytes - at < SLOT_BYTES ? bytes - at : size_t{SLOT_BYTES};
-            if (comm->torn || comm->error != ncclSuccess) return false;
+            if (comm->torn) return true;
+            if (comm->error != ncclSuccess) return false;
             if (!posted) {
                 if (round >= 2 && !all_have(b->taken, round - 1)) return false; /* the slot is still read */
                 if (root < 0 || root == comm->rank) memcpy(b->slots[round & 1][comm->rank], send + at, n);
@@ -172,7 +173,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *error)
     return ncclSuccess;
 }
 
-/* What is queued never ends; the process is about to. */
+/* What is queued ends without its data, as the real one's kernels do. */
 ncclResult_t ncclCommAbort(ncclComm_t c)
 {
     c->torn = true;

@@ -1,0 +1,146 @@
+/* mg-dist doctor: would a run work here? One verdict a line on stdout, from rank 0. Each check ends by
+ * itself: waits for other ranks are short, and a check that fails does not hide those after it. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli.h"
+#include "cpu.h"
+#include "doctor.h"
+#include "host_memory.h"
+
+#define AT(field) offsetof(mg_doctor_settings, field)
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "model", .type = MG_OPT_STRING, .offset = AT(model), .arg = "DIR|ID", .group = "Model",
+     .help = "also say whether a 30 s clip of this model fits, and what would be chosen"},
+    MG_MACHINE_OPTIONS(mg_doctor_settings),
+};
+/* clang-format on */
+
+enum { TIMEOUT_S = 20, REDUCE_FLOATS = 2048, N_REDUCES = 200 };
+
+/* What each rank tells of itself. */
+typedef struct seat {
+    char host[64];
+    int64_t available_bytes;
+    int32_t n_cores, oversubscribed, level;
+} seat;
+
+static mg_status check_ranks(mg_doctor *d)
+{
+    mg_world *w = d->world;
+    mg_status st = MG_OK;
+    seat mine = {.available_bytes = mg_host_memory_available(),
+                 .n_cores = w->n_cores,
+                 .oversubscribed = w->oversubscribed,
+                 .level = (int32_t)mg_cpu_best_level()};
+    seat *all = calloc((size_t)w->size, sizeof *all);
+
+    snprintf(mine.host, sizeof mine.host, "%s", w->host);
+    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "doctor: %d ranks", w->size)));
+    MG_TRY(mg_comm_all_gather(w->all, all, &mine, sizeof mine, MG_U8));
+    for (int r = 0; r < w->size; r++) {
+        mg_doctor_say(d, MG_DOCTOR_FINE, "rank %d: host %s, %d core%s, %s, %.1f GB of memory available", r,
+                      all[r].host, all[r].n_cores, all[r].n_cores == 1 ? "" : "s",
+                      mg_cpu_level_name((mg_cpu_level)all[r].level), (double)all[r].available_bytes / 1e9);
+        if (all[r].oversubscribed)
+            mg_doctor_say(d, MG_DOCTOR_NOTE,
+                          "rank %d: more ranks than cores share its host: expect it to be slow", r);
+        if (all[r].level != all[0].level)
+            mg_doctor_say(d, MG_DOCTOR_NOTE,
+                          "rank %d: other instructions than rank 0: all ranks use the lower level", r);
+    }
+done:
+    free(all);
+    return st;
+}
+
+/* A sum of numbers whose result is known exactly, and the time that it takes. */
+static mg_status time_reduce(mg_doctor *d, mg_comm *c)
+{
+    mg_status st = MG_OK;
+    float *x = calloc(REDUCE_FLOATS, sizeof *x);
+    double *run_s = calloc(N_REDUCES, sizeof *run_s);
+    bool right = true;
+
+    MG_TRY(mg_comm_agree(c, x && run_s ? MG_OK : mg_fail(MG_ENOMEM, "doctor: %d floats", REDUCE_FLOATS)));
+    for (int i = 0; i < N_REDUCES; i++) {
+        for (int k = 0; k < REDUCE_FLOATS; k++) x[k] = (float)(c->rank + 1) * (float)(k + i);
+        const double begin_s = mg_doctor_clock_s();
+        MG_TRY(mg_comm_all_reduce(c, x, REDUCE_FLOATS));
+        run_s[i] = mg_doctor_clock_s() - begin_s;
+        for (int k = 0; k < REDUCE_FLOATS; k++)
+            right = right && x[k] == (float)(c->size * (c->size + 1) / 2) * (float)(k + i);
+    }
+    mg_doctor_say(d, right ? MG_DOCTOR_FINE : MG_DOCTOR_BAD,
+                  "sum of 8 KiB over %d rank%s by %s: %s, median %.1f us", c->size, c->size == 1 ? "" : "s",
+                  c->name, right ? "right" : "WRONG", mg_doctor_median(run_s, N_REDUCES) * 1e6);
+done:
+    free(x);
+    free(run_s);
+    return st;
+}
+
+/* The largest group that the ranks can form. */
+static int choose_tp(const mg_world *w, int64_t wish)
+{
+    if (wish > 0) return (int)wish;
+    for (int tp = 8; tp > 1; tp /= 2)
+        if (w->size % tp == 0) return tp;
+    return 1;
+}
+
+/* A finding, unless ranks are lost: then nothing that follows can be said. */
+static mg_status finding(mg_doctor *d, mg_status st)
+{
+    if (st == MG_OK || st == MG_ECOMM || st == MG_ESTOPPED) return st;
+    if (*mg_last_error())
+        mg_doctor_say(d, MG_DOCTOR_BAD, "%s", mg_last_error());
+    else
+        d->n_bad++; /* another rank says it */
+    mg_clear_error();
+    d->world->all->agreed = MG_OK;
+    return MG_OK;
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    mg_world *w = context->world;
+    mg_doctor d = {.world = w, .settings = settings};
+    mg_status st = MG_OK;
+
+    mg_world_set_timeout(w, TIMEOUT_S);
+    mg_doctor_say(&d, MG_DOCTOR_FINE, "mg-dist %s, %d rank%s%s", MG_VERSION, w->size, w->size == 1 ? "" : "s",
+                  w->size == 1 ? " (start it under mpirun to check more)" : "");
+    MG_TRY(check_ranks(&d));
+    MG_TRY(mg_world_split(w, choose_tp(w, d.settings->machine.tp)));
+    if (w->group->size > 1) MG_TRY(time_reduce(&d, w->group));
+    MG_TRY(finding(&d, mg_doctor_check_gpu(&d)));
+    MG_TRY(finding(&d, mg_doctor_check_machine(&d)));
+    if (d.settings->model && d.backend.ops) MG_TRY(finding(&d, mg_doctor_check_model(&d)));
+    mg_clear_error(); /* every finding has been said */
+    st = mg_comm_agree(w->all, d.n_bad > 0 ? MG_EFIT : MG_OK);
+    if (w->rank == 0 && (st == MG_OK || st == MG_EFIT))
+        mg_doctor_say(&d, st == MG_OK ? MG_DOCTOR_FINE : MG_DOCTOR_BAD, "%s",
+                      st == MG_OK ? "a run would work" : "a run would not work as asked: see above");
+done:
+    mg_doctor_close(&d);
+    return st;
+}
+
+const mg_command mg_cmd_doctor = {
+    .name = "doctor",
+    .summary = "Would a run work here? One verdict a line; exit 0 only if it would",
+    .usage = "[options]",
+    .details = "Looks at ranks, memory, processors and GPUs, sums over the ranks, compares the GPU with the "
+               "CPU, and\n"
+               "says with --model what would be chosen. It ends by itself, also where ranks are stuck.\n\n"
+               "  mg-dist doctor\n"
+               "  mpirun -np 4 mg-dist doctor --model facebook/musicgen-large\n",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(mg_doctor_settings),
+    .run = run,
+};

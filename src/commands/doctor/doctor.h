@@ -1,0 +1,44 @@
+/* What the checks of `doctor` share. */
+#ifndef MG_DOCTOR_H
+#define MG_DOCTOR_H
+
+#include "cli.h"
+#include "machine.h"
+#include "world.h"
+
+typedef struct mg_doctor_settings {
+    const char *model; /* NULL: none */
+    mg_machine machine;
+} mg_doctor_settings;
+
+typedef enum mg_doctor_verdict { MG_DOCTOR_FINE, MG_DOCTOR_NOTE, MG_DOCTOR_BAD } mg_doctor_verdict;
+
+typedef struct mg_doctor {
+    mg_world *world;
+    const mg_doctor_settings *settings;
+    mg_backend backend, beside; /* after check_machine; ops NULL: none could be opened */
+    int n_bad;
+} mg_doctor;
+
+/* One line, "ok", "note" or "BAD" first. Rank 0 prints; a fault that another rank alone knows comes as an
+ * error message of its own. */
+void mg_doctor_say(mg_doctor *d, mg_doctor_verdict verdict, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+double mg_doctor_clock_s(void);
+double mg_doctor_median(double *list, int n); /* sorts it */
+
+/* Driver, CUDA, NCCL, devices and how they reach each other. A machine without a GPU is a note, or bad if
+ * --device cuda was given. Collective; an error is a finding. */
+mg_status mg_doctor_check_gpu(mg_doctor *d);
+
+/* Opens what a run would compute with; on a GPU also compares it with the CPU, and times a sum over the
+ * group. */
+mg_status mg_doctor_check_machine(mg_doctor *d);
+
+/* The plan for a clip of 30 s. */
+mg_status mg_doctor_check_model(mg_doctor *d);
+
+void mg_doctor_close(mg_doctor *d);
+
+#endif

@@ -1,0 +1,60 @@
+#!/bin/bash
+# program.sh MG-DIST: the program with --device cuda over the fixture. The same bytes whatever the ranks, groups,
+# batch, thread orders, and streams that run late or at once; one device a rank; what is refused, and how.
+set -u
+program=$1
+here=$(cd "$(dirname "$0")" && pwd)
+model=$here/../golden/checkpoints/tiny-mono
+box=$(mktemp -d)
+trap 'rm -rf "$box"' EXIT
+n=0
+
+fail() {
+    echo "FAILED: $1"
+    [ -f "$box/log" ] && cat "$box/log"
+    exit 1
+}
+
+# make FIXTURE_OPTIONS NP OPTIONS…: two clips; their hash in $hash
+make() {
+    local fixture=$1 np=$2
+    shift 2
+    n=$((n + 1))
+    CUDA_ON_CPU=$fixture timeout -k 5 120 mpirun -np "$np" "$program" generate --model "$model" --prompt "drums" \
+        --prompt "a slow piano and strings" --duration 0.24 --seed 7 --device cuda --out "$box/$n" "$@" >"$box/log" 2>&1 ||
+        fail "$fixture np $np $*"
+    hash=$(cat "$box/$n"/*.wav | sha256sum)
+}
+
+for dtype in fp32 bf16; do
+    make late 1 --dtype $dtype
+    first=$hash
+    for how in "desc 1" "random:3,eager 1" "eager 1 --batch 1" "devices=2,eager 2" "devices=2,late 2" \
+        "devices=2,eager 2 --tp 1" "devices=4,eager 4" "devices=4,desc,eager 4 --tp 2" "late 2 --share-gpu"; do
+        read -r fixture np options <<<"$how"
+        # shellcheck disable=SC2086
+        make "$fixture" "$np" --dtype $dtype $options
+        [ "$hash" = "$first" ] || fail "$dtype $how: other bytes"
+    done
+done
+
+# The codec on the CPU: the same codes, and sound that differs in the last bits at most.
+make eager 1 --codes-only
+codes=$(cat "$box/$n"/*.npy | sha256sum)
+export FORCE_CPU_COMP=1
+make eager 1 --codes-only
+unset FORCE_CPU_COMP
+[ "$codes" = "$(cat "$box/$n"/*.npy | sha256sum)" ] || fail "FORCE_CPU_COMP=1: other codes"
+
+# refused WANTED_CODE WANTED_WORDS NP [VARIABLE=VALUE…]
+refused() {
+    local want=$1 words=$2 np=$3 code
+    shift 3
+    env "$@" timeout -k 5 60 mpirun -np "$np" "$program" generate --model "$model" --prompt x --duration 0.1 \
+        --device cuda --out "$box/refused" >"$box/log" 2>&1
+    code=$?
+    [ $code -eq "$want" ] && grep -q "$words" "$box/log" || fail "wanted code $want and '$words', got $code"
+}
+refused 2 "are both on GPU-.*--share-gpu" 2 CUDA_ON_CPU=devices=1
+refused 2 "has 2 GPUs for 3 ranks" 3 CUDA_ON_CPU=devices=2
+refused 5 "no GPU that this process may use" 1 CUDA_VISIBLE_DEVICES=

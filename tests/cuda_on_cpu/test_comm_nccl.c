@@ -1,0 +1,143 @@
+/* The group on devices against the host's group, under mpirun: same bits. Other words make one rank go wrong;
+ * the others must end with MG_ECOMM and a message.   test_comm_nccl right|kill|freeze|fail */
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "comm_nccl.h"
+#include "log.h"
+#include "world.h"
+
+enum { MOST = (5 << 20) / 4 }; /* more than one piece of a sum */
+
+typedef struct fixture {
+    mg_world world;
+    mg_ops *ops;
+    mg_comm *group;
+} fixture;
+
+static mg_status look(void *arg, double waited_s)
+{
+    const fixture *f = arg;
+
+    return f->group ? mg_comm_nccl_check(f->group, waited_s) : MG_OK;
+}
+
+static mg_status open_fixture(fixture *f, mg_cuda_reduce reduce)
+{
+    const mg_cuda_settings settings = {.check = look, .check_arg = f};
+
+    MG_RETURN(mg_world_begin(&f->world, 2, false));
+    mg_log_init(MG_LOG_NORMAL, f->world.rank, f->world.host);
+    MG_RETURN(mg_world_split(&f->world, f->world.size));
+    MG_RETURN(mg_comm_agree(f->world.all, mg_cuda_open(&f->ops, &settings)));
+    const mg_cuda_group_settings group = {
+        .reduce = reduce, .host = f->world.group, .dog = mg_world_watchdog(&f->world)};
+    return mg_comm_nccl_open(&f->group, f->ops, &group);
+}
+
+static float value(int rank, int64_t i)
+{
+    return sinf((float)i * 0.37f + (float)rank) * expf((float)((i * 7 + rank) % 11 - 5));
+}
+
+/* *n_differ: values of the device's sum that are not the host's. */
+static mg_status compare_sums(fixture *f, int64_t n, int64_t *n_differ)
+{
+    mg_status st = MG_OK;
+    float *mine = malloc((size_t)n * 4), *host = malloc((size_t)n * 4);
+    void *device = NULL;
+
+    for (int64_t i = 0; i < n; i++) mine[i] = host[i] = value(f->world.rank, i);
+    MG_TRY(mg_ops_alloc(f->ops, &device, (size_t)n * 4));
+    MG_TRY(mg_upload(f->ops, device, mine, (size_t)n * 4));
+    MG_TRY(mg_comm_all_reduce(f->group, device, n));
+    MG_TRY(mg_comm_all_reduce(f->world.group, host, n));
+    MG_TRY(mg_download(f->ops, mine, device, (size_t)n * 4));
+    for (int64_t i = 0; i < n; i++) *n_differ += memcmp(&mine[i], &host[i], 4) != 0;
+done:
+    mg_ops_release(f->ops, device, (size_t)n * 4);
+    free(mine);
+    free(host);
+    return st;
+}
+
+static mg_status compare_moves(fixture *f)
+{
+    enum { N = 1001 };
+    const int size = f->world.size;
+    static int32_t mine[N], all[8 * N];
+    void *one = NULL, *many = NULL;
+    mg_status st = MG_OK;
+    bool right = true;
+
+    for (int i = 0; i < N; i++) mine[i] = f->world.rank * N + i;
+    MG_TRY(mg_ops_alloc(f->ops, &one, sizeof mine));
+    MG_TRY(mg_ops_alloc(f->ops, &many, sizeof mine * (size_t)size));
+    MG_TRY(mg_upload(f->ops, one, mine, sizeof mine));
+    MG_TRY(mg_comm_barrier(f->group));
+    MG_TRY(mg_comm_all_gather(f->group, many, one, N, MG_I32));
+    MG_TRY(mg_comm_bcast(f->group, one, N, MG_I32, size - 1));
+    MG_TRY(mg_download(f->ops, all, many, sizeof mine * (size_t)size));
+    MG_TRY(mg_download(f->ops, mine, one, sizeof mine));
+    for (int i = 0; i < size * N; i++) right = right && all[i] == i;
+    for (int i = 0; i < N; i++) right = right && mine[i] == (size - 1) * N + i;
+    if (!right) st = mg_fail(MG_EFAIL, "gather or broadcast: wrong on rank %d", f->world.rank);
+done:
+    mg_ops_release(f->ops, one, sizeof mine);
+    mg_ops_release(f->ops, many, sizeof mine * (size_t)size);
+    return st;
+}
+
+static mg_status right(fixture *f)
+{
+    const int64_t sizes[] = {1, 7, 4096, MOST};
+    int64_t n_differ = 0;
+
+    for (int i = 0; i < 4; i++) MG_RETURN(compare_sums(f, sizes[i], &n_differ));
+    if (n_differ > 0) return mg_fail(MG_EFAIL, "%lld sums differ from the host's", (long long)n_differ);
+    return compare_moves(f);
+}
+
+/* `fast` is summed in another order: if nothing differed, the comparison above could not fail. */
+static mg_status fast(fixture *f)
+{
+    int64_t n_differ = 0;
+
+    MG_RETURN(compare_sums(f, MOST, &n_differ));
+    return n_differ > 0 || f->world.size == 2 ? MG_OK : mg_fail(MG_EFAIL, "fast: no sum differs");
+}
+
+/* Rank 1 goes wrong after some sums; the others go on summing. */
+static mg_status wrong(fixture *f, const char *how)
+{
+    int64_t n = 0;
+
+    for (int i = 0; i < 20; i++) {
+        if (i == 5 && f->world.rank == 1 && strcmp(how, "kill") == 0) raise(SIGKILL);
+        if (i == 5 && f->world.rank == 1 && strcmp(how, "freeze") == 0) sleep(30);
+        MG_RETURN(compare_sums(f, 64, &n));
+    }
+    return MG_OK;
+}
+
+int main(int argc, char **argv)
+{
+    const char *how = argc > 1 ? argv[1] : "right";
+    fixture f = {0};
+    mg_status st = open_fixture(&f, strcmp(how, "fast") == 0 ? MG_REDUCE_FAST : MG_REDUCE_NCCL);
+
+    if (st == MG_OK)
+        st = strcmp(how, "right") == 0 ? right(&f) : strcmp(how, "fast") == 0 ? fast(&f) : wrong(&f, how);
+    st = mg_world_settle(&f.world, st);
+    if (st != MG_OK && *mg_last_error())
+        fprintf(stderr, "rank %d: status %d: %s\n", f.world.rank, st, mg_last_error());
+    mg_comm_close(f.group);
+    f.group = NULL;
+    mg_ops_close(f.ops);
+    mg_world_end(&f.world, st);
+    return mg_exit_code(st);
+}

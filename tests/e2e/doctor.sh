@@ -1,0 +1,29 @@
+#!/bin/bash
+# doctor.sh MG-DIST: one verdict a line, exit 0 only if a run would work, and it always ends.
+set -u
+program=$1
+here=$(cd "$(dirname "$0")" && pwd)
+model=$here/../golden/checkpoints/tiny-mono
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+
+# look WANTED_CODE WANTED_LINE COMMAND…
+look() {
+    local want=$1 line=$2 code
+    shift 2
+    timeout 60 "$@" >"$out" 2>&1
+    code=$?
+    if [ $code -ne "$want" ] || ! grep -Eq "$line" "$out"; then
+        echo "FAILED: $*: code $code, wanted $want and a line '$line'"
+        cat "$out"
+        exit 1
+    fi
+}
+
+look 0 '^ok    a run would work$' "$program" doctor --device cpu
+[ -z "$(grep -Ev '^(ok  |note|BAD )  ' "$out")" ] || { echo "FAILED: a line without a verdict"; cat "$out"; exit 1; }
+look 0 'a clip of 30 s fits: ' "$program" doctor --device cpu --model "$model"
+look 5 '^BAD   .*no-such-model' "$program" doctor --device cpu --model no-such-model
+grep -q '^BAD   a run would not work as asked' "$out" || { echo "FAILED: no last verdict"; cat "$out"; exit 1; }
+look 0 'sum of 8 KiB over 2 ranks by [a-z]+: right' mpirun -np 2 "$program" doctor --device cpu --tp 2
+CUDA_VISIBLE_DEVICES= look 5 '(BAD  |error).*cuda' mpirun -np 2 "$program" doctor --device cuda
