@@ -108,7 +108,13 @@ float f16_value(uint16_t h)
     return f;
 }
 
-static cudaError_t last_error = cudaSuccess;
+std::recursive_mutex &device_lock()
+{
+    static std::recursive_mutex *lock = new std::recursive_mutex;
+    return *lock;
+}
+
+static thread_local cudaError_t last_error = cudaSuccess;
 
 void set_error(cudaError_t error)
 {

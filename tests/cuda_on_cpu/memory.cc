@@ -85,11 +85,13 @@ void device_shut()
 
 bool is_device(const void *p)
 {
+    const turn_of_one turn(device_lock());
     return within(of(mem.taken), p, 1) || within(of(mem.foreign), p, 1);
 }
 
 bool is_pinned(const void *p)
 {
+    const turn_of_one turn(device_lock());
     return within(of(mem.pinned), p, 1);
 }
 
@@ -163,6 +165,7 @@ extern "C" {
 
 cudaError_t cudaMalloc(void **p, size_t bytes)
 {
+    const turn_of_one turn(device_lock());
     begin();
     *p = nullptr;
     char *at = bytes ? find_gap(bytes) : nullptr;
@@ -183,6 +186,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
 
 cudaError_t cudaFree(void *p)
 {
+    const turn_of_one turn(device_lock());
     if (!p) return cudaSuccess;
     const auto i = of(mem.taken)->find(static_cast<char *>(p));
     if (i == of(mem.taken)->end()) return cudaErrorInvalidValue;
@@ -198,6 +202,7 @@ cudaError_t cudaFree(void *p)
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
+    const turn_of_one turn(device_lock());
     *total_bytes = DEVICE_BYTES;
     *free_bytes = DEVICE_BYTES - mem.used_bytes;
     return cudaSuccess;
@@ -205,6 +210,7 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 
 cudaError_t cudaMallocHost(void **p, size_t bytes)
 {
+    const turn_of_one turn(device_lock());
     *p = aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
     if (!*p) return cudaErrorMemoryAllocation;
     of(mem.pinned)->emplace(static_cast<char *>(*p), bytes);
@@ -218,6 +224,7 @@ cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned)
 
 cudaError_t cudaFreeHost(void *p)
 {
+    const turn_of_one turn(device_lock());
     if (!p) return cudaSuccess;
     if (!of(mem.pinned)->erase(static_cast<char *>(p))) return cudaErrorInvalidValue;
     cudaDeviceSynchronize();
@@ -238,6 +245,7 @@ static void check_copy(void *dst, const void *src, size_t bytes, cudaMemcpyKind 
 /* Waits for no stream that was made by us: who mixes both kinds must synchronise, as on a GPU. */
 cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind)
 {
+    const turn_of_one turn(device_lock());
     check_copy(dst, src, bytes, kind);
     device_open();
     copy_now(dst, src, bytes);
@@ -247,6 +255,7 @@ cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, cudaMemcpyKind 
 
 cudaError_t cudaMemset(void *dst, int value, size_t bytes)
 {
+    const turn_of_one turn(device_lock());
     if (bytes) check_range("cudaMemset", dst, bytes, true);
     device_open();
     memset(dst, value, bytes);

@@ -56,5 +56,5 @@ refused() {
     [ $code -eq "$want" ] && grep -q "$words" "$box/log" || fail "wanted code $want and '$words', got $code"
 }
 refused 2 "are both on GPU-.*--share-gpu" 2 CUDA_ON_CPU=devices=1
-refused 2 "has 2 GPUs for 3 ranks" 3 CUDA_ON_CPU=devices=2
+refused 2 "has 2 GPUs for 3 ranks" 3 CUDA_ON_CPU=devices=2 MGDIST_TP=1
 refused 5 "no GPU that this process may use" 1 CUDA_VISIBLE_DEVICES=

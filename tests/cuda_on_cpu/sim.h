@@ -2,6 +2,8 @@
 #ifndef MG_SIM_H
 #define MG_SIM_H
 
+#include <mutex>
+
 #include "cuda_runtime.h"
 
 namespace sim
@@ -33,6 +35,10 @@ void catch_faults();
 
 /* Set by what a launch cannot report itself; cudaGetLastError takes it. */
 void set_error(cudaError_t error);
+
+/* Host threads of a process take turns: one holds the device for an item, or for a change of its tables. */
+std::recursive_mutex &device_lock();
+typedef std::lock_guard<std::recursive_mutex> turn_of_one;
 
 double now_s();
 

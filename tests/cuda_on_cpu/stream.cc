@@ -23,7 +23,6 @@ struct CUstream_st {
     std::deque<sim::item> queue;
     cudaGraph_t capture = nullptr;
     bool captures_first = false; /* began the capture; others joined by an event */
-    bool busy = false;
 };
 
 namespace
@@ -64,26 +63,31 @@ bool is_capturing(cudaStream_t s)
     return s && s->capture;
 }
 
+static thread_local cudaStream_t inside; /* whose item runs */
+
 /* Runs the first item; false if it must wait for another process. */
 static bool step(cudaStream_t s)
 {
+    const turn_of_one turn(device_lock());
+    if (s->queue.empty()) return true; /* another thread was there */
+    if (inside == s) fail("a stream waits for itself");
+    const cudaStream_t outer = inside;
+    inside = s;
     device_open();
     const bool done = s->queue.front()();
     device_shut();
+    inside = outer;
     if (done) s->queue.pop_front();
     return done;
 }
 
 bool drain(cudaStream_t s, bool once)
 {
-    if (s->busy) fail("a stream waits for itself");
-    s->busy = true;
     while (!s->queue.empty()) {
         const bool went = step(s);
         if (once) break;
         if (!went) sched_yield();
     }
-    s->busy = false;
     return s->queue.empty();
 }
 
@@ -107,6 +111,8 @@ static void work_on(cudaStream_t s)
 
 void enqueue_item(cudaStream_t s, item &&work, bool is_collective)
 {
+    const turn_of_one turn(device_lock());
+
     if (!s) fail("the default stream: name a stream, so that the order is known");
     if (s->capture) {
         s->capture->items.push_back(std::move(work));
@@ -128,6 +134,8 @@ static std::map<const void *, size_t> &allowed_smem()
 
 void allow_smem(const void *function, size_t bytes)
 {
+    const turn_of_one turn(device_lock());
+
     if (bytes > 227 * 1024)
         set_error(cudaErrorInvalidValue);
     else
@@ -138,6 +146,7 @@ void allow_smem(const void *function, size_t bytes)
 static bool launchable(const call &c)
 {
     const uint64_t n_threads = uint64_t{c.block.x} * c.block.y * c.block.z;
+    const turn_of_one turn(device_lock());
     const auto allowed = allowed_smem().find(c.function);
     const size_t limit = allowed == allowed_smem().end() ? 48 * 1024 : allowed->second;
 
@@ -166,6 +175,7 @@ extern "C" {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned)
 {
+    const sim::turn_of_one turn(sim::device_lock());
     *s = new CUstream_st;
     sim::streams().push_back(*s);
     return cudaSuccess;
@@ -183,6 +193,7 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned flags, int)
 
 cudaError_t cudaStreamDestroy(cudaStream_t s)
 {
+    const sim::turn_of_one turn(sim::device_lock());
     auto &list = sim::streams();
     for (size_t i = 0; i < list.size(); i++)
         if (list[i] == s) {
