@@ -34,17 +34,19 @@ mg_status mg_comm_barrier(mg_comm *c)
 mg_status mg_comm_agree(mg_comm *c, mg_status mine)
 {
     char message[4096]; /* our own cause outlives a failing exchange */
-    const int32_t code = (int32_t)mine;
+    const int32_t word[2] = {(int32_t)mine, mine != MG_OK && *mg_last_error() != '\0'};
 
     MG_REQUIRE(c && c->space == MG_HOST);
-    int32_t *all = calloc((size_t)c->size, sizeof *all);
+    int32_t *all = calloc((size_t)c->size * 2, sizeof *all);
     if (!all) return mg_fail(MG_ENOMEM, "agree: %d statuses", c->size);
 
     snprintf(message, sizeof message, "%s", mg_last_error());
-    const mg_status st = mg_comm_all_gather(c, all, &code, 1, MG_I32);
-    int r = 0; /* the lowest failing rank */
-    while (r < c->size && all[r] == MG_OK) r++;
-    const mg_status worst = r < c->size ? (mg_status)all[r] : MG_OK;
+    const mg_status st = mg_comm_all_gather(c, all, word, 2, MG_I32);
+    int r = 0; /* the lowest failing rank that has a message, or that has none if none has */
+    while (r < c->size && !all[2 * r + 1]) r++;
+    if (r == c->size)
+        for (r = 0; r < c->size && all[2 * r] == MG_OK;) r++;
+    const mg_status worst = r < c->size ? (mg_status)all[2 * r] : MG_OK;
     free(all);
 
     if (st != MG_OK) return mine == MG_OK ? st : mg_fail(mine, "%s", message);
