@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "commands.h"
 #include "log.h"
 #include "stop.h"
+#include "version.h"
 
 static void print_version(void)
 {
@@ -18,7 +19,7 @@ static void print_version(void)
     MPI_Get_library_version(library, &n);
     for (int i = 0; i < n; i++)
         if (library[i] == ',' || library[i] == '\n') library[i] = '\0', n = i;
-    printf("mg-dist %s (%s)\n", MG_VERSION, library);
+    printf("mg-dist %s (%s)\n", mg_version(), library);
 }
 
 /* One message for the whole run: a rank whose last error is empty prints nothing, another one does. */
@@ -86,9 +87,12 @@ int main(int argc, char **argv)
     case MG_CLI_HELP: mg_cli_print_help(stdout, commands, n_commands, cli.command); break;
     case MG_CLI_HELP_MARKDOWN: mg_cli_print_markdown(stdout, commands, n_commands); break;
     case MG_CLI_VERSION: print_version(); break;
+    case MG_CLI_HELP_MAN: mg_cli_print_man(stdout, commands, n_commands, mg_version()); break;
+    case MG_CLI_COMPLETION: MG_TRY(mg_cli_print_completion(stdout, commands, n_commands, cli.shell)); break;
     case MG_CLI_RUN: break;
     }
 done:
+    if (st != MG_OK && cli.action != MG_CLI_RUN) report(&cli, st);
     mg_cli_close(&cli);
     return mg_exit_code(st);
 }

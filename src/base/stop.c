@@ -7,6 +7,11 @@
 
 static atomic_int stop_signal; /* lock-free: a handler may store it, and any thread may look */
 
+static const struct {
+    int number;
+    const char *name;
+} stops[] = {{SIGINT, "Ctrl-C"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}, {SIGUSR1, "SIGUSR1"}};
+
 static void on_signal(int signal_number)
 {
     if (stop_signal && signal_number == SIGINT) _exit(130);
@@ -20,8 +25,12 @@ void mg_stop_begin(void)
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
+        struct sigaction old;
+        const bool known = sigaction(stops[i].number, NULL, &old) == 0;
+        if (known && stops[i].number == SIGHUP && old.sa_handler == SIG_IGN) continue; /* nohup */
+        sigaction(stops[i].number, &action, NULL);
+    }
 }
 
 static atomic_int wish;
@@ -57,8 +66,11 @@ bool mg_stop_requested(void)
 
 mg_status mg_stop_check(void)
 {
+    const char *name = "a signal";
+
     if (!stop_signal) return MG_OK;
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+        if (stops[i].number == stop_signal) name = stops[i].name;
     return mg_fail(MG_ESTOPPED,
-                   "stopped by %s: what is already written is whole, nothing else was left behind",
-                   stop_signal == SIGINT ? "Ctrl-C" : "SIGTERM");
+                   "stopped by %s: what is already written is whole, nothing else was left behind", name);
 }

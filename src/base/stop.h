@@ -1,4 +1,5 @@
-/* SIGINT and SIGTERM become a flag that long work looks at. The second SIGINT ends the process at once. */
+/* SIGINT, SIGTERM, SIGHUP (a terminal that goes) and SIGUSR1 (Slurm's --signal) become a flag that long work
+ * looks at. The second SIGINT ends the process at once. */
 #ifndef MG_STOP_H
 #define MG_STOP_H
 

@@ -41,18 +41,27 @@ static void offer(const char **nearest, int *distance, const char *typed, const 
     if (d < *distance && d <= limit) *distance = d, *nearest = name;
 }
 
+static void offer_names(char nearest[64], int *distance, const char *typed, const mg_option *o)
+{
+    char name[64];
+
+    for (int i = 0; mg_cli_name_at(name, o, i); i++) {
+        const char *chosen = NULL;
+        offer(&chosen, distance, typed, name);
+        if (chosen) memcpy(nearest, name, sizeof name);
+    }
+}
+
 static mg_status unknown_option(const mg_command *command, const char *typed)
 {
-    const char *nearest = NULL;
+    char nearest[64] = "";
     int distance = 99;
 
     for (int i = 0; i < command->n_options; i++) {
-        if (command->options[i].is_operand) continue;
-        offer(&nearest, &distance, typed, command->options[i].name);
-        offer(&nearest, &distance, typed, command->options[i].alias);
+        if (!command->options[i].is_operand) offer_names(nearest, &distance, typed, &command->options[i]);
     }
-    for (int i = 0; i < mg_cli_n_common; i++) offer(&nearest, &distance, typed, mg_cli_common[i].name);
-    if (nearest) return mg_fail(MG_EUSAGE, "option --%s: unknown; did you mean --%s?", typed, nearest);
+    for (int i = 0; i < mg_cli_n_common; i++) offer_names(nearest, &distance, typed, &mg_cli_common[i]);
+    if (*nearest) return mg_fail(MG_EUSAGE, "option --%s: unknown; did you mean --%s?", typed, nearest);
     return mg_fail(MG_EUSAGE, "option --%s: unknown; see mg-dist %s --help", typed, command->name);
 }
 
@@ -79,9 +88,17 @@ static void add_word(mg_cli *cli, const table *t, const mg_option *o, mg_cli_ori
     cli->words[cli->n_words++] = (mg_cli_word){o, t->is_common, origin, text};
 }
 
-static bool name_is(const char *name, const char *text, size_t n)
+/* `_` may stand for `-`: options are often known as Python's arguments. */
+static bool is_name_of(const mg_option *o, const char *text, size_t n)
 {
-    return name && strlen(name) == n && memcmp(name, text, n) == 0;
+    char name[64];
+
+    for (int i = 0; mg_cli_name_at(name, o, i); i++) {
+        size_t k = 0;
+        while (k < n && name[k] && (name[k] == text[k] || (name[k] == '-' && text[k] == '_'))) k++;
+        if (k == n && !name[k]) return true;
+    }
+    return false;
 }
 
 static const mg_option *find(const table *t, const char *text, size_t n, bool is_letter)
@@ -89,11 +106,29 @@ static const mg_option *find(const table *t, const char *text, size_t n, bool is
     for (int i = 0; i < t->n; i++) {
         const mg_option *o = &t->options[i];
         if (o->is_operand) continue;
-        if (is_letter ? n == 1 && o->letter == text[0]
-                      : name_is(o->name, text, n) || name_is(o->alias, text, n))
-            return o;
+        if (is_letter ? n == 1 && o->letter == text[0] : is_name_of(o, text, n)) return o;
     }
     return NULL;
+}
+
+/* "-vv", "-qh": several letters of flags in one word. */
+static bool read_flags(mg_cli *cli, table tables[2], const char *letters)
+{
+    const int n_before = cli->n_words;
+
+    if (strlen(letters) > 8) return false;
+    for (; *letters; letters++) {
+        int k = 0;
+        const mg_option *o = find(&tables[0], letters, 1, true);
+        if (!o) k = 1, o = find(&tables[1], letters, 1, true);
+        if (!o || o->type != MG_OPT_FLAG) {
+            cli->n_words = n_before;
+            return false;
+        }
+        tables[k].given[o - tables[k].options] = true;
+        add_word(cli, &tables[k], o, MG_CLI_LINE, "1");
+    }
+    return true;
 }
 
 /* The option at argv[*i], and its value, which may be the next word. */
@@ -104,6 +139,7 @@ static mg_status read_option(mg_cli *cli, table tables[2], int argc, char **argv
     const size_t n = strcspn(name, "=");
     const char *value = name[n] == '=' ? name + n + 1 : NULL;
 
+    if (is_letter && n > 1 && !value && read_flags(cli, tables, name)) return MG_OK;
     for (int k = 0; k < 2; k++) {
         const mg_option *o = find(&tables[k], name, n, is_letter);
         if (!o) continue;
@@ -229,6 +265,27 @@ mg_status mg_cli_apply(mg_cli *cli)
     return command->check ? command->check(cli->settings) : MG_OK;
 }
 
+/* What the program does without a command. True if that is all; "help COMMAND" leaves a command to find. */
+static bool read_action(mg_cli *cli, int argc, char **argv)
+{
+    static const struct {
+        const char *word;
+        mg_cli_action action;
+    } all[] = {{"--help", MG_CLI_HELP},
+               {"-h", MG_CLI_HELP},
+               {"help", MG_CLI_HELP},
+               {"--version", MG_CLI_VERSION},
+               {"--help-man", MG_CLI_HELP_MAN},
+               {"--help-markdown", MG_CLI_HELP_MARKDOWN},
+               {"--completion", MG_CLI_COMPLETION}};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(argv[1], all[i].word) == 0) cli->action = all[i].action;
+    if (cli->action == MG_CLI_COMPLETION) cli->shell = argc > 2 ? argv[2] : "";
+    if (cli->action == MG_CLI_RUN) return false;
+    return strcmp(argv[1], "help") != 0 || argc < 3;
+}
+
 mg_status mg_cli_parse(mg_cli *cli, const mg_command *commands, int n_commands, int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
@@ -236,17 +293,18 @@ mg_status mg_cli_parse(mg_cli *cli, const mg_command *commands, int n_commands, 
     *cli = (mg_cli){.action = MG_CLI_RUN, .comm_timeout_s = NAN};
     if (!*word)
         return mg_fail(MG_EUSAGE, "no command given; try mg-dist generate --help, or mg-dist --help for all");
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) cli->action = MG_CLI_HELP;
-    if (strcmp(word, "--version") == 0) cli->action = MG_CLI_VERSION;
-    if (strcmp(word, "--help-markdown") == 0) cli->action = MG_CLI_HELP_MARKDOWN;
-    if (cli->action != MG_CLI_RUN) return MG_OK;
-
+    if (read_action(cli, argc, argv)) return MG_OK;
+    if (cli->action == MG_CLI_HELP) word = argv[2];
     for (int i = 0; i < n_commands; i++)
         if (strcmp(commands[i].name, word) == 0) cli->command = &commands[i];
     if (!cli->command) return unknown_command(commands, n_commands, word);
+    if (cli->action == MG_CLI_HELP) return MG_OK;
     cli->settings = calloc(1, cli->command->settings_bytes);
     cli->lists = calloc((size_t)cli->command->n_options + 1, sizeof *cli->lists);
-    cli->words = calloc((size_t)(argc + cli->command->n_options + mg_cli_n_common), sizeof *cli->words);
+    int n_room = argc + cli->command->n_options + mg_cli_n_common;
+    for (int i = 2; i < argc; i++) /* a word may be several letters */
+        if (argv[i][0] == '-' && strlen(argv[i]) < 64) n_room += (int)strlen(argv[i]);
+    cli->words = calloc((size_t)n_room, sizeof *cli->words);
     if (!cli->settings || !cli->lists || !cli->words) return mg_fail(MG_ENOMEM, "command line: no memory");
     MG_RETURN(read_words(cli, argc, argv));
     return cli->action == MG_CLI_RUN ? mg_cli_apply(cli) : MG_OK;

@@ -29,7 +29,7 @@ typedef enum mg_option_type {
 
 typedef struct mg_option {
     const char *name;  /* without dashes: "cfg-coef"; of an operand, what help calls it: "WHAT" */
-    const char *alias; /* another name, or NULL */
+    const char *alias; /* other names, "guidance-scale|cfg"; or NULL. _ may be typed for any - */
     char letter;       /* 'o' for -o, or 0 */
     mg_option_type type;
     bool is_operand;     /* not an option but a word of its own: `bench WHAT`; MG_OPT_STRINGS takes all words
@@ -74,64 +74,18 @@ typedef struct mg_command {
     mg_status (*run)(mg_context *context, const void *settings);
 } mg_command;
 
-/* The options every program of ours that computes has, for a struct with a field `mg_machine machine`; and
- * those of them that are left where there is no language model. */
-typedef struct mg_machine {
-    int dtype;     /* mg_machine_dtype */
-    int device;    /* mg_machine_device */
-    int cpu_level; /* mg_cpu_level: the words stand in its order */
-    int64_t threads;
-    int64_t tp;
-    int reduce;       /* mg_cuda_reduce: the words stand in its order */
-    int codec_device; /* mg_machine_codec */
-    bool share_gpu;
-} mg_machine;
-
-enum mg_machine_dtype {
-    MG_MACHINE_DTYPE_AUTO,
-    MG_MACHINE_FP32,
-    MG_MACHINE_BF16,
-    MG_MACHINE_FP16,
-    MG_MACHINE_INT8
-};
-enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
-enum mg_machine_codec { MG_MACHINE_CODEC_SAME, MG_MACHINE_CODEC_CPU };
-
-/* clang-format off */
-#define MG_DEVICE_OPTIONS(settings)                                                                        \
-    {.name = "device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.device),                \
-     .preset = "auto", .choices = "auto|cpu|cuda", .group = "Machine",                                     \
-     .help = "what computes; auto is the GPU where every rank has one"},                                   \
-    {.name = "share-gpu", .type = MG_OPT_FLAG, .offset = offsetof(settings, machine.share_gpu),            \
-     .group = "Machine", .help = "let several ranks use one GPU (slow; for experiments)"},                 \
-    {.name = "threads", .type = MG_OPT_INT, .offset = offsetof(settings, machine.threads), .arg = "N",     \
-     .low = 1, .high = 1024, .group = "Machine", .is_own = true,                                           \
-     .help = "threads per rank (default: the cores the rank is bound to)"},                                \
-    {.name = "cpu-level", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.cpu_level),          \
-     .preset = "auto", .choices = "auto|scalar|avx2|avx512", .group = "Machine",                           \
-     .help = "instructions to use; results are the same bytes within one level"}
-#define MG_MACHINE_OPTIONS(settings)                                                                       \
-    {.name = "tp", .type = MG_OPT_INT, .offset = offsetof(settings, machine.tp), .arg = "N", .low = 1,      \
-     .high = 8, .group = "Machine",                                                                        \
-     .help = "ranks that share one model: 1, 2, 4 or 8 (default: all ranks)"},                             \
-    {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
-     .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8", .group = "Machine",                          \
-     .help = "number format of the language model's matrices; auto is fp32 on a CPU, bf16 on a GPU; "        \
-             "int8 is quantised when loaded"},                                                              \
-    MG_DEVICE_OPTIONS(settings),                                                                           \
-    {.name = "codec-device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.codec_device),    \
-     .preset = "same", .choices = "same|cpu", .group = "Machine",                                          \
-     .help = "where codec and text encoder run: as --device says, or on the CPU"},                         \
-    {.name = "reduce", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.reduce),                \
-     .preset = "auto", .choices = "auto|nccl|oneshot|fast", .group = "Machine",                            \
-     .help = "how GPUs sum over ranks; fast leaves the order to NCCL, and bits differ"}
-/* clang-format on */
-
 /* Check all tables (a fault in ours is MG_EBUG): names unique and well made, help there, presets valid. */
 mg_status mg_cli_check(const mg_command *commands, int n_commands);
 
 /* What the command line asks for. */
-typedef enum mg_cli_action { MG_CLI_RUN, MG_CLI_HELP, MG_CLI_VERSION, MG_CLI_HELP_MARKDOWN } mg_cli_action;
+typedef enum mg_cli_action {
+    MG_CLI_RUN,
+    MG_CLI_HELP,
+    MG_CLI_VERSION,
+    MG_CLI_HELP_MARKDOWN,
+    MG_CLI_HELP_MAN,
+    MG_CLI_COMPLETION,
+} mg_cli_action;
 
 /* Where a value was found. */
 typedef enum mg_cli_origin { MG_CLI_PRESET, MG_CLI_ENVIRONMENT, MG_CLI_LINE } mg_cli_origin;
@@ -146,6 +100,7 @@ typedef struct mg_cli_word {
 typedef struct mg_cli {
     mg_cli_action action;
     const mg_command *command; /* NULL: help of the whole program */
+    const char *shell;         /* of MG_CLI_COMPLETION */
     void *settings;            /* of the command; owned */
     bool quiet, verbose, help, version, alone;
     double comm_timeout_s; /* NaN if not given */
@@ -179,20 +134,8 @@ void mg_cli_print_help(FILE *to, const mg_command *commands, int n_commands, con
 /* docs/CLI.md. */
 void mg_cli_print_markdown(FILE *to, const mg_command *commands, int n_commands);
 
-/* The commands, each from its cmd_*.c. */
-extern const mg_command mg_cmd_generate;
-extern const mg_command mg_cmd_run;
-extern const mg_command mg_cmd_status;
-extern const mg_command mg_cmd_retry_failed;
-extern const mg_command mg_cmd_replay;
-extern const mg_command mg_cmd_bench;
-extern const mg_command mg_cmd_encode;
-extern const mg_command mg_cmd_decode;
-extern const mg_command mg_cmd_export;
-extern const mg_command mg_cmd_models;
-extern const mg_command mg_cmd_doctor;
-extern const mg_command mg_cmd_inspect;
-extern const mg_command mg_cmd_verify;
-extern const mg_command mg_cmd_convert;
+/* The manual page in roff, and completion for a shell: "bash", "zsh" or "fish", else MG_EUSAGE. */
+void mg_cli_print_man(FILE *to, const mg_command *commands, int n_commands, const char *version);
+mg_status mg_cli_print_completion(FILE *to, const mg_command *commands, int n_commands, const char *shell);
 
 #endif

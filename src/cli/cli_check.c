@@ -28,9 +28,12 @@ static mg_status check_option(const mg_command *command, const mg_option *o)
 
 static bool clash(const mg_option *a, const mg_option *b)
 {
-    return strcmp(a->name, b->name) == 0 || (a->alias && strcmp(a->alias, b->name) == 0) ||
-           (b->alias && strcmp(a->name, b->alias) == 0) ||
-           (a->alias && b->alias && strcmp(a->alias, b->alias) == 0) || (a->letter && a->letter == b->letter);
+    char of_a[64], of_b[64];
+
+    for (int i = 0; mg_cli_name_at(of_a, a, i); i++)
+        for (int k = 0; mg_cli_name_at(of_b, b, k); k++)
+            if (strcmp(of_a, of_b) == 0) return true;
+    return a->letter && a->letter == b->letter;
 }
 
 mg_status mg_cli_check(const mg_command *commands, int n_commands)

@@ -1,5 +1,4 @@
 /* Help for people and docs/CLI.md, both from the option tables. */
-#include <ctype.h>
 #include <string.h>
 
 #include "cli_impl.h"
@@ -53,16 +52,10 @@ const mg_option mg_cli_common[] = {
      .help = "print the version and exit",
      .is_action = true},
 };
+const char mg_cli_exit_codes[] =
+    "Exit codes: 0 done · 1 run-time error · 2 usage · 3 finished, some clips failed (listed) · 4 bad\n"
+    "checkpoint or config · 5 does not fit, or no such device · 6 a rank was lost · 130 stopped by a signal.";
 const int mg_cli_n_common = sizeof mg_cli_common / sizeof *mg_cli_common;
-
-void mg_cli_environment_name(char *out, size_t out_bytes, const mg_option *option)
-{
-    size_t n = (size_t)snprintf(out, out_bytes, "MGDIST_");
-
-    for (const char *p = option->name; *p && n + 1 < out_bytes; p++)
-        out[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
-    out[n] = '\0';
-}
 
 /* "--top-k N", "--dtype auto|fp32", "WHAT" */
 static void format_name(char *out, size_t out_bytes, const mg_option *o)
@@ -75,9 +68,10 @@ static void format_name(char *out, size_t out_bytes, const mg_option *o)
         snprintf(out, out_bytes, "--%s%s%s", o->name, arg ? " " : "", arg ? arg : "");
 }
 
-static void format_help(char *out, size_t out_bytes, const mg_option *o)
+void mg_cli_format_help(char *out, size_t out_bytes, const mg_option *o)
 {
     size_t n = (size_t)snprintf(out, out_bytes, "%s", o->help);
+    char name[64], next[64];
 
     if (o->is_operand && o->choices && n < out_bytes)
         n += (size_t)snprintf(out + n, out_bytes - n, ": %s", o->choices);
@@ -85,7 +79,9 @@ static void format_help(char *out, size_t out_bytes, const mg_option *o)
         n += (size_t)snprintf(out + n, out_bytes - n, " (may be repeated)");
     if (o->preset && n < out_bytes)
         n += (size_t)snprintf(out + n, out_bytes - n, " (default: %s)", o->preset);
-    if (o->alias && n < out_bytes) n += (size_t)snprintf(out + n, out_bytes - n, " (also --%s)", o->alias);
+    for (int i = 1; mg_cli_name_at(name, o, i) && n < out_bytes; i++)
+        n += (size_t)snprintf(out + n, out_bytes - n, "%s--%s%s", i == 1 ? " (also " : ", ", name,
+                              mg_cli_name_at(next, o, i + 1) ? "" : ")");
     if (o->is_own && n < out_bytes) snprintf(out + n, out_bytes - n, " (each rank's own)");
 }
 
@@ -114,13 +110,13 @@ static void print_options(FILE *to, const mg_option *options, int n_options)
 
     for (int i = 0; i < n_options; i++) {
         const mg_option *o = &options[i];
-        char name[128], help[512];
+        char name[128], help[MG_CLI_HELP_SIZE];
         int at;
 
         if (strcmp(group, o->group) != 0) fprintf(to, "\n%s:\n", o->group);
         group = o->group;
         format_name(name, sizeof name, o);
-        format_help(help, sizeof help, o);
+        mg_cli_format_help(help, sizeof help, o);
         if (o->letter)
             at = fprintf(to, "  -%c, %s", o->letter, name);
         else
@@ -141,8 +137,10 @@ void mg_cli_print_help(FILE *to, const mg_command *commands, int n_commands, con
                     "Generates music with MusicGen, split over any number of ranks.\n\nCommands:\n");
         for (int i = 0; i < n_commands; i++)
             fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].summary);
-        fprintf(to, "\n  mg-dist COMMAND --help               options of a command\n"
-                    "  mg-dist --version                    version\n");
+        fprintf(to, "\n  mg-dist help COMMAND                 options of a command\n"
+                    "  mg-dist --version                    version\n"
+                    "  mg-dist --help-man | man -l -        the manual page\n"
+                    "  mg-dist --completion bash|zsh|fish   completion for a shell\n");
         return;
     }
     fprintf(to, "usage: mg-dist %s %s\n\n%s\n", command->name, command->usage, command->summary);
@@ -170,13 +168,13 @@ static void print_markdown_table(FILE *to, const mg_option *options, int n_optio
 
     for (int i = 0; i < n_options; i++) {
         const mg_option *o = &options[i];
-        char name[128], help[512], environment[64] = "";
+        char name[128], help[MG_CLI_HELP_SIZE], environment[64] = "";
 
         if (strcmp(group, o->group) != 0)
             fprintf(to, "\n**%s**\n\n| option | meaning | environment |\n|---|---|---|\n", o->group);
         group = o->group;
         format_name(name, sizeof name, o);
-        format_help(help, sizeof help, o);
+        mg_cli_format_help(help, sizeof help, o);
         if (!o->is_operand && !o->is_action) mg_cli_environment_name(environment, sizeof environment, o);
         fprintf(to, "| `");
         if (o->letter) fprintf(to, "-%c`, `", o->letter);
@@ -193,14 +191,13 @@ void mg_cli_print_markdown(FILE *to, const mg_command *commands, int n_commands)
         to,
         "# Command line\n\n"
         "This page is printed by `mg-dist --help-markdown` from the program's own option tables; a test\n"
-        "compares the two. Edit the tables (`src/*/cmd_*.c`), not this page.\n\n"
+        "compares the two. Edit the tables (`src/commands/*/cmd_*.c`), not this page.\n\n"
         "A value comes from the command line, else from the environment variable of the last column, else\n"
         "it is the default. A variable is ignored where the command line gives an option that excludes it.\n"
         "Under `mpirun` or `srun` rank 0's values hold on every rank, whatever the others find in their\n"
         "environment, but for those that are each rank's own. All ranks must run the same build and command\n"
-        "in the same working folder. Results go to stdout, everything else to stderr.\n\n"
-        "Exit codes: 0 done · 1 run-time error · 2 usage · 3 finished, some clips failed (listed) · 4 bad\n"
-        "checkpoint or config · 5 does not fit, or no such device · 6 a rank was lost · 130 Ctrl-C.\n");
+        "in the same working folder. Results go to stdout, everything else to stderr.\n\n%s\n",
+        mg_cli_exit_codes);
     for (int i = 0; i < n_commands; i++) {
         fprintf(to, "\n## mg-dist %s\n\n%s\n\n```\nmg-dist %s %s\n```\n", commands[i].name,
                 commands[i].summary, commands[i].name, commands[i].usage);

@@ -11,6 +11,16 @@ extern const int mg_cli_n_common;
 /* MGDIST_CFG_COEF for cfg-coef. */
 void mg_cli_environment_name(char *out, size_t out_bytes, const mg_option *option);
 
+/* What help says of an option beside its name. */
+enum { MG_CLI_HELP_SIZE = 600 };
+void mg_cli_format_help(char *out, size_t out_bytes, const mg_option *o);
+
+/* One line for each exit code. */
+extern const char mg_cli_exit_codes[];
+
+/* The i-th word of an option's names, its own first, into `out`; false if there is none. */
+bool mg_cli_name_at(char out[64], const mg_option *o, int i);
+
 /* "option --seed", "environment MGDIST_SEED", "WHAT": where a value stands, for messages. */
 enum { MG_CLI_SOURCE_SIZE = 96 };
 void mg_cli_source(char out[MG_CLI_SOURCE_SIZE], const mg_cli_word *word);

@@ -1,10 +1,30 @@
 /* From the text of a value to the field of a settings struct, and where the text came from. */
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "choice_words.h"
 #include "cli_impl.h"
+
+bool mg_cli_name_at(char out[64], const mg_option *o, int i)
+{
+    char word[MG_CHOICE_WORD_SIZE] = "";
+
+    if (i > 0 && o->alias) mg_choice_word(word, o->alias, i - 1);
+    snprintf(out, 64, "%s", i == 0 ? o->name : word);
+    return *out != '\0';
+}
+
+void mg_cli_environment_name(char *out, size_t out_bytes, const mg_option *option)
+{
+    size_t n = (size_t)snprintf(out, out_bytes, "MGDIST_");
+
+    for (const char *p = option->name; *p && n + 1 < out_bytes; p++)
+        out[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+    out[n] = '\0';
+}
 
 void mg_cli_source(char out[MG_CLI_SOURCE_SIZE], const mg_cli_word *word)
 {

@@ -10,6 +10,7 @@
 #include "npy.h"
 #include "outcomes.h"
 #include "resample.h"
+#include "version.h"
 
 enum { NAME_SIZE = 512, N_PARTS = 3 };
 
@@ -104,7 +105,7 @@ static void describe_run(clip_facts *f, const mg_generate_output *o, const mg_cl
     const mg_replica *r = o->replica;
     mg_clip_metadata *m = &f->m;
 
-    m->version = MG_VERSION;
+    m->version = mg_version();
     m->backend = r->backend.ops->name;
     m->dtype = mg_format_name(r->backend.formats.weights);
     m->audio_library = mg_audio_library();
@@ -140,7 +141,7 @@ static mg_status describe(clip_facts *f, mg_generate_output *o, const mg_clip *c
 
 static mg_status write_sound_file(clip_facts *f, const char *path, const mg_sound *sound)
 {
-    mg_audio_tags tags = {.title = f->m.recipe.title, .software = "mg-dist " MG_VERSION};
+    mg_audio_tags tags = {.title = f->m.recipe.title, .software = MG_VERSION_NAME};
     char *comment = NULL;
 
     f->m.sampling_rate = sound->rate_hz;

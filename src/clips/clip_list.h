@@ -32,6 +32,7 @@ typedef struct mg_call {
     int64_t start_index; /* of names by number; MG_START_NEXT: behind those in the folder */
     bool save_codes, codes_only;
     bool overwrite; /* what is there under the clips' names */
+    bool as_json;   /* of what was delivered the metadata is printed, a line each, not the path */
     bool no_paths;  /* what was delivered is not printed: the caller has more to say */
     /* which model: for the metadata */
     mg_model_request model;

@@ -189,7 +189,7 @@ static void put_run(writer *w)
 
     mg_json_text_object(&w->t, "run");
     put_text(w, "program", "mg-dist");
-    put_text(w, "version", m->version);
+    put_text(w, "version", w->is_tag ? MG_VERSION : m->version); /* no commit changes a sound file */
     put_text(w, "backend", m->backend);
     put_text(w, "dtype", m->dtype);
     if (w->is_tag) return;

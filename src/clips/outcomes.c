@@ -5,8 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "in_file.h"
+#include "json_text.h"
 #include "log.h"
 #include "show.h"
+
+#define MAX_METADATA_BYTES ((int64_t)64 << 20)
 
 mg_status mg_generate_output_open(mg_generate_output **out, const mg_call *call, const mg_clip_list *list,
                                   const mg_replica *replica, const mg_world *world)
@@ -82,6 +86,34 @@ static mg_status verdict(const mg_generate_output *o)
                    (long long)(o->list->n - n_delivered), (long long)o->list->n, failed);
 }
 
+/* A clip's metadata in one line, its path first. The file is JSON with line breaks and tabs between its
+ * tokens, and a string holds neither. */
+static mg_status print_metadata(const mg_generate_output *o, int64_t index, const char *path)
+{
+    mg_json_text head = {.layout = MG_JSON_LINE};
+    char file[MG_PATH_SIZE], *text = NULL, *start = NULL;
+    mg_status st = MG_OK;
+    int64_t bytes;
+
+    MG_RETURN(mg_path_format(file, "%s/%s.json", o->call->out_dir, o->list->job[index].name));
+    MG_TRY(mg_in_file_read(&text, &bytes, file, MAX_METADATA_BYTES));
+    mg_json_text_object(&head, NULL);
+    mg_json_text_string(&head, "path", path);
+    mg_json_text_close(&head);
+    MG_TRY(mg_json_text_end(&head, &start));
+    start[strlen(start) - 1] = ',';
+    fputs(start, stdout);
+    char *to = text; /* what stands behind the brace, on one line */
+    for (const char *p = text + 1; bytes > 0 && *p; p++)
+        if (*p != '\n' && *p != '\t') *to++ = *p;
+    *to = '\0';
+    fprintf(stdout, "%s\n", text);
+done:
+    free(text);
+    free(start);
+    return st;
+}
+
 static mg_status print_paths(const mg_generate_output *o)
 {
     char path[MG_PATH_SIZE];
@@ -89,7 +121,10 @@ static mg_status print_paths(const mg_generate_output *o)
     for (int64_t i = 0; i < o->list->n; i++) {
         if (o->outcome[i] != MG_OUTCOME_DELIVERED) continue;
         MG_RETURN(mg_clip_files_path(path, o, i));
-        mg_print(mg_clip_files_to_stdout(o->call) ? stderr : stdout, "%s\n", path);
+        if (o->call->as_json)
+            MG_RETURN(print_metadata(o, i, path));
+        else
+            mg_print(mg_clip_files_to_stdout(o->call) ? stderr : stdout, "%s\n", path);
     }
     return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
 }

@@ -24,7 +24,8 @@
       .letter = 'd', .arg = "SECONDS", .rivals = "frames",                                                                                \
       .help = "length of each clip, an audio prompt included (default: 30, or 10 with AudioGen)")                                         \
     X(INT, n_frames, 1, 1e8, NULL, "frames", PARAMETERS, "frames", 0, "frames",                                                           \
-      .arg = "N", .rivals = "duration", .help = "length in codec frames, exactly, instead of --duration")
+      .alias = "max-new-tokens", .arg = "N", .rivals = "duration",                                                                        \
+      .help = "length in codec frames, exactly, instead of --duration")
 
 #define MG_RECIPE_KEYS_FOLLOW(X, L, P)                                                                                                    \
     L(TEXT, negative_prompt, 0, 0, NULL, "negative_prompt", TEXTS, "negative_prompt", 0, "negative-prompt",                               \
@@ -69,7 +70,7 @@
       .arg = "F",                                                                                                                         \
       .help = "draw from the likeliest codes that make up F; 0 is off; audiocraft: instead of --top-k (default: off)")                    \
     X(NUMBER, sampling.temperature, 0, 1000, NULL, "temperature", PARAMETERS, "temperature", 0, "temperature",                            \
-      .arg = "F", .help = "above 1 more surprising, below 1 less; 0 is --greedy (default: the model's own, else 1)")                      \
+      .alias = "temp", .arg = "F", .help = "above 1 more surprising, below 1 less; 0 is --greedy (default: the model's own, else 1)")     \
     X(NUMBER, sampling.min_p, 0, 1, NULL, "min_p", PARAMETERS, "min_p", MG_KEY_WHEN_ON, "min-p",                                          \
       .arg = "F", .help = "of what is left, draw from codes at least F times as likely as the likeliest; 0 is off (default: off)")
 

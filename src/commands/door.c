@@ -296,3 +296,18 @@ mg_status mg_door_model(const mg_world *w, const mg_model_files *files, const ch
     MG_RETURN(mg_world_same(w, MG_EUSAGE, list, 1, "all ranks must compute in one format; give --dtype"));
     return mg_world_same(w, MG_ECHECKPOINT, list + 1, n - 1, "the hosts have other weights under this name");
 }
+
+/* The parts that this rank computes with. */
+static int model_needs(const mg_replica *r)
+{
+    const mg_replica_source *s = &r->source;
+
+    return MG_NEED_LM | (s->with_tokenizer ? MG_NEED_TOKENIZER : 0) |
+           (r->is_leader && s->with_text ? MG_NEED_T5 : 0) |
+           (r->is_leader && (s->with_decoder || s->with_encoder) ? MG_NEED_CODEC : 0);
+}
+
+mg_status mg_door_replica(const mg_world *w, const mg_replica *r)
+{
+    return mg_door_model(w, r->files, mg_format_name(r->backend.formats.weights), model_needs(r));
+}

@@ -5,6 +5,7 @@
 
 #include "cpu.h"
 #include "model_files.h"
+#include "replica.h"
 #include "world.h"
 
 /* Make `folder`, and check that it is one folder for all ranks that write into it: rank 0 and others, which
@@ -21,5 +22,8 @@ mg_status mg_door_level(mg_cpu_level *level, const mg_world *w, bool says);
  * formats, shapes and bytes of its tensors, a sample of their contents, and the hash in the name of a cached
  * file. `needs` are the parts that this rank uses (MG_NEED_LM …). MG_ECHECKPOINT names part and rank. */
 mg_status mg_door_model(const mg_world *w, const mg_model_files *files, const char *number_format, int needs);
+
+/* The same for an open replica, whose leader alone computes with the text encoder and the codec. */
+mg_status mg_door_replica(const mg_world *w, const mg_replica *r);
 
 #endif

@@ -3,7 +3,7 @@
 #define MG_COMMANDS_MACHINE_H
 
 #include "backend.h"
-#include "cli.h"
+#include "machine_options.h"
 
 /* The language model's backend, with the world's group. MG_EFIT if there is no such device. On failure
  * nothing is left open. Both are collective over the world. */

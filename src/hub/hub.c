@@ -147,7 +147,7 @@ static mg_status check_whole(const char *snapshot, const char *id)
     target[n > 0 ? n : 0] = '\0';
     return mg_fail(MG_EFAIL,
                    "model: %s: incomplete in the cache: %s is a link to %s, which is not there; on a machine "
-                   "with network: huggingface-cli download %s",
+                   "with network: " MG_HUB_FETCH " %s",
                    id, name, target, id);
 }
 
@@ -178,7 +178,7 @@ static mg_status find_cached(char path[MG_PATH_SIZE], trail *t, const char *name
     }
     return mg_fail(MG_EFAIL,
                    "model: %s: neither a path nor in a cache; looked at: %s; to fetch it, on a machine with "
-                   "network: huggingface-cli download %s",
+                   "network: " MG_HUB_FETCH " %s",
                    name, t->text, id[n_ids - 1]);
 }
 

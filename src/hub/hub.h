@@ -10,6 +10,9 @@
 
 #include "path.h"
 
+/* The command that fetches an id where there is a network; older tools call it huggingface-cli. */
+#define MG_HUB_FETCH "hf download"
+
 enum { MG_HUB_ID_SIZE = 200, MG_HUB_MAX_ROOTS = 2 };
 
 /* A path that exists stands for itself. Else OWNER/NAME is looked up in AUDIOCRAFT_CACHE_DIR if that is set,

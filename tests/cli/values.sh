@@ -55,7 +55,7 @@ field samples 13440
 field prompt '"x"'
 field format '"wav"'
 field strategy '"peak"'
-field version '"[0-9.]+"'
+field version '"[0-9.]+(\+[0-9a-f]+(-dirty)?)?"'
 field sha256 '"[0-9a-f]{64}"'
 passes 'the hash is the weight file'"'"'s' grep -q "$(sha256sum <"$TINY/model.safetensors" | cut -d' ' -f1)" "$BOX/out/000000.json"
 

@@ -97,7 +97,7 @@ expect 4 'codec: .*: makes sound of 32000 Hz, the language model .* was made for
 
 # What is not there.
 export HF_HUB_CACHE=$BOX/hub
-expect 1 'text encoder: .*asks for t5-base.*or give --text-encoder.*hub/models--t5-base.*huggingface-cli download google-t5/t5-base' \
+expect 1 'text encoder: .*asks for t5-base.*or give --text-encoder.*hub/models--t5-base.*hf download google-t5/t5-base' \
     'AudioCraft'"'"'s text encoder is looked for by name' make_case 1 text_cfg3_alone_0 --model "$MONO"
 expect 1 'no tokenizer' 'without a tokenizer' make_case 1 text_cfg3_alone_0 --model "$MONO" --text-encoder "$GOLDEN/t5-tiny"
 expect 1 'codec: .*compression_state_dict.bin points to facebook/encodec_32khz.*or give --codec.*hub/models--facebook--encodec_32khz' \

@@ -29,7 +29,7 @@ says 'its names' 'AudioCraft language model names'
 says 'it pads with zeros' 'pads with zeros'
 says 'it would load too' '^generate +would load it$'
 inspect 0 't5-base, by name: it is not here' 'an AudioCraft pair whose text encoder is elsewhere' "$FORMS/ac-mono"
-says 'what is missing is named' 'huggingface-cli download google-t5/t5-base'
+says 'what is missing is named' 'hf download google-t5/t5-base'
 inspect 0 '^points to +facebook/encodec_32khz' 'a codec pointer' "$FORMS/ac-pointer"
 inspect 0 '^is +codec \(EnCodec\) by itself' 'a codec' "$FORMS/encodec-hf"
 inspect 0 '^is +text encoder \(T5\) by itself' 'a text encoder' "$GOLDEN/t5-tiny"

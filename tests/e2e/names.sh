@@ -26,7 +26,7 @@ compare() { "$COMPARE" "$1" "$2" 0 "$BOX/out/000000.codes.npy" "$BOX/out/000000.
 ROCK=(--prompt '90s rock song with loud guitars and heavy drums')
 snapshot() { echo "$HF_HUB_CACHE/models--$1/snapshots/0123456789abcdef0123456789abcdef01234567"; }
 
-expect 1 'hub/models--example--tiny, |hub/models--example--tiny;.*huggingface-cli download example/tiny' 'a model that is not cached' \
+expect 1 'hub/models--example--tiny, |hub/models--example--tiny;.*hf download example/tiny' 'a model that is not cached' \
     generate --model example/tiny "${ROCK[@]}"
 cached example--tiny "$TINY"
 passes 'an id: generate' generate --model example/tiny "${ROCK[@]}"
@@ -61,7 +61,7 @@ expect 1 'model key: big: .*does not exist; make one with: mg-dist models add' '
     generate --model-key big "${ROCK[@]}"
 expect 0 'big = example/tiny' 'a key for an id' models add big example/tiny --notes 'from the cache'
 expect 0 'local = ' 'a key for a folder' models add local "$TINY"
-expect 0 'warning: .*huggingface-cli download example/later' 'a key for what is fetched later' models add later example/later
+expect 0 'warning: .*hf download example/later' 'a key for what is fetched later' models add later example/later
 expect 1 'no such file or folder' 'a key for a path that is not there' models add gone ./nowhere
 passes 'a key: generate' generate --model-key big "${ROCK[@]}"
 passes 'a key: the reference' compare "$GOLDEN/hf/tiny-mono.safetensors" single_cfg3

@@ -119,7 +119,7 @@ static void test_bare_name(void **state)
     setenv("HF_HUB_CACHE", in_dir("hub"), 1);
     expect_failure(mg_hub_find(path, "t5-base"), MG_EFAIL, "hub/models--t5-base");
     expect_failure(mg_hub_find(path, "t5-base"), MG_EFAIL, "hub/models--google-t5--t5-base");
-    expect_failure(mg_hub_find(path, "t5-base"), MG_EFAIL, "huggingface-cli download google-t5/t5-base");
+    expect_failure(mg_hub_find(path, "t5-base"), MG_EFAIL, "hf download google-t5/t5-base");
     make_model(in_dir("hub"), "google-t5--t5-base");
     expect_found("t5-base", in_dir("hub"), "google-t5--t5-base");
     make_model(in_dir("hub"), "t5-base");
@@ -132,7 +132,7 @@ static void test_incomplete(void **state)
 
     (void)state;
     setenv("HF_HUB_CACHE", in_dir("hub"), 1);
-    expect_failure(mg_hub_find(path, "o/m"), MG_EFAIL, "huggingface-cli download o/m");
+    expect_failure(mg_hub_find(path, "o/m"), MG_EFAIL, "hf download o/m");
     expect_failure(mg_hub_find(path, in_dir("nowhere")), MG_EFAIL, "no such file or folder");
     make_model(in_dir("hub"), "o--m");
     unlink(in_dir("hub/models--o--m/blobs/" BLOB));

@@ -31,7 +31,7 @@ BEGIN {
     may["clips"] = "base io audio dsp text checkpoint hub model engine comm clips"
     may["dataset"] = "base io audio clips dataset"
     may["commands"] = may["clips"] " dataset cli torch config weights ops cpu cuda commands"
-    may["main"] = "base cli comm main"
+    may["main"] = "base cli comm commands main"
     n = split(all, files, "\n")
     for (i = 1; i <= n; i++) { name = files[i]; sub(/.*\//, "", name); where[name] = room(files[i]) }
 }

@@ -7,6 +7,7 @@
 #include "arena.h"
 #include "comm.h"
 #include "machine.h"
+#include "machine_options.h"
 
 enum mg_bench_what {
     MG_BENCH_STEP,

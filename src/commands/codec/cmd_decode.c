@@ -6,6 +6,7 @@
 #include "normalize.h"
 #include "npy.h"
 #include "resample.h"
+#include "version.h"
 
 /* clang-format off */
 static const mg_option options[] = {
@@ -41,7 +42,7 @@ static mg_status write_sound(const mg_codec_settings *s, mg_sound *sound, const 
                                   .peak_headroom_db = 1,
                                   .rms_headroom_db = 18,
                                   .loudness_headroom_db = 14};
-    const mg_audio_tags tags = {.software = "mg-dist " MG_VERSION};
+    const mg_audio_tags tags = {.software = MG_VERSION_NAME};
     mg_sound resampled = {0};
     mg_status st = MG_OK;
 

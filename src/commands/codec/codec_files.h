@@ -3,9 +3,9 @@
 #ifndef MG_CODEC_FILES_H
 #define MG_CODEC_FILES_H
 
-#include "cli.h"
 #include "encodec.h"
 #include "machine.h"
+#include "machine_options.h"
 #include "model_files.h"
 
 typedef struct mg_codec_settings {

@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "convert.h"
 #include "log.h"
+#include "model_options.h"
 #include "show.h"
 
 #define AT(field) offsetof(mg_convert_settings, field)
@@ -28,12 +29,7 @@ static const mg_option options[] = {
     {.name = "shard-size", .type = MG_OPT_STRING, .offset = AT(shard_size), .arg = "SIZE", .preset = "5GB",
      .group = "Form", .help = "hf: longest weight file, such as 5GB or 900MB; 0 is no limit"},
 
-    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",
-     .group = "Parts", .help = "take the T5 text encoder from here"},
-    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR|FILE|ID", .group = "Parts",
-     .help = "take the codec from here; to AudioCraft's form the id " PUBLIC_CODEC " becomes a pointer"},
-    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE|ID", .group = "Parts",
-     .help = "take the tokenizer's files from here"},
+    MG_PART_OPTIONS(mg_convert_settings, parts),
 };
 /* clang-format on */
 
@@ -94,16 +90,16 @@ static mg_status convert(mg_convert *c)
 
     if (!mg_out_folder_is_free(s->out))
         return mg_fail(MG_EUSAGE, "%s: is there already; give another OUT, or remove it first", s->out);
-    c->writes_pointer = !hf && s->codec && strcmp(s->codec, PUBLIC_CODEC) == 0;
+    c->writes_pointer = !hf && s->parts.codec && strcmp(s->parts.codec, PUBLIC_CODEC) == 0;
     const mg_model_request request = {.model = s->source,
-                                      .text_encoder = s->text_encoder,
-                                      .codec = c->writes_pointer ? NULL : s->codec,
-                                      .tokenizer = s->tokenizer};
+                                      .text_encoder = s->parts.text_encoder,
+                                      .codec = c->writes_pointer ? NULL : s->parts.codec,
+                                      .tokenizer = s->parts.tokenizer};
     const int need = hf ? MG_NEED_ALL : c->writes_pointer ? MG_NEED_LM : MG_NEED_LM | MG_NEED_CODEC;
 
     MG_RETURN(mg_model_files_open(&c->files, &request, need));
     c->config = c->files->config;
-    if (!hf && !s->codec && strcmp(c->files->pointer, PUBLIC_CODEC) == 0) c->writes_pointer = true;
+    if (!hf && !s->parts.codec && strcmp(c->files->pointer, PUBLIC_CODEC) == 0) c->writes_pointer = true;
     MG_RETURN(mg_convert_plan(c));
     MG_RETURN(write_all(c));
     mg_log_info("convert: %s: %lld tensors, %.1f MB, in %s form", c->folder.path,
@@ -141,6 +137,7 @@ const mg_command mg_cmd_convert = {
     .details = "Tensors pass through one at a time; with --dtype keep their bits do not change. OUT appears "
                "when all\n"
                "is written: an interrupted run leaves nothing that looks like a model.\n"
+               "To AudioCraft's form --codec " PUBLIC_CODEC " becomes a pointer.\n"
                "\n"
                "  mg-dist convert audiocraft-musicgen/ hf-musicgen --to hf --text-encoder t5-base\n"
                "  mg-dist convert facebook/musicgen-small pair --to audiocraft --dtype fp16",

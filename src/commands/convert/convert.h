@@ -17,7 +17,7 @@ typedef struct mg_convert_settings {
     int to;    /* mg_convert_form */
     int dtype; /* mg_convert_dtype */
     const char *shard_size;
-    const char *text_encoder, *codec, *tokenizer;
+    mg_model_request parts; /* in place of those of the source */
 } mg_convert_settings;
 
 enum { MG_CONVERT_NAME_SIZE = MG_TENSOR_NAME_SIZE + 32, MG_CONVERT_MAX_SOURCES = 3 };

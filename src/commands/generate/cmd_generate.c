@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "generate.h"
+#include "model_options.h"
 #include "recipe_keys.h"
 
 #define AT(field) offsetof(mg_generate_settings, field)
@@ -34,22 +35,12 @@
 
 /* clang-format off */
 static const mg_option options[] = {
-    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(call.model.model), .arg = "DIR|ID", .group = "Model",
-     .rivals = "model-key",
-     .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},
+    MG_MODEL_OPTIONS(mg_generate_settings, call.model),
     {.name = "model-key", .type = MG_OPT_STRING, .offset = AT(call.model_key), .arg = "KEY", .group = "Model",
      .rivals = "model",
      .help = "the model that this key stands for; mg-dist models lists the keys"},
     {.name = "manifest", .type = MG_OPT_STRING, .offset = AT(manifest), .arg = "FILE", .group = "Model",
      .help = "where --model-key looks (default: as mg-dist models --help says)"},
-    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(call.model.lm), .arg = "DIR|FILE|ID", .group = "Model",
-     .help = "take the language model from here instead"},
-    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(call.model.text_encoder), .arg = "DIR|FILE|ID",
-     .group = "Model", .help = "take the T5 text encoder from here instead"},
-    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(call.model.codec), .arg = "DIR|FILE|ID", .group = "Model",
-     .help = "take the EnCodec decoder from here instead"},
-    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(call.model.tokenizer), .arg = "DIR|FILE|ID", .group = "Model",
-     .help = "take spiece.model or tokenizer.json from here instead"},
     {.name = "apply-proposed", .type = MG_OPT_FLAG, .offset = AT(apply_proposed), .group = "Model",
      .also = "APPLY_PROPOSED", .help = "accept the proposals for missing tensors that are sure; also APPLY_PROPOSED=1"},
 
@@ -72,6 +63,8 @@ static const mg_option options[] = {
      .rivals = "drop-prompt", .help = "the clip begins with the audio prompt; the default"},
 
     MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
+    {.name = "two-step-cfg", .type = MG_OPT_FLAG, .offset = AT(two_step_cfg), .group = "Sampling",
+     .help = "taken for AudioCraft's sake and without effect: rows of guidance never influence each other here"},
 
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(call.out_dir), .arg = "DIR", .preset = "out",
      .group = "Output", .help = "folder for the files, made if need be; - writes one clip's sound to standard output"},
@@ -86,6 +79,8 @@ static const mg_option options[] = {
      .help = "also write 000000.codes.npy, int32 [codebooks, frames]"},
     {.name = "codes-only", .type = MG_OPT_FLAG, .offset = AT(call.codes_only), .group = "Output",
      .help = "write the codes and no sound; no codec is needed"},
+    {.name = "json", .type = MG_OPT_FLAG, .offset = AT(call.as_json), .group = "Output",
+     .help = "print each clip's metadata as a line of JSON with its path, not the path alone"},
 
     {.name = "batch", .type = MG_OPT_INT, .offset = AT(n_slots), .arg = "N", .low = 1, .high = 1e6,
      .group = "Machine", .help = "clips at once in each group of --tp ranks (default: chosen by memory, at most 8)"},
@@ -110,6 +105,9 @@ static mg_status check_pairs(const mg_generate_settings *s)
                        "option --cfg-coef-beta: weighs the text against a melody, and there is no --melody");
     if (all->loudness_compressor && all->strategy != MG_STRATEGY_LOUDNESS)
         return mg_fail(MG_EUSAGE, "option --loudness-compressor: goes with --strategy loudness");
+    if (strcmp(call->out_dir, "-") == 0 && call->as_json)
+        return mg_fail(MG_EUSAGE,
+                       "option --json: prints the metadata beside the files, and --out - has none");
     if (strcmp(call->out_dir, "-") == 0 && (call->save_codes || call->codes_only))
         return mg_fail(MG_EUSAGE, "option --out: -: standard output takes the sound alone; leave out --%s",
                        call->codes_only ? "codes-only" : "save-codes");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "in_file.h"
+#include "model_options.h"
 #include "replay.h"
 #include "show.h"
 
@@ -16,16 +17,7 @@ static const mg_option options[] = {
      .help = "the metadata beside a clip: out/000000.json"},
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out_dir), .arg = "DIR", .group = "Output",
      .help = "keep the clip in this folder (default: it is compared and removed)"},
-    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(model.model), .arg = "DIR|ID",
-     .group = "What has moved", .help = "the model is here now, whatever was recorded"},
-    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(model.lm), .arg = "DIR|FILE|ID", .group = "What has moved",
-     .help = "the language model is here now"},
-    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(model.text_encoder), .arg = "DIR|FILE|ID",
-     .group = "What has moved", .help = "the T5 text encoder is here now"},
-    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(model.codec), .arg = "DIR|FILE|ID", .group = "What has moved",
-     .help = "the EnCodec is here now"},
-    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(model.tokenizer), .arg = "DIR|FILE|ID",
-     .group = "What has moved", .help = "spiece.model or tokenizer.json is here now"},
+    MG_MODEL_OPTIONS(mg_replay_settings, model), /* where it is now, whatever was recorded */
     MG_MACHINE_OPTIONS(mg_replay_settings),
 };
 /* clang-format on */
@@ -146,7 +138,8 @@ static const char details[] =
     "Everything is taken from the metadata: prompt, seed, settings, --dtype and --cpu-level (unless they are "
     "given\n"
     "here). Files that were named by relative paths are looked for in the current folder, then beside the\n"
-    "metadata. Exit code 0 and \"the same bytes\" on stdout, or 1 and a sentence that names what differs: a "
+    "metadata; a model that has moved is named by --model or its parts. Exit code 0 and \"the same bytes\" "
+    "on stdout, or 1 and a sentence that names what differs: a "
     "file that\n"
     "the clip was made from, the weights, the version, the device, the number format.\n"
     "\n"

@@ -3,8 +3,8 @@
 #ifndef MG_GENERATE_H
 #define MG_GENERATE_H
 
-#include "cli.h"
 #include "clip_list.h"
+#include "machine_options.h"
 
 typedef struct mg_generate_settings {
     mg_call call;
@@ -12,6 +12,7 @@ typedef struct mg_generate_settings {
     bool apply_proposed;
     bool keep_prompt;
     const char *start_index; /* "next" or a number */
+    bool two_step_cfg;       /* without effect */
     int64_t n_slots;
     mg_machine machine;
 } mg_generate_settings;

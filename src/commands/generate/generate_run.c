@@ -228,16 +228,6 @@ static mg_status describe_source(mg_replica_source *source, char key_path[MG_PAT
     return mg_hub_find_key(key_path, s->call.model_key, s->manifest);
 }
 
-/* The parts that this rank computes with. */
-static int model_needs(const mg_replica *r)
-{
-    const mg_replica_source *s = &r->source;
-
-    return MG_NEED_LM | (s->with_tokenizer ? MG_NEED_TOKENIZER : 0) |
-           (r->is_leader && s->with_text ? MG_NEED_T5 : 0) |
-           (r->is_leader && (s->with_decoder || s->with_encoder) ? MG_NEED_CODEC : 0);
-}
-
 mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
 {
     mg_world *w = context->world;
@@ -258,7 +248,7 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&beside, &s->machine, w)));
     MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, &backend, &beside, w->group)));
-    MG_TRY(mg_door_model(w, replica->files, mg_format_name(backend.formats.weights), model_needs(replica)));
+    MG_TRY(mg_door_replica(w, replica));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));
     MG_TRY(check_output(&s->call, &list, &replica->config, w));
     MG_TRY(mg_clip_list_look(&list, &s->call, replica, w));

@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "cpu.h"
 #include "inspect.h"
+#include "model_options.h"
 
 #define AT(field) offsetof(mg_inspect_settings, field)
 
@@ -15,12 +16,7 @@ static const mg_option options[] = {
      .help = "list every tensor: its name in the file, dtype, shape, and the name it goes to"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Output",
      .help = "print one JSON object instead of tables"},
-    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",
-     .group = "Parts", .help = "the T5 text encoder is here"},
-    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR|FILE|ID", .group = "Parts",
-     .help = "the codec is here"},
-    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE|ID", .group = "Parts",
-     .help = "the tokenizer is here"},
+    MG_PART_OPTIONS(mg_inspect_settings, parts),
 };
 /* clang-format on */
 

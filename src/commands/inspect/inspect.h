@@ -11,7 +11,8 @@
 #include "torch_file.h"
 
 typedef struct mg_inspect_settings {
-    const char *source, *text_encoder, *codec, *tokenizer;
+    const char *source;
+    mg_model_request parts; /* in place of those of `source` */
     bool keys, json;
 } mg_inspect_settings;
 

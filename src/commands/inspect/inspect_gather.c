@@ -110,9 +110,11 @@ static void open_files(mg_inspection *i)
 {
     const mg_inspect_settings *s = i->settings;
     static const int needs[] = {MG_NEED_ALL, MG_NEED_LM | MG_NEED_CODEC, MG_NEED_LM | MG_NEED_T5, MG_NEED_LM};
-    const mg_model_request request = {
-        .model = i->path, .text_encoder = s->text_encoder, .codec = s->codec, .tokenizer = s->tokenizer};
-    const mg_model_request t5 = {.text_encoder = i->path, .tokenizer = s->tokenizer};
+    const mg_model_request request = {.model = i->path,
+                                      .text_encoder = s->parts.text_encoder,
+                                      .codec = s->parts.codec,
+                                      .tokenizer = s->parts.tokenizer};
+    const mg_model_request t5 = {.text_encoder = i->path, .tokenizer = s->parts.tokenizer};
     const mg_model_request codec = {.codec = i->path};
     const mg_model_request lm = {.lm = i->path};
 
@@ -173,9 +175,9 @@ static void try_replica(mg_inspection *i)
 {
     const mg_inspect_settings *s = i->settings;
     const mg_replica_source source = {.model = {.model = i->path,
-                                                .text_encoder = s->text_encoder,
-                                                .codec = s->codec,
-                                                .tokenizer = s->tokenizer},
+                                                .text_encoder = s->parts.text_encoder,
+                                                .codec = s->parts.codec,
+                                                .tokenizer = s->parts.tokenizer},
                                       .with_text = true,
                                       .with_tokenizer = true};
     mg_replica *r = NULL;

@@ -290,7 +290,8 @@ static const char details[] =
     "Hugging Face's: HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else\n"
     "~/.cache/huggingface/hub. This program never goes online, whatever HF_HUB_OFFLINE says: what is "
     "missing\n"
-    "is fetched elsewhere, with huggingface-cli download OWNER/NAME, and copied into the cache.\n"
+    "is fetched elsewhere, with " MG_HUB_FETCH " OWNER/NAME (older tools:\n"
+    "huggingface-cli download), and copied into the cache.\n"
     "\n"
     "  mg-dist models add large /models/musicgen-large --notes \"from the lab's share\"\n"
     "  mg-dist generate --model-key large --prompt \"slow sad piano\"";

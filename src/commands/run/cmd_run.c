@@ -1,6 +1,7 @@
 /* mg-dist run: a list of jobs in, a dataset out. The option table and the rules between options. */
 #include <string.h>
 
+#include "model_options.h"
 #include "recipe_keys.h"
 #include "run.h"
 
@@ -24,22 +25,13 @@
 
 /* clang-format off */
 static const mg_option options[] = {
-    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(call.model.model), .arg = "DIR|ID", .group = "Model",
-     .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},
-    {.name = "model-key", .type = MG_OPT_STRING, .offset = AT(call.model_key), .arg = "KEY", .group = "Model",
+    MG_MODEL_OPTIONS(mg_run_settings, call.model),
+    {.name = "model-key", .type = MG_OPT_STRING, .offset = AT(call.model_key), .arg = "KEY", .group = "Model", .rivals = "model",
      .help = "the model that this key stands for; mg-dist models lists the keys"},
     {.name = "manifest", .type = MG_OPT_STRING, .offset = AT(manifest), .arg = "FILE", .group = "Model",
      .help = "where --model-key looks (default: as mg-dist models --help says)"},
-    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(call.model.lm), .arg = "DIR|FILE|ID", .group = "Model",
-     .help = "take the language model from here instead"},
-    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(call.model.text_encoder), .arg = "DIR|FILE|ID",
-     .group = "Model", .help = "take the T5 text encoder from here instead"},
-    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(call.model.codec), .arg = "DIR|FILE|ID", .group = "Model",
-     .help = "take the EnCodec decoder from here instead"},
-    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(call.model.tokenizer), .arg = "DIR|FILE|ID", .group = "Model",
-     .help = "take spiece.model or tokenizer.json from here instead"},
     {.name = "apply-proposed", .type = MG_OPT_FLAG, .offset = AT(apply_proposed), .group = "Model",
-     .help = "accept the proposals for missing tensors that are sure; also APPLY_PROPOSED=1"},
+     .also = "APPLY_PROPOSED", .help = "accept the proposals for missing tensors that are sure; also APPLY_PROPOSED=1"},
 
     {.name = "jobs", .letter = 'j', .type = MG_OPT_STRING, .offset = AT(jobs), .arg = "FILE", .group = "Jobs",
      .help = "JSON lines, a JSON array, CSV, TSV or plain text, packed by gzip or not; - is standard input"},

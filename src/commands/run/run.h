@@ -3,9 +3,9 @@
 #ifndef MG_RUN_H
 #define MG_RUN_H
 
-#include "cli.h"
 #include "clip_list.h"
 #include "dataset.h"
+#include "machine_options.h"
 #include "plan.h"
 #include "run_message.h"
 #include "scheduler.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "door.h"
 #include "hash.h"
 #include "log.h"
 #include "machine.h"
@@ -183,6 +184,7 @@ static mg_status go(course *c)
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open(&c->backend, &c->s->machine, w)));
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open_beside(&c->beside, &c->s->machine, w)));
     MG_RETURN(mg_comm_agree(w->all, open_replica(c)));
+    MG_RETURN(mg_door_replica(w, c->replica));
     MG_RETURN(mg_comm_agree(w->all, claim_kind(c)));
     MG_RETURN(load(c, &need));
     MG_RETURN(mg_comm_agree(w->all, mg_channel_open(&c->channel, w)));

@@ -4,6 +4,7 @@
 
 #include "door.h"
 #include "json_text.h"
+#include "model_options.h"
 #include "show.h"
 #include "verify.h"
 
@@ -15,12 +16,7 @@ static const mg_option options[] = {
      .help = "a folder, state_dict.bin or the id of a cached model"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Output",
      .help = "print one JSON object instead of a table"},
-    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = AT(text_encoder), .arg = "DIR|FILE|ID",
-     .group = "Parts", .help = "take the T5 text encoder from here"},
-    {.name = "codec", .type = MG_OPT_STRING, .offset = AT(codec), .arg = "DIR|FILE|ID", .group = "Parts",
-     .help = "take the codec from here"},
-    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = AT(tokenizer), .arg = "DIR|FILE|ID", .group = "Parts",
-     .help = "take spiece.model or tokenizer.json from here"},
+    MG_PART_OPTIONS(mg_verify_settings, parts),
     MG_MACHINE_OPTIONS(mg_verify_settings),
 };
 /* clang-format on */
@@ -77,8 +73,10 @@ static mg_status print(const mg_verify *v)
 static mg_status verify_files(mg_verify *v)
 {
     const mg_verify_settings *s = v->settings;
-    const mg_model_request request = {
-        .model = s->source, .text_encoder = s->text_encoder, .codec = s->codec, .tokenizer = s->tokenizer};
+    const mg_model_request request = {.model = s->source,
+                                      .text_encoder = s->parts.text_encoder,
+                                      .codec = s->parts.codec,
+                                      .tokenizer = s->parts.tokenizer};
 
     const mg_status st = mg_model_files_open(&v->files, &request, MG_NEED_ALL);
     if (st == MG_ECHECKPOINT) mg_verify_note_error(v, "opens");

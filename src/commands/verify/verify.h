@@ -5,13 +5,14 @@
 
 #include <stdbool.h>
 
-#include "cli.h"
 #include "machine.h"
+#include "machine_options.h"
 #include "model_files.h"
 #include "replica.h"
 
 typedef struct mg_verify_settings {
-    const char *source, *text_encoder, *codec, *tokenizer;
+    const char *source;
+    mg_model_request parts; /* in place of those of `source` */
     bool json;
     mg_machine machine;
 } mg_verify_settings;

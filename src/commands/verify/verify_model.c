@@ -254,9 +254,9 @@ mg_status mg_verify_model(mg_verify *v)
 {
     const mg_verify_settings *s = v->settings;
     const mg_replica_source source = {.model = {.model = s->source,
-                                                .text_encoder = s->text_encoder,
-                                                .codec = s->codec,
-                                                .tokenizer = s->tokenizer},
+                                                .text_encoder = s->parts.text_encoder,
+                                                .codec = s->parts.codec,
+                                                .tokenizer = s->parts.tokenizer},
                                       .with_text = true,
                                       .with_tokenizer = true,
                                       .with_decoder = true};

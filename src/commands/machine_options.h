@@ -1,0 +1,61 @@
+/* Options shared by all commands that compute. machine.h opens what they ask for. */
+#ifndef MG_MACHINE_OPTIONS_H
+#define MG_MACHINE_OPTIONS_H
+
+#include "cli.h"
+
+/* What computes. */
+typedef struct mg_machine {
+    int dtype;     /* mg_machine_dtype */
+    int device;    /* mg_machine_device */
+    int cpu_level; /* mg_cpu_level: the words stand in its order */
+    int64_t threads;
+    int64_t tp;
+    int reduce;       /* mg_cuda_reduce: the words stand in its order */
+    int codec_device; /* mg_machine_codec */
+    bool share_gpu;
+} mg_machine;
+
+enum mg_machine_dtype {
+    MG_MACHINE_DTYPE_AUTO,
+    MG_MACHINE_FP32,
+    MG_MACHINE_BF16,
+    MG_MACHINE_FP16,
+    MG_MACHINE_INT8
+};
+enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
+enum mg_machine_codec { MG_MACHINE_CODEC_SAME, MG_MACHINE_CODEC_CPU };
+
+/* MG_MACHINE_OPTIONS: of all commands that run a language model; their settings have a field `mg_machine
+ * machine`. MG_DEVICE_OPTIONS: those of them that are left without a language model. */
+/* clang-format off */
+#define MG_DEVICE_OPTIONS(settings)                                                                        \
+    {.name = "device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.device),                \
+     .preset = "auto", .choices = "auto|cpu|cuda", .group = "Machine",                                     \
+     .help = "what computes; auto is the GPU where every rank has one"},                                   \
+    {.name = "share-gpu", .type = MG_OPT_FLAG, .offset = offsetof(settings, machine.share_gpu),            \
+     .group = "Machine", .help = "let several ranks use one GPU (slow; for experiments)"},                 \
+    {.name = "threads", .type = MG_OPT_INT, .offset = offsetof(settings, machine.threads), .arg = "N",     \
+     .low = 1, .high = 1024, .group = "Machine", .is_own = true,                                           \
+     .help = "threads per rank (default: the cores the rank is bound to)"},                                \
+    {.name = "cpu-level", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.cpu_level),          \
+     .preset = "auto", .choices = "auto|scalar|avx2|avx512", .group = "Machine",                           \
+     .help = "instructions to use; results are the same bytes within one level"}
+#define MG_MACHINE_OPTIONS(settings)                                                                       \
+    {.name = "tp", .type = MG_OPT_INT, .offset = offsetof(settings, machine.tp), .arg = "N", .low = 1,      \
+     .high = 8, .group = "Machine",                                                                        \
+     .help = "ranks that share one model: 1, 2, 4 or 8 (default: all ranks)"},                             \
+    {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
+     .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8", .group = "Machine",                          \
+     .help = "number format of the language model's matrices; auto is fp32 on a CPU, bf16 on a GPU; "        \
+             "int8 is quantised when loaded"},                                                              \
+    MG_DEVICE_OPTIONS(settings),                                                                           \
+    {.name = "codec-device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.codec_device),    \
+     .preset = "same", .choices = "same|cpu", .group = "Machine",                                          \
+     .help = "where codec and text encoder run: as --device says, or on the CPU"},                         \
+    {.name = "reduce", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.reduce),                \
+     .preset = "auto", .choices = "auto|nccl|oneshot|fast", .group = "Machine",                            \
+     .help = "how GPUs sum over ranks; fast leaves the order to NCCL, and bits differ"}
+/* clang-format on */
+
+#endif

@@ -1,0 +1,27 @@
+/* Options that name a model, in one wording for all commands. */
+#ifndef MG_MODEL_OPTIONS_H
+#define MG_MODEL_OPTIONS_H
+
+#include "cli.h"
+#include "model_files.h"
+
+/* MG_PART_OPTIONS: what stands beside a model that an operand names. MG_MODEL_OPTIONS: the model and each of
+ * its parts. `field` of the settings is a mg_model_request. */
+/* clang-format off */
+#define MG_PART_OPTIONS(settings, field)                                                                    \
+    {.name = "text-encoder", .type = MG_OPT_STRING, .offset = offsetof(settings, field.text_encoder),       \
+     .arg = "DIR|FILE|ID", .group = "Model", .help = "take the T5 text encoder from here instead"},         \
+    {.name = "codec", .type = MG_OPT_STRING, .offset = offsetof(settings, field.codec),                     \
+     .arg = "DIR|FILE|ID", .group = "Model", .help = "take the EnCodec from here instead"},                 \
+    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = offsetof(settings, field.tokenizer),             \
+     .arg = "DIR|FILE|ID", .group = "Model", .help = "take spiece.model or tokenizer.json from here instead"}
+#define MG_MODEL_OPTIONS(settings, field)                                                                   \
+    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = offsetof(settings, field.model),      \
+     .arg = "DIR|ID", .group = "Model", .rivals = "model-key",                                              \
+     .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},               \
+    {.name = "lm", .type = MG_OPT_STRING, .offset = offsetof(settings, field.lm), .arg = "DIR|FILE|ID",     \
+     .group = "Model", .help = "take the language model from here instead"},                                \
+    MG_PART_OPTIONS(settings, field)
+/* clang-format on */
+
+#endif

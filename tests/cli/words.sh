@@ -1,0 +1,91 @@
+#!/bin/bash
+# Words that people bring along, and what is printed from the option table: aliases, help COMMAND, a manual page,
+# completion, JSON lines, variables that give way.   words.sh MG-DIST TESTS-FOLDER
+. "$(dirname "$0")/../e2e/lib.sh" "$1" "$2"
+clip() { # pattern, sentence, options
+    local pattern=$1 sentence=$2
+    shift 2
+    expect 0 "$pattern" "$sentence" "$MG" generate --model "$TINY" --prompt x --seed 1 --out "$BOX/out" "$@"
+}
+clip 'cfg-coef 2\.5, top-k 7, temperature 0\.5' 'underscores and short words' --frames 4 --cfg_coef 2.5 --top_k 7 --temp 0.5
+clip '\(4 frames\)' 'max-new-tokens' --max_new_tokens=4
+clip '\(4 frames\)' 'two-step-cfg is taken' --frames 4 --two_step_cfg
+clip 'about twice as fast' '-vv' --frames 4 -vv
+clip 'cfg-coef 2\.5' 'guidance_scale' --frames 4 --guidance_scale 2.5
+expect 2 'option --vx: unknown|option --x: unknown' 'a cluster with a letter that is none' "$MG" generate -vx
+expect 2 'option --cfg_coeff: unknown; did you mean --cfg-coef\?' 'a mistyped underscore form' "$MG" generate --cfg_coeff 3
+expect 0 'usage: mg-dist decode' 'help COMMAND' "$MG" help decode
+"$MG" decode --help >"$BOX/a"
+passes 'is COMMAND --help' diff "$BOX/a" "$BOX/said"
+expect 2 'command decod: unknown; did you mean decode' 'help of a mistyped command' "$MG" help decod
+expect 0 'Commands:' 'help alone' "$MG" help
+expect 0 '^mg-dist [0-9.]+(\+[0-9a-f]+(-dirty)?)? \(' 'the version names its commit' "$MG" --version
+
+passes 'a sound file names the release alone' sh -c "strings -n 8 '$BOX/out/000000.wav' | grep -Eq '\"version\":\"[0-9.]+\"'"
+passes 'its metadata the commit too' sh -c "'$MG' --version | grep -qF \"\$(sed -n 's/.*\"version\":[[:space:]]*\"\\(.*\\)\".*/\1/p' '$BOX/out/000000.json') \""
+
+# A variable gives way to its rival, and a message about it says that it is one.
+MGDIST_DURATION=3 clip '\(4 frames\)' 'MGDIST_DURATION gives way to --frames' --frames 4
+MGDIST_MODEL_KEY=nokey clip '\(4 frames\)' 'MGDIST_MODEL_KEY gives way to --model' --frames 4
+MGDIST_MODEL="$BOX/nowhere" expect 1 'nokey' 'MGDIST_MODEL gives way to --model-key' \
+    "$MG" generate --model-key nokey --manifest "$BOX/none.json" --prompt x
+MGDIST_QUIET=1 clip 'about twice as fast' 'MGDIST_QUIET gives way to -v' --frames 4 -v
+MGDIST_DROP_PROMPT=1 clip '\(4 frames\)' 'MGDIST_DROP_PROMPT gives way to --keep-prompt' --frames 4 --keep-prompt
+refuse() { # variables, pattern, sentence, options
+    local variables=$1 pattern=$2 sentence=$3
+    shift 3
+    expect 2 "^mg-dist: error: $pattern" "$sentence" env $variables "$MG" generate --model "$TINY" --prompt x --out "$BOX/no" "$@"
+}
+refuse 'MGDIST_DURATION=3 MGDIST_FRAMES=4' 'environment MGDIST_DURATION and environment MGDIST_FRAMES: both' 'two variables'
+refuse 'MGDIST_EXTEND_STRIDE=9 MGDIST_WINDOW=5' 'environment MGDIST_EXTEND_STRIDE: 9: must be shorter' 'a rule that a variable breaks'
+refuse 'MGDIST_TP=3' 'environment MGDIST_TP: 3: must be' 'a number that is none of the set'
+refuse 'MGDIST_WINDOW=40' 'environment MGDIST_WINDOW: 40: this model' 'what only the model shows' --frames 2000
+
+# A line of JSON for each clip.
+"$MG" generate -q --json --model "$TINY" --prompt 'a "b"' --prompt 'ö' --frames 4 --seed 3 --out "$BOX/json" >"$BOX/lines" 2>"$BOX/said"
+passes 'as many lines as clips' test "$(wc -l <"$BOX/lines")" = 2
+passes 'each a whole object with its path' python3 -c "
+import json, os
+for i, line in enumerate(open('$BOX/lines')):
+    d = json.loads(line)
+    assert os.path.getsize(d.pop('path')) > 100
+    assert d == json.load(open('$BOX/json/%06d.json' % i)), d
+assert d['prompt'] == 'ö' and d['seed'] == 4"
+expect 2 'option --json: .*--out -' 'not beside sound on standard output' \
+    "$MG" generate --json --model "$TINY" --prompt x --frames 4 --out -
+
+# The manual page and completion.
+"$MG" --help-man >"$BOX/mg-dist.1"
+"$MG" --help-markdown >"$BOX/cli.md"
+passes 'every option is in the manual page' python3 -c "
+import re
+page = open('$BOX/mg-dist.1').read().replace('\\\\-', '-')
+names = set(re.findall(r'\x60--([a-z0-9-]+)', open('$BOX/cli.md').read()))
+assert len(names) > 60, len(names)
+assert not [n for n in names if '--' + n not in page], [n for n in names if '--' + n not in page]"
+if command -v groff >/dev/null; then
+    groff -ww -man -Tutf8 -P-cbou -K utf8 "$BOX/mg-dist.1" >"$BOX/page" 2>"$BOX/warnings"
+    passes 'groff has no warnings' test ! -s "$BOX/warnings"
+    passes 'the page has its parts' sh -c "grep -q 'EXIT STATUS' '$BOX/page' && grep -q 'cfg.coef' '$BOX/page'"
+else
+    skipped 'the manual page: no groff'
+fi
+for shell in bash zsh fish; do
+    "$MG" --completion $shell >"$BOX/complete.$shell" || verdict 1 "completion for $shell"
+    passes "$shell knows --negative-prompt" grep -q negative-prompt "$BOX/complete.$shell"
+    if command -v $shell >/dev/null; then passes "$shell can read it" $shell -n "$BOX/complete.$shell"; else skipped "no $shell"; fi
+done
+expect 2 'must be one of bash, zsh, fish' 'no other shell' "$MG" --completion tcsh
+completes() { # sentence, what is proposed, words typed …
+    local sentence=$1 want=$2
+    shift 2
+    passes "$sentence" bash -c '. "$1"; want=$2; shift 2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mg_dist
+        [ "${COMPREPLY[*]}" = "$want" ] || { echo "${COMPREPLY[*]}"; exit 1; }' - "$BOX/complete.bash" "$want" "$@"
+}
+completes 'a command' 'verify' mg-dist ver
+completes 'the commands of help' 'decode' mg-dist help dec
+completes 'an option' '--cfg-coef --cfg-coef-beta' mg-dist generate --cfg
+completes 'an option of all commands' '--comm-timeout' mg-dist decode --comm
+completes 'words of a choice' 'wav wav-f32' mg-dist generate --format w
+completes 'files elsewhere' '' mg-dist generate --model x
+finish
