@@ -122,14 +122,35 @@ void mg_world_set_timeout(const mg_world *w, double timeout_s)
     if (w->links) w->links->dog.deadline_s = isnan(timeout_s) ? MG_WATCHDOG_DEADLINE_S : timeout_s;
 }
 
-mg_status mg_world_await_first(const mg_world *w, mg_status mine)
+static mg_status agree_patiently(const mg_world *w, mg_status mine, bool waits)
 {
-    if (!w->links || w->rank == 0) return mg_comm_agree(w->all, mine);
+    if (!w->links || !waits) return mg_comm_agree(w->all, mine);
     const double deadline_s = w->links->dog.deadline_s;
     w->links->dog.deadline_s = INFINITY;
     const mg_status st = mg_comm_agree(w->all, mine);
     w->links->dog.deadline_s = deadline_s;
     return st;
+}
+
+mg_status mg_world_await_first(const mg_world *w, mg_status mine)
+{
+    return agree_patiently(w, mine, w->rank > 0);
+}
+
+mg_status mg_world_await_all(const mg_world *w, mg_status mine)
+{
+    return agree_patiently(w, mine, true);
+}
+
+int mg_world_largest_group(const mg_world *w)
+{
+    for (int tp = 8; tp > 1; tp /= 2) {
+        bool fits = w->size % tp == 0;
+        for (int r = 0; fits && r < w->size; r++)
+            fits = w->links->seats[r].first_of_host == w->links->seats[r - r % tp].first_of_host;
+        if (fits) return tp;
+    }
+    return 1;
 }
 
 /* True if every rank of every group shares memory with the rest of its group. Collective; one answer for all.

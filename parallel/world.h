@@ -59,6 +59,13 @@ mg_status mg_world_same(const mg_world *w, mg_status bad, const mg_same *list, i
  * the other ranks wait for it without a deadline. */
 mg_status mg_world_await_first(const mg_world *w, mg_status mine);
 
+/* The same after work of every rank for itself: whoever is ready first waits for the last without a deadline.
+ */
+mg_status mg_world_await_all(const mg_world *w, mg_status mine);
+
+/* The largest group (1, 2, 4, 8) that divides the world and never reaches over a host's end. */
+int mg_world_largest_group(const mg_world *w);
+
 /* Cut the world into replicas of `tp` consecutive ranks (1, 2, 4, 8; it must divide the world: MG_EUSAGE).
  * Ranks of one host get the shared-memory group, others the MPI one; MGDIST_COMM=mpi or shm insists (tests).
  * Collective, once. */

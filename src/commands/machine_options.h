@@ -44,7 +44,8 @@ enum mg_machine_codec { MG_MACHINE_CODEC_SAME, MG_MACHINE_CODEC_CPU };
 #define MG_MACHINE_OPTIONS(settings)                                                                       \
     {.name = "tp", .type = MG_OPT_INT, .offset = offsetof(settings, machine.tp), .arg = "N", .low = 1,      \
      .high = 8, .group = "Machine",                                                                        \
-     .help = "ranks that share one model: 1, 2, 4 or 8 (default: all ranks)"},                             \
+     .help = "ranks that share one model: 1, 2, 4 or 8 (default: as few as the model fits and the "         \
+             "clips occupy, of one host; bench, verify: all ranks)"},                                       \
     {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
      .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8", .group = "Machine",                          \
      .help = "number format of the language model's matrices; auto is fp32 on a CPU, bf16 on a GPU; "        \

@@ -70,6 +70,8 @@ for tp in 1 2; do
     over 2 1 "${clip[@]}" --tp $tp --out "$folder/two$tp" || fail "two hosts, one environment, tp $tp"
     [ "$(sums "$folder/ref")" = "$(sums "$folder/two$tp")" ] || fail "two hosts, tp $tp: not the first one's settings"
 done
+over 2 1 "$mg" generate --model "$own/model" --prompt x --seed 1 --frames 20 --out "$folder/apart" || fail "one clip on two hosts"
+grep -q '^ranks: 2 replicas of 1' "$folder/out" || fail "a group reaches over a host's end and nobody asked"
 refused() { # CODE PATTERN SENTENCE COMMAND …
     local code=$1 pattern=$2 sentence=$3 got
     shift 3

@@ -39,6 +39,16 @@ static void test_hosts(void **state)
         assert_string_equal(world.group->name, world.tp <= world.local_size ? "shm" : "mpi");
 }
 
+static void test_largest_group(void **state)
+{
+    const char *n_local = getenv("MG_TEST_LOCAL");
+    const int most = n_local ? atoi(n_local) : world.size, tp = mg_world_largest_group(&world);
+
+    (void)state;
+    assert_true(world.size % tp == 0 && most % tp == 0);
+    assert_true(tp == 8 || most % (2 * tp) != 0); /* no larger one would do */
+}
+
 static void test_refusals(void **state)
 {
     mg_world again = world; /* split looks at size and all alone before it refuses */
@@ -159,9 +169,10 @@ static void test_tree(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout), cmocka_unit_test(test_hosts), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cores),  cmocka_unit_test(test_same),  cmocka_unit_test(test_await_first),
-        cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_layout),        cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_largest_group), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_cores),         cmocka_unit_test(test_same),
+        cmocka_unit_test(test_await_first),   cmocka_unit_test(test_tree),
     };
 
     begin_world(&world, argc, argv);

@@ -166,6 +166,7 @@ static mg_status make_clips(mg_replica *r, const mg_clip *clips, int64_t n, cons
     const mg_clip_source from = mg_list_source_of(&source);
     MG_TRY(mg_scheduler_run(l.scheduler, r->is_leader ? &from : NULL, mg_finisher_put, l.finisher));
     if (l.finisher) MG_TRY(mg_finisher_drain(l.finisher));
+    MG_TRY(mg_world_await_all(w, MG_OK)); /* other replicas may have more to do */
     st = mg_generate_output_conclude(l.output);
     if (st == MG_OK || st == MG_EPARTIAL) print_summary(l.scheduler, clips, n, r, begin_s);
 done:
@@ -242,11 +243,11 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     mg_replica_limits limits;
     char key_path[MG_PATH_SIZE];
 
-    MG_TRY(mg_world_split(w, s->machine.tp > 0 ? (int)s->machine.tp : w->size));
     MG_TRY(mg_clip_list_open(&list, &s->call, w));
+    MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
+    MG_TRY(mg_generate_split(w, &source.model, &s->machine, list.n));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open(&backend, &s->machine, w)));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&beside, &s->machine, w)));
-    MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, &backend, &beside, w->group)));
     MG_TRY(mg_door_replica(w, replica));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));

@@ -1,0 +1,70 @@
+/* How many ranks share a model when nobody says. */
+#include <stdlib.h>
+
+#include "generate.h"
+#include "host_memory.h"
+#include "log.h"
+
+/* Beside the weights a rank has caches, scratch and buffers: measured 5 to 20 % of a model's weights. */
+static const double ROOM = 1.25;
+
+static double format_bytes(const mg_machine *machine)
+{
+    switch (machine->dtype) {
+    case MG_MACHINE_BF16:
+    case MG_MACHINE_FP16: return 2;
+    case MG_MACHINE_INT8: return 1;
+    default: return 4;
+    }
+}
+
+/* The smallest group whose ranks hold the model in the memory of this host: by the sizes in its files. A
+ * model that cannot be opened fits; opening it in earnest says what is wrong. */
+static int smallest_group(const mg_world *w, const mg_model_request *model, const mg_machine *machine,
+                          int most)
+{
+    mg_model_files *files = NULL;
+    double elements = 0, others = 0;
+    int tp = 1;
+
+    if (mg_model_files_open(&files, model, MG_NEED_LM) != MG_OK) {
+        mg_clear_error();
+        return 1;
+    }
+    for (int i = 0; i < files->n_opened; i++)
+        for (size_t k = 0; k < mg_checkpoint_count(files->opened[i]); k++) {
+            const double n = (double)mg_tensor_count(&mg_checkpoint_at(files->opened[i], k)->tensor);
+            if (files->opened[i] == files->lm.checkpoint)
+                elements += n;
+            else
+                others += n;
+        }
+    const double available = (double)mg_host_memory_available(), width = format_bytes(machine);
+    while (tp < most && (elements * width / tp + others * 4 / tp) * ROOM * w->local_size > available) tp *= 2;
+    mg_model_files_close(files);
+    return tp;
+}
+
+mg_status mg_generate_split(mg_world *w, const mg_model_request *model, const mg_machine *machine,
+                            int64_t n_clips)
+{
+    mg_status st = MG_OK;
+
+    if (machine->tp > 0 || w->size == 1) return mg_world_split(w, machine->tp > 0 ? (int)machine->tp : 1);
+    const int most = mg_world_largest_group(w);
+    int32_t mine = smallest_group(w, model, machine, most), *all = calloc((size_t)w->size, sizeof *all);
+    int tp = 1, least = 1;
+
+    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "split: %d ranks", w->size)));
+    MG_TRY(mg_comm_all_gather(w->all, all, &mine, 1, MG_I32));
+    for (int r = 0; r < w->size; r++)
+        if (all[r] > least) least = all[r];
+    while (tp < most && (tp < least || w->size / tp > n_clips)) tp *= 2;
+    mg_log_info("ranks: %d replica%s of %d, --tp %d: %lld clip%s for %d ranks%s", w->size / tp,
+                w->size / tp == 1 ? "" : "s", tp, tp, (long long)n_clips, n_clips == 1 ? "" : "s", w->size,
+                tp == 1 || w->size / (tp / 2) > n_clips ? "" : ", and the model does not fit fewer");
+    MG_TRY(mg_world_split(w, tp));
+done:
+    free(all);
+    return st;
+}
