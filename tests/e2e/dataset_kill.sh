@@ -26,8 +26,7 @@ disturb() { # OUT LAYOUT…
         (run "$out" "$@") >>"$BOX/log" 2>&1 &
         launcher=$!
         if [ "$killed" -lt "$KILLS" ]; then
-            sleep "0.$((RANDOM % 9 + 1))"
-            sleep "$((RANDOM % 3)).$((RANDOM % 10))"
+            sleep "$(echo "scale=2; 0.2 + $whole_s * ($RANDOM % 100) / 100 / ($KILLS + 1)" | bc)"
             victims=($(family "$launcher"))
             kill -9 "${victims[RANDOM % ${#victims[@]}]}" 2>/dev/null && killed=$((killed + 1))
         fi
@@ -37,12 +36,16 @@ disturb() { # OUT LAYOUT…
         [ "$killed" -le "$KILLS" ] || return 1
     done
     echo "# $out: killed $killed times"
+    [ "$killed" -gt 0 ] # or nothing was shown
 }
 
 for layout in audiofolder webdataset; do
     more="--layout $layout --shard-clips 7"
+    begin=$(date +%s.%N)
     (run "whole-$layout" $more) >"$BOX/log" 2>&1
-    verdict $? "$layout: a run that nobody disturbs"
+    code=$?
+    whole_s=$(echo "$(date +%s.%N) - $begin" | bc)
+    verdict $code "$layout: a run that nobody disturbs"
     disturb "torn-$layout" $more
     verdict $? "$layout: a run that was killed again and again comes to its end"
     if [ "$(facts "whole-$layout")" = "$(facts "torn-$layout")" ] && [ -n "$(facts "torn-$layout")" ]; then
