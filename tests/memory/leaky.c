@@ -1,4 +1,5 @@
 /* A program that leaks under MPI: leaks_under_mpi.sh must see it, or it sees nothing. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "world.h"
