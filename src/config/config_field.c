@@ -40,10 +40,9 @@ int mg_config_codec_fields(mg_config_field fields[MG_CODEC_FIELDS], mg_codec_con
 {
     int n = 0;
 
-    for (size_t i = 0; i < sizeof codec_fields / sizeof *codec_fields; i++) {
+    for (size_t i = 0; i < sizeof codec_fields / sizeof *codec_fields && n < MG_CODEC_FIELDS; i++) {
         const codec_field *f = &codec_fields[i];
         if (!f->key[dialect]) continue;
-        MG_REQUIRE(n < MG_CODEC_FIELDS);
         fields[n++] = (mg_config_field){f->key[dialect], (int64_t *)((char *)c + f->offset), f->low, f->high};
     }
     return n;
