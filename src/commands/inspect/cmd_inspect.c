@@ -60,8 +60,8 @@ static mg_status run(mg_context *context, const void *settings)
         st = inspect(settings, &backend);
     }
 done:
+    mg_machine_close(&backend); /* it looks at its group */
     mg_comm_close(alone);
-    mg_machine_close(&backend);
     return mg_world_await_first(world, st);
 }
 
