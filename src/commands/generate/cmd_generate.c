@@ -6,26 +6,13 @@
 #include "generate.h"
 #include "model_options.h"
 #include "recipe_keys.h"
+#include "recipe_options.h"
 
 #define AT(field) offsetof(mg_generate_settings, field)
 
-/* A recipe's keys as options: each in its group of the help, a value for all clips or a list. */
-#define MG_OPT_NUMBER MG_OPT_FLOAT
-#define MG_OPT_BOOL   MG_OPT_FLAG
-#define OPTION(heading, option_type, at, from, to, words, option, ...) \
-    {.name = option,                                                   \
-     .type = option_type,                                              \
-     .offset = at,                                                     \
-     .low = from,                                                      \
-     .high = to,                                                       \
-     .choices = words,                                                 \
-     .group = heading,                                                 \
-     __VA_ARGS__},
-#define VALUE(heading, type, field, low, high, choices, key, place, record, flags, option, ...) \
-    OPTION(heading, MG_OPT_##type, AT(call.all.field), low, high, choices, option, __VA_ARGS__)
+/* Keys that may also be given once for each clip. */
 #define LIST(heading, type, field, low, high, choices, key, place, record, flags, option, ...) \
     OPTION(heading, MG_OPT_STRINGS, AT(call.given.field), low, high, choices, option, __VA_ARGS__)
-#define NONE(...)
 #define OPTION_MAKE(...)     VALUE("What to make", __VA_ARGS__)
 #define LIST_MAKE(...)       LIST("What to make", __VA_ARGS__)
 #define OPTION_FOLLOW(...)   VALUE("What to follow", __VA_ARGS__)

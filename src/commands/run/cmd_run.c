@@ -3,24 +3,11 @@
 
 #include "model_options.h"
 #include "recipe_keys.h"
+#include "recipe_options.h"
 #include "run.h"
 
 #define AT(field) offsetof(mg_run_settings, field)
 
-#define MG_OPT_NUMBER MG_OPT_FLOAT
-#define MG_OPT_BOOL   MG_OPT_FLAG
-#define OPTION(heading, option_type, at, from, to, words, option, ...) \
-    {.name = option,                                                   \
-     .type = option_type,                                              \
-     .offset = at,                                                     \
-     .low = from,                                                      \
-     .high = to,                                                       \
-     .choices = words,                                                 \
-     .group = heading,                                                 \
-     __VA_ARGS__},
-#define VALUE(heading, type, field, low, high, choices, key, place, record, flags, option, ...) \
-    OPTION(heading, MG_OPT_##type, AT(call.all.field), low, high, choices, option, __VA_ARGS__)
-#define NONE(...)
 #define OPTION_SAMPLING(...) VALUE("Sampling", __VA_ARGS__)
 
 /* clang-format off */

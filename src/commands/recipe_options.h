@@ -1,0 +1,23 @@
+/* A recipe's keys (recipe_keys.h) as rows of a command's option table. AT(field) is the command's: offsetof
+ * in its settings, where call.all holds the value for all clips. */
+#ifndef MG_RECIPE_OPTIONS_H
+#define MG_RECIPE_OPTIONS_H
+
+#include "cli.h"
+
+#define MG_OPT_NUMBER MG_OPT_FLOAT
+#define MG_OPT_BOOL   MG_OPT_FLAG
+#define OPTION(heading, option_type, at, from, to, words, option, ...) \
+    {.name = option,                                                   \
+     .type = option_type,                                              \
+     .offset = at,                                                     \
+     .low = from,                                                      \
+     .high = to,                                                       \
+     .choices = words,                                                 \
+     .group = heading,                                                 \
+     __VA_ARGS__},
+#define VALUE(heading, type, field, low, high, choices, key, place, record, flags, option, ...) \
+    OPTION(heading, MG_OPT_##type, AT(call.all.field), low, high, choices, option, __VA_ARGS__)
+#define NONE(...)
+
+#endif
