@@ -28,7 +28,7 @@ typedef struct page {
 } page;
 
 struct mg_board {
-    const mg_seat *seats; /* [n_ranks], borrowed */
+    const mg_placement *placements; /* [n_ranks], borrowed */
     int rank, n_local, i_local;
     int *local_ranks;     /* [n_local] world ranks, ascending */
     struct pollfd *peers; /* [n_local]; fd -1: ourselves, or a process that we cannot tell for sure */
@@ -39,18 +39,18 @@ struct mg_board {
 
 static void watch_peer(mg_board *b, int i)
 {
-    const mg_seat *seat = &b->seats[b->local_ranks[i]];
+    const mg_placement *placement = &b->placements[b->local_ranks[i]];
 
     b->peers[i] = (struct pollfd){.fd = -1, .events = POLLIN};
-    if (i == b->i_local || seat->start_ticks == 0) return;
-    const int fd = pidfd_open((pid_t)seat->pid, 0);
-    if (fd >= 0 && mg_process_start_ticks(seat->pid) == seat->start_ticks)
+    if (i == b->i_local || placement->start_ticks == 0) return;
+    const int fd = pidfd_open((pid_t)placement->pid, 0);
+    if (fd >= 0 && mg_process_start_ticks(placement->pid) == placement->start_ticks)
         b->peers[i].fd = fd;
     else if (fd >= 0)
         close(fd); /* another pid namespace: the number means somebody else there */
 }
 
-mg_status mg_board_open(mg_board **out, mg_comm *local, const mg_seat *seats, int n_ranks, int rank)
+mg_status mg_board_open(mg_board **out, mg_comm *local, const mg_placement *placements, int n_ranks, int rank)
 {
     mg_status st = MG_OK;
     mg_board *b = calloc(1, sizeof *b);
@@ -58,14 +58,14 @@ mg_status mg_board_open(mg_board **out, mg_comm *local, const mg_seat *seats, in
 
     *out = NULL;
     if (b) {
-        *b = (mg_board){.seats = seats, .rank = rank, .i_local = local->rank};
+        *b = (mg_board){.placements = placements, .rank = rank, .i_local = local->rank};
         b->local_ranks = calloc(n_local, sizeof *b->local_ranks);
         b->peers = calloc(n_local, sizeof *b->peers);
     }
     if (!b || !b->local_ranks || !b->peers) st = mg_fail(MG_ENOMEM, "board: %zu ranks", n_local);
     MG_TRY(mg_comm_agree(local, st));
     for (int r = 0; r < n_ranks; r++) {
-        if (seats[r].first_of_host != seats[rank].first_of_host) continue;
+        if (placements[r].first_of_host != placements[rank].first_of_host) continue;
         b->local_ranks[b->n_local] = r;
         watch_peer(b, b->n_local++);
     }
@@ -98,9 +98,10 @@ bool mg_board_sees(const mg_board *b)
 
 const char *mg_board_name(mg_board *b, int rank)
 {
-    const mg_seat *seat = &b->seats[rank];
+    const mg_placement *placement = &b->placements[rank];
 
-    snprintf(b->name, sizeof b->name, "rank %d (host %s, pid %" PRId64 ")", rank, seat->host, seat->pid);
+    snprintf(b->name, sizeof b->name, "rank %d (host %s, pid %" PRId64 ")", rank, placement->host,
+             placement->pid);
     return b->name;
 }
 

@@ -6,13 +6,14 @@
 #include <stdbool.h>
 
 #include "comm.h"
-#include "seats.h"
+#include "placement.h"
 
 typedef struct mg_board mg_board;
 
-/* Collective over `local`, the ranks of this host. `seats` is borrowed, [n_ranks] of the whole world.
- * Where memory cannot be shared the board is blind: it knows the seats and sees nothing. */
-mg_status mg_board_open(mg_board **out, mg_comm *local, const mg_seat *seats, int n_ranks, int rank);
+/* Collective over `local`, the ranks of this host. `placements` is borrowed, [n_ranks] of the whole world.
+ * Where memory cannot be shared the board is blind: it knows the placements and sees nothing. */
+mg_status mg_board_open(mg_board **out, mg_comm *local, const mg_placement *placements, int n_ranks,
+                        int rank);
 void mg_board_close(mg_board *b);
 
 /* True if the ranks of this host can share memory. */

@@ -17,7 +17,7 @@ enum {
 
 typedef struct mpi {
     MPI_Comm comm;
-    const mg_watchdog *dog;
+    const mg_watchdog *watchdog;
     float *gathered;     /* [size, PIECE_BYTES / 4] */
     const float **parts; /* [size] into gathered */
     bool torn;
@@ -41,7 +41,7 @@ static mg_status fail_mpi(const char *call, int code)
 static mg_status wait_for(mg_comm *c, MPI_Request *request, const char *call)
 {
     mpi *m = c->ctx;
-    mg_wait w = mg_wait_begin(m->dog, call);
+    mg_wait w = mg_wait_begin(m->watchdog, call);
     mg_status st = MG_OK;
     int done = 0;
 
@@ -139,7 +139,7 @@ static const mg_comm_iface mpi_iface = {
 };
 
 /* Takes over `comm`. */
-static mg_status open_over(mg_comm **out, MPI_Comm comm, const mg_watchdog *dog)
+static mg_status open_over(mg_comm **out, MPI_Comm comm, const mg_watchdog *watchdog)
 {
     mg_comm *c = calloc(1, sizeof *c);
     mpi *m = calloc(1, sizeof *m);
@@ -147,7 +147,7 @@ static mg_status open_over(mg_comm **out, MPI_Comm comm, const mg_watchdog *dog)
     *out = NULL;
     if (c && m) {
         *c = (mg_comm){.iface = &mpi_iface, .name = "mpi", .ctx = m};
-        *m = (mpi){.comm = comm, .dog = dog};
+        *m = (mpi){.comm = comm, .watchdog = watchdog};
         MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
         MPI_Comm_rank(comm, &c->rank);
         MPI_Comm_size(comm, &c->size);
@@ -164,33 +164,33 @@ static mg_status open_over(mg_comm **out, MPI_Comm comm, const mg_watchdog *dog)
     return mg_fail(MG_ENOMEM, "comm: an MPI group");
 }
 
-mg_status mg_comm_mpi_open_world(mg_comm **out, const mg_watchdog *dog)
+mg_status mg_comm_mpi_open_world(mg_comm **out, const mg_watchdog *watchdog)
 {
     MPI_Comm comm;
 
     *out = NULL;
     MPI_TRY("world", MPI_Comm_dup(MPI_COMM_WORLD, &comm));
-    return open_over(out, comm, dog);
+    return open_over(out, comm, watchdog);
 }
 
-mg_status mg_comm_mpi_split(mg_comm **out, mg_comm *parent, int color, const mg_watchdog *dog)
+mg_status mg_comm_mpi_split(mg_comm **out, mg_comm *parent, int color, const mg_watchdog *watchdog)
 {
     const mpi *m = parent->ctx;
     MPI_Comm comm;
 
     *out = NULL;
     MPI_TRY("split", MPI_Comm_split(m->comm, color, parent->rank, &comm));
-    return open_over(out, comm, dog);
+    return open_over(out, comm, watchdog);
 }
 
-mg_status mg_comm_mpi_split_host(mg_comm **out, mg_comm *parent, const mg_watchdog *dog)
+mg_status mg_comm_mpi_split_host(mg_comm **out, mg_comm *parent, const mg_watchdog *watchdog)
 {
     const mpi *m = parent->ctx;
     MPI_Comm comm;
 
     *out = NULL;
     MPI_TRY("split", MPI_Comm_split_type(m->comm, MPI_COMM_TYPE_SHARED, parent->rank, MPI_INFO_NULL, &comm));
-    return open_over(out, comm, dog);
+    return open_over(out, comm, watchdog);
 }
 
 bool mg_comm_mpi_is_torn(const mg_comm *c)

@@ -18,14 +18,14 @@ void mg_mpi_end(void);
 /* End every rank of the run now, this one included, with this exit code. Does not return. */
 _Noreturn void mg_mpi_abort(int exit_code);
 
-/* All ranks. `dog` is borrowed; it may be filled further until the first wait that needs it. */
-mg_status mg_comm_mpi_open_world(mg_comm **out, const mg_watchdog *dog);
+/* All ranks. `watchdog` is borrowed; it may be filled further until the first wait that needs it. */
+mg_status mg_comm_mpi_open_world(mg_comm **out, const mg_watchdog *watchdog);
 
 /* The ranks of `parent` that give the same `color`, in the parent's order. Collective over `parent`. */
-mg_status mg_comm_mpi_split(mg_comm **out, mg_comm *parent, int color, const mg_watchdog *dog);
+mg_status mg_comm_mpi_split(mg_comm **out, mg_comm *parent, int color, const mg_watchdog *watchdog);
 
 /* The ranks of `parent` that can share memory with us: those of this host. */
-mg_status mg_comm_mpi_split_host(mg_comm **out, mg_comm *parent, const mg_watchdog *dog);
+mg_status mg_comm_mpi_split_host(mg_comm **out, mg_comm *parent, const mg_watchdog *watchdog);
 
 /* True if a wait was given up, so that a message may still be on its way and MPI cannot end in good order. */
 bool mg_comm_mpi_is_torn(const mg_comm *c);

@@ -18,7 +18,7 @@ typedef struct group {
     const mg_ops *ops;
     cudaStream_t stream;
     ncclComm_t comm;
-    const mg_watchdog *dog;
+    const mg_watchdog *watchdog;
     mg_wait wait;
     double waited_s;
     bool fast, torn;
@@ -42,7 +42,7 @@ static mg_status fail_nccl(const mg_comm *c, ncclResult_t error, const char *cal
 static mg_status queued(const mg_comm *c, ncclResult_t error, const char *call)
 {
     group *g = c->ctx;
-    mg_wait w = mg_wait_begin(g->dog, call);
+    mg_wait w = mg_wait_begin(g->watchdog, call);
 
     while (error == ncclInProgress) {
         MG_RETURN(mg_wait_idle(&w, -1));
@@ -106,7 +106,7 @@ static void give_up(group *g)
 static void finish(mg_comm *c)
 {
     group *g = c->ctx;
-    mg_wait w = mg_wait_begin(g->dog, "closing the group");
+    mg_wait w = mg_wait_begin(g->watchdog, "closing the group");
 
     while (!g->torn && cudaStreamQuery(g->stream) == cudaErrorNotReady)
         if (mg_wait_idle(&w, -1) != MG_OK) give_up(g);
@@ -139,8 +139,8 @@ mg_status mg_comm_nccl_check(mg_comm *c, double waited_s)
     ncclResult_t error = ncclSuccess;
 
     if (!g->comm) return g->torn ? MG_ECOMM : MG_OK; /* given up, and said; or closed */
-    if (!g->wait.dog || waited_s < g->waited_s)
-        g->wait = mg_wait_begin(g->dog, "waiting for the GPU"); /* another wait */
+    if (!g->wait.watchdog || waited_s < g->waited_s)
+        g->wait = mg_wait_begin(g->watchdog, "waiting for the GPU"); /* another wait */
     g->waited_s = waited_s;
     const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
     if (asked != ncclSuccess) error = asked;
@@ -204,8 +204,10 @@ mg_status mg_comm_nccl_open(mg_comm **out, const mg_ops *ops, const mg_cuda_grou
         c = NULL;
         st = mg_fail(MG_ENOMEM, "nccl: a group of %d ranks", host->size);
     } else {
-        *g = (group){
-            .ops = ops, .dog = s->dog, .stream = mg_cuda_stream(ops), .fast = s->reduce == MG_REDUCE_FAST};
+        *g = (group){.ops = ops,
+                     .watchdog = s->watchdog,
+                     .stream = mg_cuda_stream(ops),
+                     .fast = s->reduce == MG_REDUCE_FAST};
         *c = (mg_comm){.iface = &iface,
                        .name = g->fast ? "nccl/fast" : "nccl",
                        .rank = host->rank,

@@ -40,7 +40,7 @@ typedef struct header {
 } header;
 
 typedef struct shm {
-    const mg_watchdog *dog;
+    const mg_watchdog *watchdog;
     int first_rank;
     unsigned round;
     mg_shared_map map;
@@ -92,8 +92,8 @@ static void sleep_for_round(mg_comm *c)
 static mg_status wait_for_round(mg_comm *c, const char *call)
 {
     const shm *s = c->ctx;
-    const bool scarce = s->dog->oversubscribed;
-    mg_wait w = mg_wait_begin(s->dog, call);
+    const bool scarce = s->watchdog->oversubscribed;
+    mg_wait w = mg_wait_begin(s->watchdog, call);
     int missing;
 
     for (int i = 1; (missing = find_missing(c)) >= 0; i++) {
@@ -182,7 +182,7 @@ static const mg_comm_iface shm_iface = {
     .close = shm_close,
 };
 
-mg_status mg_comm_shm_open(mg_comm **out, mg_comm *via, int first_rank, const mg_watchdog *dog)
+mg_status mg_comm_shm_open(mg_comm **out, mg_comm *via, int first_rank, const mg_watchdog *watchdog)
 {
     mg_status st = MG_OK;
     const size_t n = (size_t)via->size, head_bytes = (sizeof(header) + n * sizeof(flag) + 4095) / 4096 * 4096;
@@ -197,7 +197,7 @@ mg_status mg_comm_shm_open(mg_comm **out, mg_comm *via, int first_rank, const mg
         st = mg_fail(MG_ENOMEM, "comm: a group of %d ranks", via->size);
     } else {
         *c = (mg_comm){.iface = &shm_iface, .name = "shm", .rank = via->rank, .size = via->size, .ctx = s};
-        *s = (shm){.dog = dog, .first_rank = first_rank, .parts = parts};
+        *s = (shm){.watchdog = watchdog, .first_rank = first_rank, .parts = parts};
     }
     MG_TRY(mg_comm_agree(via, st));
     MG_TRY(mg_shared_map_open(&s->map, via, head_bytes + 2 * n * SLOT_BYTES));

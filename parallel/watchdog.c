@@ -18,27 +18,28 @@ double mg_wait_s(mg_wait *w)
 
 mg_status mg_wait_check(mg_wait *w, int missing)
 {
-    const mg_watchdog *dog = w->dog;
+    const mg_watchdog *watchdog = w->watchdog;
     const double waited_s = mg_wait_s(w);
 
     if (w->begin_s + waited_s - w->looked_s < LOOK_EVERY_S) return MG_OK;
     w->looked_s = w->begin_s + waited_s;
-    if (dog->board)
-        MG_RETURN(mg_board_look(dog->board, w->call)); /* first: a loss is why we are told to stop */
-    if (dog->heeds_stop) MG_RETURN(mg_stop_check());
-    if (waited_s < dog->deadline_s) return MG_OK;
-    if (!dog->board)
-        return mg_fail(MG_ECOMM, "%s: waited %g s for the other ranks", w->call, dog->deadline_s);
-    return mg_board_fail(
-        dog->board, MG_ECOMM, "%s: waited %g s for %s: it is stuck, or slower than --comm-timeout allows",
-        w->call, dog->deadline_s, missing >= 0 ? mg_board_name(dog->board, missing) : "the other ranks");
+    if (watchdog->board)
+        MG_RETURN(mg_board_look(watchdog->board, w->call)); /* first: a loss is why we are told to stop */
+    if (watchdog->heeds_stop) MG_RETURN(mg_stop_check());
+    if (waited_s < watchdog->deadline_s) return MG_OK;
+    if (!watchdog->board)
+        return mg_fail(MG_ECOMM, "%s: waited %g s for the other ranks", w->call, watchdog->deadline_s);
+    return mg_board_fail(watchdog->board, MG_ECOMM,
+                         "%s: waited %g s for %s: it is stuck, or slower than --comm-timeout allows", w->call,
+                         watchdog->deadline_s,
+                         missing >= 0 ? mg_board_name(watchdog->board, missing) : "the other ranks");
 }
 
 mg_status mg_wait_idle(mg_wait *w, int missing)
 {
     const double waited_s = mg_wait_s(w);
 
-    if (waited_s < 0.001 && !w->dog->oversubscribed) {
+    if (waited_s < 0.001 && !w->watchdog->oversubscribed) {
         for (int i = 0; i < 16; i++) mg_pause();
         return MG_OK;
     }

@@ -18,14 +18,14 @@ typedef struct mg_watchdog {
 #define MG_WATCHDOG_DEADLINE_S 300.0
 
 typedef struct mg_wait {
-    const mg_watchdog *dog;
+    const mg_watchdog *watchdog;
     const char *call;
     double begin_s, looked_s; /* 0 until the first look at the clock */
 } mg_wait;
 
-static inline mg_wait mg_wait_begin(const mg_watchdog *dog, const char *call)
+static inline mg_wait mg_wait_begin(const mg_watchdog *watchdog, const char *call)
 {
-    return (mg_wait){.dog = dog, .call = call};
+    return (mg_wait){.watchdog = watchdog, .call = call};
 }
 
 /* Seconds waited so far; starts the clock at the first call. */

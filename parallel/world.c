@@ -1,4 +1,4 @@
-/* Begins and ends MPI, seats the ranks, and opens the groups. world_same.c compares them. */
+/* Begins and ends MPI, places the ranks, and opens the groups. world_same.c compares them. */
 #include "world.h"
 
 #include <math.h>
@@ -11,11 +11,11 @@
 #include "comm_shm.h"
 
 struct mg_world_links {
-    mg_comm *local; /* MPI: the ranks of this host */
-    mg_comm *last;  /* MPI: all ranks, used at the very end only, so nothing can be pending on it */
-    mg_seat *seats; /* [size] */
+    mg_comm *local;           /* MPI: the ranks of this host */
+    mg_comm *last;            /* MPI: all ranks, used at the very end only, so nothing can be pending on it */
+    mg_placement *placements; /* [size] */
     mg_board *board;
-    mg_watchdog dog;
+    mg_watchdog watchdog;
     mg_watchdog last_dog; /* short, and looks at nobody */
 };
 
@@ -65,11 +65,11 @@ mg_status mg_world_check_tasks(const mg_world *w)
 
 static mg_status begin_alone(mg_world *w)
 {
-    mg_seat seat;
+    mg_placement placement;
 
-    mg_seat_take(&seat, 0, 0);
-    memcpy(w->host, seat.host, sizeof w->host);
-    w->n_cores = mg_seats_cores(&seat, 1, 0, &w->oversubscribed);
+    mg_placement_take(&placement, 0, 0);
+    memcpy(w->host, placement.host, sizeof w->host);
+    w->n_cores = mg_placement_cores(&placement, 1, 0, &w->oversubscribed);
     return mg_comm_self_open(&w->all);
 }
 
@@ -79,31 +79,31 @@ static mg_status begin_with_mpi(mg_world *w, double timeout_s)
     mg_world_links *k = w->links;
 
     MG_RETURN(mg_mpi_begin());
-    k->dog = (mg_watchdog){.deadline_s = timeout_s, .heeds_stop = true};
+    k->watchdog = (mg_watchdog){.deadline_s = timeout_s, .heeds_stop = true};
     k->last_dog = (mg_watchdog){.deadline_s = LAST_DEADLINE_S};
-    MG_RETURN(mg_comm_mpi_open_world(&w->all, &k->dog));
+    MG_RETURN(mg_comm_mpi_open_world(&w->all, &k->watchdog));
     w->rank = w->all->rank, w->size = w->all->size;
     if (w->size == 1) MG_RETURN(refuse_one_of_many());
     MG_RETURN(mg_comm_mpi_split(&k->last, w->all, 0, &k->last_dog));
-    MG_RETURN(mg_comm_mpi_split_host(&k->local, w->all, &k->dog));
+    MG_RETURN(mg_comm_mpi_split_host(&k->local, w->all, &k->watchdog));
     w->local_rank = k->local->rank, w->local_size = k->local->size;
 
-    k->seats = calloc((size_t)w->size, sizeof *k->seats);
-    if (!k->seats) st = mg_fail(MG_ENOMEM, "world: %d seats", w->size);
+    k->placements = calloc((size_t)w->size, sizeof *k->placements);
+    if (!k->placements) st = mg_fail(MG_ENOMEM, "world: %d placements", w->size);
     MG_RETURN(mg_comm_agree(w->all, st));
     int32_t first_of_host = w->rank;
     MG_RETURN(mg_comm_bcast(k->local, &first_of_host, 1, MG_I32, 0));
     w->first_of_host = first_of_host;
-    mg_seat seat;
-    mg_seat_take(&seat, w->rank, first_of_host);
-    memcpy(w->host, seat.host, sizeof w->host);
-    MG_RETURN(mg_seats_gather(k->seats, w->all, &seat));
-    w->n_cores = mg_seats_cores(k->seats, w->size, w->rank, &w->oversubscribed);
+    mg_placement placement;
+    mg_placement_take(&placement, w->rank, first_of_host);
+    memcpy(w->host, placement.host, sizeof w->host);
+    MG_RETURN(mg_placements_gather(k->placements, w->all, &placement));
+    w->n_cores = mg_placement_cores(k->placements, w->size, w->rank, &w->oversubscribed);
 
-    st = mg_board_open(&k->board, k->local, k->seats, w->size, w->rank);
+    st = mg_board_open(&k->board, k->local, k->placements, w->size, w->rank);
     MG_RETURN(mg_comm_agree(w->all, st));
-    k->dog.board = k->board;
-    k->dog.oversubscribed = w->oversubscribed;
+    k->watchdog.board = k->board;
+    k->watchdog.oversubscribed = w->oversubscribed;
     return MG_OK;
 }
 
@@ -119,16 +119,16 @@ mg_status mg_world_begin(mg_world *w, double timeout_s, bool alone)
 
 void mg_world_set_timeout(const mg_world *w, double timeout_s)
 {
-    if (w->links) w->links->dog.deadline_s = isnan(timeout_s) ? MG_WATCHDOG_DEADLINE_S : timeout_s;
+    if (w->links) w->links->watchdog.deadline_s = isnan(timeout_s) ? MG_WATCHDOG_DEADLINE_S : timeout_s;
 }
 
 static mg_status agree_patiently(const mg_world *w, mg_status mine, bool waits)
 {
     if (!w->links || !waits) return mg_comm_agree(w->all, mine);
-    const double deadline_s = w->links->dog.deadline_s;
-    w->links->dog.deadline_s = INFINITY;
+    const double deadline_s = w->links->watchdog.deadline_s;
+    w->links->watchdog.deadline_s = INFINITY;
     const mg_status st = mg_comm_agree(w->all, mine);
-    w->links->dog.deadline_s = deadline_s;
+    w->links->watchdog.deadline_s = deadline_s;
     return st;
 }
 
@@ -147,7 +147,7 @@ int mg_world_largest_group(const mg_world *w)
     for (int tp = 8; tp > 1; tp /= 2) {
         bool fits = w->size % tp == 0;
         for (int r = 0; fits && r < w->size; r++)
-            fits = w->links->seats[r].first_of_host == w->links->seats[r - r % tp].first_of_host;
+            fits = w->links->placements[r].first_of_host == w->links->placements[r - r % tp].first_of_host;
         if (fits) return tp;
     }
     return 1;
@@ -162,7 +162,7 @@ static mg_status may_use_shm(mg_world *w, bool *answer)
     const int first = w->i_replica * w->tp;
 
     for (int r = first; r < first + w->tp; r++)
-        if (k->seats[r].first_of_host != k->seats[first].first_of_host) mine = 0;
+        if (k->placements[r].first_of_host != k->placements[first].first_of_host) mine = 0;
     int32_t *all = calloc((size_t)w->size, sizeof *all);
     if (!all) return mg_fail(MG_ENOMEM, "split: %d ranks", w->size);
     const mg_status st = mg_comm_all_gather(w->all, all, &mine, 1, MG_I32);
@@ -190,8 +190,8 @@ static mg_status open_group(mg_world *w)
     MG_RETURN(mg_comm_agree(w->all, st));
     if (wish && strcmp(wish, "mpi") == 0) shm = false;
 
-    MG_TRY(mg_comm_mpi_split(&mpi_group, w->all, w->i_replica, &k->dog));
-    if (shm) st = mg_comm_shm_open(&w->group, mpi_group, w->i_replica * w->tp, &k->dog);
+    MG_TRY(mg_comm_mpi_split(&mpi_group, w->all, w->i_replica, &k->watchdog));
+    if (shm) st = mg_comm_shm_open(&w->group, mpi_group, w->i_replica * w->tp, &k->watchdog);
     MG_TRY(mg_comm_agree(w->all, st));
     if (!shm) {
         w->group = mpi_group;
@@ -221,7 +221,7 @@ mg_status mg_world_split(mg_world *w, int tp)
 
 const mg_watchdog *mg_world_watchdog(const mg_world *w)
 {
-    return w->links ? &w->links->dog : NULL;
+    return w->links ? &w->links->watchdog : NULL;
 }
 
 mg_status mg_world_settle(mg_world *w, mg_status st)
@@ -285,7 +285,7 @@ void mg_world_end(mg_world *w, mg_status st)
     mg_comm_close(k->local);
     mg_comm_close(k->last);
     mg_board_close(k->board);
-    free(k->seats);
+    free(k->placements);
     free(k);
     w->links = NULL;
     mg_mpi_end();

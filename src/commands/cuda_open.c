@@ -70,11 +70,11 @@ bool mg_cuda_may_be_here(const char **why)
 }
 
 /* What every rank tells the others. */
-typedef struct seat {
+typedef struct rank_device {
     mg_cuda_device is;
     char host[64];
     int32_t rank, first_of_host, pid, device, i_replica, tp_rank;
-} seat;
+} rank_device;
 
 /* Launchers say a local rank too; if theirs is another, two ranks might take one device. */
 static void compare_local_rank(const mg_world *w)
@@ -88,15 +88,15 @@ static void compare_local_rank(const mg_world *w)
     }
 }
 
-static mg_status pick(seat *mine, const mg_cuda_plugin *plugin, const mg_world *w, bool may_share)
+static mg_status pick(rank_device *mine, const mg_cuda_plugin *plugin, const mg_world *w, bool may_share)
 {
     int n = 0;
 
-    *mine = (seat){.rank = w->rank,
-                   .first_of_host = w->rank - w->local_rank,
-                   .pid = (int32_t)getpid(),
-                   .i_replica = w->i_replica,
-                   .tp_rank = w->tp_rank};
+    *mine = (rank_device){.rank = w->rank,
+                          .first_of_host = w->rank - w->local_rank,
+                          .pid = (int32_t)getpid(),
+                          .i_replica = w->i_replica,
+                          .tp_rank = w->tp_rank};
     snprintf(mine->host, sizeof mine->host, "%s", w->host);
     MG_RETURN(plugin->count(&n));
     if (n > 1 && w->local_rank >= n && !may_share)
@@ -109,20 +109,20 @@ static mg_status pick(seat *mine, const mg_cuda_plugin *plugin, const mg_world *
     return plugin->describe(mine->device, &mine->is);
 }
 
-static bool same_device(const seat *a, const seat *b)
+static bool same_device(const rank_device *a, const rank_device *b)
 {
     return strcmp(a->is.uuid, b->is.uuid) == 0 && strcmp(a->host, b->host) == 0;
 }
 
 /* The lowest rank on the same device as `mine`, but for itself; -1 if it is alone there. */
-static int companion(const seat *all, int n, const seat *mine)
+static int companion(const rank_device *all, int n, const rank_device *mine)
 {
     for (int r = 0; r < n; r++)
         if (r != mine->rank && same_device(&all[r], mine)) return r;
     return -1;
 }
 
-static void log_table(const seat *all, const mg_world *w)
+static void log_table(const rank_device *all, const mg_world *w)
 {
     static bool said; /* the backends of a replica choose the same */
 
@@ -146,7 +146,7 @@ static void log_table(const seat *all, const mg_world *w)
 mg_status mg_cuda_choose(mg_cuda_choice *out, const mg_cuda_plugin *plugin, const mg_world *w, bool may_share)
 {
     mg_status st = MG_OK;
-    seat mine, *all = calloc((size_t)w->size, sizeof *all);
+    rank_device mine, *all = calloc((size_t)w->size, sizeof *all);
 
     if (!all) st = mg_fail(MG_ENOMEM, "cuda: %d ranks", w->size);
     if (st == MG_OK) st = pick(&mine, plugin, w, may_share);

@@ -155,7 +155,7 @@ static mg_status open_group(mg_backend *b, const mg_cuda_choice *choice, const m
     if (is_shared) return open_staged(b, w);
     const mg_cuda_group_settings settings = {.reduce = (mg_cuda_reduce)machine->reduce,
                                              .host = w->group,
-                                             .dog = mg_world_watchdog(w),
+                                             .watchdog = mg_world_watchdog(w),
                                              .first_rank = w->i_replica * w->tp};
     MG_RETURN(watch->plugin->open_group(&b->group, b->ops, &settings));
     watch->group = b->group;

@@ -4,8 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "placement.h"
 #include "reduce_tree.h"
-#include "seats.h"
 #include "watchdog.h"
 
 static mg_world world;
@@ -68,30 +68,30 @@ static void test_refusals(void **state)
     assert_int_equal(mg_comm_agree(world.all, MG_OK), MG_OK);
 }
 
-static mg_seat seat_on(int host, size_t first_cpu, size_t n_cpus)
+static mg_placement placed_on(int host, size_t first_cpu, size_t n_cpus)
 {
-    mg_seat seat = {.first_of_host = host};
+    mg_placement placement = {.first_of_host = host};
 
-    for (size_t i = 0; i < n_cpus; i++) CPU_SET(first_cpu + i, &seat.mask);
-    return seat;
+    for (size_t i = 0; i < n_cpus; i++) CPU_SET(first_cpu + i, &placement.mask);
+    return placement;
 }
 
-static void check_cores(const mg_seat *seats, int n, int rank, int n_cores, int oversubscribed)
+static void check_cores(const mg_placement *placements, int n, int rank, int n_cores, int oversubscribed)
 {
     int got_oversubscribed;
 
-    assert_int_equal(mg_seats_cores(seats, n, rank, &got_oversubscribed), n_cores);
+    assert_int_equal(mg_placement_cores(placements, n, rank, &got_oversubscribed), n_cores);
     assert_int_equal(got_oversubscribed, oversubscribed);
 }
 
 static void test_cores(void **state)
 {
-    const mg_seat alone[] = {seat_on(0, 0, 64)};
-    const mg_seat bound[] = {seat_on(0, 0, 8), seat_on(0, 8, 8)};
-    const mg_seat floating[] = {seat_on(0, 0, 8), seat_on(0, 0, 8), seat_on(0, 0, 8)};
-    const mg_seat crowded[] = {seat_on(0, 0, 2), seat_on(0, 0, 2), seat_on(0, 0, 2)};
-    const mg_seat apart[] = {seat_on(0, 0, 4), seat_on(1, 0, 4)};
-    mg_seat limited[] = {seat_on(0, 0, 16), seat_on(0, 16, 16)};
+    const mg_placement alone[] = {placed_on(0, 0, 64)};
+    const mg_placement bound[] = {placed_on(0, 0, 8), placed_on(0, 8, 8)};
+    const mg_placement floating[] = {placed_on(0, 0, 8), placed_on(0, 0, 8), placed_on(0, 0, 8)};
+    const mg_placement crowded[] = {placed_on(0, 0, 2), placed_on(0, 0, 2), placed_on(0, 0, 2)};
+    const mg_placement apart[] = {placed_on(0, 0, 4), placed_on(1, 0, 4)};
+    mg_placement limited[] = {placed_on(0, 0, 16), placed_on(0, 16, 16)};
 
     (void)state;
     check_cores(alone, 1, 0, 64, 0);

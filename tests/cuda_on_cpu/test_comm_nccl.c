@@ -35,7 +35,7 @@ static mg_status open_fixture(fixture *f, mg_cuda_reduce reduce)
     MG_RETURN(mg_world_split(&f->world, f->world.size));
     MG_RETURN(mg_comm_agree(f->world.all, mg_cuda_open(&f->ops, &settings)));
     const mg_cuda_group_settings group = {
-        .reduce = reduce, .host = f->world.group, .dog = mg_world_watchdog(&f->world)};
+        .reduce = reduce, .host = f->world.group, .watchdog = mg_world_watchdog(&f->world)};
     return mg_comm_nccl_open(&f->group, f->ops, &group);
 }
 

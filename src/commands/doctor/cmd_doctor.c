@@ -22,21 +22,21 @@ static const mg_option options[] = {
 enum { TIMEOUT_S = 20, REDUCE_FLOATS = 2048, N_REDUCES = 200 };
 
 /* What each rank tells of itself. */
-typedef struct seat {
+typedef struct rank_facts {
     char host[64];
     int64_t available_bytes;
     int32_t n_cores, oversubscribed, level;
-} seat;
+} rank_facts;
 
 static mg_status check_ranks(mg_doctor *d)
 {
     mg_world *w = d->world;
     mg_status st = MG_OK;
-    seat mine = {.available_bytes = mg_host_memory_available(),
-                 .n_cores = w->n_cores,
-                 .oversubscribed = w->oversubscribed,
-                 .level = (int32_t)mg_cpu_best_level()};
-    seat *all = calloc((size_t)w->size, sizeof *all);
+    rank_facts mine = {.available_bytes = mg_host_memory_available(),
+                       .n_cores = w->n_cores,
+                       .oversubscribed = w->oversubscribed,
+                       .level = (int32_t)mg_cpu_best_level()};
+    rank_facts *all = calloc((size_t)w->size, sizeof *all);
 
     snprintf(mine.host, sizeof mine.host, "%s", w->host);
     MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "doctor: %d ranks", w->size)));

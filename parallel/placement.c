@@ -1,5 +1,5 @@
 /* Reads the process's own place from the kernel; counts who shares processors with whom. */
-#include "seats.h"
+#include "placement.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -53,33 +53,35 @@ static double own_quota(void)
     return quota > 0.0 ? quota : read_quota("");
 }
 
-void mg_seat_take(mg_seat *seat, int rank, int first_of_host)
+void mg_placement_take(mg_placement *placement, int rank, int first_of_host)
 {
-    memset(seat, 0, sizeof *seat);
-    seat->rank = rank;
-    seat->first_of_host = first_of_host;
-    seat->pid = getpid();
-    seat->start_ticks = mg_process_start_ticks(seat->pid);
-    seat->quota_cores = own_quota();
-    if (gethostname(seat->host, sizeof seat->host - 1) != 0) snprintf(seat->host, sizeof seat->host, "?");
-    if (sched_getaffinity(0, sizeof seat->mask, &seat->mask) != 0 || CPU_COUNT(&seat->mask) == 0)
-        CPU_SET(0, &seat->mask); /* more processors than a cpu_set_t holds: be modest */
+    memset(placement, 0, sizeof *placement);
+    placement->rank = rank;
+    placement->first_of_host = first_of_host;
+    placement->pid = getpid();
+    placement->start_ticks = mg_process_start_ticks(placement->pid);
+    placement->quota_cores = own_quota();
+    if (gethostname(placement->host, sizeof placement->host - 1) != 0)
+        snprintf(placement->host, sizeof placement->host, "?");
+    if (sched_getaffinity(0, sizeof placement->mask, &placement->mask) != 0 ||
+        CPU_COUNT(&placement->mask) == 0)
+        CPU_SET(0, &placement->mask); /* more processors than a cpu_set_t holds: be modest */
 }
 
-mg_status mg_seats_gather(mg_seat *seats, mg_comm *all, const mg_seat *mine)
+mg_status mg_placements_gather(mg_placement *placements, mg_comm *all, const mg_placement *mine)
 {
-    return mg_comm_all_gather(all, seats, mine, sizeof *mine, MG_U8);
+    return mg_comm_all_gather(all, placements, mine, sizeof *mine, MG_U8);
 }
 
-int mg_seats_cores(const mg_seat *seats, int n_ranks, int rank, int *oversubscribed)
+int mg_placement_cores(const mg_placement *placements, int n_ranks, int rank, int *oversubscribed)
 {
-    const mg_seat *me = &seats[rank];
+    const mg_placement *me = &placements[rank];
     int n_sharing = 0, n_local = 0;
 
     for (int r = 0; r < n_ranks; r++) {
         cpu_set_t both;
-        if (seats[r].first_of_host != me->first_of_host) continue;
-        CPU_AND(&both, &me->mask, &seats[r].mask);
+        if (placements[r].first_of_host != me->first_of_host) continue;
+        CPU_AND(&both, &me->mask, &placements[r].mask);
         n_sharing += CPU_COUNT(&both) > 0;
         n_local++;
     }

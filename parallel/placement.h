@@ -1,13 +1,13 @@
-/* Where each rank of the world sits: host, process, processors. Every rank knows all seats. */
-#ifndef MG_SEATS_H
-#define MG_SEATS_H
+/* Where each rank of the world runs: host, process, processors. Every rank knows the placement of all. */
+#ifndef MG_PLACEMENT_H
+#define MG_PLACEMENT_H
 
 #include <sched.h>
 #include <stdint.h>
 
 #include "comm.h"
 
-typedef struct mg_seat {
+typedef struct mg_placement {
     int rank;             /* in the world */
     int first_of_host;    /* the lowest world rank of the same host: equal means same host */
     int64_t pid;          /* as its own pid namespace counts */
@@ -15,17 +15,17 @@ typedef struct mg_seat {
     double quota_cores;   /* what the control group grants; 0: no limit */
     char host[64];
     cpu_set_t mask; /* processors it may run on */
-} mg_seat;
+} mg_placement;
 
-/* The seat of the calling process. */
-void mg_seat_take(mg_seat *seat, int rank, int first_of_host);
+/* The placement of the calling process. */
+void mg_placement_take(mg_placement *placement, int rank, int first_of_host);
 
-/* seats [all->size] in rank order from each rank's own. Collective. */
-mg_status mg_seats_gather(mg_seat *seats, mg_comm *all, const mg_seat *mine);
+/* placements [all->size] in rank order from each rank's own. Collective. */
+mg_status mg_placements_gather(mg_placement *placements, mg_comm *all, const mg_placement *mine);
 
 /* The share of the processors that `rank` should use: those it may run on, divided by the ranks of its host
  * that may run on any of them; at least 1. *oversubscribed if there are more such ranks than processors. */
-int mg_seats_cores(const mg_seat *seats, int n_ranks, int rank, int *oversubscribed);
+int mg_placement_cores(const mg_placement *placements, int n_ranks, int rank, int *oversubscribed);
 
 /* Start time of a process in clock ticks, 0 if there is none. */
 uint64_t mg_process_start_ticks(int64_t pid);
