@@ -1,5 +1,5 @@
-/* The notice board of a host: which of its ranks live, and how those that left took their leave. A lost rank
- * is seen by every other rank of its host within one look; what happens on other hosts is not seen here. */
+/* The notice board of a host, in shared memory: which of its ranks live, and with what status the others
+ * ended. Every rank of a host sees a lost rank at its next look. Other hosts are not seen. */
 #ifndef MG_BOARD_H
 #define MG_BOARD_H
 
@@ -19,16 +19,16 @@ void mg_board_close(mg_board *b);
 /* True if the ranks of this host can share memory. */
 bool mg_board_sees(const mg_board *b);
 
-/* MG_OK, or: a rank of this host is dead or left with an error (MG_ECOMM), or was asked to stop
- * (MG_ESTOPPED). `call` names what we were doing. */
+/* MG_ECOMM if a rank of this host is dead or ended with an error; MG_ESTOPPED if one was asked to stop.
+ * `call` names the caller's operation in the message. */
 mg_status mg_board_look(mg_board *b, const char *call);
 
-/* Tell the others that this rank gives up with `st`. `spoke`: it has said why, nobody else needs to.
+/* Tell the other ranks that this one ends with `st`. `spoke`: it has printed the reason, so they need not.
  * `b` may be NULL. */
 void mg_board_leave(mg_board *b, mg_status st, bool spoke);
 
-/* Record a failure that others of this host find too: the first to come keeps its message, the rest get "".
- */
+/* Record a failure that several ranks of this host detect: the first caller keeps its message, the others
+ * get "". */
 mg_status mg_board_fail(mg_board *b, mg_status st, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

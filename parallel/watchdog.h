@@ -1,5 +1,5 @@
-/* A wait that cannot last for ever: it ends when a rank is lost, when a signal asks us to stop, or at a
- * deadline, with a message that names the call. */
+/* A bounded wait: it ends when a rank is lost, when a signal asks to stop, or at a deadline, with a message
+ * that names the call. */
 #ifndef MG_WATCHDOG_H
 #define MG_WATCHDOG_H
 
@@ -11,10 +11,10 @@ typedef struct mg_watchdog {
     double deadline_s;   /* for one wait */
     bool oversubscribed; /* give the processor away instead of spinning */
     bool heeds_stop;     /* a signal ends the wait */
-    mg_board *board;     /* borrowed; NULL: look at nobody */
+    mg_board *board;     /* borrowed; NULL: other ranks are not watched */
 } mg_watchdog;
 
-/* Seconds of a wait when nobody says otherwise. */
+/* Default of deadline_s. */
 #define MG_WATCHDOG_DEADLINE_S 300.0
 
 typedef struct mg_wait {

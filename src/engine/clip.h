@@ -1,6 +1,6 @@
-/* A clip: what the leader knows of it (mg_clip: texts, files), and what every rank of the group must know to
- * take part in making it (mg_clip_terms: numbers alone). A clip's codes are a function of its terms, of its
- * texts and files and of the model; which slot, batch or rank computes it changes nothing. */
+/* A clip. The leader has all of it (mg_clip: texts, files); every rank of the group has its numbers
+ * (mg_clip_terms). A clip's codes depend on its terms, its texts, its files and the model alone: slot, batch
+ * and rank change nothing. */
 #ifndef MG_CLIP_H
 #define MG_CLIP_H
 
@@ -16,8 +16,8 @@ typedef struct mg_clip_terms {
     int64_t T;             /* codec frames, the audio prompt's included */
     int64_t T_window;      /* the most that the model sees at once; a longer clip is made in windows */
     int64_t T_stride;      /* from one window's beginning to the next one's; 1 … T_window-1 */
-    int64_t S, S_negative; /* tokens of the text and of the one that guidance leads away from; 0: none */
-    bool with_melody;      /* its chroma is followed */
+    int64_t S, S_negative; /* tokens of the text and of the negative text; 0: none */
+    bool with_melody;      /* conditioned on a melody's chroma */
     double guidance;       /* 1: off */
     double guidance_beta;  /* double guidance, text over melody; NaN: off */
     mg_sampling sampling;
@@ -26,7 +26,7 @@ typedef struct mg_clip_terms {
     int64_t n_bins;   /* pitch classes of the melody in each window */
 } mg_clip_terms;
 
-/* A text for the language model: tokens, or states that somebody else computed. */
+/* A text for the language model: tokens, or precomputed text states. */
 typedef struct mg_clip_text {
     const char *text;   /* as given; "": none */
     const char *states; /* file of states [S, d_text] (text_states.h) instead of a text; NULL: none */

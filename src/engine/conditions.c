@@ -18,10 +18,10 @@ struct mg_conditions {
 };
 
 /* What preparing a clip collects before it is packed. */
-typedef struct material {
+typedef struct conditioning {
     int32_t *prompt; /* [K,T_prompt] */
     mg_sound melody; /* mono, at the codec's rate */
-} material;
+} conditioning;
 
 mg_status mg_conditions_open(mg_conditions **out, mg_replica *r)
 {
@@ -202,7 +202,7 @@ done:
 }
 
 /* What the files hold, and so how large the payload is. */
-static mg_status read_files(mg_conditions *c, material *m, mg_clip_terms *t, const mg_clip *clip)
+static mg_status read_files(mg_conditions *c, conditioning *m, mg_clip_terms *t, const mg_clip *clip)
 {
     mg_replica *r = c->replica;
 
@@ -215,7 +215,7 @@ static mg_status read_files(mg_conditions *c, material *m, mg_clip_terms *t, con
     return MG_OK;
 }
 
-static mg_status pack(mg_conditions *c, mg_ready_clip *ready, const material *m)
+static mg_status pack(mg_conditions *c, mg_ready_clip *ready, const conditioning *m)
 {
     const mg_lm_config *lm = &c->replica->config.lm;
     const mg_clip_terms *t = &ready->terms;
@@ -235,7 +235,7 @@ static mg_status pack(mg_conditions *c, mg_ready_clip *ready, const material *m)
 mg_status mg_conditions_prepare(mg_conditions *c, mg_ready_clip **out, const mg_clip *clip)
 {
     const double begin_s = mg_clock_s();
-    material m = {0};
+    conditioning m = {0};
     mg_status st = MG_OK;
 
     *out = NULL;

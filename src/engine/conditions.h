@@ -1,6 +1,6 @@
-/* What a clip's texts and files become before its first step: text states, the codes of an audio prompt, the
- * pitch classes of a melody. The group's leader prepares them, on any thread and without a word to another
- * rank; when the clip takes a slot they are shared with the group. */
+/* A clip's conditioning: text states, the codes of an audio prompt, the pitch classes of a melody. The
+ * group's leader prepares it on any thread, without communication. When the clip takes a slot, the
+ * conditioning is shared with the group. */
 #ifndef MG_CONDITIONS_H
 #define MG_CONDITIONS_H
 

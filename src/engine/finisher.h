@@ -1,5 +1,5 @@
-/* Finishes clips behind the steps: decodes their codes and hands out what came of them, on a thread of its
- * own and the replica's backend beside. Its queue is bounded: a slow disk holds up the steps only when the
+/* Finishes clips behind the steps: decodes their codes and hands out their results, on a thread of its own
+ * and the replica's backend beside. Its queue is bounded: a slow disk holds up the steps only when the
  * queue is full. A replica without a backend beside has no thread here: a clip is finished when it is put.
  *
  * A clip's fault is in its result. A failure of `done` is the end of the run: it comes back from the next put

@@ -1,5 +1,5 @@
-/* A clip on its way, on a leader: prepared (conditions.h), in a slot (scheduler.h), finished (finisher.h).
- * One owner at a time: whoever it is handed to. */
+/* A clip that is being made, on a leader: prepared (conditions.h), in a slot (scheduler.h), finished
+ * (finisher.h). It has one owner at a time. */
 #ifndef MG_READY_CLIP_H
 #define MG_READY_CLIP_H
 
@@ -20,7 +20,7 @@ typedef struct mg_ready_clip {
     double text_s, lm_s; /* wall clock: preparing; from admission to the last step, beside other clips */
 } mg_ready_clip;
 
-/* What came of a clip. Borrowed until the callback returns. */
+/* The result of a clip. Borrowed until the callback returns. */
 typedef struct mg_clip_result {
     mg_fault fault;       /* MG_OK, or why there is nothing */
     const int32_t *codes; /* [K,T], undelayed; stereo left and right interleaved */

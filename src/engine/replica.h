@@ -76,8 +76,7 @@ typedef struct mg_replica {
 } mg_replica;
 
 /* Open and survey. `group` is in host memory; on a CPU it is lm->group too. `beside` may be `lm`. Both are
- * copied. MG_ECHECKPOINT lists every missing tensor, every wrong shape and every tensor that nobody
- * asked for. */
+ * copied. MG_ECHECKPOINT lists every missing tensor, every wrong shape and every unexpected tensor. */
 mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_backend *lm,
                           const mg_backend *beside, mg_comm *group);
 void mg_replica_close(mg_replica *r);
@@ -89,7 +88,7 @@ bool mg_replica_has_beside(const mg_replica *r);
 void mg_replica_lock_beside(mg_replica *r);
 void mg_replica_unlock_beside(mg_replica *r);
 
-/* Codec frames a second. Without a codec nobody says; every known one makes 50. */
+/* Codec frames a second. 50 without a codec, as every known codec has. */
 double mg_replica_frame_rate(const mg_replica *r);
 
 /* Bytes that this rank needs under `limits`; the same code as load, over measuring arenas. */

@@ -1,5 +1,5 @@
-/* Inside of the scheduler: its slots. For scheduler.c (the run), scheduler_slot.c (a clip comes in, and its
- * windows begin) and scheduler_step.c (a column of every slot, and the codes of the next). */
+/* The scheduler's private header: its slots. For scheduler.c (the run), scheduler_slot.c (a clip comes in,
+ * and its windows begin) and scheduler_step.c (a column of every slot, and the codes of the next). */
 #ifndef MG_SCHEDULER_IMPL_H
 #define MG_SCHEDULER_IMPL_H
 
@@ -7,9 +7,9 @@
 #include "delay.h"
 #include "scheduler.h"
 
-/* The sequences of a clip, in the order of mg_draw. With guidance FOLLOWING is led away from PLAIN; with
- * double guidance MELODY_ALONE stands between them. */
-typedef enum mg_role { MG_ROLE_FOLLOWING, MG_ROLE_PLAIN, MG_ROLE_MELODY_ALONE } mg_role;
+/* The sequences of a clip, in the order of mg_draw. Guidance moves the conditional logits away from the
+ * unconditional ones; double guidance also computes logits conditioned on the melody only. */
+typedef enum mg_role { MG_ROLE_CONDITIONAL, MG_ROLE_UNCONDITIONAL, MG_ROLE_MELODY_ONLY } mg_role;
 
 typedef struct mg_slot {
     const mg_clip_terms *clip; /* NULL: free; else the terms below */

@@ -11,7 +11,8 @@ static int64_t row_of(const mg_scheduler *s, int64_t i_slot, mg_role role)
 bool mg_scheduler_has_text(const mg_scheduler *s, const mg_slot *sl, mg_role role)
 {
     if (s->replica->config.lm.n_chroma) return false; /* it stands before the columns */
-    return role == MG_ROLE_FOLLOWING ? sl->clip->S > 0 : role == MG_ROLE_PLAIN && sl->clip->S_negative > 0;
+    return role == MG_ROLE_CONDITIONAL ? sl->clip->S > 0
+                                       : role == MG_ROLE_UNCONDITIONAL && sl->clip->S_negative > 0;
 }
 
 mg_lm_batch mg_scheduler_batch(const mg_scheduler *s)
@@ -67,8 +68,8 @@ static mg_status set_prefixes(mg_scheduler *s, int64_t i_slot, int64_t i_window)
     const int32_t *bins = c->n_bins > 0 ? sl->payload.bins + i_window * c->n_bins : NULL;
 
     for (int role = 0; role < sl->n_roles; role++) {
-        const bool is_plain = role == MG_ROLE_PLAIN;
-        const int64_t n = is_plain ? c->S_negative : role == MG_ROLE_FOLLOWING ? c->S : 0;
+        const bool is_plain = role == MG_ROLE_UNCONDITIONAL;
+        const int64_t n = is_plain ? c->S_negative : role == MG_ROLE_CONDITIONAL ? c->S : 0;
         const float *states = is_plain ? sl->payload.negative : sl->payload.text;
         MG_RETURN(mg_lm_set_prefix(s->replica->lm, row_of(s, i_slot, (mg_role)role), is_plain ? NULL : bins,
                                    c->n_bins, n > 0 ? states : NULL, n, S));
@@ -86,9 +87,9 @@ static mg_status set_conditions(mg_scheduler *s, int64_t i_slot, int64_t i_windo
     mg_lm *lm = s->replica->lm;
 
     if (s->replica->config.lm.n_chroma) return set_prefixes(s, i_slot, i_window);
-    if (c->S > 0) MG_RETURN(mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_FOLLOWING), p->text, c->S));
+    if (c->S > 0) MG_RETURN(mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_CONDITIONAL), p->text, c->S));
     if (c->S_negative == 0) return MG_OK;
-    return mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_PLAIN), p->negative, c->S_negative);
+    return mg_lm_set_text(lm, row_of(s, i_slot, MG_ROLE_UNCONDITIONAL), p->negative, c->S_negative);
 }
 
 /* Frames [first, …) of the clip, the first T_known of which are there. */

@@ -20,7 +20,7 @@ typedef struct block {
     size_t bytes;
 } block;
 
-typedef struct course {
+typedef struct codec_call {
     const mg_codec_work *work;
     const mg_world *world;
     mg_backend backend;
@@ -28,7 +28,7 @@ typedef struct course {
     mg_codec_run run;
     block weights, room;
     uint8_t *outcome; /* [n] of the files */
-} course;
+} codec_call;
 
 /* "a/b.codes.npy" -> "b", with the suffix of what it becomes. */
 static mg_status name_output(char out[MG_PATH_SIZE], const mg_codec_work *work,
@@ -88,7 +88,7 @@ static mg_status open_block(block *b, mg_arena *arena, const mg_ops *ops, const 
 }
 
 /* Every tensor of the codec must be there, and nothing else. */
-static mg_status load_codec(course *c)
+static mg_status load_codec(codec_call *c)
 {
     const mg_model_part *part = &c->files->codec;
     const mg_ops *ops = c->backend.ops;
@@ -120,7 +120,7 @@ done:
 }
 
 /* Of a language model only the channels are wanted, by who encodes; where there is none, it is not missed. */
-static mg_status open_files(course *c)
+static mg_status open_files(codec_call *c)
 {
     const mg_codec_settings *s = c->run.settings;
     const mg_model_request request = {.model = s->model, .codec = s->codec};
@@ -132,7 +132,7 @@ static mg_status open_files(course *c)
 }
 
 /* Nothing that is there is replaced unless asked: found out before anything is loaded. */
-static mg_status check_targets(const course *c)
+static mg_status check_targets(const codec_call *c)
 {
     const mg_codec_settings *s = c->run.settings;
     char path[MG_PATH_SIZE];
@@ -144,7 +144,7 @@ static mg_status check_targets(const course *c)
     return MG_OK;
 }
 
-static mg_status open_course(course *c)
+static mg_status open_work(codec_call *c)
 {
     const mg_codec_settings *s = c->run.settings;
 
@@ -159,7 +159,7 @@ static mg_status open_course(course *c)
     return MG_OK;
 }
 
-static void close_course(course *c)
+static void close_work(codec_call *c)
 {
     const mg_ops *ops = c->backend.ops;
 
@@ -183,7 +183,7 @@ static void name_fault(const char *from, const char *to)
 
 /* This rank's share of the files. What is wrong with one of several is said here; with the only one, it is
  * what the run says. */
-static mg_status convert_files(course *c)
+static mg_status convert_files(codec_call *c)
 {
     const mg_codec_settings *s = c->run.settings;
     char to[MG_PATH_SIZE];
@@ -204,7 +204,7 @@ static mg_status convert_files(course *c)
     return MG_OK;
 }
 
-static mg_status print_paths(const course *c)
+static mg_status print_paths(const codec_call *c)
 {
     const mg_codec_settings *s = c->run.settings;
     char path[MG_PATH_SIZE];
@@ -218,7 +218,7 @@ static mg_status print_paths(const course *c)
 }
 
 /* Every rank learns every outcome. */
-static mg_status conclude(course *c)
+static mg_status conclude(codec_call *c)
 {
     const mg_world *w = c->world;
     const int64_t n = c->run.settings->files.n;
@@ -236,10 +236,10 @@ static mg_status conclude(course *c)
 mg_status mg_codec_files_run(const mg_codec_work *work, mg_context *context,
                              const mg_codec_settings *settings)
 {
-    course c = {.work = work, .world = context->world, .run.settings = settings};
+    codec_call c = {.work = work, .world = context->world, .run.settings = settings};
     mg_status st = MG_OK;
 
-    MG_TRY(mg_comm_agree(c.world->all, open_course(&c)));
+    MG_TRY(mg_comm_agree(c.world->all, open_work(&c)));
     MG_TRY(mg_door_model(c.world, c.files, "fp32", MG_NEED_CODEC));
     MG_TRY(mg_door_output(c.world, settings->out_dir, true));
     MG_TRY(mg_comm_agree(c.world->all, load_codec(&c)));
@@ -248,6 +248,6 @@ mg_status mg_codec_files_run(const mg_codec_work *work, mg_context *context,
     MG_TRY(mg_comm_agree(c.world->all, convert_files(&c)));
     MG_TRY(conclude(&c));
 done:
-    close_course(&c);
+    close_work(&c);
     return st;
 }

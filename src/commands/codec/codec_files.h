@@ -55,7 +55,7 @@ typedef struct mg_codec_work {
 /* The rules between options: a codec is named, and no two files become one. */
 mg_status mg_codec_files_check(const mg_codec_work *work, const mg_codec_settings *settings);
 
-/* The whole course, on every rank: rank 0 prints the files made, in order. MG_EPARTIAL if some files failed,
+/* Convert all files, on every rank; rank 0 prints the files made, in order. MG_EPARTIAL if some files failed,
  * MG_EFAIL if all did. */
 mg_status mg_codec_files_run(const mg_codec_work *work, mg_context *context,
                              const mg_codec_settings *settings);

@@ -1,5 +1,5 @@
 /* What the parts of `mg-dist convert` share: the list of tensors to write, each with the mapped tensors that
- * it is made of. cmd_convert.c holds the option table and the course; convert_plan.c and convert_make.c make
+ * it is made of. cmd_convert.c holds the option table and the stages; convert_plan.c and convert_make.c make
  * the list, convert_hf.c and convert_audiocraft.c write it. */
 #ifndef MG_CONVERT_H
 #define MG_CONVERT_H

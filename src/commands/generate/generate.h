@@ -1,5 +1,5 @@
-/* What `mg-dist generate` and `mg-dist replay` share: the settings, and the run. generate_run.c is the
- * course, cmd_generate.c and cmd_replay.c are two ways to ask for one. */
+/* What `mg-dist generate` and `mg-dist replay` share: the settings, and the run. generate_run.c has the
+ * stages of a call, cmd_generate.c and cmd_replay.c the two ways to ask for one. */
 #ifndef MG_GENERATE_H
 #define MG_GENERATE_H
 
@@ -25,7 +25,7 @@ void mg_generate_settings_init(mg_generate_settings *settings);
 mg_status mg_generate_split(mg_world *w, const mg_model_request *model, const mg_machine *machine,
                             int64_t n_clips);
 
-/* The whole course: clips, model, plan, work, account. */
+/* All stages: clips, model, plan, work, outcomes. */
 mg_status mg_generate_run(mg_context *context, const mg_generate_settings *settings);
 
 #endif

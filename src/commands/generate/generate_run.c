@@ -1,4 +1,4 @@
-/* The course of a run: clips, model, plan, work, account. */
+/* The stages of a call: clips, model, plan, work, outcomes. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Between cmd_replay.c, the course and the comparison, and replay_request.c, which turns a clip's metadata
+/* Between cmd_replay.c, the call and the comparison, and replay_request.c, which turns a clip's metadata
  * into a call. */
 #ifndef MG_REPLAY_H
 #define MG_REPLAY_H

@@ -1,4 +1,4 @@
-/* mg-dist run: a dataset from a list of jobs. run_course.c is its course; world rank 0 has the coordinator
+/* mg-dist run: a dataset from a list of jobs. run_stages.c holds its stages; world rank 0 has the coordinator
  * (run_coordinator.c) beside its own clips, every leader a source of clips that asks it (run_leader.c). */
 #ifndef MG_RUN_H
 #define MG_RUN_H

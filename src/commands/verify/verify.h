@@ -1,5 +1,5 @@
 /* What the parts of `mg-dist verify` share: a table of checks. verify_files.c looks at the files (hashes,
- * finite weights), verify_model.c at what the loaded model does; cmd_verify.c holds the course. */
+ * finite weights), verify_model.c at what the loaded model does; cmd_verify.c holds the stages. */
 #ifndef MG_VERIFY_H
 #define MG_VERIFY_H
 

@@ -223,7 +223,7 @@ static mg_status make_clips(mg_clip *clips, const mg_replica *r)
     return st;
 }
 
-static mg_status listen(mg_verify *v, mg_clip *clips)
+static mg_status check_outputs(mg_verify *v, mg_clip *clips)
 {
     mg_status st = MG_OK;
     mg_world *w = v->world;
@@ -268,7 +268,7 @@ mg_status mg_verify_model(mg_verify *v)
     if (st == MG_OK) {
         mg_verify_note(v, "every tensor in place", MG_VERIFY_PASSED, "%.1f MB to read",
                        (double)v->replica->read_bytes / 1e6);
-        st = listen(v, clips);
+        st = check_outputs(v, clips);
     }
     if (st == MG_ECHECKPOINT) { /* a finding: what opened or loaded is not right */
         mg_verify_note_error(v, v->replica ? "loads" : "every tensor in place");

@@ -1,4 +1,4 @@
-/* The course of a run: jobs, model, plan, work, the dataset's files. */
+/* The stages of a run: jobs, model, plan, clips, the files of the dataset. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 enum { SAMPLE_BYTES = 1 << 16 };
 
-typedef struct course {
+typedef struct run_call {
     const mg_run_settings *s;
     mg_world *w;
     mg_dataset *d; /* world rank 0 */
@@ -26,7 +26,7 @@ typedef struct course {
     mg_run_coordinator *coordinator; /* world rank 0 */
     mg_run_leader *leader;
     char key_path[MG_PATH_SIZE];
-} course;
+} run_call;
 
 static void say_fault(void *arg, const char *fault)
 {
@@ -48,7 +48,7 @@ static mg_status check_jobs(const mg_run_settings *s, const mg_world *w)
     return st;
 }
 
-static mg_status open_dataset(course *c)
+static mg_status open_dataset(run_call *c)
 {
     mg_dataset_call call;
     mg_dataset_counts n;
@@ -105,7 +105,7 @@ done:
 }
 
 /* What would make the dataset one of two kinds. */
-static mg_status claim_kind(course *c)
+static mg_status claim_kind(run_call *c)
 {
     char model[65], settings[MG_PATH_SIZE];
     const mg_recipe *all = &c->s->call.all;
@@ -120,7 +120,7 @@ static mg_status claim_kind(course *c)
     return mg_dataset_claim_value(c->d, "settings", settings);
 }
 
-static mg_status open_replica(course *c)
+static mg_status open_replica(run_call *c)
 {
     const mg_run_settings *s = c->s;
     const char *apply = getenv("APPLY_PROPOSED");
@@ -139,7 +139,7 @@ static mg_status open_replica(course *c)
     return mg_replica_open(&c->replica, &source, &c->backend, &c->beside, c->w->group);
 }
 
-static mg_status load(course *c, mg_clip_need *need)
+static mg_status load(run_call *c, mg_clip_need *need)
 {
     mg_world *w = c->w;
     mg_replica_limits limits;
@@ -150,7 +150,7 @@ static mg_status load(course *c, mg_clip_need *need)
     return mg_comm_agree(w->all, mg_replica_load(c->replica, &limits));
 }
 
-static mg_status open_makers(course *c, const mg_clip_need *need)
+static mg_status open_makers(run_call *c, const mg_clip_need *need)
 {
     MG_RETURN(mg_scheduler_open(&c->scheduler, c->replica));
     if (c->w->rank == 0) MG_RETURN(mg_run_coordinator_open(&c->coordinator, c->d, c->channel, c->s, c->w));
@@ -160,7 +160,7 @@ static mg_status open_makers(course *c, const mg_clip_need *need)
 }
 
 /* After a stop what has come is made durable still; a message that is there stays. */
-static mg_status end(course *c, mg_status st)
+static mg_status end(run_call *c, mg_status st)
 {
     mg_world *w = c->w;
     mg_fault fault = mg_fault_take(st);
@@ -173,7 +173,7 @@ static mg_status end(course *c, mg_status st)
     return mg_fault_raise(&fault);
 }
 
-static mg_status go(course *c)
+static mg_status go(run_call *c)
 {
     mg_world *w = c->w;
     mg_clip_need need;
@@ -195,7 +195,7 @@ static mg_status go(course *c)
 
 mg_status mg_run(mg_context *context, const mg_run_settings *s)
 {
-    course c = {.s = s, .w = context->world};
+    run_call c = {.s = s, .w = context->world};
     mg_status st;
 
     if (s->check_only) return mg_comm_agree(c.w->all, check_jobs(s, c.w));
