@@ -1,5 +1,5 @@
-/* The contract between the model and the machine. Its mirror image is parallel/comm.h, the contract between
- * ranks: a constant table of functions (mg_ops_iface) and an instance (mg_ops), which goes to each of them.
+/* The contract between the model and the machine: a constant table of functions (mg_ops_iface) and an
+ * instance (mg_ops), which goes to each of them. Its mirror image is parallel/comm.h, between ranks.
  * One instance is one stream of work: calls take effect in the order in which they are made. A second stream,
  * or a second pool of threads, is a second instance.
  *
@@ -14,9 +14,9 @@
  * mg_upload is ordered after all earlier calls, and the source is the caller's again when it returns;
  * mg_download returns when the data are there, with the error of any earlier call.
  *
- * Shape letters: B rows of a batch · N tokens of one forward pass (or PCM/codec rows in the codec) · D width
- * · H heads · E width of a head · K codebooks · V entries · C channels · O,I out and in. Everything is
- * row-major; sound is time-major, [N, C]. Activations are fp32, always. Tensors are borrowed.
+ * Shape letters: B rows of a batch; N tokens of one forward pass, in the codec rows of sound; D width; H
+ * heads; E width of a head; K codebooks; V entries; C channels; O,I out and in. Everything is row-major;
+ * sound is time-major, [N, C]. Activations are fp32, always. Tensors are borrowed.
  *
  * Numbers (docs/ARCHITECTURE.md, "Same bytes"): a slot's result for one row depends on that row alone: not on
  * the other rows, their count, the number of threads, or the tensor-parallel size. */
@@ -45,9 +45,9 @@ typedef enum mg_pad_mode { MG_PAD_ZERO, MG_PAD_REFLECT } mg_pad_mode;
  * size (1, 2, 4, 8) sums them in the same binary tree. */
 enum { MG_TP_SLICES = 8 };
 
-/* How matrices and KV caches keep their values. What a checkpoint keeps is an mg_dtype. A format with scales
- * must let a scale cover a run of inputs of one output that never crosses a slice (below), so that every
- * tensor-parallel size quantises alike. */
+/* How matrices and KV caches keep their values. What a checkpoint keeps is an mg_dtype. A scale
+ * covers a run of inputs of one output and never crosses a slice (below). So every tensor-parallel size
+ * quantises alike. */
 typedef enum mg_format { MG_FORMAT_F32, MG_FORMAT_BF16, MG_FORMAT_F16, MG_FORMAT_Q8, MG_N_FORMATS } mg_format;
 
 const char *mg_format_name(mg_format format); /* "fp32", "bf16", "fp16", "int8" */
@@ -59,13 +59,13 @@ static inline mg_dtype mg_format_dtype(mg_format format)
 }
 
 /* A weight matrix [O,I] in the backend's own layout. `data` is opaque; load it with mg_matrix_load.
- * n_slices: I is cut into this many equal, contiguous slices. Each is summed over ascending i in fp32, and
- * the slices are combined as a binary tree ((s0+s1)+(s2+s3))+… It is 1 for an ordinary product, and
- * MG_TP_SLICES / tp for this rank's part of a row-parallel one, whose result is then the subtree that
- * mg_comm_all_reduce completes. bf16: x is rounded to bf16 too (nearest even); products are exact, sums fp32.
- * fp16: x stays fp32 on a CPU; a device rounds it to fp16 too, the largest of which takes what is beyond.
- * Q8 (matrices only): w is rounded to -127 … 127 times a scale of its output and slice, x to as many steps of
- * a scale of its row and slice; a slice's products are summed in int32, exactly. */
+ * n_slices: I is cut into this many equal, contiguous slices. Each is summed over ascending i in fp32. The
+ * slices are combined as a binary tree ((s0+s1)+(s2+s3))+…; it is 1 for an ordinary product. A row-parallel
+ * one has MG_TP_SLICES / tp of them on each rank: a subtree, which mg_comm_all_reduce completes. bf16: x is
+ * rounded to bf16 too (nearest even); products are exact, sums fp32. fp16: x stays fp32 on a CPU; a device
+ * rounds it to fp16 too, the largest of which takes what is beyond. Q8 (matrices only): w is rounded to -127
+ * … 127 times a scale of its output and slice. x is rounded to as many steps of a scale of its row and slice.
+ * A slice's products are summed in int32, exactly. */
 typedef struct mg_matrix {
     mg_format format;
     int64_t n_out, n_in;
@@ -341,8 +341,8 @@ mg_status mg_pad(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t le
 mg_status mg_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
                     const mg_tensor *bias, bool accumulate);
 
-/* Transposed convolution, its inner part: with J = ceil(n_taps/stride) and M = N - J + 1,
- * y[m*stride + p] = bias + sum_j x[m + J-1 - j] W[j*stride + p]  (taps past n_taps are zero); x [N,c_in] ·
+/* Transposed convolution, its inner part; J = ceil(n_taps/stride), M = N - J + 1:
+ * y[m*stride + p] = bias + sum_j x[m + J-1 - j] W[j*stride + p]; taps past n_taps are zero. x [N,c_in],
  * y [M*stride, c_out]. PyTorch's full output is this over x with J-1 zero rows before and after. */
 mg_status mg_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
                               const mg_tensor *bias);

@@ -38,8 +38,8 @@ struct mg_comm {
     void *ctx;
 };
 
-/* x [n] = sum over ranks, combined in rank order as a binary tree ((r0+r1)+(r2+r3))+…, the same bits on every
- * rank and the top of mg_matrix's tree of slices. In place. size is a power of two. */
+/* x [n] = sum over ranks, combined in rank order as a binary tree ((r0+r1)+(r2+r3))+…: the top of mg_matrix's
+ * tree of slices. Every rank has the same bits. In place. size is a power of two. */
 mg_status mg_comm_all_reduce(mg_comm *c, float *x, int64_t n);
 
 /* all [size, n] = each rank's mine [n], in rank order. `all` and `mine` do not overlap. */

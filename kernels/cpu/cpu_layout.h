@@ -6,8 +6,8 @@
 
 size_t mg_cpu_matrix_bytes(const mg_matrix *w);
 
-/* Where column o of w's packed data stands: its panel's first byte, its place in the panel's steps (a step is
- * one i, or a pair for bf16), and the bytes from step to step. */
+/* The place of column o in w's packed data: its panel's first byte, its offset in each step of the panel, and
+ * the bytes from step to step. A step is one i; a pair of i for bf16. */
 typedef struct mg_cpu_column {
     char *panel;
     int64_t step_bytes, offset_bytes;

@@ -30,8 +30,8 @@ void mg_cpu_guide(float *out, const float *cond, const float *uncond, float coef
 /* probs [V]: what is drawn from, after temperature and cuts, summing to 1; zero where cut. Not for greedy. */
 void mg_cpu_sampler_probs(mg_cpu_sampler *s, float *probs, const float *logits, const mg_sampling *how);
 
-/* The code: argmax if greedy, else the inverse of the cumulative distribution, summed in fp64 over the
- * survivors by falling probability and then rising index, at `uniform` in (0,1). Never a code of probability
+/* The code: argmax if greedy, else the inverse of the cumulative distribution at `uniform` in (0,1). The sum
+ * runs in fp64 over the survivors, by falling probability and then rising index. Never a code of probability
  * zero. */
 int32_t mg_cpu_sampler_draw(mg_cpu_sampler *s, const float *logits, const mg_sampling *how, double uniform);
 

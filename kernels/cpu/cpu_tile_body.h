@@ -19,7 +19,7 @@ enum { WIDEST = 1, MOST_ROWS = 2, X_IN_PAIRS = false };
 enum {
     STRIP_VECS = MG_CPU_STRIP / LANES,
     PREFETCH_BYTES =
-        4096, /* ahead in the panel: 1 to 4 KiB measure alike on Zen 5, Intel's servers want 4 to 8 */
+        2048, /* ahead in the panel; the worst of 1, 2, 3, 4 and 8 KiB costs 60 % (docs/PERFORMANCE.md) */
 };
 
 typedef struct w_step {

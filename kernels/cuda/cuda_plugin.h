@@ -35,9 +35,9 @@ typedef enum mg_cuda_reduce {
 
 typedef struct mg_cuda_group_settings {
     mg_cuda_reduce reduce;
-    mg_comm *host;          /* the same ranks over host memory; borrowed */
+    mg_comm *host;               /* the same ranks over host memory; borrowed */
     const mg_watchdog *watchdog; /* borrowed */
-    int first_rank;         /* world rank of the group's rank 0 */
+    int first_rank;              /* world rank of the group's rank 0 */
 } mg_cuda_group_settings;
 
 typedef struct mg_cuda_plugin {

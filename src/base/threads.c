@@ -12,6 +12,7 @@
 
 enum {
     SPIN_ROUNDS = 4000, /* about 50 us: longer than the gaps inside a step, shorter than one between clips */
+    YIELD_ROUNDS = 16,  /* a nice pool offers its processor to others so often */
     MAX_CHUNKS = 8,     /* of a thread's share */
 };
 
@@ -51,6 +52,16 @@ static inline void pause_cpu(void)
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #endif
+}
+
+/* Round i of a wait. A nice pool's thread lets a busier pool's run at once, so spinning costs those nothing.
+ */
+static inline void spin(const mg_threads *t, int i)
+{
+    if (t->niceness && i % YIELD_ROUNDS == YIELD_ROUNDS - 1)
+        sched_yield();
+    else
+        pause_cpu();
 }
 
 /* The next chunk of a share, or -1: none left, or the job is over. */
@@ -97,7 +108,7 @@ static void wait_for_job(mg_threads *t, unsigned seen)
 {
     for (int i = 0; t->may_spin && i < SPIN_ROUNDS; i++) {
         if (atomic_load_explicit(&t->generation, memory_order_acquire) != seen) return;
-        pause_cpu();
+        spin(t, i);
     }
     pthread_mutex_lock(&t->lock);
     atomic_fetch_add(&t->n_sleeping, 1);
@@ -153,7 +164,7 @@ void mg_threads_run(mg_threads *t, mg_threads_fn *fn, void *arg, int64_t n_units
     work(t, generation, 0);
     for (int i = 0; t->may_spin && i < SPIN_ROUNDS; i++) {
         if (atomic_load_explicit(&t->n_left, memory_order_acquire) == 0) return;
-        pause_cpu();
+        spin(t, i);
     }
     pthread_mutex_lock(&t->lock);
     atomic_store(&t->caller_sleeps, 1);

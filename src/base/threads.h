@@ -22,7 +22,8 @@ int mg_threads_available(void);
  * while before they sleep; pass false when more threads than processors are about. */
 mg_status mg_threads_open(mg_threads **out, int n, int may_spin);
 
-/* The same with helpers of this nice value (0 … 19): a pool that yields the processors to another. */
+/* The same with helpers of this nice value (0 … 19): a pool that yields the processors to another, also while
+ * it spins. */
 mg_status mg_threads_open_nice(mg_threads **out, int n, int may_spin, int niceness);
 void mg_threads_close(mg_threads *t);
 

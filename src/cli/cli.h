@@ -1,7 +1,7 @@
 /* The command line: one table per subcommand drives parsing, validation, --help and docs/CLI.md.
  *
- * A subcommand is a cmd_*.c with a plain struct of its settings, a table of mg_option that says where each
- * value goes, and a mg_command that main.c lists. Parsing needs no MPI, so `--help` and a wrong option answer
+ * A subcommand is a cmd_*.c: a plain struct of its settings, a table of mg_option that says where each value
+ * goes, and a mg_command, listed by main.c. Parsing needs no MPI, so `--help` and a wrong option answer
  * at once. A value comes from the command line, else from the environment (MGDIST_CFG_COEF for --cfg-coef),
  * else from the table's default. Every rank parses for itself; then mg_cli_share gives all of them rank 0's
  * values, for launchers do not forward the environment to other hosts. */
@@ -116,10 +116,10 @@ typedef struct mg_cli {
 mg_status mg_cli_parse(mg_cli *cli, const mg_command *commands, int n_commands, int argc, char **argv);
 void mg_cli_close(mg_cli *cli);
 
-/* The door of every command: all ranks run the same build and command in the same working folder, and get
- * rank 0's values of all options but those that are `is_own`. `parsed` is what mg_cli_parse returned here; a
- * wrong value on another rank is no fault if rank 0's holds. MG_EUSAGE names a difference. Collective and
- * agreed. */
+/* The door of every command: all ranks must run the same build and command in the same working folder. They
+ * get rank 0's values of all options but those that are `is_own`. `parsed` is what mg_cli_parse returned
+ * here; a wrong value on another rank is no fault if rank 0's holds. MG_EUSAGE names a difference. Collective
+ * and agreed. */
 mg_status mg_cli_share(mg_cli *cli, const mg_world *world, mg_status parsed);
 
 /* `message` with "option --NAME" replaced by "environment MGDIST_NAME" where the value came from there. */

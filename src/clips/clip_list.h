@@ -62,8 +62,8 @@ typedef struct mg_clip_list {
 
 /* The call's requests and seed, as rank 0 sees them (it alone reads files and standard input, and draws), the
  * same on every rank: how many clips, which files they name. Rank 0 looks into each named file before
- * anything is loaded; a clip whose file cannot be used is reported and left out (its outcome is "failed"),
- * and if that is all of them the call fails with the last one's message. Collective and agreed. */
+ * anything is loaded. A clip whose file cannot be used is reported and left out; its outcome is "failed". If
+ * all are left out, the call fails with the last one's message. Collective and agreed. */
 mg_status mg_clip_list_open(mg_clip_list *list, const mg_call *call, const mg_world *world);
 
 /* The rest, for which the model must be known: frames, windows, sampling, tokens. What the model cannot do is

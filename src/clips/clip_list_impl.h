@@ -32,8 +32,8 @@ typedef struct mg_request_state {
     char *why;                   /* on the ranks that know; NULL once it was said */
 } mg_request_state;
 
-/* Rank 0: all that the call asks for, one request after the other, the options that are given once for all
- * or once for each already in them. MG_EUSAGE if they do not go together, or there is nothing. */
+/* Rank 0: all requests of the call, in order. They include the options that are given once for all or once
+ * for each. MG_EUSAGE if they do not go together, or there is nothing. */
 mg_status mg_requests_read(mg_request_list *list, const mg_call *call);
 
 /* Rank 0: look into the files that a request names. MG_EFAIL: it cannot be made. */

@@ -61,9 +61,8 @@ typedef struct mg_clip_metadata {
 /* Whole or not at all. Numbers are written so that reading them gives the same double. */
 mg_status mg_clip_metadata_write(const char *path, const mg_clip_metadata *m);
 
-/* The same in one line for the sound file's own tags, malloc'ed, without what another place, day or company
- * would change (names, folders, index, machine, timings): the same clip has the same tag. A text beyond 8 kB
- * is cut. */
+/* The same in one line for the sound file's own tags, malloc'ed. Names, folders, index, machine and timings
+ * are left out, so that the same clip always has the same tag. A text beyond 8 kB is cut. */
 mg_status mg_clip_metadata_tag(char **text, const mg_clip_metadata *m);
 
 /* What write wrote. Keys that are not known are passed over, keys that are missing leave what nobody said

@@ -124,8 +124,8 @@ void mg_recipe_see(mg_recipe *r);
 /* What `r` does not say and `from` does, but for what is a clip's own. */
 void mg_recipe_fill(mg_recipe *r, const mg_recipe *from);
 
-/* MG_EUSAGE "WHERE: KEY: must be …" for a value out of range, a text that is not UTF-8 or too long, an id
- * that cannot name a file, two lengths. */
+/* MG_EUSAGE "WHERE: KEY: must be …" for a value out of range, two lengths, or an id that cannot name a file.
+ * Likewise for a text that is not UTF-8 or too long. */
 mg_status mg_recipe_check_key(const mg_recipe *r, const mg_recipe_key *key, const char *where);
 mg_status mg_recipe_check(const mg_recipe *r, const char *where);
 

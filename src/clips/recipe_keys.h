@@ -6,8 +6,8 @@
  * not recorded) and `place` where it stands there, `option` the name on the command line, and what follows is
  * the rest of its mg_option. Rows are recorded in the order of the table, options are listed in it.
  *
- * A row is X (one value for the call), L (an option that is given once for all clips or once for each) or
- * P (no option). A macro is a group of the help. */
+ * A row is X, L or P. X has one value for the call. L is given once for all clips or once for each. P has no
+ * option. A macro is a group of the help. */
 #ifndef MG_RECIPE_KEYS_H
 #define MG_RECIPE_KEYS_H
 

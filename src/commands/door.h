@@ -18,9 +18,10 @@ mg_status mg_door_output(const mg_world *w, const char *folder, bool writes);
  * whose avx512 is slow). */
 mg_status mg_door_level(mg_cpu_level *level, const mg_world *w, bool says);
 
-/* The open model is the same on every rank: the number format, and of each part its config, the names,
- * formats, shapes and bytes of its tensors, a sample of their contents, and the hash in the name of a cached
- * file. `needs` are the parts that this rank uses (MG_NEED_LM …). MG_ECHECKPOINT names part and rank. */
+/* Check that every rank has opened the same model. Compared are the number format and each part's
+ * config, the names, formats, shapes and bytes of its tensors, and a sample of their contents. So is the hash
+ * in the name of a cached file. `needs` are the parts that this rank uses (MG_NEED_LM …). MG_ECHECKPOINT
+ * names part and rank. */
 mg_status mg_door_model(const mg_world *w, const mg_model_files *files, const char *number_format, int needs);
 
 /* The same for an open replica, whose leader alone computes with the text encoder and the codec. */

@@ -79,7 +79,7 @@ static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_w
 {
     mg_cpu_level level = (mg_cpu_level)machine->cpu_level;
     const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
-    const bool may_spin = !beside && !world->oversubscribed && n_threads <= world->n_cores;
+    const bool may_spin = !world->oversubscribed && n_threads <= world->n_cores;
 
     MG_RETURN(mg_door_level(&level, world, !beside));
     MG_RETURN(mg_threads_open_nice(&out->threads, n_threads, may_spin, beside ? MG_BESIDE_NICENESS : 0));

@@ -10,8 +10,8 @@ typedef struct mg_run_lock {
     char path[MG_PATH_SIZE]; /* "": not held */
 } mg_run_lock;
 
-/* Take it. The lock of a process of this host that is gone, or of another host that has not touched it for
- * `stale_s` seconds, is taken over. MG_EFAIL names the host and process that hold it. Waits for up to
+/* Take it. A lock whose process has ended on this host is taken over. So is the lock of another host that has
+ * not touched it for `stale_s` seconds. MG_EFAIL names the host and process that hold it. Waits for up to
  * `stale_s` to see whether a lock of another host is touched. */
 mg_status mg_run_lock_take(mg_run_lock *lock, const char *path, double stale_s);
 

@@ -8,9 +8,9 @@
  * ranks of the group wait for the leader, and their deadline runs.
  *
  * Who prepares: the source hands out *prepared* clips. Preparing takes from milliseconds (a text) to seconds
- * (a long audio prompt), so it belongs on another thread: preparer.h is one. A source that has its clips
- * from somewhere else (a coordinator, say) asks for them in `tick`, puts what came into a preparer, and
- * `next` takes out what is ready.
+ * (a long audio prompt), so it belongs on another thread: preparer.h is one. A source that gets its
+ * clips from a coordinator asks for them in `tick` and puts what came into a preparer. Its `next` takes out
+ * what is ready.
  *
  * How faults travel: a clip that cannot be made is handed out like any other, with its fault; it takes no
  * slot and goes straight to the scheduler's `made`. A status other than MG_OK is the end of the run.

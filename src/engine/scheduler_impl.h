@@ -1,5 +1,5 @@
-/* The scheduler's private header: its slots. For scheduler.c (the run), scheduler_slot.c (a clip comes in,
- * and its windows begin) and scheduler_step.c (a column of every slot, and the codes of the next). */
+/* The scheduler's private header: its slots. scheduler.c has the run. scheduler_slot.c admits a clip and
+ * begins its windows. scheduler_step.c feeds a column of every slot and draws the codes of the next. */
 #ifndef MG_SCHEDULER_IMPL_H
 #define MG_SCHEDULER_IMPL_H
 

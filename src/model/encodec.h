@@ -2,9 +2,9 @@
  * docs/MODEL.md §EnCodec (transformers' EncodecModel). Only a replica's leader has one. The codec is mono: a
  * stereo clip is two runs, over every second row of the codes and every second value of the sound.
  *
- * Sound is time-major inside. Both ways run over stretches of a second or so, each layer on just the rows
- * that the stretch needs and the LSTM with its state carried on: memory does not grow with the clip, and the
- * values are the same as over the whole clip. */
+ * Sound is time-major inside. Both ways run over stretches of a second or so. Each layer computes just the
+ * rows that the stretch needs; the LSTM keeps its state. So memory does not grow with the clip, and the
+ * values are those of the whole clip. */
 #ifndef MG_ENCODEC_H
 #define MG_ENCODEC_H
 

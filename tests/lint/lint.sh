@@ -50,7 +50,12 @@ circles)
         grep -v 'contains a loop' | sed 's/$/:1: includes itself by way of others/' || true)
     ;;
 size) found=$(over "$(sources)" -f "$here/size.awk") ;;
-prose) found=$(over "$(sources | grep -E '^src/(base|io|dsp|audio|text|torch|config|checkpoint|hub|weights)/.*\.h$' || true)" -f "$here/prose.awk") ;;
+prose)
+    found=$(
+        over "$(sources | grep -E '^(src|kernels|parallel)/.*\.h$' || true)" -f "$here/prose.awk"
+        over "$(texts | grep '\.md$' | grep -vE '^docs/(CLI|GPU_KERNELS)\.md$')" -f "$here/wrap.awk" # those two are generated
+    )
+    ;;
 text)
     found=$(
         over "$(libraries)" -f "$here/calls.awk"

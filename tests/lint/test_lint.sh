@@ -68,6 +68,7 @@ clean; awk 'BEGIN { print "int f(void)\n{"; for (i = 0; i < 90; i++) print "    
 caught size src/base/a.c
 
 clean; awk 'BEGIN { printf "/* Short. One two"; for (i = 0; i < 24; i++) printf " word"; print ". */" }' >>src/base/a.h; caught prose src/base/a.h
+clean; awk 'BEGIN { for (i = 0; i < 30; i++) printf "word "; print "" }' >>docs/A.md; caught prose docs/A.md
 clean; printf '/* TO%s: later */\n' DO >>src/base/a.c; caught text src/base/a.c
 clean; printf 'void f(void)\n{\n    printf("x");\n}\n' >>src/base/a.c; caught text src/base/a.c
 clean; printf 'void f(void)\n{\n    exit(1);\n}\n' >>kernels/cpu/b.c; caught text kernels/cpu/b.c

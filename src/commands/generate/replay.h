@@ -26,9 +26,8 @@ typedef struct mg_replay {
     mg_generate_settings call;
 } mg_replay;
 
-/* The call that makes the clip again, from what was recorded: the same on every rank. On rank 0 also its
- * request, for which every file that the clip was made from must be there and have its recorded hash, and the
- * folder for it. Not agreed. */
+/* The call that makes the clip again, from its record: the same on every rank. Rank 0 also gets the request
+ * and its folder. Every file that the clip was made from must be there with its recorded hash. Not agreed. */
 mg_status mg_replay_prepare(mg_replay *r, const mg_world *world);
 
 #endif
