@@ -134,7 +134,8 @@ static mg_status put_trainer(mg_text *m)
 
 /* The normalizer: `Precompiled`, alone or in a sequence whose other members only do what SentencePiece does
  * anyway with spaces. *charsmap is base64, or NULL. */
-static mg_status read_normalizer(const char **charsmap, const cJSON *normalizer, const char *name)
+static mg_status read_normalizer(const char **charsmap, mg_tokenizer_json_facts *facts,
+                                 const cJSON *normalizer, const char *name)
 {
     static const char *const harmless[] = {"Strip", "Replace", "Sequence"};
     const char *type;
@@ -145,9 +146,11 @@ static mg_status read_normalizer(const char **charsmap, const cJSON *normalizer,
         return mg_json_string(normalizer, name, "precompiled_charsmap", charsmap);
     for (size_t i = 0; type && i < sizeof harmless / sizeof *harmless; i++) {
         if (strcmp(type, harmless[i]) != 0) continue;
+        facts->strips_right |= i == 0;
+        facts->collapses |= i == 1;
         MG_RETURN(mg_json_array(normalizer, name, "normalizers", &members));
         for (const cJSON *member = members ? members->child : NULL; member; member = member->next)
-            MG_RETURN(read_normalizer(charsmap, member, name));
+            MG_RETURN(read_normalizer(charsmap, facts, member, name));
         return MG_OK;
     }
     return mg_fail(MG_ECHECKPOINT, "%s: normalizer: type \"%.64s\" is not supported: T5's is \"Precompiled\"",
@@ -155,18 +158,21 @@ static mg_status read_normalizer(const char **charsmap, const cJSON *normalizer,
 }
 
 /* Metaspace, alone or in a sequence with WhitespaceSplit, and with a space put before the text. */
-static mg_status check_pre_tokenizer(const cJSON *pre, const char *name)
+static mg_status check_pre_tokenizer(mg_tokenizer_json_facts *facts, const cJSON *pre, const char *name)
 {
     const char *type, *prepend;
     const cJSON *members;
     bool add_prefix = true;
 
     MG_RETURN(mg_json_string(pre, name, "type", &type));
-    if (type && strcmp(type, "WhitespaceSplit") == 0) return MG_OK;
+    if (type && strcmp(type, "WhitespaceSplit") == 0) {
+        facts->splits_blanks = true;
+        return MG_OK;
+    }
     if (type && strcmp(type, "Sequence") == 0) {
         MG_RETURN(mg_json_array(pre, name, "pretokenizers", &members));
         for (const cJSON *member = members ? members->child : NULL; member; member = member->next)
-            MG_RETURN(check_pre_tokenizer(member, name));
+            MG_RETURN(check_pre_tokenizer(facts, member, name));
         return MG_OK;
     }
     if (!type || strcmp(type, "Metaspace") != 0)
@@ -177,10 +183,34 @@ static mg_status check_pre_tokenizer(const cJSON *pre, const char *name)
     MG_RETURN(mg_json_bool(pre, name, "add_prefix_space", &add_prefix, NULL));
     if (!add_prefix || (prepend && strcmp(prepend, "never") == 0))
         return mg_fail(MG_ECHECKPOINT, "%s: pre_tokenizer: no space before the text: T5's has one", name);
+    facts->first_only = prepend && strcmp(prepend, "first") == 0;
     return MG_OK;
 }
 
-static mg_status put_normalizer(mg_text *m, const cJSON *root, const char *name)
+/* Text, then the closing </s>, as tokenizers' TemplateProcessing has it. */
+static mg_status check_post_processor(const cJSON *root, const char *name)
+{
+    const cJSON *post, *single, *special = NULL;
+    const char *type, *id = NULL;
+
+    MG_RETURN(mg_json_object(root, name, "post_processor", &post));
+    if (!post)
+        return mg_fail(MG_ECHECKPOINT, "%s: post_processor: missing: T5's puts </s> behind a text", name);
+    MG_RETURN(mg_json_string(post, name, "type", &type));
+    MG_RETURN(mg_json_array(post, name, "single", &single));
+    if (single && cJSON_GetArraySize(single) == 2 &&
+        cJSON_GetObjectItemCaseSensitive(single->child, "Sequence"))
+        special = cJSON_GetObjectItemCaseSensitive(single->child->next, "SpecialToken");
+    if (special) MG_RETURN(mg_json_string(special, name, "id", &id));
+    if (type && strcmp(type, "TemplateProcessing") == 0 && id && strcmp(id, "</s>") == 0) return MG_OK;
+    return mg_fail(
+        MG_ECHECKPOINT,
+        "%s: post_processor: is not supported: T5's is a TemplateProcessing that puts </s> behind a text",
+        name);
+}
+
+static mg_status put_normalizer(mg_text *m, mg_tokenizer_json_facts *facts, const cJSON *root,
+                                const char *name)
 {
     mg_status st = MG_OK;
     const char *base64 = NULL;
@@ -189,10 +219,10 @@ static mg_status put_normalizer(mg_text *m, const cJSON *root, const char *name)
     unsigned char *charsmap = NULL;
 
     MG_RETURN(mg_json_object(root, name, "normalizer", &normalizer));
-    if (normalizer) MG_RETURN(read_normalizer(&base64, normalizer, name));
+    if (normalizer) MG_RETURN(read_normalizer(&base64, facts, normalizer, name));
     MG_RETURN(mg_json_object(root, name, "pre_tokenizer", &pre));
     if (!pre) return mg_fail(MG_ECHECKPOINT, "%s: pre_tokenizer: missing: T5's is \"Metaspace\"", name);
-    MG_RETURN(check_pre_tokenizer(pre, name));
+    MG_RETURN(check_pre_tokenizer(facts, pre, name));
     put_block(&spec, 1, "nmt_nfkc", 8);
     const size_t n = base64 ? strlen(base64) : 0;
     if (n > 0) {
@@ -203,6 +233,7 @@ static mg_status put_normalizer(mg_text *m, const cJSON *root, const char *name)
             MG_TRY(mg_fail(MG_ECHECKPOINT, "%s: normalizer: precompiled_charsmap: not base64", name));
         n_bytes -= (base64[n - 1] == '=') + (base64[n - 2] == '=');
         put_block(&spec, 2, charsmap, n_bytes);
+        facts->charsmap_bytes = n_bytes; /* the last bytes of the model */
     }
     put_block(m, 3, spec.data, (int64_t)spec.n);
     if (spec.failed) m->failed = true;
@@ -212,7 +243,7 @@ done:
     return st;
 }
 
-static mg_status write_model(mg_text *m, int64_t *n_extra, const cJSON *root, const char *name)
+static mg_status write_model(mg_text *m, mg_tokenizer_json_facts *facts, const cJSON *root, const char *name)
 {
     const cJSON *model, *vocab;
     const char *type;
@@ -231,26 +262,28 @@ static mg_status write_model(mg_text *m, int64_t *n_extra, const cJSON *root, co
         return mg_fail(MG_ECHECKPOINT, "%s: model: a T5 tokenizer has unk_id 2 and no byte_fallback", name);
     MG_RETURN(mg_json_array(model, name, "vocab", &vocab));
     if (!vocab) return mg_fail(MG_ECHECKPOINT, "%s: model.vocab: missing", name);
-    MG_RETURN(put_vocab(m, n_extra, vocab, name));
+    MG_RETURN(put_vocab(m, &facts->n_extra, vocab, name));
     MG_RETURN(put_trainer(m));
-    MG_RETURN(put_normalizer(m, root, name));
+    MG_RETURN(check_post_processor(root, name));
+    MG_RETURN(put_normalizer(m, facts, root, name));
     return mg_text_check(m, name);
 }
 
-mg_status mg_tokenizer_json_model(char **model, int64_t *bytes, int64_t *n_extra, const char *name,
-                                  const char *text, int64_t text_bytes)
+mg_status mg_tokenizer_json_model(char **model, int64_t *bytes, mg_tokenizer_json_facts *facts,
+                                  const char *name, const char *text, int64_t text_bytes)
 {
     cJSON *root;
     mg_text m = {0};
 
-    *model = NULL, *bytes = 0, *n_extra = 0;
+    *model = NULL, *bytes = 0, *facts = (mg_tokenizer_json_facts){0};
     MG_RETURN(mg_json_parse(&root, name, text, text_bytes));
-    const mg_status st = write_model(&m, n_extra, root, name);
+    const mg_status st = write_model(&m, facts, root, name);
     cJSON_Delete(root);
     if (st != MG_OK) {
         mg_text_reset(&m);
         return st;
     }
     *model = m.data, *bytes = (int64_t)m.n;
+    if (facts->charsmap_bytes > 0) facts->charsmap = m.data + m.n - facts->charsmap_bytes;
     return MG_OK;
 }

@@ -65,6 +65,13 @@ extern "C" const char *mg_spm_piece(const mg_spm *m, int64_t id)
     return m->processor.IdToPiece(static_cast<int>(id)).c_str();
 }
 
+extern "C" int32_t mg_spm_piece_id(const mg_spm *m, const char *piece)
+{
+    const int id = m->processor.PieceToId(absl::string_view(piece, std::strlen(piece)));
+
+    return std::strcmp(mg_spm_piece(m, id), piece) == 0 ? id : -1;
+}
+
 static mg_status encode(const mg_spm *m, const char *text, int64_t bytes, int32_t **ids, int64_t *n_ids)
 {
     std::vector<int> found;

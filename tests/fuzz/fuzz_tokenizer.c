@@ -1,8 +1,11 @@
-/* The first byte chooses: the rest is a text for the golden tokenizer, a spiece.model, or a tokenizer.json.
- * A model that is accepted must take texts and give ids below its size. */
+/* The first byte chooses: the rest is a text for the golden tokenizer, a spiece.model, a tokenizer.json, or
+ * one of the files beside these: tokenizer_config.json (c), added_tokens.json (a), special_tokens_map.json
+ * (m), the tokenizer.json beside a spiece.model (b). A model that is accepted must take texts and give ids
+ * below its size. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "added_tokens.h"
 #include "fuzz.h"
 #include "in_file.h"
 #include "status.h"
@@ -18,7 +21,7 @@ static void encode(const mg_tokenizer *t, const char *text)
         FUZZ_CHECK(mg_last_error()[0] && !ids);
         return;
     }
-    FUZZ_CHECK(n >= 1 && ids[n - 1] == 1);
+    FUZZ_CHECK(n >= 1);
     for (int64_t i = 0; i < n; i++) FUZZ_CHECK(ids[i] >= 0 && ids[i] < mg_tokenizer_size(t));
     free(ids);
 }
@@ -36,10 +39,27 @@ static void encode_bytes(const uint8_t *data, size_t bytes)
     free(text);
 }
 
+static mg_status parse_side(mg_tokenizer **t, char which, const char *text, int64_t bytes)
+{
+    static char *model;
+    static int64_t model_bytes;
+    mg_tokenizer_side side = {0};
+
+    if (!model)
+        FUZZ_CHECK(mg_in_file_read(&model, &model_bytes, MG_GOLDEN_DIR "/tokenizer/spiece.model", 1 << 20) ==
+                   MG_OK);
+    if (which == 'c') side.config = text, side.config_bytes = bytes;
+    if (which == 'a') side.added = text, side.added_bytes = bytes;
+    if (which == 'm') side.special = text, side.special_bytes = bytes;
+    if (which == 'b') side.json = text, side.json_bytes = bytes;
+    return mg_tokenizer_parse_side(t, "fuzz", model, model_bytes, false, &side);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static const char *const texts[] = {"", "80s pop track",
-                                        "  caf\xC3\xA9 <extra_id_1>\t\xEF\xBC\xA1 \xF0\x9F\x8E\xB5"};
+                                        "  caf\xC3\xA9 <extra_id_1>\t\xEF\xBC\xA1 \xF0\x9F\x8E\xB5",
+                                        "zork drop <genre> zorkdrop drop"};
     mg_tokenizer *t;
 
     if (bytes < 1) return 0;
@@ -48,7 +68,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         encode_bytes(data + 1, bytes - 1);
         return 0;
     }
-    if (mg_tokenizer_parse(&t, "fuzz", (const char *)data + 1, (int64_t)bytes - 1, data[0] == 'j') != MG_OK) {
+    const char *rest = (const char *)data + 1;
+    const int64_t n_rest = (int64_t)bytes - 1;
+    if ((strchr("camb", data[0]) && data[0]
+             ? parse_side(&t, (char)data[0], rest, n_rest)
+             : mg_tokenizer_parse(&t, "fuzz", rest, n_rest, data[0] == 'j')) != MG_OK) {
         FUZZ_CHECK(mg_last_error()[0] && !t);
         return 0;
     }

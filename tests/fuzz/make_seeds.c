@@ -28,6 +28,9 @@ static const char small_tokenizer[] =
     "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Precompiled\",\"precompiled_"
     "charsmap\":"
     "\"\"},{\"type\":\"Strip\"}]},\"pre_tokenizer\":{\"type\":\"Metaspace\",\"prepend_scheme\":\"always\"},"
+    "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}},"
+    "{\"SpecialToken\":{\"id\":\"</"
+    "s>\"}}]},\"added_tokens\":[{\"id\":8,\"content\":\"drop\",\"single_word\":true}],"
     "\"model\":{\"type\":\"Unigram\",\"unk_id\":2,\"byte_fallback\":false,\"vocab\":[[\"<pad>\",0],[\"</"
     "s>\",0],"
     "[\"<unk>\",0],[\"\xE2\x96\x81\",-2],[\"a\",-3.5],[\"op\",-4],[\"<extra_id_1>\",0],[\"<extra_id_0>\",0]]}"
@@ -73,7 +76,8 @@ static mg_status put_small_model(const char *folder)
                    n_trie = 4 * N_UNITS;
     unsigned char *p = spec;
     char *model, *larger;
-    int64_t bytes, n_extra;
+    mg_tokenizer_json_facts facts;
+    int64_t bytes;
 
     *p++ = 3 << 3 | 2; /* normalizer_spec */
     *p++ = (unsigned char)(n_message | 128), *p++ = (unsigned char)(n_message >> 7);
@@ -85,8 +89,8 @@ static mg_status put_small_model(const char *folder)
     memcpy(p + 4 + 4 * N_UNITS, "a", TEXT_BYTES);
     p += n_blob;
 
-    MG_RETURN(mg_tokenizer_json_model(&model, &bytes, &n_extra, "seed", small_tokenizer,
-                                      sizeof small_tokenizer - 1));
+    MG_RETURN(
+        mg_tokenizer_json_model(&model, &bytes, &facts, "seed", small_tokenizer, sizeof small_tokenizer - 1));
     larger = realloc(model, (size_t)bytes + sizeof spec);
     if (!larger) {
         free(model);
@@ -149,6 +153,17 @@ static mg_status make(const char *config, const char *safetensors, const char *t
     MG_RETURN(put_small_model(tokenizer));
     MG_RETURN(seed_copy(tokenizer, "golden-model", "s", "tokenizer/spiece.model"));
     MG_RETURN(seed_copy(tokenizer, "golden-json", "j", "tokenizer/tokenizer.json"));
+    static const char side[] =
+        "{\"legacy\":false,\"extra_ids\":100,\"eos_token\":\"</s>\",\"added_tokens_decoder\":{\"1100\":"
+        "{\"content\":\"zork\",\"lstrip\":true},\"1101\":{\"content\":\"drop\",\"single_word\":true,"
+        "\"rstrip\":true}}}";
+    static const char added[] = "{\"zork\":1100,\"drop\":1101}";
+    static const char map[] =
+        "{\"bos_token\":\"<s>\",\"additional_special_tokens\":[\"<genre>\",{\"content\":\"drop\"}]}";
+    MG_RETURN(seed_put(tokenizer, "config", "c", 1, side, sizeof side - 1));
+    MG_RETURN(seed_put(tokenizer, "added", "a", 1, added, sizeof added - 1));
+    MG_RETURN(seed_put(tokenizer, "map", "m", 1, map, sizeof map - 1));
+    MG_RETURN(seed_put(tokenizer, "beside", "b", 1, small_tokenizer, sizeof small_tokenizer - 1));
     return seed_put(tokenizer, "text", "t", 1,
                     "80s <extra_id_0> caf\xC3\xA9\t\xEF\xBC\xA1</s> \xF0\x9F\x8E\xB5 x", 34);
 }
