@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #include "status.h"
-#include "tokenizer_impl.h"
 
 typedef struct mg_added_token {
     char *text; /* owned */
