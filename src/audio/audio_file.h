@@ -2,6 +2,8 @@
 #ifndef MG_AUDIO_FILE_H
 #define MG_AUDIO_FILE_H
 
+#include <stdbool.h>
+
 #include "sound.h"
 #include "status.h"
 
@@ -32,9 +34,20 @@ typedef struct mg_audio_tags {
 /* "libsndfile-1.2.0": the same sound gives the same bytes from the same library. */
 const char *mg_audio_library(void);
 
+/* A format, and how much of the sound a lossy one keeps. */
+typedef struct mg_audio_coding {
+    mg_audio_format format;
+    int64_t bitrate_kbps; /* MP3, Opus: of all channels together; 0: as above */
+    bool has_quality;     /* Ogg, MP3: a variable rate, */
+    double quality;       /* 0 to 10, 10 is best */
+} mg_audio_coding;
+
 /* MG_EUSAGE if `format` cannot hold this rate or channel count, or if this libsndfile was built without it.
  * To be asked before anything is made. Opus has 8, 12, 16, 24 and 48 kHz. */
 mg_status mg_audio_format_check(mg_audio_format format, int64_t rate_hz, int64_t n_channels);
+
+/* The same, and that the format has such a bit rate or quality. */
+mg_status mg_audio_coding_check(const mg_audio_coding *coding, int64_t rate_hz, int64_t n_channels);
 
 /* MG_EFAIL names the first NaN or infinity. The same sound and tags give the same bytes at any time and
  * place: no dates, no random serial numbers. The file appears whole or not at all (out_file.h). `path` "-" is
@@ -44,8 +57,8 @@ mg_status mg_audio_file_write(const char *path, mg_audio_format format, const mg
                               const mg_audio_tags *tags);
 
 /* The same, with the sha256 of the file's bytes; NULL: not wanted. */
-mg_status mg_audio_file_write_hashed(char sha256[65], const char *path, mg_audio_format format,
-                                     const mg_sound *sound, const mg_audio_tags *tags);
+mg_status mg_audio_file_write_coded(char sha256[65], const char *path, const mg_audio_coding *coding,
+                                    const mg_sound *sound, const mg_audio_tags *tags);
 
 /* What a sound file says of itself, from its header. */
 typedef struct mg_audio_info {

@@ -5,10 +5,13 @@
 #include <math.h>
 #include <sndfile.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "audio_coding.h"
 #include "audio_sink.h"
+#include "flac_vendor.h"
 #include "id3_tag.h"
 #include "ogg_serial.h"
 
@@ -18,6 +21,7 @@ enum {
     LONGEST_COMMENT = 32 * 1024, /* libsndfile has no room for 50 KiB in a WAV header */
     WAV_HEADER_BYTES = 1024 + 2 * LONGEST_TEXT + LONGEST_COMMENT /* more than any header of ours */
 };
+#define BY_SNDFILE    " (libsndfile)"
 #define WAV_MAX_BYTES (INT64_C(0xFFFFFFFF) - WAV_HEADER_BYTES)
 
 typedef struct format_traits {
@@ -126,39 +130,44 @@ static mg_audio_tags fitting(const mg_audio_tags *tags)
     return t;
 }
 
+/* libsndfile adds its name and version to the software unless its name is there: two systems would write two
+ * files of one sound. */
 static bool set_tags(SNDFILE *file, const mg_audio_tags *t)
 {
+    char software[LONGEST_TEXT + sizeof BY_SNDFILE];
+
+    snprintf(software, sizeof software, "%s%s", t->software ? t->software : "", BY_SNDFILE);
     return (!t->title || sf_set_string(file, SF_STR_TITLE, t->title) == 0) &&
-           (!t->software || sf_set_string(file, SF_STR_SOFTWARE, t->software) == 0) &&
+           (!t->software || sf_set_string(file, SF_STR_SOFTWARE, software) == 0) &&
            (!t->comment || sf_set_string(file, SF_STR_COMMENT, t->comment) == 0);
 }
 
 /* NULL, and sf_strerror(NULL) says why. */
-static SNDFILE *open_encoder(mg_audio_sink *sink, mg_audio_format format, int64_t rate_hz, int64_t n_channels)
+static SNDFILE *open_encoder(mg_audio_sink *sink, const mg_audio_coding *coding, int64_t rate_hz,
+                             int64_t n_channels)
 {
+    const mg_audio_format format = coding->format;
     SF_VIRTUAL_IO calls = {on_length, on_seek, on_read, on_write, on_tell};
     SF_INFO info = {
         .samplerate = (int)rate_hz, .channels = (int)n_channels, .format = formats[format].sndfile};
-    double best = 0, opus_level = 0.64; /* 256 - 0.64 * 250 = 96 kbit/s a channel */
-    int constant = SF_BITRATE_MODE_CONSTANT;
+    double level = mg_audio_coding_level(coding, rate_hz, n_channels);
+    int mode = coding->has_quality ? SF_BITRATE_MODE_VARIABLE : SF_BITRATE_MODE_CONSTANT;
     SNDFILE *file = sf_open_virtual(&calls, SFM_WRITE, &info, sink);
 
     if (!file) return NULL;
     /* The PEAK chunk holds the time of day: the same sound would not give the same bytes. */
     if (format == MG_AUDIO_WAV_F32) sf_command(file, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE);
-    if (format == MG_AUDIO_OPUS) sf_command(file, SFC_SET_COMPRESSION_LEVEL, &opus_level, sizeof opus_level);
-    if (format == MG_AUDIO_MP3) {
-        sf_command(file, SFC_SET_COMPRESSION_LEVEL, &best, sizeof best);
-        sf_command(file, SFC_SET_BITRATE_MODE, &constant, sizeof constant);
-    }
+    if (!isnan(level)) sf_command(file, SFC_SET_COMPRESSION_LEVEL, &level, sizeof level);
+    if (format == MG_AUDIO_MP3) sf_command(file, SFC_SET_BITRATE_MODE, &mode, sizeof mode);
     return file;
 }
 
-static mg_status encode(mg_audio_sink *sink, const char *path, mg_audio_format format, const mg_sound *s,
-                        const mg_audio_tags *tags)
+static mg_status encode(mg_audio_sink *sink, const char *path, const mg_audio_coding *coding,
+                        const mg_sound *s, const mg_audio_tags *tags)
 {
+    const mg_audio_format format = coding->format;
     const format_traits *t = traits_of(format);
-    SNDFILE *file = open_encoder(sink, format, s->rate_hz, s->n_channels);
+    SNDFILE *file = open_encoder(sink, coding, s->rate_hz, s->n_channels);
     bool whole = file != NULL;
 
     if (whole && format != MG_AUDIO_MP3) whole = set_tags(file, tags);
@@ -166,6 +175,7 @@ static mg_status encode(mg_audio_sink *sink, const char *path, mg_audio_format f
     if (file && sf_close(file) != 0) whole = false;
     MG_RETURN(sink->st);
     if (!whole) return mg_fail(MG_EFAIL, "%s: cannot write: %s", path, sf_strerror(NULL));
+    if (format == MG_AUDIO_FLAC) return mg_flac_vendor_remove(sink->data, &sink->n_data);
     return t->is_ogg ? mg_ogg_serial_set(sink->data, sink->n_data, ogg_serial) : MG_OK;
 }
 
@@ -182,17 +192,18 @@ static mg_status put_id3(mg_audio_sink *sink, const mg_audio_tags *tags)
 }
 
 /* A coder may refuse what no list of ours knows, some of them not before the first frame: try it. */
-static mg_status try_encoder(mg_audio_format format, int64_t rate_hz, int64_t n_channels)
+static mg_status try_encoder(const mg_audio_coding *coding, int64_t rate_hz, int64_t n_channels)
 {
     mg_status st = MG_OK;
     const float frame[2] = {0};
     mg_audio_sink sink = {0};
 
-    SNDFILE *file = open_encoder(&sink, format, rate_hz, n_channels);
+    SNDFILE *file = open_encoder(&sink, coding, rate_hz, n_channels);
     const bool works = file && sf_writef_float(file, frame, 1) == 1;
     if (!works)
         st = mg_fail(MG_EUSAGE, "option --format: %s: not at %lld Hz with %lld channels: %s",
-                     formats[format].word, (long long)rate_hz, (long long)n_channels, sf_strerror(file));
+                     formats[coding->format].word, (long long)rate_hz, (long long)n_channels,
+                     sf_strerror(file));
     if (file) sf_close(file);
     mg_audio_sink_close(&sink);
     return st;
@@ -218,6 +229,12 @@ static mg_status check_rate(mg_audio_format format, int64_t rate_hz)
 
 mg_status mg_audio_format_check(mg_audio_format format, int64_t rate_hz, int64_t n_channels)
 {
+    return mg_audio_coding_check(&(mg_audio_coding){.format = format}, rate_hz, n_channels);
+}
+
+mg_status mg_audio_coding_check(const mg_audio_coding *coding, int64_t rate_hz, int64_t n_channels)
+{
+    const mg_audio_format format = coding->format;
     const SF_INFO known = {.samplerate = 48000, .channels = 1, .format = formats[format].sndfile};
 
     MG_REQUIRE(rate_hz > 0 && rate_hz <= INT32_MAX && n_channels >= 1 && n_channels <= 2);
@@ -225,7 +242,8 @@ mg_status mg_audio_format_check(mg_audio_format format, int64_t rate_hz, int64_t
         return mg_fail(MG_EUSAGE, "option --format: %s: this libsndfile (%s) was built without it",
                        formats[format].word, sf_version_string());
     MG_RETURN(check_rate(format, rate_hz));
-    return try_encoder(format, rate_hz, n_channels);
+    MG_RETURN(mg_audio_coding_check_rates(coding, formats[format].word, rate_hz, n_channels));
+    return try_encoder(coding, rate_hz, n_channels);
 }
 
 static mg_status check_sound(const char *path, mg_audio_format format, const mg_sound *s)
@@ -246,12 +264,13 @@ static mg_status check_sound(const char *path, mg_audio_format format, const mg_
 mg_status mg_audio_file_write(const char *path, mg_audio_format format, const mg_sound *sound,
                               const mg_audio_tags *tags)
 {
-    return mg_audio_file_write_hashed(NULL, path, format, sound, tags);
+    return mg_audio_file_write_coded(NULL, path, &(mg_audio_coding){.format = format}, sound, tags);
 }
 
-mg_status mg_audio_file_write_hashed(char sha256[65], const char *path, mg_audio_format format,
-                                     const mg_sound *sound, const mg_audio_tags *tags)
+mg_status mg_audio_file_write_coded(char sha256[65], const char *path, const mg_audio_coding *coding,
+                                    const mg_sound *sound, const mg_audio_tags *tags)
 {
+    const mg_audio_format format = coding->format;
     mg_status st = MG_OK;
     const char *name = strcmp(path, "-") == 0 ? "standard output" : path;
     const mg_audio_tags kept = fitting(tags);
@@ -262,7 +281,7 @@ mg_status mg_audio_file_write_hashed(char sha256[65], const char *path, mg_audio
     MG_RETURN(check_rate(format, sound->rate_hz));
     MG_RETURN(check_sound(name, format, sound));
     if (format == MG_AUDIO_MP3) MG_TRY(put_id3(&sink, &kept));
-    MG_TRY(encode(&sink, name, format, sound, &kept));
+    MG_TRY(encode(&sink, name, coding, sound, &kept));
     MG_TRY(mg_audio_sink_finish(&sink, path, sha256));
 done:
     mg_audio_sink_close(&sink);

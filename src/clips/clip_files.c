@@ -7,18 +7,20 @@
 #include <unistd.h>
 
 #include "hash.h"
+#include "log.h"
 #include "npy.h"
 #include "outcomes.h"
 #include "resample.h"
 #include "version.h"
 
 enum { NAME_SIZE = 512, N_PARTS = 3 };
+static const double CLIPPED_HEARD = 1e-4;
 
 /* What a clip's metadata points to while it is written. */
 typedef struct clip_facts {
     mg_clip_metadata m;
     char audio_file[NAME_SIZE], codes_file[NAME_SIZE];
-    char audio_sha256[65], codes_sha256[65];
+    char audio_sha256[65], sound_sha256[65], codes_sha256[65];
     mg_part_source parts[N_PARTS];
     char written[2][MG_PATH_SIZE]; /* what is there already, should the rest fail */
     int n_written;
@@ -139,19 +141,39 @@ static mg_status describe(clip_facts *f, mg_generate_output *o, const mg_clip *c
     return MG_OK;
 }
 
+/* One in ten thousand can be heard. */
+static void say_clipped(const clip_facts *f, const mg_sound *s)
+{
+    const mg_recipe *r = &f->m.recipe;
+    const double part = (double)f->m.n_clipped / (double)(s->n_frames * s->n_channels);
+
+    if (part <= CLIPPED_HEARD) return;
+    mg_log_warn(
+        "clip %s: %lld samples (%.2g %%) are clipped; %s", r->id, (long long)f->m.n_clipped, 100 * part,
+        r->strategy == MG_STRATEGY_RMS        ? "give a larger --rms-headroom"
+        : r->strategy == MG_STRATEGY_LOUDNESS ? "give a larger --loudness-headroom, or --loudness-compressor"
+                                              : "--strategy peak clips none");
+}
+
 static mg_status write_sound_file(clip_facts *f, const char *path, const mg_sound *sound)
 {
     mg_audio_tags tags = {.title = f->m.recipe.title, .software = MG_VERSION_NAME};
+    const size_t n = (size_t)(sound->n_frames * sound->n_channels);
     char *comment = NULL;
 
+    MG_RETURN(mg_sound_measure(&f->m.levels, sound));
+    MG_RETURN(mg_hash_bytes(f->sound_sha256, sound->pcm, n * sizeof *sound->pcm));
+    f->m.n_clipped += f->m.levels.n_over;
+    say_clipped(f, sound);
+    f->m.sound_sha256 = f->sound_sha256;
     f->m.sampling_rate = sound->rate_hz;
     f->m.n_channels = sound->n_channels;
     f->m.n_frames_pcm = sound->n_frames;
     f->m.dur_s = (double)sound->n_frames / (double)sound->rate_hz;
+    const mg_audio_coding coding = mg_recipe_coding(&f->m.recipe);
     MG_RETURN(mg_clip_metadata_tag(&comment, &f->m));
     tags.comment = comment;
-    const mg_status st =
-        mg_audio_file_write_hashed(f->audio_sha256, path, (mg_audio_format)f->m.recipe.format, sound, &tags);
+    const mg_status st = mg_audio_file_write_coded(f->audio_sha256, path, &coding, sound, &tags);
     free(comment);
     return st;
 }
@@ -169,7 +191,7 @@ static mg_status write_sound(clip_facts *f, const mg_generate_output *o, const c
     if (n_cut >= kept.n_frames) return mg_fail(MG_EFAIL, "option --drop-prompt: no sound is left behind it");
     kept.pcm += n_cut * kept.n_channels;
     kept.n_frames -= n_cut;
-    MG_RETURN(mg_normalize(&kept, &how));
+    MG_RETURN(mg_normalize_counted(&f->m.n_clipped, &kept, &how));
     if (s->rate_hz <= 0 || s->rate_hz == kept.rate_hz) return write_sound_file(f, path, &kept);
     MG_TRY(mg_sound_convert(&resampled, &kept, s->rate_hz, kept.n_channels));
     st = write_sound_file(f, path, &resampled);

@@ -25,7 +25,8 @@ typedef struct mg_call {
     mg_strings prompt_files;   /* each one long prompt, its first line the title */
     const mg_recipe *one_more; /* of a command that builds it itself; on rank 0, else NULL */
     int64_t n_unconditional;   /* -1: none */
-    mg_recipe all;             /* what holds where a clip says nothing of its own; its seed: -1 draws one */
+    int64_t n_new_tokens; /* how long, as transformers counts: the delay pattern's columns too; -1: not so */
+    mg_recipe all;        /* what holds where a clip says nothing of its own; its seed: -1 draws one */
     /* where they go */
     const char *out_dir; /* "-": one clip, to standard output */
     int naming;          /* mg_clip_naming; -1: index, or title with prompt_files */
@@ -112,6 +113,18 @@ mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_
  * stderr if the sound went there). MG_OK, MG_EPARTIAL if some clips failed, MG_EFAIL if all did. Collective
  * and agreed. */
 mg_status mg_generate_output_conclude(mg_generate_output *o);
+
+/* In place of conclude, after a stop: what was delivered is listed. Not collective. */
+void mg_generate_output_stopped(mg_generate_output *o);
+
+/* How its sound is encoded. */
+static inline mg_audio_coding mg_recipe_coding(const mg_recipe *r)
+{
+    return (mg_audio_coding){.format = (mg_audio_format)r->format,
+                             .bitrate_kbps = MG_SAID(r, bitrate_kbps) ? r->bitrate_kbps : 0,
+                             .has_quality = MG_SAID(r, quality),
+                             .quality = r->quality};
+}
 
 /* The recipe of a clip in the list. */
 static inline const mg_recipe *mg_clip_list_recipe(const mg_clip_list *list, int64_t index)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "clip_index.h"
 #include "clip_list_impl.h"
 #include "hash.h"
 #include "log.h"
@@ -204,6 +205,7 @@ mg_status mg_clip_list_look(mg_clip_list *list, const mg_call *call, const mg_re
     is_there = calloc((size_t)list->n, sizeof *is_there);
     if (!is_there) st = mg_fail(MG_ENOMEM, "clips: %lld", (long long)list->n);
     if (st == MG_OK && w->rank == 0) st = look(is_there, list, call, replica);
+    if (st == MG_OK && w->rank == 0 && !call->codes_only) st = mg_clip_index_check(call->out_dir);
     MG_TRY(mg_comm_agree(w->all, st));
     MG_TRY(mg_comm_bcast(w->all, is_there, list->n, MG_U8, 0));
     for (int64_t i = 0; i < list->n; i++) n_there += list->job[i].is_there = is_there[i] != 0;

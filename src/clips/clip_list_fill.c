@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clip_list_impl.h"
+#include "delay.h"
 #include "encodec.h"
 #include "plan.h"
 #include "resample.h"
@@ -27,12 +28,32 @@ static bool is_audiogen(const mg_replica *r)
 /* Who says: the nearest one wins. */
 enum { SAID_BY_RULES, SAID_BY_CHECKPOINT, SAID_BY_CALL, SAID_BY_REQUEST };
 
+/* transformers' max_new_tokens are the columns behind the start column. The delay pattern fills them, so the
+ * clip has fewer frames: 1503 tokens are 1500. */
+static mg_status count_new_tokens(mg_clip *c, int64_t n_tokens, const mg_replica *r)
+{
+    const mg_delay d = {r->config.lm.K, r->config.lm.n_channels, (int32_t)r->config.lm.V};
+    const int64_t n_more = mg_delay_columns(&d, 0) - 1;
+
+    c->terms.T = n_tokens - n_more;
+    if (c->audio_prompt)
+        return mg_fail(MG_EUSAGE,
+                       "option --max-new-tokens: counts behind the audio prompt; give --frames, which "
+                       "counts all");
+    if (c->terms.T >= 1) return MG_OK;
+    return mg_fail(MG_EUSAGE,
+                   "option --max-new-tokens: %lld: the delay pattern takes %lld of them; give more",
+                   (long long)n_tokens, (long long)n_more);
+}
+
 /* AudioCraft's int(duration * frame_rate), in doubles: 8.2 s at 50 a second are 409 frames. */
 static mg_status count_frames(mg_clip *c, const mg_recipe *q, const mg_request_state *state,
-                              const mg_replica *r)
+                              const mg_call *call, const mg_replica *r)
 {
     double dur_s = q->dur_s;
 
+    if (call->n_new_tokens > 0 && isnan(dur_s) && q->n_frames <= 0)
+        return count_new_tokens(c, call->n_new_tokens, r);
     if (isnan(dur_s)) dur_s = is_audiogen(r) ? r->files->window_s : DEFAULT_DURATION_S;
     c->terms.T = q->n_frames > 0 ? q->n_frames : (int64_t)(dur_s * mg_replica_frame_rate(r));
     if (c->terms.T >= 1) return MG_OK;
@@ -255,7 +276,7 @@ mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *stat
 {
     MG_RETURN(check_melody(c, q, state, replica));
     MG_RETURN(set_texts(c, state, replica));
-    MG_RETURN(count_frames(c, q, state, replica));
+    MG_RETURN(count_frames(c, q, state, call, replica));
     MG_RETURN(set_windows(c, q, replica, mg_clip_n_tokens(&c->terms)));
     set_sampling(q, state, &call->all, replica);
     c->terms.guidance = q->cfg_coef;

@@ -88,6 +88,7 @@ static void put_files(writer *w)
     put_keys(w, MG_AT_NAMES);
     put_text(w, "audio_file", m->audio_file);
     put_text(w, "audio_sha256", m->audio_sha256);
+    put_text(w, "sound_sha256", m->sound_sha256);
     if (m->codes_file) put_text(w, "codes_file", m->codes_file);
     put_text(w, "codes_sha256", m->codes_sha256);
 }
@@ -126,6 +127,22 @@ static void put_request(writer *w)
     put_count(w, "codebooks", m->n_codebooks);
     mg_json_text_object(&w->t, "parameters");
     put_keys(w, MG_AT_PARAMETERS);
+    mg_json_text_close(&w->t);
+}
+
+/* What a meter shows. */
+static void put_levels(writer *w)
+{
+    const mg_clip_metadata *m = w->m;
+
+    if (!m->audio_file) return;
+    mg_json_text_object(&w->t, "sound");
+    put_number(w, "loudness_lufs", m->levels.loudness_lufs);
+    put_number(w, "true_peak_dbtp", m->levels.true_peak_dbtp);
+    put_number(w, "sample_peak_dbfs", m->levels.sample_peak_dbfs);
+    put_count(w, "clipped_samples", m->n_clipped);
+    put_number(w, "silence_start_s", m->levels.silence_start_s);
+    put_number(w, "silence_end_s", m->levels.silence_end_s);
     mg_json_text_close(&w->t);
 }
 
@@ -218,6 +235,7 @@ mg_status mg_clip_metadata_write(const char *path, const mg_clip_metadata *m)
     mg_json_text_object(&w.t, NULL);
     put_files(&w);
     put_request(&w);
+    put_levels(&w);
     put_model(&w);
     put_run(&w);
     MG_RETURN(mg_json_text_end(&w.t, &text));

@@ -4,6 +4,7 @@
 #define MG_CLIP_METADATA_H
 
 #include "recipe.h"
+#include "sound_levels.h"
 
 typedef struct mg_file_hash {
     char path[4096];
@@ -33,9 +34,12 @@ typedef struct mg_clip_metadata {
     /* the files */
     const char *audio_file, *codes_file; /* names without folder; NULL: not written */
     const char *audio_sha256;            /* of the sound file; NULL: not written */
+    const char *sound_sha256; /* of its samples before they were encoded, floats [samples, channels] */
     const char *codes_sha256; /* of the codes, int32 [K,T]: CODES_FILE without its 128 bytes of header */
     int64_t sampling_rate, n_channels, n_frames_pcm;
     double dur_s; /* of the sound */
+    mg_sound_levels levels;
+    int64_t n_clipped; /* samples that were cut, or are beyond full scale */
     int64_t index;
     uint64_t call_seed;
     int64_t n_codebooks;

@@ -163,6 +163,7 @@ static void read_files(reader *r, mg_clip_metadata *m)
     m->audio_file = get_name(r, "audio_file");
     m->codes_file = get_name(r, "codes_file");
     m->audio_sha256 = get_sha256(r, "audio_sha256");
+    m->sound_sha256 = get_sha256(r, "sound_sha256");
     m->codes_sha256 = get_sha256(r, "codes_sha256");
 }
 
@@ -181,6 +182,19 @@ static void read_request(reader *r, mg_clip_metadata *m)
     m->n_channels = get_int(r, "channels");
     m->n_frames_pcm = get_int(r, "samples");
     m->n_codebooks = get_int(r, "codebooks");
+}
+
+static void read_levels(reader *root, mg_clip_metadata *m)
+{
+    reader r = {get_object(root, "sound"), root->name, root->st};
+
+    m->levels.loudness_lufs = get_number(&r, "loudness_lufs");
+    m->levels.true_peak_dbtp = get_number(&r, "true_peak_dbtp");
+    m->levels.sample_peak_dbfs = get_number(&r, "sample_peak_dbfs");
+    m->n_clipped = get_int(&r, "clipped_samples");
+    m->levels.silence_start_s = get_number(&r, "silence_start_s");
+    m->levels.silence_end_s = get_number(&r, "silence_end_s");
+    root->st = r.st;
 }
 
 static void read_parameters(reader *root, mg_clip_metadata *m)
@@ -327,6 +341,7 @@ static mg_status read_all(mg_clip_metadata *m, const char *name, cJSON *root)
     m->memory->root = root;
     read_files(&r, m);
     read_request(&r, m);
+    read_levels(&r, m);
     read_parameters(&r, m);
     read_model(&r, m);
     read_run(&r, m);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clip_index.h"
 #include "in_file.h"
 #include "json_text.h"
 #include "log.h"
@@ -129,13 +130,26 @@ static mg_status print_paths(const mg_generate_output *o)
     return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
 }
 
+/* metadata.jsonl, for the clips of a folder. A clip that is made again for a comparison has none. */
+static mg_status list_sounds(const mg_call *call)
+{
+    if (call->codes_only || call->one_more || mg_clip_files_to_stdout(call)) return MG_OK;
+    return mg_clip_index_write(call->out_dir);
+}
+
+void mg_generate_output_stopped(mg_generate_output *o)
+{
+    if (o->world->rank == 0 && list_sounds(o->call) != MG_OK) mg_log_warn("%s", mg_last_error());
+}
+
 mg_status mg_generate_output_conclude(mg_generate_output *o)
 {
     const mg_world *w = o->world;
     mg_status st = MG_OK;
 
     MG_RETURN(mg_outcomes_share(o->outcome, o->list->n, w->all));
-    if (w->rank == 0 && !o->call->no_paths) st = print_paths(o);
+    if (w->rank == 0) st = list_sounds(o->call);
+    if (st == MG_OK && w->rank == 0 && !o->call->no_paths) st = print_paths(o);
     if (st == MG_OK && w->rank == 0) st = verdict(o); /* it has the names */
     return mg_comm_agree(w->all, st);
 }

@@ -210,6 +210,8 @@ bool mg_recipe_is_recorded(const mg_recipe *r, const mg_recipe_key *key)
 
     if (!key->record) return false;
     if ((key->flags & MG_KEY_WITH_PROMPT) && !r->audio_prompt) return false;
+    if ((key->flags & MG_KEY_WITH_MELODY) && !r->melody) return false;
+    if ((key->flags & MG_KEY_WHEN_SAID) && !mg_recipe_says(r, key)) return false;
     if ((key->flags & MG_KEY_WITH_WINDOWS) && !windowed) return false;
     return !(key->flags & MG_KEY_WHEN_ON) || mg_recipe_is_on(r, key);
 }

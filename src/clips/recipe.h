@@ -23,6 +23,7 @@ typedef struct mg_recipe {
     int64_t n;                                       /* clips of this recipe, each with a seed of its own */
     double dur_s;
     int64_t n_frames; /* codec frames */
+    bool melody_is_stem;
     double prompt_dur_s;
     bool drop_prompt;
     int64_t seed;
@@ -34,6 +35,8 @@ typedef struct mg_recipe {
     double peak_headroom_db, rms_headroom_db, loudness_headroom_db;
     bool loudness_compressor;
     int64_t rate_hz;
+    int64_t bitrate_kbps; /* of a lossy format */
+    double quality;       /* the same */
     /* what came of it, in codec frames: recorded, not asked for */
     int64_t n_prompt_frames, n_window_frames, n_stride_frames;
 
@@ -63,12 +66,14 @@ typedef enum mg_recipe_place {
 } mg_recipe_place;
 
 enum {
-    MG_KEY_OWN = 1,          /* of one clip alone: not for the call to say */
-    MG_KEY_WITH_PROMPT = 2,  /* recorded beside an audio prompt */
-    MG_KEY_WITH_WINDOWS = 4, /* recorded if the clip is longer than a window */
-    MG_KEY_WHEN_ON = 8,      /* recorded if it is said and not 0 */
-    MG_KEY_NOT_IN_TAG = 16,  /* it decides nothing that another key does not say */
-    MG_KEY_OF_RESULT = 32,   /* known of a finished clip alone */
+    MG_KEY_OWN = 1,           /* of one clip alone: not for the call to say */
+    MG_KEY_WITH_PROMPT = 2,   /* recorded beside an audio prompt */
+    MG_KEY_WITH_WINDOWS = 4,  /* recorded if the clip is longer than a window */
+    MG_KEY_WHEN_ON = 8,       /* recorded if it is said and not 0 */
+    MG_KEY_NOT_IN_TAG = 16,   /* it decides nothing that another key does not say */
+    MG_KEY_OF_RESULT = 32,    /* known of a finished clip alone */
+    MG_KEY_WHEN_SAID = 64,    /* recorded if it is said */
+    MG_KEY_WITH_MELODY = 128, /* recorded beside a melody */
 };
 
 /* Bounds are inclusive, as on the command line. */

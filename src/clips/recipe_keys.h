@@ -21,10 +21,10 @@
     X(INT, n, 1, 1e6, NULL, "n", NOWHERE, NULL, 0, "n",                                                                                   \
       .letter = 'n', .arg = "N", .preset = "1", .help = "clips for each prompt, each with a seed of its own")                             \
     X(NUMBER, dur_s, 1e-3, 1e6, NULL, "duration", NOWHERE, NULL, 0, "duration",                                                           \
-      .letter = 'd', .arg = "SECONDS", .rivals = "frames",                                                                                \
+      .letter = 'd', .arg = "SECONDS", .rivals = "frames|max-new-tokens",                                                                 \
       .help = "length of each clip, an audio prompt included (default: 30, or 10 with AudioGen)")                                         \
     X(INT, n_frames, 1, 1e8, NULL, "frames", PARAMETERS, "frames", 0, "frames",                                                           \
-      .alias = "max-new-tokens", .arg = "N", .rivals = "duration",                                                                        \
+      .arg = "N", .rivals = "duration|max-new-tokens",                                                                                    \
       .help = "length in codec frames, exactly, instead of --duration")
 
 #define MG_RECIPE_KEYS_FOLLOW(X, L, P)                                                                                                    \
@@ -37,6 +37,8 @@
       .arg = "FILE", .help = "continue this sound, or these codes (.npy); once for all prompts, or once for each")                        \
     L(PATH, melody, 0, 0, NULL, "melody", INPUTS, "melody", 0, "melody",                                                                  \
       .arg = "FILE", .help = "follow this tune (melody models); once for all prompts, or once for each")                                  \
+    X(BOOL, melody_is_stem, 0, 0, NULL, "melody_stem", PARAMETERS, "melody_stem", MG_KEY_WITH_MELODY | MG_KEY_NOT_IN_TAG, "melody-stem",  \
+      .help = "the tune is a stem, separated already (recorded; it is heard as it is either way)")                                       \
     P(INT, n_prompt_frames, 0, 1e8, NULL, NULL, PARAMETERS, "prompt_frames",                                                              \
       MG_KEY_OWN | MG_KEY_WITH_PROMPT | MG_KEY_OF_RESULT, NULL)                                                                           \
     X(NUMBER, prompt_dur_s, 1e-3, 1e6, NULL, "prompt_duration", PARAMETERS, "prompt_duration_s", MG_KEY_WITH_PROMPT, "prompt-duration",   \
@@ -89,7 +91,11 @@
     X(BOOL, loudness_compressor, 0, 0, NULL, NULL, PARAMETERS, "loudness_compressor", 0, "loudness-compressor",                           \
       .help = "loudness: soften what would be cut (tanh)")                                                                                \
     X(INT, rate_hz, 1000, 384000, NULL, NULL, PARAMETERS, "sample_rate", MG_KEY_NOT_IN_TAG, "sample-rate",                                \
-      .arg = "HZ", .help = "resample the sound (default: the codec's rate)")
+      .arg = "HZ", .help = "resample the sound (default: the codec's rate)")                                                              \
+    X(INT, bitrate_kbps, 6, 512, NULL, NULL, PARAMETERS, "bitrate_kbps", MG_KEY_WHEN_SAID, "bitrate",                                     \
+      .arg = "KBIT", .help = "mp3, opus: kilobits a second, all channels (default: mp3 320, opus 96 a channel)")                          \
+    X(NUMBER, quality, 0, 10, NULL, NULL, PARAMETERS, "quality", MG_KEY_WHEN_SAID, "quality",                                             \
+      .arg = "F", .help = "ogg, mp3: a variable rate, 0 to 10, 10 is best (default: ogg 4; mp3 is constant)")
 /* clang-format on */
 
 #define MG_RECIPE_KEYS(X, L, P)  \

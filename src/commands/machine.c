@@ -26,8 +26,8 @@ static mg_status look(void *arg, double waited_s)
     return w->group ? w->plugin->check_group(w->group, waited_s) : mg_stop_check();
 }
 
-/* A CPU: exact everywhere; half precision is the user's choice, and worth a hint. A GPU: what the models were
- * trained in, and half of the bytes. */
+/* `auto` on a GPU: what the models were trained in, and half of the bytes. On a CPU: what the checkpoint
+ * holds, when that is known (backend.h); the plain level has no quick way to read halves. */
 static mg_format choose_format(int wanted, mg_space space)
 {
     switch (wanted) {
@@ -35,11 +35,7 @@ static mg_format choose_format(int wanted, mg_space space)
     case MG_MACHINE_FP16: return MG_FORMAT_F16;
     case MG_MACHINE_FP32: return MG_FORMAT_F32;
     case MG_MACHINE_INT8: return MG_FORMAT_Q8;
-    default:
-        if (space == MG_DEVICE) return MG_FORMAT_BF16;
-        mg_log_detail(
-            "--dtype auto: fp32 on a CPU, the reference's numbers; --dtype bf16 is about twice as fast");
-        return MG_FORMAT_F32;
+    default: return space == MG_DEVICE ? MG_FORMAT_BF16 : MG_FORMAT_F32;
     }
 }
 
@@ -177,6 +173,8 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
     else
         out->group = world->group;
     out->formats.weights = choose_format(machine->dtype, out->ops->space);
+    out->as_stored = machine->dtype == MG_MACHINE_DTYPE_AUTO && out->ops->space == MG_HOST &&
+                     strcmp(out->ops->name, mg_cpu_level_name(MG_CPU_SCALAR)) != 0;
     out->formats.kv = out->formats.weights == MG_FORMAT_Q8 ? MG_FORMAT_BF16 : out->formats.weights;
     if (plugin && out->formats.weights == MG_FORMAT_Q8)
         MG_TRY(mg_fail(MG_EUSAGE, "option --dtype: int8: the GPU computes in bf16, fp16 or fp32"));

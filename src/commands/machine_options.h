@@ -48,8 +48,8 @@ enum mg_machine_codec { MG_MACHINE_CODEC_SAME, MG_MACHINE_CODEC_CPU };
              "clips occupy, of one host; bench, verify: all ranks)"},                                       \
     {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
      .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8", .group = "Machine",                          \
-     .help = "number format of the language model's matrices; auto is fp32 on a CPU, bf16 on a GPU; "        \
-             "int8 is quantised when loaded"},                                                              \
+     .help = "number format of the language model's matrices; auto is what the checkpoint holds, on a GPU "  \
+             "bf16; int8 is quantised when loaded"},                                                              \
     MG_DEVICE_OPTIONS(settings),                                                                           \
     {.name = "codec-device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.codec_device),    \
      .preset = "same", .choices = "same|cpu", .group = "Machine",                                          \

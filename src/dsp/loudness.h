@@ -9,4 +9,7 @@
 /* LUFS, in *lufs; NaN if it is shorter than a block of 0.4 s or nothing of it passes the gates. */
 mg_status mg_loudness(double *lufs, const mg_sound *s);
 
+/* The same by ITU-R BS.1770-4 itself: what ffmpeg's ebur128 and other meters show. */
+mg_status mg_loudness_standard(double *lufs, const mg_sound *s);
+
 #endif

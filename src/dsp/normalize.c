@@ -19,11 +19,17 @@ static void scale(mg_sound *s, double gain)
     for (int64_t i = 0; i < s->n_frames * s->n_channels; i++) s->pcm[i] *= g;
 }
 
-static void cut(mg_sound *s, double limit)
+/* How many samples were beyond the limit. */
+static int64_t cut(mg_sound *s, double limit)
 {
     const float l = (float)limit;
+    int64_t n = 0;
 
-    for (int64_t i = 0; i < s->n_frames * s->n_channels; i++) s->pcm[i] = fminf(fmaxf(s->pcm[i], -l), l);
+    for (int64_t i = 0; i < s->n_frames * s->n_channels; i++) {
+        n += s->pcm[i] > l || s->pcm[i] < -l;
+        s->pcm[i] = fminf(fmaxf(s->pcm[i], -l), l);
+    }
+    return n;
 }
 
 static double peak(const mg_sound *s)
@@ -80,6 +86,14 @@ static mg_status to_loudness(mg_sound *s, const mg_normalization *how)
 
 mg_status mg_normalize(mg_sound *s, const mg_normalization *how)
 {
+    int64_t n_cut;
+
+    return mg_normalize_counted(&n_cut, s, how);
+}
+
+mg_status mg_normalize_counted(int64_t *n_cut, mg_sound *s, const mg_normalization *how)
+{
+    *n_cut = 0;
     MG_REQUIRE(s->n_frames >= 0 && s->n_channels >= 1);
     for (int64_t i = 0; i < s->n_frames * s->n_channels; i++)
         if (!isfinite(s->pcm[i]))
@@ -90,13 +104,13 @@ mg_status mg_normalize(mg_sound *s, const mg_normalization *how)
     case MG_STRATEGY_PEAK: scale_to(s, from_db(-how->peak_headroom_db), peak(s)); break;
     case MG_STRATEGY_LOUDNESS:
         MG_RETURN(to_loudness(s, how));
-        cut(s, 1);
+        *n_cut = cut(s, 1);
         break;
     case MG_STRATEGY_RMS:
         scale_to(s, from_db(-how->rms_headroom_db), mono_rms(s));
-        cut(s, 1);
+        *n_cut = cut(s, 1);
         break;
-    case MG_STRATEGY_CLIP: cut(s, from_db(-how->peak_headroom_db)); break;
+    case MG_STRATEGY_CLIP: *n_cut = cut(s, from_db(-how->peak_headroom_db)); break;
     case MG_STRATEGY_NONE: break;
     }
     return MG_OK;

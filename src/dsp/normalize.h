@@ -31,4 +31,7 @@ typedef struct mg_normalization {
  * for loudness) keeps its level. MG_EFAIL names the first sample that is not finite. */
 mg_status mg_normalize(mg_sound *s, const mg_normalization *how);
 
+/* The same, and how many samples were cut. */
+mg_status mg_normalize_counted(int64_t *n_cut, mg_sound *s, const mg_normalization *how);
+
 #endif

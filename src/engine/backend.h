@@ -3,6 +3,8 @@
 #ifndef MG_BACKEND_H
 #define MG_BACKEND_H
 
+#include <stdbool.h>
+
 #include "lm.h"
 #include "threads.h"
 
@@ -11,6 +13,7 @@ typedef struct mg_backend {
     mg_threads *threads;   /* of the host; on a CPU the ones that ops computes with */
     mg_comm *group;        /* the tensor-parallel group in the memory of ops; NULL beside a language model */
     mg_lm_formats formats; /* of the language model; not looked at beside it */
+    bool as_stored;        /* formats follow the checkpoint's, once mg_replica_open has seen it */
     void *watch;           /* its opener's own */
 } mg_backend;
 

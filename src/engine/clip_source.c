@@ -22,8 +22,5 @@ static mg_status next_of_list(void *arg, mg_ready_clip **clip, bool *over, doubl
 
 mg_clip_source mg_list_source_of(mg_list_source *list)
 {
-    mg_clip_source from = {.next = next_of_list, .arg = list};
-
-    for (int64_t i = 0; i < list->n; i++) from.n_frames += list->clip[i]->terms.T;
-    return from;
+    return (mg_clip_source){.next = next_of_list, .tell = list->tell, .arg = list};
 }

@@ -34,8 +34,9 @@ typedef struct mg_clip_source {
     mg_status (*next)(void *arg, mg_ready_clip **clip, bool *over, double wait_s);
     /* Before every step, whether a slot is free or not, also after *over; may be NULL. Must not wait. */
     mg_status (*tick)(void *arg);
+    /* Behind every step: the frames that this source's clips have so far; may be NULL. Must not wait. */
+    mg_status (*tell)(void *arg, int64_t n_frames);
     void *arg;
-    int64_t n_frames; /* of all clips to come, for the progress bar; 0: not known, no bar */
 } mg_clip_source;
 
 /* A source over clips that are all known, in order; they are prepared ahead, as many as the preparer takes.
@@ -44,6 +45,8 @@ typedef struct mg_list_source {
     mg_preparer *preparer;      /* borrowed; it has no other user */
     const mg_clip *const *clip; /* [n] borrowed */
     int64_t n, n_put, n_taken;
+    mg_status (*tell)(void *list, int64_t n_frames); /* the source's; NULL: nobody wants to know */
+    void *told;                                      /* for its use */
 } mg_list_source;
 
 mg_clip_source mg_list_source_of(mg_list_source *list);

@@ -1,6 +1,7 @@
 #include "replica.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "delay.h"
 #include "log.h"
@@ -135,6 +136,27 @@ static mg_status check_parts(const mg_replica *r)
     return MG_OK;
 }
 
+/* The format that most of the language model is stored in. */
+static mg_format stored_format(const mg_model_part *lm)
+{
+    static const char *const others[] = {"text_encoder.", "audio_encoder."};
+    int64_t n[MG_N_FORMATS] = {0};
+
+    for (size_t i = 0; i < mg_checkpoint_count(lm->checkpoint); i++) {
+        const mg_checkpoint_entry *e = mg_checkpoint_at(lm->checkpoint, i);
+        bool is_other = false;
+        for (int k = 0; k < 2; k++)
+            is_other = is_other || strncmp(e->name, others[k], strlen(others[k])) == 0;
+        if (is_other) continue;
+        n[e->tensor.dtype == MG_F16    ? MG_FORMAT_F16
+          : e->tensor.dtype == MG_BF16 ? MG_FORMAT_BF16
+                                       : MG_FORMAT_F32] += mg_tensor_count(&e->tensor);
+    }
+    const int64_t halves = n[MG_FORMAT_F16] + n[MG_FORMAT_BF16];
+    if (n[MG_FORMAT_F32] >= halves) return MG_FORMAT_F32;
+    return n[MG_FORMAT_F16] >= n[MG_FORMAT_BF16] ? MG_FORMAT_F16 : MG_FORMAT_BF16;
+}
+
 mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_backend *lm,
                           const mg_backend *beside, mg_comm *group)
 {
@@ -159,6 +181,7 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
     for (size_t i = 0; i < r->renames.n; i++)
         mg_log_info("model: %s is taken for %s, as proposed", r->renames.list[i].source,
                     r->renames.list[i].target);
+    if (lm->as_stored) r->backend.formats.weights = r->backend.formats.kv = stored_format(&r->files->lm);
     r->lm_memory.weights = mg_arena_measure("weights");
     r->beside_memory.weights = mg_arena_measure("weights beside");
     MG_TRY(load_stages(r, &r->lm_memory.weights, &r->beside_memory.weights, NULL));

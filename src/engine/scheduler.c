@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "progress.h"
 #include "scheduler_impl.h"
 #include "stop.h"
 
@@ -164,24 +163,20 @@ static int64_t count_frames(const mg_scheduler *s)
 mg_status mg_scheduler_run(mg_scheduler *s, const mg_clip_source *from, mg_clip_made *made, void *arg)
 {
     ends e = {.from = from, .made = made, .arg = arg};
-    const bool shows = from && from->n_frames > 0;
     int64_t n_frames = 0;
-    mg_progress progress;
     mg_status st = MG_OK;
 
     MG_REQUIRE((from != NULL) == s->replica->is_leader);
-    if (shows) mg_progress_begin(&progress, "generate", "frames", from->n_frames);
     while (!e.over || count_active(s) > 0) {
         MG_TRY(mg_stop_check());
         if (from && from->tick) MG_TRY(from->tick(from->arg));
         if (!e.over) MG_TRY(fill_slots(s, &e));
         if (count_active(s) == 0) continue;
         MG_TRY(mg_scheduler_step(s));
-        if (shows) mg_progress_update(&progress, n_frames + count_frames(s));
+        if (from && from->tell) MG_TRY(from->tell(from->arg, n_frames + count_frames(s)));
         MG_TRY(end_windows(s, &e, &n_frames));
     }
 done:
-    if (shows) mg_progress_end(&progress);
     return st;
 }
 

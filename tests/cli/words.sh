@@ -8,9 +8,13 @@ clip() { # pattern, sentence, options
     expect 0 "$pattern" "$sentence" "$MG" generate --model "$TINY" --prompt x --seed 1 --out "$BOX/out" "$@"
 }
 clip 'cfg-coef 2\.5, top-k 7, temperature 0\.5' 'underscores and short words' --frames 4 --cfg_coef 2.5 --top_k 7 --temp 0.5
-clip '\(4 frames\)' 'max-new-tokens' --max_new_tokens=4
+clip '\(4 frames\)' 'max-new-tokens counts the columns of the delay pattern, as transformers' --max_new_tokens=7
 clip '\(4 frames\)' 'two-step-cfg is taken' --frames 4 --two_step_cfg
-clip 'about twice as fast' '-vv' --frames 4 -vv
+expect 2 'option --max-new-tokens: 3: the delay pattern takes 3 of them' 'too few for a frame' \
+    "$MG" generate --model "$TINY" --prompt x --max-new-tokens 3 --out "$BOX/no"
+expect 2 'options --max-new-tokens and --frames: both say how long' 'two lengths' \
+    "$MG" generate --model "$TINY" --prompt x --max-new-tokens 9 --frames 4 --out "$BOX/no"
+clip 'device( auto)?: ' '-vv' --frames 4 -vv
 clip 'cfg-coef 2\.5' 'guidance_scale' --frames 4 --guidance_scale 2.5
 expect 2 'option --vx: unknown|option --x: unknown' 'a cluster with a letter that is none' "$MG" generate -vx
 expect 2 'option --cfg_coeff: unknown; did you mean --cfg-coef\?' 'a mistyped underscore form' "$MG" generate --cfg_coeff 3
@@ -29,7 +33,7 @@ MGDIST_DURATION=3 clip '\(4 frames\)' 'MGDIST_DURATION gives way to --frames' --
 MGDIST_MODEL_KEY=nokey clip '\(4 frames\)' 'MGDIST_MODEL_KEY gives way to --model' --frames 4
 MGDIST_MODEL="$BOX/nowhere" expect 1 'nokey' 'MGDIST_MODEL gives way to --model-key' \
     "$MG" generate --model-key nokey --manifest "$BOX/none.json" --prompt x
-MGDIST_QUIET=1 clip 'about twice as fast' 'MGDIST_QUIET gives way to -v' --frames 4 -v
+MGDIST_QUIET=1 clip 'device( auto)?: ' 'MGDIST_QUIET gives way to -v' --frames 4 -v
 MGDIST_DROP_PROMPT=1 clip '\(4 frames\)' 'MGDIST_DROP_PROMPT gives way to --keep-prompt' --frames 4 --keep-prompt
 refuse() { # variables, pattern, sentence, options
     local variables=$1 pattern=$2 sentence=$3

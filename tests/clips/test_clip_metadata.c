@@ -24,6 +24,13 @@ static mg_clip_metadata sample(void)
         .codes_file = "take-2.codes.npy",
         .audio_sha256 = SHA_A,
         .codes_sha256 = SHA_B,
+        .sound_sha256 = SHA_B,
+        .levels = {.loudness_lufs = -17.25,
+                   .true_peak_dbtp = -0.5,
+                   .sample_peak_dbfs = -1,
+                   .silence_start_s = 0.1,
+                   .silence_end_s = 0.2},
+        .n_clipped = 33,
         .sampling_rate = 44100,
         .n_channels = 2,
         .n_frames_pcm = 123456,
@@ -103,12 +110,24 @@ static void same_number(double a, double b)
     assert_true(a == b || (isnan(a) && isnan(b)));
 }
 
+static void same_levels(const mg_clip_metadata *a, const mg_clip_metadata *b)
+{
+    same_number(a->levels.loudness_lufs, b->levels.loudness_lufs);
+    same_number(a->levels.true_peak_dbtp, b->levels.true_peak_dbtp);
+    same_number(a->levels.sample_peak_dbfs, b->levels.sample_peak_dbfs);
+    same_number(a->levels.silence_start_s, b->levels.silence_start_s);
+    same_number(a->levels.silence_end_s, b->levels.silence_end_s);
+    assert_int_equal(a->n_clipped, b->n_clipped);
+}
+
 static void same_files(const mg_clip_metadata *a, const mg_clip_metadata *b)
 {
     same_text(a->audio_file, b->audio_file);
     same_text(a->codes_file, b->codes_file);
     same_text(a->audio_sha256, b->audio_sha256);
     same_text(a->codes_sha256, b->codes_sha256);
+    same_text(a->sound_sha256, b->sound_sha256);
+    if (a->audio_file) same_levels(a, b);
     assert_int_equal(a->sampling_rate, b->sampling_rate);
     assert_int_equal(a->n_channels, b->n_channels);
     assert_int_equal(a->n_frames_pcm, b->n_frames_pcm);

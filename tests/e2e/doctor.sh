@@ -22,7 +22,7 @@ look() {
 
 look 0 '^ok    a run would work$' "$program" doctor --device cpu
 [ -z "$(grep -Ev '^(ok  |note|BAD )  ' "$out")" ] || { echo "FAILED: a line without a verdict"; cat "$out"; exit 1; }
-look 0 'a clip of 30 s fits: ' "$program" doctor --device cpu --model "$model"
+look 0 'a clip of 30 s fits in fp32: ' "$program" doctor --device cpu --model "$model"
 look 5 '^BAD   .*no-such-model' "$program" doctor --device cpu --model no-such-model
 grep -q '^BAD   a run would not work as asked' "$out" || { echo "FAILED: no last verdict"; cat "$out"; exit 1; }
 look 0 'sum of 8 KiB over 2 ranks by [a-z]+: right' mpirun -np 2 "$program" doctor --device cpu --tp 2

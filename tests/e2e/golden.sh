@@ -14,12 +14,12 @@ make_case() {
     text_nocfg) how=(--cfg-coef 1 --frames 40) ;;
     single_cfg3)
         texts=(--prompt '90s rock song with loud guitars and heavy drums')
-        how=(--frames 60)
+        how=(--max-new-tokens 63) # as transformers was asked: 60 frames and 3 columns of the delay pattern
         ;;
     uncond) texts=(--unconditional 2) ;;
     esac
     rm -rf "$out"
-    ranks "$n" "$MG" generate -q --model "$model" --greedy --save-codes --format wav-f32 --strategy none --seed 1 \
+    ranks "$n" "$MG" generate -q --model "$model" --greedy --save-codes --format wav-f32 --strategy none --seed 1 --dtype fp32 \
         --out "$out" "${texts[@]}" "${how[@]}" "$@"
 }
 

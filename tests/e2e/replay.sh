@@ -113,8 +113,16 @@ cp -r "$BOX/one" "$BOX/edited"
 edit edited/000000.json 's/"seed":\(.*\)11/"seed":\112/'
 differs 'the codes differ.*as recorded' 'another seed, which nothing explains' edited/000000
 edit edited/000001.json 's/"version":\(.*\)"0[^"]*"/"version":\1"0.0.1"/; s/"strategy":\(.*\)"peak"/"strategy":\1"clip"/'
-differs 'the codes are the same, the sound file is not.*version is .*, recorded is 0.0.1' 'another version' edited/000001
+differs 'the codes are the same, the sound is not.*version is .*, recorded is 0.0.1' 'another version' edited/000001
 again 'the original' one/000001
+make container "${P[@]}"
+edit container/000000.json 's/"audio_sha256":\(.*\)"[0-9a-f]*"/"audio_sha256":\1"'"$(printf '0%.0s' {1..64})"'"/; s/"audio_library":\(.*\)"libsndfile-[0-9.]*"/"audio_library":\1"libsndfile-9.9"/'
+expect 0 'the same codes and sound: 000000.wav; only its file is encoded otherwise \(audio library is libsndfile-[0-9.]+, recorded is libsndfile-9.9\)' \
+    "another system's container" replay "$BOX/container/000000.json"
+edit container/000000.json 's/"sound_sha256":\(.*\)"[0-9a-f]*"/"sound_sha256":\1"'"$(printf '0%.0s' {1..64})"'"/'
+differs 'the codes are the same, the sound is not' 'another sound' container/000000
+make compressed "${P[@]}" --format mp3 --bitrate 96
+again 'mp3 at another bit rate' compressed/000000
 chmod -R u+w "$BOX/elsewhere"
 printf '\001' | dd of="$BOX/elsewhere/model.safetensors" bs=1 seek=$(($(stat -c %s "$BOX/elsewhere/model.safetensors") - 4)) conv=notrunc status=none
 differs 'weights: .*elsewhere/model.safetensors: sha256 is [0-9a-f]{64}, recorded is [0-9a-f]{64}' 'other weights' one/000000 --model "$BOX/elsewhere"

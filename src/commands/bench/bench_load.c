@@ -115,8 +115,8 @@ static mg_status warm_memory(const mg_bench *b, size_t bytes, double *first_s, d
     return MG_OK;
 }
 
-static void report_load(mg_bench *b, const load_account *all, int64_t file_bytes, double load_s,
-                        double cat_gbps)
+static void report_load(mg_bench *b, const mg_replica *replica, const load_account *all, int64_t file_bytes,
+                        double load_s, double cat_gbps)
 {
     mg_report *r = &b->report;
     int64_t read_bytes = 0, n_worst = 0;
@@ -127,7 +127,7 @@ static void report_load(mg_bench *b, const load_account *all, int64_t file_bytes
         if (share > worst) worst = share, n_worst = i;
         read_bytes += all[i].read_bytes;
     }
-    mg_report_text(r, "dtype", mg_format_name(b->backend.formats.weights));
+    mg_report_text(r, "dtype", mg_format_name(replica->backend.formats.weights));
     mg_report_number(r, "file_mb", (double)file_bytes / 1e6, 1);
     mg_report_number(r, "read_mb", (double)read_bytes / 1e6, 1);
     mg_report_number(r, "load_s", load_s, 3);
@@ -182,7 +182,7 @@ mg_status mg_bench_load(mg_bench *b)
     mine.read_bytes = r->read_bytes;
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes));
     MG_TRY(mg_comm_all_gather(b->comm, all, &mine, ACCOUNT_INTS, MG_I64));
-    report_load(b, all, file_bytes, load_s, cat_gbps);
+    report_load(b, r, all, file_bytes, load_s, cat_gbps);
 done:
     mg_replica_close(r);
     free(all);

@@ -200,8 +200,10 @@ mg_status mg_doctor_check_machine(mg_doctor *d)
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open(&d->backend, &d->settings->machine, w)));
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open_beside(&d->beside, &d->settings->machine, w)));
     mg_doctor_say(d, MG_DOCTOR_FINE, "a run would compute on %s, in %s, %d replica%s of %d rank%s",
-                  d->backend.ops->name, mg_format_name(d->backend.formats.weights), w->n_replicas,
-                  w->n_replicas == 1 ? "" : "s", w->tp, w->tp == 1 ? "" : "s");
+                  d->backend.ops->name,
+                  d->backend.as_stored ? "the checkpoint's number format"
+                                       : mg_format_name(d->backend.formats.weights),
+                  w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp, w->tp == 1 ? "" : "s");
     if (d->backend.ops->space == MG_HOST) return MG_OK;
     MG_RETURN(mg_comm_agree(w->all, compare_with_cpu(d)));
     return w->tp > 1 ? mg_comm_agree(w->all, time_group(d)) : MG_OK;
@@ -230,8 +232,9 @@ mg_status mg_doctor_check_model(mg_doctor *d)
                                     .guidance_beta = NAN}};
     MG_TRY(mg_comm_agree(w->all, mg_clip_need_add(&need, r, &clip)));
     MG_TRY(mg_plan_make(&limits, r, w, &need, 1, 1));
-    mg_doctor_say(d, MG_DOCTOR_FINE, "%s: a clip of %d s fits: %.0f MB a rank (weights %.0f MB)",
-                  d->settings->model, CLIP_S, (double)mg_replica_bytes_all(&r->bytes) / 1e6,
+    mg_doctor_say(d, MG_DOCTOR_FINE, "%s: a clip of %d s fits in %s: %.0f MB a rank (weights %.0f MB)",
+                  d->settings->model, CLIP_S, mg_format_name(r->backend.formats.weights),
+                  (double)mg_replica_bytes_all(&r->bytes) / 1e6,
                   (double)mg_replica_bytes_weights(&r->bytes) / 1e6);
 done:
     mg_replica_close(r);

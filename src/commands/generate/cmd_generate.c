@@ -32,6 +32,9 @@ static const mg_option options[] = {
      .also = "APPLY_PROPOSED", .help = "accept the proposals for missing tensors that are sure; also APPLY_PROPOSED=1"},
 
     MG_RECIPE_KEYS_MAKE(OPTION_MAKE, LIST_MAKE, NONE)
+    {.name = "max-new-tokens", .type = MG_OPT_INT, .offset = AT(call.n_new_tokens), .arg = "N", .low = 1, .high = 1e8,
+     .rivals = "duration|frames", .group = "What to make",
+     .help = "length as transformers counts it: N columns of the delay pattern, 3 more than the frames of a MusicGen"},
     {.name = "prompts", .type = MG_OPT_STRING, .offset = AT(call.prompts_file), .arg = "FILE", .group = "What to make",
      .help = "a clip for every entry of this list: lines of text, JSON lines, a JSON array, CSV or TSV; - is standard input"},
     {.name = "prompts-format", .type = MG_OPT_CHOICE, .offset = AT(call.prompts_how.form), .preset = "auto",
@@ -100,6 +103,11 @@ static mg_status check_pairs(const mg_generate_settings *s)
                        call->codes_only ? "codes-only" : "save-codes");
     if (!isnan(all->dur_s) && all->n_frames > 0)
         return mg_fail(MG_EUSAGE, "options --duration and --frames: both say how long; give one");
+    if (call->n_new_tokens > 0 && (!isnan(all->dur_s) || all->n_frames > 0))
+        return mg_fail(MG_EUSAGE, "options --max-new-tokens and --%s: both say how long; give one",
+                       isnan(all->dur_s) ? "frames" : "duration");
+    if (!call->given.melody.n && !from_file && all->melody_is_stem)
+        return mg_fail(MG_EUSAGE, "option --melody-stem: there is no --melody");
     if (all->stride_s >= all->window_s)
         return mg_fail(MG_EUSAGE, "option --extend-stride: %g: must be shorter than the window, %g s",
                        all->stride_s, all->window_s);

@@ -72,6 +72,17 @@ static bool same_text(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
+/* Codes and sound are the clip; how a file holds them is its encoder's affair. */
+static void print_same(const mg_clip_metadata *was, bool same_file, const char *why)
+{
+    if (same_file)
+        mg_print(stdout, "the same bytes: %s\n", was->audio_file ? was->audio_file : was->codes_file);
+    else
+        mg_print(stdout, "the same codes and sound: %s; only its file is encoded otherwise (%s)\n",
+                 was->audio_file, *why ? why : "by other libraries below libsndfile");
+    fflush(stdout);
+}
+
 static mg_status compare(const mg_replay *r)
 {
     const mg_clip_metadata *was = &r->m;
@@ -81,21 +92,24 @@ static mg_status compare(const mg_replay *r)
     MG_RETURN(mg_path_format(path, "%s/%s.json", r->out_dir, was->recipe.id));
     MG_RETURN(mg_clip_metadata_load(&now, path));
     const bool same_codes = !was->codes_sha256 || same_text(now.codes_sha256, was->codes_sha256);
-    const bool same_sound = !was->audio_sha256 || same_text(now.audio_sha256, was->audio_sha256);
+    const bool same_file = !was->audio_sha256 || same_text(now.audio_sha256, was->audio_sha256);
+    const bool same_sound = same_file || same_text(now.sound_sha256, was->sound_sha256);
     add_weights(why, sizeof why, &now, was);
     add_difference(why, sizeof why, "tokenizer: sha256", now.tokenizer_sha256, was->tokenizer_sha256);
+    const bool same_model = !*why;
     add_difference(why, sizeof why, "version", now.version, was->version);
     add_difference(why, sizeof why, "device", now.backend, was->backend);
     add_difference(why, sizeof why, "dtype", now.dtype, was->dtype);
     if (same_codes) add_difference(why, sizeof why, "audio library", now.audio_library, was->audio_library);
     mg_clip_metadata_close(&now);
-    if (same_codes && same_sound) {
-        mg_print(stdout, "the same bytes: %s\n", was->audio_file ? was->audio_file : was->codes_file);
-        fflush(stdout);
+    if (same_codes && same_sound && (same_model || same_file)) {
+        print_same(was, same_file, why);
         return MG_OK;
     }
     return mg_fail(MG_EFAIL, "replay: %s: not the same bytes (%s): %s", r->asked->file,
-                   same_codes ? "the codes are the same, the sound file is not" : "the codes differ",
+                   !same_codes   ? "the codes differ"
+                   : !same_sound ? "the codes are the same, the sound is not"
+                                 : "codes and sound are the same, the model is not",
                    *why ? why : "and weights, version, device and dtype are as recorded");
 }
 

@@ -8,6 +8,7 @@
 #include "door.h"
 #include "finisher.h"
 #include "generate.h"
+#include "generate_progress.h"
 #include "log.h"
 #include "machine.h"
 #include "plan.h"
@@ -90,19 +91,33 @@ static void print_request(const mg_clip *clips, int64_t n, const mg_clip_list *l
         mg_log_info("generate: in windows of %g s, a new one every %g s",
                     (double)longest->terms.T_window / rate, (double)longest->terms.T_stride / rate);
     print_checkpoint_says(&clips[0], r);
+    for (int64_t i = 0; i < n; i++) {
+        const mg_recipe *q = mg_clip_list_recipe(list, clips[i].index);
+        if (!clips[i].melody || q->melody_is_stem) continue;
+        mg_log_info("generate: a melody is heard as it is; AudioCraft takes drums and bass out first "
+                    "(docs/GENERATE.md, Following a tune); --melody-stem says that this is done");
+        break;
+    }
+}
+
+static int64_t count_frames(const mg_clip *clips, int64_t n)
+{
+    int64_t T = 0;
+
+    for (int64_t i = 0; i < n; i++) T += clips[i].terms.T;
+    return T;
 }
 
 static void print_summary(const mg_scheduler *s, const mg_clip *clips, int64_t n, const mg_replica *r,
                           double begin_s)
 {
     const double rate = mg_replica_frame_rate(r);
-    const double all_s = mg_clock_s() - begin_s;
+    const double all_s = mg_clock_s() - begin_s, music_s = (double)count_frames(clips, n) / rate;
     const int64_t n_steps = mg_scheduler_n_steps(s);
-    int64_t T = 0;
 
-    for (int64_t i = 0; i < n; i++) T += clips[i].terms.T;
-    mg_log_info("generate: %.1f s of music in %.1f s; %lld steps of %.2f ms", (double)T / rate, all_s,
-                (long long)n_steps, n_steps ? mg_scheduler_step_s(s) * 1000 / (double)n_steps : 0.0);
+    mg_log_info("generate: %.1f s of music in %.1f s, %.1f times as fast as it plays; %lld steps of %.2f ms",
+                music_s, all_s, music_s / all_s, (long long)n_steps,
+                n_steps ? mg_scheduler_step_s(s) * 1000 / (double)n_steps : 0.0);
 }
 
 /* The clips that will be made: what was refused, or is there already, is left out. */
@@ -124,7 +139,21 @@ typedef struct line {
     mg_scheduler *scheduler;
     mg_finisher *finisher;
     mg_generate_output *output;
+    mg_generate_progress progress;
 } line;
+
+static int64_t count_mine(const line *l)
+{
+    int64_t T = 0;
+
+    for (int64_t i = 0; i < l->n; i++) T += l->mine[i]->terms.T;
+    return T;
+}
+
+static mg_status tell_progress(void *list, int64_t n_frames)
+{
+    return mg_generate_progress_tell(((const mg_list_source *)list)->told, n_frames);
+}
 
 /* The leader has all of it, other ranks the scheduler. */
 static mg_status open_line(line *l, mg_replica *r, const mg_clip *clips, int64_t n, const mg_clip_list *list,
@@ -149,6 +178,7 @@ static void close_line(line *l)
     mg_preparer_close(l->preparer);
     mg_finisher_close(l->finisher);
     mg_scheduler_close(l->scheduler);
+    mg_generate_progress_close(&l->progress);
     mg_generate_output_close(l->output);
     free(l->mine);
 }
@@ -162,14 +192,24 @@ static mg_status make_clips(mg_replica *r, const mg_clip *clips, int64_t n, cons
     const double begin_s = mg_clock_s();
 
     MG_TRY(mg_comm_agree(w->all, open_line(&l, r, clips, n, list, &settings->call, w)));
-    mg_list_source source = {.preparer = l.preparer, .clip = l.mine, .n = l.n};
+    MG_TRY(mg_comm_agree(w->all, mg_generate_progress_open(&l.progress, w, count_frames(clips, n))));
+    mg_list_source source = {
+        .preparer = l.preparer, .clip = l.mine, .n = l.n, .tell = tell_progress, .told = &l.progress};
     const mg_clip_source from = mg_list_source_of(&source);
     MG_TRY(mg_scheduler_run(l.scheduler, r->is_leader ? &from : NULL, mg_finisher_put, l.finisher));
     if (l.finisher) MG_TRY(mg_finisher_drain(l.finisher));
+    if (r->is_leader) MG_TRY(mg_generate_progress_end(&l.progress, count_mine(&l)));
     MG_TRY(mg_world_await_all(w, MG_OK)); /* other replicas may have more to do */
     st = mg_generate_output_conclude(l.output);
     if (st == MG_OK || st == MG_EPARTIAL) print_summary(l.scheduler, clips, n, r, begin_s);
 done:
+    if (st == MG_ESTOPPED && l.output) {
+        mg_finisher_close(l.finisher); /* what is at hand is written still */
+        l.finisher = NULL;
+        mg_fault fault = mg_fault_take(st);
+        mg_generate_output_stopped(l.output);
+        st = mg_fault_raise(&fault);
+    }
     close_line(&l);
     return st;
 }
@@ -199,7 +239,8 @@ static mg_status check_formats(const mg_call *call, const mg_clip_list *list, co
     for (int64_t i = 0; !call->codes_only && i < list->requests.n; i++) {
         const mg_recipe *r = &list->requests.recipe[i];
         const int64_t rate_hz = r->rate_hz > 0 ? r->rate_hz : config->codec.sampling_rate;
-        MG_RETURN(mg_audio_format_check((mg_audio_format)r->format, rate_hz, config->lm.n_channels));
+        const mg_audio_coding coding = mg_recipe_coding(r);
+        MG_RETURN(mg_audio_coding_check(&coding, rate_hz, config->lm.n_channels));
     }
     return MG_OK;
 }

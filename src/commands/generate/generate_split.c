@@ -14,7 +14,8 @@ static double format_bytes(const mg_machine *machine)
     case MG_MACHINE_BF16:
     case MG_MACHINE_FP16: return 2;
     case MG_MACHINE_INT8: return 1;
-    default: return 4;
+    case MG_MACHINE_FP32: return 4;
+    default: return 0; /* as stored */
     }
 }
 
@@ -24,7 +25,8 @@ static int smallest_group(const mg_world *w, const mg_model_request *model, cons
                           int most)
 {
     mg_model_files *files = NULL;
-    double elements = 0, others = 0;
+    const double width = format_bytes(machine);
+    double bytes = 0, others = 0;
     int tp = 1;
 
     if (mg_model_files_open(&files, model, MG_NEED_LM) != MG_OK) {
@@ -34,13 +36,14 @@ static int smallest_group(const mg_world *w, const mg_model_request *model, cons
     for (int i = 0; i < files->n_opened; i++)
         for (size_t k = 0; k < mg_checkpoint_count(files->opened[i]); k++) {
             const double n = (double)mg_tensor_count(&mg_checkpoint_at(files->opened[i], k)->tensor);
+            const double stored = (double)mg_dtype_bytes(mg_checkpoint_at(files->opened[i], k)->tensor.dtype);
             if (files->opened[i] == files->lm.checkpoint)
-                elements += n;
+                bytes += n * (width > 0 ? width : stored);
             else
-                others += n;
+                others += n * 4;
         }
-    const double available = (double)mg_host_memory_available(), width = format_bytes(machine);
-    while (tp < most && (elements * width / tp + others * 4 / tp) * ROOM * w->local_size > available) tp *= 2;
+    const double available = (double)mg_host_memory_available();
+    while (tp < most && (bytes + others) / tp * ROOM * w->local_size > available) tp *= 2;
     mg_model_files_close(files);
     return tp;
 }

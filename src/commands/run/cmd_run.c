@@ -63,6 +63,10 @@ static const mg_option options[] = {
      .low = 0, .high = 100, .group = "Output", .help = "loudness: 14 is -14 LUFS"},
     {.name = "sample-rate", .type = MG_OPT_INT, .offset = AT(call.all.rate_hz), .arg = "HZ", .low = 1000, .high = 384000,
      .group = "Output", .help = "resample the sound (default: the codec's rate)"},
+    {.name = "bitrate", .type = MG_OPT_INT, .offset = AT(call.all.bitrate_kbps), .arg = "KBIT", .low = 6, .high = 512, .group = "Output",
+     .help = "mp3, opus: kilobits a second, all channels (default: mp3 320, opus 96 a channel)"},
+    {.name = "quality", .type = MG_OPT_FLOAT, .offset = AT(call.all.quality), .arg = "F", .low = 0, .high = 10, .group = "Output",
+     .help = "ogg, mp3: a variable rate, 0 to 10, 10 is best (default: ogg 4; mp3 is constant)"},
 
     {.name = "max-failures", .type = MG_OPT_INT, .offset = AT(max_failures), .arg = "N", .low = 0, .high = 1e9, .group = "Course",
      .help = "end the run when more clips have failed (default: never)"},

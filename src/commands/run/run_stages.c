@@ -139,10 +139,22 @@ static mg_status open_replica(run_call *c)
     return mg_replica_open(&c->replica, &source, &c->backend, &c->beside, c->w->group);
 }
 
+static mg_status check_coding(const run_call *c)
+{
+    const mg_recipe *all = &c->s->call.all;
+    const mg_audio_coding coding = mg_recipe_coding(all);
+    const mg_config *config = &c->replica->config;
+
+    return mg_audio_coding_check(&coding, all->rate_hz > 0 ? all->rate_hz : config->codec.sampling_rate,
+                                 config->lm.n_channels);
+}
+
 static mg_status load(run_call *c, mg_clip_need *need)
 {
     mg_world *w = c->w;
     mg_replica_limits limits;
+
+    MG_RETURN(mg_comm_agree(w->all, check_coding(c)));
 
     MG_RETURN(mg_comm_agree(w->all, mg_run_leader_need(need, c->s, &c->needs, c->replica)));
     MG_RETURN(mg_plan_make(&limits, c->replica, w, need, -1, c->s->n_slots));
