@@ -19,7 +19,7 @@ is() { # SENTENCE GOT WANTED
 near() { # SENTENCE GOT WANTED SLACK
     passes "$1: $2 is near $3" awk -v a="$2" -v b="$3" -v e="$4" 'BEGIN { exit !(a != "" && a - b <= e && b - a <= e) }'
 }
-files() { (cd "$BOX/$1" && ls | tr '\n' ' '); }
+files() { (cd "$BOX/$1" && ls -I metadata.jsonl | tr '\n' ' '); }
 # value FOLDER/ID KEY: of the metadata.
 value() { sed -n "s/^[[:space:]]*\"$2\":[[:space:]]*\(.*[^,]\),*\$/\1/p" "$BOX/$1.json" | tr -d '"'; }
 
