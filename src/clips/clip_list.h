@@ -23,8 +23,9 @@ typedef struct mg_call {
     const char *prompts_file;  /* a list of jobs, */
     mg_job_format prompts_how; /* read in this way */
     mg_strings prompt_files;   /* each one long prompt, its first line the title */
-    const mg_recipe *one_more; /* of a command that builds it itself; on rank 0, else NULL */
-    int64_t n_unconditional;   /* -1: none */
+    const mg_recipe *more;     /* [n_more] of a command that builds them itself; on rank 0 */
+    int64_t n_more;
+    int64_t n_unconditional; /* -1: none */
     int64_t n_new_tokens; /* how long, as transformers counts: the delay pattern's columns too; -1: not so */
     mg_recipe all;        /* what holds where a clip says nothing of its own; its seed: -1 draws one */
     /* where they go */

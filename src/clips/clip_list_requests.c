@@ -92,7 +92,7 @@ mg_status mg_requests_read(mg_request_list *list, const mg_call *s)
     }
     if (s->prompts_file) MG_RETURN(mg_request_list_load(list, s->prompts_file, &s->prompts_how));
     for (int64_t i = 0; i < s->prompt_files.n; i++) MG_RETURN(add_prompt_file(list, s->prompt_files.item[i]));
-    if (s->one_more) MG_RETURN(mg_request_list_append(list, s->one_more));
+    for (int64_t i = 0; i < s->n_more; i++) MG_RETURN(mg_request_list_append(list, &s->more[i]));
     MG_RETURN(add_unconditional(list, s, n_most > 1));
     if (list->n == 0 && s->prompts_file)
         return mg_fail(MG_EUSAGE, "option --prompts: %s: holds no prompt", s->prompts_file);

@@ -30,6 +30,9 @@ enum {
     Q_NEXT,
     Q_END,
     Q_RETRY,
+    Q_FORGET,
+    Q_FORGET_CLIPS,
+    Q_FORGET_SHARDS,
     Q_MOVE,
     Q_DROP,
     Q_UNMOVE,
@@ -53,6 +56,9 @@ static const char *const queries[N_QUERIES] = {
     [Q_END] = "UPDATE job SET state=?2, tries=?3, file=?4, sha256=?5, file_bytes=?6, record=?7, reason=?8, dur_s=?9,"
               " took_s=?10, ended_at=?11 WHERE n = ?1",
     [Q_RETRY] = "UPDATE job SET state='waiting', tries=0, reason=NULL WHERE state='failed'",
+    [Q_FORGET] = "UPDATE job SET state='waiting', tries=0, reason=NULL, shard=NULL WHERE n = ?1",
+    [Q_FORGET_CLIPS] = "UPDATE job SET state='waiting', tries=0, reason=NULL, shard=NULL WHERE shard >= ?1",
+    [Q_FORGET_SHARDS] = "DELETE FROM shard WHERE n >= ?1",
     [Q_MOVE] = "UPDATE job SET at=?2, bytes=?3, line=?4, size=?5, state=CASE state WHEN 'gone' THEN 'waiting' ELSE state END"
                " WHERE n = ?1",
     [Q_DROP] = "UPDATE job SET state='gone' WHERE at < 0 AND state <> 'done' AND state <> 'gone'",
@@ -81,6 +87,9 @@ static mg_status fail(const mg_run_db *db)
 
     if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED)
         return mg_fail(MG_EFAIL, "%s: another process has it open", db->path);
+    if (code == SQLITE_READONLY_ROLLBACK)
+        return mg_fail(MG_EFAIL, "%s: a run was cut off here; the same mg-dist run mends it and goes on",
+                       db->path);
     if ((code & 0xFF) == SQLITE_NOTADB || (code & 0xFF) == SQLITE_CORRUPT)
         return mg_fail(MG_EFAIL, "%s: damaged, or not the state of a dataset: %s", db->path,
                        sqlite3_errmsg(db->sql));
@@ -92,7 +101,8 @@ static mg_status do_text(mg_run_db *db, const char *text)
     return sqlite3_exec(db->sql, text, NULL, NULL, NULL) == SQLITE_OK ? MG_OK : fail(db);
 }
 
-mg_status mg_run_db_open(mg_run_db **out, const char *path)
+/* `statements` come first. */
+static mg_status open_file(mg_run_db **out, const char *path, int flags, const char *statements)
 {
     mg_status st = MG_OK;
     mg_run_db *db = calloc(1, sizeof *db);
@@ -101,11 +111,30 @@ mg_status mg_run_db_open(mg_run_db **out, const char *path)
     if (!db) return mg_fail(MG_ENOMEM, "run.db: %zu bytes", sizeof *db);
     db->path = strdup(path);
     if (!db->path) MG_TRY(mg_fail(MG_ENOMEM, "run.db: no memory"));
-    if (sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
-        MG_TRY(fail(db));
+    if (sqlite3_open_v2(path, &db->sql, flags, NULL) != SQLITE_OK) MG_TRY(fail(db));
     sqlite3_extended_result_codes(db->sql, 1);
-    MG_TRY(do_text(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;"
-                       "PRAGMA cache_size=-24000; PRAGMA temp_store=FILE; BEGIN EXCLUSIVE;"));
+    MG_TRY(do_text(db, statements));
+    *out = db;
+done:
+    if (st != MG_OK) mg_run_db_close(db);
+    return st;
+}
+
+mg_status mg_run_db_open_to_read(mg_run_db **out, const char *path)
+{
+    return open_file(out, path, SQLITE_OPEN_READONLY, "PRAGMA temp_store=FILE; SELECT count(*) FROM note;");
+}
+
+mg_status mg_run_db_open(mg_run_db **out, const char *path)
+{
+    mg_status st = MG_OK;
+    mg_run_db *db;
+
+    *out = NULL;
+    MG_RETURN(
+        open_file(&db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                  "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;"
+                  "PRAGMA cache_size=-24000; PRAGMA temp_store=FILE; BEGIN EXCLUSIVE;"));
     MG_TRY(do_text(db, schema));
     MG_TRY(do_text(db, "COMMIT"));
     *out = db;
@@ -334,6 +363,26 @@ static mg_status change_all(mg_run_db *db, int which, int64_t *n)
 mg_status mg_run_db_retry(mg_run_db *db, int64_t *n)
 {
     return change_all(db, Q_RETRY, n);
+}
+
+static mg_status change_one(mg_run_db *db, int which, int64_t n)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, which));
+    sqlite3_bind_int64(q, 1, n);
+    return change(db, q);
+}
+
+mg_status mg_run_db_forget(mg_run_db *db, int64_t n)
+{
+    return change_one(db, Q_FORGET, n);
+}
+
+mg_status mg_run_db_forget_shards(mg_run_db *db, int64_t first)
+{
+    MG_RETURN(change_one(db, Q_FORGET_CLIPS, first));
+    return change_one(db, Q_FORGET_SHARDS, first);
 }
 
 mg_status mg_run_db_unmove(mg_run_db *db)

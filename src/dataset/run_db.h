@@ -53,6 +53,8 @@ typedef struct mg_run_counts {
 
 /* MG_EFAIL: it cannot be opened, is no such file, or somebody else has it open. */
 mg_status mg_run_db_open(mg_run_db **out, const char *path);
+/* The same for those who only look: nothing is changed, nor made. */
+mg_status mg_run_db_open_to_read(mg_run_db **out, const char *path);
 void mg_run_db_close(mg_run_db *db); /* what was not committed is undone */
 
 /* Make all changes since the last commit durable. */
@@ -80,6 +82,10 @@ mg_status mg_run_db_end_job(mg_run_db *db, const mg_job_row *row);
 
 /* Back to waiting: all that failed. *n: how many. */
 mg_status mg_run_db_retry(mg_run_db *db, int64_t *n);
+
+/* Back to waiting: job n. And all of shard `first` and of those behind it, whose rows go. */
+mg_status mg_run_db_forget(mg_run_db *db, int64_t n);
+mg_status mg_run_db_forget_shards(mg_run_db *db, int64_t first);
 
 /* Where it stands in a changed job file; and what stands in none any more. */
 mg_status mg_run_db_move(mg_run_db *db, const mg_job_row *row);

@@ -128,7 +128,8 @@ static mg_status describe_request(mg_replay *r)
         MG_RETURN(check_input(r->input[i], r, key->record, *path, r->m.input_sha256[i]));
         *path = r->input[i];
     }
-    r->call.call.one_more = &r->recipe;
+    r->call.call.more = &r->recipe;
+    r->call.call.n_more = 1;
     return MG_OK;
 }
 

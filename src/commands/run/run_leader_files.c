@@ -80,6 +80,7 @@ static mg_status make_record(char **record, const mg_run_clip *c, const mg_clip_
     mg_json_text_string(&t, "id", c->id);
     mg_json_text_string(&t, "prompt", m->recipe.prompt ? m->recipe.prompt : "");
     if (m->recipe.negative_prompt) mg_json_text_string(&t, "negative_prompt", m->recipe.negative_prompt);
+    if (m->recipe.title) mg_json_text_string(&t, "title", m->recipe.title); /* it is in the file's tags */
     mg_json_text_int(&t, "seed", m->recipe.seed);
     mg_json_text_number(&t, "duration", m->dur_s);
     mg_json_text_int(&t, "sampling_rate", m->sampling_rate);

@@ -6,16 +6,26 @@
 #include "json_text.h"
 #include "model_options.h"
 #include "show.h"
-#include "verify.h"
+#include "verify_dataset.h"
 
 #define AT(field) offsetof(mg_verify_settings, field)
 
 /* clang-format off */
 static const mg_option options[] = {
-    {.name = "MODEL", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(source), .group = "Operand",
-     .help = "a folder, state_dict.bin or the id of a cached model"},
+    {.name = "WHAT", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(source), .group = "Operand",
+     .help = "a model: a folder, state_dict.bin or the id of a cached one; or the folder of a dataset"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Output",
      .help = "print one JSON object instead of a table"},
+    {.name = "replay", .type = MG_OPT_INT, .offset = AT(n_replay), .arg = "N", .low = 0, .high = 1e9, .group = "Dataset",
+     .help = "make N clips of a dataset again, chosen by --seed, and compare their bytes; needs --model"},
+    {.name = "seed", .letter = 's', .type = MG_OPT_INT, .offset = AT(seed), .arg = "N", .preset = "0", .low = 0,
+     .high = 9007199254740991.0, .group = "Dataset", .help = "which clips --replay chooses"},
+    {.name = "inputs", .type = MG_OPT_STRING, .offset = AT(inputs), .arg = "DIR", .preset = ".", .group = "Dataset",
+     .help = "where --replay finds melodies, audio prompts and text states, by their names"},
+    {.name = "again", .type = MG_OPT_FLAG, .offset = AT(again), .group = "Dataset",
+     .help = "let clips whose sound is missing or damaged wait for the next mg-dist run"},
+    {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(parts.model), .arg = "DIR|ID", .group = "Model",
+     .help = "with --replay: the model that the dataset was made with"},
     MG_PART_OPTIONS(mg_verify_settings, parts),
     MG_MACHINE_OPTIONS(mg_verify_settings),
 };
@@ -112,8 +122,36 @@ done:
     return st;
 }
 
+static mg_status check(const void *arg)
+{
+    const mg_verify_settings *s = arg;
+    const bool with_replay = s->n_replay > 0;
+
+    if (with_replay && !s->parts.model)
+        return mg_fail(MG_EUSAGE, "option --replay: needs --model, the model that the dataset was made with");
+    if (s->parts.model && !with_replay)
+        return mg_fail(MG_EUSAGE,
+                       "option --model: is for --replay; the model to look at is named without it");
+    return MG_OK;
+}
+
+/* Rank 0 looks: is it a dataset, and not a model? */
+static mg_status is_dataset(int32_t *yes, const mg_world *w, const mg_verify_settings *s)
+{
+    *yes = mg_path_is_folder(s->source) && !mg_path_has(s->source, "config.json") &&
+           mg_dataset_is_one(s->source);
+    MG_RETURN(mg_comm_bcast(w->all, yes, 1, MG_I32, 0));
+    if (*yes || (s->n_replay <= 0 && !s->again)) return MG_OK;
+    return mg_comm_agree(w->all, mg_fail(MG_EUSAGE, "option --%s: %s: is no dataset of mg-dist run",
+                                         s->again ? "again" : "replay", s->source));
+}
+
 static mg_status run(mg_context *context, const void *settings)
 {
+    int32_t yes;
+
+    MG_RETURN(is_dataset(&yes, context->world, settings));
+    if (yes) return mg_verify_dataset(context, settings);
     mg_verify *v = calloc(1, sizeof *v);
     mg_status st = mg_comm_agree(context->world->all, v ? MG_OK : mg_fail(MG_ENOMEM, "verify: no memory"));
 
@@ -128,18 +166,28 @@ static mg_status run(mg_context *context, const void *settings)
 
 const mg_command mg_cmd_verify = {
     .name = "verify",
-    .summary = "check that a model is whole, and that its text and its codec act",
-    .usage = "MODEL [options]",
+    .summary = "check that a model, or a dataset, is whole",
+    .usage = "WHAT [options]",
     .details =
-        "Hashes of cached files, finite weights, every tensor in its place, then a short run: two texts "
+        "Of a model: hashes of cached files, finite weights, every tensor in its place, then a short run: "
+        "two texts "
         "must\n"
         "give different logits, guidance must change them, and the codec must make sound. Exit code 4 if a\n"
         "check fails. Under mpirun all ranks share the model.\n"
         "\n"
+        "Of a dataset (mg-dist run): every file is hashed and decoded; lengths, SHA256SUMS, manifest, "
+        "metadata\n"
+        "and state must agree, and no file may be there that no list names. Each damage is a line on stdout\n"
+        "that names the thing and the remedy; then the exit code is 1. --replay makes clips again: bytes "
+        "that\n"
+        "differ are damage, the same sound in another container is said and is none.\n"
+        "\n"
         "  mg-dist verify models/mg-demo\n"
-        "  mg-dist verify state_dict.bin --text-encoder t5-base",
+        "  mg-dist verify state_dict.bin --text-encoder t5-base\n"
+        "  mg-dist verify dataset --replay 10 --model facebook/musicgen-small",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_verify_settings),
+    .check = check,
     .run = run,
 };

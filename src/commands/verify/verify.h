@@ -12,8 +12,12 @@
 
 typedef struct mg_verify_settings {
     const char *source;
-    mg_model_request parts; /* in place of those of `source` */
+    mg_model_request parts; /* in place of those of `source`; `model` is a dataset's */
     bool json;
+    /* of a dataset */
+    int64_t n_replay, seed;
+    bool again;
+    const char *inputs;
     mg_machine machine;
 } mg_verify_settings;
 
