@@ -133,7 +133,7 @@ static mg_status print_paths(const mg_generate_output *o)
 /* metadata.jsonl, for the clips of a folder. A clip that is made again for a comparison has none. */
 static mg_status list_sounds(const mg_call *call)
 {
-    if (call->codes_only || call->one_more || mg_clip_files_to_stdout(call)) return MG_OK;
+    if (call->codes_only || call->n_more > 0 || mg_clip_files_to_stdout(call)) return MG_OK;
     return mg_clip_index_write(call->out_dir);
 }
 
