@@ -84,10 +84,11 @@ mg_status mg_dataset_put_card(mg_dataset *d)
     mg_text_format(&t,
                    "# %s\n\nMusic made by a model from texts (MusicGen), by mg-dist.\n\n| | |\n|---|---|\n",
                    d->call.name);
-    mg_text_format(&t,
-                   "| clips | %" PRId64 " of %" PRId64 " |\n| sound | %.2f hours |\n| failed | %" PRId64
-                   " |\n| seed | %" PRId64 " |\n",
-                   n.done, n.done + n.failed + n.waiting, n.done_s / 3600, n.failed, d->seed);
+    mg_text_format(
+        &t, "| clips | %" PRId64 " of %" PRId64 " |\n| sound | %.2f hours |\n| failed | %" PRId64 " |\n",
+        n.done, n.done + n.failed + n.waiting, n.done_s / 3600, n.failed);
+    if (d->seed >= 0) /* merged shards may have several */
+        mg_text_format(&t, "| seed | %" PRId64 " |\n", d->seed);
     MG_TRY(add_claims(&t, d));
     add_loading(&t, d);
     MG_TRY(mg_text_end(&t, &text, "README.md"));

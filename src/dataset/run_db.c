@@ -1,6 +1,5 @@
-#include "run_db.h"
+#include "run_db_impl.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +21,12 @@ static const char schema[] =
 
 /* The statements, prepared when they are first wanted. */
 enum {
-    Q_NOTE,
-    Q_READ_NOTE,
     Q_ADD,
     Q_FIND,
     Q_FIND_ID,
     Q_NEXT,
     Q_END,
     Q_RETRY,
-    Q_FORGET,
-    Q_FORGET_CLIPS,
-    Q_FORGET_SHARDS,
     Q_MOVE,
     Q_DROP,
     Q_UNMOVE,
@@ -44,11 +38,10 @@ enum {
     Q_EACH_SHARD,
     N_QUERIES,
 };
+_Static_assert((int)N_QUERIES <= (int)MG_RUN_DB_QUERIES, "room for all statements");
 
 /* clang-format off */
-static const char *const queries[N_QUERIES] = {
-    [Q_NOTE] = "INSERT OR REPLACE INTO note VALUES(?1, ?2)",
-    [Q_READ_NOTE] = "SELECT value FROM note WHERE name = ?1",
+static const char *const queries[MG_RUN_DB_QUERIES] = {
     [Q_ADD] = "INSERT INTO job(n, id, fold, at, bytes, line, copy, size, state) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'waiting')",
     [Q_FIND] = "SELECT " COLUMNS " FROM job WHERE n = ?1",
     [Q_FIND_ID] = "SELECT " COLUMNS " FROM job WHERE fold = ?1 AND id = ?2",
@@ -56,9 +49,6 @@ static const char *const queries[N_QUERIES] = {
     [Q_END] = "UPDATE job SET state=?2, tries=?3, file=?4, sha256=?5, file_bytes=?6, record=?7, reason=?8, dur_s=?9,"
               " took_s=?10, ended_at=?11 WHERE n = ?1",
     [Q_RETRY] = "UPDATE job SET state='waiting', tries=0, reason=NULL WHERE state='failed'",
-    [Q_FORGET] = "UPDATE job SET state='waiting', tries=0, reason=NULL, shard=NULL WHERE n = ?1",
-    [Q_FORGET_CLIPS] = "UPDATE job SET state='waiting', tries=0, reason=NULL, shard=NULL WHERE shard >= ?1",
-    [Q_FORGET_SHARDS] = "DELETE FROM shard WHERE n >= ?1",
     [Q_MOVE] = "UPDATE job SET at=?2, bytes=?3, line=?4, size=?5, state=CASE state WHEN 'gone' THEN 'waiting' ELSE state END"
                " WHERE n = ?1",
     [Q_DROP] = "UPDATE job SET state='gone' WHERE at < 0 AND state <> 'done' AND state <> 'gone'",
@@ -74,14 +64,7 @@ static const char *const queries[N_QUERIES] = {
 
 static const char *const state_words[] = {"waiting", "done", "failed", "gone"};
 
-struct mg_run_db {
-    sqlite3 *sql;
-    char *path;
-    sqlite3_stmt *query[N_QUERIES];
-    bool begun;
-};
-
-static mg_status fail(const mg_run_db *db)
+mg_status mg_run_db_fail(const mg_run_db *db)
 {
     const int code = sqlite3_errcode(db->sql);
 
@@ -98,7 +81,7 @@ static mg_status fail(const mg_run_db *db)
 
 static mg_status do_text(mg_run_db *db, const char *text)
 {
-    return sqlite3_exec(db->sql, text, NULL, NULL, NULL) == SQLITE_OK ? MG_OK : fail(db);
+    return sqlite3_exec(db->sql, text, NULL, NULL, NULL) == SQLITE_OK ? MG_OK : mg_run_db_fail(db);
 }
 
 /* `statements` come first. */
@@ -111,7 +94,7 @@ static mg_status open_file(mg_run_db **out, const char *path, int flags, const c
     if (!db) return mg_fail(MG_ENOMEM, "run.db: %zu bytes", sizeof *db);
     db->path = strdup(path);
     if (!db->path) MG_TRY(mg_fail(MG_ENOMEM, "run.db: no memory"));
-    if (sqlite3_open_v2(path, &db->sql, flags, NULL) != SQLITE_OK) MG_TRY(fail(db));
+    if (sqlite3_open_v2(path, &db->sql, flags, NULL) != SQLITE_OK) MG_TRY(mg_run_db_fail(db));
     sqlite3_extended_result_codes(db->sql, 1);
     MG_TRY(do_text(db, statements));
     *out = db;
@@ -146,13 +129,13 @@ done:
 void mg_run_db_close(mg_run_db *db)
 {
     if (!db) return;
-    for (int i = 0; i < N_QUERIES; i++) sqlite3_finalize(db->query[i]);
+    for (int i = 0; i < MG_RUN_DB_QUERIES; i++) sqlite3_finalize(db->query[i]);
     sqlite3_close(db->sql);
     free(db->path);
     free(db);
 }
 
-static mg_status begin(mg_run_db *db)
+mg_status mg_run_db_begin(mg_run_db *db)
 {
     if (db->begun) return MG_OK;
     MG_RETURN(do_text(db, "BEGIN"));
@@ -174,7 +157,7 @@ static mg_status prepare(mg_run_db *db, sqlite3_stmt **out, int which)
     *out = db->query[which];
     if (*out) return MG_OK;
     if (sqlite3_prepare_v2(db->sql, queries[which], -1, &db->query[which], NULL) != SQLITE_OK)
-        return fail(db);
+        return mg_run_db_fail(db);
     *out = db->query[which];
     return MG_OK;
 }
@@ -190,35 +173,9 @@ static void bind_text(sqlite3_stmt *q, int i, const char *text)
 /* Run a statement that changes something. */
 static mg_status change(mg_run_db *db, sqlite3_stmt *q)
 {
-    mg_status st = begin(db);
+    mg_status st = mg_run_db_begin(db);
 
-    if (st == MG_OK && sqlite3_step(q) != SQLITE_DONE) st = fail(db);
-    sqlite3_reset(q);
-    return st;
-}
-
-mg_status mg_run_db_note(mg_run_db *db, const char *name, const char *value)
-{
-    sqlite3_stmt *q;
-
-    MG_RETURN(prepare(db, &q, Q_NOTE));
-    bind_text(q, 1, name);
-    bind_text(q, 2, value);
-    return change(db, q);
-}
-
-mg_status mg_run_db_read_note(mg_run_db *db, const char *name, char **value)
-{
-    mg_status st = MG_OK;
-    sqlite3_stmt *q;
-
-    *value = NULL;
-    MG_RETURN(prepare(db, &q, Q_READ_NOTE));
-    bind_text(q, 1, name);
-    const int code = sqlite3_step(q);
-    const char *text = code == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
-    if (code != SQLITE_ROW && code != SQLITE_DONE) st = fail(db);
-    if (text && !(*value = strdup(text))) st = mg_fail(MG_ENOMEM, "run.db: no memory");
+    if (st == MG_OK && sqlite3_step(q) != SQLITE_DONE) st = mg_run_db_fail(db);
     sqlite3_reset(q);
     return st;
 }
@@ -237,7 +194,7 @@ mg_status mg_run_db_add(mg_run_db *db, const mg_job_row *row)
 
 mg_status mg_run_db_index(mg_run_db *db)
 {
-    MG_RETURN(begin(db));
+    MG_RETURN(mg_run_db_begin(db));
     return do_text(db, "CREATE INDEX IF NOT EXISTS job_fold ON job(fold)");
 }
 
@@ -248,11 +205,11 @@ mg_status mg_run_db_clash(mg_run_db *db, int64_t pair[2], bool *found)
     sqlite3_stmt *q = NULL;
     mg_status st = MG_OK;
 
-    if (sqlite3_prepare_v2(db->sql, text, -1, &q, NULL) != SQLITE_OK) return fail(db);
+    if (sqlite3_prepare_v2(db->sql, text, -1, &q, NULL) != SQLITE_OK) return mg_run_db_fail(db);
     const int code = sqlite3_step(q);
     *found = code == SQLITE_ROW;
     if (*found) pair[0] = sqlite3_column_int64(q, 0), pair[1] = sqlite3_column_int64(q, 1);
-    if (code != SQLITE_ROW && code != SQLITE_DONE) st = fail(db);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) st = mg_run_db_fail(db);
     sqlite3_finalize(q);
     return st;
 }
@@ -296,7 +253,7 @@ static mg_status one_row(mg_run_db *db, sqlite3_stmt *q, mg_job_row *row, bool *
 
     *found = code == SQLITE_ROW;
     if (*found) read_row(row, q);
-    return *found || code == SQLITE_DONE ? MG_OK : fail(db);
+    return *found || code == SQLITE_DONE ? MG_OK : mg_run_db_fail(db);
 }
 
 mg_status mg_run_db_find(mg_run_db *db, int64_t n, mg_job_row *row, bool *found)
@@ -365,26 +322,6 @@ mg_status mg_run_db_retry(mg_run_db *db, int64_t *n)
     return change_all(db, Q_RETRY, n);
 }
 
-static mg_status change_one(mg_run_db *db, int which, int64_t n)
-{
-    sqlite3_stmt *q;
-
-    MG_RETURN(prepare(db, &q, which));
-    sqlite3_bind_int64(q, 1, n);
-    return change(db, q);
-}
-
-mg_status mg_run_db_forget(mg_run_db *db, int64_t n)
-{
-    return change_one(db, Q_FORGET, n);
-}
-
-mg_status mg_run_db_forget_shards(mg_run_db *db, int64_t first)
-{
-    MG_RETURN(change_one(db, Q_FORGET_CLIPS, first));
-    return change_one(db, Q_FORGET_SHARDS, first);
-}
-
 mg_status mg_run_db_unmove(mg_run_db *db)
 {
     return change_all(db, Q_UNMOVE, NULL);
@@ -439,7 +376,7 @@ mg_status mg_run_db_count(mg_run_db *db, mg_run_counts *c)
         *counts[state] = sqlite3_column_int64(q, 1);
         if (state == MG_JOB_DONE) c->done_s = sqlite3_column_double(q, 2);
     }
-    const mg_status st = code == SQLITE_DONE ? MG_OK : fail(db);
+    const mg_status st = code == SQLITE_DONE ? MG_OK : mg_run_db_fail(db);
     sqlite3_reset(q);
     return st;
 }
@@ -449,7 +386,7 @@ mg_status mg_run_db_n_jobs(mg_run_db *db, int64_t *n)
     sqlite3_stmt *q;
 
     MG_RETURN(prepare(db, &q, Q_N_JOBS));
-    const mg_status st = sqlite3_step(q) == SQLITE_ROW ? MG_OK : fail(db);
+    const mg_status st = sqlite3_step(q) == SQLITE_ROW ? MG_OK : mg_run_db_fail(db);
     *n = st == MG_OK ? sqlite3_column_int64(q, 0) : 0;
     sqlite3_reset(q);
     return st;
@@ -468,7 +405,7 @@ mg_status mg_run_db_each(mg_run_db *db, mg_job_state state, mg_job_visit *visit,
         read_row(&row, q);
         st = visit(arg, &row);
     }
-    if (st == MG_OK && code != SQLITE_DONE) st = fail(db);
+    if (st == MG_OK && code != SQLITE_DONE) st = mg_run_db_fail(db);
     sqlite3_reset(q);
     return st;
 }
@@ -486,7 +423,7 @@ mg_status mg_run_db_each_shard(mg_run_db *db, mg_shard_visit *visit, void *arg)
                                   sqlite3_column_int64(q, 4)};
         st = visit(arg, &row);
     }
-    if (st == MG_OK && code != SQLITE_DONE) st = fail(db);
+    if (st == MG_OK && code != SQLITE_DONE) st = mg_run_db_fail(db);
     sqlite3_reset(q);
     return st;
 }

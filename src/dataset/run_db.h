@@ -64,6 +64,10 @@ mg_status mg_run_db_commit(mg_run_db *db);
 mg_status mg_run_db_note(mg_run_db *db, const char *name, const char *value);
 mg_status mg_run_db_read_note(mg_run_db *db, const char *name, char **value);
 
+/* All that is noted. A status other than MG_OK ends it. */
+typedef mg_status mg_note_visit(void *arg, const char *name, const char *value);
+mg_status mg_run_db_each_note(mg_run_db *db, mg_note_visit *visit, void *arg);
+
 /* Add a job at the end; `row` up to `size` counts. */
 mg_status mg_run_db_add(mg_run_db *db, const mg_job_row *row);
 

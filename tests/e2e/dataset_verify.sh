@@ -69,9 +69,9 @@ for layout in audiofolder webdataset audiocraft; do
     finds '^failures.jsonl: line 2: a failed, and is in manifest.jsonl too' 'done and failed'
     fresh $layout; : >"$BOX/d/failures.jsonl"
     finds '^failures.jsonl: has 0 jobs, and .mg-dist/run.db 1' 'a failure that is gone'
-    fresh $layout; sqlite3 "$BOX/d/.mg-dist/run.db" "UPDATE job SET state='waiting' WHERE id='e'" 2>/dev/null &&
+    fresh $layout; sqlite3 "$BOX/d/.mg-dist/run.db" "UPDATE job SET state='waiting' WHERE id='e'" &&
         finds 'manifest.jsonl: line 6: e, which .mg-dist/run.db does not have as done' 'a clip that the state does not have'
-    fresh $layout; sqlite3 "$BOX/d/.mg-dist/run.db" "UPDATE note SET value='running' WHERE name='state'" 2>/dev/null &&
+    fresh $layout; sqlite3 "$BOX/d/.mg-dist/run.db" "UPDATE note SET value='running' WHERE name='state'" &&
         finds '^.mg-dist/run.db: a run was cut off here' 'a run that was cut off'
     fresh $layout; head -c 3000 "$BOX/$layout/.mg-dist/run.db" >"$BOX/d/.mg-dist/run.db"
     expect 1 'run.db: damaged, or not the state of a dataset' 'a state that is none' "$MG" verify -q "$BOX/d"

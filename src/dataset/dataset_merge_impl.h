@@ -1,0 +1,50 @@
+/* What dataset_merge*.c share. */
+#ifndef MG_DATASET_MERGE_IMPL_H
+#define MG_DATASET_MERGE_IMPL_H
+
+#include "dataset_impl.h"
+#include "dataset_merge.h"
+#include "tar_reader.h"
+
+/* What a source has noted. */
+typedef struct mg_merge_note {
+    char *name, *value;
+} mg_merge_note;
+
+typedef struct mg_merge_source {
+    const char *dir;
+    mg_run_db *db;
+    int64_t part, n_parts;
+    mg_merge_note *note;
+    size_t n_notes, note_capacity;
+    mg_run_counts count;
+    mg_tar_reader tar; /* of its shard i_tar, at the clip after the last one that was taken */
+    int64_t i_tar;     /* -1: none is open */
+} mg_merge_source;
+
+/* A clip: where it stands in the jobs, and whose it is. */
+typedef struct mg_merge_item {
+    int64_t at, copy; /* its order */
+    int64_t i_source, n;
+    int64_t fold;
+} mg_merge_item;
+
+typedef struct mg_merge {
+    const mg_dataset_merge_call *call;
+    mg_dataset_merged *done;
+    mg_merge_source *source; /* [call->n_sources], by part */
+    mg_merge_item *item;     /* in the order of the jobs: the n-th is job n of the dataset */
+    size_t n_items, item_capacity;
+    mg_dataset *d; /* what comes of it */
+} mg_merge;
+
+const char *mg_merge_note_of(const mg_merge_source *s, const char *name); /* NULL: not noted */
+
+/* dataset_merge_sources.c: open all, hold them against each other, and list their clips. */
+mg_status mg_merge_open_sources(mg_merge *m);
+void mg_merge_close_sources(mg_merge *m);
+
+/* dataset_merge_clips.c: every clip of the list that is not there yet. */
+mg_status mg_merge_take_clips(mg_merge *m);
+
+#endif

@@ -1,0 +1,163 @@
+/* Merging the shards of an array, killed again and again: in the end it is the dataset of one run. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "dataset_fixture.h"
+
+#include "dataset_merge.h"
+
+enum { N_JOBS = 300, N_PARTS = 3, N_KILLS = 6 };
+
+static void make_dataset(const char *out, const char *jobs, mg_layout layout, int64_t part, int64_t n_parts)
+{
+    mg_dataset_call call = call_of(out, jobs, layout);
+    mg_dataset_job job;
+    mg_dataset *d;
+    bool found;
+
+    call.shard_clips = 20;
+    call.part = part;
+    call.n_parts = n_parts;
+    expect_ok(mg_dataset_open(&d, &call));
+    for (;;) {
+        expect_ok(mg_dataset_deal(d, &job, &found));
+        if (!found) break;
+        make_clip(d, &call, &job);
+    }
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+}
+
+static mg_status merge(const char *out, const char *const *parts)
+{
+    const mg_dataset_merge_call call = {
+        .out = out, .source = parts, .n_sources = N_PARTS, .shard_clips = 20, .shard_bytes = 1 << 20};
+    mg_dataset_merged done;
+
+    return mg_dataset_merge(&done, &call);
+}
+
+/* Seconds until it was killed, or had ended: then *ended. */
+static double merge_for(const char *out, const char *const *parts, double most_s, bool *ended)
+{
+    struct timespec begin, now;
+    int code;
+    double s = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) _exit(merge(out, parts) == MG_OK ? 0 : 1);
+    for (*ended = false; !*ended;) {
+        *ended = waitpid(pid, &code, WNOHANG) == pid;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        s = (double)(now.tv_sec - begin.tv_sec) + (double)(now.tv_nsec - begin.tv_nsec) * 1e-9;
+        if (*ended || s >= most_s) break;
+        nanosleep(&(struct timespec){0, 200000}, NULL);
+    }
+    if (*ended) {
+        assert_int_equal(code, 0);
+    } else {
+        kill(pid, SIGKILL);
+        waitpid(pid, &code, 0);
+    }
+    return s;
+}
+
+static void check_layout(mg_layout layout)
+{
+    char jobs[96], path[N_PARTS][96], whole[96], out[96], command[1024];
+    const char *parts[N_PARTS];
+    bool ended = false;
+    int n_killed = 0;
+
+    snprintf(jobs, sizeof jobs, "%s/jobs.txt", test_dir);
+    FILE *f = fopen(jobs, "w");
+    assert_non_null(f);
+    for (int i = 0; i < N_JOBS; i++) fprintf(f, "song number %d\n", i);
+    fclose(f);
+    snprintf(whole, sizeof whole, "%s/whole", test_dir);
+    make_dataset(whole, jobs, layout, 0, 0);
+    for (int i = 0; i < N_PARTS; i++) {
+        snprintf(path[i], sizeof path[i], "%s/part-%d", test_dir, i);
+        make_dataset(path[i], jobs, layout, i, N_PARTS);
+        parts[i] = path[i];
+    }
+    snprintf(out, sizeof out, "%s/first", test_dir);
+    const double whole_s = merge_for(out, parts, 1e9, &ended);
+    snprintf(out, sizeof out, "%s/torn", test_dir);
+    srand(7);
+    for (int i = 0; i < N_KILLS; i++) {
+        merge_for(out, parts, whole_s * (rand() % 100) / 100 / 2, &ended);
+        n_killed += !ended;
+    }
+    assert_true(n_killed > 0);
+    expect_ok(merge(out, parts));
+    print_message("killed %d times in %.2f s\n", n_killed, whole_s);
+    snprintf(command, sizeof command,
+             "diff -r -x .mg-dist %s %s && diff -r -x .mg-dist %s/first %s && cd %s && sha256sum --quiet -c "
+             "SHA256SUMS"
+             " && test -z \"$(ls -A .mg-dist/parts)\"",
+             whole, out, test_dir, whole, out);
+    assert_int_equal(system(command), 0);
+}
+
+static void links_become_the_dataset_of_one_run(void **state)
+{
+    (void)state;
+    check_layout(MG_LAYOUT_AUDIOFOLDER);
+}
+
+static void shards_become_the_dataset_of_one_run(void **state)
+{
+    (void)state;
+    check_layout(MG_LAYOUT_WEBDATASET);
+}
+
+/* The same clip in two shards: somebody named the clips of each by hand. */
+static void an_id_in_two_shards_is_refused(void **state)
+{
+    (void)state;
+    char jobs[96], path[N_PARTS][96], out[96];
+    const char *parts[N_PARTS];
+
+    for (int i = 0; i < N_PARTS; i++) {
+        snprintf(jobs, sizeof jobs, "%s/jobs-%d.jsonl", test_dir, i);
+        FILE *f = fopen(jobs, "w");
+        assert_non_null(f);
+        for (int k = 0; k < N_PARTS; k++)
+            fprintf(f, "{\"id\":\"%s\",\"prompt\":\"x\"}\n",
+                    k != i   ? k == 0   ? "p"
+                               : k == 1 ? "q"
+                                        : "r"
+                    : i == 1 ? "Same"
+                    : i == 2 ? "same"
+                             : "other");
+        fclose(f);
+        snprintf(path[i], sizeof path[i], "%s/part-%d", test_dir, i);
+        make_dataset(path[i], jobs, MG_LAYOUT_AUDIOFOLDER, i, N_PARTS);
+        mg_run_db *db;
+        char state_path[320];
+        snprintf(state_path, sizeof state_path, "%s/.mg-dist/run.db", path[i]);
+        expect_ok(mg_run_db_open(&db, state_path));
+        expect_ok(mg_run_db_note(db, "jobs", "as if they were the same"));
+        expect_ok(mg_run_db_commit(db));
+        mg_run_db_close(db);
+        parts[i] = path[i];
+    }
+    snprintf(out, sizeof out, "%s/out", test_dir);
+    expect_failure(merge(out, parts), MG_EUSAGE, "a dataset has each id once");
+    assert_false(mg_path_exists(out));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(links_become_the_dataset_of_one_run, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(shards_become_the_dataset_of_one_run, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(an_id_in_two_shards_is_refused, make_dir, drop_dir),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
