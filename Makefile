@@ -1,6 +1,7 @@
 # The front door. CMake does the work; this file knows the commands that people type.   make help
 .DEFAULT_GOAL := build
-.PHONY: help demo build check test asan tsan fuzz cuda-on-cpu coverage deps deps-check format hooks clean
+.PHONY: help demo build check test asan tsan fuzz cuda-on-cpu coverage deps deps-check format hooks clean \
+    install uninstall deb dist
 MAKEFLAGS += --no-print-directory
 JOBS := $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
 
@@ -55,6 +56,21 @@ deps: ## install the packages that building needs (apt, as root or with sudo)
 
 deps-check: ## the same for testing
 	@.ci/packages check
+
+PREFIX ?= /usr/local
+install: build ## install under PREFIX (/usr/local), inside DESTDIR if that is set (docs/INSTALL.md)
+	@cmake --install build --prefix $(PREFIX) >build/install.log || { tail -3 build/install.log; exit 1; }
+	@echo "installed: $(DESTDIR)$(PREFIX)/bin/mg-dist"
+
+uninstall: ## remove what the last `make install` has installed
+	@cmake --build build --target uninstall
+
+deb: ## Debian packages into build-package (docs/INSTALL.md)
+	@.ci/packages need package
+	@cmake/deb.sh
+
+dist: ## a tarball of the committed tree, which builds without git
+	@cmake/dist.sh
 
 format: ## clang-format every source file
 	@tests/lint/lint.sh sources . | xargs clang-format -i

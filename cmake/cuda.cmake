@@ -16,7 +16,7 @@ function(mg_plugin_finish)
   target_compile_definitions(mg_cuda_plugin PRIVATE MG_VERSION="${PROJECT_VERSION}")
   target_link_options(mg_cuda_plugin PRIVATE -Wl,--exclude-libs,ALL)
   add_dependencies(mg-dist mg_cuda_plugin)
-  install(TARGETS mg_cuda_plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/mg-dist)
+  install(TARGETS mg_cuda_plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/mg-dist COMPONENT mg-dist-cuda)
 endfunction()
 
 if(MG_CUDA_ON_CPU)
