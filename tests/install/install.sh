@@ -24,7 +24,8 @@ printf '#!/bin/sh\nshift\nexec sh -c "$*"\n' >"$BOX/here" # a remote shell to th
 chmod +x "$BOX/here"
 expect 0 '' 'a moved launcher finds its parts and its program' "$bin/mg-launch" --hosts localhost --rsh "$BOX/here" --check-only -- \
     run --model "$demo" --jobs x --out "$BOX/dataset"
-passes 'it has checked this host' grep -q localhost "$BOX/said"
+expect 2 'localhost' 'and says so of a host that it cannot reach' "$bin/mg-launch" --hosts localhost --rsh false --check-only -- \
+    run --model "$demo" --jobs x --out "$BOX/dataset"
 
 mkdir "$BOX/work"
 cd "$BOX/work" || exit 2
