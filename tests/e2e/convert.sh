@@ -5,7 +5,7 @@ COMPARE=$3
 FORMS=$GOLDEN/checkpoints
 T5=$GOLDEN/t5-tiny
 
-convert() { ranks 1 "$MG" convert -q "$@"; }
+convert() { ranks 1 "$MG" convert -q --dtype keep "$@"; } # what stands behind it wins
 weights() { echo "$BOX/$1/model.safetensors"; }
 
 # To Hugging Face's form: the bytes that the safetensors library wrote.
@@ -33,7 +33,7 @@ passes 'ac, hf, ac, hf: nor in the config' cmp "$BOX/ac-hf/config.json" "$BOX/ac
 fails 'and a different model differs' cmp "$(weights ac-hf)" "$(weights variant)"
 passes 'the codec pads with zeros as before' grep -q '"pad_mode": "constant"' "$BOX/ac-hf/config.json"
 for form in ac-hf ac-back; do
-    passes "$form: generate" ranks 1 "$MG" generate -q --greedy --save-codes --format wav-f32 --strategy none --seed 1 \
+    passes "$form: generate" ranks 1 "$MG" generate -q --greedy --dtype fp32 --save-codes --format wav-f32 --strategy none --seed 1 \
         --model "$BOX/$form" --text-encoder "$([ $form = ac-hf ] && echo "$BOX/ac-hf" || echo "$T5")" \
         --tokenizer "$GOLDEN/tokenizer" --prompt '80s pop track with bassy drums and synth' --frames 60 --out "$BOX/out-$form"
     passes "$form: the codes that AudioCraft made of the original" "$COMPARE" "$GOLDEN/audiocraft/ac-mono.safetensors" \
@@ -80,6 +80,20 @@ passes 'and to fp16 again' convert "$BOX/single" "$BOX/half-again" --dtype fp16
 passes 'where nothing more is lost' cmp "$(weights half)" "$(weights half-again)"
 fails 'but something was' cmp "$TINY/model.safetensors" "$(weights single)"
 
+# By default all parts get the format that most of the source is in: transformers computes in one.
+expect 0 'all tensors in fp16, which most of the source is in' 'of a mixed source it says so' \
+    "$MG" convert "$FORMS/ac-mono" "$BOX/one" --text-encoder "$T5" --tokenizer "$GOLDEN/tokenizer"
+dtypes() { # of a safetensors file, floats alone
+    /usr/bin/python3 -c "
+import json, struct, sys
+f = open(sys.argv[1], 'rb'); h = json.loads(f.read(struct.unpack('<Q', f.read(8))[0]))
+print(*sorted({t['dtype'] for k, t in h.items() if k != '__metadata__' and t['dtype'][0] in 'FB'}))" "$1"
+}
+passes 'one format' test "$(dtypes "$(weights one)")" = F16
+passes 'the config says which' grep -q '"torch_dtype": "float16"' "$BOX/one/config.json"
+passes 'kept, there are two' test "$(dtypes "$(weights ac-hf)")" = 'F16 F32'
+expect 0 '' 'of one format nothing changes' "$MG" convert -q "$TINY" "$BOX/same" --tokenizer "$GOLDEN/tokenizer"
+passes 'not a bit' cmp "$TINY/model.safetensors" "$(weights same)"
 
 # They sound as before: each crossed model makes the codes and the sound of the original's reference.
 SAY='80s pop track with bassy drums and synth'
@@ -88,7 +102,7 @@ crossed() { # crossed FOLDER GOLDEN-FILE CASE FRAMES options
     local folder=$1 golden=$2 case=$3 frames=$4
     shift 4
     rm -rf "$BOX/out"
-    passes "$folder: generate" ranks 1 "$MG" generate -q --greedy --save-codes --format wav-f32 --strategy none --seed 1 \
+    passes "$folder: generate" ranks 1 "$MG" generate -q --greedy --dtype fp32 --save-codes --format wav-f32 --strategy none --seed 1 \
         --model "$BOX/$folder" --tokenizer "$GOLDEN/tokenizer" --prompt "$SAY" --frames "$frames" --out "$BOX/out" "$@"
     passes "$folder: the reference's $case" "$COMPARE" "$GOLDEN/$golden.safetensors" "$case" 0 "$BOX/out/000000.codes.npy" "$BOX/out/000000.wav"
 }

@@ -77,12 +77,12 @@ wait
 passes 'four programs at once: four lines' test "$(wc -l <"$BOX/many/metadata.jsonl")" = 4
 fails 'no lock is left' test -e "$BOX/many/metadata.jsonl.lock"
 
-if /usr/bin/env python3 -c 'import datasets' 2>/dev/null; then
-    passes 'AudioFolder has the prompts' /usr/bin/env python3 -c "
+if "${PYTHON:=python3}" -c 'import datasets, soundfile, librosa' 2>/dev/null; then
+    passes 'AudioFolder has the prompts' env HF_HUB_OFFLINE=1 HF_HOME="$BOX/hf" "$PYTHON" -c "
 from datasets import load_dataset, Audio
 d = load_dataset('audiofolder', data_dir='$BOX/many', split='train').cast_column('audio', Audio(decode=False))
 assert sorted(d['prompt']) == ['0', '1', '2', '3'], d['prompt']"
 else
-    skipped 'AudioFolder: no Python package datasets'
+    skipped 'AudioFolder: no Python with datasets, soundfile and librosa (PYTHON=…)'
 fi
 finish

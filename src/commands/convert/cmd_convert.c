@@ -24,8 +24,9 @@ static const mg_option options[] = {
      .help = "the folder to make; it must not exist, or be empty"},
     {.name = "to", .type = MG_OPT_CHOICE, .offset = AT(to), .preset = "hf", .choices = "hf|audiocraft",
      .group = "Form", .help = "Hugging Face's folder, or AudioCraft's state_dict.bin and compression_state_dict.bin"},
-    {.name = "dtype", .type = MG_OPT_CHOICE, .offset = AT(dtype), .preset = "keep", .choices = "keep|fp32|fp16|bf16",
-     .group = "Form", .help = "number format of all tensors; keep leaves each as it is stored"},
+    {.name = "dtype", .type = MG_OPT_CHOICE, .offset = AT(dtype), .preset = "auto", .choices = "auto|keep|fp32|fp16|bf16",
+     .group = "Form", .help = "number format of all tensors; keep leaves each as it is stored; auto is keep, but to hf "
+                              "what most of the source is in"},
     {.name = "shard-size", .type = MG_OPT_STRING, .offset = AT(shard_size), .arg = "SIZE", .preset = "5GB",
      .group = "Form", .help = "hf: longest weight file, such as 5GB or 900MB; 0 is no limit"},
 
@@ -134,13 +135,15 @@ const mg_command mg_cmd_convert = {
     .name = "convert",
     .summary = "rewrite a model in Hugging Face's or in AudioCraft's form",
     .usage = "SRC OUT --to hf|audiocraft [options]",
-    .details = "Tensors pass through one at a time; with --dtype keep their bits do not change. OUT appears "
-               "when all\n"
-               "is written: an interrupted run leaves nothing that looks like a model.\n"
-               "To AudioCraft's form --codec " PUBLIC_CODEC " becomes a pointer.\n"
-               "\n"
-               "  mg-dist convert audiocraft-musicgen/ hf-musicgen --to hf --text-encoder t5-base\n"
-               "  mg-dist convert facebook/musicgen-small pair --to audiocraft --dtype fp16",
+    .details =
+        "Tensors pass through one at a time; those that have the number format already keep their bits. "
+        "OUT appears\n"
+        "when all is written: an interrupted run leaves nothing that looks like a model.\n"
+        "To Hugging Face's form all parts get one format, as transformers computes in one.\n"
+        "To AudioCraft's form --codec " PUBLIC_CODEC " becomes a pointer.\n"
+        "\n"
+        "  mg-dist convert audiocraft-musicgen/ hf-musicgen --to hf --text-encoder t5-base\n"
+        "  mg-dist convert facebook/musicgen-small pair --to audiocraft --dtype fp16",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_convert_settings),

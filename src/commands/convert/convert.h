@@ -10,7 +10,7 @@
 #include "tensor_list.h"
 
 typedef enum mg_convert_form { MG_CONVERT_HF, MG_CONVERT_AUDIOCRAFT } mg_convert_form;
-enum mg_convert_dtype { MG_CONVERT_KEEP, MG_CONVERT_FP32, MG_CONVERT_FP16, MG_CONVERT_BF16 };
+enum mg_convert_dtype { MG_CONVERT_AUTO, MG_CONVERT_KEEP, MG_CONVERT_FP32, MG_CONVERT_FP16, MG_CONVERT_BF16 };
 
 typedef struct mg_convert_settings {
     const char *source, *out;
@@ -41,6 +41,7 @@ typedef struct mg_convert {
     const mg_convert_settings *settings;
     mg_model_files *files;
     mg_config config; /* of the output */
+    int dtype;        /* mg_convert_dtype, no longer AUTO */
     size_t shard_bytes;
     bool writes_pointer;      /* AudioCraft's codec as a pointer */
     bool adds_projection;     /* AudioCraft's projection of texts, for a model that has none */

@@ -40,7 +40,7 @@ mg_status mg_convert_add(mg_convert_list *list, mg_convert_tensor **out)
 mg_dtype mg_convert_dtype_of(const mg_convert *c, mg_dtype stored)
 {
     if (!mg_tensor_stream_can(stored, MG_F32)) return stored; /* integers */
-    switch (c->settings->dtype) {
+    switch (c->dtype) {
     case MG_CONVERT_FP32: return MG_F32;
     case MG_CONVERT_FP16: return MG_F16;
     case MG_CONVERT_BF16: return MG_BF16;

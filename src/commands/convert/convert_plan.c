@@ -319,12 +319,58 @@ static mg_status check_parts(const mg_convert *c)
     return MG_OK;
 }
 
+/* Elements of a part in each format. */
+static void count_formats(int64_t n[3], const mg_model_part *part)
+{
+    static const char *const others[] = {"text_encoder.", "audio_encoder."};
+    const size_t n_prefix = strlen(part->prefix);
+
+    for (size_t i = 0; part->checkpoint && i < mg_checkpoint_count(part->checkpoint); i++) {
+        const mg_checkpoint_entry *e = mg_checkpoint_at(part->checkpoint, i);
+        bool skip = strncmp(e->name, part->prefix, n_prefix) != 0 || mg_key_map_is_ignorable(e->name);
+        for (int k = 0; k < 2 && !n_prefix; k++)
+            skip = skip || strncmp(e->name, others[k], strlen(others[k])) == 0;
+        if (skip) continue;
+        const int64_t count = mg_tensor_count(&e->tensor);
+        if (e->tensor.dtype == MG_F32) n[0] += count;
+        if (e->tensor.dtype == MG_F16) n[1] += count;
+        if (e->tensor.dtype == MG_BF16) n[2] += count;
+    }
+}
+
+/* transformers computes all parts of a model in one format, and stops at the first product of two. */
+static void choose_dtype(mg_convert *c)
+{
+    static const char *const words[] = {"fp32", "fp16", "bf16"};
+    const mg_model_files *f = c->files;
+    int64_t n[3] = {0};
+    int most = 0, n_kinds = 0;
+
+    c->dtype = c->settings->dtype;
+    if (c->dtype != MG_CONVERT_AUTO) return;
+    c->dtype = MG_CONVERT_KEEP;
+    if (c->settings->to != MG_CONVERT_HF) return;
+    count_formats(n, &f->lm);
+    count_formats(n, &f->t5);
+    count_formats(n, &f->codec);
+    for (int i = 0; i < 3; i++) {
+        n_kinds += n[i] > 0;
+        if (n[i] > n[most]) most = i;
+    }
+    c->dtype = MG_CONVERT_FP32 + most; /* of one kind too: what is computed is to have it */
+    if (n_kinds < 2) return;
+    mg_log_info(
+        "convert: all tensors in %s, which most of the source is in; --dtype keep leaves each as it is",
+        words[most]);
+}
+
 mg_status mg_convert_plan(mg_convert *c)
 {
     mg_status st = MG_OK;
     mg_tensor_list list = {0};
 
     MG_TRY(check_parts(c));
+    choose_dtype(c);
     MG_TRY(plan_projection(c));
     MG_TRY(plan_parts(c, &list));
 done:
