@@ -46,9 +46,11 @@
     X(BOOL, drop_prompt, 0, 0, NULL, NULL, PARAMETERS, "drop_prompt", MG_KEY_WITH_PROMPT, "drop-prompt",                                  \
       .rivals = "keep-prompt", .help = "leave the audio prompt out of the files")
 
-#define MG_RECIPE_KEYS_SAMPLING(X, L, P)                                                                                                  \
+#define MG_RECIPE_KEYS_SEED(X, L, P)                                                                                                      \
     X(INT, seed, 0, 9007199254740991.0, NULL, "seed", SEED, "seed", MG_KEY_OWN, "seed",                                                   \
-      .letter = 's', .arg = "N", .help = "clip i is made with seed N + i (default: one is drawn, printed and recorded)")                  \
+      .letter = 's', .arg = "N", .help = "clip i is made with seed N + i (default: one is drawn, printed and recorded)")
+
+#define MG_RECIPE_KEYS_SAMPLING(X, L, P)                                                                                                  \
     P(INT, n_window_frames, 0, 1e8, NULL, NULL, PARAMETERS, "window_frames", MG_KEY_OWN | MG_KEY_WITH_WINDOWS, NULL)                      \
     P(INT, n_stride_frames, 0, 1e8, NULL, NULL, PARAMETERS, "stride_frames", MG_KEY_OWN | MG_KEY_WITH_WINDOWS, NULL)                      \
     X(NUMBER, window_s, 1e-3, 1e6, NULL, "window", PARAMETERS, "window_s", MG_KEY_NOT_IN_TAG, "window",                                   \
@@ -98,8 +100,9 @@
       .arg = "F", .help = "ogg, mp3: a variable rate, 0 to 10, 10 is best (default: ogg 4; mp3 is constant)")
 /* clang-format on */
 
-#define MG_RECIPE_KEYS(X, L, P)  \
-    MG_RECIPE_KEYS_MAKE(X, L, P) \
-    MG_RECIPE_KEYS_FOLLOW(X, L, P) MG_RECIPE_KEYS_SAMPLING(X, L, P) MG_RECIPE_KEYS_OUTPUT(X, L, P)
+#define MG_RECIPE_KEYS(X, L, P)    \
+    MG_RECIPE_KEYS_MAKE(X, L, P)   \
+    MG_RECIPE_KEYS_FOLLOW(X, L, P) \
+    MG_RECIPE_KEYS_SEED(X, L, P) MG_RECIPE_KEYS_SAMPLING(X, L, P) MG_RECIPE_KEYS_OUTPUT(X, L, P)
 
 #endif

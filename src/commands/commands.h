@@ -9,6 +9,7 @@ extern const mg_command mg_cmd_run;
 extern const mg_command mg_cmd_status;
 extern const mg_command mg_cmd_retry_failed;
 extern const mg_command mg_cmd_merge;
+extern const mg_command mg_cmd_report;
 extern const mg_command mg_cmd_replay;
 extern const mg_command mg_cmd_bench;
 extern const mg_command mg_cmd_encode;

@@ -52,6 +52,7 @@ static const mg_option options[] = {
     {.name = "keep-prompt", .type = MG_OPT_FLAG, .offset = AT(keep_prompt), .group = "What to follow",
      .rivals = "drop-prompt", .help = "the clip begins with the audio prompt; the default"},
 
+    MG_RECIPE_KEYS_SEED(OPTION_SAMPLING, NONE, NONE)
     MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
     {.name = "two-step-cfg", .type = MG_OPT_FLAG, .offset = AT(two_step_cfg), .group = "Sampling",
      .help = "taken for AudioCraft's sake and without effect: rows of guidance never influence each other here"},

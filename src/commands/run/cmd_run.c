@@ -79,6 +79,9 @@ static const mg_option options[] = {
     {.name = "metrics", .type = MG_OPT_STRING, .offset = AT(metrics), .arg = "FILE", .group = "Course",
      .help = "how it goes, in Prometheus' text format, written whole every second"},
 
+    {.name = "seed", .letter = 's', .type = MG_OPT_INT, .offset = AT(call.all.seed), .arg = "N", .low = 0,
+     .high = 9007199254740991.0, .group = "Sampling",
+     .help = "of the dataset: each clip's seed follows from it and the clip's id (default: one is drawn and kept)"},
     MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
 
     {.name = "batch", .type = MG_OPT_INT, .offset = AT(n_slots), .arg = "N", .low = 1, .high = 1e6, .group = "Machine",

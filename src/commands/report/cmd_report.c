@@ -1,0 +1,89 @@
+/* mg-dist report: one HTML page that says what a dataset is and how it came to be. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "in_file.h"
+#include "log.h"
+#include "out_file.h"
+#include "report.h"
+
+enum { HEAD_BYTES = 64 };
+
+typedef struct settings {
+    const char *dir, *out;
+    int64_t n_clips, n_measured;
+} settings;
+
+#define AT(field) offsetof(settings, field)
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "DIR", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(dir), .group = "Operand", .help = "the dataset's folder"},
+    {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out), .arg = "FILE", .group = "Output",
+     .help = "the page (default: DIR/report.html); a report that is there is replaced, nothing else is"},
+    {.name = "clips", .type = MG_OPT_INT, .offset = AT(n_clips), .arg = "N", .preset = "6", .low = 0, .high = 1000, .group = "Output",
+     .help = "clips to listen to, evenly spread; their sound is in the page"},
+    {.name = "measure", .type = MG_OPT_INT, .offset = AT(n_measured), .arg = "N", .preset = "200", .low = 0, .high = 1e7,
+     .group = "Output", .help = "clips whose loudness is measured, evenly spread"},
+};
+/* clang-format on */
+
+/* Is it a report, or nothing? */
+static mg_status check_out(const char *path)
+{
+    char head[HEAD_BYTES + 1] = "";
+    FILE *f = fopen(path, "r");
+
+    if (!f) return mg_out_check_free(path, false, "name another file with --out");
+    const size_t n = fread(head, 1, HEAD_BYTES, f);
+    head[n] = '\0';
+    fclose(f);
+    if (strstr(head, "<!-- mg-dist report -->")) return MG_OK;
+    return mg_fail(MG_EUSAGE, "%s: is there already, and is no report; name another file with --out", path);
+}
+
+static mg_status make(const settings *s)
+{
+    mg_status st = MG_OK;
+    mg_report r = {.dir = s->dir};
+    mg_text t = {0};
+    char path[MG_PATH_SIZE];
+
+    MG_TRY(s->out ? mg_path_format(path, "%s", s->out) : mg_path_format(path, "%s/report.html", s->dir));
+    MG_TRY(mg_report_gather(&r));
+    MG_TRY(check_out(path));
+    MG_TRY(mg_report_listen(&r, s->n_measured, s->n_clips));
+    MG_TRY(mg_report_page(&t, &r));
+    MG_TRY(mg_out_file_put(path, t.data, t.n));
+    mg_log_info("report: %s: %lld of %lld clips, %lld failed; %.1f MB", path, (long long)r.count.done,
+                (long long)(r.count.done + r.count.failed + r.count.waiting), (long long)r.count.failed,
+                (double)t.n / 1e6);
+done:
+    mg_text_reset(&t);
+    mg_report_close(&r);
+    return st;
+}
+
+static mg_status run(mg_context *context, const void *arg)
+{
+    return context->world->rank > 0 ? MG_OK : make(arg);
+}
+
+const mg_command mg_cmd_report = {
+    .name = "report",
+    .summary = "one HTML page on a dataset: figures, failures, clips to listen to",
+    .usage = "DIR [--out FILE] [--clips N]",
+    .details =
+        "The page opens without a network: its figures, its style and the sound of some clips are in it. It "
+        "shows\n"
+        "counts, progress over time, lengths, loudness, what the quality gate said, and failures by reason.\n"
+        "\n"
+        "  mg-dist report dataset --out report.html --clips 12",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_bytes = sizeof(settings),
+    .is_single = true,
+    .run = run,
+};
