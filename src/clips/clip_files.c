@@ -253,6 +253,8 @@ mg_status mg_clip_files_write(mg_generate_output *o, const mg_clip *clip, const 
     if (!f) return mg_fail(MG_EFAIL, "metadata: no memory"); /* of this clip: the next may have it again */
     MG_TRY(describe(f, o, clip, result));
     st = mg_clip_files_to_stdout(o->call) ? write_sound(f, o, "-", result) : write_files(f, o, clip, result);
+    if (f->m.n_frames_pcm > 0)
+        o->clipping = (double)f->m.n_clipped / (double)(f->m.n_frames_pcm * f->m.n_channels);
 done:
     for (int i = 0; st != MG_OK && i < f->n_written; i++) unlink(f->written[i]);
     free(f);

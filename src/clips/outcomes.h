@@ -15,6 +15,7 @@ struct mg_generate_output {
     uint8_t *outcome;          /* [list->n]; owned */
     mg_generate_hashes hashes; /* on a leader */
     mg_renamed *applied;       /* [replica->renames.n] the accepted proposals; owned */
+    double clipping;           /* share of samples that were cut in the sound that was written last */
 };
 
 /* The sound, the codes and the metadata of one clip, whatever of them was asked for; may change the values of

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "dataset_impl.h"
@@ -174,26 +175,20 @@ done:
 void mg_dataset_close(mg_dataset *d)
 {
     if (!d) return;
+    (void)mg_dataset_stop_writer(d);
     if (d->jobs_fd >= 0) close(d->jobs_fd);
     mg_run_db_close(d->db);
     mg_run_lock_release(&d->lock);
-    for (size_t i = 0; i < d->n_window; i++) free(d->window[i].id);
-    for (size_t i = 0; i < d->n_flight; i++) free(d->flight[i].id);
-    free(d->window);
-    free(d->flight);
-    free(d->text);
+    mg_dataset_rows_drop(&d->pending);
+    mg_dataset_list_drop(&d->window);
+    mg_dataset_list_drop(&d->flight);
     free(d);
-}
-
-void mg_dataset_touch(mg_dataset *d)
-{
-    mg_run_lock_touch(&d->lock);
 }
 
 void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts)
 {
     *counts = d->counts;
-    counts->in_flight = (int64_t)d->n_flight;
+    counts->in_flight = (int64_t)d->flight.n;
 }
 
 int64_t mg_dataset_seed(const mg_dataset *d)
@@ -206,13 +201,22 @@ mg_run_db *mg_dataset_db(mg_dataset *d)
     return d->db;
 }
 
-mg_status mg_dataset_finish(mg_dataset *d)
+mg_status mg_dataset_check_space(mg_dataset *d, double bytes_per_s)
 {
-    const bool whole = d->counts.done + d->counts.failed == d->counts.total;
+    const bool shards = d->call.layout == MG_LAYOUT_WEBDATASET;
+    mg_run_counts n;
+    struct statvfs disk;
 
-    MG_RETURN(mg_dataset_commit(d));
-    if (d->call.layout == MG_LAYOUT_WEBDATASET && whole) MG_RETURN(mg_dataset_close_shards(d, true));
-    MG_RETURN(mg_dataset_export(d));
-    MG_RETURN(mg_run_db_note(d->db, "state", whole ? "finished" : "stopped"));
-    return mg_run_db_commit(d->db);
+    MG_RETURN(mg_run_db_count(d->db, &n));
+    if (n.waiting == 0 || statvfs(d->out, &disk) != 0) return MG_OK;
+    const double clip = bytes_per_s * (double)n.waiting_ms / 1000 / (double)n.waiting;
+    const double n_clips = (double)(d->call.shard_clips < n.waiting ? d->call.shard_clips : n.waiting);
+    double need = shards ? clip * n_clips : clip;
+    if (shards && need > (double)d->call.shard_bytes) need = (double)d->call.shard_bytes;
+    if (shards) need *= 2; /* its clips wait beside it until it is whole */
+    const double has = (double)disk.f_bavail * (double)disk.f_frsize;
+    if (has >= need) return MG_OK;
+    return mg_fail(MG_EFAIL, "%s: %.1f MB are free, and %s takes %.1f MB at least; make room%s", d->out,
+                   has / 1e6, shards ? "a shard with the clips that wait for it" : "a clip", need / 1e6,
+                   shards ? ", or give a smaller --shard-size" : "");
 }

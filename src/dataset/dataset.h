@@ -57,7 +57,8 @@ typedef struct mg_dataset_job {
     int64_t seed;     /* unless the job says one */
     const char *text; /* the job: a JSON object */
     int64_t text_bytes;
-    int64_t line; /* of the job file */
+    const char *refused; /* why each earlier attempt was bad, "silence; loop"; "": this is the first */
+    int64_t line;        /* of the job file */
 } mg_dataset_job;
 
 typedef enum mg_outcome_kind {
@@ -71,7 +72,8 @@ typedef enum mg_outcome_kind {
 typedef struct mg_dataset_outcome {
     int64_t n;
     mg_outcome_kind kind;
-    const char *reason; /* why it failed; or what the gate says of it, NULL: nothing */
+    const char
+        *reason; /* why it failed or is bad; of a clip that is done what the gate says of it; NULL: nothing */
     const char *sha256, *record;
     int64_t file_bytes;
     double dur_s, took_s;
@@ -117,6 +119,15 @@ mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o);
 mg_status mg_dataset_commit(mg_dataset *d);
 void mg_dataset_touch(mg_dataset *d);
 
+/* A small file beside, replaced whole; `text` is freed. If that fails it is said once, and is no failure. */
+typedef enum mg_dataset_sheet { MG_DATASET_STATUS, MG_DATASET_METRICS, MG_DATASET_SHEETS } mg_dataset_sheet;
+mg_status mg_dataset_put(mg_dataset *d, mg_dataset_sheet which, const char *path, char *text);
+
+/* From now on until `finish` a thread does all that needs a disk, and the calls above wait for none: `deal`
+ * may find nothing for a moment, outcomes are durable some time after `commit`, and a failure comes back from
+ * a later `commit`. While very many outcomes wait, nothing is dealt. */
+mg_status mg_dataset_start_writer(mg_dataset *d);
+
 /* The end of a run, whole or not: commit, close the last shard if nothing is left, and write what follows
  * from the state: metadata.jsonl, manifest.jsonl, failures.jsonl, SHA256SUMS, README.md. */
 mg_status mg_dataset_finish(mg_dataset *d);
@@ -124,6 +135,10 @@ mg_status mg_dataset_finish(mg_dataset *d);
 /* One more claim, now that its value is known. */
 mg_status mg_dataset_claim_value(mg_dataset *d, const char *name, const char *value);
 mg_status mg_dataset_get_needs(mg_dataset *d, mg_dataset_needs *needs);
+
+/* MG_EFAIL if the disk has no room for even one shard, or one clip where there are no shards, of what is left
+ * to make: files take at least `bytes_per_s` for a second of sound. */
+mg_status mg_dataset_check_space(mg_dataset *d, double bytes_per_s);
 
 void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts);
 int64_t mg_dataset_seed(const mg_dataset *d);

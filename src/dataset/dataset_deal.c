@@ -2,10 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "dataset_impl.h"
-#include "in_file.h"
 #include "job_id.h"
 #include "text.h"
 
@@ -18,61 +16,65 @@ static int compare(const void *a, const void *b)
     return x->n > y->n ? -1 : x->n < y->n;
 }
 
-static mg_status push(mg_dataset_waiting **list, size_t *n, size_t *capacity, const mg_dataset_waiting *w)
+/* What the writer has read ahead; it goes on reading at once. */
+static mg_status take_read_ahead(mg_dataset *d, mg_dataset_list *list)
 {
-    MG_RETURN(mg_grow(list, capacity, *n + 1, sizeof **list, "jobs"));
-    (*list)[(*n)++] = *w;
+    mg_dataset_writer *w = &d->writer;
+
+    if (!w->runs) return mg_dataset_read_ahead(d, list);
+    pthread_mutex_lock(&w->lock);
+    if (!w->wants_jobs) {
+        *list = w->next;
+        w->next = (mg_dataset_list){0};
+        w->wants_jobs = !w->no_jobs;
+        pthread_cond_signal(&w->wake);
+    }
+    pthread_mutex_unlock(&w->lock);
     return MG_OK;
 }
 
 static mg_status fill_window(mg_dataset *d)
 {
-    mg_job_row row;
-    bool found = true;
+    mg_dataset_list more = {0};
+    mg_status st = take_read_ahead(d, &more);
 
-    while (d->n_window < MG_DATASET_WINDOW) {
-        MG_RETURN(mg_run_db_next(d->db, MG_JOB_WAITING, d->deal_from, &row, &found));
-        if (!found) break;
-        mg_dataset_waiting w = {row.n,    row.size, row.at,    row.bytes,     row.line,
-                                row.copy, 0,        row.tries, strdup(row.id)};
-        if (!w.id) return mg_fail(MG_ENOMEM, "jobs: no memory");
-        const mg_status st = push(&d->window, &d->n_window, &d->window_capacity, &w);
-        if (st != MG_OK) {
-            free(w.id);
-            return st;
-        }
-        d->deal_from = row.n + 1;
+    for (size_t i = 0; i < more.n && st == MG_OK; i++) {
+        st = mg_dataset_list_add(&d->window, &more.job[i]);
+        if (st == MG_OK) more.job[i] = (mg_dataset_waiting){0};
     }
-    if (d->n_window > 1) qsort(d->window, d->n_window, sizeof *d->window, compare);
-    return MG_OK;
+    mg_dataset_list_drop(&more);
+    if (d->window.n > 1) qsort(d->window.job, d->window.n, sizeof *d->window.job, compare);
+    return st;
 }
 
-static mg_status read_text(mg_dataset *d, const mg_dataset_waiting *w)
+/* Too many outcomes wait for the disk: no more work until it comes after. */
+static bool is_behind(mg_dataset *d)
 {
-    MG_RETURN(mg_grow(&d->text, &d->text_capacity, (size_t)w->bytes + 1, 1, "a job"));
-    const int error = mg_in_file_copy(d->jobs_fd, d->text, w->at, w->bytes);
-    if (error) return mg_fail(MG_EFAIL, "%s/jobs.jsonl: cannot read: %s", d->own, strerror(error));
-    d->text[w->bytes] = '\0';
-    return MG_OK;
+    mg_dataset_writer *w = &d->writer;
+
+    if (!w->runs) return false;
+    pthread_mutex_lock(&w->lock);
+    const bool behind = w->rows.n > MG_DATASET_QUEUE;
+    pthread_mutex_unlock(&w->lock);
+    return behind;
 }
 
 mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found)
 {
     *job = (mg_dataset_job){0};
     *found = false;
-    if (d->n_window == 0) MG_RETURN(fill_window(d));
-    if (d->n_window == 0) return MG_OK;
-    const mg_dataset_waiting *w = &d->window[d->n_window - 1];
-    MG_RETURN(read_text(d, w));
-    MG_RETURN(push(&d->flight, &d->n_flight, &d->flight_capacity, w));
-    d->n_window--;
-    w = &d->flight[d->n_flight - 1];
+    if (d->window.n == 0) MG_RETURN(fill_window(d));
+    if (d->window.n == 0 || is_behind(d)) return MG_OK;
+    MG_RETURN(mg_dataset_list_add(&d->flight, &d->window.job[d->window.n - 1]));
+    d->window.n--;
+    const mg_dataset_waiting *w = &d->flight.job[d->flight.n - 1];
     *job = (mg_dataset_job){.n = w->n,
                             .copy = w->copy,
                             .attempt = w->attempt,
                             .id = w->id,
-                            .text = d->text,
+                            .text = w->text,
                             .text_bytes = w->bytes,
+                            .refused = w->refused ? w->refused : "",
                             .line = w->line};
     MG_RETURN(mg_job_id_seed(&job->seed, d->seed, w->id, w->attempt));
     *found = true;
@@ -81,13 +83,27 @@ mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found)
 
 static mg_status take_from_flight(mg_dataset *d, mg_dataset_waiting *out, int64_t n)
 {
-    for (size_t i = 0; i < d->n_flight; i++) {
-        if (d->flight[i].n != n) continue;
-        *out = d->flight[i];
-        d->flight[i] = d->flight[--d->n_flight];
+    mg_dataset_list *f = &d->flight;
+
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->job[i].n != n) continue;
+        *out = f->job[i];
+        f->job[i] = f->job[--f->n];
         return MG_OK;
     }
     return mg_fail(MG_EBUG, "dataset: clip %lld was not dealt", (long long)n);
+}
+
+/* The outcome goes to whoever has the state. */
+static mg_status enter(mg_dataset *d, const mg_job_row *row)
+{
+    mg_dataset_writer *w = &d->writer;
+
+    if (!w->runs) return mg_dataset_enter(d, row);
+    pthread_mutex_lock(&w->lock);
+    const mg_status st = mg_dataset_rows_add(&w->rows, row);
+    pthread_mutex_unlock(&w->lock);
+    return st;
 }
 
 static mg_status end_job(mg_dataset *d, const mg_dataset_waiting *w, const mg_dataset_outcome *o)
@@ -115,7 +131,23 @@ static mg_status end_job(mg_dataset *d, const mg_dataset_waiting *w, const mg_da
     } else {
         d->counts.failed++;
     }
-    return mg_run_db_end_job(d->db, &row);
+    return enter(d, &row);
+}
+
+/* Made, and bad: the next attempt has another seed, and says why. */
+static mg_status refuse(mg_dataset *d, mg_dataset_waiting *w, const char *reason)
+{
+    mg_text t = {0};
+    char *refused;
+
+    mg_text_format(&t, "%s%s%s", w->refused ? w->refused : "", w->refused ? "; " : "",
+                   reason ? reason : "bad");
+    MG_RETURN(mg_text_end(&t, &refused, "jobs"));
+    free(w->refused);
+    w->refused = refused;
+    w->attempt++;
+    d->counts.made_again++;
+    return MG_OK;
 }
 
 mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o)
@@ -126,26 +158,18 @@ mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o)
     MG_RETURN(take_from_flight(d, &w, o->n));
     if (o->kind == MG_MADE_PASSING && w.tries >= d->call.retries) {
         st = mg_fail(MG_EFAIL, "clip %s: %s", w.id, o->reason ? o->reason : "cannot be written");
-        free(w.id);
+        mg_dataset_waiting_drop(&w);
         return st; /* it waits for the next run, when the disk is well again */
     }
     const bool again = o->kind == MG_MADE_BAD || o->kind == MG_MADE_PASSING;
     if (again) {
-        if (o->kind == MG_MADE_BAD)
-            w.attempt++, d->counts.made_again++;
-        else
-            w.tries++;
-        st = push(&d->window, &d->n_window, &d->window_capacity, &w);
+        w.tries += o->kind == MG_MADE_PASSING;
+        if (o->kind == MG_MADE_BAD) st = refuse(d, &w, o->reason);
+        if (st == MG_OK) st = mg_dataset_list_add(&d->window, &w);
         if (st == MG_OK) return MG_OK;
     } else if (o->kind != MG_MADE_BACK) {
         st = end_job(d, &w, o);
     }
-    free(w.id);
+    mg_dataset_waiting_drop(&w);
     return st;
-}
-
-mg_status mg_dataset_commit(mg_dataset *d)
-{
-    MG_RETURN(mg_run_db_commit(d->db));
-    return d->call.layout == MG_LAYOUT_WEBDATASET ? mg_dataset_close_shards(d, false) : MG_OK;
 }

@@ -2,17 +2,43 @@
 #ifndef MG_DATASET_IMPL_H
 #define MG_DATASET_IMPL_H
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "dataset.h"
 #include "run_lock.h"
 
-enum { MG_DATASET_WINDOW = 256, MG_DATASET_FOLDER_FILES = 10000 };
+enum { MG_DATASET_WINDOW = 256, MG_DATASET_FOLDER_FILES = 10000, MG_DATASET_QUEUE = 4096 };
 
 typedef struct mg_dataset_waiting {
     int64_t n, size, at, bytes, line, copy, attempt, tries;
-    char *id;
+    char *id, *text, *refused; /* owned; refused may be NULL */
 } mg_dataset_waiting;
+
+typedef struct mg_dataset_list {
+    mg_dataset_waiting *job;
+    size_t n, capacity;
+} mg_dataset_list;
+
+typedef struct mg_dataset_rows {
+    mg_job_row *row; /* strings owned */
+    size_t n, capacity;
+} mg_dataset_rows;
+
+/* The thread that has the state while a run works; what it shares with the others is under the lock. */
+typedef struct mg_dataset_writer {
+    pthread_t thread;
+    bool runs;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    mg_dataset_rows rows;     /* entered, and not in the state yet */
+    mg_dataset_list next;     /* jobs that were read ahead */
+    bool wants_jobs, no_jobs; /* read some; there are no more */
+    bool wants_commit, wants_touch, closing;
+    char *path[MG_DATASET_SHEETS], *text[MG_DATASET_SHEETS]; /* files to put; NULL: none */
+    bool put_failed;                                         /* and said so */
+    mg_fault fault;
+} mg_dataset_writer;
 
 struct mg_dataset {
     mg_dataset_call call;
@@ -24,14 +50,16 @@ struct mg_dataset {
     mg_dataset_counts counts;
     bool is_new;
     /* dealing */
-    mg_dataset_waiting *window; /* those to deal, the next one last */
-    size_t n_window, window_capacity;
-    mg_dataset_waiting *flight; /* those that were dealt */
-    size_t n_flight, flight_capacity;
-    int64_t deal_from; /* rows behind the window */
-    char *text;        /* the job of the last deal */
-    size_t text_capacity;
-    /* shards */
+    mg_dataset_list window; /* those to deal, the next one last */
+    mg_dataset_list flight; /* those that were dealt */
+    mg_dataset_writer writer;
+    /* the writer's while it runs: reading ahead, */
+    int64_t deal_from; /* rows that were not read */
+    /* recording, */
+    mg_dataset_rows pending; /* what is in the state since the last commit */
+    bool must_replay;        /* the state does not have all that is pending */
+    bool gave_up;            /* tries are used up: nothing is tried again */
+    /* and shards */
     int64_t n_shards;
     int64_t shard_first,
         shard_next; /* rows of the shard to come: from the first, those before the next are settled */
@@ -44,6 +72,25 @@ mg_status mg_dataset_own_path(char out[MG_PATH_SIZE], const mg_dataset *d, const
 /* dataset_jobs.c: the jobs of the call are those of the dataset; on return jobs.jsonl and the rows are there.
  */
 mg_status mg_dataset_take_jobs(mg_dataset *d);
+
+void mg_dataset_list_drop(mg_dataset_list *list);
+void mg_dataset_waiting_drop(mg_dataset_waiting *w);
+mg_status mg_dataset_list_add(mg_dataset_list *list, const mg_dataset_waiting *w); /* takes its strings */
+
+/* A copy of the row at the end. */
+mg_status mg_dataset_rows_add(mg_dataset_rows *rows, const mg_job_row *row);
+void mg_dataset_rows_drop(mg_dataset_rows *rows);
+
+/* dataset_read.c: up to MG_DATASET_WINDOW waiting jobs behind `deal_from`; fewer: there are no more. */
+mg_status mg_dataset_read_ahead(mg_dataset *d, mg_dataset_list *list);
+
+/* dataset_commit.c, by who has the state: what came of a job; and all that was entered, durably. */
+mg_status mg_dataset_enter(mg_dataset *d, const mg_job_row *row);
+mg_status mg_dataset_commit_now(mg_dataset *d);
+mg_status mg_dataset_finish_now(mg_dataset *d);
+
+/* dataset_writer.c: ends the thread; what it had not done yet is done. */
+mg_status mg_dataset_stop_writer(mg_dataset *d);
 
 /* dataset_shards.c: close what is complete; `last`: also what is left. */
 mg_status mg_dataset_close_shards(mg_dataset *d, bool last);

@@ -99,14 +99,12 @@ done:
 static mg_status close_at(mg_dataset *d, int64_t next)
 {
     const int64_t first = d->shard_first, last = next - 1;
+    const bool any = d->shard_n_clips > 0;
 
-    if (d->shard_n_clips > 0) {
-        MG_RETURN(close_shard(d, first, last));
-        MG_RETURN(each_clip(d, first, last, d->n_shards - 1, remove_part, NULL));
-    }
-    d->shard_first = next;
+    if (any) MG_RETURN(close_shard(d, first, last));
+    d->shard_first = next; /* it is closed, whatever becomes of its parts */
     d->shard_n_clips = d->shard_bytes = 0;
-    return MG_OK;
+    return any ? each_clip(d, first, last, d->n_shards - 1, remove_part, NULL) : MG_OK;
 }
 
 mg_status mg_dataset_close_shards(mg_dataset *d, bool last)

@@ -55,7 +55,7 @@ static const char *const queries[MG_RUN_DB_QUERIES] = {
     [Q_UNMOVE] = "UPDATE job SET at = -1",
     [Q_SHARD] = "INSERT INTO shard VALUES(?1, ?2, ?3, ?4, ?5)",
     [Q_IN_SHARD] = "UPDATE job SET shard = ?1 WHERE n BETWEEN ?2 AND ?3 AND state = 'done' AND shard IS NULL",
-    [Q_COUNT] = "SELECT state, count(*), total(dur_s) FROM job GROUP BY state",
+    [Q_COUNT] = "SELECT state, count(*), total(dur_s), total(size) FROM job GROUP BY state",
     [Q_N_JOBS] = "SELECT coalesce(max(n) + 1, 0) FROM job",
     [Q_EACH] = "SELECT " COLUMNS " FROM job WHERE state = ?1 ORDER BY n",
     [Q_EACH_SHARD] = "SELECT n, file, sha256, n_clips, bytes FROM shard ORDER BY n",
@@ -149,6 +149,13 @@ mg_status mg_run_db_commit(mg_run_db *db)
     MG_RETURN(do_text(db, "COMMIT"));
     db->begun = false;
     return MG_OK;
+}
+
+mg_status mg_run_db_roll_back(mg_run_db *db)
+{
+    for (int i = 0; i < N_QUERIES; i++) sqlite3_reset(db->query[i]); /* an open one keeps what failed alive */
+    db->begun = false;
+    return sqlite3_get_autocommit(db->sql) ? MG_OK : do_text(db, "ROLLBACK");
 }
 
 /* A statement, ready for its values. */
@@ -375,6 +382,7 @@ mg_status mg_run_db_count(mg_run_db *db, mg_run_counts *c)
         const mg_job_state state = state_of((const char *)sqlite3_column_text(q, 0));
         *counts[state] = sqlite3_column_int64(q, 1);
         if (state == MG_JOB_DONE) c->done_s = sqlite3_column_double(q, 2);
+        if (state == MG_JOB_WAITING) c->waiting_ms = (int64_t)sqlite3_column_double(q, 3);
     }
     const mg_status st = code == SQLITE_DONE ? MG_OK : mg_run_db_fail(db);
     sqlite3_reset(q);

@@ -48,7 +48,8 @@ typedef struct mg_shard_row {
 
 typedef struct mg_run_counts {
     int64_t waiting, done, failed, gone;
-    double done_s; /* of sound */
+    double done_s;      /* of sound */
+    int64_t waiting_ms; /* of sound to come */
 } mg_run_counts;
 
 /* MG_EFAIL: it cannot be opened, is no such file, or somebody else has it open. */
@@ -59,6 +60,9 @@ void mg_run_db_close(mg_run_db *db); /* what was not committed is undone */
 
 /* Make all changes since the last commit durable. */
 mg_status mg_run_db_commit(mg_run_db *db);
+
+/* Forget all changes since the last commit, after one of them failed: then they may be made again. */
+mg_status mg_run_db_roll_back(mg_run_db *db);
 
 /* What is known of the whole: text by name. *value is malloc'ed; NULL: not noted. */
 mg_status mg_run_db_note(mg_run_db *db, const char *name, const char *value);

@@ -170,11 +170,19 @@ static void test_failures_and_second_tries(void **state)
     expect_ok(mg_dataset_open(&d, &call));
     expect_ok(mg_dataset_deal(d, &job, &found));
     first_seed = job.seed;
-    expect_ok(mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n, .kind = MG_MADE_BAD}));
+    assert_string_equal(job.refused, "");
+    expect_ok(
+        mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n, .kind = MG_MADE_BAD, .reason = "silence"}));
     expect_ok(mg_dataset_deal(d, &job, &found)); /* the same, with another seed */
     assert_string_equal(job.id, "0000002");
     assert_int_equal(job.attempt, 1);
     assert_true(job.seed != first_seed);
+    assert_string_equal(job.refused, "silence");
+    expect_ok(
+        mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n, .kind = MG_MADE_BAD, .reason = "dc, loop"}));
+    expect_ok(mg_dataset_deal(d, &job, &found));
+    assert_int_equal(job.attempt, 2);
+    assert_string_equal(job.refused, "silence; dc, loop");
     expect_ok(mg_dataset_record(
         d, &(mg_dataset_outcome){.n = job.n, .kind = MG_MADE_FAILED, .reason = "too \"long\""}));
     for (int i = 0; i < 2; i++) { /* one retry, then the run ends and the job waits for the next */

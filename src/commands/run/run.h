@@ -7,6 +7,7 @@
 #include "dataset.h"
 #include "machine_options.h"
 #include "plan.h"
+#include "quality.h"
 #include "run_message.h"
 #include "scheduler.h"
 
@@ -26,6 +27,9 @@ typedef struct mg_run_settings {
     int jobs_changed; /* mg_run_jobs_changed */
     bool check_only;
     int64_t max_failures, retries;
+    int gate; /* mg_run_gate_mode */
+    int64_t gate_retries;
+    mg_quality_limits limits;
     double stop_before_s;
     const char *metrics;
     double log_every_s;
@@ -36,11 +40,18 @@ typedef struct mg_run_settings {
 enum mg_run_jobs_changed { MG_JOBS_CHANGED_REFUSE, MG_JOBS_CHANGED_OK };
 #define MG_JOBS_CHANGED_CHOICES "refuse|ok"
 
+enum mg_run_gate_mode { MG_GATE_OFF, MG_GATE_WARN, MG_GATE_RETRY };
+#define MG_GATE_CHOICES "off|warn|retry"
+
 /* The dataset of the settings. `part` of "i/n" is read, from Slurm's array too. */
 mg_status mg_run_describe(mg_dataset_call *call, const mg_run_settings *s);
 
 /* What holds for every clip that does not say otherwise, in one line. */
 mg_status mg_run_describe_recipe(char out[MG_PATH_SIZE], const mg_recipe *all);
+
+/* The gate in one line, "off" or with its limits: part of what a dataset is. */
+enum { MG_RUN_GATE_SIZE = 256 };
+void mg_run_describe_gate(char out[MG_RUN_GATE_SIZE], const mg_run_settings *s);
 
 mg_status mg_run(mg_context *context, const mg_run_settings *s);
 
@@ -53,10 +64,11 @@ void mg_run_coordinator_close(mg_run_coordinator *c);
 /* A message of a leader: all but JOB, STOP and OVER. */
 mg_status mg_run_coordinator_take(mg_run_coordinator *c, int rank, const mg_run_message *m);
 
-/* Deals, commits and reports what is due; waits for no message. */
+/* Deals, commits and reports what is due; waits for no message and for no disk. */
 mg_status mg_run_coordinator_tick(mg_run_coordinator *c);
 
-/* The run ends here: what has come is durable, and what follows from the state is written. */
+/* The run ends here: what has come is durable, and what follows from the state
+ * is written. */
 mg_status mg_run_coordinator_settle(mg_run_coordinator *c);
 
 /* MG_OK; MG_EPARTIAL if clips failed; MG_EUNFINISHED if some are left; MG_EFAIL with too many failures. */

@@ -1,4 +1,5 @@
-/* The coordinator: deals jobs to leaders as they ask, records what they made, and says how it goes. */
+/* The coordinator: deals jobs to leaders as they ask, records what they made, and says how it goes. It runs
+ * between rank 0's steps and touches no disk: that is for the dataset's writer. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -29,7 +30,7 @@ mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, mg_ch
         return mg_fail(MG_ENOMEM, "coordinator: %d leaders", w->n_replicas);
     }
     *out = c;
-    return MG_OK;
+    return mg_dataset_start_writer(d);
 }
 
 void mg_run_coordinator_close(mg_run_coordinator *c)
@@ -84,6 +85,9 @@ static mg_status record(mg_run_coordinator *c, const mg_run_message *m)
         mg_log_error("clip %lld: %s", (long long)o.n, o.reason ? o.reason : "");
         c->n_failed_now++;
     }
+    if (o.reason && (o.kind == MG_MADE_BAD || o.kind == MG_MADE_DONE))
+        mg_log_info("clip %lld: gate: %s: it is %s", (long long)o.n, o.reason,
+                    o.kind == MG_MADE_BAD ? "made again" : "kept");
     MG_RETURN(mg_dataset_record(c->d, &o));
     c->n_uncommitted++;
     if (c->s->max_failures < 0 || c->n_failed_now <= c->s->max_failures || c->too_many) return MG_OK;
@@ -127,7 +131,7 @@ static mg_status deal(mg_run_coordinator *c)
                                 .attempt = job.attempt,
                                 .seed = job.seed,
                                 .line = job.line,
-                                .text = {job.id, job.text}};
+                                .text = {job.id, job.text, job.refused}};
             MG_RETURN(mg_run_message_send(c->channel, i * c->w->tp, &m));
             c->leader[i].wants--;
             any = true;

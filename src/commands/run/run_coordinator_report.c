@@ -7,7 +7,6 @@
 
 #include "json_text.h"
 #include "log.h"
-#include "out_file.h"
 #include "run_coordinator_impl.h"
 
 #define STATUS_S 1.0
@@ -45,6 +44,7 @@ static mg_status put_status(const mg_run_coordinator *c, const rates *r, const c
     mg_json_text_int(&t, "failed", r->n.failed);
     mg_json_text_int(&t, "left", r->n.total - r->n.done - r->n.failed);
     mg_json_text_int(&t, "in_flight", r->n.in_flight);
+    mg_json_text_int(&t, "made_again", r->n.made_again);
     mg_json_text_int(&t, "done_in_this_run", r->n.done_now);
     mg_json_text_number(&t, "run_s", r->run_s);
     mg_json_text_number(&t, "clips_per_s", r->clips_per_s);
@@ -61,10 +61,9 @@ static mg_status put_status(const mg_run_coordinator *c, const rates *r, const c
         mg_json_text_close(&t);
     }
     MG_RETURN(mg_json_text_end(&t, &text));
-    mg_status st = mg_path_format(path, "%s/.mg-dist/status.json", c->s->out);
-    if (st == MG_OK) st = mg_out_file_put(path, text, strlen(text));
-    free(text);
-    return st;
+    const mg_status st = mg_path_format(path, "%s/.mg-dist/status.json", c->s->out);
+    if (st != MG_OK) free(text);
+    return st == MG_OK ? mg_dataset_put(c->d, MG_DATASET_STATUS, path, text) : st;
 }
 
 /* Prometheus' text format, for node_exporter's textfile collector. */
@@ -91,9 +90,7 @@ static mg_status put_metrics(const mg_run_coordinator *c, const rates *r)
         mg_text_format(&t, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", rows[i].name, rows[i].help, rows[i].name,
                        rows[i].type, rows[i].name, rows[i].value);
     MG_RETURN(mg_text_end(&t, &text, "metrics"));
-    const mg_status st = mg_out_file_put(c->s->metrics, text, strlen(text));
-    free(text);
-    return st;
+    return mg_dataset_put(c->d, MG_DATASET_METRICS, c->s->metrics, text);
 }
 
 static void print_line(const rates *r)

@@ -1,5 +1,6 @@
 /* What the settings say of the dataset and of its clips. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "choice_words.h"
@@ -72,4 +73,18 @@ mg_status mg_run_describe_recipe(char out[MG_PATH_SIZE], const mg_recipe *all)
     const mg_status st = mg_path_format(out, "%s", text);
     free(text);
     return st;
+}
+
+void mg_run_describe_gate(char out[MG_RUN_GATE_SIZE], const mg_run_settings *s)
+{
+    const mg_quality_limits *l = &s->limits;
+    char word[MG_CHOICE_WORD_SIZE];
+
+    mg_choice_word(word, MG_GATE_CHOICES, s->gate);
+    if (s->gate == MG_GATE_OFF)
+        snprintf(out, MG_RUN_GATE_SIZE, "%s", word);
+    else
+        snprintf(out, MG_RUN_GATE_SIZE,
+                 "%s: silence %g below %g dB, clipping %g, dc %g, dead channel %g dB, repeat %g, loop %g",
+                 word, l->silence, l->silence_db, l->clipping, l->dc, l->dead_channel_db, l->repeat, l->loop);
 }

@@ -19,6 +19,7 @@ static void close_clip(mg_run_clip *c)
     if (!c) return;
     mg_clip_list_close(&c->list);
     free(c->id);
+    free(c->refused);
     free(c);
 }
 
@@ -166,8 +167,12 @@ static mg_status take_job(mg_run_leader *l, const mg_run_message *m)
     mg_run_clip *c = calloc(1, sizeof *c);
 
     if (!c) return mg_fail(MG_ENOMEM, "clip: no memory");
-    *c = (mg_run_clip){.n = m->n, .attempt = m->attempt, .id = strdup(m->text[0]), .begin_s = mg_clock_s()};
-    if (!c->id) MG_TRY(mg_fail(MG_ENOMEM, "clip: no memory"));
+    *c = (mg_run_clip){.n = m->n,
+                       .attempt = m->attempt,
+                       .id = strdup(m->text[0]),
+                       .refused = strdup(m->text[2]),
+                       .begin_s = mg_clock_s()};
+    if (!c->id || !c->refused) MG_TRY(mg_fail(MG_ENOMEM, "clip: no memory"));
     l->n_asked--;
     st = open_clip(l, c, m);
     if (st == MG_EUSAGE || st == MG_EFAIL) {

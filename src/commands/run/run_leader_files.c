@@ -70,7 +70,8 @@ static mg_status write_files(mg_run_leader *l, mg_run_clip *c, const mg_clip *cl
     return st;
 }
 
-static mg_status make_record(char **record, const mg_run_clip *c, const mg_clip_metadata *m)
+static mg_status make_record(char **record, const mg_run_leader *l, const mg_run_clip *c, const mg_quality *q,
+                             const mg_clip_metadata *m)
 {
     mg_json_text t = {.layout = MG_JSON_LINE};
     char *tag;
@@ -85,6 +86,7 @@ static mg_status make_record(char **record, const mg_run_clip *c, const mg_clip_
     mg_json_text_number(&t, "duration", m->dur_s);
     mg_json_text_int(&t, "sampling_rate", m->sampling_rate);
     mg_json_text_int(&t, "channels", m->n_channels);
+    mg_run_gate_put(&t, q, l, c);
     mg_json_text_string(&t, "recipe", tag);
     free(tag);
     return mg_json_text_end(&t, record);
@@ -130,7 +132,7 @@ static mg_status move(const char *from, const char *to)
 }
 
 /* From our folder to the dataset. */
-static mg_status deliver(mg_run_leader *l, const mg_run_clip *c, mg_run_result *out)
+static mg_status deliver(mg_run_leader *l, const mg_run_clip *c, const mg_quality *q, mg_run_result *out)
 {
     mg_status st = MG_OK;
     mg_clip_metadata m = {0};
@@ -143,7 +145,7 @@ static mg_status deliver(mg_run_leader *l, const mg_run_clip *c, mg_run_result *
     MG_TRY(mg_path_format(from, "%s/%s", l->work, m.audio_file));
     MG_TRY(mg_dataset_maker_name(name, layout, suffix, c->n, c->id));
     MG_TRY(mg_path_format(to, "%s/%s", l->s->out, name));
-    MG_TRY(make_record(&out->record, c, &m));
+    MG_TRY(make_record(&out->record, l, c, q, &m));
     snprintf(out->sha256, sizeof out->sha256, "%s", m.audio_sha256);
     out->dur_s = m.dur_s;
     out->file_bytes = mg_path_bytes(from);
@@ -167,6 +169,40 @@ static mg_status judge(mg_run_result *out, mg_status st)
     return MG_OK;
 }
 
+/* The files of a clip that is not kept. */
+static void drop_files(const mg_run_leader *l, const mg_run_clip *c)
+{
+    const char *const suffixes[] = {".json", mg_audio_format_suffix((mg_audio_format)l->call.all.format)};
+    char path[MG_PATH_SIZE];
+
+    for (int i = 0; i < 2; i++)
+        if (mg_path_format(path, "%s/%s%s", l->work, c->list.job[0].name, suffixes[i]) == MG_OK) unlink(path);
+}
+
+/* Look at a clip, write it, and hand it out unless the gate refuses it. */
+static mg_status finish(mg_run_leader *l, mg_run_clip *c, const mg_clip *clip, const mg_clip_result *result,
+                        mg_run_result *out)
+{
+    mg_quality q;
+    char words[MG_QUALITY_WORDS_SIZE];
+
+    mg_run_gate_measure(&q, l, result);
+    if (mg_run_gate_refuses(&q, l)) return mg_run_gate_refuse(out, &q, l, c);
+    out->kind = MG_MADE_PASSING; /* unless all goes well */
+    MG_RETURN(write_files(l, c, clip, result));
+    q.clipping = l->output->clipping;
+    if (mg_run_gate_refuses(&q, l)) {
+        drop_files(l, c);
+        return mg_run_gate_refuse(out, &q, l, c);
+    }
+    MG_RETURN(deliver(l, c, &q, out));
+    out->kind = MG_MADE_DONE;
+    mg_quality_words(words, &q, &l->s->limits);
+    if (l->s->gate == MG_GATE_OFF || !*words) return MG_OK;
+    out->reason = strdup(words);
+    return out->reason ? MG_OK : mg_fail(MG_ENOMEM, "clip: no memory");
+}
+
 mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_result *result)
 {
     mg_run_leader *l = arg;
@@ -177,15 +213,9 @@ mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_res
     if (!out) return mg_fail(MG_ENOMEM, "clip: no memory");
     if (!c) MG_TRY(mg_fail(MG_EBUG, "clip: is not ours"));
     out->clip = c;
-    out->kind = MG_MADE_DONE;
+    out->kind = MG_MADE_FAILED;
     st = mg_fault_raise(&result->fault);
-    if (st != MG_OK) {
-        out->kind = MG_MADE_FAILED;
-    } else {
-        st = write_files(l, c, clip, result);
-        if (st == MG_OK) st = deliver(l, c, out);
-        if (st != MG_OK) out->kind = MG_MADE_PASSING;
-    }
+    if (st == MG_OK) st = finish(l, c, clip, result, out);
     if (st != MG_OK) MG_TRY(judge(out, st));
     push(l, out);
     return MG_OK;

@@ -1,10 +1,12 @@
-/* What run_leader.c (jobs to clips), run_leader_files.c (clips to files) and run_leader_need.c share. */
+/* What run_leader.c (jobs to clips), run_leader_files.c (clips to files), run_leader_gate.c and
+ * run_leader_need.c share. */
 #ifndef MG_RUN_LEADER_IMPL_H
 #define MG_RUN_LEADER_IMPL_H
 
 #include <pthread.h>
 
 #include "finisher.h"
+#include "json_text.h"
 #include "outcomes.h"
 #include "run.h"
 #include "scheduler.h"
@@ -14,7 +16,7 @@
 typedef struct mg_run_clip {
     mg_clip_list list; /* of one */
     int64_t n, attempt;
-    char *id;
+    char *id, *refused; /* owned; why earlier attempts were bad */
     double begin_s;
     bool is_put;  /* into the preparer */
     bool is_made; /* its codes are there */
@@ -59,5 +61,14 @@ struct mg_run_leader {
 
 /* The finisher's mg_clip_done: arg is the leader. */
 mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_result *result);
+
+/* run_leader_gate.c. All but clipping, which is measured when the file is written. */
+void mg_run_gate_measure(mg_quality *q, const mg_run_leader *l, const mg_clip_result *result);
+bool mg_run_gate_refuses(const mg_quality *q, const mg_run_leader *l);
+mg_status mg_run_gate_refuse(mg_run_result *out, const mg_quality *q, const mg_run_leader *l,
+                             const mg_run_clip *c);
+
+/* "gate": {…}, unless it is off. */
+void mg_run_gate_put(mg_json_text *t, const mg_quality *q, const mg_run_leader *l, const mg_run_clip *c);
 
 #endif

@@ -7,7 +7,7 @@
 
 typedef enum mg_run_say {
     MG_RUN_ASK = 1, /* leader: n more jobs, please */
-    MG_RUN_JOB,     /* coordinator: make this; texts: id, job */
+    MG_RUN_JOB,     /* coordinator: make this; texts: id, job, why earlier attempts were bad */
     MG_RUN_STOP,    /* coordinator: begin nothing new, give back what is not begun */
     MG_RUN_OVER,    /* coordinator: all is recorded, nothing comes any more */
     MG_RUN_RESULT,  /* leader: what came of it; texts: reason, sha256, record ("": none) */

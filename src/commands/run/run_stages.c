@@ -107,7 +107,7 @@ done:
 /* What would make the dataset one of two kinds. */
 static mg_status claim_kind(run_call *c)
 {
-    char model[65], settings[MG_PATH_SIZE];
+    char model[65], settings[MG_PATH_SIZE], gate[MG_RUN_GATE_SIZE];
     const mg_recipe *all = &c->s->call.all;
 
     if (c->w->rank > 0) return MG_OK;
@@ -116,6 +116,8 @@ static mg_status claim_kind(run_call *c)
     MG_RETURN(mg_dataset_claim_value(c->d, "dtype", mg_format_name(c->replica->backend.formats.weights)));
     MG_RETURN(mg_dataset_claim_value(c->d, "cpu-level", c->replica->backend.ops->name));
     MG_RETURN(mg_dataset_claim_value(c->d, "version", MG_VERSION));
+    mg_run_describe_gate(gate, c->s);
+    MG_RETURN(mg_dataset_claim_value(c->d, "gate", gate));
     MG_RETURN(mg_run_describe_recipe(settings, all));
     return mg_dataset_claim_value(c->d, "settings", settings);
 }
@@ -147,6 +149,18 @@ static mg_status check_coding(const run_call *c)
 
     return mg_audio_coding_check(&coding, all->rate_hz > 0 ? all->rate_hz : config->codec.sampling_rate,
                                  config->lm.n_channels);
+}
+
+/* A lower bound: a tenth of 16 bits for what is packed. */
+static mg_status check_space(run_call *c)
+{
+    const mg_recipe *all = &c->s->call.all;
+    const mg_config *m = &c->replica->config;
+    const int64_t rate_hz = all->rate_hz > 0 ? all->rate_hz : m->codec.sampling_rate;
+    const double bytes = all->format == MG_AUDIO_WAV_F32 ? 4 : all->format == MG_AUDIO_WAV ? 2 : 0.2;
+
+    return c->w->rank > 0 ? MG_OK
+                          : mg_dataset_check_space(c->d, bytes * (double)(rate_hz * m->lm.n_channels));
 }
 
 static mg_status load(run_call *c, mg_clip_need *need)
@@ -198,6 +212,7 @@ static mg_status go(run_call *c)
     MG_RETURN(mg_comm_agree(w->all, open_replica(c)));
     MG_RETURN(mg_door_replica(w, c->replica));
     MG_RETURN(mg_comm_agree(w->all, claim_kind(c)));
+    MG_RETURN(mg_comm_agree(w->all, check_space(c)));
     MG_RETURN(load(c, &need));
     MG_RETURN(mg_comm_agree(w->all, mg_channel_open(&c->channel, w)));
     MG_RETURN(mg_comm_agree(w->all, open_makers(c, &need)));

@@ -18,6 +18,8 @@ mg_status mg_beside_start(pthread_t *thread, const char *name, void *(*run)(void
     sigemptyset(&to_stop); /* they must find the thread that waits in MPI or in a read */
     sigaddset(&to_stop, SIGINT);
     sigaddset(&to_stop, SIGTERM);
+    sigaddset(&to_stop, SIGHUP);
+    sigaddset(&to_stop, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &to_stop, &before);
     const int error = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

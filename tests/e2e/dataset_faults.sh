@@ -1,0 +1,198 @@
+#!/bin/bash
+# mg-dist run on a bad day: disks that fail for a moment or for good, a clock that jumps, signals, a time limit, a lost
+# rank, a second run, a changed job file. Nothing is lost, nothing is there twice, there is one message, and the same
+# command goes on to the bytes of a run that nobody disturbed.
+#   dataset_faults.sh MG-DIST TESTS-FOLDER COMPARE-CLIP SOUND-FACTS FAULTY-DISK
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+FAULTY=$5
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
+
+jobs() { # N SECONDS
+    for i in $(seq 1 "$1"); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' "$i" "$i" "$2"; done
+}
+jobs 10 1 >"$BOX/jobs.jsonl"
+jobs 30 4 >"$BOX/long.jsonl"
+run() { # RANKS OUT …
+    local n=$1 out=$2
+    shift 2
+    ranks "$n" "${with[@]}" "$MG" run -q --model "$DEMO" --jobs "${jobs:-$BOX/jobs.jsonl}" --out "$BOX/$out" --seed 5 --threads 1 \
+        --batch 2 --tp 1 "$@"
+}
+with=(env)
+faulty() { with=(env LD_PRELOAD="$FAULTY" "$@"); }
+well() { with=(env); }
+facts() { (cd "$BOX/$1" && find . -name .mg-dist -prune -o -type f -print0 | sort -z | xargs -0 sha256sum); }
+like() { # SENTENCE WHOLE OTHER
+    if [ "$(facts "$2")" = "$(facts "$3")" ] && [ -n "$(facts "$2")" ]; then verdict 0 "$1"; else
+        verdict 1 "$1"
+        diff <(facts "$2") <(facts "$3") | sed 's/^/#   /'
+    fi
+}
+makes() { # SENTENCE command …: it ends well
+    local sentence=$1
+    shift
+    "$@" >"$BOX/said" 2>&1
+    local code=$?
+    verdict $code "$sentence"
+    [ $code = 0 ] || sed "s/^/#   /" "$BOX/said"
+}
+one_message() { passes "$1: one message" test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1; }
+unharmed() { # SENTENCE OUT
+    passes "$1: nothing half is left" tidy "$BOX/$2"
+    passes "$1: no clip counts as failed" sh -c "! grep -q . '$BOX/$2/failures.jsonl' 2>/dev/null"
+}
+goes_on() { # SENTENCE WHOLE OUT …
+    local sentence=$1 whole=$2 out=$3
+    shift 3
+    unharmed "$sentence" "$out"
+    makes "$sentence: the same command again completes it" run 1 "$out" "$@"
+    like "$sentence: the same bytes" "$whole" "$out"
+}
+
+makes 'a run that nobody disturbs' run 1 whole
+makes 'and one into shards' run 1 whole-tars --layout webdataset --shard-clips 3
+
+# ---- Disks that fail for a moment ----
+momentary() { # SENTENCE OUT CALLS ERRNO PATH COUNT …; the state is opened by less than 36 calls
+    local sentence=$1 out=$2
+    faulty FAULT_CALLS="$3" FAULT_ERRNO="$4" FAULT_PATH="$5" FAULT_COUNT="$6" FAULT_SKIP=$([ "$5" = run.db-journal ] && echo 36 || echo 0)
+    shift 6
+    makes "$sentence" run 1 "$out" "$@"
+    well
+}
+momentary 'EIO while a sound is written: tried again' eio-write write 5 /making/ 2
+like 'the same bytes' whole eio-write
+momentary 'ESTALE while it is synced' stale-sync fsync 116 /making/ 1
+like 'the same bytes' whole stale-sync
+momentary 'EIO while it gets its name' eio-rename rename 5 /train/ 2
+like 'the same bytes' whole eio-rename
+momentary 'EIO in the state: entered again' eio-state 'write fsync' 5 run.db-journal 2
+like 'the same bytes' whole eio-state
+momentary 'ESTALE in the state, shards' stale-state 'write fsync' 116 run.db-journal 2 --layout webdataset --shard-clips 3
+like 'the same bytes' whole-tars stale-state
+momentary 'EIO while a shard is written' eio-shard 'rename' 5 music-00000 2 --layout webdataset --shard-clips 3
+like 'the same bytes' whole-tars eio-shard
+momentary 'a status file that cannot be written is a warning' status rename 5 status.json -1
+passes 'and says so once' test "$(grep -c 'warning.*status.json' "$BOX/said")" = 1
+like 'the same bytes' whole status
+
+# ---- Disks that fail for good ----
+faulty FAULT_CALLS=write FAULT_ERRNO=5 FAULT_PATH=/making/ FAULT_SKIP=6
+expect 1 'clip clip-[0-9]*: .*Input/output error' 'a disk that fails for good ends the run' run 1 eio
+well
+one_message 'EIO for good'
+goes_on 'EIO for good' whole eio
+faulty FAULT_CALLS='write fsync' FAULT_ERRNO=5 FAULT_PATH=run.db-journal FAULT_SKIP=36
+expect 1 'run.db: disk I/O error' 'a state that cannot be written any more' run 1 state
+well
+one_message 'EIO in the state'
+goes_on 'EIO in the state' whole state
+faulty FAULT_CALLS='open rename write' FAULT_ERRNO=30 FAULT_PATH=/train FAULT_SKIP=3
+expect 1 'Read-only file system' 'a disk that turns read-only' run 1 erofs
+well
+one_message 'EROFS'
+goes_on 'EROFS' whole erofs
+# ---- A slow disk under the state: no step waits for it ----
+jobs=$BOX/long.jsonl
+makes 'a longer run' run 1 quick
+faulty FAULT_CALLS=fsync FAULT_MS=700 FAULT_PATH=.mg-dist/run.db
+makes 'a state whose every sync takes 0.7 s' run 1 slow
+well
+jobs=
+# Milliseconds from the first clip's file to the last one's: 2 s and more for each of the commits, if steps waited for them.
+working() { find "$BOX/$1/train" -name '*.flac' -printf '%T@\n' | sort -n | awk 'NR == 1 { a = $1 } END { printf "%d", 1000 * ($1 - a) }'; }
+echo "# from first to last clip: $(working quick) ms, with the slow state $(working slow) ms"
+passes 'holds up no step' test "$(working slow)" -lt $(($(working quick) * 2))
+like 'the same bytes' quick slow
+
+# ---- A clock that jumps ----
+for jump in 300000000 -300000000; do
+    faulty CLOCK_JUMP=$jump CLOCK_AFTER=1
+    jobs=$BOX/long.jsonl
+    makes "the clock jumps by $jump s in the middle" run 1 "jump$jump"
+    well
+    like 'the same bytes' quick "jump$jump"
+    jobs=
+done
+
+# ---- Signals and time limits ----
+begin() { # OUT RANKS …: the long jobs, in the background; each rank leaves its process number
+    local out=$1 n=$2
+    shift 2
+    rm -f "$BOX"/rank.*
+    ranks "$n" sh -c 'echo $$ >"$0.${OMPI_COMM_WORLD_RANK:-0}"; exec "$@"' "$BOX/rank" \
+        "$MG" run -q --model "$DEMO" --jobs "$BOX/long.jsonl" --out "$BOX/$out" --seed 5 --threads 1 --batch 2 --tp 1 "$@" \
+        >"$BOX/said" 2>&1 &
+    job=$!
+    for _ in $(seq 600); do
+        ls "$BOX/$out/train"/*.flac >/dev/null 2>&1 && return
+        sleep 0.05
+    done
+    verdict 1 'the first clip appears'
+}
+ended() { # SENTENCE CODE SECONDS PATTERN
+    local begin=$SECONDS
+    wait "$job"
+    code=$?
+    passes "$1: exit code $2" grep -qx "$2" <<<"$code"
+    passes "$1: over within $3 s" test $((SECONDS - begin)) -le "$3"
+    passes "$1: it says so" grep -Eq -- "$4" "$BOX/said"
+    one_message "$1"
+}
+jobs=$BOX/long.jsonl
+for signal in TERM USR1; do
+    begin "by-$signal" 1
+    kill -$signal "$(cat "$BOX/rank.0")"
+    ended "SIG$signal" 75 30 'stopped with [0-9]+ of 30 clips done; the same command goes on'
+    goes_on "SIG$signal" quick "by-$signal"
+done
+for signal in INT HUP; do
+    begin "by-$signal" 2
+    kill -$signal "$(cat "$BOX/rank.1")"
+    ended "SIG$signal to one of two ranks" 75 15 'stopped by'
+    goes_on "SIG$signal" quick "by-$signal"
+done
+begin twice 1
+kill -TERM "$(cat "$BOX/rank.0")"
+sleep 0.1
+kill -TERM "$(cat "$BOX/rank.0")"
+ended 'SIGTERM twice' 75 10 'stopped (by|with)'
+goes_on 'SIGTERM twice' quick twice
+export SLURM_JOB_END_TIME=$(($(date +%s) + 65))
+expect 75 'stopped with [0-9]+ of 30 clips done' 'a time limit that comes near: --stop-before' run 1 limit --stop-before 62
+passes 'not before its time' grep -q '[1-9][0-9]* of 30 clips done' "$BOX/said"
+unset SLURM_JOB_END_TIME
+goes_on 'a time limit' quick limit
+
+# ---- A lost rank, a second run, another job file ----
+for victim in 0 1; do
+    begin "lost-$victim" 2
+    kill -9 "$(cat "$BOX/rank.$victim")"
+    ended "rank $victim of 2 killed" '6\|137' 20 "rank $victim .*is gone"
+    goes_on "rank $victim of 2 killed" quick "lost-$victim"
+done
+begin both 1
+with=(timeout 20)
+expect 1 "a run is at work here: process $(cat "$BOX/rank.0") of host $(uname -n)" 'a second run on the folder is refused by name' run 1 both
+well
+one_message 'a second run'
+wait "$job"
+passes 'the first one is not disturbed' test $? = 0
+like 'the same bytes' quick both
+begin left 1
+kill -9 "$(cat "$BOX/rank.0")"
+wait "$job" 2>/dev/null
+passes 'a killed run leaves its lock' test -e "$BOX/left/.mg-dist/lock"
+goes_on 'a stale lock' quick left
+jobs=
+head -8 "$BOX/jobs.jsonl" >"$BOX/fewer.jsonl"
+cp -r "$BOX/whole" "$BOX/changed"
+jobs=$BOX/fewer.jsonl
+expect 2 'the jobs are not those that .* was begun with; --jobs-changed ok' 'a changed job file is refused' run 1 changed
+one_message 'a changed job file'
+like 'and nothing is touched' whole changed
+printf '{"id":"more","prompt":"more","duration":1}\n' >>"$BOX/fewer.jsonl"
+makes 'and taken if it is wished' run 1 changed --jobs-changed ok
+passes 'what was done is kept, what is new is there' test "$(grep -c . "$BOX/changed/manifest.jsonl")" = 11
+passes 'with the same clips' sh -c "head -10 '$BOX/changed/manifest.jsonl' | cmp - '$BOX/whole/manifest.jsonl'"
+finish

@@ -1,0 +1,153 @@
+#!/bin/bash
+# The shipped Slurm scripts on a real Slurm: three nodes that are network namespaces of this machine, each with its own
+# slurmd. One job over two nodes, an array, a time limit with requeue, a killed node; every dataset is held against one
+# that was made without Slurm. SKIPPED where Slurm, munge or namespaces are not to be had.   make slurm-check
+#   slurm.sh MG-DIST TESTS-FOLDER
+set -u
+program=$1 tests=$2
+root=$(cd "$tests/.." && pwd)
+for tool in slurmctld slurmd munged sbatch srun scontrol squeue sinfo; do
+    command -v $tool >/dev/null || { echo "SKIPPED: $tool not found (Debian: slurm-wlm munge)"; exit 77; }
+done
+. "$tests/hosts.sh"
+box=$(mktemp -d)
+chmod 755 "$box"
+began=$SECONDS
+slurm_down() {
+    local f
+    for f in "$box"/run/*.pid; do [ -f "$f" ] && kill "$(cat "$f")" 2>/dev/null; done
+    sleep 0.5
+    hosts_down
+    rm -rf "$box"
+}
+trap slurm_down EXIT
+trap 'exit 1' INT TERM
+hosts_up 3 || exit 77
+unset OMPI_MCA_btl OMPI_MCA_oob_tcp_if_include
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 MGDIST_THREADS=1 MG_DIST=$program
+export SLURM_CONF=$box/slurm.conf
+n=0
+ok() { n=$((n + 1)); echo "ok $n - $1"; }
+fail() { echo "FAILED: $1"; tail -n 30 "$box"/work/*.log "$box"/log/slurmctld.log 2>/dev/null | sed 's/^/  /'; exit 1; }
+on() { hosts_on "${hosts[0]}" "$@"; } # clients run on the first node
+
+# ---- Slurm itself: munge, a controller on the first node, a slurmd on each ----
+slurm_up() {
+    local i h
+    mkdir -p "$box"/{state,log,run,work}
+    head -c 128 /dev/urandom >"$box/munge.key"
+    chmod 400 "$box/munge.key"
+    munged --force --key-file="$box/munge.key" --socket="$box/run/munge.sock" --pid-file="$box/run/munged.pid" \
+        --log-file="$box/log/munged.log" --seed-file="$box/run/munge.seed" || return 1
+    cat >"$SLURM_CONF" <<END
+ClusterName=mg
+SlurmctldHost=${hosts[0]}(10.77.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=cred_expire=5,socket=$box/run/munge.sock
+CredType=cred/munge
+StateSaveLocation=$box/state
+SlurmdSpoolDir=$box/run/%n
+SlurmctldPidFile=$box/run/slurmctld.pid
+SlurmdPidFile=$box/run/%n.pid
+SlurmctldLogFile=$box/log/slurmctld.log
+SlurmdLogFile=$box/log/%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SwitchType=switch/none
+ReturnToService=2
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1
+KillWait=3
+SlurmdTimeout=10
+SlurmctldTimeout=10
+InactiveLimit=0
+TmpFS=$box/tmp/%n
+MailProg=/bin/true
+SlurmdParameters=config_overrides
+END
+    for ((i = 0; i < 3; i++)); do echo "NodeName=${hosts[$i]} NodeAddr=10.77.0.$((i + 1)) CPUs=2 State=UNKNOWN"; done >>"$SLURM_CONF"
+    echo 'PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP' >>"$SLURM_CONF"
+    on slurmctld -f "$SLURM_CONF" || return 1
+    for h in "${hosts[@]}"; do
+        mkdir -p "$box/run/$h" "$box/tmp/$h"
+        hosts_on "$h" slurmd -f "$SLURM_CONF" -N "$h" || return 1
+    done
+    for ((i = 0; i < 150; i++)); do
+        [ "$(on sinfo -h -N -o %t 2>/dev/null | grep -c idle)" = 3 ] && return 0
+        sleep 0.1
+    done
+    return 1
+}
+slurm_up >"$box/up" 2>&1 || { sed 's/^/  /' "$box/up"; fail 'Slurm does not come up'; }
+echo "# $(sinfo --version), three nodes"
+
+submit() { job=$(cd "$box/work" && on sbatch --parsable "$@") || fail "sbatch $*"; job=${job%%;*}; }
+await() { # SECONDS: until the job is out of the queue
+    local end=$((SECONDS + $1))
+    while [ $SECONDS -lt $end ]; do
+        [ -n "$(on squeue -h -j "$job" 2>/dev/null)" ] || return 0
+        sleep 0.5
+    done
+    return 1
+}
+log_of() { cat "$box/work/mg-dist-$1.log"; }
+facts() { (cd "$1" && find . -name .mg-dist -prune -o -type f -print0 | sort -z | xargs -0 sha256sum); }
+like() { [ -n "$(facts "$2")" ] && [ "$(facts "$2")" = "$(facts "$3")" ] || fail "$1: other bytes"; ok "$1: the bytes of a run without Slurm"; }
+jobs() { for ((i = 1; i <= $1; i++)); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' $i $i "$2"; done; }
+jobs 12 1 >"$box/short.jsonl"
+jobs "${MG_SLURM_CLIPS:-160}" 6 >"$box/long.jsonl"
+ask() { echo --model "$root/models/mg-demo" --jobs "$box/$1.jsonl" --seed 1; }
+
+# What they are held against
+for list in short long; do
+    "$program" run -q $(ask $list) --out "$box/$list" 2>"$box/up" || { sed 's/^/  /' "$box/up"; fail "the run without Slurm ($list)"; }
+done
+echo "# the long run without Slurm, and all before it: $((SECONDS - began)) s"
+
+# 1. The script as it is
+submit "$root/launch/slurm/run.sbatch" $(ask short) --out "$box/one"
+await 60 || fail 'run.sbatch does not end'
+log_of "$job" | grep -q "start 0 of job $job on 2 nodes" || fail 'run.sbatch: its first line'
+ok 'run.sbatch: one job over two nodes, four ranks'
+like 'run.sbatch' "$box/short" "$box/one"
+
+# 2. An array
+(cd "$box/work" && OUT=$box/part on sbatch --parsable --array=0-2 "$root/launch/slurm/array.sbatch" --model "$root/models/mg-demo" \
+    --jobs "$box/short.jsonl" >"$box/id") || fail 'sbatch --array'
+job=$(cat "$box/id")
+await 60 || fail 'array.sbatch does not end'
+[ "$(cat "$box"/part-[012]/manifest.jsonl | sed 's/.*"id":"\([^"]*\)".*/\1/' | sort -u | wc -l)" = 12 ] || fail 'the array: 12 clips in all'
+ok 'array.sbatch: three tasks make twelve clips, each once'
+for f in "$box"/part-[012]/train/*.flac; do cmp -s "$f" "$box/one/train/$(basename "$f")" || fail "the array: $f"; done
+ok 'array.sbatch: the bytes of the one job'
+
+# 3. A time limit: the signal comes 15 s after the start or so, the job goes back into the queue by itself
+submit --time=1 --signal=USR1@45 "$root/launch/slurm/run.sbatch" $(ask long) --out "$box/limit"
+await 150 || fail 'the job with a time limit does not end'
+starts=$(log_of "$job" | grep -c "^start [0-9]* of job")
+[ "$starts" -ge 2 ] || fail "the time limit: $starts starts"
+log_of "$job" | grep -q 'a signal asks to stop: no new clip begins' || fail 'the time limit: no word of a signal'
+ok "run.sbatch: a time limit, requeued, complete at start $starts"
+like 'a time limit' "$box/long" "$box/limit"
+
+# 4. A node that is killed
+submit "$root/launch/slurm/run.sbatch" $(ask long) --out "$box/node"
+for ((i = 0; i < 300; i++)); do
+    ls "$box/node/train"/*.flac >/dev/null 2>&1 && break
+    sleep 0.1
+done
+victim=$(on scontrol show hostnames "$(on squeue -h -j "$job" -o %N)" | grep -v "^${hosts[0]}$" | head -1)
+[ -n "$victim" ] || fail 'no node to kill'
+ip netns pids "$victim" | xargs -r kill -9
+killed=$SECONDS
+await 150 || fail 'the job whose node was killed does not end'
+log_of "$job" | grep -q '^start [1-9] of job' || fail 'the killed node: no second start'
+ok "run.sbatch: a node killed, started again on others, complete $((SECONDS - killed)) s later"
+like 'a killed node' "$box/long" "$box/node"
+echo "# $((SECONDS - began)) s in all"
+echo "1..$n"
