@@ -95,14 +95,21 @@ goes_on 'EROFS' whole erofs
 # ---- A slow disk under the state: no step waits for it ----
 jobs=$BOX/long.jsonl
 makes 'a longer run' run 1 quick
-faulty FAULT_CALLS=fsync FAULT_MS=700 FAULT_PATH=.mg-dist/run.db
-makes 'a state whose every sync takes 0.7 s' run 1 slow
-well
-jobs=
 # Milliseconds from the first clip's file to the last one's: 2 s and more for each of the commits, if steps waited for them.
 working() { find "$BOX/$1/train" -name '*.flac' -printf '%T@\n' | sort -n | awk 'NR == 1 { a = $1 } END { printf "%d", 1000 * ($1 - a) }'; }
-echo "# from first to last clip: $(working quick) ms, with the slow state $(working slow) ms"
-passes 'holds up no step' test "$(working slow)" -lt $(($(working quick) * 2))
+no_wait() { # up to three times, for machines that have other things to do
+    for _ in 1 2 3; do
+        rm -rf "$BOX/slow"
+        faulty FAULT_CALLS=fsync FAULT_MS=700 FAULT_PATH=.mg-dist/run.db
+        run 1 slow
+        well
+        echo "from first to last clip: $(working quick) ms, with the slow state $(working slow) ms"
+        [ "$(working slow)" -lt $(($(working quick) * 2)) ] && return 0
+    done
+    return 1
+}
+passes 'a state whose every sync takes 0.7 s holds up no step' no_wait
+jobs=
 like 'the same bytes' quick slow
 
 # ---- A clock that jumps ----
