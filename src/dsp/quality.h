@@ -1,5 +1,6 @@
-/* Signs that a model has failed at a clip, as numbers, and the limits that a quality gate holds them against.
- * A clip is judged by its codes and by the codec's output; clipping by what was cut when its level was set. */
+/* Signs that a model has failed at a clip, as numbers, and the limits that a quality gate holds them
+ * against. A clip is judged by its codes and by the codec's output; clipping by what was cut when its level
+ * was set. */
 #ifndef MG_QUALITY_H
 #define MG_QUALITY_H
 
@@ -23,7 +24,8 @@ typedef struct mg_quality {
     double silence, clipping, dc, dead_channel_db, repeat, loop;
 } mg_quality;
 
-/* All but clipping, which is the caller's to say, and the codes. `s` is the codec's output, before its level is set: a level hides silence.
+/* All but clipping, which is the caller's to say, and the codes. `s` is the codec's output, before its level
+ * is set: a level hides silence.
  */
 void mg_quality_measure_sound(mg_quality *q, const mg_sound *s, double silence_db);
 
