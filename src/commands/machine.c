@@ -1,5 +1,6 @@
 #include "machine.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,11 +71,19 @@ static mg_status choose_plugin(const mg_cuda_plugin **out, const mg_machine *mac
     }
 }
 
+static int n_threads_of(const mg_machine *machine, const mg_world *world)
+{
+    if (machine->threads > 0) return (int)machine->threads;
+    if (isnan(machine->cpu_share)) return world->n_cores;
+    const int n = (int)lround(machine->cpu_share * world->n_cores);
+    return n > 0 ? n : 1;
+}
+
 /* `beside`: the threads yield the processors to the language model's, which has said which level it is. */
 static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_world *world, bool beside)
 {
     mg_cpu_level level = (mg_cpu_level)machine->cpu_level;
-    const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
+    const int n_threads = n_threads_of(machine, world);
     const bool may_spin = !world->oversubscribed && n_threads <= world->n_cores;
 
     MG_RETURN(mg_door_level(&level, world, !beside));
@@ -85,7 +94,7 @@ static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_w
 static mg_status open_device(mg_backend *out, const mg_cuda_plugin *plugin, int device,
                              const mg_machine *machine, const mg_world *world)
 {
-    const int n_threads = machine->threads > 0 ? (int)machine->threads : world->n_cores;
+    const int n_threads = n_threads_of(machine, world);
     struct mg_machine_watch *watch = calloc(1, sizeof *watch);
 
     if (!watch) return mg_fail(MG_ENOMEM, "cuda: %zu bytes", sizeof *watch);

@@ -6,10 +6,11 @@
 
 /* What computes. */
 typedef struct mg_machine {
-    int dtype;     /* mg_machine_dtype */
-    int device;    /* mg_machine_device */
-    int cpu_level; /* mg_cpu_level: the words stand in its order */
-    int64_t threads;
+    int dtype;        /* mg_machine_dtype */
+    int device;       /* mg_machine_device */
+    int cpu_level;    /* mg_cpu_level: the words stand in its order */
+    int64_t threads;  /* 0: not given */
+    double cpu_share; /* of the cores, where threads is 0; NaN: all */
     int64_t tp;
     int reduce;       /* mg_cuda_reduce: the words stand in its order */
     int codec_device; /* mg_machine_codec */
@@ -35,9 +36,12 @@ enum mg_machine_codec { MG_MACHINE_CODEC_SAME, MG_MACHINE_CODEC_CPU };
      .help = "what computes; auto is the GPU where every rank has one"},                                   \
     {.name = "share-gpu", .type = MG_OPT_FLAG, .offset = offsetof(settings, machine.share_gpu),            \
      .group = "Machine", .help = "let several ranks use one GPU (slow; for experiments)"},                 \
-    {.name = "threads", .type = MG_OPT_INT, .offset = offsetof(settings, machine.threads), .arg = "N",     \
+    {.name = "threads", .alias = "num-threads", .type = MG_OPT_INT, .offset = offsetof(settings, machine.threads), .arg = "N",     \
      .low = 1, .high = 1024, .group = "Machine", .is_own = true,                                           \
      .help = "threads per rank (default: the cores the rank is bound to)"},                                \
+    {.name = "cpu-util-target", .type = MG_OPT_FLOAT, .offset = offsetof(settings, machine.cpu_share),     \
+     .arg = "F", .low = 0.01, .high = 1, .group = "Machine", .is_own = true, .rivals = "threads",          \
+     .help = "without --threads: threads for this share of the cores, at least one (default: 1)"},         \
     {.name = "cpu-level", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.cpu_level),          \
      .preset = "auto", .choices = "auto|scalar|avx2|avx512", .group = "Machine",                           \
      .help = "instructions to use; results are the same bytes within one level"}

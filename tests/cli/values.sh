@@ -122,4 +122,14 @@ passes 'no text is null' grep -Eq '"prompt":[[:space:]]*null' "$BOX/list/000003.
 printf 'one\ntwo\n' >"$BOX/prompts.txt"
 expect 0 '000001.wav' 'a file of prompts under mpirun, standard input for rank 0 alone' \
     ranks 2 "$MG" generate -q --model "$TINY" --prompts - --frames 4 --out "$BOX/two" <"$BOX/prompts.txt"
+# --cpu-util-target: a share of the cores, and --threads before it.
+threads() { "$MG" bench t5 -q --json --tokens 2 --steps 1 "$@" | grep -o '"threads": [0-9]*' | cut -d' ' -f2; }
+cores=$(threads)
+passes 'one core bound, one thread' [ "$(taskset -c "$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')" "$MG" bench t5 -q --json --tokens 2 \
+    --steps 1 | grep -c '"threads": 1,')" = 1 ]
+passes 'all cores' [ "$(threads --cpu-util-target 1)" = "$cores" ]
+passes 'half of them' [ "$(threads --cpu-util-target 0.5)" = $(((cores + 1) / 2)) ]
+passes 'at least one' [ "$(threads --cpu-util-target 0.01)" = 1 ]
+passes '--num-threads is --threads, and wins' [ "$(threads --num-threads 3 --cpu-util-target 0.5)" = 3 ]
+expect 2 'cpu-util-target.*from 0.01 to 1' 'more than all is refused' "$MG" bench t5 --cpu-util-target 1.5
 finish
