@@ -151,6 +151,17 @@ void mg_board_leave(mg_board *b, mg_status st, bool spoke)
     atomic_store(&b->page->cards[b->i_local].left, 1 + (int)st);
 }
 
+void mg_board_hear(const mg_board *b, double most_s)
+{
+    const int speaker = b && b->page ? atomic_load(&b->page->speaker) - 1 : -1;
+    int i = 0;
+
+    if (speaker < 0 || speaker == b->rank) return;
+    while (i < b->n_local && b->local_ranks[i] != speaker) i++;
+    for (int t_ms = 0; i < b->n_local && t_ms < most_s * 1000 && !is_left(b, i) && !is_dead(b, i); t_ms++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+}
+
 static mg_status status_left(const mg_board *b, int i)
 {
     const int left = atomic_load(&b->page->cards[i].left);

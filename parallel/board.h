@@ -27,6 +27,10 @@ mg_status mg_board_look(mg_board *b, const char *call);
  * `b` may be NULL. */
 void mg_board_leave(mg_board *b, mg_status st, bool spoke);
 
+/* Who has nothing to say waits until the rank that speaks has left, which it does when it has spoken; for
+ * `most_s` at most. `b` may be NULL. */
+void mg_board_hear(const mg_board *b, double most_s);
+
 /* Record a failure that several ranks of this host detect: the first caller keeps its message, the others
  * get "". */
 mg_status mg_board_fail(mg_board *b, mg_status st, const char *format, ...)

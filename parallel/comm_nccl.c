@@ -139,14 +139,15 @@ mg_status mg_comm_nccl_check(mg_comm *c, double waited_s)
     ncclResult_t error = ncclSuccess;
 
     if (!g->comm) return g->torn ? MG_ECOMM : MG_OK; /* given up, and said; or closed */
-    if (!g->wait.watchdog || waited_s < g->waited_s)
+    if (waited_s >= 0 && (!g->wait.watchdog || waited_s < g->waited_s))
         g->wait = mg_wait_begin(g->watchdog, "waiting for the GPU"); /* another wait */
-    g->waited_s = waited_s;
+    if (waited_s >= 0) g->waited_s = waited_s;
     const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
     if (asked != ncclSuccess) error = asked;
     const mg_status st = error != ncclSuccess && error != ncclInProgress
                              ? fail_nccl(c, error, "waiting for the GPU")
-                             : mg_wait_check(&g->wait, -1);
+                         : waited_s >= 0 ? mg_wait_check(&g->wait, -1)
+                                         : MG_OK;
     if (st != MG_OK) give_up(g);
     return st;
 }

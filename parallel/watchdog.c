@@ -25,6 +25,8 @@ mg_status mg_wait_check(mg_wait *w, int missing)
     w->looked_s = w->begin_s + waited_s;
     if (watchdog->board)
         MG_RETURN(mg_board_look(watchdog->board, w->call)); /* first: a loss is why we are told to stop */
+    if (watchdog->look && pthread_equal(watchdog->looker, pthread_self()))
+        MG_RETURN(watchdog->look(watchdog->look_arg));
     if (watchdog->heeds_stop) MG_RETURN(mg_stop_check());
     if (waited_s < watchdog->deadline_s) return MG_OK;
     if (!watchdog->board)

@@ -3,6 +3,7 @@
 #ifndef MG_WATCHDOG_H
 #define MG_WATCHDOG_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "board.h"
@@ -12,6 +13,10 @@ typedef struct mg_watchdog {
     bool oversubscribed; /* give the processor away instead of spinning */
     bool heeds_stop;     /* a signal ends the wait */
     mg_board *board;     /* borrowed; NULL: other ranks are not watched */
+    /* Asked at every look by the thread that set it: what else may have gone wrong. NULL: nothing. */
+    mg_status (*look)(void *arg);
+    void *look_arg;
+    pthread_t looker;
 } mg_watchdog;
 
 /* Default of deadline_s. */

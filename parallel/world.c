@@ -20,6 +20,7 @@ struct mg_world_links {
 };
 
 static const double LAST_DEADLINE_S = 1.0; /* a launcher kills about 2 s after its SIGTERM */
+static const double HEAR_S = 2.0;
 
 int mg_world_launched_rank(void)
 {
@@ -224,6 +225,14 @@ const mg_watchdog *mg_world_watchdog(const mg_world *w)
     return w->links ? &w->links->watchdog : NULL;
 }
 
+void mg_world_look_too(const mg_world *w, mg_status (*look)(void *arg), void *arg)
+{
+    if (!w->links) return;
+    w->links->watchdog.look = look;
+    w->links->watchdog.look_arg = arg;
+    w->links->watchdog.looker = pthread_self();
+}
+
 mg_status mg_world_settle(mg_world *w, mg_status st)
 {
     mg_board *board = w->links ? w->links->board : NULL;
@@ -268,6 +277,7 @@ static void leave(mg_world *w, mg_status st)
     if (!together || mg_comm_mpi_is_torn(w->all) || mg_comm_mpi_is_torn(w->group)) {
         /* The launcher returns the first code it hears: let the rank that is the cause be first. */
         if (st == MG_ECOMM) nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+        mg_board_hear(k->board, HEAR_S); /* who says why may still be closing a device */
         mg_mpi_abort(mg_exit_code(st));
     }
     mg_board_leave(k->board, MG_OK, false);

@@ -74,6 +74,10 @@ mg_status mg_world_split(mg_world *w, int tp);
 /* The clock of waits for other ranks; NULL in a world of one. */
 const mg_watchdog *mg_world_watchdog(const mg_world *w);
 
+/* From now on the calling thread asks `look` too while it waits for other ranks: a group on devices may have
+ * failed. It must not wait for ranks itself. NULL ends it. */
+void mg_world_look_too(const mg_world *w, mg_status (*look)(void *arg), void *arg);
+
 /* MG_ECOMM, and who, if a rank of this host is gone; for work that talks to no group for long. Not
  * collective. */
 mg_status mg_world_look(const mg_world *w);

@@ -117,7 +117,7 @@ static mg_status take_memory(mg_cuda *cuda)
         MG_CUDA(cudaMallocHost((void **)&cuda->ring[i].pinned, MG_RING_BYTES));
         MG_CUDA(cudaEventCreateWithFlags(&cuda->ring[i].done, cudaEventDisableTiming));
     }
-    MG_CUDA(cudaMalloc((void **)&cuda->scratch, cuda->scratch_bytes));
+    MG_RETURN(mg_cuda_alloc(NULL, (void **)&cuda->scratch, cuda->scratch_bytes));
     return take_words(cuda);
 }
 

@@ -7,14 +7,23 @@
 #include <string.h>
 
 #include "comm_nccl.h"
+#include "cuda_read.h"
 
-/* The two ways of having no GPU, said apart. */
+/* The ways of having no GPU, said apart. */
 static mg_status say_why(cudaError_t error)
 {
+    int driver = 0;
+
     (void)cudaGetLastError();
-    if (error == cudaErrorInsufficientDriver)
-        return mg_fail(MG_EFIT, "cuda: no NVIDIA driver, or one older than CUDA %d.%d; use --device cpu",
-                       CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    if (error == cudaErrorInsufficientDriver) {
+        if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
+            return mg_fail(MG_EFIT, "cuda: no NVIDIA driver; use --device cpu");
+        return mg_fail(
+            MG_EFIT,
+            "cuda: the NVIDIA driver is for CUDA %d.%d, this program needs one for %d.%d: update it, or "
+            "use --device cpu",
+            driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    }
     if (error == cudaErrorNoDevice || error == cudaSuccess)
         return mg_fail(MG_EFIT, "cuda: no GPU that this process may use (CUDA_VISIBLE_DEVICES?); "
                                 "use --device cpu");
@@ -96,6 +105,7 @@ static const mg_cuda_plugin table = {
     .open_group = mg_comm_nccl_open,
     .check_group = mg_comm_nccl_check,
     .can_peer = can_peer,
+    .read = mg_cuda_read,
 };
 
 __attribute__((visibility("default"))) const mg_cuda_plugin *mg_cuda_plugin_table(void);

@@ -57,12 +57,16 @@ typedef struct mg_cuda_plugin {
     mg_status (*open_group)(mg_comm **out, const mg_ops *ops, const mg_cuda_group_settings *settings);
 
     /* While the host has waited `waited_s` for the device: MG_ECOMM if a rank of the group is lost or silent
-     * for too long, MG_ESTOPPED at a signal. The group is aborted then. */
+     * for too long, MG_ESTOPPED at a signal. The group is aborted then. With waited_s below 0 only NCCL's own
+     * errors are looked for: the host waits for something else. */
     mg_status (*check_group)(mg_comm *c, double waited_s);
 
     /* Bytes a second from `a` to `b` over NVLink or PCIe are not told by CUDA; whether one reads the other
      * is. */
     bool (*can_peer)(int a, int b);
+
+    /* cuda_read.h */
+    mg_status (*read)(const mg_ops *ops, const void *block, size_t bytes, double *gbps);
 } mg_cuda_plugin;
 
 typedef const mg_cuda_plugin *mg_cuda_plugin_fn(void);

@@ -109,7 +109,9 @@ void mg_cuda_step_forget(const mg_ops *ops)
 {
     mg_cuda *cuda = (mg_cuda *)ops->ctx;
 
-    if (cuda->n_steps && cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
+    /* Not for ever: a sum that a lost rank will never bring is given up, and then the stream runs out. */
+    if (cuda->n_steps && cuda->stream && mg_cuda_wait(cuda) != MG_OK)
+        (void)cudaStreamSynchronize(cuda->stream);
     for (int i = 0; i < cuda->n_steps; i++)
         if (cuda->steps[i].graph) (void)cudaGraphExecDestroy(cuda->steps[i].graph);
     cuda->n_steps = 0;

@@ -109,6 +109,8 @@ static void describe_run(clip_facts *f, const mg_generate_output *o, const mg_cl
 
     m->version = mg_version();
     m->backend = r->backend.ops->name;
+    m->text_backend = mg_recipe_encodes_text(&m->recipe) ? mg_replica_text_backend(r) : NULL;
+    m->codec_backend = mg_replica_codec_backend(r);
     m->dtype = mg_format_name(r->backend.formats.weights);
     m->audio_library = mg_audio_library();
     m->host = o->world->host;

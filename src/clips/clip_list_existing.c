@@ -88,7 +88,10 @@ static const char *other_model(const wanted *w, const mg_clip_metadata *there, c
         if (stat(json, &clip) != 0 || stat(there->weights[i].path, &weights) != 0 ||
             weights.st_mtime > clip.st_mtime)
             return "model";
+    const char *text = mg_recipe_encodes_text(w->recipe) ? mg_replica_text_backend(w->replica) : NULL;
     if (!same_text(w->replica->backend.ops->name, there->backend)) return "device";
+    if (!same_text(text, there->text_backend)) return "text device";
+    if (!same_text(mg_replica_codec_backend(w->replica), there->codec_backend)) return "codec device";
     return same_text(mg_format_name(w->replica->backend.formats.weights), there->dtype) ? NULL : "dtype";
 }
 

@@ -151,13 +151,10 @@ static void put_levels(writer *w)
 static void put_weights(writer *w)
 {
     const mg_clip_metadata *m = w->m;
-    const mg_recipe *r = &m->recipe;
-    const bool has_text =
-        (r->prompt && *r->prompt && !r->text_states) || (r->negative_prompt && *r->negative_prompt);
 
     mg_json_text_array(&w->t, "weights");
     for (int i = 0; i < m->n_weights; i++) {
-        if (w->is_tag && m->weights[i].is_of_text && !has_text) continue;
+        if (w->is_tag && m->weights[i].is_of_text && !mg_recipe_encodes_text(&m->recipe)) continue;
         mg_json_text_object(&w->t, NULL);
         if (!w->is_tag) put_text(w, "file", m->weights[i].path);
         put_text(w, "sha256", m->weights[i].sha256);
@@ -208,6 +205,8 @@ static void put_run(writer *w)
     put_text(w, "program", "mg-dist");
     put_text(w, "version", w->is_tag ? MG_VERSION : m->version); /* no commit changes a sound file */
     put_text(w, "backend", m->backend);
+    if (m->text_backend) put_text(w, "text_backend", m->text_backend);
+    if (m->codec_backend) put_text(w, "codec_backend", m->codec_backend);
     put_text(w, "dtype", m->dtype);
     if (w->is_tag) return;
     put_text(w, "audio_library", m->audio_library);

@@ -303,6 +303,8 @@ static void read_run(reader *root, mg_clip_metadata *m)
 
     m->version = get_text(&r, "version");
     m->backend = get_text(&r, "backend");
+    m->text_backend = get_text(&r, "text_backend");
+    m->codec_backend = get_text(&r, "codec_backend");
     m->dtype = get_text(&r, "dtype");
     m->audio_library = get_text(&r, "audio_library");
     m->n_ranks = get_int(&r, "ranks");

@@ -198,6 +198,11 @@ mg_status mg_recipe_check(const mg_recipe *r, const char *where)
     return MG_OK;
 }
 
+bool mg_recipe_encodes_text(const mg_recipe *r)
+{
+    return (r->prompt && *r->prompt && !r->text_states) || (r->negative_prompt && *r->negative_prompt);
+}
+
 bool mg_recipe_is_of_sampling(const mg_recipe_key *key)
 {
     return key->offset >= offsetof(mg_recipe, sampling) &&

@@ -134,6 +134,9 @@ void mg_recipe_fill(mg_recipe *r, const mg_recipe *from);
 mg_status mg_recipe_check_key(const mg_recipe *r, const mg_recipe_key *key, const char *where);
 mg_status mg_recipe_check(const mg_recipe *r, const char *where);
 
+/* Is a text encoder needed for it? Not for states that are given, and not without a text. */
+bool mg_recipe_encodes_text(const mg_recipe *r);
+
 /* Is it a field of mg_sampling? */
 bool mg_recipe_is_of_sampling(const mg_recipe_key *key);
 

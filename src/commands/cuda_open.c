@@ -72,6 +72,7 @@ bool mg_cuda_may_be_here(const char **why)
 /* What every rank tells the others. */
 typedef struct rank_device {
     mg_cuda_device is;
+    mg_cuda_versions versions;
     char host[64];
     int32_t rank, first_of_host, pid, device, i_replica, tp_rank;
 } rank_device;
@@ -106,6 +107,7 @@ static mg_status pick(rank_device *mine, const mg_cuda_plugin *plugin, const mg_
             "experiments)",
             w->host, n, w->local_size);
     mine->device = n > 1 ? w->local_rank % n : 0;
+    plugin->versions(&mine->versions);
     return plugin->describe(mine->device, &mine->is);
 }
 
@@ -122,6 +124,32 @@ static int companion(const rank_device *all, int n, const rank_device *mine)
     return -1;
 }
 
+/* Once for each kind of difference, of the first rank that is not as rank 0. */
+static void warn_of_differences(const rank_device *all, int n)
+{
+    bool device = false, driver = false, nccl = false;
+
+    for (int r = 1; r < n; r++) {
+        const mg_cuda_versions *a = &all[0].versions, *b = &all[r].versions;
+        if (!device && strcmp(all[r].is.name, all[0].is.name) != 0) {
+            device = true;
+            mg_log_info("rank 0 has %s and rank %d %s: on different devices bits may differ", all[0].is.name,
+                        r, all[r].is.name);
+        }
+        if (!driver && a->driver != b->driver) {
+            driver = true;
+            mg_log_info("rank 0 has a driver for CUDA %d.%d and rank %d for %d.%d: let all hosts have one",
+                        a->driver / 1000, a->driver % 1000 / 10, r, b->driver / 1000, b->driver % 1000 / 10);
+        }
+        if (!nccl && a->nccl != b->nccl) {
+            nccl = true;
+            mg_log_info("rank 0 has NCCL %d.%d.%d and rank %d %d.%d.%d: they may not understand each other",
+                        a->nccl / 10000, a->nccl / 100 % 100, a->nccl % 100, r, b->nccl / 10000,
+                        b->nccl / 100 % 100, b->nccl % 100);
+        }
+    }
+}
+
 static void log_table(const rank_device *all, const mg_world *w)
 {
     static bool said; /* the backends of a replica choose the same */
@@ -135,12 +163,7 @@ static void log_table(const rank_device *all, const mg_world *w)
                     all[r].tp_rank, all[r].host, all[r].pid, all[r].device, all[r].is.pci,
                     all[r].is.numa_node, all[r].is.name, (double)all[r].is.free_bytes / 1073741824.0,
                     (double)all[r].is.total_bytes / 1073741824.0);
-    for (int r = 1; r < w->size; r++)
-        if (strcmp(all[r].is.name, all[0].is.name) != 0) {
-            mg_log_info("rank 0 has %s and rank %d %s: on different devices bits may differ", all[0].is.name,
-                        r, all[r].is.name);
-            break;
-        }
+    warn_of_differences(all, w->size);
 }
 
 mg_status mg_cuda_choose(mg_cuda_choice *out, const mg_cuda_plugin *plugin, const mg_world *w, bool may_share)

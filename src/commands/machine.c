@@ -16,7 +16,8 @@
 /* Called by a backend on a GPU while the host waits for it. */
 struct mg_machine_watch {
     const mg_cuda_plugin *plugin;
-    mg_comm *group;     /* over NCCL; NULL: there is nobody else to wait for */
+    mg_comm *group; /* over NCCL; NULL: there is nobody else to wait for */
+    const mg_world *world;
     mg_ops_iface plain; /* the backend's table without recorded steps */
 };
 
@@ -25,6 +26,14 @@ static mg_status look(void *arg, double waited_s)
     const struct mg_machine_watch *w = arg;
 
     return w->group ? w->plugin->check_group(w->group, waited_s) : mg_stop_check();
+}
+
+/* Called while the host waits for other ranks: they may wait for a sum that NCCL has given up here. */
+static mg_status look_at_group(void *arg)
+{
+    const struct mg_machine_watch *w = arg;
+
+    return w->group ? w->plugin->check_group(w->group, -1) : MG_OK;
 }
 
 /* `auto` on a GPU: what the models were trained in, and half of the bytes. On a CPU: what the checkpoint
@@ -164,6 +173,8 @@ static mg_status open_group(mg_backend *b, const mg_cuda_choice *choice, const m
                                              .first_rank = w->i_replica * w->tp};
     MG_RETURN(watch->plugin->open_group(&b->group, b->ops, &settings));
     watch->group = b->group;
+    watch->world = w;
+    mg_world_look_too(w, look_at_group, watch);
     return MG_OK;
 }
 
@@ -192,31 +203,66 @@ done:
     return st;
 }
 
-static bool stays_on_cpu(const mg_machine *machine)
+/* FORCE_CPU_COMP=1 is what other MusicGen tools call --codec-device cpu. */
+static bool is_codec_on_cpu(const mg_machine *machine)
 {
     const char *force = getenv("FORCE_CPU_COMP");
 
-    return machine->codec_device == MG_MACHINE_CODEC_CPU || (force && strcmp(force, "1") == 0);
+    return machine->codec_device == MG_MACHINE_PART_CPU || (force && strcmp(force, "1") == 0);
 }
 
-mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world)
+/* `plugin`: NULL for the CPU. Collective over the world unless it is NULL. */
+static mg_status open_part(mg_backend *out, const mg_cuda_plugin *plugin, const mg_machine *machine,
+                           const mg_world *world)
 {
-    mg_status st = MG_OK;
-    const mg_cuda_plugin *plugin = NULL;
     mg_cuda_choice choice;
 
+    return plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, true);
+}
+
+static mg_status open_text(mg_backend *beside, const mg_cuda_plugin *plugin, const mg_machine *machine,
+                           const mg_world *world)
+{
+    beside->text = calloc(1, sizeof *beside->text);
+    MG_RETURN(mg_comm_agree(
+        world->all, beside->text ? MG_OK : mg_fail(MG_ENOMEM, "text: %zu bytes", sizeof *beside->text)));
+    return open_part(beside->text, plugin, machine, world);
+}
+
+mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world,
+                                 bool with_text)
+{
+    const bool codec_on_cpu = is_codec_on_cpu(machine),
+               text_on_cpu = machine->text_device == MG_MACHINE_PART_CPU;
+    mg_status st = MG_OK;
+    const mg_cuda_plugin *plugin = NULL, *of_codec, *of_text;
+
     *out = (mg_backend){0};
-    if (!stays_on_cpu(machine)) MG_TRY(choose_plugin(&plugin, machine, world, false));
-    MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, true));
+    if (!codec_on_cpu || (with_text && !text_on_cpu)) MG_TRY(choose_plugin(&plugin, machine, world, false));
+    of_codec = codec_on_cpu ? NULL : plugin;
+    of_text = text_on_cpu ? NULL : plugin;
+    MG_TRY(open_part(out, of_codec, machine, world));
+    if (with_text && of_text != of_codec) MG_TRY(open_text(out, of_text, machine, world));
 done:
     if (st != MG_OK) mg_machine_close(out);
     return st;
+}
+
+mg_status mg_machine_read(const mg_backend *b, const void *block, size_t bytes, double *gbps)
+{
+    const struct mg_machine_watch *watch = b->watch;
+
+    MG_REQUIRE(watch && b->ops->space == MG_DEVICE);
+    return watch->plugin->read(b->ops, block, bytes, gbps);
 }
 
 void mg_machine_close(mg_backend *b)
 {
     struct mg_machine_watch *watch = b->watch;
 
+    if (watch && watch->world) mg_world_look_too(watch->world, NULL, NULL);
+    if (b->text) mg_machine_close(b->text);
+    free(b->text);
     if (b->group && b->group->space == MG_DEVICE) mg_comm_close(b->group); /* else it is the world's */
     if (watch) watch->group = NULL;
     mg_ops_close(b->ops);

@@ -10,8 +10,13 @@
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world);
 
 /* The backend beside it: an instance and threads of its own, so that another thread may call it. Its threads
- * yield the processors to the language model's. */
-mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world);
+ * yield the processors to the language model's. With text, and if the text encoder is to run elsewhere than
+ * the codec, out->text too. */
+mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world,
+                                 bool with_text);
+
+/* How fast the backend's device reads `block`, which is in its memory. Not for a CPU. */
+mg_status mg_machine_read(const mg_backend *b, const void *block, size_t bytes, double *gbps);
 
 void mg_machine_close(mg_backend *b);
 

@@ -12,8 +12,8 @@ typedef struct mg_machine {
     int64_t threads;  /* 0: not given */
     double cpu_share; /* of the cores, where threads is 0; NaN: all */
     int64_t tp;
-    int reduce;       /* mg_cuda_reduce: the words stand in its order */
-    int codec_device; /* mg_machine_codec */
+    int reduce;                    /* mg_cuda_reduce: the words stand in its order */
+    int codec_device, text_device; /* mg_machine_part */
     bool share_gpu;
 } mg_machine;
 
@@ -25,7 +25,7 @@ enum mg_machine_dtype {
     MG_MACHINE_INT8
 };
 enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
-enum mg_machine_codec { MG_MACHINE_CODEC_SAME, MG_MACHINE_CODEC_CPU };
+enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
 
 /* MG_MACHINE_OPTIONS: of all commands that run a language model; their settings have a field `mg_machine
  * machine`. MG_DEVICE_OPTIONS: those of them that are left without a language model. */
@@ -57,7 +57,10 @@ enum mg_machine_codec { MG_MACHINE_CODEC_SAME, MG_MACHINE_CODEC_CPU };
     MG_DEVICE_OPTIONS(settings),                                                                           \
     {.name = "codec-device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.codec_device),    \
      .preset = "same", .choices = "same|cpu", .group = "Machine",                                          \
-     .help = "where codec and text encoder run: as --device says, or on the CPU"},                         \
+     .help = "where the codec runs: as --device says, or on the CPU (as FORCE_CPU_COMP=1)"},               \
+    {.name = "text-device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.text_device),      \
+     .preset = "same", .choices = "same|cpu", .group = "Machine",                                          \
+     .help = "where the text encoder runs: as --device says, or on the CPU"},                              \
     {.name = "reduce", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.reduce),                \
      .preset = "auto", .choices = "auto|nccl|oneshot|fast", .group = "Machine",                            \
      .help = "how GPUs sum over ranks; fast leaves the order to NCCL, and bits differ"}

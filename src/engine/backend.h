@@ -1,5 +1,6 @@
 /* What computes: a device or the processor, with what belongs to it. A replica has two: the language model's,
- * and one beside it for text, codec and melodies, which may be another device or other threads. */
+ * and one beside it for text, codec and melodies, which may be another device or other threads. The text
+ * encoder may have one of its own. */
 #ifndef MG_BACKEND_H
 #define MG_BACKEND_H
 
@@ -15,6 +16,12 @@ typedef struct mg_backend {
     mg_lm_formats formats; /* of the language model; not looked at beside it */
     bool as_stored;        /* formats follow the checkpoint's, once mg_replica_open has seen it */
     void *watch;           /* its opener's own */
+    struct mg_backend *text; /* beside a language model: of the text encoder; NULL: this one */
 } mg_backend;
+
+static inline mg_ops *mg_backend_text_ops(const mg_backend *beside)
+{
+    return beside->text ? beside->text->ops : beside->ops;
+}
 
 #endif

@@ -8,8 +8,8 @@
 #include "log.h"
 #include "ready_clip.h"
 
-/* What a rank needs of a memory: its language model's, the one beside it, and the host's. */
-enum { DEMAND_LM, DEMAND_BESIDE, DEMAND_HOST, N_DEMANDS };
+/* What a rank needs of a memory: for its language model, text encoder and codec, and of the host's. */
+enum { DEMAND_LM, DEMAND_TEXT, DEMAND_CODEC, DEMAND_HOST, N_DEMANDS };
 
 /* What each rank tells the others. A place is a host (its lowest rank) or a device. */
 typedef struct demand {
@@ -134,13 +134,13 @@ static mg_status check_fit(const demand *all, int n_ranks, int64_t n_slots)
     return MG_OK;
 }
 
-static mg_status ask_backend(demand *d, int i, const mg_backend *b, size_t bytes)
+static mg_status ask_backend(demand *d, int i, const mg_ops *ops, size_t bytes)
 {
     mg_budget budget;
 
     d->bytes[i] = (int64_t)bytes;
     if (bytes == 0) return MG_OK;
-    MG_RETURN(mg_ops_budget(b->ops, &budget));
+    MG_RETURN(mg_ops_budget(ops, &budget));
     d->available_bytes[i] = budget.available_bytes;
     if (budget.place != 0) d->place[i] = (int64_t)budget.place; /* else the host, as it stands */
     return MG_OK;
@@ -153,8 +153,9 @@ static mg_status find_demand(demand *d, mg_replica *r, const mg_world *w, const 
     for (int i = 0; i < N_DEMANDS; i++) d->place[i] = w->first_of_host;
     d->bytes[DEMAND_HOST] = (int64_t)r->bytes.host;
     d->available_bytes[DEMAND_HOST] = mg_host_memory_available();
-    MG_RETURN(ask_backend(d, DEMAND_LM, &r->backend, mg_replica_bytes_lm(&r->bytes)));
-    return ask_backend(d, DEMAND_BESIDE, &r->beside, mg_replica_bytes_beside(&r->bytes));
+    MG_RETURN(ask_backend(d, DEMAND_LM, r->backend.ops, mg_replica_bytes_lm(&r->bytes)));
+    MG_RETURN(ask_backend(d, DEMAND_TEXT, mg_backend_text_ops(&r->beside), mg_replica_bytes_text(&r->bytes)));
+    return ask_backend(d, DEMAND_CODEC, r->beside.ops, mg_replica_bytes_codec(&r->bytes));
 }
 
 /* Measure this rank, and hear what the others need. */

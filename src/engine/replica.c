@@ -22,7 +22,7 @@ static int codec_halves(const mg_replica *r)
 }
 
 /* T5 -> LM -> EnCodec from their checkpoints: surveyed or loaded, by what the arenas are. */
-static mg_status load_stages(mg_replica *r, mg_arena *lm_arena, mg_arena *beside_arena, mg_progress *progress)
+static mg_status load_stages(mg_replica *r, mg_progress *progress)
 {
     const mg_config *c = &r->config;
     const mg_model_files *files = r->files;
@@ -30,25 +30,25 @@ static mg_status load_stages(mg_replica *r, mg_arena *lm_arena, mg_arena *beside
     mg_status st = MG_OK;
     mg_weights w;
 
-    mg_weights_init(&w, r->beside.ops, NULL, beside_arena, "");
+    mg_weights_init(&w, mg_backend_text_ops(&r->beside), NULL, &r->text_memory.weights, "");
     w.progress = progress;
     if (r->is_leader && r->source.with_text) {
         read_from(&w, &files->t5);
         MG_TRY(mg_t5_load(&r->t5, &c->t5, &w));
     }
-    b->t5_weights = beside_arena->used_bytes;
+    b->t5_weights = r->text_memory.weights.used_bytes;
 
-    w.ops = r->backend.ops, w.arena = lm_arena;
+    w.ops = r->backend.ops, w.arena = &r->lm_memory.weights;
     read_from(&w, &files->lm);
     MG_TRY(mg_lm_load(&r->lm, &c->lm, r->backend.formats, r->backend.group, &w));
-    b->lm_weights = lm_arena->used_bytes;
+    b->lm_weights = r->lm_memory.weights.used_bytes;
 
-    w.ops = r->beside.ops, w.arena = beside_arena;
+    w.ops = r->beside.ops, w.arena = &r->codec_memory.weights;
     if (r->is_leader && codec_halves(r)) {
         read_from(&w, &files->codec);
         MG_TRY(mg_encodec_load(&r->codec, &c->codec, codec_halves(r), &w));
     }
-    b->codec_weights = beside_arena->used_bytes - b->t5_weights;
+    b->codec_weights = r->codec_memory.weights.used_bytes;
     r->read_bytes = w.n_read_bytes;
     MG_TRY(mg_weights_check_survey(&w));
 done:
@@ -74,8 +74,7 @@ static void measure_host(mg_replica *r, const mg_replica_limits *limits)
     b->host += b->leader;
 }
 
-static mg_status reserve_stages(mg_replica *r, mg_arena *lm_arena, mg_arena *beside_arena,
-                                const mg_replica_limits *limits)
+static mg_status reserve_stages(mg_replica *r, const mg_replica_limits *limits)
 {
     mg_replica_bytes *b = &r->bytes;
     const int64_t S = limits->S_max > 0 ? limits->S_max : 1;
@@ -90,12 +89,12 @@ static mg_status reserve_stages(mg_replica *r, mg_arena *lm_arena, mg_arena *bes
         .n_frames = limits->T_max,
     };
 
-    if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, beside_arena, S));
-    b->t5_run = beside_arena->used_bytes;
-    if (r->codec) MG_RETURN(mg_encodec_reserve(r->codec, beside_arena));
-    b->codec_run = beside_arena->used_bytes - b->t5_run;
-    MG_RETURN(mg_lm_reserve(r->lm, lm_arena, &lm));
-    b->lm_run = lm_arena->used_bytes;
+    if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, &r->text_memory.run, S));
+    b->t5_run = r->text_memory.run.used_bytes;
+    if (r->codec) MG_RETURN(mg_encodec_reserve(r->codec, &r->codec_memory.run));
+    b->codec_run = r->codec_memory.run.used_bytes;
+    MG_RETURN(mg_lm_reserve(r->lm, &r->lm_memory.run, &lm));
+    b->lm_run = r->lm_memory.run.used_bytes;
     measure_host(r, limits);
     return MG_OK;
 }
@@ -183,8 +182,9 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
                     r->renames.list[i].target);
     if (lm->as_stored) r->backend.formats.weights = r->backend.formats.kv = stored_format(&r->files->lm);
     r->lm_memory.weights = mg_arena_measure("weights");
-    r->beside_memory.weights = mg_arena_measure("weights beside");
-    MG_TRY(load_stages(r, &r->lm_memory.weights, &r->beside_memory.weights, NULL));
+    r->text_memory.weights = mg_arena_measure("weights of the text encoder");
+    r->codec_memory.weights = mg_arena_measure("weights of the codec");
+    MG_TRY(load_stages(r, NULL));
     *out = r;
 done:
     if (st != MG_OK) mg_replica_close(r);
@@ -206,7 +206,8 @@ void mg_replica_close(mg_replica *r)
     mg_mapping_renames_close(&r->renames);
     mg_model_files_close(r->files);
     release(&r->lm_memory, r->backend.ops);
-    release(&r->beside_memory, r->beside.ops);
+    release(&r->text_memory, mg_backend_text_ops(&r->beside));
+    release(&r->codec_memory, r->beside.ops);
     pthread_mutex_destroy(&r->beside_lock);
     free(r);
 }
@@ -234,8 +235,9 @@ void mg_replica_unlock_beside(mg_replica *r)
 mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits)
 {
     r->lm_memory.run = mg_arena_measure("run");
-    r->beside_memory.run = mg_arena_measure("run beside");
-    return reserve_stages(r, &r->lm_memory.run, &r->beside_memory.run, limits);
+    r->text_memory.run = mg_arena_measure("run of the text encoder");
+    r->codec_memory.run = mg_arena_measure("run of the codec");
+    return reserve_stages(r, limits);
 }
 
 /* The memory that a measuring arena counted, from the backend; nothing for nothing. */
@@ -260,16 +262,32 @@ mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
 
     MG_RETURN(mg_replica_measure(r, limits));
     MG_RETURN(take_memory(&r->lm_memory, r->backend.ops));
-    MG_RETURN(take_memory(&r->beside_memory, r->beside.ops));
+    MG_RETURN(take_memory(&r->text_memory, mg_backend_text_ops(&r->beside)));
+    MG_RETURN(take_memory(&r->codec_memory, r->beside.ops));
     mg_progress_begin(&progress, "load", "MB", r->read_bytes);
     progress.unit_size = 1000000;
-    const mg_status st = load_stages(r, &r->lm_memory.weights, &r->beside_memory.weights, &progress);
+    const mg_status st = load_stages(r, &progress);
     mg_progress_end(&progress);
     if (st != MG_OK) return st;
     MG_RETURN(mg_model_files_check(r->files));
-    MG_RETURN(reserve_stages(r, &r->lm_memory.run, &r->beside_memory.run, limits));
+    MG_RETURN(reserve_stages(r, limits));
     r->limits = *limits;
     return MG_OK;
+}
+
+static const char *if_other(const mg_ops *ops, const mg_replica *r)
+{
+    return strcmp(ops->name, r->backend.ops->name) == 0 ? NULL : ops->name;
+}
+
+const char *mg_replica_text_backend(const mg_replica *r)
+{
+    return r->source.with_text ? if_other(mg_backend_text_ops(&r->beside), r) : NULL;
+}
+
+const char *mg_replica_codec_backend(const mg_replica *r)
+{
+    return codec_halves(r) ? if_other(r->beside.ops, r) : NULL;
 }
 
 size_t mg_replica_bytes_lm(const mg_replica_bytes *b)
@@ -277,9 +295,14 @@ size_t mg_replica_bytes_lm(const mg_replica_bytes *b)
     return b->lm_weights + b->lm_run;
 }
 
-size_t mg_replica_bytes_beside(const mg_replica_bytes *b)
+size_t mg_replica_bytes_text(const mg_replica_bytes *b)
 {
-    return b->t5_weights + b->codec_weights + b->t5_run + b->codec_run;
+    return b->t5_weights + b->t5_run;
+}
+
+size_t mg_replica_bytes_codec(const mg_replica_bytes *b)
+{
+    return b->codec_weights + b->codec_run;
 }
 
 size_t mg_replica_bytes_weights(const mg_replica_bytes *b)

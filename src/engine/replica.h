@@ -1,8 +1,8 @@
 /* One tensor-parallel group's loaded pipeline: T5 -> LM -> EnCodec. Every rank has its part of the LM; the
  * leader (rank 0 of the group) alone has T5 and EnCodec, and only what the clips need of them.
  *
- * The LM computes on one backend, T5 and EnCodec on the one beside it. If these are two, T5 and EnCodec may
- * work while the steps run, for one caller at a time: who holds the lock.
+ * The LM computes on one backend, T5 and EnCodec on the one beside it, or each on its own. If these are not
+ * the LM's, T5 and EnCodec may work while the steps run, for one caller at a time: who holds the lock.
  *
  * Three phases, each to be followed by mg_comm_agree over the world, for each can fail on one rank alone:
  * open (config, checkpoint headers, survey: is everything there, how many bytes), then plan.h decides the
@@ -50,7 +50,7 @@ typedef struct mg_replica_bytes {
     size_t leader; /* of host: the leader's alone */
 } mg_replica_bytes;
 
-/* Memory of one backend: what was measured, then taken. */
+/* Memory of one stage: what was measured, then taken. */
 typedef struct mg_replica_memory {
     mg_arena weights, run;
     void *weights_block, *run_block;
@@ -72,7 +72,7 @@ typedef struct mg_replica {
     mg_replica_bytes bytes;
     int64_t read_bytes;       /* of the checkpoints, by a load */
     mg_replica_limits limits; /* after load */
-    mg_replica_memory lm_memory, beside_memory;
+    mg_replica_memory lm_memory, text_memory, codec_memory;
 } mg_replica;
 
 /* Open and survey. `group` is in host memory; on a CPU it is lm->group too. `beside` may be `lm`. Both are
@@ -97,9 +97,14 @@ mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits);
 /* Take the memory, read the weights (a progress bar on rank 0) and reserve. */
 mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits);
 
-/* Of each backend's memory: weights and run. */
+/* The backend of T5, or of the codec, where it is another than the LM's; NULL otherwise, or without it. */
+const char *mg_replica_text_backend(const mg_replica *r);
+const char *mg_replica_codec_backend(const mg_replica *r);
+
+/* Of each stage's memory: weights and run. */
 size_t mg_replica_bytes_lm(const mg_replica_bytes *b);
-size_t mg_replica_bytes_beside(const mg_replica_bytes *b);
+size_t mg_replica_bytes_text(const mg_replica_bytes *b);
+size_t mg_replica_bytes_codec(const mg_replica_bytes *b);
 
 size_t mg_replica_bytes_weights(const mg_replica_bytes *b);
 size_t mg_replica_bytes_run(const mg_replica_bytes *b);

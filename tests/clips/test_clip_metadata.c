@@ -52,7 +52,9 @@ static mg_clip_metadata sample(void)
         .applied = applied,
         .n_applied = 1,
         .version = "1.2.3",
-        .backend = "cpu/avx2",
+        .backend = "cuda/sm_90",
+        .text_backend = "cpu/avx2",
+        .codec_backend = "cpu/avx512",
         .dtype = "bf16",
         .audio_library = "libsndfile-9",
         .host = "node",
@@ -191,6 +193,8 @@ static void same_run(const mg_clip_metadata *a, const mg_clip_metadata *b)
 {
     same_text(a->version, b->version);
     same_text(a->backend, b->backend);
+    same_text(a->text_backend, b->text_backend);
+    same_text(a->codec_backend, b->codec_backend);
     same_text(a->dtype, b->dtype);
     same_text(a->audio_library, b->audio_library);
     same_text(a->host, b->host);

@@ -35,9 +35,14 @@ static options parse()
             continue;
         else if (sscanf(w, "mute=%63[^:]:%d", o.mute_file, &o.mute_line) == 2)
             continue;
+        else if (sscanf(w, "kinds=%d", &o.n_kinds) == 1 || sscanf(w, "memory=%d", &o.memory_mb) == 1)
+            continue;
+        else if (sscanf(w, "driver=%d", &o.driver) == 1 || sscanf(w, "runtime=%d", &o.runtime) == 1 ||
+                 sscanf(w, "falls=%ld", &o.falls_at) == 1)
+            continue;
         else
-            fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, devices=N, patience=SECONDS or "
-                 "mute=FILE:LINE",
+            fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, devices=N, kinds=N, memory=MB, "
+                 "driver=VERSION, runtime=VERSION, falls=N, patience=SECONDS or mute=FILE:LINE",
                  w);
     }
     return o;
@@ -162,6 +167,8 @@ const char *cudaGetErrorName(cudaError_t e)
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
     case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
     case cudaErrorNotReady: return "cudaErrorNotReady";
+    case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
+    case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
     case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
     case cudaErrorPeerAccessAlreadyEnabled: return "cudaErrorPeerAccessAlreadyEnabled";
     default: return "cudaErrorUnknown";
@@ -175,11 +182,12 @@ const char *cudaGetErrorString(cudaError_t e)
 
 cudaError_t cudaPeekAtLastError(void)
 {
-    return last_error;
+    return has_fallen() ? cudaErrorLaunchFailure : last_error;
 }
 
 cudaError_t cudaGetLastError(void)
 {
+    if (has_fallen()) return cudaErrorLaunchFailure;
     const cudaError_t e = last_error;
     last_error = cudaSuccess;
     return e;
@@ -187,16 +195,17 @@ cudaError_t cudaGetLastError(void)
 
 cudaError_t cudaDriverGetVersion(int *version)
 {
-    return *version = 13000, cudaSuccess;
+    return *version = chosen().driver, cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int *version)
 {
-    return *version = 13000, cudaSuccess;
+    return *version = chosen().runtime, cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceCount(int *n)
 {
-    *n = static_cast<int>(visible().size());
+    *n = chosen().driver < 13000 ? 0 : static_cast<int>(visible().size());
+    if (chosen().driver < 13000) return cudaErrorInsufficientDriver;
     return *n > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 
@@ -218,6 +227,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     const int number = visible()[static_cast<size_t>(device)];
     *p = cudaDeviceProp();
     snprintf(p->name, sizeof p->name, "CUDA on CPU");
+    if (number % chosen().n_kinds)
+        snprintf(p->name, sizeof p->name, "CUDA on CPU, kind %d", number % chosen().n_kinds);
     snprintf(p->uuid.bytes, sizeof p->uuid.bytes, "cuda-on-cpu-%02d", number);
     cudaMemGetInfo(&p->totalGlobalMem, &p->totalGlobalMem);
     cudaDeviceGetAttribute(&p->multiProcessorCount, cudaDevAttrMultiProcessorCount, device);

@@ -72,6 +72,11 @@ static void begin()
     catch_faults();
 }
 
+static size_t device_bytes()
+{
+    return static_cast<size_t>(chosen().memory_mb) << 20;
+}
+
 void device_open()
 {
     begin();
@@ -168,7 +173,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     const turn_of_one turn(device_lock());
     begin();
     *p = nullptr;
-    char *at = bytes ? find_gap(bytes) : nullptr;
+    char *at = bytes && mem.used_bytes + bytes <= device_bytes() ? find_gap(bytes) : nullptr;
     if (!bytes) return cudaSuccess;
     if (!at) return cudaErrorMemoryAllocation;
     const size_t room = (bytes + ALIGN - 1) / ALIGN * ALIGN;
@@ -203,8 +208,8 @@ cudaError_t cudaFree(void *p)
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
     const turn_of_one turn(device_lock());
-    *total_bytes = DEVICE_BYTES;
-    *free_bytes = DEVICE_BYTES - mem.used_bytes;
+    *total_bytes = device_bytes();
+    *free_bytes = device_bytes() - mem.used_bytes;
     return cudaSuccess;
 }
 

@@ -20,6 +20,11 @@ struct options {
     char mute_file[64] = ""; /* a __syncthreads() at this line does nothing */
     int mute_line = 0;
     int n_devices = 1;
+    int n_kinds = 1; /* of devices, which take turns: their names differ */
+    int memory_mb = 4096;
+    int driver = 13000; /* its version; 0: there is none */
+    int runtime = 13000;
+    long falls_at = 0; /* the device fails at its N-th item of work, and for ever after; 0: never */
 };
 const options &chosen();
 
@@ -36,6 +41,9 @@ void catch_faults();
 /* Set by what a launch cannot report itself; cudaGetLastError takes it. */
 void set_error(cudaError_t error);
 
+/* The device has fallen off: every call says so from now on. */
+bool has_fallen();
+
 /* Host threads of a process take turns: one holds the device for an item, or for a change of its tables. */
 std::recursive_mutex &device_lock();
 typedef std::lock_guard<std::recursive_mutex> turn_of_one;
@@ -47,6 +55,8 @@ typedef std::function<bool()> item;
 void enqueue_item(cudaStream_t s, item &&work, bool is_collective = false);
 /* The stream captures: what is enqueued goes into a graph. */
 bool is_capturing(cudaStream_t s);
+/* A GPU works on while its host waits for something else: goes on with all streams, for a while. */
+void work_on_all();
 /* Runs what is queued. One that waits for other ranks is asked until it is done, or `once`. */
 bool drain(cudaStream_t s, bool once);
 

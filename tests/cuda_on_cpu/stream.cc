@@ -23,6 +23,7 @@ struct CUstream_st {
     std::deque<sim::item> queue;
     cudaGraph_t capture = nullptr;
     bool captures_first = false; /* began the capture; others joined by an event */
+    bool has_collective = false; /* has had one: other ranks may wait for what is queued */
 };
 
 namespace
@@ -64,6 +65,13 @@ bool is_capturing(cudaStream_t s)
 }
 
 static thread_local cudaStream_t inside; /* whose item runs */
+static long n_items;
+static bool fallen;
+
+bool has_fallen()
+{
+    return fallen;
+}
 
 /* Runs the first item; false if it must wait for another process. */
 static bool step(cudaStream_t s)
@@ -72,6 +80,11 @@ static bool step(cudaStream_t s)
     if (s->queue.empty()) return true; /* another thread was there */
     if (inside == s) fail("a stream waits for itself");
     const cudaStream_t outer = inside;
+    if (has_fallen() || (chosen().falls_at && ++n_items == chosen().falls_at)) {
+        fallen = true;
+        s->queue.clear(); /* what was asked for is never done */
+        return true;
+    }
     inside = s;
     device_open();
     const bool done = s->queue.front()();
@@ -104,9 +117,21 @@ static void run_ready(cudaStream_t s)
  * on, so give it a while. Who waits for the stream then goes on asking. */
 static void work_on(cudaStream_t s)
 {
-    const double end_s = now_s() + 0.3;
+    const double end_s = now_s() + 0.1;
 
+    s->has_collective = true;
     while (!drain(s, true) && now_s() < end_s) sched_yield();
+}
+
+void work_on_all()
+{
+    std::vector<cudaStream_t> list; /* those with collectives belong to the caller */
+
+    device_lock().lock();
+    for (cudaStream_t s : streams())
+        if (s->has_collective && !s->queue.empty() && s != inside) list.push_back(s);
+    device_lock().unlock();
+    for (cudaStream_t s : list) work_on(s);
 }
 
 void enqueue_item(cudaStream_t s, item &&work, bool is_collective)
@@ -210,7 +235,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s)
     if (!s) return cudaErrorInvalidResourceHandle;
     if (s->capture) return cudaErrorStreamCaptureUnsupported;
     sim::drain(s, false);
-    return cudaSuccess;
+    return sim::has_fallen() ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t s)
@@ -287,6 +312,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned)
 
 cudaError_t cudaEventQuery(cudaEvent_t e)
 {
+    if (sim::has_fallen()) return cudaErrorLaunchFailure;
     if (e->state->done == e->state->asked) return cudaSuccess;
     sim::drain(e->stream, true);
     return cudaErrorNotReady;
@@ -295,7 +321,7 @@ cudaError_t cudaEventQuery(cudaEvent_t e)
 cudaError_t cudaEventSynchronize(cudaEvent_t e)
 {
     while (cudaEventQuery(e) == cudaErrorNotReady) sched_yield();
-    return cudaSuccess;
+    return cudaEventQuery(e);
 }
 
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)

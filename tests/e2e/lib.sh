@@ -9,6 +9,11 @@ export ASAN_OPTIONS=fast_unwind_on_malloc=1
 for name in $(env | sed -n 's/^\(MGDIST_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 export MGDIST_OVERWRITE=1 # most scripts write into one folder again and again; overwrite.sh is about the rule
 
+# MG_TEST_OVER=cuda: the clips are made by the CUDA sources on the CPU (tests/cuda_on_cpu), in fp32 as the golden data.
+# MG_TEST_RANKS: the numbers of ranks to try; MG_TEST_ONLY: the parts of a script to run.
+if [ "${MG_TEST_OVER-}" = cuda ]; then export MGDIST_DEVICE=cuda MGDIST_DTYPE=fp32 CUDA_ON_CPU=${MG_TEST_FIXTURE:-eager}; fi
+wanted() { [ -z "${MG_TEST_ONLY-}" ] || [[ " $MG_TEST_ONLY " = *" $1 "* ]]; }
+
 MG=$1
 TESTS=$2
 GOLDEN=$TESTS/golden
@@ -23,6 +28,7 @@ n_wrong=0
 ranks() {
     local n=$1
     shift
+    [ -z "${CUDA_ON_CPU-}" ] || local -x CUDA_ON_CPU=devices=$n,$CUDA_ON_CPU
     if [ "$n" = 1 ]; then
         timeout 120 "$@"
     else

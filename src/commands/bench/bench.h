@@ -74,17 +74,17 @@ void mg_bench_block_close(mg_bench_block *block);
 /* Sorts `values` and returns the middle one. */
 double mg_bench_median(double *values, int64_t n);
 
-/* How fast all ranks together read memory, through each rank's own pool of threads: the ceiling of everything
- * that streams weights. Collective over `comm`. */
+/* How fast all ranks together read memory, through each rank's own pool of threads, or each on its device:
+ * the ceiling of everything that streams weights. Collective over `comm`. */
 typedef struct mg_bench_reader {
-    mg_threads *threads; /* borrowed */
-    mg_comm *comm;       /* borrowed */
-    char *block;         /* this rank's share, on huge pages */
+    const mg_backend *backend; /* borrowed */
+    mg_comm *comm;             /* borrowed */
+    char *block;               /* this rank's share: on huge pages of the host, or the device's */
     size_t bytes;
     double gbps; /* the last probe's; 1 GB = 1e9 bytes */
 } mg_bench_reader;
 
-mg_status mg_bench_reader_open(mg_bench_reader *r, mg_threads *threads, mg_comm *comm);
+mg_status mg_bench_reader_open(mg_bench_reader *r, const mg_backend *backend, mg_comm *comm);
 mg_status mg_bench_reader_probe(mg_bench_reader *r);
 void mg_bench_reader_close(mg_bench_reader *r);
 

@@ -101,14 +101,14 @@ static void read_units(void *arg, int64_t first, int64_t end, int i_thread)
         read(job->block + (size_t)u * unit_bytes, stream_bytes, stream_bytes, n_streams);
 }
 
-mg_status mg_bench_reader_open(mg_bench_reader *r, mg_threads *threads, mg_comm *comm)
+static mg_status open_host_block(mg_bench_reader *r)
 {
-    const size_t grain = (size_t)HUGE_PAGE * (size_t)mg_threads_count(threads);
-    const size_t bytes = TOTAL_BYTES / (size_t)comm->size / grain * grain;
-
-    *r = (mg_bench_reader){.threads = threads, .comm = comm};
-    if (bytes == 0) return mg_fail(MG_EUSAGE, "bench: %d threads are too many", mg_threads_count(threads));
+    const int n_threads = mg_threads_count(r->backend->threads);
+    const size_t grain = (size_t)HUGE_PAGE * (size_t)n_threads;
+    const size_t bytes = TOTAL_BYTES / (size_t)r->comm->size / grain * grain;
     void *block = NULL;
+
+    if (bytes == 0) return mg_fail(MG_EUSAGE, "bench: %d threads are too many", n_threads);
     if (posix_memalign(&block, HUGE_PAGE, bytes)) return mg_fail(MG_ENOMEM, "bench: %zu bytes", bytes);
     (void)madvise(block, bytes, MADV_HUGEPAGE); /* a wish: without it the ceiling is a little lower */
     memset(block, 1, bytes);
@@ -117,20 +117,43 @@ mg_status mg_bench_reader_open(mg_bench_reader *r, mg_threads *threads, mg_comm 
     return MG_OK;
 }
 
+mg_status mg_bench_reader_open(mg_bench_reader *r, const mg_backend *backend, mg_comm *comm)
+{
+    void *block = NULL;
+
+    *r = (mg_bench_reader){.backend = backend, .comm = comm};
+    if (backend->ops->space == MG_HOST) return open_host_block(r);
+    MG_RETURN(mg_ops_alloc(backend->ops, &block, TOTAL_BYTES)); /* whatever is in it */
+    r->block = block;
+    r->bytes = TOTAL_BYTES;
+    return MG_OK;
+}
+
+/* This rank's part of a pass, in seconds. */
+static mg_status read_once(mg_bench_reader *r, int pass, double *mine_s)
+{
+    read_job job = {r->block, r->bytes, mg_threads_count(r->backend->threads), pass % 2 == 1};
+    double gbps = 0;
+
+    if (r->backend->ops->space == MG_DEVICE) {
+        MG_RETURN(mg_machine_read(r->backend, r->block, r->bytes, &gbps));
+        *mine_s = (double)r->bytes / gbps / 1e9;
+        return MG_OK;
+    }
+    const double begin_s = mg_clock_s();
+    mg_threads_run(r->backend->threads, read_units, &job, job.n_units);
+    *mine_s = mg_clock_s() - begin_s;
+    return MG_OK;
+}
+
 mg_status mg_bench_reader_probe(mg_bench_reader *r)
 {
-    read_job job = {r->block, r->bytes, mg_threads_count(r->threads), false};
-
     r->gbps = 0;
     for (int pass = 0; pass < N_PASSES; pass++) {
-        double all_s[MG_TP_SLICES];
-        job.four_streams = pass % 2 == 1;
+        double all_s[MG_TP_SLICES], mine_s = 0, slowest_s = 0;
         MG_RETURN(mg_comm_barrier(r->comm));
-        const double begin_s = mg_clock_s();
-        mg_threads_run(r->threads, read_units, &job, job.n_units);
-        const double mine_s = mg_clock_s() - begin_s;
+        MG_RETURN(mg_comm_agree(r->comm, read_once(r, pass, &mine_s)));
         MG_RETURN(mg_comm_all_gather(r->comm, all_s, &mine_s, 1, MG_F64));
-        double slowest_s = 0;
         for (int i = 0; i < r->comm->size; i++)
             if (all_s[i] > slowest_s) slowest_s = all_s[i];
         const double gbps = (double)r->bytes * r->comm->size / slowest_s / 1e9;
@@ -141,7 +164,10 @@ mg_status mg_bench_reader_probe(mg_bench_reader *r)
 
 void mg_bench_reader_close(mg_bench_reader *r)
 {
-    if (!r) return;
-    free(r->block);
+    if (!r || !r->block) return;
+    if (r->backend->ops->space == MG_HOST)
+        free(r->block);
+    else
+        mg_ops_release(r->backend->ops, r->block, r->bytes);
     r->block = NULL;
 }

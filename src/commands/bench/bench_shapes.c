@@ -1,10 +1,11 @@
-/* Sizes of musicgen-{small,medium,large}, t5-base and encodec_32khz. */
+/* Sizes of musicgen-{small,medium,large}, t5-base and encodec_32khz; and one that is quick. */
 #include "bench_shapes.h"
 
 static const struct {
     const char *name;
     int64_t D, L, H, F;
 } shapes[MG_BENCH_N_SHAPES] = {
+    {"tiny", 128, 2, 4, 512},
     {"small", 1024, 24, 16, 4096},
     {"medium", 1536, 48, 24, 6144},
     {"large", 2048, 48, 32, 8192},

@@ -1,5 +1,6 @@
-/* The published sizes of MusicGen, in one place, and what a step of each must read. No file is needed: the
- * benchmarks run on random weights of these shapes. Source: the models' config.json (docs/MODEL.md §Sizes).
+/* The published sizes of MusicGen, in one place, with one for trying things, and what a step of each must
+ * read. No file is needed: the benchmarks run on random weights of these shapes. Source: the models'
+ * config.json (docs/MODEL.md §Sizes).
  */
 #ifndef MG_BENCH_SHAPES_H
 #define MG_BENCH_SHAPES_H
@@ -7,9 +8,9 @@
 #include "config.h"
 #include "ops.h"
 
-enum mg_bench_shape { MG_BENCH_SMALL, MG_BENCH_MEDIUM, MG_BENCH_LARGE, MG_BENCH_N_SHAPES };
+enum mg_bench_shape { MG_BENCH_TINY, MG_BENCH_SMALL, MG_BENCH_MEDIUM, MG_BENCH_LARGE, MG_BENCH_N_SHAPES };
 
-#define MG_BENCH_SHAPE_WORDS "small|medium|large"
+#define MG_BENCH_SHAPE_WORDS "tiny|small|medium|large"
 
 const char *mg_bench_shape_name(int shape);
 mg_lm_config mg_bench_lm_config(int shape);

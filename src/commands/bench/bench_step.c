@@ -12,14 +12,21 @@
 #include "lm.h"
 #include "rng.h"
 
-enum { GROUP_STEPS = 5, TEXT_TOKENS = 16, DEFAULT_STEPS = 60, PREFILL_TOKENS = 256, PREFILL_RUNS = 3 };
+enum {
+    GROUP_STEPS = 5,
+    GROUP_STEPS_ON_DEVICE = 20,
+    TEXT_TOKENS = 16,
+    DEFAULT_STEPS = 60,
+    PREFILL_TOKENS = 256,
+    PREFILL_RUNS = 3
+};
 
 static const int64_t DEFAULT_COLUMNS = 504; /* of a 10 s clip: 500 frames and the delay */
 
 typedef struct step_bench {
     mg_bench *b;
     mg_lm_config config;
-    int64_t n_clips, n_rows, first_position, n_steps, n_warmup, n_groups, n_tokens, n_frames;
+    int64_t n_clips, n_rows, first_position, n_steps, n_warmup, n_groups, n_together, n_tokens, n_frames;
     mg_bench_block weights, run;
     mg_lm *lm;
     int32_t *cells, *row, *position, *text; /* host, [n_tokens, K], [n_tokens] x 3 */
@@ -114,11 +121,11 @@ static mg_status open_model(step_bench *s)
 
     s->n_frames = n_frames;
     mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
-    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->comm, &w));
+    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->backend.group, &w));
     MG_TRY(mg_weights_check_survey(&w));
     MG_TRY(mg_bench_block_open(&s->weights, &arena, b->backend.ops, &measure));
     w.arena = &arena;
-    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->comm, &w));
+    MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->backend.group, &w));
 
     measure = mg_arena_measure("run");
     MG_TRY(mg_lm_reserve(s->lm, &measure, &limits));
@@ -130,7 +137,21 @@ done:
     return st;
 }
 
-/* The i-th step: one column for each row, and its logits. */
+static bool is_on_device(const step_bench *s)
+{
+    return s->b->backend.ops->space == MG_DEVICE;
+}
+
+/* Wait for all that was asked for. */
+static mg_status wait_for_steps(step_bench *s)
+{
+    int32_t code[MG_MAX_CODEBOOKS];
+
+    return mg_lm_get_codes(s->lm, 0, code, 1, 1);
+}
+
+/* The i-th step: one column for each row, and its logits, which stay on a device: there a run queues its
+ * steps and draws beside them. */
 static mg_status run_step(step_bench *s, int64_t i)
 {
     const int64_t K = s->config.K;
@@ -141,7 +162,25 @@ static mg_status run_step(step_bench *s, int64_t i)
     }
     const mg_lm_batch batch = {s->n_rows, s->n_clips, true, s->cells, s->row, s->position, s->text};
     MG_RETURN(mg_lm_step(s->lm, &batch, NULL, 0));
-    return mg_lm_logits(s->lm, s->logits);
+    return is_on_device(s) ? MG_OK : mg_lm_logits(s->lm, s->logits);
+}
+
+/* Steps [first, end) of the timed ones, the next of which is the *i-th of all. On a device they are queued
+ * and waited for once, as in a run, and each is the mean. */
+static mg_status time_steps(step_bench *s, int64_t *i, int64_t first, int64_t end)
+{
+    const double group_begin_s = mg_clock_s();
+
+    for (int64_t j = first; j < end; j++) {
+        const double begin_s = mg_clock_s();
+        MG_RETURN(run_step(s, (*i)++));
+        s->step_s[j] = mg_clock_s() - begin_s;
+    }
+    if (!is_on_device(s)) return MG_OK;
+    MG_RETURN(wait_for_steps(s));
+    const double mean_s = (mg_clock_s() - group_begin_s) / (double)(end - first);
+    for (int64_t j = first; j < end; j++) s->step_s[j] = mean_s;
+    return MG_OK;
 }
 
 /* Columns [0, n_prefill) of all rows, in passes of n_tokens: keys and values are all that is left. Then wait
@@ -149,7 +188,6 @@ static mg_status run_step(step_bench *s, int64_t i)
 static mg_status run_prefill(step_bench *s)
 {
     const int64_t K = s->config.K, n_columns = s->n_tokens / s->n_rows;
-    int32_t code[MG_MAX_CODEBOOKS];
 
     for (int64_t first = 0; first < s->b->settings->n_prefill; first += n_columns) {
         const int64_t left = s->b->settings->n_prefill - first, n = left < n_columns ? left : n_columns;
@@ -163,7 +201,7 @@ static mg_status run_prefill(step_bench *s)
                                    s->row,        s->position,    s->text};
         MG_RETURN(mg_lm_step(s->lm, &batch, NULL, 0));
     }
-    return mg_lm_get_codes(s->lm, 0, code, 1, 1);
+    return wait_for_steps(s);
 }
 
 /* Multiplications by matrices: all layers but the last one's, of which keys and values are all that is
@@ -213,11 +251,9 @@ static mg_status measure_steps(step_bench *s, mg_bench_reader *reader)
         const double before_gbps = reader->gbps;
         const int64_t first = n_done, first_position = s->first_position + i + 1;
         MG_RETURN(run_step(s, i++)); /* not timed: the probe has swept the caches */
-        for (; n_done < s->n_steps && n_done < first + GROUP_STEPS; n_done++) {
-            const double begin_s = mg_clock_s();
-            MG_RETURN(run_step(s, i++));
-            s->step_s[n_done] = mg_clock_s() - begin_s;
-        }
+        if (is_on_device(s)) MG_RETURN(wait_for_steps(s));
+        n_done = first + s->n_together < s->n_steps ? first + s->n_together : s->n_steps;
+        MG_RETURN(time_steps(s, &i, first, n_done));
         MG_RETURN(mg_bench_reader_probe(reader));
         s->gbps[group] = reader->gbps > before_gbps ? reader->gbps : before_gbps;
         for (int64_t j = first; j < n_done; j++)
@@ -260,7 +296,8 @@ mg_status mg_bench_step(mg_bench *b)
 {
     const mg_bench_settings *settings = b->settings;
     const int64_t n_steps = settings->n_steps > 0 ? settings->n_steps : DEFAULT_STEPS;
-    const int64_t n_groups = (n_steps + GROUP_STEPS - 1) / GROUP_STEPS;
+    const int64_t n_together = b->backend.ops->space == MG_HOST ? GROUP_STEPS : GROUP_STEPS_ON_DEVICE;
+    const int64_t n_groups = (n_steps + n_together - 1) / n_together;
     const int64_t total = settings->n_warmup + n_steps + n_groups;
     mg_status st = MG_OK;
     mg_bench_reader reader = {0};
@@ -272,6 +309,7 @@ mg_status mg_bench_step(mg_bench *b)
         .n_steps = n_steps,
         .n_warmup = settings->n_warmup,
         .n_groups = n_groups,
+        .n_together = n_together,
     };
 
     s.n_tokens = settings->n_prefill > 0 ? larger(PREFILL_TOKENS, s.n_rows) : s.n_rows;
@@ -284,7 +322,7 @@ mg_status mg_bench_step(mg_bench *b)
                        (long long)s.first_position, (long long)total, (long long)s.config.max_positions));
     st = open_host(&s);
     if (st == MG_OK) st = open_model(&s);
-    if (st == MG_OK) st = mg_bench_reader_open(&reader, b->backend.threads, b->comm);
+    if (st == MG_OK) st = mg_bench_reader_open(&reader, &b->backend, b->comm);
     MG_TRY(mg_comm_agree(b->comm, st));
     MG_TRY(measure_steps(&s, &reader));
     report_step(&s);

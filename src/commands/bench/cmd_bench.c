@@ -96,7 +96,7 @@ static mg_status run(mg_context *context, const void *settings)
     b.world = world;
     b.comm = world->group;
     MG_TRY(mg_comm_agree(b.comm, mg_machine_open(&b.backend, &b.settings->machine, world)));
-    MG_TRY(mg_comm_agree(b.comm, mg_machine_open_beside(&b.beside, &b.settings->machine, world)));
+    MG_TRY(mg_comm_agree(b.comm, mg_machine_open_beside(&b.beside, &b.settings->machine, world, true)));
     mg_report_text(&b.report, "what", what_names[b.settings->what]);
     mg_report_text(&b.report, "backend", b.backend.ops->name);
     mg_report_int(&b.report, "threads", mg_threads_count(b.backend.threads));

@@ -148,7 +148,7 @@ static mg_status open_work(codec_call *c)
 {
     const mg_codec_settings *s = c->run.settings;
 
-    MG_RETURN(mg_machine_open_beside(&c->backend, &s->machine, c->world));
+    MG_RETURN(mg_machine_open_beside(&c->backend, &s->machine, c->world, false));
     c->outcome = calloc((size_t)s->files.n, sizeof *c->outcome);
     if (!c->outcome) return mg_fail(MG_ENOMEM, "outcomes: %lld files", (long long)s->files.n);
     if (c->world->rank == 0) MG_RETURN(check_targets(c));

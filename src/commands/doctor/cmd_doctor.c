@@ -119,7 +119,7 @@ static mg_status run(mg_context *context, const void *settings)
     if (w->group->size > 1) MG_TRY(time_reduce(&d, w->group));
     MG_TRY(finding(&d, mg_doctor_check_gpu(&d)));
     MG_TRY(finding(&d, mg_doctor_check_machine(&d)));
-    if (d.settings->model && d.backend.ops) MG_TRY(finding(&d, mg_doctor_check_model(&d)));
+    if (d.settings->model && d.backend.ops && d.beside.ops) MG_TRY(finding(&d, mg_doctor_check_model(&d)));
     mg_clear_error(); /* every finding has been said */
     st = mg_comm_agree(w->all, d.n_bad > 0 ? MG_EFIT : MG_OK);
     if (w->rank == 0 && (st == MG_OK || st == MG_EFIT))

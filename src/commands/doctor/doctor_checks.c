@@ -97,8 +97,9 @@ mg_status mg_doctor_check_gpu(mg_doctor *d)
     }
     plugin->versions(&v);
     mg_doctor_say(d, v.driver >= v.runtime ? MG_DOCTOR_FINE : MG_DOCTOR_NOTE,
-                  "CUDA %d.%d, driver for up to %d.%d", v.runtime / 1000, v.runtime % 1000 / 10,
-                  v.driver / 1000, v.driver % 1000 / 10);
+                  "CUDA %d.%d, driver for up to %d.%d%s", v.runtime / 1000, v.runtime % 1000 / 10,
+                  v.driver / 1000, v.driver % 1000 / 10,
+                  v.driver >= v.runtime ? "" : ": older than this program; update it if kernels fail");
     if (v.nccl)
         mg_doctor_say(d, MG_DOCTOR_FINE, "NCCL %d.%d.%d", v.nccl / 10000, v.nccl / 100 % 100, v.nccl % 100);
     else
@@ -198,7 +199,7 @@ mg_status mg_doctor_check_machine(mg_doctor *d)
     mg_world *w = d->world;
 
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open(&d->backend, &d->settings->machine, w)));
-    MG_RETURN(mg_comm_agree(w->all, mg_machine_open_beside(&d->beside, &d->settings->machine, w)));
+    MG_RETURN(mg_comm_agree(w->all, mg_machine_open_beside(&d->beside, &d->settings->machine, w, true)));
     mg_doctor_say(d, MG_DOCTOR_FINE, "a run would compute on %s, in %s, %d replica%s of %d rank%s",
                   d->backend.ops->name,
                   d->backend.as_stored ? "the checkpoint's number format"

@@ -99,6 +99,8 @@ static mg_status compare(const mg_replay *r)
     const bool same_model = !*why;
     add_difference(why, sizeof why, "version", now.version, was->version);
     add_difference(why, sizeof why, "device", now.backend, was->backend);
+    add_difference(why, sizeof why, "text device", now.text_backend, was->text_backend);
+    add_difference(why, sizeof why, "codec device", now.codec_backend, was->codec_backend);
     add_difference(why, sizeof why, "dtype", now.dtype, was->dtype);
     if (same_codes) add_difference(why, sizeof why, "audio library", now.audio_library, was->audio_library);
     mg_clip_metadata_close(&now);

@@ -288,7 +288,7 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
     MG_TRY(mg_generate_split(w, &source.model, &s->machine, list.n));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open(&backend, &s->machine, w)));
-    MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&beside, &s->machine, w)));
+    MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&beside, &s->machine, w, source.with_text)));
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, &backend, &beside, w->group)));
     MG_TRY(mg_door_replica(w, replica));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));

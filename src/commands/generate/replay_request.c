@@ -57,13 +57,23 @@ static mg_status find_word(int *out, const mg_replay *r, const char *key, const 
     return mg_fail(MG_EFAIL, "%s: %s: \"%.80s\": must be one of %s", r->asked->file, key, word, choices);
 }
 
+static bool is_cpu(const char *backend)
+{
+    return backend && strncmp(backend, "cpu/", 4) == 0;
+}
+
 /* What was recorded, where the command line does not insist on something else. */
 static mg_status choose_machine(mg_replay *r)
 {
-    const char *level = r->m.backend ? strchr(r->m.backend, '/') : NULL;
+    const char *backend = is_cpu(r->m.text_backend)    ? r->m.text_backend
+                          : is_cpu(r->m.codec_backend) ? r->m.codec_backend
+                                                       : r->m.backend;
+    const char *level = backend ? strchr(backend, '/') : NULL;
     mg_machine *machine = &r->call.machine;
 
     *machine = r->asked->machine;
+    if (is_cpu(r->m.text_backend)) machine->text_device = MG_MACHINE_PART_CPU;
+    if (is_cpu(r->m.codec_backend)) machine->codec_device = MG_MACHINE_PART_CPU;
     if (machine->dtype == MG_MACHINE_DTYPE_AUTO)
         MG_RETURN(find_word(&machine->dtype, r, "run.dtype", "auto|fp32|bf16|fp16|int8", r->m.dtype));
     if (machine->cpu_level != MG_CPU_AUTO || !level) return MG_OK;

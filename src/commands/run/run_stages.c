@@ -104,6 +104,17 @@ done:
     return st;
 }
 
+/* "cuda/sm_90", and parts that run elsewhere. */
+static mg_status claim_machine(run_call *c)
+{
+    const char *text = mg_replica_text_backend(c->replica), *codec = mg_replica_codec_backend(c->replica);
+    char value[256];
+
+    snprintf(value, sizeof value, "%s%s%s%s%s", c->replica->backend.ops->name, text ? ", text " : "",
+             text ? text : "", codec ? ", codec " : "", codec ? codec : "");
+    return mg_dataset_claim_value(c->d, "cpu-level", value);
+}
+
 /* What would make the dataset one of two kinds. */
 static mg_status claim_kind(run_call *c)
 {
@@ -114,7 +125,7 @@ static mg_status claim_kind(run_call *c)
     MG_RETURN(fingerprint(model, c->replica->files));
     MG_RETURN(mg_dataset_claim_value(c->d, "model", model));
     MG_RETURN(mg_dataset_claim_value(c->d, "dtype", mg_format_name(c->replica->backend.formats.weights)));
-    MG_RETURN(mg_dataset_claim_value(c->d, "cpu-level", c->replica->backend.ops->name));
+    MG_RETURN(claim_machine(c));
     MG_RETURN(mg_dataset_claim_value(c->d, "version", MG_VERSION));
     mg_run_describe_gate(gate, c->s);
     MG_RETURN(mg_dataset_claim_value(c->d, "gate", gate));
@@ -208,7 +219,8 @@ static mg_status go(run_call *c)
     MG_RETURN(mg_comm_agree(w->all, open_dataset(c)));
     MG_RETURN(mg_comm_bcast(w->all, &c->needs, sizeof c->needs / sizeof(int64_t), MG_I64, 0));
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open(&c->backend, &c->s->machine, w)));
-    MG_RETURN(mg_comm_agree(w->all, mg_machine_open_beside(&c->beside, &c->s->machine, w)));
+    MG_RETURN(mg_comm_agree(w->all, mg_machine_open_beside(&c->beside, &c->s->machine, w,
+                                                           c->needs.with_text || c->needs.with_negative)));
     MG_RETURN(mg_comm_agree(w->all, open_replica(c)));
     MG_RETURN(mg_door_replica(w, c->replica));
     MG_RETURN(mg_comm_agree(w->all, claim_kind(c)));

@@ -108,7 +108,7 @@ static mg_status verify(mg_verify *v)
             ? MG_OK
             : mg_fail(MG_EUSAGE, "option --tp: %d: verify runs one group of all %d ranks", tp, w->size)));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open(&v->backend, &v->settings->machine, w)));
-    MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&v->beside, &v->settings->machine, w)));
+    MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&v->beside, &v->settings->machine, w, true)));
     st = mg_world_await_first(w, verify_files(v));
     if (st == MG_OK)
         MG_TRY(mg_door_model(w, v->files, mg_format_name(v->backend.formats.weights), MG_NEED_ALL));

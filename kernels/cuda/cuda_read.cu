@@ -1,0 +1,55 @@
+/* How fast the device reads its memory: the ceiling of everything that streams weights. For `bench`. */
+#include <time.h>
+
+#include "cuda_context.cuh"
+
+extern "C" {
+#include "cuda_read.h"
+}
+
+enum { READ_THREADS = 256, READ_AT_ONCE = 8, BLOCKS_PER_SM = 8, PASSES = 8 };
+
+/* 16 bytes a lane, READ_AT_ONCE of them before the first is used; the sum keeps them from being left out. */
+static __global__ void read_k(uint32_t *out, const uint4 *x, int64_t n)
+{
+    const int64_t n_threads = (int64_t)gridDim.x * READ_THREADS;
+    const int64_t first = (int64_t)blockIdx.x * READ_THREADS + threadIdx.x;
+    uint32_t sum = 0;
+
+    let_successor_start();
+    wait_for_predecessor();
+    for (int64_t i = first; i < n; i += n_threads * READ_AT_ONCE) {
+        uint4 v[READ_AT_ONCE];
+#pragma unroll
+        for (int k = 0; k < READ_AT_ONCE; k++) {
+            const int64_t at = i + k * n_threads;
+            v[k] = at < n ? ld_weights(x + at) : make_uint4(0, 0, 0, 0);
+        }
+#pragma unroll
+        for (int k = 0; k < READ_AT_ONCE; k++) sum += v[k].x ^ v[k].y ^ v[k].z ^ v[k].w;
+    }
+    if (sum == 0x9e3779b9u) *out = sum; /* hardly ever: a word of scratch, whatever is in it */
+}
+
+static double now_s()
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+extern "C" mg_status mg_cuda_read(const mg_ops *ops, const void *block, size_t bytes, double *gbps)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    const unsigned grid = (unsigned)(cuda->n_sms * BLOCKS_PER_SM);
+    const int64_t n = (int64_t)(bytes / sizeof(uint4));
+
+    MG_RETURN(mg_cuda_wait(cuda));
+    const double begin_s = now_s();
+    for (int i = 0; i < PASSES; i++)
+        MG_RUN(cuda, read_k, grid, READ_THREADS, 0, (uint32_t *)cuda->scratch, (const uint4 *)block, n);
+    MG_RETURN(mg_cuda_wait(cuda));
+    *gbps = (double)bytes * PASSES / (now_s() - begin_s) / 1e9;
+    return MG_OK;
+}

@@ -1,0 +1,117 @@
+#!/bin/bash
+# faults.sh MG-DIST TESTS-FOLDER: what goes wrong with GPUs, through the fixture. Each ends in time, with one cause, its
+# exit code, and nothing half-written: no driver, no device, memory that is too small, a device that falls off, ranks
+# that are killed or frozen, Ctrl-C in the middle of a recorded step, hosts that differ.
+. "$(dirname "$0")/../e2e/lib.sh" "$1" "$2"
+OUT=$BOX/out
+
+# one FIXTURE COMMAND…: generate, on one rank
+clip() {
+    local fixture=$1
+    shift
+    CUDA_ON_CPU=$fixture timeout 60 "$MG" generate --model "$TINY" --prompt x --frames 4 --device cuda --out "$OUT" "$@"
+}
+
+expect 5 'cuda: no NVIDIA driver; use --device cpu' 'no driver' clip driver=0
+expect 5 'cuda: the NVIDIA driver is for CUDA 12\.2, this program needs one for 13\.0: update it' 'an old driver' clip driver=12020
+expect 5 'cuda: no GPU that this process may use' 'no device' clip devices=0
+expect 0 'device auto: the CPU, since .*no NVIDIA driver' 'auto takes the CPU and says why' clip driver=0 --device auto -v
+CUDA_VISIBLE_DEVICES='' expect 5 'no GPU that this process may use' 'CUDA_VISIBLE_DEVICES hides all' clip devices=2
+expect 5 'memory: 1 rank of the device of rank 0 need [0-9]+ MB for .* MB are available; use a smaller --batch' \
+    'a device that is too small: the plan says so' clip memory=10 --batch 1
+expect 5 'cuda: 4 MiB of device memory: 3 of 3 MiB are free' 'too small for its scratch' clip memory=3
+for n in 40 400 900; do
+    expect 1 'cuda: .*cudaErrorLaunchFailure' "the device falls off at its ${n}th call" clip falls=$n
+    passes 'one message' test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1
+    passes 'nothing is half-written' tidy "$OUT"
+done
+
+# doctor
+doctor() { CUDA_ON_CPU=$1 timeout 60 "$MG" doctor --device cuda "${@:2}"; }
+expect 0 '^ok    a run would work' 'doctor: a device' doctor devices=2
+expect 0 '^note  CUDA 13\.1, driver for up to 13\.0: older than this program' 'doctor: an older driver is a note' doctor runtime=13010
+expect 5 '^BAD   .*no NVIDIA driver' 'doctor: no driver' doctor driver=0
+expect 5 '^BAD   .*no GPU that this process may use' 'doctor: no device' doctor devices=0
+expect 5 '^BAD   memory: 1 rank of the device' 'doctor: a model that does not fit' doctor memory=10 --model "$TINY"
+
+# Hosts that differ: two programs in one job, each with an environment of its own.
+two() {
+    timeout 60 mpirun --oversubscribe --bind-to none --mca btl_tcp_if_include lo --mca oob_tcp_if_include lo \
+        -np 1 env $1 "$MG" generate "${both[@]}" : -np 1 env $2 "$MG" generate "${both[@]}"
+}
+both=(--model "$TINY" --prompt x --frames 4 --device cuda --out "$OUT")
+expect 0 'rank 0 has CUDA on CPU and rank 1 CUDA on CPU, kind 1: on different devices bits may differ' 'other devices are warned of' \
+    two CUDA_ON_CPU=devices=2,kinds=2,eager CUDA_ON_CPU=devices=2,kinds=2,eager
+expect 0 'rank 0 has a driver for CUDA 13\.0 and rank 1 for 13\.1' 'other drivers are warned of' \
+    two CUDA_ON_CPU=devices=2,eager CUDA_ON_CPU=devices=2,eager,driver=13010
+expect 5 'nccl: version 2\.27\.5 here and 2\.28\.9 on rank 0 of the group: install one' 'another NCCL is refused' \
+    two CUDA_ON_CPU=devices=2,eager 'CUDA_ON_CPU=devices=2,eager NCCL_ON_CPU=version:22705'
+expect 6 'NCCL: .*NCCL_SOCKET_IFNAME' 'NCCL that fails on the way: one message names the variable' \
+    two CUDA_ON_CPU=devices=2,eager 'CUDA_ON_CPU=devices=2,eager NCCL_ON_CPU=fail:20'
+passes 'one message' test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1
+
+# begin NP OPTIONS…: a long run, in the background; each rank leaves its process number in a file.
+begin() {
+    local n=$1
+    shift
+    rm -rf "$OUT" "$BOX"/rank.*
+    CUDA_ON_CPU=eager ranks "$n" sh -c 'echo $$ >"$0.${OMPI_COMM_WORLD_RANK:-0}"; exec "$@"' "$BOX/rank" "$MG" generate \
+        --model "$TINY" --unconditional 5000 --frames 6 --batch 2 --seed 1 --device cuda --out "$OUT" "$@" >"$BOX/said" 2>&1 &
+    job=$!
+    for _ in $(seq 300); do
+        [ -s "$OUT/000000.json" ] && return
+        sleep 0.1
+    done
+    verdict 1 'the first clip appears'
+}
+pid_of() { cat "$BOX/rank.$1"; }
+gone() { # within 10 s: the machine may be busy
+    for _ in $(seq 100); do
+        grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status" || return 0
+        sleep 0.1
+    done
+    return 1
+}
+# ended SENTENCE SECONDS: the job is over by then, and its processes are gone.
+ended() {
+    local begin=$SECONDS f
+    wait "$job"
+    job_code=$?
+    verdict $((SECONDS - begin > $2)) "$1: over within $2 s (took $((SECONDS - begin)) s)"
+    for f in "$BOX"/rank.*; do passes "$1: $(basename "$f") is gone" gone "$(cat "$f")"; done
+    passes "$1: one message" test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1
+    passes "$1: nothing is half-written" tidy "$OUT"
+}
+says() {
+    if grep -Eq -- "$2" "$BOX/said"; then verdict 0 "$1"; else
+        verdict 1 "$1"
+        sed 's/^/#   /' "$BOX/said" | tail -20
+    fi
+}
+
+begin 1
+kill -INT "$(pid_of 0)"
+ended 'Ctrl-C' 5
+passes 'Ctrl-C: exit code 130' test "$job_code" = 130
+export OMPI_MCA_odls_base_sigkill_timeout=4 # seconds that mpirun leaves the others: a step of the fixture takes its time
+begin 2 --tp 2
+kill -INT "$(pgrep -P "$(pgrep -P "$job")")"
+ended 'Ctrl-C to mpirun' 20
+says 'Ctrl-C to mpirun: it says so' 'stopped by'
+begin 2 --tp 2
+kill -KILL "$(pid_of 1)"
+ended 'rank 1 of 2 killed' 20
+says 'rank 1 of 2 killed: the message names it' 'error: .*rank 1 \(host .*\) is gone'
+says 'rank 1 of 2 killed: exit code 6' 'with errorcode 6'
+begin 4 --tp 4
+kill -KILL "$(pid_of 2)"
+ended 'rank 2 of 4 killed' 20
+says 'rank 2 of 4 killed: the message names it' 'error: .*rank 2 \(host .*\) is gone'
+begin 2 --tp 2 --comm-timeout 3
+frozen=$(pid_of 1)
+kill -STOP "$frozen"
+(sleep 12; kill -KILL "$frozen") 2>/dev/null & # mpirun waits for it
+ended 'rank 1 of 2 frozen' 25
+says 'rank 1 of 2 frozen: somebody waited for it' 'error: .*waited 3 s'
+says 'rank 1 of 2 frozen: exit code 6' 'with errorcode 6'
+finish
