@@ -10,8 +10,9 @@
 
 #include "path.h"
 
-/* The command that fetches an id where there is a network; older tools call it huggingface-cli. */
-#define MG_HUB_FETCH "hf download"
+/* The command that fetches an id where there is a network, and what it was called before. */
+#define MG_HUB_FETCH       "hf download"
+#define MG_HUB_FETCH_OLDER "huggingface-cli download"
 
 enum { MG_HUB_ID_SIZE = 200, MG_HUB_MAX_ROOTS = 2 };
 
@@ -24,10 +25,6 @@ mg_status mg_hub_find(char path[MG_PATH_SIZE], const char *path_or_id);
 
 /* Does it look like an id (OWNER/NAME, or a bare name), not a path? */
 bool mg_hub_is_id(const char *text);
-
-/* A key of a manifest (manifest.h; `manifest` as mg_manifest_open takes it): its path, else its id, found as
- * above. MG_EFAIL lists the keys there are. */
-mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key, const char *manifest);
 
 /* The hash that the blob behind a snapshot's file claims by its own name: 64 hex digits are the SHA-256 of a
  * large file, 40 are git's SHA-1. False if `path` is no link to such a blob. */

@@ -8,7 +8,8 @@
 #include "json.h"
 #include "out_file.h"
 
-static const char *const fields[] = {"id", "path", "notes"};
+static const char *const fields[] = {"id", "path", "notes", "lm", "text_encoder", "codec", "tokenizer"};
+enum { N_FIELDS = sizeof fields / sizeof *fields };
 
 static mg_status name_file(char out[MG_PATH_SIZE], const char *named)
 {
@@ -27,12 +28,13 @@ static mg_status check(const mg_manifest *m)
     if (!cJSON_IsObject(m->root)) return mg_fail(MG_ECHECKPOINT, "%s: must be an object of keys", m->file);
     for (const cJSON *item = m->root->child; item; item = item->next) {
         const cJSON *object;
-        const char *value[3];
+        const char *value[N_FIELDS];
         MG_RETURN(mg_json_object(m->root, m->file, item->string, &object)); /* refuses a key twice */
         if (!object) return mg_fail(MG_ECHECKPOINT, "%s: %s: must be an object", m->file, item->string);
-        for (int i = 0; i < 3; i++) MG_RETURN(mg_json_string(object, m->file, fields[i], &value[i]));
-        if (!value[0] && !value[1])
-            return mg_fail(MG_ECHECKPOINT, "%s: %s: has neither \"path\" nor \"id\"", m->file, item->string);
+        for (int i = 0; i < N_FIELDS; i++) MG_RETURN(mg_json_string(object, m->file, fields[i], &value[i]));
+        if (!value[0] && !value[1] && !value[3])
+            return mg_fail(MG_ECHECKPOINT, "%s: %s: has neither \"path\" nor \"id\" nor \"lm\"", m->file,
+                           item->string);
     }
     return MG_OK;
 }
@@ -89,11 +91,12 @@ size_t mg_manifest_count(const mg_manifest *m)
 
 static mg_manifest_entry entry_of(const cJSON *item)
 {
-    const char *value[3];
+    const char *value[N_FIELDS];
 
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < N_FIELDS; i++)
         value[i] = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, fields[i]));
-    return (mg_manifest_entry){item->string, value[0], value[1], value[2]};
+    return (mg_manifest_entry){item->string, value[0], value[1], value[2],
+                               value[3],     value[4], value[5], value[6]};
 }
 
 mg_manifest_entry mg_manifest_at(const mg_manifest *m, size_t i)
@@ -114,6 +117,7 @@ mg_status mg_manifest_locate(char path[MG_PATH_SIZE], const mg_manifest *m, cons
     char folder[MG_PATH_SIZE];
 
     path[0] = '\0';
+    if (!entry->path && !entry->id) return MG_OK;
     if (!entry->path) return mg_hub_find(path, entry->id);
     MG_RETURN(mg_path_folder(folder, m->file));
     if (entry->path[0] == '/')
@@ -124,13 +128,28 @@ mg_status mg_manifest_locate(char path[MG_PATH_SIZE], const mg_manifest *m, cons
     return mg_fail(MG_EFAIL, "model key: %s: %s says path %s, which is not there", entry->key, m->file, path);
 }
 
+mg_status mg_manifest_locate_part(char path[MG_PATH_SIZE], const mg_manifest *m, const char *part)
+{
+    char folder[MG_PATH_SIZE];
+
+    path[0] = '\0';
+    if (!part) return MG_OK;
+    if (part[0] != '/') {
+        MG_RETURN(mg_path_folder(folder, m->file));
+        MG_RETURN(mg_path_format(path, "%s/%s", folder, part));
+        if (mg_path_exists(path)) return MG_OK;
+    }
+    return mg_hub_find(path, part);
+}
+
 mg_status mg_manifest_set(mg_manifest *m, const mg_manifest_entry *entry)
 {
-    const char *const value[3] = {entry->id, entry->path, entry->notes};
+    const char *const value[N_FIELDS] = {entry->id,           entry->path,  entry->notes,    entry->lm,
+                                         entry->text_encoder, entry->codec, entry->tokenizer};
     cJSON *item = cJSON_GetObjectItemCaseSensitive(m->root, entry->key);
 
     if (!item) item = cJSON_AddObjectToObject(m->root, entry->key);
-    for (int i = 0; item && i < 3; i++) {
+    for (int i = 0; item && i < N_FIELDS; i++) {
         cJSON_DeleteItemFromObjectCaseSensitive(item, fields[i]);
         if (value[i] && !cJSON_AddStringToObject(item, fields[i], value[i])) item = NULL;
     }
@@ -169,23 +188,47 @@ static void list_keys(char *out, size_t size, const mg_manifest *m)
         used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", mg_manifest_at(m, i).key);
 }
 
-mg_status mg_hub_find_key(char path[MG_PATH_SIZE], const char *key, const char *manifest)
+static mg_status unknown_key(const mg_manifest *m, const char *key)
 {
-    mg_status st = MG_OK;
-    mg_manifest m;
-    mg_manifest_entry entry;
     char keys[2000];
 
-    path[0] = '\0';
-    MG_RETURN(mg_manifest_open(&m, manifest));
-    if (mg_manifest_find(&m, key, &entry)) MG_TRY(mg_manifest_locate(path, &m, &entry));
-    list_keys(keys, sizeof keys, &m);
-    if (!*path && !*keys)
-        st = mg_fail(MG_EFAIL, "model key: %s: %s %s; make one with: mg-dist models add %s PATH|ID", key,
-                     m.file, mg_path_exists(m.file) ? "is empty" : "does not exist", key);
-    else if (!*path)
-        st = mg_fail(MG_EFAIL, "model key: %s: not in %s, which has: %s", key, m.file, keys);
-done:
+    list_keys(keys, sizeof keys, m);
+    if (*keys) return mg_fail(MG_EFAIL, "model key: %s: not in %s, which has: %s", key, m->file, keys);
+    return mg_fail(MG_EFAIL, "model key: %s: %s %s; make one with: mg-dist models add %s PATH|ID", key,
+                   m->file, mg_path_exists(m->file) ? "is empty" : "does not exist", key);
+}
+
+/* A part that nobody has named. */
+static mg_status take_part(const char **out, char path[MG_PATH_SIZE], const mg_manifest *m, const char *part)
+{
+    if (*out || !part) return MG_OK;
+    MG_RETURN(mg_manifest_locate_part(path, m, part));
+    *out = path;
+    return MG_OK;
+}
+
+static mg_status take_model(mg_model_request *request, mg_manifest_room *room, const mg_manifest *m,
+                            const mg_manifest_entry *e)
+{
+    if (!request->model) {
+        MG_RETURN(mg_manifest_locate(room->path[0], m, e));
+        if (*room->path[0]) request->model = room->path[0];
+    }
+    MG_RETURN(take_part(&request->lm, room->path[1], m, e->lm));
+    MG_RETURN(take_part(&request->text_encoder, room->path[2], m, e->text_encoder));
+    MG_RETURN(take_part(&request->codec, room->path[3], m, e->codec));
+    return take_part(&request->tokenizer, room->path[4], m, e->tokenizer);
+}
+
+mg_status mg_manifest_find_model(mg_model_request *request, mg_manifest_room *room, const char *key,
+                                 const char *file)
+{
+    mg_manifest m;
+    mg_manifest_entry entry;
+
+    MG_RETURN(mg_manifest_open(&m, file));
+    const mg_status st =
+        mg_manifest_find(&m, key, &entry) ? take_model(request, room, &m, &entry) : unknown_key(&m, key);
     mg_manifest_close(&m);
     return st;
 }

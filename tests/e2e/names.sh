@@ -83,6 +83,16 @@ expect 0 'example/ac .*no compression_state_dict.bin' 'half a pair' models
 expect 0 'other = ' 'a manifest named apart' models add other "$TINY" --manifest "$BOX/other.json"
 expect 0 '^ +other ' 'is read there' models --manifest "$BOX/other.json"
 fails 'and nowhere else' grep -q other "$MGDIST_MANIFEST"
+# Parts in several folders.
+mkdir "$BOX/lm"
+cp "$GOLDEN/checkpoints/ac-mono/state_dict.bin" "$BOX/lm"
+expect 0 'split = the parts named' 'a key for parts' models add split --lm "$BOX/lm" --text-encoder t5-base \
+    --codec "$GOLDEN/checkpoints/ac-mono" --tokenizer "$GOLDEN/tokenizer"
+passes 'a key for parts: generate' generate --model-key split --dtype fp32 --prompt 'slow sad piano'
+passes 'a key for parts: the reference' compare "$GOLDEN/audiocraft/ac-mono.safetensors" text_cfg3_alone_1
+expect 0 '^the same bytes' 'a key for parts: replay' "$MG" replay -q "$BOX/out/000000.json"
+expect 0 'split .*  lm = .*/lm  text_encoder = t5-base  codec = .*ac-mono  tokenizer = ' 'the list has parts' models list
+expect 2 'parts and --notes belong to' 'parts of nothing' models list --codec x
 expect 0 'removed' 'a key is removed' models remove local
 expect 1 'models remove: local: not in' 'only once' models remove local
 expect 2 'PATH|ID: missing' 'add wants both' models add x

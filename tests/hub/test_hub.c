@@ -187,6 +187,44 @@ static void test_list(void **state)
     free(models);
 }
 
+static mg_status find_key(char path[MG_PATH_SIZE], const char *key)
+{
+    static mg_manifest_room room;
+    mg_model_request r = {0};
+    const mg_status st = mg_manifest_find_model(&r, &room, key, NULL);
+
+    snprintf(path, MG_PATH_SIZE, "%s", r.model ? r.model : "");
+    return st;
+}
+
+/* Parts in several folders; what the request names itself stays. */
+static void test_parts(void **state)
+{
+    static mg_manifest_room room;
+    mg_model_request r = {.codec = "mine"};
+    mg_manifest m;
+
+    (void)state;
+    setenv("HOME", in_dir("home"), 1);
+    setenv("HF_HUB_CACHE", in_dir("hub"), 1);
+    make_model(in_dir("hub"), "google-t5--t5-base");
+    make(in_dir("home/.config/mg-dist/lm"));
+    expect_ok(mg_manifest_edit(&m, NULL));
+    expect_ok(mg_manifest_set(
+        &m, &(mg_manifest_entry){.key = "k", .lm = "lm", .text_encoder = "t5-base", .codec = "no/such"}));
+    expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){.key = "bad", .lm = "lm", .tokenizer = "no/such"}));
+    expect_ok(mg_manifest_save(&m));
+    mg_manifest_close(&m);
+    expect_ok(mg_manifest_find_model(&r, &room, "k", NULL));
+    assert_null(r.model);
+    assert_string_equal(r.lm, in_dir("home/.config/mg-dist/lm"));
+    assert_non_null(strstr(r.text_encoder, "google-t5--t5-base/snapshots/" COMMIT));
+    assert_string_equal(r.codec, "mine");
+    assert_null(r.tokenizer);
+    r = (mg_model_request){0};
+    expect_failure(mg_manifest_find_model(&r, &room, "bad", NULL), MG_EFAIL, "no/such: neither a path nor");
+}
+
 static void test_manifest(void **state)
 {
     mg_manifest m;
@@ -194,27 +232,27 @@ static void test_manifest(void **state)
     char path[MG_PATH_SIZE];
 
     (void)state;
-    expect_failure(mg_hub_find_key(path, "large", NULL), MG_EFAIL, "give --manifest");
+    expect_failure(find_key(path, "large"), MG_EFAIL, "give --manifest");
     setenv("HOME", in_dir("home"), 1);
     setenv("HF_HUB_CACHE", in_dir("hub"), 1);
-    expect_failure(mg_hub_find_key(path, "large", NULL), MG_EFAIL,
+    expect_failure(find_key(path, "large"), MG_EFAIL,
                    "home/.config/mg-dist/models_manifest.json does not exist");
     make_model(in_dir("hub"), "o--m");
     make(in_dir("home/.config/mg-dist/here"));
     expect_ok(mg_manifest_edit(&m, NULL));
-    expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"large", "o/m", NULL, "big \xc3\xa9"}));
-    expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"here", "o/x", "here", NULL}));
-    expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"gone", NULL, "/nowhere/at/all", NULL}));
+    expect_ok(
+        mg_manifest_set(&m, &(mg_manifest_entry){.key = "large", .id = "o/m", .notes = "big \xc3\xa9"}));
+    expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){.key = "here", .id = "o/x", .path = "here"}));
+    expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){.key = "gone", .path = "/nowhere/at/all"}));
     expect_ok(mg_manifest_save(&m));
     mg_manifest_close(&m);
 
-    expect_ok(mg_hub_find_key(path, "large", NULL));
+    expect_ok(find_key(path, "large"));
     assert_non_null(strstr(path, "models--o--m/snapshots/" COMMIT));
-    expect_ok(mg_hub_find_key(path, "here", NULL)); /* the path wins, from the manifest's folder */
+    expect_ok(find_key(path, "here")); /* the path wins, from the manifest's folder */
     assert_string_equal(path, in_dir("home/.config/mg-dist/here"));
-    expect_failure(mg_hub_find_key(path, "gone", NULL), MG_EFAIL,
-                   "says path /nowhere/at/all, which is not there");
-    expect_failure(mg_hub_find_key(path, "small", NULL), MG_EFAIL, "which has: large, here, gone");
+    expect_failure(find_key(path, "gone"), MG_EFAIL, "says path /nowhere/at/all, which is not there");
+    expect_failure(find_key(path, "small"), MG_EFAIL, "which has: large, here, gone");
 
     expect_ok(mg_manifest_edit(&m, NULL));
     assert_int_equal(mg_manifest_count(&m), 3);
@@ -222,7 +260,7 @@ static void test_manifest(void **state)
     assert_string_equal(e.notes, "big \xc3\xa9");
     assert_true(mg_manifest_remove(&m, "gone"));
     assert_false(mg_manifest_remove(&m, "gone"));
-    expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){"large", NULL, "/x", NULL}));
+    expect_ok(mg_manifest_set(&m, &(mg_manifest_entry){.key = "large", .path = "/x"}));
     assert_true(mg_manifest_find(&m, "large", &e));
     assert_null(e.id);
     assert_int_equal(mg_manifest_count(&m), 2);
@@ -237,7 +275,7 @@ static void test_bad_manifest(void **state)
         {"[]", "must be an object of keys"},
         {"{\"a\": 1}", "a: must be a JSON object"},
         {"{\"a\": null}", "a: must be an object"},
-        {"{\"a\": {}}", "a: has neither \"path\" nor \"id\""},
+        {"{\"a\": {}}", "a: has neither \"path\" nor \"id\" nor \"lm\""},
         {"{\"a\": {\"id\": 3}}", "id: must be a string"},
         {"{\"a\": {\"id\": \"x\"}, \"a\": {\"id\": \"y\"}}", "a:"},
         {"{", "not JSON"},
@@ -306,6 +344,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_blob_hash, begin, end),
         cmocka_unit_test_setup_teardown(test_list, begin, end),
         cmocka_unit_test_setup_teardown(test_manifest, begin, end),
+        cmocka_unit_test_setup_teardown(test_parts, begin, end),
         cmocka_unit_test_setup_teardown(test_bad_manifest, begin, end),
         cmocka_unit_test_setup_teardown(test_folder, begin, end),
     };

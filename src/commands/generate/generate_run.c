@@ -11,6 +11,7 @@
 #include "generate_progress.h"
 #include "log.h"
 #include "machine.h"
+#include "manifest.h"
 #include "plan.h"
 #include "scheduler.h"
 
@@ -253,8 +254,8 @@ static mg_status check_output(const mg_call *call, const mg_clip_list *list, con
     return strcmp(call->out_dir, "-") != 0 ? mg_door_output(w, call->out_dir, w->tp_rank == 0) : MG_OK;
 }
 
-/* What the options say of the model; `key_path` is room for what --model-key leads to. */
-static mg_status describe_source(mg_replica_source *source, char key_path[MG_PATH_SIZE],
+/* What the options say of the model; `room` is for what --model-key leads to. */
+static mg_status describe_source(mg_replica_source *source, mg_manifest_room *room,
                                  const mg_generate_settings *s, const mg_clip_list *list)
 {
     *source = (mg_replica_source){
@@ -266,8 +267,7 @@ static mg_status describe_source(mg_replica_source *source, char key_path[MG_PAT
         .apply_proposed = s->apply_proposed,
     };
     if (!s->call.model_key) return MG_OK;
-    source->model.model = key_path;
-    return mg_hub_find_key(key_path, s->call.model_key, s->manifest);
+    return mg_manifest_find_model(&source->model, room, s->call.model_key, s->manifest);
 }
 
 mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
@@ -282,10 +282,10 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     mg_replica *replica = NULL;
     mg_replica_source source;
     mg_replica_limits limits;
-    char key_path[MG_PATH_SIZE];
+    mg_manifest_room room;
 
     MG_TRY(mg_clip_list_open(&list, &s->call, w));
-    MG_TRY(mg_comm_agree(w->all, describe_source(&source, key_path, s, &list)));
+    MG_TRY(mg_comm_agree(w->all, describe_source(&source, &room, s, &list)));
     MG_TRY(mg_generate_split(w, &source.model, &s->machine, list.n));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open(&backend, &s->machine, w)));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&beside, &s->machine, w, source.with_text)));

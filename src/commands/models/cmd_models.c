@@ -9,11 +9,13 @@
 #include "log.h"
 #include "manifest.h"
 #include "model_folder.h"
+#include "model_options.h"
 #include "show.h"
 
 typedef struct models_settings {
     int what; /* models_what */
     const char *key, *source, *notes, *manifest;
+    mg_model_request parts;
     bool json;
 } models_settings;
 
@@ -30,6 +32,9 @@ static const mg_option options[] = {
      .group = "Operands", .help = "add, remove: a name of your own, for --model-key"},
     {.name = "PATH|ID", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true, .offset = AT(source),
      .group = "Operands", .help = "add: what it stands for: a folder or file, or the id of a cached model"},
+    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(parts.lm), .arg = "DIR|FILE|ID", .group = "Model",
+     .help = "add: the language model is here, with or without PATH|ID for the other parts"},
+    MG_PART_OPTIONS(models_settings, parts),
     {.name = "notes", .type = MG_OPT_STRING, .offset = AT(notes), .arg = "TEXT", .group = "Manifest",
      .help = "add: a remark, shown in the list"},
     {.name = "manifest", .type = MG_OPT_STRING, .offset = AT(manifest), .arg = "FILE", .group = "Manifest",
@@ -39,17 +44,22 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
+static bool has_parts(const mg_model_request *p)
+{
+    return p->lm || p->text_encoder || p->codec || p->tokenizer;
+}
+
 static mg_status check(const void *settings)
 {
     const models_settings *s = settings;
 
-    if (s->what == MODELS_ADD && (!s->key || !s->source))
+    if (s->what == MODELS_ADD && (!s->key || (!s->source && !s->parts.lm)))
         return mg_fail(MG_EUSAGE, "models add: %s: missing; write: models add KEY PATH|ID",
                        s->key ? "PATH|ID" : "KEY");
     if (s->what == MODELS_REMOVE && !s->key)
         return mg_fail(MG_EUSAGE, "models remove: KEY: missing; write: models remove KEY");
-    if (s->what != MODELS_ADD && (s->source || s->notes))
-        return mg_fail(MG_EUSAGE, "models: PATH|ID and --notes belong to: models add KEY PATH|ID");
+    if (s->what != MODELS_ADD && (s->source || s->notes || has_parts(&s->parts)))
+        return mg_fail(MG_EUSAGE, "models: PATH|ID, parts and --notes belong to: models add KEY PATH|ID");
     if (s->what == MODELS_LIST && s->key)
         return mg_fail(MG_EUSAGE, "models list: \"%s\": a word too many", s->key);
     if (s->key && (!*s->key || strlen(s->key) > 100))
@@ -63,6 +73,7 @@ typedef struct models_row {
     const char *id;   /* what a key stands for, or NULL */
     const char *path; /* "" if it leads nowhere */
     const char *notes;
+    const mg_manifest_entry *entry; /* a key's, for its parts; NULL: a cached model */
 } models_row;
 
 /* What is there, in words: form, type, bytes and state of a row. */
@@ -94,6 +105,16 @@ static mg_status look_at(models_state *out, const models_row *row)
     return MG_OK;
 }
 
+enum { N_PARTS = 4 };
+static const char *const part_names[N_PARTS] = {"lm", "text_encoder", "codec", "tokenizer"};
+
+static const char *part_at(const mg_manifest_entry *e, int i)
+{
+    const char *const parts[N_PARTS] = {e->lm, e->text_encoder, e->codec, e->tokenizer};
+
+    return parts[i];
+}
+
 static void print_json_row(mg_json_text *t, const models_row *row, const models_state *state, bool is_key)
 {
     mg_json_text_object(t, NULL);
@@ -105,6 +126,8 @@ static void print_json_row(mg_json_text *t, const models_row *row, const models_
     mg_json_text_string(t, "state", state->state);
     mg_json_text_int(t, "bytes", state->bytes);
     if (is_key) mg_json_text_string(t, "notes", row->notes);
+    for (int i = 0; is_key && i < N_PARTS; i++)
+        if (part_at(row->entry, i)) mg_json_text_string(t, part_names[i], part_at(row->entry, i));
     mg_json_text_close(t);
 }
 
@@ -122,6 +145,8 @@ static mg_status print_row(mg_json_text *json, const models_row *row, bool is_ke
              state.type, state.state);
     if (row->id) mg_print(stdout, "  = %s", row->id);
     if (is_key && *row->path) mg_print(stdout, "  %s", row->path);
+    for (int i = 0; is_key && i < N_PARTS; i++)
+        if (part_at(row->entry, i)) mg_print(stdout, "  %s = %s", part_names[i], part_at(row->entry, i));
     if (row->notes) mg_print(stdout, "  (%s)", row->notes);
     mg_print(stdout, "\n");
     return MG_OK;
@@ -142,7 +167,11 @@ static mg_status list_manifest(mg_json_text *json, const mg_manifest *m)
             mg_clear_error(); /* the row says that it is not here */
             path[0] = '\0';
         }
-        const models_row row = {e.key, e.id, path, e.notes};
+        if (!*path && e.lm && mg_manifest_locate_part(path, m, e.lm) != MG_OK) {
+            mg_clear_error();
+            path[0] = '\0';
+        }
+        const models_row row = {e.key, e.id, path, e.notes, &e};
         MG_RETURN(print_row(json, &row, true));
     }
     return MG_OK;
@@ -174,7 +203,7 @@ static mg_status list_cache(mg_json_text *json, const mg_hub_root *root)
                  mg_path_is_folder(root->path) ? "" : " (none)");
     MG_TRY(mg_hub_list(&models, &n, root->path));
     for (size_t i = 0; i < n; i++) {
-        const models_row row = {models[i].id, NULL, models[i].snapshot, NULL};
+        const models_row row = {models[i].id, NULL, models[i].snapshot, NULL, NULL};
         bool ours;
         MG_TRY(is_ours(&ours, &models[i]));
         n_others += !ours;
@@ -229,26 +258,39 @@ static mg_status list(const mg_manifest *m, bool json)
 }
 
 /* A path that is there is kept whole, from the root; an id stays an id, even before it is in the cache. */
+static mg_status take(char path[MG_PATH_SIZE], const char **as_path, const char **as_id, const char *source)
+{
+    char found[MG_PATH_SIZE];
+
+    if (!source) return MG_OK;
+    if (mg_path_exists(source)) {
+        if (!realpath(source, path))
+            return mg_fail(MG_EFAIL, "models add: %s: its path cannot be resolved", source);
+        *as_path = path;
+        return MG_OK;
+    }
+    if (!mg_hub_is_id(source))
+        return mg_fail(MG_EFAIL, "models add: %s: no such file or folder, and not an id such as OWNER/NAME",
+                       source);
+    *as_id = source;
+    if (mg_hub_find(found, source) != MG_OK) mg_log_warn("%s", mg_last_error());
+    mg_clear_error();
+    return MG_OK;
+}
+
 static mg_status add(mg_manifest *m, const models_settings *s)
 {
-    mg_manifest_entry entry = {.key = s->key, .notes = s->notes};
-    char path[MG_PATH_SIZE];
+    mg_manifest_entry e = {.key = s->key, .notes = s->notes};
+    mg_manifest_room room;
 
-    if (mg_path_exists(s->source)) {
-        if (!realpath(s->source, path))
-            return mg_fail(MG_EFAIL, "models add: %s: its path cannot be resolved", s->source);
-        entry.path = path;
-    } else if (mg_hub_is_id(s->source)) {
-        entry.id = s->source;
-        if (mg_hub_find(path, s->source) != MG_OK) mg_log_warn("%s", mg_last_error());
-        mg_clear_error();
-    } else {
-        return mg_fail(MG_EFAIL, "models add: %s: no such file or folder, and not an id such as OWNER/NAME",
-                       s->source);
-    }
-    MG_RETURN(mg_manifest_set(m, &entry));
+    MG_RETURN(take(room.path[0], &e.path, &e.id, s->source));
+    MG_RETURN(take(room.path[1], &e.lm, &e.lm, s->parts.lm));
+    MG_RETURN(take(room.path[2], &e.text_encoder, &e.text_encoder, s->parts.text_encoder));
+    MG_RETURN(take(room.path[3], &e.codec, &e.codec, s->parts.codec));
+    MG_RETURN(take(room.path[4], &e.tokenizer, &e.tokenizer, s->parts.tokenizer));
+    MG_RETURN(mg_manifest_set(m, &e));
     MG_RETURN(mg_manifest_save(m));
-    mg_log_info("models: %s = %s in %s", s->key, s->source, m->file);
+    mg_log_info("models: %s = %s in %s", s->key, s->source ? s->source : "the parts named", m->file);
     return MG_OK;
 }
 
@@ -290,16 +332,17 @@ static const char details[] =
     "Hugging Face's: HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else\n"
     "~/.cache/huggingface/hub. This program never goes online, whatever HF_HUB_OFFLINE says: what is "
     "missing\n"
-    "is fetched elsewhere, with " MG_HUB_FETCH " OWNER/NAME (older tools:\n"
-    "huggingface-cli download), and copied into the cache.\n"
+    "is fetched elsewhere, with " MG_HUB_FETCH " OWNER/NAME (older tools:\n" MG_HUB_FETCH_OLDER
+    "), and copied into the cache.\n"
     "\n"
     "  mg-dist models add large /models/musicgen-large --notes \"from the lab's share\"\n"
+    "  mg-dist models add mine --lm /xps/9a8b/export --text-encoder t5-base --codec facebook/encodec_32khz\n"
     "  mg-dist generate --model-key large --prompt \"slow sad piano\"";
 
 const mg_command mg_cmd_models = {
     .name = "models",
     .summary = "list the models that are here, and give them short keys",
-    .usage = "[list | add KEY PATH|ID | remove KEY] [options]",
+    .usage = "[list | add KEY [PATH|ID] | remove KEY] [options]",
     .details = details,
     .options = options,
     .n_options = sizeof options / sizeof *options,

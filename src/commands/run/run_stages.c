@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "log.h"
 #include "machine.h"
+#include "manifest.h"
 #include "run.h"
 #include "stop.h"
 
@@ -25,7 +26,7 @@ typedef struct run_call {
     mg_channel *channel;
     mg_run_coordinator *coordinator; /* world rank 0 */
     mg_run_leader *leader;
-    char key_path[MG_PATH_SIZE];
+    mg_manifest_room room; /* for what --model-key leads to */
 } run_call;
 
 static void say_fault(void *arg, const char *fault)
@@ -145,10 +146,8 @@ static mg_status open_replica(run_call *c)
                                 .with_encoder = c->needs.with_audio_prompt,
                                 .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0)};
 
-    if (s->call.model_key) {
-        source.model.model = c->key_path;
-        MG_RETURN(mg_hub_find_key(c->key_path, s->call.model_key, s->manifest));
-    }
+    if (s->call.model_key)
+        MG_RETURN(mg_manifest_find_model(&source.model, &c->room, s->call.model_key, s->manifest));
     return mg_replica_open(&c->replica, &source, &c->backend, &c->beside, c->w->group);
 }
 

@@ -1,0 +1,80 @@
+#!/bin/bash
+# Every command that README.md and docs/GENERATE.md print, as printed: it runs, or it is one of those that cannot run here,
+# which are named below. README's run one after another in one folder, GENERATE's each block in a folder of its own.
+#   readme.sh MG-DIST TESTS-FOLDER
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+unset MGDIST_OVERWRITE
+ROOT=$(cd "$TESTS/.." && pwd)
+
+# The models that the pages name are in a cache; small ones of ours stand for them.
+export HF_HUB_CACHE=$BOX/hub
+stand_in() { # OWNER--NAME FOLDER …
+    local repo=$HF_HUB_CACHE/models--$1 f hash
+    shift
+    mkdir -p "$repo/blobs" "$repo/refs" "$repo/snapshots/c0ffee"
+    printf c0ffee >"$repo/refs/main"
+    for f in $(find "$@" -maxdepth 1 -type f ! -name README.md); do
+        hash=$(sha256sum "$f" | cut -c 1-64)
+        cp "$f" "$repo/blobs/$hash"
+        ln -sf "../../blobs/$hash" "$repo/snapshots/c0ffee/$(basename "$f")"
+    done
+}
+stand_in facebook--musicgen-small "$DEMO"
+stand_in facebook--musicgen-melody "$GOLDEN/checkpoints/tiny-melody" "$GOLDEN/tokenizer"
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none # eight ranks, wherever this is
+export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
+mkdir "$BOX/bin"
+ln -s "$(realpath "$MG")" "$BOX/bin/mg-dist"
+export PATH=$BOX/bin:$PATH
+export M=facebook/musicgen-small
+
+# The commands of a page, a line each: BLOCK<TAB>COMMAND, continued lines joined.
+commands() {
+    awk '/^```sh/ { on = 1; block++; next } /^```/ { on = 0 }
+         on && NF { line = line $0; if (sub(/\\$/, "", line)) next; print block "\t" line; line = "" }' "$1"
+}
+cannot() { # what no test can do: the network, all of make.sh, a cluster
+    case $1 in
+    *'git clone'* | './make.sh '* | *'make install'* | *'pip install'*) return 0 ;;
+    srun*) ! command -v srun >/dev/null || [ -z "${SLURM_JOB_ID-}" ] ;;
+    'mg-dist generate --lm state_dict.bin'*) return 0 ;; # files of the reader's own
+    *) return 1 ;;
+    esac
+}
+folder() { # as somebody has it who stands in the source
+    mkdir -p "$1"
+    ln -s "$ROOT/models" "$ROOT/examples" "$1"
+    echo 'localhost slots=8' >"$1/hosts"
+    cp "$ROOT/examples/tune.ogg" "$1/stem.wav" # what demucs and sox would have written
+}
+n_run=0 n_not=0
+try() { # PAGE COMMAND, in $here
+    if cannot "$2"; then
+        n_not=$((n_not + 1))
+        echo "# not run: $2"
+        return
+    fi
+    n_run=$((n_run + 1))
+    case $2 in export\ *) eval "$2" && return ;; esac
+    expect 0 '' "$1: $2" timeout 300 bash -c "cd '$here' && $2" </dev/null
+}
+
+here=$BOX/readme
+folder "$here"
+while IFS=$'\t' read -r _ command; do try README "$command"; done < <(commands "$ROOT/README.md")
+expect 0 '^the same bytes' 'README: mg-dist replay out/000000.json' bash -c "cd '$here' && mg-dist replay out/000000.json"
+unset MGDIST_MODEL
+before=''
+while IFS=$'\t' read -r block command; do
+    here=$BOX/generate$block
+    [ "$block" = "$before" ] || folder "$here"
+    before=$block
+    try GENERATE "$command"
+done < <(commands "$ROOT/docs/GENERATE.md")
+passes "commands were found: $n_run run, $n_not not" test "$n_run" -ge 12 -a "$n_not" -le 8
+
+# Files that are named are there.
+for page in README.md docs/GENERATE.md; do
+    for file in $(grep -oE 'examples/[a-z.]+' "$ROOT/$page" | sort -u); do passes "$page: $file is there" test -s "$ROOT/$file"; done
+done
+finish
