@@ -125,7 +125,7 @@ static mg_status take_outcome(mg_merge *m, int64_t n, const mg_job_row *row)
     } else {
         d->counts.failed++;
     }
-    return mg_run_db_end_job(d->db, &mine);
+    return mg_dataset_enter(d, &mine);
 }
 
 static mg_status take_clip(mg_merge *m, int64_t n, bool *changed)

@@ -117,9 +117,8 @@ void mg_json_text_int(mg_json_text *t, const char *key, int64_t value)
 }
 
 /* The shortest text that reads back as the same double, and, as Python writes it, reads back as one: 2.0. */
-void mg_json_text_number(mg_json_text *t, const char *key, double value)
+static void put_number(mg_json_text *t, const char *key, double value, bool python)
 {
-    const bool python = t->layout == MG_JSON_PYTHON;
     const int digits = mg_double_digits(value); /* cJSON begins with 15 */
     char text[40];
 
@@ -131,6 +130,16 @@ void mg_json_text_number(mg_json_text *t, const char *key, double value)
     snprintf(text, sizeof text, "%.*g", python || digits > 15 ? digits : 15, value);
     put(t, text);
     if (python && !strpbrk(text, ".e")) put(t, ".0");
+}
+
+void mg_json_text_number(mg_json_text *t, const char *key, double value)
+{
+    put_number(t, key, value, t->layout == MG_JSON_PYTHON);
+}
+
+void mg_json_text_real(mg_json_text *t, const char *key, double value)
+{
+    put_number(t, key, value, true);
 }
 
 void mg_json_text_bool(mg_json_text *t, const char *key, bool value)

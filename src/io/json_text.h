@@ -35,6 +35,8 @@ void mg_json_text_close(mg_json_text *t); /* the innermost object or array */
 void mg_json_text_string(mg_json_text *t, const char *key, const char *value); /* NULL: null */
 void mg_json_text_int(mg_json_text *t, const char *key, int64_t value);
 void mg_json_text_number(mg_json_text *t, const char *key, double value); /* not finite: null */
+/* The same, but 2.0 for the double 2 in every layout: for readers that make a column of one type of it. */
+void mg_json_text_real(mg_json_text *t, const char *key, double value);
 void mg_json_text_bool(mg_json_text *t, const char *key, bool value);
 
 /* The text, closed; the caller frees it. Ends `t` either way. */

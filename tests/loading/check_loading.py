@@ -30,10 +30,8 @@ def check_rows(rows, lines):
     by_id = {line["id"]: line for line in lines}
     for row in rows:
         line = by_id.pop(row["id"])
-        for key in ("prompt", "seed", "duration", "sampling_rate", "channels", "recipe"):
+        for key in ("prompt", "negative_prompt", "title", "seed", "duration", "sampling_rate", "channels", "recipe"):
             assert row[key] == line[key], (key, row[key], line[key])
-        assert (row.get("negative_prompt") or None) == line.get("negative_prompt")
-        assert (row.get("title") or None) == line.get("title")
         sound = row["audio"]
         assert sound["sampling_rate"] == line["sampling_rate"]
         same_length(sound["array"].shape[-1], line)
@@ -99,18 +97,20 @@ def take(names, path, room):
 def audiocraft(folder):
     import dataclasses
     import gzip
+    import re
     import typing
 
     source = Path(sys.prefix) / "audiocraft/audiocraft/data"
     if not source.exists():
         source = Path(os.environ["MG_AUDIOCRAFT"]) / "audiocraft/data"
-    room = {"tp": typing, "json": json, "gzip": gzip, "os": os, "Path": Path, "dora": None, "logger": None,
+    room = {"tp": typing, "json": json, "gzip": gzip, "re": re, "os": os, "Path": Path, "dora": None, "logger": None,
             "dataclass": dataclasses.dataclass, "field": dataclasses.field, "fields": dataclasses.fields,
             "__name__": "audiocraft_rules"}
     sys.modules["audiocraft_rules"] = type(sys)("audiocraft_rules")
     take({"PathInZip"}, source / "zip.py", room)
     take({"BaseInfo", "AudioMeta", "SegmentInfo", "_resolve_audio_meta", "load_audio_meta"}, source / "audio_dataset.py",
          room)
+    take({"SegmentWithAttributes"}, source.parent / "modules/conditioners.py", room)
     take({"AudioInfo", "get_keyword_list", "get_keyword", "get_string"}, source / "info_audio_dataset.py", room)
     take({"MusicInfo", "get_musical_key", "get_bpm"}, source / "music_dataset.py", room)
 
@@ -127,7 +127,7 @@ def audiocraft(folder):
         segment = room["SegmentInfo"](meta, 0.0, n_frames=info.frames, total_frames=info.frames,
                                       sample_rate=info.samplerate, channels=info.channels)
         beside = json.load(open(Path(meta.path).with_suffix(".json"), encoding="utf-8"))
-        beside.update(segment.to_dict())
+        beside.update(room["AudioInfo"](**segment.to_dict()).to_dict())  # as InfoAudioDataset gives it
         music = room["MusicInfo"].from_dict(beside, fields_required=True)  # as MusicDataset does by default
         assert music.description == (line["prompt"] or None), music
         assert music.has_music_meta and music.bpm is None and music.key is None

@@ -33,6 +33,9 @@ loads 'shards: webdataset' webdataset tars
 loads 'shards: Hugging Face datasets, by the card' card-tars tars
 run craft --layout audiocraft >"$BOX/said" 2>&1
 loads "AudioCraft: its manifest and what stands beside each clip" audiocraft craft
+run gated --layout webdataset --shard-clips 3 --gate retry --gate-retries 9 --gate-dc 0.004 >"$BOX/said" 2>&1
+passes 'with what a gate found' grep -q '"refused":"dc' "$BOX/gated/manifest.jsonl"
+loads 'shards with a gate: Hugging Face datasets' card-tars gated
 for i in 0 1; do run part-$i --shard $i/2 --layout webdataset >"$BOX/said" 2>&1; done
 "$MG" merge -q "$BOX/merged" "$BOX"/part-? --shard-clips 4
 loads 'merged shards: webdataset' webdataset merged

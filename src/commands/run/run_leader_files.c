@@ -70,6 +70,7 @@ static mg_status write_files(mg_run_leader *l, mg_run_clip *c, const mg_clip *cl
     return st;
 }
 
+/* Every line has the same keys, and each key one type: what reads many of them makes a table (Arrow). */
 static mg_status make_record(char **record, const mg_run_leader *l, const mg_run_clip *c, const mg_quality *q,
                              const mg_clip_metadata *m)
 {
@@ -80,10 +81,10 @@ static mg_status make_record(char **record, const mg_run_leader *l, const mg_run
     mg_json_text_object(&t, NULL);
     mg_json_text_string(&t, "id", c->id);
     mg_json_text_string(&t, "prompt", m->recipe.prompt ? m->recipe.prompt : "");
-    if (m->recipe.negative_prompt) mg_json_text_string(&t, "negative_prompt", m->recipe.negative_prompt);
-    if (m->recipe.title) mg_json_text_string(&t, "title", m->recipe.title); /* it is in the file's tags */
+    mg_json_text_string(&t, "negative_prompt", m->recipe.negative_prompt ? m->recipe.negative_prompt : "");
+    mg_json_text_string(&t, "title", m->recipe.title ? m->recipe.title : ""); /* it is in the file's tags */
     mg_json_text_int(&t, "seed", m->recipe.seed);
-    mg_json_text_number(&t, "duration", m->dur_s);
+    mg_json_text_real(&t, "duration", m->dur_s);
     mg_json_text_int(&t, "sampling_rate", m->sampling_rate);
     mg_json_text_int(&t, "channels", m->n_channels);
     mg_run_gate_put(&t, q, l, c);

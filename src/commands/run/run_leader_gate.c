@@ -45,21 +45,6 @@ mg_status mg_run_gate_refuse(mg_run_result *out, const mg_quality *q, const mg_r
     return mg_text_end(&t, &out->reason, "clip");
 }
 
-/* What there was to refuse before, as a list. */
-static void put_refused(mg_json_text *t, const char *refused)
-{
-    mg_json_text_array(t, "refused");
-    while (*refused) {
-        char word[MG_QUALITY_WORDS_SIZE];
-        const size_t n = strcspn(refused, ";");
-        snprintf(word, sizeof word, "%.*s", (int)n, refused);
-        mg_json_text_string(t, NULL, word);
-        refused += n;
-        refused += strspn(refused, "; ");
-    }
-    mg_json_text_close(t);
-}
-
 void mg_run_gate_put(mg_json_text *t, const mg_quality *q, const mg_run_leader *l, const mg_run_clip *c)
 {
     char words[MG_QUALITY_WORDS_SIZE];
@@ -69,12 +54,12 @@ void mg_run_gate_put(mg_json_text *t, const mg_quality *q, const mg_run_leader *
     mg_json_text_object(t, "gate");
     mg_json_text_string(t, "found", words);
     mg_json_text_int(t, "attempt", c->attempt);
-    put_refused(t, c->refused);
-    mg_json_text_number(t, "silence", q->silence);
-    mg_json_text_number(t, "clipping", q->clipping);
-    mg_json_text_number(t, "dc", q->dc);
-    mg_json_text_number(t, "dead_channel", q->dead_channel_db);
-    mg_json_text_number(t, "repeat", q->repeat);
-    mg_json_text_number(t, "loop", q->loop);
+    mg_json_text_string(t, "refused", c->refused);
+    mg_json_text_real(t, "silence", q->silence);
+    mg_json_text_real(t, "clipping", q->clipping);
+    mg_json_text_real(t, "dc", q->dc);
+    mg_json_text_real(t, "dead_channel", q->dead_channel_db);
+    mg_json_text_real(t, "repeat", q->repeat);
+    mg_json_text_real(t, "loop", q->loop);
     mg_json_text_close(t);
 }

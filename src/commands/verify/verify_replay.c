@@ -99,8 +99,9 @@ static mg_status describe(chosen *c, const replay *r, int64_t k)
     snprintf(c->name, sizeof c->name, "replay-%06lld", (long long)k);
     MG_SAY(&c->recipe, id, c->name);
     if (line->prompt && *line->prompt) MG_SAY(&c->recipe, prompt, line->prompt);
-    if (line->negative_prompt) MG_SAY(&c->recipe, negative_prompt, line->negative_prompt);
-    if (line->title) MG_SAY(&c->recipe, title, line->title);
+    if (line->negative_prompt && *line->negative_prompt)
+        MG_SAY(&c->recipe, negative_prompt, line->negative_prompt);
+    if (line->title && *line->title) MG_SAY(&c->recipe, title, line->title);
     if (c->m.sampling_rate > 0) MG_SAY(&c->recipe, rate_hz, c->m.sampling_rate);
     MG_RETURN(find_inputs(c, r));
     return mg_recipe_check(&c->recipe, line->file);
