@@ -6,13 +6,23 @@
 size_t mg_dtype_bytes(mg_dtype dtype)
 {
     switch (dtype) {
-    case MG_U8: return 1;
+    case MG_U8:
+    case MG_I8:
+    case MG_F8_E4M3:
+    case MG_F8_E5M2:
+    case MG_ODD: return 1;
     case MG_BF16:
-    case MG_F16: return 2;
+    case MG_F16:
+    case MG_I16:
+    case MG_U16: return 2;
     case MG_F32:
-    case MG_I32: return 4;
+    case MG_I32:
+    case MG_U32: return 4;
     case MG_F64:
-    case MG_I64: return 8;
+    case MG_I64:
+    case MG_U64:
+    case MG_C64: return 8;
+    case MG_DTYPES: break;
     }
     return 0;
 }
@@ -27,6 +37,16 @@ const char *mg_dtype_name(mg_dtype dtype)
     case MG_I32: return "int32";
     case MG_F64: return "fp64";
     case MG_I64: return "int64";
+    case MG_I8: return "int8";
+    case MG_F8_E4M3: return "fp8 e4m3";
+    case MG_F8_E5M2: return "fp8 e5m2";
+    case MG_I16: return "int16";
+    case MG_U16: return "uint16";
+    case MG_U32: return "uint32";
+    case MG_U64: return "uint64";
+    case MG_C64: return "complex64";
+    case MG_ODD: return "other";
+    case MG_DTYPES: break;
     }
     return "?";
 }

@@ -6,7 +6,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum mg_dtype { MG_F32, MG_BF16, MG_F16, MG_I32, MG_F64, MG_I64, MG_U8 } mg_dtype;
+/* From MG_I8 on: types that files hold and nothing here computes with; MG_ODD is one that nobody knows, as
+ * bytes. */
+typedef enum mg_dtype {
+    MG_F32,
+    MG_BF16,
+    MG_F16,
+    MG_I32,
+    MG_F64,
+    MG_I64,
+    MG_U8,
+    MG_I8,
+    MG_F8_E4M3,
+    MG_F8_E5M2,
+    MG_I16,
+    MG_U16,
+    MG_U32,
+    MG_U64,
+    MG_C64,
+    MG_ODD,
+    MG_DTYPES
+} mg_dtype;
 
 /* Whose memory a pointer is in. Host code reads and writes MG_HOST memory alone. */
 typedef enum mg_space { MG_HOST, MG_DEVICE } mg_space;

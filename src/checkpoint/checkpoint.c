@@ -11,10 +11,13 @@
 struct mg_checkpoint {
     mg_checkpoint_sources sources;
     mg_dialect dialect;
+    char prefix[MG_KEY_MAX];      /* taken off the names that have it */
     mg_checkpoint_entry *entries; /* [n_entries], by name */
     size_t n_entries, entries_capacity;
     char **names; /* [n_names] of entries that are not called as in the file */
     size_t n_names, names_capacity;
+    void **made; /* [n_made] data that stand for a file's */
+    size_t n_made, made_capacity;
 };
 
 static int by_name(const void *a, const void *b)
@@ -73,16 +76,20 @@ static mg_status sort_entries(mg_checkpoint *c)
 
 static mg_status list_entries(mg_checkpoint *c)
 {
-    c->dialect = mg_key_map_detect(c->sources.names, c->sources.n);
+    mg_key_map_prefix(c->prefix, c->sources.names, c->sources.n);
+    const size_t n_prefix = strlen(c->prefix);
+    c->dialect = mg_key_map_detect(c->sources.names, c->sources.n, c->prefix);
     for (size_t i = 0; i < c->sources.n; i++) {
         mg_key_target target[MG_KEY_PARTS];
-        int n = mg_key_map(target, c->dialect, c->sources.list[i].name);
+        const char *name = c->sources.list[i].name;
+        if (n_prefix && strncmp(name, c->prefix, n_prefix) == 0) name += n_prefix;
+        int n = mg_key_map(target, c->dialect, name);
         if (n == 0) {
             /* no rule: it stays as it is, for the mapping report to judge */
-            if (strlen(c->sources.list[i].name) >= MG_KEY_MAX)
+            if (strlen(name) >= MG_KEY_MAX)
                 return mg_fail(MG_ECHECKPOINT, "%s: %.64s…: a name of more than %d bytes",
                                c->sources.list[i].file, c->sources.list[i].name, MG_KEY_MAX - 1);
-            snprintf(target[0].name, sizeof target[0].name, "%s", c->sources.list[i].name);
+            snprintf(target[0].name, sizeof target[0].name, "%s", name);
             target[0].i_part = 0, target[0].n_parts = 1, n = 1;
         }
         for (int part = 0; part < n; part++) MG_RETURN(add_entry(c, i, &target[part]));
@@ -122,6 +129,8 @@ void mg_checkpoint_close(mg_checkpoint *c)
     if (!c) return;
     mg_checkpoint_sources_close(&c->sources);
     for (size_t i = 0; i < c->n_names; i++) free(c->names[i]);
+    for (size_t i = 0; i < c->n_made; i++) free(c->made[i]);
+    free(c->made);
     free(c->entries);
     free(c->names);
     free(c);
@@ -151,6 +160,41 @@ mg_status mg_checkpoint_alias(mg_checkpoint *c, const mg_key_target *target, con
     return sort_entries(c);
 }
 
+mg_status mg_checkpoint_borrow(mg_checkpoint *c, const mg_checkpoint_entry *e)
+{
+    const mg_checkpoint_source s = {.name = e->name,
+                                    .tensor = e->tensor,
+                                    .file = e->file,
+                                    .in_memory = e->in_memory,
+                                    .fd = e->fd,
+                                    .offset = e->offset};
+    mg_key_target target = {.n_parts = 1};
+
+    MG_RETURN(mg_checkpoint_sources_add(&c->sources, &s));
+    snprintf(target.name, sizeof target.name, "%s", e->name);
+    MG_RETURN(add_entry(c, c->sources.n - 1, &target));
+    return sort_entries(c);
+}
+
+mg_status mg_checkpoint_replace(mg_checkpoint *c, const char *name, void *data)
+{
+    const mg_status st = mg_grow(&c->made, &c->made_capacity, c->n_made + 1, sizeof *c->made, "checkpoint");
+    if (st != MG_OK) {
+        free(data);
+        return st;
+    }
+    c->made[c->n_made++] = data;
+    for (size_t i = 0; i < c->n_entries; i++) {
+        mg_checkpoint_entry *e = &c->entries[i];
+        if (strcmp(e->name, name) != 0) continue;
+        e->tensor.data = data;
+        e->in_memory = true;
+        e->fd = -1;
+        return MG_OK;
+    }
+    return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: no such tensor", name);
+}
+
 size_t mg_checkpoint_count(const mg_checkpoint *c)
 {
     return c->n_entries;
@@ -174,6 +218,38 @@ const mg_checkpoint_source *mg_checkpoint_source_at(const mg_checkpoint *c, size
 mg_checkpoint_kind mg_checkpoint_get_kind(const mg_checkpoint *c)
 {
     return c->sources.files[0].torch ? c->sources.files[0].torch_entries.kind : MG_CHECKPOINT_WEIGHTS;
+}
+
+const char *mg_checkpoint_prefix(const mg_checkpoint *c)
+{
+    return c->prefix;
+}
+
+const char *mg_checkpoint_packing(const mg_checkpoint *c)
+{
+    static const struct {
+        const char *part, *packing;
+    } marks[] = {
+        {".SCB", "bitsandbytes int8"},
+        {".quant_state.bitsandbytes__nf4", "bitsandbytes nf4"},
+        {".quant_state.bitsandbytes__fp4", "bitsandbytes fp4"},
+        {".weight_packed", "compressed-tensors"},
+        {".qweight", "GPTQ or AWQ"},
+        {".qzeros", "GPTQ or AWQ"},
+        {".weight_scale_inv", "fp8"},
+        {".weight._data", "quanto"},
+    };
+
+    for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)
+        for (size_t i = 0; i < c->sources.n; i++)
+            if (strstr(c->sources.list[i].name, marks[k].part)) return marks[k].packing;
+    for (size_t i = 0; i < c->sources.n; i++) {
+        const mg_dtype dtype = c->sources.list[i].tensor.dtype;
+        if (!mg_text_ends_with(c->sources.list[i].name, ".weight")) continue;
+        if (dtype == MG_F8_E4M3 || dtype == MG_F8_E5M2) return "fp8";
+        if (dtype == MG_I8) return "int8";
+    }
+    return NULL;
 }
 
 mg_dialect mg_checkpoint_get_dialect(const mg_checkpoint *c)

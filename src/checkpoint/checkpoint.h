@@ -69,6 +69,13 @@ const mg_checkpoint_entry *mg_checkpoint_at(const mg_checkpoint *c, size_t i);
 size_t mg_checkpoint_n_sources(const mg_checkpoint *c);
 const mg_checkpoint_source *mg_checkpoint_source_at(const mg_checkpoint *c, size_t i);
 
+/* What stands before every name and belongs to none: it was taken off; "" as a rule. */
+const char *mg_checkpoint_prefix(const mg_checkpoint *c);
+
+/* How its numbers were packed, by the names and types of its tensors: "bitsandbytes int8", "GPTQ" …; NULL:
+ * they are plain. */
+const char *mg_checkpoint_packing(const mg_checkpoint *c);
+
 /* What it is. */
 mg_checkpoint_kind mg_checkpoint_get_kind(const mg_checkpoint *c);
 mg_dialect mg_checkpoint_get_dialect(const mg_checkpoint *c);
@@ -79,6 +86,14 @@ const char *mg_checkpoint_pointer(const mg_checkpoint *c);   /* NAME of a pointe
 /* Give the tensor of `source` (a file's name), or the part of its rows that `target` says, the additional
  * name `target`: an accepted proposal. Entries that were found before are stale. */
 mg_status mg_checkpoint_alias(mg_checkpoint *c, const mg_key_target *target, const char *source);
+
+/* Take a tensor of another checkpoint as well, under the same name: that one must outlive this. Likewise
+ * stale. */
+mg_status mg_checkpoint_borrow(mg_checkpoint *c, const mg_checkpoint_entry *e);
+
+/* Let `data`, malloc'ed and owned from here on also on failure, stand for the tensor of this name, in its own
+ * type and shape. */
+mg_status mg_checkpoint_replace(mg_checkpoint *c, const char *name, void *data);
 
 /* The data files, in order: for hashing and for messages. */
 size_t mg_checkpoint_n_files(const mg_checkpoint *c);

@@ -23,6 +23,8 @@ static const char *const data_names[] = {
     "state_dict.bin", /* AudioCraft */
     "compression_state_dict.bin",
     "checkpoint.th",
+    "adapter_model.safetensors", /* PEFT */
+    "adapter_model.bin",
 };
 
 mg_status mg_checkpoint_resolve(char found[MG_PATH_SIZE], const char *path)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "checkpoint_index.h"
+#include "text.h"
 
 static int by_source_name(const void *a, const void *b, void *sources)
 {
@@ -55,6 +56,21 @@ static mg_status list_sources(mg_checkpoint_sources *c)
         if (strcmp(a->name, b->name) == 0)
             return mg_fail(MG_ECHECKPOINT, "%s: %s: also in %s", b->file, b->name, a->file);
     }
+    return MG_OK;
+}
+
+mg_status mg_checkpoint_sources_add(mg_checkpoint_sources *c, const mg_checkpoint_source *s)
+{
+    size_t capacity[3] = {c->n + 1, c->n + 1, c->n + 1};
+
+    MG_RETURN(mg_grow(&c->list, &capacity[0], c->n + 2, sizeof *c->list, "checkpoint"));
+    MG_RETURN(mg_grow(&c->names, &capacity[1], c->n + 2, sizeof *c->names, "checkpoint"));
+    MG_RETURN(mg_grow(&c->by_name, &capacity[2], c->n + 2, sizeof *c->by_name, "checkpoint"));
+    c->list[c->n] = *s;
+    c->names[c->n] = s->name;
+    c->by_name[c->n] = c->n;
+    c->n++;
+    qsort_r(c->by_name, c->n, sizeof *c->by_name, by_source_name, c->list);
     return MG_OK;
 }
 

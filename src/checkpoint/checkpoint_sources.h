@@ -21,6 +21,9 @@ mg_status mg_checkpoint_sources_parse(mg_checkpoint_sources *c, const char *name
                                       size_t bytes);
 void mg_checkpoint_sources_close(mg_checkpoint_sources *c);
 
+/* One more behind the others; what it points to must outlive the list. */
+mg_status mg_checkpoint_sources_add(mg_checkpoint_sources *c, const mg_checkpoint_source *s);
+
 const mg_checkpoint_source *mg_checkpoint_sources_find(const mg_checkpoint_sources *c, const char *name);
 
 #endif

@@ -27,9 +27,14 @@ typedef struct mg_key_target {
     int i_part, n_parts;
 } mg_key_target;
 
-/* The dialect that most of the names speak. */
-mg_dialect mg_key_map_detect(const char *const *names, size_t n);
+/* The dialect that most of the names speak, those that begin with `prefix` without it. */
+mg_dialect mg_key_map_detect(const char *const *names, size_t n, const char *prefix);
 const char *mg_dialect_name(mg_dialect d);
+
+/* What trainers put before every name ("student.", "base_model.model."): the longest beginning, whole
+ * components, that must be taken off so that a rule knows all names that have it, more than half of all; ""
+ * if none is to be. */
+void mg_key_map_prefix(char out[MG_KEY_MAX], const char *const *names, size_t n);
 
 /* The targets of `source`; their number, 0 if no rule knows it. */
 int mg_key_map(mg_key_target target[MG_KEY_PARTS], mg_dialect d, const char *source);

@@ -17,6 +17,13 @@ static const char *dtype_word(mg_dtype dtype)
     case MG_I32: return "I32";
     case MG_F64: return "F64";
     case MG_I64: return "I64";
+    case MG_I8: return "I8";
+    case MG_I16: return "I16";
+    case MG_U16: return "U16";
+    case MG_U32: return "U32";
+    case MG_U64: return "U64";
+    case MG_F8_E4M3: return "F8_E4M3";
+    case MG_F8_E5M2: return "F8_E5M2";
     default: return "U8";
     }
 }

@@ -81,12 +81,38 @@ static mg_status check_whole(const mg_torch_entries *e, const char *path)
     return MG_OK;
 }
 
+/* Keys under which trainers keep what they train, the likeliest first. */
+static const char *const state_keys[] = {"state_dict",    "model",   "module",    "model_state_dict", "lm",
+                                         "lm_state_dict", "ema",     "ema_model", "generator",        "net",
+                                         "network",       "weights", "params"};
+
+/* The dict of tensors below one of these keys, or the only one there is below any key; NULL: none. */
+static const mg_pickle_value *find_state(const mg_pickle_value *root, int depth)
+{
+    const mg_pickle_value *only = NULL;
+    int n = 0;
+
+    for (size_t i = 0; i < sizeof state_keys / sizeof *state_keys; i++) {
+        const mg_pickle_value *v = mg_pickle_get(root, state_keys[i]);
+        if (holds_tensor(v)) return v;
+    }
+    if (holds_tensor(root)) return root;
+    for (size_t i = 0; depth > 0 && i < sizeof state_keys / sizeof *state_keys; i++) {
+        const mg_pickle_value *v = mg_pickle_get(root, state_keys[i]);
+        const mg_pickle_value *below = is_dict(v) ? find_state(v, depth - 1) : NULL;
+        if (below) return below;
+    }
+    for (size_t i = 1; is_dict(root) && i < root->items.n; i += 2)
+        if (holds_tensor(root->items.item[i])) only = root->items.item[i], n++;
+    return n == 1 ? only : NULL;
+}
+
 static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state, const mg_pickle_value *root,
                             const char *path)
 {
     const mg_pickle_value *pointer = mg_pickle_get(root, "pretrained"),
                           *best = mg_pickle_get(root, "best_state");
-    const mg_pickle_value *lightning = mg_pickle_get(root, "state_dict");
+    const mg_pickle_value *trainer = find_state(root, 2);
     char keys[256];
 
     *state = NULL;
@@ -106,10 +132,8 @@ static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state
                            "%s: a training checkpoint whose best state is still empty: take one that was "
                            "written after a validation",
                            path);
-    } else if (holds_tensor(lightning)) {
-        *state = lightning;
-    } else if (holds_tensor(root)) {
-        *state = root;
+    } else if (trainer) {
+        *state = trainer;
     } else {
         list_keys(keys, sizeof keys, root);
         return mg_fail(MG_ECHECKPOINT, "%s: holds no weights that this program knows how to find%s%s", path,

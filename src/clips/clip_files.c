@@ -87,6 +87,7 @@ static void describe_model(clip_facts *f, const mg_generate_output *o)
     m->model = call->model.model;
     m->model_key = call->model_key;
     m->lm = call->model.lm;
+    m->lora = call->model.lora;
     m->text_encoder = call->model.text_encoder;
     m->codec = call->model.codec;
     m->tokenizer = call->model.tokenizer;

@@ -81,8 +81,9 @@ static const char *other_model(const wanted *w, const mg_clip_metadata *there, c
     struct stat clip, weights;
 
     if (!same_text(now->model, there->model) || !same_text(w->call->model_key, there->model_key) ||
-        !same_text(now->lm, there->lm) || !same_text(now->text_encoder, there->text_encoder) ||
-        !same_text(now->codec, there->codec) || !same_text(now->tokenizer, there->tokenizer))
+        !same_text(now->lm, there->lm) || !same_text(now->lora, there->lora) ||
+        !same_text(now->text_encoder, there->text_encoder) || !same_text(now->codec, there->codec) ||
+        !same_text(now->tokenizer, there->tokenizer))
         return "model";
     for (int i = 0; i < there->n_weights; i++)
         if (stat(json, &clip) != 0 || stat(there->weights[i].path, &weights) != 0 ||

@@ -17,7 +17,7 @@ enum { SOUND_RATE_HZ = 16000, MAX_TOKENS = 2048 };
 
 static bool is_audiocraft(const mg_replica *r)
 {
-    return mg_checkpoint_xp_config(r->files->lm.checkpoint) != NULL;
+    return r->files->lm_yaml != NULL;
 }
 
 static bool is_audiogen(const mg_replica *r)
@@ -121,6 +121,7 @@ static void read_checkpoint(mg_recipe *says, const mg_replica *r)
     if (g->has_guidance_scale) MG_SAY(says, cfg_coef, g->guidance_scale);
     if (g->has_top_k) MG_SAY(says, sampling.top_k, g->top_k);
     if (g->has_top_p) MG_SAY(says, sampling.top_p, g->top_p);
+    if (g->has_min_p) MG_SAY(says, sampling.min_p, g->min_p);
     if (g->has_temperature) MG_SAY(says, sampling.temperature, g->temperature);
     if (g->has_do_sample) MG_SAY(says, sampling.greedy, !g->do_sample);
 }

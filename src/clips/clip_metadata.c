@@ -172,6 +172,7 @@ static void put_model(writer *w)
     put_text(w, "path", m->model);
     put_text(w, "key", m->model_key);
     put_text(w, "lm", m->lm);
+    if (m->lora) put_text(w, "lora", m->lora);
     put_text(w, "text_encoder", m->text_encoder);
     put_text(w, "codec", m->codec);
     put_text(w, "tokenizer", m->tokenizer);

@@ -44,7 +44,8 @@ typedef struct mg_clip_metadata {
     uint64_t call_seed;
     int64_t n_codebooks;
     /* the model */
-    const char *model, *model_key, *lm, *text_encoder, *codec, *tokenizer; /* as asked for; NULL: not named */
+    const char *model, *model_key, *lm, *lora, *text_encoder, *codec,
+        *tokenizer;               /* as asked for; NULL: not named */
     const char *tokenizer_sha256; /* of spiece.model or tokenizer.json; NULL: none was found */
     const mg_part_source *parts;
     int n_parts;

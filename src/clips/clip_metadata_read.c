@@ -287,6 +287,7 @@ static void read_model(reader *root, mg_clip_metadata *m)
     m->model = get_text(&r, "path");
     m->model_key = get_text(&r, "key");
     m->lm = get_text(&r, "lm");
+    m->lora = get_text(&r, "lora");
     m->text_encoder = get_text(&r, "text_encoder");
     m->codec = get_text(&r, "codec");
     m->tokenizer = get_text(&r, "tokenizer");

@@ -12,6 +12,7 @@
 #include "choice_words.h"
 #include "hash.h"
 #include "log.h"
+#include "model_notes.h"
 #include "out_file.h"
 #include "text.h"
 
@@ -118,9 +119,9 @@ static void describe_lm(mg_text *t, const mg_lm_config *c, double window_s, cons
                              c->chroma_length,
                              c->project_text};
     const bool has[] = {g->has_guidance_scale, g->has_top_k,      g->has_top_p, g->has_temperature,
-                        g->has_do_sample,      g->has_max_length, g->do_sample};
-    const double values[] = {window_s,       g->guidance_scale, g->top_p,
-                             g->temperature, (double)g->top_k,  (double)g->max_length};
+                        g->has_do_sample,      g->has_max_length, g->do_sample, g->has_min_p};
+    const double values[] = {window_s,         g->guidance_scale,    g->top_p, g->min_p, g->temperature,
+                             (double)g->top_k, (double)g->max_length};
 
     mg_text_add_bytes(t, sizes, sizeof sizes);
     mg_text_add_bytes(t, has, sizeof has);
@@ -307,7 +308,24 @@ static int model_needs(const mg_replica *r)
            (r->is_leader && (s->with_decoder || s->with_encoder) ? MG_NEED_CODEC : 0);
 }
 
+/* A warning for each line. What cannot be read is refused by whoever needs it. */
+static void say_notes(const mg_model_files *files)
+{
+    mg_text notes = {0};
+
+    if (mg_model_notes(&notes, files) != MG_OK) mg_clear_error();
+    for (char *at = notes.data; at && *at;) {
+        const size_t n = strcspn(at, "\n");
+        const bool more = at[n] == '\n';
+        at[n] = '\0';
+        mg_log_warn("%s", at);
+        at += n + more;
+    }
+    mg_text_reset(&notes);
+}
+
 mg_status mg_door_replica(const mg_world *w, const mg_replica *r)
 {
+    if (w->rank == 0) say_notes(r->files);
     return mg_door_model(w, r->files, mg_format_name(r->backend.formats.weights), model_needs(r));
 }

@@ -9,6 +9,10 @@
  * its parts. `field` of the settings is a mg_model_request. */
 /* clang-format off */
 #define MG_PART_OPTIONS(settings, field)                                                                    \
+    {.name = "lm", .type = MG_OPT_STRING, .offset = offsetof(settings, field.lm), .arg = "DIR|FILE|ID",     \
+     .group = "Model", .help = "take the language model from here instead; the model says what it is"},     \
+    {.name = "lora", .type = MG_OPT_STRING, .offset = offsetof(settings, field.lora), .arg = "DIR",         \
+     .group = "Model", .help = "merge this LoRA adapter (a folder that PEFT saved) into the language model"}, \
     {.name = "text-encoder", .type = MG_OPT_STRING, .offset = offsetof(settings, field.text_encoder),       \
      .arg = "DIR|FILE|ID", .group = "Model", .help = "take the T5 text encoder from here instead"},         \
     {.name = "codec", .type = MG_OPT_STRING, .offset = offsetof(settings, field.codec),                     \
@@ -19,8 +23,6 @@
     {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = offsetof(settings, field.model),      \
      .arg = "DIR|ID", .group = "Model", .rivals = "model-key",                                              \
      .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},               \
-    {.name = "lm", .type = MG_OPT_STRING, .offset = offsetof(settings, field.lm), .arg = "DIR|FILE|ID",     \
-     .group = "Model", .help = "take the language model from here instead"},                                \
     MG_PART_OPTIONS(settings, field)
 /* clang-format on */
 

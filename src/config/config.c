@@ -178,6 +178,8 @@ static mg_status read_composite(mg_config *out, const cJSON *root, const char *f
 static mg_status read_generation(mg_generation_config *out, const cJSON *root, const char *file)
 {
     mg_generation_config *g = out;
+    int64_t n_new = 0;
+    bool has_new;
 
     *g = default_generation();
     MG_RETURN(mg_json_double(root, file, "guidance_scale", &g->guidance_scale, &g->has_guidance_scale));
@@ -185,11 +187,17 @@ static mg_status read_generation(mg_generation_config *out, const cJSON *root, c
     MG_RETURN(mg_json_double(root, file, "top_p", &g->top_p, &g->has_top_p));
     MG_RETURN(mg_json_double(root, file, "temperature", &g->temperature, &g->has_temperature));
     MG_RETURN(mg_json_bool(root, file, "do_sample", &g->do_sample, &g->has_do_sample));
+    MG_RETURN(mg_json_double(root, file, "min_p", &g->min_p, &g->has_min_p));
     MG_RETURN(mg_json_int(root, file, "max_length", &g->max_length, &g->has_max_length));
+    MG_RETURN(
+        mg_json_int(root, file, "max_new_tokens", &n_new, &has_new)); /* wins, and counts no first column */
+    if (has_new && n_new > 0) g->max_length = n_new + 1, g->has_max_length = true;
     if (g->top_k < 0)
         return mg_fail(MG_ECHECKPOINT, "%s: top_k: %lld is negative", file, (long long)g->top_k);
     if (!(g->top_p >= 0 && g->top_p <= 1))
         return mg_fail(MG_ECHECKPOINT, "%s: top_p: %g is not within 0 and 1", file, g->top_p);
+    if (!(g->min_p >= 0 && g->min_p <= 1))
+        return mg_fail(MG_ECHECKPOINT, "%s: min_p: %g is not within 0 and 1", file, g->min_p);
     if (!(g->temperature > 0))
         return mg_fail(MG_ECHECKPOINT, "%s: temperature: %g is not positive", file, g->temperature);
     return MG_OK;

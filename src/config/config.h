@@ -42,8 +42,8 @@ typedef struct mg_codec_config {
 
 /* generation_config.json: what it does not say is AudioCraft's default, and `has_…` is false. */
 typedef struct mg_generation_config {
-    bool has_guidance_scale, has_top_k, has_top_p, has_temperature, has_do_sample, has_max_length;
-    double guidance_scale, top_p, temperature;
+    bool has_guidance_scale, has_top_k, has_top_p, has_temperature, has_do_sample, has_max_length, has_min_p;
+    double guidance_scale, top_p, temperature, min_p;
     int64_t top_k, max_length;
     bool do_sample;
 } mg_generation_config;

@@ -11,7 +11,7 @@
 #include "in_file.h"
 #include "text.h"
 
-enum { LOOKED_SIZE = 16 * 1024, MAX_REF_BYTES = 4096, MAX_NAME = 96 };
+enum { LOOKED_SIZE = 16 * 1024, MAX_REF_BYTES = 4096, MAX_NAME = 96, MIN_COMMIT = 4 };
 #define PREFIX "models--"
 
 /* Every path that was looked at, for the message. */
@@ -40,12 +40,24 @@ static bool is_name(const char *s, size_t n)
     return true;
 }
 
+/* A branch, a tag or a commit: names with slashes between them. */
+static bool is_revision(const char *text)
+{
+    for (;;) {
+        const size_t n = strcspn(text, "/");
+        if (!is_name(text, n)) return false;
+        if (!text[n]) return true;
+        text += n + 1;
+    }
+}
+
 bool mg_hub_is_id(const char *text)
 {
-    const char *slash = strchr(text, '/');
+    const size_t n = strcspn(text, "@"), n_owner = strcspn(text, "/");
 
-    if (!slash) return is_name(text, strlen(text));
-    return is_name(text, (size_t)(slash - text)) && is_name(slash + 1, strlen(slash + 1));
+    if (text[n] && !is_revision(text + n + 1)) return false;
+    if (n_owner >= n) return is_name(text, n);
+    return is_name(text, n_owner) && is_name(text + n_owner + 1, n - n_owner - 1);
 }
 
 static const char *variable(const char *name)
@@ -71,10 +83,11 @@ int mg_hub_roots(mg_hub_root roots[MG_HUB_MAX_ROOTS])
     int n = 0;
 
     if (add_root(&roots[n], "AUDIOCRAFT_CACHE_DIR", "")) n++;
-    if (add_root(&roots[n], "HF_HUB_CACHE", "") || add_root(&roots[n], "HF_HOME", "/hub") ||
-        add_root(&roots[n], "XDG_CACHE_HOME", "/huggingface/hub") ||
+    if (add_root(&roots[n], "TRANSFORMERS_CACHE", "")) n++;
+    if (add_root(&roots[n], "HF_HUB_CACHE", "") || add_root(&roots[n], "HUGGINGFACE_HUB_CACHE", "") ||
+        add_root(&roots[n], "HF_HOME", "/hub") || add_root(&roots[n], "XDG_CACHE_HOME", "/huggingface/hub") ||
         add_root(&roots[n], "HOME", "/.cache/huggingface/hub"))
-        n++;
+        n += n == 0 || strcmp(roots[n - 1].path, roots[n].path) != 0;
     return n;
 }
 
@@ -102,9 +115,27 @@ static void read_ref(char hash[MAX_NAME], const char *ref)
     free(text);
 }
 
-/* The snapshot that refs/main of a model's folder leads to; `out` is "" if there is none, and then `t` says
- * why. */
-static mg_status find_snapshot(char out[MG_PATH_SIZE], trail *t, const char *repo)
+/* The only snapshot whose name begins with `begin`; "" if there is none, or more than one. */
+static int find_only(char name[MAX_NAME], const char *repo, const char *begin)
+{
+    char folder[MG_PATH_SIZE];
+    DIR *d = mg_path_format(folder, "%s/snapshots", repo) == MG_OK ? opendir(folder) : NULL;
+    int n = 0;
+
+    name[0] = '\0';
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!is_name(e->d_name, strlen(e->d_name)) || strncmp(e->d_name, begin, strlen(begin)) != 0) continue;
+        snprintf(name, MAX_NAME, "%.95s", e->d_name);
+        n++;
+    }
+    if (d) closedir(d);
+    if (n != 1) name[0] = '\0';
+    return n;
+}
+
+/* The snapshot of a model's folder that `revision` means: what refs/REVISION says, else a commit that begins
+ * so; NULL is main, or the only one there is. `out` is "" if there is none, and then `t` says why. */
+static mg_status find_snapshot(char out[MG_PATH_SIZE], trail *t, const char *repo, const char *revision)
 {
     char path[MG_PATH_SIZE], hash[MAX_NAME];
 
@@ -113,11 +144,20 @@ static mg_status find_snapshot(char out[MG_PATH_SIZE], trail *t, const char *rep
         note(t, repo, "");
         return MG_OK;
     }
-    MG_RETURN(mg_path_format(path, "%s/refs/main", repo));
+    MG_RETURN(mg_path_format(path, "%s/refs/%s", repo, revision ? revision : "main"));
     read_ref(hash, path);
     if (!*hash) {
-        note(t, path, mg_path_exists(path) ? " (holds no commit)" : "");
-        return MG_OK;
+        const bool is_commit = revision && strlen(revision) >= MIN_COMMIT;
+        const int n = !mg_path_exists(path) && (!revision || is_commit)
+                          ? find_only(hash, repo, revision ? revision : "")
+                          : 0;
+        if (!*hash) {
+            note(t, path,
+                 n > 1                  ? " (several snapshots: give ID@COMMIT)"
+                 : mg_path_exists(path) ? " (holds no commit)"
+                                        : "");
+            return MG_OK;
+        }
     }
     MG_RETURN(mg_path_format(path, "%s/snapshots/%s", repo, hash));
     if (mg_path_is_folder(path)) return mg_path_format(out, "%s", path);
@@ -156,45 +196,63 @@ static int aliases(char id[2][MG_HUB_ID_SIZE], const char *name)
 {
     snprintf(id[0], MG_HUB_ID_SIZE, "%s", name);
     if (strchr(name, '/')) return 1;
-    if (strncmp(name, "t5-", 3) == 0) return snprintf(id[1], MG_HUB_ID_SIZE, "google-t5/%s", name), 2;
-    if (strncmp(name, "flan-t5-", 8) == 0) return snprintf(id[1], MG_HUB_ID_SIZE, "google/%s", name), 2;
+    if (strncmp(name, "t5-", 3) == 0) return snprintf(id[1], MG_HUB_ID_SIZE, "google-t5/%.150s", name), 2;
+    if (strncmp(name, "flan-t5-", 8) == 0) return snprintf(id[1], MG_HUB_ID_SIZE, "google/%.150s", name), 2;
     return 1;
 }
 
 static mg_status find_cached(char path[MG_PATH_SIZE], trail *t, const char *name)
 {
     mg_hub_root roots[MG_HUB_MAX_ROOTS];
-    char id[2][MG_HUB_ID_SIZE], repo[MG_PATH_SIZE];
-    const int n_roots = mg_hub_roots(roots), n_ids = aliases(id, name);
+    char id[2][MG_HUB_ID_SIZE], repo[MG_PATH_SIZE], plain[MG_HUB_ID_SIZE];
+    const char *at = strchr(name, '@'), *revision = at ? at + 1 : NULL;
+
+    snprintf(plain, sizeof plain, "%.*s", (int)strcspn(name, "@"), name);
+    const int n_roots = mg_hub_roots(roots), n_ids = aliases(id, plain);
 
     path[0] = '\0';
     note(t, name, "");
     for (int r = 0; r < n_roots; r++) {
         for (int i = 0; i < n_ids; i++) {
             MG_RETURN(repo_folder(repo, roots[r].path, id[i]));
-            MG_RETURN(find_snapshot(path, t, repo));
+            MG_RETURN(find_snapshot(path, t, repo, revision));
             if (*path) return check_whole(path, id[i]);
         }
     }
     return mg_fail(MG_EFAIL,
                    "model: %s: neither a path nor in a cache; looked at: %s; to fetch it, on a machine with "
-                   "network: " MG_HUB_FETCH " %s",
-                   name, t->text, id[n_ids - 1]);
+                   "network: " MG_HUB_FETCH " %s%s%s",
+                   name, t->text, id[n_ids - 1], revision ? " --revision " : "", revision ? revision : "");
+}
+
+/* A folder that exists; one of a cache's, models--OWNER--NAME itself, stands for its snapshot. */
+static mg_status find_folder(char path[MG_PATH_SIZE], trail *t, const char *named, const char *folder)
+{
+    if (!mg_path_has(folder, "snapshots") || mg_path_has(folder, "config.json"))
+        return mg_path_format(path, "%s", named);
+    MG_RETURN(find_snapshot(path, t, folder, NULL));
+    if (*path) return check_whole(path, folder);
+    return mg_fail(MG_EFAIL,
+                   "model: %s: a model's folder of a cache, without a snapshot to take; looked at: %s",
+                   folder, t->text);
 }
 
 mg_status mg_hub_find(char path[MG_PATH_SIZE], const char *path_or_id)
 {
+    char name[MG_PATH_SIZE];
     mg_status st;
     trail *t;
 
     path[0] = '\0';
-    if (mg_path_exists(path_or_id)) return mg_path_format(path, "%s", path_or_id);
-    if (!mg_hub_is_id(path_or_id))
+    MG_RETURN(mg_path_format(name, "%s", path_or_id));
+    const bool exists = mg_path_exists(name);
+    for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--) name[n - 1] = '\0';
+    if (!exists && !mg_hub_is_id(name))
         return mg_fail(MG_EFAIL, "model: %s: no such file or folder, and not an id such as OWNER/NAME",
                        path_or_id);
     t = calloc(1, sizeof *t);
     if (!t) return mg_fail(MG_ENOMEM, "model: %zu bytes", sizeof *t);
-    st = find_cached(path, t, path_or_id);
+    st = exists ? find_folder(path, t, path_or_id, name) : find_cached(path, t, name);
     free(t);
     if (st != MG_OK) path[0] = '\0';
     return st;
@@ -244,7 +302,7 @@ static mg_status list_folder(mg_hub_model **models, size_t *n, DIR *d, const cha
         mg_hub_model *more = *models;
         snprintf(more[*n].id, sizeof more[*n].id, "%s", id);
         MG_RETURN(mg_path_format(repo, "%s/%s", root, e->d_name));
-        MG_RETURN(find_snapshot(more[*n].snapshot, t, repo));
+        MG_RETURN(find_snapshot(more[*n].snapshot, t, repo, NULL));
         ++*n;
     }
     if (*n) qsort(*models, *n, sizeof **models, by_id);

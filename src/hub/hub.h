@@ -14,13 +14,15 @@
 #define MG_HUB_FETCH       "hf download"
 #define MG_HUB_FETCH_OLDER "huggingface-cli download"
 
-enum { MG_HUB_ID_SIZE = 200, MG_HUB_MAX_ROOTS = 2 };
+enum { MG_HUB_ID_SIZE = 200, MG_HUB_MAX_ROOTS = 3 };
 
-/* A path that exists stands for itself. Else OWNER/NAME is looked up in AUDIOCRAFT_CACHE_DIR if that is set,
- * then in Hugging Face's cache; a bare name such as t5-base also as google-t5/t5-base. That cache is
- * HF_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub.
- * MG_EFAIL names every path that was looked at, or the file that is missing, and the command that would fetch
- * it elsewhere. */
+/* A path that exists stands for itself, and a models--OWNER--NAME folder of a cache for its snapshot. Else
+ * OWNER/NAME, or OWNER/NAME@REVISION, is looked up in AUDIOCRAFT_CACHE_DIR and in TRANSFORMERS_CACHE if these
+ * are set, then in Hugging Face's cache; a bare name such as t5-base also as google-t5/t5-base. Where no
+ * refs/main says which snapshot, an only one is it. Slashes at the end are nothing. That cache is
+ * HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub, else
+ * ~/.cache/huggingface/hub. MG_EFAIL names every path that was looked at, or the file that is missing, and
+ * the command that would fetch it elsewhere. */
 mg_status mg_hub_find(char path[MG_PATH_SIZE], const char *path_or_id);
 
 /* Does it look like an id (OWNER/NAME, or a bare name), not a path? */

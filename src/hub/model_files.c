@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lora.h"
 #include "model_folder.h"
 #include "xp_config.h"
 
@@ -65,21 +66,19 @@ static int64_t chroma_width(const mg_checkpoint *c)
     return e && e->tensor.n_dims == 2 ? e->tensor.dim[1] : DEFAULT_CHROMA;
 }
 
-static mg_status open_audiocraft_lm(mg_model_files *m)
+/* The architecture as the xp.cfg of `source` says it. */
+static mg_status read_audiocraft_lm(mg_model_files *m, const mg_checkpoint *source, const char *path)
 {
-    const char *yaml = mg_checkpoint_xp_config(m->lm.checkpoint);
     mg_lm_config *lm = &m->config.lm;
     mg_xp_lm xp;
 
-    if (!yaml)
-        return mg_fail(MG_ECHECKPOINT, "%s: holds no xp.cfg, so its architecture is unknown: export it again",
-                       m->lm.path);
-    MG_RETURN(mg_xp_config_lm(&xp, m->lm.path, yaml));
+    m->lm_yaml = mg_checkpoint_xp_config(source);
+    MG_RETURN(mg_xp_config_lm(&xp, path, m->lm_yaml));
     *lm = xp.lm;
-    lm->d_text = text_width(m->lm.checkpoint);
+    lm->d_text = text_width(source);
     lm->project_text = true;
     if (xp.melody) {
-        lm->n_chroma = chroma_width(m->lm.checkpoint);
+        lm->n_chroma = chroma_width(source);
         lm->chroma_length = 1 + (int64_t)(xp.segment_s * (double)xp.sampling_rate) / CHROMA_HOP;
     }
     if (lm->max_positions < MIN_POSITIONS) lm->max_positions = MIN_POSITIONS;
@@ -93,37 +92,101 @@ static mg_status open_audiocraft_lm(mg_model_files *m)
     return MG_OK;
 }
 
-/* `path`: a folder in either form, or one file. */
-static mg_status open_lm(mg_model_files *m, const char *path)
+/* The architecture as FOLDER/config.json says it. */
+static mg_status read_hf_lm(mg_model_files *m, const char *folder)
 {
-    char folder[MG_PATH_SIZE], file[MG_PATH_SIZE];
-    const bool is_folder = mg_path_is_folder(path);
     mg_config config;
 
-    if (is_folder && !mg_model_folder_is_hf(path)) {
-        MG_RETURN(mg_path_format(file, "%s/%s", path, lm_file));
-        if (!mg_path_exists(file))
-            return mg_fail(MG_EFAIL, "model: %s: has neither config.json (Hugging Face) nor %s (AudioCraft)",
-                           path, lm_file);
-        path = file;
-    }
-    MG_RETURN(open_part(m, &m->lm, path, hf));
-    if (mg_checkpoint_get_kind(m->lm.checkpoint) == MG_CHECKPOINT_POINTER)
-        return mg_fail(MG_ECHECKPOINT, "model: %s: is a codec pointer (to %s), not a language model", path,
-                       mg_checkpoint_pointer(m->lm.checkpoint));
-    if (mg_checkpoint_get_dialect(m->lm.checkpoint) == MG_DIALECT_AUDIOCRAFT_CODEC)
-        return mg_fail(MG_ECHECKPOINT, "model: %s: is a codec, not a language model", path);
-    if (mg_checkpoint_xp_config(m->lm.checkpoint) ||
-        mg_checkpoint_get_dialect(m->lm.checkpoint) == MG_DIALECT_AUDIOCRAFT_LM) {
-        m->lm.form = audiocraft;
-        return open_audiocraft_lm(m);
-    }
-    MG_RETURN(folder_of(folder, path));
     MG_RETURN(mg_config_load(&config, folder));
+    MG_RETURN(mg_path_format(m->lm_folder, "%s", folder));
     m->config.lm = config.lm;
     m->config.generation = config.generation;
     memcpy(m->config.model_type, config.model_type, sizeof config.model_type);
     return MG_OK;
+}
+
+/* What the file or folder `path` holds weights in: a folder of AudioCraft's has two files. */
+static mg_status find_weights(char file[MG_PATH_SIZE], const char *path)
+{
+    if (!mg_path_is_folder(path) || mg_model_folder_is_hf(path)) return mg_path_format(file, "%s", path);
+    MG_RETURN(mg_path_format(file, "%s/%s", path, lm_file));
+    if (mg_path_exists(file)) return MG_OK;
+    MG_RETURN(mg_lora_refuse(path));
+    return mg_fail(MG_EFAIL, "model: %s: has neither config.json (Hugging Face) nor %s (AudioCraft)", path,
+                   lm_file);
+}
+
+/* The projections of texts and melodies stand outside of the decoder: one that was saved alone takes the
+ * base's. */
+static mg_status borrow_projections(mg_checkpoint *c, const mg_checkpoint *base)
+{
+    static const char *const names[] = {"enc_to_dec_proj.weight", "enc_to_dec_proj.bias",
+                                        "audio_enc_to_dec_proj.weight", "audio_enc_to_dec_proj.bias"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const mg_checkpoint_entry *e = mg_checkpoint_find(base, names[i]);
+        if (e && !mg_checkpoint_find(c, names[i])) MG_RETURN(mg_checkpoint_borrow(c, e));
+    }
+    return MG_OK;
+}
+
+/* Weights that say nothing of themselves: `model` names the architecture. */
+static mg_status read_lm_of(mg_model_files *m, const char *model)
+{
+    char file[MG_PATH_SIZE], folder[MG_PATH_SIZE];
+    mg_checkpoint *base;
+
+    MG_RETURN(find_weights(file, model));
+    MG_RETURN(open_shared(m, &base, file));
+    if (mg_checkpoint_xp_config(base)) {
+        MG_RETURN(read_audiocraft_lm(m, base, file));
+    } else {
+        MG_RETURN(folder_of(folder, file));
+        MG_RETURN(read_hf_lm(m, folder));
+    }
+    MG_RETURN(borrow_projections(m->lm.checkpoint, base));
+    if (text_width(m->lm.checkpoint)) m->config.lm.project_text = true;
+    return MG_OK;
+}
+
+/* Is there a config.json beside the weights, of a whole model? That of a decoder alone says too little. */
+static mg_status has_config(bool *has, const char *folder)
+{
+    char type[32];
+
+    *has = mg_path_has(folder, "config.json");
+    if (!*has) return MG_OK;
+    MG_RETURN(mg_config_read_type(type, folder));
+    *has = strcmp(type, "musicgen_decoder") != 0 && strcmp(type, "musicgen_melody_decoder") != 0;
+    return MG_OK;
+}
+
+/* `path`: a folder in either form, or one file; `model`: NULL, or what says what it is if it does not. */
+static mg_status open_lm(mg_model_files *m, const char *path, const char *model)
+{
+    char folder[MG_PATH_SIZE], file[MG_PATH_SIZE];
+    bool own;
+
+    MG_RETURN(find_weights(file, path));
+    MG_RETURN(open_part(m, &m->lm, file, hf));
+    const mg_dialect dialect = mg_checkpoint_get_dialect(m->lm.checkpoint);
+    if (mg_checkpoint_get_kind(m->lm.checkpoint) == MG_CHECKPOINT_POINTER)
+        return mg_fail(MG_ECHECKPOINT, "model: %s: is a codec pointer (to %s), not a language model", file,
+                       mg_checkpoint_pointer(m->lm.checkpoint));
+    if (dialect == MG_DIALECT_AUDIOCRAFT_CODEC)
+        return mg_fail(MG_ECHECKPOINT, "model: %s: is a codec, not a language model", file);
+    if (mg_checkpoint_xp_config(m->lm.checkpoint) || dialect == MG_DIALECT_AUDIOCRAFT_LM)
+        m->lm.form = audiocraft;
+    if (mg_checkpoint_xp_config(m->lm.checkpoint)) return read_audiocraft_lm(m, m->lm.checkpoint, file);
+    MG_RETURN(folder_of(folder, file));
+    MG_RETURN(has_config(&own, folder));
+    if (own && dialect != MG_DIALECT_AUDIOCRAFT_LM) return read_hf_lm(m, folder);
+    if (model && strcmp(model, path) != 0) return read_lm_of(m, model);
+    return mg_fail(
+        MG_ECHECKPOINT,
+        "%s: weights of a language model that do not say what it is (no xp.cfg, no config.json of a whole "
+        "model): give them as --lm, beside --model that names the model they were trained from",
+        file);
 }
 
 /* A folder, or a file beside its config.json: the part by itself, or a whole MusicGen that it is taken from.
@@ -301,19 +364,31 @@ static mg_status missing_part(const char *part, const char *model, const char *o
     return mg_fail(MG_EFAIL, "%s: %s holds none; give %s", part, model ? model : "the call", option);
 }
 
+static mg_status merge_lora(mg_model_files *m, const char *path)
+{
+    MG_REQUIRE(m->n_opened < MG_MODEL_MAX_FILES);
+    MG_RETURN(mg_path_format(m->opened_path[m->n_opened], "%s", path));
+    MG_RETURN(mg_lora_merge(m->lm.checkpoint, path, &m->opened[m->n_opened]));
+    m->n_opened++;
+    return MG_OK;
+}
+
 static mg_status open_parts(mg_model_files *m, const mg_model_request *request, int need)
 {
     char model_path[MG_PATH_SIZE], lm_path[MG_PATH_SIZE], t5_path[MG_PATH_SIZE], codec_path[MG_PATH_SIZE];
-    const char *model, *lm, *t5, *codec;
+    char lora_path[MG_PATH_SIZE];
+    const char *model, *lm, *t5, *codec, *lora;
 
     MG_RETURN(resolve(&model, model_path, request->model));
     MG_RETURN(resolve(&lm, lm_path, request->lm));
+    MG_RETURN(resolve(&lora, lora_path, request->lora));
     MG_RETURN(resolve(&t5, t5_path, request->text_encoder));
     MG_RETURN(resolve(&codec, codec_path, request->codec));
     if (!lm) lm = model;
-    if (lm && (request->lm || need & MG_NEED_LM)) MG_RETURN(open_lm(m, lm));
+    if (lm && (request->lm || need & MG_NEED_LM)) MG_RETURN(open_lm(m, lm, model));
     if (!lm && need & MG_NEED_LM) return missing_part("language model", NULL, "--model or --lm");
     if (!model) model = lm;
+    if (lora && m->lm.checkpoint) MG_RETURN(merge_lora(m, lora));
 
     if (!t5) {
         MG_RETURN(find_t5(m, t5_path, model, need & MG_NEED_T5));
@@ -336,7 +411,7 @@ static void extend_positions(mg_model_files *m)
     mg_lm_config *lm = &m->config.lm;
     const int64_t window = (int64_t)(m->window_s * (double)m->config.codec.frame_rate) + lm->K + 1;
 
-    if (m->lm.form == audiocraft && lm->max_positions < window) lm->max_positions = window;
+    if (m->lm_yaml && lm->max_positions < window) lm->max_positions = window;
 }
 
 mg_status mg_model_files_open(mg_model_files **out, const mg_model_request *request, int need)
@@ -364,5 +439,19 @@ void mg_model_files_close(mg_model_files *m)
 mg_status mg_model_files_check(const mg_model_files *m)
 {
     for (int i = 0; i < m->n_opened; i++) MG_RETURN(mg_checkpoint_check_files(m->opened[i]));
+    return MG_OK;
+}
+
+mg_status mg_model_files_check_packing(const mg_model_files *m)
+{
+    for (int i = 0; i < m->n_opened; i++) {
+        const char *packing = mg_checkpoint_packing(m->opened[i]);
+        if (!packing) continue;
+        return mg_fail(
+            MG_ECHECKPOINT,
+            "%s: is quantised (%s), and only fp32, fp16 and bf16 are taken: use the model that it was made "
+            "from (--dtype int8 quantises here), or dequantize() it in Python and save it again",
+            m->opened_path[i], packing);
+    }
     return MG_OK;
 }

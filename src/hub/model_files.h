@@ -2,7 +2,9 @@
  * codec and the tokenizer, together in one folder or apart, in any form of checkpoint.h.
  *
  * Where a part comes from: the request's own name for it; else `model`, if that holds it; else what `model`
- * points to (AudioCraft's codec pointer, the name of its T5). */
+ * points to (AudioCraft's codec pointer, the name of its T5). A language model's weights by themselves, as
+ * trainers leave them, are of the architecture that `model` names, and take its projections where they have
+ * none. */
 #ifndef MG_MODEL_FILES_H
 #define MG_MODEL_FILES_H
 
@@ -13,6 +15,7 @@
 /* Each a path or an id (hub.h), or NULL. `model` gives every part that is not named apart. */
 typedef struct mg_model_request {
     const char *model, *lm, *text_encoder, *codec, *tokenizer;
+    const char *lora; /* an adapter that is merged into the language model (lora.h) */
 } mg_model_request;
 
 typedef struct mg_model_part {
@@ -22,11 +25,13 @@ typedef struct mg_model_part {
     char path[MG_PATH_SIZE];   /* what was opened */
 } mg_model_part;
 
-enum { MG_MODEL_MAX_FILES = 4 };
+enum { MG_MODEL_MAX_FILES = 6 };
 
 typedef struct mg_model_files {
     mg_config config; /* of the parts that are there; the rest is zero */
     mg_model_part lm, t5, codec;
+    const char *lm_yaml; /* the xp.cfg that says what the language model is; NULL: a config.json does */
+    char lm_folder[MG_PATH_SIZE]; /* the folder of that config.json; "" else */
     char tokenizer[MG_PATH_SIZE]; /* "" if there is none */
     char pointer[MG_PATH_SIZE];   /* what AudioCraft's codec pointer names; "" if there was none */
     char t5_name[MG_HUB_ID_SIZE]; /* the T5 that AudioCraft's xp.cfg names; "" in other forms */
@@ -44,6 +49,9 @@ enum { MG_NEED_LM = 1, MG_NEED_T5 = 2, MG_NEED_CODEC = 4, MG_NEED_TOKENIZER = 8,
  * and whether this program can play them, is for the caller to say. */
 mg_status mg_model_files_open(mg_model_files **out, const mg_model_request *request, int need);
 void mg_model_files_close(mg_model_files *m);
+
+/* MG_ECHECKPOINT if the numbers of a part are packed (quantised by somebody else). */
+mg_status mg_model_files_check_packing(const mg_model_files *m);
 
 /* MG_EFAIL if a file was cut short or written to since it was opened: asked after the weights were read. */
 mg_status mg_model_files_check(const mg_model_files *m);

@@ -6,11 +6,21 @@
 #include "torch_impl.h"
 
 static const mg_torch_type types[] = {
-    {"FloatStorage", "float32", MG_F32},      {"HalfStorage", "float16", MG_F16},
-    {"BFloat16Storage", "bfloat16", MG_BF16}, {"DoubleStorage", "float64", MG_F64},
-    {"LongStorage", "int64", MG_I64},         {"IntStorage", "int32", MG_I32},
-    {"ByteStorage", "uint8", MG_U8},          {"BoolStorage", "bool", MG_U8},
-    {"CharStorage", "int8", MG_U8}, /* one byte: nothing here computes with it */
+    {"FloatStorage", "float32", MG_F32},
+    {"HalfStorage", "float16", MG_F16},
+    {"BFloat16Storage", "bfloat16", MG_BF16},
+    {"DoubleStorage", "float64", MG_F64},
+    {"LongStorage", "int64", MG_I64},
+    {"IntStorage", "int32", MG_I32},
+    {"ByteStorage", "uint8", MG_U8},
+    {"BoolStorage", "bool", MG_U8},
+    {"CharStorage", "int8", MG_I8},
+    {"ShortStorage", "int16", MG_I16},
+    {"", "float8_e4m3fn", MG_F8_E4M3},
+    {"", "float8_e5m2", MG_F8_E5M2},
+    {"", "uint16", MG_U16},
+    {"", "uint32", MG_U32},
+    {"", "uint64", MG_U64},
 };
 
 const mg_torch_type *mg_torch_type_of(const mg_pickle_value *v)

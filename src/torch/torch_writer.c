@@ -128,9 +128,8 @@ static const char *storage_class(mg_dtype dtype)
     case MG_I32: return "ctorch\nIntStorage\n";
     case MG_F64: return "ctorch\nDoubleStorage\n";
     case MG_I64: return "ctorch\nLongStorage\n";
-    case MG_U8: return "ctorch\nByteStorage\n";
+    default: return "ctorch\nByteStorage\n";
     }
-    return NULL;
 }
 
 /* torch._utils._rebuild_tensor_v2(storage, 0, size, stride, False, OrderedDict()) */

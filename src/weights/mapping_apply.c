@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapping_propose.h"
 #include "mapping_report.h"
 #include "text.h"
 
@@ -32,6 +33,49 @@ mg_status mg_mapping_report_apply(const mg_mapping_report *r, mg_checkpoint *con
         MG_RETURN(mg_checkpoint_alias(c, &target, row->proposals[0].source));
         MG_RETURN(add_rename(renames, row));
     }
+    return MG_OK;
+}
+
+size_t mg_mapping_common_tail(const char *a, const char *b)
+{
+    const size_t n_a = strlen(a), n_b = strlen(b);
+    size_t best = 0;
+
+    for (size_t n = 1; n <= n_a && n <= n_b && a[n_a - n] == b[n_b - n]; n++)
+        if ((n == n_a || a[n_a - n - 1] == '.') && (n == n_b || b[n_b - n - 1] == '.')) best = n;
+    return best;
+}
+
+static bool is_forgiven(const char *name, const mg_mapping_renames *renames)
+{
+    char right[MG_KEY_MAX];
+
+    for (size_t i = 0; i < renames->n; i++) {
+        const mg_mapping_rename *r = &renames->list[i];
+        const size_t n_tail = mg_mapping_common_tail(r->target, r->source);
+        const size_t n_source = strlen(r->source) - n_tail, n_target = strlen(r->target) - n_tail;
+        if (n_tail == 0 || n_source == 0 || strncmp(name, r->source, n_source) != 0) continue;
+        snprintf(right, sizeof right, "%.*s%s", (int)n_target, r->target, name + n_source);
+        if (mg_key_map_is_ignorable(right)) return true;
+    }
+    return false;
+}
+
+mg_status mg_mapping_report_forgive(mg_mapping_report *r, const mg_mapping_renames *renames)
+{
+    size_t n = r->n_missing + r->n_wrong;
+
+    for (size_t i = n; i < r->n_rows; i++) {
+        if (!is_forgiven(r->rows[i].name, renames)) {
+            r->rows[n++] = r->rows[i];
+            continue;
+        }
+        MG_RETURN(
+            mg_grow(&r->ignored, &r->ignored_capacity, r->n_ignored + 1, sizeof *r->ignored, "mapping"));
+        r->ignored[r->n_ignored++] = (mg_mapping_ignored){r->rows[i].checkpoint, r->rows[i].i_source};
+    }
+    r->n_rows = n;
+    r->n_unexpected = n - r->n_missing - r->n_wrong;
     return MG_OK;
 }
 

@@ -98,6 +98,19 @@ static bool same_numbers(const char *a, const char *b)
     }
 }
 
+/* Are the target's components all in the source, in order, and others put between them? */
+static bool is_inside(const char *target, const char *source)
+{
+    while (*target) {
+        const size_t n = strcspn(target, "."), n_source = strcspn(source, ".");
+        if (n_source == 0 && !*source) return false;
+        const bool same = n == n_source && strncmp(target, source, n) == 0;
+        if (same) target += n + (target[n] == '.');
+        source += n_source + (source[n_source] == '.');
+    }
+    return true;
+}
+
 /* 0 if it cannot come to `least`: then the distance is not worth counting. */
 static double name_confidence(const char *target, const char *source, double least)
 {
@@ -107,6 +120,8 @@ static double name_confidence(const char *target, const char *source, double lea
     const int n_end = common_end(target, source, &end);
     const int n_begin = common_begin(target, source, smaller(n_target, n_source) - end, &begin);
     const double context = (double)(n_begin + n_end) / (n_components > n_longer ? n_components : n_longer);
+    if (is_inside(target, source) && same_numbers(target, source))
+        return 0.47 * 0.97 + 0.25 * n_components / n_longer;
     const double rest = 0.25 * context - (same_numbers(target, source) ? 0 : 0.25);
 
     /* another or one more word before the same rest */

@@ -1,4 +1,4 @@
-/* How well an unexpected tensor would stand for a missing one. Private to mapping_report.c. */
+/* How well an unexpected tensor would stand for a missing one. Private to mapping_*.c. */
 #ifndef MG_MAPPING_PROPOSE_H
 #define MG_MAPPING_PROPOSE_H
 
@@ -21,5 +21,8 @@ void mg_mapping_target_init(mg_mapping_target *t, mg_dialect dialect, const char
  * which. `place`: of the source, in the file's order. What cannot come to `least` is 0. */
 double mg_mapping_confidence(const mg_mapping_target *t, int *i_spelling, const char *source,
                              const mg_tensor *tensor, size_t place, double least);
+
+/* Bytes of the whole components that two names end with alike. */
+size_t mg_mapping_common_tail(const char *a, const char *b);
 
 #endif

@@ -298,6 +298,75 @@ static void mark_sure(mg_mapping_report *r)
     }
 }
 
+/* Two names that end alike: how many bytes stand before that. False if they end in nothing common. */
+static bool split_names(const char *target, const char *source, size_t *n_target, size_t *n_source)
+{
+    const size_t n_tail = mg_mapping_common_tail(target, source);
+
+    *n_target = strlen(target) - n_tail, *n_source = strlen(source) - n_tail;
+    return n_tail > 0 && *n_source > 0 && *n_target > 0;
+}
+
+static mg_mapping_row *find_unexpected(const mg_mapping_report *r, const mg_mapping_row *row,
+                                       const char *name)
+{
+    for (size_t i = r->n_missing + r->n_wrong; i < r->n_rows; i++)
+        if (r->rows[i].checkpoint == row->checkpoint && strcmp(r->rows[i].name, name) == 0)
+            return &r->rows[i];
+    return NULL;
+}
+
+/* How many of the sure ones begin otherwise in the same way as `first`. */
+static size_t count_like(const mg_mapping_report *r, const mg_mapping_row *first, size_t n_target,
+                         size_t n_source)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n_missing; i++) {
+        const mg_mapping_row *row = &r->rows[i];
+        const char *source = row->sure ? row->proposals[0].source : NULL;
+        n += source && strncmp(row->name, first->name, n_target) == 0 &&
+             strncmp(source, first->proposals[0].source, n_source) == 0 &&
+             strcmp(row->name + n_target, source + n_source) == 0;
+    }
+    return n;
+}
+
+/* Where many of the sure ones only begin otherwise, all in the same way, so do the others that have their
+ * fellow there, in the right shape: a whole part was renamed. */
+static void follow_group(mg_mapping_report *r, const mg_weights_requests *requests)
+{
+    const mg_mapping_row *first = NULL;
+    size_t n_target = 0, n_source = 0, n_most = 2, n_tried = 0;
+    char name[MG_KEY_MAX];
+
+    for (size_t i = 0; i < r->n_missing && n_tried < 64; i++) {
+        const mg_mapping_row *row = &r->rows[i];
+        size_t t, s;
+        if (!row->sure || row->proposals[0].n_parts > 1 ||
+            !split_names(row->name, row->proposals[0].source, &t, &s))
+            continue;
+        const size_t n_like = count_like(r, row, t, s);
+        n_tried++;
+        if (n_like > n_most) n_most = n_like, first = row, n_target = t, n_source = s;
+    }
+    if (!first) return;
+    const char *from = first->name, *to = first->proposals[0].source;
+    for (size_t i = 0; i < r->n_missing; i++) {
+        mg_mapping_row *row = &r->rows[i];
+        if (strncmp(row->name, from, n_target) != 0) continue;
+        snprintf(name, sizeof name, "%.*s%s", (int)n_source, to, row->name + n_target);
+        const mg_mapping_row *u = find_unexpected(r, row, name);
+        if (!u ||
+            !fits(request_of(requests, row), &mg_checkpoint_source_at(u->checkpoint, u->i_source)->tensor))
+            continue;
+        row->proposals[0] =
+            (mg_mapping_proposal){u->name, 0, 1, row->sure ? row->proposals[0].confidence : 0.95};
+        row->n_proposals = 1;
+        row->sure = true;
+    }
+}
+
 mg_status mg_mapping_report_make(mg_mapping_report *out, const mg_weights_requests *requests)
 {
     mg_status st = MG_OK;
@@ -317,6 +386,7 @@ mg_status mg_mapping_report_make(mg_mapping_report *out, const mg_weights_reques
     if (out->n_missing * out->n_unexpected <= MAX_PAIRS) {
         for (size_t i = 0; i < out->n_missing; i++) propose(out, &out->rows[i], requests);
         mark_sure(out);
+        follow_group(out, requests);
     }
 done:
     free(is_first);

@@ -79,6 +79,9 @@ typedef struct mg_mapping_renames {
  * same. */
 mg_status mg_mapping_report_apply(const mg_mapping_report *r, mg_checkpoint *const *checkpoints,
                                   int n_checkpoints, mg_mapping_renames *renames);
+/* Once proposals were accepted: what stood beside them under the same other beginning, and may be left over
+ * under its right name, is ignored. */
+mg_status mg_mapping_report_forgive(mg_mapping_report *r, const mg_mapping_renames *renames);
 void mg_mapping_renames_close(mg_mapping_renames *renames);
 
 #endif

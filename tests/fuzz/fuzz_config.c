@@ -1,6 +1,14 @@
-/* Any bytes as config.json and as generation_config.json: a status with a message, or sizes that are sane. */
+/* Any bytes as config.json, generation_config.json and adapter_config.json, and as JSON and YAML whose keys
+ * are judged: a status with a message, or sizes that are sane. */
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "config.h"
+#include "config_keys.h"
 #include "fuzz.h"
+#include "json.h"
+#include "lora.h"
 #include "status.h"
 
 static void check_lm(const mg_lm_config *lm)
@@ -24,6 +32,25 @@ static void check_codec(const mg_codec_config *c)
     FUZZ_CHECK(c->n_filters >= 1 && c->compress >= 1 && c->n_filters % c->compress == 0);
 }
 
+static void judge_keys(const char *text, int64_t bytes)
+{
+    static const mg_keys_facts facts = {.V = 64, .sampling_rate = 32000};
+    mg_text notes = {0};
+    cJSON *root;
+    char *yaml = strndup(text, (size_t)bytes);
+
+    if (mg_json_parse(&root, "fuzz", text, bytes) == MG_OK) {
+        for (int f = 0; f < MG_KEYS_XP_LM; f++)
+            FUZZ_CHECK(mg_config_keys_check(&notes, (mg_keys_file)f, &facts, root, "fuzz") == MG_OK);
+        FUZZ_CHECK(mg_config_keys_check_legacy(&notes, &facts, root, "fuzz") == MG_OK);
+        cJSON_Delete(root);
+    }
+    FUZZ_CHECK(yaml);
+    if (mg_config_keys_check_xp(&notes, MG_KEYS_XP_LM, yaml, "fuzz") != MG_OK) FUZZ_CHECK(mg_last_error()[0]);
+    mg_text_reset(&notes);
+    free(yaml);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     mg_config config;
@@ -39,5 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     }
     if (mg_config_parse_generation(&generation, "fuzz", (const char *)data, (int64_t)bytes) == MG_OK)
         FUZZ_CHECK(generation.temperature > 0 && generation.top_k >= 0);
+    if (mg_lora_check("fuzz", (const char *)data, (int64_t)bytes) != MG_OK) FUZZ_CHECK(mg_last_error()[0]);
+    judge_keys((const char *)data, (int64_t)bytes);
     return 0;
 }

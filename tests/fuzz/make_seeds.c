@@ -145,6 +145,7 @@ static mg_status make(const char *config, const char *safetensors, const char *t
     MG_RETURN(seed_put(config, "small", "", 0, small_config, sizeof small_config - 1));
     MG_RETURN(seed_copy(config, "tiny-mono", "", "checkpoints/tiny-mono/config.json"));
     MG_RETURN(seed_copy(config, "tiny-mono-generation", "", "checkpoints/tiny-mono/generation_config.json"));
+    MG_RETURN(seed_copy(config, "adapter", "", "lora/patterns/adapter_config.json"));
     MG_RETURN(seed_copy(config, "tiny-variant", "", "checkpoints/tiny-variant/config.json"));
     memcpy(data, small_safetensors, sizeof small_safetensors - 1);
     MG_RETURN(seed_put(safetensors, "small", length, sizeof length, data, sizeof data));

@@ -44,9 +44,15 @@ static void make_model(const char *root, const char *name)
     assert_int_equal(symlink(target, path), 0);
 }
 
-static const char *const variables[] = {"AUDIOCRAFT_CACHE_DIR", "HF_HUB_CACHE", "HF_HOME",
-                                        "XDG_CACHE_HOME",       "HOME",         "MGDIST_MANIFEST",
-                                        "XDG_CONFIG_HOME"};
+static const char *const variables[] = {"AUDIOCRAFT_CACHE_DIR",
+                                        "HF_HUB_CACHE",
+                                        "HF_HOME",
+                                        "XDG_CACHE_HOME",
+                                        "HOME",
+                                        "MGDIST_MANIFEST",
+                                        "XDG_CONFIG_HOME",
+                                        "HUGGINGFACE_HUB_CACHE",
+                                        "TRANSFORMERS_CACHE"};
 
 static int begin(void **state)
 {
@@ -111,6 +117,68 @@ static void test_order(void **state)
     expect_found("o/m", in_dir("home/.cache/huggingface/hub"), "o--m");
 }
 
+/* The older names of the cache. */
+static void test_old_variables(void **state)
+{
+    (void)state;
+    make_model(in_dir("home/.cache/huggingface/hub"), "o--m");
+    setenv("HOME", in_dir("home"), 1);
+    make_model(in_dir("hugging"), "o--m");
+    setenv("HUGGINGFACE_HUB_CACHE", in_dir("hugging"), 1);
+    expect_found("o/m", in_dir("hugging"), "o--m");
+    make_model(in_dir("hub"), "o--m");
+    setenv("HF_HUB_CACHE", in_dir("hub"), 1);
+    expect_found("o/m", in_dir("hub"), "o--m");
+    make_model(in_dir("transformers"), "o--other");
+    setenv("TRANSFORMERS_CACHE", in_dir("transformers"), 1);
+    expect_found("o/m", in_dir("hub"), "o--m"); /* not there: the others still count */
+    expect_found("o/other", in_dir("transformers"), "o--other");
+    make_model(in_dir("transformers"), "o--m");
+    expect_found("o/m", in_dir("transformers"), "o--m");
+}
+
+/* A branch, a tag, a commit or its beginning; a cache without refs; a model's folder itself; slashes. */
+static void test_revisions(void **state)
+{
+    static const char other[] = "89abcdef0123456789abcdef0123456789abcdef";
+    char path[MG_PATH_SIZE], folder[512], wanted[512];
+
+    (void)state;
+    setenv("HF_HUB_CACHE", in_dir("hub"), 1);
+    make_model(in_dir("hub"), "o--m");
+    expect_found("o/m@main", in_dir("hub"), "o--m");
+    expect_found("o/m@" COMMIT, in_dir("hub"), "o--m");
+    expect_found("o/m@0123456", in_dir("hub"), "o--m");
+    expect_found("o/m/", in_dir("hub"), "o--m");
+    expect_found("o/m///", in_dir("hub"), "o--m");
+    expect_failure(mg_hub_find(path, "o/m@v2"), MG_EFAIL, "refs/v2");
+    expect_failure(mg_hub_find(path, "o/m@v2"), MG_EFAIL, "hf download o/m --revision v2");
+    expect_failure(mg_hub_find(path, "o/m@012"), MG_EFAIL, "refs/012"); /* too little for a commit */
+    make(in_dir("hub/models--o--m/refs/pr"));
+    put_file(in_dir("hub/models--o--m/refs/pr/1"), other, strlen(other));
+    expect_failure(mg_hub_find(path, "o/m@pr/1"), MG_EFAIL, "snapshots/89abcdef");
+    snprintf(folder, sizeof folder, "%s/hub/models--o--m/snapshots/%s", test_dir, other);
+    make(folder);
+    expect_ok(mg_hub_find(path, "o/m@pr/1"));
+    assert_string_equal(path, folder);
+    expect_found("o/m", in_dir("hub"), "o--m");
+    unlink(in_dir("hub/models--o--m/refs/main")); /* which of the two? */
+    expect_failure(mg_hub_find(path, "o/m"), MG_EFAIL, "several snapshots: give ID@COMMIT");
+    expect_found("o/m@0123", in_dir("hub"), "o--m");
+    rmdir(folder);
+    expect_found("o/m", in_dir("hub"), "o--m"); /* the only one */
+    snprintf(wanted, sizeof wanted, "%s/hub/models--o--m/snapshots/" COMMIT, test_dir);
+    snprintf(folder, sizeof folder, "%s/hub/models--o--m", test_dir);
+    expect_ok(mg_hub_find(path, folder));
+    assert_string_equal(path, wanted);
+    strcat(folder, "/");
+    expect_ok(mg_hub_find(path, folder));
+    assert_string_equal(path, wanted);
+    assert_false(mg_hub_is_id("o/m@"));
+    assert_false(mg_hub_is_id("o/m@a b"));
+    assert_false(mg_hub_is_id("o/m@../x"));
+}
+
 static void test_bare_name(void **state)
 {
     char path[MG_PATH_SIZE];
@@ -145,7 +213,7 @@ static void test_incomplete(void **state)
     put_file(in_dir("hub/models--o--m/refs/main"), "../../x", 7);
     expect_failure(mg_hub_find(path, "o/m"), MG_EFAIL, "refs/main (holds no commit)");
     unlink(in_dir("hub/models--o--m/refs/main"));
-    expect_failure(mg_hub_find(path, "o/m"), MG_EFAIL, "models--o--m/refs/main");
+    expect_failure(mg_hub_find(path, "o/m"), MG_EFAIL, "incomplete in the cache"); /* the only one */
 }
 
 static void test_blob_hash(void **state)
@@ -176,7 +244,7 @@ static void test_list(void **state)
     make_model(in_dir("hub"), "a--m");
     make_model(in_dir("hub"), "t5-base");
     make(in_dir("hub/datasets--a--d"));
-    unlink(in_dir("hub/models--z--m/refs/main"));
+    put_file(in_dir("hub/models--z--m/refs/main"), "", 0);
     expect_ok(mg_hub_list(&models, &n, in_dir("hub")));
     assert_int_equal(n, 3);
     assert_string_equal(models[0].id, "a/m");
@@ -339,6 +407,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids),
         cmocka_unit_test_setup_teardown(test_order, begin, end),
+        cmocka_unit_test_setup_teardown(test_old_variables, begin, end),
+        cmocka_unit_test_setup_teardown(test_revisions, begin, end),
         cmocka_unit_test_setup_teardown(test_bare_name, begin, end),
         cmocka_unit_test_setup_teardown(test_incomplete, begin, end),
         cmocka_unit_test_setup_teardown(test_blob_hash, begin, end),

@@ -93,6 +93,8 @@ static mg_status convert(mg_convert *c)
         return mg_fail(MG_EUSAGE, "%s: is there already; give another OUT, or remove it first", s->out);
     c->writes_pointer = !hf && s->parts.codec && strcmp(s->parts.codec, PUBLIC_CODEC) == 0;
     const mg_model_request request = {.model = s->source,
+                                      .lm = s->parts.lm,
+                                      .lora = s->parts.lora,
                                       .text_encoder = s->parts.text_encoder,
                                       .codec = c->writes_pointer ? NULL : s->parts.codec,
                                       .tokenizer = s->parts.tokenizer};

@@ -99,6 +99,30 @@ static mg_dtype model_dtype(const mg_convert *c)
     return MG_F32;
 }
 
+static mg_status copy_file(const char *from, const char *to)
+{
+    char *data = NULL;
+    int64_t bytes;
+
+    MG_RETURN(mg_in_file_read(&data, &bytes, from, MAX_SIDE_FILE_BYTES));
+    const mg_status st = mg_out_file_put(to, data, (size_t)bytes);
+    free(data);
+    return st;
+}
+
+/* The source's own, with the keys that mean nothing here; else what is known. */
+static mg_status put_generation(const mg_convert *c, const char *made)
+{
+    const char *folder = c->files->lm_folder;
+    char from[MG_PATH_SIZE], to[MG_PATH_SIZE];
+
+    if (!*folder || !mg_path_has(folder, "generation_config.json"))
+        return put_text(c->folder.temp, "generation_config.json", made);
+    MG_RETURN(mg_path_format(from, "%s/generation_config.json", folder));
+    MG_RETURN(mg_path_format(to, "%s/generation_config.json", c->folder.temp));
+    return copy_file(from, to);
+}
+
 static mg_status write_configs(const mg_convert *c)
 {
     mg_status st = MG_OK;
@@ -108,23 +132,12 @@ static mg_status write_configs(const mg_convert *c)
     MG_TRY(mg_config_text_generation(&generation, &c->config, c->files->window_s));
     MG_TRY(mg_config_text_preprocessor(&preprocessor, &c->config));
     MG_TRY(put_text(c->folder.temp, "config.json", config));
-    MG_TRY(put_text(c->folder.temp, "generation_config.json", generation));
+    MG_TRY(put_generation(c, generation));
     MG_TRY(put_text(c->folder.temp, "preprocessor_config.json", preprocessor));
 done:
     free(config);
     free(generation);
     free(preprocessor);
-    return st;
-}
-
-static mg_status copy_file(const char *from, const char *to)
-{
-    char *data = NULL;
-    int64_t bytes;
-
-    MG_RETURN(mg_in_file_read(&data, &bytes, from, MAX_SIDE_FILE_BYTES));
-    const mg_status st = mg_out_file_put(to, data, (size_t)bytes);
-    free(data);
     return st;
 }
 

@@ -117,7 +117,7 @@ static mg_status detect_dialect(mg_dialect *out, const mg_torch_entries *e)
     *out = MG_DIALECT_UNKNOWN;
     if (!names) return mg_fail(MG_ENOMEM, "export: %zu names", e->n);
     for (size_t i = 0; i < e->n; i++) names[i] = e->list[i].name;
-    *out = mg_key_map_detect(names, e->n);
+    *out = mg_key_map_detect(names, e->n, "");
     free(names);
     return MG_OK;
 }

@@ -39,7 +39,7 @@ static void add_number(char *used, char *other, size_t bytes, const char *key, d
 static void print_checkpoint_says(const mg_clip *c, const mg_replica *r)
 {
     const mg_generation_config *g = &r->config.generation;
-    const bool audiocraft = mg_checkpoint_xp_config(r->files->lm.checkpoint) != NULL;
+    const bool audiocraft = r->files->lm_yaml != NULL;
     const char *file = audiocraft ? "xp.cfg" : "generation_config.json";
     char used[256] = "", other[256] = "";
 
@@ -49,6 +49,7 @@ static void print_checkpoint_says(const mg_clip *c, const mg_replica *r)
         add_number(used, other, sizeof used, "top_k", (double)g->top_k, (double)c->terms.sampling.top_k);
     if (g->has_top_p && !(g->top_p >= 1 && c->terms.sampling.top_p == 0)) /* both are off */
         add_number(used, other, sizeof used, "top_p", g->top_p, c->terms.sampling.top_p);
+    if (g->has_min_p) add_number(used, other, sizeof used, "min_p", g->min_p, c->terms.sampling.min_p);
     if (g->has_temperature)
         add_number(used, other, sizeof used, "temperature", g->temperature, c->terms.sampling.temperature);
     if (g->has_do_sample && g->do_sample != c->terms.sampling.greedy)

@@ -13,7 +13,7 @@ typedef struct mg_replay_settings {
     mg_machine machine;
 } mg_replay_settings;
 
-enum { MG_REPLAY_PARTS = 5 };
+enum { MG_REPLAY_PARTS = 6 };
 
 typedef struct mg_replay {
     const mg_replay_settings *asked;

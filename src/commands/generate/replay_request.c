@@ -42,6 +42,7 @@ static mg_status find_parts(mg_replay *r)
     MG_RETURN(find_part(r->part[2], &call->model.text_encoder, r, now->text_encoder, r->m.text_encoder));
     MG_RETURN(find_part(r->part[3], &call->model.codec, r, now->codec, r->m.codec));
     MG_RETURN(find_part(r->part[4], &call->model.tokenizer, r, now->tokenizer, r->m.tokenizer));
+    MG_RETURN(find_part(r->part[5], &call->model.lora, r, now->lora, r->m.lora));
     call->model_key = now->model ? NULL : r->m.model_key;
     r->call.apply_proposed = r->m.n_applied > 0;
     return MG_OK;

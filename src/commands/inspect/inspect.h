@@ -16,7 +16,7 @@ typedef struct mg_inspect_settings {
     bool keys, json;
 } mg_inspect_settings;
 
-enum { MG_INSPECT_DTYPES = 7, MG_INSPECT_TEXT = 4096 };
+enum { MG_INSPECT_DTYPES = MG_DTYPES, MG_INSPECT_TEXT = 4096 };
 
 /* One part of the model. */
 typedef struct mg_inspect_part {
@@ -42,6 +42,7 @@ typedef struct mg_inspection {
     mg_checkpoint *lone;    /* else the weights by themselves */
     mg_torch_file *foreign; /* else a torch file that holds none */
     mg_inspect_part part[MG_INSPECT_PARTS];
+    mg_text notes;                /* what the files say that is not done here */
     bool loads, is_sound;         /* generate would load it; nothing that is there is wrong */
     char reason[MG_INSPECT_TEXT]; /* why not, else "" */
 } mg_inspection;

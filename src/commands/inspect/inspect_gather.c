@@ -4,6 +4,7 @@
 
 #include "inspect.h"
 #include "log.h"
+#include "model_notes.h"
 #include "replica.h"
 
 static void note_reason(mg_inspection *i)
@@ -111,6 +112,8 @@ static void open_files(mg_inspection *i)
     const mg_inspect_settings *s = i->settings;
     static const int needs[] = {MG_NEED_ALL, MG_NEED_LM | MG_NEED_CODEC, MG_NEED_LM | MG_NEED_T5, MG_NEED_LM};
     const mg_model_request request = {.model = i->path,
+                                      .lm = s->parts.lm,
+                                      .lora = s->parts.lora,
                                       .text_encoder = s->parts.text_encoder,
                                       .codec = s->parts.codec,
                                       .tokenizer = s->parts.tokenizer};
@@ -164,7 +167,8 @@ static const char *describe(const mg_inspection *i)
     if (kind == MG_CHECKPOINT_TRAINING)
         return i->files && i->files->lm.checkpoint ? "AudioCraft training checkpoint of a language model"
                                                    : "AudioCraft training checkpoint of a codec";
-    if (!i->files) return "weights of an unknown model";
+    if (!i->files)
+        return mg_path_has(i->path, "adapter_config.json") ? "adapter (PEFT)" : "weights of an unknown model";
     if (!i->files->lm.checkpoint)
         return i->files->codec.checkpoint ? "codec (EnCodec) by itself" : "text encoder (T5) by itself";
     return strcmp(i->files->lm.form, "AudioCraft") == 0 ? "AudioCraft model" : "Hugging Face model";
@@ -175,6 +179,8 @@ static void try_replica(mg_inspection *i)
 {
     const mg_inspect_settings *s = i->settings;
     const mg_replica_source source = {.model = {.model = i->path,
+                                                .lm = s->parts.lm,
+                                                .lora = s->parts.lora,
                                                 .text_encoder = s->parts.text_encoder,
                                                 .codec = s->parts.codec,
                                                 .tokenizer = s->parts.tokenizer},
@@ -196,6 +202,7 @@ mg_status mg_inspection_open(mg_inspection *i)
     i->is_sound = true;
     open_files(i);
     if (i->files) {
+        if (mg_model_notes(&i->notes, i->files) != MG_OK) note_reason(i);
         look_at_part(i, MG_INSPECT_LM, &i->files->lm);
         look_at_part(i, MG_INSPECT_T5, &i->files->t5);
         look_at_part(i, MG_INSPECT_CODEC, &i->files->codec);
@@ -221,6 +228,7 @@ void mg_inspection_close(mg_inspection *i)
         mg_mapping_report_close(&i->part[k].mapping);
         mg_weights_requests_close(&i->part[k].requests);
     }
+    mg_text_reset(&i->notes);
     mg_model_files_close(i->files);
     mg_checkpoint_close(i->lone);
     mg_torch_file_close(i->foreign);

@@ -107,6 +107,21 @@ static void put_part(mg_json_text *t, const mg_inspection *i, int part)
     mg_json_text_close(t);
 }
 
+static void put_notes(mg_json_text *t, const mg_inspection *i)
+{
+    const char *at = i->notes.data ? i->notes.data : "";
+    char note[2000];
+
+    mg_json_text_array(t, "notes");
+    while (*at) {
+        const size_t n = strcspn(at, "\n");
+        snprintf(note, sizeof note, "%.*s", (int)n, at);
+        mg_json_text_string(t, NULL, note);
+        at += n + (at[n] == '\n');
+    }
+    mg_json_text_close(t);
+}
+
 static void put_generation(mg_json_text *t, const mg_inspection *i)
 {
     const mg_generation_config *g = &i->files->config.generation;
@@ -116,6 +131,7 @@ static void put_generation(mg_json_text *t, const mg_inspection *i)
     if (g->has_do_sample) mg_json_text_bool(t, "do_sample", g->do_sample);
     if (g->has_top_k) mg_json_text_int(t, "top_k", g->top_k);
     if (g->has_top_p) mg_json_text_number(t, "top_p", g->top_p);
+    if (g->has_min_p) mg_json_text_number(t, "min_p", g->min_p);
     if (g->has_temperature) mg_json_text_number(t, "temperature", g->temperature);
     if (g->has_max_length) mg_json_text_int(t, "max_length", g->max_length);
     if (i->files->window_s > 0) mg_json_text_number(t, "window_s", i->files->window_s);
@@ -202,6 +218,7 @@ mg_status mg_inspection_print_json(const mg_inspection *i)
         mg_json_text_string(&t, "text_encoder_name", *i->files->t5_name ? i->files->t5_name : NULL);
         mg_json_text_string(&t, "tokenizer", *i->files->tokenizer ? i->files->tokenizer : NULL);
         put_generation(&t, i);
+        put_notes(&t, i);
     }
     if (i->foreign) put_foreign(&t, i->foreign);
     MG_RETURN(mg_json_text_end(&t, &text));

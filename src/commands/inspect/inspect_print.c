@@ -101,12 +101,26 @@ static void print_generation(const mg_inspection *i)
     PUT(g->has_do_sample, "%s, ", g->do_sample ? "sampling" : "greedy")
     PUT(g->has_top_k, "top-k %lld, ", (long long)g->top_k)
     PUT(g->has_top_p, "top-p %g, ", g->top_p)
+    PUT(g->has_min_p, "min-p %g, ", g->min_p)
     PUT(g->has_temperature, "temperature %g, ", g->temperature)
     PUT(g->has_max_length, "%lld columns, ", (long long)g->max_length)
 #undef PUT
     if (i->files->window_s > 0)
         n += snprintf(text + n, sizeof text - (size_t)n, "windows of %g s, ", i->files->window_s);
     line("its defaults", "%.*s", n > 2 ? n - 2 : 4, n > 2 ? text : "none");
+}
+
+static void print_notes(const mg_inspection *i)
+{
+    const char *at = i->notes.data ? i->notes.data : "";
+
+    for (const char *label = "notes"; *at; label = "") {
+        const size_t n = strcspn(at, "\n");
+        mg_print(stdout, "%-16s", label);
+        fwrite(at, 1, n, stdout);
+        fputs("\n", stdout);
+        at += n + (at[n] == '\n');
+    }
 }
 
 static void print_parts(const mg_inspection *i)
@@ -205,11 +219,13 @@ void mg_inspection_print(const mg_inspection *i)
         line("stored as", "%s, %zu file%s, %s, %s names", mg_checkpoint_container(c),
              mg_checkpoint_n_files(c), mg_checkpoint_n_files(c) == 1 ? "" : "s",
              as_size(bytes, (int64_t)mg_checkpoint_bytes(c)), mg_dialect_name(mg_checkpoint_get_dialect(c)));
+    if (c && *mg_checkpoint_prefix(c)) line("", "%s stands before the names", mg_checkpoint_prefix(c));
     if (c && mg_checkpoint_pointer(c)) line("points to", "%s", mg_checkpoint_pointer(c));
     if (i->files) {
         print_architecture(i);
         print_generation(i);
         if (*i->files->tokenizer) line("tokenizer", "%s", i->files->tokenizer);
+        print_notes(i);
         print_parts(i);
         if (print_faults(i) != MG_OK) print_lines(mg_last_error());
     }

@@ -84,6 +84,8 @@ static mg_status verify_files(mg_verify *v)
 {
     const mg_verify_settings *s = v->settings;
     const mg_model_request request = {.model = s->source,
+                                      .lm = s->parts.lm,
+                                      .lora = s->parts.lora,
                                       .text_encoder = s->parts.text_encoder,
                                       .codec = s->parts.codec,
                                       .tokenizer = s->parts.tokenizer};

@@ -254,6 +254,8 @@ mg_status mg_verify_model(mg_verify *v)
 {
     const mg_verify_settings *s = v->settings;
     const mg_replica_source source = {.model = {.model = s->source,
+                                                .lm = s->parts.lm,
+                                                .lora = s->parts.lora,
                                                 .text_encoder = s->parts.text_encoder,
                                                 .codec = s->parts.codec,
                                                 .tokenizer = s->parts.tokenizer},

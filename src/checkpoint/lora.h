@@ -1,0 +1,19 @@
+/* LoRA adapters as PEFT saves them: adapter_config.json beside adapter_model.safetensors or .bin. Merged into
+ * a language model as PEFT's merge does it: W + (B A) alpha/r, in fp32, rounded to the base's own type. */
+#ifndef MG_LORA_H
+#define MG_LORA_H
+
+#include "checkpoint.h"
+
+/* Merge the adapter in the folder `path` into `base`. Each tensor that it changes is then in memory, whole.
+ * *adapter (may be NULL) is its weights, which the caller closes; NULL on failure. MG_ECHECKPOINT names what
+ * the adapter holds that is not done here, or that `base` has no place for. */
+mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **adapter);
+
+/* MG_ECHECKPOINT if `folder` holds an adapter: what it is, and how to give it. MG_OK else. */
+mg_status mg_lora_refuse(const char *folder);
+
+/* adapter_config.json as text, for the fuzzer. */
+mg_status mg_lora_check(const char *name, const char *text, int64_t bytes);
+
+#endif

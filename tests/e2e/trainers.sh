@@ -1,0 +1,111 @@
+#!/bin/bash
+# A language model as trainers and tools leave it: alone, under other names, with an adapter, quantised.
+#   trainers.sh MG-DIST TESTS-FOLDER
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+LEFT=$GOLDEN/trainers
+AC=$GOLDEN/checkpoints/ac-mono
+
+# clip NAME option …: 40 columns, whose codes are kept as NAME.
+clip() {
+    local name=$1
+    shift
+    rm -rf "$BOX/out"
+    timeout 120 "$MG" generate -q --unconditional 1 --frames 40 --greedy --seed 1 --save-codes --out "$BOX/out" "$@" || return
+    mv "$BOX/out/000000.codes.npy" "$BOX/$name.npy"
+    mv "$BOX/out/000000.json" "$BOX/$name.json"
+}
+as() { passes "$1: the clip of $2" cmp "$BOX/$2.npy" "$BOX/$3.npy"; }
+
+expect 0 '' 'the AudioCraft model' clip ac --model "$AC" --text-encoder "$GOLDEN/t5-tiny"
+expect 0 '' 'the Hugging Face model' clip hf --model "$TINY"
+for file in deepspeed.pt lightning.ckpt; do
+    expect 0 '' "$file beside its model" clip other --model "$AC" --lm "$LEFT/$file"
+    as "$file" ac other
+    expect 4 "$file: weights of a language model that do not say what it is.*beside --model" "$file without one" \
+        clip other --lm "$LEFT/$file" --codec "$AC"
+done
+expect 4 'missing +|wrong +' 'beside a model of another shape' clip other --model "$GOLDEN/checkpoints/ac-stereo" --lm "$LEFT/deepspeed.pt"
+expect 0 '' 'a decoder by itself (fp16, no positions)' clip decoder --model "$TINY" --lm "$LEFT/decoder"
+expect 0 '' 'the same as one file' clip file --model "$TINY" --lm "$LEFT/decoder/model.safetensors"
+as 'a folder or a file' decoder file
+expect 0 'would load it' 'inspect takes --lm' "$MG" inspect "$TINY" --lm "$LEFT/decoder"
+expect 0 '' 'convert makes a whole model of it' "$MG" convert "$TINY" "$BOX/whole" --lm "$LEFT/decoder"
+expect 0 '' 'which loads' clip whole --model "$BOX/whole"
+as 'converted' decoder whole
+
+# Names: a beginning before all, a component put in, a part under another name.
+renamed() { # FOLDER SED-SCRIPT: tiny-mono with other names, through its header in JSON
+    rm -rf "$BOX/model"
+    cp -r "$TINY" "$BOX/model"
+    chmod -R u+w "$BOX/model"
+    python3 - "$BOX/model/model.safetensors" "$1" <<'PY'
+import json, re, struct, sys
+path, (old, new) = sys.argv[1], sys.argv[2].split("=>")
+data = open(path, "rb").read()
+n = struct.unpack("<Q", data[:8])[0]
+head = json.loads(data[8:8 + n])
+head = {k if k == "__metadata__" else re.sub(old, new, k): v for k, v in head.items()}
+text = json.dumps(head).encode()
+open(path, "wb").write(struct.pack("<Q", len(text)) + text + data[8 + n:])
+PY
+}
+for before in student. base_model.model. a.b.c.; do
+    renamed "^=>$before"
+    expect 0 '' "$before before every name" clip other --model "$BOX/model"
+    as "$before" hf other
+done
+renamed 'q_proj.weight=>q_proj.base_layer.weight'
+expect 4 '\* 0.9[0-9] +decoder.model.decoder.layers.0.self_attn.q_proj.base_layer.weight' 'a component put in: the same name around it' \
+    clip other --model "$BOX/model"
+expect 0 '' 'accepted' clip other --model "$BOX/model" --apply-proposed
+as 'a component put in' hf other
+renamed '^audio_encoder=>audio_codec'
+expect 4 'accepts the 104 marked' 'a part under another name' clip other --model "$BOX/model"
+expect 0 '' 'accepted, and its buffers are left over as they would be' clip other --model "$BOX/model" --apply-proposed
+as 'a part renamed' hf other
+
+# Adapters.
+expect 0 '' 'with an adapter' clip lora --model "$TINY" --lora "$GOLDEN/lora/plain"
+fails 'another clip' cmp "$BOX/hf.npy" "$BOX/lora.npy"
+passes 'the JSON says which' grep -q '"lora":.*lora/plain' "$BOX/lora.json"
+cp "$BOX/lora.json" "$BOX/again.json"
+expect 0 '' 'replayed from its JSON' "$MG" replay "$BOX/again.json" --out "$BOX/replayed"
+passes 'with the same adapter' grep -q '"lora":.*lora/plain' "$BOX"/replayed/*.json
+passes 'to the same sound' test "$(grep -ho '"audio_sha256".*' "$BOX/lora.json")" = "$(grep -ho '"audio_sha256".*' "$BOX"/replayed/*.json)"
+expect 0 '' 'merged by convert' "$MG" convert "$TINY" "$BOX/merged" --lora "$GOLDEN/lora/plain"
+expect 0 '' 'which loads' clip merged --model "$BOX/merged"
+as 'merged once and for all' lora merged
+expect 0 '' 'an adapter on two ranks' ranks 2 "$MG" generate -q --unconditional 1 --frames 40 --greedy --seed 1 --save-codes --tp 2 \
+    --out "$BOX/two" --model "$TINY" --lora "$GOLDEN/lora/plain"
+passes 'the same codes' cmp "$BOX/lora.npy" "$BOX/two/000000.codes.npy"
+expect 4 'a LORA adapter for example/tiny-mono, not a model: give it as --lora' 'an adapter as the model' clip other --model "$GOLDEN/lora/plain"
+expect 4 'adapter \(PEFT\)' 'inspect knows one' "$MG" inspect "$GOLDEN/lora/plain"
+expect 4 'do not go with' 'an adapter of another model' clip other --model "$GOLDEN/checkpoints/tiny-variant" --lora "$GOLDEN/lora/plain"
+
+# Quantised files.
+for pair in 'bnb-int8:bitsandbytes int8' 'bnb-nf4:bitsandbytes nf4' 'fp8:fp8' 'gptq:GPTQ'; do
+    for end in safetensors pt; do
+        expect 4 "is quantised \(${pair#*:}" "${pair%%:*}.$end" clip other --model "$TINY" --lm "$LEFT/${pair%%:*}.$end"
+    done
+done
+expect 4 'unexpected +x.q +int16 \[4\]' 'a type that nobody needs is unexpected' clip other --model "$TINY" --lm "$LEFT/int16.safetensors"
+
+# What the files say that is not done here.
+rm -rf "$BOX/model"
+cp -r "$TINY" "$BOX/model"
+chmod -R u+w "$BOX/model"
+sed -i 's/"do_sample": true/"do_sample": true, "repetition_penalty": 1.2, "min_p": 0.25, "newly_invented": 3/' "$BOX/model/generation_config.json"
+sed -i '0,/"model_type"/s//"newly_invented": 1, "model_type"/' "$BOX/model/tokenizer_config.json" "$BOX/model/config.json"
+rm -rf "$BOX/out"
+expect 0 'warning: .*generation_config.json: not done here, where the reference does it: repetition_penalty 1.2' 'a key that changes the sound' \
+    "$MG" generate --model "$BOX/model" --prompt a --frames 4 --out "$BOX/out"
+passes 'a key that nobody knows' grep -q 'generation_config.json: unknown key, not looked at: newly_invented' "$BOX/said"
+passes 'min_p is taken' grep -q '"min_p":[[:space:]]*0.25' "$BOX/out/000000.json"
+expect 0 'notes .*repetition_penalty 1.2' 'inspect notes it' "$MG" inspect "$BOX/model"
+passes 'in JSON too' sh -c "'$MG' inspect '$BOX/model' --json | grep -q 'repetition_penalty 1.2'"
+rm -rf "$BOX/kept"
+expect 0 '' 'convert' "$MG" convert "$BOX/model" "$BOX/kept"
+passes 'keeps it' grep -q '"repetition_penalty": 1.2' "$BOX/kept/generation_config.json"
+expect 0 '' 'golden models say nothing' "$MG" generate --model "$TINY" --prompt a --frames 4 --out "$BOX/out"
+fails 'not a warning' grep -q warning "$BOX/said"
+finish
