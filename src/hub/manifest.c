@@ -8,7 +8,8 @@
 #include "json.h"
 #include "out_file.h"
 
-static const char *const fields[] = {"id", "path", "notes", "lm", "text_encoder", "codec", "tokenizer"};
+static const char *const fields[] = {"id",           "path",  "notes",     "lm",
+                                     "text_encoder", "codec", "tokenizer", "lora"};
 enum { N_FIELDS = sizeof fields / sizeof *fields };
 
 static mg_status name_file(char out[MG_PATH_SIZE], const char *named)
@@ -95,8 +96,8 @@ static mg_manifest_entry entry_of(const cJSON *item)
 
     for (int i = 0; i < N_FIELDS; i++)
         value[i] = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, fields[i]));
-    return (mg_manifest_entry){item->string, value[0], value[1], value[2],
-                               value[3],     value[4], value[5], value[6]};
+    return (mg_manifest_entry){item->string, value[0], value[1], value[2], value[3],
+                               value[4],     value[5], value[6], value[7]};
 }
 
 mg_manifest_entry mg_manifest_at(const mg_manifest *m, size_t i)
@@ -144,8 +145,8 @@ mg_status mg_manifest_locate_part(char path[MG_PATH_SIZE], const mg_manifest *m,
 
 mg_status mg_manifest_set(mg_manifest *m, const mg_manifest_entry *entry)
 {
-    const char *const value[N_FIELDS] = {entry->id,           entry->path,  entry->notes,    entry->lm,
-                                         entry->text_encoder, entry->codec, entry->tokenizer};
+    const char *const value[N_FIELDS] = {entry->id,           entry->path,  entry->notes,     entry->lm,
+                                         entry->text_encoder, entry->codec, entry->tokenizer, entry->lora};
     cJSON *item = cJSON_GetObjectItemCaseSensitive(m->root, entry->key);
 
     if (!item) item = cJSON_AddObjectToObject(m->root, entry->key);
@@ -217,7 +218,8 @@ static mg_status take_model(mg_model_request *request, mg_manifest_room *room, c
     MG_RETURN(take_part(&request->lm, room->path[1], m, e->lm));
     MG_RETURN(take_part(&request->text_encoder, room->path[2], m, e->text_encoder));
     MG_RETURN(take_part(&request->codec, room->path[3], m, e->codec));
-    return take_part(&request->tokenizer, room->path[4], m, e->tokenizer);
+    MG_RETURN(take_part(&request->tokenizer, room->path[4], m, e->tokenizer));
+    return take_part(&request->lora, room->path[5], m, e->lora);
 }
 
 mg_status mg_manifest_find_model(mg_model_request *request, mg_manifest_room *room, const char *key,

@@ -32,8 +32,6 @@ static const mg_option options[] = {
      .group = "Operands", .help = "add, remove: a name of your own, for --model-key"},
     {.name = "PATH|ID", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true, .offset = AT(source),
      .group = "Operands", .help = "add: what it stands for: a folder or file, or the id of a cached model"},
-    {.name = "lm", .type = MG_OPT_STRING, .offset = AT(parts.lm), .arg = "DIR|FILE|ID", .group = "Model",
-     .help = "add: the language model is here, with or without PATH|ID for the other parts"},
     MG_PART_OPTIONS(models_settings, parts),
     {.name = "notes", .type = MG_OPT_STRING, .offset = AT(notes), .arg = "TEXT", .group = "Manifest",
      .help = "add: a remark, shown in the list"},
@@ -105,12 +103,12 @@ static mg_status look_at(models_state *out, const models_row *row)
     return MG_OK;
 }
 
-enum { N_PARTS = 4 };
-static const char *const part_names[N_PARTS] = {"lm", "text_encoder", "codec", "tokenizer"};
+enum { N_PARTS = 5 };
+static const char *const part_names[N_PARTS] = {"lm", "text_encoder", "codec", "tokenizer", "lora"};
 
 static const char *part_at(const mg_manifest_entry *e, int i)
 {
-    const char *const parts[N_PARTS] = {e->lm, e->text_encoder, e->codec, e->tokenizer};
+    const char *const parts[N_PARTS] = {e->lm, e->text_encoder, e->codec, e->tokenizer, e->lora};
 
     return parts[i];
 }
@@ -288,6 +286,7 @@ static mg_status add(mg_manifest *m, const models_settings *s)
     MG_RETURN(take(room.path[2], &e.text_encoder, &e.text_encoder, s->parts.text_encoder));
     MG_RETURN(take(room.path[3], &e.codec, &e.codec, s->parts.codec));
     MG_RETURN(take(room.path[4], &e.tokenizer, &e.tokenizer, s->parts.tokenizer));
+    MG_RETURN(take(room.path[5], &e.lora, &e.lora, s->parts.lora));
     MG_RETURN(mg_manifest_set(m, &e));
     MG_RETURN(mg_manifest_save(m));
     mg_log_info("models: %s = %s in %s", s->key, s->source ? s->source : "the parts named", m->file);
