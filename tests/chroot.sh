@@ -3,7 +3,8 @@
 # sudo, where PID 1 reaps no zombie (as in many containers).
 #   tests/chroot.sh SUITE root|user [TARGET …]      SUITE: bookworm, trixie, noble …; TARGETS of make.sh: demo check
 # As root, with debootstrap and a network. The bare systems are kept in $MG_CHROOTS (default: below /var/tmp) and copied
-# for each run. What is tried is the committed tree. The end says what passed, and where the log is.
+# for each run. What is tried is the committed tree. The end says what passed, where the log is, and the hash of the demo's
+# sound, which processors of one level have in common, whatever the system.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:?a suite: bookworm, trixie, noble} who=${2:?root or user}
@@ -67,6 +68,7 @@ for target; do
     echo "== ./make.sh $target: exit code $code after $(($(date +%s) - begin)) s"
     [ $code = 0 ] || break
 done
+if [ -e /srv/mg-dist/out/demo/000000.wav ]; then (cd /srv/mg-dist/out/demo && sha256sum 000000.wav); fi
 echo $code >/srv/code
 END
 chmod +x "$system/srv/try"
@@ -90,7 +92,7 @@ until [ -e "$system/srv/code" ]; do
 done
 first=$(pgrep -P $unshare || true)
 code=$(cat "$system/srv/code" 2>/dev/null || echo 1)
-grep -E '^(== |[0-9]+ passed|generate: .* of music|release:|Listen)' "$log" || true
+grep -E '^(== |[0-9a-f]{64} |[0-9]+ passed|generate: .* of music|release:|Listen)' "$log" || true
 [ "$code" = 0 ] || tail -40 "$log"
 echo "chroot: $suite as $who, $(date +%F): $targets: $([ "$code" = 0 ] && echo passed || echo "FAILED ($code)"); $log"
 exit "$code"

@@ -63,6 +63,15 @@ passes 'SIGTERM: exit code 130' test "$job_code" = 130
 says_once 'SIGTERM: one message'
 passes 'SIGTERM: nothing is half-written' tidy "$OUT"
 
+for signal in USR1 HUP; do # what Slurm sends before the time limit; a terminal that goes
+    begin 1
+    kill -$signal "$(pid_of 0)"
+    ended SIG$signal 5
+    passes "SIG$signal: exit code 130, as with any other" test "$job_code" = 130
+    says "SIG$signal: it says so" "stopped by SIG$signal"
+    passes "SIG$signal: clips are whole" whole
+done
+
 # Wherever it comes: while weights are read, clips prepared, steps made, files written and weights hashed.
 interrupted=0
 for delay in 0.03 0.1 0.2 0.3 0.5 0.8 1.2; do
