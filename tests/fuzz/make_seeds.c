@@ -218,9 +218,20 @@ static mg_status make_metadata(const char *folder)
     return st;
 }
 
+/* metadata.jsonl: a sound that is there, one that is not, and what is none. */
+static mg_status make_sounds(const char *folder)
+{
+    static const char good[] = "{\"file_name\":\"a.wav\",\"prompt\":\"piano\"}\n\n{\"file_name\": \"b.wav\"}";
+    static const char bad[] = "file_name,prompt\n{\"file_name\":3}\n{\"file_name\":\"a.wav\"}\n[]\n";
+
+    MG_RETURN(mg_out_dir_open(folder));
+    MG_RETURN(seed_put(folder, "good", "", 0, good, strlen(good)));
+    return seed_put(folder, "bad", "", 0, bad, strlen(bad));
+}
+
 int main(int argc, char **argv)
 {
-    char config[4096], safetensors[4096], tokenizer[4096], yaml[4096], metadata[4096];
+    char config[4096], safetensors[4096], tokenizer[4096], yaml[4096], metadata[4096], sounds[4096];
 
     if (argc != 2) return 2;
     snprintf(config, sizeof config, "%.3000s/config", argv[1]);
@@ -228,8 +239,9 @@ int main(int argc, char **argv)
     snprintf(tokenizer, sizeof tokenizer, "%.3000s/tokenizer", argv[1]);
     snprintf(yaml, sizeof yaml, "%.3000s/yaml", argv[1]);
     snprintf(metadata, sizeof metadata, "%.3000s/metadata", argv[1]);
+    snprintf(sounds, sizeof sounds, "%.3000s/sounds", argv[1]);
     if (make(config, safetensors, tokenizer) == MG_OK && make_yaml(yaml) == MG_OK &&
-        make_metadata(metadata) == MG_OK && seeds_of_forms(argv[1]) == MG_OK)
+        make_metadata(metadata) == MG_OK && make_sounds(sounds) == MG_OK && seeds_of_forms(argv[1]) == MG_OK)
         return 0;
     fprintf(stderr, "%s\n", mg_last_error());
     return 1;
