@@ -40,6 +40,17 @@ static mg_log_level level_of(const mg_cli *cli)
     return cli->quiet ? MG_LOG_QUIET : cli->verbose ? MG_LOG_VERBOSE : MG_LOG_NORMAL;
 }
 
+/* Also where another option's mistake kept its value from being set. */
+static bool wants_json(const mg_cli *cli)
+{
+    bool json = cli->log_format == MG_CLI_LOG_JSON;
+
+    for (int i = 0; i < cli->n_words; i++)
+        if (strcmp(cli->words[i].option->name, "log-format") == 0)
+            json = strcmp(cli->words[i].text, "json") == 0;
+    return json;
+}
+
 /* A mistake on the command line is found before MPI begins, and said after it: once. */
 static mg_status run(mg_cli *cli, mg_status parsed)
 {
@@ -51,6 +62,7 @@ static mg_status run(mg_cli *cli, mg_status parsed)
     snprintf(mistake, sizeof mistake, "%s", mg_last_error());
     st = mg_world_begin(&world, cli->comm_timeout_s, cli->alone);
     mg_log_init(level_of(cli), world.rank, world.host);
+    mg_log_set_json(wants_json(cli));
     if (st == MG_OK && parsed != MG_OK) mg_fail_text(parsed, mistake);
     if (st == MG_OK) st = mg_cli_share(cli, &world, parsed);
     if (st == MG_OK) mg_world_set_timeout(&world, cli->comm_timeout_s);

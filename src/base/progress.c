@@ -1,6 +1,7 @@
 #include "progress.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ static bool on_terminal(void)
 {
     static int known = -1;
 
+    if (mg_log_is_json()) return false;
     if (known < 0) known = isatty(STDERR_FILENO) || (getenv("OMPI_COMM_WORLD_RANK") && parent_on_terminal());
     return known;
 }
@@ -59,8 +61,14 @@ static void show(mg_progress *p, double now_s)
                  rate / size, p->unit, left);
         mg_log_bar(line);
     } else {
-        mg_log_info("%s: %3.0f %%, %.0f of %.0f %s, %.1f %s/s, %s left", p->label, 100 * part,
-                    (double)p->n_done / size, (double)p->n_total / size, p->unit, rate / size, p->unit, left);
+        const mg_log_figure figures[] = {
+            {"done", (double)p->n_done / size},
+            {"total", (double)p->n_total / size},
+            {"rate", rate / size},
+            {"left_s", rate > 0 ? (double)(p->n_total - p->n_done) / rate : NAN}};
+        mg_log_figures(figures, 4, "%s: %3.0f %%, %.0f of %.0f %s, %.1f %s/s, %s left", p->label, 100 * part,
+                       (double)p->n_done / size, (double)p->n_total / size, p->unit, rate / size, p->unit,
+                       left);
     }
     p->shown_s = now_s;
     p->shown = true;

@@ -97,12 +97,15 @@ typedef struct mg_cli_word {
     const char *text; /* borrowed from argv, the environment, the table or `shared` */
 } mg_cli_word;
 
+enum mg_cli_log_format { MG_CLI_LOG_TEXT, MG_CLI_LOG_JSON };
+
 typedef struct mg_cli {
     mg_cli_action action;
     const mg_command *command; /* NULL: help of the whole program */
     const char *shell;         /* of MG_CLI_COMPLETION */
     void *settings;            /* of the command; owned */
     bool quiet, verbose, help, version, alone;
+    int log_format;        /* mg_cli_log_format */
     double comm_timeout_s; /* NaN if not given */
     mg_cli_word *words;    /* [n_words] all values in the order in which they are set; owned */
     int n_words;

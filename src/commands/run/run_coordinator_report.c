@@ -101,9 +101,18 @@ static void print_line(const rates *r)
         const long s = (long)r->left_s;
         snprintf(left, sizeof left, ", %ld:%02ld:%02ld left", s / 3600, s / 60 % 60, s % 60);
     }
-    mg_log_info("run: %lld of %lld clips, %.2f clips/s, %.1f s of sound/s%s, %lld failed, %lld at hand",
-                (long long)r->n.done, (long long)r->n.total, r->clips_per_s, r->sound_per_s, left,
-                (long long)r->n.failed, (long long)r->n.in_flight);
+    const mg_log_figure figures[] = {{"done", (double)r->n.done},
+                                     {"total", (double)r->n.total},
+                                     {"failed", (double)r->n.failed},
+                                     {"in_flight", (double)r->n.in_flight},
+                                     {"made_again", (double)r->n.made_again},
+                                     {"clips_per_s", r->clips_per_s},
+                                     {"sound_s_per_s", r->sound_per_s},
+                                     {"eta_s", r->left_s}};
+    mg_log_figures(figures, sizeof figures / sizeof *figures,
+                   "run: %lld of %lld clips, %.2f clips/s, %.1f s of sound/s%s, %lld failed, %lld at hand",
+                   (long long)r->n.done, (long long)r->n.total, r->clips_per_s, r->sound_per_s, left,
+                   (long long)r->n.failed, (long long)r->n.in_flight);
 }
 
 mg_status mg_run_coordinator_report(mg_run_coordinator *c, double now_s, const char *state)
