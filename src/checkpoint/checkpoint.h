@@ -69,6 +69,10 @@ const mg_checkpoint_entry *mg_checkpoint_at(const mg_checkpoint *c, size_t i);
 size_t mg_checkpoint_n_sources(const mg_checkpoint *c);
 const mg_checkpoint_source *mg_checkpoint_source_at(const mg_checkpoint *c, size_t i);
 
+/* MG_ECHECKPOINT if one thing is there under two names, and differs: T5's embedding, a convolution fused and
+ * in parts. */
+mg_status mg_checkpoint_check_twins(const mg_checkpoint *c);
+
 /* What stands before every name and belongs to none: it was taken off; "" as a rule. */
 const char *mg_checkpoint_prefix(const mg_checkpoint *c);
 

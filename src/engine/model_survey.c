@@ -74,7 +74,7 @@ mg_status mg_model_survey_judge(mg_model_files *files, const mg_ops *ops, mg_map
     mg_model_survey s = {0};
     mg_status st = MG_OK;
 
-    MG_TRY(mg_model_files_check_packing(files));
+    MG_TRY(mg_model_files_check_tensors(files));
     MG_TRY(mg_model_survey_open(&s, files, ops));
     if (renames) {
         MG_TRY(mg_mapping_report_apply(&s.report, files->opened, files->n_opened, renames));

@@ -442,10 +442,11 @@ mg_status mg_model_files_check(const mg_model_files *m)
     return MG_OK;
 }
 
-mg_status mg_model_files_check_packing(const mg_model_files *m)
+mg_status mg_model_files_check_tensors(const mg_model_files *m)
 {
     for (int i = 0; i < m->n_opened; i++) {
         const char *packing = mg_checkpoint_packing(m->opened[i]);
+        if (!packing) MG_RETURN(mg_checkpoint_check_twins(m->opened[i]));
         if (!packing) continue;
         return mg_fail(
             MG_ECHECKPOINT,

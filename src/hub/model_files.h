@@ -50,8 +50,9 @@ enum { MG_NEED_LM = 1, MG_NEED_T5 = 2, MG_NEED_CODEC = 4, MG_NEED_TOKENIZER = 8,
 mg_status mg_model_files_open(mg_model_files **out, const mg_model_request *request, int need);
 void mg_model_files_close(mg_model_files *m);
 
-/* MG_ECHECKPOINT if the numbers of a part are packed (quantised by somebody else). */
-mg_status mg_model_files_check_packing(const mg_model_files *m);
+/* MG_ECHECKPOINT if the numbers of a part are packed (quantised by somebody else), or one tensor stands twice
+ * under two names and differs. */
+mg_status mg_model_files_check_tensors(const mg_model_files *m);
 
 /* MG_EFAIL if a file was cut short or written to since it was opened: asked after the weights were read. */
 mg_status mg_model_files_check(const mg_model_files *m);

@@ -90,6 +90,38 @@ for pair in 'bnb-int8:bitsandbytes int8' 'bnb-nf4:bitsandbytes nf4' 'fp8:fp8' 'g
 done
 expect 4 'unexpected +x.q +int16 \[4\]' 'a type that nobody needs is unexpected' clip other --model "$TINY" --lm "$LEFT/int16.safetensors"
 
+# One thing under two names.
+twice() { # NAME OTHER CHANGE: NAME's tensor again under OTHER, with CHANGE added to its first byte
+    rm -rf "$BOX/model"
+    cp -r "$TINY" "$BOX/model"
+    chmod -R u+w "$BOX/model"
+    python3 - "$BOX/model/model.safetensors" "$@" <<'PY'
+import json, struct, sys
+path, name, other, change = sys.argv[1:]
+data = open(path, "rb").read()
+n = struct.unpack("<Q", data[:8])[0]
+head = json.loads(data[8:8 + n])
+begin, end = head[name]["data_offsets"]
+copy = bytearray(data[8 + n + begin:8 + n + end])
+copy[0] = (copy[0] + int(change)) % 256
+size = len(data) - 8 - n
+head[other] = dict(head[name], data_offsets=[size, size + len(copy)])
+text = json.dumps(head).encode()
+open(path, "wb").write(struct.pack("<Q", len(text)) + text + data[8 + n:] + copy)
+PY
+}
+SHARED=$(strings -n 8 "$TINY/model.safetensors" | grep -o '"text_encoder[^"]*\(shared\|embed_tokens\).weight"' | head -1 | tr -d '"')
+OTHER=text_encoder.shared.weight
+[ "$SHARED" = "$OTHER" ] && OTHER=text_encoder.encoder.embed_tokens.weight
+twice "$SHARED" "$OTHER" 0
+expect 0 '' 'both names of the embedding' clip other --model "$BOX/model"
+as 'both names' hf other
+twice "$SHARED" "$OTHER" 1
+expect 4 'text_encoder.shared.weight and text_encoder.encoder.embed_tokens.weight are one tensor, and differ' 'that differ' \
+    "$MG" generate -q --model "$BOX/model" --prompt a --frames 4 --out "$BOX/out"
+twice audio_encoder.encoder.layers.0.conv.weight_v audio_encoder.encoder.layers.0.conv.weight 0
+expect 4 'are one weight in two forms' 'a convolution fused and in parts' clip other --model "$BOX/model"
+
 # What the files say that is not done here.
 rm -rf "$BOX/model"
 cp -r "$TINY" "$BOX/model"

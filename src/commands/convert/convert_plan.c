@@ -369,7 +369,7 @@ mg_status mg_convert_plan(mg_convert *c)
     mg_status st = MG_OK;
     mg_tensor_list list = {0};
 
-    MG_TRY(mg_model_files_check_packing(c->files));
+    MG_TRY(mg_model_files_check_tensors(c->files));
     MG_TRY(check_parts(c));
     choose_dtype(c);
     MG_TRY(plan_projection(c));
