@@ -80,6 +80,11 @@ mg_status mg_clip_line_parse(mg_clip_line *c, const char *name, const char *text
     c->sample_rate = get_int(&r, "sample_rate");
     c->channels = get_int(&r, "channels");
     if (r.st == MG_OK) r.st = mg_json_double(c->json, name, "duration", &c->dur_s, NULL);
+    const cJSON *gate = NULL;
+    if (r.st == MG_OK) r.st = mg_json_object(c->json, name, "gate", &gate);
+    r.object = gate;
+    c->gate_found = gate ? get_text(&r, "found") : NULL;
+    c->gate_attempt = gate ? get_int(&r, "attempt") : -1;
     if (r.st != MG_OK) mg_clip_line_close(c);
     return r.st == MG_ECHECKPOINT ? MG_EFAIL : r.st; /* json.h takes every file for a checkpoint's */
 }

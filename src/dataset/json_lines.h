@@ -31,6 +31,8 @@ typedef struct mg_clip_line {
     const char *id, *name, *prompt, *negative_prompt, *title, *recipe;
     int64_t seed, sampling_rate, sample_rate, channels;
     double dur_s;
+    const char *gate_found; /* what the quality gate found, "silence; dc"; NULL: it was off */
+    int64_t gate_attempt;   /* how often the clip was made again before; -1: it was off */
     struct cJSON *json;
 } mg_clip_line;
 

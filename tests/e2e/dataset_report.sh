@@ -54,6 +54,13 @@ run tars --layout webdataset --shard-clips 2 --format mp3 >"$BOX/said" 2>&1
 expect 0 '5 of 7 clips' 'of shards' "$MG" report "$BOX/tars"
 passes 'clips out of shards' test "$(grep -o 'src="data:audio/mpeg' "$BOX/tars/report.html" | wc -l)" = 5
 
+run gate --gate retry --gate-retries 9 --gate-dc 0.004 >"$BOX/said" 2>&1
+passes 'of a gate' "$MG" report -q "$BOX/gate"
+passes 'how many clips were made again' test "$(value made-again "$BOX/gate/report.html")" = "$(grep -c '"attempt":[1-9]' "$BOX/gate/manifest.jsonl")"
+run warned --gate warn --gate-dc 0.0001 >"$BOX/said" 2>&1
+passes 'of a gate that warns' "$MG" report -q "$BOX/warned"
+passes 'what it found' sh -c "grep -o '<table id=\"remarks\">.*' '$BOX/warned/report.html' | grep -q '<bdi>dc</bdi>'"
+
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
 if [ -z "$browser" ]; then
     skipped 'no Chromium: the page was not opened in a browser'

@@ -241,7 +241,8 @@ int main(int argc, char **argv)
     snprintf(metadata, sizeof metadata, "%.3000s/metadata", argv[1]);
     snprintf(sounds, sizeof sounds, "%.3000s/sounds", argv[1]);
     if (make(config, safetensors, tokenizer) == MG_OK && make_yaml(yaml) == MG_OK &&
-        make_metadata(metadata) == MG_OK && make_sounds(sounds) == MG_OK && seeds_of_forms(argv[1]) == MG_OK)
+        make_metadata(metadata) == MG_OK && make_sounds(sounds) == MG_OK &&
+        seeds_of_forms(argv[1]) == MG_OK && seeds_of_datasets(argv[1]) == MG_OK)
         return 0;
     fprintf(stderr, "%s\n", mg_last_error());
     return 1;

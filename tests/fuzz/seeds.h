@@ -16,4 +16,7 @@ mg_status seed_copy(const char *folder, const char *name, const char *prefix, co
 /* Torch files, indexes and names, in folders of `out`. */
 mg_status seeds_of_forms(const char *out);
 
+/* Shards, sums, lines. */
+mg_status seeds_of_datasets(const char *out);
+
 #endif

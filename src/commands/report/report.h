@@ -43,6 +43,8 @@ typedef struct mg_report {
     double *end, *length; /* [n_done] when each ended, seconds since 1970; and how long it is */
     double *failed_at;    /* [n_failed] */
     size_t n_done, n_failed, done_capacity, length_capacity, failed_capacity;
+    bool with_gate;
+    int64_t n_made_again;                /* clips that are there after the gate refused others */
     mg_report_reasons failures, remarks; /* why jobs failed; what the gate says of clips that are there */
     mg_report_clip *clip;                /* those that are opened, in the order of the jobs */
     size_t n_clips;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_lines.h"
 #include "report.h"
 
 /* A reason without what is one clip's own: names of files become FILE, numbers N, what is quoted "…". */
@@ -59,11 +60,16 @@ static mg_status add_number(double **list, size_t *capacity, size_t n, double va
 static mg_status take_done(void *arg, const mg_job_row *row)
 {
     mg_report *r = arg;
+    mg_clip_line line;
 
     MG_RETURN(add_number(&r->end, &r->done_capacity, r->n_done, (double)row->ended_at));
     MG_RETURN(add_number(&r->length, &r->length_capacity, r->n_done, row->dur_s));
     r->n_done++;
     r->n_bytes += row->file_bytes;
+    MG_RETURN(mg_clip_line_parse(&line, row->id, row->record, (int64_t)strlen(row->record)));
+    r->with_gate |= line.gate_attempt >= 0;
+    r->n_made_again += line.gate_attempt > 0;
+    mg_clip_line_close(&line);
     return row->reason && *row->reason ? add_reason(&r->remarks, row->reason, row->id) : MG_OK;
 }
 

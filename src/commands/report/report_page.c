@@ -211,6 +211,20 @@ static void put_reasons(mg_text *t, const char *id, const char *title, const mg_
     end_card(t, list->n > MOST ? "and more kinds, which are rarer" : NULL);
 }
 
+/* What it kept, and how many it let through only later. What it refused for good is among the failures. */
+static void put_gate(mg_text *t, const mg_report *r)
+{
+    if (!r->with_gate) return;
+    begin_card(t, "Quality gate");
+    mg_text_add(t, "<p>");
+    mg_text_format(t, "<span id=\"made-again\" data-value=\"%" PRId64 "\">", r->n_made_again);
+    put_count(t, r->n_made_again);
+    mg_text_add(t, "</span> clips were made again before they passed");
+    mg_text_add(t, r->remarks.n ? "; these are kept although it found something.</p>" : ".</p>");
+    end_card(t, NULL);
+    put_reasons(t, "remarks", "Found, and kept", &r->remarks);
+}
+
 static const char *mime_of(const char *file)
 {
     static const char *const types[][2] = {{".flac", "audio/flac"},
@@ -314,7 +328,7 @@ mg_status mg_report_page(mg_text *t, const mg_report *r)
     MG_RETURN(put_loudness(t, r));
     mg_text_add(t, "</div>\n");
     put_reasons(t, "failures", "Failures by reason", &r->failures);
-    put_reasons(t, "remarks", "What the quality gate says of clips that are there", &r->remarks);
+    put_gate(t, r);
     put_clips(t, r);
     mg_text_add(t, "<h2 class=\"head\"></h2>");
     put_kind(t, r);

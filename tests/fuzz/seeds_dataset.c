@@ -1,0 +1,48 @@
+/* Seeds of what a dataset holds: a shard, sums, lines. */
+#include <stdio.h>
+#include <string.h>
+
+#include "seeds.h"
+#include "tar_writer.h"
+
+static const char line[] =
+    "{\"file\":\"train/"
+    "a.flac\",\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"bytes\":9,"
+    "\"id\":\"a\",\"prompt\":\"slow\",\"negative_prompt\":\"\",\"title\":\"\",\"seed\":7,\"duration\":1.5,"
+    "\"sampling_rate\":32000,\"channels\":1,\"recipe\":\"{}\"}";
+static const char sums[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef  train/a.flac\n"
+                           "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef  README.md\n";
+
+static mg_status put_tar(const char *folder)
+{
+    char path[4096], name[150], sha256[65];
+    mg_tar_writer t;
+    mg_status st = MG_OK;
+
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = '\0';
+    MG_RETURN(mg_out_dir_open(folder));
+    snprintf(path, sizeof path, "%.3000s/shard", folder);
+    MG_TRY(mg_tar_writer_begin(&t, path));
+    MG_TRY(mg_tar_writer_add(&t, "a.flac", "sound", 5));
+    MG_TRY(mg_tar_writer_add(&t, "a.json", line, sizeof line - 1));
+    MG_TRY(mg_tar_writer_add(&t, name, "", 0));
+    MG_TRY(mg_tar_writer_commit(&t, sha256));
+done:
+    mg_tar_writer_abandon(&t);
+    return st;
+}
+
+mg_status seeds_of_datasets(const char *out)
+{
+    char folder[4096];
+
+    snprintf(folder, sizeof folder, "%.3000s/tar", out);
+    MG_RETURN(put_tar(folder));
+    snprintf(folder, sizeof folder, "%.3000s/sums", out);
+    MG_RETURN(mg_out_dir_open(folder));
+    MG_RETURN(seed_put(folder, "two", "", 0, sums, sizeof sums - 1));
+    snprintf(folder, sizeof folder, "%.3000s/clip_line", out);
+    MG_RETURN(mg_out_dir_open(folder));
+    return seed_put(folder, "manifest", "", 0, line, sizeof line - 1);
+}
