@@ -1,6 +1,6 @@
 # The front door. CMake does the work; this file knows the commands that people type.   make help
 .DEFAULT_GOAL := build
-.PHONY: help demo build check test asan tsan fuzz cuda-on-cpu coverage deps deps-check format hooks clean \
+.PHONY: help demo build check test asan tsan fuzz cuda-on-cpu slurm-check kill-check coverage deps deps-check format hooks clean \
     install uninstall deb dist
 MAKEFLAGS += --no-print-directory
 JOBS := $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
@@ -46,6 +46,12 @@ cuda-on-cpu: ## the CUDA sources compiled for the CPU, and their tests (docs/TES
 	@.ci/packages need check
 	$(call build,cuda-on-cpu,build-cuda-on-cpu)
 	@ctest --preset cuda-on-cpu -j$(JOBS)
+
+slurm-check: ## the job scripts on a real Slurm in network namespaces (root, slurm-wlm and munge), minutes
+	@tests/slurm.sh build/mg-dist tests
+
+kill-check: ## mg-dist run killed 200 times (KILLS=N), and held against a run that nobody disturbed; half an hour
+	@MG_KILLS=$$(($(or $(KILLS),200) / 2)) bash tests/e2e/dataset_kill.sh build/mg-dist tests
 
 coverage: ## lines that the release tests reach, by folder (gcov); takes a few minutes
 	@.ci/packages need check

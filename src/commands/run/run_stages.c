@@ -31,7 +31,7 @@ typedef struct run_call {
 
 static void say_fault(void *arg, const char *fault)
 {
-    (void)arg;
+    ++*(int64_t *)arg;
     mg_log_error("%s", fault);
 }
 
@@ -39,13 +39,13 @@ static void say_fault(void *arg, const char *fault)
 static mg_status check_jobs(const mg_run_settings *s, const mg_world *w)
 {
     mg_dataset_call call;
-    int64_t n;
+    int64_t n, n_said = 0;
 
     if (w->rank > 0) return MG_OK;
     MG_RETURN(mg_run_describe(&call, s));
-    const mg_status st = mg_dataset_check_jobs(&call, say_fault, NULL, &n);
+    const mg_status st = mg_dataset_check_jobs(&call, say_fault, &n_said, &n);
     if (st == MG_OK) mg_log_info("run: %s: %lld clips, nothing is wrong with them", s->jobs, (long long)n);
-    if (st == MG_EUSAGE) return mg_fail(MG_EUSAGE, "run: %s: cannot be used as it is", s->jobs);
+    if (st == MG_EUSAGE && n_said > 0) return mg_fail(MG_EUSAGE, "run: %s: cannot be used as it is", s->jobs);
     return st;
 }
 

@@ -1,0 +1,83 @@
+#!/bin/bash
+# Bad jobs and folders for mg-dist run: each is named with its line and reason before anything is loaded, --check names all
+# of them, and nothing is written. And odd input that is good: quotes and newlines in CSV, other scripts, long ids.
+#   dataset_input.sh MG-DIST TESTS-FOLDER …
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+
+run() { timeout 120 "$MG" run --model "$DEMO" --seed 5 --threads 1 -q "$@"; }
+bad() { # SENTENCE PATTERN TEXT [options]: refused in one message, by --check too, and no folder is made
+    local sentence=$1 pattern=$2 file=$BOX/bad.jsonl
+    printf "$3" >"$file"
+    shift 3
+    expect 2 "$pattern" "$sentence" run --jobs "$file" --out "$BOX/none" "$@"
+    passes "$sentence: one message" test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1
+    fails "$sentence: nothing is made" sh -c "find '$BOX/none' -name '*.flac' -o -name metadata.jsonl | grep ."
+    expect 2 "$pattern" "$sentence: --check says so" "$MG" run --jobs "$file" --out "$BOX/none2" --check "$@"
+    fails "$sentence: --check makes no folder" test -e "$BOX/none2"
+    rm -rf "$BOX/none"
+}
+
+bad 'no JSON' 'bad.jsonl: line 2: ' '{"prompt":"a"}\n{"prompt":"b"\n{"prompt":"c"}\n'
+bad 'no object' 'bad.jsonl: line 1: ' '[1]\n' --jobs-format json
+bad 'an escaped NUL' 'line 1: not JSON: an escaped NUL' '{"id":"a\\u0000b"}\n'
+bad 'a table without a prompt' 'line 1: no column is called prompt' 'id,colour\na,b\n' --jobs-format csv
+bad 'an unknown key' 'bad.jsonl: line 2: colour: no such key' '{"prompt":"a"}\n{"colour":"b"}\n'
+bad 'a wrong type' 'bad.jsonl: line 1: duration: ' '{"duration":"long"}\n'
+bad 'an id twice' 'line 3: id "x" is that of line 1 too' '{"id":"x"}\n{"id":"y"}\n{"id":"x"}\n'
+for id in ../../x /etc/passwd a/b . .. .hidden 'a\\\\b' 'a:b' 'a\\nb' 'x ' 'x.' ''; do
+    bad "the id \"$id\"" 'line 1: id: ' "{\"id\":\"$id\"}\n"
+done
+bad 'an id of 300 letters' 'line 1: id: .*200 bytes' "{\"id\":\"$(printf 'a%.0s' $(seq 300))\"}\n"
+bad 'an id of 100 letters that are 300 bytes' 'line 1: id: .*200 bytes' "{\"id\":\"$(printf '雨%.0s' $(seq 100))\"}\n"
+bad 'ids that differ in case' 'line 2: id "CLIP" and "clip" of line 1 are one file where names ignore case' '{"id":"clip"}\n{"id":"CLIP"}\n'
+bad 'ids that differ in case in another script' 'line 2: .*are one file' '{"id":"ДОЖДЬ"}\n{"id":"дождь"}\n'
+bad 'ids that differ in composition' 'line 2: id .* is that of line 1 too' '{"id":"caf\xC3\xA9"}\n{"id":"cafe\xCC\x81"}\n'
+bad 'an id that is made by n' 'line 2: id "a-1" is that of line 1 too' '{"id":"a","n":2}\n{"id":"a-1"}\n'
+for seed in 9007199254740992 1e30 -1 1.5 '"7"'; do
+    bad "the seed $seed" 'line 1: seed: ' "{\"seed\":$seed}\n"
+done
+bad 'no UTF-8' 'line 2: ' '{"prompt":"a"}\n{"prompt":"\xFF\xFE"}\n'
+bad 'no job at all' 'holds no job' '\n\n'
+csv=(--jobs-format csv)
+bad 'CSV: a quote that does not end' 'line 3: ' 'id,prompt\na,b\nc,"d\n' "${csv[@]}"
+bad 'CSV: a field too many' 'line 2: ' 'id,prompt\na,b,c\n' "${csv[@]}"
+bad 'CSV: a column of no key' 'line 2: colour: no such key' 'prompt,colour\na,b\n' "${csv[@]}"
+bad 'CSV: a column twice' 'line 1: ' 'prompt,prompt\na,b\n' "${csv[@]}"
+
+printf '{"prompt":"a"}\n{"id":"../x"}\n{"seed":-1}\n{"colour":1}\nnonsense\n{"id":"x"}\n{"id":"X"}\n' >"$BOX/many.jsonl"
+expect 2 'line 7: id "X" and "x"' '--check says all that is wrong' "$MG" run --jobs "$BOX/many.jsonl" --out "$BOX/none" --check
+for line in 2 3 4 5; do passes "line $line too" grep -q "line $line: " "$BOX/said"; done
+fails 'and makes nothing' test -e "$BOX/none"
+
+# ---- Folders ----
+echo '{"prompt":"a","duration":0.5}' >"$BOX/one.jsonl"
+mkdir "$BOX/photos"
+touch "$BOX/photos/holiday.jpg"
+expect 2 'photos: holds other things \(holiday.jpg\) and is no dataset of ours' 'a folder with other things' run --jobs "$BOX/one.jsonl" --out "$BOX/photos"
+fails 'stays as it was' sh -c "ls -A '$BOX/photos' | grep -v holiday"
+expect 1 'one.jsonl' 'a file in the place of the folder' run --jobs "$BOX/one.jsonl" --out "$BOX/one.jsonl"
+passes 'generate, into a folder' "$MG" generate -q --model "$DEMO" --prompt a --duration 0.5 --out "$BOX/clips" --threads 1
+expect 2 'clips: holds other things' 'the clips of generate are no dataset' run --jobs "$BOX/one.jsonl" --out "$BOX/clips"
+mkdir -p "$BOX/odd/.mg-dist"
+echo nonsense >"$BOX/odd/.mg-dist/run.db"
+expect 1 'run.db: damaged, or not the state of a dataset' 'a state that is none' run --jobs "$BOX/one.jsonl" --out "$BOX/odd"
+expect 1 'nowhere.jsonl' 'no such job file' run --jobs "$BOX/nowhere.jsonl" --out "$BOX/none"
+
+# ---- Odd, and good ----
+printf '\xEF\xBB\xBFytid,start_s,end_s,aspect_list,caption,author_id\r\n-abc,0,10,"[""a"", ""b""]","slow, ""sad""\r\npiano",4\r\n"_d",0,10,x,drums,5\r\n' >"$BOX/caps.csv"
+expect 0 '2 clips, nothing is wrong' 'MusicCaps with a byte order mark, quotes and newlines' "$MG" run --jobs "$BOX/caps.csv" --check
+printf '{"id":"-abc","prompt":"slow, \\"sad\\"\\r\\npiano","duration":0.5}\n{"id":"_d","prompt":"drums","duration":0.5}\n' >"$BOX/caps.jsonl"
+passes 'a run of it' run --jobs "$BOX/caps.csv" --duration 0.5 --out "$BOX/csv"
+passes 'and one of the same jobs as JSON lines' run --jobs "$BOX/caps.jsonl" --out "$BOX/json"
+for id in -abc _d; do passes "clip $id has the same bytes" cmp "$BOX/csv/train/$id.flac" "$BOX/json/train/$id.flac"; done
+long=$(printf '雨%.0s' $(seq 66))
+printf '{"id":"%s","duration":0.1}\n{"id":"Дождь №1","duration":0.1}\n{"id":"مطر","duration":0.1,"seed":9007199254740991}\n{"id":"%s","duration":0.1}\n' \
+    "$long" "$(printf 'a%.0s' $(seq 200))" >"$BOX/scripts.jsonl"
+for layout in audiofolder webdataset; do
+    passes "$layout: ids in other scripts and of 200 bytes" run --jobs "$BOX/scripts.jsonl" --out "$BOX/$layout" --layout $layout
+    passes "$layout: the sums are right" sh -c "cd '$BOX/$layout' && sha256sum -c SHA256SUMS"
+done
+passes 'each names its file' test -s "$BOX/audiofolder/train/$long.flac" -a -s "$BOX/audiofolder/train/Дождь №1.flac" -a -s "$BOX/audiofolder/train/مطر.flac"
+passes 'in a shard too' sh -c "tar tf '$BOX/webdataset/music-000000.tar' | grep -q '^$long.json$'"
+passes 'the largest seed' grep -q '"seed":9007199254740991' "$BOX/audiofolder/manifest.jsonl"
+finish
