@@ -1,6 +1,6 @@
 /* What the benchmarks share: settings, the machine they run on, and a report that is printed as a table or as
- * one JSON object. bench_step.c, bench_parts.c, bench_load.c and bench_read.c measure; cmd_bench.c opens and
- * dispatches. */
+ * one JSON object. bench_step.c, bench_parts.c, bench_load.c, bench_quality.c and bench_read.c measure;
+ * cmd_bench.c opens and dispatches. */
 #ifndef MG_BENCH_H
 #define MG_BENCH_H
 
@@ -15,7 +15,8 @@ enum mg_bench_what {
     MG_BENCH_ENCODE,
     MG_BENCH_T5,
     MG_BENCH_ALLREDUCE,
-    MG_BENCH_LOAD
+    MG_BENCH_LOAD,
+    MG_BENCH_QUALITY
 };
 
 typedef struct mg_bench_settings {
@@ -23,7 +24,8 @@ typedef struct mg_bench_settings {
     int shape; /* mg_bench_shape */
     int64_t batch, n_steps, n_warmup, position, n_prefill, n_tokens;
     double dur_s;
-    const char *model, *text_encoder, *codec;
+    const char *model, *text_encoder, *codec, *tokenizer;
+    const char *list; /* of sounds and their texts */
     bool no_guidance, json;
     mg_machine machine;
 } mg_bench_settings;
@@ -58,6 +60,7 @@ mg_status mg_bench_encode(mg_bench *b);
 mg_status mg_bench_t5(mg_bench *b);
 mg_status mg_bench_allreduce(mg_bench *b);
 mg_status mg_bench_load(mg_bench *b);
+mg_status mg_bench_quality(mg_bench *b);
 
 /* Memory of the backend for what `measured` counted; the arena stands over it. Release with
  * mg_bench_block_close. */

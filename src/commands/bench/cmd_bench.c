@@ -1,5 +1,5 @@
-/* mg-dist bench: how fast a part runs on this machine, on random weights of the published shapes; and how
- * fast a model loads. */
+/* mg-dist bench: how fast a part runs on this machine, on random weights of the published shapes; how fast a
+ * model loads, and what a number format costs it. */
 #include <stddef.h>
 #include <stdio.h>
 
@@ -9,14 +9,20 @@
 /* clang-format off */
 static const mg_option options[] = {
     {.name = "WHAT", .type = MG_OPT_CHOICE, .is_operand = true, .offset = offsetof(mg_bench_settings, what),
-     .choices = "step|decode|encode|t5|allreduce|load", .group = "Operand", .help = "what to measure"},
+     .choices = "step|decode|encode|t5|allreduce|load|quality", .group = "Operand", .help = "what to measure"},
     {.name = "MODEL", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true,
      .offset = offsetof(mg_bench_settings, model), .group = "Operand",
-     .help = "load: the model to load, a folder or an id"},
+     .help = "load, quality: the model, a folder or an id"},
     {.name = "text-encoder", .type = MG_OPT_STRING, .offset = offsetof(mg_bench_settings, text_encoder),
-     .arg = "DIR|FILE|ID", .group = "Measurement", .help = "load: take the text encoder from here instead"},
+     .arg = "DIR|FILE|ID", .group = "Measurement", .help = "load, quality: take the text encoder from here instead"},
     {.name = "codec", .type = MG_OPT_STRING, .offset = offsetof(mg_bench_settings, codec), .arg = "DIR|FILE|ID",
-     .group = "Measurement", .help = "load: take the codec from here instead"},
+     .group = "Measurement",
+     .help = "load, quality: take the codec from here instead"},
+    {.name = "tokenizer", .type = MG_OPT_STRING, .offset = offsetof(mg_bench_settings, tokenizer),
+     .arg = "DIR|FILE|ID", .group = "Measurement", .help = "quality: take the tokenizer from here instead"},
+    {.name = "prompts", .type = MG_OPT_STRING, .offset = offsetof(mg_bench_settings, list), .arg = "FILE",
+     .group = "Measurement",
+     .help = "quality: a list as generate takes it; each line names a sound (audio_prompt) and its text (prompt)"},
     {.name = "shape", .type = MG_OPT_CHOICE, .offset = offsetof(mg_bench_settings, shape), .preset = "small",
      .choices = MG_BENCH_SHAPE_WORDS, .group = "Measurement", .help = "step: size of the language model"},
     {.name = "batch", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, batch), .arg = "N", .preset = "1",
@@ -35,7 +41,8 @@ static const mg_option options[] = {
     {.name = "warmup", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_warmup), .arg = "N", .preset = "5",
      .low = 0, .high = 1000, .group = "Measurement", .help = "step: steps before the timed ones"},
     {.name = "seconds", .type = MG_OPT_FLOAT, .offset = offsetof(mg_bench_settings, dur_s), .arg = "F",
-     .preset = "10", .low = 0.02, .high = 3600, .group = "Measurement", .help = "decode, encode: length of the clip"},
+     .preset = "10", .low = 0.02, .high = 3600, .group = "Measurement",
+     .help = "decode, encode: length of the clip; quality: at most so much of each sound"},
     {.name = "tokens", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_tokens), .arg = "N",
      .preset = "16", .low = 1, .high = 4096, .group = "Measurement", .help = "t5: length of the text"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = offsetof(mg_bench_settings, json), .group = "Measurement",
@@ -44,7 +51,7 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
-static const char *const what_names[] = {"step", "decode", "encode", "t5", "allreduce", "load"};
+static const char *const what_names[] = {"step", "decode", "encode", "t5", "allreduce", "load", "quality"};
 
 static mg_status measure(mg_bench *b)
 {
@@ -54,6 +61,7 @@ static mg_status measure(mg_bench *b)
     case MG_BENCH_ENCODE: return mg_bench_encode(b);
     case MG_BENCH_T5: return mg_bench_t5(b);
     case MG_BENCH_LOAD: return mg_bench_load(b);
+    case MG_BENCH_QUALITY: return mg_bench_quality(b);
     default: return mg_bench_allreduce(b);
     }
 }
@@ -62,9 +70,14 @@ static mg_status check(const void *settings)
 {
     const mg_bench_settings *s = settings;
 
-    if (s->what == MG_BENCH_LOAD && !s->model)
-        return mg_fail(MG_EUSAGE, "bench load: MODEL: missing; write: bench load DIR");
-    if (s->what != MG_BENCH_LOAD && s->model)
+    const bool takes_model = s->what == MG_BENCH_LOAD || s->what == MG_BENCH_QUALITY;
+
+    if (takes_model && !s->model)
+        return mg_fail(MG_EUSAGE, "bench %s: MODEL: missing; write: bench %s DIR", what_names[s->what],
+                       what_names[s->what]);
+    if (s->what == MG_BENCH_QUALITY && !s->list)
+        return mg_fail(MG_EUSAGE, "bench quality: option --prompts: missing; it names the list of sounds");
+    if (!takes_model && s->model)
         return mg_fail(MG_EUSAGE, "bench %s: \"%s\": a word too many", what_names[s->what], s->model);
     return MG_OK;
 }
@@ -114,7 +127,10 @@ const mg_command mg_cmd_bench = {
     .summary = "measure the parts on this machine",
     .usage = "WHAT [MODEL] [options]",
     .details =
-        "All but load run on random weights of the published shapes.\n"
+        "All but load and quality run on random weights of the published shapes.\n"
+        "bench quality feeds a model known sounds with their texts, and prints its loss (the mean negative\n"
+        "logarithm of the right code's probability) in fp32 and in each other format, how often the right\n"
+        "code was the likeliest, the change against fp32 and its standard error over the sounds.\n"
         "bench step reads the machine's bandwidth in the same run: fraction_of_floor is the time that\n"
         "reading the step's bytes takes at that bandwidth, divided by the step's time.\n"
         "Under mpirun all ranks are one tensor-parallel group; decode and t5 run on one rank.",

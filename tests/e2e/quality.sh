@@ -1,0 +1,43 @@
+#!/bin/bash
+# bench quality: the loss of known codes equals transformers' (tests/golden/make_loss.py), on any ranks; 8 bits cost less than 1 %.
+#   quality.sh MG-DIST TESTS-FOLDER
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+LIST=$GOLDEN/loss/list.jsonl
+
+# figure NAME: of the last call.
+figure() { sed -n "s/^$1  *//p" "$BOX/said"; }
+near() { awk -v a="$1" -v b="$2" -v by="$3" 'BEGIN { exit !(a != "" && a - b < by && b - a < by) }'; }
+golden() { sed -n "s/.*\"$1\": \([0-9.]*\).*/\1/p" "$GOLDEN/loss/loss.json"; }
+
+for n in 1 2; do
+    expect 0 'loss_int8' "a trained model on $n ranks" ranks $n "$MG" bench quality "$DEMO" --prompts "$LIST" --threads 1
+    passes 'the loss is transformers'"'"'' near "$(figure loss_fp32)" "$(golden loss)" 2e-5
+    passes 'the right code is first as often' near "$(figure right_fp32)" "$(golden right)" 1e-4
+    passes 'as many codes' [ "$(figure codes)" = "$(golden codes)" ]
+    for format in bf16 fp16 int8; do passes "$format costs less than 1 %" near "$(figure change_${format}_percent)" 0 1; done
+done
+fails 'int8 is not fp32' [ "$(figure loss_int8)" = "$(figure loss_fp32)" ]
+printf '{"prompt": "slow piano", "audio_prompt": "%s/clip0.codes.npy"}\n' "$GOLDEN/loss" >"$BOX/other.jsonl"
+head -1 "$LIST" | sed "s|clip0|$GOLDEN/loss/clip0|" >"$BOX/same.jsonl"
+expect 0 '' 'one clip' "$MG" bench quality "$DEMO" --prompts "$BOX/same.jsonl" --dtype int8
+right=$(figure loss_fp32)
+passes 'its loss is transformers'"'"'' near "$right" "$(sed -n '/clips/{n;s/[ ,]//g;p;}' "$GOLDEN/loss/loss.json")" 2e-5
+passes 'of the formats int8 alone' [ -z "$(figure loss_bf16)" -a -n "$(figure loss_int8)" ]
+expect 0 '' 'the same with another text' "$MG" bench quality "$DEMO" --prompts "$BOX/other.jsonl" --dtype int8
+passes 'costs more' awk -v a="$(figure loss_fp32)" -v b="$right" 'BEGIN { exit !(a > b + 0.001) }'
+
+for model in tiny-melody tiny-stereo; do
+    printf '{"prompt": "slow piano", "audio_prompt": "%s"}\n{"prompt": "", "audio_prompt": "%s"}\n' "$BOX/$model.wav" "$BOX/$model.wav" >"$BOX/list.jsonl"
+    "$MG" generate -q --tokenizer "$GOLDEN/tokenizer" --model "$GOLDEN/checkpoints/$model" --prompt x --frames 30 --out "$BOX/$model" >/dev/null
+    mv "$BOX/$model/000000.wav" "$BOX/$model.wav"
+    expect 0 'sounds  *2' "$model, a sound, with a text and without" "$MG" bench quality "$GOLDEN/checkpoints/$model" \
+        --tokenizer "$GOLDEN/tokenizer" --prompts "$BOX/list.jsonl" --dtype bf16
+done
+
+expect 2 'prompts: missing' 'no list' "$MG" bench quality "$DEMO"
+expect 2 'MODEL: missing' 'no model' "$MG" bench quality
+printf '{"prompt": "slow piano"}\n' >"$BOX/none.jsonl"
+expect 2 'line 1: audio_prompt: missing' 'a line without a sound' "$MG" bench quality "$DEMO" --prompts "$BOX/none.jsonl"
+printf '{"prompt": "slow piano", "audio_prompt": "none.wav"}\n' >"$BOX/lost.jsonl"
+expect 1 'none.wav' 'a sound that is not there' "$MG" bench quality "$DEMO" --prompts "$BOX/lost.jsonl"
+finish
