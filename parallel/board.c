@@ -105,6 +105,14 @@ const char *mg_board_name(mg_board *b, int rank)
     return b->name;
 }
 
+bool mg_board_is_stopped(const mg_board *b, int rank)
+{
+    for (int i = 0; i < b->n_local; i++)
+        if (b->local_ranks[i] == rank && b->peers[i].fd >= 0)
+            return mg_process_is_stopped(b->placements[rank].pid);
+    return false;
+}
+
 static bool is_left(const mg_board *b, int i)
 {
     return b->page && atomic_load(&b->page->cards[i].left) > 0;

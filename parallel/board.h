@@ -36,6 +36,9 @@ void mg_board_hear(const mg_board *b, double most_s);
 mg_status mg_board_fail(mg_board *b, mg_status st, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Is this rank of this host stopped (SIGSTOP, a debugger)? False where we cannot tell. */
+bool mg_board_is_stopped(const mg_board *b, int rank);
+
 /* "rank 2 (host node1, pid 123)"; the text lives as long as the board, until the next call. */
 const char *mg_board_name(mg_board *b, int rank);
 

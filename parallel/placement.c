@@ -7,6 +7,20 @@
 #include <string.h>
 #include <unistd.h>
 
+bool mg_process_is_stopped(int64_t pid)
+{
+    char path[64], text[1024], state = 0;
+
+    snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return false;
+    const size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    const char *p = strrchr(text, ')');
+    return p && sscanf(p, ") %c", &state) == 1 && (state == 'T' || state == 't');
+}
+
 uint64_t mg_process_start_ticks(int64_t pid)
 {
     char path[64], text[1024];

@@ -3,6 +3,7 @@
 #define MG_PLACEMENT_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "comm.h"
@@ -29,5 +30,8 @@ int mg_placement_cores(const mg_placement *placements, int n_ranks, int rank, in
 
 /* Start time of a process in clock ticks, 0 if there is none. */
 uint64_t mg_process_start_ticks(int64_t pid);
+
+/* Has somebody stopped it: SIGSTOP, or a debugger? */
+bool mg_process_is_stopped(int64_t pid);
 
 #endif

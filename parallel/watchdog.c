@@ -31,6 +31,11 @@ mg_status mg_wait_check(mg_wait *w, int missing)
     if (waited_s < watchdog->deadline_s) return MG_OK;
     if (!watchdog->board)
         return mg_fail(MG_ECOMM, "%s: waited %g s for the other ranks", w->call, watchdog->deadline_s);
+    if (missing >= 0 && mg_board_is_stopped(watchdog->board, missing))
+        return mg_board_fail(
+            watchdog->board, MG_ECOMM,
+            "%s: waited %g s for %s: it is stopped (SIGSTOP, or a debugger), and ends with the run", w->call,
+            watchdog->deadline_s, mg_board_name(watchdog->board, missing));
     return mg_board_fail(watchdog->board, MG_ECOMM,
                          "%s: waited %g s for %s: it is stuck, or slower than --comm-timeout allows", w->call,
                          watchdog->deadline_s,

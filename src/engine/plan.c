@@ -1,7 +1,9 @@
 #include "plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "delay.h"
 #include "host_memory.h"
@@ -215,27 +217,51 @@ static void print_line(const char *name, size_t weights, size_t run)
                 (double)(weights + run) / 1e6);
 }
 
-void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const mg_world *w)
+/* The table, for people. */
+static void print_table(const mg_replica_bytes *b, bool has_others, size_t other)
 {
-    const mg_replica_bytes *b = &r->bytes;
     const size_t all = mg_replica_bytes_all(b);
-    const size_t other = b->lm_weights + b->lm_run + b->host - b->leader;
 
-    mg_log_info("plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s%s on %s",
-                w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,
-                (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s", (long long)limits->T_max,
-                mg_format_name(r->backend.formats.weights), r->backend.as_stored ? " as stored" : "",
-                r->backend.ops->name);
-    if (r->backend.as_stored && r->backend.formats.weights == MG_FORMAT_F32)
-        mg_log_info("plan: --dtype bf16 is about twice as fast, with nearly the same numbers");
     mg_log_info("plan: %-16s %10s %10s %10s", "MB of a rank", "weights", "run", "sum");
     print_line("text encoder", b->t5_weights, b->t5_run);
     print_line("language model", b->lm_weights, b->lm_run);
     print_line("codec", b->codec_weights, b->codec_run);
     print_line("host buffers", 0, b->host);
-    if (w->tp > 1)
+    if (has_others)
         mg_log_info("plan: %-16s %10.1f MB, every other rank %.1f MB", "leader", (double)all / 1e6,
                     (double)other / 1e6);
     else
         mg_log_info("plan: %-16s %10.1f MB", "a rank", (double)all / 1e6);
+}
+
+/* The same in one line, for a log. */
+static void describe_bytes(char out[256], const mg_replica_bytes *b, bool has_others, size_t other)
+{
+    char others[64] = "";
+
+    if (has_others) snprintf(others, sizeof others, ", every other rank %.1f MB", (double)other / 1e6);
+    snprintf(out, 256,
+             "; %.1f MB a rank%s (text encoder %.1f, language model %.1f, codec %.1f, host buffers %.1f)",
+             (double)mg_replica_bytes_all(b) / 1e6, others, (double)(b->t5_weights + b->t5_run) / 1e6,
+             (double)(b->lm_weights + b->lm_run) / 1e6, (double)(b->codec_weights + b->codec_run) / 1e6,
+             (double)b->host / 1e6);
+}
+
+void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const mg_world *w)
+{
+    const mg_replica_bytes *b = &r->bytes;
+    const bool in_lines = isatty(STDERR_FILENO) || mg_log_get_level() >= MG_LOG_VERBOSE;
+    char bytes[256] = "";
+    const size_t other = b->lm_weights + b->lm_run + b->host - b->leader;
+
+    if (!in_lines) describe_bytes(bytes, b, w->tp > 1, other);
+    mg_log_info(
+        "plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s%s on %s%s",
+        w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,
+        (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s", (long long)limits->T_max,
+        mg_format_name(r->backend.formats.weights), r->backend.as_stored ? " as stored" : "",
+        r->backend.ops->name, bytes);
+    if (r->backend.as_stored && r->backend.formats.weights == MG_FORMAT_F32)
+        mg_log_info("plan: --dtype bf16 is about twice as fast, with nearly the same numbers");
+    if (in_lines) print_table(b, w->tp > 1, other);
 }

@@ -187,6 +187,7 @@ mg_status mg_out_dir_open(const char *dir)
     if (n < 0 || n >= (int)sizeof probe.path - 64)
         return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", dir, sizeof probe.path - 65);
     MG_RETURN(make_folders(probe.path));
+    mg_out_sweep(dir);
     snprintf(probe.temp_path, sizeof probe.temp_path, "%.*s/.probe.%ld.tmp", n, dir, (long)getpid());
     const int error = create_temp(&probe);
     mg_out_file_abandon(&probe);

@@ -39,7 +39,11 @@ mg_status mg_out_file_put(const char *path, const void *data, size_t bytes);
  */
 mg_status mg_out_check_free(const char *path, bool overwrite, const char *remedy);
 
-/* mkdir -p, and a check that files can be made there. */
+/* Remove what processes that are no more have left in a folder under temporary names. On file systems that
+ * machines share, what is older than an hour; links are not followed. */
+void mg_out_sweep(const char *dir);
+
+/* mkdir -p, a sweep, and a check that files can be made there. */
 mg_status mg_out_dir_open(const char *dir);
 
 #endif

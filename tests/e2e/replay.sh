@@ -156,7 +156,7 @@ cp "$BOX/one/000000.json" "$BOX/endless.json"
 edit endless.json 's/"frames":\(.*\)30/"frames":\160000/'
 "$MG" replay "$BOX/endless.json" >"$BOX/said" 2>&1 &
 for _ in $(seq 100); do
-    grep -q 'plan: a rank' "$BOX/said" && break
+    grep -q 'plan: ' "$BOX/said" && break
     sleep 0.1
 done
 sleep 0.3

@@ -3,12 +3,12 @@
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 
 OUT=$BOX/out
-# begin NP: thousands of clips, in the background; each rank leaves its process number in a file.
+# begin NP [OPTION …]: thousands of clips, in the background; each rank leaves its process number in a file.
 begin() {
     rm -rf "$OUT" "$BOX"/rank.*
     ranks "$1" sh -c 'echo $$ >"$0.${OMPI_COMM_WORLD_RANK:-0}"; exec "$@"' "$BOX/rank" \
         "$MG" generate -q --model "$DEMO" --unconditional 20000 --duration 9 --batch 2 --seed 1 --threads 1 \
-        --out "$OUT" >"$BOX/said" 2>&1 &
+        --out "$OUT" "${@:2}" >"$BOX/said" 2>&1 &
     job=$!
     for _ in $(seq 300); do
         [ -s "$OUT/000000.json" ] && return
@@ -107,6 +107,29 @@ for victim in 2 3; do
     passes "rank $victim of 4 killed: nothing is half-written" tidy "$OUT"
     passes "rank $victim of 4 killed: clips are whole" whole
 done
+
+# What a killed process left is gone with the next run, what is another's stays.
+rm -rf "$OUT"
+mkdir "$OUT"
+sleep 0 &
+dead=$!
+wait $dead
+touch "$OUT/.000007.wav.$dead.tmp" "$OUT/.000008.wav.$$.tmp" "$OUT/.mine.tmp" "$OUT/notes.$dead.tmp" "$OUT/.a.x$dead.tmp"
+mkdir "$OUT/.model.$dead.tmp"
+touch "$OUT/.model.$dead.tmp/config.json"
+"$MG" generate -q --model "$DEMO" --unconditional 1 --frames 4 --seed 1 --out "$OUT" >"$BOX/said" 2>&1
+passes 'stale: a dead process has nothing left here' sh -c "! ls -A '$OUT' | grep -q '^\.\(000007.wav\|model\)\.'"
+passes 'stale: everything else is there' test -e "$OUT/.000008.wav.$$.tmp" -a -e "$OUT/.mine.tmp" -a -e "$OUT/notes.$dead.tmp" \
+    -a -e "$OUT/.a.x$dead.tmp" -a -e "$OUT/000000.wav"
+rm -rf "$OUT"
+
+begin 2 --tp 2 --comm-timeout 5
+stopped=$(pid_of 1)
+kill -STOP "$stopped"
+ended 'a rank stopped' 30
+says 'a rank stopped: the message names it' "error: .*rank 1 \(host .*pid $stopped\): it is stopped \(SIGSTOP"
+says_once 'a rank stopped: one message'
+passes 'a rank stopped: it is gone' sh -c "! kill -0 $stopped 2>/dev/null"
 
 begin 2
 kill -KILL "$(pid_of 0)"

@@ -1,0 +1,84 @@
+/* What processes that were killed have left in a folder: ".NAME.PID.tmp". */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "out_file.h"
+#include "text.h"
+
+enum { FOREIGN_AGE_S = 3600, TOKEN_AGE_S = 60 };
+
+/* The process that a temporary name belongs to, 0 if it is none. */
+static long owner_of(const char *name)
+{
+    const size_t n = strlen(name);
+    size_t at = n - 4;
+
+    if (n < 7 || name[0] != '.' || !mg_text_ends_with(name, ".tmp")) return 0;
+    while (at > 1 && isdigit((unsigned char)name[at - 1])) at--;
+    if (at == n - 4 || n - 4 - at > 9 || name[at - 1] != '.' || at < 3) return 0;
+    return strtol(name + at, NULL, 10);
+}
+
+/* May other machines write here too? Then their processes cannot be asked. */
+static bool is_shared(int folder)
+{
+    static const unsigned long kinds[] = {0x6969,     0x517B,     0xFF534D42, 0xFE534D42,
+                                          0x0BD00BD0, 0x65735546, 0x47504653, 0x00C36400,
+                                          0x01021997, 0x19830326, 0x5346414F};
+    struct statfs info;
+
+    if (fstatfs(folder, &info) != 0) return true;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if ((unsigned long)info.f_type == kinds[i]) return true;
+    return false;
+}
+
+static bool is_stale(int folder, const char *name, bool shared)
+{
+    const long pid = owner_of(name);
+    struct stat info;
+
+    if (pid <= 1 || pid == (long)getpid() || kill((pid_t)pid, 0) == 0 || errno != ESRCH) return false;
+    if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    const double age_s = difftime(time(NULL), info.st_mtime);
+    if (shared) return age_s > FOREIGN_AGE_S;
+    return strncmp(name, ".ranks-", 7) != 0 || age_s > TOKEN_AGE_S;
+}
+
+/* A folder of files, such as a model half written. */
+static void remove_folder(int parent, const char *name)
+{
+    const int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (!d) {
+        if (fd >= 0) close(fd);
+        return;
+    }
+    for (struct dirent *e; (e = readdir(d));) unlinkat(fd, e->d_name, 0);
+    closedir(d);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void mg_out_sweep(const char *dir)
+{
+    DIR *d = opendir(dir);
+
+    if (!d) return;
+    const int fd = dirfd(d);
+    const bool shared = is_shared(fd);
+    for (struct dirent *e; (e = readdir(d));)
+        if (e->d_name[0] == '.' && is_stale(fd, e->d_name, shared) && unlinkat(fd, e->d_name, 0) != 0)
+            remove_folder(fd, e->d_name);
+    closedir(d);
+}
