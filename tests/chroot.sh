@@ -31,47 +31,49 @@ if [ ! -e "$base/done" ]; then
     touch "$base/done"
 fi
 
+place=srv # where the source is in there
 system=$(mktemp -d "$kept/$suite-$who.XXXXXX")
 log=$system.log
 tidy() {
-    [ -z "${first-}" ] || kill -9 "$first" 2>/dev/null || true # PID 1 of the namespace: all of it ends
+    [ -z "${unshare-}" ] || pkill -9 -P "$unshare" 2>/dev/null || true # PID 1 of the namespace: all of it ends
     wait 2>/dev/null || true
     rm -rf --one-file-system "$system"
 }
 trap tidy EXIT
 trap 'exit 130' INT TERM
 cp -a "$base/system/." "$system"
-mkdir -p "$system/srv/mg-dist"
-git archive HEAD | tar -x -C "$system/srv/mg-dist"
+mkdir -p "$system/$place/mg-dist"
+git archive HEAD | tar -x -C "$system/$place/mg-dist"
 rm -f "$system/etc/resolv.conf" # a link into a system that does not run
 cp /etc/resolv.conf "$system/etc/resolv.conf"
 cp /etc/hosts "$system/etc/hosts"
-cat >"$system/srv/try" <<'END'
+cat >"$system/$place/try" <<'END'
 #!/bin/sh
-# try WHO TARGET …: each target, and its exit code behind it.
-who=$1
-shift
+# try PLACE WHO TARGET …: each target, and its exit code behind it.
+cd "/$1/mg-dist"
+who=$2
+shift 2
 if [ "$who" = user ]; then
     useradd -m somebody
     echo 'somebody ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/somebody
-    chown -R somebody /srv/mg-dist
+    chown -R somebody .
 fi
 code=0
 for target; do
     echo "== ./make.sh $target"
     begin=$(date +%s)
     if [ "$who" = user ]; then
-        su -l somebody -c "cd /srv/mg-dist && nice ./make.sh $target" || code=$?
+        su somebody -c "HOME=~somebody nice ./make.sh $target" || code=$?
     else
-        (cd /srv/mg-dist && nice ./make.sh "$target") || code=$?
+        nice ./make.sh "$target" || code=$?
     fi
     echo "== ./make.sh $target: exit code $code after $(($(date +%s) - begin)) s"
     [ $code = 0 ] || break
 done
-if [ -e /srv/mg-dist/out/demo/000000.wav ]; then (cd /srv/mg-dist/out/demo && sha256sum 000000.wav); fi
-echo $code >/srv/code
+if [ -e out/demo/000000.wav ]; then (cd out/demo && sha256sum 000000.wav); fi
+echo $code >../code
 END
-chmod +x "$system/srv/try"
+chmod +x "$system/$place/try"
 
 # A shell would reap: it becomes a sleeper when it has started the work.
 unshare --mount --pid --fork --propagation private sh -c '
@@ -82,16 +84,16 @@ unshare --mount --pid --fork --propagation private sh -c '
     mkdir "$0/dev/shm" "$0/dev/pts" && mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm"
     mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts" && ln -s pts/ptmx "$0/dev/ptmx"
     ln -s /proc/self/fd "$0/dev/fd"
-    s=$0
-    (exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb LANG=C.UTF-8 chroot "$s" /srv/try "$@") &
-    exec sleep infinity' "$system" "$who" $targets >"$log" 2>&1 &
+    s=$0 p=$1
+    shift
+    (exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb LANG=C.UTF-8 chroot "$s" "/$p/try" "$p" "$@") &
+    exec sleep infinity' "$system" "$place" "$who" $targets >"$log" 2>&1 &
 unshare=$!
-until [ -e "$system/srv/code" ]; do
+until [ -e "$system/$place/code" ]; do
     sleep 2
     kill -0 $unshare 2>/dev/null || break
 done
-first=$(pgrep -P $unshare || true)
-code=$(cat "$system/srv/code" 2>/dev/null || echo 1)
+code=$(cat "$system/$place/code" 2>/dev/null || echo 1)
 grep -E '^(== |[0-9a-f]{64} |[0-9]+ passed|generate: .* of music|release:|Listen)' "$log" || true
 [ "$code" = 0 ] || tail -40 "$log"
 echo "chroot: $suite as $who, $(date +%F): $targets: $([ "$code" = 0 ] && echo passed || echo "FAILED ($code)"); $log"

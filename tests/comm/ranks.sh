@@ -12,7 +12,7 @@ both() {
     shift
     while [ "$1" != -- ]; do second+=("$1"); shift; done
     shift
-    ASAN_OPTIONS='' timeout 120 mpirun --oversubscribe --bind-to none --mca btl_tcp_if_include lo --mca oob_tcp_if_include lo \
+    ASAN_OPTIONS='' timeout 120 mpirun --oversubscribe --bind-to none \
         -np 1 "${first[@]}" "$@" : -np 1 "${second[@]}" "$@"
 }
 clip() { echo generate -q --model "$TINY" --prompt x --seed 1 --frames 20 --save-codes; }

@@ -13,7 +13,7 @@ facts() { (cd "$BOX/$1" && find . -name .mg-dist -prune -o -type f -print0 | sor
 run() {
     local out=$1
     shift
-    exec mpirun -np 3 --oversubscribe --bind-to none --mca btl_tcp_if_include lo --mca oob_tcp_if_include lo \
+    exec mpirun -np 3 --oversubscribe --bind-to none \
         "$MG" run --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/$out" --seed 5 --tp 1 --threads 1 -q "$@"
 }
 # The processes below $1, $1 itself included.

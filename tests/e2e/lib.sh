@@ -4,6 +4,7 @@
 set -u
 export LC_ALL=C.UTF-8
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo # of Open MPI 4; 5 refuses the latter on its command line
 # Without MPI no foreign stack must be known by its tables (tests/memory/asan_defaults.c), and looking them up is slow.
 export ASAN_OPTIONS=fast_unwind_on_malloc=1
 for name in $(env | sed -n 's/^\(MGDIST_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
@@ -32,8 +33,7 @@ ranks() {
     if [ "$n" = 1 ]; then
         timeout 120 "$@"
     else
-        ASAN_OPTIONS='' timeout 120 mpirun -np "$n" --oversubscribe --bind-to none --mca btl_tcp_if_include lo \
-            --mca oob_tcp_if_include lo "$@"
+        ASAN_OPTIONS='' timeout 120 mpirun -np "$n" --oversubscribe --bind-to none "$@"
     fi
 }
 

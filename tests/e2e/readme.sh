@@ -22,7 +22,7 @@ stand_in() { # OWNER--NAME FOLDER …
 stand_in facebook--musicgen-small "$DEMO"
 stand_in facebook--musicgen-melody "$GOLDEN/checkpoints/tiny-melody" "$GOLDEN/tokenizer"
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none # eight ranks, wherever this is
-export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
+export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe PRTE_MCA_hwloc_default_binding_policy=none # Open MPI 5
 mkdir "$BOX/bin"
 ln -s "$(realpath "$MG")" "$BOX/bin/mg-dist"
 export PATH=$BOX/bin:$PATH

@@ -79,6 +79,10 @@ format)
         echo "SKIPPED: clang-format not found (make deps-check installs it)"
         exit 77
     fi
+    if ! clang-format --version | grep -q 'version 14\.'; then
+        echo "SKIPPED: clang-format is not version 14, and each version breaks lines in its own way"
+        exit 77
+    fi
     found=$(sources | xargs -r clang-format --dry-run -Werror 2>&1 | grep -E ': (error|warning):' || true)
     ;;
 *) echo "lint: $rule: no such rule" >&2; exit 2 ;;
