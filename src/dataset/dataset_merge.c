@@ -5,11 +5,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "choice_words.h"
 #include "dataset_merge_impl.h"
 #include "in_file.h"
-#include "log.h"
+#include "json_text.h"
 #include "out_file.h"
 
 #define STALE_S    30.0
@@ -153,6 +155,32 @@ static mg_status open_out(mg_merge *m)
     return MG_OK;
 }
 
+/* For mg-dist status, as a run writes it. */
+static mg_status put_status(const mg_dataset *d, const mg_run_counts *c)
+{
+    mg_json_text t = {0};
+    char path[MG_PATH_SIZE], host[65] = "?", *text;
+
+    (void)gethostname(host, sizeof host - 1);
+    mg_json_text_object(&t, NULL);
+    mg_json_text_string(&t, "state", c->waiting > 0 ? "stopped" : "finished");
+    mg_json_text_string(&t, "host", host);
+    mg_json_text_int(&t, "pid", (int64_t)getpid());
+    mg_json_text_int(&t, "time", (int64_t)time(NULL));
+    mg_json_text_int(&t, "total", c->done + c->failed + c->waiting);
+    mg_json_text_int(&t, "done", c->done);
+    mg_json_text_int(&t, "failed", c->failed);
+    mg_json_text_int(&t, "left", c->waiting);
+    mg_json_text_int(&t, "clips_per_s", 0);
+    mg_json_text_int(&t, "sound_s_per_s", 0);
+    mg_json_text_array(&t, "replicas");
+    MG_RETURN(mg_json_text_end(&t, &text));
+    mg_status st = mg_dataset_own_path(path, d, "status.json");
+    if (st == MG_OK) st = mg_out_file_put(path, text, strlen(text));
+    free(text);
+    return st;
+}
+
 mg_status mg_dataset_merge(mg_dataset_merged *out, const mg_dataset_merge_call *call)
 {
     mg_status st = MG_OK;
@@ -168,6 +196,7 @@ mg_status mg_dataset_merge(mg_dataset_merged *out, const mg_dataset_merge_call *
     MG_TRY(mg_merge_take_clips(&m));
     MG_TRY(mg_dataset_finish(m.d));
     MG_TRY(mg_run_db_count(m.d->db, &c));
+    MG_TRY(put_status(m.d, &c));
     out->done = c.done;
     out->failed = c.failed;
     out->waiting = c.waiting;

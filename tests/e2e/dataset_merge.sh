@@ -25,6 +25,7 @@ for layout in audiofolder webdataset audiocraft; do
         "$MG" merge "$BOX/merged-$layout" "$BOX/$layout-2" "$BOX/$layout-0/" "$BOX/$layout-1" --shard-clips 3
     like 'are the dataset of one run' $layout merged-$layout
     expect 0 "^$layout: 10 clips" 'which is whole' "$MG" verify "$BOX/merged-$layout"
+    expect 0 '^10 of 10 clips done, 0 failed, 0 left' 'status knows it' "$MG" status "$BOX/merged-$layout"
     expect 0 "^$layout: 3 clips" 'and so are the shards still' "$MG" verify "$BOX/$layout-1"
     expect 0 'now 0 files linked, 0 copied' 'the same merge again has nothing to do' \
         "$MG" merge "$BOX/merged-$layout" "$BOX/$layout-2" "$BOX/$layout-0" "$BOX/$layout-1" --shard-clips 3
