@@ -128,7 +128,9 @@ static mg_status check_complete(const mg_merge *m)
     }
     if (!t.n) return MG_OK;
     mg_text_add(&t, "run these shards to their end, or take what is there with --incomplete ok\n");
-    return mg_text_fail(&t, MG_EUSAGE);
+    const mg_status st = mg_text_fail(&t, MG_EUSAGE);
+    mg_text_reset(&t);
+    return st;
 }
 
 typedef struct lister {

@@ -88,8 +88,12 @@ static mg_status read_manifest(mg_dataset_check *c)
 /* Without the state the files say which it is. */
 static void guess_layout(mg_dataset_check *c)
 {
+    bool has_tar = c->n_shards > 0;
+
     if (c->db) return;
-    if (c->n_shards > 0)
+    for (size_t i = 0; i < c->sums.n && !has_tar; i++)
+        has_tar = mg_text_ends_with(c->sums.sum[i].name, ".tar");
+    if (has_tar)
         c->v->layout = MG_LAYOUT_WEBDATASET;
     else if (mg_path_has(c->dir, "egs/train/data.jsonl"))
         c->v->layout = MG_LAYOUT_AUDIOCRAFT;

@@ -69,7 +69,7 @@ mg_status mg_run_db_fail(const mg_run_db *db)
     const int code = sqlite3_errcode(db->sql);
 
     if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED)
-        return mg_fail(MG_EFAIL, "%s: another process has it open", db->path);
+        return mg_fail(MG_EFAIL, "%s: another process has it open: is a run at work here?", db->path);
     if (code == SQLITE_READONLY_ROLLBACK)
         return mg_fail(MG_EFAIL, "%s: a run was cut off here; the same mg-dist run mends it and goes on",
                        db->path);

@@ -10,6 +10,9 @@ timeout 200 "$MG" status "$BOX/d" --watch --json >"$BOX/objects" 2>"$BOX/said" &
 watcher=$!
 expect 0 '^running on .*process' 'status while a run works' "$MG" status "$BOX/d"
 passes 'what a replica has at hand' grep -q '^  replica 0 on .*: [0-9]* clips, at hand:' "$BOX/said"
+for what in verify report; do
+    expect 1 'run.db: another process has it open: is a run at work here' "$what does not look meanwhile" "$MG" $what "$BOX/d"
+done
 expect 0 'running on' '--watch looks again and again' timeout 200 "$MG" status "$BOX/d" --watch
 passes 'until the run ends' test "$(grep -E '^(running|stopped|finished) on' "$BOX/said" | tail -1 | cut -d' ' -f1)" = finished
 passes 'more than once' test "$(grep -c '^running on' "$BOX/said")" -gt 1

@@ -46,6 +46,8 @@ for layout in audiofolder webdataset audiocraft; do
     for list in manifest.jsonl SHA256SUMS failures.jsonl README.md; do
         fresh $layout; rm "$BOX/d/$list"
         finds "^$list: missing" "$list missing"
+        rm -r "$BOX/d/.mg-dist"
+        finds "^$list: missing" 'without the state too'
     done
     fresh $layout; echo >>"$BOX/d/README.md"
     finds '^README.md: its sha256 is not that of SHA256SUMS' 'another card'
