@@ -411,6 +411,36 @@ static mg_status check_whole(const mg_job_reader *r, const mg_job_piece *piece)
         r->bytes.name, (long long)piece->line);
 }
 
+/* An object without a prompt, but with a caption or a text, as a table's column may be called: that is its
+ * prompt. *record stays empty if it is none. */
+static mg_status take_caption(mg_job_reader *r, mg_job_record *record, const mg_job_piece *piece)
+{
+    static const char *const names[] = {"caption", "text"};
+    cJSON *found = NULL;
+    int n = 0;
+
+    *record = (mg_job_record){0};
+    if (!memmem(piece->text, piece->bytes, "\"caption\"", 9) &&
+        !memmem(piece->text, piece->bytes, "\"text\"", 6))
+        return MG_OK;
+    cJSON *object = cJSON_ParseWithLength(piece->text, piece->bytes);
+    for (int i = 0; i < 2; i++) {
+        cJSON *item = cJSON_GetObjectItemCaseSensitive(object, names[i]);
+        if (cJSON_IsString(item)) found = item, n++;
+    }
+    if (n == 1 && !cJSON_GetObjectItemCaseSensitive(object, "prompt")) {
+        cJSON *prompt = cJSON_DetachItemViaPointer(object, found);
+        if (cJSON_AddItemToObject(object, "prompt", prompt)) r->line = cJSON_PrintUnformatted(object);
+        if (!r->line) {
+            cJSON_Delete(object);
+            return mg_fail(MG_ENOMEM, "%s: %zu bytes", r->bytes.name, piece->bytes);
+        }
+        *record = (mg_job_record){r->line, (int64_t)strlen(r->line), piece->line};
+    }
+    cJSON_Delete(object);
+    return MG_OK;
+}
+
 static mg_status next_object(mg_job_reader *r, mg_job_record *record, bool *over)
 {
     mg_job_piece piece = {0};
@@ -422,7 +452,8 @@ static mg_status next_object(mg_job_reader *r, mg_job_record *record, bool *over
         return wrap_text(r, record, &piece);
     if (!r->in_array) MG_RETURN(check_whole(r, &piece));
     if (r->prompt_column || r->id_column) return rename_keys(r, record, piece.text, piece.bytes, piece.line);
-    *record = (mg_job_record){piece.text, (int64_t)piece.bytes, piece.line};
+    MG_RETURN(take_caption(r, record, &piece));
+    if (!record->text) *record = (mg_job_record){piece.text, (int64_t)piece.bytes, piece.line};
     return MG_OK;
 }
 

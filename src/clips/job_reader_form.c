@@ -143,6 +143,44 @@ static mg_status look_at(mg_job_look *out, mg_job_reader *r)
     return look_for_header(out, p, newline ? newline : end, r->prompt_column);
 }
 
+static bool begins(const char *p, const char *end, const char *with)
+{
+    const size_t n = strlen(with);
+
+    return (size_t)(end - p) >= n && strncasecmp(p, with, n) == 0;
+}
+
+/* What the first bytes are of, that is no list of texts though each of its lines could be one; NULL: nothing
+ * known. */
+static const char *see_foreign(const char *p, const char *end)
+{
+    static const struct {
+        const char *with, *seen;
+    } all[] = {
+        {"PK\x03\x04", "it is a ZIP archive, as .xlsx and .ods are: save the table as CSV"},
+        {"PAR1", "it is a Parquet file: write it as CSV or JSON lines"},
+        {"%PDF", "it is a PDF"},
+        {"{\\rtf", "it is RTF: save it as plain text"},
+        {"<!doctype", "it begins as a page of HTML, not as a list"},
+        {"<html", "it begins as a page of HTML, not as a list"},
+        {"<?xml", "it begins as XML, not as a list"},
+        {"---\n", "it begins as YAML or Markdown"},
+        {"---\r\n", "it begins as YAML or Markdown"},
+    };
+    const char *yaml = "it begins as a list in YAML or Markdown, whose marks would be in the texts";
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (begins(p, end, all[i].with)) return all[i].seen;
+    const char *newline = memchr(p, '\n', (size_t)(end - p));
+    const char *second = newline ? mg_job_skip(newline, end) : end;
+    if (begins(p, end, "- ") && begins(second, end, "- ")) return yaml;
+    if (begins(p, end, "* ") && begins(second, end, "* ")) return yaml;
+    const size_t n_name =
+        (size_t)(end - p) > 0 ? strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") : 0;
+    if (n_name > 0 && begins(p + n_name, end, ":\n") && begins(second, end, "- ")) return yaml;
+    return NULL;
+}
+
 static mg_status refuse_form(const mg_job_reader *r, const char *seen)
 {
     return mg_fail(MG_EUSAGE, "%s: %s; say what it is: --prompts-format json, csv, tsv or text",
@@ -181,7 +219,10 @@ mg_status mg_job_choose_form(mg_job_reader *r, mg_job_form asked)
         if (!r->prompt_column) return refuse_form(r, "its first line may be a header or a text");
         r->form = MG_JOBS_CSV;
         break;
-    case MG_LOOKS_LIKE_TEXT: r->form = MG_JOBS_TEXT; break;
+    case MG_LOOKS_LIKE_TEXT:
+        if (see_foreign(first, b->data + b->n)) return refuse_form(r, see_foreign(first, b->data + b->n));
+        r->form = MG_JOBS_TEXT;
+        break;
     }
     r->in_array = seen == MG_LOOKS_LIKE_ARRAY;
     return MG_OK;

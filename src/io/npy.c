@@ -89,8 +89,8 @@ static mg_status parse_type(header *h, const char *path, const char *descr)
                  8 * item);
         return MG_OK;
     }
-    return mg_fail(MG_EFAIL, "%s: its numbers are of the type %.24s: integers and floats are read", path,
-                   descr ? descr : "(none)");
+    return mg_fail(MG_EFAIL, "%s: its numbers are of the type %.*s: integers and floats are read", path,
+                   (int)strcspn(descr ? descr : "(none)", ",}"), descr ? descr : "(none)");
 }
 
 /* (2, 3), (1, 2, 3): outer dimensions of 1 say nothing. */

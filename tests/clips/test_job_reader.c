@@ -169,6 +169,15 @@ static void test_what_may_be_two_things_is_refused(void **state)
         {"a.csv", "prompt\tn\nx\t2\n", "tabs part its fields"},
         {"a.csv", "mood,n\nx,2\n", "line 1: no column is called prompt, caption or text; --prompt-column"},
         {"a.csv", "caption,text\nx,y\n", "line 1: more than one column may hold the prompt"},
+        {"a.xlsx", "PK\x03\x04 a", "it is a ZIP archive, as .xlsx"},
+        {"a.parquet", "PAR1 a", "it is a Parquet file"},
+        {"a", "<!DOCTYPE html>\n<p>x\n", "it begins as a page of HTML"},
+        {"a.txt", "<html>\n", "it begins as a page of HTML"},
+        {"a", "<?xml version=\"1.0\"?>\n", "it begins as XML"},
+        {"a.yaml", "- slow\n- fast\n", "it begins as a list in YAML or Markdown"},
+        {"a.md", "* slow\n\n* fast\n", "it begins as a list in YAML or Markdown"},
+        {"a", "prompts:\n  - slow\n", "it begins as a list in YAML or Markdown"},
+        {"a.yml", "---\n- slow\n", "it begins as YAML"},
     };
     static const struct {
         const char *name, *text, *part;
@@ -196,6 +205,21 @@ static void test_what_may_be_two_things_is_refused(void **state)
     expect_over(r);
     r = open_text("a", "text, loud, fast\nslow piano\n");
     expect_refused(r, "line 2: 1 fields, the header has 3; if it is no table, --prompts-format text");
+    expect_over(r);
+    r = open_text("a", "- one line\nslow piano\n<genre> x\nKey: C minor\n"); /* texts, all of them */
+    expect_next(r, 1, "{\"prompt\": \"- one line\"}");
+    expect_next(r, 2, "{\"prompt\": \"slow piano\"}");
+    expect_next(r, 3, "{\"prompt\": \"<genre> x\"}");
+    expect_next(r, 4, "{\"prompt\": \"Key: C minor\"}");
+    expect_over(r);
+    r = open_text(
+        "a.json",
+        "[{\"caption\": \"x\", \"seed\": 9007199254740991}, {\"text\": \"y\"}, {\"caption\": \"c\", "
+        "\"text\": \"t\"}, {\"prompt\": \"p\", \"text\": \"t\"}]");
+    expect_next(r, 1, "{\"prompt\": \"x\", \"seed\": 9007199254740991}");
+    expect_next(r, 1, "{\"prompt\": \"y\"}");
+    expect_next(r, 1, "{\"caption\": \"c\", \"text\": \"t\"}"); /* which? whoever reads it refuses it */
+    expect_next(r, 1, "{\"prompt\": \"p\", \"text\": \"t\"}");
     expect_over(r);
     const char word[] = "prompt\n{\"x\": 1}\n";
     expect_ok(
