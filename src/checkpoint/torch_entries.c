@@ -172,6 +172,10 @@ static mg_status read_tensor(mg_torch_entries *out, const mg_torch_file *f, cons
         return mg_fail(MG_ECHECKPOINT, "%s: a tensor whose name is no text", path);
     if (!mg_torch_file_is_tensor(v)) {
         const char *name = key->text.data, *dot = strrchr(name, '.');
+        /* a count of steps and the like: no weight is lost with it */
+        if (v->kind == MG_PICKLE_NONE || v->kind == MG_PICKLE_BOOL || v->kind == MG_PICKLE_INT ||
+            v->kind == MG_PICKLE_FLOAT)
+            return MG_OK;
         if (mg_key_map_is_ignorable(name) || !strcmp(dot ? dot + 1 : name, "_extra_state")) return MG_OK;
         return mg_fail(MG_ECHECKPOINT, "%s: %s: not a tensor", path, name);
     }
