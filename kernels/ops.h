@@ -96,9 +96,12 @@ typedef struct mg_conv {
 } mg_conv;
 
 /* Keys and values of one attention layer: k, v [n_rows, H, T_max, E]. A row is one sequence (a clip has two
- * under guidance). */
+ * under guidance). `settled` is a promise: in a call of mg_attention keys j < m - 1 of a row, where m is the
+ * smallest n_keys of its tokens, are as they were at the last mg_upload, as are kv_row and n_keys; so a
+ * backend may read them before its earlier work is done. */
 typedef struct mg_kv {
     mg_format format;
+    bool settled;
     int64_t n_rows, n_heads, T_max, E;
     void *k, *v; /* mg_kv_bytes each */
 } mg_kv;

@@ -11,6 +11,24 @@ mg_status mg_comm_all_reduce(mg_comm *c, float *x, int64_t n)
     return n > 0 ? c->iface->all_reduce(c, x, n) : MG_OK;
 }
 
+bool mg_comm_can_add(const mg_comm *c)
+{
+    return c->iface->all_reduce_add != NULL;
+}
+
+mg_status mg_comm_all_reduce_add(mg_comm *c, float *y, float *x, int64_t n)
+{
+    MG_REQUIRE(c && n >= 0 && ((x && y && x != y) || n == 0));
+    MG_REQUIRE((c->size & (c->size - 1)) == 0 && mg_comm_can_add(c));
+    return n > 0 ? c->iface->all_reduce_add(c, y, x, n) : MG_OK;
+}
+
+mg_status mg_comm_tune(mg_comm *c, int64_t n)
+{
+    MG_REQUIRE(c && n > 0);
+    return c->iface->tune ? c->iface->tune(c, n) : MG_OK;
+}
+
 mg_status mg_comm_all_gather(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype)
 {
     MG_REQUIRE(c && n >= 0 && ((all && mine && all != mine) || n == 0));

@@ -14,6 +14,7 @@
 #ifndef MG_COMM_H
 #define MG_COMM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "status.h"
@@ -27,6 +28,10 @@ typedef struct mg_comm_iface {
     mg_status (*bcast)(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root);
     mg_status (*barrier)(mg_comm *c);
     void (*close)(mg_comm *c); /* frees ctx; c itself belongs to mg_comm_close */
+
+    /* Optional. */
+    mg_status (*all_reduce_add)(mg_comm *c, float *y, float *x, int64_t n);
+    mg_status (*tune)(mg_comm *c, int64_t n);
 } mg_comm_iface;
 
 struct mg_comm {
@@ -41,6 +46,15 @@ struct mg_comm {
 /* x [n] = sum over ranks, combined in rank order as a binary tree ((r0+r1)+(r2+r3))+…: the top of mg_matrix's
  * tree of slices. Every rank has the same bits. In place. size is a power of two. */
 mg_status mg_comm_all_reduce(mg_comm *c, float *x, int64_t n);
+
+/* y [n] += the sum over ranks of x [n], which is complete before it is added: the bits of all_reduce and an
+ * addition. x is unspecified afterwards. Only where the group can (it has a kernel for it). */
+mg_status mg_comm_all_reduce_add(mg_comm *c, float *y, float *x, int64_t n);
+bool mg_comm_can_add(const mg_comm *c);
+
+/* Sums of about n floats are to come: a group that has several ways, with the same bits, takes the fastest on
+ * this machine, which it measures. Waits. Once, before anything is recorded; else nothing happens. */
+mg_status mg_comm_tune(mg_comm *c, int64_t n);
 
 /* all [size, n] = each rank's mine [n], in rank order. `all` and `mine` do not overlap. */
 mg_status mg_comm_all_gather(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype);

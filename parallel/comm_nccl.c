@@ -1,31 +1,20 @@
 /* Ranks on different GPUs. A sum gathers every rank's part and adds them in the tree that all backends share,
- * so its bits are those of shm and mpi; `fast` leaves the order to NCCL. Every call is queued in the stream
- * of the backend and nobody waits for it here: who waits for the device calls mg_comm_nccl_check meanwhile,
- * which finds NCCL's asynchronous errors, lost ranks and the deadline, and aborts the communicator. */
-#include "comm_nccl.h"
+ * so its bits are those of shm and mpi; where ranks share a host, one kernel does both over mailboxes; `fast`
+ * leaves the order to NCCL. Every call is queued in the stream of the backend and nobody waits for it here:
+ * who waits for the device calls mg_comm_nccl_check meanwhile, which finds NCCL's asynchronous errors, lost
+ * ranks and the deadline, and aborts the communicator. comm_nccl_tune.c chooses between the two ways. */
+#include "comm_nccl_impl.h"
 
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cuda_group.h"
-#include "nccl_library.h"
+#include "clock.h"
+#include "log.h"
 
 enum { PIECE_BYTES = 4 << 20 }; /* of one rank, in a sum: a step's sums fit, a prefill's go in several */
 
-typedef struct group {
-    const mg_nccl *nccl;
-    const mg_ops *ops;
-    cudaStream_t stream;
-    ncclComm_t comm;
-    const mg_watchdog *watchdog;
-    mg_wait wait;
-    double waited_s;
-    bool fast, torn;
-    float *parts; /* [size, PIECE_BYTES / 4] device */
-    size_t parts_bytes;
-    int32_t *token; /* [1 + size] device, for a barrier */
-} group;
+typedef mg_nccl_group group;
 
 static mg_status fail_nccl(const mg_comm *c, ncclResult_t error, const char *call)
 {
@@ -52,22 +41,46 @@ static mg_status queued(const mg_comm *c, ncclResult_t error, const char *call)
     return error == ncclSuccess ? MG_OK : fail_nccl(c, error, call);
 }
 
-static mg_status nccl_all_reduce(mg_comm *c, float *x, int64_t n)
+static mg_status sum_fast(mg_comm *c, float *y, float *x, int64_t n)
+{
+    group *g = c->ctx;
+    const mg_tensor sum = mg_tensor_1d(x, MG_F32, n);
+    mg_tensor to = mg_tensor_1d(y, MG_F32, n);
+
+    MG_RETURN(queued(c, g->nccl->all_reduce(x, x, (size_t)n, ncclFloat32, ncclSum, g->comm, g->stream),
+                     "all_reduce"));
+    return y ? mg_add(g->ops, &to, &sum) : MG_OK;
+}
+
+mg_status mg_nccl_sum(mg_comm *c, mg_cuda_reduce how, float *y, float *x, int64_t n)
 {
     group *g = c->ctx;
     const int64_t n_piece = PIECE_BYTES / (int64_t)sizeof *x;
 
-    if (g->fast)
-        return queued(c, g->nccl->all_reduce(x, x, (size_t)n, ncclFloat32, ncclSum, g->comm, g->stream),
-                      "all_reduce");
+    if (how == MG_REDUCE_ONESHOT) return mg_cuda_oneshot_sum(g->ops, &g->mail.sum, y, x, n);
+    if (how == MG_REDUCE_FAST) return sum_fast(c, y, x, n);
     for (int64_t at = 0; at < n; at += n_piece) {
         const int64_t n_now = n - at < n_piece ? n - at : n_piece;
         MG_RETURN(
             queued(c, g->nccl->all_gather(x + at, g->parts, (size_t)n_now, ncclFloat32, g->comm, g->stream),
                    "all_reduce"));
-        MG_RETURN(mg_cuda_tree_sum(g->ops, x + at, g->parts, c->size, n_now));
+        MG_RETURN(mg_cuda_tree_sum(g->ops, y ? y + at : NULL, x + at, g->parts, c->size, n_now));
     }
     return MG_OK;
+}
+
+static mg_status nccl_all_reduce(mg_comm *c, float *x, int64_t n)
+{
+    const group *g = c->ctx;
+
+    return mg_nccl_sum(c, g->reduce, NULL, x, n);
+}
+
+static mg_status nccl_all_reduce_add(mg_comm *c, float *y, float *x, int64_t n)
+{
+    const group *g = c->ctx;
+
+    return mg_nccl_sum(c, g->reduce, y, x, n);
 }
 
 static mg_status nccl_all_gather(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype)
@@ -94,10 +107,11 @@ static mg_status nccl_barrier(mg_comm *c)
     return nccl_all_gather(c, g->token + 1, g->token, 1, MG_I32);
 }
 
-/* The communicator's kernels end, and what waits in the stream goes on. */
+/* The kernels that wait for other ranks end, and what waits in the stream goes on. */
 static void give_up(group *g)
 {
     g->torn = true;
+    mg_mailboxes_give_up(&g->mail);
     if (g->comm) (void)g->nccl->comm_abort(g->comm);
     g->comm = NULL;
 }
@@ -122,6 +136,8 @@ static void nccl_close(mg_comm *c)
     if (g->comm) (void)g->nccl->comm_destroy(g->comm);
     g->comm = NULL;
     if (g->ops && !g->torn) mg_ops_release(g->ops, g->parts, g->parts_bytes);
+    (void)cudaStreamSynchronize(g->stream); /* nobody in it waits for ranks any more */
+    mg_mailboxes_close(&g->mail);
     free(g);
 }
 
@@ -131,6 +147,8 @@ static const mg_comm_iface iface = {
     .bcast = nccl_bcast,
     .barrier = nccl_barrier,
     .close = nccl_close,
+    .all_reduce_add = nccl_all_reduce_add,
+    .tune = mg_nccl_tune,
 };
 
 mg_status mg_comm_nccl_check(mg_comm *c, double waited_s)
@@ -139,15 +157,20 @@ mg_status mg_comm_nccl_check(mg_comm *c, double waited_s)
     ncclResult_t error = ncclSuccess;
 
     if (!g->comm) return g->torn ? MG_ECOMM : MG_OK; /* given up, and said; or closed */
-    if (waited_s >= 0 && (!g->wait.watchdog || waited_s < g->waited_s))
-        g->wait = mg_wait_begin(g->watchdog, "waiting for the GPU"); /* another wait */
-    if (waited_s >= 0) g->waited_s = waited_s;
+    const double begin_s = mg_clock_s() - waited_s;
+    if (waited_s >= 0 && (!g->wait.watchdog || begin_s > g->wait.begin_s + 0.01)) { /* another wait */
+        g->wait = mg_wait_begin(g->watchdog, "waiting for the GPU");
+        g->wait.begin_s = g->wait.looked_s = begin_s;
+        mg_mailboxes_forget(&g->mail);
+    }
+    const int missing = mg_mailboxes_missing(&g->mail);
+    if (missing >= 0) g->wait.call = "all_reduce";
     const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
     if (asked != ncclSuccess) error = asked;
-    const mg_status st = error != ncclSuccess && error != ncclInProgress
-                             ? fail_nccl(c, error, "waiting for the GPU")
-                         : waited_s >= 0 ? mg_wait_check(&g->wait, -1)
-                                         : MG_OK;
+    const mg_status st =
+        error != ncclSuccess && error != ncclInProgress ? fail_nccl(c, error, "waiting for the GPU")
+        : waited_s >= 0 ? mg_wait_check(&g->wait, missing >= 0 ? g->first_rank + missing : -1)
+                        : MG_OK;
     if (st != MG_OK) give_up(g);
     return st;
 }
@@ -190,6 +213,34 @@ static mg_status take_memory(mg_comm *c)
     return mg_zero(g->ops, &token);
 }
 
+/* Mailboxes, if they are wanted and can be. Collective over host. */
+static mg_status open_mailboxes(mg_comm *c, mg_comm *host)
+{
+    group *g = c->ctx;
+    const char *why = NULL;
+
+    if (g->reduce != MG_REDUCE_ONESHOT && g->reduce != MG_REDUCE_AUTO) return MG_OK;
+    MG_RETURN(mg_mailboxes_open(&g->mail, g->ops, host, &why));
+    if (!why) return MG_OK;
+    if (g->reduce == MG_REDUCE_ONESHOT)
+        return mg_fail(MG_EFIT, "option --reduce: oneshot: %s; use --reduce auto", why);
+    mg_log_detail("sums over ranks: by NCCL, since %s", why);
+    g->reduce = MG_REDUCE_NCCL;
+    return MG_OK;
+}
+
+static const char *const names[] = {"nccl", "nccl", "oneshot", "nccl/fast"};
+
+static mg_status open_local(mg_comm *c, group *g, ncclUniqueId *id)
+{
+    c->ctx = g;
+    MG_RETURN(mg_nccl_find(&g->nccl));
+    MG_RETURN(take_memory(c));
+    if (c->rank == 0 && g->nccl->get_unique_id(id) != ncclSuccess)
+        return fail_nccl(c, ncclSystemError, "ncclGetUniqueId");
+    return MG_OK;
+}
+
 mg_status mg_comm_nccl_open(mg_comm **out, const mg_ops *ops, const mg_cuda_group_settings *s)
 {
     mg_status st = MG_OK;
@@ -206,19 +257,17 @@ mg_status mg_comm_nccl_open(mg_comm **out, const mg_ops *ops, const mg_cuda_grou
         st = mg_fail(MG_ENOMEM, "nccl: a group of %d ranks", host->size);
     } else {
         *g = (group){.ops = ops,
+                     .host = host,
                      .watchdog = s->watchdog,
                      .stream = mg_cuda_stream(ops),
-                     .fast = s->reduce == MG_REDUCE_FAST};
+                     .first_rank = s->first_rank,
+                     .reduce = s->reduce};
         *c = (mg_comm){.iface = &iface,
-                       .name = g->fast ? "nccl/fast" : "nccl",
+                       .name = names[s->reduce],
                        .rank = host->rank,
                        .size = host->size,
-                       .space = MG_DEVICE,
-                       .ctx = g};
-        st = mg_nccl_find(&g->nccl);
-        if (st == MG_OK) st = take_memory(c);
-        if (st == MG_OK && host->rank == 0 && g->nccl->get_unique_id(&id) != ncclSuccess)
-            st = fail_nccl(c, ncclSystemError, "ncclGetUniqueId");
+                       .space = MG_DEVICE};
+        st = open_local(c, g, &id);
     }
     MG_TRY(mg_comm_agree(host, st));
     MG_TRY(mg_comm_agree(host, same_version(host, mg_comm_nccl_version())));
@@ -227,6 +276,7 @@ mg_status mg_comm_nccl_open(mg_comm **out, const mg_ops *ops, const mg_cuda_grou
     st = queued(c, g->nccl->comm_init_rank_config(&g->comm, host->size, id, host->rank, &config),
                 "connecting");
     MG_TRY(mg_comm_agree(host, st));
+    MG_TRY(mg_comm_agree(host, open_mailboxes(c, host)));
     *out = c;
 done:
     if (st != MG_OK) mg_comm_close(c);

@@ -1,32 +1,38 @@
 /* Attention of single queries over their keys, in chunks of 256 positions: a block makes one (chunk, head,
- * token) and leaves its largest score, the sum of its weights and its weighted values; a second kernel puts a
- * head's chunks together in ascending order. The size of a chunk is fixed, not their number, so a token's
- * result depends on its own keys alone. Where the cache holds one chunk there is no second kernel.
+ * token). Where a head has several chunks its blocks leave their largest score, the sum of their weights and
+ * their weighted values, and the last one to come puts them together, in ascending order. The size of a chunk
+ * is fixed, not their number, so a token's result depends on its own keys alone.
  *
  * Heads whose position is 2 to 32 lanes of 16 bytes wide (64 wide in any format, for one) are read with all
- * loads of K and V in flight; any other width goes the plain way. */
+ * loads of K and V in flight; any other width goes the plain way. Of a cache that is settled (ops.h) all but
+ * the newest keys are asked for before the block waits for its predecessor. */
 #include "cuda_half.cuh"
+#include "cuda_product.cuh"
 #include "cuda_transformer.cuh"
 
 enum { CHUNK = 256, THREADS = 256, WARPS = THREADS / 32, WARP_KEYS = CHUNK / WARPS, MOST_E = 256 };
+enum { MOST_EARLY = 32 }; /* tokens of a call that reads early: a lane looks at one */
 
 typedef struct attention {
     float *y;                       /* [N, H*E] */
     const float *x;                 /* [N, x_width] */
     float *partial;                 /* [N, H, n_chunks, 2 + E]: largest, sum, values */
+    uint32_t *tickets;              /* [N, H] */
     const int32_t *kv_row, *n_keys; /* [N] */
     const float *rel_bias;          /* [H, bias_width] or NULL */
     int32_t *fault;
     int64_t x_width;
     int32_t bias_width, bias_first; /* the bias of token n and key j: bias_first - n + j */
     int32_t H, T_max, E, n_rows, n_chunks;
+    int32_t n_early; /* the tokens of the call, if it reads early; else 0 */
     float scale;
 } attention;
 
 /* This block's token, its keys in this chunk, and where they are; false: none. */
 typedef struct place {
     int64_t at; /* of the chunk's first position, in elements */
-    int32_t first, n;
+    int32_t row, first, n;
+    int32_t n_chunks; /* of the token, with keys */
 } place;
 
 MG_INLINE bool find_place(const attention *a, place *p)
@@ -36,11 +42,29 @@ MG_INLINE bool find_place(const attention *a, place *p)
     const bool is_bad = row < 0 || row >= a->n_rows || n_keys < 0 || n_keys > a->T_max || n_keys > most;
 
     if (is_bad && threadIdx.x == 0) mg_note_fault(a->fault, MG_FAULT_KEYS, n_keys);
+    p->row = row;
     p->first = blockIdx.x * CHUNK;
     p->n = is_bad ? 0 : n_keys - p->first;
     if (p->n > CHUNK) p->n = CHUNK;
+    p->n_chunks = is_bad ? 0 : (n_keys + CHUNK - 1) / CHUNK;
     p->at = (((int64_t)row * a->H + h) * a->T_max + p->first) * a->E;
     return p->n > 0;
+}
+
+/* Keys of the chunk that stood in the cache before the step: those before the newest key of the row's first
+ * token. By all lanes of a warp. */
+MG_INLINE int count_settled(const attention *a, const place *p)
+{
+    const int lane = threadIdx.x % 32;
+    int first_new = a->T_max;
+
+    if (lane < a->n_early && a->kv_row[lane] == p->row) first_new = a->n_keys[lane] - 1;
+#pragma unroll
+    for (int o = 1; o < 32; o *= 2) {
+        const int other = __shfl_xor_sync(0xffffffffu, first_new, o);
+        first_new = other < first_new ? other : first_new;
+    }
+    return first_new - p->first < p->n ? first_new - p->first : p->n;
 }
 
 MG_INLINE const float *bias_of(const attention *a, const place *p)
@@ -55,11 +79,11 @@ MG_INLINE float *chunk_of(const attention *a, int64_t n, int64_t h, int chunk)
     return a->partial + ((n * a->H + h) * a->n_chunks + chunk) * (2 + a->E);
 }
 
-MG_INLINE void deliver(const attention *a, int e, float value, float top, float sum)
+MG_INLINE void deliver(const attention *a, const place *p, int e, float value, float top, float sum)
 {
     const int64_t n = blockIdx.z, h = blockIdx.y;
 
-    if (a->n_chunks == 1) {
+    if (p->n_chunks == 1) {
         a->y[(n * a->H + h) * a->E + e] = value / sum;
         return;
     }
@@ -68,16 +92,67 @@ MG_INLINE void deliver(const attention *a, int e, float value, float top, float 
     if (e == 0) to[0] = top, to[1] = sum;
 }
 
-/* No keys in this chunk: zeros, if it is the only one. */
-MG_INLINE void deliver_nothing(const attention *a)
+/* The token has no keys: zeros, by its first block. */
+MG_INLINE void deliver_nothing(const attention *a, const place *p)
 {
-    if (a->n_chunks > 1) return;
+    if (p->n_chunks > 0 || blockIdx.x > 0) return;
     for (int e = threadIdx.x; e < a->E; e += THREADS)
         a->y[((int64_t)blockIdx.z * a->H + blockIdx.y) * a->E + e] = 0;
 }
 
-/* LANES lanes of 16 bytes hold one position; GROUP loads of a lane are in flight for K and for V each. */
-template <class T, int LANES, int GROUP, int BLOCKS>
+/* The head's chunks put together, by the block that comes last. */
+MG_INLINE void combine(const attention *a, const place *p)
+{
+    const int64_t n = blockIdx.z, h = blockIdx.y;
+    float top = -INFINITY;
+
+    if (p->n_chunks == 1 || !mg_is_last_block(a->tickets + n * a->H + h, p->n_chunks)) return;
+    for (int c = 0; c < p->n_chunks; c++) top = fmaxf(top, __ldcg(chunk_of(a, n, h, c)));
+    for (int e = threadIdx.x; e < a->E; e += THREADS) {
+        float sum = 0, value = 0;
+#pragma unroll 4
+        for (int c = 0; c < p->n_chunks; c++) {
+            const float *from = chunk_of(a, n, h, c);
+            const float shrink = expf(__ldcg(from) - top);
+            sum = fmaf(__ldcg(from + 1), shrink, sum);
+            value = fmaf(__ldcg(from + 2 + e), shrink, value);
+        }
+        a->y[(n * a->H + h) * a->E + e] = value / sum;
+    }
+}
+
+/* GROUP loads of a lane, from its load `g` on, of which none below n_settled are asked for again. */
+template <int LANES, int GROUP>
+MG_INLINE void load_rest(uint4 *load, const uint4 *from, int g, int n_settled, int n)
+{
+    constexpr int AT_ONCE = 32 / LANES;
+    const int first = threadIdx.x / 32 * WARP_KEYS + threadIdx.x % 32 / LANES;
+
+#pragma unroll
+    for (int i = 0; i < GROUP; i++) {
+        const int j = first + (g + i) * AT_ONCE;
+        if (j >= n_settled && j < n) load[i] = __ldcg(from + j * LANES);
+    }
+}
+
+/* The first GROUP loads of a lane, of what is settled; the others are zeros. */
+template <int LANES, int GROUP, bool ASK = true>
+MG_INLINE void load_settled(uint4 *load, const uint4 *from, int n_settled)
+{
+    constexpr int AT_ONCE = 32 / LANES;
+    const int first = threadIdx.x / 32 * WARP_KEYS + threadIdx.x % 32 / LANES;
+
+#pragma unroll
+    for (int i = 0; i < GROUP; i++) {
+        const int j = first + i * AT_ONCE;
+        load[i] = make_uint4(0, 0, 0, 0);
+        if (ASK && j < n_settled) load[i] = ld_weights(from + j * LANES);
+    }
+}
+
+/* LANES lanes of 16 bytes hold one position; GROUP loads of a lane are in flight for K and for V each, which
+ * are the first GROUP of each before the wait, or those of K alone. */
+template <class T, int LANES, int GROUP, bool BOTH_EARLY, int BLOCKS>
 __global__ void __launch_bounds__(THREADS, BLOCKS) attend_k(const T *keys, const T *values, const attention a)
 {
     constexpr int V = 16 / sizeof(T), E = LANES * V, AT_ONCE = 32 / LANES, N = WARP_KEYS / AT_ONCE;
@@ -85,35 +160,38 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) attend_k(const T *keys, const
     MG_SHARED(sums, float[WARPS]);
     MG_SHARED(mixed, float[WARPS][E]);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, part = lane % LANES, mine = lane / LANES;
-    const uint4 none = {0, 0, 0, 0};
     float q[V], score[N], acc[V], top = -INFINITY, sum = 0;
-    place p;
+    uint4 k_load[GROUP], v_load[GROUP];
+    place p = {0, 0, 0, 0, 0};
 
     let_successor_start();
+    bool is_here = !a.n_early || find_place(&a, &p);
+    const int n_settled = a.n_early && is_here ? count_settled(&a, &p) : 0;
+    load_settled<LANES, GROUP>(k_load, reinterpret_cast<const uint4 *>(keys + p.at) + part, n_settled);
+    load_settled<LANES, GROUP, BOTH_EARLY>(v_load, reinterpret_cast<const uint4 *>(values + p.at) + part,
+                                           n_settled);
     wait_for_predecessor();
-    if (!find_place(&a, &p)) {
-        deliver_nothing(&a);
+    if (!a.n_early) is_here = find_place(&a, &p);
+    if (!is_here) {
+        deliver_nothing(&a, &p);
         return;
     }
     const uint4 *k = reinterpret_cast<const uint4 *>(keys + p.at) + part;
     const uint4 *v = reinterpret_cast<const uint4 *>(values + p.at) + part;
     const float *bias = bias_of(&a, &p);
     const float *from = a.x + (int64_t)blockIdx.z * a.x_width + (int64_t)blockIdx.y * E + part * V;
-    uint4 load[GROUP];
 #pragma unroll
     for (int i = 0; i < V; i++) q[i] = __ldcg(from + i);
+    load_rest<LANES, GROUP>(k_load, k, 0, n_settled, p.n);
+    load_rest<LANES, GROUP>(v_load, v, 0, BOTH_EARLY ? n_settled : 0, p.n);
 #pragma unroll
     for (int g = 0; g < N; g += GROUP) {
-#pragma unroll
-        for (int i = 0; i < GROUP; i++) {
-            const int j = warp * WARP_KEYS + (g + i) * AT_ONCE + mine;
-            load[i] = j < p.n ? __ldcg(k + j * LANES) : none;
-        }
+        if (g > 0) load_rest<LANES, GROUP>(k_load, k, g, 0, p.n);
 #pragma unroll
         for (int i = 0; i < GROUP; i++) {
             const int j = warp * WARP_KEYS + (g + i) * AT_ONCE + mine;
             float key[V], dot = 0;
-            mg_unpack<T>(key, load[i]);
+            mg_unpack<T>(key, k_load[i]);
 #pragma unroll
             for (int c = 0; c < V; c++) dot = fmaf(q[c], key[c], dot);
             dot = warp_sum<LANES>(dot) * a.scale;
@@ -132,19 +210,16 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) attend_k(const T *keys, const
     for (int c = 0; c < V; c++) acc[c] = 0;
 #pragma unroll
     for (int g = 0; g < N; g += GROUP) {
+        if (g > 0) load_rest<LANES, GROUP>(v_load, v, g, 0, p.n);
 #pragma unroll
         for (int i = 0; i < GROUP; i++) {
             const int j = warp * WARP_KEYS + (g + i) * AT_ONCE + mine;
-            load[i] = j < p.n ? __ldcg(v + j * LANES) : none;
-        }
-#pragma unroll
-        for (int i = 0; i < GROUP; i++) {
             const float weight = expf(score[g + i] - top);
             float value[V];
-            mg_unpack<T>(value, load[i]);
+            mg_unpack<T>(value, v_load[i]);
             sum += weight;
 #pragma unroll
-            for (int c = 0; c < V; c++) acc[c] = fmaf(weight, value[c], acc[c]);
+            for (int c = 0; c < V; c++) acc[c] = fmaf(weight, j < p.n ? value[c] : 0.0f, acc[c]);
         }
     }
 #pragma unroll
@@ -162,8 +237,9 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) attend_k(const T *keys, const
     for (int e = threadIdx.x; e < E; e += THREADS) {
         float all = mixed[0][e], total = sums[0];
         for (int w = 1; w < WARPS; w++) all += mixed[w][e], total += sums[w];
-        deliver(&a, e, all, top, total);
+        deliver(&a, &p, e, all, top, total);
     }
+    combine(&a, &p);
 }
 
 /* Any width: a warp a key for the scores, a thread a column for the values. */
@@ -178,7 +254,7 @@ __global__ void __launch_bounds__(THREADS) attend_any_k(const T *keys, const T *
     let_successor_start();
     wait_for_predecessor();
     if (!find_place(&a, &p)) {
-        deliver_nothing(&a);
+        deliver_nothing(&a, &p);
         return;
     }
     const float *bias = bias_of(&a, &p), *q = a.x + (int64_t)blockIdx.z * a.x_width + (int64_t)blockIdx.y * E;
@@ -198,35 +274,9 @@ __global__ void __launch_bounds__(THREADS) attend_any_k(const T *keys, const T *
         float all = 0;
         for (int j = 0; j < p.n; j++)
             all = fmaf(weights[j], mg_value<T>::widen(values[p.at + (int64_t)j * E + e]), all);
-        deliver(&a, e, all, top, sum);
+        deliver(&a, &p, e, all, top, sum);
     }
-}
-
-/* A head's chunks put together: what the next product reads, too, where it does this itself. */
-MG_INLINE float combined(const attention *a, int64_t n, int64_t h, int e)
-{
-    const int n_chunks = (a->n_keys[n] + CHUNK - 1) / CHUNK;
-    float top = -INFINITY, sum = 0, value = 0;
-
-    if (n_chunks <= 0 || n_chunks > a->n_chunks) return 0;
-    for (int c = 0; c < n_chunks; c++) top = fmaxf(top, __ldcg(chunk_of(a, n, h, c)));
-    for (int c = 0; c < n_chunks; c++) {
-        const float *from = chunk_of(a, n, h, c);
-        const float shrink = expf(__ldcg(from) - top);
-        sum = fmaf(__ldcg(from + 1), shrink, sum);
-        value = fmaf(__ldcg(from + 2 + e), shrink, value);
-    }
-    return value / sum;
-}
-
-__global__ void __launch_bounds__(THREADS) combine_k(const attention a)
-{
-    const int64_t n = blockIdx.x, HE = (int64_t)a.H * a.E;
-
-    let_successor_start();
-    wait_for_predecessor();
-    for (int64_t i = (int64_t)blockIdx.y * THREADS + threadIdx.x; i < HE; i += (int64_t)gridDim.y * THREADS)
-        a.y[n * HE + i] = combined(&a, n, i / a.E, (int)(i % a.E));
+    combine(&a, &p);
 }
 
 template <class T> static mg_status run_attend(mg_cuda *cuda, const mg_kv *kv, const attention *a, int64_t N)
@@ -236,27 +286,22 @@ template <class T> static mg_status run_attend(mg_cuda *cuda, const mg_kv *kv, c
     const int64_t lanes = kv->E * (int64_t)sizeof(T) % 16 ? 0 : kv->E * (int64_t)sizeof(T) / 16;
 
     switch (lanes) {
-    case 2: MG_RUN(cuda, (attend_k<T, 2, 2, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
-    case 4: MG_RUN(cuda, (attend_k<T, 4, 4, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
-    case 8: MG_RUN(cuda, (attend_k<T, 8, 8, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
-    case 16: MG_RUN(cuda, (attend_k<T, 16, 8, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
-    case 32: MG_RUN(cuda, (attend_k<T, 32, 8, 2>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 2: MG_RUN(cuda, (attend_k<T, 2, 2, true, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 4: MG_RUN(cuda, (attend_k<T, 4, 4, true, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 8: MG_RUN(cuda, (attend_k<T, 8, 8, true, 2>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 16: MG_RUN(cuda, (attend_k<T, 16, 8, true, 2>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 32: MG_RUN(cuda, (attend_k<T, 32, 4, false, 1>), grid, THREADS, 0, k, v, *a); return MG_OK;
     default: MG_RUN(cuda, attend_any_k<T>, grid, THREADS, 0, k, v, *a); return MG_OK;
     }
 }
 
 static mg_status run_tokens(mg_cuda *cuda, const mg_kv *kv, const attention *a, int64_t N)
 {
-    const int64_t HE = (int64_t)a->H * a->E;
-
     switch (kv->format) {
-    case MG_FORMAT_BF16: MG_RETURN(run_attend<__nv_bfloat16>(cuda, kv, a, N)); break;
-    case MG_FORMAT_F16: MG_RETURN(run_attend<__half>(cuda, kv, a, N)); break;
-    default: MG_RETURN(run_attend<float>(cuda, kv, a, N)); break;
+    case MG_FORMAT_BF16: return run_attend<__nv_bfloat16>(cuda, kv, a, N);
+    case MG_FORMAT_F16: return run_attend<__half>(cuda, kv, a, N);
+    default: return run_attend<float>(cuda, kv, a, N);
     }
-    if (a->n_chunks == 1) return MG_OK;
-    MG_RUN(cuda, combine_k, dim3((unsigned)N, mg_blocks(HE, THREADS)), THREADS, 0, *a);
-    return MG_OK;
 }
 
 mg_status mg_cuda_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
@@ -267,6 +312,7 @@ mg_status mg_cuda_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
     const int64_t N = x->dim[0], HE = kv->n_heads * kv->E;
     attention a = {
         .partial = (float *)cuda->scratch,
+        .tickets = cuda->tickets,
         .rel_bias = rel_bias ? (const float *)rel_bias->data : NULL,
         .fault = cuda->fault,
         .x_width = x->dim[1],
@@ -276,13 +322,16 @@ mg_status mg_cuda_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
         .E = (int32_t)kv->E,
         .n_rows = (int32_t)kv->n_rows,
         .n_chunks = (int32_t)mg_ceil_div(kv->T_max, CHUNK),
+        .n_early = kv->settled && N <= MOST_EARLY ? (int32_t)N : 0,
         .scale = scale,
     };
     const int64_t token_bytes = a.H * (int64_t)a.n_chunks * (2 + a.E) * (int64_t)sizeof(float);
-    const int64_t at_once =
-        mg_smaller(a.n_chunks == 1 ? 65535 : (int64_t)cuda->scratch_bytes / token_bytes, 65535);
+    int64_t at_once = 65535;
 
+    if (a.n_chunks > 1)
+        at_once = mg_smaller((int64_t)cuda->scratch_bytes / token_bytes, MG_MAX_TICKETS / a.H);
     MG_REQUIRE(at_once > 0 && a.H <= 65535);
+    if (at_once < N) a.n_early = 0; /* a block would not see all tokens */
     for (int64_t n = 0; n < N; n += at_once) {
         a.y = (float *)y->data + n * HE;
         a.x = (const float *)x->data + n * a.x_width;

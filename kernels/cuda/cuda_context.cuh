@@ -81,6 +81,13 @@ mg_status mg_cuda_check(cudaError_t error, const char *what);
         MG_RETURN(mg_cuda_check(cudaPeekAtLastError(), #kernel));                                       \
     } while (0)
 
+/* The same, of a kernel that waits for the GPUs of other ranks. */
+#define MG_RUN_COLLECTIVE(cuda, kernel, grid, block, smem, ...)                                        \
+    do {                                                                                               \
+        MG_LAUNCH_COLLECTIVE((cuda)->overlap, kernel, grid, block, smem, (cuda)->stream, __VA_ARGS__); \
+        MG_RETURN(mg_cuda_check(cudaPeekAtLastError(), #kernel));                                      \
+    } while (0)
+
 /* Let a kernel have that much shared memory, if it is more than any may have. */
 template <class K> static inline mg_status mg_allow_shared(K *kernel, size_t bytes)
 {

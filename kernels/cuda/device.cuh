@@ -41,6 +41,8 @@ static inline void mg_launch_overlapping(bool overlap, void (*kernel)(P...), dim
 }
 #define MG_LAUNCH_OVERLAPPING(overlap, kernel, grid, block, smem, stream, ...) \
     mg_launch_overlapping(overlap, kernel, grid, block, smem, stream, __VA_ARGS__)
+/* The same, of a kernel that waits for the GPUs of other ranks. */
+#define MG_LAUNCH_COLLECTIVE MG_LAUNCH_OVERLAPPING
 
 /* MG_SHARED(part, float[8]); in a kernel: `part` is a reference to a block's own float[8]. */
 #define MG_SHARED(name, ...) __shared__ typename mg_type_of<__VA_ARGS__>::type name
@@ -52,9 +54,13 @@ static inline void mg_launch_overlapping(bool overlap, void (*kernel)(P...), dim
 #else
 
 #define MG_LAUNCH(kernel, grid, block, smem, stream, ...) \
-    sim::launch(#kernel, kernel, grid, block, smem, stream, __VA_ARGS__)
+    sim::launch(#kernel, sim::how_to_launch::plain, kernel, grid, block, smem, stream, __VA_ARGS__)
 #define MG_LAUNCH_OVERLAPPING(overlap, kernel, grid, block, smem, stream, ...) \
-    ((void)(overlap), sim::launch(#kernel, kernel, grid, block, smem, stream, __VA_ARGS__))
+    ((void)(overlap),                                                          \
+     sim::launch(#kernel, sim::how_to_launch::overlapping, kernel, grid, block, smem, stream, __VA_ARGS__))
+#define MG_LAUNCH_COLLECTIVE(overlap, kernel, grid, block, smem, stream, ...) \
+    ((void)(overlap),                                                         \
+     sim::launch(#kernel, sim::how_to_launch::collective, kernel, grid, block, smem, stream, __VA_ARGS__))
 #define MG_SHARED(name, ...)                                                     \
     static const char name##_key = 0;                                            \
     auto &name = *static_cast<typename mg_type_of<__VA_ARGS__>::type *>(         \
@@ -79,6 +85,8 @@ static __device__ __forceinline__ void wait_for_predecessor()
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
+#elif !defined(__CUDACC__)
+    sim::wait_for_predecessor();
 #endif
 }
 

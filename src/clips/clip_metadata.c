@@ -210,6 +210,7 @@ static void put_run(writer *w)
     if (m->codec_backend) put_text(w, "codec_backend", m->codec_backend);
     put_text(w, "dtype", m->dtype);
     if (w->is_tag) return;
+    if (m->reduce) put_text(w, "reduce", m->reduce);
     put_text(w, "audio_library", m->audio_library);
     put_count(w, "ranks", m->n_ranks);
     put_count(w, "tp", m->tp);

@@ -56,6 +56,7 @@ typedef struct mg_clip_metadata {
     /* the machine */
     const char *version, *backend, *dtype, *audio_library, *host;
     const char *text_backend, *codec_backend; /* NULL: as backend, or not used */
+    const char *reduce; /* how GPUs sum over ranks; NULL: there are no ranks to sum over, or on CPUs */
     int64_t n_ranks, tp, batch, n_threads;
     /* how long it took */
     double text_s, lm_s, codec_s, ms_per_step;

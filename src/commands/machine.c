@@ -140,10 +140,14 @@ done:
 }
 
 /* By way of the host. Collective over the group. */
-static mg_status open_staged(mg_backend *b, const mg_world *w)
+static mg_status open_staged(mg_backend *b, const mg_machine *machine, const mg_world *w)
 {
     struct mg_machine_watch *watch = b->watch;
 
+    if (machine->reduce != MG_REDUCE_AUTO)
+        return mg_comm_agree(w->group,
+                             mg_fail(MG_EUSAGE, "option --reduce: ranks share a GPU: their sums go by way of "
+                                                "the host; leave it out"));
     if (w->rank == 0) mg_log_info("ranks share a GPU: their sums go by way of the host");
     watch->plain = *b->ops->iface; /* what waits for the host cannot be recorded */
     watch->plain.step_begin = NULL;
@@ -166,7 +170,7 @@ static mg_status open_group(mg_backend *b, const mg_cuda_choice *choice, const m
         return MG_OK;
     }
     MG_RETURN(is_group_shared(&is_shared, choice, w->group));
-    if (is_shared) return open_staged(b, w);
+    if (is_shared) return open_staged(b, machine, w);
     const mg_cuda_group_settings settings = {.reduce = (mg_cuda_reduce)machine->reduce,
                                              .host = w->group,
                                              .watchdog = mg_world_watchdog(w),

@@ -256,7 +256,7 @@ static mg_status take_memory(mg_replica_memory *m, const mg_ops *ops)
     return take_block(ops, &m->run, &m->run_block);
 }
 
-mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
+static mg_status load(mg_replica *r, const mg_replica_limits *limits)
 {
     mg_progress progress;
 
@@ -273,6 +273,15 @@ mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
     MG_RETURN(reserve_stages(r, limits));
     r->limits = *limits;
     return MG_OK;
+}
+
+mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
+{
+    const mg_status st = load(r, limits);
+
+    if (r->backend.group->space == MG_HOST) return st;
+    MG_RETURN(mg_comm_agree(r->group, st));
+    return mg_comm_tune(r->backend.group, limits->n_rows * r->config.lm.D);
 }
 
 static const char *if_other(const mg_ops *ops, const mg_replica *r)

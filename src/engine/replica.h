@@ -94,7 +94,8 @@ double mg_replica_frame_rate(const mg_replica *r);
 /* Bytes that this rank needs under `limits`; the same code as load, over measuring arenas. */
 mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits);
 
-/* Take the memory, read the weights (a progress bar on rank 0) and reserve. */
+/* Take the memory, read the weights (a progress bar on rank 0) and reserve; a group on devices measures how
+ * it sums fastest. Collective over the group. */
 mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits);
 
 /* The backend of T5, or of the codec, where it is another than the LM's; NULL otherwise, or without it. */

@@ -18,6 +18,8 @@ static mg_status add_row_parallel(mg_lm *lm, mg_tensor *x, const mg_tensor *a, c
 
     if (lm->comm->size == 1) return mg_linear_add(lm->ops, x, &partial, a, w);
     MG_RETURN(mg_linear(lm->ops, &partial, a, w, NULL, MG_ACT_NONE, false));
+    if (mg_comm_can_add(lm->comm))
+        return mg_comm_all_reduce_add(lm->comm, x->data, partial.data, mg_tensor_count(&partial));
     MG_RETURN(mg_comm_all_reduce(lm->comm, partial.data, mg_tensor_count(&partial)));
     return mg_add(lm->ops, x, &partial);
 }

@@ -13,7 +13,12 @@ static mg_status take(mg_arena *run, mg_tensor *t, mg_dtype dtype, int64_t d0, i
 
 static mg_status take_kv(const mg_lm *lm, mg_arena *run, mg_kv *kv, int64_t n_rows, int64_t T_max)
 {
-    *kv = (mg_kv){.format = lm->formats.kv, .n_rows = n_rows, .n_heads = lm->H, .T_max = T_max, .E = lm->E};
+    *kv = (mg_kv){.format = lm->formats.kv,
+                  .settled = true,
+                  .n_rows = n_rows,
+                  .n_heads = lm->H,
+                  .T_max = T_max,
+                  .E = lm->E};
     MG_RETURN(mg_arena_take(run, &kv->k, mg_kv_bytes(lm->ops, kv)));
     return mg_arena_take(run, &kv->v, mg_kv_bytes(lm->ops, kv));
 }

@@ -16,7 +16,21 @@ BEGIN {
     print ""
     print "`product_k<format, row tiles of 8, loads at once, x as it is 0, through a norm 1, packed 2, blocks asked for>`;"
     print "`few_rows_k<rows>` is its like for fp32, `many_rows_k` a tile of 64 by 64; `attend_k<format, lanes of a"
-    print "position, loads at once, blocks asked for>`."
+    print "position, loads at once, of K and V both before the wait, blocks asked for>`; `oneshot_k<ranks>`."
+    print ""
+    print "A layer of a step on few rows is 8 kernels, one after the other; under tensor parallelism a sum over"
+    print "ranks, which adds the residual, follows 3, 6 and 8:"
+    print ""
+    print "| | kernel | asked before the wait |"
+    print "|---|---|---|"
+    print "| 1 | norm, QKV product, keys and values into the cache | weights |"
+    print "| 2 | self-attention: chunks of 256 positions, the last block of a head combines them | K and V but the newest |"
+    print "| 3 | out product, slices, residual | weights |"
+    print "| 4 | norm, cross-Q product (rows with a text) | weights |"
+    print "| 5 | cross-attention | K and V of the text but its last token |"
+    print "| 6 | cross-out product, slices, residual | weights |"
+    print "| 7 | norm, FC1 product, GELU | weights |"
+    print "| 8 | FC2 product, slices, residual | weights |"
 }
 FNR == 1 {
     table++
@@ -39,8 +53,16 @@ FNR == 1 {
     if (table == 1) { print row; next }
     kb = blocks * THREADS * $4 * 16 / 1024
     print row " " ($4 ? $4 : "") " | " ($4 ? kb " KB" : "") " |"
-    if ($1 !~ /^(product_k|few_rows_k)/) next
+    if ($1 !~ /^(product_k|few_rows_k|attend_k)/) next
     want = 8
+    if ($1 ~ /^attend_k/) {
+        n = split($1, part, ",")
+        want = part[3] * ($1 ~ /true/ ? 2 : 1)
+        wide = $1 ~ /^attend_k<(bf16|fp16), 8,|^attend_k<float, 16,/ # 64 wide: the heads of every model
+        if (wide && kb < 32) wrong($1 ": " kb " KB in flight an SM, at least 32 are wanted")
+        if ($4 < want) wrong($1 ": " $4 " of " want " loads before the wait")
+        next
+    }
     if ($1 ~ /^product_k/) { n = split($1, part, ","); want = part[3] + 0; asked = part[5] + 0 }
     if ($4 < want) wrong($1 ": " $4 " of " want " loads before the wait")
     if (kb < 32) wrong($1 ": " kb " KB in flight an SM, at least 32 are wanted")

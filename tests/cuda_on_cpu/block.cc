@@ -27,7 +27,8 @@ static struct {
     thread *next_body; /* for a fibre that starts, or starts anew */
     fibre *free;       /* a list: fibres put themselves on it, and must not allocate */
     std::vector<block *> *spare;
-} run = {nullptr, nullptr, nullptr, nullptr, new std::vector<block *>};
+    bool is_early; /* the predecessor has not ended */
+} run = {nullptr, nullptr, nullptr, nullptr, new std::vector<block *>, false};
 
 enum { SHELF_BYTES = 512 * 1024, SM_SHARED_BYTES = 227 * 1024, N_SMS = 4, SM_THREADS = 2048 };
 
@@ -149,6 +150,16 @@ void nap()
     t->where = at::nap;
     b->napping[t->slot / WARP] |= 1u << t->slot % WARP;
     b->any_napping = true;
+    go_on(t->stack);
+}
+
+void wait_for_predecessor()
+{
+    thread *t = running();
+
+    if (!run.is_early) return;
+    t->where = at::predecessor;
+    t->home->n_early++;
     go_on(t->stack);
 }
 
@@ -359,7 +370,7 @@ static block *open_block(const call &c, dim3 index)
     const uint16_t *order = slots_of(n);
     b->index = index;
     b->n_threads = b->n_live = n;
-    b->n_at_barrier = b->generation = b->ready_words = 0;
+    b->n_at_barrier = b->n_early = b->generation = b->ready_words = 0;
     b->any_napping = false;
     b->shelf_used = 0;
     memset(b->ready, 0, sizeof b->ready);
@@ -409,7 +420,7 @@ static void turn(block *b)
         b->any_napping = false;
     }
     go_on(fibre_main());
-    if (b->n_live > 0 && !b->any_napping) fail("deadlock: every thread waits");
+    if (b->n_live > 0 && !b->any_napping && !b->n_early) fail("deadlock: every thread waits");
 }
 
 static dim3 index_of(const dim3 &grid, uint64_t i)
@@ -427,45 +438,108 @@ int active_blocks(int n_threads, size_t smem_bytes)
     return n < 8 ? n : 8;
 }
 
-void run_call(const call &c)
+struct started {
+    std::deque<block *> parked;
+    uint64_t next = 0; /* block to start */
+    double waiting_since = 0;
+    size_t n_idle = 0; /* turns since a thread ended or a block began */
+};
+
+[[noreturn]] static void report_naps(const call &c, const started &state, block *b)
+{
+    const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
+
+    run.now = b;
+    fail("threads nap for more than %g s (%zu blocks resident, %llu of %llu started)", chosen().patience_s,
+         state.parked.size(), static_cast<unsigned long long>(state.next),
+         static_cast<unsigned long long>(n_blocks));
+}
+
+/* At most so many, since each thread has a stack. */
+void start_early(const call &c, started *&state)
+{
+    enum { EARLY_BLOCKS = 3 };
+    const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
+
+    if (state) return;
+    state = new started;
+    run.launch = &c;
+    grid_dim = c.grid, block_dim = c.block;
+    run.is_early = true;
+    while (state->next < n_blocks && state->next < EARLY_BLOCKS) {
+        const uint64_t i = chosen().blocks_descending ? n_blocks - 1 - state->next : state->next;
+        block *b = open_block(c, index_of(c.grid, i));
+        state->next++;
+        turn(b);
+        if (b->n_early < b->n_live) fail("a thread does not come to wait_for_predecessor()");
+        run.now = nullptr;
+        if (b->n_live == 0)
+            close_block(b);
+        else
+            state->parked.push_back(b);
+    }
+    run.is_early = false;
+    run.launch = nullptr;
+}
+
+/* The predecessor has ended. */
+static void end_early(started *state)
+{
+    for (block *b : state->parked) {
+        if (!b->n_early) continue;
+        b->n_early = 0;
+        for (unsigned i = 0; i < b->n_threads; i++)
+            if (b->threads[i].where == at::predecessor) make_ready(&b->threads[i]);
+    }
+}
+
+bool run_call(const call &c, started *&state)
 {
     const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
     const unsigned n_threads = c.block.x * c.block.y * c.block.z;
     const size_t n_resident =
         static_cast<size_t>(N_SMS * active_blocks(static_cast<int>(n_threads), c.smem_bytes));
-    std::deque<block *> parked;
-    double waiting_since = 0;
 
     if (self) fail("a launch inside a kernel");
+    if (!state) state = new started;
+    end_early(state);
+    std::deque<block *> &parked = state->parked;
     run.launch = &c;
     grid_dim = c.grid, block_dim = c.block;
-    for (uint64_t next = 0; next < n_blocks || !parked.empty();) {
+    while (state->next < n_blocks || !parked.empty()) {
         block *b;
-        if (next < n_blocks && parked.size() < n_resident) {
-            const uint64_t i = chosen().blocks_descending ? n_blocks - 1 - next : next;
+        if (state->next < n_blocks && parked.size() < n_resident) {
+            const uint64_t i = chosen().blocks_descending ? n_blocks - 1 - state->next : state->next;
             b = open_block(c, index_of(c.grid, i));
-            next++;
+            state->next++;
+            state->waiting_since = 0, state->n_idle = 0;
         } else {
             b = parked.front();
             parked.pop_front();
         }
         const unsigned live = b->n_live;
         turn(b);
-        if (b->n_live < live || next < n_blocks) waiting_since = 0;
+        run.now = nullptr;
+        if (b->n_live < live) state->waiting_since = 0, state->n_idle = 0;
         if (b->n_live == 0) {
             close_block(b);
-        } else {
-            parked.push_back(b);
-            if (waiting_since == 0) waiting_since = now_s();
-            if (now_s() - waiting_since > chosen().patience_s)
-                fail("threads nap for more than %g s (%zu blocks resident, %llu of %llu started)",
-                     chosen().patience_s, parked.size(), static_cast<unsigned long long>(next),
-                     static_cast<unsigned long long>(n_blocks));
-            if (parked.size() == 1 && next == n_blocks) sched_yield();
+            continue;
         }
-        run.now = nullptr;
+        parked.push_back(b);
+        if (c.waits_for_ranks) {
+            if (state->n_idle++ < 2 * parked.size()) continue;
+            state->n_idle = 0;
+            run.launch = nullptr;
+            return false;
+        }
+        if (state->waiting_since == 0) state->waiting_since = now_s();
+        if (now_s() - state->waiting_since > chosen().patience_s) report_naps(c, *state, b);
+        if (parked.size() == 1 && state->next == n_blocks) sched_yield();
     }
+    delete state;
+    state = nullptr;
     run.launch = nullptr;
+    return true;
 }
 
 /* ---- Reports ---- */

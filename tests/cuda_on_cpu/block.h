@@ -14,7 +14,7 @@ namespace sim
 
 enum { WARP = 32, MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / WARP, SHARE_BYTES = 32, MAX_PIECES = 32 };
 
-enum class at { start, running, barrier, warp, nap, end };
+enum class at { start, running, barrier, warp, nap, predecessor, end };
 
 struct block;
 
@@ -54,8 +54,8 @@ struct piece {
 
 struct block {
     dim3 index;
-    unsigned n_threads, n_live, n_at_barrier, generation;
-    uint32_t ready[MAX_WARPS], napping[MAX_WARPS]; /* by slot */
+    unsigned n_threads, n_live, n_at_barrier, n_early, generation; /* n_early: wait for the predecessor */
+    uint32_t ready[MAX_WARPS], napping[MAX_WARPS];                 /* by slot */
     uint32_t ready_words;
     bool any_napping;
     thread threads[MAX_THREADS];

@@ -48,7 +48,7 @@ static std::vector<fibre *> &all()
 
 fibre *fibre_main()
 {
-    static fibre *f = nullptr;
+    static thread_local fibre *f = nullptr;
 
     if (!f) {
         f = new fibre;

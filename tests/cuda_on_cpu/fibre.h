@@ -19,7 +19,7 @@ struct fibre {
 /* A fibre that starts in `entry`, which never returns. Kept for ever. */
 fibre *fibre_open(void (*entry)());
 
-/* The stack that the process began with; filled at the first switch. */
+/* The stack that this host thread began with; filled at the first switch. */
 fibre *fibre_main();
 
 /* Goes on in `to`; returns when somebody switches back to `from`, which is the running one. */

@@ -310,6 +310,7 @@ struct ipc_name {
 
 cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t *handle, void *p)
 {
+    const turn_of_one turn(device_lock());
     const auto i = of(mem.taken)->find(static_cast<char *>(p));
     if (i == of(mem.taken)->end()) return cudaErrorInvalidValue;
     const ipc_name name = {getpid(), mem.fd, static_cast<size_t>(i->first - mem.base), i->second};
@@ -320,6 +321,7 @@ cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t *handle, void *p)
 
 cudaError_t cudaIpcOpenMemHandle(void **p, cudaIpcMemHandle_t handle, unsigned)
 {
+    const turn_of_one turn(device_lock());
     ipc_name name;
     char path[64];
 
@@ -340,6 +342,7 @@ cudaError_t cudaIpcOpenMemHandle(void **p, cudaIpcMemHandle_t handle, unsigned)
 
 cudaError_t cudaIpcCloseMemHandle(void *p)
 {
+    const turn_of_one turn(device_lock());
     const auto i = of(mem.foreign)->find(static_cast<char *>(p));
     if (i == of(mem.foreign)->end()) return cudaErrorInvalidValue;
     const size_t skip = reinterpret_cast<uintptr_t>(p) % 4096;

@@ -172,7 +172,6 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int n, ncclUniqueId id, in
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *error)
 {
-    sim::work_on_all(); /* who asks for errors waits for other ranks meanwhile */
     *error = c->error != ncclSuccess              ? c->error
              : c->shared->joined.load() < c->size ? ncclInProgress
                                                   : ncclSuccess;

@@ -29,13 +29,23 @@ make() {
 for dtype in fp32 bf16; do
     make late 1 --dtype $dtype
     first=$hash
-    for how in "desc 1" "random:3,eager 1" "eager 1 --batch 1" "devices=2,eager 2" "devices=2,late 2" \
-        "devices=2,eager 2 --tp 1" "devices=4,eager 4" "devices=4,desc,eager 4 --tp 2" "late 2 --share-gpu"; do
+    for how in "desc 1" "random:3,eager 1" "eager 1 --batch 1" "devices=2,eager 2 --tp 1" "devices=2,late 2" \
+        "early,late 1" "early,desc,devices=2,late 2 --tp 2 --reduce oneshot" "devices=2,late 2 --tp 2 --reduce nccl" "devices=2,late 2 --tp 2 --reduce oneshot" "devices=2,eager 2 --tp 2" \
+        "devices=4,eager 4 --tp 4 --reduce nccl" "devices=4,random:5,eager 4 --tp 4 --reduce oneshot" \
+        "devices=4,desc,eager 4 --tp 2 --reduce oneshot" "late 2 --tp 2 --share-gpu"; do
         read -r fixture np options <<<"$how"
         # shellcheck disable=SC2086
         make "$fixture" "$np" --dtype $dtype $options
         [ "$hash" = "$first" ] || fail "$dtype $how: other bytes"
     done
+done
+
+# How ranks sum is measured, said, and recorded; fast too.
+for reduce in auto oneshot fast; do
+    make devices=2,eager 2 --tp 2 --reduce $reduce -v
+    [ $reduce != auto ] || grep -Eq 'sums over ranks: (nccl|oneshot) \(64 floats: nccl [0-9.]+ us, oneshot [0-9.]+ us\)' "$box/log" || fail "auto says nothing"
+    case $reduce in fast) want=nccl/fast ;; auto) want=$(sed -n 's/.*sums over ranks: \([a-z]*\) .*/\1/p' "$box/log") ;; *) want=$reduce ;; esac
+    grep -q "\"reduce\":.*\"$want\"" "$box/$n"/*.json || fail "$reduce: not in the metadata"
 done
 
 # The codec on the CPU: the same codes, and sound that differs in the last bits at most.
@@ -57,4 +67,5 @@ refused() {
 }
 refused 2 "are both on GPU-.*--share-gpu" 2 CUDA_ON_CPU=devices=1
 refused 2 "has 2 GPUs for 3 ranks" 3 CUDA_ON_CPU=devices=2 MGDIST_TP=1
+refused 2 "ranks share a GPU: their sums go by way of the host" 2 CUDA_ON_CPU=devices=1 MGDIST_TP=2 MGDIST_SHARE_GPU=1 MGDIST_REDUCE=oneshot
 refused 5 "no GPU that this process may use" 1 CUDA_VISIBLE_DEVICES=

@@ -16,6 +16,7 @@ struct options {
     bool blocks_descending = false;
     bool eager = false;  /* run at enqueue; else when somebody waits */
     bool guarded = true; /* device memory cannot be touched outside a kernel or a copy */
+    bool early = false;  /* kernels that may overlap begin long before their predecessors end */
     double patience_s = 5;
     char mute_file[64] = ""; /* a __syncthreads() at this line does nothing */
     int mute_line = 0;
@@ -28,8 +29,13 @@ struct options {
 };
 const options &chosen();
 
-/* Runs all blocks of a launch to their end. On the main stack only. */
-void run_call(const call &c);
+/* A launch that is under way. */
+struct started;
+/* Runs all blocks of a launch to their end; on the main stack only. One that waits for other ranks is left
+ * when nobody of it can go on: false, and the same call goes on where it stopped. */
+bool run_call(const call &c, started *&state);
+/* Some of its blocks, up to their wait for the predecessor. */
+void start_early(const call &c, started *&state);
 
 /* Memory. Between open and shut kernels and copies may touch device memory. */
 void device_open();
@@ -56,7 +62,6 @@ void enqueue_item(cudaStream_t s, item &&work, bool is_collective = false);
 /* The stream captures: what is enqueued goes into a graph. */
 bool is_capturing(cudaStream_t s);
 /* A GPU works on while its host waits for something else: goes on with all streams, for a while. */
-void work_on_all();
 /* Runs what is queued. One that waits for other ranks is asked until it is done, or `once`. */
 bool drain(cudaStream_t s, bool once);
 

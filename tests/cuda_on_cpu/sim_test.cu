@@ -350,6 +350,45 @@ static void provoke(const char *name)
     cudaStreamSynchronize(stream);
 }
 
+/* ---- Overlap: what is read before the wait for the predecessor is what was there before it ---- */
+
+static __global__ void put_all(int *x, int value)
+{
+    let_successor_start();
+    wait_for_predecessor();
+    x[threadIdx.x] = value;
+}
+
+static __global__ void read_twice(int *y, const int *x)
+{
+    let_successor_start();
+    const int before = x[threadIdx.x];
+    wait_for_predecessor();
+    y[threadIdx.x] = 100 * before + x[threadIdx.x];
+}
+
+static void test_early()
+{
+    int *x = device<int>(32), *y = device<int>(32), host[32];
+    cudaGraph_t graph;
+    cudaGraphExec_t step;
+
+    cudaMemsetAsync(x, 0, 32 * sizeof *x, stream);
+    cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed);
+    MG_LAUNCH_OVERLAPPING(true, put_all, 1, 32, 0, stream, x, 1);
+    MG_LAUNCH_OVERLAPPING(true, put_all, 1, 32, 0, stream, x, 2);
+    MG_LAUNCH_OVERLAPPING(true, read_twice, 1, 32, 0, stream, y, x);
+    cudaStreamEndCapture(stream, &graph);
+    cudaGraphInstantiate(&step, graph, 0);
+    for (int i = 0; i < 2; i++) {
+        cudaGraphLaunch(step, stream);
+        fetch(host, y, 32);
+        expect(host[7] == (i ? 202 : 2), "read before the wait");
+    }
+    cudaGraphExecDestroy(step);
+    cudaGraphDestroy(graph);
+}
+
 /* ---- Races: right only with their barriers. The mutation run mutes them one by one. ---- */
 
 static __global__ void tree(float *y, const float *x)
@@ -389,6 +428,8 @@ int main(int argc, char **argv)
         test_product();
         test_streams();
         test_peer();
+    } else if (strcmp(what, "early") == 0) {
+        test_early();
     } else if (strcmp(what, "tree") == 0) {
         test_tree();
     } else {

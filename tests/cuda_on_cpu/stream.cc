@@ -4,26 +4,54 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <deque>
 #include <map>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "sim.h"
 
+namespace
+{
+
+/* A launch in a queue: how far it is. */
+struct pending {
+    sim::call what;
+    sim::started *state = nullptr;
+    explicit pending(const sim::call &c) : what(c) {}
+};
+
+/* What stands in a queue: a launch, or anything else. */
+struct entry {
+    sim::item work;
+    std::shared_ptr<pending> launch;
+    bool is_collective;
+
+    bool run() { return launch ? sim::run_call(launch->what, launch->state) : work(); }
+    /* For another run, from its beginning. */
+    entry again() const
+    {
+        return launch ? entry{{}, std::make_shared<pending>(launch->what), is_collective} : *this;
+    }
+};
+
+} // namespace
+
 struct CUgraph_st {
-    std::vector<sim::item> items;
+    std::vector<entry> items;
     bool has_collective = false;
 };
 typedef CUgraph_st CUgraphExec_base;
 struct CUgraphExec_st : CUgraphExec_base {
 };
 struct CUstream_st {
-    std::deque<sim::item> queue;
+    std::deque<entry> queue;
+    size_t n_collectives = 0; /* in the queue */
     cudaGraph_t capture = nullptr;
     bool captures_first = false; /* began the capture; others joined by an event */
-    bool has_collective = false; /* has had one: other ranks may wait for what is queued */
 };
 
 namespace
@@ -73,6 +101,18 @@ bool has_fallen()
     return fallen;
 }
 
+/* The launches behind the first entry, if that is one, as far as each may overlap the one before. */
+static void start_successors(cudaStream_t s)
+{
+    enum { MOST = 8 };
+
+    for (size_t i = 1; i < s->queue.size() && i <= MOST; i++) {
+        const auto &now = s->queue[i].launch;
+        if (!s->queue[i - 1].launch || !now || !now->what.overlaps) break;
+        start_early(now->what, now->state);
+    }
+}
+
 /* Runs the first item; false if it must wait for another process. */
 static bool step(cudaStream_t s)
 {
@@ -83,25 +123,35 @@ static bool step(cudaStream_t s)
     if (has_fallen() || (chosen().falls_at && ++n_items == chosen().falls_at)) {
         fallen = true;
         s->queue.clear(); /* what was asked for is never done */
+        s->n_collectives = 0;
         return true;
     }
     inside = s;
     device_open();
-    const bool done = s->queue.front()();
+    if (chosen().early) start_successors(s);
+    const bool done = s->queue.front().run();
     device_shut();
     inside = outer;
-    if (done) s->queue.pop_front();
-    return done;
+    if (!done) return false;
+    s->n_collectives -= s->queue.front().is_collective;
+    s->queue.pop_front();
+    return true;
+}
+
+static bool is_idle(cudaStream_t s)
+{
+    const turn_of_one turn(device_lock());
+    return s->queue.empty();
 }
 
 bool drain(cudaStream_t s, bool once)
 {
-    while (!s->queue.empty()) {
+    while (!is_idle(s)) {
         const bool went = step(s);
         if (once) break;
         if (!went) sched_yield();
     }
-    return s->queue.empty();
+    return is_idle(s);
 }
 
 /* Runs what can run: an item that waits for other ranks ends it. */
@@ -113,42 +163,50 @@ static void run_ready(cudaStream_t s)
     }
 }
 
-/* Other ranks wait for what this one has queued, while it may go to wait for them elsewhere: a GPU would work
- * on, so give it a while. Who waits for the stream then goes on asking. */
+/* Other ranks wait for what this one has queued, while it may wait for them elsewhere, on the host: a GPU
+ * works on. So does this thread, wherever a sum over ranks is queued. */
+static void work_beside()
+{
+    for (;;) {
+        usleep(200);
+        const turn_of_one turn(device_lock());
+        const std::vector<cudaStream_t> now = streams();
+        for (cudaStream_t s : now)
+            for (int i = 0; i < 32 && s->n_collectives > 0 && step(s); i++) continue;
+    }
+}
+
+/* What is queued now waits for other ranks. */
 static void work_on(cudaStream_t s)
 {
-    const double end_s = now_s() + 0.1;
+    static const bool begun = (std::thread(work_beside).detach(), true);
 
-    s->has_collective = true;
-    while (!drain(s, true) && now_s() < end_s) sched_yield();
+    (void)begun;
+    for (int i = 0; i < 64 && !drain(s, true); i++) sched_yield();
 }
 
-void work_on_all()
+static void put(cudaStream_t s, entry &&what)
 {
-    std::vector<cudaStream_t> list; /* those with collectives belong to the caller */
-
-    device_lock().lock();
-    for (cudaStream_t s : streams())
-        if (s->has_collective && !s->queue.empty() && s != inside) list.push_back(s);
-    device_lock().unlock();
-    for (cudaStream_t s : list) work_on(s);
-}
-
-void enqueue_item(cudaStream_t s, item &&work, bool is_collective)
-{
+    const bool is_collective = what.is_collective;
     const turn_of_one turn(device_lock());
 
     if (!s) fail("the default stream: name a stream, so that the order is known");
     if (s->capture) {
-        s->capture->items.push_back(std::move(work));
+        s->capture->items.push_back(std::move(what));
         s->capture->has_collective = s->capture->has_collective || is_collective;
         return;
     }
-    s->queue.push_back(std::move(work));
+    s->n_collectives += is_collective;
+    s->queue.push_back(std::move(what));
     if (is_collective)
         work_on(s);
     else if (chosen().eager)
         run_ready(s);
+}
+
+void enqueue_item(cudaStream_t s, item &&work, bool is_collective)
+{
+    put(s, {std::move(work), nullptr, is_collective});
 }
 
 static std::map<const void *, size_t> &allowed_smem()
@@ -188,10 +246,7 @@ static bool launchable(const call &c)
 void enqueue(cudaStream_t s, call &&what)
 {
     if (!launchable(what)) return;
-    enqueue_item(s, [c = std::move(what)] {
-        run_call(c);
-        return true;
-    });
+    put(s, {{}, std::make_shared<pending>(what), what.waits_for_ranks});
 }
 
 } // namespace sim
@@ -242,7 +297,7 @@ cudaError_t cudaStreamQuery(cudaStream_t s)
 {
     if (!s) return cudaErrorInvalidResourceHandle;
     if (s->capture) return cudaErrorStreamCaptureUnsupported;
-    if (s->queue.empty()) return cudaSuccess;
+    if (sim::is_idle(s)) return cudaSuccess;
     sim::drain(s, true);
     return cudaErrorNotReady;
 }
@@ -364,7 +419,11 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
 {
-    for (const sim::item &i : exec->items) s->queue.push_back(i);
+    const sim::turn_of_one turn(sim::device_lock());
+    for (const entry &i : exec->items) {
+        s->queue.push_back(i.again());
+        s->n_collectives += i.is_collective;
+    }
     if (exec->has_collective)
         sim::work_on(s);
     else if (sim::chosen().eager)

@@ -1,5 +1,6 @@
 /* The group on devices against the host's group, under mpirun: same bits. Other words make one rank go wrong;
- * the others must end with MG_ECOMM and a message.   test_comm_nccl right|kill|freeze|fail */
+ * the others must end with MG_ECOMM and a message.
+ *   test_comm_nccl right|kill|freeze|fail nccl|oneshot|auto      test_comm_nccl fast fast */
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,7 +37,10 @@ static mg_status open_fixture(fixture *f, mg_cuda_reduce reduce)
     MG_RETURN(mg_comm_agree(f->world.all, mg_cuda_open(&f->ops, &settings)));
     const mg_cuda_group_settings group = {
         .reduce = reduce, .host = f->world.group, .watchdog = mg_world_watchdog(&f->world)};
-    return mg_comm_nccl_open(&f->group, f->ops, &group);
+    MG_RETURN(mg_comm_nccl_open(&f->group, f->ops, &group));
+    MG_RETURN(mg_comm_tune(f->group, 5000));
+    if (f->world.rank == 0) printf("reduce: %s\n", f->group->name);
+    return MG_OK;
 }
 
 static float value(int rank, int64_t i)
@@ -44,22 +48,28 @@ static float value(int rank, int64_t i)
     return sinf((float)i * 0.37f + (float)rank) * expf((float)((i * 7 + rank) % 11 - 5));
 }
 
-/* *n_differ: values of the device's sum that are not the host's. */
-static mg_status compare_sums(fixture *f, int64_t n, int64_t *n_differ)
+/* *n_differ: values of the device's sum that are not the host's; `add`: into other numbers. */
+static mg_status compare_sums(fixture *f, int64_t n, bool add, int64_t *n_differ)
 {
+    const size_t bytes = (size_t)n * 4;
     mg_status st = MG_OK;
-    float *mine = malloc((size_t)n * 4), *host = malloc((size_t)n * 4);
-    void *device = NULL;
+    float *mine = malloc(bytes), *host = malloc(bytes);
+    void *device = NULL, *to = NULL;
 
     for (int64_t i = 0; i < n; i++) mine[i] = host[i] = value(f->world.rank, i);
-    MG_TRY(mg_ops_alloc(f->ops, &device, (size_t)n * 4));
-    MG_TRY(mg_upload(f->ops, device, mine, (size_t)n * 4));
-    MG_TRY(mg_comm_all_reduce(f->group, device, n));
+    MG_TRY(mg_ops_alloc(f->ops, &device, bytes));
+    MG_TRY(mg_ops_alloc(f->ops, &to, bytes));
+    MG_TRY(mg_upload(f->ops, device, mine, bytes));
+    for (int64_t i = 0; i < n; i++) mine[i] = value(17, i);
+    MG_TRY(mg_upload(f->ops, to, mine, bytes));
     MG_TRY(mg_comm_all_reduce(f->world.group, host, n));
-    MG_TRY(mg_download(f->ops, mine, device, (size_t)n * 4));
+    for (int64_t i = 0; i < n && add; i++) host[i] = mine[i] + host[i];
+    MG_TRY(add ? mg_comm_all_reduce_add(f->group, to, device, n) : mg_comm_all_reduce(f->group, device, n));
+    MG_TRY(mg_download(f->ops, mine, add ? to : device, bytes));
     for (int64_t i = 0; i < n; i++) *n_differ += memcmp(&mine[i], &host[i], 4) != 0;
 done:
-    mg_ops_release(f->ops, device, (size_t)n * 4);
+    mg_ops_release(f->ops, device, bytes);
+    mg_ops_release(f->ops, to, bytes);
     free(mine);
     free(host);
     return st;
@@ -94,10 +104,13 @@ done:
 
 static mg_status right(fixture *f)
 {
-    const int64_t sizes[] = {1, 7, 4096, MOST};
+    const int64_t sizes[] = {1, 7, 4096, 70001, 3, MOST};
     int64_t n_differ = 0;
 
-    for (int i = 0; i < 4; i++) MG_RETURN(compare_sums(f, sizes[i], &n_differ));
+    for (int i = 0; i < 6; i++) {
+        MG_RETURN(compare_sums(f, sizes[i], false, &n_differ));
+        MG_RETURN(compare_sums(f, sizes[i], true, &n_differ));
+    }
     if (n_differ > 0) return mg_fail(MG_EFAIL, "%lld sums differ from the host's", (long long)n_differ);
     return compare_moves(f);
 }
@@ -107,28 +120,40 @@ static mg_status fast(fixture *f)
 {
     int64_t n_differ = 0;
 
-    MG_RETURN(compare_sums(f, MOST, &n_differ));
+    MG_RETURN(compare_sums(f, MOST, false, &n_differ));
     return n_differ > 0 || f->world.size == 2 ? MG_OK : mg_fail(MG_EFAIL, "fast: no sum differs");
 }
 
 /* Rank 1 goes wrong after some sums; the others go on summing. */
 static mg_status wrong(fixture *f, const char *how)
 {
-    int64_t n = 0;
+    enum { N = 64 };
+    static float sum[N];
+    void *x = NULL;
+    mg_status st = MG_OK;
 
+    MG_TRY(mg_ops_alloc(f->ops, &x, sizeof sum));
     for (int i = 0; i < 20; i++) {
         if (i == 5 && f->world.rank == 1 && strcmp(how, "kill") == 0) raise(SIGKILL);
         if (i == 5 && f->world.rank == 1 && strcmp(how, "freeze") == 0) sleep(30);
-        MG_RETURN(compare_sums(f, 64, &n));
+        MG_TRY(mg_upload(f->ops, x, sum, sizeof sum));
+        MG_TRY(mg_comm_all_reduce(f->group, x, N));
+        MG_TRY(mg_download(f->ops, sum, x, sizeof sum));
     }
-    return MG_OK;
+done:
+    mg_ops_release(f->ops, x, sizeof sum);
+    return st;
 }
 
 int main(int argc, char **argv)
 {
-    const char *how = argc > 1 ? argv[1] : "right";
+    static const char *const words[] = {"auto", "nccl", "oneshot", "fast"};
+    const char *how = argc > 1 ? argv[1] : "right", *by = argc > 2 ? argv[2] : "nccl";
     fixture f = {0};
-    mg_status st = open_fixture(&f, strcmp(how, "fast") == 0 ? MG_REDUCE_FAST : MG_REDUCE_NCCL);
+    int reduce = 0;
+
+    while (reduce < MG_REDUCE_FAST && strcmp(by, words[reduce]) != 0) reduce++;
+    mg_status st = open_fixture(&f, (mg_cuda_reduce)reduce);
 
     if (st == MG_OK)
         st = strcmp(how, "right") == 0 ? right(&f) : strcmp(how, "fast") == 0 ? fast(&f) : wrong(&f, how);

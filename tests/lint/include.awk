@@ -2,7 +2,7 @@
 function room(path) {
     if (path ~ /^src\/[a-z]+\//) { sub(/^src\//, "", path); sub(/\/.*/, "", path); return path }
     if (path ~ /^kernels\/cpu\//) return "cpu"
-    if (path ~ /^kernels\/cuda\// || path ~ /^parallel\/(comm_nccl|nccl_library)/) return "cuda"
+    if (path ~ /^kernels\/cuda\// || path ~ /^parallel\/(comm_nccl|nccl_library|mailboxes)/) return "cuda"
     if (path ~ /^kernels\//) return "ops"
     if (path ~ /^parallel\//) return "comm"
     return path ~ /^src\// ? "main" : "tests"

@@ -195,7 +195,7 @@ static void test_embed(void **state)
 static void test_attention(void **state)
 {
     static float k[2 * H * 8 * E], v[2 * H * 8 * E];
-    const mg_kv kv = {MG_FORMAT_F32, 2, H, 8, E, k, v};
+    const mg_kv kv = {MG_FORMAT_F32, false, 2, H, 8, E, k, v};
     mg_kv bad = kv;
     mg_tensor tx = mg_tensor_2d(x, MG_F32, N, 3 * D), ty = mg_tensor_2d(y, MG_F32, N, D);
     mg_tensor row = mg_tensor_1d(rows, MG_I32, N), pos = mg_tensor_1d(positions, MG_I32, N);

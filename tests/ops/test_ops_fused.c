@@ -70,7 +70,8 @@ static void test_norm_linear(void **state)
             const mg_norm norm = {&gamma, &beta, 1e-5f};
             mg_matrix m = matrix_make(b.ops, dtypes[i], W, D, 1, w, D);
             mg_kv kv[2];
-            for (int k = 0; k < 2; k++) kv[k] = (mg_kv){MG_FORMAT_F32, 2, H, T, E, cache[k][0], cache[k][1]};
+            for (int k = 0; k < 2; k++)
+                kv[k] = (mg_kv){MG_FORMAT_F32, false, 2, H, T, E, cache[k][0], cache[k][1]};
             const mg_kv_place into = {&kv[1], H * E, &t_row, &t_pos};
 
             assert_int_equal(mg_kv_bytes(b.ops, &kv[0]), sizeof cache[0][0]);

@@ -76,7 +76,7 @@ static void check_attention(const mg_ops *ops, const mg_checkpoint *golden)
     float *qkv = golden_f32(golden, "qkv", NULL), *bias = golden_f32(golden, "rel_bias", NULL);
     static float k[H * J * E], v[H * J * E], y[J * D];
     int32_t row[J] = {0}, pos[J], n_keys[J];
-    const mg_kv kv = {MG_FORMAT_F32, 1, H, J, E, k, v};
+    const mg_kv kv = {MG_FORMAT_F32, false, 1, H, J, E, k, v};
     mg_tensor tx = mg_tensor_2d(qkv, MG_F32, J, 3 * D), ty = mg_tensor_2d(y, MG_F32, J, D);
     mg_tensor tr = mg_tensor_1d(row, MG_I32, J), tp = mg_tensor_1d(pos, MG_I32, J);
     mg_tensor tk = mg_tensor_1d(n_keys, MG_I32, J), tb = mg_tensor_2d(bias, MG_F32, H, 2 * J - 1);

@@ -15,6 +15,7 @@
 #define __host__
 #define __constant__
 #define __forceinline__ inline
+#define __grid_constant__
 #define __launch_bounds__(...)
 
 struct dim3 {
@@ -84,6 +85,7 @@ enum class warp_kind { sync, shuffle, ballot, share };
 
 void barrier(const char *file, int line);
 void nap();
+void wait_for_predecessor();
 uint64_t warp_op(warp_kind kind, unsigned mask, uint64_t value, unsigned src, const char *file, int line);
 /* Every lane's `bytes` at `mine`, in lane order; to be read before the next warp operation. */
 const void *warp_share(const void *mine, size_t bytes, const char *file, int line);
@@ -133,6 +135,8 @@ template <typename T> T from_word(uint64_t word)
     return v;
 }
 
+enum class how_to_launch { plain, overlapping, collective };
+
 /* A launch: kept in its stream's queue with its arguments as they are now. */
 struct call {
     const char *name;
@@ -140,6 +144,8 @@ struct call {
     dim3 grid, block;
     size_t smem_bytes;
     std::function<void()> body; /* one thread */
+    bool overlaps;              /* may begin before its predecessor ends */
+    bool waits_for_ranks;       /* its threads nap until other processes have done their part */
 };
 void enqueue(cudaStream_t stream, call &&what);
 void check_pointer(const char *kernel, int i_argument, const void *p);
@@ -155,14 +161,15 @@ template <typename T> void check_argument(const char *kernel, int i, T *const &p
 }
 
 template <typename... P, typename... A>
-void launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_t smem, cudaStream_t stream,
-            A &&...args)
+void launch(const char *name, how_to_launch how, void (*kernel)(P...), dim3 grid, dim3 block, size_t smem,
+            cudaStream_t stream, A &&...args)
 {
     const std::tuple<P...> frozen(static_cast<P>(args)...);
     int i = 0;
     std::apply([&](const auto &...p) { (check_argument(name, i++, p), ...); }, frozen);
     enqueue(stream, call{name, reinterpret_cast<const void *>(kernel), grid, block, smem,
-                         [kernel, frozen] { std::apply(kernel, frozen); }});
+                         [kernel, frozen] { std::apply(kernel, frozen); }, how != how_to_launch::plain,
+                         how == how_to_launch::collective});
 }
 
 void allow_smem(const void *function, size_t bytes);

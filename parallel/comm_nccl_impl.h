@@ -1,0 +1,32 @@
+/* Inside of a group over NCCL. */
+#ifndef MG_COMM_NCCL_IMPL_H
+#define MG_COMM_NCCL_IMPL_H
+
+#include "comm_nccl.h"
+#include "mailboxes.h"
+#include "nccl_library.h"
+
+typedef struct mg_nccl_group {
+    const mg_nccl *nccl;
+    const mg_ops *ops;
+    cudaStream_t stream;
+    ncclComm_t comm;
+    mg_comm *host; /* the same ranks */
+    const mg_watchdog *watchdog;
+    mg_wait wait;
+    int first_rank;
+    mg_cuda_reduce reduce; /* how it sums; AUTO: as NCCL until it is tuned */
+    mg_mailboxes mail;     /* of ONESHOT, and of AUTO where there can be any */
+    bool torn;
+    float *parts; /* [size, PIECE_BYTES / 4] device */
+    size_t parts_bytes;
+    int32_t *token; /* [1 + size] device, for a barrier */
+} mg_nccl_group;
+
+/* x [n] = the sum over ranks; or, with y, y += that. By the way that is named, in the stream. */
+mg_status mg_nccl_sum(mg_comm *c, mg_cuda_reduce how, float *y, float *x, int64_t n);
+
+/* The slot of comm.h. */
+mg_status mg_nccl_tune(mg_comm *c, int64_t n);
+
+#endif
