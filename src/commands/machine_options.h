@@ -63,7 +63,8 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
      .help = "where the text encoder runs: as --device says, or on the CPU"},                              \
     {.name = "reduce", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.reduce),                \
      .preset = "auto", .choices = "auto|nccl|oneshot|fast", .group = "Machine",                            \
-     .help = "how GPUs sum over ranks; fast leaves the order to NCCL, and bits differ"}
+     .help = "how GPUs sum over ranks: by NCCL, or in one kernel within a host (auto: whichever is faster "\
+             "here; the same bits); fast leaves the order to NCCL, and bits differ"}
 /* clang-format on */
 
 #endif
