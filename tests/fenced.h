@@ -445,8 +445,11 @@ static inline void fence_group_close(mg_comm *c)
 
 static inline mg_comm *fence_group_open(mg_comm *inner, mg_ops *fenced)
 {
-    static const mg_comm_iface iface = {fence_all_reduce, fence_all_gather, fence_bcast, fence_barrier,
-                                        fence_group_close};
+    static const mg_comm_iface iface = {.all_reduce = fence_all_reduce,
+                                        .all_gather = fence_all_gather,
+                                        .bcast = fence_bcast,
+                                        .barrier = fence_barrier,
+                                        .close = fence_group_close};
     mg_comm *c = calloc(1, sizeof *c);
     fenced_group *g = calloc(1, sizeof *g);
 

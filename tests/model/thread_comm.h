@@ -75,8 +75,11 @@ static inline void thread_close(mg_comm *c)
 
 static inline void thread_group_open(thread_group *g, int size)
 {
-    static const mg_comm_iface iface = {thread_all_reduce, thread_all_gather, thread_bcast, thread_barrier,
-                                        thread_close};
+    static const mg_comm_iface iface = {.all_reduce = thread_all_reduce,
+                                        .all_gather = thread_all_gather,
+                                        .bcast = thread_bcast,
+                                        .barrier = thread_barrier,
+                                        .close = thread_close};
 
     memset(g, 0, sizeof *g);
     g->size = size;

@@ -114,7 +114,7 @@ static cache cache_make(mg_dtype dtype, int64_t T, int64_t E)
 {
     const int64_t n = ROWS * T * E;
     const size_t bytes = (size_t)n * mg_dtype_bytes(dtype);
-    cache c = {{format_of(dtype), ROWS, 1, T, E, malloc(bytes), malloc(bytes)},
+    cache c = {{format_of(dtype), false, ROWS, 1, T, E, malloc(bytes), malloc(bytes)},
                random_floats(21, n),
                random_floats(22, n)};
 
