@@ -96,9 +96,9 @@ typedef struct mg_conv {
 } mg_conv;
 
 /* Keys and values of one attention layer: k, v [n_rows, H, T_max, E]. A row is one sequence (a clip has two
- * under guidance). `settled` is a promise: in a call of mg_attention keys j < m - 1 of a row, where m is the
- * smallest n_keys of its tokens, are as they were at the last mg_upload, as are kv_row and n_keys; so a
- * backend may read them before its earlier work is done. */
+ * under guidance). `settled` is a promise, which lets a backend read early. In a call of mg_attention let m
+ * be the smallest n_keys among a row's tokens. Keys j < m - 1 of that row are as they were at the last
+ * mg_upload, and so are kv_row and n_keys. */
 typedef struct mg_kv {
     mg_format format;
     bool settled;

@@ -68,6 +68,11 @@ struct block {
     char sync[4]; /* addresses for ThreadSanitizer: start, two of barriers, end */
 };
 
+enum { SHELF_BYTES = 512 * 1024 };
+
+/* Shared memory for the block. */
+void *take_shared(block *b, size_t bytes, size_t align);
+
 /* The order: thread of a slot and slot of a thread, for blocks of n. */
 const uint16_t *slots_of(unsigned n);
 
