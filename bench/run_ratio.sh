@@ -2,10 +2,10 @@
 # The figures of mg-dist run: how near it comes to the bare step loop, and to R times one replica. Each measurement
 # alternates with what it is held against, so that a machine whose speed drifts changes both; medians are printed.
 #   bench/run_ratio.sh [--model DIR] [--batch N] [--clips N] [--seconds S] [--rounds N] [--many N]
-# --many N also makes N short clips in one run and prints its memory and open files, from early to late.
+# --rounds 0 leaves the ratios out; --many N also makes N short clips in one run and prints its memory and open files, from early to late.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-model=$root/models/mg-demo batch=4 clips=32 seconds=10 rounds=5 many=0
+model=$root/models/mg-demo batch=4 clips=64 seconds=10 rounds=5 many=0
 while [ $# -gt 1 ]; do
     case $1 in
     --model) model=$2 ;;
@@ -42,13 +42,13 @@ for i in $(seq "$rounds"); do
     divide "$run" "$bare" >>"$box/loop"; echo >>"$box/loop"
     echo "# $i: bare loop $bare clips/s, run $run clips/s: $(tail -1 "$box/loop")"
 done
-echo "run over the bare step loop, one thread:        $(median <"$box/loop") (goal 0.97)"
+[ "$rounds" = 0 ] || echo "run over the bare step loop, one thread:        $(median <"$box/loop") (goal 0.97)"
 for i in $(seq "$rounds"); do
     one=$(rate_of 1 2) two=$(rate_of 2 1)
     divide "$two" "$one" >>"$box/replicas"; echo >>"$box/replicas"
     echo "# $i: 1 x 2 threads $one clips/s, 2 x 1 thread $two clips/s: $(tail -1 "$box/replicas")"
 done
-echo "2 replicas x 1 thread over 1 x 2 threads:       $(median <"$box/replicas") (goal 0.97)"
+[ "$rounds" = 0 ] || echo "2 replicas x 1 thread over 1 x 2 threads:       $(median <"$box/replicas") (goal 0.97)"
 
 [ "$many" -gt 0 ] || exit 0
 jobs "$many" 0.1 >"$box/many.jsonl"
@@ -57,7 +57,7 @@ pid=$!
 echo "# $many clips of 0.1 s in one run: done, memory in MB, open files"
 while kill -0 $pid 2>/dev/null; do
     sleep "${MG_EVERY:-5}"
-    done_now=$(sed -n 's/.*"done": *\([0-9]*\).*/\1/p' "$box/many/.mg-dist/status.json" 2>/dev/null || true)
+    done_now=$(sed -n 's/.*"done": *\([0-9]*\).*/\1/p' "$box/many/.mg-dist/status.json" 2>/dev/null | head -1 || true)
     mb=$(awk '/VmRSS/ { print $2 / 1024 }' /proc/$pid/status 2>/dev/null || true)
     files=$(ls /proc/$pid/fd 2>/dev/null | wc -l)
     [ -n "$mb" ] && [ "$files" -gt 0 ] && echo "$done_now $mb $files" | tee -a "$box/flat"

@@ -165,6 +165,7 @@ mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
     MG_TRY(mg_dataset_recover(d));
     MG_TRY(mg_run_db_note(d->db, "state", "running"));
     MG_TRY(mg_run_db_commit(d->db));
+    MG_TRY(mg_run_db_shrink(d->db));
     MG_TRY(count(d));
     *out = d;
 done:

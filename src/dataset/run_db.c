@@ -135,6 +135,13 @@ void mg_run_db_close(mg_run_db *db)
     free(db);
 }
 
+mg_status mg_run_db_shrink(mg_run_db *db)
+{
+    MG_RETURN(do_text(db, "PRAGMA cache_size=-4000"));
+    sqlite3_db_release_memory(db->sql);
+    return MG_OK;
+}
+
 mg_status mg_run_db_begin(mg_run_db *db)
 {
     if (db->begun) return MG_OK;

@@ -58,6 +58,9 @@ mg_status mg_run_db_open(mg_run_db **out, const char *path);
 mg_status mg_run_db_open_to_read(mg_run_db **out, const char *path);
 void mg_run_db_close(mg_run_db *db); /* what was not committed is undone */
 
+/* All jobs are there: from now on a small cache will do. */
+mg_status mg_run_db_shrink(mg_run_db *db);
+
 /* Make all changes since the last commit durable. */
 mg_status mg_run_db_commit(mg_run_db *db);
 
