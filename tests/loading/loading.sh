@@ -1,10 +1,10 @@
 #!/bin/bash
 # The datasets of mg-dist run in the libraries that people load them with: Hugging Face datasets, webdataset, and the
-# rules of AudioCraft for a manifest.   loading.sh MG-DIST TESTS-FOLDER
-# MG_LOADING_VENV names the folder that make_venv.sh made.
+# rules of AudioCraft for a manifest.   loading.sh MG-DIST TESTS-FOLDER VENV
+# VENV is the folder that make_venv.sh made, unless MG_LOADING_VENV names another.
 . "$(dirname "$0")/../e2e/lib.sh" "$1" "$2"
 HERE=$(cd "$(dirname "$0")" && pwd)
-python=${MG_LOADING_VENV:-}/bin/python
+python=${MG_LOADING_VENV:-${3:-}}/bin/python
 if [ ! -x "$python" ]; then
     skipped 'loading: no venv with datasets and webdataset; tests/loading/make_venv.sh makes it, MG_LOADING_VENV names it'
     exit 77

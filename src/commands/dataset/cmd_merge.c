@@ -57,7 +57,7 @@ static mg_status merge(const settings *s)
 static mg_status run(mg_context *context, const void *arg)
 {
     context->resumable = true;
-    return context->world->rank > 0 ? MG_OK : merge(arg);
+    return mg_world_await_first(context->world, context->world->rank > 0 ? MG_OK : merge(arg));
 }
 
 const mg_command mg_cmd_merge = {

@@ -68,7 +68,7 @@ done:
 
 static mg_status run(mg_context *context, const void *arg)
 {
-    return context->world->rank > 0 ? MG_OK : make(arg);
+    return mg_world_await_first(context->world, context->world->rank > 0 ? MG_OK : make(arg));
 }
 
 const mg_command mg_cmd_report = {
