@@ -65,6 +65,16 @@ make from_codes "${P[@]}" --frames 40 --audio-prompt "$BOX/one/000001.codes.npy"
 again 'codes for a prompt' from_codes/000000
 make melody --model "$GOLDEN/checkpoints/tiny-melody" --tokenizer "$TINY" --prompt piano --melody "$BOX/one/000000.wav" --cfg-coef-beta 2
 again 'a melody' melody/000000
+passes 'it is recorded as it was called' grep -q '"melody_stem":.*false' "$BOX/melody/000000.json"
+make stem --model "$GOLDEN/checkpoints/tiny-melody" --tokenizer "$TINY" --prompt piano --melody "$BOX/one/000000.wav" --cfg-coef-beta 2 --melody-stem
+again 'a melody that was called a stem' stem/000000
+passes 'which is recorded' grep -q '"melody_stem":.*true' "$BOX/stem/000000.json"
+passes 'and changes nothing else' cmp "$BOX/melody/000000.wav" "$BOX/stem/000000.wav"
+told() { "$MG" generate --model "$GOLDEN/checkpoints/tiny-melody" --tokenizer "$TINY" --melody "$BOX/one/000000.wav" --frames 10 --out "$BOX/told" "$@"; }
+expect 0 'a melody is heard as it is; AudioCraft takes drums and bass out first' 'what AudioCraft does is said' told
+expect 0 '' 'not of a stem' told --melody-stem
+fails 'not of a stem: it is not said' grep -q 'takes drums' "$BOX/said"
+expect 2 'option --melody-stem: there is no --melody' 'a stem of nothing' "$MG" generate --model "$TINY" --prompt x --melody-stem
 make stereo --model "$GOLDEN/checkpoints/tiny-stereo" --tokenizer "$TINY" --prompt piano
 again 'stereo' stereo/000000
 AC=(--text-encoder "$GOLDEN/t5-tiny" --tokenizer "$GOLDEN/tokenizer")
