@@ -137,7 +137,7 @@ void mg_run_db_close(mg_run_db *db)
 
 mg_status mg_run_db_shrink(mg_run_db *db)
 {
-    MG_RETURN(do_text(db, "PRAGMA cache_size=-4000"));
+    MG_RETURN(do_text(db, "PRAGMA cache_size=-1000"));
     sqlite3_db_release_memory(db->sql);
     return MG_OK;
 }
