@@ -106,6 +106,7 @@ static const mg_cuda_plugin table = {
     .check_group = mg_comm_nccl_check,
     .can_peer = can_peer,
     .read = mg_cuda_read,
+    .link = mg_cuda_link,
 };
 
 __attribute__((visibility("default"))) const mg_cuda_plugin *mg_cuda_plugin_table(void);

@@ -67,6 +67,7 @@ typedef struct mg_cuda_plugin {
 
     /* cuda_read.h */
     mg_status (*read)(const mg_ops *ops, const void *block, size_t bytes, double *gbps);
+    mg_status (*link)(const mg_ops *ops, double *gbps);
 } mg_cuda_plugin;
 
 typedef const mg_cuda_plugin *mg_cuda_plugin_fn(void);

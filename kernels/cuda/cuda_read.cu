@@ -53,3 +53,20 @@ extern "C" mg_status mg_cuda_read(const mg_ops *ops, const void *block, size_t b
     *gbps = (double)bytes * PASSES / (now_s() - begin_s) / 1e9;
     return MG_OK;
 }
+
+extern "C" mg_status mg_cuda_link(const mg_ops *ops, double *gbps)
+{
+    enum { LINK_PASSES = 32 };
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+
+    MG_RETURN(mg_cuda_wait(cuda));
+    const double begin_s = now_s();
+    for (int i = 0; i < LINK_PASSES * MG_RING_PIECES; i++) {
+        const int piece = i % MG_RING_PIECES;
+        MG_CUDA(cudaMemcpyAsync(cuda->scratch + (size_t)piece * MG_RING_BYTES, cuda->ring[piece].pinned,
+                                MG_RING_BYTES, cudaMemcpyHostToDevice, cuda->stream));
+    }
+    MG_RETURN(mg_cuda_wait(cuda));
+    *gbps = (double)LINK_PASSES * MG_RING_PIECES * MG_RING_BYTES / (now_s() - begin_s) / 1e9;
+    return MG_OK;
+}

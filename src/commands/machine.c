@@ -260,6 +260,14 @@ mg_status mg_machine_read(const mg_backend *b, const void *block, size_t bytes, 
     return watch->plugin->read(b->ops, block, bytes, gbps);
 }
 
+mg_status mg_machine_link(const mg_backend *b, double *gbps)
+{
+    const struct mg_machine_watch *watch = b->watch;
+
+    MG_REQUIRE(watch && b->ops->space == MG_DEVICE);
+    return watch->plugin->link(b->ops, gbps);
+}
+
 void mg_machine_close(mg_backend *b)
 {
     struct mg_machine_watch *watch = b->watch;

@@ -18,6 +18,9 @@ mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, con
 /* How fast the backend's device reads `block`, which is in its memory. Not for a CPU. */
 mg_status mg_machine_read(const mg_backend *b, const void *block, size_t bytes, double *gbps);
 
+/* How fast pinned memory of the host comes to the backend's device. Not for a CPU. */
+mg_status mg_machine_link(const mg_backend *b, double *gbps);
+
 void mg_machine_close(mg_backend *b);
 
 #endif

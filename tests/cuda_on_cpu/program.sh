@@ -56,6 +56,11 @@ make eager 1 --codes-only
 unset FORCE_CPU_COMP
 [ "$codes" = "$(cat "$box/$n"/*.npy | sha256sum)" ] || fail "FORCE_CPU_COMP=1: other codes"
 
+# A load, held against the slower of the disk and the links to the devices.
+CUDA_ON_CPU=devices=2,eager timeout -k 5 60 mpirun -np 2 "$program" bench load "$model" --device cuda --json >"$box/log" 2>&1 ||
+    fail "bench load"
+grep -Eq '"link_gbps": *[0-9.]+' "$box/log" && grep -Eq '"fraction_of_slower": *[0-9.]+' "$box/log" || fail "bench load: no link"
+
 # refused WANTED_CODE WANTED_WORDS NP [VARIABLE=VALUE…]
 refused() {
     local want=$1 words=$2 np=$3 code

@@ -1,6 +1,7 @@
 /* How fast a model loads, as `generate` loads it: every rank its slice, converted, checked for NaN. Held
  * against what reading the same files with read(2) reaches, as cat does, before and after: the best counts.
- * And how much memory a rank has at its worst, against what the plan said.
+ * On GPUs also against the links of all ranks to their devices: the slower of the two is what a load can
+ * reach. And how much memory of the host a rank has at its worst, against what the plan said.
  *
  * Both are warm: the files are in the page cache, and the memory has been taken and given back once. In a
  * virtual machine whose host lends it memory page by page the first taking may last longer than the load. */
@@ -21,6 +22,7 @@ enum { CAT_BYTES = 128 << 10, PAGE_BYTES = 4096, CLIP_FRAMES = 500, TEXT_TOKENS 
 /* What each rank tells rank 0. */
 typedef struct load_account {
     int64_t planned_bytes, peak_bytes, base_bytes, read_bytes;
+    int64_t link_bps; /* bytes a second to its device; 0 on a CPU */
 } load_account;
 
 enum { ACCOUNT_INTS = sizeof(load_account) / sizeof(int64_t) };
@@ -108,10 +110,22 @@ static mg_status warm_memory(const mg_bench *b, size_t bytes, double *first_s, d
         const double begin_s = mg_clock_s();
         void *block;
         MG_RETURN(mg_ops_alloc(ops, &block, bytes));
-        mg_threads_run(b->backend.threads, touch, block, (int64_t)bytes / PAGE_BYTES);
+        if (ops->space == MG_HOST)
+            mg_threads_run(b->backend.threads, touch, block, (int64_t)bytes / PAGE_BYTES);
         *(i ? warm_s : first_s) = mg_clock_s() - begin_s;
         mg_ops_release(ops, block, bytes);
     }
+    return MG_OK;
+}
+
+/* *bps: bytes a second to the device; it stays 0 on a CPU. */
+static mg_status measure_link(const mg_bench *b, int64_t *bps)
+{
+    double gbps = 0;
+
+    if (b->backend.ops->space == MG_HOST) return MG_OK;
+    MG_RETURN(mg_machine_link(&b->backend, &gbps));
+    *bps = (int64_t)(gbps * 1e9);
     return MG_OK;
 }
 
@@ -120,9 +134,10 @@ static void report_load(mg_bench *b, const mg_replica *replica, const load_accou
 {
     mg_report *r = &b->report;
     int64_t read_bytes = 0, n_worst = 0;
-    double worst = 0;
+    double worst = 0, link_gbps = 0;
 
     for (int i = 0; i < b->comm->size; i++) {
+        link_gbps += (double)all[i].link_bps / 1e9;
         const double share = (double)all[i].peak_bytes / (double)all[i].planned_bytes;
         if (share > worst) worst = share, n_worst = i;
         read_bytes += all[i].read_bytes;
@@ -134,6 +149,11 @@ static void report_load(mg_bench *b, const mg_replica *replica, const load_accou
     mg_report_number(r, "load_gbps", (double)file_bytes / load_s / 1e9, 2);
     mg_report_number(r, "cat_gbps", cat_gbps, 2);
     mg_report_number(r, "fraction_of_cat", (double)file_bytes / load_s / 1e9 / cat_gbps, 3);
+    if (link_gbps > 0) {
+        const double slower_gbps = cat_gbps < link_gbps ? cat_gbps : link_gbps;
+        mg_report_number(r, "link_gbps", link_gbps, 2);
+        mg_report_number(r, "fraction_of_slower", (double)file_bytes / load_s / 1e9 / slower_gbps, 3);
+    }
     mg_report_int(r, "worst_rank", n_worst);
     mg_report_number(r, "planned_mb", (double)all[n_worst].planned_bytes / 1e6, 1);
     mg_report_number(r, "before_mb", (double)all[n_worst].base_bytes / 1e6, 1);
@@ -172,6 +192,7 @@ mg_status mg_bench_load(mg_bench *b)
     MG_TRY(mg_comm_agree(b->comm, warm_memory(b, mg_replica_bytes_weights(&r->bytes), &first_s, &warm_s)));
     mg_report_number(&b->report, "take_memory_first_s", first_s, 3);
     mg_report_number(&b->report, "take_memory_s", warm_s, 3);
+    MG_TRY(mg_comm_agree(b->comm, measure_link(b, &mine.link_bps)));
     reset_peak();
     mine.base_bytes = memory_of("VmRSS");
     load_s = mg_clock_s();
