@@ -53,6 +53,8 @@ cat >"$system/$place/try" <<'END'
 cd "/$1/mg-dist"
 who=$2
 shift 2
+HOME=$(getent passwd "$(id -u)" | cut -d: -f6) # as a login sets it; Open MPI 5 wants one
+export HOME
 if [ "$who" = user ]; then
     useradd -m somebody
     echo 'somebody ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/somebody

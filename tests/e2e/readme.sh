@@ -35,7 +35,7 @@ commands() {
 }
 cannot() { # what no test can do: the network, all of make.sh, a cluster
     case $1 in
-    *'git clone'* | './make.sh '* | *'make install'* | *'pip install'*) return 0 ;;
+    *'git clone'* | './make.sh '* | *'make install'* | *'make deb'* | podman* | apptainer* | *'pip install'*) return 0 ;;
     srun*) ! command -v srun >/dev/null || [ -z "${SLURM_JOB_ID-}" ] ;;
     'mg-dist generate --lm state_dict.bin'*) return 0 ;; # files of the reader's own
     *) return 1 ;;
@@ -71,7 +71,7 @@ while IFS=$'\t' read -r block command; do
     before=$block
     try GENERATE "$command"
 done < <(commands "$ROOT/docs/GENERATE.md")
-passes "commands were found: $n_run run, $n_not not" test "$n_run" -ge 12 -a "$n_not" -le 8
+passes "commands were found: $n_run run, $n_not not" test "$n_run" -ge 12 -a "$n_not" -le 12
 
 # Files that are named are there.
 for page in README.md docs/GENERATE.md; do
