@@ -9,6 +9,7 @@
 
 #include "comm_mpi.h"
 #include "comm_shm.h"
+#include "session.h"
 
 struct mg_world_links {
     mg_comm *local;           /* MPI: the ranks of this host */
@@ -115,6 +116,7 @@ mg_status mg_world_begin(mg_world *w, double timeout_s, bool alone)
     if (alone || !mg_mpi_launched()) return begin_alone(w);
     w->links = calloc(1, sizeof *w->links);
     if (!w->links) return mg_fail(MG_ENOMEM, "world: %zu bytes", sizeof *w->links);
+    mg_session_watch();
     return begin_with_mpi(w, isnan(timeout_s) ? MG_WATCHDOG_DEADLINE_S : timeout_s);
 }
 

@@ -308,24 +308,8 @@ static int model_needs(const mg_replica *r)
            (r->is_leader && (s->with_decoder || s->with_encoder) ? MG_NEED_CODEC : 0);
 }
 
-/* A warning for each line. What cannot be read is refused by whoever needs it. */
-static void say_notes(const mg_model_files *files)
-{
-    mg_text notes = {0};
-
-    if (mg_model_notes(&notes, files) != MG_OK) mg_clear_error();
-    for (char *at = notes.data; at && *at;) {
-        const size_t n = strcspn(at, "\n");
-        const bool more = at[n] == '\n';
-        at[n] = '\0';
-        mg_log_warn("%s", at);
-        at += n + more;
-    }
-    mg_text_reset(&notes);
-}
-
 mg_status mg_door_replica(const mg_world *w, const mg_replica *r)
 {
-    if (w->rank == 0) say_notes(r->files);
+    if (w->rank == 0) mg_model_notes_say(r->files);
     return mg_door_model(w, r->files, mg_format_name(r->backend.formats.weights), model_needs(r));
 }

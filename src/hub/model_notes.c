@@ -6,6 +6,7 @@
 
 #include "config_keys.h"
 #include "json.h"
+#include "log.h"
 
 static mg_status folder_of(char folder[MG_PATH_SIZE], const char *path)
 {
@@ -106,4 +107,19 @@ mg_status mg_model_notes(mg_text *notes, const mg_model_files *f)
     MG_RETURN(check_file(notes, MG_KEYS_TOKENIZER_CONFIG, &facts, f->tokenizer, "tokenizer_config.json"));
     MG_RETURN(check_file(notes, MG_KEYS_TOKENIZER_JSON, &facts, f->tokenizer, "tokenizer.json"));
     return check_file(notes, MG_KEYS_TOKENS_MAP, &facts, f->tokenizer, "special_tokens_map.json");
+}
+
+void mg_model_notes_say(const mg_model_files *files)
+{
+    mg_text notes = {0};
+
+    if (mg_model_notes(&notes, files) != MG_OK) mg_clear_error();
+    for (char *at = notes.data; at && *at;) {
+        const size_t n = strcspn(at, "\n");
+        const bool more = at[n] == '\n';
+        at[n] = '\0';
+        mg_log_warn("%s", at);
+        at += n + more;
+    }
+    mg_text_reset(&notes);
 }

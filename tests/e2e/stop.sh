@@ -108,6 +108,22 @@ for victim in 2 3; do
     passes "rank $victim of 4 killed: clips are whole" whole
 done
 
+# Open MPI's own files of this run do not outlive it, however it ends.
+begin 2
+mpirun=$(pgrep -P "$(pgrep -P "$job")")
+session=$(tr '\0' '\n' <"/proc/$(pid_of 0)/environ" | sed -n 's/^PMIX_SERVER_TMPDIR=//p')
+number=$(tr '\0' '\n' <"/proc/$(pid_of 0)/environ" | sed -n 's/^PMIX_NAMESPACE=//p')
+segments=/dev/shm/vader_segment.$(hostname).$(printf '%x.%x' "$(id -u)" "$number")
+passes 'mpirun killed: there is something to leave' test -d "$session"
+kill -KILL "$mpirun"
+ended 'mpirun killed' 15
+for _ in $(seq 100); do
+    [ -e "$session" ] || ls "$segments".* >"$BOX/note" 2>&1 || break
+    sleep 0.1
+done
+fails 'mpirun killed: its session folder is gone' test -e "$session"
+fails 'mpirun killed: its shared memory is gone' sh -c "ls '$segments'.*"
+
 # What a killed process left is gone with the next run, what is another's stays.
 rm -rf "$OUT"
 mkdir "$OUT"

@@ -136,7 +136,7 @@ passes 'min_p is taken' grep -q '"min_p":[[:space:]]*0.25' "$BOX/out/000000.json
 expect 0 'notes .*repetition_penalty 1.2' 'inspect notes it' "$MG" inspect "$BOX/model"
 passes 'in JSON too' sh -c "'$MG' inspect '$BOX/model' --json | grep -q 'repetition_penalty 1.2'"
 rm -rf "$BOX/kept"
-expect 0 '' 'convert' "$MG" convert "$BOX/model" "$BOX/kept"
+expect 0 'warning: .*repetition_penalty 1.2' 'convert says it' "$MG" convert "$BOX/model" "$BOX/kept"
 passes 'keeps it' grep -q '"repetition_penalty": 1.2' "$BOX/kept/generation_config.json"
 expect 0 '' 'golden models say nothing' "$MG" generate --model "$TINY" --prompt a --frames 4 --out "$BOX/out"
 fails 'not a warning' grep -q warning "$BOX/said"

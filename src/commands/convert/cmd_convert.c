@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "convert.h"
 #include "log.h"
+#include "model_notes.h"
 #include "model_options.h"
 #include "show.h"
 
@@ -103,6 +104,7 @@ static mg_status convert(mg_convert *c)
     MG_RETURN(mg_model_files_open(&c->files, &request, need));
     c->config = c->files->config;
     if (!hf && !s->parts.codec && strcmp(c->files->pointer, PUBLIC_CODEC) == 0) c->writes_pointer = true;
+    mg_model_notes_say(c->files);
     MG_RETURN(mg_convert_plan(c));
     MG_RETURN(write_all(c));
     mg_log_info("convert: %s: %lld tensors, %.1f MB, in %s form", c->folder.path,

@@ -1,0 +1,11 @@
+/* What Open MPI keeps in files of its own: the session folder of a host's ranks, and the shared memory
+ * between them. Its launcher removes them, unless it is killed. */
+#ifndef MG_SESSION_H
+#define MG_SESSION_H
+
+/* Before MPI begins, on the first rank of a host that mpirun has started: a process beside it that outlives
+ * it and, where the launcher is gone without having done so, removes what was of this run alone. Elsewhere
+ * nothing. */
+void mg_session_watch(void);
+
+#endif
