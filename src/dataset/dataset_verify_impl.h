@@ -87,6 +87,9 @@ mg_status mg_verify_sound(const mg_clip_line *line, const char *path, const char
 /* What is a clip's part of the file's name but for its ending: in a shard. */
 void mg_verify_key(char out[MG_PATH_SIZE], const char *file);
 
+/* Fill by_file and by_id. An id twice is the manifest's fault. */
+mg_status mg_verify_sort_clips(mg_dataset_check *c);
+
 /* dataset_verify_lists.c */
 mg_status mg_verify_open_lists(mg_dataset_check *c);
 mg_status mg_verify_lists(mg_dataset_check *c);
