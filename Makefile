@@ -1,6 +1,6 @@
 # The front door. CMake does the work; this file knows the commands that people type.   make help
 .DEFAULT_GOAL := build
-.PHONY: help demo build check test asan tsan fuzz cuda-on-cpu slurm-check kill-check coverage deps deps-check format hooks clean \
+.PHONY: help demo build check test asan tsan fuzz cuda-on-cpu cuda-on-cpu-long slurm-check kill-check coverage deps deps-check format hooks clean \
     install uninstall deb dist
 MAKEFLAGS += --no-print-directory
 JOBS := $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
@@ -44,8 +44,12 @@ asan tsan fuzz: ## one stage: AddressSanitizer + UBSan, ThreadSanitizer, fuzz ta
 
 cuda-on-cpu: ## the CUDA sources compiled for the CPU, and their tests (docs/TESTING.md)
 	@.ci/packages need check
+	@tests/check.sh cuda-on-cpu
+
+cuda-on-cpu-long: ## the same with all that `make check` has no time for: more than an hour
+	@.ci/packages need check
 	$(call build,cuda-on-cpu,build-cuda-on-cpu)
-	@ctest --preset cuda-on-cpu -j$(JOBS)
+	@ctest --preset cuda-on-cpu-long -j$(JOBS)
 
 slurm-check: ## the job scripts on a real Slurm in network namespaces (root, slurm-wlm and munge), minutes
 	@tests/slurm.sh build/mg-dist tests

@@ -4,7 +4,7 @@
 # A test that lacked something this machine could not have (it prints SKIPPED: why) counts as skipped, not as passed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-stages=${*:-release asan tsan fuzz}
+stages=${*:-release cuda-on-cpu asan tsan fuzz}
 jobs=$(nproc)
 [ "$jobs" -le 4 ] || jobs=4
 passed=0 failed=0 skipped=0

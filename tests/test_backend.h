@@ -1,5 +1,6 @@
 /* The backend that a test runs over: a level of the CPU's. Some programs are built again with MG_TEST_CUDA,
- * over CUDA's, which has one "level", or with MG_TEST_FENCED, over the CPU's in a second space (fenced.h). */
+ * over CUDA's, which has one "level" (with MG_TEST_GPU on a real device), or with MG_TEST_FENCED, over the
+ * CPU's in a second space (fenced.h). */
 #ifndef TEST_BACKEND_H
 #define TEST_BACKEND_H
 
@@ -58,6 +59,16 @@ static inline mg_comm *test_group_open(mg_comm *host, mg_ops *ops)
     g->comm.iface = &g->table;
     g->comm.space = ops->space;
     return &g->comm;
+#endif
+}
+
+/* What takes minutes over the CUDA sources on a CPU is cut short there; MG_TEST_LONG runs all of it. */
+static inline bool test_cuts(void)
+{
+#if defined(MG_TEST_CUDA) && !defined(MG_TEST_GPU)
+    return getenv("MG_TEST_LONG") == NULL;
+#else
+    return false;
 #endif
 }
 

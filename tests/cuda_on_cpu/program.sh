@@ -48,13 +48,32 @@ for reduce in auto oneshot fast; do
     grep -q "\"reduce\":.*\"$want\"" "$box/$n"/*.json || fail "$reduce: not in the metadata"
 done
 
-# The codec on the CPU: the same codes, and sound that differs in the last bits at most.
-make eager 1 --codes-only
-codes=$(cat "$box/$n"/*.npy | sha256sum)
-export FORCE_CPU_COMP=1
-make eager 1 --codes-only
-unset FORCE_CPU_COMP
-[ "$codes" = "$(cat "$box/$n"/*.npy | sha256sum)" ] || fail "FORCE_CPU_COMP=1: other codes"
+# The codec on the CPU, asked for in two ways: the same codes, and sound that differs in the last bits at most.
+sounds() { cat "$box/$n"/*.wav | sha256sum; }
+codes() { cat "$box/$n"/*.npy | sha256sum; }
+ran_on() { grep -q "\"$1\":[[:space:]]*\"$2" "$box/$n/000000.json"; } # KEY BACKEND
+make eager 1 --save-codes
+codes=$(codes)
+ran_on backend cuda/ || fail "metadata: no backend"
+ran_on codec_backend '' && fail "metadata: a codec_backend that is not another"
+make eager 1 --save-codes --codec-device cpu
+sound=$(sounds)
+[ "$codes" = "$(codes)" ] || fail "--codec-device cpu: other codes"
+ran_on codec_backend cpu/ || fail "--codec-device cpu: not in the metadata"
+ran_on text_backend '' && fail "--codec-device cpu: the text encoder went with it"
+FORCE_CPU_COMP=1 make "devices=2,eager" 2 --save-codes
+[ "$codes" = "$(codes)" ] && [ "$sound" = "$(sounds)" ] || fail "FORCE_CPU_COMP=1: other bytes than --codec-device cpu"
+
+# The text encoder on the CPU: its states differ in the last bits; the same bytes on any ranks, and again.
+make eager 1 --save-codes --text-device cpu
+codes=$(codes) sound=$(sounds)
+ran_on text_backend cpu/ || fail "--text-device cpu: not in the metadata"
+ran_on codec_backend '' && fail "--text-device cpu: the codec went with it"
+make "devices=2,late" 2 --save-codes --text-device cpu
+[ "$codes" = "$(codes)" ] && [ "$sound" = "$(sounds)" ] || fail "--text-device cpu: other bytes on two ranks"
+CUDA_ON_CPU=eager "$program" replay "$box/$n/000000.json" --device cuda >"$box/log" 2>&1 || fail "replay of --text-device cpu"
+make eager 1 --save-codes --text-device cpu --codec-device cpu
+[ "$codes" = "$(codes)" ] || fail "both on the CPU: other codes than with the text encoder there"
 
 # A load, held against the slower of the disk and the links to the devices.
 CUDA_ON_CPU=devices=2,eager timeout -k 5 60 mpirun -np 2 "$program" bench load "$model" --device cuda --json >"$box/log" 2>&1 ||

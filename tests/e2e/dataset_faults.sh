@@ -11,12 +11,14 @@ jobs() { # N SECONDS
     for i in $(seq 1 "$1"); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' "$i" "$i" "$2"; done
 }
 jobs 10 1 >"$BOX/jobs.jsonl"
+# A run that lasts some seconds on any machine: what is done to it must find it at work.
 jobs 30 4 >"$BOX/long.jsonl"
+PLAIN='--cpu-level scalar --dtype fp32'
 run() { # RANKS OUT …
     local n=$1 out=$2
     shift 2
     ranks "$n" "${with[@]}" "$MG" run -q --model "$DEMO" --jobs "${jobs:-$BOX/jobs.jsonl}" --out "$BOX/$out" --seed 5 --threads 1 \
-        --batch 2 --tp 1 "$@"
+        --batch 2 --tp 1 $([ "$jobs" != "$BOX/long.jsonl" ] || echo $PLAIN) "$@"
 }
 with=(env)
 faulty() { with=(env LD_PRELOAD="$FAULTY" "$@"); }
@@ -128,7 +130,7 @@ begin() { # OUT RANKS …: the long jobs, in the background; each rank leaves it
     shift 2
     rm -f "$BOX"/rank.*
     ranks "$n" sh -c 'echo $$ >"$0.${OMPI_COMM_WORLD_RANK:-0}"; exec "$@"' "$BOX/rank" \
-        "$MG" run -q --model "$DEMO" --jobs "$BOX/long.jsonl" --out "$BOX/$out" --seed 5 --threads 1 --batch 2 --tp 1 "$@" \
+        "$MG" run -q --model "$DEMO" --jobs "$BOX/long.jsonl" --out "$BOX/$out" --seed 5 --threads 1 --batch 2 --tp 1 $PLAIN "$@" \
         >"$BOX/said" 2>&1 &
     job=$!
     for _ in $(seq 600); do

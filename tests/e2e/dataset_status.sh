@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 
 for i in $(seq 1 60); do printf '{"id":"clip-%d","prompt":"song number %d","duration":3}\n' "$i" "$i"; done >"$BOX/jobs.jsonl"
-timeout 200 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/d" --seed 5 --batch 2 >"$BOX/run" 2>&1 &
+timeout 200 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/d" --seed 5 --batch 2 --cpu-level scalar --dtype fp32 >"$BOX/run" 2>&1 &
 for _ in $(seq 100); do [ -e "$BOX/d/.mg-dist/status.json" ] && break; sleep 0.1; done
 timeout 200 "$MG" status "$BOX/d" --watch --json >"$BOX/objects" 2>"$BOX/said" &
 watcher=$!

@@ -190,13 +190,14 @@ static void check_stretches(const codec_want *how, const int64_t *T, int n_lengt
     for (int64_t i = 0; i < K * T_max; i++) codes[i] += codes[i] < 0 ? (int32_t)V : 0;
     whole.stretch = whole.block = T_max + 1;
     codec_open(&f, &whole);
-    for (size_t s = 0; s < sizeof stretch / sizeof *stretch; s++) {
+    for (size_t s = 0; s < sizeof stretch / sizeof *stretch; s += test_cuts() ? 3 : 1) {
         codec_want parts = *how;
         parts.stretch = stretch[s];
         parts.block = block[s];
         parts.n_threads = 1 + (int)s % 2;
         codec_open(&g, &parts);
         for (int i = 0; i < n_lengths; i++) {
+            if (test_cuts() && (i % 13 != 2 || T[i] > 300)) continue;
             char what[64];
             snprintf(what, sizeof what, "%d frames by %d", (int)T[i], (int)stretch[s]);
             float *want = codec_decode(&f, codes, T_max, T[i]), *got = codec_decode(&g, codes, T_max, T[i]);

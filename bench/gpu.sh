@@ -1,0 +1,190 @@
+#!/bin/bash
+# Everything that a machine with a GPU can say of this program, in five minutes: builds with what is there, tests, then
+# measures, and prints one short table last. A stage that fails or lasts too long does not stop those after it.
+#
+#   bench/gpu.sh [--packages DIR] [--python PYTHON] [--out DIR] [--quick]
+#   bench/gpu.sh --dry-run PROGRAM       the same over tests/cuda_on_cpu: PROGRAM is build-cuda-on-cpu/mg-dist
+#
+# DIR of --packages holds Debian packages (bench/gpu_packages.sh fetches them) or what they unpack to, for a machine
+# without Open MPI and the libraries of .ci/packages. PYTHON has torch and transformers, for the comparison.
+# The logs of all stages are in --out (default: bench/work/gpu). Exit code 0 if every test passed.
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+packages='' python=python3 out=$root/bench/work/gpu dry='' quick=''
+while [ $# -gt 0 ]; do
+    case $1 in
+    --packages) packages=$(cd "$2" && pwd) && shift ;;
+    --python) python=$2 && shift ;;
+    --out) out=$2 && shift ;;
+    --dry-run) dry=$(readlink -f "$2") && shift ;;
+    --quick) quick=yes ;;
+    *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    esac
+    shift
+done
+mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
+rm -f "$out"/*.log "$out"/*.json "$out"/stages
+build=$out/build
+program=${dry:-$build/mg-dist}
+tests=$(dirname "$program")
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl=self,vader OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_oob_tcp_if_include=lo
+export MG_TEST_OVER=cuda MG_TEST_SHARE=1
+
+# stage NAME SECONDS COMMAND…: its output goes to NAME.log; remembered as passed, FAILED, or skipped (exit code 77)
+stage() {
+    local name=$1 most=$2 begin=$SECONDS code pid late='' i
+    shift 2
+    [ -z "$dry" ] || most=$((most * 20)) # a fixture on a busy machine is no measure
+    setsid bash -c '"$@"' stage "$@" >"$out/$name.log" 2>&1 &
+    pid=$! # its group has its number
+    for ((i = 0; i < most * 5; i++)); do
+        kill -0 $pid 2>/dev/null || break
+        sleep 0.2
+    done
+    if kill -0 $pid 2>/dev/null; then
+        late=yes
+        kill -TERM -- -$pid
+        sleep 3
+    fi
+    kill -KILL -- -$pid 2>/dev/null
+    wait $pid
+    code=$?
+    [ -z "$late" ] || code=124
+    case $code in
+    0) word=passed ;;
+    77) word="skipped: $(tail -1 "$out/$name.log")" ;;
+    124) word="FAILED: longer than $most s" ;;
+    *) word="FAILED: exit code $code: $(grep -m1 -E 'not ok|FAILED|error' "$out/$name.log" | cut -c1-90)" ;;
+    esac
+    printf '%s\t%s\t%d\n' "$name" "$word" $((SECONDS - begin)) >>"$out/stages"
+    printf '%-18s %4d s  %s\n' "$name" $((SECONDS - begin)) "$word"
+    [ $code -eq 0 ]
+}
+
+# ---- What is there ----
+
+# Packages are unpacked once; compilers and programs are told where.
+unpack() {
+    local to=$packages
+    if ls "$packages"/*.deb >/dev/null 2>&1; then
+        to=$out/packages
+        [ -d "$to/usr" ] || for deb in "$packages"/*.deb; do dpkg -x "$deb" "$to" || return 1; done
+    fi
+    local lib=$to/usr/lib/x86_64-linux-gnu
+    export PATH=$to/usr/bin:$PATH CMAKE_PREFIX_PATH=$to/usr PKG_CONFIG_SYSROOT_DIR=$to
+    export PKG_CONFIG_PATH=$lib/pkgconfig:$to/usr/share/pkgconfig LD_LIBRARY_PATH=$lib:$lib/openmpi/lib:${LD_LIBRARY_PATH-}
+    export LIBRARY_PATH=$lib OPAL_PREFIX=$lib/openmpi OMPI_CC=${CC:-cc} PMIX_INSTALL_PREFIX=$lib/pmix2
+    export MPI_ROOT=$lib/openmpi
+}
+
+describe() {
+    [ -n "$dry" ] || nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
+    [ -n "$dry" ] || nvcc --version | tail -2
+    "$python" -c 'import torch, transformers; print("torch", torch.__version__, "transformers", transformers.__version__)' || true
+}
+
+compile() {
+    local arch
+    arch=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
+    [ "$arch" != 90 ] || arch=90a
+    local nccl
+    nccl=$("$python" -c 'import nvidia.nccl, os; print(list(nvidia.nccl.__path__)[0])' 2>/dev/null)
+    [ -z "$nccl" ] || [ -n "${NCCL_HOME-}" ] || export NCCL_HOME=$nccl
+    cmake -S "$root" -B "$build" -G Ninja -DMG_CUDA=on -DMG_CUDA_ARCHITECTURES="${arch:-80}-real" --log-level=WARNING &&
+        cmake --build "$build" --target mg-dist compare_clip golden_wav sound_facts gpu_tests
+}
+
+# ---- Tests ----
+
+doctor() { "$program" doctor --device cuda --model "$root/tests/golden/checkpoints/tiny-mono"; }
+
+# Every op and stage against PyTorch's and transformers' numbers, on the device.
+units() {
+    local t n=0
+    for t in "$tests"/tests/*/test_*_gpu; do
+        [ -x "$t" ] || continue
+        n=$((n + 1))
+        echo "== $t" && "$t" || return 1
+    done
+    [ $n -gt 0 ] || { echo "no test_*_gpu was built" && return 77; }
+}
+
+suite() { # SCRIPT
+    bash "$root/tests/e2e/$1.sh" "$program" "$root/tests" "$tests/tests/e2e/compare_clip" "$tests/tests/e2e/sound_facts"
+}
+golden() { MG_TEST_RANKS=$1 MG_TEST_ONLY=- suite golden; } # NP
+modes() { MG_TEST_RANKS=1 MG_TEST_ONLY=${dry:+tiny-melody} suite modes; }
+
+# Two clips in bf16: one rank, two and four on one GPU, other batches; the same bytes.
+same_bytes() {
+    local first='' hash np
+    for how in '1' '1 --batch 1' '2 --tp 2' '4 --tp 4' '4 --tp 2' '2 --tp 1'; do
+        np=${how%% *}
+        rm -rf "$out/clips"
+        # shellcheck disable=SC2086
+        mpirun -np "$np" "$program" generate --model "$root/tests/golden/checkpoints/tiny-mono" \
+            --prompt drums --prompt 'a slow piano and strings' --frames $([ -n "$dry" ] && echo 6 || echo 50) --seed 7 --device cuda --share-gpu --out "$out/clips" \
+            ${how#"$np"} || return 1
+        hash=$(cat "$out"/clips/*.wav | sha256sum)
+        [ -n "$first" ] || first=$hash
+        [ "$hash" = "$first" ] || { echo "FAILED: $how: other bytes than on one rank" && return 1; }
+    done
+}
+
+sanitizer() { # TOOL
+    command -v compute-sanitizer >/dev/null || { echo 'no compute-sanitizer' && return 77; }
+    compute-sanitizer --tool "$1" --error-exitcode 9 --launch-timeout 60 "$program" generate --model \
+        "$root/tests/golden/checkpoints/tiny-mono" --prompt x --frames 3 --seed 1 --device cuda --out "$out/sanitized" --overwrite
+}
+
+# ---- Measurements: a JSON object a line in NAME.json ----
+
+bench() { # NAME OPTIONS…
+    local name=$1
+    shift
+    "$program" bench "$@" --json >"$out/$name.json"
+}
+transformers() { "$python" "$root/bench/gpu_transformers.py" "$@"; }
+
+[ -z "$packages" ] || unpack || exit 1
+cd "$root" || exit 1
+export root python out dry build program tests
+export -f describe compile doctor units suite golden modes same_bytes sanitizer bench transformers
+begin=$SECONDS
+if [ -n "$dry" ]; then
+    export CUDA_ON_CPU=devices=1,eager MG_TEST_FIXTURE=devices=1,eager
+    shapes=tiny many=2 steps=2 seconds=0.2
+else
+    shapes='small medium large' many=64 steps=60 seconds=30
+    stage build 170 compile
+fi
+stage machine 20 describe
+if [ -x "$program" ]; then
+    stage doctor 20 doctor
+    stage units 40 units
+    stage golden-1 30 golden 1
+    stage golden-2 30 golden 2
+    [ -n "$dry" ] || stage golden-4 40 golden 4
+    stage modes 60 modes
+    stage same-bytes 60 same_bytes
+    [ -n "$dry" ] || stage memcheck 40 sanitizer memcheck
+    [ -n "$dry$quick" ] || stage racecheck 40 sanitizer racecheck
+    for shape in $shapes; do
+        stage "step-$shape-1" 40 bench "step-$shape-1" step --device cuda --shape "$shape" --dtype bf16 --steps "$steps"
+        stage "step-$shape-$many" 40 bench "step-$shape-$many" step --device cuda --shape "$shape" --dtype bf16 --batch "$many" --steps "$steps"
+    done
+    device=cuda
+    [ -z "$dry" ] || device=cpu # the fixture has not the SMs for a codec of this size
+    stage decode 30 bench decode decode --device $device --seconds "$seconds"
+    stage encode 30 bench encode encode --device $device --seconds "$seconds"
+    stage t5 30 bench t5 t5 --device $device
+fi
+if [ -n "$dry" ]; then
+    stage transformers 60 transformers --dry-run --out "$out/transformers.json"
+else
+    stage transformers 150 transformers --out "$out/transformers.json"
+fi
+
+"$python" "$root/bench/gpu_table.py" "$out" --seconds $((SECONDS - begin)) || cat "$out/stages"
+! grep -q FAILED "$out/stages"
