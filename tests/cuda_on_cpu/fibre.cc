@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include <mutex>
 #include <vector>
 
 #ifdef MG_SIM_ASAN
@@ -46,12 +47,23 @@ static std::vector<fibre *> &all()
     return *list;
 }
 
+/* A thread's own fibre is kept when the thread has ended, where leak checkers find it. */
+static void keep(fibre *f)
+{
+    static std::mutex lock;
+    static std::vector<fibre *> *list = new std::vector<fibre *>;
+    std::lock_guard<std::mutex> hold(lock);
+
+    list->push_back(f);
+}
+
 fibre *fibre_main()
 {
     static thread_local fibre *f = nullptr;
 
     if (!f) {
         f = new fibre;
+        keep(f);
 #if !defined(__x86_64__)
         f->sp = new ucontext_t;
 #endif
