@@ -5,8 +5,7 @@ set(MG_CUDA auto CACHE STRING "Build the CUDA plug-in: auto (if nvcc and NCCL's 
 set(MG_CUDA_ARCHITECTURES "80-real;90a-real;80-virtual" CACHE STRING
     "What the plug-in is compiled for. The virtual one is PTX, compiled on the device for all others at the first start; a release takes 80-real;86-real;89-real;90a-real;100-real;120-real;90-virtual, which is minutes of nvcc")
 set(MG_PLUGIN_FOLDER ${PROJECT_SOURCE_DIR}/kernels/cuda)
-set(MG_PLUGIN_C ${MG_PLUGIN_FOLDER}/cuda_plugin.c ${PROJECT_SOURCE_DIR}/parallel/comm_nccl.c
-    ${PROJECT_SOURCE_DIR}/parallel/comm_nccl_tune.c ${PROJECT_SOURCE_DIR}/parallel/mailboxes.c)
+set(MG_PLUGIN_C ${MG_PLUGIN_FOLDER}/cuda_plugin.c ${MG_NCCL_C})
 
 # The plug-in holds nothing of the program's: mg_fail and its like are the program's own, found when it is opened.
 function(mg_plugin_finish)

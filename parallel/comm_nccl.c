@@ -2,7 +2,8 @@
  * so its bits are those of shm and mpi; where ranks share a host, one kernel does both over mailboxes; `fast`
  * leaves the order to NCCL. Every call is queued in the stream of the backend and nobody waits for it here:
  * who waits for the device calls mg_comm_nccl_check meanwhile, which finds NCCL's asynchronous errors, lost
- * ranks and the deadline, and aborts the communicator. comm_nccl_tune.c chooses between the two ways. */
+ * ranks and the deadline, and aborts the communicator. comm_nccl_sum.c has the sums and that check,
+ * comm_nccl_tune.c chooses between the two ways. */
 #include "comm_nccl_impl.h"
 
 #include <sched.h>
@@ -12,62 +13,7 @@
 #include "clock.h"
 #include "log.h"
 
-enum { PIECE_BYTES = 4 << 20 }; /* of one rank, in a sum: a step's sums fit, a prefill's go in several */
-
 typedef mg_nccl_group group;
-
-static mg_status fail_nccl(const mg_comm *c, ncclResult_t error, const char *call)
-{
-    group *g = c->ctx;
-    const char *where = error == ncclRemoteError || error == ncclSystemError
-                            ? "; is NCCL_SOCKET_IFNAME the interface that joins the hosts?"
-                            : "";
-
-    g->torn = true;
-    return mg_fail(MG_ECOMM, "%s: NCCL: %s%s", call, g->nccl->get_error_string(error), where);
-}
-
-/* A call of a non-blocking communicator is begun; go on when it is queued. */
-static mg_status queued(const mg_comm *c, ncclResult_t error, const char *call)
-{
-    group *g = c->ctx;
-    mg_wait w = mg_wait_begin(g->watchdog, call);
-
-    while (error == ncclInProgress) {
-        MG_RETURN(mg_wait_idle(&w, -1));
-        const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
-        if (asked != ncclSuccess) error = asked;
-    }
-    return error == ncclSuccess ? MG_OK : fail_nccl(c, error, call);
-}
-
-static mg_status sum_fast(mg_comm *c, float *y, float *x, int64_t n)
-{
-    group *g = c->ctx;
-    const mg_tensor sum = mg_tensor_1d(x, MG_F32, n);
-    mg_tensor to = mg_tensor_1d(y, MG_F32, n);
-
-    MG_RETURN(queued(c, g->nccl->all_reduce(x, x, (size_t)n, ncclFloat32, ncclSum, g->comm, g->stream),
-                     "all_reduce"));
-    return y ? mg_add(g->ops, &to, &sum) : MG_OK;
-}
-
-mg_status mg_nccl_sum(mg_comm *c, mg_cuda_reduce how, float *y, float *x, int64_t n)
-{
-    group *g = c->ctx;
-    const int64_t n_piece = PIECE_BYTES / (int64_t)sizeof *x;
-
-    if (how == MG_REDUCE_ONESHOT) return mg_cuda_oneshot_sum(g->ops, &g->mail.sum, y, x, n);
-    if (how == MG_REDUCE_FAST) return sum_fast(c, y, x, n);
-    for (int64_t at = 0; at < n; at += n_piece) {
-        const int64_t n_now = n - at < n_piece ? n - at : n_piece;
-        MG_RETURN(
-            queued(c, g->nccl->all_gather(x + at, g->parts, (size_t)n_now, ncclFloat32, g->comm, g->stream),
-                   "all_reduce"));
-        MG_RETURN(mg_cuda_tree_sum(g->ops, y ? y + at : NULL, x + at, g->parts, c->size, n_now));
-    }
-    return MG_OK;
-}
 
 static mg_status nccl_all_reduce(mg_comm *c, float *x, int64_t n)
 {
@@ -88,7 +34,8 @@ static mg_status nccl_all_gather(mg_comm *c, void *all, const void *mine, int64_
     group *g = c->ctx;
     const size_t bytes = (size_t)n * mg_dtype_bytes(dtype);
 
-    return queued(c, g->nccl->all_gather(mine, all, bytes, ncclUint8, g->comm, g->stream), "all_gather");
+    return mg_nccl_queued(c, g->nccl->all_gather(mine, all, bytes, ncclUint8, g->comm, g->stream),
+                          "all_gather");
 }
 
 static mg_status nccl_bcast(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root)
@@ -96,7 +43,7 @@ static mg_status nccl_bcast(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int 
     group *g = c->ctx;
     const size_t bytes = (size_t)n * mg_dtype_bytes(dtype);
 
-    return queued(c, g->nccl->broadcast(x, x, bytes, ncclUint8, root, g->comm, g->stream), "bcast");
+    return mg_nccl_queued(c, g->nccl->broadcast(x, x, bytes, ncclUint8, root, g->comm, g->stream), "bcast");
 }
 
 /* In the stream: what is queued behind it on one rank begins when all ranks have come so far. */
@@ -107,15 +54,6 @@ static mg_status nccl_barrier(mg_comm *c)
     return nccl_all_gather(c, g->token + 1, g->token, 1, MG_I32);
 }
 
-/* The kernels that wait for other ranks end, and what waits in the stream goes on. */
-static void give_up(group *g)
-{
-    g->torn = true;
-    mg_mailboxes_give_up(&g->mail);
-    if (g->comm) (void)g->nccl->comm_abort(g->comm);
-    g->comm = NULL;
-}
-
 /* Lets the stream run out, as long as the other ranks do their part. */
 static void finish(mg_comm *c)
 {
@@ -123,7 +61,7 @@ static void finish(mg_comm *c)
     mg_wait w = mg_wait_begin(g->watchdog, "closing the group");
 
     while (!g->torn && cudaStreamQuery(g->stream) == cudaErrorNotReady)
-        if (mg_wait_idle(&w, -1) != MG_OK) give_up(g);
+        if (mg_wait_idle(&w, -1) != MG_OK) mg_nccl_give_up(g);
 }
 
 static void nccl_close(mg_comm *c)
@@ -132,7 +70,7 @@ static void nccl_close(mg_comm *c)
 
     if (!g) return;
     if (g->comm) finish(c);
-    if (g->torn) give_up(g);
+    if (g->torn) mg_nccl_give_up(g);
     if (g->comm) (void)g->nccl->comm_destroy(g->comm);
     g->comm = NULL;
     if (g->ops && !g->torn) mg_ops_release(g->ops, g->parts, g->parts_bytes);
@@ -150,30 +88,6 @@ static const mg_comm_iface iface = {
     .all_reduce_add = nccl_all_reduce_add,
     .tune = mg_nccl_tune,
 };
-
-mg_status mg_comm_nccl_check(mg_comm *c, double waited_s)
-{
-    group *g = c->ctx;
-    ncclResult_t error = ncclSuccess;
-
-    if (!g->comm) return g->torn ? MG_ECOMM : MG_OK; /* given up, and said; or closed */
-    const double begin_s = mg_clock_s() - waited_s;
-    if (waited_s >= 0 && (!g->wait.watchdog || begin_s > g->wait.begin_s + 0.01)) { /* another wait */
-        g->wait = mg_wait_begin(g->watchdog, "waiting for the GPU");
-        g->wait.begin_s = g->wait.looked_s = begin_s;
-        mg_mailboxes_forget(&g->mail);
-    }
-    const int missing = mg_mailboxes_missing(&g->mail);
-    if (missing >= 0) g->wait.call = "all_reduce";
-    const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
-    if (asked != ncclSuccess) error = asked;
-    const mg_status st =
-        error != ncclSuccess && error != ncclInProgress ? fail_nccl(c, error, "waiting for the GPU")
-        : waited_s >= 0 ? mg_wait_check(&g->wait, missing >= 0 ? g->first_rank + missing : -1)
-                        : MG_OK;
-    if (st != MG_OK) give_up(g);
-    return st;
-}
 
 int mg_comm_nccl_version(void)
 {
@@ -204,7 +118,7 @@ static mg_status take_memory(mg_comm *c)
     group *g = c->ctx;
     void *block = NULL;
 
-    const size_t sums = (size_t)c->size * PIECE_BYTES;
+    const size_t sums = (size_t)c->size * MG_NCCL_PIECE_BYTES;
     g->parts_bytes = sums + ((size_t)c->size + 1) * sizeof *g->token;
     MG_RETURN(mg_ops_alloc(g->ops, &block, g->parts_bytes));
     g->parts = block;
@@ -237,7 +151,7 @@ static mg_status open_local(mg_comm *c, group *g, ncclUniqueId *id)
     MG_RETURN(mg_nccl_find(&g->nccl));
     MG_RETURN(take_memory(c));
     if (c->rank == 0 && g->nccl->get_unique_id(id) != ncclSuccess)
-        return fail_nccl(c, ncclSystemError, "ncclGetUniqueId");
+        return mg_nccl_fail(c, ncclSystemError, "ncclGetUniqueId");
     return MG_OK;
 }
 
@@ -273,8 +187,8 @@ mg_status mg_comm_nccl_open(mg_comm **out, const mg_ops *ops, const mg_cuda_grou
     MG_TRY(mg_comm_agree(host, same_version(host, mg_comm_nccl_version())));
     MG_TRY(mg_comm_bcast(host, &id, sizeof id, MG_U8, 0));
     config.blocking = 0;
-    st = queued(c, g->nccl->comm_init_rank_config(&g->comm, host->size, id, host->rank, &config),
-                "connecting");
+    st = mg_nccl_queued(c, g->nccl->comm_init_rank_config(&g->comm, host->size, id, host->rank, &config),
+                        "connecting");
     MG_TRY(mg_comm_agree(host, st));
     MG_TRY(mg_comm_agree(host, open_mailboxes(c, host)));
     *out = c;

@@ -6,6 +6,8 @@
 #include "mailboxes.h"
 #include "nccl_library.h"
 
+enum { MG_NCCL_PIECE_BYTES = 4 << 20 }; /* of one rank, in a sum: a step's fit, a prefill's go in several */
+
 typedef struct mg_nccl_group {
     const mg_nccl *nccl;
     const mg_ops *ops;
@@ -18,10 +20,19 @@ typedef struct mg_nccl_group {
     mg_cuda_reduce reduce; /* how it sums; AUTO: as NCCL until it is tuned */
     mg_mailboxes mail;     /* of ONESHOT, and of AUTO where there can be any */
     bool torn;
-    float *parts; /* [size, PIECE_BYTES / 4] device */
+    float *parts; /* [size, MG_NCCL_PIECE_BYTES / 4] device */
     size_t parts_bytes;
     int32_t *token; /* [1 + size] device, for a barrier */
 } mg_nccl_group;
+
+/* MG_ECOMM with NCCL's own words; the group is torn. */
+mg_status mg_nccl_fail(const mg_comm *c, ncclResult_t error, const char *call);
+
+/* A call of a non-blocking communicator is begun; go on when it is queued. */
+mg_status mg_nccl_queued(const mg_comm *c, ncclResult_t error, const char *call);
+
+/* The kernels that wait for other ranks end, and what waits in the stream goes on. */
+void mg_nccl_give_up(mg_nccl_group *g);
 
 /* x [n] = the sum over ranks; or, with y, y += that. By the way that is named, in the stream. */
 mg_status mg_nccl_sum(mg_comm *c, mg_cuda_reduce how, float *y, float *x, int64_t n);

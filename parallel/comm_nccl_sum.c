@@ -1,0 +1,90 @@
+/* What a group on devices needs to work: calls of NCCL that are begun and seen through, the sums, and the
+ * check of those who wait for the device. Below comm_nccl.c, which opens the group, and comm_nccl_tune.c. */
+#include "clock.h"
+#include "comm_nccl_impl.h"
+
+typedef mg_nccl_group group;
+
+mg_status mg_nccl_fail(const mg_comm *c, ncclResult_t error, const char *call)
+{
+    group *g = c->ctx;
+    const char *where = error == ncclRemoteError || error == ncclSystemError
+                            ? "; is NCCL_SOCKET_IFNAME the interface that joins the hosts?"
+                            : "";
+
+    g->torn = true;
+    return mg_fail(MG_ECOMM, "%s: NCCL: %s%s", call, g->nccl->get_error_string(error), where);
+}
+
+mg_status mg_nccl_queued(const mg_comm *c, ncclResult_t error, const char *call)
+{
+    group *g = c->ctx;
+    mg_wait w = mg_wait_begin(g->watchdog, call);
+
+    while (error == ncclInProgress) {
+        MG_RETURN(mg_wait_idle(&w, -1));
+        const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
+        if (asked != ncclSuccess) error = asked;
+    }
+    return error == ncclSuccess ? MG_OK : mg_nccl_fail(c, error, call);
+}
+
+static mg_status sum_fast(mg_comm *c, float *y, float *x, int64_t n)
+{
+    group *g = c->ctx;
+    const mg_tensor sum = mg_tensor_1d(x, MG_F32, n);
+    mg_tensor to = mg_tensor_1d(y, MG_F32, n);
+
+    MG_RETURN(mg_nccl_queued(
+        c, g->nccl->all_reduce(x, x, (size_t)n, ncclFloat32, ncclSum, g->comm, g->stream), "all_reduce"));
+    return y ? mg_add(g->ops, &to, &sum) : MG_OK;
+}
+
+mg_status mg_nccl_sum(mg_comm *c, mg_cuda_reduce how, float *y, float *x, int64_t n)
+{
+    group *g = c->ctx;
+    const int64_t n_piece = MG_NCCL_PIECE_BYTES / (int64_t)sizeof *x;
+
+    if (how == MG_REDUCE_ONESHOT) return mg_cuda_oneshot_sum(g->ops, &g->mail.sum, y, x, n);
+    if (how == MG_REDUCE_FAST) return sum_fast(c, y, x, n);
+    for (int64_t at = 0; at < n; at += n_piece) {
+        const int64_t n_now = n - at < n_piece ? n - at : n_piece;
+        MG_RETURN(mg_nccl_queued(
+            c, g->nccl->all_gather(x + at, g->parts, (size_t)n_now, ncclFloat32, g->comm, g->stream),
+            "all_reduce"));
+        MG_RETURN(mg_cuda_tree_sum(g->ops, y ? y + at : NULL, x + at, g->parts, c->size, n_now));
+    }
+    return MG_OK;
+}
+
+void mg_nccl_give_up(mg_nccl_group *g)
+{
+    g->torn = true;
+    mg_mailboxes_give_up(&g->mail);
+    if (g->comm) (void)g->nccl->comm_abort(g->comm);
+    g->comm = NULL;
+}
+
+mg_status mg_comm_nccl_check(mg_comm *c, double waited_s)
+{
+    group *g = c->ctx;
+    ncclResult_t error = ncclSuccess;
+
+    if (!g->comm) return g->torn ? MG_ECOMM : MG_OK; /* given up, and said; or closed */
+    const double begin_s = mg_clock_s() - waited_s;
+    if (waited_s >= 0 && (!g->wait.watchdog || begin_s > g->wait.begin_s + 0.01)) { /* another wait */
+        g->wait = mg_wait_begin(g->watchdog, "waiting for the GPU");
+        g->wait.begin_s = g->wait.looked_s = begin_s;
+        mg_mailboxes_forget(&g->mail);
+    }
+    const int missing = mg_mailboxes_missing(&g->mail);
+    if (missing >= 0) g->wait.call = "all_reduce";
+    const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
+    if (asked != ncclSuccess) error = asked;
+    const mg_status st =
+        error != ncclSuccess && error != ncclInProgress ? mg_nccl_fail(c, error, "waiting for the GPU")
+        : waited_s >= 0 ? mg_wait_check(&g->wait, missing >= 0 ? g->first_rank + missing : -1)
+                        : MG_OK;
+    if (st != MG_OK) mg_nccl_give_up(g);
+    return st;
+}
