@@ -7,10 +7,10 @@
 #
 # DIR of --packages holds Debian packages (bench/gpu_packages.sh fetches them) or what they unpack to, for a machine
 # without Open MPI and the libraries of .ci/packages. PYTHON has torch and transformers, for the comparison.
-# The logs of all stages are in --out (default: bench/work/gpu). Exit code 0 if every test passed.
+# The logs of all stages are in --out (default: build-gpu). Exit code 0 if every test passed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
-packages='' python=python3 out=$root/bench/work/gpu dry='' quick=''
+packages='' python=python3 out=$root/build-gpu dry='' quick=''
 while [ $# -gt 0 ]; do
     case $1 in
     --packages) packages=$(cd "$2" && pwd) && shift ;;

@@ -28,13 +28,13 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 MGDIST_THREADS=
 export SLURM_CONF=$box/slurm.conf
 n=0
 ok() { n=$((n + 1)); echo "ok $n - $1"; }
-fail() { echo "FAILED: $1"; tail -n 30 "$box"/work/*.log "$box"/log/slurmctld.log 2>/dev/null | sed 's/^/  /'; exit 1; }
+fail() { echo "FAILED: $1"; tail -n 30 "$box"/jobs/*.log "$box"/log/slurmctld.log 2>/dev/null | sed 's/^/  /'; exit 1; }
 on() { hosts_on "${hosts[0]}" "$@"; } # clients run on the first node
 
 # ---- Slurm itself: munge, a controller on the first node, a slurmd on each ----
 slurm_up() {
     local i h
-    mkdir -p "$box"/{state,log,run,work}
+    mkdir -p "$box"/{state,log,run,jobs}
     head -c 128 /dev/urandom >"$box/munge.key"
     chmod 400 "$box/munge.key"
     munged --force --key-file="$box/munge.key" --socket="$box/run/munge.sock" --pid-file="$box/run/munged.pid" \
@@ -89,7 +89,7 @@ slurm_up >"$box/up" 2>&1 || { # another version, or a container that lacks what 
 }
 echo "# $(sinfo --version), three nodes"
 
-submit() { job=$(cd "$box/work" && on sbatch --parsable "$@") || fail "sbatch $*"; job=${job%%;*}; }
+submit() { job=$(cd "$box/jobs" && on sbatch --parsable "$@") || fail "sbatch $*"; job=${job%%;*}; }
 await() { # SECONDS: until the job is out of the queue
     local end=$((SECONDS + $1))
     while [ $SECONDS -lt $end ]; do
@@ -98,7 +98,7 @@ await() { # SECONDS: until the job is out of the queue
     done
     return 1
 }
-log_of() { cat "$box/work/mg-dist-$1.log"; }
+log_of() { cat "$box/jobs/mg-dist-$1.log"; }
 facts() { (cd "$1" && find . -name .mg-dist -prune -o -type f -print0 | sort -z | xargs -0 sha256sum); }
 like() { [ -n "$(facts "$2")" ] && [ "$(facts "$2")" = "$(facts "$3")" ] || fail "$1: other bytes"; ok "$1: the bytes of a run without Slurm"; }
 jobs() { for ((i = 1; i <= $1; i++)); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' $i $i "$2"; done; }
@@ -127,7 +127,7 @@ ok 'run.sbatch: one job over two nodes, four ranks'
 like 'run.sbatch' "$box/short" "$box/one"
 
 # 2. An array
-(cd "$box/work" && OUT=$box/part on sbatch --parsable --array=0-2 "$root/launch/slurm/array.sbatch" --model "$root/models/mg-demo" \
+(cd "$box/jobs" && OUT=$box/part on sbatch --parsable --array=0-2 "$root/launch/slurm/array.sbatch" --model "$root/models/mg-demo" \
     --jobs "$box/short.jsonl" >"$box/id") || fail 'sbatch --array'
 job=$(cat "$box/id")
 await 60 || fail 'array.sbatch does not end'
