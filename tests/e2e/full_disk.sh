@@ -14,7 +14,7 @@ whole() { # every WAV there is of its whole size, and has its metadata
 if mount -t tmpfs -o size=128k tmpfs "$FULL" 2>/dev/null; then
     trap 'umount "$FULL"; rm -rf "$BOX"' EXIT
     for n in 1 2; do
-        expect 3 'clip 000002: .*No space left' "a full disk stops one clip, not the others ($n ranks)" make_clips $n --out "$FULL"
+        expect 3 'clip 000002: .*No space left' "a full disk stops one clip, not the others ($n ranks)" make_clips $n --tp $n --out "$FULL"
         passes 'the failed clip is listed' grep -q '1 of 3 clips failed: 000002' "$BOX/said"
         passes 'the delivered one is printed' grep -q "^$FULL/000001.wav" "$BOX/said"
         passes 'nothing is half-written' tidy "$FULL"

@@ -11,7 +11,6 @@ inspect() {
     shift 3
     expect "$code" "$pattern" "$sentence" ranks 1 "$MG" inspect "$@"
 }
-says() { passes "$1" grep -Eq -- "$2" "$BOX/said"; }
 
 inspect 0 '^is +Hugging Face model$' 'a Hugging Face folder' "$TINY"
 says 'its parameters' '^language model +469,376 .* fp32 +45 +0 +0 +0 +0$'

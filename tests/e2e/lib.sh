@@ -79,6 +79,45 @@ fails() {
     if "$@" >"$BOX/note" 2>&1; then verdict 1 "$sentence"; else verdict 0 "$sentence"; fi
 }
 
+# says SENTENCE PATTERN, says_once SENTENCE: of what the last command left in $BOX/said.
+says() {
+    if grep -Eq -- "$2" "$BOX/said"; then verdict 0 "$1"; else
+        verdict 1 "$1"
+        sed 's/^/#   /' "$BOX/said" | tail -20
+    fi
+}
+says_once() { passes "$1" test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1; }
+
+# start NP command …: in the background, what it says into $BOX/said. $job is its process; each rank leaves its own number.
+start() {
+    local n=$1
+    shift
+    rm -f "$BOX"/rank.*
+    ranks "$n" sh -c 'echo $$ >"$0.${OMPI_COMM_WORLD_RANK:-0}"; exec "$@"' "$BOX/rank" "$@" >"$BOX/said" 2>&1 &
+    job=$!
+}
+pid_of() { cat "$BOX/rank.$1"; }
+
+# gone SECONDS PID: within that time; what nobody has waited for yet (Z) is gone too.
+gone() {
+    local i
+    for ((i = 0; i < $1 * 10; i++)); do
+        grep -qs '^State:[[:space:]]*[^Z]' "/proc/$2/status" || return 0
+        sleep 0.1
+    done
+    return 1
+}
+
+# over SENTENCE SECONDS SECONDS: the job ends within the first time, and its processes are gone within the second. Its
+# exit code is $job_code.
+over() {
+    local begin=$SECONDS f
+    wait "$job"
+    job_code=$?
+    verdict $((SECONDS - begin > $2)) "$1: over within $2 s (took $((SECONDS - begin)) s)"
+    for f in "$BOX"/rank.*; do passes "$1: $(basename "$f") is gone" gone "$3" "$(cat "$f")"; done
+}
+
 # bytes_of FOLDER: one line a sound or code file.
 bytes_of() { (cd "$1" && sha256sum -- *.wav *.npy); }
 

@@ -3,36 +3,18 @@
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 
 OUT=$BOX/out
-# begin NP [OPTION …]: thousands of clips, in the background; each rank leaves its process number in a file.
+# begin NP [OPTION …]: thousands of clips, in the background.
 begin() {
-    rm -rf "$OUT" "$BOX"/rank.*
-    ranks "$1" sh -c 'echo $$ >"$0.${OMPI_COMM_WORLD_RANK:-0}"; exec "$@"' "$BOX/rank" \
-        "$MG" generate -q --model "$DEMO" --unconditional 20000 --duration 9 --batch 2 --seed 1 --threads 1 \
-        --out "$OUT" "${@:2}" >"$BOX/said" 2>&1 &
-    job=$!
+    rm -rf "$OUT"
+    start "$1" "$MG" generate -q --model "$DEMO" --unconditional 20000 --duration 9 --batch 2 --seed 1 --threads 1 \
+        --out "$OUT" "${@:2}"
     for _ in $(seq 300); do
         [ -s "$OUT/000000.json" ] && return
         sleep 0.1
     done
     verdict 1 'the first clip appears'
 }
-pid_of() { cat "$BOX/rank.$1"; }
-gone() { # within 3 s; what nobody has waited for yet (Z) is gone too
-    local i
-    for i in $(seq 30); do
-        grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status" || return 0
-        sleep 0.1
-    done
-    return 1
-}
-# ended SENTENCE SECONDS: the job is over by then, and its processes are gone.
-ended() {
-    local begin=$SECONDS f
-    wait "$job"
-    job_code=$?
-    verdict $((SECONDS - begin > $2)) "$1: over within $2 s"
-    for f in "$BOX"/rank.*; do passes "$1: $(basename "$f") is gone" gone "$(cat "$f")"; done
-}
+ended() { over "$1" "$2" 3; } # SENTENCE SECONDS
 whole() { # every WAV is as long as its header says
     local f
     for f in "$OUT"/*.wav; do
@@ -45,8 +27,6 @@ complete() { # every WAV has its JSON
         [ ! -e "$f" ] || [ -s "${f%.wav}.json" ] || return 1
     done
 }
-says() { passes "$1" grep -Eq -- "$2" "$BOX/said"; }
-says_once() { passes "$1" test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1; }
 
 begin 1
 kill -INT "$(pid_of 0)"

@@ -8,7 +8,6 @@ verify() { # NP code pattern sentence what …
     shift 4
     expect "$code" "$pattern" "$sentence" ranks "$n" "$MG" verify -q "$@"
 }
-says() { passes "$1" grep -Eq -- "$2" "$BOX/said"; }
 fresh() { # [MODEL]
     rm -rf "$BOX/model"
     mkdir "$BOX/model"
