@@ -64,22 +64,6 @@ enum { DETAIL, INFO, WARNING, ERROR };
 static const char *const tags[] = {"", "", "mg-dist: warning: ", "mg-dist: error: "};
 static const char *const words[] = {"detail", "info", "warning", "error"};
 
-static void put_string(mg_text *t, const char *text)
-{
-    mg_text_add(t, "\"");
-    for (const char *p = text; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            mg_text_format(t, "\\%c", *p);
-        else if (*p == '\n')
-            mg_text_add(t, "\\n");
-        else if ((unsigned char)*p < 32)
-            mg_text_format(t, "\\u%04x", (unsigned)*p);
-        else
-            mg_text_add_bytes(t, p, 1);
-    }
-    mg_text_add(t, "\"");
-}
-
 static void make_json(mg_text *t, int kind, const char *text, const mg_log_figure *figure, int n)
 {
     struct timespec now;
@@ -90,9 +74,9 @@ static void make_json(mg_text *t, int kind, const char *text, const mg_log_figur
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", gmtime_r(&now.tv_sec, &tm));
     mg_text_format(t, "{\"level\":\"%s\",\"time\":\"%s.%03ldZ\",\"rank\":%d,\"host\":", words[kind], when,
                    now.tv_nsec / 1000000, log_rank);
-    put_string(t, log_host);
+    mg_text_quote(t, log_host);
     mg_text_add(t, ",\"message\":");
-    put_string(t, text);
+    mg_text_quote(t, text);
     for (int i = 0; i < n; i++) {
         mg_text_format(t, "%s\"%s\":", i == 0 ? ",\"figures\":{" : ",", figure[i].name);
         if (isfinite(figure[i].value))

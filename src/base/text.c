@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "show.h"
+#include "utf8.h"
 
 enum { FIRST_BYTES = 64, FIRST_ITEMS = 16 };
 
@@ -68,6 +69,26 @@ void mg_text_show(mg_text *t, const char *format, ...)
     va_start(args, format);
     mg_text_vshow(t, format, args);
     va_end(args);
+}
+
+void mg_text_quote(mg_text *t, const char *text)
+{
+    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+    const char *end = text + strlen(text);
+
+    mg_text_add(t, "\"");
+    while (text < end) {
+        const char *from = text, *name;
+        const int32_t c = mg_utf8_next(&text, end);
+        if (c < 0) text++; /* not UTF-8: as it is, so that a path stays the path */
+        if (c > 0 && c < 128 && (name = strchr(named, c)))
+            mg_text_format(t, "\\%c", letters[name - named]);
+        else if (c >= 0 && mg_show_escapes(c))
+            mg_text_format(t, "\\u%04x", (unsigned)c);
+        else
+            mg_text_add_bytes(t, from, (size_t)(text - from));
+    }
+    mg_text_add(t, "\"");
 }
 
 mg_status mg_text_check(const mg_text *t, const char *what)

@@ -26,6 +26,10 @@ void mg_text_format(mg_text *t, const char *format, ...) __attribute__((format(p
 void mg_text_vshow(mg_text *t, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void mg_text_show(mg_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The text as a string of JSON, in quotes: control and direction characters are escaped, and what is not
+ * UTF-8 stays as it is, so that a path stays the path. */
+void mg_text_quote(mg_text *t, const char *text);
+
 /* MG_ENOMEM names `what` if any addition has failed. */
 mg_status mg_text_check(const mg_text *t, const char *what);
 

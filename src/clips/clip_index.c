@@ -217,9 +217,8 @@ static mg_status add_clips(rows *ours, const rows *there, const char *folder, co
 
     if (!d) return MG_OK;
     for (struct dirent *e; (e = readdir(d));) {
-        const size_t n = strlen(e->d_name), n_end = strlen(".json");
         struct stat info;
-        if (e->d_name[0] == '.' || n <= n_end || strcmp(e->d_name + n - n_end, ".json") != 0) continue;
+        if (e->d_name[0] == '.' || !mg_text_ends_with(e->d_name, ".json")) continue;
         MG_TRY(mg_path_format(path, "%s/%s", folder, e->d_name));
         if (stat(path, &info) != 0) continue;
         if (is_older(&info, list) && has_line(there, e->d_name)) continue;

@@ -16,7 +16,7 @@ typedef struct channel_sums {
     double sum, squares;
 } channel_sums;
 
-static int64_t count_not_finite(const mg_sound *s)
+int64_t mg_quality_count_not_finite(const mg_sound *s)
 {
     int64_t n = 0;
 
@@ -67,7 +67,7 @@ void mg_quality_measure_sound(mg_quality *q, const mg_sound *s, double silence_d
     double low = INFINITY, high = 0;
 
     q->silence = q->dc = q->dead_channel_db = 0;
-    q->n_not_finite = count_not_finite(s);
+    q->n_not_finite = mg_quality_count_not_finite(s);
     if (q->n_not_finite > 0) return;
     q->silence = silent_share(s, silence_db);
     for (int64_t c = 0; c < s->n_channels; c++) {

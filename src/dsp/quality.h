@@ -24,6 +24,8 @@ typedef struct mg_quality {
     double silence, clipping, dc, dead_channel_db, repeat, loop;
 } mg_quality;
 
+int64_t mg_quality_count_not_finite(const mg_sound *s);
+
 /* All but clipping, which is the caller's to say, and the codes. `s` is the codec's output, before its level
  * is set: a level hides silence.
  */

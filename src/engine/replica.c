@@ -138,22 +138,12 @@ static mg_status check_parts(const mg_replica *r)
 /* The format that most of the language model is stored in. */
 static mg_format stored_format(const mg_model_part *lm)
 {
-    static const char *const others[] = {"text_encoder.", "audio_encoder."};
-    int64_t n[MG_N_FORMATS] = {0};
+    int64_t n[MG_DTYPES], all = 0;
 
-    for (size_t i = 0; i < mg_checkpoint_count(lm->checkpoint); i++) {
-        const mg_checkpoint_entry *e = mg_checkpoint_at(lm->checkpoint, i);
-        bool is_other = false;
-        for (int k = 0; k < 2; k++)
-            is_other = is_other || strncmp(e->name, others[k], strlen(others[k])) == 0;
-        if (is_other) continue;
-        n[e->tensor.dtype == MG_F16    ? MG_FORMAT_F16
-          : e->tensor.dtype == MG_BF16 ? MG_FORMAT_BF16
-                                       : MG_FORMAT_F32] += mg_tensor_count(&e->tensor);
-    }
-    const int64_t halves = n[MG_FORMAT_F16] + n[MG_FORMAT_BF16];
-    if (n[MG_FORMAT_F32] >= halves) return MG_FORMAT_F32;
-    return n[MG_FORMAT_F16] >= n[MG_FORMAT_BF16] ? MG_FORMAT_F16 : MG_FORMAT_BF16;
+    mg_model_part_count(n, lm);
+    for (int i = 0; i < MG_DTYPES; i++) all += n[i];
+    if (all >= 2 * (n[MG_F16] + n[MG_BF16])) return MG_FORMAT_F32;
+    return n[MG_F16] >= n[MG_BF16] ? MG_FORMAT_F16 : MG_FORMAT_BF16;
 }
 
 mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_backend *lm,

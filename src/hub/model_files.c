@@ -442,6 +442,21 @@ mg_status mg_model_files_check(const mg_model_files *m)
     return MG_OK;
 }
 
+void mg_model_part_count(int64_t n[MG_DTYPES], const mg_model_part *part)
+{
+    static const char *const others[] = {"text_encoder.", "audio_encoder."};
+    const size_t n_prefix = strlen(part->prefix);
+
+    for (size_t i = 0; i < MG_DTYPES; i++) n[i] = 0;
+    for (size_t i = 0; part->checkpoint && i < mg_checkpoint_count(part->checkpoint); i++) {
+        const mg_checkpoint_entry *e = mg_checkpoint_at(part->checkpoint, i);
+        bool skip = strncmp(e->name, part->prefix, n_prefix) != 0 || mg_key_map_is_ignorable(e->name);
+        for (int k = 0; k < 2 && !n_prefix; k++)
+            skip = skip || strncmp(e->name, others[k], strlen(others[k])) == 0;
+        if (!skip) n[e->tensor.dtype] += mg_tensor_count(&e->tensor);
+    }
+}
+
 mg_status mg_model_files_check_tensors(const mg_model_files *m)
 {
     for (int i = 0; i < m->n_opened; i++) {

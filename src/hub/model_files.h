@@ -54,6 +54,9 @@ void mg_model_files_close(mg_model_files *m);
  * under two names and differs. */
 mg_status mg_model_files_check_tensors(const mg_model_files *m);
 
+/* How many numbers of each type a part's tensors hold, n[dtype]; those on the ignore list are not counted. */
+void mg_model_part_count(int64_t n[MG_DTYPES], const mg_model_part *part);
+
 /* MG_EFAIL if a file was cut short or written to since it was opened: asked after the weights were read. */
 mg_status mg_model_files_check(const mg_model_files *m);
 

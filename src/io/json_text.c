@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "show.h"
-#include "utf8.h"
-
 static void put(mg_json_text *t, const char *text)
 {
     mg_text_add(&t->text, text);
@@ -31,26 +28,6 @@ static void separate(mg_json_text *t, bool is_first, bool is_array)
         put(t, " ");
 }
 
-static void quote(mg_json_text *t, const char *text)
-{
-    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
-    const char *end = text + strlen(text);
-
-    put(t, "\"");
-    while (text < end) {
-        const char *from = text, *name;
-        const int32_t c = mg_utf8_next(&text, end);
-        if (c < 0) text++; /* not UTF-8: as it is, so that a path stays the path */
-        if (c > 0 && c < 128 && (name = strchr(named, c)))
-            mg_text_format(&t->text, "\\%c", letters[name - named]);
-        else if (c >= 0 && mg_show_escapes(c))
-            mg_text_format(&t->text, "\\u%04x", (unsigned)c);
-        else
-            mg_text_add_bytes(&t->text, from, (size_t)(text - from));
-    }
-    put(t, "\"");
-}
-
 /* What stands before a value: a comma, its line, its key. */
 static void begin_value(mg_json_text *t, const char *key)
 {
@@ -59,7 +36,7 @@ static void begin_value(mg_json_text *t, const char *key)
         t->has_item[t->depth - 1] = true;
     }
     if (!key) return;
-    quote(t, key);
+    mg_text_quote(&t->text, key);
     put(t, t->layout == MG_JSON_PYTHON ? ": " : t->layout == MG_JSON_TABS ? ":\t" : ":");
 }
 
@@ -102,7 +79,7 @@ void mg_json_text_string(mg_json_text *t, const char *key, const char *value)
 {
     begin_value(t, key);
     if (value)
-        quote(t, value);
+        mg_text_quote(&t->text, value);
     else
         put(t, "null");
 }

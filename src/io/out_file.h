@@ -43,6 +43,9 @@ mg_status mg_out_check_free(const char *path, bool overwrite, const char *remedy
  * machines share, what is older than an hour; links are not followed. */
 void mg_out_sweep(const char *dir);
 
+/* Remove a folder of files, which is no link: `name` in the open folder `parent`, or a path with AT_FDCWD. */
+void mg_out_remove_folder(int parent, const char *name);
+
 /* mkdir -p, a sweep, and a check that files can be made there. */
 mg_status mg_out_dir_open(const char *dir);
 

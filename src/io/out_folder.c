@@ -26,17 +26,6 @@ static bool is_empty_folder(const char *path)
     return empty;
 }
 
-static void remove_folder(const char *path)
-{
-    DIR *d = opendir(path);
-
-    if (!d) return;
-    for (struct dirent *e; (e = readdir(d));)
-        if (!is_dot(e->d_name)) unlinkat(dirfd(d), e->d_name, 0);
-    closedir(d);
-    rmdir(path);
-}
-
 /* Some file systems cannot sync a folder: that is no fault of what is in it. */
 static mg_status sync_folder(const char *path)
 {
@@ -72,7 +61,7 @@ mg_status mg_out_folder_begin(mg_out_folder *f, const char *path)
     MG_RETURN(mg_path_folder(parent, f->path));
     MG_RETURN(mg_out_dir_open(parent));
     MG_RETURN(mg_path_format(f->temp, "%s/.%s.%ld.tmp", parent, name, (long)getpid()));
-    remove_folder(f->temp); /* of a killed process that had our number */
+    mg_out_remove_folder(AT_FDCWD, f->temp); /* of a killed process that had our number */
     if (mkdir(f->temp, 0777) == 0) return MG_OK;
     const mg_status st = mg_fail(MG_EFAIL, "%s: cannot make the folder: %s", f->temp, strerror(errno));
     f->temp[0] = '\0';
@@ -93,6 +82,6 @@ mg_status mg_out_folder_commit(mg_out_folder *f)
 
 void mg_out_folder_abandon(mg_out_folder *f)
 {
-    if (f->temp[0]) remove_folder(f->temp);
+    if (f->temp[0]) mg_out_remove_folder(AT_FDCWD, f->temp);
     f->temp[0] = '\0';
 }

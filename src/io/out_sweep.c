@@ -55,8 +55,7 @@ static bool is_stale(int folder, const char *name, bool shared)
     return strncmp(name, ".ranks-", 7) != 0 || age_s > TOKEN_AGE_S;
 }
 
-/* A folder of files, such as a model half written. */
-static void remove_folder(int parent, const char *name)
+void mg_out_remove_folder(int parent, const char *name)
 {
     const int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
@@ -79,6 +78,6 @@ void mg_out_sweep(const char *dir)
     const bool shared = is_shared(fd);
     for (struct dirent *e; (e = readdir(d));)
         if (e->d_name[0] == '.' && is_stale(fd, e->d_name, shared) && unlinkat(fd, e->d_name, 0) != 0)
-            remove_folder(fd, e->d_name);
+            mg_out_remove_folder(fd, e->d_name); /* such as a model half written */
     closedir(d);
 }

@@ -319,40 +319,23 @@ static mg_status check_parts(const mg_convert *c)
     return MG_OK;
 }
 
-/* Elements of a part in each format. */
-static void count_formats(int64_t n[3], const mg_model_part *part)
-{
-    static const char *const others[] = {"text_encoder.", "audio_encoder."};
-    const size_t n_prefix = strlen(part->prefix);
-
-    for (size_t i = 0; part->checkpoint && i < mg_checkpoint_count(part->checkpoint); i++) {
-        const mg_checkpoint_entry *e = mg_checkpoint_at(part->checkpoint, i);
-        bool skip = strncmp(e->name, part->prefix, n_prefix) != 0 || mg_key_map_is_ignorable(e->name);
-        for (int k = 0; k < 2 && !n_prefix; k++)
-            skip = skip || strncmp(e->name, others[k], strlen(others[k])) == 0;
-        if (skip) continue;
-        const int64_t count = mg_tensor_count(&e->tensor);
-        if (e->tensor.dtype == MG_F32) n[0] += count;
-        if (e->tensor.dtype == MG_F16) n[1] += count;
-        if (e->tensor.dtype == MG_BF16) n[2] += count;
-    }
-}
-
 /* transformers computes all parts of a model in one format, and stops at the first product of two. */
 static void choose_dtype(mg_convert *c)
 {
     static const char *const words[] = {"fp32", "fp16", "bf16"};
-    const mg_model_files *f = c->files;
-    int64_t n[3] = {0};
+    static const mg_dtype dtypes[] = {MG_F32, MG_F16, MG_BF16};
+    const mg_model_part *const parts[] = {&c->files->lm, &c->files->t5, &c->files->codec};
+    int64_t n[3] = {0}, of_part[MG_DTYPES];
     int most = 0, n_kinds = 0;
 
     c->dtype = c->settings->dtype;
     if (c->dtype != MG_CONVERT_AUTO) return;
     c->dtype = MG_CONVERT_KEEP;
     if (c->settings->to != MG_CONVERT_HF) return;
-    count_formats(n, &f->lm);
-    count_formats(n, &f->t5);
-    count_formats(n, &f->codec);
+    for (int k = 0; k < 3; k++) {
+        mg_model_part_count(of_part, parts[k]);
+        for (int i = 0; i < 3; i++) n[i] += of_part[dtypes[i]];
+    }
     for (int i = 0; i < 3; i++) {
         n_kinds += n[i] > 0;
         if (n[i] > n[most]) most = i;

@@ -12,8 +12,12 @@ void mg_run_gate_measure(mg_quality *q, const mg_run_leader *l, const mg_clip_re
     const int64_t T = result->sound.n_frames / l->r->config.codec.hop;
 
     *q = (mg_quality){0};
+    if (l->s->gate == MG_GATE_OFF) { /* what no file can hold is refused all the same */
+        q->n_not_finite = mg_quality_count_not_finite(&result->sound);
+        return;
+    }
     mg_quality_measure_sound(q, &result->sound, l->s->limits.silence_db);
-    if (l->s->gate != MG_GATE_OFF) mg_quality_measure_codes(q, result->codes, lm->K, T, lm->n_channels);
+    mg_quality_measure_codes(q, result->codes, lm->K, T, lm->n_channels);
 }
 
 bool mg_run_gate_refuses(const mg_quality *q, const mg_run_leader *l)
