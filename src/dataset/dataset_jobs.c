@@ -192,21 +192,20 @@ static mg_status take_all(intake *in)
 }
 
 /* Two jobs that would share a file. A hash in common is not enough: their ids are compared. */
-static mg_status check_clash(intake *in)
+static mg_status check_clash(void *arg, int64_t first, int64_t n)
 {
-    int64_t pair[2], line;
-    bool found;
+    intake *in = arg;
     mg_job_row row;
+    int64_t line;
+    bool found;
     char a[MG_JOB_ID_SIZE], folded[2][4 * MG_JOB_ID_SIZE];
 
-    MG_RETURN(mg_run_db_index(in->db));
-    MG_RETURN(mg_run_db_clash(in->db, pair, &found));
-    if (!found) return MG_OK;
-    MG_RETURN(mg_run_db_find(in->db, pair[0], &row, &found));
-    snprintf(a, sizeof a, "%s", found ? row.id : "");
+    MG_RETURN(mg_run_db_find(in->db, first, &row, &found));
+    MG_REQUIRE(found);
+    snprintf(a, sizeof a, "%s", row.id);
     line = row.line;
-    MG_RETURN(mg_run_db_find(in->db, pair[1], &row, &found));
-    if (!found) return MG_OK;
+    MG_RETURN(mg_run_db_find(in->db, n, &row, &found));
+    MG_REQUIRE(found);
     MG_RETURN(mg_job_id_fold(folded[0], a));
     MG_RETURN(mg_job_id_fold(folded[1], row.id));
     if (strcmp(folded[0], folded[1]) != 0) return MG_OK;
@@ -216,8 +215,7 @@ static mg_status check_clash(intake *in)
     else
         (void)mg_fail(MG_EUSAGE,
                       "%s: line %lld: id \"%.200s\" and \"%.200s\" of line %lld are one file where names "
-                      "ignore case or "
-                      "composition; rename one",
+                      "ignore case or composition; rename one",
                       mg_job_reader_name(in->reader), (long long)row.line, row.id, a, (long long)line);
     note_fault(in);
     return MG_OK;
@@ -245,7 +243,8 @@ static mg_status read_jobs(intake *in, char sha256[65])
     MG_TRY(mg_job_reader_open(&in->reader, in->call->jobs, &in->call->how));
     MG_TRY(mg_hash_open(&in->hash));
     MG_TRY(take_all(in));
-    if (in->db) MG_TRY(check_clash(in));
+    if (in->db) MG_TRY(mg_run_db_index(in->db));
+    if (in->db) MG_TRY(mg_run_db_each_clash(in->db, check_clash, in));
     if (in->db) MG_TRY(conclude(in));
     hash = in->hash, in->hash = NULL;
     st = mg_hash_end(hash, sha256);

@@ -78,9 +78,11 @@ mg_status mg_run_db_each_note(mg_run_db *db, mg_note_visit *visit, void *arg);
 /* Add a job at the end; `row` up to `size` counts. */
 mg_status mg_run_db_add(mg_run_db *db, const mg_job_row *row);
 
-/* After all were added: two jobs whose ids fold together, if there are. *n is 0, or 2 with both rows' n. */
+/* After all were added: every job whose id has the fold hash of an earlier one, in order, with the first that
+ * has it. */
+typedef mg_status mg_clash_visit(void *arg, int64_t first, int64_t n);
 mg_status mg_run_db_index(mg_run_db *db);
-mg_status mg_run_db_clash(mg_run_db *db, int64_t pair[2], bool *found);
+mg_status mg_run_db_each_clash(mg_run_db *db, mg_clash_visit *visit, void *arg);
 
 mg_status mg_run_db_find(mg_run_db *db, int64_t n, mg_job_row *row, bool *found);
 mg_status mg_run_db_find_id(mg_run_db *db, const char *id, int64_t fold, mg_job_row *row, bool *found);

@@ -44,9 +44,9 @@ bad 'CSV: a field too many' 'line 2: ' 'id,prompt\na,b,c\n' "${csv[@]}"
 bad 'CSV: a column of no key' 'line 2: colour: no such key' 'prompt,colour\na,b\n' "${csv[@]}"
 bad 'CSV: a column twice' 'line 1: ' 'prompt,prompt\na,b\n' "${csv[@]}"
 
-printf '{"prompt":"a"}\n{"id":"../x"}\n{"seed":-1}\n{"colour":1}\nnonsense\n{"id":"x"}\n{"id":"X"}\n' >"$BOX/many.jsonl"
+printf '{"prompt":"a"}\n{"id":"../x"}\n{"seed":-1}\n{"colour":1}\nnonsense\n{"id":"x"}\n{"id":"X"}\n{"id":"k"}\n{"id":"k"}\n' >"$BOX/many.jsonl"
 expect 2 'line 7: id "X" and "x"' '--check says all that is wrong' "$MG" run --jobs "$BOX/many.jsonl" --out "$BOX/none" --check
-for line in 2 3 4 5; do passes "line $line too" grep -q "line $line: " "$BOX/said"; done
+for line in 2 3 4 5 9; do passes "line $line too" grep -q "line $line: " "$BOX/said"; done
 fails 'and makes nothing' test -e "$BOX/none"
 
 # ---- Folders ----
