@@ -19,16 +19,15 @@ run() {
 # The processes below $1, $1 itself included.
 family() { echo "$1"; for child in $(pgrep -P "$1"); do family "$child"; done; }
 
-alive() { grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status"; }
 # A rank that is killed while mpirun still greets it leaves Open MPI 4.1's mpirun waiting for ever, with nobody below it.
 end_if_alone() {
     local alone=0 child
-    while alive "$1" && [ $alone -lt 100 ]; do
+    while lives "$1" && [ $alone -lt 100 ]; do
         alone=$((alone + 1))
-        for child in $(pgrep -P "$1"); do alive "$child" && alone=0; done
+        for child in $(pgrep -P "$1"); do lives "$child" && alone=0; done
         sleep 0.2
     done
-    alive "$1" && echo "# mpirun was left alone and is ended" && kill -9 "$1"
+    lives "$1" && echo "# mpirun was left alone and is ended" && kill -9 "$1"
 }
 
 disturb() { # OUT LAYOUT…

@@ -98,11 +98,18 @@ start() {
 }
 pid_of() { cat "$BOX/rank.$1"; }
 
-# gone SECONDS PID: within that time; what nobody has waited for yet (Z) is gone too.
+# lives PID: what nobody has waited for yet (Z) does not.
+lives() {
+    case $(sed -n 's/^State:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) in
+    '' | Z* | X*) return 1 ;;
+    esac
+}
+
+# gone SECONDS PID: within that time.
 gone() {
     local i
     for ((i = 0; i < $1 * 10; i++)); do
-        grep -qs '^State:[[:space:]]*[^Z]' "/proc/$2/status" || return 0
+        lives "$2" || return 0
         sleep 0.1
     done
     return 1
