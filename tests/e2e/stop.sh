@@ -125,7 +125,6 @@ kill -STOP "$stopped"
 ended 'a rank stopped' 30
 says 'a rank stopped: the message names it' "error: .*rank 1 \(host .*pid $stopped\): it is stopped \(SIGSTOP"
 says_once 'a rank stopped: one message'
-passes 'a rank stopped: it is gone' sh -c "! kill -0 $stopped 2>/dev/null"
 
 begin 2
 kill -KILL "$(pid_of 0)"
