@@ -286,6 +286,23 @@ static bool read_action(mg_cli *cli, int argc, char **argv)
     return strcmp(argv[1], "help") != 0 || argc < 3;
 }
 
+/* By its name, which may stand in two words: `bench scaling` is bench-scaling. True if it does. */
+static bool find_command(mg_cli *cli, const mg_command *commands, int n_commands, const char *word,
+                         const char *next)
+{
+    const size_t n = strlen(word);
+
+    for (int i = 0; i < n_commands; i++) {
+        const char *name = commands[i].name;
+        if (strncmp(name, word, n) != 0) continue;
+        if (name[n] == '\0') cli->command = &commands[i];
+        if (name[n] != '-' || strcmp(name + n + 1, next) != 0) continue;
+        cli->command = &commands[i];
+        return true;
+    }
+    return false;
+}
+
 mg_status mg_cli_parse(mg_cli *cli, const mg_command *commands, int n_commands, int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
@@ -295,8 +312,9 @@ mg_status mg_cli_parse(mg_cli *cli, const mg_command *commands, int n_commands, 
         return mg_fail(MG_EUSAGE, "no command given; try mg-dist generate --help, or mg-dist --help for all");
     if (read_action(cli, argc, argv)) return MG_OK;
     if (cli->action == MG_CLI_HELP) word = argv[2];
-    for (int i = 0; i < n_commands; i++)
-        if (strcmp(commands[i].name, word) == 0) cli->command = &commands[i];
+    const int i_next = cli->action == MG_CLI_HELP ? 3 : 2;
+    if (find_command(cli, commands, n_commands, word, i_next < argc ? argv[i_next] : ""))
+        argc--, argv++; /* the options begin one word later */
     if (!cli->command) return unknown_command(commands, n_commands, word);
     if (cli->action == MG_CLI_HELP) return MG_OK;
     cli->settings = calloc(1, cli->command->settings_bytes);

@@ -52,26 +52,26 @@ static mg_status load_part(mg_weights *w, const mg_matrix *out, int64_t first_ou
     return mg_weights_check(e, n_bad);
 }
 
-/* Rows from the random block: as many at a time as lie before it wraps. */
+/* Rows from the random block, as many at a time as lie before it wraps. A row of the whole matrix begins at
+ * the same place of the block whoever loads it: all tensor-parallel sizes have the same weights. */
 static mg_status load_random_part(mg_weights *w, const mg_matrix *out, int64_t first_out,
                                   const mg_weights_part *p)
 {
+    const int64_t n_all = p->n_cols_all, n_begins = MG_RANDOM_COUNT - n_all;
     mg_random_block random;
     mg_status st = MG_OK;
     int64_t n_bad = 0;
 
-    if (p->n_cols > MG_RANDOM_COUNT)
-        return mg_fail(MG_EBUG, "weights: %s: %lld columns", p->name, (long long)p->n_cols);
-    MG_RETURN(mg_random_block_open(&random, p->name, 1 / sqrtf((float)p->n_cols_all), 0));
+    if (n_begins <= 0) return mg_fail(MG_EBUG, "weights: %s: %lld columns", p->name, (long long)n_all);
+    MG_RETURN(mg_random_block_open(&random, p->name, 1 / sqrtf((float)n_all), 0));
     for (int64_t row = 0; row < p->n_rows;) {
-        int64_t got;
-        const float *piece = mg_random_block_next(&random, (p->n_rows - row) * p->n_cols, &got);
-        const mg_host_matrix src = {.data = piece,
+        const int64_t begin = (p->first_row + row) * n_all % n_begins;
+        const int64_t fit = (n_begins - 1 - begin) / n_all + 1, left = p->n_rows - row;
+        const mg_host_matrix src = {.data = random.value + begin + p->first_col,
                                     .dtype = MG_F32,
-                                    .n_rows = got / p->n_cols,
+                                    .n_rows = fit < left ? fit : left,
                                     .n_cols = p->n_cols,
-                                    .row_stride = p->n_cols};
-        if (src.n_rows == 0) continue; /* the tail of the block is shorter than a row */
+                                    .row_stride = n_all};
         MG_TRY(mg_matrix_load(w->ops, out, first_out + row, &src, &n_bad));
         row += src.n_rows;
     }

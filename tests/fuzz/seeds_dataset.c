@@ -1,4 +1,4 @@
-/* Seeds of what a dataset holds: a shard, sums, lines. */
+/* Seeds of what a dataset holds: a shard, sums, lines; and of what a sweep has measured. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +10,16 @@ static const char line[] =
     "a.flac\",\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"bytes\":9,"
     "\"id\":\"a\",\"prompt\":\"slow\",\"negative_prompt\":\"\",\"title\":\"\",\"seed\":7,\"duration\":1.5,"
     "\"sampling_rate\":32000,\"channels\":1,\"recipe\":\"{}\"}";
+static const char swept[] =
+    "{\"np\":2,\"tp\":2,\"batch\":4,\"repeat\":1,\"status\":\"ok\",\"duration\":10,\"version\":\"0.1.0\","
+    "\"settings\":\"tiny\",\"result\":{\"host\":\"node1\",\"codes\":\"db66fdc39e0744c5\",\"ms_per_step\":0."
+    "281,"
+    "\"ms_per_step_min\":0.157,\"ms_per_step_p95\":0.568,\"bytes_per_step\":7049216,\"read_gbps\":6.69,"
+    "\"fraction_of_floor\":3.776,\"x_real_time\":71.09,\"split_step_ms\":1.1607,\"split_products_ms\":0.4294,"
+    "\"split_rest_ms\":-0.0120}}";
+static const char skipped[] =
+    "{\"np\":1,\"tp\":2,\"batch\":4,\"repeat\":0,\"status\":\"skipped\",\"duration\":10,"
+    "\"reason\":\"T = 2\"}";
 static const char sums[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef  train/a.flac\n"
                            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef  README.md\n";
 
@@ -44,5 +54,9 @@ mg_status seeds_of_datasets(const char *out)
     MG_RETURN(seed_put(folder, "two", "", 0, sums, sizeof sums - 1));
     snprintf(folder, sizeof folder, "%.3000s/clip_line", out);
     MG_RETURN(mg_out_dir_open(folder));
-    return seed_put(folder, "manifest", "", 0, line, sizeof line - 1);
+    MG_RETURN(seed_put(folder, "manifest", "", 0, line, sizeof line - 1));
+    snprintf(folder, sizeof folder, "%.3000s/scaling", out);
+    MG_RETURN(mg_out_dir_open(folder));
+    MG_RETURN(seed_put(folder, "measured", "", 0, swept, sizeof swept - 1));
+    return seed_put(folder, "skipped", "", 0, skipped, sizeof skipped - 1);
 }

@@ -30,7 +30,8 @@ BEGIN {
     may["engine"] = "base io audio dsp checkpoint hub weights model ops comm engine"
     may["clips"] = "base io audio dsp text checkpoint hub model engine comm clips"
     may["dataset"] = "base io audio clips dataset"
-    may["commands"] = may["clips"] " dataset cli torch config weights ops cpu cuda commands"
+    may["scaling"] = "base io scaling"
+    may["commands"] = may["clips"] " dataset scaling cli torch config weights ops cpu cuda commands"
     may["main"] = "base cli comm commands main"
     n = split(all, files, "\n")
     for (i = 1; i <= n; i++) { name = files[i]; sub(/.*\//, "", name); where[name] = room(files[i]) }
@@ -54,7 +55,7 @@ BEGIN {
     if (name ~ /^openssl\//) only(name, "^src/(io/hash|text/tokenizer_json)\\.c$")
     if (name == "cJSON.h") deny("cJSON.h is included as <cjson/cJSON.h>")
     only("zlib.h", "^src/(torch/zip_writer|clips/job_reader_bytes)\\.c$")
-    if (name ~ /cJSON\.h$/ && FILENAME !~ /^src\/(io|config|checkpoint|hub|clips|dataset|text)\//) deny("cJSON.h is for the readers of JSON")
+    if (name ~ /cJSON\.h$/ && FILENAME !~ /^src\/(io|config|checkpoint|hub|clips|dataset|scaling|text)\//) deny("cJSON.h is for the readers of JSON")
     if (name ~ /^sentencepiece/ && FILENAME != "src/text/tokenizer_spm.cc") deny(name " is for src/text/tokenizer_spm.cc")
     if (name ~ /^(cuda|cublas|nccl)/ && $0 ~ /</ && mine != "cuda") deny(name " is for kernels/cuda and parallel/comm_nccl.c")
     only("sqlite3.h", "^src/dataset/run_db_impl\\.h$")

@@ -26,7 +26,7 @@ typedef struct mg_bench_settings {
     double dur_s;
     const char *model, *text_encoder, *codec, *tokenizer;
     const char *list; /* of sounds and their texts */
-    bool no_guidance, json;
+    bool no_guidance, split, json;
     mg_machine machine;
 } mg_bench_settings;
 
@@ -49,7 +49,7 @@ void mg_report_print(const mg_report *r, FILE *to, bool json); /* a table, or on
 typedef struct mg_bench {
     const mg_bench_settings *settings;
     const mg_world *world;
-    mg_comm *comm; /* of all ranks, which are one tensor-parallel group; borrowed */
+    mg_comm *comm; /* of this rank's tensor-parallel group: of all ranks, but in `step`; borrowed */
     mg_backend backend, beside;
     mg_report report;
 } mg_bench;

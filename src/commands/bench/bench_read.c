@@ -148,18 +148,24 @@ static mg_status read_once(mg_bench_reader *r, int pass, double *mine_s)
 
 mg_status mg_bench_reader_probe(mg_bench_reader *r)
 {
+    double *all_s = calloc((size_t)r->comm->size, sizeof *all_s);
+    mg_status st = MG_OK;
+
+    MG_TRY(mg_comm_agree(r->comm, all_s ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", r->comm->size)));
     r->gbps = 0;
     for (int pass = 0; pass < N_PASSES; pass++) {
-        double all_s[MG_TP_SLICES], mine_s = 0, slowest_s = 0;
-        MG_RETURN(mg_comm_barrier(r->comm));
-        MG_RETURN(mg_comm_agree(r->comm, read_once(r, pass, &mine_s)));
-        MG_RETURN(mg_comm_all_gather(r->comm, all_s, &mine_s, 1, MG_F64));
+        double mine_s = 0, slowest_s = 0;
+        MG_TRY(mg_comm_barrier(r->comm));
+        MG_TRY(mg_comm_agree(r->comm, read_once(r, pass, &mine_s)));
+        MG_TRY(mg_comm_all_gather(r->comm, all_s, &mine_s, 1, MG_F64));
         for (int i = 0; i < r->comm->size; i++)
             if (all_s[i] > slowest_s) slowest_s = all_s[i];
         const double gbps = (double)r->bytes * r->comm->size / slowest_s / 1e9;
         if (gbps > r->gbps) r->gbps = gbps;
     }
-    return MG_OK;
+done:
+    free(all_s);
+    return st;
 }
 
 void mg_bench_reader_close(mg_bench_reader *r)

@@ -1,6 +1,8 @@
 /* Sizes of musicgen-{small,medium,large}, t5-base and encodec_32khz; and one that is quick. */
 #include "bench_shapes.h"
 
+#include "model_files.h"
+
 static const struct {
     const char *name;
     int64_t D, L, H, F;
@@ -30,6 +32,20 @@ mg_lm_config mg_bench_lm_config(int shape)
         .d_text = 768,
         .project_text = true,
     };
+}
+
+mg_status mg_bench_model_config(mg_lm_config *out, const char *model)
+{
+    const mg_model_request request = {.model = model};
+    mg_model_files *files = NULL;
+
+    MG_RETURN(mg_model_files_open(&files, &request, MG_NEED_LM));
+    *out = files->config.lm;
+    mg_model_files_close(files);
+    if (out->n_chroma > 0)
+        return mg_fail(MG_EUSAGE, "bench step: %s: a melody model: its steps have a prefix; give --shape",
+                       model);
+    return MG_OK;
 }
 
 mg_t5_config mg_bench_t5_config(void)

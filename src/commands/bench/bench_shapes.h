@@ -14,8 +14,9 @@ enum mg_bench_shape { MG_BENCH_TINY, MG_BENCH_SMALL, MG_BENCH_MEDIUM, MG_BENCH_L
 
 const char *mg_bench_shape_name(int shape);
 mg_lm_config mg_bench_lm_config(int shape);
-mg_t5_config mg_bench_t5_config(void);       /* t5-base */
-mg_codec_config mg_bench_codec_config(void); /* encodec_32khz */
+mg_status mg_bench_model_config(mg_lm_config *out, const char *model); /* of a model on disk: folder or id */
+mg_t5_config mg_bench_t5_config(void);                                 /* t5-base */
+mg_codec_config mg_bench_codec_config(void);                           /* encodec_32khz */
 
 /* Bytes of the matrices that one step streams, the whole model's: cross-attention's K and V projections run
  * once a clip and are not among them; embeddings, positions and norms (under 0.1 %) are not counted. */

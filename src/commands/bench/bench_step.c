@@ -8,7 +8,9 @@
 
 #include "bench.h"
 #include "bench_shapes.h"
+#include "bench_split.h"
 #include "clock.h"
+#include "hash.h"
 #include "lm.h"
 #include "rng.h"
 
@@ -18,7 +20,8 @@ enum {
     TEXT_TOKENS = 16,
     DEFAULT_STEPS = 60,
     PREFILL_TOKENS = 256,
-    PREFILL_RUNS = 3
+    PREFILL_RUNS = 3,
+    SPLIT_STEPS = 20
 };
 
 static const int64_t DEFAULT_COLUMNS = 504; /* of a 10 s clip: 500 frames and the delay */
@@ -27,10 +30,12 @@ typedef struct step_bench {
     mg_bench *b;
     mg_lm_config config;
     int64_t n_clips, n_rows, first_position, n_steps, n_warmup, n_groups, n_together, n_tokens, n_frames;
+    int64_t n_split; /* steps after the timed ones whose parts are timed */
     mg_bench_block weights, run;
     mg_lm *lm;
     int32_t *cells, *row, *position, *text; /* host, [n_tokens, K], [n_tokens] x 3 */
     float *logits;                          /* [n_rows, K, V] */
+    mg_draw *draws;                         /* [n_clips, K] */
     double *step_s, *fraction;              /* [n_steps]: time, and the floor's part of it */
     double *gbps;                           /* [n_groups]: the ceiling around each group of steps */
 } step_bench;
@@ -45,6 +50,7 @@ static void step_close(step_bench *s)
     free(s->position);
     free(s->text);
     free(s->logits);
+    free(s->draws);
     free(s->step_s);
     free(s->fraction);
     free(s->gbps);
@@ -64,11 +70,12 @@ static mg_status open_host(step_bench *s)
     s->position = calloc(N, sizeof *s->position);
     s->text = calloc(N, sizeof *s->text);
     s->logits = calloc((size_t)s->n_rows * K * V, sizeof *s->logits);
+    s->draws = calloc((size_t)s->n_clips * K, sizeof *s->draws);
     s->step_s = calloc((size_t)s->n_steps, sizeof *s->step_s);
     s->fraction = calloc((size_t)s->n_steps, sizeof *s->fraction);
     s->gbps = calloc((size_t)s->n_groups, sizeof *s->gbps);
-    if (!s->cells || !s->row || !s->position || !s->text || !s->logits || !s->step_s || !s->fraction ||
-        !s->gbps)
+    if (!s->cells || !s->row || !s->position || !s->text || !s->logits || !s->draws || !s->step_s ||
+        !s->fraction || !s->gbps)
         return mg_fail(MG_ENOMEM, "bench: %zu rows", N);
     for (size_t i = 0; i < N; i++) {
         s->row[i] = (int32_t)i;
@@ -103,8 +110,8 @@ done:
 static mg_status open_model(step_bench *s)
 {
     const mg_bench *b = s->b;
-    const int64_t n_frames =
-        larger(s->first_position + s->n_warmup + s->n_steps + s->n_groups, b->settings->n_prefill);
+    const int64_t n_frames = larger(
+        s->first_position + s->n_warmup + s->n_steps + s->n_groups + s->n_split + 1, b->settings->n_prefill);
     const mg_lm_limits limits = {
         .n_rows = s->n_rows,
         .n_texts = s->n_clips,
@@ -130,6 +137,10 @@ static mg_status open_model(step_bench *s)
     measure = mg_arena_measure("run");
     MG_TRY(mg_lm_reserve(s->lm, &measure, &limits));
     MG_TRY(mg_bench_block_open(&s->run, &arena, b->backend.ops, &measure));
+    if (s->n_split > 0) { /* keys of columns that were never fed are zeros: the codes drawn are defined */
+        mg_tensor room = mg_tensor_1d(s->run.data, MG_F32, (int64_t)(s->run.bytes / sizeof(float)));
+        MG_TRY(mg_zero(b->backend.ops, &room));
+    }
     MG_TRY(mg_lm_reserve(s->lm, &arena, &limits));
     MG_TRY(set_inputs(s));
 done:
@@ -150,9 +161,8 @@ static mg_status wait_for_steps(step_bench *s)
     return mg_lm_get_codes(s->lm, 0, code, 1, 1);
 }
 
-/* The i-th step: one column for each row, and its logits, which stay on a device: there a run queues its
- * steps and draws beside them. */
-static mg_status run_step(step_bench *s, int64_t i)
+/* The i-th step: one column for each row. */
+static mg_status feed_column(step_bench *s, int64_t i, const mg_draw *draws, int64_t n_draws)
 {
     const int64_t K = s->config.K;
 
@@ -161,7 +171,13 @@ static mg_status run_step(step_bench *s, int64_t i)
         for (int64_t k = 0; k < K; k++) s->cells[n * K + k] = mg_lm_cell(s->lm, n % s->n_clips, k, i);
     }
     const mg_lm_batch batch = {s->n_rows, s->n_clips, true, s->cells, s->row, s->position, s->text};
-    MG_RETURN(mg_lm_step(s->lm, &batch, NULL, 0));
+    return mg_lm_step(s->lm, &batch, draws, n_draws);
+}
+
+/* And its logits, which stay on a device: there a run queues its steps and draws beside them. */
+static mg_status run_step(step_bench *s, int64_t i)
+{
+    MG_RETURN(feed_column(s, i, NULL, 0));
     return is_on_device(s) ? MG_OK : mg_lm_logits(s->lm, s->logits);
 }
 
@@ -234,9 +250,11 @@ static mg_status measure_prefill(step_bench *s, double step_median_s)
     return MG_OK;
 }
 
+/* Of all replicas together. */
 static double step_bytes(const step_bench *s, int64_t position)
 {
-    return (double)(mg_bench_weight_bytes(&s->config, s->b->backend.formats.weights) +
+    return s->b->world->n_replicas *
+           (double)(mg_bench_weight_bytes(&s->config, s->b->backend.formats.weights) +
                     mg_bench_kv_bytes(&s->config, mg_format_dtype(s->b->backend.formats.kv), s->n_rows,
                                       position + 1, s->n_clips, TEXT_TOKENS));
 }
@@ -263,33 +281,132 @@ static mg_status measure_steps(step_bench *s, mg_bench_reader *reader)
     return MG_OK;
 }
 
-static void report_step(const step_bench *s)
+/* The i-th step as a run takes it: each clip's codes are drawn, and the next step reads them. */
+static mg_status draw_step(step_bench *s, int64_t i)
+{
+    const int64_t K = s->config.K, n = s->n_clips * K;
+
+    for (int64_t j = 0; j < n; j++) {
+        const int64_t clip = j / K, k = j % K;
+        s->draws[j] = (mg_draw){
+            .token = {(int32_t)clip, (int32_t)(s->n_rows > s->n_clips ? s->n_clips + clip : clip)},
+            .n_roles = s->n_rows > s->n_clips ? 2 : 1,
+            .k = (int32_t)k,
+            .cell = mg_lm_cell(s->lm, clip, k, i + 1),
+            .coef = 3,
+            .how = {.top_k = 250, .temperature = 1},
+            .uniform = mg_rng_uniform((uint64_t)clip, i, (int)k),
+        };
+    }
+    return feed_column(s, i, s->draws, n);
+}
+
+/* Means over all ranks, in ms a step. A rank that comes late to a sum waits least, so the least time in the
+ * group's calls is what the sums cost, and what the others have more is waiting. */
+static mg_status report_split(step_bench *s, const double mine[MG_BENCH_N_PARTS + 1])
+{
+    enum { N = MG_BENCH_N_PARTS + 1 };
+    const mg_world *w = s->b->world;
+    mg_report *r = &s->b->report;
+    double mean[N] = {0}, sums_s = 0, *all = calloc((size_t)w->size * N, sizeof *all);
+    mg_status st = MG_OK;
+
+    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", w->size)));
+    MG_TRY(mg_comm_all_gather(w->all, all, mine, N, MG_F64));
+    for (int i = 0; i < w->size; i += w->tp) {
+        double least_s = all[i * N + MG_BENCH_REDUCE];
+        for (int j = i; j < i + w->tp; j++)
+            if (all[j * N + MG_BENCH_REDUCE] < least_s) least_s = all[j * N + MG_BENCH_REDUCE];
+        sums_s += least_s / w->n_replicas;
+    }
+    for (int i = 0; i < w->size * N; i++) mean[i % N] += all[i] / w->size;
+    const double in_ms = 1e3 / (double)s->n_split, all_s = mean[MG_BENCH_N_PARTS];
+    mg_report_number(r, "split_step_ms", all_s * in_ms, 4);
+    mg_report_number(r, "split_products_ms", mean[MG_BENCH_PRODUCTS] * in_ms, 4);
+    mg_report_number(r, "split_attention_ms", mean[MG_BENCH_ATTENTION] * in_ms, 4);
+    mg_report_number(r, "split_all_reduce_ms", sums_s * in_ms, 4);
+    mg_report_number(r, "split_waiting_ms", (mean[MG_BENCH_REDUCE] - sums_s) * in_ms, 4);
+    mg_report_number(r, "split_sampling_ms", mean[MG_BENCH_SAMPLING] * in_ms, 4);
+    for (int i = 0; i < MG_BENCH_N_PARTS; i++) mean[MG_BENCH_N_PARTS] -= mean[i];
+    mg_report_number(r, "split_rest_ms", mean[MG_BENCH_N_PARTS] * in_ms, 4);
+done:
+    free(all);
+    return st;
+}
+
+/* n_split steps from the i-th on, their parts timed where the host computes; and the hash of the codes that
+ * the first clip got: the same for any ranks and batch. */
+static mg_status measure_split(step_bench *s, int64_t i)
+{
+    const int64_t n = s->n_split, K = s->config.K, end = i + n + 1;
+    const bool is_timed = !is_on_device(s);
+    double mine[MG_BENCH_N_PARTS + 1] = {0};
+    int32_t *codes = NULL;
+    char hash[65];
+    mg_bench_split split;
+    mg_bench_split_comm of_comm;
+    mg_status st = MG_OK;
+
+    if (n == 0) return MG_OK;
+    codes = calloc((size_t)(K * end), sizeof *codes);
+    MG_TRY(mg_comm_agree(s->b->world->all, codes ? MG_OK : mg_fail(MG_ENOMEM, "bench: codes")));
+    if (is_timed) mg_bench_split_begin(&split, &of_comm, s->b->backend.ops, s->b->backend.group);
+    const double begin_s = mg_clock_s();
+    for (int64_t j = i; j < i + n && st == MG_OK; j++) st = draw_step(s, j);
+    mine[MG_BENCH_N_PARTS] = mg_clock_s() - begin_s;
+    if (is_timed) {
+        mg_bench_split_end(&split, &of_comm, s->b->backend.ops, s->b->backend.group);
+        for (int p = 0; p < MG_BENCH_N_PARTS; p++) mine[p] = split.s[p];
+    }
+    MG_TRY(st);
+    MG_TRY(mg_lm_get_codes(s->lm, 0, codes, end, end));
+    MG_TRY(mg_comm_agree(s->b->world->all, mg_hash_bytes(hash, codes, (size_t)(K * end) * sizeof *codes)));
+    hash[16] = '\0'; /* enough to see a difference */
+    mg_report_text(&s->b->report, "codes", hash);
+    if (is_timed) MG_TRY(report_split(s, mine));
+done:
+    free(codes);
+    return st;
+}
+
+static mg_status report_step(const step_bench *s)
 {
     const mg_bench *b = s->b;
     mg_report *r = &s->b->report;
     const int64_t mid = s->first_position + s->n_warmup + (s->n_steps + s->n_groups) / 2;
     const double weight_bytes = (double)mg_bench_weight_bytes(&s->config, b->backend.formats.weights);
-    const double mid_bytes = step_bytes(s, mid), median_s = mg_bench_median(s->step_s, s->n_steps);
+    const int64_t n_all = s->n_steps * b->world->size;
+    double *all_s = calloc((size_t)n_all, sizeof *all_s);
+    mg_status st = MG_OK;
+
+    MG_TRY(mg_comm_agree(b->world->all, all_s ? MG_OK : mg_fail(MG_ENOMEM, "bench: steps")));
+    MG_TRY(mg_comm_all_gather(b->world->all, all_s, s->step_s, s->n_steps, MG_F64));
+    const double mid_bytes = step_bytes(s, mid), median_s = mg_bench_median(all_s, n_all);
     const double read_gbps = mg_bench_median(s->gbps, s->n_groups);
 
-    mg_report_text(r, "shape", mg_bench_shape_name(b->settings->shape));
+    mg_report_text(r, "shape",
+                   b->settings->model ? b->settings->model : mg_bench_shape_name(b->settings->shape));
     mg_report_text(r, "dtype", mg_format_name(b->backend.formats.weights));
     mg_report_int(r, "batch", s->n_clips);
     mg_report_int(r, "rows", s->n_rows);
     mg_report_int(r, "position", mid);
     mg_report_int(r, "steps", s->n_steps);
     mg_report_number(r, "ms_per_step", median_s * 1e3, 3);
-    mg_report_number(r, "ms_per_step_min", s->step_s[0] * 1e3, 3);
+    mg_report_number(r, "ms_per_step_min", all_s[0] * 1e3, 3);
+    mg_report_number(r, "ms_per_step_p95", all_s[n_all * 95 / 100] * 1e3, 3);
     mg_report_number(r, "bytes_per_step", mid_bytes, 0);
     mg_report_number(r, "weight_bytes", weight_bytes, 0);
-    mg_report_number(r, "kv_bytes", mid_bytes - weight_bytes, 0);
+    mg_report_number(r, "kv_bytes", mid_bytes / b->world->n_replicas - weight_bytes, 0);
     mg_report_number(r, "gbps", mid_bytes / median_s / 1e9, 2);
     mg_report_number(r, "read_gbps", read_gbps, 2);
     mg_report_number(r, "read_gbps_min", s->gbps[0], 2);
     mg_report_number(r, "read_gbps_max", s->gbps[s->n_groups - 1], 2);
     mg_report_number(r, "floor_ms", mid_bytes / read_gbps / 1e6, 3);
     mg_report_number(r, "fraction_of_floor", mg_bench_median(s->fraction, s->n_steps), 3);
-    mg_report_number(r, "x_real_time", (double)s->n_clips / (50.0 * median_s), 2);
+    mg_report_number(r, "x_real_time", (double)(s->n_clips * b->world->n_replicas) / (50.0 * median_s), 2);
+done:
+    free(all_s);
+    return st;
 }
 
 mg_status mg_bench_step(mg_bench *b)
@@ -298,7 +415,8 @@ mg_status mg_bench_step(mg_bench *b)
     const int64_t n_steps = settings->n_steps > 0 ? settings->n_steps : DEFAULT_STEPS;
     const int64_t n_together = b->backend.ops->space == MG_HOST ? GROUP_STEPS : GROUP_STEPS_ON_DEVICE;
     const int64_t n_groups = (n_steps + n_together - 1) / n_together;
-    const int64_t total = settings->n_warmup + n_steps + n_groups;
+    const int64_t n_split = settings->split ? SPLIT_STEPS : 0;
+    const int64_t total = settings->n_warmup + n_steps + n_groups + n_split;
     mg_status st = MG_OK;
     mg_bench_reader reader = {0};
     step_bench s = {
@@ -310,8 +428,11 @@ mg_status mg_bench_step(mg_bench *b)
         .n_warmup = settings->n_warmup,
         .n_groups = n_groups,
         .n_together = n_together,
+        .n_split = n_split,
     };
 
+    if (settings->model)
+        MG_TRY(mg_comm_agree(b->world->all, mg_bench_model_config(&s.config, settings->model)));
     s.n_tokens = settings->n_prefill > 0 ? larger(PREFILL_TOKENS, s.n_rows) : s.n_rows;
 
     /* by default the timed steps lie around the middle of a 10 s clip */
@@ -322,10 +443,11 @@ mg_status mg_bench_step(mg_bench *b)
                        (long long)s.first_position, (long long)total, (long long)s.config.max_positions));
     st = open_host(&s);
     if (st == MG_OK) st = open_model(&s);
-    if (st == MG_OK) st = mg_bench_reader_open(&reader, &b->backend, b->comm);
-    MG_TRY(mg_comm_agree(b->comm, st));
+    if (st == MG_OK) st = mg_bench_reader_open(&reader, &b->backend, b->world->all);
+    MG_TRY(mg_comm_agree(b->world->all, st));
     MG_TRY(measure_steps(&s, &reader));
-    report_step(&s);
+    MG_TRY(report_step(&s));
+    MG_TRY(measure_split(&s, settings->n_warmup + n_steps + n_groups));
     MG_TRY(measure_prefill(&s, mg_bench_median(s.step_s, n_steps)));
 done:
     mg_bench_reader_close(&reader);

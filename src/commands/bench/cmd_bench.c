@@ -5,6 +5,7 @@
 
 #include "bench.h"
 #include "bench_shapes.h"
+#include "version.h"
 
 /* clang-format off */
 static const mg_option options[] = {
@@ -12,7 +13,7 @@ static const mg_option options[] = {
      .choices = "step|decode|encode|t5|allreduce|load|quality", .group = "Operand", .help = "what to measure"},
     {.name = "MODEL", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true,
      .offset = offsetof(mg_bench_settings, model), .group = "Operand",
-     .help = "load, quality: the model, a folder or an id"},
+     .help = "load, quality: the model, a folder or an id; step: take its sizes"},
     {.name = "text-encoder", .type = MG_OPT_STRING, .offset = offsetof(mg_bench_settings, text_encoder),
      .arg = "DIR|FILE|ID", .group = "Measurement", .help = "load, quality: take the text encoder from here instead"},
     {.name = "codec", .type = MG_OPT_STRING, .offset = offsetof(mg_bench_settings, codec), .arg = "DIR|FILE|ID",
@@ -40,6 +41,8 @@ static const mg_option options[] = {
      .help = "timed repetitions (default: step 60, decode and encode 3, t5 20, allreduce 1000)"},
     {.name = "warmup", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_warmup), .arg = "N", .preset = "5",
      .low = 0, .high = 1000, .group = "Measurement", .help = "step: steps before the timed ones"},
+    {.name = "split", .type = MG_OPT_FLAG, .offset = offsetof(mg_bench_settings, split), .group = "Measurement",
+     .help = "step: then 20 steps that draw codes, with the times of their parts and a hash of the codes"},
     {.name = "seconds", .type = MG_OPT_FLOAT, .offset = offsetof(mg_bench_settings, dur_s), .arg = "F",
      .preset = "10", .low = 0.02, .high = 3600, .group = "Measurement",
      .help = "decode, encode: length of the clip; quality: at most so much of each sound"},
@@ -71,13 +74,14 @@ static mg_status check(const void *settings)
     const mg_bench_settings *s = settings;
 
     const bool takes_model = s->what == MG_BENCH_LOAD || s->what == MG_BENCH_QUALITY;
+    const bool may_take_model = takes_model || s->what == MG_BENCH_STEP;
 
     if (takes_model && !s->model)
         return mg_fail(MG_EUSAGE, "bench %s: MODEL: missing; write: bench %s DIR", what_names[s->what],
                        what_names[s->what]);
     if (s->what == MG_BENCH_QUALITY && !s->list)
         return mg_fail(MG_EUSAGE, "bench quality: option --prompts: missing; it names the list of sounds");
-    if (!takes_model && s->model)
+    if (!may_take_model && s->model)
         return mg_fail(MG_EUSAGE, "bench %s: \"%s\": a word too many", what_names[s->what], s->model);
     return MG_OK;
 }
@@ -88,6 +92,7 @@ static mg_status check_ranks(const mg_bench_settings *settings, const mg_world *
     const bool alone = settings->what == MG_BENCH_DECODE || settings->what == MG_BENCH_ENCODE ||
                        settings->what == MG_BENCH_T5;
 
+    if (settings->what == MG_BENCH_STEP) return MG_OK; /* mg_world_split judges */
     if (tp != world->size)
         return mg_fail(MG_EUSAGE, "option --tp: %lld: bench runs one group of all %d ranks", (long long)tp,
                        world->size);
@@ -108,12 +113,15 @@ static mg_status run(mg_context *context, const void *settings)
     MG_TRY(mg_world_split(world, (int)tp));
     b.world = world;
     b.comm = world->group;
-    MG_TRY(mg_comm_agree(b.comm, mg_machine_open(&b.backend, &b.settings->machine, world)));
-    MG_TRY(mg_comm_agree(b.comm, mg_machine_open_beside(&b.beside, &b.settings->machine, world, true)));
+    MG_TRY(mg_comm_agree(world->all, mg_machine_open(&b.backend, &b.settings->machine, world)));
+    MG_TRY(mg_comm_agree(world->all, mg_machine_open_beside(&b.beside, &b.settings->machine, world, true)));
     mg_report_text(&b.report, "what", what_names[b.settings->what]);
     mg_report_text(&b.report, "backend", b.backend.ops->name);
     mg_report_int(&b.report, "threads", mg_threads_count(b.backend.threads));
     mg_report_int(&b.report, "tp", tp);
+    mg_report_int(&b.report, "replicas", world->n_replicas);
+    mg_report_text(&b.report, "host", world->host);
+    mg_report_text(&b.report, "version", mg_version());
     MG_TRY(measure(&b));
     if (world->rank == 0) mg_report_print(&b.report, stdout, b.settings->json);
 done:
@@ -133,7 +141,10 @@ const mg_command mg_cmd_bench = {
         "code was the likeliest, the change against fp32 and its standard error over the sounds.\n"
         "bench step reads the machine's bandwidth in the same run: fraction_of_floor is the time that\n"
         "reading the step's bytes takes at that bandwidth, divided by the step's time.\n"
-        "Under mpirun all ranks are one tensor-parallel group; decode and t5 run on one rank.",
+        "Under mpirun all ranks are one tensor-parallel group; decode and t5 run on one rank. bench step "
+        "with a\n"
+        "smaller --tp runs several replicas at once, and its figures are of all of them.\n"
+        "bench scaling (a command of its own) runs bench step over a grid of ranks, groups and batches.",
     .options = options,
     .n_options = (int)(sizeof options / sizeof options[0]),
     .settings_bytes = sizeof(mg_bench_settings),

@@ -1,0 +1,227 @@
+#include "scaling_results.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "in_file.h"
+#include "json.h"
+#include "path.h"
+
+enum { MAX_FILE_BYTES = 64 << 20, MAX_COUNT = 1 << 20 };
+
+const char *const mg_scaling_part_name[MG_SCALING_PARTS] = {"products", "attention", "all_reduce",
+                                                            "waiting",  "sampling",  "rest"};
+static const char *const status_name[] = {"ok", "skipped", "failed"};
+
+/* One key after the other; the first failure stays. */
+typedef struct reader {
+    const cJSON *object;
+    const char *name;
+    mg_status st;
+} reader;
+
+static void get_text(reader *r, const char *key, char *out, size_t size)
+{
+    const char *text = NULL;
+
+    if (r->st == MG_OK) r->st = mg_json_string(r->object, r->name, key, &text);
+    if (r->st == MG_OK) (void)snprintf(out, size, "%s", text ? text : "");
+}
+
+static void get_count(reader *r, const char *key, int64_t low, int64_t *out)
+{
+    *out = -1;
+    if (r->st == MG_OK) r->st = mg_json_int(r->object, r->name, key, out, NULL);
+    if (r->st == MG_OK && (*out < low || *out > MAX_COUNT))
+        r->st = mg_fail(MG_EFAIL, "%s: %s: missing, or not between %" PRId64 " and %d", r->name, key, low,
+                        MAX_COUNT);
+}
+
+/* Not negative and finite; `must`: above 0. */
+static double get_number(reader *r, const char *key, bool must)
+{
+    double v = NAN;
+
+    if (r->st == MG_OK) r->st = mg_json_double(r->object, r->name, key, &v, NULL);
+    if (r->st == MG_OK && (isinf(v) || v < 0 || (must && !(v > 0))))
+        r->st = mg_fail(MG_EFAIL, "%s: %s: missing, or no number that this can be", r->name, key);
+    return v;
+}
+
+static void get_status(reader *r, mg_scaling_status *out)
+{
+    char word[16] = "";
+    int i = MG_SCALING_FAILED;
+
+    get_text(r, "status", word, sizeof word);
+    while (i >= 0 && strcmp(word, status_name[i]) != 0) i--;
+    if (r->st == MG_OK && i < 0) r->st = mg_fail(MG_EFAIL, "%s: status: \"%s\": unknown", r->name, word);
+    *out = i < 0 ? MG_SCALING_FAILED : (mg_scaling_status)i;
+}
+
+/* What bench step has printed. */
+static void get_figures(reader *r, mg_scaling_result *out)
+{
+    get_text(r, "host", out->host, sizeof out->host);
+    get_text(r, "backend", out->backend, sizeof out->backend);
+    get_text(r, "shape", out->shape, sizeof out->shape);
+    get_text(r, "dtype", out->dtype, sizeof out->dtype);
+    get_text(r, "codes", out->codes, sizeof out->codes);
+    out->step_ms = get_number(r, "ms_per_step", true);
+    out->step_min_ms = get_number(r, "ms_per_step_min", true);
+    out->step_p95_ms = get_number(r, "ms_per_step_p95", true);
+    out->bytes = get_number(r, "bytes_per_step", true);
+    out->read_gbps = get_number(r, "read_gbps", true);
+    out->fraction = get_number(r, "fraction_of_floor", true);
+    out->x_real_time = get_number(r, "x_real_time", true);
+    out->split_step_ms = get_number(r, "split_step_ms", false);
+    for (int i = 0; i < MG_SCALING_PARTS; i++) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "split_%s_ms", mg_scaling_part_name[i]);
+        double v = NAN; /* the rest is a difference: clocks may leave it a little below 0 */
+        if (r->st == MG_OK) r->st = mg_json_double(r->object, r->name, key, &v, NULL);
+        out->part_ms[i] = v < 0 ? 0 : v;
+        if (r->st == MG_OK && isinf(v)) r->st = mg_fail(MG_EFAIL, "%s: %s: not finite", r->name, key);
+    }
+}
+
+mg_status mg_scaling_parse(mg_scaling_result *out, const char *name, const char *text, int64_t bytes)
+{
+    cJSON *json = NULL;
+
+    *out = (mg_scaling_result){.dur_s = NAN, .step_ms = NAN, .fraction = NAN};
+    mg_status st = mg_json_parse(&json, name, text, bytes);
+    if (st == MG_OK && !cJSON_IsObject(json)) st = mg_fail(MG_EFAIL, "%s: is no JSON object", name);
+    reader r = {json, name, st};
+    get_count(&r, "np", 1, &out->point.np);
+    get_count(&r, "tp", 1, &out->point.tp);
+    get_count(&r, "batch", 1, &out->point.batch);
+    get_count(&r, "repeat", 0, &out->repeat);
+    get_status(&r, &out->status);
+    get_text(&r, "reason", out->reason, sizeof out->reason);
+    get_text(&r, "version", out->version, sizeof out->version);
+    get_text(&r, "settings", out->settings, sizeof out->settings);
+    out->dur_s = get_number(&r, "duration", true);
+    if (r.st == MG_OK && out->status == MG_SCALING_OK) {
+        const cJSON *result = NULL;
+        r.st = mg_json_object(json, name, "result", &result);
+        if (r.st == MG_OK && !result) r.st = mg_fail(MG_EFAIL, "%s: result: missing", name);
+        r.object = result;
+        get_figures(&r, out);
+    }
+    cJSON_Delete(json);
+    return r.st == MG_ECHECKPOINT ? MG_EFAIL : r.st; /* json.h takes every file for a checkpoint's */
+}
+
+static mg_status read_line(mg_scaling_results *r, const char *path, int64_t line, const char *text,
+                           int64_t bytes)
+{
+    char name[MG_PATH_SIZE];
+
+    MG_RETURN(mg_path_format(name, "%s: line %" PRId64, path, line));
+    MG_RETURN(mg_grow(&r->item, &r->capacity, r->n + 1, sizeof *r->item, "results"));
+    MG_RETURN(mg_scaling_parse(&r->item[r->n], name, text, bytes));
+    r->n++;
+    return MG_OK;
+}
+
+mg_status mg_scaling_read(mg_scaling_results *r, const char *dir)
+{
+    char path[MG_PATH_SIZE], *data = NULL;
+    int64_t bytes = 0, line = 0;
+    mg_status st = MG_OK;
+
+    *r = (mg_scaling_results){0};
+    MG_RETURN(mg_path_format(path, "%s/results.jsonl", dir));
+    if (!mg_path_exists(path)) return MG_OK;
+    MG_RETURN(mg_in_file_read(&data, &bytes, path, MAX_FILE_BYTES));
+    while (r->whole_bytes < bytes) {
+        const char *begin = data + r->whole_bytes;
+        const char *end = memchr(begin, '\n', (size_t)(bytes - r->whole_bytes));
+        if (!end) {
+            r->was_cut = true;
+            break;
+        }
+        line++;
+        if (end > begin) MG_TRY(read_line(r, path, line, begin, end - begin));
+        r->whole_bytes = end + 1 - data;
+    }
+done:
+    free(data);
+    if (st != MG_OK) mg_scaling_close(r);
+    return st;
+}
+
+void mg_scaling_close(mg_scaling_results *r)
+{
+    free(r->item);
+    *r = (mg_scaling_results){0};
+}
+
+static bool is_of(const mg_scaling_result *a, const mg_scaling_point *p, int64_t repeat)
+{
+    return a->point.np == p->np && a->point.tp == p->tp && a->point.batch == p->batch && a->repeat == repeat;
+}
+
+const mg_scaling_result *mg_scaling_find(const mg_scaling_results *r, const mg_scaling_point *p,
+                                         int64_t repeat)
+{
+    for (size_t i = r->n; i > 0; i--)
+        if (is_of(&r->item[i - 1], p, repeat)) return &r->item[i - 1];
+    return NULL;
+}
+
+const char *mg_scaling_point_name(char out[64], const mg_scaling_point *p)
+{
+    (void)snprintf(out, 64, "np%" PRId64 "-tp%" PRId64 "-b%" PRId64, p->np, p->tp, p->batch);
+    return out;
+}
+
+/* In quotes, as RFC 4180 has it. */
+static void put_field(mg_text *t, const char *text)
+{
+    mg_text_add(t, ",\"");
+    for (; *text; text++) {
+        if (*text == '"') mg_text_add(t, "\"");
+        if (*text != '\n' && *text != '\r') mg_text_add_bytes(t, text, 1);
+    }
+    mg_text_add(t, "\"");
+}
+
+static void put_number(mg_text *t, double v)
+{
+    if (isnan(v))
+        mg_text_add(t, ",");
+    else
+        mg_text_format(t, ",%.*g", mg_double_digits(v) < 6 ? 6 : mg_double_digits(v), v);
+}
+
+void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
+{
+    mg_text_add(t,
+                "np,tp,replicas,batch,repeat,status,duration_s,step_ms,step_min_ms,step_p95_ms,x_real_time,"
+                "bytes_per_step,read_gbps,fraction_of_floor");
+    for (int p = 0; p < MG_SCALING_PARTS; p++) mg_text_format(t, ",%s_ms", mg_scaling_part_name[p]);
+    mg_text_add(t, ",split_step_ms,codes,shape,dtype,backend,host,version,reason\n");
+    for (size_t i = 0; i < r->n; i++) {
+        const mg_scaling_result *a = &r->item[i];
+        const bool ok = a->status == MG_SCALING_OK;
+        if (mg_scaling_find(r, &a->point, a->repeat) != a) continue;
+        mg_text_format(t, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%s", a->point.np,
+                       a->point.tp, a->point.np / a->point.tp, a->point.batch, a->repeat,
+                       status_name[a->status]);
+        put_number(t, a->dur_s);
+        const double figures[] = {a->step_ms, a->step_min_ms, a->step_p95_ms, a->x_real_time,
+                                  a->bytes,   a->read_gbps,   a->fraction};
+        for (size_t k = 0; k < sizeof figures / sizeof *figures; k++) put_number(t, ok ? figures[k] : NAN);
+        for (int p = 0; p < MG_SCALING_PARTS; p++) put_number(t, ok ? a->part_ms[p] : NAN);
+        put_number(t, ok ? a->split_step_ms : NAN);
+        const char *const words[] = {a->codes, a->shape,   a->dtype, a->backend,
+                                     a->host,  a->version, a->reason};
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++) put_field(t, words[k]);
+        mg_text_add(t, "\n");
+    }
+}

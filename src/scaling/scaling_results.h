@@ -1,0 +1,76 @@
+/* What a sweep has measured: OUT/results.jsonl, one JSON object a line, one line a repeat of a point; and the
+ * same as OUT/results.csv. Lines are only ever added, each in one write: a sweep that is killed leaves
+ * at most its last line cut off. Of two lines of one repeat the later counts. */
+#ifndef MG_SCALING_RESULTS_H
+#define MG_SCALING_RESULTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "text.h"
+
+typedef enum mg_scaling_status {
+    MG_SCALING_OK,
+    MG_SCALING_SKIPPED, /* it cannot be: T does not divide the ranks, it does not fit */
+    MG_SCALING_FAILED,
+} mg_scaling_status;
+
+enum mg_scaling_part {
+    MG_SCALING_PRODUCTS,
+    MG_SCALING_ATTENTION,
+    MG_SCALING_ALL_REDUCE,
+    MG_SCALING_WAITING,
+    MG_SCALING_SAMPLING,
+    MG_SCALING_REST,
+    MG_SCALING_PARTS
+};
+
+extern const char *const mg_scaling_part_name[MG_SCALING_PARTS];
+
+/* A point of the grid. */
+typedef struct mg_scaling_point {
+    int64_t np, tp, batch; /* ranks in all, ranks of a group, clips at once of a replica */
+} mg_scaling_point;
+
+/* A line. What is not said is "" or NaN. */
+typedef struct mg_scaling_result {
+    mg_scaling_point point;
+    int64_t repeat; /* from 1; 0: of a skipped point */
+    mg_scaling_status status;
+    char reason[240];                 /* why it was skipped or failed */
+    char version[64], settings[1024]; /* of the program; what the whole sweep has in common */
+    char host[64], backend[64], shape[64], dtype[16], codes[20];
+    double dur_s; /* of a clip */
+    double step_ms, step_min_ms, step_p95_ms;
+    double bytes, read_gbps, fraction; /* of all replicas: a step's bytes; of the memory floor */
+    double x_real_time;                /* seconds of audio a second, all replicas together */
+    double part_ms[MG_SCALING_PARTS], split_step_ms;
+} mg_scaling_result;
+
+typedef struct mg_scaling_results {
+    mg_scaling_result *item; /* in the order of the file */
+    size_t n, capacity;
+    int64_t whole_bytes; /* of the file, without a last line that is cut off */
+    bool was_cut;
+} mg_scaling_results;
+
+/* One line; `name` is what an error calls it. MG_EFAIL if it is no such object. */
+mg_status mg_scaling_parse(mg_scaling_result *out, const char *name, const char *text, int64_t bytes);
+
+/* DIR/results.jsonl; no file is no results. MG_EFAIL names the line that is wrong. */
+mg_status mg_scaling_read(mg_scaling_results *r, const char *dir);
+void mg_scaling_close(mg_scaling_results *r);
+
+/* The last of this point's lines with this repeat, or NULL. */
+const mg_scaling_result *mg_scaling_find(const mg_scaling_results *r, const mg_scaling_point *p,
+                                         int64_t repeat);
+
+/* "np4-tp2-b8". */
+const char *mg_scaling_point_name(char out[64], const mg_scaling_point *p);
+
+/* The table: a head, and a line for each repeat that counts. */
+void mg_scaling_csv(mg_text *t, const mg_scaling_results *r);
+
+#endif

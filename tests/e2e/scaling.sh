@@ -1,0 +1,117 @@
+#!/bin/bash
+# mg-dist bench scaling: a grid is measured point by point, each costs only itself, and a sweep goes on where it was killed.
+#   scaling.sh MG-DIST TESTS-FOLDER …
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+
+sweep() { local out=$1; shift; timeout 300 "$MG" bench scaling --shape tiny --steps 5 --warmup 1 --repeats 1 --out "$BOX/$out" "$@"; }
+# column NAME FILE: of the CSV, after the points.
+column() { python3 -c 'import csv,sys
+for r in csv.DictReader(open(sys.argv[2])): print(r["np"],r["tp"],r["batch"],r["repeat"],r["status"],r[sys.argv[1]])' "$@"; }
+
+# What real ranks do.
+expect 0 '^mpirun -n 2 .* bench step --shape tiny .*--tp 2 --batch 3' 'a dry run prints the commands' \
+    sweep none --np 1,2 --tp 1,2 --batch 3 --dry-run
+says 'and why others are left out' '^# np1-tp2-b3: skipped: T = 2 does not divide 1 ranks'
+fails 'and makes no folder' test -e "$BOX/none"
+expect 0 '3 points measured, 1 skipped, 0 failed' 'a grid' sweep real --np 1,2 --tp 1,2 --batch 2 --launcher-args='--oversubscribe --bind-to none'
+passes 'a line each' test "$(wc -l <"$BOX/real/results.jsonl")" = 4
+passes 'the same codes at every point' test "$(column codes "$BOX/real/results.csv" | grep ' ok ' | cut -d' ' -f6 | sort -u | wc -l)" = 1
+passes 'parts and rest are the step' python3 -c 'import csv,sys
+parts=["products_ms","attention_ms","all_reduce_ms","waiting_ms","sampling_ms","rest_ms"]
+n=0
+for r in csv.DictReader(open(sys.argv[1])):
+    if r["status"]!="ok": continue
+    n+=1
+    whole=float(r["split_step_ms"])
+    assert abs(sum(float(r[p]) for p in parts)-whole)<0.01+0.01*whole, r
+    assert float(r["products_ms"])>0 and float(r["step_min_ms"])<=float(r["step_ms"])<=float(r["step_p95_ms"])
+    assert (float(r["all_reduce_ms"])>0)==(r["tp"]=="2"), r
+assert n==3' "$BOX/real/results.csv"
+cp "$BOX/real/results.jsonl" "$BOX/before"
+expect 0 '3 points measured' 'the same command measures nothing again' sweep real --np 1,2 --tp 1,2 --batch 2 --launcher-args='--oversubscribe --bind-to none'
+passes 'nor writes a line' cmp "$BOX/before" "$BOX/real/results.jsonl"
+expect 2 'holds results of "tiny' 'other settings are refused' sweep real --np 1 --tp 1 --batch 2 --duration 5
+sed -i 's/"version":"[^"]*"/"version":"0.0.1"/' "$BOX/real/results.jsonl"
+expect 2 'version 0.0.1.*--mixed ok' 'another version is refused' sweep real --np 1 --tp 1 --batch 2 --launcher-args='--oversubscribe --bind-to none'
+expect 0 '1 points measured' 'unless it may be' sweep real --np 1 --tp 1 --batch 2 --mixed ok --launcher-args='--oversubscribe --bind-to none'
+
+# What a launcher may do: this one says what bench step says, but the step's time is its point's.
+grep -m1 -o '"result":{.*}' "$BOX/before" | sed 's/^"result"://; s/}$//' >"$BOX/object"
+cat >"$BOX/launch" <<END
+#!/bin/bash
+np=\$2
+tp=\$(sed 's/.*--tp \([0-9]*\).*/\1/' <<<"\$*")
+batch=\$(sed 's/.*--batch \([0-9]*\).*/\1/' <<<"\$*")
+echo "\$np \$tp \$batch" >>"$BOX/launched"
+case "\$np-\$batch" in
+4-1) echo "node7: it fell over" >&2; kill -SEGV \$\$ ;;
+4-2) echo "mg-dist: error: memory: 4 ranks need more" >&2; exit 5 ;;
+4-3) [ ! -e "$BOX/hang" ] || exec sleep 600 ;;
+4-5) echo 'no object' ; exit 0 ;;
+esac
+[ ! -e "$BOX/slow" ] || sleep 0.2
+sed "s/\"ms_per_step\": [0-9.]*/\"ms_per_step\": \$np\$tp\$batch/" "$BOX/object"
+END
+chmod +x "$BOX/launch"
+fake() { local out=$1; shift; sweep "$out" --launcher "$BOX/launch" "$@"; }
+grid=(--np 2,4 --tp 2 --batch 1,2,3,5 --repeats 2)
+touch "$BOX/hang"
+expect 3 '3 of 8 points failed' 'points that crash, hang and print nothing' fake crash "${grid[@]}" --limit 1
+rm "$BOX/hang"
+column reason "$BOX/crash/results.csv" >"$BOX/said"
+says 'a crash is recorded' '^4 2 1 1 failed node7: it fell over'
+says 'what does not fit is skipped' '^4 2 2 1 skipped memory: 4 ranks need more'
+says 'what hangs is ended' '^4 2 3 1 failed not done within 1 s'
+says 'what prints nothing has failed' '^4 2 5 1 failed'
+passes 'each costs only itself' test "$(grep -c ' ok ' "$BOX/said")" = 8
+passes 'its log is there' grep -q 'it fell over' "$BOX/crash/logs/np4-tp2-b1-1.log"
+expect 3 '3 of 8 points failed' 'the same command does not try them again' fake crash "${grid[@]}" --limit 1
+passes 'it was tried once' test "$(grep -c '^4 2 1$' "$BOX/launched")" = 1
+expect 3 '2 of 8 points failed' 'unless asked to' fake crash "${grid[@]}" --limit 60 --retry-failed
+column reason "$BOX/crash/results.csv" >"$BOX/said"
+says 'then it is measured' '^4 2 3 2 ok'
+
+# Killed three times, and once with half a line: the same table.
+grid=(--np 2,4,8 --tp 1,2 --batch 4,6 --repeats 2)
+fake whole "${grid[@]}" >"$BOX/said" 2>&1
+touch "$BOX/slow"
+for n in 1 2 3; do
+    "$MG" bench scaling --shape tiny --steps 5 --warmup 1 --out "$BOX/cut" --launcher "$BOX/launch" "${grid[@]}" >"$BOX/said" 2>&1 &
+    job=$!
+    for ((i = 0; i < 600; i++)); do
+        [ "$(cat "$BOX/cut/results.jsonl" 2>/dev/null | wc -l)" -ge $((3 * n)) ] && break
+        sleep 0.05
+    done
+    kill -9 $job
+    wait $job 2>/dev/null
+done
+rm "$BOX/slow"
+passes 'it was killed in the middle' test "$(wc -l <"$BOX/cut/results.jsonl")" -lt 24
+printf '{"np":2,"tp":1,"ba' >>"$BOX/cut/results.jsonl"
+expect 0 'last line was cut off' 'a line that is cut off is said' fake cut "${grid[@]}"
+sums() { column step_ms "$1" | sort | sha256sum; }
+passes 'the table is that of a sweep that was not killed' test "$(sums "$BOX/cut/results.csv")" = "$(sums "$BOX/whole/results.csv")"
+passes 'of all repeats' test "$(column step_ms "$BOX/cut/results.csv" | grep -c ' ok ')" = 24
+echo 'not json' >>"$BOX/whole/results.jsonl"
+expect 1 'results.jsonl: line 25' 'a line that is none is named' fake whole "${grid[@]}"
+
+touch "$BOX/hang"
+"$MG" bench scaling --shape tiny --out "$BOX/stop" --launcher "$BOX/launch" --np 4 --tp 1 --batch 3 >"$BOX/said" 2>&1 &
+job=$!
+for ((i = 0; i < 600; i++)); do [ -e "$BOX/stop/logs/np4-tp1-b3-1.log" ] && break; sleep 0.05; done
+expect 2 'another sweep is at work' 'a folder is of one sweep at a time' "$MG" bench scaling --shape tiny --out "$BOX/stop" --launcher "$BOX/launch" \
+    --np 4 --tp 1 --batch 3
+kill -TERM $job
+wait $job
+passes 'a signal stops it: the same command goes on' test $? = 75
+passes 'in good order' test ! -s "$BOX/stop/results.jsonl"
+
+expect 2 'no point is possible; np3-tp2-b1: T = 2 does not divide 3 ranks' 'a grid with nothing possible' sweep n --np 3 --tp 2 --batch 1
+expect 2 'no point is possible; np8-tp8-b1: T = 8 does not divide 4 heads' 'more ranks than heads' sweep n --np 8 --tp 8 --batch 1
+expect 2 'not a list' 'no list' sweep n --np 1,x
+expect 2 'there is no such program' 'no launcher' sweep n --np 2 --tp 2 --launcher no-such-program
+expect 2 'hostfile: .*No such file' 'no hostfile' sweep n --np 2 --tp 2 --hostfile "$BOX/hosts"
+echo 'localhost slots=1' >"$BOX/hosts"
+expect 1 '1 of 1 points failed' 'a hostfile that is too small' sweep small --np 2 --tp 2 --batch 1 --hostfile "$BOX/hosts"
+expect 2 'start it without a launcher' 'under a launcher' ranks 2 "$MG" bench scaling --shape tiny --out "$BOX/n"
+finish
