@@ -80,11 +80,12 @@ static sf_count_t vio_tell(void *s)
     return mg_audio_source_seek(s, 0, SEEK_CUR);
 }
 
-static mg_status check_header(const SF_INFO *info, const char *path)
+static mg_status check_header(const SF_INFO *info, const mg_audio_source *source, const char *path)
 {
-    if (info->frames <= 0) return mg_fail(MG_EFAIL, "%s: it holds no sound, not one frame", path);
-    if (info->frames == SF_COUNT_MAX) /* an Ogg file's last page says how long it is */
+    if (info->frames == SF_COUNT_MAX ||
+        source->ends_in_page) /* an Ogg file's last page says how long it is */
         return mg_fail(MG_EFAIL, "%s: it has no end: it was cut off or is damaged", path);
+    if (info->frames <= 0) return mg_fail(MG_EFAIL, "%s: it holds no sound, not one frame", path);
     if (info->channels < 1 || info->channels > MAX_CHANNELS)
         return mg_fail(MG_EFAIL, "%s: %d channels: at most %d are read", path, info->channels, MAX_CHANNELS);
     if (info->samplerate < MIN_RATE_HZ || info->samplerate > MAX_RATE_HZ)
@@ -116,7 +117,7 @@ static mg_status open_link(reader *r, SF_INFO *info, int64_t i, const char *path
     r->i_link = i;
     if (!r->file)
         return mg_fail(MG_EFAIL, "%s: not a sound file that libsndfile reads: %s", path, sf_strerror(NULL));
-    return check_header(info, path);
+    return check_header(info, &r->source, path);
 }
 
 static void close_sound(reader *r)

@@ -76,6 +76,7 @@ static mg_status find_links(mg_audio_source *s, int64_t file_bytes)
         const int n_segments = page[26];
         int64_t length = OGG_HEADER_BYTES + n_segments;
         const bool began = begins;
+        s->ends_in_page = at + length > file_bytes;
         if (!read_at(s, page + OGG_HEADER_BYTES, n_segments, at + OGG_HEADER_BYTES)) break;
         for (int i = 0; i < n_segments; i++) length += page[OGG_HEADER_BYTES + i];
         begins = page[5] & OGG_BEGIN;
@@ -84,6 +85,7 @@ static mg_status find_links(mg_audio_source *s, int64_t file_bytes)
             s->links[s->n_links++] = at;
         }
         at += length;
+        s->ends_in_page = at > file_bytes;
     }
     if (!s->n_links) { /* no Ogg */
         MG_RETURN(mg_grow(&s->links, &capacity, 2, sizeof *s->links, "sound"));

@@ -13,9 +13,11 @@ typedef struct mg_audio_source {
     int64_t begin, end, at; /* the link that is read: bytes of the file */
     int64_t *links;         /* [n_links + 1]: where each begins, and the file's end */
     int64_t n_links;
-    int64_t size_at; /* of a RIFF data chunk whose size is not known: where it stands; 0: nothing to mend */
-    uint8_t size[4]; /* and what it should be */
-    bool is_cut;     /* a RIFF data chunk that the file is too short for */
+    int64_t size_at;   /* of a RIFF data chunk whose size is not known: where it stands; 0: nothing to mend */
+    uint8_t size[4];   /* and what it should be */
+    bool is_cut;       /* a RIFF data chunk that the file is too short for */
+    bool ends_in_page; /* an Ogg file that stops in the middle of a page, of which libsndfile may say nothing
+                        */
 } mg_audio_source;
 
 /* A regular file, at its first link. MG_EFAIL otherwise. Close is legal on one that did not open. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "averaged.h"
 #include "checkpoint_sources.h"
 #include "text.h"
 
@@ -12,6 +13,7 @@ struct mg_checkpoint {
     mg_checkpoint_sources sources;
     mg_dialect dialect;
     char prefix[MG_KEY_MAX];      /* taken off the names that have it */
+    char *choice;                 /* what was chosen of two copies; NULL: there is one */
     mg_checkpoint_entry *entries; /* [n_entries], by name */
     size_t n_entries, entries_capacity;
     char **names; /* [n_names] of entries that are not called as in the file */
@@ -74,27 +76,66 @@ static mg_status sort_entries(mg_checkpoint *c)
     return MG_OK;
 }
 
+/* Source `i`, which is called `name` without what stands before it. */
+static mg_status list_entry(mg_checkpoint *c, size_t i, const char *name)
+{
+    mg_key_target target[MG_KEY_PARTS];
+    int n = mg_key_map(target, c->dialect, name);
+
+    if (n == 0) {
+        /* no rule: it stays as it is, for the mapping report to judge */
+        if (strlen(name) >= MG_KEY_MAX)
+            return mg_fail(MG_ECHECKPOINT, "%s: %.64s…: a name of more than %d bytes",
+                           c->sources.list[i].file, c->sources.list[i].name, MG_KEY_MAX - 1);
+        snprintf(target[0].name, sizeof target[0].name, "%s", name);
+        target[0].i_part = 0, target[0].n_parts = 1, n = 1;
+    }
+    for (int part = 0; part < n; part++) MG_RETURN(add_entry(c, i, &target[part]));
+    return MG_OK;
+}
+
+static mg_status say_choice(mg_checkpoint *c, const mg_plain_names *plain)
+{
+    mg_text text = {0};
+    const char *path = c->sources.files[0].path;
+    const char *other = c->sources.files[0].torch_entries.unaveraged;
+
+    if (*plain->averaged) {
+        mg_text_show(&text, "%s: its weights are there twice: the averaged copy is used (%s, %zu tensors)",
+                     path, plain->averaged, plain->n_averaged);
+        if (plain->n_others) mg_text_format(&text, ", and %zu tensors that are there once", plain->n_others);
+    } else if (other) {
+        mg_text_show(&text, "%s: state_dict holds the averaged weights, which are used; %s is left", path,
+                     other);
+    } else {
+        return MG_OK;
+    }
+    return mg_text_end(&text, &c->choice, "checkpoint");
+}
+
 static mg_status list_entries(mg_checkpoint *c)
 {
-    mg_key_map_prefix(c->prefix, c->sources.names, c->sources.n);
-    const size_t n_prefix = strlen(c->prefix);
-    c->dialect = mg_key_map_detect(c->sources.names, c->sources.n, c->prefix);
-    for (size_t i = 0; i < c->sources.n; i++) {
-        mg_key_target target[MG_KEY_PARTS];
-        const char *name = c->sources.list[i].name;
-        if (n_prefix && strncmp(name, c->prefix, n_prefix) == 0) name += n_prefix;
-        int n = mg_key_map(target, c->dialect, name);
-        if (n == 0) {
-            /* no rule: it stays as it is, for the mapping report to judge */
-            if (strlen(name) >= MG_KEY_MAX)
-                return mg_fail(MG_ECHECKPOINT, "%s: %.64s…: a name of more than %d bytes",
-                               c->sources.list[i].file, c->sources.list[i].name, MG_KEY_MAX - 1);
-            snprintf(target[0].name, sizeof target[0].name, "%s", name);
-            target[0].i_part = 0, target[0].n_parts = 1, n = 1;
-        }
-        for (int part = 0; part < n; part++) MG_RETURN(add_entry(c, i, &target[part]));
-    }
-    return sort_entries(c);
+    mg_status st = MG_OK;
+    mg_plain_names plain = {0};
+    const char *path = c->sources.n_files ? c->sources.files[0].path : "checkpoint";
+    const char **names = NULL;
+    size_t n = 0;
+
+    MG_TRY(mg_plain_names_make(&plain, c->sources.names, c->sources.n, path));
+    memcpy(c->prefix, plain.prefix, sizeof c->prefix);
+    names = calloc(c->sources.n + 1, sizeof *names);
+    if (!names) MG_TRY(mg_fail(MG_ENOMEM, "checkpoint: %zu names", c->sources.n));
+    for (size_t i = 0; i < c->sources.n; i++)
+        if (plain.list[i]) names[n++] = plain.list[i];
+    c->dialect = mg_key_map_detect(names, n);
+    for (size_t i = 0; i < c->sources.n; i++)
+        if (plain.list[i]) MG_TRY(list_entry(c, i, plain.list[i]));
+    if (c->sources.n_files) MG_TRY(say_choice(c, &plain));
+    MG_TRY(sort_entries(c));
+done:
+    free(names);
+    mg_plain_names_close(&plain);
+    return st;
 }
 
 /* `data` NULL: what `path` names. */
@@ -131,6 +172,7 @@ void mg_checkpoint_close(mg_checkpoint *c)
     for (size_t i = 0; i < c->n_names; i++) free(c->names[i]);
     for (size_t i = 0; i < c->n_made; i++) free(c->made[i]);
     free(c->made);
+    free(c->choice);
     free(c->entries);
     free(c->names);
     free(c);
@@ -223,6 +265,11 @@ mg_checkpoint_kind mg_checkpoint_get_kind(const mg_checkpoint *c)
 const char *mg_checkpoint_prefix(const mg_checkpoint *c)
 {
     return c->prefix;
+}
+
+const char *mg_checkpoint_choice(const mg_checkpoint *c)
+{
+    return c->choice;
 }
 
 const char *mg_checkpoint_packing(const mg_checkpoint *c)

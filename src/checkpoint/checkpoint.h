@@ -76,6 +76,10 @@ mg_status mg_checkpoint_check_twins(const mg_checkpoint *c);
 /* What stands before every name and belongs to none: it was taken off; "" as a rule. */
 const char *mg_checkpoint_prefix(const mg_checkpoint *c);
 
+/* A sentence, fit to be shown, on which of two copies of its weights was chosen (averaged.h); NULL: there is
+ * one. */
+const char *mg_checkpoint_choice(const mg_checkpoint *c);
+
 /* How its numbers were packed, by the names and types of its tensors: "bitsandbytes int8", "GPTQ" …; NULL:
  * they are plain. */
 const char *mg_checkpoint_packing(const mg_checkpoint *c);

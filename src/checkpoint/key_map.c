@@ -218,18 +218,15 @@ int mg_key_map_back(mg_key_target source[MG_KEY_SPELLINGS], mg_dialect d, const 
     return n;
 }
 
-mg_dialect mg_key_map_detect(const char *const *names, size_t n, const char *prefix)
+mg_dialect mg_key_map_detect(const char *const *names, size_t n)
 {
-    const size_t n_prefix = strlen(prefix);
     size_t votes[MG_DIALECT_UNKNOWN] = {0}, most = 0;
     mg_dialect best = MG_DIALECT_UNKNOWN;
     mg_key_target target[MG_KEY_PARTS];
 
-    for (size_t i = 0; i < n; i++) {
-        const char *name =
-            n_prefix && strncmp(names[i], prefix, n_prefix) == 0 ? names[i] + n_prefix : names[i];
-        for (int d = 0; d < MG_DIALECT_UNKNOWN; d++) votes[d] += mg_key_map(target, (mg_dialect)d, name) > 0;
-    }
+    for (size_t i = 0; i < n; i++)
+        for (int d = 0; d < MG_DIALECT_UNKNOWN; d++)
+            votes[d] += mg_key_map(target, (mg_dialect)d, names[i]) > 0;
     for (int d = 0; d < MG_DIALECT_UNKNOWN; d++)
         if (votes[d] > most) most = votes[d], best = (mg_dialect)d;
     return best;

@@ -27,8 +27,8 @@ typedef struct mg_key_target {
     int i_part, n_parts;
 } mg_key_target;
 
-/* The dialect that most of the names speak, those that begin with `prefix` without it. */
-mg_dialect mg_key_map_detect(const char *const *names, size_t n, const char *prefix);
+/* The dialect that most of the names speak. */
+mg_dialect mg_key_map_detect(const char *const *names, size_t n);
 const char *mg_dialect_name(mg_dialect d);
 
 /* What trainers put before every name ("student.", "base_model.model."): the longest beginning, whole

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "averaged.h"
 #include "key_map.h"
 #include "omegaconf.h"
 #include "path.h"
+#include "text.h"
 
 /* Copies may take as much as the file, and small files this much: an expanded tensor must not be a bomb. */
 #define COPY_FLOOR_BYTES ((size_t)1 << 20)
@@ -107,7 +109,26 @@ static const mg_pickle_value *find_state(const mg_pickle_value *root, int depth)
     return n == 1 ? only : NULL;
 }
 
-static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state, const mg_pickle_value *root,
+/* A trainer's averaged copy: a dict of tensors below a key that says so ('ema_state_dict', or
+ * callbacks.EMA.state_dict); *key is that key. */
+static const mg_pickle_value *find_averaged(const mg_pickle_value *root, int depth, const char **key)
+{
+    for (size_t i = 0; is_dict(root) && i + 1 < root->items.n; i += 2) {
+        const mg_pickle_value *name = root->items.item[i], *v = root->items.item[i + 1];
+        if (!is_dict(v) || name->kind != MG_PICKLE_STRING) continue;
+        const mg_pickle_value *found = NULL;
+        if (depth > 0) found = find_averaged(v, depth - 1, key);
+        if (!found && mg_averaged_is_word(name->text.data, name->text.n)) {
+            *key = name->text.data;
+            found = find_state(v, 2);
+        }
+        if (found) return found;
+    }
+    return NULL;
+}
+
+static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state,
+                            const mg_pickle_value **averaged, const char **key, const mg_pickle_value *root,
                             const char *path)
 {
     const mg_pickle_value *pointer = mg_pickle_get(root, "pretrained"),
@@ -115,7 +136,7 @@ static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state
     const mg_pickle_value *trainer = find_state(root, 2);
     char keys[256];
 
-    *state = NULL;
+    *state = *averaged = NULL;
     if (pointer && pointer->kind == MG_PICKLE_STRING) {
         out->kind = MG_CHECKPOINT_POINTER;
         out->pointer = pointer->text.data;
@@ -134,6 +155,13 @@ static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state
                            path);
     } else if (trainer) {
         *state = trainer;
+        *averaged = find_averaged(root, 2, key);
+        if (*averaged == trainer) *averaged = NULL;
+        /* Lightning's WeightAveraging puts the averaged weights into state_dict, and the others beside them
+         */
+        if (trainer == mg_pickle_get(root, "state_dict") &&
+            holds_tensor(mg_pickle_get(root, "current_model_state")))
+            out->unaveraged = "current_model_state";
     } else {
         list_keys(keys, sizeof keys, root);
         return mg_fail(MG_ECHECKPOINT, "%s: holds no weights that this program knows how to find%s%s", path,
@@ -202,24 +230,41 @@ static void read_xp_config(mg_torch_entries *out, const mg_pickle_value *v, cons
         mg_clear_error();
 }
 
+/* The tensors of `state` behind the others, as KEY.NAME where there is a key. */
+static mg_status read_state(mg_torch_entries *out, const mg_torch_file *f, const mg_pickle_value *state,
+                            const char *key, size_t *left_bytes, const char *path)
+{
+    for (size_t i = 0; i + 1 < state->items.n; i += 2) {
+        const size_t n = out->n;
+        MG_RETURN(read_tensor(out, f, state->items.item[i], state->items.item[i + 1], left_bytes, path));
+        if (!key || out->n == n) continue;
+        mg_text name = {0};
+        mg_text_format(&name, "%s.%s", key, out->list[n].name);
+        MG_RETURN(mg_text_end(&name, &out->names[out->n_names], path));
+        out->list[n].name = out->names[out->n_names++];
+    }
+    return MG_OK;
+}
+
 mg_status mg_torch_entries_read(mg_torch_entries *out, const mg_torch_file *f, const char *path)
 {
     mg_status st = MG_OK;
-    const mg_pickle_value *state;
+    const mg_pickle_value *state, *averaged;
+    const char *key = NULL;
     size_t left_bytes = mg_torch_file_bytes(f);
 
     *out = (mg_torch_entries){0};
     if (left_bytes < COPY_FLOOR_BYTES) left_bytes = COPY_FLOOR_BYTES;
-    MG_TRY(pick_state(out, &state, mg_torch_file_root(f), path));
+    MG_TRY(pick_state(out, &state, &averaged, &key, mg_torch_file_root(f), path));
     read_xp_config(out, mg_pickle_get(mg_torch_file_root(f), "xp.cfg"), path);
     if (!state) return MG_OK;
-    const size_t n = state->items.n / 2;
+    const size_t n_averaged = averaged ? averaged->items.n / 2 : 0, n = state->items.n / 2 + n_averaged;
     out->list = calloc(n + 1, sizeof *out->list);
     out->copies = calloc(n + 1, sizeof *out->copies);
-    if (!out->list || !out->copies) MG_TRY(mg_fail(MG_ENOMEM, "%s: %zu tensors", path, n));
-    for (size_t i = 0; i < n; i++)
-        MG_TRY(
-            read_tensor(out, f, state->items.item[2 * i], state->items.item[2 * i + 1], &left_bytes, path));
+    out->names = calloc(n_averaged + 1, sizeof *out->names);
+    if (!out->list || !out->copies || !out->names) MG_TRY(mg_fail(MG_ENOMEM, "%s: %zu tensors", path, n));
+    MG_TRY(read_state(out, f, state, NULL, &left_bytes, path));
+    if (averaged) MG_TRY(read_state(out, f, averaged, key, &left_bytes, path));
     if (out->kind == MG_CHECKPOINT_TRAINING) MG_TRY(check_whole(out, path));
 done:
     if (st != MG_OK) mg_torch_entries_close(out);
@@ -229,6 +274,8 @@ done:
 void mg_torch_entries_close(mg_torch_entries *e)
 {
     for (size_t i = 0; i < e->n_copies; i++) free(e->copies[i]);
+    for (size_t i = 0; i < e->n_names; i++) free(e->names[i]);
+    free(e->names);
     free(e->copies);
     free(e->list);
     free(e->xp_text);

@@ -95,11 +95,24 @@ static mg_status check_lm(mg_text *notes, const mg_keys_facts *facts, const mg_m
     return check_file(notes, MG_KEYS_PROCESSOR, facts, folder, "processor_config.json");
 }
 
+/* Which of two copies of a part's weights is used; parts may lie in one file. */
+static void check_choices(mg_text *notes, const mg_model_files *f)
+{
+    const mg_checkpoint *part[] = {f->lm.checkpoint, f->t5.checkpoint, f->codec.checkpoint};
+
+    for (int i = 0; i < 3; i++) {
+        const char *choice = part[i] ? mg_checkpoint_choice(part[i]) : NULL;
+        if (!choice || (i > 0 && part[i] == part[i - 1])) continue;
+        mg_text_format(notes, "%s%s", notes->n ? "\n" : "", choice);
+    }
+}
+
 mg_status mg_model_notes(mg_text *notes, const mg_model_files *f)
 {
     const mg_keys_facts facts = {f->config.lm.V, f->config.codec.sampling_rate, f->config.lm.n_chroma,
                                  f->config.lm.n_channels};
 
+    check_choices(notes, f);
     MG_RETURN(check_lm(notes, &facts, f));
     MG_RETURN(check_part(notes, MG_KEYS_T5, &facts, &f->t5));
     MG_RETURN(check_part(notes, MG_KEYS_CODEC, &facts, &f->codec));

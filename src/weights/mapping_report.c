@@ -43,7 +43,8 @@ typedef struct coverage {
     bool surveyed[N_PARTS];
     int64_t n_codebooks; /* that were asked for */
     bool *used;          /* [n_sources] */
-    const char **mapped; /* [n_sources] our name of each: the first, if it has several */
+    const char *
+        *mapped; /* [n_sources] our name of each: the first, if it has several; NULL: it was left out */
 } coverage;
 
 static void describe(char out[MG_MAPPING_SHAPE_SIZE], const char *dtype, int n_dims, const int64_t *dim)
@@ -190,7 +191,7 @@ static mg_status list_unexpected(mg_mapping_report *r, size_t *capacity, const c
         const mg_checkpoint_source *s = mg_checkpoint_source_at(a->checkpoint, i);
         mg_mapping_row *row = NULL;
 
-        if (a->used[i] || !a->surveyed[part_of(a->mapped[i])]) continue;
+        if (a->used[i] || !a->mapped[i] || !a->surveyed[part_of(a->mapped[i])]) continue;
         if (may_be_left(a, a->mapped[i])) {
             MG_RETURN(add_ignored(r, a->checkpoint, i));
             continue;

@@ -66,7 +66,7 @@ static void names_go_there_and_back(void **state)
         assert_int_equal(back[k].i_part, names[i].i_part);
         assert_int_equal(back[k].n_parts, names[i].n_parts);
         const char *one[1] = {names[i].source};
-        assert_int_equal(mg_key_map_detect(one, 1, ""), names[i].dialect);
+        assert_int_equal(mg_key_map_detect(one, 1), names[i].dialect);
     }
 }
 
@@ -157,8 +157,8 @@ static void what_may_be_left_over(void **state)
         if (!mg_key_map_is_ignorable(may[i])) fail_msg("%s must be ignorable", may[i]);
     for (size_t i = 0; i < sizeof must_not / sizeof *must_not; i++)
         if (mg_key_map_is_ignorable(must_not[i])) fail_msg("%s must not be ignorable", must_not[i]);
-    assert_int_equal(mg_key_map_detect(none, 2, ""), MG_DIALECT_UNKNOWN);
-    assert_int_equal(mg_key_map_detect(none, 0, ""), MG_DIALECT_UNKNOWN);
+    assert_int_equal(mg_key_map_detect(none, 2), MG_DIALECT_UNKNOWN);
+    assert_int_equal(mg_key_map_detect(none, 0), MG_DIALECT_UNKNOWN);
 }
 
 int main(void)

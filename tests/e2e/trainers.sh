@@ -33,6 +33,23 @@ expect 0 '' 'convert makes a whole model of it' "$MG" convert "$TINY" "$BOX/whol
 expect 0 '' 'which loads' clip whole --model "$BOX/whole"
 as 'converted' decoder whole
 
+# Weights that are there twice: the averaged copy is taken, as trainers evaluate and export it, and said.
+# pair FILE AVERAGED PATTERN: Lightning's file, in which only the averaged copy has the model's weights.
+pair() {
+    passes "$1: filled" python3 "$(dirname "$0")/averaged.py" "$LEFT/lightning-$1.zip" "$AC/state_dict.bin" "$BOX/$1.ckpt" "$2"
+    expect 0 "warning: .*$1.ckpt: $3" "$1: says which copy" timeout 60 "$MG" generate --model "$AC" --text-encoder "$GOLDEN/t5-tiny" \
+        --lm "$BOX/$1.ckpt" --unconditional 1 --frames 40 --greedy --seed 1 --save-codes --out "$BOX/pair"
+    passes "$1: the clip of the averaged copy" cmp "$BOX/pair/000000.codes.npy" "$BOX/ac.npy"
+}
+pair swa_utils state_dict/lm_ema.module. 'its weights are there twice: the averaged copy is used \(lm_ema\.'
+pair ema_pytorch state_dict/ema.ema_model. 'its weights are there twice: the averaged copy is used \(ema.ema_model\.'
+pair callback callbacks/EMACallback/ema_state_dict/lm. 'its weights are there twice: the averaged copy is used \(ema_state_dict.lm\.'
+pair weight_averaging state_dict/lm. 'state_dict holds the averaged weights, which are used; current_model_state is left'
+passes 'the other copy' python3 "$(dirname "$0")/averaged.py" "$LEFT/lightning-swa_utils.zip" "$AC/state_dict.bin" "$BOX/raw.ckpt" state_dict/lm.
+expect 0 '' 'is there' clip raw --model "$AC" --lm "$BOX/raw.ckpt"
+fails 'the other copy is not taken' cmp "$BOX/raw.npy" "$BOX/ac.npy"
+expect 0 'averaged copy is used' 'inspect says which' "$MG" inspect "$AC" --text-encoder "$GOLDEN/t5-tiny" --lm "$BOX/callback.ckpt"
+
 # Names: a beginning before all, a component put in, a part under another name.
 renamed() { # FOLDER SED-SCRIPT: tiny-mono with other names, through its header in JSON
     rm -rf "$BOX/model"

@@ -117,7 +117,7 @@ static mg_status detect_dialect(mg_dialect *out, const mg_torch_entries *e)
     *out = MG_DIALECT_UNKNOWN;
     if (!names) return mg_fail(MG_ENOMEM, "export: %zu names", e->n);
     for (size_t i = 0; i < e->n; i++) names[i] = e->list[i].name;
-    *out = mg_key_map_detect(names, e->n, "");
+    *out = mg_key_map_detect(names, e->n);
     free(names);
     return MG_OK;
 }
@@ -283,6 +283,12 @@ static mg_status export_checkpoint(const export_settings *s)
     if (j.entries.kind == MG_CHECKPOINT_POINTER)
         MG_TRY(mg_fail(MG_ECHECKPOINT, "%s: is a pointer to %s already: copy it as it is", j.source,
                        j.entries.pointer));
+    if (j.entries.n_names)
+        MG_TRY(
+            mg_fail(MG_ECHECKPOINT,
+                    "%s: another trainer's checkpoint, with an averaged copy: mg-dist convert MODEL OUT --lm "
+                    "%s makes a whole model of it",
+                    j.source, j.source));
     MG_TRY(read_xp_config(&j));
     MG_TRY(detect_kind(&j));
     MG_TRY(choose_file(j.out, s->second, file_names[j.kind]));
