@@ -1,8 +1,15 @@
 /* The checked front doors of a group, and what needs no backend of its own. */
 #include "comm.h"
 
+#include <string.h>
+
 #include <stdio.h>
 #include <stdlib.h>
+
+bool mg_comm_sums_in_order(const char *name)
+{
+    return !name || strcmp(name, "nccl/fast") != 0;
+}
 
 mg_status mg_comm_all_reduce(mg_comm *c, float *x, int64_t n)
 {

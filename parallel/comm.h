@@ -36,7 +36,7 @@ typedef struct mg_comm_iface {
 
 struct mg_comm {
     const mg_comm_iface *iface;
-    const char *name; /* "self", "shm", "mpi" */
+    const char *name; /* "self", "shm", "mpi", "nccl", "oneshot", "nccl/fast" */
     int rank, size;
     mg_space space;   /* of all pointers */
     mg_status agreed; /* what the last mg_comm_agree found on all ranks; MG_OK at first */
@@ -46,6 +46,9 @@ struct mg_comm {
 /* x [n] = sum over ranks, combined in rank order as a binary tree ((r0+r1)+(r2+r3))+…: the top of mg_matrix's
  * tree of slices. Every rank has the same bits. In place. size is a power of two. */
 mg_status mg_comm_all_reduce(mg_comm *c, float *x, int64_t n);
+
+/* Whether a group of this name (or NULL: none) sums in that order; "nccl/fast" leaves it to NCCL. */
+bool mg_comm_sums_in_order(const char *name);
 
 /* y [n] += the sum over ranks of x [n], which is complete before it is added: the bits of all_reduce and an
  * addition. x is unspecified afterwards. Only where the group can (it has a kernel for it). */

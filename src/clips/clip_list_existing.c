@@ -73,12 +73,6 @@ static const char *other_input(const wanted *w, const mg_clip_metadata *there)
     return NULL;
 }
 
-/* In NCCL's order: other bits. */
-static bool sums_fast(const char *reduce)
-{
-    return reduce && strcmp(reduce, "nccl/fast") == 0;
-}
-
 /* A model is known by its name and by weights that are no newer than the clip: their hashes cost too much
  * here. */
 static const char *other_model(const wanted *w, const mg_clip_metadata *there, const char *json)
@@ -99,7 +93,8 @@ static const char *other_model(const wanted *w, const mg_clip_metadata *there, c
     if (!same_text(w->replica->backend.ops->name, there->backend)) return "device";
     if (!same_text(text, there->text_backend)) return "text device";
     if (!same_text(mg_replica_codec_backend(w->replica), there->codec_backend)) return "codec device";
-    if (sums_fast(w->replica->backend.group->name) != sums_fast(there->reduce)) return "reduce";
+    if (mg_comm_sums_in_order(w->replica->backend.group->name) != mg_comm_sums_in_order(there->reduce))
+        return "reduce";
     return same_text(mg_format_name(w->replica->backend.formats.weights), there->dtype) ? NULL : "dtype";
 }
 

@@ -31,6 +31,8 @@ static options parse()
             o.eager = false, o.guarded = true;
         else if (strcmp(w, "early") == 0)
             o.early = true;
+        else if (strcmp(w, "count") == 0)
+            o.counts = true;
         else if (sscanf(w, "devices=%d", &o.n_devices) == 1)
             continue;
         else if (sscanf(w, "patience=%lf", &o.patience_s) == 1)
@@ -43,9 +45,9 @@ static options parse()
                  sscanf(w, "falls=%ld", &o.falls_at) == 1)
             continue;
         else
-            fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, early, devices=N, kinds=N, "
-                 "memory=MB, "
-                 "driver=VERSION, runtime=VERSION, falls=N, patience=SECONDS or mute=FILE:LINE",
+            fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, early, count, devices=N, "
+                 "kinds=N, memory=MB, driver=VERSION, runtime=VERSION, falls=N, patience=SECONDS or "
+                 "mute=FILE:LINE",
                  w);
     }
     return o;

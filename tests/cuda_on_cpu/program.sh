@@ -48,6 +48,21 @@ for reduce in auto oneshot fast; do
     grep -q "\"reduce\":.*\"$want\"" "$box/$n"/*.json || fail "$reduce: not in the metadata"
 done
 
+# A step is one graph: eight kernels for each of the two layers, and four beside them (docs/GPU_KERNELS.md).
+CUDA_ON_CPU=eager,count "$program" generate -q --model "$model" --prompt drums --frames 12 --seed 7 --device cuda --dtype bf16 \
+    --out "$box/count" >"$box/log" 2>&1 || fail 'generate --frames 12'
+grep -q 'kernels by 15 graphs, at most 20 each' "$box/log" || fail '12 frames are 15 steps, each a graph of 8 x 2 + 4 kernels'
+
+# A dataset is not of two kinds of sums.
+echo '{"id":"a","prompt":"drums","duration":0.1}' >"$box/jobs.jsonl"
+dataset() {
+    CUDA_ON_CPU=devices=2,eager timeout -k 5 120 mpirun -np 2 "$program" run -q --model "$model" --jobs "$box/jobs.jsonl" --seed 7 \
+        --tp 2 --device cuda --out "$box/dataset" "$@" >"$box/log" 2>&1
+}
+dataset --reduce fast || fail 'run --reduce fast'
+dataset --reduce nccl && fail 'a dataset begun with --reduce fast goes on with --reduce nccl'
+grep -q 'was begun with cpu-level .*, sums nccl/fast, and this run has' "$box/log" || fail 'run: the sums are not named'
+
 # The codec on the CPU, asked for in two ways: the same codes, and sound that differs in the last bits at most.
 sounds() { cat "$box/$n"/*.wav | sha256sum; }
 codes() { cat "$box/$n"/*.npy | sha256sum; }

@@ -25,7 +25,8 @@ struct options {
     int memory_mb = 4096;
     int driver = 13000; /* its version; 0: there is none */
     int runtime = 13000;
-    long falls_at = 0; /* the device fails at its N-th item of work, and for ever after; 0: never */
+    bool counts = false; /* say at the end how many kernels were launched, by graphs and one by one */
+    long falls_at = 0;   /* the device fails at its N-th item of work, and for ever after; 0: never */
 };
 const options &chosen();
 

@@ -243,9 +243,31 @@ static bool launchable(const call &c)
     return false;
 }
 
+/* CUDA_ON_CPU=count: said when the process ends. */
+struct launches {
+    long alone = 0, graphs = 0, in_graphs = 0, longest = 0;
+    ~launches()
+    {
+        if (chosen().counts)
+            fprintf(stderr, "cuda_on_cpu: %ld kernels by %ld graphs, at most %ld each; %ld one by one\n",
+                    in_graphs, graphs, longest, alone);
+    }
+};
+static launches counted;
+
+static void count_graph(const CUgraph_st &graph)
+{
+    long n = 0;
+    for (const entry &i : graph.items) n += i.launch != nullptr;
+    counted.graphs++;
+    counted.in_graphs += n;
+    counted.longest = std::max(counted.longest, n);
+}
+
 void enqueue(cudaStream_t s, call &&what)
 {
     if (!launchable(what)) return;
+    if (!is_capturing(s)) counted.alone++;
     put(s, {{}, std::make_shared<pending>(what), what.waits_for_ranks});
 }
 
@@ -420,6 +442,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
 {
     const sim::turn_of_one turn(sim::device_lock());
+    sim::count_graph(*exec);
     for (const entry &i : exec->items) {
         s->queue.push_back(i.again());
         s->n_collectives += i.is_collective;

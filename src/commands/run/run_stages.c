@@ -105,14 +105,17 @@ done:
     return st;
 }
 
-/* "cuda/sm_90", and parts that run elsewhere. */
+/* "cuda/sm_90", parts that run elsewhere, and sums in another order. */
 static mg_status claim_machine(run_call *c)
 {
     const char *text = mg_replica_text_backend(c->replica), *codec = mg_replica_codec_backend(c->replica);
+    const char *sums = c->replica->backend.group->name;
+    const bool in_order = mg_comm_sums_in_order(sums);
     char value[256];
 
-    snprintf(value, sizeof value, "%s%s%s%s%s", c->replica->backend.ops->name, text ? ", text " : "",
-             text ? text : "", codec ? ", codec " : "", codec ? codec : "");
+    snprintf(value, sizeof value, "%s%s%s%s%s%s%s", c->replica->backend.ops->name, text ? ", text " : "",
+             text ? text : "", codec ? ", codec " : "", codec ? codec : "", in_order ? "" : ", sums ",
+             in_order ? "" : sums);
     return mg_dataset_claim_value(c->d, "cpu-level", value);
 }
 
