@@ -3,6 +3,8 @@
  * a slot. */
 #include "ops.h"
 
+#include <stdlib.h>
+
 static bool is_1d(const mg_tensor *t, mg_dtype dtype, int64_t d0)
 {
     return t && t->data && mg_tensor_is(t, dtype, 1, (const int64_t[]){d0});
@@ -128,6 +130,43 @@ mg_status mg_step_end(const mg_ops *ops)
 void mg_step_forget(const mg_ops *ops)
 {
     if (ops->iface->step_forget) ops->iface->step_forget(ops);
+}
+
+mg_status mg_ops_open_reader(const mg_ops *ops, mg_ops **out)
+{
+    *out = NULL;
+    return ops->iface->open_reader ? ops->iface->open_reader(ops, out) : MG_OK;
+}
+
+mg_status mg_ops_pin(const mg_ops *ops, void **out, size_t bytes)
+{
+    *out = NULL;
+    MG_REQUIRE(bytes > 0);
+    if (ops->iface->pin) return ops->iface->pin(ops, out, bytes);
+    *out = malloc(bytes);
+    return *out ? MG_OK : mg_fail(MG_EFIT, "memory: %zu bytes: not available", bytes);
+}
+
+void mg_ops_unpin(const mg_ops *ops, void *block)
+{
+    if (!block) return;
+    if (ops->iface->unpin)
+        ops->iface->unpin(ops, block);
+    else
+        free(block);
+}
+
+mg_status mg_fetch(const mg_ops *ops, int lane, void *dst, const void *src_host, size_t bytes)
+{
+    MG_REQUIRE(lane >= 0 && lane < MG_FETCH_LANES && dst && src_host);
+    return ops->iface->fetch ? ops->iface->fetch(ops, lane, dst, src_host, bytes)
+                             : ops->iface->upload(ops, dst, src_host, bytes);
+}
+
+mg_status mg_fetched(const mg_ops *ops, int lane)
+{
+    MG_REQUIRE(lane >= 0 && lane < MG_FETCH_LANES);
+    return ops->iface->fetched ? ops->iface->fetched(ops, lane) : MG_OK;
 }
 
 size_t mg_matrix_bytes(const mg_ops *ops, const mg_matrix *w)

@@ -169,6 +169,13 @@ typedef struct mg_ops_iface {
     mg_status (*tensor_load)(const mg_ops *ops, void *dst, const mg_host_matrix *src, int64_t *n_bad);
     mg_status (*conv_load)(const mg_ops *ops, const mg_conv *c, const mg_host_matrix *src);
 
+    /* Weights that come when a step reaches them: optional; fetch and its three neighbours all or none. */
+    mg_status (*open_reader)(const mg_ops *ops, mg_ops **out);
+    mg_status (*pin)(const mg_ops *ops, void **out, size_t bytes);
+    void (*unpin)(const mg_ops *ops, void *block);
+    mg_status (*fetch)(const mg_ops *ops, int lane, void *dst, const void *src_host, size_t bytes);
+    mg_status (*fetched)(const mg_ops *ops, int lane);
+
     /* Recorded steps: optional, all three or none. */
     mg_status (*step_begin)(const mg_ops *ops, uint64_t key, bool *replay);
     mg_status (*step_end)(const mg_ops *ops);
@@ -276,6 +283,23 @@ mg_status mg_tensor_load(const mg_ops *ops, void *dst, const mg_host_matrix *src
 /* src in PyTorch's order, the last two dims as one: [c_out, c_in * n_taps], or [c_in, c_out * n_taps] if
  * transposed; fp32, row_stride = n_cols; `read` is asked for whole rows. */
 mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const mg_host_matrix *src);
+
+/* *out: a second instance with threads of its own, for another thread: it loads weights into memory of `ops`
+ * while that computes. Close it with mg_ops_close. NULL: this backend has none, and mg_fetch is its way. */
+mg_status mg_ops_open_reader(const mg_ops *ops, mg_ops **out);
+
+/* Host memory that mg_fetch copies from at full speed; MG_EFIT if the host gives no such memory. */
+mg_status mg_ops_pin(const mg_ops *ops, void **out, size_t bytes);
+
+/* block NULL is legal. Waits until nothing uses the block. */
+void mg_ops_unpin(const mg_ops *ops, void *block);
+
+/* Copies beside the work, in MG_FETCH_LANES lanes. dst [bytes] = src_host, which is from mg_ops_pin: ordered
+ * after all earlier calls, and before all those that are made after mg_fetched of the same lane; in
+ * between dst and src_host are left alone. Not within a recorded step. */
+enum { MG_FETCH_LANES = 2 };
+mg_status mg_fetch(const mg_ops *ops, int lane, void *dst, const void *src_host, size_t bytes);
+mg_status mg_fetched(const mg_ops *ops, int lane);
 
 /* x[n] = sum over k ascending of tables[k, ids[n,k]]  (+ positions[pos[n]], added last).
  * x [N,D] fp32 · tables [K,V,D] fp32 · ids [N,K] int32 · positions [P,D] fp32 and pos [N] int32, both or

@@ -23,6 +23,7 @@ typedef struct backend {
     mg_ops ops;
     mg_cpu cpu;
     mg_cpu_kernels kernels; /* the level's, with this processor's tiles */
+    mg_threads *own;        /* of a reader */
 } backend;
 
 /* Room for rounded rows of x, and for a sampler of each thread. */
@@ -127,6 +128,7 @@ static void close_backend(mg_ops *ops)
     backend *b = (backend *)ops;
 
     release_block(NULL, b->cpu.scratch, b->cpu.scratch_bytes);
+    mg_threads_close(b->own);
     free(b);
 }
 
@@ -170,6 +172,20 @@ static mg_cpu_kernels kernels_of(mg_cpu_level level)
     return k;
 }
 
+static mg_status open_reader(const mg_ops *ops, mg_ops **out)
+{
+    const mg_cpu *cpu = ops->ctx;
+    mg_threads *threads;
+
+    MG_RETURN(mg_threads_open(&threads, mg_threads_count(cpu->threads), false));
+    const mg_status st = mg_cpu_open(out, cpu->level, threads);
+    if (st != MG_OK)
+        mg_threads_close(threads);
+    else
+        ((backend *)*out)->own = threads;
+    return st;
+}
+
 static const mg_ops_iface iface = {
     .alloc = take_block,
     .release = release_block,
@@ -184,6 +200,7 @@ static const mg_ops_iface iface = {
     .matrix_load = matrix_load,
     .tensor_load = tensor_load,
     .conv_load = mg_cpu_conv_load,
+    .open_reader = open_reader,
     .embed = mg_cpu_embed,
     .layer_norm = mg_cpu_layer_norm,
     .rms_norm = mg_cpu_rms_norm,

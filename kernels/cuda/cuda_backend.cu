@@ -52,14 +52,20 @@ static void close_backend(mg_ops *ops)
     mg_cuda *cuda = &b->cuda;
 
     if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
+    if (cuda->copier) (void)cudaStreamSynchronize(cuda->copier);
     mg_cuda_step_forget(ops);
     for (int i = 0; i < MG_RING_PIECES; i++) {
         if (cuda->ring[i].done) (void)cudaEventDestroy(cuda->ring[i].done);
         if (cuda->ring[i].pinned) (void)cudaFreeHost(cuda->ring[i].pinned);
     }
     if (cuda->reached) (void)cudaEventDestroy(cuda->reached);
+    for (int i = 0; i < MG_FETCH_LANES; i++) {
+        if (cuda->lane[i].is_free) (void)cudaEventDestroy(cuda->lane[i].is_free);
+        if (cuda->lane[i].is_here) (void)cudaEventDestroy(cuda->lane[i].is_here);
+    }
     if (cuda->scratch) (void)cudaFree(cuda->scratch);
     if (cuda->tickets) (void)cudaFree(cuda->tickets);
+    if (cuda->copier) (void)cudaStreamDestroy(cuda->copier);
     if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
     (void)cudaGetLastError();
     free(b);
@@ -113,6 +119,11 @@ static mg_status take_memory(mg_cuda *cuda)
 {
     MG_CUDA(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking));
     MG_CUDA(cudaEventCreateWithFlags(&cuda->reached, cudaEventDisableTiming));
+    MG_CUDA(cudaStreamCreateWithFlags(&cuda->copier, cudaStreamNonBlocking));
+    for (int i = 0; i < MG_FETCH_LANES; i++) {
+        MG_CUDA(cudaEventCreateWithFlags(&cuda->lane[i].is_free, cudaEventDisableTiming));
+        MG_CUDA(cudaEventCreateWithFlags(&cuda->lane[i].is_here, cudaEventDisableTiming));
+    }
     for (int i = 0; i < MG_RING_PIECES; i++) {
         MG_CUDA(cudaMallocHost((void **)&cuda->ring[i].pinned, MG_RING_BYTES));
         MG_CUDA(cudaEventCreateWithFlags(&cuda->ring[i].done, cudaEventDisableTiming));
@@ -135,6 +146,10 @@ static const mg_ops_iface iface = {
     .matrix_load = mg_cuda_matrix_load,
     .tensor_load = mg_cuda_tensor_load,
     .conv_load = mg_cuda_conv_load,
+    .pin = mg_cuda_pin,
+    .unpin = mg_cuda_unpin,
+    .fetch = mg_cuda_fetch,
+    .fetched = mg_cuda_fetched,
     .step_begin = mg_cuda_step_begin,
     .step_end = mg_cuda_step_end,
     .step_forget = mg_cuda_step_forget,

@@ -1,7 +1,8 @@
 /* What the CUDA backend's files share: its state, how a CUDA error becomes a status, a launch. Inside the
  * backend.
  *
- * All work of an instance is in one stream, in the order in which it was asked for. Scratch is taken once, at
+ * All work of an instance is in one stream, in the order in which it was asked for, but for what mg_fetch
+ * copies. Scratch is taken once, at
  * opening, and used by one op after the other; the host never waits but in download and while weights are
  * loaded. */
 #ifndef MG_CUDA_CONTEXT_CUH
@@ -43,6 +44,11 @@ typedef struct mg_ring_piece {
     bool in_flight;
 } mg_ring_piece;
 
+/* Of mg_fetch. */
+typedef struct mg_lane {
+    cudaEvent_t is_free, is_here; /* its target, of earlier work; its bytes */
+} mg_lane;
+
 /* A step that can be replayed. */
 typedef struct mg_recording {
     uint64_t key;
@@ -56,6 +62,8 @@ typedef struct mg_cuda {
     size_t shared_bytes; /* that a block may ask for */
     cudaStream_t stream;
     cudaEvent_t reached;
+    cudaStream_t copier; /* of mg_fetch */
+    mg_lane lane[MG_FETCH_LANES];
     mg_ring_piece ring[MG_RING_PIECES];
     int next_piece;
     size_t scratch_bytes;

@@ -166,3 +166,35 @@ mg_status mg_cuda_zero(const mg_ops *ops, mg_tensor *y)
     MG_CUDA(cudaMemsetAsync(y->data, 0, mg_tensor_bytes(y), cuda->stream));
     return MG_OK;
 }
+
+mg_status mg_cuda_pin(const mg_ops *ops, void **out, size_t bytes)
+{
+    (void)ops;
+    return mg_cuda_check(cudaMallocHost(out, bytes), "cudaMallocHost");
+}
+
+void mg_cuda_unpin(const mg_ops *ops, void *block)
+{
+    (void)mg_cuda_wait((mg_cuda *)ops->ctx); /* as in release */
+    (void)cudaFreeHost(block);
+}
+
+/* In a stream of its own, which waits for what was asked of the other so far: it may use dst still. */
+mg_status mg_cuda_fetch(const mg_ops *ops, int lane, void *dst, const void *src_host, size_t bytes)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    const mg_lane *l = &cuda->lane[lane];
+
+    MG_CUDA(cudaEventRecord(l->is_free, cuda->stream));
+    MG_CUDA(cudaStreamWaitEvent(cuda->copier, l->is_free, 0));
+    MG_CUDA(cudaMemcpyAsync(dst, src_host, bytes, cudaMemcpyHostToDevice, cuda->copier));
+    return mg_cuda_check(cudaEventRecord(l->is_here, cuda->copier), "cudaEventRecord");
+}
+
+mg_status mg_cuda_fetched(const mg_ops *ops, int lane)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+
+    return mg_cuda_check(cudaStreamWaitEvent(cuda->stream, cuda->lane[lane].is_here, 0),
+                         "cudaStreamWaitEvent");
+}

@@ -69,6 +69,26 @@ static mg_status parse_float(double *out, const mg_option *o, const char *from, 
     return MG_OK;
 }
 
+/* K, M, G and T count in thousands, as what we print; with an i behind them in 1024s. */
+static mg_status parse_size(int64_t *out, const char *from, const char *text)
+{
+    static const char letters[] = "KMGT";
+    char *end;
+    double v = strtod(text, &end);
+    const char *letter = end > text && *end ? strchr(letters, toupper((unsigned char)*end)) : NULL;
+
+    if (letter) {
+        const double unit = end[1] == 'i' ? 1024 : 1000;
+        for (const char *l = letters; l <= letter; l++) v *= unit;
+        end += end[1] == 'i' ? 2 : 1;
+    }
+    if (end == text || *end || !(v >= 0 && v < 0x1p62))
+        return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number of bytes, like 500M, 1.5G or 8Gi", from,
+                       text);
+    *out = (int64_t)v;
+    return MG_OK;
+}
+
 static mg_status parse_choice(int *out, const mg_option *o, const char *from, const char *text)
 {
     const char *word = o->choices;
@@ -120,6 +140,7 @@ mg_status mg_cli_set_value(mg_cli *cli, void *settings, const mg_option *o, cons
     case MG_OPT_FLAG: return parse_flag(at, from, text);
     case MG_OPT_INT: return parse_int(at, o, from, text);
     case MG_OPT_FLOAT: return parse_float(at, o, from, text);
+    case MG_OPT_SIZE: return parse_size(at, from, text);
     case MG_OPT_CHOICE: return parse_choice(at, o, from, text);
     case MG_OPT_STRING: *(const char **)at = text; return MG_OK;
     case MG_OPT_STRINGS: return append(cli, at, text);
@@ -131,7 +152,7 @@ void mg_cli_set_absent(void *settings, const mg_option *o)
 {
     void *at = (char *)settings + o->offset;
 
-    if (o->type == MG_OPT_INT) *(int64_t *)at = -1;
+    if (o->type == MG_OPT_INT || o->type == MG_OPT_SIZE) *(int64_t *)at = -1;
     if (o->type == MG_OPT_FLOAT) *(double *)at = NAN;
     if (o->type == MG_OPT_CHOICE) *(int *)at = -1;
 }

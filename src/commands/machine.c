@@ -182,6 +182,23 @@ static mg_status open_group(mg_backend *b, const mg_cuda_choice *choice, const m
     return MG_OK;
 }
 
+static mg_status read_limits(mg_memory_limits *out, const mg_machine *machine)
+{
+    const char *offload = machine->offload ? machine->offload : "none";
+    char *end;
+
+    *out = (mg_memory_limits){.host_bytes = machine->host_memory,
+                              .device_bytes = machine->device_memory,
+                              .margin_bytes = machine->memory_margin > 0 ? machine->memory_margin : 0};
+    if (strcmp(offload, "none") == 0) return MG_OK;
+    out->n_outside = MG_OUTSIDE_AUTO;
+    if (strcmp(offload, "auto") == 0) return MG_OK;
+    out->n_outside = strncmp(offload, "layers=", 7) == 0 ? strtoll(offload + 7, &end, 10) : -1;
+    if (out->n_outside < 0 || end == offload + 7 || *end)
+        return mg_fail(MG_EUSAGE, "option --offload: \"%s\": must be none, auto or layers=N", offload);
+    return MG_OK;
+}
+
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world)
 {
     mg_status st = MG_OK;
@@ -189,6 +206,7 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
     mg_cuda_choice choice;
 
     *out = (mg_backend){0};
+    MG_TRY(read_limits(&out->memory, machine));
     MG_TRY(choose_plugin(&plugin, machine, world, true));
     MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, false));
     if (plugin && world->rank == 0) mg_log_detail("device: %s", out->ops->name);

@@ -15,6 +15,8 @@ typedef struct mg_machine {
     int reduce;                    /* mg_cuda_reduce: the words stand in its order */
     int codec_device, text_device; /* mg_machine_part */
     bool share_gpu;
+    int64_t host_memory, device_memory, memory_margin; /* bytes; the first two 0 or less: not given */
+    const char *offload;                               /* "none", "auto", "layers=N" */
 } mg_machine;
 
 enum mg_machine_dtype {
@@ -55,6 +57,19 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
      .help = "number format of the language model's matrices; auto is what the checkpoint holds, on a GPU "  \
              "bf16; int8 is quantised when loaded"},                                                              \
     MG_DEVICE_OPTIONS(settings),                                                                           \
+    {.name = "host-memory", .type = MG_OPT_SIZE, .offset = offsetof(settings, machine.host_memory),        \
+     .arg = "BYTES", .group = "Machine",                                                                   \
+     .help = "what the ranks of a host may take of its memory, like 4G (default: what is free)"},          \
+    {.name = "device-memory", .type = MG_OPT_SIZE, .offset = offsetof(settings, machine.device_memory),    \
+     .arg = "BYTES", .group = "Machine",                                                                   \
+     .help = "what may be taken of a GPU's memory, like 8G (default: what is free, less --memory-margin)"}, \
+    {.name = "memory-margin", .type = MG_OPT_SIZE, .offset = offsetof(settings, machine.memory_margin),    \
+     .arg = "BYTES", .preset = "256M", .group = "Machine",                                                 \
+     .help = "of a GPU's free memory, what is left to others"},                                            \
+    {.name = "offload", .type = MG_OPT_STRING, .offset = offsetof(settings, machine.offload),              \
+     .arg = "none|auto|layers=N", .preset = "auto", .group = "Machine",                                    \
+     .help = "layers of the language model that stay in the checkpoint's file (with a GPU: in host "       \
+             "memory) and come when a step reaches them: as few as fit, or the last N; the same bytes"},   \
     {.name = "codec-device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.codec_device),    \
      .preset = "same", .choices = "same|cpu", .group = "Machine",                                          \
      .help = "where the codec runs: as --device says, or on the CPU (as FORCE_CPU_COMP=1)"},               \

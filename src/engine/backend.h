@@ -9,13 +9,24 @@
 #include "lm.h"
 #include "threads.h"
 
+/* What may be taken of the memories. */
+typedef struct mg_memory_limits {
+    int64_t host_bytes, device_bytes; /* of all ranks of a host, or of a device; 0: what is free */
+    int64_t margin_bytes;             /* of a device's free memory, left alone */
+    int64_t
+        n_outside; /* layers of the language model that do not stay there; MG_OUTSIDE_AUTO: as few as fit */
+} mg_memory_limits;
+
+enum { MG_OUTSIDE_AUTO = -1 };
+
 typedef struct mg_backend {
     mg_ops *ops;
     mg_threads *threads;   /* of the host; on a CPU the ones that ops computes with */
     mg_comm *group;        /* the tensor-parallel group in the memory of ops; NULL beside a language model */
     mg_lm_formats formats; /* of the language model; not looked at beside it */
     bool as_stored;        /* formats follow the checkpoint's, once mg_replica_open has seen it */
-    void *watch;           /* its opener's own */
+    mg_memory_limits memory; /* for the plan; not looked at beside a language model */
+    void *watch;             /* its opener's own */
     struct mg_backend *text; /* beside a language model: of the text encoder; NULL: this one */
 } mg_backend;
 

@@ -16,6 +16,7 @@ enum { DEMAND_LM, DEMAND_TEXT, DEMAND_CODEC, DEMAND_HOST, N_DEMANDS };
 /* What each rank tells the others. A place is a host (its lowest rank) or a device. */
 typedef struct demand {
     int64_t place[N_DEMANDS], bytes[N_DEMANDS], available_bytes[N_DEMANDS];
+    int64_t layer_bytes; /* of the language model's weights */
 } demand;
 
 enum { DEMAND_INTS = sizeof(demand) / sizeof(int64_t) };
@@ -93,6 +94,16 @@ done:
     return st;
 }
 
+/* Bytes of demand i with the last n_outside layers outside: a device's are in its host's memory then, and
+ * the host's in the file. */
+static int64_t bytes_of(const demand *d, int i, int64_t n_outside)
+{
+    const bool on_device = d->place[DEMAND_LM] != d->place[DEMAND_HOST];
+
+    if (i == DEMAND_LM) return d->bytes[i] - mg_lm_outside_saves(d->layer_bytes, n_outside);
+    return d->bytes[i] + (i == DEMAND_HOST && on_device ? n_outside * d->layer_bytes : 0);
+}
+
 /* All ranks' demands of one place: bytes, the least that any of them finds available, and how many they are.
  */
 typedef struct place_sum {
@@ -100,15 +111,16 @@ typedef struct place_sum {
     int n_ranks;
 } place_sum;
 
-static place_sum sum_place(const demand *all, int n_ranks, int64_t place)
+static place_sum sum_place(const demand *all, int n_ranks, int64_t place, int64_t n_outside)
 {
     place_sum s = {.available_bytes = INT64_MAX};
 
     for (int k = 0; k < n_ranks; k++) {
         bool is_here = false;
         for (int l = 0; l < N_DEMANDS; l++) {
-            if (all[k].place[l] != place || all[k].bytes[l] == 0) continue;
-            s.bytes += all[k].bytes[l];
+            const int64_t bytes = bytes_of(&all[k], l, n_outside);
+            if (all[k].place[l] != place || bytes == 0) continue;
+            s.bytes += bytes;
             if (all[k].available_bytes[l] < s.available_bytes) s.available_bytes = all[k].available_bytes[l];
             is_here = true;
         }
@@ -117,47 +129,84 @@ static place_sum sum_place(const demand *all, int n_ranks, int64_t place)
     return s;
 }
 
-/* Do all ranks together fit in every place? Every rank computes the same answer from the same numbers. */
-static mg_status check_fit(const demand *all, int n_ranks, int64_t n_slots)
+/* The first demand whose place is too small for all ranks together; -1: they fit. Every rank computes the
+ * same answer from the same numbers. */
+static int find_misfit(const demand *all, int n_ranks, int64_t n_outside)
 {
     for (int i = 0; i < n_ranks * N_DEMANDS; i++) {
-        const demand *d = &all[i / N_DEMANDS];
-        const int64_t place = d->place[i % N_DEMANDS];
-        const place_sum s = sum_place(all, n_ranks, place);
-        if (s.bytes > s.available_bytes)
-            return mg_fail(
-                MG_EFIT,
-                "memory: %d rank%s of the %s of rank %d need %.0f MB for %lld clip%s at a time, and "
-                "%.0f MB are available; use a smaller --batch, more hosts, or --dtype bf16",
-                s.n_ranks, s.n_ranks == 1 ? "" : "s", place == d->place[DEMAND_HOST] ? "host" : "device",
-                i / N_DEMANDS, (double)s.bytes / 1e6, (long long)n_slots, n_slots == 1 ? "" : "s",
-                (double)s.available_bytes / 1e6);
+        const place_sum s = sum_place(all, n_ranks, all[i / N_DEMANDS].place[i % N_DEMANDS], n_outside);
+        if (s.bytes > s.available_bytes) return i;
     }
-    return MG_OK;
+    return -1;
 }
 
-static mg_status ask_backend(demand *d, int i, const mg_ops *ops, size_t bytes)
+/* How many layers must be outside: as few as fit, or the number that was asked for. Where that does not fit
+ * either, how many are least in the way. */
+static int64_t choose_outside(const demand *all, int n_ranks, int64_t L, int64_t asked)
+{
+    if (asked != MG_OUTSIDE_AUTO) return asked;
+    for (int64_t n = 0; n <= L; n++)
+        if (find_misfit(all, n_ranks, n) < 0) return n;
+    return L > MG_LM_BUFFERS ? L : 0;
+}
+
+static mg_status check_fit(const demand *all, int n_ranks, int64_t n_slots, int64_t n_outside)
+{
+    const int i = find_misfit(all, n_ranks, n_outside);
+    char outside[64] = "";
+
+    if (i < 0) return MG_OK;
+    const demand *d = &all[i / N_DEMANDS];
+    const int64_t place = d->place[i % N_DEMANDS];
+    const place_sum s = sum_place(all, n_ranks, place, n_outside);
+    if (n_outside > 0)
+        snprintf(outside, sizeof outside, " with %lld layer%s outside", (long long)n_outside,
+                 n_outside == 1 ? "" : "s");
+    return mg_fail(MG_EFIT,
+                   "memory: %d rank%s of the %s of rank %d need %.0f MB for %lld clip%s at a time%s, and "
+                   "%.0f MB are available; use a smaller --batch, more hosts, or --dtype bf16",
+                   s.n_ranks, s.n_ranks == 1 ? "" : "s", place == d->place[DEMAND_HOST] ? "host" : "device",
+                   i / N_DEMANDS, (double)s.bytes / 1e6, (long long)n_slots, n_slots == 1 ? "" : "s", outside,
+                   (double)s.available_bytes / 1e6);
+}
+
+static int64_t smaller(int64_t a, int64_t limit)
+{
+    return limit > 0 && limit < a ? limit : a;
+}
+
+static mg_status ask_backend(demand *d, int i, const mg_ops *ops, size_t bytes,
+                             const mg_memory_limits *limits)
 {
     mg_budget budget;
 
     d->bytes[i] = (int64_t)bytes;
     if (bytes == 0) return MG_OK;
     MG_RETURN(mg_ops_budget(ops, &budget));
-    d->available_bytes[i] = budget.available_bytes;
-    if (budget.place != 0) d->place[i] = (int64_t)budget.place; /* else the host, as it stands */
+    if (budget.place == 0) { /* the host, as it stands */
+        d->available_bytes[i] = smaller(budget.available_bytes, limits->host_bytes);
+        return MG_OK;
+    }
+    d->place[i] = (int64_t)budget.place;
+    d->available_bytes[i] =
+        smaller(max_of(budget.available_bytes - limits->margin_bytes, 0), limits->device_bytes);
     return MG_OK;
 }
 
 /* What this rank needs under `limits`. */
 static mg_status find_demand(demand *d, mg_replica *r, const mg_world *w, const mg_replica_limits *limits)
 {
+    const mg_memory_limits *m = &r->backend.memory;
+
     MG_RETURN(mg_replica_measure(r, limits));
     for (int i = 0; i < N_DEMANDS; i++) d->place[i] = w->first_of_host;
+    d->layer_bytes = (int64_t)r->bytes.lm_layer;
     d->bytes[DEMAND_HOST] = (int64_t)r->bytes.host;
-    d->available_bytes[DEMAND_HOST] = mg_host_memory_available();
-    MG_RETURN(ask_backend(d, DEMAND_LM, r->backend.ops, mg_replica_bytes_lm(&r->bytes)));
-    MG_RETURN(ask_backend(d, DEMAND_TEXT, mg_backend_text_ops(&r->beside), mg_replica_bytes_text(&r->bytes)));
-    return ask_backend(d, DEMAND_CODEC, r->beside.ops, mg_replica_bytes_codec(&r->bytes));
+    d->available_bytes[DEMAND_HOST] = smaller(mg_host_memory_available(), m->host_bytes);
+    MG_RETURN(ask_backend(d, DEMAND_LM, r->backend.ops, mg_replica_bytes_lm(&r->bytes), m));
+    MG_RETURN(
+        ask_backend(d, DEMAND_TEXT, mg_backend_text_ops(&r->beside), mg_replica_bytes_text(&r->bytes), m));
+    return ask_backend(d, DEMAND_CODEC, r->beside.ops, mg_replica_bytes_codec(&r->bytes), m);
 }
 
 /* Measure this rank, and hear what the others need. */
@@ -185,6 +234,32 @@ static mg_replica_limits limits_of(const mg_clip_need *need, int64_t n_slots)
     };
 }
 
+/* The most clips at once that fit whole. Where not even one does, layers stay outside, and as many clips run
+ * at once as make a layer's way in cheapest for each. */
+static mg_status choose(mg_replica_limits *out, demand *all, mg_replica *r, const mg_world *w,
+                        const mg_clip_need *need, int64_t n_slots, bool may_shrink)
+{
+    const int64_t asked = r->backend.memory.n_outside, L = r->config.lm.L;
+    mg_status st = MG_OK;
+    bool found = false;
+
+    if (asked > L)
+        return mg_fail(MG_EUSAGE, "option --offload: layers=%lld: the model has %lld", (long long)asked,
+                       (long long)L);
+    for (; n_slots >= 1; n_slots--) {
+        mg_replica_limits limits = limits_of(need, n_slots);
+        MG_RETURN(gather_demand(all, r, w, &limits));
+        limits.n_outside = choose_outside(all, w->size, L, asked);
+        st = check_fit(all, w->size, n_slots, limits.n_outside);
+        if (st == MG_OK && (!found || limits.n_outside * out->n_slots < out->n_outside * n_slots))
+            *out = limits, found = true;
+        if (!may_shrink || (found && (asked != MG_OUTSIDE_AUTO || out->n_outside == 0))) break;
+    }
+    if (!found) return st; /* all found the same: rank 0 says it */
+    mg_clear_error();
+    return mg_replica_measure(r, out);
+}
+
 mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w, const mg_clip_need *need,
                        int64_t n_clips, int64_t n_slots)
 {
@@ -198,17 +273,36 @@ mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w,
     if (may_shrink) n_slots = r->backend.ops->hints.n_slots;
     const int64_t n_most = (n_clips + w->n_replicas - 1) / w->n_replicas; /* of one replica */
     if (n_clips >= 0 && n_slots > n_most) n_slots = max_of(n_most, 1);
-    for (;;) {
-        *out = limits_of(&most, n_slots);
-        MG_TRY(gather_demand(all, r, w, out));
-        st = check_fit(all, w->size, n_slots);
-        if (st != MG_EFIT || !may_shrink || n_slots == 1) break;
-        n_slots--;
-    }
-    st = mg_comm_agree(w->all, st); /* all found the same: rank 0 says it */
+    st = choose(out, all, r, w, &most, n_slots, may_shrink);
+    if (st != MG_ECOMM && st != MG_ESTOPPED) st = mg_comm_agree(w->all, st);
 done:
     free(all);
     return st;
+}
+
+static void format_range(char out[64], int64_t first, int64_t last)
+{
+    if (first == last)
+        snprintf(out, 64, "%lld", (long long)first);
+    else
+        snprintf(out, 64, "%lld-%lld", (long long)first, (long long)last);
+}
+
+/* Where the layers are: the last ones outside. */
+static void print_map(const mg_replica_limits *limits, const mg_replica *r)
+{
+    const int64_t L = r->config.lm.L, n_here = L - limits->n_outside;
+    const bool on_device = r->backend.ops->space == MG_DEVICE;
+    char here[64], outside[64];
+
+    if (limits->n_outside == 0) return;
+    format_range(outside, n_here, L - 1);
+    format_range(here, 0, n_here - 1);
+    if (n_here > 0)
+        mg_log_info("plan: layers %s %s, %s %s", here, on_device ? "device" : "memory", outside,
+                    on_device ? "host" : "file");
+    else
+        mg_log_info("plan: layers %s %s", outside, on_device ? "host" : "file");
 }
 
 static void print_line(const char *name, size_t weights, size_t run)
@@ -226,6 +320,7 @@ static void print_table(const mg_replica_bytes *b, bool has_others, size_t other
     print_line("text encoder", b->t5_weights, b->t5_run);
     print_line("language model", b->lm_weights, b->lm_run);
     print_line("codec", b->codec_weights, b->codec_run);
+    if (b->outside) print_line("layers on host", b->outside, 0);
     print_line("host buffers", 0, b->host);
     if (has_others)
         mg_log_info("plan: %-16s %10.1f MB, every other rank %.1f MB", "leader", (double)all / 1e6,
@@ -252,7 +347,7 @@ void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const m
     const mg_replica_bytes *b = &r->bytes;
     const bool in_lines = isatty(STDERR_FILENO) || mg_log_get_level() >= MG_LOG_VERBOSE;
     char bytes[256] = "";
-    const size_t other = b->lm_weights + b->lm_run + b->host - b->leader;
+    const size_t other = b->lm_weights + b->lm_run + b->outside + b->host - b->leader;
 
     if (!in_lines) describe_bytes(bytes, b, w->tp > 1, other);
     mg_log_info(
@@ -263,5 +358,6 @@ void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const m
         r->backend.ops->name, bytes);
     if (r->backend.as_stored && r->backend.formats.weights == MG_FORMAT_F32)
         mg_log_info("plan: --dtype bf16 is about twice as fast, with nearly the same numbers");
+    print_map(limits, r);
     if (in_lines) print_table(b, w->tp > 1, other);
 }

@@ -42,6 +42,7 @@ static mg_status load_stages(mg_replica *r, mg_progress *progress)
     read_from(&w, &files->lm);
     MG_TRY(mg_lm_load(&r->lm, &c->lm, r->backend.formats, r->backend.group, &w));
     b->lm_weights = r->lm_memory.weights.used_bytes;
+    b->lm_layer = mg_lm_layer_bytes(r->lm);
 
     w.ops = r->beside.ops, w.arena = &r->codec_memory.weights;
     if (r->is_leader && codec_halves(r)) {
@@ -224,6 +225,11 @@ void mg_replica_unlock_beside(mg_replica *r)
 
 mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits)
 {
+    mg_replica_bytes *b = &r->bytes;
+    const int64_t n = limits->n_outside, saved = mg_lm_outside_saves((int64_t)b->lm_layer, n);
+
+    b->lm_weights = (size_t)((int64_t)r->lm_memory.weights.used_bytes - saved);
+    b->outside = r->backend.ops->space == MG_DEVICE ? (size_t)n * b->lm_layer : 0;
     r->lm_memory.run = mg_arena_measure("run");
     r->text_memory.run = mg_arena_measure("run of the text encoder");
     r->codec_memory.run = mg_arena_measure("run of the codec");
@@ -251,6 +257,8 @@ static mg_status load(mg_replica *r, const mg_replica_limits *limits)
     mg_progress progress;
 
     MG_RETURN(mg_replica_measure(r, limits));
+    r->lm_memory.weights.used_bytes = r->bytes.lm_weights;
+    mg_lm_leave_outside(r->lm, limits->n_outside);
     MG_RETURN(take_memory(&r->lm_memory, r->backend.ops));
     MG_RETURN(take_memory(&r->text_memory, mg_backend_text_ops(&r->beside)));
     MG_RETURN(take_memory(&r->codec_memory, r->beside.ops));
@@ -260,6 +268,10 @@ static mg_status load(mg_replica *r, const mg_replica_limits *limits)
     mg_progress_end(&progress);
     if (st != MG_OK) return st;
     MG_RETURN(mg_model_files_check(r->files));
+    if (mg_lm_n_unpinned(r->lm))
+        mg_log_warn("offload: the host pins no more memory: %lld of %lld layers outside are in plain memory "
+                    "and come more slowly",
+                    (long long)mg_lm_n_unpinned(r->lm), (long long)limits->n_outside);
     MG_RETURN(reserve_stages(r, limits));
     r->limits = *limits;
     return MG_OK;
@@ -316,5 +328,5 @@ size_t mg_replica_bytes_run(const mg_replica_bytes *b)
 
 size_t mg_replica_bytes_all(const mg_replica_bytes *b)
 {
-    return mg_replica_bytes_weights(b) + mg_replica_bytes_run(b) + b->host;
+    return mg_replica_bytes_weights(b) + mg_replica_bytes_run(b) + b->outside + b->host;
 }

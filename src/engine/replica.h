@@ -40,14 +40,17 @@ typedef struct mg_replica_limits {
     int64_t S_max;    /* tokens of a text; 0 without text */
     bool with_melody;
     size_t n_payload_bytes; /* of what a clip's ranks share besides its terms (ready_clip.h) */
+    int64_t n_outside;      /* last layers of the language model that come from outside its memory (lm.h) */
 } mg_replica_limits;
 
 /* Bytes of one rank. */
 typedef struct mg_replica_bytes {
     size_t lm_weights, t5_weights, codec_weights;
     size_t lm_run, t5_run, codec_run;
-    size_t host;   /* a step's tokens, and what clips hold on their way */
-    size_t leader; /* of host: the leader's alone */
+    size_t lm_layer; /* of lm_weights, each layer */
+    size_t outside;  /* copies of layers in the memory of the host, for a device */
+    size_t host;     /* a step's tokens, and what clips hold on their way */
+    size_t leader;   /* of host: the leader's alone */
 } mg_replica_bytes;
 
 /* Memory of one stage: what was measured, then taken. */

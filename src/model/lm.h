@@ -22,6 +22,8 @@
 
 typedef struct mg_lm mg_lm;
 
+enum { MG_LM_BUFFERS = MG_FETCH_LANES }; /* for layers outside */
+
 /* What a run may ask for: sizes of the KV cache, of the activations and of the grid of codes. */
 typedef struct mg_lm_limits {
     int64_t n_rows;   /* sequences at once: two a clip under guidance, three under double guidance */
@@ -58,6 +60,24 @@ typedef struct mg_lm_formats {
 mg_status mg_lm_load(mg_lm **out, const mg_lm_config *config, mg_lm_formats formats, mg_comm *comm,
                      mg_weights *w);
 void mg_lm_close(mg_lm *lm);
+
+/* Between survey and load: the last n layers do not stay in the backend's memory. Each comes when a step
+ * reaches it, and into one of two buffers, which stand in the arena in the place of the n layers. A backend
+ * with a reader reads them from the checkpoint, which stays open then; else packed copies of them are kept in
+ * host memory, pinned as far as the host allows, and steps are not recorded. The numbers are the same. */
+void mg_lm_leave_outside(mg_lm *lm, int64_t n);
+
+/* After a survey: of one layer in the arena. */
+size_t mg_lm_layer_bytes(const mg_lm *lm);
+
+/* By how much the arena is smaller with n layers outside: one or two do not pay. */
+static inline int64_t mg_lm_outside_saves(int64_t layer_bytes, int64_t n)
+{
+    return n > 0 ? (n - MG_LM_BUFFERS) * layer_bytes : 0;
+}
+
+/* Layers outside for which the host had no pinned memory. */
+int64_t mg_lm_n_unpinned(const mg_lm *lm);
 
 mg_status mg_lm_reserve(mg_lm *lm, mg_arena *run, const mg_lm_limits *limits);
 

@@ -25,10 +25,9 @@ static mg_status add_row_parallel(mg_lm *lm, mg_tensor *x, const mg_tensor *a, c
 }
 
 /* Queries, keys and values of x; the latter two into the cache. */
-static mg_status forward_qkv(mg_lm *lm, int64_t l, const mg_tensor *x)
+static mg_status forward_qkv(mg_lm *lm, int64_t l, const mg_lm_layer *layer, const mg_tensor *x)
 {
     const int64_t N = x->dim[0];
-    const mg_lm_layer *layer = &lm->layers[l];
     const mg_norm norm = {&layer->self_gamma, &layer->self_beta, norm_eps};
     const mg_tensor row = mg_tensor_1d(lm->in.row, MG_I32, N),
                     position = mg_tensor_1d(lm->in.position, MG_I32, N);
@@ -38,7 +37,7 @@ static mg_status forward_qkv(mg_lm *lm, int64_t l, const mg_tensor *x)
     return mg_norm_linear(lm->ops, &qkv, &a, x, &norm, &layer->qkv, MG_ACT_NONE, &into);
 }
 
-static mg_status forward_self(mg_lm *lm, int64_t l, mg_tensor *x)
+static mg_status forward_self(mg_lm *lm, int64_t l, const mg_lm_layer *layer, mg_tensor *x)
 {
     const int64_t N = x->dim[0];
     const float scale = 1 / sqrtf((float)lm->E);
@@ -48,15 +47,14 @@ static mg_status forward_self(mg_lm *lm, int64_t l, mg_tensor *x)
     mg_tensor mixed = mg_tensor_rows(&lm->mixed, 0, N);
 
     MG_RETURN(mg_attention(lm->ops, &mixed, &qkv, &lm->caches[l].self, &row, &n_keys, scale, NULL));
-    return add_row_parallel(lm, x, &mixed, &lm->layers[l].out);
+    return add_row_parallel(lm, x, &mixed, &layer->out);
 }
 
 /* x: only the rows that have a text. */
-static mg_status forward_cross(mg_lm *lm, int64_t l, mg_tensor *x)
+static mg_status forward_cross(mg_lm *lm, int64_t l, const mg_lm_layer *layer, mg_tensor *x)
 {
     const int64_t N = x->dim[0];
     const float scale = 1 / sqrtf((float)lm->E);
-    const mg_lm_layer *layer = &lm->layers[l];
     const mg_norm norm = {&layer->cross_gamma, &layer->cross_beta, norm_eps};
     const mg_tensor text = mg_tensor_1d(lm->in.text, MG_I32, N);
     const mg_tensor n_keys = mg_tensor_1d(lm->in.n_text_keys, MG_I32, N);
@@ -68,10 +66,9 @@ static mg_status forward_cross(mg_lm *lm, int64_t l, mg_tensor *x)
     return add_row_parallel(lm, x, &mixed, &layer->cross_out);
 }
 
-static mg_status forward_ff(mg_lm *lm, int64_t l, mg_tensor *x)
+static mg_status forward_ff(mg_lm *lm, const mg_lm_layer *layer, mg_tensor *x)
 {
     const int64_t N = x->dim[0];
-    const mg_lm_layer *layer = &lm->layers[l];
     const mg_norm norm = {&layer->ff_gamma, &layer->ff_beta, norm_eps};
     mg_tensor a = mg_tensor_rows(&lm->a, 0, N), ff = mg_tensor_rows(&lm->ff, 0, N);
 
@@ -79,16 +76,29 @@ static mg_status forward_ff(mg_lm *lm, int64_t l, mg_tensor *x)
     return add_row_parallel(lm, x, &ff, &layer->fc2);
 }
 
-mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text, bool to_the_end)
+static mg_status forward_layer(mg_lm *lm, int64_t l, const mg_lm_layer *layer, mg_tensor *x,
+                               int64_t n_with_text, bool to_the_end)
 {
     mg_tensor x_with_text = mg_tensor_rows(x, 0, n_with_text);
 
-    for (int64_t l = 0; l < lm->config.L; l++) {
-        MG_RETURN(forward_qkv(lm, l, x));
-        if (l == lm->config.L - 1 && !to_the_end) break;
-        MG_RETURN(forward_self(lm, l, x));
-        if (n_with_text) MG_RETURN(forward_cross(lm, l, &x_with_text));
-        MG_RETURN(forward_ff(lm, l, x));
+    MG_RETURN(forward_qkv(lm, l, layer, x));
+    if (l == lm->config.L - 1 && !to_the_end) return MG_OK;
+    MG_RETURN(forward_self(lm, l, layer, x));
+    if (n_with_text) MG_RETURN(forward_cross(lm, l, layer, &x_with_text));
+    return forward_ff(lm, layer, x);
+}
+
+mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text, bool to_the_end)
+{
+    const int64_t n_here = lm->config.L - lm->n_outside;
+    const mg_lm_layer *layer;
+
+    for (int64_t l = 0; l < n_here; l++)
+        MG_RETURN(forward_layer(lm, l, &lm->layers[l], x, n_with_text, to_the_end));
+    for (int64_t l = n_here; l < lm->config.L; l++) {
+        MG_RETURN(mg_lm_stream_enter(lm->stream, &layer));
+        MG_RETURN(forward_layer(lm, l, layer, x, n_with_text, to_the_end));
+        MG_RETURN(mg_lm_stream_leave(lm->stream));
     }
     return MG_OK;
 }

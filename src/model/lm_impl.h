@@ -18,6 +18,8 @@ typedef struct mg_lm_layer {
     mg_matrix fc2;                                                               /* [D,F], columns */
 } mg_lm_layer;
 
+typedef struct mg_lm_stream mg_lm_stream; /* lm_stream.c */
+
 /* A layer's keys and values. */
 typedef struct mg_lm_cache {
     mg_kv self;  /* rows: sequences */
@@ -44,7 +46,10 @@ struct mg_lm {
     mg_matrix chroma;                                /* [D,n_chroma] fp32, if config.n_chroma */
     mg_tensor chroma_bias;                           /* [D] */
     mg_matrix heads;                                 /* [KV,D] */
-    mg_lm_layer *layers;                             /* [L] */
+    mg_lm_layer *layers;                             /* [L - n_outside] */
+    size_t layer_bytes;                              /* of one in the arena */
+    int64_t n_outside, n_unpinned;                   /* last layers that are not in `layers` … */
+    mg_lm_stream *stream;                            /* … but come by this; NULL: there are none */
 
     mg_lm_limits limits;
     mg_lm_cache *caches;    /* [L] */
@@ -70,6 +75,16 @@ struct mg_lm {
     mg_tensor prefix;        /* [chroma_length + S_max,D], melody models */
     float *onehot_host;      /* [chroma_length,n_chroma], melody models */
 };
+
+/* Layer l's weights, into w->arena. */
+typedef mg_status mg_lm_load_fn(mg_lm *lm, mg_weights *w, int64_t l, mg_lm_layer *layer);
+
+/* The layers outside, in their order and from the first one again: enter waits for the next one's weights,
+ * which stay until leave. */
+mg_status mg_lm_stream_open(mg_lm *lm, mg_weights *w, mg_lm_load_fn *load);
+void mg_lm_stream_close(mg_lm_stream *s);
+mg_status mg_lm_stream_enter(mg_lm_stream *s, const mg_lm_layer **out);
+mg_status mg_lm_stream_leave(mg_lm_stream *s);
 
 /* The tokens of a forward pass that stand in x: through all layers, and the caches. `n_with_text` come first.
  * Rows, positions, texts and numbers of keys are uploaded. Without `to_the_end` the last layer only leaves

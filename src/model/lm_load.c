@@ -11,12 +11,28 @@ void mg_lm_close(mg_lm *lm)
 {
     if (!lm) return;
     if (lm->inputs_host) mg_step_forget(lm->ops);
+    mg_lm_stream_close(lm->stream);
     free(lm->layers);
     free(lm->caches);
     free(lm->n_text_tokens);
     free(lm->inputs_host);
     free(lm->onehot_host);
     free(lm);
+}
+
+size_t mg_lm_layer_bytes(const mg_lm *lm)
+{
+    return lm->layer_bytes;
+}
+
+void mg_lm_leave_outside(mg_lm *lm, int64_t n)
+{
+    lm->n_outside = n;
+}
+
+int64_t mg_lm_n_unpinned(const mg_lm *lm)
+{
+    return lm->n_unpinned;
 }
 
 int64_t mg_lm_max_positions(const mg_lm *lm)
@@ -96,7 +112,7 @@ static mg_status load_norm(mg_lm *lm, mg_weights *w, mg_tensor *gamma, mg_tensor
     return MG_OK;
 }
 
-static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l)
+static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l, mg_lm_layer *layer)
 {
     enum { Q, K, V, OUT, CROSS_Q, CROSS_K, CROSS_V, CROSS_OUT, FC1, FC2, N_NAMES };
     static const char *const suffix[N_NAMES] = {
@@ -114,7 +130,6 @@ static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l)
     const int64_t D = lm->config.D, F = lm->config.F;
     const int n_slices = MG_TP_SLICES / lm->comm->size;
     const mg_format format = lm->formats.weights;
-    mg_lm_layer *layer = &lm->layers[l];
     char name[N_NAMES][NAME_SIZE];
     mg_weights_part part[N_NAMES];
 
@@ -160,6 +175,20 @@ static mg_status load_heads(mg_lm *lm, mg_weights *w)
     return mg_weights_matrix(w, &lm->heads, lm->formats.weights, 1, part, n);
 }
 
+/* A survey sees all of them, and what one takes. */
+static mg_status load_layers(mg_lm *lm, mg_weights *w)
+{
+    const bool survey = mg_arena_is_measuring(w->arena);
+    const int64_t n_here = lm->config.L - (survey ? 0 : lm->n_outside);
+
+    for (int64_t l = 0; l < n_here; l++) {
+        const size_t before = w->arena->used_bytes;
+        MG_RETURN(load_layer(lm, w, l, &lm->layers[l]));
+        lm->layer_bytes = w->arena->used_bytes - before;
+    }
+    return survey || !lm->n_outside ? MG_OK : mg_lm_stream_open(lm, w, load_layer);
+}
+
 static mg_status load_all(mg_lm *lm, mg_weights *w)
 {
     const mg_lm_config *c = &lm->config;
@@ -179,7 +208,7 @@ static mg_status load_all(mg_lm *lm, mg_weights *w)
     MG_RETURN(mg_weights_tensor(w, &lm->embeddings, "decoder.model.decoder.embed_tokens.%d.weight", (int)c->K,
                                 2, embedding_dim));
     MG_RETURN(load_positions(lm, w));
-    for (int64_t l = 0; l < c->L; l++) MG_RETURN(load_layer(lm, w, l));
+    MG_RETURN(load_layers(lm, w));
     MG_RETURN(load_norm(lm, w, &lm->final_gamma, &lm->final_beta, -1, "layer_norm"));
     return load_heads(lm, w);
 }

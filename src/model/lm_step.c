@@ -117,15 +117,16 @@ static uint64_t key_of(const mg_lm_batch *b, int64_t n_draws)
 
 mg_status mg_lm_step(mg_lm *lm, const mg_lm_batch *b, const mg_draw *draws, int64_t n_draws)
 {
-    bool replay;
+    const uint64_t key = key_of(b, n_draws);
+    bool replay = false;
 
     MG_RETURN(check_batch(lm, b));
     MG_RETURN(check_draws(lm, b, draws, n_draws));
     pack(lm, b, draws, n_draws);
     MG_RETURN(mg_lm_upload_inputs(lm));
-    MG_RETURN(mg_step_begin(lm->ops, key_of(b, n_draws), &replay));
+    if (!lm->stream) MG_RETURN(mg_step_begin(lm->ops, key, &replay));
     if (!replay) MG_RETURN(run(lm, b->n_tokens, b->n_with_text, b->with_logits, n_draws));
-    MG_RETURN(mg_step_end(lm->ops));
+    if (!lm->stream) MG_RETURN(mg_step_end(lm->ops));
     lm->n_logits = b->with_logits ? b->n_tokens : 0;
     return MG_OK;
 }

@@ -21,8 +21,20 @@ mg_status mg_lm_project(mg_lm *lm, float *projected_host, const float *states_ho
     return mg_download(lm->ops, projected_host, projected.data, mg_tensor_bytes(&projected));
 }
 
+/* Layer l's keys and values of a text. */
+static mg_status set_layer(mg_lm *lm, int64_t l, const mg_lm_layer *layer, const mg_tensor *projected,
+                           const mg_tensor *row, const mg_tensor *position)
+{
+    mg_tensor text_kv = mg_tensor_rows(&lm->text_kv, 0, projected->dim[0]);
+
+    MG_RETURN(mg_linear(lm->ops, &text_kv, projected, &layer->cross_kv, NULL, MG_ACT_NONE, false));
+    return mg_kv_write(lm->ops, &lm->caches[l].cross, &text_kv, 0, row, position);
+}
+
 mg_status mg_lm_set_text(mg_lm *lm, int64_t text, const float *states_host, int64_t S)
 {
+    const int64_t n_here = lm->config.L - lm->n_outside;
+    const mg_lm_layer *layer;
     mg_tensor projected;
 
     MG_REQUIRE(text >= 0 && text < lm->limits.n_texts && lm->n_text_tokens && !lm->config.n_chroma);
@@ -34,11 +46,12 @@ mg_status mg_lm_set_text(mg_lm *lm, int64_t text, const float *states_host, int6
     MG_RETURN(mg_lm_upload_inputs(lm));
     const mg_tensor row = mg_tensor_1d(lm->in.row, MG_I32, S),
                     position = mg_tensor_1d(lm->in.position, MG_I32, S);
-    mg_tensor text_kv = mg_tensor_rows(&lm->text_kv, 0, S);
-    for (int64_t l = 0; l < lm->config.L; l++) {
-        MG_RETURN(
-            mg_linear(lm->ops, &text_kv, &projected, &lm->layers[l].cross_kv, NULL, MG_ACT_NONE, false));
-        MG_RETURN(mg_kv_write(lm->ops, &lm->caches[l].cross, &text_kv, 0, &row, &position));
+    for (int64_t l = 0; l < n_here; l++)
+        MG_RETURN(set_layer(lm, l, &lm->layers[l], &projected, &row, &position));
+    for (int64_t l = n_here; l < lm->config.L; l++) {
+        MG_RETURN(mg_lm_stream_enter(lm->stream, &layer));
+        MG_RETURN(set_layer(lm, l, layer, &projected, &row, &position));
+        MG_RETURN(mg_lm_stream_leave(lm->stream));
     }
     lm->n_text_tokens[text] = (int32_t)S;
     return MG_OK;

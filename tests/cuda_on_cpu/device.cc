@@ -29,6 +29,8 @@ static options parse()
             o.eager = true, o.guarded = false;
         else if (strcmp(w, "late") == 0)
             o.eager = false, o.guarded = true;
+        else if (strcmp(w, "hasty") == 0)
+            o.hasty = true;
         else if (strcmp(w, "early") == 0)
             o.early = true;
         else if (strcmp(w, "count") == 0)
@@ -39,15 +41,16 @@ static options parse()
             continue;
         else if (sscanf(w, "mute=%63[^:]:%d", o.mute_file, &o.mute_line) == 2)
             continue;
-        else if (sscanf(w, "kinds=%d", &o.n_kinds) == 1 || sscanf(w, "memory=%d", &o.memory_mb) == 1)
+        else if (sscanf(w, "kinds=%d", &o.n_kinds) == 1 || sscanf(w, "memory=%d", &o.memory_mb) == 1 ||
+                 sscanf(w, "pinned=%d", &o.pinned_mb) == 1)
             continue;
         else if (sscanf(w, "driver=%d", &o.driver) == 1 || sscanf(w, "runtime=%d", &o.runtime) == 1 ||
                  sscanf(w, "falls=%ld", &o.falls_at) == 1)
             continue;
         else
-            fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, early, count, devices=N, "
-                 "kinds=N, memory=MB, driver=VERSION, runtime=VERSION, falls=N, patience=SECONDS or "
-                 "mute=FILE:LINE",
+            fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
+                 "kinds=N, memory=MB, pinned=MB, driver=VERSION, runtime=VERSION, falls=N, patience=SECONDS "
+                 "or mute=FILE:LINE",
                  w);
     }
     return o;

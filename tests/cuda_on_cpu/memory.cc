@@ -216,6 +216,11 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 cudaError_t cudaMallocHost(void **p, size_t bytes)
 {
     const turn_of_one turn(device_lock());
+    size_t pinned = bytes;
+    *p = nullptr;
+    begin();
+    for (const auto &block : *of(mem.pinned)) pinned += block.second;
+    if (pinned > static_cast<size_t>(chosen().pinned_mb) << 20) return cudaErrorMemoryAllocation;
     *p = aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
     if (!*p) return cudaErrorMemoryAllocation;
     of(mem.pinned)->emplace(static_cast<char *>(*p), bytes);

@@ -40,6 +40,23 @@ for dtype in fp32 bf16; do
     done
 done
 
+# Layers in the memory of the host: as many as a limit leaves, or all; the same bytes. The demo model has four.
+tiny=$model model=$here/../../models/mg-demo
+make eager 1 --offload none
+first=$hash
+grep -q 'plan: layers' "$box/log" && fail "layers outside that nobody asked for"
+make late 1 --offload layers=3
+grep -q 'plan: layers 0 device, 1-3 host' "$box/log" || fail "no map of the layers"
+[ "$hash" = "$first" ] || fail "three layers outside: other bytes"
+make hasty,devices=2 2 --tp 2 --offload layers=4
+[ "$hash" = "$first" ] || fail "all layers outside on two ranks: other bytes"
+make eager,pinned=4 1 --offload layers=3
+grep -q 'pins no more memory: 3 of 3 layers outside' "$box/log" || fail "nobody says that memory cannot be pinned"
+[ "$hash" = "$first" ] || fail "layers in plain memory: other bytes"
+make eager 1 --codec-device cpu --text-device cpu --device-memory 9M --batch 1
+grep -Eq 'plan: layers .*host' "$box/log" || fail "a limit that is not kept"
+model=$tiny
+
 # How ranks sum is measured, said, and recorded; fast too.
 for reduce in auto oneshot fast; do
     make devices=2,eager 2 --tp 2 --reduce $reduce -v

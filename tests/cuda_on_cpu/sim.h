@@ -16,6 +16,7 @@ struct options {
     bool blocks_descending = false;
     bool eager = false;  /* run at enqueue; else when somebody waits */
     bool guarded = true; /* device memory cannot be touched outside a kernel or a copy */
+    bool hasty = false;  /* a stream without kernels runs at enqueue, as far as it need not wait */
     bool early = false;  /* kernels that may overlap begin long before their predecessors end */
     double patience_s = 5;
     char mute_file[64] = ""; /* a __syncthreads() at this line does nothing */
@@ -23,7 +24,8 @@ struct options {
     int n_devices = 1;
     int n_kinds = 1; /* of devices, which take turns: their names differ */
     int memory_mb = 4096;
-    int driver = 13000; /* its version; 0: there is none */
+    int pinned_mb = 4096; /* that the host pins */
+    int driver = 13000;   /* its version; 0: there is none */
     int runtime = 13000;
     bool counts = false; /* say at the end how many kernels were launched, by graphs and one by one */
     long falls_at = 0;   /* the device fails at its N-th item of work, and for ever after; 0: never */

@@ -51,6 +51,7 @@ struct CUstream_st {
     std::deque<entry> queue;
     size_t n_collectives = 0; /* in the queue */
     cudaGraph_t capture = nullptr;
+    bool has_launches = false;
     bool captures_first = false; /* began the capture; others joined by an event */
 };
 
@@ -197,10 +198,11 @@ static void put(cudaStream_t s, entry &&what)
         return;
     }
     s->n_collectives += is_collective;
+    s->has_launches = s->has_launches || what.launch;
     s->queue.push_back(std::move(what));
     if (is_collective)
         work_on(s);
-    else if (chosen().eager)
+    else if (chosen().eager || (chosen().hasty && !s->has_launches))
         run_ready(s);
 }
 

@@ -30,6 +30,8 @@ typedef struct fixture_want {
     mg_cpu_level level;
     int n_threads;
     bool with_t5, no_lm;
+    int64_t n_random;    /* layers of random weights in the place of the checkpoint's; 0: the checkpoint */
+    int64_t n_outside;   /* layers of the language model that come when a step reaches them */
     mg_lm_limits limits; /* zeros: enough for the golden cases */
 } fixture_want;
 
@@ -81,7 +83,10 @@ static inline void fixture_open(fixture *f, const char *model, const fixture_wan
     snprintf(dir, sizeof dir, "%s/checkpoints/%s", MG_GOLDEN_DIR, model);
     if (want->dir) snprintf(dir, sizeof dir, "%s", want->dir);
     GOLDEN_OK(mg_config_load(&f->config, dir));
-    GOLDEN_OK(mg_checkpoint_open(&f->checkpoint, want->weights_path ? want->weights_path : dir));
+    if (want->n_random)
+        f->config.lm.L = want->n_random;
+    else
+        GOLDEN_OK(mg_checkpoint_open(&f->checkpoint, want->weights_path ? want->weights_path : dir));
     if (!comm) {
         GOLDEN_OK(mg_comm_self_open(&f->own_comm));
         comm = f->own_comm;
@@ -89,7 +94,10 @@ static inline void fixture_open(fixture *f, const char *model, const fixture_wan
     comm = f->group = test_group_open(comm, f->ops);
     mg_arena measured = mg_arena_measure("weights");
     GOLDEN_OK(fixture_load(f, &measured, want, comm));
-    fixture_arena(f, &f->weights, "weights", measured.peak_bytes);
+    const int64_t saved =
+        want->n_outside ? mg_lm_outside_saves((int64_t)mg_lm_layer_bytes(f->lm), want->n_outside) : 0;
+    if (want->n_outside) mg_lm_leave_outside(f->lm, want->n_outside);
+    fixture_arena(f, &f->weights, "weights", (size_t)((int64_t)measured.peak_bytes - saved));
     GOLDEN_OK(fixture_load(f, &f->weights, want, comm));
 
     if (!limits.n_rows) limits = (mg_lm_limits){8, 4, 72, 72, 80, 32, 4, 80};

@@ -233,6 +233,11 @@ mg_status mg_doctor_check_model(mg_doctor *d)
                                     .guidance_beta = NAN}};
     MG_TRY(mg_comm_agree(w->all, mg_clip_need_add(&need, r, &clip)));
     MG_TRY(mg_plan_make(&limits, r, w, &need, 1, 1));
+    if (limits.n_outside)
+        mg_doctor_say(d, MG_DOCTOR_NOTE,
+                      "%s: its last %lld of %lld layers do not fit: they come from the %s at each step",
+                      d->settings->model, (long long)limits.n_outside, (long long)r->config.lm.L,
+                      d->backend.ops->space == MG_DEVICE ? "host's memory" : "file");
     mg_doctor_say(d, MG_DOCTOR_FINE, "%s: a clip of %d s fits in %s: %.0f MB a rank (weights %.0f MB)",
                   d->settings->model, CLIP_S, mg_format_name(r->backend.formats.weights),
                   (double)mg_replica_bytes_all(&r->bytes) / 1e6,
