@@ -1,7 +1,6 @@
 /* Everything in the process beside runs before there are threads, and ends in _exit. */
 #include "session.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,32 +15,52 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 512, MOST_DEPTH = 6, WAIT_MS = 10000, STEP_MS = 5 };
+enum { PATH_BYTES = 512, MOST_DEPTH = 6, MOST_ANCESTORS = 8, WAIT_MS = 10000, STEP_MS = 5 };
 
 typedef struct session {
-    char folder[PATH_BYTES]; /* …/ompi.HOST.USER/pid.LAUNCHER */
-    char segments[128];      /* vader_segment.HOST.USER.JOB. */
-    pid_t launcher;
+    char folder[PATH_BYTES];   /* see find_session */
+    char segments[PATH_BYTES]; /* how the names in /dev/shm begin; "": none are known */
+    pid_t launcher;            /* of this host: mpirun, or its daemon */
 } session;
 
-/* What the launcher has told us; false if it is not as we know it. */
+/* The nearest ancestor that is a launcher of Open MPI 4 or 5; 0: there is none. */
+static pid_t find_launcher(void)
+{
+    static const char *const names[] = {"mpirun", "mpiexec", "orterun", "orted", "prterun", "prted"};
+    char path[64], name[64];
+    pid_t pid = getppid();
+
+    for (int i = 0; i < MOST_ANCESTORS && pid > 1; i++) {
+        int parent = 0;
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+        FILE *f = fopen(path, "re");
+        const int n = f ? fscanf(f, "%*d (%63[^)]) %*c %d", name, &parent) : 0;
+        if (f) fclose(f);
+        if (n != 2) return 0;
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            if (strcmp(name, names[k]) == 0) return pid;
+        pid = parent;
+    }
+    return 0;
+}
+
+/* What the launcher has told us; false if it is not as we know it. Open MPI 4 has
+ * …/ompi.HOST.USER/pid.LAUNCHER where mpirun runs and …/ompi.HOST.USER/jf.JOB elsewhere, Open MPI 5
+ * …/prterun.HOST.LAUNCHER.USER and …/prted.…: each is of this run and host alone. */
 static bool find_session(session *s)
 {
-    const char *folder = getenv("PMIX_SERVER_TMPDIR"), *job = getenv("PMIX_NAMESPACE");
-    const char *local = getenv("OMPI_COMM_WORLD_LOCAL_RANK"), *slash = folder ? strrchr(folder, '/') : NULL;
-    char host[64] = "", *end;
+    const char *folder = getenv("PMIX_SERVER_TMPDIR"), *local = getenv("OMPI_COMM_WORLD_LOCAL_RANK");
+    const char *slash = folder ? strrchr(folder, '/') : NULL;
     struct stat info;
 
-    if (!slash || !job || !local || strcmp(local, "0") != 0 || strncmp(slash, "/pid.", 5) != 0) return false;
-    if (!strstr(folder, "/ompi.") || strlen(folder) >= sizeof s->folder) return false;
-    const long pid = strtol(slash + 5, &end, 10);
-    if (*end || pid <= 1) return false;
-    const unsigned long number = strtoul(job, &end, 10);
-    if (*end || !isdigit((unsigned char)*job) || gethostname(host, sizeof host - 1) != 0) return false;
+    *s = (session){.launcher = find_launcher()};
+    if (!slash || !local || strcmp(local, "0") != 0 || !s->launcher) return false;
+    const bool is_four =
+        strstr(folder, "/ompi.") && (!strncmp(slash, "/pid.", 5) || !strncmp(slash, "/jf.", 4));
+    const bool is_five = !strncmp(slash, "/prterun.", 9) || !strncmp(slash, "/prted.", 7);
+    if ((!is_four && !is_five) || strlen(folder) >= sizeof s->folder) return false;
     if (lstat(folder, &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != getuid()) return false;
     snprintf(s->folder, sizeof s->folder, "%s", folder);
-    snprintf(s->segments, sizeof s->segments, "vader_segment.%s.%x.%lx.", host, (unsigned)getuid(), number);
-    s->launcher = (pid_t)pid;
     return true;
 }
 
@@ -91,26 +110,32 @@ static void stand_aside(int fd)
     if (chdir("/") != 0) _exit(0);
 }
 
-static void tidy(const session *s)
+static void tidy(session *s)
 {
-    char byte;
+    size_t n = 0;
 
-    while (read(0, &byte, 1) < 0 && errno == EINTR) {} /* ends with the rank */
+    for (ssize_t got;
+         (got = read(0, s->segments + n, sizeof s->segments - 1 - n)) != 0;) { /* ends with the rank */
+        if (got < 0 && errno != EINTR) break;
+        if (got > 0) n += (size_t)got;
+    }
     for (int t = 0; t < WAIT_MS && !is_gone(s->launcher) && access(s->folder, F_OK) == 0; t += STEP_MS)
         nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000L * 1000L}, NULL);
     if (!is_gone(s->launcher)) return; /* it does that itself */
     if (access(s->folder, F_OK) == 0)
         nanosleep(&(struct timespec){.tv_sec = 1}, NULL); /* for the other ranks */
     remove_tree(AT_FDCWD, s->folder, MOST_DEPTH);
-    remove_segments(s->segments);
+    *strrchr(s->folder, '/') = '\0';
+    if (strstr(s->folder, "/ompi.")) rmdir(s->folder); /* if no other run of this user is in it */
+    if (*s->segments) remove_segments(s->segments);
 }
 
-void mg_session_watch(void)
+int mg_session_watch(void)
 {
     session s;
     int fd[2];
 
-    if (!find_session(&s) || pipe2(fd, O_CLOEXEC) != 0) return;
+    if (!find_session(&s) || pipe2(fd, O_CLOEXEC) != 0) return -1;
     const pid_t child = fork();
     if (child == 0) {
         if (fork() != 0) _exit(0); /* nobody's child */
@@ -120,4 +145,25 @@ void mg_session_watch(void)
     }
     close(fd[0]); /* the other end stays open for as long as this process lives */
     if (child > 0) waitpid(child, NULL, 0);
+    return fd[1];
+}
+
+/* Open MPI's shared memory is called vader_segment.HOST.USER.JOB.RANK, in version 5 sm_segment.…: what is
+ * mapped here says how that of all ranks of the host begins. */
+void mg_session_tell(int fd)
+{
+    static const char *const names[] = {"/dev/shm/vader_segment.", "/dev/shm/sm_segment."};
+    char line[PATH_BYTES + 256];
+    bool told = false;
+    FILE *f = fd >= 0 ? fopen("/proc/self/maps", "re") : NULL;
+
+    while (f && !told && fgets(line, sizeof line, f)) {
+        for (int k = 0; k < 2 && !told; k++) {
+            const char *path = strstr(line, names[k]), *end = path ? strrchr(path, '.') : NULL;
+            if (!path || end + 1 - path >= PATH_BYTES) continue;
+            const char *name = path + sizeof "/dev/shm/" - 1;
+            told = write(fd, name, (size_t)(end + 1 - name)) > 0;
+        }
+    }
+    if (f) fclose(f);
 }

@@ -4,8 +4,11 @@
 #define MG_SESSION_H
 
 /* Before MPI begins, on the first rank of a host that mpirun has started: a process beside it that outlives
- * it and, where the launcher is gone without having done so, removes what was of this run alone. Elsewhere
- * nothing. */
-void mg_session_watch(void);
+ * it and, where the host's launcher (mpirun, or its daemon) is gone without having done so, removes what was
+ * of this run alone. Returns what mg_session_tell wants; -1 elsewhere. */
+int mg_session_watch(void);
+
+/* Once MPI has begun: which shared memory is this run's. */
+void mg_session_tell(int fd);
 
 #endif

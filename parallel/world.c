@@ -80,7 +80,9 @@ static mg_status begin_with_mpi(mg_world *w, double timeout_s)
     mg_status st = MG_OK;
     mg_world_links *k = w->links;
 
+    const int session = mg_session_watch();
     MG_RETURN(mg_mpi_begin());
+    mg_session_tell(session);
     k->watchdog = (mg_watchdog){.deadline_s = timeout_s, .heeds_stop = true};
     k->last_dog = (mg_watchdog){.deadline_s = LAST_DEADLINE_S};
     MG_RETURN(mg_comm_mpi_open_world(&w->all, &k->watchdog));
@@ -116,7 +118,6 @@ mg_status mg_world_begin(mg_world *w, double timeout_s, bool alone)
     if (alone || !mg_mpi_launched()) return begin_alone(w);
     w->links = calloc(1, sizeof *w->links);
     if (!w->links) return mg_fail(MG_ENOMEM, "world: %zu bytes", sizeof *w->links);
-    mg_session_watch();
     return begin_with_mpi(w, isnan(timeout_s) ? MG_WATCHDOG_DEADLINE_S : timeout_s);
 }
 

@@ -48,6 +48,25 @@ grep -q "^6|.*rank 3 (host ${hosts[1]}, pid [0-9]*) is gone" "$folder/end2" || f
 for h in "${hosts[@]}"; do [ -z "$(ip netns pids "$h")" ] || fail "processes stay behind on $h"; done
 echo "2 hosts x 2, rank 3 killed: mpirun returned $code after $seconds s"
 
+# mpirun and its daemon on the second host are killed: the ranks of each host remove what Open MPI has left there.
+over 2 2 "$mg" generate -q --model "$model" --unconditional 50000 --duration 2 --threads 1 --tp 1 --out "$folder/left" &
+job=$!
+for ((i = 0; i < 300; i++)); do [ -s "$folder/left/000000.json" ] && break; sleep 0.1; done
+mine() { ls -d /tmp/ompi."${hosts[0]}".* /tmp/ompi."${hosts[1]}".* /tmp/prte*."${hosts[0]}".* /tmp/prte*."${hosts[1]}".* \
+    /dev/shm/*_segment."${hosts[0]}".* /dev/shm/*_segment."${hosts[1]}".* 2>/dev/null; }
+[ "$(mine | wc -l)" -ge 6 ] || fail "a killed launcher: nothing to remove: $(mine)"
+for h in "${hosts[0]}" "${hosts[1]}"; do
+    for pid in $(ip netns pids "$h"); do
+        case $(cat "/proc/$pid/comm" 2>/dev/null) in mpirun | prterun | orted | prted) kill -KILL "$pid" ;; esac
+    done
+done
+wait $job
+for ((i = 0; i < 200; i++)); do [ -n "$(mine)" ] || break; sleep 0.1; done
+[ -z "$(mine)" ] || fail "a killed launcher: left behind: $(mine | tr '\n' ' ')"
+for h in "${hosts[@]}"; do [ -z "$(ip netns pids "$h")" ] || fail "a killed launcher: processes stay behind on $h"; done
+rm -rf "$folder/left"
+echo "2 hosts x 2, mpirun and its daemon killed: nothing of Open MPI's stays on either host"
+
 # The second host has no environment of the first, and disks of its own as its file "own" says.
 own=$folder/own
 mkdir -p "$own/out" "$own/model" "$own/other"

@@ -3,10 +3,11 @@
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 
 OUT=$BOX/out
+through=()
 # begin NP [OPTION …]: thousands of clips, in the background.
 begin() {
     rm -rf "$OUT"
-    start "$1" "$MG" generate -q --model "$DEMO" --unconditional 20000 --duration 9 --batch 2 --seed 1 --threads 1 \
+    start "$1" "${through[@]}" "$MG" generate -q --model "$DEMO" --unconditional 20000 --duration 9 --batch 2 --seed 1 --threads 1 \
         --out "$OUT" "${@:2}"
     for _ in $(seq 300); do
         [ -s "$OUT/000000.json" ] && return
@@ -68,9 +69,14 @@ for delay in 0.03 0.1 0.2 0.3 0.5 0.8 1.2; do
 done
 passes 'Ctrl-C at any time: 130, within 5 s, every clip whole and with its metadata' test $interrupted = 7
 
+# What ranks say after that, mpirun of Open MPI 5 no longer passes on: they write it into a file of their own.
+rm -f "$BOX/heard"
+through=(sh -c 'exec "$@" 2>>"$0"' "$BOX/heard")
 begin 2
+through=()
 kill -INT "$(pgrep -P "$(pgrep -P "$job")")" # the job is a shell, its child `timeout`, whose child is mpirun
 ended 'Ctrl-C to mpirun' 15
+cp "$BOX/heard" "$BOX/said"
 says 'Ctrl-C to mpirun: it says so' 'stopped by'
 says_once 'Ctrl-C to mpirun: one message'
 passes 'Ctrl-C to mpirun: nothing is half-written' tidy "$OUT"
@@ -83,7 +89,7 @@ for victim in 2 3; do
     ended "rank $victim of 4 killed" 15
     says "rank $victim of 4 killed: the message names it" "error: .*rank $victim \(host .*pid $gone\) is gone"
     says_once "rank $victim of 4 killed: one message"
-    says "rank $victim of 4 killed: the survivors end with exit code 6" 'with errorcode 6'
+    says "rank $victim of 4 killed: the survivors end with exit code 6" 'with errorcode 6|Errorcode: 6'
     passes "rank $victim of 4 killed: nothing is half-written" tidy "$OUT"
     passes "rank $victim of 4 killed: clips are whole" whole
 done
@@ -92,17 +98,16 @@ done
 begin 2
 mpirun=$(pgrep -P "$(pgrep -P "$job")")
 session=$(tr '\0' '\n' <"/proc/$(pid_of 0)/environ" | sed -n 's/^PMIX_SERVER_TMPDIR=//p')
-number=$(tr '\0' '\n' <"/proc/$(pid_of 0)/environ" | sed -n 's/^PMIX_NAMESPACE=//p')
-segments=/dev/shm/vader_segment.$(hostname).$(printf '%x.%x' "$(id -u)" "$number")
-passes 'mpirun killed: there is something to leave' test -d "$session"
+segments=$(grep -oE '/dev/shm/(vader|sm)_segment\.[^ ]*\.' "/proc/$(pid_of 0)/maps" | head -1) # of all ranks
+passes 'mpirun killed: there is something to leave' test -d "$session" -a -n "$segments"
 kill -KILL "$mpirun"
 ended 'mpirun killed' 15
 for _ in $(seq 100); do
-    [ -e "$session" ] || ls "$segments".* >"$BOX/note" 2>&1 || break
+    [ -e "$session" ] || ls "$segments"* >"$BOX/note" 2>&1 || break
     sleep 0.1
 done
 fails 'mpirun killed: its session folder is gone' test -e "$session"
-fails 'mpirun killed: its shared memory is gone' sh -c "ls '$segments'.*"
+fails 'mpirun killed: its shared memory is gone' sh -c "ls '$segments'*"
 
 # What a killed process left is gone with the next run, what is another's stays.
 rm -rf "$OUT"
@@ -129,6 +134,6 @@ says_once 'a rank stopped: one message'
 begin 2
 kill -KILL "$(pid_of 0)"
 ended 'the leader killed' 15
-says 'the leader killed: the message names it' 'error: .*rank 0 .*is gone'
+says 'the leader killed: a message names it, ours or that of mpirun, which may be first' 'rank 0 .*(is gone|exited on)'
 passes 'the leader killed: clips are whole' whole
 finish
