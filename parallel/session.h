@@ -4,7 +4,7 @@
 #define MG_SESSION_H
 
 /* Before MPI begins, on the first rank of a host that mpirun has started: a process beside it that outlives
- * it and, where the host's launcher (mpirun, or its daemon) is gone without having done so, removes what was
+ * it. Where the host's launcher (mpirun, or its daemon) is gone and has left its files, it removes what was
  * of this run alone. Returns what mg_session_tell wants; -1 elsewhere. */
 int mg_session_watch(void);
 
