@@ -8,6 +8,7 @@
 #include "log.h"
 #include "out_file.h"
 #include "report.h"
+#include "report_scaling.h"
 
 enum { HEAD_BYTES = 64 };
 
@@ -20,7 +21,8 @@ typedef struct settings {
 
 /* clang-format off */
 static const mg_option options[] = {
-    {.name = "DIR", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(dir), .group = "Operand", .help = "the dataset's folder"},
+    {.name = "DIR", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(dir), .group = "Operand",
+     .help = "the folder of a dataset, or of a sweep (bench scaling)"},
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out), .arg = "FILE", .group = "Output",
      .help = "the page (default: DIR/report.html); a report that is there is replaced, nothing else is"},
     {.name = "clips", .type = MG_OPT_INT, .offset = AT(n_clips), .arg = "N", .preset = "6", .low = 0, .high = 1000, .group = "Output",
@@ -52,6 +54,10 @@ static mg_status make(const settings *s)
     char path[MG_PATH_SIZE];
 
     MG_TRY(s->out ? mg_path_format(path, "%s", s->out) : mg_path_format(path, "%s/report.html", s->dir));
+    if (mg_path_has(s->dir, "results.jsonl")) {
+        MG_TRY(check_out(path));
+        return mg_report_scaling(s->dir, path);
+    }
     MG_TRY(mg_report_gather(&r));
     MG_TRY(check_out(path));
     MG_TRY(mg_report_listen(&r, s->n_measured, s->n_clips));
@@ -73,14 +79,17 @@ static mg_status run(mg_context *context, const void *arg)
 
 const mg_command mg_cmd_report = {
     .name = "report",
-    .summary = "one HTML page on a dataset: figures, failures, clips to listen to",
+    .summary = "one HTML page on a dataset or a sweep: figures, failures, clips to listen to",
     .usage = "DIR [--out FILE] [--clips N]",
     .details =
         "The page opens without a network: its figures, its style and the sound of some clips are in it. It "
         "shows\n"
         "counts, progress over time, lengths, loudness, what the quality gate said, and failures by reason.\n"
         "\n"
-        "  mg-dist report dataset --out report.html --clips 12",
+        "Of a sweep it also writes report.md and, where gnuplot is installed, plots/ as SVG and PDF.\n"
+        "\n"
+        "  mg-dist report dataset --out report.html --clips 12\n"
+        "  mg-dist report scaling",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(settings),

@@ -238,7 +238,7 @@ static const char *mime_of(const char *file)
     return "application/octet-stream";
 }
 
-static void put_base64(mg_text *t, const char *bytes, int64_t n)
+void mg_report_base64(mg_text *t, const char *bytes, int64_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *p = (const unsigned char *)bytes;
@@ -262,7 +262,7 @@ static void put_clip(mg_text *t, const mg_report_clip *c)
     mg_text_add(t, "</p>");
     mg_report_waveform(t, c);
     mg_text_format(t, "<audio controls preload=\"metadata\" src=\"data:%s;base64,", mime_of(c->file));
-    put_base64(t, c->bytes, c->n_bytes);
+    mg_report_base64(t, c->bytes, c->n_bytes);
     mg_text_format(t, "\"></audio><p class=\"facts\">%.1f s", c->dur_s);
     if (!isnan(c->lufs)) mg_text_format(t, " · %.1f LUFS", c->lufs);
     mg_text_add(t, "</p><p class=\"id\">");

@@ -1,0 +1,52 @@
+/* mg-dist report of a sweep (bench scaling): a page, a Markdown table, and its plots as SVG and PDF.
+ * report_scaling.c makes figures of the lines and writes the page, report_scaling_plot.c has gnuplot draw,
+ * report_scaling_say.c says what a plot shows. */
+#ifndef MG_REPORT_SCALING_H
+#define MG_REPORT_SCALING_H
+
+#include "scaling_results.h"
+
+/* Of a figure over the repeats: the spread is real. */
+typedef struct mg_sweep_spread {
+    double low, mid, high;
+} mg_sweep_spread;
+
+/* A point that was measured; those of the sweep stand in the order of np, tp, batch. */
+typedef struct mg_sweep_point {
+    mg_scaling_point at;
+    char name[64];
+    int64_t n_repeats;
+    mg_sweep_spread step_ms, rate, clip_s, fraction; /* rate: seconds of audio a second */
+    double part_ms[MG_SCALING_PARTS], split_ms;      /* means over the repeats; NaN: not split */
+    const char *codes;
+} mg_sweep_point;
+
+typedef struct mg_sweep {
+    mg_scaling_results results;
+    mg_sweep_point *point;
+    size_t n;
+    int64_t least_batch;
+} mg_sweep;
+
+enum mg_sweep_plot { MG_SWEEP_SPEEDUP, MG_SWEEP_FRONT, MG_SWEEP_PARTS, MG_SWEEP_FLOOR, MG_SWEEP_PLOTS };
+
+/* Points that belong to a curve: one clip on T ranks (np = T), or replicas of the least T, at the least
+ * batch. The first is its base. */
+size_t mg_sweep_strong(const mg_sweep *s, const mg_sweep_point **out, size_t most);
+size_t mg_sweep_replicas(const mg_sweep *s, const mg_sweep_point **out, size_t most);
+
+/* Is no other point both faster and of a higher rate? */
+bool mg_sweep_on_front(const mg_sweep *s, const mg_sweep_point *p);
+
+/* Two sentences under a plot, computed. */
+void mg_sweep_say(mg_text *t, const mg_sweep *s, enum mg_sweep_plot plot);
+
+/* DIR/plots/NAME.gp, .svg and .pdf. False, with the reason, if they cannot be drawn; MG_EFAIL if the folder
+ * cannot be written. */
+mg_status mg_sweep_draw(const mg_sweep *s, const char *dir, bool *drawn, char reason[160]);
+extern const char *const mg_sweep_plot_name[MG_SWEEP_PLOTS];
+
+/* The page for DIR, at `path`; report.md and plots/ beside the results. */
+mg_status mg_report_scaling(const char *dir, const char *path);
+
+#endif

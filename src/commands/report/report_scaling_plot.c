@@ -1,0 +1,214 @@
+/* The plots of a sweep, drawn by gnuplot. Its scripts hold their data and stay, for whoever wants them
+ * otherwise. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "out_file.h"
+#include "path.h"
+#include "report_scaling.h"
+
+enum { MOST = 64 };
+
+const char *const mg_sweep_plot_name[MG_SWEEP_PLOTS] = {"speedup", "front", "parts", "floor"};
+
+static const char style[] = "set border 3 lc rgb '#667085'\nset tics nomirror\nset "
+                            "grid lc rgb '#e6e3da' lt 1\nset key top left "
+                            "samplen 2\n";
+
+/* Speed-up over the base, with the spread of both: ranks relative to the base, low, mid, high. */
+static void put_curve(mg_text *t, const char *name, const mg_sweep_point **p, size_t n, bool of_rate)
+{
+    mg_text_format(t, "$%s << EOD\n", name);
+    for (size_t i = 0; i < n; i++) {
+        const mg_sweep_spread *a = of_rate ? &p[0]->rate : &p[0]->step_ms;
+        const mg_sweep_spread *b = of_rate ? &p[i]->rate : &p[i]->step_ms;
+        const double ranks = (double)p[i]->at.np / (double)p[0]->at.np;
+        if (of_rate)
+            mg_text_format(t, "%g %.6g %.6g %.6g\n", ranks, b->mid / a->mid, b->low / a->mid,
+                           b->high / a->mid);
+        else
+            mg_text_format(t, "%g %.6g %.6g %.6g\n", ranks, a->mid / b->mid, a->mid / b->high,
+                           a->mid / b->low);
+    }
+    mg_text_add(t, "EOD\n");
+}
+
+static void put_speedup(mg_text *t, const mg_sweep *s)
+{
+    const mg_sweep_point *p[MOST];
+    double most = 1;
+
+    for (size_t i = 0; i < s->n; i++)
+        if ((double)s->point[i].at.np / (double)s->point[0].at.np > most)
+            most = (double)s->point[i].at.np / (double)s->point[0].at.np;
+    put_curve(t, "strong", p, mg_sweep_strong(s, p, MOST), false);
+    put_curve(t, "weak", p, mg_sweep_replicas(s, p, MOST), true);
+    mg_text_format(
+        t,
+        "set multiplot layout 1,2\nset xrange [0.9:%g]\nset xlabel 'times the ranks'\nset logscale xy "
+        "2\nset ylabel 'times as fast'\n"
+        "plot x lc rgb '#98a2b3' dt 2 title 'ideal', $strong using 1:2:3:4 with yerrorlines lw 2 pt 7 "
+        "lc rgb '#3b5bdb' title 'one clip, T grows', $weak using 1:2:3:4 with yerrorlines lw 2 pt 5 lc "
+        "rgb '#c2410c' title 'replicas'\n"
+        "unset logscale y\nset yrange [0:*]\nset ylabel 'efficiency'\nset key top right\n"
+        "plot 1 lc rgb '#98a2b3' dt 2 title 'ideal', $strong using 1:($2/$1):($3/$1):($4/$1) with "
+        "yerrorlines lw 2 pt 7 lc rgb '#3b5bdb' title 'one clip, T grows', $weak using "
+        "1:($2/$1):($3/$1):($4/$1) with yerrorlines lw 2 pt 5 lc rgb '#c2410c' title 'replicas'\n"
+        "unset multiplot\n",
+        most * 1.15);
+}
+
+static int by_rate(const void *a, const void *b)
+{
+    const mg_sweep_point *p = *(const mg_sweep_point *const *)a, *q = *(const mg_sweep_point *const *)b;
+
+    return (p->rate.mid > q->rate.mid) - (p->rate.mid < q->rate.mid);
+}
+
+static void put_front_row(mg_text *t, const mg_sweep_point *p)
+{
+    mg_text_format(t, "%.6g %.6g %.6g %.6g %.6g %.6g \"%s\"\n", p->rate.mid, p->clip_s.mid, p->rate.low,
+                   p->rate.high, p->clip_s.low, p->clip_s.high, p->name);
+}
+
+static void put_front(mg_text *t, const mg_sweep *s)
+{
+    const mg_sweep_point *front[MOST];
+    double x[2] = {INFINITY, 0}, y[2] = {INFINITY, 0};
+    size_t n = 0;
+
+    mg_text_add(t, "$all << EOD\n");
+    for (size_t i = 0; i < s->n; i++) {
+        const mg_sweep_spread *rate = &s->point[i].rate, *clip = &s->point[i].clip_s;
+        x[0] = fmin(x[0], rate->low), x[1] = fmax(x[1], rate->high);
+        y[0] = fmin(y[0], clip->low), y[1] = fmax(y[1], clip->high);
+        put_front_row(t, &s->point[i]);
+        if (n < MOST && mg_sweep_on_front(s, &s->point[i])) front[n++] = &s->point[i];
+    }
+    qsort(front, n, sizeof *front, by_rate);
+    mg_text_add(t, "EOD\n$front << EOD\n");
+    for (size_t i = 0; i < n; i++) put_front_row(t, front[i]);
+    mg_text_format(t, "EOD\nset xrange [%.6g:%.6g]\nset yrange [%.6g:%.6g]\n", x[0] * 0.8, x[1] * 1.6,
+                   y[0] * 0.8, y[1] * 1.8);
+    mg_text_add(
+        t, "set logscale xy\nset xlabel "
+           "'seconds of audio a second, all replicas'\nset ylabel 'seconds to a clip'\nset key top right\n"
+           "plot $front using 1:2 with lines lw 2 lc rgb '#c2410c' title 'Pareto front', $all using "
+           "1:2:3:4:5:6 with xyerrorbars pt 7 lc rgb '#3b5bdb' title 'points, with their spread', $all using "
+           "1:2:7 with labels left offset 0.7,0.6 font ',10' notitle\n");
+}
+
+static void put_parts(mg_text *t, const mg_sweep *s)
+{
+    static const char *const color[MG_SCALING_PARTS] = {"3b5bdb", "0ca678", "c2410c",
+                                                        "ff9b6a", "9c36b5", "98a2b3"};
+    static const char *const title[MG_SCALING_PARTS] = {"products", "attention", "sums over ranks",
+                                                        "waiting",  "sampling",  "rest"};
+
+    mg_text_add(t, "$parts << EOD\n");
+    for (size_t i = 0; i < s->n; i++) {
+        mg_text_format(t, "\"%s\"", s->point[i].name);
+        for (int k = 0; k < MG_SCALING_PARTS; k++)
+            mg_text_format(t, " %.6g", isnan(s->point[i].part_ms[k]) ? 0.0 : s->point[i].part_ms[k]);
+        mg_text_add(t, "\n");
+    }
+    mg_text_add(
+        t,
+        "EOD\nset style data histograms\nset style histogram rowstacked\nset style fill solid 1 noborder\n"
+        "set boxwidth 0.7\nset ylabel 'ms of a step, mean over ranks'\nset yrange [0:*]\nset xtics rotate by "
+        "-35\nset key outside right top reverse Left\nunset grid\nset grid y\nplot ");
+    for (int k = 0; k < MG_SCALING_PARTS; k++)
+        mg_text_format(t, "%s$parts using %d%s lc rgb '#%s' title '%s'", k ? ", " : "", k + 2,
+                       k ? "" : ":xtic(1)", color[k], title[k]);
+    mg_text_add(t, "\n");
+}
+
+static void put_floor(mg_text *t, const mg_sweep *s)
+{
+    mg_text_add(t, "$floor << EOD\n");
+    for (size_t i = 0; i < s->n; i++) {
+        const mg_sweep_spread *f = &s->point[i].fraction;
+        mg_text_format(t, "%zu %.6g %.6g %.6g \"%s\"\n", i, f->mid, f->low, f->high, s->point[i].name);
+    }
+    mg_text_format(
+        t,
+        "EOD\nset style fill solid 0.85 noborder\nset boxwidth 0.6\nset yrange [0:*]\nset xrange "
+        "[-0.7:%g]\nset ylabel 'fraction of the memory floor'\nset xtics rotate by -35\nunset grid\nset "
+        "grid y\nplot $floor using 1:2:xtic(5) with boxes lc rgb '#3b5bdb' notitle, $floor using 1:2:3:4 "
+        "with yerrorbars pt 7 ps 0.4 lw 1.5 lc rgb '#1d2433' notitle, 1 lc rgb '#c2410c' dt 2 title 'all "
+        "bytes "
+        "at the speed of memory'\n",
+        (double)s->n - 0.3);
+}
+
+static void put_script(mg_text *t, const mg_sweep *s, int plot)
+{
+    static void (*const put[MG_SWEEP_PLOTS])(mg_text *, const mg_sweep *) = {put_speedup, put_front,
+                                                                             put_parts, put_floor};
+    const char *name = mg_sweep_plot_name[plot];
+
+    mg_text_format(
+        t, "set terminal svg size 900,420 background rgb 'white' font 'sans,13'\nset output '%s.svg'\n",
+        name);
+    mg_text_add(t, style);
+    put[plot](t, s);
+    mg_text_format(t, "reset\nset terminal pdfcairo size 18cm,8.4cm font 'sans,10'\nset output '%s.pdf'\n",
+                   name);
+    mg_text_add(t, style);
+    put[plot](t, s);
+}
+
+/* gnuplot SCRIPT in `folder`. 0: drawn; 127: there is no gnuplot; else its exit code. */
+static int run_gnuplot(const char *folder, const char *script)
+{
+    char *const words[] = {(char *)"gnuplot", (char *)script, NULL};
+    int status;
+    const pid_t child = fork();
+
+    if (child == 0) {
+        const int null = open("/dev/null", O_RDWR);
+        if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || chdir(folder))
+            _exit(126);
+        (void)execvp(words[0], words);
+        _exit(127);
+    }
+    if (child < 0) return 126;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR) return 126;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 126;
+}
+
+mg_status mg_sweep_draw(const mg_sweep *s, const char *dir, bool *drawn, char reason[160])
+{
+    char folder[MG_PATH_SIZE], path[MG_PATH_SIZE], script[32];
+    mg_text t = {0};
+    mg_status st = MG_OK;
+
+    *drawn = false;
+    MG_TRY(mg_path_format(folder, "%s/plots", dir));
+    MG_TRY(mg_out_dir_open(folder));
+    for (int i = 0; i < MG_SWEEP_PLOTS; i++) {
+        mg_text_reset(&t);
+        put_script(&t, s, i);
+        MG_TRY(mg_text_check(&t, "plot"));
+        (void)snprintf(script, sizeof script, "%s.gp", mg_sweep_plot_name[i]);
+        MG_TRY(mg_path_format(path, "%s/%s", folder, script));
+        MG_TRY(mg_out_file_put(path, t.data, t.n));
+        const int code = run_gnuplot(folder, script);
+        if (code == 0) continue;
+        (void)snprintf(reason, 160, "%s",
+                       code == 127
+                           ? "gnuplot is not installed (Debian: gnuplot-nox); its scripts are in plots/"
+                           : "gnuplot failed on a script in plots/");
+        goto done;
+    }
+    *drawn = true;
+done:
+    mg_text_reset(&t);
+    return st;
+}

@@ -1,0 +1,112 @@
+/* What the plots of a sweep show, in words made of its numbers. */
+#include <inttypes.h>
+#include <math.h>
+
+#include "report_scaling.h"
+
+enum { MOST = 64 };
+
+static void say_speedup(mg_text *t, const mg_sweep *s)
+{
+    const mg_sweep_point *p[MOST];
+    size_t n = mg_sweep_strong(s, p, MOST);
+
+    if (n < 2) {
+        mg_text_add(t, "One clip was measured on one size of group alone: there is no speed-up to tell. ");
+    } else {
+        const mg_sweep_point *a = p[0], *b = p[n - 1];
+        const double up = a->step_ms.mid / b->step_ms.mid;
+        mg_text_format(t,
+                       "T = %" PRId64 " makes a clip %.2f times as fast as T = %" PRId64
+                       ", and costs %.2f times its rank time. ",
+                       b->at.tp, up, a->at.tp, (double)b->at.tp / (double)a->at.tp / up);
+    }
+    n = mg_sweep_replicas(s, p, MOST);
+    if (n < 2) {
+        mg_text_add(t, "Replicas were measured in one number alone.");
+        return;
+    }
+    const double gain = p[n - 1]->rate.mid / p[0]->rate.mid,
+                 ideal = (double)p[n - 1]->at.np / (double)p[0]->at.np;
+    mg_text_format(t,
+                   "%" PRId64 " ranks as replicas of T = %" PRId64 " make %.2f times the audio of %" PRId64
+                   ": an efficiency of %.0f %%.",
+                   p[n - 1]->at.np, p[0]->at.tp, gain, p[0]->at.np, 100 * gain / ideal);
+}
+
+static void say_front(mg_text *t, const mg_sweep *s)
+{
+    const mg_sweep_point *fast = &s->point[0], *much = &s->point[0];
+    size_t n_front = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->point[i].clip_s.mid < fast->clip_s.mid) fast = &s->point[i];
+        if (s->point[i].rate.mid > much->rate.mid) much = &s->point[i];
+        n_front += mg_sweep_on_front(s, &s->point[i]);
+    }
+    mg_text_format(t, "%zu of %zu points are on the front: no other is both faster and of a higher rate. ",
+                   n_front, s->n);
+    mg_text_format(t, "%s has a clip first, after %.3g s; %s makes the most audio, %.3g times real time",
+                   fast->name, fast->clip_s.mid, much->name, much->rate.mid);
+    if (fast != much)
+        mg_text_format(t, ", and a clip takes %.2f times as long there", much->clip_s.mid / fast->clip_s.mid);
+    mg_text_add(t, ".");
+}
+
+static void say_parts(mg_text *t, const mg_sweep *s)
+{
+    static const char *const name[MG_SCALING_PARTS] = {
+        "products with matrices", "attention", "sums over ranks",
+        "waiting for ranks",      "sampling",  "the rest"};
+    const mg_sweep_point *first = NULL, *most = NULL;
+    double most_share = -1;
+
+    for (size_t i = 0; i < s->n; i++) {
+        const mg_sweep_point *p = &s->point[i];
+        if (isnan(p->split_ms)) continue;
+        const double share =
+            (p->part_ms[MG_SCALING_ALL_REDUCE] + p->part_ms[MG_SCALING_WAITING]) / p->split_ms;
+        if (!first) first = p;
+        if (share > most_share) most = p, most_share = share;
+    }
+    if (!first) {
+        mg_text_add(t, "No point has the times of its parts: a device does not tell them.");
+        return;
+    }
+    int i_most = 0;
+    for (int i = 1; i < MG_SCALING_PARTS; i++)
+        if (first->part_ms[i] > first->part_ms[i_most]) i_most = i;
+    mg_text_format(t, "At %s the most of a step is %s, %.0f %%. ", first->name, name[i_most],
+                   100 * first->part_ms[i_most] / first->split_ms);
+    if (most_share > 0)
+        mg_text_format(t, "Sums over ranks and waiting for them are at most %.0f %% of a step, at %s.",
+                       100 * most_share, most->name);
+    else
+        mg_text_add(t, "No point has sums over ranks: every group is of one.");
+}
+
+static void say_floor(mg_text *t, const mg_sweep *s)
+{
+    const mg_sweep_point *high = &s->point[0], *low = &s->point[0];
+
+    for (size_t i = 1; i < s->n; i++) {
+        if (s->point[i].fraction.mid > high->fraction.mid) high = &s->point[i];
+        if (s->point[i].fraction.mid < low->fraction.mid) low = &s->point[i];
+    }
+    mg_text_format(
+        t, "The step is nearest to the memory's speed at %s, %.2f of the floor, and furthest at %s, %.2f. ",
+        high->name, high->fraction.mid, low->name, low->fraction.mid);
+    mg_text_add(t, high->fraction.mid > 1
+                       ? "Above 1 the bytes come from the caches, not from memory."
+                       : "What is missing to 1 is arithmetic, sums over ranks and waiting.");
+}
+
+void mg_sweep_say(mg_text *t, const mg_sweep *s, enum mg_sweep_plot plot)
+{
+    switch (plot) {
+    case MG_SWEEP_SPEEDUP: say_speedup(t, s); break;
+    case MG_SWEEP_FRONT: say_front(t, s); break;
+    case MG_SWEEP_PARTS: say_parts(t, s); break;
+    default: say_floor(t, s);
+    }
+}

@@ -1,0 +1,66 @@
+#!/bin/bash
+# mg-dist report of a sweep: sentences, tables and plots say what the lines say; without gnuplot the page comes all the same.
+#   scaling_report.sh MG-DIST TESTS-FOLDER …
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+
+# Lines of a sweep whose steps take what is known: T = 2 is 1.6 times as fast, two replicas make 1.9 times as much.
+mkdir "$BOX/sweep"
+python3 - "$BOX/sweep/results.jsonl" <<'END'
+import json, sys
+def line(np, tp, batch, repeat, ms, **more):
+    parts = {"products": .5, "attention": .1, "all_reduce": .25 * (tp > 1), "waiting": .05 * (tp > 1), "sampling": .05, "rest": .05}
+    figures = {"host": "node<1>", "backend": "cpu/avx512", "shape": "small", "dtype": "bf16", "codes": "0123456789abcdef",
+               "ms_per_step": ms, "ms_per_step_min": ms, "ms_per_step_p95": ms, "bytes_per_step": 1e9, "read_gbps": 10,
+               "fraction_of_floor": 8 / ms, "x_real_time": 1, "split_step_ms": ms}
+    figures.update({f"split_{k}_ms": v * ms for k, v in parts.items()})
+    return {"np": np, "tp": tp, "batch": batch, "repeat": repeat, "status": "ok", "duration": 10, "version": "0.1.0",
+            "settings": "small, 10 s", "result": figures} | more
+lines = []
+for repeat, factor in (1, .9), (2, 1.), (3, 1.2):
+    lines += [line(1, 1, 1, repeat, 16 * factor), line(2, 2, 1, repeat, 10 * factor), line(2, 1, 1, repeat, 32 / 1.9 * factor),
+              line(1, 1, 8, repeat, 40 * factor)]
+lines.append({"np": 1, "tp": 2, "batch": 1, "repeat": 0, "status": "skipped", "duration": 10, "version": "0.1.0", "settings": "",
+              "reason": "T = 2 does not divide <b>1</b> ranks"})
+open(sys.argv[1], "w").write("".join(json.dumps(l) + "\n" for l in lines))
+END
+page=$BOX/sweep/report.html
+# A PATH without gnuplot, whatever this machine has.
+mkdir "$BOX/none"
+expect 0 'without plots: gnuplot is not installed' 'a page without gnuplot' env PATH="$BOX/none" "$MG" report "$BOX/sweep"
+cp "$page" "$BOX/said"
+says 'it says what is missing' 'id="missing">The plots are missing: gnuplot is not installed \(Debian: gnuplot-nox\)'
+says 'and has its tables' '<tr><td>2</td><td>2</td><td>1</td><td>1</td><td>3</td><td>10.000 \(9.000 – 12.000\)</td><td>5.04</td><td>2</td>'
+says 'how fast a larger group is' 'T = 2 makes a clip 1.60 times as fast as T = 1, and costs 1.25 times its rank time'
+says 'what replicas give' '2 ranks as replicas of T = 1 make 1.90 times the audio of 1: an efficiency of 95 %'
+says 'which points are on the front' '3 of 4 points are on the front'
+says 'the fastest and the most' 'np2-tp2-b1 has a clip first, after 5.04 s; np1-tp1-b8 makes the most audio, 4 times real time'
+says 'where the time goes' 'At np1-tp1-b1 the most of a step is products with matrices, 50 %. Sums over ranks and waiting for them are at most 30 %'
+says 'how near memory is' 'nearest to the memory&?.?.?s speed at np2-tp2-b1, 0.80 of the floor, and furthest at np1-tp1-b8, 0.20'
+says 'codes are compared' 'the same at every point'
+says 'what was skipped' 'skipped</td><td>T = 2 does not divide &#60;b&#62;1&#60;/b&#62; ranks'
+fails 'no picture is asked for' grep -q '<img' "$page"
+passes 'a table for a README' grep -q '^| 1 | 1 | 1 | 8 | 3 | 40.000 (36.000 – 48.000) | 20.16 | 4 | 0.20 | 0 % |$' "$BOX/sweep/report.md"
+
+printf '{"np":2,"tp"' >>"$BOX/sweep/results.jsonl"
+expect 0 'last line is cut off' 'a line that is cut off is left out' "$MG" report "$BOX/sweep"
+if command -v gnuplot >/dev/null; then
+    passes 'four plots in the page' test "$(grep -o 'src="data:image/svg+xml;base64,' "$page" | wc -l)" = 4
+    for plot in speedup front parts floor; do
+        passes "$plot is whole as SVG" grep -q '</svg>' "$BOX/sweep/plots/$plot.svg"
+        passes "$plot is a PDF" test "$(head -c 5 "$BOX/sweep/plots/$plot.pdf")" = %PDF-
+    done
+    passes 'the parts are named' grep -q 'sums over ranks' "$BOX/sweep/plots/parts.svg"
+    passes 'the page has the very files' test "$(sed -n 's/.*src="data:image\/svg+xml;base64,\([^"]*\)".*/\1/p' "$page" | head -1 | base64 -d |
+        sha256sum)" = "$(sha256sum <"$BOX/sweep/plots/speedup.svg")"
+else
+    skipped 'no gnuplot: nothing is drawn'
+fi
+sed -i '$d; 1s/0123456789abcdef/0000000000000000/' "$BOX/sweep/results.jsonl"
+passes 'another code' "$MG" report -q "$BOX/sweep"
+passes 'is said' grep -q '<b>not the same at every point' "$page"
+echo mine >"$page"
+expect 2 'is no report' 'another file is not replaced' "$MG" report "$BOX/sweep"
+sed -i '/"ok"/d' "$BOX/sweep/results.jsonl"
+rm "$page"
+expect 1 'no point of the sweep was measured' 'a sweep of nothing' "$MG" report "$BOX/sweep"
+finish
