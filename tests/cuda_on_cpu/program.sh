@@ -50,7 +50,7 @@ grep -q 'plan: layers 0 device, 1-3 host' "$box/log" || fail "no map of the laye
 [ "$hash" = "$first" ] || fail "three layers outside: other bytes"
 make hasty,devices=2 2 --tp 2 --offload layers=4
 [ "$hash" = "$first" ] || fail "all layers outside on two ranks: other bytes"
-make eager,pinned=4 1 --offload layers=3
+make eager,pinned=9 1 --offload layers=3
 grep -q 'pins no more memory: 3 of 3 layers outside' "$box/log" || fail "nobody says that memory cannot be pinned"
 [ "$hash" = "$first" ] || fail "layers in plain memory: other bytes"
 make eager 1 --codec-device cpu --text-device cpu --device-memory 9M --batch 1
