@@ -52,7 +52,7 @@ cuda-on-cpu-long: ## the same with all that `make check` has no time for: more t
 	@ctest --preset cuda-on-cpu-long -j$(JOBS)
 
 slurm-check: ## the job scripts on a real Slurm in network namespaces (root, slurm-wlm and munge), minutes
-	@tests/slurm.sh build/mg-dist tests
+	@tests/slurm.sh build/mg-dist tests build/tests/e2e/faulty_disk.so
 
 kill-check: ## mg-dist run killed 200 times (KILLS=N), and held against a run that nobody disturbed; half an hour
 	@MG_KILLS=$$(($(or $(KILLS),200) / 2)) bash tests/e2e/dataset_kill.sh build/mg-dist tests

@@ -2,9 +2,9 @@
 # The shipped Slurm scripts on a real Slurm: three nodes that are network namespaces of this machine, each with its own
 # slurmd. One job over two nodes, an array, a time limit with requeue, a killed node; every dataset is held against one
 # that was made without Slurm. SKIPPED where Slurm, munge or namespaces are not to be had.   make slurm-check
-#   slurm.sh MG-DIST TESTS-FOLDER
+#   slurm.sh MG-DIST TESTS-FOLDER FAULTY-DISK
 set -u
-program=$(readlink -f "$1") tests=$(readlink -f "$2")
+program=$(readlink -f "$1") tests=$(readlink -f "$2") faulty=$(readlink -f "$3")
 root=$(cd "$tests/.." && pwd)
 for tool in slurmctld slurmd munged sbatch srun scontrol squeue sinfo; do
     command -v $tool >/dev/null || { echo "SKIPPED: $tool not found (Debian: slurm-wlm munge)"; exit 77; }
@@ -103,21 +103,27 @@ facts() { (cd "$1" && find . -name .mg-dist -prune -o -type f -print0 | sort -z 
 like() { [ -n "$(facts "$2")" ] && [ "$(facts "$2")" = "$(facts "$3")" ] || fail "$1: other bytes"; ok "$1: the bytes of a run without Slurm"; }
 jobs() { for ((i = 1; i <= $1; i++)); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' $i $i "$2"; done; }
 jobs 12 1 >"$box/short.jsonl"
-jobs 40 4 >"$box/trial.jsonl"
+jobs 120 0.5 >"$box/long.jsonl"
 ask() { echo --model "$root/models/mg-demo" --jobs "$box/$1.jsonl" --seed 1; }
 
-# What they are held against. The long run is made to last: Slurm looks at time limits every half minute.
+# What they are held against.
 alone() { # LIST
     mpirun -np 2 --oversubscribe --bind-to none --mca btl_tcp_if_include lo --mca oob_tcp_if_include lo "$program" run -q $(ask "$1") \
         --out "$box/$1" --tp 1 2>"$box/up" || { sed 's/^/  /' "$box/up"; fail "the run without Slurm ($1)"; }
 }
 alone short
-begin=$(date +%s%N)
-alone trial
-ms=$((($(date +%s%N) - begin) / 1000000))
-jobs "${MG_SLURM_CLIPS:-$((40 * 50000 / ms))}" 4 >"$box/long.jsonl"
 alone long
-echo "# 40 clips in $ms ms; $(wc -l <"$box/long.jsonl") clips make the long run; $((SECONDS - began)) s so far"
+echo "# $((SECONDS - began)) s so far"
+
+# The program on a slow disk: a run that lasts, and leaves the processors to others.
+slow() { # MILLISECONDS that a clip takes to get its name
+    cat >"$box/slow" <<END
+#!/bin/bash
+exec env LD_PRELOAD=$faulty FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_MS=$1 $program "\$@"
+END
+    chmod +x "$box/slow"
+    export MG_DIST=$box/slow
+}
 
 # 1. The script as it is
 submit "$root/launch/slurm/run.sbatch" $(ask short) --out "$box/one"
@@ -149,8 +155,10 @@ await 60 || fail 'container.sbatch does not end'
 ok 'container.sbatch: four ranks through a container runtime'
 like 'container.sbatch' "$box/short" "$box/contained"
 
-# 3. A time limit: the signal comes 10 to 40 s after the start, the job goes back into the queue by itself
-submit --time=1 --signal=USR1@50 "$root/launch/slurm/run.sbatch" $(ask long) --out "$box/limit"
+# 3. A time limit: the signal comes 10 to 40 s after the start, since Slurm looks at time limits every half minute, and
+# the job goes back into the queue by itself. The clips take 45 s on four ranks.
+slow 1500
+submit --time=1 --signal=USR1@50 "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/limit"
 await 150 || fail 'the job with a time limit does not end'
 starts=$(log_of "$job" | grep -c "^start [0-9]* of job")
 [ "$starts" -ge 2 ] || fail "the time limit: $starts starts"
@@ -159,7 +167,8 @@ ok "run.sbatch: a time limit, requeued, complete at start $starts"
 like 'a time limit' "$box/long" "$box/limit"
 
 # 4. A node that is killed
-submit "$root/launch/slurm/run.sbatch" $(ask trial) --out "$box/node"
+slow 150
+submit "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/node"
 for ((i = 0; i < 300; i++)); do
     ls "$box/node/train"/*.flac >/dev/null 2>&1 && break
     sleep 0.1
@@ -171,6 +180,6 @@ killed=$SECONDS
 await 150 || fail 'the job whose node was killed does not end'
 log_of "$job" | grep -q '^start [1-9] of job' || fail 'the killed node: no second start'
 ok "run.sbatch: a node killed, started again on others, complete $((SECONDS - killed)) s later"
-like 'a killed node' "$box/trial" "$box/node"
+like 'a killed node' "$box/long" "$box/node"
 echo "# $((SECONDS - began)) s in all"
 echo "1..$n"

@@ -11,14 +11,15 @@ jobs() { # N SECONDS
     for i in $(seq 1 "$1"); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' "$i" "$i" "$2"; done
 }
 jobs 10 1 >"$BOX/jobs.jsonl"
-# A run that lasts some seconds on any machine: what is done to it must find it at work.
-jobs 30 10 >"$BOX/long.jsonl"
+# Runs whose steps take a while on any machine.
+jobs 24 2 >"$BOX/long.jsonl"
+jobs 12 10 >"$BOX/seconds.jsonl"
 PLAIN='--cpu-level scalar --dtype fp32'
 run() { # RANKS OUT …
     local n=$1 out=$2
     shift 2
     ranks "$n" "${with[@]}" "$MG" run -q --model "$DEMO" --jobs "${jobs:-$BOX/jobs.jsonl}" --out "$BOX/$out" --seed 5 --threads 1 \
-        --batch 2 --tp 1 $([ "$jobs" != "$BOX/long.jsonl" ] || echo $PLAIN) "$@"
+        --batch 2 --tp 1 $([ -z "$jobs" ] || echo $PLAIN) "$@"
 }
 with=(env)
 faulty() { with=(env LD_PRELOAD="$FAULTY" "$@"); }
@@ -95,8 +96,8 @@ well
 one_message 'EROFS'
 goes_on 'EROFS' whole erofs
 # ---- A slow disk under the state: no step waits for it ----
-jobs=$BOX/long.jsonl
-makes 'a longer run' run 1 quick
+jobs=$BOX/seconds.jsonl
+makes 'a run of some seconds' run 1 quick
 # Milliseconds from the first clip's file to the last one's: 2 s and more for each of the commits, if steps waited for them.
 working() { find "$BOX/$1/train" -name '*.flac' -printf '%T@\n' | sort -n | awk 'NR == 1 { a = $1 } END { printf "%d", 1000 * ($1 - a) }'; }
 no_wait() { # up to three times, for machines that have other things to do
@@ -111,32 +112,38 @@ no_wait() { # up to three times, for machines that have other things to do
     return 1
 }
 passes 'a state whose every sync takes 0.7 s holds up no step' no_wait
-jobs=
 like 'the same bytes' quick slow
 
-# ---- A clock that jumps ----
+# ---- A clock that jumps, while the second clip gets its name ----
+jobs=$BOX/long.jsonl
+makes 'a longer run' run 1 long
 for jump in 300000000 -300000000; do
-    faulty CLOCK_JUMP=$jump CLOCK_AFTER=1
-    jobs=$BOX/long.jsonl
+    faulty CLOCK_JUMP=$jump CLOCK_AFTER=1 FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_SKIP=1 FAULT_COUNT=1 FAULT_MS=2500
     makes "the clock jumps by $jump s in the middle" run 1 "jump$jump"
     well
-    like 'the same bytes' quick "jump$jump"
-    jobs=
+    like 'the same bytes' long "jump$jump"
 done
 
 # ---- Signals and time limits ----
-begin() { # OUT RANKS …: the long jobs, in the background
+# begin OUT RANKS …: the long jobs, in the background. Each rank delivers one clip; the next waits for its name until
+# `release`, and behind it the steps go on until the queue is full: the run is at work, however fast the machine.
+begin() {
     local out=$1 n=$2
     shift 2
-    start "$n" "$MG" run -q --model "$DEMO" --jobs "$BOX/long.jsonl" --out "$BOX/$out" --seed 5 --threads 1 --batch 2 --tp 1 $PLAIN "$@"
+    touch "$BOX/hold"
+    start "$n" env LD_PRELOAD="$FAULTY" FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_SKIP=1 FAULT_HOLD="$BOX/hold" \
+        "$MG" run -q --model "$DEMO" --jobs "$BOX/long.jsonl" --out "$BOX/$out" --seed 5 --threads 1 --batch 2 --tp 1 $PLAIN "$@"
     for _ in $(seq 600); do
         ls "$BOX/$out/train"/*.flac >/dev/null 2>&1 && return
         sleep 0.05
     done
     verdict 1 'the first clip appears'
 }
+release() { rm -f "$BOX/hold"; }
 ended() { # SENTENCE CODE SECONDS PATTERN
     local begin=$SECONDS
+    sleep 0.5 # what was done to the run must reach it first
+    release
     wait "$job"
     code=$?
     passes "$1: exit code $2" grep -qx "$2" <<<"$code"
@@ -144,52 +151,54 @@ ended() { # SENTENCE CODE SECONDS PATTERN
     passes "$1: it says so" grep -Eq -- "$4" "$BOX/said"
     one_message "$1"
 }
-jobs=$BOX/long.jsonl
 for signal in TERM USR1; do
     begin "by-$signal" 1
     kill -$signal "$(pid_of 0)"
-    ended "SIG$signal" 75 30 'stopped with [0-9]+ of 30 clips done; the same command goes on'
-    goes_on "SIG$signal" quick "by-$signal"
+    ended "SIG$signal" 75 30 'stopped with [0-9]+ of 24 clips done; the same command goes on'
+    goes_on "SIG$signal" long "by-$signal"
 done
 for signal in INT HUP; do
     begin "by-$signal" 2
     kill -$signal "$(pid_of 1)"
     ended "SIG$signal to one of two ranks" 75 15 'stopped by'
-    goes_on "SIG$signal" quick "by-$signal"
+    goes_on "SIG$signal" long "by-$signal"
 done
 begin twice 1
 kill -TERM "$(pid_of 0)"
 sleep 0.1
 kill -TERM "$(pid_of 0)"
 ended 'SIGTERM twice' 75 10 'stopped (by|with)'
-goes_on 'SIGTERM twice' quick twice
+goes_on 'SIGTERM twice' long twice
 export SLURM_JOB_END_TIME=$(($(date +%s) + 65))
-expect 75 'stopped with [0-9]+ of 30 clips done' 'a time limit that comes near: --stop-before' run 1 limit --stop-before 62
-passes 'not before its time' grep -q '[1-9][0-9]* of 30 clips done' "$BOX/said"
+begin limit 1 --stop-before 62
+while [ "$(date +%s)" -le $((SLURM_JOB_END_TIME - 62)) ]; do sleep 0.2; done
+ended 'a time limit that comes near: --stop-before' 75 30 'stopped with [0-9]+ of 24 clips done'
+passes 'not before its time' grep -q '[1-9][0-9]* of 24 clips done' "$BOX/said"
 unset SLURM_JOB_END_TIME
-goes_on 'a time limit' quick limit
+goes_on 'a time limit' long limit
 
 # ---- A lost rank, a second run, another job file ----
 for victim in 0 1; do
     begin "lost-$victim" 2
     kill -9 "$(pid_of $victim)"
     ended "rank $victim of 2 killed" '6\|137' 20 "rank $victim .*is gone"
-    goes_on "rank $victim of 2 killed" quick "lost-$victim"
+    goes_on "rank $victim of 2 killed" long "lost-$victim"
 done
 begin both 1
 with=(timeout 20)
 expect 1 "a run is at work here: process $(pid_of 0) of host $(uname -n)" 'a second run on the folder is refused by name' run 1 both
 well
 one_message 'a second run'
+release
 wait "$job"
 passes 'the first one is not disturbed' test $? = 0
-like 'the same bytes' quick both
+like 'the same bytes' long both
 begin left 1
 kill -9 "$(pid_of 0)"
 wait "$job" 2>/dev/null
 passes 'a killed run leaves its lock' test -e "$BOX/left/.mg-dist/lock"
-goes_on 'a stale lock' quick left
-jobs=
+goes_on 'a stale lock' long left
+jobs= PLAIN=
 head -8 "$BOX/jobs.jsonl" >"$BOX/fewer.jsonl"
 cp -r "$BOX/whole" "$BOX/changed"
 jobs=$BOX/fewer.jsonl

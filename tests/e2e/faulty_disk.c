@@ -4,6 +4,7 @@
  *   FAULT_ERRNO  what they return: 5 is EIO, 28 ENOSPC, 30 EROFS, 116 ESTALE; 0: nothing but FAULT_MS
  *   FAULT_SKIP   so many calls pass before, FAULT_COUNT  and so many fail then (-1: all)
  *   FAULT_MS     and so long they take
+ *   FAULT_HOLD   and they wait for as long as there is a file of this name
  *   CLOCK_JUMP   seconds that the wall clock jumps, CLOCK_AFTER  so many seconds after the first look at it
  */
 #include <dlfcn.h>
@@ -34,7 +35,7 @@ static long number(const char *name, long otherwise)
 /* Does this call fail? errno is set then. */
 static int fails(const char *call, const char *path)
 {
-    const char *calls = getenv("FAULT_CALLS"), *part = getenv("FAULT_PATH");
+    const char *calls = getenv("FAULT_CALLS"), *part = getenv("FAULT_PATH"), *hold = getenv("FAULT_HOLD");
     const long skip = number("FAULT_SKIP", 0), count = number("FAULT_COUNT", -1), ms = number("FAULT_MS", 0);
     const int error = (int)number("FAULT_ERRNO", 0);
 
@@ -44,6 +45,7 @@ static int fails(const char *call, const char *path)
     pthread_mutex_unlock(&lock);
     if (i < skip || (count >= 0 && i >= skip + count)) return 0;
     if (ms > 0) usleep((useconds_t)ms * 1000);
+    while (hold && access(hold, F_OK) == 0) usleep(10000);
     if (error) errno = error;
     return error != 0;
 }
