@@ -28,7 +28,7 @@ static bool is_source_dtype(mg_dtype dtype)
 
 static bool is_format(mg_format format)
 {
-    return format >= MG_FORMAT_F32 && format <= MG_FORMAT_Q8;
+    return format >= MG_FORMAT_F32 && format <= MG_FORMAT_Q4;
 }
 
 static bool overlap(const mg_tensor *a, const mg_tensor *b)
@@ -48,7 +48,8 @@ static bool is_matrix(const mg_matrix *w)
 {
     if (!w || !w->data || !is_format(w->format) || w->n_out < 1 || w->n_in < 1) return false;
     const int s = w->n_slices;
-    return (s == 1 || s == 2 || s == 4 || s == MG_TP_SLICES) && w->n_in % s == 0;
+    const int64_t unit = w->format == MG_FORMAT_Q4 ? MG_Q4_GROUP : 1;
+    return (s == 1 || s == 2 || s == 4 || s == MG_TP_SLICES) && w->n_in % (s * unit) == 0;
 }
 
 static bool is_conv(const mg_conv *c)
@@ -60,11 +61,12 @@ static bool is_conv(const mg_conv *c)
 static bool is_kv(const mg_kv *kv)
 {
     return kv && kv->k && kv->v && kv->k != kv->v && is_format(kv->format) && kv->format != MG_FORMAT_Q8 &&
-           kv->n_rows > 0 && kv->n_heads > 0 && kv->T_max > 0 && kv->E > 0;
+           kv->format != MG_FORMAT_Q4 && kv->n_rows > 0 && kv->n_heads > 0 && kv->T_max > 0 && kv->E > 0;
 }
 
 const char *mg_format_name(mg_format format)
 {
+    if (format == MG_FORMAT_Q4) return "int4";
     return format == MG_FORMAT_Q8 ? "int8" : mg_dtype_name(mg_format_dtype(format));
 }
 

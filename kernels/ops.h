@@ -48,11 +48,19 @@ enum { MG_TP_SLICES = 8 };
 /* How matrices and KV caches keep their values. What a checkpoint keeps is an mg_dtype. A scale
  * covers a run of inputs of one output and never crosses a slice (below). So every tensor-parallel size
  * quantises alike. */
-typedef enum mg_format { MG_FORMAT_F32, MG_FORMAT_BF16, MG_FORMAT_F16, MG_FORMAT_Q8, MG_N_FORMATS } mg_format;
+typedef enum mg_format {
+    MG_FORMAT_F32,
+    MG_FORMAT_BF16,
+    MG_FORMAT_F16,
+    MG_FORMAT_Q8,
+    MG_FORMAT_Q4,
+    MG_N_FORMATS
+} mg_format;
+enum { MG_Q4_GROUP = 32 }; /* inputs that share a scale; each slice has whole groups */
 
-const char *mg_format_name(mg_format format); /* "fp32", "bf16", "fp16", "int8" */
+const char *mg_format_name(mg_format format); /* "fp32", "bf16", "fp16", "int8", "int4" */
 
-/* The number type of a format whose values stand alone, without scales: all but Q8. */
+/* The number type of a format whose values stand alone, without scales: all but Q8 and Q4. */
 static inline mg_dtype mg_format_dtype(mg_format format)
 {
     return format == MG_FORMAT_BF16 ? MG_BF16 : format == MG_FORMAT_F16 ? MG_F16 : MG_F32;
@@ -65,7 +73,9 @@ static inline mg_dtype mg_format_dtype(mg_format format)
  * rounded to bf16 too (nearest even); products are exact, sums fp32. fp16: x stays fp32 on a CPU; a device
  * rounds it to fp16 too, the largest of which takes what is beyond. Q8 (matrices only): w is rounded to -127
  * … 127 times a scale of its output and slice. x is rounded to as many steps of a scale of its row and slice.
- * A slice's products are summed in int32, exactly. */
+ * A slice's products are summed in int32, exactly. Q4 (matrices only): w is rounded to -8 … 7 times a scale
+ * of its output and group, which is bf16; x as for Q8. A group's products are summed exactly, then times the
+ * scale added in fp32, group after group; the sum is times the scale of x. */
 typedef struct mg_matrix {
     mg_format format;
     int64_t n_out, n_in;

@@ -167,7 +167,7 @@ static mg_cpu_kernels kernels_of(mg_cpu_level level)
     if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512bf16"))
         k.tile[MG_FORMAT_BF16] = mg_cpu_tile_avx512bf16, k.pair_x = true;
     if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512vnni"))
-        k.tile[MG_FORMAT_Q8] = mg_cpu_tile_avx512vnni;
+        k.tile[MG_FORMAT_Q8] = mg_cpu_tile_avx512vnni, k.tile[MG_FORMAT_Q4] = mg_cpu_groups_avx512vnni;
 #endif
     return k;
 }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "cpu_groups.h"
 #include "cpu_layout.h"
 
 enum {
@@ -38,6 +39,11 @@ typedef struct round_job {
     int64_t ldx, ld_bytes;
 } round_job;
 
+static bool is_quantised(const mg_matrix *w)
+{
+    return w->format == MG_FORMAT_Q8 || w->format == MG_FORMAT_Q4;
+}
+
 /* sum [n_rows, WIDTH] of one slice. */
 static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_rows, const char *w,
                       int64_t ldw, int64_t n_strips)
@@ -58,13 +64,17 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
     }
 }
 
-/* int32 sums of slice s become fp32. */
+/* Sums of slice s: int32 ones become fp32, and the scales of x come in. */
 static void rescale_slice(const gemm_job *j, float *sum, int64_t r, int64_t n_rows, int64_t o, int64_t n_cols,
                           int s)
 {
     for (int64_t i = 0; i < n_rows; i++) {
         const float *x_scales =
             (const float *)(const void *)(j->x + (r + i) * j->ldx_bytes + j->w->n_slices * j->slice_bytes);
+        if (j->w->format == MG_FORMAT_Q4) {
+            for (int64_t c = 0; c < n_cols; c++) sum[i * WIDTH + c] *= x_scales[s];
+            continue;
+        }
         j->kernels->rescale(sum + i * WIDTH, mg_cpu_scales(j->w, s) + o, mg_cpu_offsets(j->w, s) + o,
                             x_scales[s], n_cols);
     }
@@ -83,7 +93,7 @@ static void run_unit(const gemm_job *j, int64_t r, int64_t n_rows, int64_t o, in
         const char *w = column.panel + column.offset_bytes + s * slice_steps * column.step_bytes;
         sum_slice(j, top, j->x + r * j->ldx_bytes + s * j->slice_bytes, n_rows, w, column.step_bytes,
                   n_strips);
-        if (j->w->format == MG_FORMAT_Q8) rescale_slice(j, top, r, n_rows, o, n_strips * MG_CPU_STRIP, s);
+        if (is_quantised(j->w)) rescale_slice(j, top, r, n_rows, o, n_strips * MG_CPU_STRIP, s);
         for (int bit = 1; s & bit; bit <<= 1, top -= one) j->kernels->add(top - one, top, one);
     }
     for (int64_t i = 0; i < n_rows; i++)
@@ -151,38 +161,50 @@ static void round_rows(void *arg, int64_t first, int64_t end, int i_thread)
     }
 }
 
-/* Rows of x for 8-bit products: each slice's bytes, padded to whole quads, then the scales of all slices. */
+/* Bytes of a step of x. */
+static int64_t quantised_step(const mg_matrix *w)
+{
+    return w->format == MG_FORMAT_Q4 ? MG_CPU_X4_STEP : 4;
+}
+
+/* Rows of x in bytes: each slice's steps, the last one whole, then the scales of all slices. */
 static void quantise_rows(void *arg, int64_t first, int64_t end, int i_thread)
 {
     const round_job *j = arg;
-    const int64_t S = j->w->n_slices, L = j->w->n_in / S, slice_bytes = mg_cpu_slice_steps(j->w) * 4;
+    const int64_t S = j->w->n_slices, L = j->w->n_in / S;
+    const int64_t slice_bytes = mg_cpu_slice_steps(j->w) * quantised_step(j->w);
 
     (void)i_thread;
     for (int64_t u = first; u < end; u++) {
-        char *row = (char *)j->cpu->scratch + u / S * j->ld_bytes;
-        uint8_t *to = (uint8_t *)row + u % S * slice_bytes;
-        const float scale = j->cpu->kernels->quantise(to, j->x + u / S * j->ldx + u % S * L, L);
-        memset(to + L, 128, (size_t)(slice_bytes - L));
+        const float *x = j->x + u / S * j->ldx + u % S * L;
+        char *row = (char *)j->cpu->scratch + u / S * j->ld_bytes, *to = row + u % S * slice_bytes;
+        float scale;
+        if (j->w->format == MG_FORMAT_Q4) {
+            scale = mg_cpu_group_row(j->cpu->kernels, to, slice_bytes, x, L);
+        } else {
+            scale = j->cpu->kernels->quantise((uint8_t *)to, x, L);
+            memset(to + L, 128, (size_t)(slice_bytes - L));
+        }
         memcpy(row + S * slice_bytes + u % S * 4, &scale, sizeof scale);
     }
 }
 
-/* Products whose rows of x go through the scratch first: bf16 and Q8. */
+/* Products whose rows of x go through the scratch first: bf16, Q8 and Q4. */
 static void run_rounded(mg_cpu *cpu, gemm_job *j, const float *x, int64_t ldx, int64_t n_rows)
 {
     const int64_t S = j->w->n_slices, n_steps = mg_cpu_slice_steps(j->w);
-    const bool is_q8 = j->w->format == MG_FORMAT_Q8;
+    const bool quantised = is_quantised(j->w);
     round_job round = {cpu, j->w, x, ldx, 0};
 
-    j->step_bytes = is_q8 || cpu->kernels->pair_x ? 4 : 8;
+    j->step_bytes = quantised ? quantised_step(j->w) : cpu->kernels->pair_x ? 4 : 8;
     j->slice_bytes = n_steps * j->step_bytes;
-    j->ldx_bytes = round.ld_bytes = S * j->slice_bytes + (is_q8 ? S * 4 : 0);
+    j->ldx_bytes = round.ld_bytes = S * j->slice_bytes + (quantised ? S * 4 : 0);
     j->x = cpu->scratch;
     const int64_t most = (int64_t)cpu->scratch_bytes / j->ldx_bytes;
     for (int64_t r = 0; r < n_rows; r += most) {
         j->n_rows = n_rows - r < most ? n_rows - r : most;
         round.x = x + r * ldx;
-        mg_cpu_run(cpu, is_q8 ? quantise_rows : round_rows, &round, j->n_rows * S,
+        mg_cpu_run(cpu, quantised ? quantise_rows : round_rows, &round, j->n_rows * S,
                    j->n_rows * j->w->n_in / 4);
         const int64_t n_units = deal_units(j);
         mg_cpu_run(cpu, run_units, j, n_units, j->n_rows * j->w->n_in * j->w->n_out);
@@ -208,7 +230,7 @@ void mg_cpu_gemm(mg_cpu *cpu, float *y, int64_t ldy, const float *x, int64_t ldx
                   .n_rows = n_rows};
 
     if (n_rows < 1) return;
-    if (w->format == MG_FORMAT_BF16 || w->format == MG_FORMAT_Q8) {
+    if (w->format == MG_FORMAT_BF16 || is_quantised(w)) {
         run_rounded(cpu, &j, x, ldx, n_rows);
         return;
     }

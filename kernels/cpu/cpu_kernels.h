@@ -4,20 +4,26 @@
  * W in a matrix's `data`: columns (outputs) stand in panels of `panel`, the last one narrower, its width
  * rounded up to 16 with zeros; a panel is [n_in, width]. bf16: pairs of i side by side, [ceil(n/2), width, 2]
  * for each slice of n. Q8: four of i side by side, [ceil(n/4), width, 4] signed bytes for each slice; behind
- * all panels the scales, then the offsets, [n_slices, O rounded up to 16] each (cpu_quantise.h). */
+ * all panels the scales, then the offsets, [n_slices, O rounded up to 16] each (cpu_quantise.h). Q4: strips
+ * of 16 outputs stand whole, [ceil(n/64), width / 16, MG_CPU_Q4_STRIP bytes] for each slice: [8, 16] words of
+ * eight i, 0 … 3 in the low halves of its bytes and 4 … 7 in the high ones, then the scales [2, 16]
+ * (cpu_groups.h). */
 #ifndef MG_CPU_KERNELS_H
 #define MG_CPU_KERNELS_H
 
 #include "cpu.h"
 
 enum {
-    MG_CPU_STRIP = 16,     /* columns: the narrowest panel */
-    MG_CPU_SUM_WIDTH = 64, /* columns of the widest: the row stride of a tile's sums */
+    MG_CPU_STRIP = 16,       /* columns: the narrowest panel */
+    MG_CPU_SUM_WIDTH = 64,   /* columns of the widest: the row stride of a tile's sums */
+    MG_CPU_Q4_WEIGHTS = 512, /* bytes of a strip's step before the scales */
+    MG_CPU_Q4_STRIP = 576,
+    MG_CPU_X4_STEP = 72, /* of a row of x: 64 signed bytes, where the sums of two groups begin */
 };
 
 /* sum[r, o] = (resume ? sum[r, o] : 0) + over i < n ascending of x[r, i] w[i, o], one accumulator each. x row
  * r stands at x + r ldx; step i of w at w + i ldw, both in bytes. For bf16 a step is a pair of i. For Q8 it
- * is four, x is bytes 1 … 255 (128 is zero) and sum holds int32. */
+ * is four, x is bytes 1 … 255 (128 is zero) and sum holds int32. For Q4 it is two groups. */
 typedef void mg_cpu_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n,
                          bool resume);
 
@@ -78,9 +84,9 @@ typedef struct mg_cpu_kernels {
 #define MG_CPU_KERNELS                                                                                    \
     {                                                                                                     \
         .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .tile_rows = tile_rows,                     \
-        .tile = {find_tile, find_tile, find_tile, find_tile}, .finish = finish, .add = add, .mul = mul,   \
-        .act = act_row, .layer_norm = layer_norm, .rms_norm = rms_norm, .attend = attend, .widen = widen, \
-        .narrow = narrow, .round_bf16 = round_bf16, .transpose = transpose, .pack = pack,                 \
+        .tile = {find_tile, find_tile, find_tile, find_tile, find_tile}, .finish = finish, .add = add,    \
+        .mul = mul, .act = act_row, .layer_norm = layer_norm, .rms_norm = rms_norm, .attend = attend,     \
+        .widen = widen, .narrow = narrow, .round_bf16 = round_bf16, .transpose = transpose, .pack = pack, \
         .quantise = quantise, .rescale = rescale                                                          \
     }
 
@@ -89,6 +95,7 @@ extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_ke
 /* Tiles of one format for processors with instructions of its own: the same bits as the avx512 table's,
  * sooner. bf16's take rows of x in pairs. */
 mg_cpu_tile *mg_cpu_tile_avx512bf16(mg_format format, int64_t n_strips, int64_t n_rows);
+mg_cpu_tile *mg_cpu_groups_avx512vnni(mg_format format, int64_t n_strips, int64_t n_rows);
 mg_cpu_tile *mg_cpu_tile_avx512vnni(mg_format format, int64_t n_strips, int64_t n_rows);
 
 #endif

@@ -14,6 +14,7 @@ static int64_t ceil_to(int64_t n, int64_t unit)
 
 static int64_t step_size(mg_format format)
 {
+    if (format == MG_FORMAT_Q4) return MG_CPU_Q4_STRIP / STRIP;
     return format == MG_FORMAT_F16 ? 2 : 4;
 }
 
@@ -43,6 +44,7 @@ int64_t mg_cpu_slice_steps(const mg_matrix *w)
 {
     const int64_t n = w->n_in / w->n_slices;
 
+    if (w->format == MG_FORMAT_Q4) return (n + 2 * MG_Q4_GROUP - 1) / (2 * MG_Q4_GROUP);
     return w->format == MG_FORMAT_BF16 ? (n + 1) / 2 : w->format == MG_FORMAT_Q8 ? (n + 3) / 4 : n;
 }
 

@@ -7,7 +7,8 @@
 size_t mg_cpu_matrix_bytes(const mg_matrix *w);
 
 /* The place of column o in w's packed data: its panel's first byte, its offset in each step of the panel, and
- * the bytes from step to step. A step is one i; a pair of i for bf16. */
+ * the bytes from step to step. A step is one i; a pair of i for bf16, four
+ * for Q8, two groups for Q4. */
 typedef struct mg_cpu_column {
     char *panel;
     int64_t step_bytes, offset_bytes;
@@ -15,7 +16,7 @@ typedef struct mg_cpu_column {
 
 mg_cpu_column mg_cpu_matrix_column(const mg_cpu *cpu, const mg_matrix *w, int64_t o);
 
-/* Steps of one slice: n, half of it rounded up for bf16, a quarter for Q8. */
+/* Steps of one slice: n, half of it rounded up for bf16, a quarter for Q8, a 64th for Q4. */
 int64_t mg_cpu_slice_steps(const mg_matrix *w);
 
 /* Columns [first_col, first_col + n_cols) of the source's rows from first_row on, in memory. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "cpu_groups.h"
 #include "cpu_layout.h"
 #include "cpu_quantise.h"
 
@@ -128,6 +129,10 @@ void mg_cpu_matrix_load(mg_cpu *cpu, const mg_matrix *w, int64_t first_out, cons
     if (src->n_rows == 0) return;
     if (w->format == MG_FORMAT_Q8) {
         mg_cpu_quantise(cpu, w, first_out, src, n_bad);
+        return;
+    }
+    if (w->format == MG_FORMAT_Q4) {
+        mg_cpu_load_groups(cpu, w, first_out, src, n_bad);
         return;
     }
     if (src->read && room < w->n_in)

@@ -144,9 +144,15 @@ VF void end_bf16(unsigned before)
 }
 #endif
 
+#include "cpu_groups_body.h"
+
 VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, bool resume,
                  mg_format format, const int n_strips, const int n_rows)
 {
+    if (format == MG_FORMAT_Q4) {
+        run_groups(sum, x, ldx, w, ldw, n, resume, n_strips, n_rows);
+        return;
+    }
     const int n_vecs = n_strips * STRIP_VECS,
               w_bytes = n_strips * MG_CPU_STRIP * (format == MG_FORMAT_F16 ? 2 : 4);
 #if defined(__AVX512BF16__)
@@ -216,8 +222,10 @@ TILES_OF(MG_FORMAT_F32)
 TILES_OF(MG_FORMAT_BF16)
 TILES_OF(MG_FORMAT_F16)
 TILES_OF(MG_FORMAT_Q8)
+TILES_OF(MG_FORMAT_Q4)
 static mg_cpu_tile *const tiles[MG_N_FORMATS][3][MOST_ROWS] = {
-    NAMES_OF(MG_FORMAT_F32), NAMES_OF(MG_FORMAT_BF16), NAMES_OF(MG_FORMAT_F16), NAMES_OF(MG_FORMAT_Q8)};
+    NAMES_OF(MG_FORMAT_F32), NAMES_OF(MG_FORMAT_BF16), NAMES_OF(MG_FORMAT_F16), NAMES_OF(MG_FORMAT_Q8),
+    NAMES_OF(MG_FORMAT_Q4)};
 #endif
 
 static mg_cpu_tile *find_tile(mg_format format, int64_t n_strips, int64_t n_rows)

@@ -229,8 +229,9 @@ mg_status mg_cuda_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t fir
     const int64_t padded_end = end == w->n_out ? mg_ceil_div(end, tile) * tile : end;
     const int64_t n = (padded_end - first_out) * w->n_slices * to.n_steps * MG_STEP;
 
-    if (w->format == MG_FORMAT_Q8)
-        return mg_fail(MG_EUSAGE, "weights: int8: a GPU keeps them as fp32, bf16 or fp16; use --device cpu");
+    if (w->format == MG_FORMAT_Q8 || w->format == MG_FORMAT_Q4)
+        return mg_fail(MG_EUSAGE,
+                       "weights: 8 and 4 bits: a GPU keeps them as fp32, bf16 or fp16; use --device cpu");
     if (src->n_rows == 0) return MG_OK;
     if (padded_end != end || (int64_t)to.n_steps * MG_STEP != to.n_in)
         MG_RUN(cuda, fill_up_k, blocks_for(n), THREADS, 0, to, first_out, end, padded_end);

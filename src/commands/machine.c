@@ -45,6 +45,7 @@ static mg_format choose_format(int wanted, mg_space space)
     case MG_MACHINE_FP16: return MG_FORMAT_F16;
     case MG_MACHINE_FP32: return MG_FORMAT_F32;
     case MG_MACHINE_INT8: return MG_FORMAT_Q8;
+    case MG_MACHINE_INT4: return MG_FORMAT_Q4;
     default: return space == MG_DEVICE ? MG_FORMAT_BF16 : MG_FORMAT_F32;
     }
 }
@@ -217,9 +218,11 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
     out->formats.weights = choose_format(machine->dtype, out->ops->space);
     out->as_stored = machine->dtype == MG_MACHINE_DTYPE_AUTO && out->ops->space == MG_HOST &&
                      strcmp(out->ops->name, mg_cpu_level_name(MG_CPU_SCALAR)) != 0;
-    out->formats.kv = out->formats.weights == MG_FORMAT_Q8 ? MG_FORMAT_BF16 : out->formats.weights;
-    if (plugin && out->formats.weights == MG_FORMAT_Q8)
-        MG_TRY(mg_fail(MG_EUSAGE, "option --dtype: int8: the GPU computes in bf16, fp16 or fp32"));
+    const bool quantised = out->formats.weights == MG_FORMAT_Q8 || out->formats.weights == MG_FORMAT_Q4;
+    out->formats.kv = quantised ? MG_FORMAT_BF16 : out->formats.weights;
+    if (plugin && quantised)
+        MG_TRY(mg_fail(MG_EUSAGE, "option --dtype: %s: the GPU computes in bf16, fp16 or fp32",
+                       mg_format_name(out->formats.weights)));
 done:
     if (st != MG_OK) mg_machine_close(out);
     return st;

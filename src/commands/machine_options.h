@@ -24,7 +24,8 @@ enum mg_machine_dtype {
     MG_MACHINE_FP32,
     MG_MACHINE_BF16,
     MG_MACHINE_FP16,
-    MG_MACHINE_INT8
+    MG_MACHINE_INT8,
+    MG_MACHINE_INT4
 };
 enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
 enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
@@ -53,9 +54,9 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
      .help = "ranks that share one model: 1, 2, 4 or 8 (default: as few as the model fits and the "         \
              "clips occupy, of one host; bench, verify: all ranks)"},                                       \
     {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
-     .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8", .group = "Machine",                          \
+     .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8|int4", .group = "Machine",                          \
      .help = "number format of the language model's matrices; auto is what the checkpoint holds, on a GPU "  \
-             "bf16; int8 is quantised when loaded"},                                                              \
+             "bf16; int8 and int4 (what it hurts stays at 8 bits) are quantised when loaded"},                                                              \
     MG_DEVICE_OPTIONS(settings),                                                                           \
     {.name = "host-memory", .type = MG_OPT_SIZE, .offset = offsetof(settings, machine.host_memory),        \
      .arg = "BYTES", .group = "Machine",                                                                   \

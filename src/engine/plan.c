@@ -246,10 +246,16 @@ static mg_status choose(mg_replica_limits *out, demand *all, mg_replica *r, cons
     if (asked > L)
         return mg_fail(MG_EUSAGE, "option --offload: layers=%lld: the model has %lld", (long long)asked,
                        (long long)L);
+    /* What comes in turn is of one size, and with 4 bits the first layer is larger (lm_load.c). */
+    const int64_t most = L - (r->backend.formats.weights == MG_FORMAT_Q4);
+    if (asked > most)
+        return mg_fail(MG_EUSAGE,
+                       "option --offload: layers=%lld: with int4 the first layer stays: %lld at most",
+                       (long long)asked, (long long)most);
     for (; n_slots >= 1; n_slots--) {
         mg_replica_limits limits = limits_of(need, n_slots);
         MG_RETURN(gather_demand(all, r, w, &limits));
-        limits.n_outside = choose_outside(all, w->size, L, asked);
+        limits.n_outside = choose_outside(all, w->size, most, asked);
         st = check_fit(all, w->size, n_slots, limits.n_outside);
         if (st == MG_OK && (!found || limits.n_outside * out->n_slots < out->n_outside * n_slots))
             *out = limits, found = true;

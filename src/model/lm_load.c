@@ -112,6 +112,12 @@ static mg_status load_norm(mg_lm *lm, mg_weights *w, mg_tensor *gamma, mg_tensor
     return MG_OK;
 }
 
+/* What 4 bits hurt most stays at 8: the first layer, every second feed-forward matrix, the heads. */
+static mg_format format_of(const mg_lm *lm, bool is_delicate)
+{
+    return is_delicate && lm->formats.weights == MG_FORMAT_Q4 ? MG_FORMAT_Q8 : lm->formats.weights;
+}
+
 static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l, mg_lm_layer *layer)
 {
     enum { Q, K, V, OUT, CROSS_Q, CROSS_K, CROSS_V, CROSS_OUT, FC1, FC2, N_NAMES };
@@ -129,7 +135,7 @@ static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l, mg_lm_layer *la
     };
     const int64_t D = lm->config.D, F = lm->config.F;
     const int n_slices = MG_TP_SLICES / lm->comm->size;
-    const mg_format format = lm->formats.weights;
+    const mg_format format = format_of(lm, l == 0), format_2 = format_of(lm, true);
     char name[N_NAMES][NAME_SIZE];
     mg_weights_part part[N_NAMES];
 
@@ -152,7 +158,7 @@ static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l, mg_lm_layer *la
     }
     MG_RETURN(load_norm(lm, w, &layer->ff_gamma, &layer->ff_beta, l, "final_layer_norm"));
     MG_RETURN(mg_weights_matrix(w, &layer->fc1, format, 1, &part[FC1], 1));
-    return mg_weights_matrix(w, &layer->fc2, format, n_slices, &part[FC2], 1);
+    return mg_weights_matrix(w, &layer->fc2, format_2, n_slices, &part[FC2], 1);
 }
 
 /* The K heads are one matrix [KV,D]; this rank's rows may begin and end inside a head. */
@@ -172,7 +178,7 @@ static mg_status load_heads(mg_lm *lm, mg_weights *w)
         part[n] = (mg_weights_part){name[n], V, D, first - k * V, last - first, 0, D};
         n++;
     }
-    return mg_weights_matrix(w, &lm->heads, lm->formats.weights, 1, part, n);
+    return mg_weights_matrix(w, &lm->heads, format_of(lm, true), 1, part, n);
 }
 
 /* A survey sees all of them, and what one takes. */
@@ -229,6 +235,20 @@ static mg_status check_split(const mg_lm_config *c, int tp)
     return MG_OK;
 }
 
+/* 4 bits: whole groups in every slice, whatever the number of ranks. */
+static mg_status check_groups(const mg_lm_config *c)
+{
+    enum { UNIT = MG_TP_SLICES * MG_Q4_GROUP };
+
+    if (c->D % UNIT)
+        return mg_fail(
+            MG_EUSAGE,
+            "option --dtype: int4: the model's width is %lld, which is no multiple of %d (%d slices of "
+            "groups of %d inputs): use int8",
+            (long long)c->D, UNIT, MG_TP_SLICES, MG_Q4_GROUP);
+    return MG_OK;
+}
+
 static mg_status open_lm(mg_lm **out, const mg_lm_config *c, mg_lm_formats formats, mg_comm *comm,
                          const mg_ops *ops)
 {
@@ -237,6 +257,7 @@ static mg_status open_lm(mg_lm **out, const mg_lm_config *c, mg_lm_formats forma
     MG_REQUIRE(comm->space == ops->space);
     MG_REQUIRE(c->K >= 1 && c->K <= MG_MAX_CODEBOOKS && c->D % c->H == 0 && c->D >= 4);
     MG_RETURN(check_split(c, comm->size));
+    if (formats.weights == MG_FORMAT_Q4) MG_RETURN(check_groups(c));
     lm = *out = calloc(1, sizeof *lm);
     if (!lm) return mg_fail(MG_ENOMEM, "lm: %zu bytes", sizeof *lm);
     *lm = (mg_lm){.config = *c, .formats = formats, .ops = ops, .comm = comm};

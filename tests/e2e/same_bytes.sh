@@ -72,4 +72,16 @@ fails 'another seed gives other sound' cmp "$BOX/seed/000000.wav" "$BOX/fp32/000
 make_clips 1 "$BOX/int8" "${TEXTS[@]}" --dtype int8
 fails 'int8 gives other sound than bf16' cmp "$BOX/int8/000000.wav" "$BOX/bf16/000000.wav"
 fails 'bf16 gives other sound than fp32' cmp "$BOX/bf16/000000.wav" "$BOX/fp32/000000.wav"
+
+# 4 bits need a wider model, which has 4 heads.
+TINY=$DEMO how_name='int4, sampled' how=(--dtype int4)
+rm -rf "$BOX/reference"
+passes "$how_name: the reference run" make_clips 1 "$BOX/reference" "${TEXTS[@]}" "${how[@]}" --threads 1
+variant '1 rank, batch 3, 2 threads' 1 --batch 3 --threads 2
+variant '2 ranks, tp 2, batch 1' 2 --batch 1 --threads 1
+variant '2 replicas of 2, batch 2' 4 --tp 2 --batch 2 --threads 1
+variant '4 ranks, tp 4' 4 --threads 1
+alone 1 1234567890124 --prompt 'slow sad piano'
+make_clips 1 "$BOX/demo-int8" "${TEXTS[@]}" --dtype int8
+fails 'int4 gives other sound than int8' cmp "$BOX/reference/000000.wav" "$BOX/demo-int8/000000.wav"
 finish

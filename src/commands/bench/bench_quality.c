@@ -278,7 +278,8 @@ mg_status mg_bench_quality(mg_bench *b)
     } formats[] = {{MG_MACHINE_FP32, "fp32"},
                    {MG_MACHINE_BF16, "bf16"},
                    {MG_MACHINE_FP16, "fp16"},
-                   {MG_MACHINE_INT8, "int8"}};
+                   {MG_MACHINE_INT8, "int8"},
+                   {MG_MACHINE_INT4, "int4"}};
     enum { N_FORMATS = sizeof formats / sizeof *formats };
     const int wanted = b->settings->machine.dtype;
     mg_status st = MG_OK;

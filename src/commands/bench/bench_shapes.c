@@ -95,8 +95,12 @@ int64_t mg_bench_weight_bytes(const mg_lm_config *c, mg_format format)
 {
     const int64_t self = 4 * c->D * c->D, cross = 2 * c->D * c->D, feed_forward = 2 * c->D * c->F;
 
-    return (c->L * (self + cross + feed_forward) + c->K * c->V * c->D) *
-           (format == MG_FORMAT_Q8 ? 1 : (int64_t)mg_dtype_bytes(mg_format_dtype(format)));
+    const int64_t n = c->L * (self + cross + feed_forward) + c->K * c->V * c->D;
+    const int64_t n_4_bits = (c->L - 1) * (self + cross + feed_forward / 2); /* lm_load.c */
+
+    if (format == MG_FORMAT_Q8) return n;
+    if (format == MG_FORMAT_Q4) return n - n_4_bits + n_4_bits / 2 + n_4_bits / MG_Q4_GROUP * 2; /* scales */
+    return n * (int64_t)mg_dtype_bytes(mg_format_dtype(format));
 }
 
 int64_t mg_bench_kv_bytes(const mg_lm_config *c, mg_dtype dtype, int64_t n_rows, int64_t n_columns,

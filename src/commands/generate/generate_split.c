@@ -14,6 +14,7 @@ static double format_bytes(const mg_machine *machine)
     case MG_MACHINE_BF16:
     case MG_MACHINE_FP16: return 2;
     case MG_MACHINE_INT8: return 1;
+    case MG_MACHINE_INT4: return 0.75;
     case MG_MACHINE_FP32: return 4;
     default: return 0; /* as stored */
     }

@@ -153,7 +153,7 @@ static void choose_machine(int64_t machine[2], const replay *r)
         if (r->clip[k].name[0]) m = &r->clip[k].m;
     if (!m) return;
     const char *level = m->backend ? strchr(m->backend, '/') : NULL;
-    const int dtype = mg_choice_find("auto|fp32|bf16|fp16|int8", m->dtype);
+    const int dtype = mg_choice_find("auto|fp32|bf16|fp16|int8|int4", m->dtype);
     const int recorded = level ? mg_choice_find("auto|scalar|avx2|avx512", level + 1) : -1;
     if (machine[0] == MG_MACHINE_DTYPE_AUTO && dtype > 0) machine[0] = dtype;
     if (machine[1] != MG_CPU_AUTO || recorded <= 0) return;
