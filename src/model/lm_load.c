@@ -190,7 +190,8 @@ static mg_status load_layers(mg_lm *lm, mg_weights *w)
     for (int64_t l = 0; l < n_here; l++) {
         const size_t before = w->arena->used_bytes;
         MG_RETURN(load_layer(lm, w, l, &lm->layers[l]));
-        lm->layer_bytes = w->arena->used_bytes - before;
+        if (survey)
+            lm->layer_bytes = w->arena->used_bytes - before; /* the last one's: the first may be larger */
     }
     return survey || !lm->n_outside ? MG_OK : mg_lm_stream_open(lm, w, load_layer);
 }
