@@ -5,8 +5,8 @@
  * rounded up to 16 with zeros; a panel is [n_in, width]. bf16: pairs of i side by side, [ceil(n/2), width, 2]
  * for each slice of n. Q8: four of i side by side, [ceil(n/4), width, 4] signed bytes for each slice; behind
  * all panels the scales, then the offsets, [n_slices, O rounded up to 16] each (cpu_quantise.h). Q4: strips
- * of 16 outputs stand whole, [ceil(n/64), width / 16, MG_CPU_Q4_STRIP bytes] for each slice: [8, 16] words of
- * eight i, 0 … 3 in the low halves of its bytes and 4 … 7 in the high ones, then the scales [2, 16]
+ * of 16 outputs stand whole, [ceil(n/64), width / 16, MG_CPU_Q4_STRIP bytes] for each slice. A strip is
+ * [8, 16] words, then the scales [2, 16]. A word has eight i, the first four in the low halves of its bytes
  * (cpu_groups.h). */
 #ifndef MG_CPU_KERNELS_H
 #define MG_CPU_KERNELS_H

@@ -56,7 +56,7 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
     {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
      .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8|int4", .group = "Machine",                          \
      .help = "number format of the language model's matrices; auto is what the checkpoint holds, on a GPU "  \
-             "bf16; int8 and int4 (what it hurts stays at 8 bits) are quantised when loaded"},                                                              \
+             "bf16; int8 and int4 (what it hurts stays at 8 bits) are quantised when loaded"},                     \
     MG_DEVICE_OPTIONS(settings),                                                                           \
     {.name = "host-memory", .type = MG_OPT_SIZE, .offset = offsetof(settings, machine.host_memory),        \
      .arg = "BYTES", .group = "Machine",                                                                   \
