@@ -50,7 +50,7 @@ extern "C" mg_status mg_cuda_read(const mg_ops *ops, const void *block, size_t b
     for (int i = 0; i < PASSES; i++)
         MG_RUN(cuda, read_k, grid, READ_THREADS, 0, (uint32_t *)cuda->scratch, (const uint4 *)block, n);
     MG_RETURN(mg_cuda_wait(cuda));
-    *gbps = (double)bytes * PASSES / (now_s() - begin_s) / 1e9;
+    *gbps = (double)(bytes * (size_t)PASSES) / (now_s() - begin_s) / 1e9;
     return MG_OK;
 }
 
@@ -67,6 +67,6 @@ extern "C" mg_status mg_cuda_link(const mg_ops *ops, double *gbps)
                                 MG_RING_BYTES, cudaMemcpyHostToDevice, cuda->stream));
     }
     MG_RETURN(mg_cuda_wait(cuda));
-    *gbps = (double)LINK_PASSES * MG_RING_PIECES * MG_RING_BYTES / (now_s() - begin_s) / 1e9;
+    *gbps = (double)(int64_t{LINK_PASSES} * MG_RING_PIECES * MG_RING_BYTES) / (now_s() - begin_s) / 1e9;
     return MG_OK;
 }

@@ -48,7 +48,7 @@ mg_status mg_cuda_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables
     return MG_OK;
 }
 
-/* A warp a row; may be in place: a lane writes only what itself has read. */
+/* A warp a row; may be in place, so no lane writes before all have read. */
 __global__ void __launch_bounds__(THREADS)
     norm_k(float *y, const float *x, mg_row_norm norm, int64_t N, int D)
 {
@@ -58,6 +58,7 @@ __global__ void __launch_bounds__(THREADS)
     wait_for_predecessor();
     if (row >= N) return;
     const mg_row_scale s = mg_norm_row<false>(x + row * D, D, &norm);
+    __syncwarp();
     for (int i = threadIdx.x % 32; i < D; i += 32)
         y[row * D + i] = mg_norm_value(__ldcg(x + row * D + i), i, s, &norm);
 }

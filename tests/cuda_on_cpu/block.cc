@@ -161,6 +161,7 @@ void wait_for_predecessor()
     t->where = at::predecessor;
     t->home->n_early++;
     go_on(t->stack);
+    tsan_acquire(&t->home->sync[0]);
 }
 
 static void warp_complete(warp *w, thread *lanes, thread *t)
@@ -411,6 +412,7 @@ static void end_early(started *state)
     for (block *b : state->parked) {
         if (!b->n_early) continue;
         b->n_early = 0;
+        tsan_release(&b->sync[0]);
         for (unsigned i = 0; i < b->n_threads; i++)
             if (b->threads[i].where == at::predecessor) make_ready(&b->threads[i]);
     }

@@ -356,13 +356,13 @@ static __global__ void put_all(int *x, int value)
 {
     let_successor_start();
     wait_for_predecessor();
-    x[threadIdx.x] = value;
+    __atomic_store_n(x + threadIdx.x, value, __ATOMIC_RELAXED);
 }
 
 static __global__ void read_twice(int *y, const int *x)
 {
     let_successor_start();
-    const int before = x[threadIdx.x];
+    const int before = __atomic_load_n(x + threadIdx.x, __ATOMIC_RELAXED); /* a race, on purpose */
     wait_for_predecessor();
     y[threadIdx.x] = 100 * before + x[threadIdx.x];
 }
