@@ -13,132 +13,7 @@
 #include "report_style.h"
 #include "version.h"
 
-enum { FRAME_RATE = 50, DELAY_COLUMNS = 4, MAX_SVG_BYTES = 16 << 20, MOST_REPEATS = 1000 };
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static mg_sweep_spread spread_of(double *values, int64_t n)
-{
-    qsort(values, (size_t)n, sizeof *values, ascending);
-    return (mg_sweep_spread){values[0], values[n / 2], values[n - 1]};
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const mg_scaling_point *p = &((const mg_sweep_point *)a)->at, *q = &((const mg_sweep_point *)b)->at;
-
-    if (p->np != q->np) return p->np < q->np ? -1 : 1;
-    if (p->tp != q->tp) return p->tp < q->tp ? -1 : 1;
-    return (p->batch > q->batch) - (p->batch < q->batch);
-}
-
-static bool is_same(const mg_scaling_point *a, const mg_scaling_point *b)
-{
-    return a->np == b->np && a->tp == b->tp && a->batch == b->batch;
-}
-
-/* Does this line count: measured, and not superseded? */
-static bool counts(const mg_sweep *s, const mg_scaling_result *r)
-{
-    return r->status == MG_SCALING_OK && mg_scaling_find(&s->results, &r->point, r->repeat) == r;
-}
-
-/* All repeats of p->at. */
-static void sum_up(const mg_sweep *s, mg_sweep_point *p)
-{
-    double step[MOST_REPEATS], rate[MOST_REPEATS], clip[MOST_REPEATS], fraction[MOST_REPEATS];
-    int64_t n = 0;
-
-    (void)mg_scaling_point_name(p->name, &p->at);
-    for (size_t i = 0; i < s->results.n && n < MOST_REPEATS; i++) {
-        const mg_scaling_result *r = &s->results.item[i];
-        if (!is_same(&r->point, &p->at) || !counts(s, r)) continue;
-        step[n] = r->step_ms, fraction[n] = r->fraction;
-        rate[n] = (double)(p->at.np / p->at.tp * p->at.batch) * 1e3 / (FRAME_RATE * r->step_ms);
-        clip[n++] = r->step_ms * (r->dur_s * FRAME_RATE + DELAY_COLUMNS) / 1e3;
-        for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] += r->part_ms[k];
-        p->split_ms += r->split_step_ms;
-        p->codes = r->codes;
-    }
-    for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] /= (double)n;
-    p->split_ms /= (double)n;
-    p->n_repeats = n;
-    p->step_ms = spread_of(step, n), p->rate = spread_of(rate, n);
-    p->clip_s = spread_of(clip, n), p->fraction = spread_of(fraction, n);
-}
-
-static mg_status gather(mg_sweep *s, const char *dir)
-{
-    size_t capacity = 0;
-
-    MG_RETURN(mg_scaling_read(&s->results, dir));
-    if (s->results.was_cut) mg_log_warn("%s/results.jsonl: the last line is cut off, and left out", dir);
-    s->least_batch = INT64_MAX;
-    for (size_t i = 0; i < s->results.n; i++) {
-        const mg_scaling_result *r = &s->results.item[i];
-        bool is_new = counts(s, r);
-        for (size_t k = 0; is_new && k < s->n; k++) is_new = !is_same(&s->point[k].at, &r->point);
-        if (!is_new) continue;
-        MG_RETURN(mg_grow(&s->point, &capacity, s->n + 1, sizeof *s->point, "points"));
-        s->point[s->n] = (mg_sweep_point){.at = r->point};
-        sum_up(s, &s->point[s->n++]);
-        if (r->point.batch < s->least_batch) s->least_batch = r->point.batch;
-    }
-    if (s->n == 0) return mg_fail(MG_EFAIL, "%s: no point of the sweep was measured", dir);
-    qsort(s->point, s->n, sizeof *s->point, by_place);
-    return MG_OK;
-}
-
-size_t mg_sweep_strong(const mg_sweep *s, const mg_sweep_point **out, size_t most)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < s->n && n < most; i++) {
-        const mg_sweep_point *p = &s->point[i];
-        if (p->at.np == p->at.tp && p->at.batch == s->least_batch) out[n++] = p;
-    }
-    return n;
-}
-
-size_t mg_sweep_replicas(const mg_sweep *s, const mg_sweep_point **out, size_t most)
-{
-    int64_t tp = INT64_MAX;
-    size_t n = 0;
-
-    for (size_t i = 0; i < s->n; i++)
-        if (s->point[i].at.tp < tp) tp = s->point[i].at.tp;
-    for (size_t i = 0; i < s->n && n < most; i++) {
-        const mg_sweep_point *p = &s->point[i];
-        if (p->at.tp == tp && p->at.batch == s->least_batch) out[n++] = p;
-    }
-    return n;
-}
-
-bool mg_sweep_on_front(const mg_sweep *s, const mg_sweep_point *p)
-{
-    for (size_t i = 0; i < s->n; i++) {
-        const mg_sweep_point *q = &s->point[i];
-        if (q->clip_s.mid <= p->clip_s.mid && q->rate.mid >= p->rate.mid &&
-            (q->clip_s.mid < p->clip_s.mid || q->rate.mid > p->rate.mid))
-            return false;
-    }
-    return true;
-}
-
-static bool are_codes_same(const mg_sweep *s)
-{
-    bool same = true;
-
-    for (size_t i = 0; i < s->results.n; i++)
-        if (counts(s, &s->results.item[i]))
-            same = same && strcmp(s->results.item[i].codes, s->point[0].codes) == 0;
-    return same;
-}
+enum { MAX_SVG_BYTES = 16 << 20 };
 
 /* A row of the table, with `gap` between its cells. */
 static void put_row(mg_text *t, const mg_sweep_point *p, const char *begin, const char *gap, const char *end)
@@ -197,7 +72,7 @@ static void put_head(mg_text *t, const mg_sweep *s)
 {
     const mg_scaling_result *r = &s->results.item[0];
 
-    for (size_t i = 0; i < s->results.n && !counts(s, r); i++) r = &s->results.item[i];
+    for (size_t i = 0; i < s->results.n && !mg_sweep_counts(s, r); i++) r = &s->results.item[i];
     mg_text_add(
         t, "<!doctype html>\n<!-- mg-dist report -->\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta "
            "http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
@@ -213,7 +88,8 @@ static void put_head(mg_text *t, const mg_sweep *s)
         mg_report_escape(t, facts[i]);
     }
     mg_text_format(t, "</p><p class=\"sub\" id=\"codes\">The codes of the first clip are %s.</p>\n",
-                   are_codes_same(s) ? "the same at every point" : "<b>not the same at every point</b>");
+                   mg_sweep_codes_agree(s) ? "the same at every point"
+                                           : "<b>not the same at every point</b>");
 }
 
 static void put_others(mg_text *t, const mg_sweep *s)
@@ -266,7 +142,7 @@ mg_status mg_report_scaling(const char *dir, const char *path)
     bool drawn = false;
     mg_status st = MG_OK;
 
-    MG_TRY(gather(&s, dir));
+    MG_TRY(mg_sweep_gather(&s, dir));
     MG_TRY(mg_sweep_draw(&s, dir, &drawn, reason));
     if (!drawn) mg_log_warn("report: the page comes without plots: %s", reason);
     MG_TRY(put_page(&page, &s, dir, drawn, reason));
@@ -279,7 +155,6 @@ mg_status mg_report_scaling(const char *dir, const char *path)
 done:
     mg_text_reset(&page);
     mg_text_reset(&table);
-    free(s.point);
-    mg_scaling_close(&s.results);
+    mg_sweep_close(&s);
     return st;
 }

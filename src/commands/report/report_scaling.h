@@ -1,6 +1,6 @@
 /* mg-dist report of a sweep (bench scaling): a page, a Markdown table, and its plots as SVG and PDF.
- * report_scaling.c makes figures of the lines and writes the page, report_scaling_plot.c has gnuplot draw,
- * report_scaling_say.c says what a plot shows. */
+ * report_scaling_sweep.c makes figures of the lines, report_scaling_plot.c has gnuplot draw,
+ * report_scaling_say.c says what a plot shows, report_scaling.c writes the page. */
 #ifndef MG_REPORT_SCALING_H
 #define MG_REPORT_SCALING_H
 
@@ -29,6 +29,16 @@ typedef struct mg_sweep {
 } mg_sweep;
 
 enum mg_sweep_plot { MG_SWEEP_SPEEDUP, MG_SWEEP_FRONT, MG_SWEEP_PARTS, MG_SWEEP_FLOOR, MG_SWEEP_PLOTS };
+
+/* The lines of DIR; *s is zeroed before. MG_EFAIL if no point was measured. */
+mg_status mg_sweep_gather(mg_sweep *s, const char *dir);
+void mg_sweep_close(mg_sweep *s);
+
+/* Does this line count: measured, and not superseded? */
+bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *line);
+
+/* Have all repeats of all points the same codes? */
+bool mg_sweep_codes_agree(const mg_sweep *s);
 
 /* Points that belong to a curve: one clip on T ranks (np = T), or replicas of the least T, at the least
  * batch. The first is its base. */
