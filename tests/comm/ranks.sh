@@ -1,19 +1,23 @@
 #!/bin/bash
-# Ranks that were told different things: two application contexts of one mpirun stand for two hosts whose environment,
-# folders or model files differ.   ranks.sh MG-DIST TESTS-FOLDER
+# Ranks that were told different things stand for two hosts whose environment, folders or model files differ.   ranks.sh MG-DIST TESTS-FOLDER
 . "$(dirname "$0")/../e2e/lib.sh" "$1" "$2"
 for name in OMPI_COMM_WORLD_SIZE PMIX_RANK PMI_RANK PMI_SIZE SLURM_NTASKS SLURM_PROCID SLURM_STEP_NUM_TASKS; do unset $name; done
 cd "$BOX" || exit 1
 
-# both OPTIONS-OF-THE-FIRST -- OPTIONS-OF-THE-SECOND -- COMMAND …: mpirun's options of each rank, and what both run.
+# both OPTIONS-OF-THE-FIRST -- OPTIONS-OF-THE-SECOND -- COMMAND …: what each rank has (-x NAME=VALUE, -wdir FOLDER), and
+# what both run. (mpirun has these options itself, but that of Open MPI 5.0.7 crashes on two contexts.)
 both() {
-    local first=() second=()
-    while [ "$1" != -- ]; do first+=("$1"); shift; done
-    shift
-    while [ "$1" != -- ]; do second+=("$1"); shift; done
-    shift
-    ASAN_OPTIONS='' timeout 120 mpirun --oversubscribe --bind-to none \
-        -np 1 "${first[@]}" "$@" : -np 1 "${second[@]}" "$@"
+    local rank
+    for rank in 0 1; do
+        : >"$BOX/of.$rank"
+        while [ "$1" != -- ]; do
+            case $1 in -x) printf 'export %q\n' "$2" ;; -wdir) printf 'cd %q\n' "$2" ;; esac >>"$BOX/of.$rank"
+            shift 2
+        done
+        shift
+    done
+    ASAN_OPTIONS='' timeout 120 mpirun --oversubscribe --bind-to none -np 2 \
+        bash -c '. "$0.$OMPI_COMM_WORLD_RANK"; exec "$@"' "$BOX/of" "$@"
 }
 clip() { echo generate -q --model "$TINY" --prompt x --seed 1 --frames 20 --save-codes; }
 said_once() { test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1; }
