@@ -2,8 +2,16 @@
 # A language model as trainers and tools leave it: alone, under other names, with an adapter, quantised.
 #   trainers.sh MG-DIST TESTS-FOLDER
 . "$(dirname "$0")/lib.sh" "$1" "$2"
-LEFT=$GOLDEN/trainers
+KEPT=$GOLDEN/trainers
 AC=$GOLDEN/checkpoints/ac-mono
+LEFT=$BOX/left
+
+# The files as they were left: what is kept has no values (fill_checkpoint.py).
+cp -r "$KEPT" "$LEFT" && chmod -R u+w "$LEFT"
+fill() { passes "$3: filled" python3 "$(dirname "$0")/fill_checkpoint.py" "$KEPT/$1" "$2" "$LEFT/$3" "$4"; }
+fill deepspeed.zip "$AC/state_dict.bin" deepspeed.pt module/
+fill lightning.zip "$AC/state_dict.bin" lightning.ckpt state_dict/lm.
+fill decoder/model.head "$TINY/model.safetensors" decoder/model.safetensors decoder.
 
 # clip NAME option …: 40 columns, whose codes are kept as NAME.
 clip() {
@@ -36,19 +44,19 @@ as 'converted' decoder whole
 # Weights that are there twice: the averaged copy is taken, as trainers evaluate and export it, and said.
 # pair FILE AVERAGED PATTERN: Lightning's file, in which only the averaged copy has the model's weights.
 pair() {
-    passes "$1: filled" python3 "$(dirname "$0")/averaged.py" "$LEFT/lightning-$1.zip" "$AC/state_dict.bin" "$BOX/$1.ckpt" "$2"
+    fill "lightning-$1.zip" "$AC/state_dict.bin" "$1.ckpt" "$2"
     expect 0 "warning: .*$1.ckpt: $3" "$1: says which copy" timeout 60 "$MG" generate --model "$AC" --text-encoder "$GOLDEN/t5-tiny" \
-        --lm "$BOX/$1.ckpt" --unconditional 1 --frames 40 --greedy --seed 1 --save-codes --out "$BOX/pair"
+        --lm "$LEFT/$1.ckpt" --unconditional 1 --frames 40 --greedy --seed 1 --save-codes --out "$BOX/pair"
     passes "$1: the clip of the averaged copy" cmp "$BOX/pair/000000.codes.npy" "$BOX/ac.npy"
 }
 pair swa_utils state_dict/lm_ema.module. 'its weights are there twice: the averaged copy is used \(lm_ema\.'
 pair ema_pytorch state_dict/ema.ema_model. 'its weights are there twice: the averaged copy is used \(ema.ema_model\.'
 pair callback callbacks/EMACallback/ema_state_dict/lm. 'its weights are there twice: the averaged copy is used \(ema_state_dict.lm\.'
 pair weight_averaging state_dict/lm. 'state_dict holds the averaged weights, which are used; current_model_state is left'
-passes 'the other copy' python3 "$(dirname "$0")/averaged.py" "$LEFT/lightning-swa_utils.zip" "$AC/state_dict.bin" "$BOX/raw.ckpt" state_dict/lm.
-expect 0 '' 'is there' clip raw --model "$AC" --lm "$BOX/raw.ckpt"
+fill lightning-swa_utils.zip "$AC/state_dict.bin" raw.ckpt state_dict/lm.
+expect 0 '' 'is there' clip raw --model "$AC" --lm "$LEFT/raw.ckpt"
 fails 'the other copy is not taken' cmp "$BOX/raw.npy" "$BOX/ac.npy"
-expect 0 'averaged copy is used' 'inspect says which' "$MG" inspect "$AC" --text-encoder "$GOLDEN/t5-tiny" --lm "$BOX/callback.ckpt"
+expect 0 'averaged copy is used' 'inspect says which' "$MG" inspect "$AC" --text-encoder "$GOLDEN/t5-tiny" --lm "$LEFT/callback.ckpt"
 
 # Names: a beginning before all, a component put in, a part under another name.
 renamed() { # FOLDER SED-SCRIPT: tiny-mono with other names, through its header in JSON

@@ -3,7 +3,7 @@
     python3 tests/golden/make_lightning.py tests/golden/checkpoints tests/golden/trainers
 
 (Python 3.11, torch 2.5.1, pytorch-lightning 2.6.6, ema-pytorch 0.8.3.) Real files, but without their storages (data/N),
-which tests/e2e/averaged.py fills again: names and structure are what is tested, and 600 KB each are saved.
+which tests/e2e/fill_checkpoint.py fills again: names and structure are what is tested, and 600 KB each are saved.
 """
 import copy
 import pathlib
