@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every stage, the quick ones first; a red stage does not hide the others.   tests/check.sh [STAGE …]
+# While the tests of one stage run, and mostly wait, the next ones are built with the time that is left over.
 # The summary says how to run a failed test again; its last line counts all tests of all stages.
 # A test that lacked something this machine could not have (it prints SKIPPED: why) counts as skipped, not as passed.
 set -uo pipefail
@@ -21,12 +22,34 @@ outcomes() {
          /^Test Skipped\./ || /^Skipped$/ { print name "\tskipped" }' "$1"
 }
 
+build() { # STAGE
+    { [ -f "$(folder "$1")/build.ninja" ] || cmake --preset "$1" --log-level=WARNING >/dev/null; } && cmake --build --preset "$1"
+}
+# Of the stages behind $1, with a priority below every test's; what is wrong with them is said when they are built in turn.
+build_ahead() {
+    local s behind=''
+    chrt --idle --pid 0 "$BASHPID" || return 0
+    for s in $stages; do
+        [ -z "$behind" ] || build "$s"
+        [ "$s" != "$1" ] || behind=yes
+    done
+}
+# Ninja leaves nothing half-built when it is told to stop.
+stop_ahead() {
+    [ -n "$ahead" ] || return 0
+    kill -TERM -- "-$ahead" 2>/dev/null
+    wait "$ahead" 2>/dev/null
+    while kill -0 -- "-$ahead" 2>/dev/null; do sleep 0.1; done
+    ahead=''
+}
+ahead=''
+trap stop_ahead EXIT
+
 for stage in $stages; do
     dir=$(folder "$stage")
     begin=$SECONDS
     echo "== $stage"
-    if ! { [ -f "$dir/build.ninja" ] || cmake --preset "$stage" --log-level=WARNING >/dev/null; } ||
-        ! cmake --build --preset "$stage"; then
+    if ! build "$stage"; then
         report+=("$stage: does not build")
         again+=("cmake --build --preset $stage")
         failed=$((failed + 1))
@@ -34,8 +57,13 @@ for stage in $stages; do
     fi
     log=$dir/Testing/Temporary/LastTest.log
     rm -f "$log"
+    set -m # it is a group of processes
+    build_ahead "$stage" >/dev/null 2>&1 &
+    ahead=$!
+    set +m
     ctest --preset "$stage" -j"$jobs"
     status=$?
+    stop_ahead
     list=$(outcomes "$log" 2>/dev/null)
     skips=$(grep -h '^SKIPPED:' "$log" 2>/dev/null | sort -u)
     # What failed is run once more, alone: on a busy machine a test that waits may have lost its time. It is said.
