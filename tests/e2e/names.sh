@@ -12,7 +12,7 @@ cached() {
     shift
     mkdir -p "$repo/blobs" "$repo/refs" "$repo/snapshots/$commit"
     printf %s "$commit" >"$repo/refs/main"
-    for f in $(find "$@" -maxdepth 1 -type f); do
+    for f in $(find -L "$@" -maxdepth 1 -type f); do
         hash=$(sha256sum "$f" | cut -c 1-64)
         cp "$f" "$repo/blobs/$hash"
         ln -sf "../../blobs/$hash" "$repo/snapshots/$commit/$(basename "$f")"

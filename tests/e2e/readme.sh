@@ -13,7 +13,7 @@ stand_in() { # OWNER--NAME FOLDER …
     shift
     mkdir -p "$repo/blobs" "$repo/refs" "$repo/snapshots/c0ffee"
     printf c0ffee >"$repo/refs/main"
-    for f in $(find "$@" -maxdepth 1 -type f ! -name README.md); do
+    for f in $(find -L "$@" -maxdepth 1 -type f ! -name README.md); do
         hash=$(sha256sum "$f" | cut -c 1-64)
         cp "$f" "$repo/blobs/$hash"
         ln -sf "../../blobs/$hash" "$repo/snapshots/c0ffee/$(basename "$f")"
