@@ -60,7 +60,13 @@ enum { MG_Q4_GROUP = 32 }; /* inputs that share a scale; each slice has whole gr
 
 const char *mg_format_name(mg_format format); /* "fp32", "bf16", "fp16", "int8", "int4" */
 
-/* The number type of a format whose values stand alone, without scales: all but Q8 and Q4. */
+/* Are its values small whole numbers, with scales? */
+static inline bool mg_format_is_quantised(mg_format format)
+{
+    return format == MG_FORMAT_Q8 || format == MG_FORMAT_Q4;
+}
+
+/* The number type of a format whose values stand alone: all that are not quantised. */
 static inline mg_dtype mg_format_dtype(mg_format format)
 {
     return format == MG_FORMAT_BF16 ? MG_BF16 : format == MG_FORMAT_F16 ? MG_F16 : MG_F32;

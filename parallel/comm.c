@@ -1,10 +1,9 @@
 /* The checked front doors of a group, and what needs no backend of its own. */
 #include "comm.h"
 
-#include <string.h>
-
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool mg_comm_sums_in_order(const char *name)
 {

@@ -39,11 +39,6 @@ typedef struct round_job {
     int64_t ldx, ld_bytes;
 } round_job;
 
-static bool is_quantised(const mg_matrix *w)
-{
-    return w->format == MG_FORMAT_Q8 || w->format == MG_FORMAT_Q4;
-}
-
 /* sum [n_rows, WIDTH] of one slice. */
 static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_rows, const char *w,
                       int64_t ldw, int64_t n_strips)
@@ -93,7 +88,8 @@ static void run_unit(const gemm_job *j, int64_t r, int64_t n_rows, int64_t o, in
         const char *w = column.panel + column.offset_bytes + s * slice_steps * column.step_bytes;
         sum_slice(j, top, j->x + r * j->ldx_bytes + s * j->slice_bytes, n_rows, w, column.step_bytes,
                   n_strips);
-        if (is_quantised(j->w)) rescale_slice(j, top, r, n_rows, o, n_strips * MG_CPU_STRIP, s);
+        if (mg_format_is_quantised(j->w->format))
+            rescale_slice(j, top, r, n_rows, o, n_strips * MG_CPU_STRIP, s);
         for (int bit = 1; s & bit; bit <<= 1, top -= one) j->kernels->add(top - one, top, one);
     }
     for (int64_t i = 0; i < n_rows; i++)
@@ -193,7 +189,7 @@ static void quantise_rows(void *arg, int64_t first, int64_t end, int i_thread)
 static void run_rounded(mg_cpu *cpu, gemm_job *j, const float *x, int64_t ldx, int64_t n_rows)
 {
     const int64_t S = j->w->n_slices, n_steps = mg_cpu_slice_steps(j->w);
-    const bool quantised = is_quantised(j->w);
+    const bool quantised = mg_format_is_quantised(j->w->format);
     round_job round = {cpu, j->w, x, ldx, 0};
 
     j->step_bytes = quantised ? quantised_step(j->w) : cpu->kernels->pair_x ? 4 : 8;
@@ -230,7 +226,7 @@ void mg_cpu_gemm(mg_cpu *cpu, float *y, int64_t ldy, const float *x, int64_t ldx
                   .n_rows = n_rows};
 
     if (n_rows < 1) return;
-    if (w->format == MG_FORMAT_BF16 || is_quantised(w)) {
+    if (w->format == MG_FORMAT_BF16 || mg_format_is_quantised(w->format)) {
         run_rounded(cpu, &j, x, ldx, n_rows);
         return;
     }

@@ -7,8 +7,8 @@
 size_t mg_cpu_matrix_bytes(const mg_matrix *w);
 
 /* The place of column o in w's packed data: its panel's first byte, its offset in each step of the panel, and
- * the bytes from step to step. A step is one i; a pair of i for bf16, four
- * for Q8, two groups for Q4. */
+ * the bytes from step to step. A step is one i; a pair of i for bf16, four for Q8, two
+ * groups for Q4. */
 typedef struct mg_cpu_column {
     char *panel;
     int64_t step_bytes, offset_bytes;

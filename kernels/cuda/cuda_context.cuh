@@ -2,9 +2,8 @@
  * backend.
  *
  * All work of an instance is in one stream, in the order in which it was asked for, but for what mg_fetch
- * copies. Scratch is taken once, at
- * opening, and used by one op after the other; the host never waits but in download and while weights are
- * loaded. */
+ * copies. Scratch is taken once, at opening, and used by one op after the other; the host never waits but in
+ * download and while weights are loaded. */
 #ifndef MG_CUDA_CONTEXT_CUH
 #define MG_CUDA_CONTEXT_CUH
 

@@ -229,7 +229,7 @@ mg_status mg_cuda_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t fir
     const int64_t padded_end = end == w->n_out ? mg_ceil_div(end, tile) * tile : end;
     const int64_t n = (padded_end - first_out) * w->n_slices * to.n_steps * MG_STEP;
 
-    if (w->format == MG_FORMAT_Q8 || w->format == MG_FORMAT_Q4)
+    if (mg_format_is_quantised(w->format))
         return mg_fail(MG_EUSAGE,
                        "weights: 8 and 4 bits: a GPU keeps them as fp32, bf16 or fp16; use --device cpu");
     if (src->n_rows == 0) return MG_OK;

@@ -218,7 +218,7 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
     out->formats.weights = choose_format(machine->dtype, out->ops->space);
     out->as_stored = machine->dtype == MG_MACHINE_DTYPE_AUTO && out->ops->space == MG_HOST &&
                      strcmp(out->ops->name, mg_cpu_level_name(MG_CPU_SCALAR)) != 0;
-    const bool quantised = out->formats.weights == MG_FORMAT_Q8 || out->formats.weights == MG_FORMAT_Q4;
+    const bool quantised = mg_format_is_quantised(out->formats.weights);
     out->formats.kv = quantised ? MG_FORMAT_BF16 : out->formats.weights;
     if (plugin && quantised)
         MG_TRY(mg_fail(MG_EUSAGE, "option --dtype: %s: the GPU computes in bf16, fp16 or fp32",

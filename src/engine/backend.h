@@ -13,11 +13,10 @@
 typedef struct mg_memory_limits {
     int64_t host_bytes, device_bytes; /* of all ranks of a host, or of a device; 0: what is free */
     int64_t margin_bytes;             /* of a device's free memory, left alone */
-    int64_t
-        n_outside; /* layers of the language model that do not stay there; MG_OUTSIDE_AUTO: as few as fit */
+    int64_t n_outside; /* layers of the language model that do not stay there, or MG_OUTSIDE_AUTO */
 } mg_memory_limits;
 
-enum { MG_OUTSIDE_AUTO = -1 };
+enum { MG_OUTSIDE_AUTO = -1 }; /* as few as fit */
 
 typedef struct mg_backend {
     mg_ops *ops;

@@ -43,8 +43,7 @@ typedef struct coverage {
     bool surveyed[N_PARTS];
     int64_t n_codebooks; /* that were asked for */
     bool *used;          /* [n_sources] */
-    const char *
-        *mapped; /* [n_sources] our name of each: the first, if it has several; NULL: it was left out */
+    const char **mapped; /* [n_sources] our name of each, the first of several; NULL: it was left out */
 } coverage;
 
 static void describe(char out[MG_MAPPING_SHAPE_SIZE], const char *dtype, int n_dims, const int64_t *dim)
