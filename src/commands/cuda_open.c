@@ -8,21 +8,21 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "path.h"
 
 /* From the program's folder: as built, and as installed (bin beside libexec). */
 static const char *const places[] = {"", "../libexec/mg-dist/", "../lib/mg-dist/"};
 
 static bool find_file(char path[PATH_MAX])
 {
-    char folder[PATH_MAX];
-    const ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    char program[MG_PATH_SIZE], folder[MG_PATH_SIZE];
 
-    if (n <= 0) return false;
-    folder[n] = '\0';
-    char *slash = strrchr(folder, '/');
-    if (slash) slash[1] = '\0';
+    if (mg_path_program(program) != MG_OK || mg_path_folder(folder, program) != MG_OK) {
+        mg_clear_error();
+        return false;
+    }
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        const int bytes = snprintf(path, PATH_MAX, "%s%s%s", folder, places[i], MG_CUDA_PLUGIN_FILE);
+        const int bytes = snprintf(path, PATH_MAX, "%s/%s%s", folder, places[i], MG_CUDA_PLUGIN_FILE);
         if (bytes < PATH_MAX && access(path, R_OK) == 0) return true;
     }
     return false;

@@ -1,9 +1,11 @@
 #include "path.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 mg_status mg_path_format(char out[MG_PATH_SIZE], const char *format, ...)
 {
@@ -16,6 +18,14 @@ mg_status mg_path_format(char out[MG_PATH_SIZE], const char *format, ...)
     const mg_status st = mg_fail(MG_EFAIL, "%.80s…: the path is too long", out);
     out[0] = '\0';
     return st;
+}
+
+mg_status mg_path_program(char out[MG_PATH_SIZE])
+{
+    const ssize_t n = readlink("/proc/self/exe", out, MG_PATH_SIZE - 1);
+
+    out[n > 0 ? n : 0] = '\0';
+    return n > 0 ? MG_OK : mg_fail(MG_EFAIL, "/proc/self/exe: cannot be read: %s", strerror(errno));
 }
 
 mg_status mg_path_folder(char out[MG_PATH_SIZE], const char *path)

@@ -13,6 +13,9 @@ enum { MG_PATH_SIZE = 4096 };
 mg_status mg_path_format(char out[MG_PATH_SIZE], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* This program's own file. */
+mg_status mg_path_program(char out[MG_PATH_SIZE]);
+
 /* "a/b/c" -> "a/b"; "c" -> "."; "/c" -> "/". */
 mg_status mg_path_folder(char out[MG_PATH_SIZE], const char *path);
 

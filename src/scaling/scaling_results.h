@@ -11,6 +11,8 @@
 
 #include "text.h"
 
+enum { MG_SCALING_FRAME_RATE = 50 }; /* columns of a second of sound */
+
 typedef enum mg_scaling_status {
     MG_SCALING_OK,
     MG_SCALING_SKIPPED, /* it cannot be: T does not divide the ranks, it does not fit */

@@ -4,7 +4,7 @@
 #include "log.h"
 #include "report_scaling.h"
 
-enum { FRAME_RATE = 50, DELAY_COLUMNS = 4, MOST_REPEATS = 1000 };
+enum { DELAY_COLUMNS = 4, MOST_REPEATS = 1000 };
 
 static int ascending(const void *a, const void *b)
 {
@@ -49,8 +49,8 @@ static void sum_up(const mg_sweep *s, mg_sweep_point *p)
         const mg_scaling_result *r = &s->results.item[i];
         if (!is_same(&r->point, &p->at) || !mg_sweep_counts(s, r)) continue;
         step[n] = r->step_ms, fraction[n] = r->fraction;
-        rate[n] = (double)(p->at.np / p->at.tp * p->at.batch) * 1e3 / (FRAME_RATE * r->step_ms);
-        clip[n++] = r->step_ms * (r->dur_s * FRAME_RATE + DELAY_COLUMNS) / 1e3;
+        rate[n] = (double)(p->at.np / p->at.tp * p->at.batch) * 1e3 / (MG_SCALING_FRAME_RATE * r->step_ms);
+        clip[n++] = r->step_ms * (r->dur_s * MG_SCALING_FRAME_RATE + DELAY_COLUMNS) / 1e3;
         for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] += r->part_ms[k];
         p->split_ms += r->split_step_ms;
         p->codes = r->codes;

@@ -17,13 +17,7 @@
 #include "scaling.h"
 #include "stop.h"
 
-enum {
-    PRINTED_BYTES = 1 << 20,
-    SAID_BYTES = 16 << 20,
-    KILL_AFTER_S = 10,
-    FRAME_RATE = 50,
-    STEPS_BESIDE = 25
-};
+enum { PRINTED_BYTES = 1 << 20, SAID_BYTES = 16 << 20, KILL_AFTER_S = 10, STEPS_BESIDE = 25 };
 
 static mg_status add(mg_scaling_command *c, const char *word, size_t n)
 {
@@ -82,7 +76,7 @@ static mg_status add_launcher(mg_scaling_command *c, const mg_scaling_settings *
 static int64_t first_column(const mg_scaling_settings *s)
 {
     const int64_t n_beside = s->n_steps / 5 + STEPS_BESIDE;
-    const int64_t spare = (int64_t)(s->dur_s * FRAME_RATE) - s->n_steps - s->n_warmup - n_beside;
+    const int64_t spare = (int64_t)(s->dur_s * MG_SCALING_FRAME_RATE) - s->n_steps - s->n_warmup - n_beside;
 
     return spare > 0 ? spare / 2 : 0;
 }
@@ -91,11 +85,9 @@ mg_status mg_scaling_command_make(mg_scaling_command *c, const mg_scaling_settin
                                   const mg_scaling_point *p)
 {
     char program[MG_PATH_SIZE];
-    const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
 
     *c = (mg_scaling_command){0};
-    if (n < 0) return mg_fail(MG_EFAIL, "/proc/self/exe: cannot be read: %s", strerror(errno));
-    program[n] = '\0';
+    MG_RETURN(mg_path_program(program));
     if (is_launched(s, p)) MG_RETURN(add_launcher(c, s, p));
     MG_RETURN(add_word(c, program));
     MG_RETURN(add_words(c, "bench step"));
