@@ -180,8 +180,7 @@ const char *mg_scaling_point_name(char out[64], const mg_scaling_point *p)
     return out;
 }
 
-/* In quotes, as RFC 4180 has it. */
-static void put_field(mg_text *t, const char *text)
+void mg_scaling_csv_field(mg_text *t, const char *text)
 {
     mg_text_add(t, ",\"");
     for (; *text; text++) {
@@ -221,7 +220,7 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
         put_number(t, ok ? a->split_step_ms : NAN);
         const char *const words[] = {a->codes, a->shape,   a->dtype, a->backend,
                                      a->host,  a->version, a->reason};
-        for (size_t k = 0; k < sizeof words / sizeof *words; k++) put_field(t, words[k]);
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++) mg_scaling_csv_field(t, words[k]);
         mg_text_add(t, "\n");
     }
 }

@@ -75,4 +75,7 @@ const char *mg_scaling_point_name(char out[64], const mg_scaling_point *p);
 /* The table: a head, and a line for each repeat that counts. */
 void mg_scaling_csv(mg_text *t, const mg_scaling_results *r);
 
+/* A comma, and the text in quotes, as RFC 4180 has it. */
+void mg_scaling_csv_field(mg_text *t, const char *text);
+
 #endif

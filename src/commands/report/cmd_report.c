@@ -8,12 +8,13 @@
 #include "log.h"
 #include "out_file.h"
 #include "report.h"
+#include "report_compare.h"
 #include "report_scaling.h"
 
 enum { HEAD_BYTES = 64 };
 
 typedef struct settings {
-    const char *dir, *out;
+    const char *dir, *other, *out;
     int64_t n_clips, n_measured;
 } settings;
 
@@ -23,8 +24,10 @@ typedef struct settings {
 static const mg_option options[] = {
     {.name = "DIR", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(dir), .group = "Operand",
      .help = "the folder of a dataset, or of a sweep (bench scaling)"},
+    {.name = "OTHER", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true, .offset = AT(other), .group = "Operand",
+     .help = "a second sweep: compare the two, point by point"},
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out), .arg = "FILE", .group = "Output",
-     .help = "the page (default: DIR/report.html); a report that is there is replaced, nothing else is"},
+     .help = "the page (default: DIR/report.html, of two sweeps OTHER/compare.html); a report that is there is replaced, nothing else is"},
     {.name = "clips", .type = MG_OPT_INT, .offset = AT(n_clips), .arg = "N", .preset = "6", .low = 0, .high = 1000, .group = "Output",
      .help = "clips to listen to, evenly spread; their sound is in the page"},
     {.name = "measure", .type = MG_OPT_INT, .offset = AT(n_measured), .arg = "N", .preset = "200", .low = 0, .high = 1e7,
@@ -46,6 +49,27 @@ static mg_status check_out(const char *path)
     return mg_fail(MG_EUSAGE, "%s: is there already, and is no report; name another file with --out", path);
 }
 
+static mg_status check_sweep(const char *dir)
+{
+    return mg_path_has(dir, "results.jsonl")
+               ? MG_OK
+               : mg_fail(MG_EUSAGE,
+                         "%s: no results.jsonl, so no sweep of bench scaling; sweeps alone are compared",
+                         dir);
+}
+
+static mg_status compare(const settings *s)
+{
+    char path[MG_PATH_SIZE];
+
+    MG_RETURN(check_sweep(s->dir));
+    MG_RETURN(check_sweep(s->other));
+    MG_RETURN(s->out ? mg_path_format(path, "%s", s->out)
+                     : mg_path_format(path, "%s/compare.html", s->other));
+    MG_RETURN(check_out(path));
+    return mg_report_compare(s->dir, s->other, path);
+}
+
 static mg_status make(const settings *s)
 {
     mg_status st = MG_OK;
@@ -53,6 +77,7 @@ static mg_status make(const settings *s)
     mg_text t = {0};
     char path[MG_PATH_SIZE];
 
+    if (s->other) return compare(s);
     MG_TRY(s->out ? mg_path_format(path, "%s", s->out) : mg_path_format(path, "%s/report.html", s->dir));
     if (mg_path_has(s->dir, "results.jsonl")) {
         MG_TRY(check_out(path));
@@ -80,16 +105,20 @@ static mg_status run(mg_context *context, const void *arg)
 const mg_command mg_cmd_report = {
     .name = "report",
     .summary = "one HTML page on a dataset or a sweep: figures, failures, clips to listen to",
-    .usage = "DIR [--out FILE] [--clips N]",
+    .usage = "DIR [OTHER] [--out FILE] [--clips N]",
     .details =
         "The page opens without a network: its figures, its style and the sound of some clips are in it. It "
         "shows\n"
         "counts, progress over time, lengths, loudness, what the quality gate said, and failures by reason.\n"
         "\n"
         "Of a sweep it also writes report.md and, where gnuplot is installed, plots/ as SVG and PDF.\n"
+        "Of two sweeps it compares the points that both have, and says which differ by more than their "
+        "spread;\n"
+        "compare.md, compare.csv, compare.json and the plot are written to OTHER.\n"
         "\n"
         "  mg-dist report dataset --out report.html --clips 12\n"
-        "  mg-dist report scaling",
+        "  mg-dist report scaling\n"
+        "  mg-dist report scaling-before scaling-after",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(settings),

@@ -61,12 +61,6 @@ mg_status mg_report_listen(mg_report *r, int64_t n_measured, int64_t n_embedded)
 /* The page, appended. */
 mg_status mg_report_page(mg_text *t, const mg_report *r);
 
-/* Text of others, fit to stand in HTML. */
-void mg_report_escape(mg_text *t, const char *text);
-
-/* Bytes as they stand in a data: address. */
-void mg_report_base64(mg_text *t, const char *bytes, int64_t n);
-
 /* Figures, as SVG. `values` may be in any order; what is NaN is left out. */
 void mg_report_histogram(mg_text *t, const double *values, size_t n, const char *unit, const char *label);
 

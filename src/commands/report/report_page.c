@@ -8,29 +8,8 @@
 #include <time.h>
 
 #include "report.h"
-#include "report_style.h"
-#include "utf8.h"
+#include "report_html.h"
 #include "version.h"
-
-void mg_report_escape(mg_text *t, const char *text)
-{
-    const char *end = text + strlen(text);
-
-    while (text < end) {
-        const char *at = text;
-        const int32_t c = mg_utf8_next(&text, end);
-        if (c < 0) { /* no character */
-            mg_text_add(t, "\xEF\xBF\xBD");
-            text = at + 1;
-        } else if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
-            mg_text_format(t, "&#%d;", (int)c);
-        } else if ((c < 32 && c != '\n' && c != '\t') || (c >= 127 && c < 160)) {
-            mg_text_add(t, "\xC2\xB7"); /* a control, which HTML has not */
-        } else {
-            mg_text_add_bytes(t, at, (size_t)(text - at));
-        }
-    }
-}
 
 /* A text of others, kept to itself: it does not turn the direction of what is beside it. */
 static void put_text(mg_text *t, const char *text)
@@ -120,16 +99,7 @@ static void put_head(mg_text *t, const mg_report *r)
     const char *name = r->name ? r->name : "dataset";
     const bool whole = r->count.waiting == 0;
 
-    mg_text_add(t,
-                "<!doctype html>\n<!-- mg-dist report -->\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-                "'unsafe-inline'; "
-                "media-src data:; img-src data:\"><meta name=\"viewport\" content=\"width=device-width\">"
-                "<link rel=\"icon\" href=\"data:,\"><title>");
-    mg_report_escape(t, name);
-    mg_text_add(t, " · mg-dist</title><style>");
-    mg_text_add(t, mg_report_style);
-    mg_text_add(t, "</style></head>\n<body><main><h1>");
+    mg_report_begin(t, name);
     put_text(t, name);
     mg_text_format(t, "<span class=\"badge\" id=\"state\">%s</span></h1>\n<p class=\"sub\">",
                    whole ? "complete" : "not complete");
@@ -236,20 +206,6 @@ static const char *mime_of(const char *file)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (mg_text_ends_with(file, types[i][0])) return types[i][1];
     return "application/octet-stream";
-}
-
-void mg_report_base64(mg_text *t, const char *bytes, int64_t n)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)bytes;
-
-    for (int64_t i = 0; i < n; i += 3) {
-        const unsigned b = i + 1 < n ? p[i + 1] : 0, c = i + 2 < n ? p[i + 2] : 0;
-        const unsigned v = (unsigned)p[i] << 16 | b << 8 | c;
-        const char four[4] = {digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=',
-                              i + 2 < n ? digits[v & 63] : '='};
-        mg_text_add_bytes(t, four, 4);
-    }
 }
 
 static void put_clip(mg_text *t, const mg_report_clip *c)

@@ -5,15 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "in_file.h"
 #include "log.h"
 #include "out_file.h"
 #include "path.h"
-#include "report.h"
-#include "report_style.h"
+#include "report_html.h"
 #include "version.h"
-
-enum { MAX_SVG_BYTES = 16 << 20 };
 
 /* A row of the table, with `gap` between its cells. */
 static void put_row(mg_text *t, const mg_sweep_point *p, const char *begin, const char *gap, const char *end)
@@ -49,19 +45,10 @@ static mg_status put_plot(mg_text *t, const mg_sweep *s, const char *dir, int pl
     static const char *const title[MG_SWEEP_PLOTS] = {"Speed-up and efficiency", "Latency against rate",
                                                       "Where a step's time goes",
                                                       "Against the memory's speed"};
-    char path[MG_PATH_SIZE], *svg = NULL;
-    int64_t bytes;
+    char path[MG_PATH_SIZE];
 
-    mg_text_format(t, "<section class=\"card\"><h2>%s</h2>", title[plot]);
-    if (drawn) {
-        MG_RETURN(mg_path_format(path, "%s/plots/%s.svg", dir, mg_sweep_plot_name[plot]));
-        MG_RETURN(mg_in_file_read(&svg, &bytes, path, MAX_SVG_BYTES));
-        mg_text_format(t, "<img alt=\"%s\" style=\"width:100%%\" src=\"data:image/svg+xml;base64,",
-                       title[plot]);
-        mg_report_base64(t, svg, bytes);
-        mg_text_add(t, "\">");
-        free(svg);
-    }
+    MG_RETURN(mg_path_format(path, "%s/plots/%s.svg", dir, mg_sweep_plot_name[plot]));
+    MG_RETURN(mg_report_picture(t, title[plot], drawn ? path : NULL));
     mg_text_format(t, "<p class=\"note\" id=\"say-%s\">", mg_sweep_plot_name[plot]);
     mg_sweep_say(t, s, (enum mg_sweep_plot)plot);
     mg_text_add(t, "</p></section>\n");
@@ -73,13 +60,8 @@ static void put_head(mg_text *t, const mg_sweep *s)
     const mg_scaling_result *r = &s->results.item[0];
 
     for (size_t i = 0; i < s->results.n && !mg_sweep_counts(s, r); i++) r = &s->results.item[i];
-    mg_text_add(
-        t, "<!doctype html>\n<!-- mg-dist report -->\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta "
-           "http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-           "img-src data:\"><meta name=\"viewport\" content=\"width=device-width\"><link rel=\"icon\" "
-           "href=\"data:,\"><title>Scaling · mg-dist</title><style>");
-    mg_text_add(t, mg_report_style);
-    mg_text_add(t, "</style></head>\n<body><main><h1>Scaling of ");
+    mg_report_begin(t, "Scaling");
+    mg_text_add(t, "Scaling of ");
     mg_report_escape(t, r->shape);
     mg_text_add(t, "</h1>\n<p class=\"sub\">");
     const char *const facts[] = {r->dtype, r->backend, r->host, r->version, r->settings};
@@ -121,12 +103,14 @@ static mg_status put_page(mg_text *t, const mg_sweep *s, const char *dir, bool d
     }
     for (int i = 0; i < MG_SWEEP_PLOTS; i++) MG_RETURN(put_plot(t, s, dir, i, drawn));
     mg_text_add(t,
-                "<section class=\"card\"><h2>All points</h2><table id=\"points\"><thead><tr><th>ranks<th>T"
+                "<section class=\"card\"><h2>All points</h2><div class=\"wide\"><table "
+                "id=\"points\"><thead><tr><th>ranks<th>T"
                 "<th>replicas<th>batch<th>repeats<th>ms a step (spread)<th>s a clip<th>x real time<th>of the "
                 "floor<th>sums and waiting</tr></thead><tbody>\n");
     for (size_t i = 0; i < s->n; i++) put_row(t, &s->point[i], "<tr><td>", "</td><td>", "</td></tr>\n");
     mg_text_add(
-        t, "</tbody></table><p class=\"note\">Medians over the repeats, and error bars from the least to the "
+        t, "</tbody></table></div><p class=\"note\">Medians over the repeats, and error bars from the least "
+           "to the "
            "most of them. A clip is its steps alone, without text encoder and codec. plots/ has the plots "
            "as SVG and PDF.</p></section>\n");
     put_others(t, s);

@@ -34,6 +34,9 @@ enum mg_sweep_plot { MG_SWEEP_SPEEDUP, MG_SWEEP_FRONT, MG_SWEEP_PARTS, MG_SWEEP_
 mg_status mg_sweep_gather(mg_sweep *s, const char *dir);
 void mg_sweep_close(mg_sweep *s);
 
+/* The order of points: by np, tp, batch. 0: the same point. */
+int mg_sweep_order(const mg_scaling_point *p, const mg_scaling_point *q);
+
 /* Does this line count: measured, and not superseded? */
 bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *line);
 

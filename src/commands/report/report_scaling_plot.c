@@ -1,24 +1,15 @@
-/* The plots of a sweep, drawn by gnuplot. Its scripts hold their data and stay, for whoever wants them
- * otherwise. */
-#include <errno.h>
-#include <fcntl.h>
+/* The plots of a sweep. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "out_file.h"
 #include "path.h"
+#include "report_gnuplot.h"
 #include "report_scaling.h"
 
 enum { MOST = 64 };
 
 const char *const mg_sweep_plot_name[MG_SWEEP_PLOTS] = {"speedup", "front", "parts", "floor"};
-
-static const char style[] = "set border 3 lc rgb '#667085'\nset tics nomirror\nset "
-                            "grid lc rgb '#e6e3da' lt 1\nset key top left "
-                            "samplen 2\n";
 
 /* Speed-up over the base, with the spread of both: ranks relative to the base, low, mid, high. */
 static void put_curve(mg_text *t, const char *name, const mg_sweep_point **p, size_t n, bool of_rate)
@@ -38,8 +29,9 @@ static void put_curve(mg_text *t, const char *name, const mg_sweep_point **p, si
     mg_text_add(t, "EOD\n");
 }
 
-static void put_speedup(mg_text *t, const mg_sweep *s)
+static void put_speedup(mg_text *t, const void *arg)
 {
+    const mg_sweep *s = arg;
     const mg_sweep_point *p[MOST];
     double most = 1;
 
@@ -76,8 +68,9 @@ static void put_front_row(mg_text *t, const mg_sweep_point *p)
                    p->rate.high, p->clip_s.low, p->clip_s.high, p->name);
 }
 
-static void put_front(mg_text *t, const mg_sweep *s)
+static void put_front(mg_text *t, const void *arg)
 {
+    const mg_sweep *s = arg;
     const mg_sweep_point *front[MOST];
     double x[2] = {INFINITY, 0}, y[2] = {INFINITY, 0};
     size_t n = 0;
@@ -103,8 +96,9 @@ static void put_front(mg_text *t, const mg_sweep *s)
            "1:2:7 with labels left offset 0.7,0.6 font ',10' notitle\n");
 }
 
-static void put_parts(mg_text *t, const mg_sweep *s)
+static void put_parts(mg_text *t, const void *arg)
 {
+    const mg_sweep *s = arg;
     static const char *const color[MG_SCALING_PARTS] = {"3b5bdb", "0ca678", "c2410c",
                                                         "ff9b6a", "9c36b5", "98a2b3"};
     static const char *const title[MG_SCALING_PARTS] = {"products", "attention", "sums over ranks",
@@ -128,8 +122,9 @@ static void put_parts(mg_text *t, const mg_sweep *s)
     mg_text_add(t, "\n");
 }
 
-static void put_floor(mg_text *t, const mg_sweep *s)
+static void put_floor(mg_text *t, const void *arg)
 {
+    const mg_sweep *s = arg;
     mg_text_add(t, "$floor << EOD\n");
     for (size_t i = 0; i < s->n; i++) {
         const mg_sweep_spread *f = &s->point[i].fraction;
@@ -146,69 +141,15 @@ static void put_floor(mg_text *t, const mg_sweep *s)
         (double)s->n - 0.3);
 }
 
-static void put_script(mg_text *t, const mg_sweep *s, int plot)
-{
-    static void (*const put[MG_SWEEP_PLOTS])(mg_text *, const mg_sweep *) = {put_speedup, put_front,
-                                                                             put_parts, put_floor};
-    const char *name = mg_sweep_plot_name[plot];
-
-    mg_text_format(
-        t, "set terminal svg size 900,420 background rgb 'white' font 'sans,13'\nset output '%s.svg'\n",
-        name);
-    mg_text_add(t, style);
-    put[plot](t, s);
-    mg_text_format(t, "reset\nset terminal pdfcairo size 18cm,8.4cm font 'sans,10'\nset output '%s.pdf'\n",
-                   name);
-    mg_text_add(t, style);
-    put[plot](t, s);
-}
-
-/* gnuplot SCRIPT in `folder`. 0: drawn; 127: there is no gnuplot; else its exit code. */
-static int run_gnuplot(const char *folder, const char *script)
-{
-    char *const words[] = {(char *)"gnuplot", (char *)script, NULL};
-    int status;
-    const pid_t child = fork();
-
-    if (child == 0) {
-        const int null = open("/dev/null", O_RDWR);
-        if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || chdir(folder))
-            _exit(126);
-        (void)execvp(words[0], words);
-        _exit(127);
-    }
-    if (child < 0) return 126;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR) return 126;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 126;
-}
-
 mg_status mg_sweep_draw(const mg_sweep *s, const char *dir, bool *drawn, char reason[160])
 {
-    char folder[MG_PATH_SIZE], path[MG_PATH_SIZE], script[32];
-    mg_text t = {0};
-    mg_status st = MG_OK;
+    static mg_plot_put *const put[MG_SWEEP_PLOTS] = {put_speedup, put_front, put_parts, put_floor};
+    char folder[MG_PATH_SIZE];
 
-    *drawn = false;
-    MG_TRY(mg_path_format(folder, "%s/plots", dir));
-    MG_TRY(mg_out_dir_open(folder));
+    MG_RETURN(mg_path_format(folder, "%s/plots", dir));
     for (int i = 0; i < MG_SWEEP_PLOTS; i++) {
-        mg_text_reset(&t);
-        put_script(&t, s, i);
-        MG_TRY(mg_text_check(&t, "plot"));
-        (void)snprintf(script, sizeof script, "%s.gp", mg_sweep_plot_name[i]);
-        MG_TRY(mg_path_format(path, "%s/%s", folder, script));
-        MG_TRY(mg_out_file_put(path, t.data, t.n));
-        const int code = run_gnuplot(folder, script);
-        if (code == 0) continue;
-        (void)snprintf(reason, 160, "%s",
-                       code == 127
-                           ? "gnuplot is not installed (Debian: gnuplot-nox); its scripts are in plots/"
-                           : "gnuplot failed on a script in plots/");
-        goto done;
+        MG_RETURN(mg_report_plot(folder, mg_sweep_plot_name[i], put[i], s, drawn, reason));
+        if (!*drawn) return MG_OK;
     }
-    *drawn = true;
-done:
-    mg_text_reset(&t);
-    return st;
+    return MG_OK;
 }

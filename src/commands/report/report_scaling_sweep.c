@@ -19,18 +19,21 @@ static mg_sweep_spread spread_of(double *values, int64_t n)
     return (mg_sweep_spread){values[0], values[n / 2], values[n - 1]};
 }
 
-static int by_place(const void *a, const void *b)
+int mg_sweep_order(const mg_scaling_point *p, const mg_scaling_point *q)
 {
-    const mg_scaling_point *p = &((const mg_sweep_point *)a)->at, *q = &((const mg_sweep_point *)b)->at;
-
     if (p->np != q->np) return p->np < q->np ? -1 : 1;
     if (p->tp != q->tp) return p->tp < q->tp ? -1 : 1;
     return (p->batch > q->batch) - (p->batch < q->batch);
 }
 
+static int by_place(const void *a, const void *b)
+{
+    return mg_sweep_order(&((const mg_sweep_point *)a)->at, &((const mg_sweep_point *)b)->at);
+}
+
 static bool is_same(const mg_scaling_point *a, const mg_scaling_point *b)
 {
-    return a->np == b->np && a->tp == b->tp && a->batch == b->batch;
+    return mg_sweep_order(a, b) == 0;
 }
 
 bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *r)

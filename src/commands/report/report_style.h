@@ -52,6 +52,9 @@ static const char mg_report_style[] =
     ".clip .id,.facts{color:var(--soft);font-size:13px;overflow-wrap:anywhere}"
     ".wave{width:100%;height:64px;display:block}.wave path{fill:var(--accent)}audio{width:100%;height:36px}"
     "h2.head{margin:34px 0 14px;font-size:20px;letter-spacing:-.01em}"
+    ".drawn{width:100%;min-width:640px;height:auto;display:block;background:#fff;border-radius:8px}"
+    ".wide{overflow-x:auto}.wide td{white-space:nowrap}.wide "
+    "th{vertical-align:bottom}.sub+.card{margin-top:24px}"
     "footer{color:var(--soft);font-size:13px;margin-top:36px}"
     "@media print{body{background:#fff}.card,.tile,.clip{break-inside:avoid}}";
 
