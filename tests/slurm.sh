@@ -1,6 +1,6 @@
 #!/bin/bash
 # The shipped Slurm scripts on a real Slurm: three nodes that are network namespaces of this machine, each with its own
-# slurmd. One job over two nodes, an array, a time limit with requeue, a killed node; every dataset is held against one
+# slurmd. One job over two nodes, an array, a sweep, a time limit with requeue, a killed node; every dataset is held against one
 # that was made without Slurm. SKIPPED where Slurm, munge or namespaces are not to be had.   make slurm-check
 #   slurm.sh MG-DIST TESTS-FOLDER FAULTY-DISK
 set -u
@@ -154,6 +154,21 @@ IMAGE=image.sif APPTAINER=$box/apptainer APPTAINER_ARGS=--nv submit "$root/launc
 await 60 || fail 'container.sbatch does not end'
 ok 'container.sbatch: four ranks through a container runtime'
 like 'container.sbatch' "$box/short" "$box/contained"
+
+# A sweep: groups of two on one node each, two replicas on two nodes. It is told to stop as at its time limit, and goes on.
+OUT=$box/scaling submit "$root/launch/slurm/scaling.sbatch" --shape tiny --steps 5 --warmup 1 --repeats 3 --np 2,4 --tp 2 --batch 1
+for ((i = 0; i < 600; i++)); do [ -s "$box/scaling/results.jsonl" ] && break; sleep 0.05; done
+on scancel --batch --signal=USR1 "$job"
+await 60 || fail 'scaling.sbatch does not end'
+log_of "$job" | grep -q "start 1 of job $job on 2 nodes" || fail 'scaling.sbatch: no second start'
+log_of "$job" | grep -q '2 points measured, 0 skipped, 0 failed' || fail 'scaling.sbatch: not both points'
+[ "$(grep -o '"np":[0-9]*,.*"status":"ok"' "$box/scaling/results.jsonl" | sort | uniq | wc -l)" = 6 ] &&
+    [ "$(wc -l <"$box/scaling/results.jsonl")" = 6 ] || fail 'scaling.sbatch: not every repeat once'
+for at in 2:1 4:2; do # ranks, and the nodes that they fill
+    grep -q "\"command\":\"srun -n ${at%:*} -N ${at#*:} " "$box/scaling/results.jsonl" || fail "scaling.sbatch: nodes of $at"
+done
+[ -s "$box/scaling/report.html" ] || fail 'scaling.sbatch: no report'
+ok 'scaling.sbatch: each point a step of the allocation, stopped, requeued, complete, and the report'
 
 # 3. A time limit: the signal comes 10 to 40 s after the start, since Slurm looks at time limits every half minute, and
 # the job goes back into the queue by itself. The clips take 45 s on four ranks.

@@ -10,7 +10,7 @@ passes 'it installs into DESTDIR' [ -x "$stage/opt/mg/bin/mg-dist" ]
 cp "$build/install_manifest.txt" "$BOX/manifest"
 for file in bin/mg-launch libexec/mg-dist/container-entry share/man/man1/mg-dist.1.gz share/bash-completion/completions/mg-dist \
     share/zsh/vendor-completions/_mg-dist share/fish/vendor_completions.d/mg-dist.fish share/mg-dist/slurm/run.sbatch \
-    share/mg-dist/hostfiles/one-host.txt share/mg-dist/mg-demo/model.safetensors share/doc/mg-dist/INSTALL.md; do
+    share/mg-dist/slurm/scaling.sbatch share/mg-dist/hostfiles/one-host.txt share/mg-dist/mg-demo/model.safetensors share/doc/mg-dist/INSTALL.md; do
     passes "$file is there" [ -e "$stage/opt/mg/$file" ]
 done
 passes 'the manual page names every command' sh -c "zcat '$stage/opt/mg/share/man/man1/mg-dist.1.gz' | grep -q 'mg..dist run'"

@@ -63,10 +63,22 @@ static bool is_launched(const mg_scaling_settings *s, const mg_scaling_point *p)
     return p->np > 1 || is_srun(s) || s->hostfile || getenv("SLURM_JOB_ID");
 }
 
+/* How many nodes the ranks fill, each as the allocation says, or 0: unless it is told, srun spreads the ranks
+ * over all nodes, and a group over several. */
+static int64_t count_nodes(const mg_scaling_settings *s, const mg_scaling_point *p)
+{
+    const char *text = getenv("SLURM_NTASKS_PER_NODE");
+    char *end = NULL;
+    const long long per_node = is_srun(s) && text ? strtoll(text, &end, 10) : 0;
+
+    return per_node > 0 && end && *end == '\0' ? (p->np + per_node - 1) / per_node : 0;
+}
+
 static mg_status add_launcher(mg_scaling_command *c, const mg_scaling_settings *s, const mg_scaling_point *p)
 {
     MG_RETURN(add_word(c, s->launcher));
     MG_RETURN(add_option(c, "-n", p->np));
+    if (count_nodes(s, p) > 0) MG_RETURN(add_option(c, "-N", count_nodes(s, p)));
     if (s->hostfile) MG_RETURN(add_word(c, "--hostfile"));
     if (s->hostfile) MG_RETURN(add_word(c, s->hostfile));
     return add_words(c, s->launcher_args);
