@@ -11,9 +11,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <cjson/cJSON.h>
+
 #include "dataset_impl.h"
 #include "out_file.h"
 #include "rng.h"
+#include "text.h"
 
 /* Empty, or one of ours. */
 static mg_status check_folder(const char *out)
@@ -24,7 +27,7 @@ static mg_status check_folder(const char *out)
 
     if (mg_path_has(out, ".mg-dist/run.db")) return MG_OK;
     folder = opendir(out);
-    if (!folder && errno == ENOENT) return MG_OK;
+    if (!folder && (errno == ENOENT || errno == ENOTDIR)) return MG_OK; /* what makes it says what is wrong */
     if (!folder) return mg_fail(MG_EFAIL, "%s: cannot open: %s", out, strerror(errno));
     for (struct dirent *e; !other && (e = readdir(folder));) {
         if (e->d_name[0] == '.') continue;
@@ -40,6 +43,42 @@ static mg_status check_folder(const char *out)
                : MG_OK;
 }
 
+/* Of two values those members that differ, if both are JSON objects: "duration 10, temperature none". */
+static void tell_apart(mg_text *mine, const char *value, const char *other)
+{
+    cJSON *a = cJSON_Parse(value), *b = cJSON_Parse(other);
+    const cJSON *const side[] = {a, b};
+
+    for (int s = 0; s < 2 && cJSON_IsObject(a) && cJSON_IsObject(b); s++)
+        for (const cJSON *m = side[s]->child; m; m = m->next) {
+            const cJSON *x = cJSON_GetObjectItemCaseSensitive(a, m->string);
+            const cJSON *y = cJSON_GetObjectItemCaseSensitive(b, m->string);
+            if ((s == 1 && x) || cJSON_Compare(x, y, true)) continue;
+            char *text = x ? cJSON_PrintUnformatted(x) : NULL;
+            mg_text_format(mine, "%s%s %s", mine->n ? ", " : "", m->string, text ? text : "none");
+            cJSON_free(text);
+        }
+    if (!mine->n) mg_text_add(mine, value);
+    cJSON_Delete(a);
+    cJSON_Delete(b);
+}
+
+static mg_status refuse_kind(const mg_dataset *d, const mg_dataset_claim *c, const char *noted)
+{
+    mg_text was = {0}, is = {0};
+
+    tell_apart(&was, noted, c->value);
+    tell_apart(&is, c->value, noted);
+    const mg_status st =
+        mg_fail(MG_EUSAGE,
+                "%s: was begun with %s %.200s, and this run has %.200s: the dataset would be of two kinds; "
+                "say the same, or name another folder",
+                d->out, c->name, was.data ? was.data : noted, is.data ? is.data : c->value);
+    mg_text_reset(&was);
+    mg_text_reset(&is);
+    return st;
+}
+
 /* Noted by the first run, compared by all others. */
 static mg_status claim(mg_dataset *d, const mg_dataset_claim *c)
 {
@@ -51,11 +90,7 @@ static mg_status claim(mg_dataset *d, const mg_dataset_claim *c)
     if (!noted)
         st = mg_run_db_note(d->db, c->name, c->value);
     else if (strcmp(noted, c->value) != 0)
-        st = mg_fail(MG_EUSAGE,
-                     "%s: was begun with %s %.200s, and this run has %.200s: the dataset would be of two "
-                     "kinds; say the same, or "
-                     "name another folder",
-                     d->out, c->name, noted, c->value);
+        st = refuse_kind(d, c, noted);
     free(noted);
     return st;
 }

@@ -163,8 +163,9 @@ static mg_status make_folders(char *dir)
         *p = '\0';
         const int error = mkdir(dir, 0777) == 0 ? 0 : errno;
         if (error && (stat(dir, &info) != 0 || !S_ISDIR(info.st_mode)))
-            return mg_fail(MG_EFAIL, "%s: cannot make the folder: %s", dir,
-                           strerror(error == EEXIST ? ENOTDIR : error));
+            return error == EEXIST
+                       ? mg_fail(MG_EUSAGE, "%s: is there already, and is no folder; name another", dir)
+                       : mg_fail(MG_EFAIL, "%s: cannot make the folder: %s", dir, strerror(error));
         *p = c;
         if (c == '\0') return MG_OK;
     }

@@ -30,7 +30,7 @@ like 'the same bytes' one two
 expect 0 'goes on: 6 of 6 clips are done' 'the same command again has nothing to do' run 1 one
 like 'and changes nothing' one four
 expect 2 'was begun with seed 5, and this run has 6' 'another seed is refused' run 1 one --seed 6
-expect 2 'was begun with settings .*, and this run has' 'and another temperature' run 1 one --temperature 0.5
+expect 2 'was begun with settings temperature none, and this run has temperature 0.5:' 'and another temperature' run 1 one --temperature 0.5
 expect 2 'was begun with cpu-level cpu/.*, and this run has cpu/scalar' 'and other instructions' run 1 one --cpu-level scalar --dtype fp16
 expect 2 'was begun with layout audiofolder, and this run has webdataset' 'and another layout' run 1 one --layout webdataset
 

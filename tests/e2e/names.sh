@@ -96,6 +96,12 @@ expect 2 'parts and --notes belong to' 'parts of nothing' models list --codec x
 expect 0 'removed' 'a key is removed' models remove local
 expect 1 'models remove: local: not in' 'only once' models remove local
 expect 2 'PATH|ID: missing' 'add wants both' models add x
+unset MGDIST_OVERWRITE
+expect 0 'big = example/tiny' 'the same key for the same' models add big example/tiny
+expect 2 'models add: big: is there already \(= example/tiny in .*\); give --overwrite or another KEY' 'a key for another' \
+    models add big "$TINY"
+expect 0 '"id":[[:space:]]*"example/tiny"' 'it stands for what it stood for' cat "$MGDIST_MANIFEST"
+expect 0 'big = ' 'insisting' models add big "$TINY" --overwrite
 expect 2 'a word too many' 'list wants none' models list x
 echo '{"a": 1}' >"$MGDIST_MANIFEST"
 expect 4 'models_manifest.json: a: must be a JSON object' 'a manifest that lies' models

@@ -67,5 +67,29 @@ expect 0 "^$BOX/out/000000.flac$" 'insisting' make --prompt b --seed 5 --format 
 passes 'the other sound is gone' test ! -e "$BOX/out/000000.wav"
 passes 'and the other codes' test ! -e "$BOX/out/000000.codes.npy"
 expect 0 '^the same bytes' 'what is there is one clip' "$MG" replay -q "$BOX/out/000000.json"
+
+# A file or a link to nothing where a folder is to be: every command that writes refuses it.
+echo mine >"$BOX/file"
+ln -s nowhere "$BOX/link"
+echo a >"$BOX/jobs.txt"
+for place in "$BOX/file" "$BOX/link" "$BOX/file/below"; do
+    of=$(basename "$place")
+    at=$BOX/${of/below/file}
+    refuses() { expect 2 "^mg-dist: error: $at: is there already, and is no folder; name another" "$1 into $of" "$MG" "$@" "$place"; }
+    refuses generate --model "$TINY" --prompt a --seed 1 --frames 20 --out
+    refuses encode "$TESTS/../examples/tune.ogg" --model "$TINY" --out
+    refuses decode "$BOX/codes.npy" --model "$TINY" --out
+    refuses replay "$BOX/out/000000.json" --out
+    refuses run --model "$TINY" --jobs "$BOX/jobs.txt" --duration 1 --out
+    refuses bench-scaling --np 1 --tp 1 --batch 1 --shape tiny --out
+done
+expect 2 'link: is there already; give another OUT' 'convert into a link to nothing' "$MG" convert "$TINY" "$BOX/link"
+expect 2 'link: is there already; give --overwrite or another OUT' 'export onto one' "$MG" export --pointer a/b "$BOX/link"
+passes 'the link leads nowhere still, and the file is what it was' sh -c "test -L '$BOX/link' -a ! -e '$BOX/nowhere' && grep -qx mine '$BOX/file'"
+mkdir "$BOX/sweep"
+echo mine >"$BOX/sweep/results.csv"
+expect 2 'results.csv: is there already; it is of no sweep' 'a table of something else' \
+    "$MG" bench scaling --np 1 --tp 1 --batch 1 --shape tiny --out "$BOX/sweep"
+passes 'is not replaced' grep -qx mine "$BOX/sweep/results.csv"
 passes 'no temporary file is left' tidy "$BOX"
 finish

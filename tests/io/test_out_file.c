@@ -129,9 +129,11 @@ static void folders_are_made(void **state)
     expect_ok(mg_out_dir_open(in_dir("one/two/three")));
     assert_int_equal(count_files(in_dir("one/two/three")), 0);
     put_file(in_dir("file"), "", 0);
-    expect_failure(mg_out_dir_open(in_dir("file")), MG_EFAIL,
-                   "file: cannot make the folder: Not a directory");
-    expect_failure(mg_out_dir_open(in_dir("file/x")), MG_EFAIL, "cannot make the folder: Not a directory");
+    expect_failure(mg_out_dir_open(in_dir("file")), MG_EUSAGE,
+                   "file: is there already, and is no folder; name another");
+    expect_failure(mg_out_dir_open(in_dir("file/x")), MG_EUSAGE, "file: is there already, and is no folder");
+    assert_int_equal(symlink("nowhere", in_dir("dangling")), 0);
+    expect_failure(mg_out_dir_open(in_dir("dangling")), MG_EUSAGE, "is there already, and is no folder");
     expect_failure(mg_out_dir_open("/proc/mg-test"), MG_EFAIL, "/proc/mg-test: cannot make the folder: ");
     expect_failure(mg_out_dir_open("/proc"), MG_EFAIL, "/proc: cannot make files in this folder: ");
     expect_failure(mg_out_dir_open(""), MG_EFAIL, "output folder: its name is empty");

@@ -16,7 +16,7 @@ typedef struct models_settings {
     int what; /* models_what */
     const char *key, *source, *notes, *manifest;
     mg_model_request parts;
-    bool json;
+    bool json, overwrite;
 } models_settings;
 
 enum models_what { MODELS_LIST, MODELS_ADD, MODELS_REMOVE };
@@ -37,6 +37,8 @@ static const mg_option options[] = {
      .help = "add: a remark, shown in the list"},
     {.name = "manifest", .type = MG_OPT_STRING, .offset = AT(manifest), .arg = "FILE", .group = "Manifest",
      .help = "the file of the keys; see below"},
+    {.name = "overwrite", .type = MG_OPT_FLAG, .offset = AT(overwrite), .group = "Manifest",
+     .help = "add: replace what the key stands for"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Manifest",
      .help = "list: print one JSON object instead of a table"},
 };
@@ -276,6 +278,25 @@ static mg_status take(char path[MG_PATH_SIZE], const char **as_path, const char 
     return MG_OK;
 }
 
+static bool is_equal(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static mg_status check_free(const mg_manifest *m, const mg_manifest_entry *e, bool overwrite)
+{
+    mg_manifest_entry there;
+    bool same = true;
+
+    if (overwrite || !mg_manifest_find(m, e->key, &there)) return MG_OK;
+    for (int i = 0; i < N_PARTS; i++) same = same && is_equal(part_at(e, i), part_at(&there, i));
+    if (same && is_equal(e->path, there.path) && is_equal(e->id, there.id)) return MG_OK;
+    const char *what = there.path ? there.path : there.id ? there.id : there.lm;
+    return mg_fail(MG_EUSAGE,
+                   "models add: %s: is there already (= %s in %s); give --overwrite or another KEY", e->key,
+                   what ? what : "", m->file);
+}
+
 static mg_status add(mg_manifest *m, const models_settings *s)
 {
     mg_manifest_entry e = {.key = s->key, .notes = s->notes};
@@ -287,6 +308,7 @@ static mg_status add(mg_manifest *m, const models_settings *s)
     MG_RETURN(take(room.path[3], &e.codec, &e.codec, s->parts.codec));
     MG_RETURN(take(room.path[4], &e.tokenizer, &e.tokenizer, s->parts.tokenizer));
     MG_RETURN(take(room.path[5], &e.lora, &e.lora, s->parts.lora));
+    MG_RETURN(check_free(m, &e, s->overwrite));
     MG_RETURN(mg_manifest_set(m, &e));
     MG_RETURN(mg_manifest_save(m));
     mg_log_info("models: %s = %s in %s", s->key, s->source ? s->source : "the parts named", m->file);

@@ -54,6 +54,9 @@ mg_status mg_scaling_open(mg_scaling_sweep *w)
     char path[MG_PATH_SIZE];
 
     MG_RETURN(describe(w));
+    MG_RETURN(mg_path_format(path, "%s/results.csv", dir));
+    MG_RETURN(
+        mg_out_check_free(path, mg_path_has(dir, "results.jsonl"), "it is of no sweep; give another --out"));
     MG_RETURN(mg_path_format(path, "%s/logs", dir));
     MG_RETURN(mg_out_dir_open(path));
     MG_RETURN(mg_path_format(path, "%s/results.jsonl", dir));
