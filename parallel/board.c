@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "process.h"
 #include "shared_map.h"
 
 enum { PATIENCE_MS = 200 };

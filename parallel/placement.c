@@ -7,36 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-bool mg_process_is_stopped(int64_t pid)
-{
-    char path[64], text[1024], state = 0;
-
-    snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return false;
-    const size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = '\0';
-    const char *p = strrchr(text, ')');
-    return p && sscanf(p, ") %c", &state) == 1 && (state == 'T' || state == 't');
-}
-
-uint64_t mg_process_start_ticks(int64_t pid)
-{
-    char path[64], text[1024];
-    unsigned long long ticks = 0;
-
-    snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return 0;
-    const size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = '\0';
-    const char *p = strrchr(text, ')'); /* the name before it may hold anything; field 3 follows */
-    for (int field = 2; p && field < 22; field++) p = strchr(p + 1, ' ');
-    if (!p || sscanf(p, "%llu", &ticks) != 1) return 0;
-    return ticks;
-}
+#include "process.h"
 
 /* cpu.max of a control group folder under v2: "QUOTA PERIOD" or "max PERIOD". 0: no limit or no such file. */
 static double read_quota(const char *folder)

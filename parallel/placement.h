@@ -28,10 +28,4 @@ mg_status mg_placements_gather(mg_placement *placements, mg_comm *all, const mg_
  * that may run on any of them; at least 1. *oversubscribed if there are more such ranks than processors. */
 int mg_placement_cores(const mg_placement *placements, int n_ranks, int rank, int *oversubscribed);
 
-/* Start time of a process in clock ticks, 0 if there is none. */
-uint64_t mg_process_start_ticks(int64_t pid);
-
-/* Has somebody stopped it: SIGSTOP, or a debugger? */
-bool mg_process_is_stopped(int64_t pid);
-
 #endif

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "process.h"
+
 enum { PATH_BYTES = 512, MOST_DEPTH = 6, MOST_ANCESTORS = 8, WAIT_MS = 10000, STEP_MS = 5 };
 
 typedef struct session {
@@ -62,11 +64,6 @@ static bool find_session(session *s)
     if (lstat(folder, &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != getuid()) return false;
     snprintf(s->folder, sizeof s->folder, "%s", folder);
     return true;
-}
-
-static bool is_gone(pid_t pid)
-{
-    return kill(pid, 0) != 0 && errno == ESRCH;
 }
 
 static void remove_tree(int parent, const char *name, int depth)
@@ -119,9 +116,10 @@ static void tidy(session *s)
         if (got < 0 && errno != EINTR) break;
         if (got > 0) n += (size_t)got;
     }
-    for (int t = 0; t < WAIT_MS && !is_gone(s->launcher) && access(s->folder, F_OK) == 0; t += STEP_MS)
+    for (int t = 0; t < WAIT_MS && mg_process_is_alive(s->launcher) && access(s->folder, F_OK) == 0;
+         t += STEP_MS)
         nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000L * 1000L}, NULL);
-    if (!is_gone(s->launcher)) return; /* it does that itself */
+    if (mg_process_is_alive(s->launcher)) return; /* it does that itself */
     if (access(s->folder, F_OK) == 0)
         nanosleep(&(struct timespec){.tv_sec = 1}, NULL); /* for the other ranks */
     remove_tree(AT_FDCWD, s->folder, MOST_DEPTH);

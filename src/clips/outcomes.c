@@ -122,10 +122,12 @@ static mg_status print_paths(const mg_generate_output *o)
     for (int64_t i = 0; i < o->list->n; i++) {
         if (o->outcome[i] != MG_OUTCOME_DELIVERED) continue;
         MG_RETURN(mg_clip_files_path(path, o, i));
-        if (o->call->as_json)
+        if (mg_clip_files_to_stdout(o->call))
+            mg_log_info("%s", path);
+        else if (o->call->as_json)
             MG_RETURN(print_metadata(o, i, path));
         else
-            mg_print(mg_clip_files_to_stdout(o->call) ? stderr : stdout, "%s\n", path);
+            mg_print(stdout, "%s\n", path);
     }
     return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
 }

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "process.h"
 #include "stop.h"
 
 #define ENDING_S 3.0
@@ -18,33 +19,15 @@
 typedef struct holder {
     char host[65];
     long pid;
-    unsigned long long begun; /* when the process began, in the kernel's ticks: a number is given again */
+    uint64_t begun; /* when the process began, in the kernel's ticks: a number is given again */
 } holder;
-
-/* Field 22 of /proc/PID/stat; 0 if there is no such process. */
-static unsigned long long when_begun(long pid)
-{
-    char path[64], text[1024];
-    unsigned long long begun = 0;
-
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    FILE *f = fopen(path, "r");
-    if (!f) return 0;
-    const size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = '\0';
-    const char *p = strrchr(text, ')'); /* the name before may hold anything */
-    for (int field = 2; p && field < 22; field++) p = strchr(p + 1, ' ');
-    if (p) begun = strtoull(p + 1, NULL, 10);
-    return begun;
-}
 
 static void describe_self(holder *h)
 {
     if (gethostname(h->host, sizeof h->host) != 0) snprintf(h->host, sizeof h->host, "?");
     h->host[sizeof h->host - 1] = '\0';
     h->pid = (long)getpid();
-    h->begun = when_begun(h->pid);
+    h->begun = mg_process_start_ticks(h->pid);
 }
 
 /* What the file says; false if it is not there. A file that cannot be read so names nobody. */
@@ -54,7 +37,7 @@ static bool read_holder(holder *h, const char *path)
 
     *h = (holder){.host = "?"};
     if (!f) return false;
-    if (fscanf(f, "%64s %ld %llu", h->host, &h->pid, &h->begun) != 3) h->pid = 0;
+    if (fscanf(f, "%64s %ld %" SCNu64, h->host, &h->pid, &h->begun) != 3) h->pid = 0;
     fclose(f);
     return true;
 }
@@ -66,7 +49,7 @@ static int create(const char *path, const holder *self)
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 
     if (fd < 0) return errno == EEXIST ? 0 : -1;
-    const int n = snprintf(text, sizeof text, "%s %ld %llu\n", self->host, self->pid, self->begun);
+    const int n = snprintf(text, sizeof text, "%s %ld %" PRIu64 "\n", self->host, self->pid, self->begun);
     const bool whole = write(fd, text, (size_t)n) == n && fsync(fd) == 0;
     const int code = errno;
     close(fd);
@@ -98,10 +81,9 @@ static bool is_left(const char *path, double stale_s)
 
 static bool is_alive(const holder *h)
 {
-    const unsigned long long begun = when_begun(h->pid);
+    const uint64_t begun = mg_process_start_ticks(h->pid);
 
-    if (begun) return begun == h->begun;
-    return kill((pid_t)h->pid, 0) == 0 || errno != ESRCH;
+    return mg_process_is_alive(h->pid) && (!begun || begun == h->begun);
 }
 
 static bool is_stale(const holder *h, const holder *self, const char *path, double stale_s)

@@ -1,9 +1,7 @@
 /* What processes that were killed have left in a folder: ".NAME.PID.tmp". */
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include <unistd.h>
 
 #include "out_file.h"
+#include "process.h"
 #include "text.h"
 
 enum { FOREIGN_AGE_S = 3600, TOKEN_AGE_S = 60 };
@@ -48,7 +47,7 @@ static bool is_stale(int folder, const char *name, bool shared)
     const long pid = owner_of(name);
     struct stat info;
 
-    if (pid <= 1 || pid == (long)getpid() || kill((pid_t)pid, 0) == 0 || errno != ESRCH) return false;
+    if (pid <= 1 || pid == (long)getpid() || mg_process_is_alive(pid)) return false;
     if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
     const double age_s = difftime(time(NULL), info.st_mtime);
     if (shared) return age_s > FOREIGN_AGE_S;

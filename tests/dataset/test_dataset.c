@@ -1,7 +1,12 @@
 /* Jobs in, clips out, each once: with makers that cost nothing, interrupted at every place. */
 #include "dataset_fixture.h"
 
+#include <inttypes.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "process.h"
 
 static const char jobs_text[] = "{\"id\": \"a\", \"prompt\": \"x\", \"duration\": 5}\n"
                                 "{\"id\": \"b\", \"prompt\": \"y\", \"duration\": 9, \"n\": 2}\n"
@@ -297,6 +302,7 @@ static void test_a_stale_lock(void **state)
 {
     const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
     char host[65], text[160];
+    siginfo_t info;
     mg_dataset *d;
 
     (void)state;
@@ -308,6 +314,17 @@ static void test_a_stale_lock(void **state)
     put_file(in_dir("out/.mg-dist/lock"), text, strlen(text));
     expect_ok(mg_dataset_open(&d, &call));
     mg_dataset_close(d);
+    const pid_t ended = fork(); /* and where nobody waits for it, as in many containers */
+    if (ended == 0) _exit(0);
+    assert_int_equal(waitid(P_PID, (id_t)ended, &info, WEXITED | WNOWAIT), 0);
+    snprintf(text, sizeof text, "%s %d %" PRIu64 "\n", host, (int)ended, mg_process_start_ticks(ended));
+    put_file(in_dir("out/.mg-dist/lock"), text, strlen(text));
+    snprintf(text, sizeof text, "out/.clip.flac.%d.tmp", (int)ended);
+    put_file(in_dir(text), "half", 4);
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+    assert_false(mg_path_exists(in_dir(text)));
+    assert_int_equal(waitpid(ended, NULL, 0), ended);
     put_file(in_dir("out/.mg-dist/lock"), "elsewhere 12 1\n", 15); /* touched by nobody for a second */
     expect_ok(mg_dataset_open(&d, &call));
     mg_dataset_close(d);

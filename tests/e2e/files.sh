@@ -122,8 +122,9 @@ for n in 1 2; do
     is "standard output, $n rank(s): it ends well" $? 0
     passes "standard output, $n rank(s): the bytes of the file, and nothing else" cmp "$BOX/stdout.wav" "$BOX/wav/000000.wav"
     passes "standard output, $n rank(s): no file" sh -c "! ls -A '$BOX/empty' | grep -q ."
-    passes "standard output, $n rank(s): the rest is on stderr" grep -q '^standard output$' "$BOX/said"
+    [ $n = 2 ] || says 'standard output: the rest is on stderr' '^standard output$'
 done
+passes 'of several ranks no rest: mpirun of Open MPI 5 would mix it with the sound' test ! -s "$BOX/said"
 expect 2 'option --out: -: 2 clips' 'one clip at most' "$MG" generate -q --model "$TINY" --prompt a --prompt b --frames 4 --out -
 expect 2 'option --out: -: .*--save-codes' 'no codes' "$MG" generate -q --model "$TINY" --prompt a --frames 4 --save-codes --out -
 expect 1 'standard output: ' 'a full device' sh -c "'$MG' generate -q --model '$TINY' --prompt a --frames 20 --out - >/dev/full"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "generate.h"
+#include "log.h"
 #include "model_options.h"
 #include "recipe_keys.h"
 #include "recipe_options.h"
@@ -156,6 +157,9 @@ static mg_status run(mg_context *context, const void *settings)
 {
     mg_generate_settings s = *(const mg_generate_settings *)settings;
 
+    /* mpirun of Open MPI 5 lets pieces of a rank's standard output fall into its stderr, if it has any. */
+    if (strcmp(s.call.out_dir, "-") == 0 && context->world->size > 1)
+        mg_log_init(MG_LOG_QUIET, context->world->rank, context->world->host);
     mg_recipe_see(&s.call.all);
     MG_RETURN(read_start(&s.call.start_index, s.start_index));
     return mg_generate_run(context, &s);

@@ -1,0 +1,52 @@
+#include "process.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Of /proc/PID/stat all that stands behind the name, which may hold anything: field 3 and on. false: not
+ * there. */
+static bool read_stat(char *text, size_t size, int64_t pid)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return false;
+    const size_t n = fread(text, 1, size - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    const char *p = strrchr(text, ')');
+    if (!p || p[1] != ' ') return false;
+    memmove(text, p + 2, strlen(p + 2) + 1);
+    return true;
+}
+
+bool mg_process_is_alive(int64_t pid)
+{
+    char text[1024];
+
+    if (pid <= 0) return false;
+    if (read_stat(text, sizeof text, pid)) return text[0] != 'Z' && text[0] != 'X';
+    return kill((pid_t)pid, 0) == 0 || errno != ESRCH; /* where /proc shows one's own alone, or nothing */
+}
+
+bool mg_process_is_stopped(int64_t pid)
+{
+    char text[1024];
+
+    return read_stat(text, sizeof text, pid) && (text[0] == 'T' || text[0] == 't');
+}
+
+uint64_t mg_process_start_ticks(int64_t pid)
+{
+    char text[1024];
+    unsigned long long ticks = 0;
+
+    if (!read_stat(text, sizeof text, pid)) return 0;
+    const char *p = text;
+    for (int field = 3; p && field < 22; field++) p = strchr(p + 1, ' ');
+    return p && sscanf(p, "%llu", &ticks) == 1 ? ticks : 0;
+}

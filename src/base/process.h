@@ -1,0 +1,18 @@
+/* What the kernel says of a process of this host. */
+#ifndef MG_PROCESS_H
+#define MG_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* False also for one that has ended and that nobody has waited for (a zombie): it writes nothing any more.
+ * Where PID 1 reaps nothing, as in many containers, such a one stays for ever. */
+bool mg_process_is_alive(int64_t pid);
+
+/* Has somebody stopped it: SIGSTOP, or a debugger? */
+bool mg_process_is_stopped(int64_t pid);
+
+/* When it began, in clock ticks: a number is given again. 0: there is none. */
+uint64_t mg_process_start_ticks(int64_t pid);
+
+#endif
