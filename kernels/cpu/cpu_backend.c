@@ -39,7 +39,8 @@ static size_t whole_pages(size_t bytes)
     return (bytes + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
 }
 
-/* Blocks above half a huge page start on one and ask for them: 5 to 15 % of the reading speed. */
+/* Blocks above half a huge page start on one and ask for them: 5 to 15 % of the reading speed. All are zeros:
+ * a pack of weights (src/weights/pack_file.h) holds nothing else between them. */
 static mg_status take_block(const mg_ops *ops, void **out, size_t bytes)
 {
     (void)ops;
@@ -49,7 +50,9 @@ static mg_status take_block(const mg_ops *ops, void **out, size_t bytes)
         bytes < HUGE_PAGE / 2 ? (bytes + MG_ARENA_ALIGN) & ~(size_t)(MG_ARENA_ALIGN - 1) : whole_pages(bytes);
     if (size < HUGE_PAGE) {
         *out = aligned_alloc(MG_ARENA_ALIGN, size);
-        return *out ? MG_OK : mg_fail(MG_EFIT, "memory: %zu bytes: not available", bytes);
+        if (!*out) return mg_fail(MG_EFIT, "memory: %zu bytes: not available", bytes);
+        memset(*out, 0, size);
+        return MG_OK;
     }
     char *raw = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (raw == MAP_FAILED) return mg_fail(MG_EFIT, "memory: %zu bytes: not available", bytes);

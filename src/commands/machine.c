@@ -215,6 +215,8 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
         MG_TRY(open_group(out, &choice, machine, world));
     else
         out->group = world->group;
+    if (machine->pack_cache && strcmp(machine->pack_cache, "none") != 0)
+        out->pack_cache = machine->pack_cache;
     out->formats.weights = choose_format(machine->dtype, out->ops->space);
     out->as_stored = machine->dtype == MG_MACHINE_DTYPE_AUTO && out->ops->space == MG_HOST &&
                      strcmp(out->ops->name, mg_cpu_level_name(MG_CPU_SCALAR)) != 0;

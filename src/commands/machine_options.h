@@ -17,6 +17,7 @@ typedef struct mg_machine {
     bool share_gpu;
     int64_t host_memory, device_memory, memory_margin; /* bytes; the first two 0 or less: not given */
     const char *offload;                               /* "none", "auto", "layers=N" */
+    const char *pack_cache;                            /* "none", "model", or a folder */
 } mg_machine;
 
 enum mg_machine_dtype {
@@ -71,6 +72,10 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
      .arg = "none|auto|layers=N", .preset = "auto", .group = "Machine",                                    \
      .help = "layers of the language model that stay in the checkpoint's file (with a GPU: in host "       \
              "memory) and come when a step reaches them: as few as fit, or the last N; the same bytes"},   \
+    {.name = "pack-cache", .type = MG_OPT_STRING, .offset = offsetof(settings, machine.pack_cache),        \
+     .arg = "none|model|DIR", .preset = "none", .group = "Machine",                                        \
+     .help = "keep the language model's packed weights from one start to the next: in the model's own "    \
+             "folder or cache, or in DIR; on the CPU"},                                                    \
     {.name = "codec-device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.codec_device),    \
      .preset = "same", .choices = "same|cpu", .group = "Machine",                                          \
      .help = "where the codec runs: as --device says, or on the CPU (as FORCE_CPU_COMP=1)"},               \

@@ -20,10 +20,11 @@ enum { MG_OUTSIDE_AUTO = -1 }; /* as few as fit */
 
 typedef struct mg_backend {
     mg_ops *ops;
-    mg_threads *threads;   /* of the host; on a CPU the ones that ops computes with */
-    mg_comm *group;        /* the tensor-parallel group in the memory of ops; NULL beside a language model */
-    mg_lm_formats formats; /* of the language model; not looked at beside it */
-    bool as_stored;        /* formats follow the checkpoint's, once mg_replica_open has seen it */
+    mg_threads *threads;    /* of the host; on a CPU the ones that ops computes with */
+    mg_comm *group;         /* the tensor-parallel group in the memory of ops; NULL beside a language model */
+    mg_lm_formats formats;  /* of the language model; not looked at beside it */
+    bool as_stored;         /* formats follow the checkpoint's, once mg_replica_open has seen it */
+    const char *pack_cache; /* where packed weights are kept: a folder, or "model"; NULL: nowhere; borrowed */
     mg_memory_limits memory; /* for the plan; not looked at beside a language model */
     void *watch;             /* its opener's own */
     struct mg_backend *text; /* beside a language model: of the text encoder; NULL: this one */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "delay.h"
 #include "log.h"
 #include "model_survey.h"
@@ -27,8 +28,10 @@ static mg_status load_stages(mg_replica *r, mg_progress *progress)
     const mg_config *c = &r->config;
     const mg_model_files *files = r->files;
     mg_replica_bytes *b = &r->bytes;
+    mg_replica_times *t = &r->times;
     mg_status st = MG_OK;
     mg_weights w;
+    const double begin_s = mg_clock_s();
 
     mg_weights_init(&w, mg_backend_text_ops(&r->beside), NULL, &r->text_memory.weights, "");
     w.progress = progress;
@@ -37,12 +40,17 @@ static mg_status load_stages(mg_replica *r, mg_progress *progress)
         MG_TRY(mg_t5_load(&r->t5, &c->t5, &w));
     }
     b->t5_weights = r->text_memory.weights.used_bytes;
+    t->t5 = mg_clock_s() - begin_s;
 
     w.ops = r->backend.ops, w.arena = &r->lm_memory.weights;
     read_from(&w, &files->lm);
+    w.is_packed = mg_pack_cache_read(&r->pack, &r->backend, r->lm_memory.weights_block,
+                                     r->lm_memory.weights.size_bytes);
     MG_TRY(mg_lm_load(&r->lm, &c->lm, r->backend.formats, r->backend.group, &w));
     b->lm_weights = r->lm_memory.weights.used_bytes;
     b->lm_layer = mg_lm_layer_bytes(r->lm);
+    w.is_packed = false;
+    t->lm = mg_clock_s() - begin_s - t->t5;
 
     w.ops = r->beside.ops, w.arena = &r->codec_memory.weights;
     if (r->is_leader && codec_halves(r)) {
@@ -50,6 +58,7 @@ static mg_status load_stages(mg_replica *r, mg_progress *progress)
         MG_TRY(mg_encodec_load(&r->codec, &c->codec, codec_halves(r), &w));
     }
     b->codec_weights = r->codec_memory.weights.used_bytes;
+    t->codec = mg_clock_s() - begin_s - t->t5 - t->lm;
     r->read_bytes = w.n_read_bytes;
     MG_TRY(mg_weights_check_survey(&w));
 done:
@@ -259,9 +268,12 @@ static mg_status load(mg_replica *r, const mg_replica_limits *limits)
     MG_RETURN(mg_replica_measure(r, limits));
     r->lm_memory.weights.used_bytes = r->bytes.lm_weights;
     mg_lm_leave_outside(r->lm, limits->n_outside);
+    const double begin_s = mg_clock_s();
     MG_RETURN(take_memory(&r->lm_memory, r->backend.ops));
     MG_RETURN(take_memory(&r->text_memory, mg_backend_text_ops(&r->beside)));
     MG_RETURN(take_memory(&r->codec_memory, r->beside.ops));
+    r->times.memory = mg_clock_s() - begin_s;
+    mg_pack_cache_open(&r->pack, r->files, &r->backend, limits->n_outside);
     mg_progress_begin(&progress, "load", "MB", r->read_bytes);
     progress.unit_size = 1000000;
     const mg_status st = load_stages(r, &progress);
@@ -277,10 +289,29 @@ static mg_status load(mg_replica *r, const mg_replica_limits *limits)
     return MG_OK;
 }
 
+/* A pack that cannot be kept is no failure, and one rank says why. Collective over the group. */
+static mg_status keep_pack(mg_replica *r)
+{
+    const mg_arena *weights = &r->lm_memory.weights;
+    const mg_status st = mg_comm_agree(
+        r->group, mg_pack_cache_write(&r->pack, &r->backend, weights->base, weights->size_bytes));
+
+    if (st == MG_ECOMM || st == MG_ESTOPPED) return st;
+    if (st != MG_OK && *mg_last_error())
+        mg_log_warn("pack cache: %s; the run goes on without", mg_last_error());
+    mg_clear_error();
+    r->group->agreed = MG_OK;
+    return MG_OK;
+}
+
 mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
 {
-    const mg_status st = load(r, limits);
+    mg_status st = load(r, limits);
 
+    if (r->backend.pack_cache) {
+        MG_RETURN(mg_comm_agree(r->group, st));
+        st = keep_pack(r);
+    }
     if (r->backend.group->space == MG_HOST) return st;
     MG_RETURN(mg_comm_agree(r->group, st));
     return mg_comm_tune(r->backend.group, limits->n_rows * r->config.lm.D);

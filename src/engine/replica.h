@@ -16,6 +16,7 @@
 #include "encodec.h"
 #include "mapping_report.h"
 #include "model_files.h"
+#include "pack_cache.h"
 #include "t5.h"
 
 /* Clips that may wait to be finished, for each slot: clips of one length end all at once. */
@@ -53,6 +54,11 @@ typedef struct mg_replica_bytes {
     size_t leader;   /* of host: the leader's alone */
 } mg_replica_bytes;
 
+/* What a load took for each stage, in seconds. A pack's writing is not among them. */
+typedef struct mg_replica_times {
+    double memory, t5, lm, codec;
+} mg_replica_times;
+
 /* Memory of one stage: what was measured, then taken. */
 typedef struct mg_replica_memory {
     mg_arena weights, run;
@@ -74,6 +80,8 @@ typedef struct mg_replica {
     mg_encodec *codec; /* leader */
     mg_replica_bytes bytes;
     int64_t read_bytes;       /* of the checkpoints, by a load */
+    mg_pack_cache pack;       /* of the language model; off until load */
+    mg_replica_times times;   /* of the load */
     mg_replica_limits limits; /* after load */
     mg_replica_memory lm_memory, text_memory, codec_memory;
 } mg_replica;

@@ -16,7 +16,7 @@ static bool is_current(const mg_file_lock *l)
            ours.st_dev == now.st_dev;
 }
 
-mg_status mg_file_lock_take(mg_file_lock *l, const char *path)
+static mg_status take(mg_file_lock *l, const char *path, int how)
 {
     l->fd = -1;
     MG_RETURN(mg_path_format(l->path, "%s.lock", path));
@@ -24,17 +24,28 @@ mg_status mg_file_lock_take(mg_file_lock *l, const char *path)
         l->fd = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (l->fd < 0) return mg_fail(MG_EFAIL, "%s: cannot create: %s", l->path, strerror(errno));
         int n;
-        do n = flock(l->fd, LOCK_EX);
+        do n = flock(l->fd, how);
         while (n != 0 && errno == EINTR);
         if (n != 0) {
             const int error = errno;
             close(l->fd);
             l->fd = -1;
+            if (error == EWOULDBLOCK) return MG_OK;
             return mg_fail(MG_EFAIL, "%s: cannot lock: %s", l->path, strerror(error));
         }
         if (is_current(l)) return MG_OK;
         close(l->fd);
     }
+}
+
+mg_status mg_file_lock_take(mg_file_lock *l, const char *path)
+{
+    return take(l, path, LOCK_EX);
+}
+
+mg_status mg_file_lock_try(mg_file_lock *l, const char *path)
+{
+    return take(l, path, LOCK_EX | LOCK_NB);
 }
 
 void mg_file_lock_release(mg_file_lock *l)

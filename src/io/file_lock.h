@@ -14,6 +14,9 @@ typedef struct mg_file_lock {
  * which goes with release. A process that dies leaves no lock behind, perhaps the empty file. */
 mg_status mg_file_lock_take(mg_file_lock *l, const char *path);
 
+/* The same without waiting: MG_OK with l->fd -1 if another has it. */
+mg_status mg_file_lock_try(mg_file_lock *l, const char *path);
+
 /* Legal on one that is not taken. */
 void mg_file_lock_release(mg_file_lock *l);
 

@@ -55,9 +55,10 @@ typedef struct mg_lm_formats {
     mg_format weights, kv;
 } mg_lm_formats;
 
-/* Survey or load, by what w->arena is. *out is made on the first call (set it to NULL before) and kept on the
- * second; a call that fails closes it and sets it to NULL. `comm` is borrowed; its space is that of w->ops.
- * MG_EUSAGE if tp does not divide heads and widths. */
+/* Survey or load, by what w->arena is. With w->is_packed the weights stand in the arena already. *out is made
+ * on the first call (set it to NULL before) and kept on the second; a call that fails closes it and sets it
+ * to NULL. `comm` is borrowed; its space is that of w->ops. MG_EUSAGE if tp does not divide heads and widths.
+ */
 mg_status mg_lm_load(mg_lm **out, const mg_lm_config *config, mg_lm_formats formats, mg_comm *comm,
                      mg_weights *w);
 void mg_lm_close(mg_lm *lm);

@@ -68,7 +68,7 @@ static mg_status load_positions(mg_lm *lm, mg_weights *w)
     if (mg_weights_has(w, name)) return mg_weights_tensor(w, &lm->positions, name, 0, 2, dim);
     lm->positions = mg_tensor_2d(NULL, MG_F32, dim[0], dim[1]);
     MG_RETURN(mg_arena_take(w->arena, &lm->positions.data, mg_tensor_bytes(&lm->positions)));
-    if (mg_arena_is_measuring(w->arena)) return MG_OK;
+    if (w->is_packed || mg_arena_is_measuring(w->arena)) return MG_OK;
     table = malloc(mg_tensor_bytes(&lm->positions));
     if (!table) return mg_fail(MG_ENOMEM, "lm: no memory for %lld positions", (long long)dim[0]);
     mg_lm_positions(table, dim[0], dim[1]);

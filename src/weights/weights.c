@@ -84,7 +84,7 @@ done:
 mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_format format, int n_slices,
                             const mg_weights_part *parts, int n_parts)
 {
-    const bool survey = mg_arena_is_measuring(w->arena);
+    const bool is_settled = w->is_packed || mg_arena_is_measuring(w->arena);
     int64_t n_out = 0, first_out = 0;
 
     for (int i = 0; i < n_parts; i++) {
@@ -101,7 +101,7 @@ mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_format format, int
         const int64_t dim[2] = {p->n_rows_all, p->n_cols_all};
         const mg_checkpoint_entry *e;
         MG_RETURN(mg_weights_find(w, &e, p->name, 2, dim));
-        if (survey)
+        if (is_settled)
             mg_weights_consume(w, e, p->n_rows * p->n_cols);
         else if (e)
             MG_RETURN(load_part(w, out, first_out, p, e));
@@ -161,7 +161,7 @@ mg_status mg_weights_tensor(mg_weights *w, mg_tensor *out, const char *format, i
             snprintf(name, sizeof name, "%s", format);
         char *dst = (char *)out->data + (size_t)(n * i) * sizeof(float);
         MG_RETURN(mg_weights_find(w, &e, name, n_dims, dim));
-        if (mg_arena_is_measuring(w->arena))
+        if (w->is_packed || mg_arena_is_measuring(w->arena))
             mg_weights_consume(w, e, n);
         else if (e)
             MG_RETURN(load_tensor(w, dst, e, n));

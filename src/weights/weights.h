@@ -35,6 +35,7 @@ typedef struct mg_weights {
     const mg_ops *ops;
     const mg_checkpoint *checkpoint; /* NULL: random weights of the right shape, for benchmarks */
     mg_arena *arena;                 /* measuring: survey */
+    bool is_packed;                /* the arena holds already what a load would put there: only lay it out */
     const char *prefix;            /* put before every name: "text_encoder.", or "" for a folder of its own */
     mg_progress *progress;         /* source bytes; may be NULL */
     int64_t n_read_bytes;          /* source bytes seen so far */

@@ -1,9 +1,12 @@
-/* Seeds for fuzz_torch, fuzz_index, fuzz_mapping, fuzz_jobs, fuzz_npy and fuzz_ogg. */
+/* Seeds for fuzz_torch, fuzz_index, fuzz_mapping, fuzz_jobs, fuzz_npy, fuzz_ogg and fuzz_pack. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "audio_file.h"
+#include "in_file.h"
 #include "out_file.h"
+#include "pack_file.h"
 #include "seeds.h"
 
 static const char index_text[] =
@@ -57,6 +60,32 @@ static mg_status put_ogg(const char *folder)
     return mg_audio_file_write(path, MG_AUDIO_OPUS, &s, NULL);
 }
 
+static const char hash_note[] = "mg-dist hash 1 5359097 10837004 1795927406670859898 1795927406670859898 "
+                                "1694f86ce3d30290848e937c4ea6284817da0eaef8e5700b1f32cbbd8d8c897b\n";
+
+/* The head of a pack of two chunks. */
+static mg_status put_pack(const char *folder)
+{
+    enum { DATA_BYTES = 4200000 };
+    static const char key[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    char path[4200], *data = calloc(1, DATA_BYTES), *file = NULL;
+    mg_threads *threads = NULL;
+    mg_status st = MG_OK;
+    int64_t bytes;
+
+    if (!data) MG_TRY(mg_fail(MG_ENOMEM, "seeds: %d bytes", DATA_BYTES));
+    snprintf(path, sizeof path, "%.3000s/head", folder);
+    MG_TRY(mg_threads_open(&threads, 1, false));
+    MG_TRY(mg_pack_write(path, key, data, DATA_BYTES, threads));
+    MG_TRY(mg_in_file_read(&file, &bytes, path, 2 * DATA_BYTES));
+    MG_TRY(mg_out_file_put(path, file, (size_t)mg_pack_head_bytes(DATA_BYTES)));
+done:
+    mg_threads_close(threads);
+    free(file);
+    free(data);
+    return st;
+}
+
 mg_status seeds_of_forms(const char *out)
 {
     static const char *const torch[] = {"tensors-zip.pt",
@@ -86,6 +115,9 @@ mg_status seeds_of_forms(const char *out)
     MG_RETURN(seed_copy(folder, "v3", "", "npy/codes-v3.npy"));
     MG_RETURN(make_folder(folder, out, "ogg"));
     MG_RETURN(put_ogg(folder));
+    MG_RETURN(make_folder(folder, out, "pack"));
+    MG_RETURN(put_pack(folder));
+    MG_RETURN(seed_put(folder, "note", "", 0, hash_note, sizeof hash_note - 1));
     MG_RETURN(make_folder(folder, out, "index"));
     MG_RETURN(seed_put(folder, "small", "", 0, index_text, sizeof index_text - 1));
     MG_RETURN(

@@ -4,12 +4,17 @@
  * reach. And how much memory of the host a rank has at its worst, against what the plan said.
  *
  * Both are warm: the files are in the page cache, and the memory has been taken and given back once. In a
- * virtual machine whose host lends it memory page by page the first taking may last longer than the load. */
+ * virtual machine whose host lends it memory page by page the first taking may last longer than the load.
+ *
+ * Then the model's first step, so that the parts of a start add up: from the beginning of the process, with
+ * MPI where there is one, to that step's end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -38,6 +43,67 @@ static int64_t memory_of(const char *key)
         if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), ": %lld", &kb) == 1) break;
     if (f) fclose(f);
     return (int64_t)kb * 1024;
+}
+
+/* Since this process began; NaN if the system does not say. The kernel counts in hundredths of a second. */
+static double since_start_s(void)
+{
+    enum { STAT_BYTES = 1024, N_FIELDS = 20 }; /* between the name and the time of the start */
+    FILE *f = fopen("/proc/self/stat", "r");
+    char line[STAT_BYTES] = "";
+    struct timespec now;
+
+    if (f && !fgets(line, sizeof line, f)) line[0] = '\0';
+    if (f) fclose(f);
+    const char *field = strrchr(line, ')'); /* the name may hold anything */
+    for (int i = 0; field && i < N_FIELDS; i++) field = strchr(field + 1, ' ');
+    if (!field || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return NAN;
+    const double begin_s = (double)strtoll(field, NULL, 10) / (double)sysconf(_SC_CLK_TCK);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - begin_s;
+}
+
+/* A step of one clip with guidance, and its logits. */
+static mg_status run_first_step(mg_replica *r, const mg_replica_limits *limits, double *step_s)
+{
+    const mg_lm_config *c = &r->config.lm;
+    const int32_t row[2] = {0, 1}, position[2] = {0, 0}, text[1] = {0};
+    const size_t n_states = (size_t)(limits->S_max * c->d_text), n_logits = (size_t)(2 * c->K * c->V);
+    float *states = calloc(n_states, sizeof *states), *logits = calloc(n_logits, sizeof *logits);
+    int32_t cells[2 * MG_MAX_CODEBOOKS];
+    const mg_lm_batch batch = {2, c->n_chroma ? 0 : 1, true, cells, row, position, text};
+    const double begin_s = mg_clock_s();
+    mg_status st = MG_OK;
+
+    if (!states || !logits) MG_TRY(mg_fail(MG_ENOMEM, "bench: %zu numbers", n_states + n_logits));
+    for (int i = 0; i < 2 * MG_MAX_CODEBOOKS; i++) cells[i] = -1;
+    if (!c->n_chroma) MG_TRY(mg_lm_set_text(r->lm, 0, states, limits->S_max));
+    MG_TRY(mg_lm_step(r->lm, &batch, NULL, 0));
+    MG_TRY(mg_lm_logits(r->lm, logits));
+    *step_s = mg_clock_s() - begin_s;
+done:
+    free(states);
+    free(logits);
+    return st;
+}
+
+/* Where the time of a start goes. */
+static void report_start(mg_report *r, const mg_replica *replica, double start_s, double open_s,
+                         double load_s, double step_s)
+{
+    const mg_replica_times *t = &replica->times;
+    const mg_pack_cache *pack = &replica->pack;
+
+    mg_report_text(r, "pack_cache", pack->is_read ? "read" : pack->write_s > 0 ? "made" : "none");
+    if (pack->write_s > 0) mg_report_number(r, "pack_write_s", pack->write_s, 3);
+    mg_report_number(r, "start_process_s", start_s, 3);
+    mg_report_number(r, "start_open_s", open_s, 3);
+    mg_report_number(r, "start_memory_s", t->memory, 3);
+    mg_report_number(r, "start_key_s", pack->key_s, 3);
+    mg_report_number(r, "start_text_encoder_s", t->t5, 3);
+    mg_report_number(r, "start_language_model_s", t->lm, 3);
+    mg_report_number(r, "start_codec_s", t->codec, 3);
+    mg_report_number(r, "start_first_step_s", step_s, 3);
+    mg_report_number(r, "start_to_first_step_s", start_s + open_s + load_s + step_s, 3);
 }
 
 /* Forget the peak so far: reading files left it behind. Where the kernel does not, the peak is only higher.
@@ -179,14 +245,15 @@ mg_status mg_bench_load(mg_bench *b)
     mg_status st = MG_OK;
     mg_replica *r = NULL;
     load_account mine = {0}, *all = calloc((size_t)b->comm->size, sizeof *all);
-    double cat_gbps = 0, load_s, first_s = 0, warm_s = 0;
+    double cat_gbps = 0, load_s, open_s, step_s = 0, first_s = 0, warm_s = 0;
+    const double start_s = since_start_s();
     int64_t file_bytes = 0;
 
     MG_TRY(mg_comm_agree(b->comm, all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", b->comm->size)));
     load_s = mg_clock_s();
     MG_TRY(mg_comm_agree(b->comm, mg_replica_open(&r, &source, &b->backend, &b->beside, b->comm)));
     MG_TRY(mg_door_model(b->world, r->files, mg_format_name(b->backend.formats.weights), MG_NEED_LM));
-    mg_report_number(&b->report, "open_s", mg_clock_s() - load_s, 3);
+    open_s = mg_clock_s() - load_s;
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes)); /* the first fills the page cache */
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes));
     MG_TRY(mg_comm_agree(b->comm, warm_memory(b, mg_replica_bytes_weights(&r->bytes), &first_s, &warm_s)));
@@ -197,13 +264,15 @@ mg_status mg_bench_load(mg_bench *b)
     mine.base_bytes = memory_of("VmRSS");
     load_s = mg_clock_s();
     MG_TRY(mg_comm_agree(b->comm, mg_replica_load(r, &limits)));
-    load_s = mg_clock_s() - load_s;
+    load_s = mg_clock_s() - load_s - r->pack.write_s;
     mine.planned_bytes = (int64_t)mg_replica_bytes_all(&r->bytes);
     mine.peak_bytes = memory_of("VmHWM");
     mine.read_bytes = r->read_bytes;
+    MG_TRY(mg_comm_agree(b->comm, run_first_step(r, &limits, &step_s)));
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes));
     MG_TRY(mg_comm_all_gather(b->comm, all, &mine, ACCOUNT_INTS, MG_I64));
     report_load(b, r, all, file_bytes, load_s, cat_gbps);
+    report_start(&b->report, r, start_s, open_s, load_s, step_s);
 done:
     mg_replica_close(r);
     free(all);

@@ -1,0 +1,160 @@
+#include "pack_cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "file_lock.h"
+#include "hash.h"
+#include "hash_memo.h"
+#include "log.h"
+#include "out_file.h"
+#include "pack_file.h"
+#include "text.h"
+
+enum { NAME_DIGITS = 16 };
+
+static const char folder_name[] = "mg-dist-packs";
+
+/* Beside the snapshots of a cached model, so that whoever removes the model removes the packs; else in the
+ * folder of the weights. */
+static mg_status find_folder(char out[MG_PATH_SIZE], const char *where, const char *weights)
+{
+    char folder[MG_PATH_SIZE], snapshots[MG_PATH_SIZE], model[MG_PATH_SIZE];
+
+    if (strcmp(where, "model") != 0) return mg_path_format(out, "%s", where);
+    MG_RETURN(mg_path_folder(folder, weights));
+    MG_RETURN(mg_path_folder(snapshots, folder));
+    MG_RETURN(mg_path_folder(model, snapshots));
+    const bool is_cached =
+        strcmp(mg_path_name(snapshots), "snapshots") == 0 && strncmp(mg_path_name(model), "models--", 8) == 0;
+    return mg_path_format(out, "%s/%s", is_cached ? model : folder, folder_name);
+}
+
+/* The hash of each file that tensors of the language model are read from, once. */
+static mg_status describe_files(mg_text *t, const mg_checkpoint *lm, const char *folder)
+{
+    const char **seen = NULL;
+    size_t n = 0, capacity = 0, k;
+    mg_status st = MG_OK;
+    char sha256[65];
+    bool known;
+
+    for (size_t i = 0; i < mg_checkpoint_count(lm); i++) {
+        const mg_checkpoint_entry *e = mg_checkpoint_at(lm, i);
+        for (k = 0; k < n && strcmp(seen[k], e->file) != 0; k++) continue;
+        if (k < n || e->fd < 0) continue;
+        MG_TRY(mg_grow(&seen, &capacity, n + 1, sizeof *seen, "pack cache"));
+        seen[n++] = e->file;
+        MG_TRY(mg_hash_memo_file(sha256, &known, e->file, e->fd, folder));
+        mg_text_format(t, "file %s\n", sha256);
+    }
+done:
+    free(seen);
+    return st;
+}
+
+/* Which bytes of the files each tensor is; what is in memory alone, as a merged adapter's, by its hash. */
+static mg_status describe_tensors(mg_text *t, const mg_checkpoint *lm)
+{
+    char dims[MG_DIMS_SIZE], sha256[65];
+
+    for (size_t i = 0; i < mg_checkpoint_count(lm); i++) {
+        const mg_checkpoint_entry *e = mg_checkpoint_at(lm, i);
+        mg_text_format(t, "%s %s %s %s ", e->name, e->source, mg_dtype_name(e->tensor.dtype),
+                       mg_dims_format(dims, e->tensor.n_dims, e->tensor.dim));
+        if (e->fd >= 0) {
+            mg_text_format(t, "at %lld\n", (long long)e->offset);
+            continue;
+        }
+        MG_RETURN(mg_hash_bytes(sha256, e->tensor.data, mg_tensor_bytes(&e->tensor)));
+        mg_text_format(t, "is %s\n", sha256);
+    }
+    return MG_OK;
+}
+
+static mg_status find_key(char key[65], const mg_model_files *files, const mg_backend *lm, const char *folder)
+{
+    const mg_lm_config *c = &files->config.lm;
+    const mg_checkpoint *checkpoint = files->lm.checkpoint;
+    mg_status st = MG_OK;
+    mg_text t = {0};
+
+    mg_text_format(&t, "lm %lld %lld %lld %lld %lld %lld %lld %lld %d %lld %lld\n", (long long)c->D,
+                   (long long)c->L, (long long)c->H, (long long)c->F, (long long)c->V, (long long)c->K,
+                   (long long)c->max_positions, (long long)c->d_text, c->project_text, (long long)c->n_chroma,
+                   (long long)c->chroma_length);
+    mg_text_format(&t, "%s %s rank %d of %d\n", mg_format_name(lm->formats.weights), lm->ops->name,
+                   lm->group->rank, lm->group->size);
+    MG_TRY(describe_tensors(&t, checkpoint));
+    MG_TRY(describe_files(&t, checkpoint, folder));
+    MG_TRY(mg_text_check(&t, "pack cache"));
+    MG_TRY(mg_hash_bytes(key, t.data, t.n));
+done:
+    mg_text_reset(&t);
+    return st;
+}
+
+static mg_status find_pack(mg_pack_cache *c, const mg_model_files *files, const mg_backend *lm)
+{
+    const char *level = strchr(lm->ops->name, '/');
+
+    MG_RETURN(find_folder(c->folder, lm->pack_cache, mg_checkpoint_file(files->lm.checkpoint, 0)));
+    c->folder_fault = mg_fault_take(mg_out_dir_open(c->folder)); /* a pack may be there all the same */
+    MG_RETURN(find_key(c->key, files, lm, c->folder));
+    return mg_path_format(c->path, "%s/%s-%s-%dof%d-%.*s.pack", c->folder,
+                          mg_format_name(lm->formats.weights), level ? level + 1 : lm->ops->name,
+                          lm->group->rank + 1, lm->group->size, NAME_DIGITS, c->key);
+}
+
+void mg_pack_cache_open(mg_pack_cache *c, const mg_model_files *files, const mg_backend *lm,
+                        int64_t n_outside)
+{
+    const double begin_s = mg_clock_s();
+
+    *c = (mg_pack_cache){.is_on = false};
+    if (!lm->pack_cache) return;
+    if (lm->ops->space != MG_HOST || n_outside > 0) {
+        mg_log_info("pack cache: not used: %s",
+                    n_outside > 0 ? "layers stay outside the memory" : "it is for the CPU");
+        return;
+    }
+    c->fault = mg_fault_take(find_pack(c, files, lm));
+    c->is_on = c->fault.st == MG_OK;
+    c->key_s = mg_clock_s() - begin_s;
+}
+
+bool mg_pack_cache_read(mg_pack_cache *c, const mg_backend *lm, void *block, size_t bytes)
+{
+    const double begin_s = mg_clock_s();
+
+    if (!c->is_on || !mg_path_exists(c->path)) return false;
+    c->is_read = mg_pack_read(c->path, c->key, block, (int64_t)bytes, lm->threads) == MG_OK;
+    c->read_s = mg_clock_s() - begin_s;
+    if (c->is_read) {
+        mg_log_detail("pack cache: %s: %.0f MB in %.2f s", c->path, (double)bytes / 1e6, c->read_s);
+    } else {
+        mg_log_warn("pack cache: %s; it is made again", mg_last_error());
+        mg_clear_error();
+    }
+    return c->is_read;
+}
+
+mg_status mg_pack_cache_write(mg_pack_cache *c, const mg_backend *lm, const void *block, size_t bytes)
+{
+    const double begin_s = mg_clock_s();
+    mg_file_lock lock = {.fd = -1};
+    mg_status st = MG_OK;
+
+    MG_RETURN(mg_fault_raise(&c->fault));
+    if (!c->is_on || c->is_read) return MG_OK;
+    MG_RETURN(mg_fault_raise(&c->folder_fault));
+    MG_TRY(mg_file_lock_try(&lock, c->path));
+    if (lock.fd < 0) return MG_OK;
+    MG_TRY(mg_pack_write(c->path, c->key, block, (int64_t)bytes, lm->threads));
+    c->write_s = mg_clock_s() - begin_s;
+    mg_log_info("pack cache: %s: %.0f MB made in %.1f s", c->path, (double)bytes / 1e6, c->write_s);
+done:
+    mg_file_lock_release(&lock);
+    return st;
+}

@@ -1,0 +1,155 @@
+#!/bin/bash
+# Packed weights that are kept: the same sound with and without, and nothing but a whole, fitting pack is used.
+#   pack_cache.sh MG-DIST TESTS-FOLDER COMPARE-CLIP SOUND-FACTS FAULTY-DISK
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+FAULTY=$5
+PACKS=$BOX/packs
+MODEL=$BOX/model
+cp -rL "$DEMO" "$MODEL"
+
+make() { # FOLDER RANKS options …
+    local out=$1 n=$2
+    shift 2
+    ranks "$n" "$MG" generate --model "$MODEL" --prompt 'happy chiptune, fast' --duration 0.4 --seed 3 --threads 1 \
+        --tp "$n" -v --out "$BOX/$out" "$@"
+}
+kept() { make "$1" "$2" --pack-cache "$PACKS" "${@:3}"; }
+sound() { cmp "$BOX/$1/000000.wav" "$BOX/$2/000000.wav"; }
+packs() { ls "$PACKS" | grep -c '\.pack$'; }
+levels='scalar avx2 avx512'
+"$MG" bench step --shape tiny --steps 1 --cpu-level avx512 >/dev/null 2>&1 || levels='scalar avx2'
+"$MG" bench step --shape tiny --steps 1 --cpu-level avx2 >/dev/null 2>&1 || levels=scalar
+best=${levels##* }
+
+# Nothing is written unasked.
+expect 0 '' 'without the option' make plain 1 --dtype int8
+passes 'the model is as it was' diff -r "$MODEL" "$DEMO"
+plan=$(grep '^plan:' "$BOX/said")
+
+sleep 2.1 # a file that has just been written is hashed each time
+expect 0 'pack cache: .*/int8-.*-1of1-.*\.pack: .* MB made' 'a pack is made' kept made 1 --dtype int8
+passes 'the same sound' sound plain made
+passes 'the same plan' test "$plan" = "$(grep '^plan:' "$BOX/said")"
+expect 0 'pack cache: .*\.pack: .* MB in ' 'and read' kept read 1 --dtype int8
+passes 'the same sound' sound plain read
+passes 'the same plan' test "$plan" = "$(grep '^plan:' "$BOX/said")"
+passes 'two files: the pack, and a note of the hash' test "$(ls "$PACKS" | wc -l)" = 2
+
+# Formats, ranks, levels.
+for dtype in fp32 bf16 fp16 int4; do
+    expect 0 '' "$dtype" make plain 1 --dtype "$dtype"
+    expect 0 'made in' "$dtype: made" kept made 1 --dtype "$dtype"
+    expect 0 'MB in' "$dtype: read" kept read 1 --dtype "$dtype"
+    passes 'the same sound' sound plain read
+done
+for n in 2 4; do
+    for dtype in bf16 int8 int4; do
+        expect 0 '' "$dtype" make plain 1 --dtype "$dtype"
+        expect 0 "of$n-.*made in" "$dtype, $n ranks: made" kept made "$n" --dtype "$dtype"
+        expect 0 "1of$n-.*MB in" "$dtype, $n ranks: read" kept read "$n" --dtype "$dtype"
+        passes 'the same sound' sound plain read
+    done
+done
+for level in $levels; do
+    expect 0 '' "$level" make plain 1 --dtype bf16 --cpu-level "$level"
+    expect 0 '' "$level: made" kept made 1 --dtype bf16 --cpu-level "$level"
+    expect 0 "bf16-$level-.*MB in" "$level: read" kept read 1 --dtype bf16 --cpu-level "$level"
+    passes 'the same sound' sound plain read
+done
+
+# What is no good is said and made again.
+expect 0 '' 'in 8 bits' make plain 1 --dtype int8
+pack=$(ls "$PACKS"/int8-"$best"-1of1-*)
+other=$(ls "$PACKS"/int4-"$best"-1of1-*)
+bytes=$(stat -c %s "$pack")
+again() { # SENTENCE PATTERN, after something was done to the pack
+    expect 0 "warning: pack cache: .*$2.*; it is made again" "$1" kept made 1 --dtype int8
+    passes 'the same sound' sound plain made
+    expect 0 'MB in' 'and is whole again' kept read 1 --dtype int8
+    fails 'without a warning' grep -q warning "$BOX/said"
+}
+poke() { printf '%b' "$2" | dd of="$pack" bs=1 seek="$1" conv=notrunc status=none; }
+poke $((bytes - 100000)) 'garbage'
+again 'a byte of the weights' 'is damaged: the checksum of its chunk'
+poke 130 'garbage'
+again 'a byte of the table' 'is damaged: the checksum of its head'
+truncate -s $((bytes / 2)) "$pack"
+again 'half of it' "has $((bytes / 2)) bytes of $bytes"
+poke 8 '\0011'
+again 'another version' 'is stale'
+cp "$other" "$pack"
+again 'the pack of other settings' 'is a pack of other weights or settings'
+echo 'something else' >"$pack"
+again 'another file' 'is no pack of weights'
+: >"$pack"
+again 'an empty file' 'is no pack of weights'
+mv "$pack" "$BOX/away" && mkdir "$pack"
+expect 0 'warning: pack cache: .*the run goes on without' 'a folder of that name' kept made 1 --dtype int8
+passes 'the same sound' sound plain made
+rmdir "$pack"
+
+# Other weights: in place, and with the old time; then another file with the old time.
+n=$(packs)
+size=$(stat -c %s "$MODEL/model.safetensors")
+touch -r "$MODEL/model.safetensors" "$BOX/time"
+printf '\001\002' | dd of="$MODEL/model.safetensors" bs=1 seek=$((size / 2)) conv=notrunc status=none
+touch -r "$BOX/time" "$MODEL/model.safetensors"
+expect 0 'made in' 'weights that were written to' kept made 1 --dtype int8
+passes 'of the same size and time' test "$(stat -c '%s %Y' "$MODEL/model.safetensors")" = "$size $(stat -c %Y "$BOX/time")"
+expect 0 '' 'without the cache' make plain 1 --dtype int8
+passes 'the same sound' sound plain made
+cp "$DEMO/model.safetensors" "$BOX/next"
+printf '\003\004' | dd of="$BOX/next" bs=1 seek=$((size / 3)) conv=notrunc status=none
+touch -r "$BOX/time" "$BOX/next"
+mv "$BOX/next" "$MODEL/model.safetensors"
+expect 0 'made in' 'a file in their place' kept made 1 --dtype int8
+expect 0 '' 'without the cache' make plain 1 --dtype int8
+passes 'the same sound' sound plain made
+passes 'a pack for each' test "$(packs)" = $((n + 2))
+
+# Where nothing can be written.
+full() { # RANKS
+    FAULT_PATH=$BOX/full FAULT_CALLS=write FAULT_ERRNO=28 ranks "$1" env LD_PRELOAD="$FAULTY" "$MG" generate --model "$MODEL" \
+        --prompt 'happy chiptune, fast' --duration 0.4 --seed 3 --threads 1 --tp "$1" --dtype int8 --pack-cache "$BOX/full" \
+        --out "$BOX/made"
+}
+once() { passes "$1" test "$(grep -c 'warning: pack cache' "$BOX/said")" = 1; }
+for n in 1 2; do
+    expect 0 'warning: pack cache: /proc/packs: cannot make the folder: .*; the run goes on without' "no folder, $n ranks" \
+        make made "$n" --dtype int8 --pack-cache /proc/packs
+    once 'said once'
+    passes 'the same sound' sound plain made
+    expect 0 'warning: pack cache: .*No space left.*; the run goes on without' "a full disk, $n ranks" full "$n"
+    once 'said once'
+    passes 'the same sound' sound plain made
+    passes 'nothing is left' sh -c "! ls -A '$BOX/full' | grep -q ."
+done
+
+# Several at once.
+rm -rf "$PACKS"
+kept one 1 --dtype int8 >"$BOX/said1" 2>&1 & first=$!
+kept two 1 --dtype int8 >"$BOX/said2" 2>&1 & second=$!
+passes 'two processes: one' wait $first
+passes 'two processes: the other' wait $second
+passes 'the same sound' sound plain one
+passes 'the same sound' sound plain two
+passes 'one pack' test "$(packs)" = 1
+passes 'nothing half-written' tidy "$PACKS"
+passes 'no lock is left' sh -c "! ls '$PACKS' | grep -q lock"
+
+# Other places.
+expect 0 'made in' 'in the model itself' make made 1 --dtype int8 --pack-cache model
+passes 'a folder in it' test -n "$(ls "$MODEL"/mg-dist-packs/int8-*.pack)"
+expect 0 'MB in' 'from there' env MGDIST_PACK_CACHE=model "$MG" generate --model "$MODEL" --prompt 'happy chiptune, fast' \
+    --duration 0.4 --seed 3 --threads 1 --dtype int8 -v --out "$BOX/read"
+passes 'the same sound' sound plain read
+HUB=$BOX/hub/models--me--demo
+mkdir -p "$HUB/refs" "$HUB/snapshots/abc"
+cp -rL "$DEMO"/. "$HUB/snapshots/abc" && printf abc >"$HUB/refs/main"
+expect 0 'made in' 'of a cached model' env HF_HUB_CACHE="$BOX/hub" "$MG" generate --model me/demo --prompt x --duration 0.1 \
+    --threads 1 --pack-cache model --out "$BOX/cached"
+passes 'beside its snapshots' test -n "$(ls "$HUB"/mg-dist-packs/*.pack)"
+expect 0 'me/demo' 'the cache lists it as before' env HF_HUB_CACHE="$BOX/hub" "$MG" models
+expect 0 'pack cache: not used: layers stay outside' 'layers outside' kept outside 1 --dtype int8 --offload layers=2
+passes 'the same sound' sound plain outside
+finish
