@@ -19,6 +19,8 @@ struct mg_machine_watch {
     mg_comm *group; /* over NCCL; NULL: there is nobody else to wait for */
     const mg_world *world;
     mg_ops_iface plain; /* the backend's table without recorded steps */
+    char gpu[sizeof((mg_cuda_device *)0)->uuid];
+    bool is_shared; /* with other ranks */
 };
 
 static mg_status look(void *arg, double waited_s)
@@ -121,7 +123,11 @@ static mg_status open_cuda(mg_backend *out, mg_cuda_choice *choice, const mg_cud
                            const mg_machine *machine, const mg_world *world)
 {
     MG_RETURN(mg_cuda_choose(choice, plugin, world, machine->share_gpu));
-    return mg_comm_agree(world->all, open_device(out, plugin, choice->device, machine, world));
+    MG_RETURN(mg_comm_agree(world->all, open_device(out, plugin, choice->device, machine, world)));
+    struct mg_machine_watch *watch = out->watch;
+    (void)snprintf(watch->gpu, sizeof watch->gpu, "%s", choice->is.uuid);
+    watch->is_shared = choice->is_shared;
+    return MG_OK;
 }
 
 /* Do two ranks of the group use one device? */
@@ -289,6 +295,14 @@ mg_status mg_machine_link(const mg_backend *b, double *gbps)
 
     MG_REQUIRE(watch && b->ops->space == MG_DEVICE);
     return watch->plugin->link(b->ops, gbps);
+}
+
+const char *mg_machine_gpu(const mg_backend *b, bool *is_shared)
+{
+    const struct mg_machine_watch *watch = b->watch;
+
+    if (is_shared) *is_shared = watch && watch->is_shared;
+    return watch ? watch->gpu : NULL;
 }
 
 void mg_machine_close(mg_backend *b)

@@ -21,6 +21,10 @@ mg_status mg_machine_read(const mg_backend *b, const void *block, size_t bytes, 
 /* How fast pinned memory of the host comes to the backend's device. Not for a CPU. */
 mg_status mg_machine_link(const mg_backend *b, double *gbps);
 
+/* The backend's device, as nvidia-smi names it ("GPU-…"); NULL on a CPU. `is_shared` (or NULL): have other
+ * ranks the same one? */
+const char *mg_machine_gpu(const mg_backend *b, bool *is_shared);
+
 void mg_machine_close(mg_backend *b);
 
 #endif

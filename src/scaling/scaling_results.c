@@ -62,6 +62,16 @@ static void get_status(reader *r, mg_scaling_status *out)
     *out = i < 0 ? MG_SCALING_FAILED : (mg_scaling_status)i;
 }
 
+static void get_binding(reader *r, char **out)
+{
+    const char *text = NULL;
+
+    if (r->st == MG_OK) r->st = mg_json_string(r->object, r->name, "binding", &text);
+    if (r->st != MG_OK || !text) return;
+    *out = strdup(text);
+    if (!*out) r->st = mg_fail(MG_ENOMEM, "%s: binding: no memory", r->name);
+}
+
 /* What bench step has printed. */
 static void get_figures(reader *r, mg_scaling_result *out)
 {
@@ -78,6 +88,12 @@ static void get_figures(reader *r, mg_scaling_result *out)
     out->fraction = get_number(r, "fraction_of_floor", true);
     out->x_real_time = get_number(r, "x_real_time", true);
     out->split_step_ms = get_number(r, "split_step_ms", false);
+    out->n_sums = get_number(r, "sums_per_step", false);
+    out->sum_bytes = get_number(r, "sum_bytes_per_step", false);
+    out->bare_ms = get_number(r, "bare_all_reduce_ms", false);
+    out->joules = get_number(r, "joules_per_step", false);
+    get_text(r, "energy_from", out->energy_from, sizeof out->energy_from);
+    get_binding(r, &out->binding);
     for (int i = 0; i < MG_SCALING_PARTS; i++) {
         char key[32];
         (void)snprintf(key, sizeof key, "split_%s_ms", mg_scaling_part_name[i]);
@@ -86,6 +102,12 @@ static void get_figures(reader *r, mg_scaling_result *out)
         out->part_ms[i] = v < 0 ? 0 : v;
         if (r->st == MG_OK && isinf(v)) r->st = mg_fail(MG_EFAIL, "%s: %s: not finite", r->name, key);
     }
+}
+
+void mg_scaling_result_close(mg_scaling_result *r)
+{
+    free(r->binding);
+    r->binding = NULL;
 }
 
 mg_status mg_scaling_parse(mg_scaling_result *out, const char *name, const char *text, int64_t bytes)
@@ -113,6 +135,7 @@ mg_status mg_scaling_parse(mg_scaling_result *out, const char *name, const char 
         get_figures(&r, out);
     }
     cJSON_Delete(json);
+    if (r.st != MG_OK) mg_scaling_result_close(out);
     return r.st == MG_ECHECKPOINT ? MG_EFAIL : r.st; /* json.h takes every file for a checkpoint's */
 }
 
@@ -157,6 +180,7 @@ done:
 
 void mg_scaling_close(mg_scaling_results *r)
 {
+    for (size_t i = 0; i < r->n; i++) mg_scaling_result_close(&r->item[i]);
     free(r->item);
     *r = (mg_scaling_results){0};
 }
@@ -204,7 +228,8 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
                 "np,tp,replicas,batch,repeat,status,duration_s,step_ms,step_min_ms,step_p95_ms,x_real_time,"
                 "bytes_per_step,read_gbps,fraction_of_floor");
     for (int p = 0; p < MG_SCALING_PARTS; p++) mg_text_format(t, ",%s_ms", mg_scaling_part_name[p]);
-    mg_text_add(t, ",split_step_ms,codes,shape,dtype,backend,host,version,reason\n");
+    mg_text_add(t, ",split_step_ms,sums_per_step,sum_bytes_per_step,bare_all_reduce_ms,joules_per_step,"
+                   "energy_from,codes,shape,dtype,backend,host,binding,version,reason\n");
     for (size_t i = 0; i < r->n; i++) {
         const mg_scaling_result *a = &r->item[i];
         const bool ok = a->status == MG_SCALING_OK;
@@ -217,9 +242,11 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
                                   a->bytes,   a->read_gbps,   a->fraction};
         for (size_t k = 0; k < sizeof figures / sizeof *figures; k++) put_number(t, ok ? figures[k] : NAN);
         for (int p = 0; p < MG_SCALING_PARTS; p++) put_number(t, ok ? a->part_ms[p] : NAN);
-        put_number(t, ok ? a->split_step_ms : NAN);
-        const char *const words[] = {a->codes, a->shape,   a->dtype, a->backend,
-                                     a->host,  a->version, a->reason};
+        const double more[] = {a->split_step_ms, a->n_sums, a->sum_bytes, a->bare_ms, a->joules};
+        for (size_t k = 0; k < sizeof more / sizeof *more; k++) put_number(t, ok ? more[k] : NAN);
+        const char *const words[] = {
+            a->energy_from, a->codes, a->shape, a->dtype, a->backend, a->host, a->binding ? a->binding : "",
+            a->version,     a->reason};
         for (size_t k = 0; k < sizeof words / sizeof *words; k++) mg_scaling_csv_field(t, words[k]);
         mg_text_add(t, "\n");
     }

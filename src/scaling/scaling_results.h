@@ -49,6 +49,10 @@ typedef struct mg_scaling_result {
     double bytes, read_gbps, fraction; /* of all replicas: a step's bytes; of the memory floor */
     double x_real_time;                /* seconds of audio a second, all replicas together */
     double part_ms[MG_SCALING_PARTS], split_step_ms;
+    double n_sums, sum_bytes, bare_ms; /* calls of a group in a step; their bytes; their time alone */
+    double joules;                     /* of a step, all ranks together */
+    char energy_from[16];              /* "rapl", "nvidia-smi" */
+    char *binding;                     /* where each rank was; NULL: not said */
 } mg_scaling_result;
 
 typedef struct mg_scaling_results {
@@ -58,8 +62,9 @@ typedef struct mg_scaling_results {
     bool was_cut;
 } mg_scaling_results;
 
-/* One line; `name` is what an error calls it. MG_EFAIL if it is no such object. */
+/* One line; `name` is what an error calls it. MG_EFAIL if it is no such object; then nothing is owned. */
 mg_status mg_scaling_parse(mg_scaling_result *out, const char *name, const char *text, int64_t bytes);
+void mg_scaling_result_close(mg_scaling_result *r);
 
 /* DIR/results.jsonl; no file is no results. MG_EFAIL names the line that is wrong. */
 mg_status mg_scaling_read(mg_scaling_results *r, const char *dir);

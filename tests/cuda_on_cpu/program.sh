@@ -114,6 +114,28 @@ CUDA_ON_CPU=devices=2,eager timeout -k 5 60 mpirun -np 2 "$program" bench load "
     fail "bench load"
 grep -Eq '"link_gbps": *[0-9.]+' "$box/log" && grep -Eq '"fraction_of_slower": *[0-9.]+' "$box/log" || fail "bench load: no link"
 
+# The energy of steps: mean power of each rank's device, as nvidia-smi tells it, times the steps' time. Under MG_TEST_LONG: the
+# read probes of bench are slow here.
+if [ -n "${MG_TEST_LONG-}" ]; then
+    mkdir "$box/smi"
+    printf '#!/bin/sh\necho 200.50; echo 300.50; exec sleep 60\n' >"$box/smi/nvidia-smi"
+    chmod +x "$box/smi/nvidia-smi"
+    power() {
+        local fixture=$1
+        shift
+        PATH=$box/smi:$PATH CUDA_ON_CPU=$fixture timeout -k 5 600 mpirun -np 2 "$program" bench step --shape tiny --steps 8 --tp 1 \
+            --device cuda --json "$@" >"$box/log" 2>&1 || fail "bench step: its energy"
+    }
+    power devices=2,eager
+    sed -n 's/^{/{/p' "$box/log" | python3 -c 'import json, sys
+r = json.load(sys.stdin)
+assert r["energy_from"] == "nvidia-smi" and r["binding"].count(" gpu GPU-") == 2, r
+watts = 2 * 250.5
+assert watts * r["ms_per_step_min"] / 1e3 * .999 <= r["joules_per_step"] <= watts * 8 * r["ms_per_step_p95"] / 1e3, r' || fail "energy of two devices"
+    power devices=1,eager --share-gpu
+    grep -q joules "$box/log" && fail "the energy of a device that ranks share is counted twice"
+fi
+
 # refused WANTED_CODE WANTED_WORDS NP [VARIABLE=VALUE…]
 refused() {
     local want=$1 words=$2 np=$3 code

@@ -27,6 +27,12 @@ for r in csv.DictReader(open(sys.argv[1])):
     assert abs(sum(float(r[p]) for p in parts)-whole)<0.01+0.01*whole, r
     assert float(r["products_ms"])>0 and float(r["step_min_ms"])<=float(r["step_ms"])<=float(r["step_p95_ms"])
     assert (float(r["all_reduce_ms"])>0)==(r["tp"]=="2"), r
+    bare=r["bare_all_reduce_ms"]
+    assert (bare!="")==(r["tp"]=="2") and (not bare or 0<float(bare)), r
+    # 2 layers with sums of 4, 2 and 4 rows of 128 numbers; and half of the logits: 4 rows of 4 x 2048 numbers
+    if bare: assert r["sums_per_step"]=="7" and float(r["sum_bytes_per_step"])==4*(2*10*128+4*4*2048//2), r
+    assert r["binding"].count(" cores ")==int(r["np"]) and ": 0 cores " in r["binding"], r
+    assert (r["joules_per_step"]=="")==(r["energy_from"]==""), r
 assert n==3' "$BOX/real/results.csv"
 cp "$BOX/real/results.jsonl" "$BOX/before"
 expect 0 '3 points measured' 'the same command measures nothing again' sweep real --np 1,2 --tp 1,2 --batch 2 --launcher-args='--oversubscribe --bind-to none'

@@ -27,5 +27,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     for (size_t i = 0; i < t.n; i++) n_lines += t.data[i] == '\n';
     FUZZ_CHECK(n_lines == 2);
     mg_text_reset(&t);
+    mg_scaling_result_close(&a);
     return 0;
 }

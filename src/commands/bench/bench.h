@@ -36,15 +36,17 @@ enum { MG_REPORT_LINES = 64 };
 typedef struct mg_report {
     int n_lines;
     struct {
-        char name[32], value[64];
-        bool is_number; /* quoted in JSON otherwise */
+        char name[32], *value; /* NULL: memory was short */
+        bool is_number;        /* quoted in JSON otherwise */
     } line[MG_REPORT_LINES];
 } mg_report;
 
 void mg_report_text(mg_report *r, const char *name, const char *value);
 void mg_report_int(mg_report *r, const char *name, int64_t value);
 void mg_report_number(mg_report *r, const char *name, double value, int n_decimals);
-void mg_report_print(const mg_report *r, FILE *to, bool json); /* a table, or one JSON object */
+/* A table, or one JSON object. */
+mg_status mg_report_print(const mg_report *r, FILE *to, bool json);
+void mg_report_reset(mg_report *r);
 
 typedef struct mg_bench {
     const mg_bench_settings *settings;
@@ -61,6 +63,9 @@ mg_status mg_bench_t5(mg_bench *b);
 mg_status mg_bench_allreduce(mg_bench *b);
 mg_status mg_bench_load(mg_bench *b);
 mg_status mg_bench_quality(mg_bench *b);
+
+/* "binding": the host, processors, memories and GPU of each rank. Collective over the world. */
+mg_status mg_bench_report_places(const mg_bench *b, mg_report *r);
 
 /* Memory of the backend for what `measured` counted; the arena stands over it. Release with
  * mg_bench_block_close. */

@@ -1,14 +1,16 @@
 /* What the benchmarks share: the report, medians, blocks of the backend's memory. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
+#include "text.h"
 
 static void add_line(mg_report *r, const char *name, const char *value, bool is_number)
 {
     if (r->n_lines == MG_REPORT_LINES) return;
     (void)snprintf(r->line[r->n_lines].name, sizeof r->line[0].name, "%s", name);
-    (void)snprintf(r->line[r->n_lines].value, sizeof r->line[0].value, "%s", value);
+    r->line[r->n_lines].value = strdup(value);
     r->line[r->n_lines++].is_number = is_number;
 }
 
@@ -33,18 +35,37 @@ void mg_report_number(mg_report *r, const char *name, double value, int n_decima
     add_line(r, name, text, true);
 }
 
-void mg_report_print(const mg_report *r, FILE *to, bool json)
+mg_status mg_report_print(const mg_report *r, FILE *to, bool json)
 {
+    mg_text t = {0};
+    mg_status st = MG_OK;
+
     for (int i = 0; i < r->n_lines; i++) {
-        const char *quote = r->line[i].is_number ? "" : "\"";
-        if (json)
-            (void)fprintf(to, "%s\"%s\": %s%s%s", i ? ", " : "{", r->line[i].name, quote, r->line[i].value,
-                          quote);
+        const char *value = r->line[i].value;
+        if (!value) MG_TRY(mg_fail(MG_ENOMEM, "bench: %s: no memory", r->line[i].name));
+        if (!json) {
+            mg_text_format(&t, "%-20s %s\n", r->line[i].name, value);
+            continue;
+        }
+        mg_text_format(&t, "%s\"%s\": ", i ? ", " : "{", r->line[i].name);
+        if (r->line[i].is_number)
+            mg_text_add(&t, value);
         else
-            (void)fprintf(to, "%-20s %s\n", r->line[i].name, r->line[i].value);
+            mg_text_quote(&t, value);
     }
-    if (json) (void)fputs("}\n", to);
+    if (json) mg_text_add(&t, "}\n");
+    MG_TRY(mg_text_check(&t, "report"));
+    (void)fwrite(t.data, 1, t.n, to);
     (void)fflush(to);
+done:
+    mg_text_reset(&t);
+    return st;
+}
+
+void mg_report_reset(mg_report *r)
+{
+    for (int i = 0; i < r->n_lines; i++) free(r->line[i].value);
+    r->n_lines = 0;
 }
 
 mg_status mg_bench_block_open(mg_bench_block *block, mg_arena *arena, const mg_ops *ops,

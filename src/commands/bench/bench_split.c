@@ -1,6 +1,9 @@
 #include "bench_split.h"
 
+#include <stdlib.h>
+
 #include "clock.h"
+#include "text.h"
 
 static mg_bench_split *split_of(const mg_ops *ops)
 {
@@ -57,15 +60,25 @@ static mg_status sample(const mg_ops *ops, mg_tensor *codes, const mg_tensor *lo
     TIMED(s, SAMPLING, s->plain->sample(ops, codes, logits, V, draws, n));
 }
 
+static mg_status record(mg_bench_split *s, bool gathers, int64_t n, mg_dtype dtype)
+{
+    if (!s->records) return MG_OK;
+    MG_RETURN(mg_grow(&s->call, &s->capacity, s->n_calls + 1, sizeof *s->call, "calls"));
+    s->call[s->n_calls++] = (mg_bench_call){gathers, dtype, n};
+    return MG_OK;
+}
+
 static mg_status all_reduce(mg_comm *c, float *x, int64_t n)
 {
     const mg_bench_split_comm *s = (const mg_bench_split_comm *)c->iface;
+    MG_RETURN(record(s->split, false, n, MG_F32));
     TIMED(s->split, REDUCE, s->plain->all_reduce(c, x, n));
 }
 
 static mg_status all_gather(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype)
 {
     const mg_bench_split_comm *s = (const mg_bench_split_comm *)c->iface;
+    MG_RETURN(record(s->split, true, n, dtype));
     TIMED(s->split, REDUCE, s->plain->all_gather(c, all, mine, n, dtype));
 }
 
@@ -90,4 +103,10 @@ void mg_bench_split_end(const mg_bench_split *split, const mg_bench_split_comm *
 {
     ops->iface = split->plain;
     comm->iface = of_comm->plain;
+}
+
+void mg_bench_split_close(mg_bench_split *split)
+{
+    free(split->call);
+    split->call = NULL;
 }

@@ -3,8 +3,7 @@
 #ifndef MG_BENCH_SPLIT_H
 #define MG_BENCH_SPLIT_H
 
-#include "comm.h"
-#include "ops.h"
+#include "bench.h"
 
 enum mg_bench_part {
     MG_BENCH_PRODUCTS,  /* products with matrices, the norms fused with them included */
@@ -14,10 +13,20 @@ enum mg_bench_part {
     MG_BENCH_N_PARTS
 };
 
+/* A call of the group. */
+typedef struct mg_bench_call {
+    bool gathers; /* else it sums */
+    mg_dtype dtype;
+    int64_t n;
+} mg_bench_call;
+
 typedef struct mg_bench_split {
     mg_ops_iface ops; /* first: a slot finds the split by its table */
     const mg_ops_iface *plain;
     double s[MG_BENCH_N_PARTS]; /* seconds since begin */
+    bool records;               /* keep the group's calls in `call` */
+    mg_bench_call *call;
+    size_t n_calls, capacity;
 } mg_bench_split;
 
 typedef struct mg_bench_split_comm {
@@ -30,5 +39,21 @@ typedef struct mg_bench_split_comm {
 void mg_bench_split_begin(mg_bench_split *split, mg_bench_split_comm *of_comm, mg_ops *ops, mg_comm *comm);
 void mg_bench_split_end(const mg_bench_split *split, const mg_bench_split_comm *of_comm, mg_ops *ops,
                         mg_comm *comm);
+void mg_bench_split_close(mg_bench_split *split);
+
+/* The calls that were recorded, n_runs times with nothing between them: the median time of all of one step.
+ * Collective over the group. */
+mg_status mg_bench_bare_sums(double *median_s, const mg_bench_split *split, mg_comm *group, int n_runs);
+
+typedef struct mg_bench_split_times {
+    double whole_s; /* of n_steps steps */
+    double bare_s;  /* of one step's calls */
+} mg_bench_split_times;
+
+/* Means over all ranks, in ms a step. A rank that comes late to a sum waits least. So the least time in the
+ * group's calls is what the sums cost, and what the others have more is waiting. Collective over the world.
+ */
+mg_status mg_bench_report_split(mg_report *r, const mg_bench_split *split, const mg_bench_split_times *mine,
+                                int64_t n_steps, const mg_world *w);
 
 #endif

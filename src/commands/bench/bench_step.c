@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "bench.h"
+#include "bench_power.h"
 #include "bench_shapes.h"
 #include "bench_split.h"
 #include "clock.h"
@@ -38,10 +39,12 @@ typedef struct step_bench {
     mg_draw *draws;                         /* [n_clips, K] */
     double *step_s, *fraction;              /* [n_steps]: time, and the floor's part of it */
     double *gbps;                           /* [n_groups]: the ceiling around each group of steps */
+    mg_bench_power power;                   /* of the timed steps */
 } step_bench;
 
 static void step_close(step_bench *s)
 {
+    mg_bench_power_close(&s->power);
     mg_lm_close(s->lm);
     mg_bench_block_close(&s->weights);
     mg_bench_block_close(&s->run);
@@ -264,6 +267,7 @@ static mg_status measure_steps(step_bench *s, mg_bench_reader *reader)
     int64_t i = 0, n_done = 0;
 
     while (i < s->n_warmup) MG_RETURN(run_step(s, i++));
+    mg_bench_power_begin(&s->power, &s->b->backend, s->b->world);
     MG_RETURN(mg_bench_reader_probe(reader));
     for (int64_t group = 0; group < s->n_groups; group++) {
         const double before_gbps = reader->gbps;
@@ -271,7 +275,9 @@ static mg_status measure_steps(step_bench *s, mg_bench_reader *reader)
         MG_RETURN(run_step(s, i++)); /* not timed: the probe has swept the caches */
         if (is_on_device(s)) MG_RETURN(wait_for_steps(s));
         n_done = first + s->n_together < s->n_steps ? first + s->n_together : s->n_steps;
+        mg_bench_power_skip(&s->power);
         MG_RETURN(time_steps(s, &i, first, n_done));
+        mg_bench_power_take(&s->power);
         MG_RETURN(mg_bench_reader_probe(reader));
         s->gbps[group] = reader->gbps > before_gbps ? reader->gbps : before_gbps;
         for (int64_t j = first; j < n_done; j++)
@@ -301,49 +307,16 @@ static mg_status draw_step(step_bench *s, int64_t i)
     return feed_column(s, i, s->draws, n);
 }
 
-/* Means over all ranks, in ms a step. A rank that comes late to a sum waits least, so the least time in the
- * group's calls is what the sums cost, and what the others have more is waiting. */
-static mg_status report_split(step_bench *s, const double mine[MG_BENCH_N_PARTS + 1])
-{
-    enum { N = MG_BENCH_N_PARTS + 1 };
-    const mg_world *w = s->b->world;
-    mg_report *r = &s->b->report;
-    double mean[N] = {0}, sums_s = 0, *all = calloc((size_t)w->size * N, sizeof *all);
-    mg_status st = MG_OK;
-
-    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", w->size)));
-    MG_TRY(mg_comm_all_gather(w->all, all, mine, N, MG_F64));
-    for (int i = 0; i < w->size; i += w->tp) {
-        double least_s = all[i * N + MG_BENCH_REDUCE];
-        for (int j = i; j < i + w->tp; j++)
-            if (all[j * N + MG_BENCH_REDUCE] < least_s) least_s = all[j * N + MG_BENCH_REDUCE];
-        sums_s += least_s / w->n_replicas;
-    }
-    for (int i = 0; i < w->size * N; i++) mean[i % N] += all[i] / w->size;
-    const double in_ms = 1e3 / (double)s->n_split, all_s = mean[MG_BENCH_N_PARTS];
-    mg_report_number(r, "split_step_ms", all_s * in_ms, 4);
-    mg_report_number(r, "split_products_ms", mean[MG_BENCH_PRODUCTS] * in_ms, 4);
-    mg_report_number(r, "split_attention_ms", mean[MG_BENCH_ATTENTION] * in_ms, 4);
-    mg_report_number(r, "split_all_reduce_ms", sums_s * in_ms, 4);
-    mg_report_number(r, "split_waiting_ms", (mean[MG_BENCH_REDUCE] - sums_s) * in_ms, 4);
-    mg_report_number(r, "split_sampling_ms", mean[MG_BENCH_SAMPLING] * in_ms, 4);
-    for (int i = 0; i < MG_BENCH_N_PARTS; i++) mean[MG_BENCH_N_PARTS] -= mean[i];
-    mg_report_number(r, "split_rest_ms", mean[MG_BENCH_N_PARTS] * in_ms, 4);
-done:
-    free(all);
-    return st;
-}
-
 /* n_split steps from the i-th on, their parts timed where the host computes; and the hash of the codes that
  * the first clip got: the same for any ranks and batch. */
 static mg_status measure_split(step_bench *s, int64_t i)
 {
     const int64_t n = s->n_split, K = s->config.K, end = i + n + 1;
     const bool is_timed = !is_on_device(s);
-    double mine[MG_BENCH_N_PARTS + 1] = {0};
+    mg_bench_split_times mine = {0};
     int32_t *codes = NULL;
     char hash[65];
-    mg_bench_split split;
+    mg_bench_split split = {0};
     mg_bench_split_comm of_comm;
     mg_status st = MG_OK;
 
@@ -352,35 +325,39 @@ static mg_status measure_split(step_bench *s, int64_t i)
     MG_TRY(mg_comm_agree(s->b->world->all, codes ? MG_OK : mg_fail(MG_ENOMEM, "bench: codes")));
     if (is_timed) mg_bench_split_begin(&split, &of_comm, s->b->backend.ops, s->b->backend.group);
     const double begin_s = mg_clock_s();
-    for (int64_t j = i; j < i + n && st == MG_OK; j++) st = draw_step(s, j);
-    mine[MG_BENCH_N_PARTS] = mg_clock_s() - begin_s;
-    if (is_timed) {
-        mg_bench_split_end(&split, &of_comm, s->b->backend.ops, s->b->backend.group);
-        for (int p = 0; p < MG_BENCH_N_PARTS; p++) mine[p] = split.s[p];
+    for (int64_t j = i; j < i + n && st == MG_OK; j++) {
+        split.records = j == i;
+        st = draw_step(s, j);
     }
+    mine.whole_s = mg_clock_s() - begin_s;
+    if (is_timed) mg_bench_split_end(&split, &of_comm, s->b->backend.ops, s->b->backend.group);
     MG_TRY(st);
     MG_TRY(mg_lm_get_codes(s->lm, 0, codes, end, end));
     MG_TRY(mg_comm_agree(s->b->world->all, mg_hash_bytes(hash, codes, (size_t)(K * end) * sizeof *codes)));
     hash[16] = '\0'; /* enough to see a difference */
     mg_report_text(&s->b->report, "codes", hash);
-    if (is_timed) MG_TRY(report_split(s, mine));
+    if (!is_timed) goto done;
+    MG_TRY(mg_bench_bare_sums(&mine.bare_s, &split, s->b->backend.group, SPLIT_STEPS));
+    MG_TRY(mg_bench_report_split(&s->b->report, &split, &mine, n, s->b->world));
 done:
+    mg_bench_split_close(&split);
     free(codes);
     return st;
 }
 
-static mg_status report_step(const step_bench *s)
+static mg_status report_step(step_bench *s)
 {
     const mg_bench *b = s->b;
     mg_report *r = &s->b->report;
     const int64_t mid = s->first_position + s->n_warmup + (s->n_steps + s->n_groups) / 2;
     const double weight_bytes = (double)mg_bench_weight_bytes(&s->config, b->backend.formats.weights);
     const int64_t n_all = s->n_steps * b->world->size;
-    double *all_s = calloc((size_t)n_all, sizeof *all_s);
+    double sum_s = 0, *all_s = calloc((size_t)n_all, sizeof *all_s);
     mg_status st = MG_OK;
 
     MG_TRY(mg_comm_agree(b->world->all, all_s ? MG_OK : mg_fail(MG_ENOMEM, "bench: steps")));
     MG_TRY(mg_comm_all_gather(b->world->all, all_s, s->step_s, s->n_steps, MG_F64));
+    for (int64_t i = 0; i < s->n_steps; i++) sum_s += s->step_s[i];
     const double mid_bytes = step_bytes(s, mid), median_s = mg_bench_median(all_s, n_all);
     const double read_gbps = mg_bench_median(s->gbps, s->n_groups);
 
@@ -404,6 +381,8 @@ static mg_status report_step(const step_bench *s)
     mg_report_number(r, "floor_ms", mid_bytes / read_gbps / 1e6, 3);
     mg_report_number(r, "fraction_of_floor", mg_bench_median(s->fraction, s->n_steps), 3);
     mg_report_number(r, "x_real_time", (double)(s->n_clips * b->world->n_replicas) / (50.0 * median_s), 2);
+    MG_TRY(mg_bench_power_report(&s->power, r, s->n_steps, sum_s));
+    MG_TRY(mg_bench_report_places(b, r));
 done:
     free(all_s);
     return st;

@@ -123,8 +123,9 @@ static mg_status run(mg_context *context, const void *settings)
     mg_report_text(&b.report, "host", world->host);
     mg_report_text(&b.report, "version", mg_version());
     MG_TRY(measure(&b));
-    if (world->rank == 0) mg_report_print(&b.report, stdout, b.settings->json);
+    if (world->rank == 0) st = mg_report_print(&b.report, stdout, b.settings->json);
 done:
+    mg_report_reset(&b.report);
     mg_machine_close(&b.backend);
     mg_machine_close(&b.beside);
     return st;

@@ -11,33 +11,99 @@
 #include "report_html.h"
 #include "version.h"
 
+/* A figure, or a dash where it is not told. */
+static void put_figure(mg_text *t, const char *gap, const char *format, double v)
+    __attribute__((format(printf, 3, 0)));
+static void put_figure(mg_text *t, const char *gap, const char *format, double v)
+{
+    mg_text_add(t, gap);
+    if (isnan(v))
+        mg_text_add(t, "–");
+    else
+        mg_text_format(t, format, v);
+}
+
 /* A row of the table, with `gap` between its cells. */
-static void put_row(mg_text *t, const mg_sweep_point *p, const char *begin, const char *gap, const char *end)
+static void put_row(mg_text *t, const mg_sweep_point *p, bool with_energy, const char *begin, const char *gap,
+                    const char *end)
 {
     const double sums = p->part_ms[MG_SCALING_ALL_REDUCE] + p->part_ms[MG_SCALING_WAITING];
 
     mg_text_format(t, "%s%" PRId64 "%s%" PRId64 "%s%" PRId64 "%s%" PRId64 "%s%" PRId64 "%s", begin, p->at.np,
                    gap, p->at.tp, gap, p->at.np / p->at.tp, gap, p->at.batch, gap, p->n_repeats, gap);
-    mg_text_format(t, "%.3f (%.3f – %.3f)%s%.4g%s%.4g%s%.2f%s", p->step_ms.mid, p->step_ms.low,
-                   p->step_ms.high, gap, p->clip_s.mid, gap, p->rate.mid, gap, p->fraction.mid, gap);
-    if (isnan(p->split_ms))
-        mg_text_add(t, "–");
-    else
-        mg_text_format(t, "%.0f %%", 100 * sums / p->split_ms);
+    mg_text_format(t, "%.3f (%.3f – %.3f)%s%.4g%s%.4g%s%.2f", p->step_ms.mid, p->step_ms.low, p->step_ms.high,
+                   gap, p->clip_s.mid, gap, p->rate.mid, gap, p->fraction.mid);
+    put_figure(t, gap, "%.0f %%", 100 * sums / p->split_ms);
+    put_figure(t, gap, "%.3f", isnan(p->bare_ms) ? NAN : p->part_ms[MG_SCALING_ALL_REDUCE]);
+    put_figure(t, gap, "%.3f", p->bare_ms);
+    if (with_energy) put_figure(t, gap, "%.3g", p->joules_s);
     mg_text_add(t, end);
 }
 
+static const char *const column[] = {"ranks",        "T",
+                                     "replicas",     "batch",
+                                     "repeats",      "ms a step (spread)",
+                                     "s a clip",     "x real time",
+                                     "of the floor", "sums and waiting",
+                                     "sums, ms",     "bare, ms",
+                                     "J a second"};
+
+enum { N_COLUMNS = sizeof column / sizeof *column };
+
 static void put_markdown(mg_text *t, const mg_sweep *s)
 {
-    mg_text_add(t, "| ranks | T | replicas | batch | repeats | ms a step (spread) | s a clip | x real time | "
-                   "of the floor "
-                   "| sums and waiting |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
-    for (size_t i = 0; i < s->n; i++) put_row(t, &s->point[i], "| ", " | ", " |\n");
+    const bool with_energy = mg_sweep_tells_energy(s);
+    const int n = N_COLUMNS - !with_energy;
+
+    for (int i = 0; i < n; i++) mg_text_format(t, "| %s ", column[i]);
+    mg_text_add(t, "|\n");
+    for (int i = 0; i < n; i++) mg_text_add(t, "|--:");
+    mg_text_add(t, "|\n");
+    for (size_t i = 0; i < s->n; i++) put_row(t, &s->point[i], with_energy, "| ", " | ", " |\n");
     mg_text_add(t, "\n");
     for (int i = 0; i < MG_SWEEP_PLOTS; i++) {
         mg_sweep_say(t, s, (enum mg_sweep_plot)i);
         mg_text_add(t, "\n\n");
     }
+}
+
+static void put_table(mg_text *t, const mg_sweep *s)
+{
+    const bool with_energy = mg_sweep_tells_energy(s);
+
+    mg_text_add(
+        t, "<section class=\"card\"><h2>All points</h2><div class=\"wide\"><table id=\"points\"><thead><tr>");
+    for (int i = 0; i < N_COLUMNS - !with_energy; i++) mg_text_format(t, "<th>%s", column[i]);
+    mg_text_add(t, "</tr></thead><tbody>\n");
+    for (size_t i = 0; i < s->n; i++)
+        put_row(t, &s->point[i], with_energy, "<tr><td>", "</td><td>", "</td></tr>\n");
+    mg_text_add(
+        t, "</tbody></table></div><p class=\"note\">Medians over the repeats, with the least and the most "
+           "of them. A clip is its steps alone, without text encoder and codec. <i>Bare</i> are the same "
+           "sums over the same ranks, one after the other with nothing between them.");
+    if (with_energy) mg_text_add(t, " <i>J a second</i>: joules for a second of sound.");
+    mg_text_add(t, " plots/ has the plots as SVG and PDF.</p></section>\n");
+}
+
+/* The processors, memories and GPUs that each rank had. */
+static void put_binding(mg_text *t, const mg_sweep *s)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < s->n; i++) {
+        if (!s->point[i].binding) continue;
+        if (!any)
+            mg_text_add(t,
+                        "<section class=\"card\"><h2>Where the ranks were</h2><table id=\"binding\"><tbody>");
+        any = true;
+        mg_text_format(t, "<tr><td>%s</td><td>", s->point[i].name);
+        mg_report_escape(t, s->point[i].binding);
+        mg_text_add(t, "</td></tr>\n");
+    }
+    if (any)
+        mg_text_add(t,
+                    "</tbody></table><p class=\"note\">Host: each of its ranks, with the processors that it "
+                    "might run on, the memories (NUMA) beside them, and its GPU.</p></section>\n");
 }
 
 static mg_status put_plot(mg_text *t, const mg_sweep *s, const char *dir, int plot, bool drawn)
@@ -102,17 +168,8 @@ static mg_status put_page(mg_text *t, const mg_sweep *s, const char *dir, bool d
         mg_text_add(t, ".</p>\n");
     }
     for (int i = 0; i < MG_SWEEP_PLOTS; i++) MG_RETURN(put_plot(t, s, dir, i, drawn));
-    mg_text_add(t,
-                "<section class=\"card\"><h2>All points</h2><div class=\"wide\"><table "
-                "id=\"points\"><thead><tr><th>ranks<th>T"
-                "<th>replicas<th>batch<th>repeats<th>ms a step (spread)<th>s a clip<th>x real time<th>of the "
-                "floor<th>sums and waiting</tr></thead><tbody>\n");
-    for (size_t i = 0; i < s->n; i++) put_row(t, &s->point[i], "<tr><td>", "</td><td>", "</td></tr>\n");
-    mg_text_add(
-        t, "</tbody></table></div><p class=\"note\">Medians over the repeats, and error bars from the least "
-           "to the "
-           "most of them. A clip is its steps alone, without text encoder and codec. plots/ has the plots "
-           "as SVG and PDF.</p></section>\n");
+    put_table(t, s);
+    put_binding(t, s);
     put_others(t, s);
     mg_text_format(t, "<footer>mg-dist report, version %s</footer></main></body></html>\n", MG_VERSION);
     return mg_text_check(t, "report");

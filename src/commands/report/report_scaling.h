@@ -18,7 +18,9 @@ typedef struct mg_sweep_point {
     int64_t n_repeats;
     mg_sweep_spread step_ms, rate, clip_s, fraction; /* rate: seconds of audio a second */
     double part_ms[MG_SCALING_PARTS], split_ms;      /* means over the repeats; NaN: not split */
-    const char *codes;
+    double bare_ms;  /* of the calls that part_ms[MG_SCALING_ALL_REDUCE] has in a step; mean; NaN: not told */
+    double joules_s; /* a second of sound, mean over the repeats; NaN: not told */
+    const char *codes, *binding; /* binding: of the last repeat; NULL: not told */
 } mg_sweep_point;
 
 typedef struct mg_sweep {
@@ -39,6 +41,9 @@ int mg_sweep_order(const mg_scaling_point *p, const mg_scaling_point *q);
 
 /* Does this line count: measured, and not superseded? */
 bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *line);
+
+/* Does any point tell its energy? */
+bool mg_sweep_tells_energy(const mg_sweep *s);
 
 /* Have all repeats of all points the same codes? */
 bool mg_sweep_codes_agree(const mg_sweep *s);

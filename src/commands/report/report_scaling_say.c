@@ -78,10 +78,13 @@ static void say_parts(mg_text *t, const mg_sweep *s)
         if (first->part_ms[i] > first->part_ms[i_most]) i_most = i;
     mg_text_format(t, "At %s the most of a step is %s, %.0f %%. ", first->name, name[i_most],
                    100 * first->part_ms[i_most] / first->split_ms);
-    if (most_share > 0)
+    if (most_share > 0) {
         mg_text_format(t, "Sums over ranks and waiting for them are at most %.0f %% of a step, at %s.",
                        100 * most_share, most->name);
-    else
+        if (!isnan(most->bare_ms))
+            mg_text_format(t, " Its sums take %.3g ms of a step, and %.3g ms with nothing between them.",
+                           most->part_ms[MG_SCALING_ALL_REDUCE], most->bare_ms);
+    } else
         mg_text_add(t, "No point has sums over ranks: every group is of one.");
 }
 

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ static int ascending(const void *a, const void *b)
 static mg_sweep_spread spread_of(double *values, int64_t n)
 {
     qsort(values, (size_t)n, sizeof *values, ascending);
-    return (mg_sweep_spread){values[0], values[n / 2], values[n - 1]};
+    return (mg_sweep_spread){values[0], (values[(n - 1) / 2] + values[n / 2]) / 2, values[n - 1]};
 }
 
 int mg_sweep_order(const mg_scaling_point *p, const mg_scaling_point *q)
@@ -55,11 +56,13 @@ static void sum_up(const mg_sweep *s, mg_sweep_point *p)
         rate[n] = (double)(p->at.np / p->at.tp * p->at.batch) * 1e3 / (MG_SCALING_FRAME_RATE * r->step_ms);
         clip[n++] = r->step_ms * (r->dur_s * MG_SCALING_FRAME_RATE + DELAY_COLUMNS) / 1e3;
         for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] += r->part_ms[k];
-        p->split_ms += r->split_step_ms;
+        p->split_ms += r->split_step_ms, p->bare_ms += r->bare_ms;
+        p->joules_s += r->joules * MG_SCALING_FRAME_RATE / (double)(p->at.np / p->at.tp * p->at.batch);
+        if (r->binding) p->binding = r->binding;
         p->codes = r->codes;
     }
     for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] /= (double)n;
-    p->split_ms /= (double)n;
+    p->split_ms /= (double)n, p->bare_ms /= (double)n, p->joules_s /= (double)n;
     p->n_repeats = n;
     p->step_ms = spread_of(step, n), p->rate = spread_of(rate, n);
     p->clip_s = spread_of(clip, n), p->fraction = spread_of(fraction, n);
@@ -121,6 +124,14 @@ bool mg_sweep_on_front(const mg_sweep *s, const mg_sweep_point *p)
             return false;
     }
     return true;
+}
+
+bool mg_sweep_tells_energy(const mg_sweep *s)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < s->n; i++) any = any || !isnan(s->point[i].joules_s);
+    return any;
 }
 
 bool mg_sweep_codes_agree(const mg_sweep *s)

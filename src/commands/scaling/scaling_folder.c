@@ -131,7 +131,8 @@ mg_status mg_scaling_keep(mg_scaling_sweep *w, const mg_scaling_point *p, int64_
     mg_text t = {0};
     mg_status st = MG_OK;
 
-    MG_TRY(mg_grow(&r->item, &r->capacity, r->n + 1, sizeof *r->item, "results"));
+    MG_RETURN(mg_grow(&r->item, &r->capacity, r->n + 1, sizeof *r->item, "results"));
+    r->item[r->n] = (mg_scaling_result){0};
     format_line(&t, w, p, repeat, o, command);
     MG_TRY(mg_text_check(&t, "line"));
     if (mg_scaling_parse(&r->item[r->n], "bench step", t.data, (int64_t)t.n - 1) != MG_OK) {
@@ -146,6 +147,7 @@ mg_status mg_scaling_keep(mg_scaling_sweep *w, const mg_scaling_point *p, int64_
     MG_TRY(put_line(w, t.data, t.n));
     r->n++;
 done:
+    if (st != MG_OK) mg_scaling_result_close(&r->item[r->n]);
     mg_text_reset(&t);
     return st;
 }
