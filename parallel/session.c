@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "process.h"
+#include "stop.h"
 
 enum { PATH_BYTES = 512, MOST_DEPTH = 6, MOST_ANCESTORS = 8, WAIT_MS = 10000, STEP_MS = 5 };
 
@@ -126,6 +127,13 @@ static void tidy(session *s)
     *strrchr(s->folder, '/') = '\0';
     if (strstr(s->folder, "/ompi.")) rmdir(s->folder); /* if no other run of this user is in it */
     if (*s->segments) remove_segments(s->segments);
+}
+
+void mg_session_heed(void)
+{
+    const pid_t launcher = find_launcher();
+
+    if (launcher && launcher == getppid()) mg_stop_with_parent(launcher);
 }
 
 int mg_session_watch(void)

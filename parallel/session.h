@@ -8,6 +8,10 @@
  * of this run alone. Returns what mg_session_tell wants; -1 elsewhere. */
 int mg_session_watch(void);
 
+/* On every rank that mpirun has started itself: it stops in good order when mpirun is killed. Open MPI 4 ends
+ * its ranks then; 5 means to, and they work on. */
+void mg_session_heed(void);
+
 /* Once MPI has begun: which shared memory is this run's. */
 void mg_session_tell(int fd);
 

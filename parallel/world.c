@@ -83,6 +83,7 @@ static mg_status begin_with_mpi(mg_world *w, double timeout_s)
     const int session = mg_session_watch();
     MG_RETURN(mg_mpi_begin());
     mg_session_tell(session);
+    mg_session_heed();
     k->watchdog = (mg_watchdog){.deadline_s = timeout_s, .heeds_stop = true};
     k->last_dog = (mg_watchdog){.deadline_s = LAST_DEADLINE_S};
     MG_RETURN(mg_comm_mpi_open_world(&w->all, &k->watchdog));

@@ -12,6 +12,9 @@ static const struct {
     const char *name;
 } stops[] = {{SIGINT, "Ctrl-C"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}, {SIGUSR1, "SIGUSR1"}};
 
+enum { PARENT_GONE = -1 };
+static atomic_int parent; /* 0: ours may go */
+
 static void on_signal(int signal_number)
 {
     if (stop_signal && signal_number == SIGINT) _exit(130);
@@ -59,8 +62,14 @@ int mg_stop_wished(void)
     return wish;
 }
 
+void mg_stop_with_parent(int pid)
+{
+    parent = pid;
+}
+
 bool mg_stop_requested(void)
 {
+    if (!stop_signal && parent && getppid() != parent) stop_signal = PARENT_GONE;
     return stop_signal != 0;
 }
 
@@ -68,7 +77,8 @@ mg_status mg_stop_check(void)
 {
     const char *name = "a signal";
 
-    if (!stop_signal) return MG_OK;
+    if (!mg_stop_requested()) return MG_OK;
+    if (stop_signal == PARENT_GONE) name = "the end of its launcher";
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
         if (stops[i].number == stop_signal) name = stops[i].name;
     return mg_fail(MG_ESTOPPED,

@@ -10,6 +10,9 @@
 /* Install the handlers. Once, from main.c. */
 void mg_stop_begin(void);
 
+/* From now on it is a stop, too, that our parent is another than this process. */
+void mg_stop_with_parent(int pid);
+
 bool mg_stop_requested(void);
 
 /* MG_OK, or MG_ESTOPPED with its message if a signal asked us to stop. */

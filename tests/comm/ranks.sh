@@ -160,7 +160,7 @@ expect 0 000000.wav 'a pipe that thinks for longer than --comm-timeout' \
     ranks 2 "$MG" generate -q --model "$TINY" --prompts "$BOX/pipe" --seed 1 --frames 20 --comm-timeout 1 --out "$BOX/piped"
 wait
 
-# Without --tp: replicas for many clips, groups for few, whatever the number of ranks.
+# Without --tp: replicas for many clips, groups for few, whatever the number of ranks, and no larger ones than heads allow.
 "$MG" generate -q --model "$TINY" --prompt x -n 4 --seed 1 --frames 20 --save-codes --out "$BOX/four" >/dev/null
 for case in '3 4 3 replicas of 1' '6 4 3 replicas of 2' '4 4 4 replicas of 1' '4 2 2 replicas of 2' '4 1 1 replica of 4'; do
     read -r np n_clips sentence <<<"$case"
@@ -169,6 +169,8 @@ for case in '3 4 3 replicas of 1' '6 4 3 replicas of 2' '4 4 4 replicas of 1' '4
         ranks $np "$MG" generate --model "$TINY" --prompt x -n $n_clips --seed 1 --frames 20 --threads 1 --save-codes --out "$BOX/split"
     passes "and are the same" sh -c "cd '$BOX/split' && test \$(ls *.wav | wc -l) = $n_clips && sha256sum *.wav *.npy | (cd '$BOX/four' && sha256sum --quiet -c)"
 done
+expect 0 "^ranks: 4 replicas of 4, .*1 clip for 16 ranks" 'a model of four heads on 16 ranks: groups of four, not of eight' \
+    ranks 16 "$MG" generate --model "$DEMO" --prompt x --seed 1 --frames 4 --threads 1 --out "$BOX/sixteen"
 
 # A mistake is said once.
 for n in 1 4; do

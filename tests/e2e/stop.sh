@@ -108,6 +108,7 @@ for _ in $(seq 100); do
     [ -e "$session" ] || ls "$segments"* >"$BOX/note" 2>&1 || break
     sleep 0.1
 done
+passes 'mpirun killed: clips are whole' whole
 fails 'mpirun killed: its session folder is gone' test -e "$session"
 fails 'mpirun killed: its shared memory is gone' sh -c "ls '$segments'*"
 

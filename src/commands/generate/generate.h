@@ -20,8 +20,10 @@ typedef struct mg_generate_settings {
 /* What no option said: the defaults of the table, for a command that has none of these options. */
 void mg_generate_settings_init(mg_generate_settings *settings);
 
-/* Cut the world into groups: of machine->tp ranks, else of as few as the model fits and the clips occupy,
- * never over the end of a host. Rank 0 says which, and why. Collective and agreed. */
+/* Cut the world into groups: of machine->tp ranks, else of as few as the model fits and the clips occupy.
+ * None is over the end of a host or larger than the model's heads allow. Rank 0 says which, and why.
+ * MG_MANY_CLIPS: more than ranks, a dataset. Collective and agreed. */
+#define MG_MANY_CLIPS INT64_MAX
 mg_status mg_generate_split(mg_world *w, const mg_model_request *model, const mg_machine *machine,
                             int64_t n_clips);
 

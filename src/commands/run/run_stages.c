@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "door.h"
+#include "generate.h"
 #include "hash.h"
 #include "log.h"
 #include "machine.h"
@@ -26,6 +27,7 @@ typedef struct run_call {
     mg_channel *channel;
     mg_run_coordinator *coordinator; /* world rank 0 */
     mg_run_leader *leader;
+    mg_model_request model;
     mg_manifest_room room; /* for what --model-key leads to */
 } run_call;
 
@@ -137,20 +139,30 @@ static mg_status claim_kind(run_call *c)
     return mg_dataset_claim_value(c->d, "settings", settings);
 }
 
+/* The groups are of one rank each where the model fits one: clips are many. */
+static mg_status split(run_call *c)
+{
+    const mg_run_settings *s = c->s;
+    mg_status st = MG_OK;
+
+    c->model = s->call.model;
+    if (s->call.model_key) st = mg_manifest_find_model(&c->model, &c->room, s->call.model_key, s->manifest);
+    MG_RETURN(mg_comm_agree(c->w->all, st));
+    return mg_generate_split(c->w, &c->model, &s->machine, MG_MANY_CLIPS);
+}
+
 static mg_status open_replica(run_call *c)
 {
     const mg_run_settings *s = c->s;
     const char *apply = getenv("APPLY_PROPOSED");
     const bool text = c->needs.with_text || c->needs.with_negative;
-    mg_replica_source source = {.model = s->call.model,
+    mg_replica_source source = {.model = c->model,
                                 .with_text = text,
                                 .with_tokenizer = text,
                                 .with_decoder = true,
                                 .with_encoder = c->needs.with_audio_prompt,
                                 .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0)};
 
-    if (s->call.model_key)
-        MG_RETURN(mg_manifest_find_model(&source.model, &c->room, s->call.model_key, s->manifest));
     return mg_replica_open(&c->replica, &source, &c->backend, &c->beside, c->w->group);
 }
 
@@ -217,7 +229,7 @@ static mg_status go(run_call *c)
     mg_world *w = c->w;
     mg_clip_need need;
 
-    MG_RETURN(mg_world_split(w, c->s->machine.tp > 0 ? (int)c->s->machine.tp : 1));
+    MG_RETURN(split(c));
     MG_RETURN(mg_comm_agree(w->all, open_dataset(c)));
     MG_RETURN(mg_comm_bcast(w->all, &c->needs, sizeof c->needs / sizeof(int64_t), MG_I64, 0));
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open(&c->backend, &c->s->machine, w)));
