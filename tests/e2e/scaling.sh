@@ -96,8 +96,8 @@ rm "$BOX/slow"
 passes 'it was killed in the middle' test "$(wc -l <"$BOX/cut/results.jsonl")" -lt 24
 printf '{"np":2,"tp":1,"ba' >>"$BOX/cut/results.jsonl"
 expect 0 'last line was cut off' 'a line that is cut off is said' fake cut "${grid[@]}"
-sums() { column step_ms "$1" | sort | sha256sum; }
-passes 'the table is that of a sweep that was not killed' test "$(sums "$BOX/cut/results.csv")" = "$(sums "$BOX/whole/results.csv")"
+# All columns: this launcher's times are its points'.
+passes 'the table is that of a sweep that was not killed' diff <(sort "$BOX/cut/results.csv") <(sort "$BOX/whole/results.csv")
 passes 'of all repeats' test "$(column step_ms "$BOX/cut/results.csv" | grep -c ' ok ')" = 24
 echo 'not json' >>"$BOX/whole/results.jsonl"
 expect 1 'results.jsonl: line 25' 'a line that is none is named' fake whole "${grid[@]}"
