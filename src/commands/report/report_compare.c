@@ -118,11 +118,6 @@ static mg_status gather_fact(char **out, const mg_sweep *s, int fact)
     return mg_text_end(&t, out, "facts");
 }
 
-bool mg_compare_differs(const mg_compare *c, int fact)
-{
-    return strcmp(c->fact[0][fact], c->fact[1][fact]) != 0;
-}
-
 /* ---- the plot ---- */
 
 static void put_plot(mg_text *t, const void *arg)

@@ -1,8 +1,14 @@
 /* Two sweeps in words made of their numbers. */
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "report_compare.h"
+
+bool mg_compare_differs(const mg_compare *c, int fact)
+{
+    return strcmp(c->fact[0][fact], c->fact[1][fact]) != 0;
+}
 
 static const char *points(size_t n)
 {
