@@ -10,9 +10,6 @@
 #include "path.h"
 #include "report_gnuplot.h"
 
-const char *const mg_compare_word[MG_COMPARE_VERDICTS] = {"within the spread", "B is faster", "B is slower",
-                                                          "one repeat alone", "in one sweep alone"};
-
 static int by_place(const void *a, const void *b)
 {
     const mg_scaling_point *p = &((const mg_compare_point *)a)->at, *q = &((const mg_compare_point *)b)->at;
@@ -87,9 +84,6 @@ static mg_status match(mg_compare *c)
 }
 
 /* ---- what was measured ---- */
-
-const char *const mg_compare_fact[MG_COMPARE_FACTS] = {"model",   "dtype", "backend", "host",
-                                                       "version", "clip",  "settings"};
 
 static const char *fact_of(const mg_scaling_result *r, int fact, char room[32])
 {

@@ -5,6 +5,12 @@
 
 #include "report_compare.h"
 
+const char *const mg_compare_word[MG_COMPARE_VERDICTS] = {"within the spread", "B is faster", "B is slower",
+                                                          "one repeat alone", "in one sweep alone"};
+
+const char *const mg_compare_fact[MG_COMPARE_FACTS] = {"model",   "dtype", "backend", "host",
+                                                       "version", "clip",  "settings"};
+
 bool mg_compare_differs(const mg_compare *c, int fact)
 {
     return strcmp(c->fact[0][fact], c->fact[1][fact]) != 0;
