@@ -139,12 +139,12 @@ static void put_plot(mg_text *t, const void *arg)
         }
         mg_text_add(t, "EOD\n");
     }
-    mg_text_format(
-        t,
-        "set xrange [0.3:%g]\nset yrange [%.4g:%.4g]\nset xtics rotate by -35\nset ylabel \"B's time "
-        "of a step over A's\"\n%sunset grid\nset grid y\nset key outside right top reverse "
-        "Left\nplot 1 lc rgb '#667085' dt 2 title 'the same'",
-        (double)n + 0.7, low / 1.1, high * 1.1, high > 5 * low ? "set logscale y 2\n" : "");
+    mg_plot_names(t, n);
+    mg_text_format(t,
+                   "set xrange [0.3:%g]\nset yrange [%.4g:%.4g]\nset ylabel \"B's time "
+                   "of a step over A's\"\n%sunset grid\nset grid y\n"
+                   "plot 1 lc rgb '#667085' dt 2 title 'the same'",
+                   (double)n + 0.7, low / 1.1, high * 1.1, high > 5 * low ? "set logscale y 2\n" : "");
     for (int v = 0; v < MG_COMPARE_LACKING; v++)
         if (c->n_of[v] > 0)
             mg_text_format(t, ", $%s using 1:2:3:4:xtic(5) with yerrorbars pt 7 lw 2 lc rgb '#%s' title '%s'",
@@ -174,7 +174,8 @@ static mg_status write_all(const mg_compare *c, const char *path)
     MG_TRY(mg_path_format(folder, "%s/plots", dir));
     MG_TRY(mg_path_format(svg, "%s/compare.svg", folder));
     if (c->n > c->n_of[MG_COMPARE_LACKING])
-        MG_TRY(mg_report_plot(folder, "compare", put_plot, c, &drawn, reason));
+        MG_TRY(mg_report_plot(folder, "compare", put_plot, c, c->n - c->n_of[MG_COMPARE_LACKING], &drawn,
+                              reason));
     if (!drawn) mg_log_warn("report: the page comes without its plot: %s", reason);
     MG_TRY(mg_compare_page(&page, c, drawn ? svg : NULL, reason));
     mg_compare_markdown(&table, c);

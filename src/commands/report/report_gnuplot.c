@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -10,9 +11,36 @@
 #include "out_file.h"
 #include "path.h"
 
-static const char style[] = "set border 3 lc rgb '#667085'\nset tics nomirror\nset "
-                            "grid lc rgb '#e6e3da' lt 1\nset key top left "
-                            "samplen 2\n";
+enum { COLUMNS_ASLANT = 14, COLUMNS_OF_WIDTH = 44 };
+
+static const char style[] =
+    "set border 3 lc rgb '#667085'\nset tics nomirror\nset grid lc rgb '#e6e3da' lt 1\n"
+    "set key above reverse Left samplen 2\n";
+
+void mg_plot_names(mg_text *t, size_t n)
+{
+    if (n <= COLUMNS_ASLANT)
+        mg_text_add(t, "set xtics rotate by -35\n");
+    else
+        mg_text_add(t, "set xtics rotate by 90 right font ',10'\n");
+}
+
+void mg_plot_log_ticks(mg_text *t, const char *axis, double low, double high)
+{
+    static const int steps[] = {1, 2, 5};
+    const int first = (int)floor(log10(low)), last = (int)ceil(log10(high));
+    const char *gap = "";
+
+    mg_text_format(t, "set logscale %s\nset %stics (", axis, axis);
+    for (int power = first; power <= last; power++)
+        for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+            const double at = steps[i] * pow(10, power);
+            if (at < low || at > high) continue;
+            mg_text_format(t, "%s%.4g", gap, at);
+            gap = ", ";
+        }
+    mg_text_add(t, ")\n");
+}
 
 /* gnuplot SCRIPT in `folder`. 0: drawn; 127: there is no gnuplot; else its exit code. */
 static int run_gnuplot(const char *folder, const char *script)
@@ -34,21 +62,24 @@ static int run_gnuplot(const char *folder, const char *script)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 126;
 }
 
-static void put_script(mg_text *t, const char *name, mg_plot_put *put, const void *arg)
+static void put_script(mg_text *t, const char *name, mg_plot_put *put, const void *arg, size_t n_columns)
 {
+    const double wide = n_columns > COLUMNS_OF_WIDTH ? (double)n_columns / COLUMNS_OF_WIDTH : 1;
+
     mg_text_format(
-        t, "set terminal svg size 900,420 background rgb 'white' font 'sans,13'\nset output '%s.svg'\n",
-        name);
+        t, "set terminal svg size %.0f,420 background rgb 'white' font 'sans,13'\nset output '%s.svg'\n",
+        900 * wide, name);
     mg_text_add(t, style);
     put(t, arg);
-    mg_text_format(t, "reset\nset terminal pdfcairo size 18cm,8.4cm font 'sans,10'\nset output '%s.pdf'\n",
-                   name);
+    mg_text_format(t, "reset\nset terminal pdfcairo size %.1fcm,8.4cm font 'sans,10'\nset output '%s.pdf'\n",
+                   18 * wide, name);
     mg_text_add(t, style);
+    mg_text_add(t, "set pointsize 0.6\n"); /* its points are larger */
     put(t, arg);
 }
 
-mg_status mg_report_plot(const char *folder, const char *name, mg_plot_put *put, const void *arg, bool *drawn,
-                         char reason[160])
+mg_status mg_report_plot(const char *folder, const char *name, mg_plot_put *put, const void *arg,
+                         size_t n_columns, bool *drawn, char reason[160])
 {
     char path[MG_PATH_SIZE], script[64];
     mg_text t = {0};
@@ -56,7 +87,7 @@ mg_status mg_report_plot(const char *folder, const char *name, mg_plot_put *put,
 
     *drawn = false;
     MG_TRY(mg_out_dir_open(folder));
-    put_script(&t, name, put, arg);
+    put_script(&t, name, put, arg, n_columns);
     MG_TRY(mg_text_check(&t, "plot"));
     (void)snprintf(script, sizeof script, "%s.gp", name);
     MG_TRY(mg_path_format(path, "%s/%s", folder, script));

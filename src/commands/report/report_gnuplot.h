@@ -7,9 +7,15 @@
 /* What is drawn: gnuplot's commands, but for the terminal. */
 typedef void mg_plot_put(mg_text *t, const void *arg);
 
-/* FOLDER/NAME.gp, .svg and .pdf. *drawn is false, with the reason, if they cannot be drawn. MG_EFAIL if the
- * folder cannot be written. */
-mg_status mg_report_plot(const char *folder, const char *name, mg_plot_put *put, const void *arg, bool *drawn,
-                         char reason[160]);
+/* Names below the columns of a plot, readable however many they are. */
+void mg_plot_names(mg_text *t, size_t n);
+
+/* Ticks of a logarithmic axis ("x", "y") from `low` to `high`: 1, 2 and 5 of each power of ten. */
+void mg_plot_log_ticks(mg_text *t, const char *axis, double low, double high);
+
+/* FOLDER/NAME.gp, .svg and .pdf, wide enough for n_columns names. *drawn is false, with the reason, if they
+ * cannot be drawn. MG_EFAIL if the folder cannot be written. */
+mg_status mg_report_plot(const char *folder, const char *name, mg_plot_put *put, const void *arg,
+                         size_t n_columns, bool *drawn, char reason[160]);
 
 #endif

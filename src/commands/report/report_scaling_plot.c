@@ -7,7 +7,7 @@
 #include "report_gnuplot.h"
 #include "report_scaling.h"
 
-enum { MOST = 64 };
+enum { MOST = 64, MOST_NAMED = 12 /* more names would lie upon each other: those of the front alone */ };
 
 const char *const mg_sweep_plot_name[MG_SWEEP_PLOTS] = {"speedup", "front", "parts", "floor"};
 
@@ -44,11 +44,11 @@ static void put_speedup(mg_text *t, const void *arg)
         t,
         "set multiplot layout 1,2\nset xrange [0.9:%g]\nset xlabel 'times the ranks'\nset logscale xy "
         "2\nset ylabel 'times as fast'\n"
-        "plot x lc rgb '#98a2b3' dt 2 title 'ideal', $strong using 1:2:3:4 with yerrorlines lw 2 pt 7 "
+        "plot x lc rgb '#667085' lw 1.5 dt 2 title 'ideal', $strong using 1:2:3:4 with yerrorlines lw 2 pt 7 "
         "lc rgb '#3b5bdb' title 'one clip, T grows', $weak using 1:2:3:4 with yerrorlines lw 2 pt 5 lc "
         "rgb '#c2410c' title 'replicas'\n"
-        "unset logscale y\nset yrange [0:*]\nset ylabel 'efficiency'\nset key top right\n"
-        "plot 1 lc rgb '#98a2b3' dt 2 title 'ideal', $strong using 1:($2/$1):($3/$1):($4/$1) with "
+        "unset logscale y\nset yrange [0:*]\nset ylabel 'efficiency'\n"
+        "plot 1 lc rgb '#667085' lw 1.5 dt 2 title 'ideal', $strong using 1:($2/$1):($3/$1):($4/$1) with "
         "yerrorlines lw 2 pt 7 lc rgb '#3b5bdb' title 'one clip, T grows', $weak using "
         "1:($2/$1):($3/$1):($4/$1) with yerrorlines lw 2 pt 5 lc rgb '#c2410c' title 'replicas'\n"
         "unset multiplot\n",
@@ -86,14 +86,18 @@ static void put_front(mg_text *t, const void *arg)
     qsort(front, n, sizeof *front, by_rate);
     mg_text_add(t, "EOD\n$front << EOD\n");
     for (size_t i = 0; i < n; i++) put_front_row(t, front[i]);
-    mg_text_format(t, "EOD\nset xrange [%.6g:%.6g]\nset yrange [%.6g:%.6g]\n", x[0] * 0.8, x[1] * 1.6,
-                   y[0] * 0.8, y[1] * 1.8);
-    mg_text_add(
-        t, "set logscale xy\nset xlabel "
-           "'seconds of audio a second, all replicas'\nset ylabel 'seconds to a clip'\nset key top right\n"
-           "plot $front using 1:2 with lines lw 2 lc rgb '#c2410c' title 'Pareto front', $all using "
-           "1:2:3:4:5:6 with xyerrorbars pt 7 lc rgb '#3b5bdb' title 'points, with their spread', $all using "
-           "1:2:7 with labels left offset 0.7,0.6 font ',10' notitle\n");
+    x[0] *= 0.8, x[1] *= 1.6, y[0] *= 0.8, y[1] *= 1.4;
+    mg_text_format(t, "EOD\nset xrange [%.6g:%.6g]\nset yrange [%.6g:%.6g]\n", x[0], x[1], y[0], y[1]);
+    mg_plot_log_ticks(t, "x", x[0], x[1]);
+    mg_plot_log_ticks(t, "y", y[0], y[1]);
+    mg_text_format(
+        t,
+        "set xlabel 'seconds of audio a second, all replicas'\nset ylabel 'seconds to a clip'\nplot $front "
+        "using 1:2 with lines lw 2 lc rgb '#c2410c' title 'Pareto front', $all using 1:2:3:4:5:6 with "
+        "xyerrorbars pt 7 lc rgb '#3b5bdb' title 'points, with their spread', $%s using 1:2:7 with labels "
+        "left "
+        "offset 0.8,0.6 font ',10' notitle\n",
+        s->n > MOST_NAMED ? "front" : "all");
 }
 
 static void put_parts(mg_text *t, const void *arg)
@@ -111,11 +115,12 @@ static void put_parts(mg_text *t, const void *arg)
             mg_text_format(t, " %.6g", isnan(s->point[i].part_ms[k]) ? 0.0 : s->point[i].part_ms[k]);
         mg_text_add(t, "\n");
     }
-    mg_text_add(
-        t,
-        "EOD\nset style data histograms\nset style histogram rowstacked\nset style fill solid 1 noborder\n"
-        "set boxwidth 0.7\nset ylabel 'ms of a step, mean over ranks'\nset yrange [0:*]\nset xtics rotate by "
-        "-35\nset key outside right top reverse Left\nunset grid\nset grid y\nplot ");
+    mg_text_add(t, "EOD\n");
+    mg_plot_names(t, s->n);
+    mg_text_add(t,
+                "set style data histograms\nset style histogram rowstacked\nset style fill solid 1 noborder\n"
+                "set boxwidth 0.7\nset ylabel 'ms of a step, mean over ranks'\nset yrange [0:*]\n"
+                "unset grid\nset grid y\nplot ");
     for (int k = 0; k < MG_SCALING_PARTS; k++)
         mg_text_format(t, "%s$parts using %d%s lc rgb '#%s' title '%s'", k ? ", " : "", k + 2,
                        k ? "" : ":xtic(1)", color[k], title[k]);
@@ -125,20 +130,23 @@ static void put_parts(mg_text *t, const void *arg)
 static void put_floor(mg_text *t, const void *arg)
 {
     const mg_sweep *s = arg;
+
     mg_text_add(t, "$floor << EOD\n");
     for (size_t i = 0; i < s->n; i++) {
         const mg_sweep_spread *f = &s->point[i].fraction;
         mg_text_format(t, "%zu %.6g %.6g %.6g \"%s\"\n", i, f->mid, f->low, f->high, s->point[i].name);
     }
-    mg_text_format(
-        t,
-        "EOD\nset style fill solid 0.85 noborder\nset boxwidth 0.6\nset yrange [0:*]\nset xrange "
-        "[-0.7:%g]\nset ylabel 'fraction of the memory floor'\nset xtics rotate by -35\nunset grid\nset "
-        "grid y\nplot $floor using 1:2:xtic(5) with boxes lc rgb '#3b5bdb' notitle, $floor using 1:2:3:4 "
-        "with yerrorbars pt 7 ps 0.4 lw 1.5 lc rgb '#1d2433' notitle, 1 lc rgb '#c2410c' dt 2 title 'all "
-        "bytes "
-        "at the speed of memory'\n",
-        (double)s->n - 0.3);
+    mg_text_add(t, "EOD\n");
+    mg_plot_names(t, s->n);
+    mg_text_format(t,
+                   "set style fill solid 0.85 noborder\nset boxwidth 0.6\nset yrange [0:*]\nset xrange "
+                   "[-0.7:%g]\nset ylabel 'fraction of the memory floor'\nunset grid\nset "
+                   "grid y\nplot $floor using 1:2:xtic(5) with boxes lc rgb '#3b5bdb' notitle, $floor using "
+                   "1:3:(0):($4-$3) "
+                   "with vectors heads size screen 0.005,90 lw 1.5 lc rgb '#1d2433' notitle, 1 lc rgb "
+                   "'#c2410c' lw 1.5 dt 2 "
+                   "title 'all bytes at the speed of memory'\n",
+                   (double)s->n - 0.3);
 }
 
 mg_status mg_sweep_draw(const mg_sweep *s, const char *dir, bool *drawn, char reason[160])
@@ -148,7 +156,8 @@ mg_status mg_sweep_draw(const mg_sweep *s, const char *dir, bool *drawn, char re
 
     MG_RETURN(mg_path_format(folder, "%s/plots", dir));
     for (int i = 0; i < MG_SWEEP_PLOTS; i++) {
-        MG_RETURN(mg_report_plot(folder, mg_sweep_plot_name[i], put[i], s, drawn, reason));
+        const size_t n_columns = i == MG_SWEEP_PARTS || i == MG_SWEEP_FLOOR ? s->n : 0;
+        MG_RETURN(mg_report_plot(folder, mg_sweep_plot_name[i], put[i], s, n_columns, drawn, reason));
         if (!*drawn) return MG_OK;
     }
     return MG_OK;
