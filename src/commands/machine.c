@@ -19,8 +19,7 @@ struct mg_machine_watch {
     mg_comm *group; /* over NCCL; NULL: there is nobody else to wait for */
     const mg_world *world;
     mg_ops_iface plain; /* the backend's table without recorded steps */
-    char gpu[sizeof((mg_cuda_device *)0)->uuid];
-    bool is_shared; /* with other ranks */
+    mg_machine_gpu gpu;
 };
 
 static mg_status look(void *arg, double waited_s)
@@ -125,8 +124,9 @@ static mg_status open_cuda(mg_backend *out, mg_cuda_choice *choice, const mg_cud
     MG_RETURN(mg_cuda_choose(choice, plugin, world, machine->share_gpu));
     MG_RETURN(mg_comm_agree(world->all, open_device(out, plugin, choice->device, machine, world)));
     struct mg_machine_watch *watch = out->watch;
-    (void)snprintf(watch->gpu, sizeof watch->gpu, "%s", choice->is.uuid);
-    watch->is_shared = choice->is_shared;
+    (void)snprintf(watch->gpu.uuid, sizeof watch->gpu.uuid, "%s", choice->is.uuid);
+    (void)snprintf(watch->gpu.name, sizeof watch->gpu.name, "%s", choice->is.name);
+    watch->gpu.is_shared = choice->is_shared;
     return MG_OK;
 }
 
@@ -297,12 +297,11 @@ mg_status mg_machine_link(const mg_backend *b, double *gbps)
     return watch->plugin->link(b->ops, gbps);
 }
 
-const char *mg_machine_gpu(const mg_backend *b, bool *is_shared)
+const mg_machine_gpu *mg_machine_device(const mg_backend *b)
 {
     const struct mg_machine_watch *watch = b->watch;
 
-    if (is_shared) *is_shared = watch && watch->is_shared;
-    return watch ? watch->gpu : NULL;
+    return watch ? &watch->gpu : NULL;
 }
 
 void mg_machine_close(mg_backend *b)

@@ -21,9 +21,13 @@ mg_status mg_machine_read(const mg_backend *b, const void *block, size_t bytes, 
 /* How fast pinned memory of the host comes to the backend's device. Not for a CPU. */
 mg_status mg_machine_link(const mg_backend *b, double *gbps);
 
-/* The backend's device, as nvidia-smi names it ("GPU-…"); NULL on a CPU. `is_shared` (or NULL): have other
- * ranks the same one? */
-const char *mg_machine_gpu(const mg_backend *b, bool *is_shared);
+typedef struct mg_machine_gpu {
+    char uuid[48], name[128]; /* "GPU-…", as nvidia-smi says it */
+    bool is_shared;           /* other ranks have it too */
+} mg_machine_gpu;
+
+/* The backend's device, or NULL on a CPU. */
+const mg_machine_gpu *mg_machine_device(const mg_backend *b);
 
 void mg_machine_close(mg_backend *b);
 

@@ -77,6 +77,7 @@ static void get_figures(reader *r, mg_scaling_result *out)
 {
     get_text(r, "host", out->host, sizeof out->host);
     get_text(r, "backend", out->backend, sizeof out->backend);
+    get_text(r, "device", out->device, sizeof out->device);
     get_text(r, "shape", out->shape, sizeof out->shape);
     get_text(r, "dtype", out->dtype, sizeof out->dtype);
     get_text(r, "codes", out->codes, sizeof out->codes);
@@ -229,7 +230,7 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
                 "bytes_per_step,read_gbps,fraction_of_floor");
     for (int p = 0; p < MG_SCALING_PARTS; p++) mg_text_format(t, ",%s_ms", mg_scaling_part_name[p]);
     mg_text_add(t, ",split_step_ms,sums_per_step,sum_bytes_per_step,bare_all_reduce_ms,joules_per_step,"
-                   "energy_from,codes,shape,dtype,backend,host,binding,version,reason\n");
+                   "energy_from,codes,shape,dtype,backend,device,host,binding,version,reason\n");
     for (size_t i = 0; i < r->n; i++) {
         const mg_scaling_result *a = &r->item[i];
         const bool ok = a->status == MG_SCALING_OK;
@@ -244,9 +245,9 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
         for (int p = 0; p < MG_SCALING_PARTS; p++) put_number(t, ok ? a->part_ms[p] : NAN);
         const double more[] = {a->split_step_ms, a->n_sums, a->sum_bytes, a->bare_ms, a->joules};
         for (size_t k = 0; k < sizeof more / sizeof *more; k++) put_number(t, ok ? more[k] : NAN);
-        const char *const words[] = {
-            a->energy_from, a->codes, a->shape, a->dtype, a->backend, a->host, a->binding ? a->binding : "",
-            a->version,     a->reason};
+        const char *const words[] = {a->energy_from, a->codes,  a->shape, a->dtype,
+                                     a->backend,     a->device, a->host,  a->binding ? a->binding : "",
+                                     a->version,     a->reason};
         for (size_t k = 0; k < sizeof words / sizeof *words; k++) mg_scaling_csv_field(t, words[k]);
         mg_text_add(t, "\n");
     }

@@ -43,7 +43,7 @@ typedef struct mg_scaling_result {
     mg_scaling_status status;
     char reason[240];                 /* why it was skipped or failed */
     char version[64], settings[1024]; /* of the program; what the whole sweep has in common */
-    char host[64], backend[64], shape[64], dtype[16], codes[20];
+    char host[64], backend[64], device[160], shape[64], dtype[16], codes[20];
     double dur_s; /* of a clip */
     double step_ms, step_min_ms, step_p95_ms;
     double bytes, read_gbps, fraction; /* of all replicas: a step's bytes; of the memory floor */

@@ -20,6 +20,7 @@ passes 'the same codes at every point' test "$(column codes "$BOX/real/results.c
 passes 'parts and rest are the step' python3 -c 'import csv,sys
 parts=["products_ms","attention_ms","all_reduce_ms","waiting_ms","sampling_ms","rest_ms"]
 n=0
+cpu=["","%d x %s"%(open("/proc/cpuinfo").read().count("\nprocessor")+1, next((l.split(":",1)[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")),""))]
 for r in csv.DictReader(open(sys.argv[1])):
     if r["status"]!="ok": continue
     n+=1
@@ -31,7 +32,7 @@ for r in csv.DictReader(open(sys.argv[1])):
     assert (bare!="")==(r["tp"]=="2") and (not bare or 0<float(bare)), r
     # 2 layers with sums of 4, 2 and 4 rows of 128 numbers; and half of the logits: 4 rows of 4 x 2048 numbers
     if bare: assert r["sums_per_step"]=="7" and float(r["sum_bytes_per_step"])==4*(2*10*128+4*4*2048//2), r
-    assert r["binding"].count(" cores ")==int(r["np"]) and ": 0 cores " in r["binding"], r
+    assert r["binding"].count(" cores ")==int(r["np"]) and ": 0 cores " in r["binding"] and r["device"] in cpu, r
     assert (r["joules_per_step"]=="")==(r["energy_from"]==""), r
 assert n==3' "$BOX/real/results.csv"
 cp "$BOX/real/results.jsonl" "$BOX/before"

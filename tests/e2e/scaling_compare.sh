@@ -20,8 +20,8 @@ for repeat, factor in enumerate(factors, 1):
         out.write(json.dumps(at | {"result": figures | more}) + "\n")
 END
 sweep() { local name=$1; shift; python3 "$BOX/sweep.py" "$BOX/$name" "$@"; }
-sweep a '1 1 1 16; 2 2 1 10; 2 1 1 17; 1 1 8 40' 'host=old'
-sweep b '1 1 1 12; 2 2 1 14; 2 1 1 17.2; 4 4 1 8' 'host=new<1>' version=0.2.0
+sweep a '1 1 1 16; 2 2 1 10; 2 1 1 17; 1 1 8 40' 'host=old' 'device=H100'
+sweep b '1 1 1 12; 2 2 1 14; 2 1 1 17.2; 4 4 1 8' 'host=new<1>' 'device=A100' version=0.2.0
 printf '{"np":1,"tp":1,"batch":8,"repeat":1,"status":"failed","duration":10,"version":"0.2.0","settings":"s","reason":"it | fell, %s"}\n' \
     '\"so\"' >>"$BOX/b/results.jsonl"
 expect 0 'compare.html: 3 points are in both sweeps, and a step of B takes 1.020 times' 'two sweeps' "$MG" report "$BOX/a" "$BOX/b"
@@ -30,7 +30,7 @@ says 'where B gains most' 'B is faster at 1 point, the most at np1-tp1-b1: 0.75 
 says 'where it loses most' 'B is slower at 1 point, the most at np2-tp2-b1: 1.40 times'
 says 'what chance makes: a tenth of points of three repeats each' 'chance alone would make 0.3 such points'
 says 'points that one sweep lacks' '2 points are in one sweep alone'
-says 'other hosts and versions are named' 'host: A has old, B has new<1>; version: A has 0.1.0, B has 0.2.0'
+says 'other hosts and versions are named' 'device: A has H100, B has A100; host: A has old, B has new<1>; version: A has 0.1.0, B has 0.2.0'
 cp "$BOX/b/compare.md" "$BOX/said"
 says 'a ratio with its range' '^\| 1 \| 1 \| 1 \| 1 \| 0.750 .0.679 – 0.829. \| B is faster \| 16.000 .15.200 – 16.800. '
 says 'a point that failed in B' '^\| 1 \| 1 \| 1 \| 8 \| – \| B: failed: it \\\| fell, "so" \| 40.000 .* – \|$'

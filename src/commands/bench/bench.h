@@ -64,7 +64,8 @@ mg_status mg_bench_allreduce(mg_bench *b);
 mg_status mg_bench_load(mg_bench *b);
 mg_status mg_bench_quality(mg_bench *b);
 
-/* "binding": the host, processors, memories and GPU of each rank. Collective over the world. */
+/* "device": what computes. "binding": the host, processors, memories and GPU of each rank. Collective over
+ * the world. */
 mg_status mg_bench_report_places(const mg_bench *b, mg_report *r);
 
 /* Memory of the backend for what `measured` counted; the arena stands over it. Release with

@@ -89,9 +89,8 @@ void mg_bench_power_begin(mg_bench_power *p, const mg_backend *backend, const mg
 {
     *p = (mg_bench_power){.backend = backend, .world = world};
     if (backend->ops->space == MG_DEVICE) {
-        bool is_shared;
-        const char *gpu = mg_machine_gpu(backend, &is_shared);
-        if (gpu && !is_shared) start_sampler(p, gpu);
+        const mg_machine_gpu *gpu = mg_machine_device(backend);
+        if (gpu && !gpu->is_shared) start_sampler(p, gpu->uuid);
     } else if (world->local_rank == 0) {
         mg_rapl_open(&p->rapl, MG_RAPL_ROOT);
     }

@@ -88,8 +88,8 @@ static mg_status match(mg_compare *c)
 static const char *fact_of(const mg_scaling_result *r, int fact, char room[32])
 {
     (void)snprintf(room, 32, "%g s", r->dur_s);
-    const char *const all[MG_COMPARE_FACTS] = {r->shape,   r->dtype, r->backend, r->host,
-                                               r->version, room,     r->settings};
+    const char *const all[MG_COMPARE_FACTS] = {r->shape, r->dtype,   r->backend, r->device,
+                                               r->host,  r->version, room,       r->settings};
     return all[fact];
 }
 

@@ -26,7 +26,7 @@ typedef struct mg_compare_point {
     char note[320];        /* what the sweep that lacks it says of it */
 } mg_compare_point;
 
-enum { MG_COMPARE_FACTS = 7 };
+enum { MG_COMPARE_FACTS = 8 };
 
 typedef struct mg_compare {
     const char *dir[2];
@@ -38,7 +38,7 @@ typedef struct mg_compare {
 
 extern const char *const mg_compare_fact[MG_COMPARE_FACTS];
 
-/* Do the sweeps differ in this fact? */
+/* Do the sweeps differ in this fact? Not where one does not tell it, as those of older versions. */
 bool mg_compare_differs(const mg_compare *c, int fact);
 
 /* Sentences: what differs beyond the spread, and how much of it chance explains. */

@@ -8,12 +8,14 @@
 const char *const mg_compare_word[MG_COMPARE_VERDICTS] = {"within the spread", "B is faster", "B is slower",
                                                           "one repeat alone", "in one sweep alone"};
 
-const char *const mg_compare_fact[MG_COMPARE_FACTS] = {"model",   "dtype", "backend", "host",
-                                                       "version", "clip",  "settings"};
+const char *const mg_compare_fact[MG_COMPARE_FACTS] = {"model", "dtype",   "backend", "device",
+                                                       "host",  "version", "clip",    "settings"};
 
 bool mg_compare_differs(const mg_compare *c, int fact)
 {
-    return strcmp(c->fact[0][fact], c->fact[1][fact]) != 0;
+    const char *a = c->fact[0][fact], *b = c->fact[1][fact];
+
+    return a[0] && b[0] && strcmp(a, b) != 0;
 }
 
 static const char *points(size_t n)

@@ -130,8 +130,9 @@ static void put_head(mg_text *t, const mg_sweep *s)
     mg_text_add(t, "Scaling of ");
     mg_report_escape(t, r->shape);
     mg_text_add(t, "</h1>\n<p class=\"sub\">");
-    const char *const facts[] = {r->dtype, r->backend, r->host, r->version, r->settings};
+    const char *const facts[] = {r->dtype, r->backend, r->device, r->host, r->version, r->settings};
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        if (!facts[i][0]) continue;
         if (i) mg_text_add(t, " · ");
         mg_report_escape(t, facts[i]);
     }
