@@ -5,7 +5,7 @@
 #   size      files to 500 lines, lines to 140 columns, functions to 90 lines
 #   text      words that have no place: notes to self, one machine's paths, printf and exit in libraries
 #   prose     sentences of headers to 25 words, in the rooms that have been gone through
-#   names     file names are unique in src, kernels and parallel
+#   names     file names are unique in src, kernels and parallel; what begins with #! can be started
 #   links     every relative link in a *.md leads somewhere
 #   format    clang-format finds nothing to change
 #   sources   no rule: lists the source files
@@ -67,7 +67,11 @@ text)
 names)
     found=$(sources | grep -E '^(src|kernels|parallel)/' | awk '{ n = $0; sub(/.*\//, "", n)
         if (n in seen) print $0 ":1: the name is taken by " seen[n]
-        seen[n] = $0 }')
+        seen[n] = $0 }'
+        for d in .ci tests bench cmake launch; do
+            [ ! -d "$d" ] || find "$d" -type f \( -name '*.sh' -o -name '*.py' -o -name '*.sbatch' \) ! -perm -u+x -exec \
+                awk '/^#!/ { print FILENAME ":1: begins with #! and is not executable" } { nextfile }' {} +
+        done)
     ;;
 links)
     found=$(over "$(texts | grep '\.md$')" -f "$here/links.awk" | while IFS='	' read -r at target; do

@@ -77,6 +77,7 @@ clean; printf 'void f(void)\n{\n    fprintf(stderr, "x");\n}\n' >>src/io/b.c; ca
 clean; echo "look in $box/other" >>docs/A.md; caught text docs/A.md
 
 clean; : >src/io/a.c; caught names src/io/a.c
+clean; mkdir tests; printf '#!/bin/sh\n' >tests/a.sh; caught names tests/a.sh; chmod +x tests/a.sh; "$here/lint.sh" names . || fail 'a script'
 clean; echo 'See [nothing](missing.md).' >>docs/A.md; caught links docs/A.md
 
 if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
