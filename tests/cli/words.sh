@@ -67,6 +67,16 @@ page = open('$BOX/mg-dist.1').read().replace('\\\\-', '-')
 names = set(re.findall(r'\x60--([a-z0-9-]+)', open('$BOX/cli.md').read()))
 assert len(names) > 60, len(names)
 assert not [n for n in names if '--' + n not in page], [n for n in names if '--' + n not in page]"
+# COMMAND NAME of every option with a hyphen, "(also --NAME)" too: its form with underscores is known.
+awk '/^## / { command = $2 == "mg-dist" ? $3 : "" }
+    command && /^\| `/ && match($0, /`--[a-z0-9]+-[a-z0-9-]+/) && RSTART < 12 { print command, substr($0, RSTART + 3, RLENGTH - 3) }
+    command && match($0, /\(also --[a-z0-9]+-[a-z0-9-]+/) { print command, substr($0, RSTART + 8, RLENGTH - 8) }' "$BOX/cli.md" >"$BOX/names"
+passes 'every option with a hyphen may be written with underscores' bash -c '
+    test "$(wc -l <"$2")" -gt 100 || exit 1
+    while read -r command name; do
+        "$1" $command --${name//-/_} --no-such-option </dev/null 2>&1 | grep -e "option --${name//-/_}: unknown" && wrong=1
+    done <"$2"
+    test -z "$wrong"' - "$MG" "$BOX/names"
 if command -v groff >/dev/null; then
     groff -ww -man -Tutf8 -P-cbou -K utf8 "$BOX/mg-dist.1" >"$BOX/page" 2>"$BOX/warnings"
     passes 'groff has no warnings' test ! -s "$BOX/warnings"

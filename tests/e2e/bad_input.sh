@@ -112,12 +112,12 @@ expect 2 '(--tp|ranks)' 'ranks that --tp does not divide' ranks 3 "$MG" generate
 passes 'three ranks without --tp are three replicas' ranks 3 "$MG" generate -q --model "$TINY" --prompt x --frames 4 --out "$BOX/three"
 expect 2 '(--tp|ranks)' 'more ranks than --tp 1 has' ranks 2 "$MG" generate -q --model "$TINY" --prompt x --tp 4 --out "$OUT"
 expect 2 'heads' 'heads that --tp does not divide' \
-    ranks 8 "$MG" generate -q --model "$GOLDEN/checkpoints/tiny-variant" --prompt x --frames 4 --out "$OUT"
+    ranks 8 "$MG" generate -q --model "$GOLDEN/checkpoints/tiny-variant" --prompt x --frames 4 --tp 8 --out "$OUT"
 
 # Room
 expect 5 'memory: .* need .* available' 'more clips at once than fit' \
     "$MG" generate -q --model "$TINY" --unconditional 1000000 --frames 500 --batch 1000000 --out "$OUT"
-expect 1 'output|cannot make' 'a file where the output folder should be' generate 1 --out "$MODEL/config.json"
+expect 2 'is there already, and is no folder' 'a file where the output folder should be' generate 1 --out "$MODEL/config.json"
 expect 1 'cannot make' 'a folder that cannot be made' generate 1 --out /proc/nowhere
 if [ "$(id -u)" != 0 ]; then
     mkdir "$BOX/locked" && chmod a-w "$BOX/locked"

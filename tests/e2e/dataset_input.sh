@@ -55,7 +55,7 @@ mkdir "$BOX/photos"
 touch "$BOX/photos/holiday.jpg"
 expect 2 'photos: holds other things \(holiday.jpg\) and is no dataset of ours' 'a folder with other things' run --jobs "$BOX/one.jsonl" --out "$BOX/photos"
 fails 'stays as it was' sh -c "ls -A '$BOX/photos' | grep -v holiday"
-expect 1 'one.jsonl' 'a file in the place of the folder' run --jobs "$BOX/one.jsonl" --out "$BOX/one.jsonl"
+expect 2 'one.jsonl: is there already' 'a file in the place of the folder' run --jobs "$BOX/one.jsonl" --out "$BOX/one.jsonl"
 passes 'generate, into a folder' "$MG" generate -q --model "$DEMO" --prompt a --duration 0.5 --out "$BOX/clips" --threads 1
 expect 2 'clips: holds other things' 'the clips of generate are no dataset' run --jobs "$BOX/one.jsonl" --out "$BOX/clips"
 mkdir -p "$BOX/odd/.mg-dist"
