@@ -62,6 +62,24 @@ static void get_status(reader *r, mg_scaling_status *out)
     *out = i < 0 ? MG_SCALING_FAILED : (mg_scaling_status)i;
 }
 
+static void get_sizes(reader *r, mg_scaling_sizes *out)
+{
+    const struct {
+        const char *key;
+        int64_t *to;
+    } all[] = {{"layers", &out->n_layers},           {"width", &out->width},
+               {"feed_forward", &out->feed_forward}, {"codebooks", &out->n_books},
+               {"entries", &out->n_entries},         {"rows", &out->n_rows},
+               {"position", &out->n_keys},           {"text_tokens", &out->n_tokens}};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (r->st == MG_OK) r->st = mg_json_int(r->object, r->name, all[i].key, all[i].to, NULL);
+        if (r->st == MG_OK && (*all[i].to < 0 || *all[i].to > MAX_COUNT))
+            r->st = mg_fail(MG_EFAIL, "%s: %s: not between 0 and %d", r->name, all[i].key, MAX_COUNT);
+    }
+    out->n_keys++; /* a column attends to itself too */
+}
+
 static void get_binding(reader *r, char **out)
 {
     const char *text = NULL;
@@ -81,6 +99,7 @@ static void get_figures(reader *r, mg_scaling_result *out)
     get_text(r, "shape", out->shape, sizeof out->shape);
     get_text(r, "dtype", out->dtype, sizeof out->dtype);
     get_text(r, "codes", out->codes, sizeof out->codes);
+    get_sizes(r, &out->sizes);
     out->step_ms = get_number(r, "ms_per_step", true);
     out->step_min_ms = get_number(r, "ms_per_step_min", true);
     out->step_p95_ms = get_number(r, "ms_per_step_p95", true);

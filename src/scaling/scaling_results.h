@@ -36,6 +36,12 @@ typedef struct mg_scaling_point {
     int64_t np, tp, batch; /* ranks in all, ranks of a group, clips at once of a replica */
 } mg_scaling_point;
 
+/* What a step computes: the model's sizes, and its own. */
+typedef struct mg_scaling_sizes {
+    int64_t n_layers, width, feed_forward, n_books, n_entries; /* 0: not said, by an older version */
+    int64_t n_rows, n_keys, n_tokens; /* rows of a replica; columns that each attends to; of each text */
+} mg_scaling_sizes;
+
 /* A line. What is not said is "" or NaN. */
 typedef struct mg_scaling_result {
     mg_scaling_point point;
@@ -44,6 +50,7 @@ typedef struct mg_scaling_result {
     char reason[240];                 /* why it was skipped or failed */
     char version[64], settings[1024]; /* of the program; what the whole sweep has in common */
     char host[64], backend[64], device[160], shape[64], dtype[16], codes[20];
+    mg_scaling_sizes sizes;
     double dur_s; /* of a clip */
     double step_ms, step_min_ms, step_p95_ms;
     double bytes, read_gbps, fraction; /* of all replicas: a step's bytes; of the memory floor */

@@ -45,15 +45,12 @@ void mg_bench_split_close(mg_bench_split *split);
  * Collective over the group. */
 mg_status mg_bench_bare_sums(double *median_s, const mg_bench_split *split, mg_comm *group, int n_runs);
 
-typedef struct mg_bench_split_times {
-    double whole_s; /* of n_steps steps */
-    double bare_s;  /* of one step's calls */
-} mg_bench_split_times;
-
-/* Means over all ranks, in ms a step. A rank that comes late to a sum waits least. So the least time in the
- * group's calls is what the sums cost, and what the others have more is waiting. Collective over the world.
- */
-mg_status mg_bench_report_split(mg_report *r, const mg_bench_split *split, const mg_bench_split_times *mine,
+/* The parts of n_steps steps in ms, means over the ranks: of each group its faster half. What disturbs the
+ * machine for a moment is left out so, as in a median. `mine`: this rank's parts of each step and the whole
+ * step, in seconds; behind them the time of one step's calls alone. A rank that comes late to a sum waits
+ * least. So the least time in the group's calls is what the sums cost, and what the others have more is
+ * waiting. Collective over the world. */
+mg_status mg_bench_report_split(mg_report *r, const mg_bench_split *split, const double *mine,
                                 int64_t n_steps, const mg_world *w);
 
 #endif

@@ -5,6 +5,7 @@
  * read probes, a step is held against the better of the two probes around it, and the fraction reported is
  * the median over the steps. The steps go on column by column, as in generation. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
 #include "bench_power.h"
@@ -307,41 +308,53 @@ static mg_status draw_step(step_bench *s, int64_t i)
     return feed_column(s, i, s->draws, n);
 }
 
-/* n_split steps from the i-th on, their parts timed where the host computes; and the hash of the codes that
- * the first clip got: the same for any ranks and batch. */
+/* n_split steps from the i-th on, with the times of their parts where the host computes: [n_split, parts and
+ * the whole]. */
+static mg_status split_steps(step_bench *s, mg_bench_split *split, double *times, int64_t i)
+{
+    mg_bench_split_comm of_comm;
+    mg_status st = MG_OK;
+
+    if (!is_on_device(s)) mg_bench_split_begin(split, &of_comm, s->b->backend.ops, s->b->backend.group);
+    for (int64_t j = 0; j < s->n_split && st == MG_OK; j++) {
+        const double begin_s = mg_clock_s();
+        split->records = j == 0;
+        memset(split->s, 0, sizeof split->s);
+        st = draw_step(s, i + j);
+        memcpy(times, split->s, sizeof split->s);
+        times[MG_BENCH_N_PARTS] = mg_clock_s() - begin_s;
+        times += MG_BENCH_N_PARTS + 1;
+    }
+    if (!is_on_device(s)) mg_bench_split_end(split, &of_comm, s->b->backend.ops, s->b->backend.group);
+    return st;
+}
+
+/* Their parts, and the hash of the codes that the first clip got: the same for any ranks and batch. */
 static mg_status measure_split(step_bench *s, int64_t i)
 {
-    const int64_t n = s->n_split, K = s->config.K, end = i + n + 1;
-    const bool is_timed = !is_on_device(s);
-    mg_bench_split_times mine = {0};
+    const int64_t n = s->n_split, K = s->config.K, end = i + n + 1, n_times = n * (MG_BENCH_N_PARTS + 1);
+    double *times = NULL;
     int32_t *codes = NULL;
     char hash[65];
     mg_bench_split split = {0};
-    mg_bench_split_comm of_comm;
     mg_status st = MG_OK;
 
     if (n == 0) return MG_OK;
     codes = calloc((size_t)(K * end), sizeof *codes);
-    MG_TRY(mg_comm_agree(s->b->world->all, codes ? MG_OK : mg_fail(MG_ENOMEM, "bench: codes")));
-    if (is_timed) mg_bench_split_begin(&split, &of_comm, s->b->backend.ops, s->b->backend.group);
-    const double begin_s = mg_clock_s();
-    for (int64_t j = i; j < i + n && st == MG_OK; j++) {
-        split.records = j == i;
-        st = draw_step(s, j);
-    }
-    mine.whole_s = mg_clock_s() - begin_s;
-    if (is_timed) mg_bench_split_end(&split, &of_comm, s->b->backend.ops, s->b->backend.group);
-    MG_TRY(st);
+    times = calloc((size_t)n_times + 1, sizeof *times);
+    MG_TRY(mg_comm_agree(s->b->world->all, codes && times ? MG_OK : mg_fail(MG_ENOMEM, "bench: codes")));
+    MG_TRY(split_steps(s, &split, times, i));
     MG_TRY(mg_lm_get_codes(s->lm, 0, codes, end, end));
     MG_TRY(mg_comm_agree(s->b->world->all, mg_hash_bytes(hash, codes, (size_t)(K * end) * sizeof *codes)));
     hash[16] = '\0'; /* enough to see a difference */
     mg_report_text(&s->b->report, "codes", hash);
-    if (!is_timed) goto done;
-    MG_TRY(mg_bench_bare_sums(&mine.bare_s, &split, s->b->backend.group, SPLIT_STEPS));
-    MG_TRY(mg_bench_report_split(&s->b->report, &split, &mine, n, s->b->world));
+    if (is_on_device(s)) goto done;
+    MG_TRY(mg_bench_bare_sums(&times[n_times], &split, s->b->backend.group, SPLIT_STEPS));
+    MG_TRY(mg_bench_report_split(&s->b->report, &split, times, n, s->b->world));
 done:
     mg_bench_split_close(&split);
     free(codes);
+    free(times);
     return st;
 }
 
@@ -364,6 +377,12 @@ static mg_status report_step(step_bench *s)
     mg_report_text(r, "shape",
                    b->settings->model ? b->settings->model : mg_bench_shape_name(b->settings->shape));
     mg_report_text(r, "dtype", mg_format_name(b->backend.formats.weights));
+    mg_report_int(r, "layers", s->config.L);
+    mg_report_int(r, "width", s->config.D);
+    mg_report_int(r, "feed_forward", s->config.F);
+    mg_report_int(r, "codebooks", s->config.K);
+    mg_report_int(r, "entries", s->config.V);
+    mg_report_int(r, "text_tokens", TEXT_TOKENS);
     mg_report_int(r, "batch", s->n_clips);
     mg_report_int(r, "rows", s->n_rows);
     mg_report_int(r, "position", mid);

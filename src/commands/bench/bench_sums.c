@@ -49,49 +49,79 @@ done:
     return st;
 }
 
-/* The mean over groups of the least of each group's ranks: one that comes late to a sum waits least. */
-static double least_of_groups(const double *all, int n_each, int i_value, const mg_world *w)
-{
-    double sum = 0;
+enum { WHOLE = MG_BENCH_N_PARTS, N_TIMES };
 
-    for (int i = 0; i < w->size; i += w->tp) {
-        double least = all[i * n_each + i_value];
-        for (int j = i; j < i + w->tp; j++)
-            if (all[j * n_each + i_value] < least) least = all[j * n_each + i_value];
-        sum += least / w->n_replicas;
+typedef struct split_sum {
+    double part_s[N_TIMES], sums_s, bare_s; /* of a step; sums_s: what sums cost without waiting */
+} split_sum;
+
+/* A group's steps, [tp][n_steps][N_TIMES] with a rank's bare_s behind its steps: those of the faster half are
+ * added to `sum`, a mean over the ranks. The rank that comes last to a sum waits least. */
+static void add_group(split_sum *sum, const double *times, int64_t n_steps, int tp, double *order)
+{
+    const int64_t row = n_steps * N_TIMES + 1, n_half = (n_steps + 1) / 2;
+    double least_bare_s = times[row - 1];
+
+    for (int64_t i = 0; i < n_steps; i++) {
+        order[i] = 0;
+        for (int r = 0; r < tp; r++) order[i] += times[r * row + i * N_TIMES + WHOLE];
+        order[n_steps + i] = order[i];
     }
-    return sum;
+    (void)mg_bench_median(order + n_steps, n_steps); /* sorted */
+    const double last = order[n_steps + n_half - 1];
+    double n_taken = 0, of_rank[8] = {0};
+    for (int64_t i = 0; i < n_steps; i++) n_taken += order[i] <= last;
+    for (int r = 0; r < tp; r++) {
+        for (int64_t i = 0; i < n_steps; i++) {
+            const double *t = times + r * row + i * N_TIMES;
+            if (order[i] > last) continue;
+            for (int k = 0; k < N_TIMES; k++) sum->part_s[k] += t[k] / n_taken / tp;
+            of_rank[r] += t[MG_BENCH_REDUCE] / n_taken;
+        }
+        if (times[r * row + row - 1] < least_bare_s) least_bare_s = times[r * row + row - 1];
+    }
+    double least_s = of_rank[0];
+    for (int r = 1; r < tp; r++)
+        if (of_rank[r] < least_s) least_s = of_rank[r];
+    sum->sums_s += least_s, sum->bare_s += least_bare_s;
 }
 
-mg_status mg_bench_report_split(mg_report *r, const mg_bench_split *split, const mg_bench_split_times *mine,
+static void report_sum(mg_report *r, const mg_bench_split *split, const split_sum *s, double n_groups)
+{
+    const double in_ms = 1e3 / n_groups;
+    double rest_s = s->part_s[WHOLE], sum_bytes = 0;
+
+    for (int i = 0; i < MG_BENCH_N_PARTS; i++) rest_s -= s->part_s[i];
+    mg_report_number(r, "split_step_ms", s->part_s[WHOLE] * in_ms, 4);
+    mg_report_number(r, "split_products_ms", s->part_s[MG_BENCH_PRODUCTS] * in_ms, 4);
+    mg_report_number(r, "split_attention_ms", s->part_s[MG_BENCH_ATTENTION] * in_ms, 4);
+    mg_report_number(r, "split_all_reduce_ms", s->sums_s * in_ms, 4);
+    mg_report_number(r, "split_waiting_ms", (s->part_s[MG_BENCH_REDUCE] - s->sums_s) * in_ms, 4);
+    mg_report_number(r, "split_sampling_ms", s->part_s[MG_BENCH_SAMPLING] * in_ms, 4);
+    mg_report_number(r, "split_rest_ms", rest_s * in_ms, 4);
+    if (split->n_calls == 0) return;
+    for (size_t i = 0; i < split->n_calls; i++)
+        sum_bytes += (double)split->call[i].n * (double)mg_dtype_bytes(split->call[i].dtype);
+    mg_report_int(r, "sums_per_step", (int64_t)split->n_calls);
+    mg_report_number(r, "sum_bytes_per_step", sum_bytes, 0);
+    mg_report_number(r, "bare_all_reduce_ms", s->bare_s * in_ms, 4);
+}
+
+mg_status mg_bench_report_split(mg_report *r, const mg_bench_split *split, const double *mine,
                                 int64_t n_steps, const mg_world *w)
 {
-    enum { N = MG_BENCH_N_PARTS + 2, WHOLE = MG_BENCH_N_PARTS, BARE };
-    double row[N], mean[N] = {0}, *all = calloc((size_t)w->size * N, sizeof *all), sum_bytes = 0;
+    const int64_t row = n_steps * N_TIMES + 1;
+    double *all = calloc((size_t)(w->size * row), sizeof *all);
+    double *order = calloc((size_t)(2 * n_steps), sizeof *order);
+    split_sum sum = {0};
     mg_status st = MG_OK;
 
-    MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", w->size)));
-    for (int i = 0; i < MG_BENCH_N_PARTS; i++) row[i] = split->s[i];
-    row[WHOLE] = mine->whole_s, row[BARE] = mine->bare_s;
-    MG_TRY(mg_comm_all_gather(w->all, all, row, N, MG_F64));
-    for (int i = 0; i < w->size * N; i++) mean[i % N] += all[i] / w->size;
-    const double sums_s = least_of_groups(all, N, MG_BENCH_REDUCE, w), in_ms = 1e3 / (double)n_steps;
-    mg_report_number(r, "split_step_ms", mean[WHOLE] * in_ms, 4);
-    mg_report_number(r, "split_products_ms", mean[MG_BENCH_PRODUCTS] * in_ms, 4);
-    mg_report_number(r, "split_attention_ms", mean[MG_BENCH_ATTENTION] * in_ms, 4);
-    mg_report_number(r, "split_all_reduce_ms", sums_s * in_ms, 4);
-    mg_report_number(r, "split_waiting_ms", (mean[MG_BENCH_REDUCE] - sums_s) * in_ms, 4);
-    mg_report_number(r, "split_sampling_ms", mean[MG_BENCH_SAMPLING] * in_ms, 4);
-    for (int i = 0; i < MG_BENCH_N_PARTS; i++) mean[WHOLE] -= mean[i];
-    mg_report_number(r, "split_rest_ms", mean[WHOLE] * in_ms, 4);
-    if (split->n_calls > 0) {
-        for (size_t i = 0; i < split->n_calls; i++)
-            sum_bytes += (double)split->call[i].n * (double)mg_dtype_bytes(split->call[i].dtype);
-        mg_report_int(r, "sums_per_step", (int64_t)split->n_calls);
-        mg_report_number(r, "sum_bytes_per_step", sum_bytes, 0);
-        mg_report_number(r, "bare_all_reduce_ms", least_of_groups(all, N, BARE, w) * 1e3, 4);
-    }
+    MG_TRY(mg_comm_agree(w->all, all && order ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", w->size)));
+    MG_TRY(mg_comm_all_gather(w->all, all, mine, row, MG_F64));
+    for (int i = 0; i < w->size; i += w->tp) add_group(&sum, all + i * row, n_steps, w->tp, order);
+    report_sum(r, split, &sum, w->n_replicas);
 done:
     free(all);
+    free(order);
     return st;
 }
