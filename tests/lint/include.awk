@@ -27,11 +27,12 @@ BEGIN {
     may["hub"] = "base io config checkpoint hub"
     may["weights"] = "base io checkpoint ops weights"
     may["model"] = "base config weights ops comm model"
-    may["engine"] = "base io audio dsp checkpoint hub weights model ops comm engine"
+    may["predict"] = "base config ops predict"
+    may["engine"] = "base io audio dsp checkpoint hub weights model predict ops comm engine"
     may["clips"] = "base io audio dsp text checkpoint hub model engine comm clips"
     may["dataset"] = "base io audio clips dataset"
-    may["scaling"] = "base io scaling"
-    may["commands"] = may["clips"] " dataset scaling cli torch config weights ops cpu cuda commands"
+    may["scaling"] = "base io config ops predict scaling"
+    may["commands"] = may["clips"] " dataset scaling predict cli torch config weights ops cpu cuda commands"
     may["main"] = "base cli comm commands main"
     n = split(all, files, "\n")
     for (i = 1; i <= n; i++) { name = files[i]; sub(/.*\//, "", name); where[name] = room(files[i]) }

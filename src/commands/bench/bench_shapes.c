@@ -90,21 +90,3 @@ mg_codec_config mg_bench_codec_config(void)
         .frame_rate = 50,
     };
 }
-
-int64_t mg_bench_weight_bytes(const mg_lm_config *c, mg_format format)
-{
-    const int64_t self = 4 * c->D * c->D, cross = 2 * c->D * c->D, feed_forward = 2 * c->D * c->F;
-
-    const int64_t n = c->L * (self + cross + feed_forward) + c->K * c->V * c->D;
-    const int64_t n_4_bits = (c->L - 1) * (self + cross + feed_forward / 2); /* lm_load.c */
-
-    if (format == MG_FORMAT_Q8) return n;
-    if (format == MG_FORMAT_Q4) return n - n_4_bits + n_4_bits / 2 + n_4_bits / MG_Q4_GROUP * 2; /* scales */
-    return n * (int64_t)mg_dtype_bytes(mg_format_dtype(format));
-}
-
-int64_t mg_bench_kv_bytes(const mg_lm_config *c, mg_dtype dtype, int64_t n_rows, int64_t n_columns,
-                          int64_t n_texts, int64_t S)
-{
-    return 2 * c->L * c->D * (n_rows * n_columns + n_texts * S) * (int64_t)mg_dtype_bytes(dtype);
-}

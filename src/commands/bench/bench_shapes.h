@@ -1,12 +1,10 @@
-/* The published sizes of MusicGen, in one place, with one for trying things, and what a step of each must
- * read. No file is needed: the benchmarks run on random weights of these shapes. Source: the models'
- * config.json (docs/MODEL.md §Sizes).
- */
+/* The published sizes of MusicGen, in one place, with one for trying things. No file is needed: the
+ * benchmarks run on random weights of these shapes. Source: the models' config.json (docs/MODEL.md §Sizes).
+ * What a step of each must read: predict.h. */
 #ifndef MG_BENCH_SHAPES_H
 #define MG_BENCH_SHAPES_H
 
 #include "config.h"
-#include "ops.h"
 
 enum mg_bench_shape { MG_BENCH_TINY, MG_BENCH_SMALL, MG_BENCH_MEDIUM, MG_BENCH_LARGE, MG_BENCH_N_SHAPES };
 
@@ -17,14 +15,5 @@ mg_lm_config mg_bench_lm_config(int shape);
 mg_status mg_bench_model_config(mg_lm_config *out, const char *model); /* of a model on disk: folder or id */
 mg_t5_config mg_bench_t5_config(void);                                 /* t5-base */
 mg_codec_config mg_bench_codec_config(void);                           /* encodec_32khz */
-
-/* Bytes of the matrices that one step streams, the whole model's: cross-attention's K and V projections run
- * once a clip and are not among them; embeddings, positions and norms (under 0.1 %) are not counted. */
-int64_t mg_bench_weight_bytes(const mg_lm_config *c, mg_format format);
-
-/* Bytes of keys and values that one step reads: `n_rows` sequences of `n_columns` columns each, and `n_texts`
- * texts of S tokens. */
-int64_t mg_bench_kv_bytes(const mg_lm_config *c, mg_dtype dtype, int64_t n_rows, int64_t n_columns,
-                          int64_t n_texts, int64_t S);
 
 #endif

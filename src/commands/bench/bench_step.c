@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "hash.h"
 #include "lm.h"
+#include "predict.h"
 #include "rng.h"
 
 enum {
@@ -258,9 +259,9 @@ static mg_status measure_prefill(step_bench *s, double step_median_s)
 static double step_bytes(const step_bench *s, int64_t position)
 {
     return s->b->world->n_replicas *
-           (double)(mg_bench_weight_bytes(&s->config, s->b->backend.formats.weights) +
-                    mg_bench_kv_bytes(&s->config, mg_format_dtype(s->b->backend.formats.kv), s->n_rows,
-                                      position + 1, s->n_clips, TEXT_TOKENS));
+           ((double)mg_predict_weight_bytes(&s->config, s->b->backend.formats.weights) +
+            mg_predict_kv_bytes(&s->config, s->b->backend.formats.kv, s->n_rows, (double)(position + 1),
+                                s->n_clips, TEXT_TOKENS));
 }
 
 static mg_status measure_steps(step_bench *s, mg_bench_reader *reader)
@@ -363,7 +364,7 @@ static mg_status report_step(step_bench *s)
     const mg_bench *b = s->b;
     mg_report *r = &s->b->report;
     const int64_t mid = s->first_position + s->n_warmup + (s->n_steps + s->n_groups) / 2;
-    const double weight_bytes = (double)mg_bench_weight_bytes(&s->config, b->backend.formats.weights);
+    const double weight_bytes = (double)mg_predict_weight_bytes(&s->config, b->backend.formats.weights);
     const int64_t n_all = s->n_steps * b->world->size;
     double sum_s = 0, *all_s = calloc((size_t)n_all, sizeof *all_s);
     mg_status st = MG_OK;

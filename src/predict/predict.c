@@ -1,0 +1,130 @@
+#include "predict.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Operations of a layer: norm and q, k, v; attention; out; the same for the text; the feed-forward's two. */
+enum { OPS_PLAIN = 5, OPS_TEXT = 3, OPS_OUTSIDE_LAYERS = 4, SUMS_PLAIN = 2, SUMS_TEXT = 1 };
+
+int64_t mg_predict_weight_bytes(const mg_lm_config *c, mg_format format)
+{
+    const int64_t self = 4 * c->D * c->D, cross = c->n_chroma ? 0 : 2 * c->D * c->D;
+    const int64_t feed_forward = 2 * c->D * c->F;
+    const int64_t n = c->L * (self + cross + feed_forward) + c->K * c->V * c->D;
+    const int64_t n_4_bits = (c->L - 1) * (self + cross + feed_forward / 2); /* lm_load.c */
+
+    if (format == MG_FORMAT_Q8) return n;
+    if (format == MG_FORMAT_Q4) return n - n_4_bits + n_4_bits / 2 + n_4_bits / MG_Q4_GROUP * 2; /* scales */
+    return n * (int64_t)mg_dtype_bytes(mg_format_dtype(format));
+}
+
+double mg_predict_kv_bytes(const mg_lm_config *c, mg_format format, int64_t n_rows, double n_columns,
+                           int64_t n_texts, int64_t S)
+{
+    const double n_text = c->n_chroma ? 0 : (double)(n_texts * S);
+    const double values = 2 * (double)(c->L * c->D) * ((double)n_rows * n_columns + n_text);
+
+    return values * (double)mg_dtype_bytes(mg_format_dtype(format));
+}
+
+/* Multiplications of a row, the whole model's; a row without a text skips its block. */
+static double values_of(const mg_lm_config *c)
+{
+    return (double)mg_predict_weight_bytes(c, MG_FORMAT_Q8);
+}
+
+/* How fast matrices pass with n rows: between two measured rates the time is a line. */
+static double measured_s(const mg_predict_machine *m, double bytes, double n_rows)
+{
+    const mg_predict_rate *r = m->rate;
+    int i = 1;
+
+    if (m->n_rates == 1 || n_rows <= (double)r[0].n_rows) return bytes / r[0].bytes_s;
+    while (i < m->n_rates - 1 && (double)r[i].n_rows < n_rows) i++;
+    const double from_s = bytes / r[i - 1].bytes_s, to_s = bytes / r[i].bytes_s;
+    const double part = (n_rows - (double)r[i - 1].n_rows) / (double)(r[i].n_rows - r[i - 1].n_rows);
+    return fmax(from_s + part * (to_s - from_s), bytes / r[0].bytes_s);
+}
+
+static double over(double what, double rate)
+{
+    return rate > 0 ? what / rate : 0;
+}
+
+static double products_s(double *reading_s, const mg_predict_step *s, const mg_predict_machine *m)
+{
+    const double bytes = (double)mg_predict_weight_bytes(&s->config, s->weights) / (double)s->tp;
+    const double flop = 2 * values_of(&s->config) / (double)s->tp * (double)s->n_rows;
+
+    if (m->n_rates > 0) {
+        *reading_s = bytes / m->rate[0].bytes_s;
+        return measured_s(m, bytes, (double)s->n_rows);
+    }
+    const double read_s = over(bytes, m->read_bytes_s), multiply_s = over(flop, m->product_flop_s);
+    *reading_s = read_s;
+    return m->overlaps ? fmax(read_s, multiply_s) : read_s + multiply_s;
+}
+
+static double reduce_s(const mg_predict_step *s, const mg_predict_machine *m)
+{
+    const mg_lm_config *c = &s->config;
+    const double n_sums = (double)(c->L * (SUMS_PLAIN + (c->n_chroma ? 0 : SUMS_TEXT)));
+    const double rows = (double)s->n_rows, sum_bytes = 4 * rows * (double)c->D;
+    const double gather_bytes = 4 * rows * (double)(c->K * c->V);
+
+    if (s->tp == 1) return 0;
+    return n_sums * (m->reduce_s + over(sum_bytes, m->reduce_bytes_s)) + m->reduce_s +
+           over(gather_bytes, m->reduce_bytes_s);
+}
+
+void mg_predict_step_time(mg_predict_times *out, const mg_predict_step *s, const mg_predict_machine *m)
+{
+    const mg_lm_config *c = &s->config;
+    const double kv = mg_predict_kv_bytes(c, s->kv, s->n_rows, s->n_keys, s->n_clips, s->n_tokens);
+    const double n_ops = (double)(c->L * (OPS_PLAIN + (c->n_chroma ? 0 : OPS_TEXT)) + OPS_OUTSIDE_LAYERS);
+
+    *out = (mg_predict_times){0};
+    out->part_s[MG_PREDICT_PRODUCTS] = products_s(&out->reading_s, s, m);
+    out->part_s[MG_PREDICT_ATTENTION] = over(kv / (double)s->tp, m->attend_bytes_s);
+    out->part_s[MG_PREDICT_REDUCE] = reduce_s(s, m);
+    out->part_s[MG_PREDICT_SAMPLING] = (double)(s->n_clips * c->K) * m->draw_s;
+    out->part_s[MG_PREDICT_LAUNCHES] = n_ops * m->launch_s;
+    for (int i = 0; i < MG_PREDICT_PARTS; i++) out->step_s += out->part_s[i];
+}
+
+int64_t mg_predict_clip_steps(const mg_lm_config *c, int64_t n_frames)
+{
+    return n_frames + c->K / (c->n_channels > 1 ? c->n_channels : 1) - 1;
+}
+
+double mg_predict_clip_s(const mg_predict_step *step, int64_t n_frames, double dur_s,
+                         const mg_predict_machine *m)
+{
+    const int64_t n_steps = mg_predict_clip_steps(&step->config, n_frames);
+    const int64_t prefix = step->config.n_chroma ? step->config.chroma_length + step->n_tokens : 0;
+    mg_predict_step mean = *step;
+    mg_predict_times t;
+
+    mean.n_keys = (double)prefix + (double)(n_steps + 1) / 2;
+    mg_predict_step_time(&t, &mean, m);
+    return (double)n_steps * t.step_s + (double)step->n_clips * (dur_s * m->decode_sound_s + m->text_s);
+}
+
+double mg_predict_run_s(const mg_predict_step *step, int64_t n_replicas, int64_t n, int64_t n_frames,
+                        double dur_s, double model_bytes, const mg_predict_machine *m)
+{
+    const int64_t n_mine = (n + n_replicas - 1) / n_replicas;
+    const int64_t n_rounds = (n_mine + step->n_clips - 1) / step->n_clips;
+
+    return over(model_bytes, m->load_bytes_s) +
+           (double)n_rounds * mg_predict_clip_s(step, n_frames, dur_s, m);
+}
+
+void mg_predict_check_group(char reason[160], const mg_lm_config *c, int64_t tp)
+{
+    reason[0] = '\0';
+    if (tp != 1 && tp != 2 && tp != 4 && tp != MG_TP_SLICES)
+        (void)snprintf(reason, 160, "a group has 1, 2, 4 or 8 ranks");
+    else if (c->H % tp || c->F % MG_TP_SLICES)
+        (void)snprintf(reason, 160, "T = %lld does not divide %lld heads", (long long)tp, (long long)c->H);
+}

@@ -1,0 +1,82 @@
+/* The table of devices, from their vendors' public datasheets (docs/PERFORMANCE.md, "Devices"), and what part
+ * of those peaks a step is assumed to reach. */
+#include <string.h>
+
+#include "predict.h"
+
+/* Peaks: GB/s read, dense TFLOP/s without sparsity, GB, GB/s to its neighbours in one direction. */
+typedef struct device {
+    const char *name;
+    double read_gbps, bf16_tflops, fp32_tflops, memory_gb, link_gbps;
+    bool is_host;
+} device;
+
+static const device devices[] = {
+    {"h100", 3350, 989, 67, 80, 450, false},     /* H100 SXM5, NVLink 4 */
+    {"h100-pcie", 2000, 756, 51, 80, 64, false}, /* PCIe Gen5 */
+    {"h200", 4800, 989, 67, 141, 450, false},    /* H200 SXM */
+    {"b200", 7700, 2250, 75, 180, 900, false},   /* HGX B200, an eighth of the board; NVLink 5 */
+    {"a100", 2039, 312, 19.5, 80, 300, false},   /* A100 80GB SXM4, NVLink 3 */
+    {"a100-40g", 1555, 312, 19.5, 40, 300, false},
+    {"l40s", 864, 362, 91.6, 48, 32, false}, /* PCIe Gen4, as those below */
+    {"l4", 300, 121, 30.3, 24, 32, false},
+    {"a40", 696, 149.7, 37.4, 48, 32, false},
+    {"a10", 600, 125, 31.2, 24, 32, false},
+    {"rtx4090", 1008, 165, 82.6, 24, 32, false},
+    {"rtx3090", 936, 71, 35.6, 24, 32, false},
+    {"cpu", 307, 14, 7, 0, 20, true}, /* a rank a socket: 8 channels of DDR5-4800, 56 cores of AVX-512 */
+};
+
+enum { N_DEVICES = sizeof devices / sizeof *devices };
+
+/* Parts of the peaks. Reading: what kernels that stream matrices of some MB reach, and what this program
+ * reaches of a CPU's measured bandwidth. Arithmetic: products of tens of rows fill tensor cores badly. */
+static const double READ_PART = 0.7, DEVICE_PRODUCT_PART = 0.35, HOST_PRODUCT_PART = 0.6, LINK_PART = 0.6;
+static const double DEVICE_LAUNCH_S = 2.5e-6, DEVICE_REDUCE_S = 10e-6; /* of a recorded step's kernel */
+static const double HOST_LAUNCH_S = 2e-6, HOST_REDUCE_S = 5e-6, DRAW_S = 1e-6;
+static const double DEVICE_OVERHEAD_BYTES = 0.8e9; /* context, NCCL's buffers, --memory-margin */
+static const double LOAD_BYTES_S = 1e9;            /* of a shared file system, by each rank */
+
+/* EnCodec of 32 kHz: the convolutions' arithmetic and the LSTM's matrices, which every frame reads. T5-base:
+ * its matrices, for a text. */
+static const double CODEC_FLOP = 8e9, CODEC_PART = 0.2, LSTM_BYTES = 67e6, FRAMES_S = 50, LSTM_LAUNCHES = 6;
+static const double T5_BYTES = 440e6, T5_LAUNCHES = 150;
+
+const char *mg_predict_device_name(int i)
+{
+    return i >= 0 && i < N_DEVICES ? devices[i].name : NULL;
+}
+
+static void fill(mg_predict_machine *m, const device *d, mg_format format)
+{
+    const bool wide = format == MG_FORMAT_F32;
+    const double flop_s = (wide ? d->fp32_tflops : d->bf16_tflops) * 1e12;
+
+    *m = (mg_predict_machine){
+        .overlaps = !d->is_host,
+        .memory_bytes = d->memory_gb * 1e9,
+        .overhead_bytes = d->is_host ? 0 : DEVICE_OVERHEAD_BYTES,
+        .read_bytes_s = READ_PART * d->read_gbps * 1e9,
+        .attend_bytes_s = READ_PART * d->read_gbps * 1e9,
+        .product_flop_s = (d->is_host ? HOST_PRODUCT_PART : DEVICE_PRODUCT_PART) * flop_s,
+        .launch_s = d->is_host ? HOST_LAUNCH_S : DEVICE_LAUNCH_S,
+        .reduce_s = d->is_host ? HOST_REDUCE_S : DEVICE_REDUCE_S,
+        .reduce_bytes_s = LINK_PART * d->link_gbps * 1e9,
+        .draw_s = DRAW_S,
+        .load_bytes_s = LOAD_BYTES_S,
+    };
+    strcpy(m->name, d->name);
+    m->decode_sound_s = CODEC_FLOP / (CODEC_PART * d->fp32_tflops * 1e12) +
+                        FRAMES_S * (LSTM_BYTES / m->read_bytes_s + LSTM_LAUNCHES * m->launch_s);
+    m->text_s = T5_BYTES / m->read_bytes_s + T5_LAUNCHES * m->launch_s;
+}
+
+bool mg_predict_device(mg_predict_machine *out, const char *name, mg_format format)
+{
+    for (int i = 0; i < N_DEVICES; i++) {
+        if (strcmp(devices[i].name, name) != 0) continue;
+        fill(out, &devices[i], format);
+        return true;
+    }
+    return false;
+}
