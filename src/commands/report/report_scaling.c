@@ -36,17 +36,18 @@ static void put_row(mg_text *t, const mg_sweep_point *p, bool with_energy, const
     put_figure(t, gap, "%.0f %%", 100 * sums / p->split_ms);
     put_figure(t, gap, "%.3f", isnan(p->bare_ms) ? NAN : p->part_ms[MG_SCALING_ALL_REDUCE]);
     put_figure(t, gap, "%.3f", p->bare_ms);
+    put_figure(t, gap, "%.3f", p->predicted_ms);
     if (with_energy) put_figure(t, gap, "%.3g", p->joules_s);
     mg_text_add(t, end);
 }
 
-static const char *const column[] = {"ranks",        "T",
-                                     "replicas",     "batch",
-                                     "repeats",      "ms a step (spread)",
-                                     "s a clip",     "x real time",
-                                     "of the floor", "sums and waiting",
-                                     "sums, ms",     "bare, ms",
-                                     "J a second"};
+static const char *const column[] = {"ranks",         "T",
+                                     "replicas",      "batch",
+                                     "repeats",       "ms a step (spread)",
+                                     "s a clip",      "x real time",
+                                     "of the floor",  "sums and waiting",
+                                     "sums, ms",      "bare, ms",
+                                     "predicted, ms", "J a second"};
 
 enum { N_COLUMNS = sizeof column / sizeof *column };
 
@@ -110,11 +111,12 @@ static mg_status put_plot(mg_text *t, const mg_sweep *s, const char *dir, int pl
 {
     static const char *const title[MG_SWEEP_PLOTS] = {"Speed-up and efficiency", "Latency against rate",
                                                       "Where a step's time goes",
-                                                      "Against the memory's speed"};
+                                                      "Against the memory's speed", "Predicted and measured"};
     char path[MG_PATH_SIZE];
 
     MG_RETURN(mg_path_format(path, "%s/plots/%s.svg", dir, mg_sweep_plot_name[plot]));
-    MG_RETURN(mg_report_picture(t, title[plot], drawn ? path : NULL));
+    MG_RETURN(mg_report_picture(t, title[plot],
+                                drawn && mg_sweep_has_plot(s, (enum mg_sweep_plot)plot) ? path : NULL));
     mg_text_format(t, "<p class=\"note\" id=\"say-%s\">", mg_sweep_plot_name[plot]);
     mg_sweep_say(t, s, (enum mg_sweep_plot)plot);
     mg_text_add(t, "</p></section>\n");

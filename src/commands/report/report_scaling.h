@@ -1,6 +1,7 @@
 /* mg-dist report of a sweep (bench scaling): a page, a Markdown table, and its plots as SVG and PDF.
- * report_scaling_sweep.c makes figures of the lines, report_scaling_plot.c has gnuplot draw,
- * report_scaling_say.c says what a plot shows, report_scaling.c writes the page. */
+ * report_scaling_sweep.c makes figures of the lines, report_scaling_predict.c says what they should be.
+ * report_scaling_plot.c has gnuplot draw, report_scaling_say.c says what a plot shows, report_scaling.c
+ * writes the page. */
 #ifndef MG_REPORT_SCALING_H
 #define MG_REPORT_SCALING_H
 
@@ -20,6 +21,9 @@ typedef struct mg_sweep_point {
     double part_ms[MG_SCALING_PARTS], split_ms;      /* means over the repeats; NaN: not split */
     double bare_ms;  /* of the calls that part_ms[MG_SCALING_ALL_REDUCE] has in a step; mean; NaN: not told */
     double joules_s; /* a second of sound, mean over the repeats; NaN: not told */
+    double predicted_ms; /* the step, from other points; NaN: they do not tell enough */
+    const mg_scaling_sizes *sizes;
+    const char *dtype;
     const char *codes, *binding; /* binding: of the last repeat; NULL: not told */
 } mg_sweep_point;
 
@@ -30,7 +34,14 @@ typedef struct mg_sweep {
     int64_t least_batch;
 } mg_sweep;
 
-enum mg_sweep_plot { MG_SWEEP_SPEEDUP, MG_SWEEP_FRONT, MG_SWEEP_PARTS, MG_SWEEP_FLOOR, MG_SWEEP_PLOTS };
+enum mg_sweep_plot {
+    MG_SWEEP_SPEEDUP,
+    MG_SWEEP_FRONT,
+    MG_SWEEP_PARTS,
+    MG_SWEEP_FLOOR,
+    MG_SWEEP_PREDICTED,
+    MG_SWEEP_PLOTS
+};
 
 /* The lines of DIR; *s is zeroed before. MG_EFAIL if no point was measured. */
 mg_status mg_sweep_gather(mg_sweep *s, const char *dir);
@@ -41,6 +52,12 @@ int mg_sweep_order(const mg_scaling_point *p, const mg_scaling_point *q);
 
 /* Does this line count: measured, and not superseded? */
 bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *line);
+
+/* predicted_ms of all points. */
+void mg_sweep_predict(mg_sweep *s);
+
+/* Is there anything to draw? */
+bool mg_sweep_has_plot(const mg_sweep *s, enum mg_sweep_plot plot);
 
 /* Does any point tell its energy? */
 bool mg_sweep_tells_energy(const mg_sweep *s);

@@ -9,7 +9,7 @@
 
 enum { MOST = 64, MOST_NAMED = 12 /* more names would lie upon each other: those of the front alone */ };
 
-const char *const mg_sweep_plot_name[MG_SWEEP_PLOTS] = {"speedup", "front", "parts", "floor"};
+const char *const mg_sweep_plot_name[MG_SWEEP_PLOTS] = {"speedup", "front", "parts", "floor", "predicted"};
 
 /* Speed-up over the base, with the spread of both: ranks relative to the base, low, mid, high. */
 static void put_curve(mg_text *t, const char *name, const mg_sweep_point **p, size_t n, bool of_rate)
@@ -149,14 +149,45 @@ static void put_floor(mg_text *t, const void *arg)
                    (double)s->n - 0.3);
 }
 
+/* A little beside each other, on a logarithmic axis: ratios are what counts. */
+static void put_predicted(mg_text *t, const void *arg)
+{
+    const mg_sweep *s = arg;
+    double low = INFINITY, high = 0;
+
+    mg_text_add(t, "$steps << EOD\n");
+    for (size_t i = 0; i < s->n; i++) {
+        const mg_sweep_point *p = &s->point[i];
+        low = fmin(low, isnan(p->predicted_ms) ? p->step_ms.low : fmin(p->step_ms.low, p->predicted_ms));
+        high = fmax(high, isnan(p->predicted_ms) ? p->step_ms.high : fmax(p->step_ms.high, p->predicted_ms));
+        mg_text_format(t, "%zu %.6g %.6g %.6g ", i, p->step_ms.mid, p->step_ms.low, p->step_ms.high);
+        if (isnan(p->predicted_ms))
+            mg_text_format(t, "NaN \"%s\"\n", p->name);
+        else
+            mg_text_format(t, "%.6g \"%s\"\n", p->predicted_ms, p->name);
+    }
+    mg_text_add(t, "EOD\n");
+    mg_plot_names(t, s->n);
+    mg_plot_log_ticks(t, "y", low / 1.2, high * 1.2);
+    mg_text_format(
+        t,
+        "set xrange [-0.7:%g]\nset yrange [%.4g:%.4g]\nset ylabel 'ms of a step'\nunset grid\nset grid "
+        "y\nplot $steps using 1:2:3:4:xtic(6) with yerrorbars pt 7 lw 2 lc rgb '#3b5bdb' title 'measured, "
+        "with its spread', $steps using ($1+0.2):5 with points pt 9 lc rgb '#c2410c' title 'predicted "
+        "from other points'\n",
+        (double)s->n - 0.3, low / 1.2, high * 1.2);
+}
+
 mg_status mg_sweep_draw(const mg_sweep *s, const char *dir, bool *drawn, char reason[160])
 {
-    static mg_plot_put *const put[MG_SWEEP_PLOTS] = {put_speedup, put_front, put_parts, put_floor};
+    static mg_plot_put *const put[MG_SWEEP_PLOTS] = {put_speedup, put_front, put_parts, put_floor,
+                                                     put_predicted};
     char folder[MG_PATH_SIZE];
 
     MG_RETURN(mg_path_format(folder, "%s/plots", dir));
     for (int i = 0; i < MG_SWEEP_PLOTS; i++) {
-        const size_t n_columns = i == MG_SWEEP_PARTS || i == MG_SWEEP_FLOOR ? s->n : 0;
+        const size_t n_columns = i >= MG_SWEEP_PARTS ? s->n : 0;
+        if (!mg_sweep_has_plot(s, (enum mg_sweep_plot)i)) continue;
         MG_RETURN(mg_report_plot(folder, mg_sweep_plot_name[i], put[i], s, n_columns, drawn, reason));
         if (!*drawn) return MG_OK;
     }

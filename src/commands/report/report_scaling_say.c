@@ -6,6 +6,8 @@
 
 enum { MOST = 64 };
 
+static const double NEAR = 0.15;
+
 static void say_speedup(mg_text *t, const mg_sweep *s)
 {
     const mg_sweep_point *p[MOST];
@@ -104,12 +106,43 @@ static void say_floor(mg_text *t, const mg_sweep *s)
                        : "What is missing to 1 is arithmetic, sums over ranks and waiting.");
 }
 
+static void say_predicted(mg_text *t, const mg_sweep *s)
+{
+    const mg_sweep_point *furthest = NULL;
+    size_t n = 0, n_near = 0;
+    double most = -1;
+
+    for (size_t i = 0; i < s->n; i++) {
+        const mg_sweep_point *p = &s->point[i];
+        if (isnan(p->predicted_ms)) continue;
+        const double off = fabs(log(p->predicted_ms / p->step_ms.mid));
+        n++;
+        n_near += fabs(p->predicted_ms / p->step_ms.mid - 1) <= NEAR;
+        if (off > most) furthest = p, most = off;
+    }
+    if (!furthest) {
+        mg_text_add(
+            t, "No point can be predicted from others: the formulas of plan want the split of another point "
+               "with as many ranks, and of a group its size.");
+        return;
+    }
+    mg_text_format(
+        t,
+        "The formulas of plan predict each point from the others with as many ranks: within %.0f %% of the "
+        "median for %zu of %zu points. They are furthest off at %s, %.2f times what was measured.",
+        100 * NEAR, n_near, n, furthest->name, furthest->predicted_ms / furthest->step_ms.mid);
+    if (n < s->n)
+        mg_text_format(t, " Of %zu %s the others tell too little.", s->n - n,
+                       s->n - n == 1 ? "point" : "points");
+}
+
 void mg_sweep_say(mg_text *t, const mg_sweep *s, enum mg_sweep_plot plot)
 {
     switch (plot) {
     case MG_SWEEP_SPEEDUP: say_speedup(t, s); break;
     case MG_SWEEP_FRONT: say_front(t, s); break;
     case MG_SWEEP_PARTS: say_parts(t, s); break;
-    default: say_floor(t, s);
+    case MG_SWEEP_FLOOR: say_floor(t, s); break;
+    default: say_predicted(t, s);
     }
 }

@@ -59,7 +59,7 @@ static void sum_up(const mg_sweep *s, mg_sweep_point *p)
         p->split_ms += r->split_step_ms, p->bare_ms += r->bare_ms;
         p->joules_s += r->joules * MG_SCALING_FRAME_RATE / (double)(p->at.np / p->at.tp * p->at.batch);
         if (r->binding) p->binding = r->binding;
-        p->codes = r->codes;
+        p->codes = r->codes, p->sizes = &r->sizes, p->dtype = r->dtype;
     }
     for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] /= (double)n;
     p->split_ms /= (double)n, p->bare_ms /= (double)n, p->joules_s /= (double)n;
@@ -87,6 +87,7 @@ mg_status mg_sweep_gather(mg_sweep *s, const char *dir)
     }
     if (s->n == 0) return mg_fail(MG_EFAIL, "%s: no point of the sweep was measured", dir);
     qsort(s->point, s->n, sizeof *s->point, by_place);
+    mg_sweep_predict(s);
     return MG_OK;
 }
 
@@ -124,6 +125,14 @@ bool mg_sweep_on_front(const mg_sweep *s, const mg_sweep_point *p)
             return false;
     }
     return true;
+}
+
+bool mg_sweep_has_plot(const mg_sweep *s, enum mg_sweep_plot plot)
+{
+    bool any = plot != MG_SWEEP_PREDICTED;
+
+    for (size_t i = 0; i < s->n; i++) any = any || !isnan(s->point[i].predicted_ms);
+    return any;
 }
 
 bool mg_sweep_tells_energy(const mg_sweep *s)
