@@ -116,7 +116,10 @@ static mg_status open_link(reader *r, SF_INFO *info, int64_t i, const char *path
     quiet_end();
     r->i_link = i;
     if (!r->file)
-        return mg_fail(MG_EFAIL, "%s: not a sound file that libsndfile reads: %s", path, sf_strerror(NULL));
+        return mg_fail(MG_EFAIL,
+                       "%s: not a sound file that libsndfile reads: %s; of a video, M4A or AAC make one by: "
+                       "ffmpeg -i IN OUT.flac",
+                       path, sf_strerror(NULL));
     return check_header(info, &r->source, path);
 }
 

@@ -172,6 +172,10 @@ static mg_status read_operand(mg_cli *cli, table *t, const char *word)
         add_word(cli, t, &t->options[i], MG_CLI_LINE, word);
         return MG_OK;
     }
+    for (int i = 0; i < t->n; i++)
+        if (strcmp(t->options[i].name, "prompt") == 0 && strchr(word, ' '))
+            return mg_fail(MG_EUSAGE, "\"%s\": a word too many; a text to make a clip of is --prompt TEXT",
+                           word);
     return mg_fail(MG_EUSAGE, "\"%s\": a word too many; a text of several words stands in quotes", word);
 }
 

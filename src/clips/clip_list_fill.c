@@ -215,7 +215,9 @@ static mg_status check_melody(const mg_clip *c, const mg_recipe *q, const mg_req
                        "melody: %s: needs the codec, whose sampling rate it is heard at; give --codec",
                        c->melody);
     if (c->melody && r->config.lm.n_chroma == 0)
-        return mg_fail(MG_EUSAGE, "melody: %s: the model %s follows texts alone; take a melody model",
+        return mg_fail(MG_EUSAGE,
+                       "melody: %s: the model %s follows texts alone; take a melody model, such as "
+                       "facebook/musicgen-melody",
                        c->melody, r->files->lm.path);
     const mg_recipe asked = {.said = state->own};
     if (!c->melody && MG_SAID(&asked, cfg_coef_beta))

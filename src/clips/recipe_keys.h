@@ -19,7 +19,8 @@
     L(TEXT, prompt, 0, 0, NULL, "prompt", TEXTS, "prompt", MG_KEY_OWN, "prompt",                                                          \
       .letter = 'p', .arg = "TEXT", .help = "a clip that follows this text; \"\" is a clip without text")                                 \
     X(INT, n, 1, 1e6, NULL, "n", NOWHERE, NULL, 0, "n",                                                                                   \
-      .letter = 'n', .arg = "N", .preset = "1", .help = "clips for each prompt, each with a seed of its own")                             \
+      .letter = 'n', .alias = "num-return-sequences", .arg = "N", .preset = "1",                                                          \
+      .help = "clips for each prompt, each with a seed of its own")                                                                       \
     X(NUMBER, dur_s, 1e-3, 1e6, NULL, "duration", NOWHERE, NULL, 0, "duration",                                                           \
       .letter = 'd', .arg = "SECONDS", .rivals = "frames|max-new-tokens",                                                                 \
       .help = "length of each clip, an audio prompt included (default: 30, or 10 with AudioGen)")                                         \

@@ -191,13 +191,27 @@ static mg_status check_whole(const char *snapshot, const char *id)
                    id, name, target, id);
 }
 
-/* Under which ids a name may be stored: t5-base is google-t5/t5-base today. */
+/* Under which ids a name may be stored: t5-base is google-t5/t5-base today, and AudioCraft's "small" is
+ * facebook/musicgen-small. */
 static int aliases(char id[2][MG_HUB_ID_SIZE], const char *name)
 {
+    static const struct {
+        const char *begins, *id;
+    } known[] = {{"t5-", "google-t5/"},
+                 {"flan-t5-", "google/"},
+                 {"musicgen-", "facebook/"},
+                 {"audiogen-", "facebook/"},
+                 {"encodec_", "facebook/"}};
+    static const char *const sizes[] = {"small", "medium", "large", "melody"};
+
     snprintf(id[0], MG_HUB_ID_SIZE, "%s", name);
     if (strchr(name, '/')) return 1;
-    if (strncmp(name, "t5-", 3) == 0) return snprintf(id[1], MG_HUB_ID_SIZE, "google-t5/%.150s", name), 2;
-    if (strncmp(name, "flan-t5-", 8) == 0) return snprintf(id[1], MG_HUB_ID_SIZE, "google/%.150s", name), 2;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(name, known[i].begins, strlen(known[i].begins)) == 0)
+            return snprintf(id[1], MG_HUB_ID_SIZE, "%s%.150s", known[i].id, name), 2;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (strcmp(name, sizes[i]) == 0)
+            return snprintf(id[1], MG_HUB_ID_SIZE, "facebook/musicgen-%.150s", name), 2;
     return 1;
 }
 

@@ -16,6 +16,11 @@ expect 2 'options --max-new-tokens and --frames: both say how long' 'two lengths
     "$MG" generate --model "$TINY" --prompt x --max-new-tokens 9 --frames 4 --out "$BOX/no"
 clip 'device( auto)?: ' '-vv' --frames 4 -vv
 clip 'cfg-coef 2\.5' 'guidance_scale' --frames 4 --guidance_scale 2.5
+expect 2 'a text to make a clip of is --prompt TEXT' 'a text alone' "$MG" generate --model "$TINY" '80s pop'
+expect 2 'option --out: .*/a.mp3: names a folder; one file of this name is --out - >/' 'a file for --out' \
+    "$MG" generate --model "$TINY" --prompt x --out "$BOX/a.mp3"
+expect 1 'hf download facebook/musicgen-small' 'AudioCraft'"'"'s short name of a model' env HF_HUB_CACHE="$BOX/none" "$MG" generate --model small --prompt x
+clip '2 clips of' 'num_return_sequences' --frames 4 --num_return_sequences 2
 expect 2 'option --vx: unknown|option --x: unknown' 'a cluster with a letter that is none' "$MG" generate -vx
 expect 2 'option --cfg_coeff: unknown; did you mean --cfg-coef\?' 'a mistyped underscore form' "$MG" generate --cfg_coeff 3
 expect 0 'usage: mg-dist decode' 'help COMMAND' "$MG" help decode

@@ -60,6 +60,7 @@ for delay in 0.03 0.1 0.2 0.3 0.5 0.8 1.2; do
     mkdir "$OUT"
     "$MG" generate -q --model "$DEMO" --unconditional 20000 --frames 60 --batch 4 --seed 1 --threads 1 --out "$OUT" >"$BOX/said" 2>&1 &
     job=$!
+    until [ /proc/$job/exe -ef "$MG" ]; do sleep 0.005; done # no longer this shell, which has handlers of its own
     until [ $((0x0$(sed -n 's/^SigCgt:[[:space:]]*//p' /proc/$job/status) & 2)) -ne 0 ]; do sleep 0.005; done # it listens
     sleep $delay
     kill -INT $job

@@ -6,8 +6,10 @@
 #include "generate.h"
 #include "log.h"
 #include "model_options.h"
+#include "path.h"
 #include "recipe_keys.h"
 #include "recipe_options.h"
+#include "text.h"
 
 #define AT(field) offsetof(mg_generate_settings, field)
 
@@ -116,6 +118,19 @@ static mg_status check_pairs(const mg_generate_settings *s)
     return MG_OK;
 }
 
+/* People who want one file give its name; a folder of that name would surprise them. */
+static mg_status check_out(const char *out)
+{
+    static const char *const ends[] = {".wav", ".flac", ".ogg", ".opus", ".mp3"};
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (mg_text_ends_with(out, ends[i]) && !mg_path_is_folder(out))
+            return mg_fail(MG_EUSAGE,
+                           "option --out: %s: names a folder; one file of this name is --out - >%s", out,
+                           out);
+    return MG_OK;
+}
+
 /* "next", or a number. */
 static mg_status read_start(int64_t *out, const char *text)
 {
@@ -147,6 +162,7 @@ static mg_status check(const void *settings)
         call->given.text_states.n == 0)
         return mg_fail(MG_EUSAGE, "nothing to make; give --prompt TEXT, --prompts FILE or --unconditional N");
     MG_RETURN(check_pairs(s));
+    MG_RETURN(check_out(call->out_dir));
     MG_RETURN(read_start(&start, s->start_index));
     if (tp > 0 && tp != 1 && tp != 2 && tp != 4 && tp != 8)
         return mg_fail(MG_EUSAGE, "option --tp: %lld: must be one of 1, 2, 4, 8", (long long)tp);
