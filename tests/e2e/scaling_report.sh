@@ -37,7 +37,7 @@ says 'which points are on the front' '3 of 4 points are on the front'
 says 'the fastest and the most' 'np2-tp2-b1 has a clip first, after 5.04 s; np1-tp1-b8 makes the most audio, 4 times real time'
 says 'where the time goes' 'At np1-tp1-b1 the most of a step is products with matrices, 50 %. Sums over ranks and waiting for them are at most 30 %'
 says 'what sums cost, in a step and bare' 'Its sums take 2.58 ms of a step, and 0.4 ms with nothing between them'
-says 'where the ranks were' '<td>np2-tp2-b1</td><td>node&#60;1&#62;: 0 cores 0-3 numa 0</td>'
+says 'where the ranks were' '<tr><td>np1-tp1-b1, np1-tp1-b8, np2-tp1-b1, np2-tp2-b1</td><td>node&#60;1&#62;: 0 cores 0-3 numa 0</td>'
 passes 'energy has a column' grep -q '<th>J a second' "$page"
 says 'how near memory is' 'nearest to the memory&?.?.?s speed at np2-tp2-b1, 0.80 of the floor, and furthest at np1-tp1-b8, 0.20'
 says 'codes are compared' 'the same at every point'

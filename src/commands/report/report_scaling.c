@@ -86,6 +86,24 @@ static void put_table(mg_text *t, const mg_sweep *s)
     mg_text_add(t, " plots/ has the plots as SVG and PDF.</p></section>\n");
 }
 
+static bool is_bound_alike(const mg_sweep_point *a, const mg_sweep_point *b)
+{
+    return a->binding && b->binding && strcmp(a->binding, b->binding) == 0;
+}
+
+/* The names of the i-th point and of all behind it whose ranks were where its ranks were. Nothing if a point
+ * before it has named it. */
+static bool put_alike(mg_text *t, const mg_sweep *s, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (is_bound_alike(&s->point[k], &s->point[i])) return false;
+    mg_text_format(t, "<tr><td>%s", s->point[i].name);
+    for (size_t k = i + 1; k < s->n; k++)
+        if (is_bound_alike(&s->point[k], &s->point[i])) mg_text_format(t, ", %s", s->point[k].name);
+    mg_text_add(t, "</td><td>");
+    return true;
+}
+
 /* The processors, memories and GPUs that each rank had. */
 static void put_binding(mg_text *t, const mg_sweep *s)
 {
@@ -97,7 +115,7 @@ static void put_binding(mg_text *t, const mg_sweep *s)
             mg_text_add(t,
                         "<section class=\"card\"><h2>Where the ranks were</h2><table id=\"binding\"><tbody>");
         any = true;
-        mg_text_format(t, "<tr><td>%s</td><td>", s->point[i].name);
+        if (!put_alike(t, s, i)) continue;
         mg_report_escape(t, s->point[i].binding);
         mg_text_add(t, "</td></tr>\n");
     }
