@@ -88,6 +88,11 @@ says() {
 }
 says_once() { passes "$1" test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1; }
 
+# silenced: no rank could say why it ended. When mpirun of Open MPI 5 ends a run, because of a signal or a lost rank, it
+# passes on nothing more, and kills after half a second who is still there, whatever its sigkill_timeout.
+is_open_mpi_5() { mpirun --version | grep -q ' 5\.'; }
+silenced() { is_open_mpi_5 && ! grep -q 'mg-dist: error' "$BOX/said"; }
+
 # start NP command …: in the background, what it says into $BOX/said. $job is its process; each rank leaves its own number.
 start() {
     local n=$1

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Every command that README.md and docs/GENERATE.md print, as printed: it runs, or it is one of those that cannot run here,
-# which are named below. README's run one after another in one folder, GENERATE's each block in a folder of its own.
+# Every command that README.md and the pages below print, as printed: it runs, or it is one of those that cannot run here,
+# which are named below. README's run one after another in one folder, behind them DATASETS', and GENERATE's each block in
+# a folder of its own.
 #   readme.sh MG-DIST TESTS-FOLDER
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 unset MGDIST_OVERWRITE
@@ -44,14 +45,22 @@ named() { # COMMAND; true: it was looked at
         file=$(sed 's/.* -f \([^ ]*\) .*/\1/' <<<"$command")
         passes "$1: $file is there" test -s "$ROOT/$file"
         ;;
+    sbatch* | OUT=*sbatch* | launch/* | --mca*) # needs a cluster
+        for file in $(grep -oE '(launch|hostfiles|examples)/[a-z/.-]+' <<<"$command"); do passes "$1: $file is there" test -s "$ROOT/$file"; done
+        ;;
     *) return 1 ;;
     esac
+}
+# What stands for the reader's own: WHAT and SRC are a model, checkpoint.th is a trainer's, each OUT another one.
+ours() {
+    sed "s|\bWHAT\b|models/mg-demo|; s|\bSRC\b|models/mg-demo|; s|\bOUT\b|out$n_run|
+        s|export checkpoint.th|export $GOLDEN/checkpoints/ac-mono-training/checkpoint.th|" <<<"$1"
 }
 as_mpirun() { sed 's/^srun --mpi=pmix -N 2 --ntasks-per-node 4 /mpirun -np 8 /' <<<"$1"; }
 cannot() { # what no test can do: the network, files of the reader's own
     case $1 in
     *'git clone'* | apptainer* | *'pip install'* | srun*) return 0 ;;
-    'mg-dist generate --lm state_dict.bin'*) return 0 ;; # files of the reader's own
+    'mg-dist generate --lm state_dict.bin'* | *--codec\ encodec_32khz/* | *--lm\ /xps/* | *'--model M '* | *…*) return 0 ;; # the reader's own
     *) return 1 ;;
     esac
 }
@@ -67,6 +76,7 @@ try() { # PAGE COMMAND, in $here
         n_named=$((n_named + 1))
         return
     fi
+    set -- "$1" "$(ours "$2")"
     [ -n "${SLURM_JOB_ID-}" ] || set -- "$1" "$(as_mpirun "$2")"
     if cannot "$2"; then
         n_not=$((n_not + 1))
@@ -75,7 +85,8 @@ try() { # PAGE COMMAND, in $here
     fi
     n_run=$((n_run + 1))
     case $2 in export\ *) eval "$2" && return ;; esac
-    expect 0 '' "$1: $2" timeout 300 bash -c "cd '$here' && $2" </dev/null
+    expect 0 '' "$1: $2" timeout 300 bash -c "cd '$here' && { $2
+        }; code=\$?; echo; exit \$code" </dev/null
 }
 
 here=$BOX/readme
@@ -83,6 +94,14 @@ folder "$here"
 while IFS=$'\t' read -r _ command; do try README "$command"; done < <(commands "$ROOT/README.md")
 expect 0 '^the same bytes' 'README: mg-dist replay out/000000.json' bash -c "cd '$here' && mg-dist replay out/000000.json"
 unset MGDIST_MODEL
+export MGDIST_MANIFEST=$BOX/manifest.json
+for i in 0 1 2; do # what the tasks of an array leave
+    mg-dist run -q --model "$DEMO" --jobs "$ROOT/examples/captions.csv" --seed 1 --shard $i/3 --out "$here/dataset-$i" || verdict 1 "shard $i"
+done
+for page in DATASETS CHECKPOINTS LAUNCH; do
+    if [ $page = CHECKPOINTS ]; then here=$BOX/checkpoints && folder "$here"; fi
+    while IFS=$'\t' read -r _ command; do try $page "$command"; done < <(commands "$ROOT/docs/$page.md")
+done
 before=''
 while IFS=$'\t' read -r block command; do
     here=$BOX/generate$block
@@ -90,10 +109,10 @@ while IFS=$'\t' read -r block command; do
     before=$block
     try GENERATE "$command"
 done < <(commands "$ROOT/docs/GENERATE.md")
-passes "commands were found: $n_run run, $n_named looked at, $n_not not" test "$n_run" -ge 13 -a "$n_named" -ge 5 -a "$n_not" -le 6
+passes "commands were found: $n_run run, $n_named looked at, $n_not not" test "$n_run" -ge 24 -a "$n_named" -ge 8 -a "$n_not" -le 10
 
 # Files that are named are there.
-for page in README.md docs/GENERATE.md; do
+for page in README.md docs/{GENERATE,DATASETS,LAUNCH}.md; do
     for file in $(grep -oE 'examples/[a-z.]+' "$ROOT/$page" | sort -u); do passes "$page: $file is there" test -s "$ROOT/$file"; done
 done
 finish

@@ -73,16 +73,18 @@ passes 'Ctrl-C at any time: 130, within 5 s, every clip whole and with its metad
 # What ranks say after that, mpirun of Open MPI 5 no longer passes on: they write it into a file of their own.
 rm -f "$BOX/heard"
 through=(sh -c 'exec "$@" 2>>"$0"' "$BOX/heard")
-export OMPI_MCA_odls_base_sigkill_timeout=10 PRTE_MCA_odls_base_sigkill_timeout=10 # a busy machine: SIGKILL is not due yet
+export OMPI_MCA_odls_base_sigkill_timeout=10 # a busy machine: SIGKILL is not due yet
 begin 2
 through=()
 kill -INT "$(pgrep -P "$(pgrep -P "$job")")" # the job is a shell, its child `timeout`, whose child is mpirun
 ended 'Ctrl-C to mpirun' 40
-unset OMPI_MCA_odls_base_sigkill_timeout PRTE_MCA_odls_base_sigkill_timeout
+unset OMPI_MCA_odls_base_sigkill_timeout
 cp "$BOX/heard" "$BOX/said"
-says 'Ctrl-C to mpirun: it says so' 'stopped by'
-says_once 'Ctrl-C to mpirun: one message'
-passes 'Ctrl-C to mpirun: nothing is half-written' tidy "$OUT"
+if ! silenced; then
+    says 'Ctrl-C to mpirun: it says so' 'stopped by'
+    says_once 'Ctrl-C to mpirun: one message'
+    passes 'Ctrl-C to mpirun: nothing is half-written' tidy "$OUT"
+fi
 passes 'Ctrl-C to mpirun: clips are whole' whole
 
 for victim in 2 3; do
@@ -90,10 +92,12 @@ for victim in 2 3; do
     gone=$(pid_of $victim)
     kill -KILL "$gone"
     ended "rank $victim of 4 killed" 15
-    says "rank $victim of 4 killed: the message names it" "error: .*rank $victim \(host .*pid $gone\) is gone"
-    says_once "rank $victim of 4 killed: one message"
-    says "rank $victim of 4 killed: the survivors end with exit code 6" 'with errorcode 6|Errorcode: 6'
-    passes "rank $victim of 4 killed: nothing is half-written" tidy "$OUT"
+    if ! silenced; then
+        says "rank $victim of 4 killed: the message names it" "error: .*rank $victim \(host .*pid $gone\) is gone"
+        says_once "rank $victim of 4 killed: one message"
+        is_open_mpi_5 || says "rank $victim of 4 killed: the survivors end with exit code 6" 'with errorcode 6'
+        passes "rank $victim of 4 killed: nothing is half-written" tidy "$OUT"
+    fi
     passes "rank $victim of 4 killed: clips are whole" whole
 done
 
