@@ -80,7 +80,7 @@ int main(int argc, char **argv)
     const mg_command commands[] = {
         mg_cmd_generate, mg_cmd_run,    mg_cmd_status,  mg_cmd_retry_failed,  mg_cmd_merge,  mg_cmd_report,
         mg_cmd_replay,   mg_cmd_models, mg_cmd_inspect, mg_cmd_verify,        mg_cmd_encode, mg_cmd_decode,
-        mg_cmd_convert,  mg_cmd_export, mg_cmd_bench,   mg_cmd_bench_scaling, mg_cmd_doctor};
+        mg_cmd_convert,  mg_cmd_export, mg_cmd_bench,   mg_cmd_bench_scaling, mg_cmd_plan,   mg_cmd_doctor};
     const int n_commands = sizeof commands / sizeof *commands;
     mg_cli cli = {.action = MG_CLI_RUN};
     mg_status st = MG_OK;

@@ -13,6 +13,7 @@ extern const mg_command mg_cmd_report;
 extern const mg_command mg_cmd_replay;
 extern const mg_command mg_cmd_bench;
 extern const mg_command mg_cmd_bench_scaling;
+extern const mg_command mg_cmd_plan;
 extern const mg_command mg_cmd_encode;
 extern const mg_command mg_cmd_decode;
 extern const mg_command mg_cmd_export;

@@ -218,8 +218,7 @@ static mg_status gather_demand(demand *all, mg_replica *r, const mg_world *w, co
     return mg_comm_all_gather(w->all, all, &mine, DEMAND_INTS, MG_I64);
 }
 
-/* What n_slots slots of this need take. */
-static mg_replica_limits limits_of(const mg_clip_need *need, int64_t n_slots)
+mg_replica_limits mg_plan_limits(const mg_clip_need *need, int64_t n_slots)
 {
     return (mg_replica_limits){
         .n_slots = n_slots,
@@ -253,7 +252,7 @@ static mg_status choose(mg_replica_limits *out, demand *all, mg_replica *r, cons
                        "option --offload: layers=%lld: with int4 the first layer stays: %lld at most",
                        (long long)asked, (long long)most);
     for (; n_slots >= 1; n_slots--) {
-        mg_replica_limits limits = limits_of(need, n_slots);
+        mg_replica_limits limits = mg_plan_limits(need, n_slots);
         MG_RETURN(gather_demand(all, r, w, &limits));
         limits.n_outside = choose_outside(all, w->size, most, asked);
         st = check_fit(all, w->size, n_slots, limits.n_outside);

@@ -23,6 +23,9 @@ typedef struct mg_clip_need {
  * Needs the open replica, loaded or not. */
 mg_status mg_clip_need_add(mg_clip_need *need, const mg_replica *r, const mg_clip *c);
 
+/* What n_slots slots of this need take. */
+mg_replica_limits mg_plan_limits(const mg_clip_need *need, int64_t n_slots);
+
 /* Choose limits for the largest need of all ranks. A rank that knows no clip passes a zeroed need and
  * n_clips = -1. `n_clips`: clips of the whole call; -1 on every rank: not known. `n_slots` > 0: the user's
  * number; 0: enough for the clips, at most the backend's hint, fewer if memory is short. MG_EFIT with the

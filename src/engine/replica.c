@@ -156,20 +156,32 @@ static mg_format stored_format(const mg_model_part *lm)
     return n[MG_F16] >= n[MG_BF16] ? MG_FORMAT_F16 : MG_FORMAT_BF16;
 }
 
-mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_backend *lm,
-                          const mg_backend *beside, mg_comm *group)
+static mg_replica *new_replica(const mg_replica_source *source, const mg_backend *lm,
+                               const mg_backend *beside, mg_comm *group)
 {
-    mg_status st = MG_OK;
     mg_replica *r = calloc(1, sizeof *r);
 
-    *out = NULL;
-    if (!r) return mg_fail(MG_ENOMEM, "replica: %zu bytes", sizeof *r);
+    if (!r) return NULL;
     pthread_mutex_init(&r->beside_lock, NULL);
     r->source = *source;
     r->backend = *lm;
     r->beside = *beside;
     r->group = group;
     r->is_leader = group->rank == 0;
+    r->lm_memory.weights = mg_arena_measure("weights");
+    r->text_memory.weights = mg_arena_measure("weights of the text encoder");
+    r->codec_memory.weights = mg_arena_measure("weights of the codec");
+    return r;
+}
+
+mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, const mg_backend *lm,
+                          const mg_backend *beside, mg_comm *group)
+{
+    mg_status st = MG_OK;
+    mg_replica *r = new_replica(source, lm, beside, group);
+
+    *out = NULL;
+    if (!r) return mg_fail(MG_ENOMEM, "replica: %zu bytes", sizeof *r);
     MG_TRY(mg_model_files_open(&r->files, &source->model,
                                MG_NEED_LM | (codec_halves(r) ? MG_NEED_CODEC : 0) |
                                    (source->with_text ? MG_NEED_T5 : 0) |
@@ -181,9 +193,25 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
         mg_log_info("model: %s is taken for %s, as proposed", r->renames.list[i].source,
                     r->renames.list[i].target);
     if (lm->as_stored) r->backend.formats.weights = r->backend.formats.kv = stored_format(&r->files->lm);
-    r->lm_memory.weights = mg_arena_measure("weights");
-    r->text_memory.weights = mg_arena_measure("weights of the text encoder");
-    r->codec_memory.weights = mg_arena_measure("weights of the codec");
+    MG_TRY(load_stages(r, NULL));
+    *out = r;
+done:
+    if (st != MG_OK) mg_replica_close(r);
+    return st;
+}
+
+mg_status mg_replica_open_shape(mg_replica **out, const mg_replica_source *source, const mg_config *config,
+                                const mg_backend *lm, const mg_backend *beside, mg_comm *group)
+{
+    mg_status st = MG_OK;
+    mg_replica *r = new_replica(source, lm, beside, group);
+
+    *out = NULL;
+    if (!r) return mg_fail(MG_ENOMEM, "replica: %zu bytes", sizeof *r);
+    r->config = *config;
+    r->files = calloc(1, sizeof *r->files);
+    MG_TRY(r->files ? MG_OK : mg_fail(MG_ENOMEM, "replica: %zu bytes", sizeof *r->files));
+    MG_TRY(check_parts(r));
     MG_TRY(load_stages(r, NULL));
     *out = r;
 done:

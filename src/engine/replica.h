@@ -92,6 +92,11 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
                           const mg_backend *beside, mg_comm *group);
 void mg_replica_close(mg_replica *r);
 
+/* Of an architecture without files: for mg_replica_measure alone. `group` may be one whose other ranks are
+ * not there: opening and measuring call none of its functions, which holds for mg_replica_open too. */
+mg_status mg_replica_open_shape(mg_replica **out, const mg_replica_source *source, const mg_config *config,
+                                const mg_backend *lm, const mg_backend *beside, mg_comm *group);
+
 /* Whether T5 and EnCodec may work while the LM's steps run. */
 bool mg_replica_has_beside(const mg_replica *r);
 

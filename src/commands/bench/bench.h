@@ -6,6 +6,7 @@
 
 #include "arena.h"
 #include "comm.h"
+#include "config.h"
 #include "machine.h"
 #include "machine_options.h"
 
@@ -53,6 +54,7 @@ typedef struct mg_bench {
     const mg_world *world;
     mg_comm *comm; /* of this rank's tensor-parallel group: of all ranks, but in `step`; borrowed */
     mg_backend backend, beside;
+    const mg_config *sizes; /* of decode, encode and t5; NULL: the published ones */
     mg_report report;
 } mg_bench;
 

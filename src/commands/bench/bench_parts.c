@@ -33,7 +33,7 @@ static void report_ms(mg_report *r, double *run_s, int64_t n_runs)
 /* One way through the codec, on codes or noise of its own. */
 static mg_status bench_codec(mg_bench *b, int half)
 {
-    const mg_codec_config config = mg_bench_codec_config();
+    const mg_codec_config config = b->sizes ? b->sizes->codec : mg_bench_codec_config();
     const int64_t T = (int64_t)(b->settings->dur_s * (double)config.frame_rate + 0.5), K = config.n_codebooks;
     const int64_t n_runs = repetitions(b, DEFAULT_CODINGS), N = T * config.hop;
     mg_status st = MG_OK;
@@ -95,7 +95,7 @@ mg_status mg_bench_encode(mg_bench *b)
 
 mg_status mg_bench_t5(mg_bench *b)
 {
-    const mg_t5_config config = mg_bench_t5_config();
+    const mg_t5_config config = b->sizes ? b->sizes->t5 : mg_bench_t5_config();
     const int64_t S = b->settings->n_tokens, n_runs = repetitions(b, DEFAULT_ENCODES);
     mg_ops *ops = mg_backend_text_ops(&b->beside);
     mg_status st = MG_OK;

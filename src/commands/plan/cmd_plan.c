@@ -1,0 +1,238 @@
+/* mg-dist plan: which layout of ranks makes so many clips, how long it takes, and the job that does it. */
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench_shapes.h"
+#include "cli.h"
+#include "log.h"
+#include "model_options.h"
+#include "out_file.h"
+#include "planning.h"
+
+#define AT(field) offsetof(mg_planning_settings, field)
+
+/* clang-format off */
+static const mg_option options[] = {
+    {.name = "clips", .letter = 'n', .type = MG_OPT_INT, .offset = AT(n_clips), .arg = "N", .low = 1, .high = 1e12,
+     .group = "Work", .help = "clips to make"},
+    {.name = "duration", .letter = 'd', .type = MG_OPT_FLOAT, .offset = AT(dur_s), .arg = "SECONDS", .preset = "10",
+     .low = 1, .high = 30, .group = "Work", .help = "length of a clip"},
+    {.name = "deadline", .type = MG_OPT_STRING, .offset = AT(deadline), .arg = "TIME", .group = "Work",
+     .help = "how long it may take: 8h, 90m, 2d"},
+    {.name = "shape", .type = MG_OPT_CHOICE, .offset = AT(shape), .preset = "small", .choices = MG_BENCH_SHAPE_WORDS,
+     .group = "Work", .rivals = "model", .help = "without a model: the published size to plan for"},
+    {.name = "nodes", .type = MG_OPT_INT, .offset = AT(n_nodes), .arg = "N", .preset = "1", .low = 1, .high = 100000,
+     .group = "Nodes", .help = "nodes of the allocation"},
+    {.name = "gpus-per-node", .alias = "ranks-per-node", .type = MG_OPT_INT, .offset = AT(n_per_node), .arg = "N", .preset = "1", .low = 1, .high = 1024,
+     .group = "Nodes", .help = "GPUs of a node, a rank each; with --gpu cpu ranks of a node"},
+    {.name = "gpu", .type = MG_OPT_STRING, .offset = AT(gpu), .arg = "NAME", .preset = "cpu", .group = "Nodes",
+     .help = "the device, as h100, a100 or cpu; a wrong name lists those that are known"},
+    {.name = "gpu-mem", .type = MG_OPT_SIZE, .offset = AT(memory_bytes), .arg = "BYTES", .group = "Nodes",
+     .help = "memory of a GPU, or of each rank of a CPU, like 80G (default: the device's; not checked for cpu)"},
+    {.name = "measure", .type = MG_OPT_FLAG, .offset = AT(measure), .group = "Nodes",
+     .help = "measure the constants with the ranks that were started, in groups of --tp, instead of taking "
+             "them from the table; --gpu cpu only"},
+    {.name = "sbatch", .type = MG_OPT_STRING, .offset = AT(sbatch), .arg = "FILE", .group = "Output",
+     .help = "write the Slurm job that makes the clips so"},
+    {.name = "jobs", .letter = 'j', .type = MG_OPT_STRING, .offset = AT(jobs), .arg = "FILE", .preset = "jobs.jsonl",
+     .group = "Output", .help = "the job's --jobs"},
+    {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out), .arg = "DIR", .preset = "dataset",
+     .group = "Output", .help = "the job's --out"},
+    {.name = "overwrite", .type = MG_OPT_FLAG, .offset = AT(overwrite), .group = "Output",
+     .help = "replace the file of --sbatch"},
+    {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Output", .help = "print one JSON object instead of tables"},
+    {.name = "tp", .type = MG_OPT_INT, .offset = AT(machine.tp), .arg = "N", .low = 1, .high = 8, .group = "Machine",
+     .help = "plan for this many ranks that share one model only (default: all that can be; with --measure 1)"},
+    {.name = "dtype", .type = MG_OPT_CHOICE, .offset = AT(machine.dtype), .preset = "auto",
+     .choices = "auto|fp32|bf16|fp16|int8|int4", .group = "Machine",
+     .help = "number format of the language model's matrices; auto is bf16 on a GPU, else what the model holds"},
+    {.name = "threads", .type = MG_OPT_INT, .offset = AT(machine.threads), .arg = "N", .low = 1, .high = 1024,
+     .group = "Machine", .help = "CPU: threads per rank (default: as generate)"},
+    MG_MODEL_OPTIONS(mg_planning_settings, model),
+};
+/* clang-format on */
+
+static mg_status bad_device(const char *name)
+{
+    mg_text t = {0};
+
+    mg_text_format(&t, "option --gpu: \"%s\": no such device; known are", name);
+    for (int i = 0; mg_predict_device_name(i); i++) mg_text_format(&t, " %s", mg_predict_device_name(i));
+    const mg_status st = mg_text_fail(&t, MG_EUSAGE);
+    mg_text_reset(&t);
+    return st;
+}
+
+/* "8h". NaN: no such time. */
+static double parse_time(const char *text)
+{
+    static const char units[] = "smhd";
+    static const double unit_s[] = {1, 60, 3600, 86400};
+    char *end;
+    const double v = strtod(text, &end);
+    const char *unit = *end && !end[1] ? strchr(units, *end) : NULL;
+
+    return end != text && unit && v > 0 && isfinite(v) ? v * unit_s[unit - units] : NAN;
+}
+
+static mg_status check(const void *settings)
+{
+    const mg_planning_settings *s = settings;
+    mg_predict_machine m;
+
+    if (s->n_clips < 1) return mg_fail(MG_EUSAGE, "plan: option --clips: missing; it says how many to make");
+    if (!mg_predict_device(&m, s->gpu, MG_FORMAT_BF16)) return bad_device(s->gpu);
+    if (s->deadline && isnan(parse_time(s->deadline)))
+        return mg_fail(MG_EUSAGE, "option --deadline: \"%s\": not a time as 8h, 90m or 2d", s->deadline);
+    if (s->measure && strcmp(s->gpu, "cpu") != 0)
+        return mg_fail(MG_EUSAGE, "option --measure: measures ranks of a CPU; leave it or --gpu %s out",
+                       s->gpu);
+    if (s->sbatch && !s->model.model)
+        return mg_fail(MG_EUSAGE, "option --sbatch: the job needs --model; --shape has no weights");
+    if (s->sbatch)
+        MG_RETURN(mg_out_check_free(s->sbatch, s->overwrite, "give --overwrite or another --sbatch"));
+    return MG_OK;
+}
+
+static mg_format format_of(const mg_planning_settings *s)
+{
+    switch (s->machine.dtype) {
+    case MG_MACHINE_FP32: return MG_FORMAT_F32;
+    case MG_MACHINE_BF16: return MG_FORMAT_BF16;
+    case MG_MACHINE_FP16: return MG_FORMAT_F16;
+    case MG_MACHINE_INT8: return MG_FORMAT_Q8;
+    case MG_MACHINE_INT4: return MG_FORMAT_Q4;
+    default: return strcmp(s->gpu, "cpu") == 0 ? MG_FORMAT_F32 : MG_FORMAT_BF16;
+    }
+}
+
+/* What is to be planned for, and the table's machine. */
+static mg_status describe(mg_planning *p)
+{
+    enum { TEXT_TOKENS = 16 };
+    const mg_planning_settings *s = p->settings;
+    const mg_format format = format_of(s);
+    mg_model_files *files = NULL;
+
+    p->as_stored = s->model.model && s->machine.dtype == MG_MACHINE_DTYPE_AUTO && strcmp(s->gpu, "cpu") == 0;
+    p->formats = (mg_lm_formats){format, mg_format_is_quantised(format) ? MG_FORMAT_BF16 : format};
+    p->config.lm = mg_bench_lm_config(s->shape);
+    p->config.t5 = mg_bench_t5_config();
+    p->config.codec = mg_bench_codec_config();
+    if (s->model.model) {
+        MG_RETURN(mg_model_files_open(&files, &s->model, MG_NEED_LM | MG_NEED_T5 | MG_NEED_CODEC));
+        p->config = files->config;
+        mg_model_files_close(files);
+    }
+    p->n_tokens = TEXT_TOKENS;
+    p->n_frames = llround(s->dur_s * (double)p->config.codec.frame_rate);
+    p->deadline_s = s->deadline ? parse_time(s->deadline) : 0;
+    if (!mg_predict_device(&p->machine, s->gpu, format)) return bad_device(s->gpu);
+    p->memory_bytes = s->memory_bytes > 0 ? (double)s->memory_bytes : p->machine.memory_bytes;
+    return MG_OK;
+}
+
+static mg_status check_fit(const mg_planning *p)
+{
+    const mg_planning_layout *l = NULL;
+
+    if (p->chosen >= 0) return MG_OK;
+    for (int i = 0; i < p->n_layouts; i++)
+        if (p->layout[i].n_clips == 1 && (!l || p->layout[i].leader_bytes < l->leader_bytes))
+            l = &p->layout[i];
+    return mg_fail(
+        MG_EFIT,
+        "plan: no layout fits: T = %lld with one clip needs %.1f GB a rank, and %.1f GB are there; "
+        "take more ranks a node, --dtype int8, or a larger device",
+        (long long)l->tp, (l->leader_bytes + p->machine.overhead_bytes) / 1e9, p->memory_bytes / 1e9);
+}
+
+static mg_status check_deadline(const mg_planning *p)
+{
+    if (p->deadline_s <= 0 || p->layout[p->chosen].run_s <= p->deadline_s) return MG_OK;
+    const int64_t n = mg_planning_nodes_for(p, p->deadline_s);
+    mg_text t = {0};
+    mg_text_format(&t, "option --deadline: %s: the run takes ", p->settings->deadline);
+    mg_planning_time(&t, p->layout[p->chosen].run_s);
+    mg_text_format(&t, " on %lld node%s; ", (long long)p->settings->n_nodes,
+                   p->settings->n_nodes == 1 ? "" : "s");
+    if (n > 0)
+        mg_text_format(&t, "%lld nodes would do", (long long)n);
+    else
+        mg_text_add(&t, "no number of nodes ends it in time, for one round of clips takes longer; give a "
+                        "smaller --duration, or --dtype int8");
+    const mg_status st = mg_text_fail(&t, MG_EUSAGE);
+    mg_text_reset(&t);
+    return st;
+}
+
+/* Rank 0's: print, check, write. */
+static mg_status conclude(const mg_planning *p)
+{
+    const mg_planning_settings *s = p->settings;
+    mg_text t = {0}, job = {0};
+    mg_status st = MG_OK;
+
+    if (s->json)
+        mg_planning_print_json(&t, p);
+    else
+        mg_planning_print(&t, p);
+    MG_TRY(mg_text_check(&t, "plan"));
+    (void)fputs(t.data, stdout);
+    (void)fflush(stdout);
+    MG_TRY(check_fit(p));
+    MG_TRY(check_deadline(p));
+    if (!s->sbatch) goto done;
+    mg_planning_sbatch(&job, p);
+    MG_TRY(mg_text_check(&job, "job"));
+    MG_TRY(mg_out_file_put(s->sbatch, job.data, job.n));
+    mg_log_info("plan: %s: start it with: sbatch %s", s->sbatch, s->sbatch);
+done:
+    mg_text_reset(&t);
+    mg_text_reset(&job);
+    return st;
+}
+
+static mg_status run(mg_context *context, const void *settings)
+{
+    mg_planning_settings s = *(const mg_planning_settings *)settings;
+    mg_world *w = context->world;
+    mg_planning *p = calloc(1, sizeof *p);
+    mg_status st = p ? MG_OK : mg_fail(MG_ENOMEM, "plan: %zu bytes", sizeof *p);
+
+    MG_TRY(mg_comm_agree(w->all, st));
+    s.machine.cpu_share = NAN;
+    if (s.measure && s.machine.tp <= 0) s.machine.tp = 1;
+    p->settings = &s;
+    MG_TRY(mg_comm_agree(w->all, describe(p)));
+    MG_TRY(mg_comm_agree(w->all, mg_planning_measure_memory(p)));
+    if (s.measure) MG_TRY(mg_planning_measure_machine(p, w));
+    mg_planning_choose(p);
+    st = mg_comm_agree(w->all, w->rank == 0 ? conclude(p) : MG_OK);
+done:
+    free(p);
+    return st;
+}
+
+const mg_command mg_cmd_plan = {
+    .name = "plan",
+    .summary = "predict how long many clips take on some nodes, and choose the layout of ranks",
+    .usage = "--clips N [--model M|--shape S] [--nodes N] [--gpus-per-node N] [--gpu NAME] [options]",
+    .details =
+        "Prints the memory of each part and rank (the program's own plan), every layout of T ranks a group\n"
+        "and batch with its predicted step and run, the one that ends first and why, and what would make it\n"
+        "twice as fast. Without --measure the constants are from a table of devices: datasheets, and\n"
+        "assumed parts of their peaks (docs/PERFORMANCE.md). A deadline that cannot be kept is an error\n"
+        "that says how many nodes would keep it.\n"
+        "\n"
+        "  mg-dist plan --shape large --nodes 2 --gpus-per-node 4 --gpu h100 --clips 50000\n"
+        "  mpirun -n 4 mg-dist plan --model M --ranks-per-node 4 --clips 100 --measure --tp 2",
+    .options = options,
+    .n_options = (int)(sizeof options / sizeof *options),
+    .settings_bytes = sizeof(mg_planning_settings),
+    .check = check,
+    .run = run,
+};

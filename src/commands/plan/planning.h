@@ -1,0 +1,79 @@
+/* mg-dist plan: which layout of ranks makes the clips, and how long it should take. planning_memory.c asks
+ * the program's own memory plan; planning_measure.c measures the constants of this machine;
+ * planning_layouts.c predicts every layout (predict.h) and chooses; planning_say.c tells it,
+ * planning_sbatch.c writes the job. */
+#ifndef MG_PLANNING_H
+#define MG_PLANNING_H
+
+#include "machine_options.h"
+#include "model_files.h"
+#include "predict.h"
+#include "replica.h"
+#include "text.h"
+
+typedef struct mg_planning_settings {
+    mg_model_request model;
+    int shape; /* mg_bench_shape; without a model */
+    int64_t n_nodes, n_per_node, memory_bytes, n_clips;
+    double dur_s;
+    const char *gpu, *deadline, *sbatch, *jobs, *out;
+    bool measure, overwrite, json;
+    mg_machine machine;
+} mg_planning_settings;
+
+/* A group of tp ranks with n_clips clips at once in each. */
+typedef struct mg_planning_layout {
+    int64_t tp, n_replicas, n_clips;
+    bool fits;
+    double leader_bytes, other_bytes; /* of a rank */
+    mg_predict_times times;           /* of a step in the middle of a clip */
+    double clips_h, run_s, node_h;
+} mg_planning_layout;
+
+enum { MG_PLANNING_BATCHES = 8, MG_PLANNING_LAYOUTS = MG_PREDICT_GROUPS * MG_PLANNING_BATCHES };
+
+/* The memory of one clip at a time, part by part, with groups of tp ranks: leader's and another rank's. */
+typedef struct mg_planning_memory {
+    int64_t tp;
+    mg_replica_bytes leader, other;
+} mg_planning_memory;
+
+typedef struct mg_planning {
+    const mg_planning_settings *settings;
+    mg_config config;
+    mg_lm_formats formats;
+    bool as_stored; /* the formats are those of the model's files */
+    int64_t n_frames, n_tokens;
+    double memory_bytes, deadline_s; /* 0: not known; no deadline */
+    mg_predict_machine machine;
+    mg_planning_memory memory[MG_PREDICT_GROUPS];
+    int n_memories;
+    mg_planning_layout layout[MG_PLANNING_LAYOUTS];
+    int n_layouts, chosen; /* -1: none fits */
+    char refused[256];     /* groups that cannot be, and why */
+} mg_planning;
+
+/* Memory of all groups that can be, and the layouts with their bytes. */
+mg_status mg_planning_measure_memory(mg_planning *p);
+
+/* Constants of the ranks that were started. Collective over the world, which it splits. */
+mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w);
+
+/* Predict all layouts and choose one. */
+void mg_planning_choose(mg_planning *p);
+
+/* What the run takes in this layout of a node, on so many nodes. */
+double mg_planning_run_s(const mg_planning *p, const mg_planning_layout *l, int64_t n_nodes);
+
+/* The least nodes with which the deadline is kept; 0: no number of nodes keeps it. */
+int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s);
+
+/* The sentences: why this layout, and what would make it twice as fast. */
+void mg_planning_time(mg_text *t, double run_s); /* "1.5 h" */
+void mg_planning_why(mg_text *t, const mg_planning *p);
+void mg_planning_faster(mg_text *t, const mg_planning *p);
+void mg_planning_print(mg_text *t, const mg_planning *p);
+void mg_planning_print_json(mg_text *t, const mg_planning *p);
+void mg_planning_sbatch(mg_text *t, const mg_planning *p);
+
+#endif

@@ -1,0 +1,77 @@
+/* Every layout's prediction, and the choice: the run that ends first; of those that end within 2 % of it, the
+ * least ranks in a group and the least clips at once. */
+#include <math.h>
+
+#include "planning.h"
+
+static const double ALIKE = 1.02;
+
+static mg_predict_step step_of(const mg_planning *p, const mg_planning_layout *l)
+{
+    const mg_lm_config *c = &p->config.lm;
+    const double middle = (double)mg_predict_clip_steps(c, p->n_frames) / 2;
+
+    return (mg_predict_step){
+        .config = *c,
+        .weights = p->formats.weights,
+        .kv = p->formats.kv,
+        .tp = l->tp,
+        .n_clips = l->n_clips,
+        .n_rows = 2 * l->n_clips,
+        .n_keys = middle + (c->n_chroma ? (double)(c->chroma_length + p->n_tokens) : 0),
+        .n_tokens = p->n_tokens,
+    };
+}
+
+double mg_planning_run_s(const mg_planning *p, const mg_planning_layout *l, int64_t n_nodes)
+{
+    const mg_planning_settings *s = p->settings;
+    const mg_predict_step step = step_of(p, l);
+
+    return mg_predict_run_s(&step, n_nodes * s->n_per_node / l->tp, s->n_clips, p->n_frames, s->dur_s,
+                            l->leader_bytes, &p->machine);
+}
+
+static void predict(mg_planning *p, mg_planning_layout *l)
+{
+    const mg_planning_settings *s = p->settings;
+    const mg_predict_step step = step_of(p, l);
+
+    mg_predict_step_time(&l->times, &step, &p->machine);
+    const double clip_s = mg_predict_clip_s(&step, p->n_frames, s->dur_s, &p->machine);
+    l->clips_h = 3600 * (double)(l->n_clips * l->n_replicas) / clip_s;
+    l->run_s = mg_planning_run_s(p, l, s->n_nodes);
+    l->node_h = l->run_s / 3600 * (double)s->n_nodes;
+}
+
+void mg_planning_choose(mg_planning *p)
+{
+    double least_s = INFINITY;
+
+    p->chosen = -1;
+    for (int i = 0; i < p->n_layouts; i++) {
+        predict(p, &p->layout[i]);
+        if (p->layout[i].fits && p->layout[i].run_s < least_s) least_s = p->layout[i].run_s;
+    }
+    for (int i = 0; i < p->n_layouts && p->chosen < 0; i++)
+        if (p->layout[i].fits && p->layout[i].run_s <= ALIKE * least_s) p->chosen = i;
+}
+
+int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s)
+{
+    const mg_planning_layout *l = &p->layout[p->chosen];
+    int64_t below = 0, enough = 1;
+
+    while (mg_planning_run_s(p, l, enough) > limit_s) {
+        below = enough, enough *= 2;
+        if (enough > p->settings->n_clips) return 0;
+    }
+    while (enough - below > 1) {
+        const int64_t middle = (below + enough) / 2;
+        if (mg_planning_run_s(p, l, middle) > limit_s)
+            below = middle;
+        else
+            enough = middle;
+    }
+    return enough;
+}

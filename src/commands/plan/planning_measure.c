@@ -1,0 +1,159 @@
+/* The constants of this machine, from a few steps of the model with few and with many clips at once, whose
+ * parts are timed (bench step --split), and from the codec and the text encoder alone. All ranks that were
+ * started work at once, as they would in a run. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "bench_shapes.h"
+#include "log.h"
+#include "machine.h"
+#include "planning.h"
+
+enum { MEASURED_STEPS = 10, WARM_STEPS = 2, STEPS_AROUND = 30, TEXT_TOKENS = 16, CODINGS = 1, TEXTS = 5 };
+
+static const int64_t batches[] = {1, 4, 16}; /* between and beyond them lines are drawn */
+enum { N_BATCHES = sizeof batches / sizeof *batches };
+static const double SOUND_S = 2;
+
+static double value_of(const mg_report *r, const char *name)
+{
+    for (int i = 0; i < r->n_lines; i++)
+        if (strcmp(r->line[i].name, name) == 0) return strtod(r->line[i].value, NULL);
+    return 0;
+}
+
+/* A part's time of a step, in seconds. */
+static double part_of(const mg_report *r, const char *name)
+{
+    return fmax(value_of(r, name) / 1e3, 0);
+}
+
+/* What the steps of one batch say. */
+typedef struct measured {
+    double products_s, attention_s, reduce_s, sampling_s, rest_s;
+} measured;
+
+static mg_status measure_steps(measured *out, mg_bench *b, const mg_planning *p, int64_t n_clips)
+{
+    const int64_t middle = mg_predict_clip_steps(&p->config.lm, p->n_frames) / 2;
+    const mg_bench_settings steps = {
+        .what = MG_BENCH_STEP,
+        .shape = p->settings->shape,
+        .model = p->settings->model.model,
+        .batch = n_clips,
+        .n_steps = MEASURED_STEPS,
+        .n_warmup = WARM_STEPS,
+        .position = middle > STEPS_AROUND ? middle - STEPS_AROUND : 0,
+        .split = true,
+        .machine = p->settings->machine,
+    };
+
+    b->settings = &steps;
+    b->report.n_lines = 0;
+    MG_RETURN(mg_bench_step(b));
+    const mg_report *r = &b->report;
+    *out = (measured){
+        .products_s = part_of(r, "split_products_ms"),
+        .attention_s = part_of(r, "split_attention_ms"),
+        .reduce_s = part_of(r, "split_all_reduce_ms") + part_of(r, "split_waiting_ms"),
+        .sampling_s = part_of(r, "split_sampling_ms"),
+        .rest_s = part_of(r, "split_rest_ms"),
+    };
+    return MG_OK;
+}
+
+/* By the formulas of predict.h, solved for the constants: the time of each part of a machine whose constants
+ * are one. */
+static void solve(mg_predict_machine *m, const mg_planning *p, int64_t tp, const measured all[N_BATCHES])
+{
+    const mg_predict_machine one = {
+        .read_bytes_s = 1, .attend_bytes_s = 1, .launch_s = 1, .draw_s = 1, .reduce_s = 1};
+    mg_predict_machine bytes = {.reduce_bytes_s = 1};
+    mg_predict_times t[N_BATCHES], sums[N_BATCHES];
+    const int64_t middle = mg_predict_clip_steps(&p->config.lm, p->n_frames) / 2;
+
+    for (int i = 0; i < N_BATCHES; i++) {
+        const mg_predict_step s = {
+            .config = p->config.lm,
+            .weights = p->formats.weights,
+            .kv = p->formats.kv,
+            .tp = tp,
+            .n_clips = batches[i],
+            .n_rows = 2 * batches[i],
+            .n_keys = (double)middle,
+            .n_tokens = TEXT_TOKENS,
+        };
+        mg_predict_step_time(&t[i], &s, &one);
+        mg_predict_step_time(&sums[i], &s, &bytes);
+        m->rate[i] = (mg_predict_rate){s.n_rows, t[i].part_s[MG_PREDICT_PRODUCTS] / all[i].products_s};
+    }
+    const int last = N_BATCHES - 1;
+    m->n_rates = N_BATCHES;
+    m->read_bytes_s = m->rate[0].bytes_s;
+    m->attend_bytes_s = t[1].part_s[MG_PREDICT_ATTENTION] / all[1].attention_s;
+    m->draw_s = all[1].sampling_s / t[1].part_s[MG_PREDICT_SAMPLING];
+    m->launch_s = all[0].rest_s / t[0].part_s[MG_PREDICT_LAUNCHES];
+    if (tp == 1) return;
+    const double more_s = fmax(all[last].reduce_s - all[0].reduce_s, 0);
+    const double byte_s = more_s / (sums[last].part_s[MG_PREDICT_REDUCE] - sums[0].part_s[MG_PREDICT_REDUCE]);
+    m->reduce_bytes_s = byte_s > 0 ? 1 / byte_s : 0;
+    const double rest_s = fmax(all[0].reduce_s - sums[0].part_s[MG_PREDICT_REDUCE] * byte_s, 0);
+    m->reduce_s = rest_s / t[0].part_s[MG_PREDICT_REDUCE];
+}
+
+static mg_status measure_beside(mg_predict_machine *m, mg_bench *b)
+{
+    const mg_bench_settings sound = {.what = MG_BENCH_DECODE, .dur_s = SOUND_S, .n_steps = CODINGS};
+    const mg_bench_settings text = {.what = MG_BENCH_T5, .n_tokens = TEXT_TOKENS, .n_steps = TEXTS};
+
+    b->settings = &sound;
+    b->report.n_lines = 0;
+    MG_RETURN(mg_bench_decode(b));
+    m->decode_sound_s = part_of(&b->report, "ms") / SOUND_S;
+    b->settings = &text;
+    b->report.n_lines = 0;
+    MG_RETURN(mg_bench_t5(b));
+    m->text_s = part_of(&b->report, "ms");
+    return MG_OK;
+}
+
+static mg_status measure(mg_planning *p, mg_bench *b, int64_t tp)
+{
+    measured all[N_BATCHES];
+
+    if (p->config.lm.n_chroma > 0)
+        return mg_fail(MG_EUSAGE,
+                       "option --measure: %s: a melody model: its steps have a prefix; give --shape",
+                       p->settings->model.model);
+    for (int i = 0; i < N_BATCHES; i++) {
+        MG_RETURN(measure_steps(&all[i], b, p, batches[i]));
+        if (!(all[i].products_s > 0 && all[i].attention_s > 0))
+            return mg_fail(MG_EFAIL, "plan: the clock says that a step of %lld clips takes no time",
+                           (long long)batches[i]);
+    }
+    solve(&p->machine, p, tp, all);
+    return measure_beside(&p->machine, b);
+}
+
+mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)
+{
+    mg_machine machine = p->settings->machine;
+    mg_bench b = {.world = w, .sizes = &p->config};
+    mg_status st = MG_OK;
+
+    machine.device = MG_MACHINE_CPU;
+    MG_TRY(mg_world_split(w, (int)machine.tp));
+    b.comm = w->group;
+    MG_TRY(mg_comm_agree(w->all, mg_machine_open(&b.backend, &machine, w)));
+    MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&b.beside, &machine, w, true)));
+    b.backend.formats = p->formats;
+    mg_log_info("plan: measuring %d rank%s in groups of %d", w->size, w->size == 1 ? "" : "s", w->tp);
+    (void)snprintf(p->machine.name, sizeof p->machine.name, "measured on %.48s", w->host);
+    MG_TRY(mg_comm_agree(w->all, measure(p, &b, w->tp)));
+done:
+    mg_machine_close(&b.backend);
+    mg_machine_close(&b.beside);
+    return st;
+}

@@ -1,0 +1,220 @@
+/* A plan for people and for programs. */
+#include <math.h>
+#include <string.h>
+
+#include "planning.h"
+
+static const char *const part_name[MG_PREDICT_PARTS] = {"products", "attention", "all_reduce",
+                                                        "draws of codes", "launches"};
+static const char *const part_words[MG_PREDICT_PARTS] = {"products with the matrices", "reads of attention",
+                                                         "sums over the group's ranks", "sampling",
+                                                         "launches of operations"};
+
+void mg_planning_time(mg_text *t, double run_s)
+{
+    if (run_s >= 2 * 86400)
+        mg_text_format(t, "%.1f days", run_s / 86400);
+    else if (run_s >= 3600)
+        mg_text_format(t, "%.1f h", run_s / 3600);
+    else if (run_s >= 120)
+        mg_text_format(t, "%.1f min", run_s / 60);
+    else
+        mg_text_format(t, "%.1f s", run_s);
+}
+
+static const double WORTH_SAYING = 1.2; /* of a number format */
+
+static int largest_part(const mg_predict_times *times)
+{
+    int most = 0;
+
+    for (int i = 1; i < MG_PREDICT_PARTS; i++)
+        if (times->part_s[i] > times->part_s[most]) most = i;
+    return most;
+}
+
+/* The best that fits with another T. */
+static const mg_planning_layout *best_other(const mg_planning *p)
+{
+    const mg_planning_layout *best = NULL, *l = &p->layout[p->chosen];
+
+    for (int i = 0; i < p->n_layouts; i++) {
+        const mg_planning_layout *a = &p->layout[i];
+        if (a->tp != l->tp && a->fits && (!best || a->run_s < best->run_s)) best = a;
+    }
+    return best;
+}
+
+void mg_planning_why(mg_text *t, const mg_planning *p)
+{
+    const mg_planning_layout *l = &p->layout[p->chosen], *other = best_other(p);
+    const int most = largest_part(&l->times);
+
+    mg_text_format(t, "T = %lld with %lld clip%s at a time ends first: ", (long long)l->tp,
+                   (long long)l->n_clips, l->n_clips == 1 ? "" : "s");
+    if (other && other->run_s > l->run_s)
+        mg_text_format(t, "the best with T = %lld takes %.2f times as long, and ", (long long)other->tp,
+                       other->run_s / l->run_s);
+    mg_text_format(t, "most of its step are %s (%.0f %%).", part_words[most],
+                   100 * l->times.part_s[most] / l->times.step_s);
+    if (p->chosen > 0 && p->layout[0].tp == 1 && !p->layout[0].fits) mg_text_add(t, " T = 1 does not fit.");
+}
+
+static double run_with(const mg_planning *p, mg_format format, const char *device)
+{
+    mg_planning other = *p;
+
+    other.formats = (mg_lm_formats){format, mg_format_is_quantised(format) ? MG_FORMAT_BF16 : format};
+    if (device && !mg_predict_device(&other.machine, device, format)) return INFINITY;
+    return mg_planning_run_s(&other, &other.layout[p->chosen], p->settings->n_nodes);
+}
+
+void mg_planning_faster(mg_text *t, const mg_planning *p)
+{
+    const mg_planning_layout *l = &p->layout[p->chosen];
+    const int64_t n = mg_planning_nodes_for(p, l->run_s / 2);
+    const char *fast = NULL;
+    const size_t before = t->n;
+
+    if (n > 0) mg_text_format(t, "%lld nodes instead of %lld", (long long)n, (long long)p->settings->n_nodes);
+    for (int i = 0; strcmp(p->settings->gpu, "cpu") != 0 && (fast = mg_predict_device_name(i)); i++)
+        if (run_with(p, p->formats.weights, fast) <= l->run_s / 2) break;
+    if (fast) mg_text_format(t, "%s%s instead of %s", t->n > before ? "; or " : "", fast, p->settings->gpu);
+    const double by_bf16 = p->formats.weights == MG_FORMAT_F32 && !p->settings->measure
+                               ? l->run_s / run_with(p, MG_FORMAT_BF16, p->settings->gpu)
+                               : 1;
+    if (by_bf16 >= WORTH_SAYING)
+        mg_text_format(t, "%s--dtype bf16 is %.1f times as fast", t->n > before ? "; " : "", by_bf16);
+    if (t->n == before) mg_text_add(t, "nothing that is known here: the clips are fewer than their places");
+    mg_text_add(t, ".");
+}
+
+static void print_memory_line(mg_text *t, const char *part, size_t leader, size_t other, bool has_others)
+{
+    mg_text_format(t, "  %-16s %10.1f", part, (double)leader / 1e6);
+    if (has_others) mg_text_format(t, " %10.1f", (double)other / 1e6);
+    mg_text_add(t, "\n");
+}
+
+static void print_memory(mg_text *t, const mg_planning *p)
+{
+    for (int i = 0; i < p->n_memories; i++) {
+        const mg_replica_bytes *a = &p->memory[i].leader, *b = &p->memory[i].other;
+        const bool two = p->memory[i].tp > 1;
+        mg_text_format(t, "memory, MB of a rank, T = %lld, one clip at a time\n  %-16s %10s%s\n",
+                       (long long)p->memory[i].tp, "", two ? "leader" : "each", two ? "     others" : "");
+        print_memory_line(t, "text encoder", mg_replica_bytes_text(a), mg_replica_bytes_text(b), two);
+        print_memory_line(t, "model, weights", a->lm_weights, b->lm_weights, two);
+        print_memory_line(t, "model, run", a->lm_run, b->lm_run, two);
+        print_memory_line(t, "codec", mg_replica_bytes_codec(a), mg_replica_bytes_codec(b), two);
+        print_memory_line(t, "host buffers", a->host, b->host, two);
+        print_memory_line(t, "sum", mg_replica_bytes_all(a), mg_replica_bytes_all(b), two);
+    }
+}
+
+static void print_layouts(mg_text *t, const mg_planning *p)
+{
+    mg_text_format(t, "layouts\n  %2s %8s %6s %10s %11s %11s %11s %11s\n", "T", "replicas", "batch",
+                   "MB a rank", "ms a step", "clips an h", "node hours", "hours");
+    for (int i = 0; i < p->n_layouts; i++) {
+        const mg_planning_layout *l = &p->layout[i];
+        mg_text_format(t, "%s %2lld %8lld %6lld %10.1f", i == p->chosen ? "*" : " ", (long long)l->tp,
+                       (long long)l->n_replicas, (long long)l->n_clips, l->leader_bytes / 1e6);
+        if (l->fits)
+            mg_text_format(t, " %11.3f %11.1f %11.2f %11.2f\n", l->times.step_s * 1e3, l->clips_h, l->node_h,
+                           l->run_s / 3600);
+        else
+            mg_text_add(t, "  does not fit\n");
+    }
+}
+
+void mg_planning_print(mg_text *t, const mg_planning *p)
+{
+    const mg_planning_settings *s = p->settings;
+
+    mg_text_format(t, "%lld clips of %g s, %lld node%s with %lld ranks, %s, %s\n", (long long)s->n_clips,
+                   s->dur_s, (long long)s->n_nodes, s->n_nodes == 1 ? "" : "s", (long long)s->n_per_node,
+                   p->machine.name, mg_format_name(p->formats.weights));
+    print_memory(t, p);
+    print_layouts(t, p);
+    if (p->refused[0]) mg_text_format(t, "not possible: %s\n", p->refused);
+    if (p->chosen < 0) return;
+    mg_text_add(t, "why: ");
+    mg_planning_why(t, p);
+    mg_text_add(t, "\ntime: ");
+    mg_planning_time(t, p->layout[p->chosen].run_s);
+    mg_text_add(t, "\ntwice as fast: ");
+    mg_planning_faster(t, p);
+    mg_text_add(t, "\n");
+}
+
+static void json_number(mg_text *t, const char *name, double v)
+{
+    mg_text_format(t, ", \"%s\": %.9g", name, v);
+}
+
+static void json_layout(mg_text *t, const mg_planning *p, const mg_planning_layout *l)
+{
+    mg_text_format(t, "{\"tp\": %lld, \"replicas\": %lld, \"batch\": %lld, \"fits\": %s", (long long)l->tp,
+                   (long long)l->n_replicas, (long long)l->n_clips, l->fits ? "true" : "false");
+    json_number(t, "leader_bytes", l->leader_bytes);
+    json_number(t, "other_bytes", l->other_bytes);
+    json_number(t, "step_s", l->times.step_s);
+    for (int i = 0; i < MG_PREDICT_PARTS; i++) {
+        mg_text_format(t, ", \"%s_s\": %.9g", part_name[i], l->times.part_s[i]);
+    }
+    json_number(t, "clips_h", l->clips_h);
+    json_number(t, "run_s", l->run_s);
+    json_number(t, "node_hours", l->node_h);
+    mg_text_format(t, ", \"chosen\": %s}", l - p->layout == p->chosen ? "true" : "false");
+}
+
+static void json_machine(mg_text *t, const mg_predict_machine *m)
+{
+    mg_text_add(t, "\"machine\": {\"name\": ");
+    mg_text_quote(t, m->name);
+    json_number(t, "read_bytes_s", m->read_bytes_s);
+    json_number(t, "attend_bytes_s", m->attend_bytes_s);
+    json_number(t, "product_flop_s", m->product_flop_s);
+    json_number(t, "launch_s", m->launch_s);
+    json_number(t, "reduce_s", m->reduce_s);
+    json_number(t, "reduce_bytes_s", m->reduce_bytes_s);
+    json_number(t, "draw_s", m->draw_s);
+    json_number(t, "decode_sound_s", m->decode_sound_s);
+    json_number(t, "text_s", m->text_s);
+    mg_text_add(t, ", \"rates\": [");
+    for (int i = 0; i < m->n_rates; i++)
+        mg_text_format(t, "%s{\"rows\": %lld, \"bytes_s\": %.9g}", i ? ", " : "",
+                       (long long)m->rate[i].n_rows, m->rate[i].bytes_s);
+    mg_text_add(t, "]}");
+}
+
+void mg_planning_print_json(mg_text *t, const mg_planning *p)
+{
+    const mg_planning_settings *s = p->settings;
+
+    mg_text_format(t, "{\"clips\": %lld, \"nodes\": %lld, \"ranks_per_node\": %lld", (long long)s->n_clips,
+                   (long long)s->n_nodes, (long long)s->n_per_node);
+    json_number(t, "duration_s", s->dur_s);
+    json_number(t, "memory_bytes", p->memory_bytes);
+    mg_text_format(t, ", \"dtype\": \"%s\", ", mg_format_name(p->formats.weights));
+    json_machine(t, &p->machine);
+    mg_text_add(t, ", \"layouts\": [");
+    for (int i = 0; i < p->n_layouts; i++) {
+        if (i > 0) mg_text_add(t, ", ");
+        json_layout(t, p, &p->layout[i]);
+    }
+    mg_text_add(t, "]");
+    if (p->chosen >= 0) {
+        mg_text why = {0}, faster = {0};
+        mg_planning_why(&why, p);
+        mg_planning_faster(&faster, p);
+        mg_text_add(t, ", \"why\": ");
+        mg_text_quote(t, why.data ? why.data : "");
+        mg_text_add(t, ", \"twice_as_fast\": ");
+        mg_text_quote(t, faster.data ? faster.data : "");
+        mg_text_reset(&why);
+        mg_text_reset(&faster);
+    }
+    mg_text_add(t, "}\n");
+}

@@ -1,0 +1,96 @@
+/* The job that makes the clips, in the manner of launch/slurm/run.sbatch. */
+#include <string.h>
+
+#include "planning.h"
+
+static const double SPARE = 1.5, SPARE_S = 600; /* of the time limit over the prediction */
+
+/* A word as a shell takes it. */
+static void add_word(mg_text *t, const char *word)
+{
+    mg_text_add(t, "'");
+    for (; *word; word++) {
+        if (*word == '\'')
+            mg_text_add(t, "'\\''");
+        else
+            mg_text_add_bytes(t, word, 1);
+    }
+    mg_text_add(t, "'");
+}
+
+static void add_option(mg_text *t, const char *name, const char *value)
+{
+    if (!value) return;
+    mg_text_format(t, " \\\n    --%s ", name);
+    add_word(t, value);
+}
+
+static void add_command(mg_text *t, const mg_planning *p)
+{
+    const mg_planning_settings *s = p->settings;
+    const mg_planning_layout *l = &p->layout[p->chosen];
+
+    mg_text_add(t, "srun --mpi=pmix --kill-on-bad-exit=1 \"$mg_dist\" run");
+    add_option(t, "model", s->model.model);
+    add_option(t, "lm", s->model.lm);
+    add_option(t, "lora", s->model.lora);
+    add_option(t, "text-encoder", s->model.text_encoder);
+    add_option(t, "codec", s->model.codec);
+    add_option(t, "tokenizer", s->model.tokenizer);
+    add_option(t, "jobs", s->jobs);
+    add_option(t, "out", s->out);
+    mg_text_format(t, " \\\n    --duration %g --tp %lld --batch %lld --dtype %s --device %s", s->dur_s,
+                   (long long)l->tp, (long long)l->n_clips, mg_format_name(p->formats.weights),
+                   strcmp(s->gpu, "cpu") == 0 ? "cpu" : "cuda");
+    if (s->machine.threads > 0) mg_text_format(t, " --threads %lld", (long long)s->machine.threads);
+    mg_text_add(t, " \"$@\" &\n");
+}
+
+void mg_planning_sbatch(mg_text *t, const mg_planning *p)
+{
+    const mg_planning_settings *s = p->settings;
+    const mg_planning_layout *l = &p->layout[p->chosen];
+    const int64_t minutes = (int64_t)((SPARE * l->run_s + SPARE_S) / 60) + 1;
+
+    mg_text_format(
+        t,
+        "#!/bin/bash\n"
+        "# Written by mg-dist plan: %lld clips of %g s on %s, %lld replica%s of %lld, %lld at a time "
+        "in each.\n"
+        "# Predicted: %.1f h, %.1f node hours. Words behind the script's name go to mg-dist run.\n"
+        "#SBATCH --job-name=mg-dist\n"
+        "#SBATCH --nodes=%lld\n"
+        "#SBATCH --ntasks-per-node=%lld\n",
+        (long long)s->n_clips, s->dur_s, s->gpu, (long long)l->n_replicas, l->n_replicas == 1 ? "" : "s",
+        (long long)l->tp, (long long)l->n_clips, l->run_s / 3600, l->node_h, (long long)s->n_nodes,
+        (long long)s->n_per_node);
+    if (strcmp(s->gpu, "cpu") == 0)
+        mg_text_format(t, "#SBATCH --cpus-per-task=%lld\n",
+                       (long long)(s->machine.threads > 0 ? s->machine.threads : 1));
+    else
+        mg_text_add(t, "#SBATCH --gpus-per-task=1\n");
+    mg_text_format(t, "#SBATCH --time=%lld-%02lld:%02lld:00\n", (long long)(minutes / 1440),
+                   (long long)(minutes / 60 % 24), (long long)(minutes % 60));
+    mg_text_add(t, "#SBATCH --requeue\n"
+                   "#SBATCH --open-mode=append\n"
+                   "#SBATCH --output=mg-dist-%j.log\n"
+                   "#SBATCH --signal=USR1@300\n"
+                   "\n"
+                   "mg_dist=${MG_DIST:-mg-dist} # the program; the same path on every node\n"
+                   "export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1} # srun does not take it by itself\n"
+                   "\n");
+    add_command(t, p);
+    mg_text_add(t, "step=$!\n"
+                   "trap 'kill -USR1 $step' USR1 TERM\n"
+                   "wait $step\n"
+                   "code=$?\n"
+                   "while kill -0 $step 2>/dev/null; do wait $step; code=$?; done\n"
+                   "\n"
+                   "# 75: stopped early, the same job goes on. 6 and 137: a rank or a node was lost.\n"
+                   "case $code in\n"
+                   "75) scontrol requeue \"$SLURM_JOB_ID\" ;;\n"
+                   "6 | 137 | 143) [ \"${SLURM_RESTART_COUNT:-0}\" -ge 3 ] || scontrol requeue "
+                   "\"$SLURM_JOB_ID\" ;;\n"
+                   "esac\n"
+                   "exit $code\n");
+}

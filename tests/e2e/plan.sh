@@ -1,0 +1,83 @@
+#!/bin/bash
+# mg-dist plan: its memory table against the plan that generate prints, what it chooses, and the job that it writes.
+. "$(dirname "$0")/lib.sh"
+unset MGDIST_OVERWRITE
+
+cd "$BOX" || exit 1
+cat >near.awk <<'E2'
+# near.awk: two numbers, within 5 %
+{ d = $1 - $2; if (d < 0) d = -d; exit !($1 > 0 && d <= 0.05 * $2) }
+E2
+near() { echo "$1 $2" | awk -f near.awk; }
+# value KEY PATTERN: of the first layout of $BOX/said whose text holds the pattern
+value() { sed 's/{"tp"/\n&/g' "$BOX/said" | grep -E -m1 -- "$2" | sed -n "s/.*\"$1\": \([^,}]*\).*/\1/p"; }
+
+# Memory.
+for tp in 1 2; do
+    ranks $tp "$MG" generate --model "$DEMO" --prompt 'a quiet piano melody in the evening' -n 2 --duration 10 --batch 2 \
+        --device cpu --tp $tp --out made-$tp >"said-$tp" 2>&1
+    leader=$(sed -n 's/.*; \([0-9.]*\) MB a rank.*/\1/p' "said-$tp")
+    other=$(sed -n 's/.*every other rank \([0-9.]*\) MB.*/\1/p' "said-$tp")
+    expect 0 '"layouts"' "a plan for T = $tp" "$MG" plan --model "$DEMO" --clips 100 --gpus-per-node 2 --tp $tp --json
+    got=$(value leader_bytes '"batch": 2,')
+    passes "T = $tp: memory of the leader, as generate's plan ($leader MB)" near "$(awk "BEGIN{print $got / 1e6}")" "$leader"
+    [ $tp = 1 ] && continue
+    got=$(value other_bytes '"batch": 2,')
+    passes "T = $tp: memory of the other rank ($other MB)" near "$(awk "BEGIN{print $got / 1e6}")" "$other"
+done
+
+# What is chosen fits, and is one that was asked for.
+expect 0 'h100' 'a plan for two nodes' "$MG" plan --shape large --nodes 2 --gpus-per-node 4 --gpu h100 --clips 50000 --deadline 8h
+says 'memory of four ranks that share it' 'T = 4, one clip'
+says 'it says why' '^why: T = [1248] with'
+says 'and what is twice as fast' '^twice as fast: [0-9]+ nodes instead of 2'
+passes 'one layout is chosen' test "$(grep -c '^\* ' said)" = 1
+expect 0 'does not fit' 'a smaller memory' "$MG" plan --shape large --gpus-per-node 4 --gpu a100 --gpu-mem 6G --clips 500
+says 'takes more ranks a model, and what fits' '^\* +[24] +[0-9]+ +[0-9]+ +[0-9.]+ +[0-9.]+'
+says 'and says so' 'T = 1 does not fit'
+expect 0 '"tp": 2' 'as JSON' "$MG" plan --shape small --gpus-per-node 2 --clips 10 --json
+passes 'one chosen' test "$(grep -o '"chosen": true' said | wc -l)" = 1
+
+# Constants of these ranks: that they are there and are used, not how fast they are.
+expect 0 'measured on' 'measured with two ranks' ranks 2 "$MG" plan --shape tiny --ranks-per-node 2 --tp 2 --clips 10 --measure --json
+passes 'three rates of products' test "$(grep -o '"rows"' said | wc -l)" = 3
+passes 'sums take time' awk "BEGIN{exit !($(value all_reduce_s '"batch": 1,') > 0)}"
+
+# The job, with stand-ins for srun and scontrol.
+mkdir bin
+cat >bin/srun <<'E2'
+#!/bin/bash
+while [[ $1 = --* ]]; do shift; done
+exec mpirun -np "$SLURM_NTASKS" --oversubscribe --bind-to none "$@"
+E2
+printf '#!/bin/sh\necho requeued\n' >bin/scontrol
+chmod +x bin/*
+printf '{"id": "a", "prompt": "one"}\n{"id": "b", "prompt": "it'"'"'s two"}\n' >"it's jobs.jsonl"
+expect 0 'start it with: sbatch' 'a job is written' "$MG" plan --model "$DEMO" --clips 2 -d 1 --ranks-per-node 2 --tp 2 --sbatch job.sbatch \
+    --jobs "it's jobs.jsonl" --out 'the set'
+passes 'with its nodes' grep -qx '#SBATCH --nodes=1' job.sbatch
+passes 'its ranks' grep -qx '#SBATCH --ntasks-per-node=2' job.sbatch
+passes 'and its time' grep -Eqx '#SBATCH --time=[0-9]+-[0-9]{2}:[0-9]{2}:00' job.sbatch
+expect 0 '2 clips' 'the job runs as it is' env PATH="$PWD/bin:$PATH" MG_DIST="$MG" SLURM_NTASKS=2 SLURM_JOB_ID=1 timeout 300 bash job.sbatch
+passes 'its clips are there' "$MG" status 'the set'
+passes 'both of them' test "$(find 'the set' -name '*.flac' | wc -l)" = 2
+expect 2 'is there already' 'a job that is there' "$MG" plan --model "$DEMO" --clips 2 --sbatch job.sbatch
+expect 0 'start it with' 'is replaced when asked' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --sbatch job.sbatch --overwrite
+passes 'on GPUs each rank has one' grep -qx '#SBATCH --gpus-per-task=1' job.sbatch
+expect 2 'needs --model' 'a shape has no weights to run' "$MG" plan --shape small --clips 2 --sbatch other.sbatch
+
+# Bad input.
+expect 2 '--clips: "-5"' 'negative clips' "$MG" plan --shape small --clips -5
+expect 2 'clips: missing' 'no clips' "$MG" plan --shape small
+expect 2 'no such device; known are h100 .*a100.* cpu' 'no such device' "$MG" plan --shape small --clips 5 --gpu h1000
+expect 2 'not a time as 8h' 'a deadline that is no time' "$MG" plan --shape small --clips 5 --deadline soon
+expect 2 '--deadline: 1h: the run takes .* nodes would do' 'a deadline that more nodes keep' "$MG" plan --shape small --clips 100000 --deadline 1h
+n=$(sed -n 's/.*; \([0-9]*\) nodes would do.*/\1/p' said)
+expect 0 'why' 'that many do' "$MG" plan --shape small --clips 100000 --deadline 1h --nodes "$n"
+expect 2 'nodes would do' 'and one less does not' "$MG" plan --shape small --clips 100000 --deadline 1h --nodes $((n - 1))
+expect 2 'no number of nodes' 'a deadline that none keeps' "$MG" plan --shape large --clips 2 --deadline 1s
+expect 5 'no layout fits: T = 2 with one clip needs' 'what fits no T' "$MG" plan --shape large --gpus-per-node 2 --gpu l4 --gpu-mem 1G --clips 10
+expect 2 'T = 2 does not divide the 3 ranks of a node' 'a T that the ranks forbid' "$MG" plan --shape small --clips 2 --gpus-per-node 3 --tp 2
+expect 2 'T = 8 does not divide 4 heads' 'a T that the heads forbid' "$MG" plan --shape tiny --clips 2 --gpus-per-node 8 --tp 8
+expect 2 'measures ranks of a CPU' 'another machine is not measured here' "$MG" plan --shape small --clips 2 --gpu h100 --measure
+finish
