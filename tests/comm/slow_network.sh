@@ -60,7 +60,7 @@ END
 sweep plain 2
 for mbit in 400 100; do
     limit $mbit
-    for ((repeats = 1; repeats <= 8; repeats++)); do
+    for ((repeats = 1; repeats <= 4; repeats++)); do
         sweep slow$mbit $repeats
         said=$(python3 "$folder/check.py" "$folder" $mbit 2>>"$folder/out")
         code=$?
