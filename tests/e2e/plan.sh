@@ -36,6 +36,9 @@ expect 0 'does not fit' 'a smaller memory' "$MG" plan --shape large --gpus-per-n
 says 'takes more ranks a model, and what fits' '^\* +[24] +[0-9]+ +[0-9]+ +[0-9.]+ +[0-9.]+'
 says 'and says so' 'T = 1 does not fit'
 expect 0 '"tp": 2' 'as JSON' "$MG" plan --shape small --gpus-per-node 2 --clips 10 --json
+for part in products attention all_reduce sampling launches; do
+    passes "with the time of $part" grep -q "\"${part}_s\": [0-9]" said
+done
 passes 'one chosen' test "$(grep -o '"chosen": true' said | wc -l)" = 1
 
 # Constants of these ranks: that they are there and are used, not how fast they are.

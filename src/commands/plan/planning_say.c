@@ -4,10 +4,10 @@
 
 #include "planning.h"
 
-static const char *const part_name[MG_PREDICT_PARTS] = {"products", "attention", "all_reduce",
-                                                        "draws of codes", "launches"};
+static const char *const part_name[MG_PREDICT_PARTS] = {"products", "attention", "all_reduce", "sampling",
+                                                        "launches"};
 static const char *const part_words[MG_PREDICT_PARTS] = {"products with the matrices", "reads of attention",
-                                                         "sums over the group's ranks", "sampling",
+                                                         "sums over the group's ranks", "draws of codes",
                                                          "launches of operations"};
 
 void mg_planning_time(mg_text *t, double run_s)
