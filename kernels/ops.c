@@ -60,9 +60,8 @@ static bool is_conv(const mg_conv *c)
 
 static bool is_kv(const mg_kv *kv)
 {
-    return kv && kv->k && kv->v && kv->k != kv->v && is_format(kv->format) &&
-           !mg_format_is_quantised(kv->format) && kv->n_rows > 0 && kv->n_heads > 0 && kv->T_max > 0 &&
-           kv->E > 0;
+    return kv && kv->k && kv->v && kv->k != kv->v && is_format(kv->format) && kv->format != MG_FORMAT_Q4 &&
+           kv->n_rows > 0 && kv->n_heads > 0 && kv->T_max > 0 && kv->E > 0;
 }
 
 const char *mg_format_name(mg_format format)

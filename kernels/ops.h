@@ -77,7 +77,7 @@ static inline mg_dtype mg_format_dtype(mg_format format)
  * slices are combined as a binary tree ((s0+s1)+(s2+s3))+…; it is 1 for an ordinary product. A row-parallel
  * one has MG_TP_SLICES / tp of them on each rank: a subtree, which mg_comm_all_reduce completes. bf16: x is
  * rounded to bf16 too (nearest even); products are exact, sums fp32. fp16: x stays fp32 on a CPU; a device
- * rounds it to fp16 too, the largest of which takes what is beyond. Q8 (matrices only): w is rounded to -127
+ * rounds it to fp16 too, the largest of which takes what is beyond. Q8: w is rounded to -127
  * … 127 times a scale of its output and slice. x is rounded to as many steps of a scale of its row and slice.
  * A slice's products are summed in int32, exactly. Q4 (matrices only): w is rounded to -8 … 7 times a scale
  * of its output and group, which is bf16; x as for Q8. A group's products are summed exactly, then times the
@@ -111,8 +111,8 @@ typedef struct mg_conv {
     void *data;
 } mg_conv;
 
-/* Keys and values of one attention layer: k, v [n_rows, H, T_max, E]. A row is one sequence (a clip has two
- * under guidance). `settled` is a promise, which lets a backend read early. In a call of mg_attention let m
+/* Keys and values of one attention layer: k, v [n_rows, H, T_max, E]; Q8: each key and value
+ * with a scale, on a CPU. A row is one sequence. `settled` lets a backend read early: in mg_attention let m
  * be the smallest n_keys among a row's tokens. Keys j < m - 1 of that row are as they were at the last
  * mg_upload, and so are kv_row and n_keys. */
 typedef struct mg_kv {

@@ -18,12 +18,17 @@ VF void fetch_ahead(const char *p, int64_t n_bytes)
     for (int64_t b = 0; b < n_bytes; b += 64) __builtin_prefetch(p + AHEAD_BYTES + b);
 }
 
+VF int64_t value_size(const mg_dtype dtype)
+{
+    return dtype == MG_F32 ? 4 : dtype == MG_I8 ? 1 : 2;
+}
+
 /* s[i][j …] = q_i·k_j for as many keys as fill a vector with the scores of n_queries; only n of them are
  * there, and the others' scores mean nothing. */
 VF void score_tile(float (*s)[CHUNK_KEYS], const mg_cpu_query *a, const int n_queries, int64_t first,
                    int64_t j, int64_t n, const int64_t E, const mg_dtype dtype)
 {
-    const int64_t size = dtype == MG_F32 ? 4 : 2;
+    const int64_t size = value_size(dtype);
     const int n_keys = LANES / n_queries;
     const char *k = (const char *)a->k + (first + j) * E * size;
     vf sum[LANES];
@@ -57,14 +62,18 @@ VF void score_keys(float (*s)[CHUNK_KEYS], const mg_cpu_query *a, const int n_qu
     if (j < n) score_tile(s, a, n_queries, first, j, n - j, E, dtype);
 }
 
-/* s[j] = scale s[j] (+ bias[j]), and -infinity up to a whole vector; returns the largest, or top. */
-VF float scale_scores(float *s, const mg_cpu_query *a, int64_t first, int64_t n, float top)
+/* s[j] = scale s[j] (+ bias[j]), s[j] first times its key's scale if that has one; and -infinity up to a
+ * whole vector. Returns the largest, or top. */
+VF float scale_scores(float *s, const mg_cpu_query *a, int64_t first, int64_t n, float top,
+                      const mg_dtype dtype)
 {
     vf most = vf_set(top);
     float lane[LANES];
 
     for (int64_t j = 0; j < n; j += LANES) {
-        vf v = vf_load(s + j) * vf_set(a->scale);
+        vf v = vf_load(s + j);
+        if (dtype == MG_I8) v = v * vf_load_some(a->k_scale + first + j, n - j);
+        v = v * vf_set(a->scale);
         if (a->bias) v = v + vf_load_some(a->bias + first + j, n - j);
         vf_store(s + j, v);
         for (int64_t i = n; i < j + LANES; i++) s[i] = -INFINITY;
@@ -88,13 +97,19 @@ VF float weigh_keys(float *s, int64_t n, float top)
     return vf_sum(sum);
 }
 
+/* p[j] times the scale of its value. */
+VF void scale_weights(float *p, const float *scale, int64_t n)
+{
+    for (int64_t j = 0; j < n; j += LANES) vf_store(p + j, vf_load(p + j) * vf_load_some(scale + j, n - j));
+}
+
 /* y_i[e] = shrink_i y_i[e] + sum over j, from <= j < n, of p[i][j] v_j[e] for n_vecs vectors of columns from
  * e on. */
 VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CHUNK_KEYS], int64_t first,
                        int64_t from, int64_t n, const float *shrink, int64_t e, const int n_vecs,
                        const int64_t E, const mg_dtype dtype)
 {
-    const int64_t size = dtype == MG_F32 ? 4 : 2;
+    const int64_t size = value_size(dtype);
     const char *v = (const char *)a->v + ((first + from) * E + e) * size;
     vf acc[MG_CPU_QUERIES][4], value[4];
 
@@ -154,9 +169,10 @@ VF void attend_as(const mg_cpu_query *a, const int n_queries, const int64_t E, c
             n[i] = a[i].n_keys - first;
             n[i] = n[i] < 0 ? 0 : n[i] < CHUNK_KEYS ? n[i] : CHUNK_KEYS;
             if (n[i] < shared) shared = n[i];
-            const float new_top = scale_scores(s[i], &a[i], first, n[i], top[i]);
+            const float new_top = scale_scores(s[i], &a[i], first, n[i], top[i], dtype);
             shrink[i] = vf_exp(vf_set(top[i] - new_top))[0];
             total[i] = total[i] * shrink[i] + weigh_keys(s[i], n[i], new_top);
+            if (dtype == MG_I8) scale_weights(s[i], a[i].v_scale + first, n[i]);
             top[i] = new_top;
         }
         gather_values(a, n_queries, s, first, 0, shared, shrink, E, dtype);
@@ -169,20 +185,22 @@ VF void attend_as(const mg_cpu_query *a, const int n_queries, const int64_t E, c
 }
 
 /* MusicGen's and T5's heads are 64 wide: a copy for that width alone. */
+VF void attend_wide(const mg_cpu_query *a, const int n_queries, const mg_dtype dtype)
+{
+    if (a->E == 64)
+        attend_as(a, n_queries, 64, dtype);
+    else
+        attend_as(a, n_queries, a->E, dtype);
+}
+
 VF void attend_by(const mg_cpu_query *a, const int n_queries)
 {
-    if (a->E == 64 && a->dtype == MG_F32)
-        attend_as(a, n_queries, 64, MG_F32);
-    else if (a->E == 64 && a->dtype == MG_BF16)
-        attend_as(a, n_queries, 64, MG_BF16);
-    else if (a->E == 64)
-        attend_as(a, n_queries, 64, MG_F16);
-    else if (a->dtype == MG_F32)
-        attend_as(a, n_queries, a->E, MG_F32);
-    else if (a->dtype == MG_BF16)
-        attend_as(a, n_queries, a->E, MG_BF16);
-    else
-        attend_as(a, n_queries, a->E, MG_F16);
+    switch (a->dtype) {
+    case MG_F32: attend_wide(a, n_queries, MG_F32); break;
+    case MG_BF16: attend_wide(a, n_queries, MG_BF16); break;
+    case MG_I8: attend_wide(a, n_queries, MG_I8); break;
+    default: attend_wide(a, n_queries, MG_F16); break;
+    }
 }
 
 static void attend(const mg_cpu_query *a, int64_t n)

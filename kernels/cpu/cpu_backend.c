@@ -103,13 +103,6 @@ static size_t matrix_bytes(const mg_ops *ops, const mg_matrix *w)
     return mg_cpu_matrix_bytes(w);
 }
 
-static size_t kv_bytes(const mg_ops *ops, const mg_kv *kv)
-{
-    (void)ops;
-    return (size_t)(kv->n_rows * kv->n_heads * kv->T_max * kv->E) *
-           mg_dtype_bytes(mg_format_dtype(kv->format));
-}
-
 static mg_status matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out,
                              const mg_host_matrix *src, int64_t *n_bad)
 {
@@ -199,7 +192,7 @@ static const mg_ops_iface iface = {
     .zero = zero,
     .matrix_bytes = matrix_bytes,
     .conv_bytes = mg_cpu_conv_bytes,
-    .kv_bytes = kv_bytes,
+    .kv_bytes = mg_cpu_kv_bytes,
     .matrix_load = matrix_load,
     .tensor_load = tensor_load,
     .conv_load = mg_cpu_conv_load,

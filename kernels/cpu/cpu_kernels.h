@@ -29,11 +29,12 @@ typedef void mg_cpu_tile(float *sum, const char *x, int64_t ldx, const char *w, 
 
 enum { MG_CPU_QUERIES = 4 }; /* that attend takes at once */
 
-/* One query over its keys, both [n_keys, E]. */
+/* One query over its keys and values, both [n_keys, E]. MG_I8: each has a scale. */
 typedef struct mg_cpu_query {
     float *y;       /* [E] */
     const float *q; /* [E] */
     const void *k, *v;
+    const float *k_scale, *v_scale; /* [n_keys] or NULL */
     mg_dtype dtype;
     int64_t E, n_keys;
     float scale;

@@ -16,6 +16,7 @@ typedef struct norm_job {
 enum {
     PIECE = 8192,           /* values of a tensor that a thread takes at once */
     VALUES_PER_PRODUCT = 4, /* that are only added or stored: they cost as much */
+    SCALE_ALIGN = 64,
 };
 
 typedef struct pointwise_job {
@@ -172,27 +173,66 @@ mg_status mg_cpu_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
     return MG_OK;
 }
 
-/* Bytes of the cache before key `j` of head h of a row; k and v alike. */
-static int64_t kv_offset(const mg_kv *kv, int64_t row, int64_t h, int64_t j)
+static mg_dtype kv_dtype(const mg_kv *kv)
 {
-    return ((row * kv->n_heads + h) * kv->T_max + j) * kv->E *
-           (int64_t)mg_dtype_bytes(mg_format_dtype(kv->format));
+    return kv->format == MG_FORMAT_Q8 ? MG_I8 : mg_format_dtype(kv->format);
+}
+
+/* Keys of the cache before key `j` of head h of a row; k and v alike. */
+static int64_t kv_index(const mg_kv *kv, int64_t row, int64_t h, int64_t j)
+{
+    return (row * kv->n_heads + h) * kv->T_max + j;
+}
+
+static size_t kv_values_bytes(const mg_kv *kv)
+{
+    const size_t bytes = (size_t)(kv_index(kv, kv->n_rows, 0, 0) * kv->E) * mg_dtype_bytes(kv_dtype(kv));
+
+    return kv->format == MG_FORMAT_Q8 ? (bytes + SCALE_ALIGN - 1) / SCALE_ALIGN * SCALE_ALIGN : bytes;
+}
+
+size_t mg_cpu_kv_bytes(const mg_ops *ops, const mg_kv *kv)
+{
+    const size_t n_scales = kv->format == MG_FORMAT_Q8 ? (size_t)kv_index(kv, kv->n_rows, 0, 0) : 0;
+
+    (void)ops;
+    return kv_values_bytes(kv) + n_scales * sizeof(float);
+}
+
+/* Q8: one for each key, behind all of them. */
+static float *kv_scales(const mg_kv *kv, void *keys)
+{
+    return kv->format == MG_FORMAT_Q8 ? (float *)(void *)((char *)keys + kv_values_bytes(kv)) : NULL;
+}
+
+/* The i-th key, or value, of a cache. */
+static void write_key(const kv_job *j, void *keys, int64_t i, const float *x)
+{
+    const mg_dtype dtype = kv_dtype(j->kv);
+    const int64_t E = j->kv->E;
+    char *to = (char *)keys + i * E * (int64_t)mg_dtype_bytes(dtype);
+
+    if (dtype != MG_I8) {
+        j->kernels->narrow(to, dtype, x, E);
+        return;
+    }
+    kv_scales(j->kv, keys)[i] = j->kernels->quantise((uint8_t *)to, x, E);
+    for (int64_t e = 0; e < E; e++) to[e] = (char)(to[e] ^ 0x80); /* 128 was zero */
 }
 
 /* Units are heads: each writes its tokens in order. */
 static void write_heads(void *arg, int64_t first, int64_t end, int i_thread)
 {
     const kv_job *j = arg;
-    const mg_dtype dtype = mg_format_dtype(j->kv->format);
     const int64_t H = j->kv->n_heads, E = j->kv->E;
 
     (void)i_thread;
     for (int64_t h = first; h < end; h++) {
         const float *k = j->k + h * E;
         for (int64_t n = 0; n < j->N; n++, k += j->W) {
-            const int64_t at = kv_offset(j->kv, j->kv_row[n], h, j->pos[n]);
-            j->kernels->narrow((char *)j->kv->k + at, dtype, k, E);
-            j->kernels->narrow((char *)j->kv->v + at, dtype, k + H * E, E);
+            const int64_t i = kv_index(j->kv, j->kv_row[n], h, j->pos[n]);
+            write_key(j, j->kv->k, i, k);
+            write_key(j, j->kv->v, i, k + H * E);
         }
     }
 }
@@ -230,11 +270,14 @@ static void attend_units(void *arg, int64_t first, int64_t end, int i_thread)
 {
     const attention_job *j = arg;
     const int64_t N = j->N, H = j->kv->n_heads, E = j->kv->E;
+    const mg_dtype dtype = kv_dtype(j->kv);
+    const float *const k_scale = kv_scales(j->kv, j->kv->k), *const v_scale = kv_scales(j->kv, j->kv->v);
     mg_cpu_query query[MG_CPU_QUERIES];
 
     (void)i_thread;
     for (int64_t u = first, n_queries; u < end; u += n_queries) {
-        const int64_t h = u / N, n = u % N, at = kv_offset(j->kv, j->kv_row[n], h, 0);
+        const int64_t h = u / N, n = u % N, key = kv_index(j->kv, j->kv_row[n], h, 0);
+        const int64_t at = key * E * (int64_t)mg_dtype_bytes(dtype);
         n_queries = count_together(j, n, end - u < N - n ? end - u : N - n);
         for (int64_t i = 0; i < n_queries; i++)
             query[i] = (mg_cpu_query){
@@ -242,7 +285,9 @@ static void attend_units(void *arg, int64_t first, int64_t end, int i_thread)
                 .q = j->x + (n + i) * j->W + h * E,
                 .k = (const char *)j->kv->k + at,
                 .v = (const char *)j->kv->v + at,
-                .dtype = mg_format_dtype(j->kv->format),
+                .k_scale = k_scale ? k_scale + key : NULL,
+                .v_scale = v_scale ? v_scale + key : NULL,
+                .dtype = dtype,
                 .E = E,
                 .n_keys = j->n_keys[n + i],
                 .scale = j->scale,

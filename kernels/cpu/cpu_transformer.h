@@ -14,6 +14,7 @@ mg_status mg_cpu_linear(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, con
                         const mg_tensor *bias, mg_act act, bool accumulate);
 mg_status mg_cpu_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
 mg_status mg_cpu_mul(const mg_ops *ops, mg_tensor *y, const mg_tensor *x);
+size_t mg_cpu_kv_bytes(const mg_ops *ops, const mg_kv *kv);
 mg_status mg_cpu_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
                           const mg_tensor *kv_row, const mg_tensor *pos);
 mg_status mg_cpu_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,

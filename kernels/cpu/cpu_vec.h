@@ -225,9 +225,23 @@ VF void vf_to_f16(uint16_t *p, vf v)
 #endif
 }
 
-/* LANES values of any weight dtype. */
+VF vf vf_from_i8(const void *p)
+{
+#if defined(__AVX512F__)
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p)));
+#elif defined(__AVX2__)
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
+#else
+    int8_t b[LANES];
+    memcpy(b, p, sizeof b);
+    return (vf){b[0], b[1], b[2], b[3]};
+#endif
+}
+
+/* LANES values of any weight dtype, or bytes as they are. */
 VF vf vf_widen(const void *p, mg_dtype dtype)
 {
+    if (dtype == MG_I8) return vf_from_i8(p);
     if (dtype == MG_BF16) return vf_from_bf16(p);
     if (dtype == MG_F16) return vf_from_f16(p);
     return vf_load(p);
@@ -239,7 +253,7 @@ VF vf vf_widen_some(const void *p, mg_dtype dtype, int64_t n)
 
     if (n >= LANES) return vf_widen(p, dtype);
     if (dtype == MG_F32) return vf_load_some(p, n);
-    memcpy(lane, p, (size_t)n * sizeof *lane);
+    memcpy(lane, p, (size_t)n * (dtype == MG_I8 ? 1 : sizeof *lane));
     return vf_widen(lane, dtype);
 }
 

@@ -113,6 +113,7 @@ static void describe_run(clip_facts *f, const mg_generate_output *o, const mg_cl
     m->text_backend = mg_recipe_encodes_text(&m->recipe) ? mg_replica_text_backend(r) : NULL;
     m->codec_backend = mg_replica_codec_backend(r);
     m->dtype = mg_format_name(r->backend.formats.weights);
+    m->kv = r->backend.formats.kv == MG_FORMAT_Q8 ? mg_format_name(MG_FORMAT_Q8) : NULL;
     if (r->backend.group->space == MG_DEVICE && r->backend.group->size > 1)
         m->reduce = r->backend.group->name;
     m->audio_library = mg_audio_library();

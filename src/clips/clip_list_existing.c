@@ -95,6 +95,7 @@ static const char *other_model(const wanted *w, const mg_clip_metadata *there, c
     if (!same_text(mg_replica_codec_backend(w->replica), there->codec_backend)) return "codec device";
     if (mg_comm_sums_in_order(w->replica->backend.group->name) != mg_comm_sums_in_order(there->reduce))
         return "reduce";
+    if ((w->replica->backend.formats.kv == MG_FORMAT_Q8) != (there->kv != NULL)) return "kv";
     return same_text(mg_format_name(w->replica->backend.formats.weights), there->dtype) ? NULL : "dtype";
 }
 

@@ -209,6 +209,7 @@ static void put_run(writer *w)
     if (m->text_backend) put_text(w, "text_backend", m->text_backend);
     if (m->codec_backend) put_text(w, "codec_backend", m->codec_backend);
     put_text(w, "dtype", m->dtype);
+    if (m->kv) put_text(w, "kv", m->kv);
     if (w->is_tag) return;
     if (m->reduce) put_text(w, "reduce", m->reduce);
     put_text(w, "audio_library", m->audio_library);

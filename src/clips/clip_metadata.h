@@ -55,6 +55,7 @@ typedef struct mg_clip_metadata {
     int n_applied;
     /* the machine */
     const char *version, *backend, *dtype, *audio_library, *host;
+    const char *kv;                           /* "int8": 8-bit keys and values; NULL: as dtype has them */
     const char *text_backend, *codec_backend; /* NULL: as backend, or not used */
     const char *reduce; /* how GPUs sum over ranks; NULL: there are no ranks to sum over, or on CPUs */
     int64_t n_ranks, tp, batch, n_threads;

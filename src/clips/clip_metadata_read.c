@@ -307,6 +307,7 @@ static void read_run(reader *root, mg_clip_metadata *m)
     m->text_backend = get_text(&r, "text_backend");
     m->codec_backend = get_text(&r, "codec_backend");
     m->dtype = get_text(&r, "dtype");
+    m->kv = get_text(&r, "kv");
     m->reduce = get_text(&r, "reduce");
     m->audio_library = get_text(&r, "audio_library");
     m->n_ranks = get_int(&r, "ranks");

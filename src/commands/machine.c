@@ -227,10 +227,14 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
     out->as_stored = machine->dtype == MG_MACHINE_DTYPE_AUTO && out->ops->space == MG_HOST &&
                      strcmp(out->ops->name, mg_cpu_level_name(MG_CPU_SCALAR)) != 0;
     const bool quantised = mg_format_is_quantised(out->formats.weights);
-    out->formats.kv = quantised ? MG_FORMAT_BF16 : out->formats.weights;
+    out->formats.kv = machine->kv == MG_MACHINE_KV_INT8 ? MG_FORMAT_Q8
+                      : quantised                       ? MG_FORMAT_BF16
+                                                        : out->formats.weights;
     if (plugin && quantised)
         MG_TRY(mg_fail(MG_EUSAGE, "option --dtype: %s: the GPU computes in bf16, fp16 or fp32",
                        mg_format_name(out->formats.weights)));
+    if (plugin && machine->kv == MG_MACHINE_KV_INT8)
+        MG_TRY(mg_fail(MG_EUSAGE, "option --kv: int8: the GPU keeps keys and values in bf16, fp16 or fp32"));
 done:
     if (st != MG_OK) mg_machine_close(out);
     return st;

@@ -7,6 +7,7 @@
 /* What computes. */
 typedef struct mg_machine {
     int dtype;        /* mg_machine_dtype */
+    int kv;           /* mg_machine_kv */
     int device;       /* mg_machine_device */
     int cpu_level;    /* mg_cpu_level: the words stand in its order */
     int64_t threads;  /* 0: not given */
@@ -28,6 +29,7 @@ enum mg_machine_dtype {
     MG_MACHINE_INT8,
     MG_MACHINE_INT4
 };
+enum mg_machine_kv { MG_MACHINE_KV_AUTO, MG_MACHINE_KV_INT8 };
 enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
 enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
 
@@ -58,6 +60,10 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
      .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8|int4", .group = "Machine",                          \
      .help = "number format of the language model's matrices; auto is what the checkpoint holds, on a GPU "  \
              "bf16; int8 and int4 (what it hurts stays at 8 bits) are quantised when loaded"},                     \
+    {.name = "kv", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.kv), .preset = "auto",       \
+     .choices = "auto|int8", .group = "Machine",                                                           \
+     .help = "number format of the language model's keys and values; auto is that of its matrices, bf16 "  \
+             "for int8 and int4; int8 is for the CPU"},                                                    \
     MG_DEVICE_OPTIONS(settings),                                                                           \
     {.name = "host-memory", .type = MG_OPT_SIZE, .offset = offsetof(settings, machine.host_memory),        \
      .arg = "BYTES", .group = "Machine",                                                                   \

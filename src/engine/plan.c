@@ -356,11 +356,11 @@ void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const m
 
     if (!in_lines) describe_bytes(bytes, b, w->tp > 1, other);
     mg_log_info(
-        "plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s%s on %s%s",
+        "plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s%s%s on %s%s",
         w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,
         (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s", (long long)limits->T_max,
         mg_format_name(r->backend.formats.weights), r->backend.as_stored ? " as stored" : "",
-        r->backend.ops->name, bytes);
+        r->backend.formats.kv == MG_FORMAT_Q8 ? ", kv int8" : "", r->backend.ops->name, bytes);
     if (r->backend.as_stored && r->backend.formats.weights == MG_FORMAT_F32)
         mg_log_info("plan: --dtype bf16 is about twice as fast, with nearly the same numbers");
     print_map(limits, r);

@@ -192,7 +192,9 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
     for (size_t i = 0; i < r->renames.n; i++)
         mg_log_info("model: %s is taken for %s, as proposed", r->renames.list[i].source,
                     r->renames.list[i].target);
-    if (lm->as_stored) r->backend.formats.weights = r->backend.formats.kv = stored_format(&r->files->lm);
+    mg_lm_formats *formats = &r->backend.formats;
+    if (lm->as_stored) formats->weights = stored_format(&r->files->lm);
+    if (lm->as_stored && formats->kv != MG_FORMAT_Q8) formats->kv = formats->weights;
     MG_TRY(load_stages(r, NULL));
     *out = r;
 done:

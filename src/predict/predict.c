@@ -22,8 +22,11 @@ double mg_predict_kv_bytes(const mg_lm_config *c, mg_format format, int64_t n_ro
                            int64_t n_texts, int64_t S)
 {
     const double n_text = c->n_chroma ? 0 : (double)(n_texts * S);
-    const double values = 2 * (double)(c->L * c->D) * ((double)n_rows * n_columns + n_text);
+    const double keys =
+        2 * (double)c->L * ((double)n_rows * n_columns + n_text); /* and values, of all heads */
+    const double values = keys * (double)c->D;
 
+    if (format == MG_FORMAT_Q8) return values + keys * (double)c->H * (double)sizeof(float); /* scales */
     return values * (double)mg_dtype_bytes(mg_format_dtype(format));
 }
 

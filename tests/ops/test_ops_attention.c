@@ -300,12 +300,115 @@ static void test_order_is_noticed(void **state)
     cache_drop(&c);
 }
 
+/* x [E] as 8 bits with a scale keep it, as numbers without their scale; returns that. */
+static float quantised(float *out, const float *x, int64_t E)
+{
+    float most = 0;
+
+    for (int64_t e = 0; e < E; e++) most = fabsf(x[e]) > most ? fabsf(x[e]) : most;
+    const float per_unit = most >= 1e-30f ? 127.0f / most : 0;
+    for (int64_t e = 0; e < E; e++) out[e] = nearbyintf(x[e] * per_unit);
+    return per_unit > 0 ? most / 127.0f : 0;
+}
+
+/* attend_plainly over keys and values with a scale each: k, v [n_keys,E] whole numbers. */
+static void attend_scaled(order o, float *y, const float *q, const float *k, const float *v,
+                          const float *k_scale, const float *v_scale, int64_t E, int64_t n_keys)
+{
+    float p[CHUNK], top = -INFINITY, total = 0;
+
+    for (int64_t e = 0; e < E; e++) y[e] = 0;
+    for (int64_t first = 0; first < n_keys; first += CHUNK) {
+        const int64_t n = n_keys - first < CHUNK ? n_keys - first : CHUNK;
+        float new_top = top, lane[MOST_LANES] = {0};
+        for (int64_t j = 0; j < n; j++) {
+            p[j] = score(o, q, k + (first + j) * E, E) * k_scale[first + j] * scale;
+            new_top = p[j] > new_top ? p[j] : new_top;
+        }
+        const float shrink = exponential(o, top - new_top);
+        for (int64_t j = 0; j < n; j++) {
+            p[j] = exponential(o, p[j] - new_top);
+            lane[j % o.lanes] += p[j];
+            p[j] *= v_scale[first + j];
+        }
+        total = total * shrink + tree(o, lane);
+        top = new_top;
+        for (int64_t e = 0; e < E; e++) {
+            y[e] *= shrink;
+            for (int64_t j = 0; j < n; j++) y[e] = multiply_add(o, p[j], v[(first + j) * E + e], y[e]);
+        }
+    }
+    for (int64_t e = 0; n_keys > 0 && e < E; e++) y[e] *= 1 / total;
+}
+
+/* 8-bit caches, through mg_kv_write: bit against bit, neighbours and alone, whatever the widths; one key is
+ * zeros. And near what fp32 caches give: what 8 bits cost is small, and not nothing. */
+static void test_8_bits(void **state)
+{
+    enum { N = 300 };
+
+    (void)state;
+    FOR_LEVELS(level)
+    {
+        bench_ops b = ops_open(level, 2);
+        for (int i = 0; i < COUNT(widths); i++) {
+            const int64_t E = widths[i];
+            mg_kv kv = {MG_FORMAT_Q8, false, 1, 1, N, E, NULL, NULL};
+            const size_t bytes = mg_kv_bytes(b.ops, &kv);
+            float *x = random_floats(31, N * 3 * E), *k = calloc(N * 128, 4), *v = calloc(N * 128, 4);
+            float k_scale[N], v_scale[N], y[MOST_E], exact[MOST_E];
+            double squares = 0, error = 0;
+            tokens t = tokens_make(N, E, false);
+            assert_true(bytes >= (size_t)(N * (E + 4)) && bytes < (size_t)(N * (E + 4)) + 64);
+            kv.k = aligned_alloc(64, (bytes + 63) / 64 * 64),
+            kv.v = aligned_alloc(64, (bytes + 63) / 64 * 64);
+            memset(x + 7 * 3 * E + E, 0, (size_t)E * sizeof *x);
+            for (int n = 0; n < N; n++) t.row[n] = 0;
+            for (int n = 0; n < N; n++) {
+                memcpy(t.q + n * E, x + n * 3 * E, (size_t)E * sizeof *x);
+                k_scale[n] = quantised(k + n * E, x + n * 3 * E + E, E);
+                v_scale[n] = quantised(v + n * E, x + n * 3 * E + 2 * E, E);
+            }
+            int32_t *pos = calloc(N, sizeof *pos);
+            for (int n = 0; n < N; n++) pos[n] = n;
+            mg_tensor xs = mg_tensor_2d(x, MG_F32, N, 3 * E);
+            const mg_tensor row = mg_tensor_1d(t.row, MG_I32, N), at = mg_tensor_1d(pos, MG_I32, N);
+            assert_int_equal(mg_kv_write(b.ops, &kv, &xs, E, &row, &at), MG_OK);
+            const cache c = {kv, NULL, NULL};
+            attend_all(b.ops, &t, &c);
+            for (int n = 0; n < N; n++) {
+                attend_scaled(order_of(level), y, t.q + n * E, k, v, k_scale, v_scale, E, n + 1);
+                assert_memory_equal(y, t.y + n * E, (size_t)E * sizeof *y);
+                float one_y[MOST_E];
+                tokens one = {1, t.q + n * E, one_y, NULL, t.row + n, t.n_keys + n};
+                attend_all(b.ops, &one, &c);
+                assert_memory_equal(one_y, y, (size_t)E * sizeof *y);
+            }
+            for (int n = 0; n < N; n++)
+                for (int64_t e = 0; e < E; e++) {
+                    k[n * E + e] = x[n * 3 * E + E + e];
+                    v[n * E + e] = x[n * 3 * E + 2 * E + e];
+                }
+            for (int n = 0; n < N; n++) {
+                attend_plainly(order_of(level), exact, t.q + n * E, k, v, E, n + 1, scale, NULL);
+                for (int64_t e = 0; e < E; e++) {
+                    const double d = t.y[n * E + e] - exact[e];
+                    error += d * d, squares += exact[e] * exact[e];
+                }
+            }
+            assert_true(error > 0 && error < 4e-4 * squares);
+            free(x), free(k), free(v), free(pos), free(kv.k), free(kv.v), tokens_drop(&t);
+        }
+        ops_close(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_neighbours),       cmocka_unit_test(test_alone),
         cmocka_unit_test(test_uneven),           cmocka_unit_test(test_later_keys_stay_out),
-        cmocka_unit_test(test_order_is_noticed),
+        cmocka_unit_test(test_order_is_noticed), cmocka_unit_test(test_8_bits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

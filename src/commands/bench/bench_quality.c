@@ -213,7 +213,7 @@ done:
 }
 
 /* One format: a backend, a replica and the loss. */
-static mg_status measure_format(loss *total, mg_bench *b, sounds *s, int64_t n, int dtype)
+static mg_status measure_format(loss *total, mg_bench *b, sounds *s, int64_t n, int dtype, int kv)
 {
     const mg_bench_settings *settings = b->settings;
     const mg_replica_source source = {.model.model = settings->model,
@@ -231,6 +231,7 @@ static mg_status measure_format(loss *total, mg_bench *b, sounds *s, int64_t n, 
     mg_status st = MG_OK;
 
     machine.dtype = dtype;
+    machine.kv = kv;
     MG_TRY(mg_comm_agree(b->comm, mg_machine_open(&backend, &machine, b->world)));
     MG_TRY(mg_comm_agree(b->comm, mg_replica_open(&r, &source, &backend, &b->beside, b->comm)));
     MG_TRY(mg_door_model(b->world, r->files, mg_format_name(backend.formats.weights), MG_NEED_LM));
@@ -275,13 +276,15 @@ mg_status mg_bench_quality(mg_bench *b)
     static const struct {
         int dtype;
         const char *name;
-    } formats[] = {{MG_MACHINE_FP32, "fp32"},
-                   {MG_MACHINE_BF16, "bf16"},
-                   {MG_MACHINE_FP16, "fp16"},
-                   {MG_MACHINE_INT8, "int8"},
-                   {MG_MACHINE_INT4, "int4"}};
+        int kv;
+    } formats[] = {
+        {MG_MACHINE_FP32, "fp32", MG_MACHINE_KV_AUTO},     {MG_MACHINE_BF16, "bf16", MG_MACHINE_KV_AUTO},
+        {MG_MACHINE_FP16, "fp16", MG_MACHINE_KV_AUTO},     {MG_MACHINE_INT8, "int8", MG_MACHINE_KV_AUTO},
+        {MG_MACHINE_INT4, "int4", MG_MACHINE_KV_AUTO},     {MG_MACHINE_FP32, "fp32_kv8", MG_MACHINE_KV_INT8},
+        {MG_MACHINE_BF16, "bf16_kv8", MG_MACHINE_KV_INT8}, {MG_MACHINE_FP16, "fp16_kv8", MG_MACHINE_KV_INT8},
+        {MG_MACHINE_INT8, "int8_kv8", MG_MACHINE_KV_INT8}, {MG_MACHINE_INT4, "int4_kv8", MG_MACHINE_KV_INT8}};
     enum { N_FORMATS = sizeof formats / sizeof *formats };
-    const int wanted = b->settings->machine.dtype;
+    const int wanted = b->settings->machine.dtype, kv = b->settings->machine.kv;
     mg_status st = MG_OK;
     sounds s = {0};
     loss l[N_FORMATS] = {0};
@@ -292,12 +295,13 @@ mg_status mg_bench_quality(mg_bench *b)
     mg_report_int(&b->report, "sounds", s.n);
     for (int i = 0; i < N_FORMATS; i++) {
         if (i > 0 && wanted != MG_MACHINE_DTYPE_AUTO && formats[i].dtype != wanted) continue;
+        if (i > 0 && formats[i].kv != kv) continue;
         l[i].of_clip = calloc((size_t)s.n, sizeof *l[i].of_clip);
         MG_TRY(mg_comm_agree(
             b->comm, l[i].of_clip ? MG_OK : mg_fail(MG_ENOMEM, "bench: %lld sounds", (long long)s.n)));
         if (b->comm->rank == 0)
             mg_log_info("bench quality: %lld sounds in %s", (long long)s.n, formats[i].name);
-        MG_TRY(measure_format(&l[i], b, &s, s.n, formats[i].dtype));
+        MG_TRY(measure_format(&l[i], b, &s, s.n, formats[i].dtype, formats[i].kv));
         if (i == 0) mg_report_int(&b->report, "codes", l[0].n_codes);
         report_format(&b->report, formats[i].name, &l[i], &l[0], s.n);
     }

@@ -378,6 +378,7 @@ static mg_status report_step(step_bench *s)
     mg_report_text(r, "shape",
                    b->settings->model ? b->settings->model : mg_bench_shape_name(b->settings->shape));
     mg_report_text(r, "dtype", mg_format_name(b->backend.formats.weights));
+    mg_report_text(r, "kv", mg_format_name(b->backend.formats.kv));
     mg_report_int(r, "layers", s->config.L);
     mg_report_int(r, "width", s->config.D);
     mg_report_int(r, "feed_forward", s->config.F);

@@ -102,6 +102,7 @@ static mg_status compare(const mg_replay *r)
     add_difference(why, sizeof why, "text device", now.text_backend, was->text_backend);
     add_difference(why, sizeof why, "codec device", now.codec_backend, was->codec_backend);
     add_difference(why, sizeof why, "dtype", now.dtype, was->dtype);
+    add_difference(why, sizeof why, "kv", now.kv, was->kv);
     add_difference(why, sizeof why, "reduce", now.reduce, was->reduce);
     if (same_codes) add_difference(why, sizeof why, "audio library", now.audio_library, was->audio_library);
     mg_clip_metadata_close(&now);

@@ -77,6 +77,8 @@ static mg_status choose_machine(mg_replay *r)
     if (is_cpu(r->m.codec_backend)) machine->codec_device = MG_MACHINE_PART_CPU;
     if (machine->dtype == MG_MACHINE_DTYPE_AUTO)
         MG_RETURN(find_word(&machine->dtype, r, "run.dtype", "auto|fp32|bf16|fp16|int8|int4", r->m.dtype));
+    if (machine->kv == MG_MACHINE_KV_AUTO && r->m.kv)
+        MG_RETURN(find_word(&machine->kv, r, "run.kv", "auto|int8", r->m.kv));
     if (machine->cpu_level != MG_CPU_AUTO || !level) return MG_OK;
     const int recorded = mg_choice_find("auto|scalar|avx2|avx512", level + 1);
     if (recorded > (int)mg_cpu_best_level())

@@ -124,13 +124,16 @@ static mg_status claim_machine(run_call *c)
 /* What would make the dataset one of two kinds. */
 static mg_status claim_kind(run_call *c)
 {
-    char model[65], settings[MG_PATH_SIZE], gate[MG_RUN_GATE_SIZE];
+    char model[65], settings[MG_PATH_SIZE], gate[MG_RUN_GATE_SIZE], dtype[32];
     const mg_recipe *all = &c->s->call.all;
+    const mg_lm_formats *formats = &c->replica->backend.formats;
 
     if (c->w->rank > 0) return MG_OK;
     MG_RETURN(fingerprint(model, c->replica->files));
     MG_RETURN(mg_dataset_claim_value(c->d, "model", model));
-    MG_RETURN(mg_dataset_claim_value(c->d, "dtype", mg_format_name(c->replica->backend.formats.weights)));
+    snprintf(dtype, sizeof dtype, "%s%s", mg_format_name(formats->weights),
+             formats->kv == MG_FORMAT_Q8 ? ", kv int8" : "");
+    MG_RETURN(mg_dataset_claim_value(c->d, "dtype", dtype));
     MG_RETURN(claim_machine(c));
     MG_RETURN(mg_dataset_claim_value(c->d, "version", MG_VERSION));
     mg_run_describe_gate(gate, c->s);

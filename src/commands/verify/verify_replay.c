@@ -144,11 +144,11 @@ done:
 }
 
 /* Number format and instructions as recorded, unless the command line insists. */
-static void choose_machine(int64_t machine[2], const replay *r)
+static void choose_machine(int64_t machine[3], const replay *r)
 {
     const mg_clip_metadata *m = NULL;
 
-    machine[0] = r->s->machine.dtype, machine[1] = r->s->machine.cpu_level;
+    machine[0] = r->s->machine.dtype, machine[1] = r->s->machine.cpu_level, machine[2] = r->s->machine.kv;
     for (int64_t k = 0; k < r->n && !m; k++)
         if (r->clip[k].name[0]) m = &r->clip[k].m;
     if (!m) return;
@@ -156,6 +156,7 @@ static void choose_machine(int64_t machine[2], const replay *r)
     const int dtype = mg_choice_find("auto|fp32|bf16|fp16|int8|int4", m->dtype);
     const int recorded = level ? mg_choice_find("auto|scalar|avx2|avx512", level + 1) : -1;
     if (machine[0] == MG_MACHINE_DTYPE_AUTO && dtype > 0) machine[0] = dtype;
+    if (machine[2] == MG_MACHINE_KV_AUTO && m->kv) machine[2] = MG_MACHINE_KV_INT8;
     if (machine[1] != MG_CPU_AUTO || recorded <= 0) return;
     if (recorded > (int)mg_cpu_best_level())
         mg_log_info("verify: the clips were made on %s, which this machine has not", m->backend);
@@ -253,7 +254,7 @@ mg_status mg_verify_replay(mg_verify_account *a, mg_context *context, const mg_d
 {
     mg_world *w = context->world;
     mg_status st = MG_OK;
-    int64_t head[3] = {0}; /* dtype, level, how many */
+    int64_t head[4] = {0}; /* dtype, level, kv, how many */
     replay *r = calloc(1, sizeof *r);
 
     MG_TRY(mg_comm_agree(w->all, r ? MG_OK : mg_fail(MG_ENOMEM, "verify: no memory")));
@@ -262,10 +263,10 @@ mg_status mg_verify_replay(mg_verify_account *a, mg_context *context, const mg_d
     if (w->rank == 0) st = prepare(r, d);
     MG_TRY(mg_world_await_first(w, st));
     choose_machine(head, r);
-    head[2] = r->n_recipes;
-    MG_TRY(mg_comm_bcast(w->all, head, 3, MG_I64, 0));
+    head[3] = r->n_recipes;
+    MG_TRY(mg_comm_bcast(w->all, head, 4, MG_I64, 0));
     MG_TRY(mg_comm_bcast(w->all, r->out_dir, MG_PATH_SIZE, MG_U8, 0));
-    if (head[2] == 0) goto done;
+    if (head[3] == 0) goto done;
     mg_generate_settings_init(&r->call);
     r->call.call.model = r->s->parts;
     r->call.call.out_dir = r->out_dir;
@@ -276,6 +277,7 @@ mg_status mg_verify_replay(mg_verify_account *a, mg_context *context, const mg_d
     r->call.machine = r->s->machine;
     r->call.machine.dtype = (int)head[0];
     r->call.machine.cpu_level = (int)head[1];
+    r->call.machine.kv = (int)head[2];
     st = mg_generate_run(context, &r->call);
     if (st == MG_EPARTIAL) st = MG_OK; /* each is said below */
     MG_TRY(mg_comm_agree(w->all, st));
