@@ -19,7 +19,7 @@ for i in $(seq 1 24); do printf '{"id":"clip-%d","prompt":"song number %d","dura
 run() { # OUT …
     local out=$1
     shift
-    timeout 120 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$out" --seed 5 --threads 1 "$@"
+    timeout 600 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$out" --seed 5 --threads 1 "$@"
 }
 facts() { (cd "$1" && find . -name .mg-dist -prune -o -type f -print0 | sort -z | xargs -0 sha256sum); }
 like() { passes "$1" test -n "$(facts "$2")" -a "$(facts "$2")" = "$(facts "$3")"; }

@@ -5,7 +5,6 @@
 #   dataset_faults.sh MG-DIST TESTS-FOLDER COMPARE-CLIP SOUND-FACTS FAULTY-DISK
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 FAULTY=$5
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 
 jobs() { # N SECONDS
     for i in $(seq 1 "$1"); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' "$i" "$i" "$2"; done

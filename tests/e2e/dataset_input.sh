@@ -4,7 +4,7 @@
 #   dataset_input.sh MG-DIST TESTS-FOLDER …
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 
-run() { timeout 120 "$MG" run --model "$DEMO" --seed 5 --threads 1 -q "$@"; }
+run() { timeout 600 "$MG" run --model "$DEMO" --seed 5 --threads 1 -q "$@"; }
 bad() { # SENTENCE PATTERN TEXT [options]: refused in one message, by --check too, and no folder is made
     local sentence=$1 pattern=$2 file=$BOX/bad.jsonl
     printf "$3" >"$file"

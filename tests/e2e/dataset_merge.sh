@@ -13,7 +13,7 @@ and more drums",0.5,3
 e,,0.5,1
 z,last,0.5,2
 END
-run() { local out=$1; shift; timeout 120 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.csv" --out "$BOX/$out" --seed 5 --name set "$@"; }
+run() { local out=$1; shift; timeout 600 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.csv" --out "$BOX/$out" --seed 5 --name set "$@"; }
 facts() { (cd "$BOX/$1" && find . -name .mg-dist -prune -o -type f -print0 | sort -z | xargs -0 sha256sum); }
 like() { if [ "$(facts "$2")" = "$(facts "$3")" ] && [ -n "$(facts "$2")" ]; then verdict 0 "$1"; else verdict 1 "$1"; diff <(facts "$2") <(facts "$3") | sed 's/^/#   /'; fi; }
 
@@ -54,7 +54,7 @@ expect 2 'bf16-2: was made with dtype bf16' 'another number format' "$MG" merge 
 run scalar-2 --shard 2/3 --cpu-level scalar >"$BOX/said" 2>&1
 expect 2 'scalar-2: was made with cpu-level cpu/scalar' 'other instructions' "$MG" merge "$BOX/x" "$A-0" "$A-1" "$BOX/scalar-2"
 head -5 "$BOX/jobs.csv" >"$BOX/fewer.csv"
-timeout 120 "$MG" run -q --model "$DEMO" --jobs "$BOX/fewer.csv" --out "$BOX/fewer-2" --seed 5 --name set --shard 2/3 >"$BOX/said" 2>&1
+timeout 600 "$MG" run -q --model "$DEMO" --jobs "$BOX/fewer.csv" --out "$BOX/fewer-2" --seed 5 --name set --shard 2/3 >"$BOX/said" 2>&1
 expect 2 'fewer-2: was made from other jobs' 'other jobs' "$MG" merge "$BOX/x" "$A-0" "$A-1" "$BOX/fewer-2"
 fails 'of all these nothing is left' test -e "$BOX/x"
 run free-2 --shard 2/3 --seed 6 >"$BOX/said" 2>&1

@@ -12,7 +12,7 @@ cat >"$BOX/jobs.jsonl" <<'END'
 {"id":"lost1","prompt":"x","duration":1,"audio_prompt":"<b>none1</b>.wav","prompt_duration":0.5}
 {"id":"lost2","prompt":"x","duration":1,"audio_prompt":"<b>none2</b>.wav","prompt_duration":0.5}
 END
-run() { local out=$1; shift; timeout 120 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/$out" --seed 5 "$@"; }
+run() { local out=$1; shift; timeout 600 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/$out" --seed 5 "$@"; }
 state() { sqlite3 "$BOX/d/.mg-dist/run.db" "$1"; }
 # value ID: of the page's element.
 value() { grep -o "id=\"$1\" data-value=\"[^\"]*\"" "$2" | sed 's/.*data-value="\(.*\)"/\1/'; }

@@ -4,7 +4,6 @@
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 
 FAULTY=$5
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 
 # The run stands still with its second clip for as long as $BOX/hold is there.
 for i in $(seq 1 8); do printf '{"id":"clip-%d","prompt":"song number %d","duration":1}\n' "$i" "$i"; done >"$BOX/jobs.jsonl"

@@ -11,7 +11,7 @@ cat >"$BOX/jobs.jsonl" <<'END'
 {"id":"e","prompt":"","duration":1}
 {"id":"lost","prompt":"x","duration":1,"audio_prompt":"none.wav","prompt_duration":0.5}
 END
-run() { local out=$1; shift; timeout 120 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/$out" --seed 5 --shard-clips 2 "$@"; }
+run() { local out=$1; shift; timeout 600 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/$out" --seed 5 --shard-clips 2 "$@"; }
 # A dataset to damage.
 fresh() { rm -rf "$BOX/d"; cp -a "$BOX/$1" "$BOX/d"; }
 # finds PATTERN SENTENCE: exactly one line, besides the summary, and exit code 1; the remedy is in it.

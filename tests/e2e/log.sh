@@ -14,7 +14,7 @@ passes 'the last line ends' test "$(tail -c1 "$BOX/log" | od -An -c | tr -d ' ')
 "$MG" generate -v --model "$DEMO" --unconditional 1 --frames 4 --out "$BOX/out" >"$BOX/paths" 2>"$BOX/log"
 passes 'with -v the table' test "$(grep -c '^plan: ' "$BOX/log")" -ge 6
 ranks 2 true || { skipped 'no mpirun here'; finish; }
-timeout 120 mpirun --tag-output -np 2 --oversubscribe --bind-to none "$MG" generate --model "$DEMO" --unconditional 2 --duration 25 \
+timeout 600 mpirun --tag-output -np 2 --oversubscribe --bind-to none "$MG" generate --model "$DEMO" --unconditional 2 --duration 25 \
     --threads 1 --seed 1 --out "$BOX/out" >"$BOX/log" 2>&1
 passes 'tagged: each line is tagged once' test "$(grep -c '^\[1,[01]\]<std' "$BOX/log")" = "$(grep -c . "$BOX/log")"
 passes 'tagged: none in the middle of a line' test "$(grep -c '.\[1,[01]\]<std' "$BOX/log")" = 0

@@ -9,7 +9,7 @@ make() {
     shift
     "$MG" generate -q --frames 30 --seed 11 --out "$BOX/$out" "$@" >/dev/null 2>"$BOX/said" || sed 's/^/# /' "$BOX/said"
 }
-replay() { timeout 120 "$MG" replay -q "$@"; }
+replay() { timeout 600 "$MG" replay -q "$@"; }
 again() { # SENTENCE FOLDER/ID [options]: it is, and leaves nothing
     local sentence=$1 id=$2 before
     shift 2
