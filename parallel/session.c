@@ -1,9 +1,11 @@
-/* Everything in the process beside runs before there are threads, and ends in _exit. */
+/* Everything in the process beside runs before there are threads, and ends in _exit. The thread that waits
+ * for MPI_Init is begun behind it. */
 #include "session.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,10 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "process.h"
+#include "status.h"
 #include "stop.h"
 
-enum { PATH_BYTES = 512, MOST_DEPTH = 6, MOST_ANCESTORS = 8, WAIT_MS = 10000, STEP_MS = 5 };
+enum { PATH_BYTES = 512, MOST_DEPTH = 6, MOST_ANCESTORS = 8, WAIT_MS = 10000, STEP_MS = 5, JOIN_GRACE_S = 2 };
 
 typedef struct session {
     char folder[PATH_BYTES];   /* see find_session */
@@ -134,6 +138,56 @@ void mg_session_heed(void)
     const pid_t launcher = find_launcher();
 
     if (launcher && launcher == getppid()) mg_stop_with_parent(launcher);
+}
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    pthread_t thread;
+    pid_t launcher; /* 0: there is no thread */
+    bool has_joined;
+} joining = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
+
+/* MPI itself ends most ranks that lose their launcher: it is given JOIN_GRACE_S for that. */
+static void *wait_for_join(void *unused)
+{
+    struct timespec until;
+    int n_gone = 0;
+
+    (void)unused;
+    pthread_mutex_lock(&joining.lock);
+    while (!joining.has_joined && n_gone <= JOIN_GRACE_S) {
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        pthread_cond_timedwait(&joining.over, &joining.lock, &until);
+        n_gone = mg_process_is_alive(joining.launcher) ? 0 : n_gone + 1;
+    }
+    if (!joining.has_joined) {
+        mg_log_error("MPI_Init: the launcher (pid %d) is gone, and this rank could not join the others",
+                     (int)joining.launcher);
+        _exit(mg_exit_code(MG_ECOMM));
+    }
+    pthread_mutex_unlock(&joining.lock);
+    return NULL;
+}
+
+void mg_session_join_begin(void)
+{
+    joining.launcher = find_launcher();
+    joining.has_joined = false;
+    if (joining.launcher && pthread_create(&joining.thread, NULL, wait_for_join, NULL) != 0)
+        joining.launcher = 0;
+}
+
+void mg_session_join_end(void)
+{
+    if (!joining.launcher) return;
+    pthread_mutex_lock(&joining.lock);
+    joining.has_joined = true;
+    pthread_cond_signal(&joining.over);
+    pthread_mutex_unlock(&joining.lock);
+    pthread_join(joining.thread, NULL);
+    joining.launcher = 0;
 }
 
 int mg_session_watch(void)

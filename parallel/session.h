@@ -8,6 +8,11 @@
  * of this run alone. Returns what mg_session_tell wants; -1 elsewhere. */
 int mg_session_watch(void);
 
+/* Around MPI_Init: a rank whose launcher on this host is gone meanwhile may wait in there for ever. It ends
+ * with one message and exit code 6. */
+void mg_session_join_begin(void);
+void mg_session_join_end(void);
+
 /* On every rank that mpirun has started itself: it stops in good order when mpirun is killed. Open MPI 4 ends
  * its ranks then; 5 means to, and they work on. */
 void mg_session_heed(void);

@@ -81,7 +81,10 @@ static mg_status begin_with_mpi(mg_world *w, double timeout_s)
     mg_world_links *k = w->links;
 
     const int session = mg_session_watch();
-    MG_RETURN(mg_mpi_begin());
+    mg_session_join_begin();
+    st = mg_mpi_begin();
+    mg_session_join_end();
+    MG_RETURN(st);
     mg_session_tell(session);
     mg_session_heed();
     k->watchdog = (mg_watchdog){.deadline_s = timeout_s, .heeds_stop = true};
