@@ -316,8 +316,8 @@ static void print_line(const char *name, size_t weights, size_t run)
                 (double)(weights + run) / 1e6);
 }
 
-/* The table, for people. */
-static void print_table(const mg_replica_bytes *b, bool has_others, size_t other)
+/* The table, for people. `margin`: bytes of a device that the plan leaves free. */
+static void print_table(const mg_replica_bytes *b, size_t margin, bool has_others, size_t other)
 {
     const size_t all = mg_replica_bytes_all(b);
 
@@ -332,6 +332,9 @@ static void print_table(const mg_replica_bytes *b, bool has_others, size_t other
                     (double)other / 1e6);
     else
         mg_log_info("plan: %-16s %10.1f MB", "a rank", (double)all / 1e6);
+    if (margin > 0)
+        mg_log_info("plan: %-16s %10.1f MB of a device left free (--memory-margin)", "margin",
+                    (double)margin / 1e6);
 }
 
 /* The same in one line, for a log. */
@@ -347,22 +350,27 @@ static void describe_bytes(char out[256], const mg_replica_bytes *b, bool has_ot
              (double)b->host / 1e6);
 }
 
+static const char FASTER[] = "--dtype bf16 is about twice as fast, with nearly the same numbers";
+
+/* A table for people; for a log one line, and one more where layers are outside. */
 void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const mg_world *w)
 {
     const mg_replica_bytes *b = &r->bytes;
     const bool in_lines = isatty(STDERR_FILENO) || mg_log_get_level() >= MG_LOG_VERBOSE;
+    const bool is_slow = r->backend.as_stored && r->backend.formats.weights == MG_FORMAT_F32;
+    const size_t margin = r->backend.ops->space == MG_DEVICE ? (size_t)r->backend.memory.margin_bytes : 0;
     char bytes[256] = "";
     const size_t other = b->lm_weights + b->lm_run + b->outside + b->host - b->leader;
 
     if (!in_lines) describe_bytes(bytes, b, w->tp > 1, other);
     mg_log_info(
-        "plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s%s%s on %s%s",
+        "plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s%s%s on %s%s%s%s",
         w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,
         (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s", (long long)limits->T_max,
         mg_format_name(r->backend.formats.weights), r->backend.as_stored ? " as stored" : "",
-        r->backend.formats.kv == MG_FORMAT_Q8 ? ", kv int8" : "", r->backend.ops->name, bytes);
-    if (r->backend.as_stored && r->backend.formats.weights == MG_FORMAT_F32)
-        mg_log_info("plan: --dtype bf16 is about twice as fast, with nearly the same numbers");
+        r->backend.formats.kv == MG_FORMAT_Q8 ? ", kv int8" : "", r->backend.ops->name, bytes,
+        is_slow && !in_lines ? "; " : "", is_slow && !in_lines ? FASTER : "");
+    if (in_lines && is_slow) mg_log_info("plan: %s", FASTER);
     print_map(limits, r);
-    if (in_lines) print_table(b, w->tp > 1, other);
+    if (in_lines) print_table(b, margin, w->tp > 1, other);
 }
