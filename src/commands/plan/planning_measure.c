@@ -61,7 +61,7 @@ static mg_status measure_steps(measured *out, mg_bench *b, const mg_planning *p,
     };
 
     b->settings = &steps;
-    b->report.n_lines = 0;
+    mg_report_reset(&b->report);
     MG_RETURN(mg_bench_step(b));
     const mg_report *r = &b->report;
     const double sampling_s = part_of(r, "split_sampling_ms"), step_s = part_of(r, "ms_per_step");
@@ -129,11 +129,11 @@ static mg_status measure_beside(mg_predict_machine *m, mg_bench *b)
     const mg_bench_settings text = {.what = MG_BENCH_T5, .n_tokens = TEXT_TOKENS, .n_steps = TEXTS};
 
     b->settings = &sound;
-    b->report.n_lines = 0;
+    mg_report_reset(&b->report);
     MG_RETURN(mg_bench_decode(b));
     m->decode_sound_s = part_of(&b->report, "ms") / SOUND_S;
     b->settings = &text;
-    b->report.n_lines = 0;
+    mg_report_reset(&b->report);
     MG_RETURN(mg_bench_t5(b));
     m->text_s = part_of(&b->report, "ms");
     return MG_OK;
@@ -176,6 +176,7 @@ mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)
     (void)snprintf(p->machine.name, sizeof p->machine.name, "measured on %.48s", w->host);
     MG_TRY(mg_comm_agree(w->all, measure(p, &b, w->tp)));
 done:
+    mg_report_reset(&b.report);
     mg_machine_close(&b.backend);
     mg_machine_close(&b.beside);
     return st;
