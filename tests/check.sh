@@ -17,8 +17,8 @@ folder() { [ "$1" = release ] && echo build || echo "build-$1"; }
 outcomes() {
     awk '/^[0-9]+\/[0-9]+ Testing: / { name = $3; skip = 0 }
          /^SKIPPED:/ { skip = 1 }
-         /^Test Passed\./ { print name "\t" (skip ? "skipped" : "passed") }
-         /^Test Failed\./ || /^Test timeout/ || /^Test: Exception/ { print name "\tfailed" }
+         /^Test Passed\./ || /^Test Pass Reason:/ { print name "\t" (skip ? "skipped" : "passed") }
+         /^Test Failed\./ || /^Test Fail Reason:/ || /^Test timeout/ || /^Test: Exception/ { print name "\tfailed" }
          /^Test Skipped\./ || /^Skipped$/ { print name "\tskipped" }' "$1"
 }
 
