@@ -123,10 +123,15 @@ double mg_predict_run_s(const mg_predict_step *step, int64_t n_replicas, int64_t
            (double)n_rounds * mg_predict_clip_s(step, n_frames, dur_s, m);
 }
 
+bool mg_predict_is_group(int64_t tp)
+{
+    return tp == 1 || tp == 2 || tp == 4 || tp == MG_TP_SLICES;
+}
+
 void mg_predict_check_group(char reason[160], const mg_lm_config *c, int64_t tp)
 {
     reason[0] = '\0';
-    if (tp != 1 && tp != 2 && tp != 4 && tp != MG_TP_SLICES)
+    if (!mg_predict_is_group(tp))
         (void)snprintf(reason, 160, "a group has 1, 2, 4 or 8 ranks");
     else if (c->H % tp || c->F % MG_TP_SLICES)
         (void)snprintf(reason, 160, "T = %lld does not divide %lld heads", (long long)tp, (long long)c->H);

@@ -92,6 +92,9 @@ int64_t mg_predict_weight_bytes(const mg_lm_config *c, mg_format format);
 double mg_predict_kv_bytes(const mg_lm_config *c, mg_format format, int64_t n_rows, double n_columns,
                            int64_t n_texts, int64_t S);
 
+/* 1, 2, 4 or 8: may a group have so many ranks? */
+bool mg_predict_is_group(int64_t tp);
+
 /* Why a group of tp ranks cannot share the model, or "" if it can. */
 void mg_predict_check_group(char reason[160], const mg_lm_config *c, int64_t tp);
 

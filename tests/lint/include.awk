@@ -28,10 +28,10 @@ BEGIN {
     may["weights"] = "base io checkpoint ops weights"
     may["model"] = "base config weights ops comm model"
     may["predict"] = "base config ops predict"
-    may["engine"] = "base io audio dsp checkpoint hub weights model predict ops comm engine"
+    may["engine"] = "base io audio dsp checkpoint hub weights model ops comm engine"
     may["clips"] = "base io audio dsp text checkpoint hub model engine comm clips"
     may["dataset"] = "base io audio clips dataset"
-    may["scaling"] = "base io config ops predict scaling"
+    may["scaling"] = "base io scaling"
     may["commands"] = may["clips"] " dataset scaling predict cli torch config weights ops cpu cuda commands"
     may["main"] = "base cli comm commands main"
     n = split(all, files, "\n")

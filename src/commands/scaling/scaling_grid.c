@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops.h"
+#include "predict.h"
 #include "scaling.h"
 
 enum { MAX_LIST = 32, MAX_NUMBER = 65536 };
@@ -56,14 +56,11 @@ static void judge(mg_scaling_cell *c, const mg_lm_config *config)
 {
     const mg_scaling_point *p = &c->point;
 
-    if (p->tp != 1 && p->tp != 2 && p->tp != 4 && p->tp != MG_TP_SLICES)
-        (void)snprintf(c->reason, sizeof c->reason, "a group has 1, 2, 4 or 8 ranks");
-    else if (p->np % p->tp)
+    if (mg_predict_is_group(p->tp) && p->np % p->tp)
         (void)snprintf(c->reason, sizeof c->reason, "T = %" PRId64 " does not divide %" PRId64 " ranks",
                        p->tp, p->np);
-    else if (config->H % p->tp || config->F % MG_TP_SLICES)
-        (void)snprintf(c->reason, sizeof c->reason, "T = %" PRId64 " does not divide %" PRId64 " heads",
-                       p->tp, config->H);
+    else
+        mg_predict_check_group(c->reason, config, p->tp);
 }
 
 mg_status mg_scaling_grid_make(mg_scaling_grid *g, const mg_scaling_settings *s, const mg_lm_config *config)
