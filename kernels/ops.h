@@ -66,6 +66,12 @@ static inline bool mg_format_is_quantised(mg_format format)
     return format == MG_FORMAT_Q8 || format == MG_FORMAT_Q4;
 }
 
+/* Of keys and values beside matrices in this format, unless something else is asked for. */
+static inline mg_format mg_format_of_kv(mg_format weights)
+{
+    return mg_format_is_quantised(weights) ? MG_FORMAT_BF16 : weights;
+}
+
 /* The number type of a format whose values stand alone: all that are not quantised. */
 static inline mg_dtype mg_format_dtype(mg_format format)
 {

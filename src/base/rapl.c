@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,13 +21,13 @@ static double read_number(const char *folder, const char *name)
 }
 
 /* "package-0" or "dram": cores are part of a package, and "psys" is the whole machine or less. */
-static int is_wanted(const char *folder)
+static bool is_wanted(const char *folder)
 {
     char path[512], name[64] = "";
 
     (void)snprintf(path, sizeof path, "%s/name", folder);
     FILE *f = fopen(path, "re");
-    if (!f) return 0;
+    if (!f) return false;
     if (!fgets(name, sizeof name, f)) name[0] = '\0';
     fclose(f);
     return strncmp(name, "package", 7) == 0 || strncmp(name, "dram", 4) == 0;

@@ -138,6 +138,11 @@ mg_status mg_grow(void *list, size_t *capacity, size_t n, size_t size, const cha
     return MG_OK;
 }
 
+bool mg_text_is_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 bool mg_text_ends_with(const char *text, const char *end)
 {
     const size_t n = strlen(text), n_end = strlen(end);

@@ -44,6 +44,9 @@ void mg_text_reset(mg_text *t); /* empty, its memory freed */
  * how many there is room for. It grows by doubling, and new elements are not set. MG_ENOMEM names `what`. */
 mg_status mg_grow(void *list, size_t *capacity, size_t n, size_t size, const char *what);
 
+/* Equal, or both NULL. */
+bool mg_text_is_same(const char *a, const char *b);
+
 bool mg_text_ends_with(const char *text, const char *end);
 
 /* How many significant digits `v` needs to read back as itself: 1 to 17. */

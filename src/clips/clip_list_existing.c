@@ -11,6 +11,7 @@
 #include "clip_list_impl.h"
 #include "hash.h"
 #include "log.h"
+#include "text.h"
 
 enum { N_SUFFIXES = MG_AUDIO_N_FORMATS + 2, MIN_DIGITS = 6, MAX_DIGITS = 12 };
 
@@ -50,11 +51,6 @@ static mg_status path_of(char path[MG_PATH_SIZE], const wanted *w, const char *s
     return mg_path_format(path, "%s/%s%s", w->call->out_dir, w->name, suffix);
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* The files that it is made from, by content. */
 static const char *other_input(const wanted *w, const mg_clip_metadata *there)
 {
@@ -80,23 +76,25 @@ static const char *other_model(const wanted *w, const mg_clip_metadata *there, c
     const mg_model_request *now = &w->call->model;
     struct stat clip, weights;
 
-    if (!same_text(now->model, there->model) || !same_text(w->call->model_key, there->model_key) ||
-        !same_text(now->lm, there->lm) || !same_text(now->lora, there->lora) ||
-        !same_text(now->text_encoder, there->text_encoder) || !same_text(now->codec, there->codec) ||
-        !same_text(now->tokenizer, there->tokenizer))
+    if (!mg_text_is_same(now->model, there->model) ||
+        !mg_text_is_same(w->call->model_key, there->model_key) || !mg_text_is_same(now->lm, there->lm) ||
+        !mg_text_is_same(now->lora, there->lora) ||
+        !mg_text_is_same(now->text_encoder, there->text_encoder) ||
+        !mg_text_is_same(now->codec, there->codec) || !mg_text_is_same(now->tokenizer, there->tokenizer))
         return "model";
     for (int i = 0; i < there->n_weights; i++)
         if (stat(json, &clip) != 0 || stat(there->weights[i].path, &weights) != 0 ||
             weights.st_mtime > clip.st_mtime)
             return "model";
     const char *text = mg_recipe_encodes_text(w->recipe) ? mg_replica_text_backend(w->replica) : NULL;
-    if (!same_text(w->replica->backend.ops->name, there->backend)) return "device";
-    if (!same_text(text, there->text_backend)) return "text device";
-    if (!same_text(mg_replica_codec_backend(w->replica), there->codec_backend)) return "codec device";
+    if (!mg_text_is_same(w->replica->backend.ops->name, there->backend)) return "device";
+    if (!mg_text_is_same(text, there->text_backend)) return "text device";
+    if (!mg_text_is_same(mg_replica_codec_backend(w->replica), there->codec_backend)) return "codec device";
     if (mg_comm_sums_in_order(w->replica->backend.group->name) != mg_comm_sums_in_order(there->reduce))
         return "reduce";
     if ((w->replica->backend.formats.kv == MG_FORMAT_Q8) != (there->kv != NULL)) return "kv";
-    return same_text(mg_format_name(w->replica->backend.formats.weights), there->dtype) ? NULL : "dtype";
+    return mg_text_is_same(mg_format_name(w->replica->backend.formats.weights), there->dtype) ? NULL
+                                                                                              : "dtype";
 }
 
 /* The first thing that says it is another clip; NULL: it is this one. */

@@ -37,9 +37,7 @@ static mg_status look_at_group(void *arg)
     return w->group ? w->plugin->check_group(w->group, -1) : MG_OK;
 }
 
-/* `auto` on a GPU: what the models were trained in, and half of the bytes. On a CPU: what the checkpoint
- * holds, when that is known (backend.h); the plain level has no quick way to read halves. */
-static mg_format choose_format(int wanted, mg_space space)
+mg_format mg_machine_format(int wanted, mg_space space)
 {
     switch (wanted) {
     case MG_MACHINE_BF16: return MG_FORMAT_BF16;
@@ -223,13 +221,12 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
         out->group = world->group;
     if (machine->pack_cache && strcmp(machine->pack_cache, "none") != 0)
         out->pack_cache = machine->pack_cache;
-    out->formats.weights = choose_format(machine->dtype, out->ops->space);
+    out->formats.weights = mg_machine_format(machine->dtype, out->ops->space);
     out->as_stored = machine->dtype == MG_MACHINE_DTYPE_AUTO && out->ops->space == MG_HOST &&
                      strcmp(out->ops->name, mg_cpu_level_name(MG_CPU_SCALAR)) != 0;
     const bool quantised = mg_format_is_quantised(out->formats.weights);
-    out->formats.kv = machine->kv == MG_MACHINE_KV_INT8 ? MG_FORMAT_Q8
-                      : quantised                       ? MG_FORMAT_BF16
-                                                        : out->formats.weights;
+    out->formats.kv =
+        machine->kv == MG_MACHINE_KV_INT8 ? MG_FORMAT_Q8 : mg_format_of_kv(out->formats.weights);
     if (plugin && quantised)
         MG_TRY(mg_fail(MG_EUSAGE, "option --dtype: %s: the GPU computes in bf16, fp16 or fp32",
                        mg_format_name(out->formats.weights)));

@@ -5,6 +5,11 @@
 #include "backend.h"
 #include "machine_options.h"
 
+/* Of the language model's matrices for the word of --dtype. `auto` on a GPU: what the models were trained in,
+ * and half of the bytes. On a CPU: what the checkpoint holds, when that is known (backend.h), and fp32 till
+ * then; the plain level has no quick way to read halves. */
+mg_format mg_machine_format(int dtype, mg_space space);
+
 /* The language model's backend, with the world's group. MG_EFIT if there is no such device. On failure
  * nothing is left open. Both are collective over the world. */
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world);

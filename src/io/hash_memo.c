@@ -41,6 +41,12 @@ static bool is_settled(const mg_file_state *s)
     return s->changed_ns < nanoseconds(now) - SETTLED_NS;
 }
 
+static int write_memo(char text[MEMO_BYTES], const mg_file_state *s, const char *sha256)
+{
+    return snprintf(text, MEMO_BYTES, "mg-dist hash 1 %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s\n",
+                    s->inode, s->bytes, s->modified_ns, s->changed_ns, sha256);
+}
+
 mg_status mg_hash_memo_parse(mg_hash_memo *out, const char *name, const char *text)
 {
     mg_file_state s;
@@ -49,9 +55,7 @@ mg_status mg_hash_memo_parse(mg_hash_memo *out, const char *name, const char *te
     const bool reads =
         sscanf(text, "mg-dist hash 1 %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %64[0-9a-f]", &s.inode,
                &s.bytes, &s.modified_ns, &s.changed_ns, sha256) == 5;
-    if (reads)
-        snprintf(again, sizeof again, "mg-dist hash 1 %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s\n",
-                 s.inode, s.bytes, s.modified_ns, s.changed_ns, sha256);
+    if (reads) write_memo(again, &s, sha256);
     if (!reads || strlen(sha256) != 64 || strcmp(again, text) != 0)
         return mg_fail(MG_EFAIL, "%s: is no note of a hash", name);
     out->state = s;
@@ -86,11 +90,8 @@ static bool recall(mg_hash_memo *out, const char *name)
 static void put_down(const mg_hash_memo *m, const char *name)
 {
     char text[MEMO_BYTES];
-    const mg_file_state *s = &m->state;
+    const int n = write_memo(text, &m->state, m->sha256);
 
-    const int n =
-        snprintf(text, sizeof text, "mg-dist hash 1 %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s\n",
-                 s->inode, s->bytes, s->modified_ns, s->changed_ns, m->sha256);
     if (mg_out_file_put(name, text, (size_t)n) != MG_OK) mg_clear_error();
 }
 

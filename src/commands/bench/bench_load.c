@@ -20,6 +20,7 @@
 #include "bench.h"
 #include "clock.h"
 #include "door.h"
+#include "process.h"
 #include "replica.h"
 
 enum { CAT_BYTES = 128 << 10, PAGE_BYTES = 4096, CLIP_FRAMES = 500, TEXT_TOKENS = 16 };
@@ -48,18 +49,11 @@ static int64_t memory_of(const char *key)
 /* Since this process began; NaN if the system does not say. The kernel counts in hundredths of a second. */
 static double since_start_s(void)
 {
-    enum { STAT_BYTES = 1024, N_FIELDS = 20 }; /* between the name and the time of the start */
-    FILE *f = fopen("/proc/self/stat", "r");
-    char line[STAT_BYTES] = "";
+    const uint64_t ticks = mg_process_start_ticks(getpid());
     struct timespec now;
 
-    if (f && !fgets(line, sizeof line, f)) line[0] = '\0';
-    if (f) fclose(f);
-    const char *field = strrchr(line, ')'); /* the name may hold anything */
-    for (int i = 0; field && i < N_FIELDS; i++) field = strchr(field + 1, ' ');
-    if (!field || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return NAN;
-    const double begin_s = (double)strtoll(field, NULL, 10) / (double)sysconf(_SC_CLK_TCK);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - begin_s;
+    if (!ticks || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return NAN;
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* A step of one clip with guidance, and its logits. */

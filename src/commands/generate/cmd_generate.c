@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audio_file.h"
 #include "generate.h"
 #include "log.h"
 #include "model_options.h"
@@ -121,10 +122,8 @@ static mg_status check_pairs(const mg_generate_settings *s)
 /* People who want one file give its name; a folder of that name would surprise them. */
 static mg_status check_out(const char *out)
 {
-    static const char *const ends[] = {".wav", ".flac", ".ogg", ".opus", ".mp3"};
-
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (mg_text_ends_with(out, ends[i]) && !mg_path_is_folder(out))
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++)
+        if (mg_text_ends_with(out, mg_audio_format_suffix((mg_audio_format)f)) && !mg_path_is_folder(out))
             return mg_fail(MG_EUSAGE,
                            "option --out: %s: names a folder; one file of this name is --out - >%s", out,
                            out);

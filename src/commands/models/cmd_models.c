@@ -11,6 +11,7 @@
 #include "model_folder.h"
 #include "model_options.h"
 #include "show.h"
+#include "text.h"
 
 typedef struct models_settings {
     int what; /* models_what */
@@ -278,19 +279,14 @@ static mg_status take(char path[MG_PATH_SIZE], const char **as_path, const char 
     return MG_OK;
 }
 
-static bool is_equal(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static mg_status check_free(const mg_manifest *m, const mg_manifest_entry *e, bool overwrite)
 {
     mg_manifest_entry there;
     bool same = true;
 
     if (overwrite || !mg_manifest_find(m, e->key, &there)) return MG_OK;
-    for (int i = 0; i < N_PARTS; i++) same = same && is_equal(part_at(e, i), part_at(&there, i));
-    if (same && is_equal(e->path, there.path) && is_equal(e->id, there.id)) return MG_OK;
+    for (int i = 0; i < N_PARTS; i++) same = same && mg_text_is_same(part_at(e, i), part_at(&there, i));
+    if (same && mg_text_is_same(e->path, there.path) && mg_text_is_same(e->id, there.id)) return MG_OK;
     const char *what = there.path ? there.path : there.id ? there.id : there.lm;
     return mg_fail(MG_EUSAGE,
                    "models add: %s: is there already (= %s in %s); give --overwrite or another KEY", e->key,

@@ -8,6 +8,7 @@
 #include "bench_shapes.h"
 #include "cli.h"
 #include "log.h"
+#include "machine.h"
 #include "model_options.h"
 #include "out_file.h"
 #include "planning.h"
@@ -98,28 +99,17 @@ static mg_status check(const void *settings)
     return MG_OK;
 }
 
-static mg_format format_of(const mg_planning_settings *s)
-{
-    switch (s->machine.dtype) {
-    case MG_MACHINE_FP32: return MG_FORMAT_F32;
-    case MG_MACHINE_BF16: return MG_FORMAT_BF16;
-    case MG_MACHINE_FP16: return MG_FORMAT_F16;
-    case MG_MACHINE_INT8: return MG_FORMAT_Q8;
-    case MG_MACHINE_INT4: return MG_FORMAT_Q4;
-    default: return strcmp(s->gpu, "cpu") == 0 ? MG_FORMAT_F32 : MG_FORMAT_BF16;
-    }
-}
-
 /* What is to be planned for, and the table's machine. */
 static mg_status describe(mg_planning *p)
 {
     enum { TEXT_TOKENS = 16 };
     const mg_planning_settings *s = p->settings;
-    const mg_format format = format_of(s);
+    const bool is_cpu = strcmp(s->gpu, "cpu") == 0;
+    const mg_format format = mg_machine_format(s->machine.dtype, is_cpu ? MG_HOST : MG_DEVICE);
     mg_model_files *files = NULL;
 
-    p->as_stored = s->model.model && s->machine.dtype == MG_MACHINE_DTYPE_AUTO && strcmp(s->gpu, "cpu") == 0;
-    p->formats = (mg_lm_formats){format, mg_format_is_quantised(format) ? MG_FORMAT_BF16 : format};
+    p->as_stored = s->model.model && s->machine.dtype == MG_MACHINE_DTYPE_AUTO && is_cpu;
+    p->formats = (mg_lm_formats){format, mg_format_of_kv(format)};
     p->config.lm = mg_bench_lm_config(s->shape);
     p->config.t5 = mg_bench_t5_config();
     p->config.codec = mg_bench_codec_config();

@@ -11,15 +11,7 @@
 #include "machine.h"
 #include "planning.h"
 
-enum {
-    MEASURED_STEPS = 20,
-    WARM_STEPS = 2,
-    STEPS_AROUND = 30,
-    TEXT_TOKENS = 16,
-    CODINGS = 1,
-    TEXTS = 5,
-    N_ROUNDS = 3
-};
+enum { MEASURED_STEPS = 20, WARM_STEPS = 2, STEPS_AROUND = 30, CODINGS = 1, TEXTS = 5, N_ROUNDS = 3 };
 
 static const int64_t batches[] = {1, 4, 16}; /* between and beyond them lines are drawn */
 enum { N_BATCHES = sizeof batches / sizeof *batches };
@@ -97,7 +89,7 @@ static void solve(mg_predict_machine *m, const mg_planning *p, int64_t tp, const
             .n_clips = batches[i],
             .n_rows = 2 * batches[i],
             .n_keys = (double)middle,
-            .n_tokens = TEXT_TOKENS,
+            .n_tokens = p->n_tokens,
         };
         mg_predict_step_time(&t[i], &s, &one);
         mg_predict_step_time(&sums[i], &s, &bytes);
@@ -123,10 +115,10 @@ static int by_step(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static mg_status measure_beside(mg_predict_machine *m, mg_bench *b)
+static mg_status measure_beside(mg_predict_machine *m, const mg_planning *p, mg_bench *b)
 {
     const mg_bench_settings sound = {.what = MG_BENCH_DECODE, .dur_s = SOUND_S, .n_steps = CODINGS};
-    const mg_bench_settings text = {.what = MG_BENCH_T5, .n_tokens = TEXT_TOKENS, .n_steps = TEXTS};
+    const mg_bench_settings text = {.what = MG_BENCH_T5, .n_tokens = p->n_tokens, .n_steps = TEXTS};
 
     b->settings = &sound;
     mg_report_reset(&b->report);
@@ -157,7 +149,7 @@ static mg_status measure(mg_planning *p, mg_bench *b, int64_t tp)
                            (long long)batches[i]);
     }
     solve(&p->machine, p, tp, all);
-    return measure_beside(&p->machine, b);
+    return measure_beside(&p->machine, p, b);
 }
 
 mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)

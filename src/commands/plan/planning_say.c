@@ -64,7 +64,7 @@ static double run_with(const mg_planning *p, mg_format format, const char *devic
 {
     mg_planning other = *p;
 
-    other.formats = (mg_lm_formats){format, mg_format_is_quantised(format) ? MG_FORMAT_BF16 : format};
+    other.formats = (mg_lm_formats){format, mg_format_of_kv(format)};
     if (device && !mg_predict_device(&other.machine, device, format)) return INFINITY;
     return mg_planning_run_s(&other, &other.layout[p->chosen], p->settings->n_nodes);
 }

@@ -8,11 +8,6 @@
 #include "report_html.h"
 #include "version.h"
 
-static double sums_share(const mg_sweep_point *p)
-{
-    return (p->part_ms[MG_SCALING_ALL_REDUCE] + p->part_ms[MG_SCALING_WAITING]) / p->split_ms;
-}
-
 /* Of A or B: time of a step, fraction of the floor, sums and waiting. */
 static void put_side(mg_text *t, const mg_sweep_point *p, const char *gap)
 {
@@ -25,7 +20,7 @@ static void put_side(mg_text *t, const mg_sweep_point *p, const char *gap)
     if (isnan(p->split_ms))
         mg_text_add(t, "–");
     else
-        mg_text_format(t, "%.0f %%", 100 * sums_share(p));
+        mg_text_format(t, "%.0f %%", 100 * mg_sweep_sums_share(p));
 }
 
 static void put_row(mg_text *t, const mg_compare_point *p, const char *begin, const char *gap,
@@ -98,7 +93,7 @@ void mg_compare_csv(mg_text *t, const mg_compare *c)
             put_number(t, s ? s->step_ms.low : NAN);
             put_number(t, s ? s->step_ms.high : NAN);
             put_number(t, s ? s->fraction.mid : NAN);
-            put_number(t, s ? sums_share(s) : NAN);
+            put_number(t, s ? mg_sweep_sums_share(s) : NAN);
         }
         put_number(t, p->ratio.mid);
         put_number(t, p->ratio.low);
@@ -121,7 +116,7 @@ static void put_json_side(mg_json_text *t, const char *key, const mg_sweep_point
     mg_json_text_number(t, "step_ms_low", p->step_ms.low);
     mg_json_text_number(t, "step_ms_high", p->step_ms.high);
     mg_json_text_number(t, "fraction_of_floor", p->fraction.mid);
-    mg_json_text_number(t, "sums_share", sums_share(p));
+    mg_json_text_number(t, "sums_share", mg_sweep_sums_share(p));
     mg_json_text_close(t);
 }
 

@@ -27,13 +27,11 @@ static void put_figure(mg_text *t, const char *gap, const char *format, double v
 static void put_row(mg_text *t, const mg_sweep_point *p, bool with_energy, const char *begin, const char *gap,
                     const char *end)
 {
-    const double sums = p->part_ms[MG_SCALING_ALL_REDUCE] + p->part_ms[MG_SCALING_WAITING];
-
     mg_text_format(t, "%s%" PRId64 "%s%" PRId64 "%s%" PRId64 "%s%" PRId64 "%s%" PRId64 "%s", begin, p->at.np,
                    gap, p->at.tp, gap, p->at.np / p->at.tp, gap, p->at.batch, gap, p->n_repeats, gap);
     mg_text_format(t, "%.3f (%.3f – %.3f)%s%.4g%s%.4g%s%.2f", p->step_ms.mid, p->step_ms.low, p->step_ms.high,
                    gap, p->clip_s.mid, gap, p->rate.mid, gap, p->fraction.mid);
-    put_figure(t, gap, "%.0f %%", 100 * sums / p->split_ms);
+    put_figure(t, gap, "%.0f %%", 100 * mg_sweep_sums_share(p));
     put_figure(t, gap, "%.3f", isnan(p->bare_ms) ? NAN : p->part_ms[MG_SCALING_ALL_REDUCE]);
     put_figure(t, gap, "%.3f", p->bare_ms);
     put_figure(t, gap, "%.3f", p->predicted_ms);

@@ -53,6 +53,9 @@ int mg_sweep_order(const mg_scaling_point *p, const mg_scaling_point *q);
 /* Does this line count: measured, and not superseded? */
 bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *line);
 
+/* Sums over ranks and waiting for them, as a part of the step; NaN: not split. */
+double mg_sweep_sums_share(const mg_sweep_point *p);
+
 /* predicted_ms of all points. */
 void mg_sweep_predict(mg_sweep *s);
 

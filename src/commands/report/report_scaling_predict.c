@@ -34,7 +34,7 @@ static mg_predict_step step_of(const mg_sweep_point *p, mg_format format)
                    .V = z->n_entries,
                    .n_channels = 1},
         .weights = format,
-        .kv = mg_format_is_quantised(format) ? MG_FORMAT_BF16 : format,
+        .kv = mg_format_of_kv(format),
         .tp = p->at.tp,
         .n_clips = p->at.batch,
         .n_rows = z->n_rows,

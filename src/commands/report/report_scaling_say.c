@@ -66,8 +66,7 @@ static void say_parts(mg_text *t, const mg_sweep *s)
     for (size_t i = 0; i < s->n; i++) {
         const mg_sweep_point *p = &s->point[i];
         if (isnan(p->split_ms)) continue;
-        const double share =
-            (p->part_ms[MG_SCALING_ALL_REDUCE] + p->part_ms[MG_SCALING_WAITING]) / p->split_ms;
+        const double share = mg_sweep_sums_share(p);
         if (!first) first = p;
         if (share > most_share) most = p, most_share = share;
     }

@@ -127,6 +127,11 @@ bool mg_sweep_on_front(const mg_sweep *s, const mg_sweep_point *p)
     return true;
 }
 
+double mg_sweep_sums_share(const mg_sweep_point *p)
+{
+    return (p->part_ms[MG_SCALING_ALL_REDUCE] + p->part_ms[MG_SCALING_WAITING]) / p->split_ms;
+}
+
 bool mg_sweep_has_plot(const mg_sweep *s, enum mg_sweep_plot plot)
 {
     bool any = plot != MG_SWEEP_PREDICTED;
