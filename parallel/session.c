@@ -133,19 +133,12 @@ static void tidy(session *s)
     if (*s->segments) remove_segments(s->segments);
 }
 
-void mg_session_heed(void)
-{
-    const pid_t launcher = find_launcher();
-
-    if (launcher && launcher == getppid()) mg_stop_with_parent(launcher);
-}
-
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t over;
     pthread_t thread;
-    pid_t launcher; /* 0: there is no thread */
-    bool has_joined;
+    pid_t launcher; /* 0: there is none */
+    bool has_thread, has_joined;
 } joining = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
 
 /* MPI itself ends most ranks that lose their launcher: it is given JOIN_GRACE_S for that. */
@@ -175,19 +168,23 @@ void mg_session_join_begin(void)
 {
     joining.launcher = find_launcher();
     joining.has_joined = false;
-    if (joining.launcher && pthread_create(&joining.thread, NULL, wait_for_join, NULL) != 0)
-        joining.launcher = 0;
+    joining.has_thread = joining.launcher && pthread_create(&joining.thread, NULL, wait_for_join, NULL) == 0;
 }
 
 void mg_session_join_end(void)
 {
-    if (!joining.launcher) return;
+    if (!joining.has_thread) return;
     pthread_mutex_lock(&joining.lock);
     joining.has_joined = true;
     pthread_cond_signal(&joining.over);
     pthread_mutex_unlock(&joining.lock);
     pthread_join(joining.thread, NULL);
-    joining.launcher = 0;
+    joining.has_thread = false;
+}
+
+void mg_session_heed(void)
+{
+    if (joining.launcher && joining.launcher == getppid()) mg_stop_with_parent(joining.launcher);
 }
 
 int mg_session_watch(void)

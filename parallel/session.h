@@ -13,8 +13,8 @@ int mg_session_watch(void);
 void mg_session_join_begin(void);
 void mg_session_join_end(void);
 
-/* On every rank that mpirun has started itself: it stops in good order when mpirun is killed. Open MPI 4 ends
- * its ranks then; 5 means to, and they work on. */
+/* Behind them, on every rank that mpirun has started itself: it stops in good order when mpirun is killed.
+ * Open MPI 4 ends its ranks then; 5 means to, and they work on. */
 void mg_session_heed(void);
 
 /* Once MPI has begun: which shared memory is this run's. */
