@@ -70,9 +70,12 @@ static float score(order o, const float *q, const float *k, int64_t E)
     return tree(o, lane);
 }
 
-/* y [E] of one query over keys k and values v [n_keys,E]. */
-static void attend_plainly(order o, float *y, const float *q, const float *k, const float *v, int64_t E,
-                           int64_t n_keys, float scale, const float *bias)
+static const float scale = 0.3f;
+
+/* y [E] of one query over keys k and values v [n_keys,E]; each may have a scale, and a score its bias. */
+static void attend_scaled(order o, float *y, const float *q, const float *k, const float *v,
+                          const float *k_scale, const float *v_scale, const float *bias, int64_t E,
+                          int64_t n_keys)
 {
     float p[CHUNK], top = -INFINITY, total = 0;
 
@@ -81,7 +84,9 @@ static void attend_plainly(order o, float *y, const float *q, const float *k, co
         const int64_t n = n_keys - first < CHUNK ? n_keys - first : CHUNK;
         float new_top = top, lane[MOST_LANES] = {0};
         for (int64_t j = 0; j < n; j++) {
-            p[j] = score(o, q, k + (first + j) * E, E) * scale;
+            p[j] = score(o, q, k + (first + j) * E, E);
+            if (k_scale) p[j] *= k_scale[first + j];
+            p[j] *= scale;
             if (bias) p[j] = p[j] + bias[first + j];
             new_top = p[j] > new_top ? p[j] : new_top;
         }
@@ -89,6 +94,7 @@ static void attend_plainly(order o, float *y, const float *q, const float *k, co
         for (int64_t j = 0; j < n; j++) {
             p[j] = exponential(o, p[j] - new_top);
             lane[j % o.lanes] += p[j];
+            if (v_scale) p[j] *= v_scale[first + j];
         }
         total = total * shrink + tree(o, lane);
         top = new_top;
@@ -98,6 +104,12 @@ static void attend_plainly(order o, float *y, const float *q, const float *k, co
         }
     }
     for (int64_t e = 0; n_keys > 0 && e < E; e++) y[e] *= 1 / total;
+}
+
+static void attend_plainly(order o, float *y, const float *q, const float *k, const float *v,
+                           const float *bias, int64_t E, int64_t n_keys)
+{
+    attend_scaled(o, y, q, k, v, NULL, NULL, bias, E, n_keys);
 }
 
 static void store(void *to, mg_dtype dtype, float *x, int64_t n)
@@ -150,8 +162,6 @@ static void tokens_drop(tokens *t)
     free(t->q), free(t->y), free(t->bias), free(t->row), free(t->n_keys);
 }
 
-static const float scale = 0.3f;
-
 static void attend_all(const mg_ops *ops, tokens *t, const cache *c)
 {
     const int64_t N = t->N, E = c->kv.E;
@@ -172,8 +182,8 @@ static int64_t count_different(order o, const tokens *t, const cache *c)
 
     for (int64_t n = 0; n < t->N; n++) {
         const int64_t at = t->row[n] * c->kv.T_max * E;
-        attend_plainly(o, y, t->q + n * E, c->k + at, c->v + at, E, t->n_keys[n], scale,
-                       t->bias ? t->bias + t->N - 1 - n : NULL);
+        attend_plainly(o, y, t->q + n * E, c->k + at, c->v + at, t->bias ? t->bias + t->N - 1 - n : NULL, E,
+                       t->n_keys[n]);
         n_different += memcmp(y, t->y + n * E, (size_t)E * sizeof *y) != 0;
     }
     return n_different;
@@ -311,36 +321,6 @@ static float quantised(float *out, const float *x, int64_t E)
     return per_unit > 0 ? most / 127.0f : 0;
 }
 
-/* attend_plainly over keys and values with a scale each: k, v [n_keys,E] whole numbers. */
-static void attend_scaled(order o, float *y, const float *q, const float *k, const float *v,
-                          const float *k_scale, const float *v_scale, int64_t E, int64_t n_keys)
-{
-    float p[CHUNK], top = -INFINITY, total = 0;
-
-    for (int64_t e = 0; e < E; e++) y[e] = 0;
-    for (int64_t first = 0; first < n_keys; first += CHUNK) {
-        const int64_t n = n_keys - first < CHUNK ? n_keys - first : CHUNK;
-        float new_top = top, lane[MOST_LANES] = {0};
-        for (int64_t j = 0; j < n; j++) {
-            p[j] = score(o, q, k + (first + j) * E, E) * k_scale[first + j] * scale;
-            new_top = p[j] > new_top ? p[j] : new_top;
-        }
-        const float shrink = exponential(o, top - new_top);
-        for (int64_t j = 0; j < n; j++) {
-            p[j] = exponential(o, p[j] - new_top);
-            lane[j % o.lanes] += p[j];
-            p[j] *= v_scale[first + j];
-        }
-        total = total * shrink + tree(o, lane);
-        top = new_top;
-        for (int64_t e = 0; e < E; e++) {
-            y[e] *= shrink;
-            for (int64_t j = 0; j < n; j++) y[e] = multiply_add(o, p[j], v[(first + j) * E + e], y[e]);
-        }
-    }
-    for (int64_t e = 0; n_keys > 0 && e < E; e++) y[e] *= 1 / total;
-}
-
 /* 8-bit caches, through mg_kv_write: bit against bit, neighbours and alone, whatever the widths; one key is
  * zeros. And near what fp32 caches give: what 8 bits cost is small, and not nothing. */
 static void test_8_bits(void **state)
@@ -377,7 +357,7 @@ static void test_8_bits(void **state)
             const cache c = {kv, NULL, NULL};
             attend_all(b.ops, &t, &c);
             for (int n = 0; n < N; n++) {
-                attend_scaled(order_of(level), y, t.q + n * E, k, v, k_scale, v_scale, E, n + 1);
+                attend_scaled(order_of(level), y, t.q + n * E, k, v, k_scale, v_scale, NULL, E, n + 1);
                 assert_memory_equal(y, t.y + n * E, (size_t)E * sizeof *y);
                 float one_y[MOST_E];
                 tokens one = {1, t.q + n * E, one_y, NULL, t.row + n, t.n_keys + n};
@@ -390,7 +370,7 @@ static void test_8_bits(void **state)
                     v[n * E + e] = x[n * 3 * E + 2 * E + e];
                 }
             for (int n = 0; n < N; n++) {
-                attend_plainly(order_of(level), exact, t.q + n * E, k, v, E, n + 1, scale, NULL);
+                attend_plainly(order_of(level), exact, t.q + n * E, k, v, NULL, E, n + 1);
                 for (int64_t e = 0; e < E; e++) {
                     const double d = t.y[n * E + e] - exact[e];
                     error += d * d, squares += exact[e] * exact[e];
