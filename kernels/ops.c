@@ -134,6 +134,11 @@ void mg_step_forget(const mg_ops *ops)
     if (ops->iface->step_forget) ops->iface->step_forget(ops);
 }
 
+bool mg_ops_has_reader(const mg_ops *ops)
+{
+    return ops->iface->open_reader != NULL;
+}
+
 mg_status mg_ops_open_reader(const mg_ops *ops, mg_ops **out)
 {
     *out = NULL;

@@ -309,6 +309,7 @@ mg_status mg_conv_load(const mg_ops *ops, const mg_conv *c, const mg_host_matrix
 /* *out: a second instance with threads of its own, for another thread: it loads weights into memory of `ops`
  * while that computes. Close it with mg_ops_close. NULL: this backend has none, and mg_fetch is its way. */
 mg_status mg_ops_open_reader(const mg_ops *ops, mg_ops **out);
+bool mg_ops_has_reader(const mg_ops *ops);
 
 /* Host memory that mg_fetch copies from at full speed; MG_EFIT if the host gives no such memory. */
 mg_status mg_ops_pin(const mg_ops *ops, void **out, size_t bytes);

@@ -16,7 +16,7 @@ enum { DEMAND_LM, DEMAND_TEXT, DEMAND_CODEC, DEMAND_HOST, N_DEMANDS };
 /* What each rank tells the others. A place is a host (its lowest rank) or a device. */
 typedef struct demand {
     int64_t place[N_DEMANDS], bytes[N_DEMANDS], available_bytes[N_DEMANDS];
-    int64_t layer_bytes; /* of the language model's weights */
+    mg_lm_layer_size layer;
 } demand;
 
 enum { DEMAND_INTS = sizeof(demand) / sizeof(int64_t) };
@@ -100,8 +100,8 @@ static int64_t bytes_of(const demand *d, int i, int64_t n_outside)
 {
     const bool on_device = d->place[DEMAND_LM] != d->place[DEMAND_HOST];
 
-    if (i == DEMAND_LM) return d->bytes[i] - mg_lm_outside_saves(d->layer_bytes, n_outside);
-    return d->bytes[i] + (i == DEMAND_HOST && on_device ? n_outside * d->layer_bytes : 0);
+    if (i == DEMAND_LM) return d->bytes[i] - mg_lm_outside_saves(d->layer, n_outside);
+    return d->bytes[i] + (i == DEMAND_HOST && on_device ? n_outside * d->layer.all_bytes : 0);
 }
 
 /* All ranks' demands of one place: bytes, the least that any of them finds available, and how many they are.
@@ -200,7 +200,7 @@ static mg_status find_demand(demand *d, mg_replica *r, const mg_world *w, const 
 
     MG_RETURN(mg_replica_measure(r, limits));
     for (int i = 0; i < N_DEMANDS; i++) d->place[i] = w->first_of_host;
-    d->layer_bytes = (int64_t)r->bytes.lm_layer;
+    d->layer = r->bytes.lm_layer;
     d->bytes[DEMAND_HOST] = (int64_t)r->bytes.host;
     d->available_bytes[DEMAND_HOST] = smaller(mg_host_memory_available(), m->host_bytes);
     MG_RETURN(ask_backend(d, DEMAND_LM, r->backend.ops, mg_replica_bytes_lm(&r->bytes), m));

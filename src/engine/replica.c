@@ -48,7 +48,7 @@ static mg_status load_stages(mg_replica *r, mg_progress *progress)
                                      r->lm_memory.weights.size_bytes);
     MG_TRY(mg_lm_load(&r->lm, &c->lm, r->backend.formats, r->backend.group, &w));
     b->lm_weights = r->lm_memory.weights.used_bytes;
-    b->lm_layer = mg_lm_layer_bytes(r->lm);
+    b->lm_layer = mg_lm_get_layer_size(r->lm);
     w.is_packed = false;
     t->lm = mg_clock_s() - begin_s - t->t5;
 
@@ -265,10 +265,10 @@ void mg_replica_unlock_beside(mg_replica *r)
 mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits)
 {
     mg_replica_bytes *b = &r->bytes;
-    const int64_t n = limits->n_outside, saved = mg_lm_outside_saves((int64_t)b->lm_layer, n);
+    const int64_t n = limits->n_outside, saved = mg_lm_outside_saves(b->lm_layer, n);
 
     b->lm_weights = (size_t)((int64_t)r->lm_memory.weights.used_bytes - saved);
-    b->outside = r->backend.ops->space == MG_DEVICE ? (size_t)n * b->lm_layer : 0;
+    b->outside = r->backend.ops->space == MG_DEVICE ? (size_t)(n * b->lm_layer.all_bytes) : 0;
     r->lm_memory.run = mg_arena_measure("run");
     r->text_memory.run = mg_arena_measure("run of the text encoder");
     r->codec_memory.run = mg_arena_measure("run of the codec");
@@ -304,7 +304,7 @@ static mg_status load(mg_replica *r, const mg_replica_limits *limits)
     MG_RETURN(take_memory(&r->codec_memory, r->beside.ops));
     r->times.memory = mg_clock_s() - begin_s;
     mg_pack_cache_open(&r->pack, r->files, &r->backend, limits->n_outside);
-    mg_progress_begin(&progress, "load", "MB", r->read_bytes);
+    mg_progress_begin(&progress, "load", "MB", r->read_bytes - mg_lm_unread_bytes(r->lm));
     progress.unit_size = 1000000;
     const mg_status st = load_stages(r, &progress);
     mg_progress_end(&progress);

@@ -48,10 +48,10 @@ typedef struct mg_replica_limits {
 typedef struct mg_replica_bytes {
     size_t lm_weights, t5_weights, codec_weights;
     size_t lm_run, t5_run, codec_run;
-    size_t lm_layer; /* of lm_weights, each layer */
-    size_t outside;  /* copies of layers in the memory of the host, for a device */
-    size_t host;     /* a step's tokens, and what clips hold on their way */
-    size_t leader;   /* of host: the leader's alone */
+    mg_lm_layer_size lm_layer; /* of lm_weights */
+    size_t outside;            /* copies of layers in the memory of the host, for a device */
+    size_t host;               /* a step's tokens, and what clips hold on their way */
+    size_t leader;             /* of host: the leader's alone */
 } mg_replica_bytes;
 
 /* What a load took for each stage, in seconds. A pack's writing is not among them. */

@@ -63,20 +63,30 @@ mg_status mg_lm_load(mg_lm **out, const mg_lm_config *config, mg_lm_formats form
                      mg_weights *w);
 void mg_lm_close(mg_lm *lm);
 
-/* Between survey and load: the last n layers do not stay in the backend's memory. Each comes when a step
- * reaches it, and into one of two buffers, which stand in the arena in the place of the n layers. A backend
- * with a reader reads them from the checkpoint, which stays open then; else packed copies of them are kept in
+/* Between survey and load: the last n layers do not stay in the backend's memory. What steps need of each
+ * comes when a step reaches it, and into one of two buffers; the matrix of a text's keys and values comes
+ * when a text is set, into a third. They stand in the arena in the place of the n layers. A backend with a
+ * reader reads the layers from the checkpoint, which stays open then; else packed copies of them are kept in
  * host memory, pinned as far as the host allows, and steps are not recorded. The numbers are the same. */
 void mg_lm_leave_outside(mg_lm *lm, int64_t n);
 
-/* After a survey: of one layer in the arena. */
-size_t mg_lm_layer_bytes(const mg_lm *lm);
+/* Of one layer in the arena. */
+typedef struct mg_lm_layer_size {
+    int64_t all_bytes, text_bytes; /* text_bytes: what texts need of it, and no step */
+} mg_lm_layer_size;
 
-/* By how much the arena is smaller with n layers outside: one or two do not pay. */
-static inline int64_t mg_lm_outside_saves(int64_t layer_bytes, int64_t n)
+/* After a survey. */
+mg_lm_layer_size mg_lm_get_layer_size(const mg_lm *lm);
+
+/* By how much the arena is smaller with n layers outside: one does not pay. */
+static inline int64_t mg_lm_outside_saves(mg_lm_layer_size layer, int64_t n)
 {
-    return n > 0 ? (n - MG_LM_BUFFERS) * layer_bytes : 0;
+    return n > 0 ? (n - MG_LM_BUFFERS) * layer.all_bytes + (MG_LM_BUFFERS - 1) * layer.text_bytes : 0;
 }
+
+/* After a survey and leave_outside: bytes of the checkpoint that a load leaves where they are, for a reader.
+ */
+int64_t mg_lm_unread_bytes(const mg_lm *lm);
 
 /* Layers outside for which the host had no pinned memory. */
 int64_t mg_lm_n_unpinned(const mg_lm *lm);

@@ -12,10 +12,10 @@ typedef struct mg_lm_layer {
     mg_matrix qkv;                                                               /* [3HE,D] */
     mg_matrix out;                                                               /* [D,HE], columns */
     mg_matrix cross_q;                                                           /* [HE,D] */
-    mg_matrix cross_kv;                                                          /* [2HE,D] */
-    mg_matrix cross_out;                                                         /* [D,HE], columns */
-    mg_matrix fc1;                                                               /* [F,D] */
-    mg_matrix fc2;                                                               /* [D,F], columns */
+    mg_matrix cross_kv;  /* [2HE,D]; only a text needs it, no step does */
+    mg_matrix cross_out; /* [D,HE], columns */
+    mg_matrix fc1;       /* [F,D] */
+    mg_matrix fc2;       /* [D,F], columns */
 } mg_lm_layer;
 
 typedef struct mg_lm_stream mg_lm_stream; /* lm_stream.c */
@@ -47,9 +47,10 @@ struct mg_lm {
     mg_tensor chroma_bias;                           /* [D] */
     mg_matrix heads;                                 /* [KV,D] */
     mg_lm_layer *layers;                             /* [L - n_outside] */
-    size_t layer_bytes;                              /* of one in the arena */
-    int64_t n_outside, n_unpinned;                   /* last layers that are not in `layers` … */
-    mg_lm_stream *stream;                            /* … but come by this; NULL: there are none */
+    mg_lm_layer_size layer;
+    int64_t *source_bytes;         /* [L] of this rank's part of each in the checkpoint */
+    int64_t n_outside, n_unpinned; /* last layers that are not in `layers` … */
+    mg_lm_stream *stream;          /* … but come by this; NULL: there are none */
 
     mg_lm_limits limits;
     mg_lm_cache *caches;    /* [L] */
@@ -76,15 +77,19 @@ struct mg_lm {
     float *onehot_host;      /* [chroma_length,n_chroma], melody models */
 };
 
-/* Layer l's weights, into w->arena. */
-typedef mg_status mg_lm_load_fn(mg_lm *lm, mg_weights *w, int64_t l, mg_lm_layer *layer);
+/* Which of a layer's weights: those of steps, and cross_kv. */
+enum { MG_LM_OF_STEPS = 1, MG_LM_OF_TEXTS = 2 };
 
-/* The layers outside, in their order and from the first one again: enter waits for the next one's weights,
- * which stay until leave. */
+/* Those of layer l's weights, into w->arena. */
+typedef mg_status mg_lm_load_fn(mg_lm *lm, mg_weights *w, int64_t l, int which, mg_lm_layer *layer);
+
+/* The layers outside, in their order and from the first one again: enter waits for what steps need of the
+ * next one, which stays until leave. `get_text` has layer l's cross_kv, until its next call. */
 mg_status mg_lm_stream_open(mg_lm *lm, mg_weights *w, mg_lm_load_fn *load);
 void mg_lm_stream_close(mg_lm_stream *s);
 mg_status mg_lm_stream_enter(mg_lm_stream *s, const mg_lm_layer **out);
 mg_status mg_lm_stream_leave(mg_lm_stream *s);
+mg_status mg_lm_stream_get_text(mg_lm_stream *s, int64_t l, const mg_lm_layer **out);
 
 /* The tokens of a forward pass that stand in x: through all layers, and the caches. `n_with_text` come first.
  * Rows, positions, texts and numbers of keys are uploaded. Without `to_the_end` the last layer only leaves

@@ -13,6 +13,7 @@ void mg_lm_close(mg_lm *lm)
     if (lm->inputs_host) mg_step_forget(lm->ops);
     mg_lm_stream_close(lm->stream);
     free(lm->layers);
+    free(lm->source_bytes);
     free(lm->caches);
     free(lm->n_text_tokens);
     free(lm->inputs_host);
@@ -20,9 +21,18 @@ void mg_lm_close(mg_lm *lm)
     free(lm);
 }
 
-size_t mg_lm_layer_bytes(const mg_lm *lm)
+mg_lm_layer_size mg_lm_get_layer_size(const mg_lm *lm)
 {
-    return lm->layer_bytes;
+    return lm->layer;
+}
+
+int64_t mg_lm_unread_bytes(const mg_lm *lm)
+{
+    int64_t bytes = 0;
+
+    if (!mg_ops_has_reader(lm->ops)) return 0;
+    for (int64_t l = lm->config.L - lm->n_outside; l < lm->config.L; l++) bytes += lm->source_bytes[l];
+    return bytes;
 }
 
 void mg_lm_leave_outside(mg_lm *lm, int64_t n)
@@ -118,7 +128,7 @@ static mg_format format_of(const mg_lm *lm, bool is_delicate)
     return is_delicate && lm->formats.weights == MG_FORMAT_Q4 ? MG_FORMAT_Q8 : lm->formats.weights;
 }
 
-static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l, mg_lm_layer *layer)
+static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l, int which, mg_lm_layer *layer)
 {
     enum { Q, K, V, OUT, CROSS_Q, CROSS_K, CROSS_V, CROSS_OUT, FC1, FC2, N_NAMES };
     static const char *const suffix[N_NAMES] = {
@@ -147,13 +157,15 @@ static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l, mg_lm_layer *la
     part[FC1] = rows_of(lm, name[FC1], F, D);
     part[FC2] = columns_of(lm, name[FC2], D, F);
 
+    if (which == MG_LM_OF_TEXTS) return mg_weights_matrix(w, &layer->cross_kv, format, 1, &part[CROSS_K], 2);
     MG_RETURN(load_norm(lm, w, &layer->self_gamma, &layer->self_beta, l, "self_attn_layer_norm"));
     MG_RETURN(mg_weights_matrix(w, &layer->qkv, format, 1, &part[Q], 3));
     MG_RETURN(mg_weights_matrix(w, &layer->out, format, n_slices, &part[OUT], 1));
     if (!lm->config.n_chroma) {
         MG_RETURN(load_norm(lm, w, &layer->cross_gamma, &layer->cross_beta, l, "encoder_attn_layer_norm"));
         MG_RETURN(mg_weights_matrix(w, &layer->cross_q, format, 1, &part[CROSS_Q], 1));
-        MG_RETURN(mg_weights_matrix(w, &layer->cross_kv, format, 1, &part[CROSS_K], 2));
+        if (which & MG_LM_OF_TEXTS)
+            MG_RETURN(mg_weights_matrix(w, &layer->cross_kv, format, 1, &part[CROSS_K], 2));
         MG_RETURN(mg_weights_matrix(w, &layer->cross_out, format, n_slices, &part[CROSS_OUT], 1));
     }
     MG_RETURN(load_norm(lm, w, &layer->ff_gamma, &layer->ff_beta, l, "final_layer_norm"));
@@ -181,19 +193,32 @@ static mg_status load_heads(mg_lm *lm, mg_weights *w)
     return mg_weights_matrix(w, &lm->heads, format_of(lm, true), 1, part, n);
 }
 
-/* A survey sees all of them, and what one takes. */
+/* All of them, and what one takes: the last one, for the first may be larger. */
+static mg_status survey_layers(mg_lm *lm, mg_weights *w)
+{
+    mg_arena texts = mg_arena_measure("texts");
+    void *piece;
+
+    for (int64_t l = 0; l < lm->config.L; l++) {
+        const size_t used_bytes = w->arena->used_bytes;
+        const int64_t n_read_bytes = w->n_read_bytes;
+        MG_RETURN(load_layer(lm, w, l, MG_LM_OF_STEPS | MG_LM_OF_TEXTS, &lm->layers[l]));
+        lm->layer.all_bytes = (int64_t)(w->arena->used_bytes - used_bytes);
+        lm->source_bytes[l] = w->n_read_bytes - n_read_bytes;
+    }
+    if (lm->config.n_chroma) return MG_OK;
+    MG_RETURN(
+        mg_arena_take(&texts, &piece, mg_matrix_bytes(lm->ops, &lm->layers[lm->config.L - 1].cross_kv)));
+    lm->layer.text_bytes = (int64_t)texts.used_bytes;
+    return MG_OK;
+}
+
 static mg_status load_layers(mg_lm *lm, mg_weights *w)
 {
-    const bool survey = mg_arena_is_measuring(w->arena);
-    const int64_t n_here = lm->config.L - (survey ? 0 : lm->n_outside);
-
-    for (int64_t l = 0; l < n_here; l++) {
-        const size_t before = w->arena->used_bytes;
-        MG_RETURN(load_layer(lm, w, l, &lm->layers[l]));
-        if (survey)
-            lm->layer_bytes = w->arena->used_bytes - before; /* the last one's: the first may be larger */
-    }
-    return survey || !lm->n_outside ? MG_OK : mg_lm_stream_open(lm, w, load_layer);
+    if (mg_arena_is_measuring(w->arena)) return survey_layers(lm, w);
+    for (int64_t l = 0; l < lm->config.L - lm->n_outside; l++)
+        MG_RETURN(load_layer(lm, w, l, MG_LM_OF_STEPS | MG_LM_OF_TEXTS, &lm->layers[l]));
+    return lm->n_outside ? mg_lm_stream_open(lm, w, load_layer) : MG_OK;
 }
 
 static mg_status load_all(mg_lm *lm, mg_weights *w)
@@ -267,8 +292,9 @@ static mg_status open_lm(mg_lm **out, const mg_lm_config *c, mg_lm_formats forma
     lm->F = c->F / comm->size;
     lm->KV = c->K * c->V / comm->size;
     lm->layers = calloc((size_t)c->L, sizeof *lm->layers);
+    lm->source_bytes = calloc((size_t)c->L, sizeof *lm->source_bytes);
     lm->caches = calloc((size_t)c->L, sizeof *lm->caches);
-    if (!lm->layers || !lm->caches)
+    if (!lm->layers || !lm->source_bytes || !lm->caches)
         return mg_fail(MG_ENOMEM, "lm: no memory for %lld layers", (long long)c->L);
     return MG_OK;
 }

@@ -1,7 +1,9 @@
 /* Layers whose weights come when a step reaches them. Two buffers take turns: while the layer in one
  * computes, the next one comes into the other, the first ones of the next pass too. It comes from the
  * checkpoint's files, by a thread that packs it with a second instance of the backend; or, where that has
- * none, from packed copies in host memory, in the backend's own time. */
+ * none, from packed copies in host memory, in the backend's own time.
+ *
+ * What only texts need of a layer does not come with it: a text fetches it by itself, once a clip. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -13,13 +15,16 @@ struct mg_lm_stream {
     mg_lm_load_fn *load;
     mg_lm_layer layer[MG_LM_BUFFERS]; /* in the buffers: all layers are alike */
     void *buffer[MG_LM_BUFFERS];
+    mg_lm_layer text; /* cross_kv alone, in its buffer */
+    void *text_buffer;
+    size_t step_bytes, text_bytes; /* of a layer: in `buffer`, in `text_buffer` */
     int64_t n, n_left; /* layers outside; how many the steps have left behind them, over all passes */
 
-    void **copy;     /* [n] in host memory; NULL: from the files */
+    void **copy;     /* [n] in host memory, what steps need and behind it the rest; NULL: from the files */
     bool *is_pinned; /* [n] */
 
     mg_ops *reader;
-    mg_weights source;
+    mg_weights source, text_source; /* of the reader; of whoever sets a text */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -31,17 +36,31 @@ struct mg_lm_stream {
 /* The i-th layer that comes, into its buffer. */
 static mg_status load(mg_lm_stream *s, mg_weights *w, int64_t i)
 {
-    mg_arena arena = mg_arena_over("layer", s->buffer[i % MG_LM_BUFFERS], s->lm->layer_bytes);
+    mg_arena arena = mg_arena_over("layer", s->buffer[i % MG_LM_BUFFERS], s->step_bytes);
 
     w->arena = &arena;
-    return s->load(s->lm, w, s->lm->config.L - s->n + i % s->n, &s->layer[i % MG_LM_BUFFERS]);
+    return s->load(s->lm, w, s->lm->config.L - s->n + i % s->n, MG_LM_OF_STEPS, &s->layer[i % MG_LM_BUFFERS]);
+}
+
+/* What texts need of the i-th layer outside. */
+static mg_status load_text(mg_lm_stream *s, mg_weights *w, int64_t i)
+{
+    mg_arena arena = mg_arena_over("layer", s->text_buffer, s->text_bytes);
+
+    w->arena = &arena;
+    return s->load(s->lm, w, s->lm->config.L - s->n + i, MG_LM_OF_TEXTS, &s->text);
 }
 
 /* The files are looked at each time: they may have changed meanwhile. */
+static mg_status check_files(const mg_weights *w)
+{
+    return w->checkpoint ? mg_checkpoint_check_files(w->checkpoint) : MG_OK;
+}
+
 static mg_status read_next(mg_lm_stream *s)
 {
     MG_RETURN(load(s, &s->source, s->n_come));
-    return s->source.checkpoint ? mg_checkpoint_check_files(s->source.checkpoint) : MG_OK;
+    return check_files(&s->source);
 }
 
 static void *read_ahead(void *arg)
@@ -72,14 +91,14 @@ static mg_status fetch(mg_lm_stream *s, int64_t i)
     const int lane = (int)(i % MG_LM_BUFFERS);
     const void *copy = s->copy[i % s->n];
 
-    return s->is_pinned[i % s->n] ? mg_fetch(ops, lane, s->buffer[lane], copy, s->lm->layer_bytes)
-                                  : mg_upload(ops, s->buffer[lane], copy, s->lm->layer_bytes);
+    return s->is_pinned[i % s->n] ? mg_fetch(ops, lane, s->buffer[lane], copy, s->step_bytes)
+                                  : mg_upload(ops, s->buffer[lane], copy, s->step_bytes);
 }
 
 /* Pinned as far as the host lets us. The rest waits for its turn among the steps. */
 static mg_status take_copy(mg_lm_stream *s, int64_t i)
 {
-    const size_t bytes = s->lm->layer_bytes;
+    const size_t bytes = s->step_bytes + s->text_bytes;
 
     s->is_pinned[i] = s->lm->n_unpinned == 0 && mg_ops_pin(s->lm->ops, &s->copy[i], bytes) == MG_OK;
     if (s->is_pinned[i]) return MG_OK;
@@ -94,6 +113,7 @@ static mg_status take_copy(mg_lm_stream *s, int64_t i)
 /* Packed by the backend, and back to the host. */
 static mg_status make_copies(mg_lm_stream *s, const mg_weights *w)
 {
+    const mg_ops *ops = s->lm->ops;
     mg_weights source = *w;
 
     s->copy = calloc((size_t)s->n, sizeof *s->copy);
@@ -103,8 +123,12 @@ static mg_status make_copies(mg_lm_stream *s, const mg_weights *w)
     for (int64_t i = 0; i < s->n; i++) {
         MG_RETURN(take_copy(s, i));
         MG_RETURN(load(s, &source, i));
-        MG_RETURN(mg_download(s->lm->ops, s->copy[i], s->buffer[i % MG_LM_BUFFERS], s->lm->layer_bytes));
+        MG_RETURN(mg_download(ops, s->copy[i], s->buffer[i % MG_LM_BUFFERS], s->step_bytes));
+        if (s->text_bytes == 0) continue;
+        MG_RETURN(load_text(s, &source, i));
+        MG_RETURN(mg_download(ops, (char *)s->copy[i] + s->step_bytes, s->text_buffer, s->text_bytes));
     }
+    source.progress = NULL;
     if (s->n == 1) MG_RETURN(load(s, &source, 1)); /* where its parts are in the other buffer */
     for (int64_t i = 0; i < MG_LM_BUFFERS; i++) MG_RETURN(fetch(s, i));
     return MG_OK;
@@ -118,15 +142,17 @@ mg_status mg_lm_stream_open(mg_lm *lm, mg_weights *w, mg_lm_load_fn *load_layer)
     s->lm = lm;
     s->load = load_layer;
     s->n = lm->n_outside;
+    s->text_bytes = (size_t)lm->layer.text_bytes;
+    s->step_bytes = (size_t)lm->layer.all_bytes - s->text_bytes;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    for (int i = 0; i < MG_LM_BUFFERS; i++)
-        MG_RETURN(mg_arena_take(w->arena, &s->buffer[i], lm->layer_bytes));
+    for (int i = 0; i < MG_LM_BUFFERS; i++) MG_RETURN(mg_arena_take(w->arena, &s->buffer[i], s->step_bytes));
+    MG_RETURN(mg_arena_take(w->arena, &s->text_buffer, s->text_bytes));
     MG_RETURN(mg_ops_open_reader(lm->ops, &s->reader));
     if (!s->reader) return make_copies(s, w);
-    s->source = *w;
+    s->source = s->text_source = *w;
     s->source.ops = s->reader;
-    s->source.progress = NULL;
+    s->source.progress = s->text_source.progress = NULL;
     MG_RETURN(mg_beside_start(&s->thread, "lm", read_ahead, s));
     s->has_thread = true;
     return MG_OK;
@@ -172,4 +198,15 @@ mg_status mg_lm_stream_leave(mg_lm_stream *s)
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     return MG_OK;
+}
+
+mg_status mg_lm_stream_get_text(mg_lm_stream *s, int64_t l, const mg_lm_layer **out)
+{
+    const int64_t i = l - (s->lm->config.L - s->n);
+
+    *out = &s->text;
+    if (s->copy)
+        return mg_upload(s->lm->ops, s->text_buffer, (char *)s->copy[i] + s->step_bytes, s->text_bytes);
+    MG_RETURN(load_text(s, &s->text_source, i));
+    return check_files(&s->text_source);
 }

@@ -33,7 +33,6 @@ static mg_status set_layer(mg_lm *lm, int64_t l, const mg_lm_layer *layer, const
 
 mg_status mg_lm_set_text(mg_lm *lm, int64_t text, const float *states_host, int64_t S)
 {
-    const int64_t n_here = lm->config.L - lm->n_outside;
     const mg_lm_layer *layer;
     mg_tensor projected;
 
@@ -46,12 +45,10 @@ mg_status mg_lm_set_text(mg_lm *lm, int64_t text, const float *states_host, int6
     MG_RETURN(mg_lm_upload_inputs(lm));
     const mg_tensor row = mg_tensor_1d(lm->in.row, MG_I32, S),
                     position = mg_tensor_1d(lm->in.position, MG_I32, S);
-    for (int64_t l = 0; l < n_here; l++)
-        MG_RETURN(set_layer(lm, l, &lm->layers[l], &projected, &row, &position));
-    for (int64_t l = n_here; l < lm->config.L; l++) {
-        MG_RETURN(mg_lm_stream_enter(lm->stream, &layer));
+    for (int64_t l = 0; l < lm->config.L; l++) {
+        layer = &lm->layers[l];
+        if (l >= lm->config.L - lm->n_outside) MG_RETURN(mg_lm_stream_get_text(lm->stream, l, &layer));
         MG_RETURN(set_layer(lm, l, layer, &projected, &row, &position));
-        MG_RETURN(mg_lm_stream_leave(lm->stream));
     }
     lm->n_text_tokens[text] = (int32_t)S;
     return MG_OK;

@@ -23,6 +23,15 @@ least_mb=$(need_mb)
 passes 'less memory is planned' awk -v a="$least_mb" -v b="$whole_mb" 'BEGIN { exit !(a > 0 && a < b) }'
 expect 0 'plan: layers 0 memory, 1-3 file' 'two ranks that share the model' make pair 2 --tp 2 --offload layers=3
 passes 'the same sound' same_sound pair
+bar() { # options …: the last of the bar of the loading, on a terminal
+    script -qec "'$MG' generate --model '$DEMO' --prompt x --duration 0.1 --seed 3 --dtype bf16 --codes-only --out '$BOX/bar' $*" /dev/null |
+        tr '\r' '\n' | grep '^load ' | tail -n 1
+}
+says() { grep -Eq "$1" <<<"$2"; }
+if command -v script >/dev/null; then # of bsdutils, which Debian always has
+    passes 'all layers outside: the bar of the loading ends at 100 %' says '^load \[#{30}\] 100 %' "$(bar --offload layers=4)"
+    passes 'none outside: too' says '^load \[#{30}\] 100 %' "$(bar --offload none)"
+fi
 if [ "$(uname -m)" = x86_64 ]; then
     expect 0 'plan: layers' 'in 8 bits' make eight_out 1 --offload layers=3 --dtype int8
     expect 0 '' 'in 8 bits, all in memory' make eight 1 --dtype int8

@@ -95,7 +95,7 @@ static inline void fixture_open(fixture *f, const char *model, const fixture_wan
     mg_arena measured = mg_arena_measure("weights");
     GOLDEN_OK(fixture_load(f, &measured, want, comm));
     const int64_t saved =
-        want->n_outside ? mg_lm_outside_saves((int64_t)mg_lm_layer_bytes(f->lm), want->n_outside) : 0;
+        want->n_outside ? mg_lm_outside_saves(mg_lm_get_layer_size(f->lm), want->n_outside) : 0;
     if (want->n_outside) mg_lm_leave_outside(f->lm, want->n_outside);
     fixture_arena(f, &f->weights, "weights", (size_t)((int64_t)measured.peak_bytes - saved));
     GOLDEN_OK(fixture_load(f, &f->weights, want, comm));
