@@ -46,6 +46,11 @@ expect 0 'measured on' 'measured with two ranks' ranks 2 "$MG" plan --shape tiny
 passes 'three rates of products' test "$(grep -o '"rows"' said | wc -l)" = 3
 passes 'sums take time' awk "BEGIN{exit !($(value all_reduce_s '"batch": 1,') > 0)}"
 
+expect 0 'more ranks and threads than processors' 'more threads than processors are warned of' "$MG" plan --shape tiny --clips 10 \
+    --measure --threads $(($(nproc) + 1))
+expect 0 'measured on' 'measured with one rank of one thread' "$MG" plan --shape tiny --clips 10 --measure --threads 1
+fails 'which nothing warns of' grep -q 'more ranks and threads' said
+
 # The job, with stand-ins for srun and scontrol.
 mkdir bin
 cat >bin/srun <<'E2'

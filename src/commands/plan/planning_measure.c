@@ -152,6 +152,14 @@ static mg_status measure(mg_planning *p, mg_bench *b, int64_t tp)
     return measure_beside(&p->machine, p, b);
 }
 
+/* What is measured so says little, and another time something else. */
+static void warn_of_crowd(const mg_world *w, int64_t n_threads)
+{
+    if (w->rank > 0 || (!w->oversubscribed && n_threads <= w->n_cores)) return;
+    mg_log_warn("plan: more ranks and threads than processors: the constants that are measured so may be off "
+                "by a factor of 2; start fewer, or give fewer --threads");
+}
+
 mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)
 {
     mg_machine machine = p->settings->machine;
@@ -160,6 +168,7 @@ mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)
 
     machine.device = MG_MACHINE_CPU;
     MG_TRY(mg_world_split(w, (int)machine.tp));
+    warn_of_crowd(w, machine.threads);
     b.comm = w->group;
     MG_TRY(mg_comm_agree(w->all, mg_machine_open(&b.backend, &machine, w)));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&b.beside, &machine, w, true)));
