@@ -9,6 +9,7 @@
 
 #include "comm_mpi.h"
 #include "comm_shm.h"
+#include "numa.h"
 #include "session.h"
 
 struct mg_world_links {
@@ -225,6 +226,17 @@ mg_status mg_world_split(mg_world *w, int tp)
     w->tp = tp, w->n_replicas = w->size / tp;
     w->i_replica = w->rank / tp, w->tp_rank = w->rank % tp;
     return tp == 1 ? mg_comm_self_open(&w->group) : open_group(w);
+}
+
+void mg_world_stay(const mg_world *w, const char *root)
+{
+    cpu_set_t node;
+    mg_numa numa;
+
+    if (!w->links) return;
+    mg_numa_read(&numa, root);
+    if (mg_numa_choose(&node, &numa, w->links->placements, w->size, w->rank))
+        (void)sched_setaffinity(0, sizeof node, &node); /* refused: it stays where it was */
 }
 
 const mg_watchdog *mg_world_watchdog(const mg_world *w)

@@ -71,6 +71,10 @@ int mg_world_largest_group(const mg_world *w);
  * Collective, once. */
 mg_status mg_world_split(mg_world *w, int tp);
 
+/* Keep this rank, and the threads that it starts from now on, to one NUMA node, where mg_numa_choose finds
+ * one below `root` for it. Not collective. */
+void mg_world_stay(const mg_world *w, const char *root);
+
 /* The clock of waits for other ranks; NULL in a world of one. */
 const mg_watchdog *mg_world_watchdog(const mg_world *w);
 

@@ -11,6 +11,7 @@
 #include "cuda_open.h"
 #include "door.h"
 #include "log.h"
+#include "places.h"
 #include "stop.h"
 
 /* Called by a backend on a GPU while the host waits for it. */
@@ -88,6 +89,11 @@ static int n_threads_of(const mg_machine *machine, const mg_world *world)
     return n > 0 ? n : 1;
 }
 
+void mg_machine_stay(const mg_machine *machine, const mg_world *world)
+{
+    if (machine->numa == MG_MACHINE_NUMA_AUTO) mg_world_stay(world, MG_NUMA_ROOT);
+}
+
 /* `beside`: the threads yield the processors to the language model's, which has said which level it is. */
 static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_world *world, bool beside)
 {
@@ -95,6 +101,8 @@ static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_w
     const int n_threads = n_threads_of(machine, world);
     const bool may_spin = !world->oversubscribed && n_threads <= world->n_cores;
 
+    mg_machine_stay(machine, world);
+    if (!beside) MG_RETURN(mg_places_log(world));
     MG_RETURN(mg_door_level(&level, world, !beside));
     MG_RETURN(mg_threads_open_nice(&out->threads, n_threads, may_spin, beside ? MG_BESIDE_NICENESS : 0));
     return mg_cpu_open(&out->ops, level, out->threads);

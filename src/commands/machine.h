@@ -10,6 +10,9 @@
  * then; the plain level has no quick way to read halves. */
 mg_format mg_machine_format(int dtype, mg_space space);
 
+/* Keep this rank to one NUMA node, as --numa says; opening a CPU does it too. */
+void mg_machine_stay(const mg_machine *machine, const mg_world *world);
+
 /* The language model's backend, with the world's group. MG_EFIT if there is no such device. On failure
  * nothing is left open. Both are collective over the world. */
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world);

@@ -15,6 +15,7 @@ typedef struct mg_machine {
     int64_t tp;
     int reduce;                    /* mg_cuda_reduce: the words stand in its order */
     int codec_device, text_device; /* mg_machine_part */
+    int numa;                      /* mg_machine_numa */
     bool share_gpu;
     int64_t host_memory, device_memory, memory_margin; /* bytes; the first two 0 or less: not given */
     const char *offload;                               /* "none", "auto", "layers=N" */
@@ -31,6 +32,7 @@ enum mg_machine_dtype {
 };
 enum mg_machine_kv { MG_MACHINE_KV_AUTO, MG_MACHINE_KV_INT8 };
 enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
+enum mg_machine_numa { MG_MACHINE_NUMA_AUTO, MG_MACHINE_NUMA_OFF };
 enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
 
 /* MG_MACHINE_OPTIONS: of all commands that run a language model; their settings have a field `mg_machine
@@ -48,6 +50,9 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
     {.name = "cpu-util-target", .type = MG_OPT_FLOAT, .offset = offsetof(settings, machine.cpu_share),     \
      .arg = "F", .low = 0.01, .high = 1, .group = "Machine", .is_own = true, .rivals = "threads",          \
      .help = "without --threads: threads for this share of the cores, at least one (default: 1)"},         \
+    {.name = "numa", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.numa), .preset = "auto",  \
+     .choices = "auto|off", .group = "Machine", .is_own = true,                                            \
+     .help = "auto: ranks that may run on several NUMA nodes, as many to a node, each keep to one"},       \
     {.name = "cpu-level", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.cpu_level),          \
      .preset = "auto", .choices = "auto|scalar|avx2|avx512", .group = "Machine",                           \
      .help = "instructions to use; results are the same bytes within one level"}

@@ -1,10 +1,11 @@
 /* Who sits where: the layout under mpirun for a given --tp, the share of processors, and what is refused. */
 #include "comm_test.h"
 
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "placement.h"
+#include "numa.h"
 #include "reduce_tree.h"
 #include "watchdog.h"
 
@@ -107,6 +108,118 @@ static void test_cores(void **state)
     check_cores(limited, 2, 1, 1, 1);
 }
 
+static void put_node(const char *root, int number, const char *list)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/node%d", root, number);
+    assert_int_equal(mkdir(path, 0777), 0);
+    strcat(path, "/cpulist");
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(list, f);
+    fclose(f);
+}
+
+static void remove_folder(const char *folder)
+{
+    char command[300];
+
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* The processors that `rank` is kept to; "" if it keeps all it has. */
+static void check_node(const mg_numa *numa, const mg_placement *placements, int n, int rank,
+                       const char *expected)
+{
+    char got[MG_CORES_SIZE] = "";
+    cpu_set_t cores;
+
+    if (mg_numa_choose(&cores, numa, placements, n, rank)) mg_cores_format(got, sizeof got, &cores);
+    assert_string_equal(got, expected);
+}
+
+/* Two sockets whose processors alternate in pairs, a third node of another size, one of memory alone. */
+static void test_numa(void **state)
+{
+    char root[] = "/tmp/mg-numa-XXXXXX", text[MG_NODES_SIZE];
+    const mg_placement two[] = {placed_on(0, 0, 16), placed_on(0, 0, 16)};
+    const mg_placement four[] = {placed_on(0, 0, 16), placed_on(4, 0, 16), placed_on(0, 0, 16),
+                                 placed_on(0, 0, 16), placed_on(0, 0, 16), placed_on(4, 0, 16)};
+    const mg_placement three[] = {placed_on(0, 0, 16), placed_on(0, 0, 16), placed_on(0, 0, 16)};
+    const mg_placement part[] = {placed_on(0, 2, 4), placed_on(0, 2, 4)};
+    const mg_placement uneven[] = {placed_on(0, 0, 6), placed_on(0, 0, 6)};
+    const mg_placement bound[] = {placed_on(0, 0, 4), placed_on(0, 8, 4)};
+    const mg_placement mixed[] = {placed_on(0, 0, 16), placed_on(0, 0, 16), placed_on(0, 0, 4)};
+    const mg_placement beyond[] = {placed_on(0, 0, 32), placed_on(0, 0, 32)};
+    mg_numa numa;
+
+    (void)state;
+    mg_numa_read(&numa, "/nowhere");
+    assert_int_equal(numa.n, 0);
+    check_node(&numa, two, 2, 0, "");
+    assert_non_null(mkdtemp(root));
+    put_node(root, 10, "16-19\n");
+    put_node(root, 1, "4-7,12-15\n");
+    put_node(root, 0, "0-3,8-11\n");
+    put_node(root, 2, "\n");
+    mg_numa_read(&numa, root);
+    remove_folder(root);
+    assert_int_equal(numa.n, 3);
+
+    check_node(&numa, two, 2, 0, "0-3,8-11");
+    check_node(&numa, two, 2, 1, "4-7,12-15");
+    check_node(&numa, two, 1, 0, ""); /* alone it uses both */
+    check_node(&numa, four, 6, 0, "0-3,8-11");
+    check_node(&numa, four, 6, 2, "0-3,8-11");
+    check_node(&numa, four, 6, 3, "4-7,12-15");
+    check_node(&numa, four, 6, 4, "4-7,12-15");
+    check_node(&numa, four, 6, 1, "0-3,8-11"); /* of another host */
+    check_node(&numa, four, 6, 5, "4-7,12-15");
+    for (int r = 0; r < 3; r++) check_node(&numa, three, 3, r, "");
+    check_node(&numa, part, 2, 0, "2-3");
+    check_node(&numa, part, 2, 1, "4-5");
+    check_node(&numa, uneven, 2, 0, "");
+    check_node(&numa, bound, 2, 1, ""); /* the launcher has chosen */
+    check_node(&numa, mixed, 3, 0, "");
+    check_node(&numa, beyond, 2, 0, ""); /* processors of no node, and a third of another size */
+
+    mg_numa_format(text, sizeof text, &numa, &two[0].mask);
+    assert_string_equal(text, "0-1");
+    mg_numa_format(text, sizeof text, &numa, &beyond[0].mask);
+    assert_string_equal(text, "0-1,10");
+}
+
+/* As many processors as ranks, each beside a node of its own: each rank is kept to its own, threads too. */
+static void test_stay(void **state)
+{
+    char root[] = "/tmp/mg-numa-XXXXXX", number[16], got[MG_CORES_SIZE], list[MG_CORES_SIZE];
+    cpu_set_t before, now;
+    int n = 0, mine = -1;
+
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    if (world.local_size < 2 || CPU_COUNT(&before) != world.local_size) return;
+    assert_non_null(mkdtemp(root));
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET((size_t)i, &before)) continue;
+        snprintf(number, sizeof number, "%d\n", i);
+        if (n == world.local_rank) mine = i;
+        put_node(root, n++, number);
+    }
+    mg_world_stay(&world, root);
+    remove_folder(root);
+    assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
+    mg_cores_format(got, sizeof got, &now);
+    snprintf(list, sizeof list, "%d", mine);
+    assert_string_equal(got, list);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    mg_world_stay(&world, "/nowhere");
+    assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
+    assert_true(CPU_EQUAL(&before, &now));
+}
+
 /* Compare lists that agree, that lack something, and where the last rank's differs. */
 static void test_same(void **state)
 {
@@ -167,10 +280,10 @@ static void test_tree(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout),        cmocka_unit_test(test_hosts),
-        cmocka_unit_test(test_largest_group), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cores),         cmocka_unit_test(test_same),
-        cmocka_unit_test(test_await_first),   cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_layout),   cmocka_unit_test(test_hosts), cmocka_unit_test(test_largest_group),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_cores), cmocka_unit_test(test_numa),
+        cmocka_unit_test(test_stay),     cmocka_unit_test(test_same),  cmocka_unit_test(test_await_first),
+        cmocka_unit_test(test_tree),
     };
 
     begin_world(&world, argc, argv);

@@ -3,11 +3,13 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "cpu.h"
 #include "doctor.h"
 #include "host_memory.h"
+#include "places.h"
 
 #define AT(field) offsetof(mg_doctor_settings, field)
 
@@ -26,7 +28,14 @@ typedef struct rank_facts {
     char host[64];
     int64_t available_bytes;
     int32_t n_cores, oversubscribed, level;
+    mg_place place;
 } rank_facts;
+
+/* One node, or none that is known. */
+static bool is_one(const char *nodes)
+{
+    return !nodes[strspn(nodes, "0123456789")];
+}
 
 static mg_status check_ranks(mg_doctor *d)
 {
@@ -38,6 +47,8 @@ static mg_status check_ranks(mg_doctor *d)
                        .level = (int32_t)mg_cpu_best_level()};
     rank_facts *all = calloc((size_t)w->size, sizeof *all);
 
+    mg_machine_stay(&d->settings->machine, w);
+    mg_place_find(&mine.place, w);
     snprintf(mine.host, sizeof mine.host, "%s", w->host);
     MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "doctor: %d ranks", w->size)));
     MG_TRY(mg_comm_all_gather(w->all, all, &mine, sizeof mine, MG_U8));
@@ -45,6 +56,14 @@ static mg_status check_ranks(mg_doctor *d)
         mg_doctor_say(d, MG_DOCTOR_FINE, "rank %d: host %s, %d core%s, %s, %.1f GB of memory available", r,
                       all[r].host, all[r].n_cores, all[r].n_cores == 1 ? "" : "s",
                       mg_cpu_level_name((mg_cpu_level)all[r].level), (double)all[r].available_bytes / 1e9);
+        if (all[r].place.nodes[0])
+            mg_doctor_say(d, MG_DOCTOR_FINE, "rank %d: processors %s, NUMA node%s %s", r, all[r].place.cores,
+                          is_one(all[r].place.nodes) ? "" : "s", all[r].place.nodes);
+        if (!is_one(all[r].place.nodes))
+            mg_doctor_say(d, MG_DOCTOR_NOTE,
+                          "rank %d: threads on several NUMA nodes read each other's memory: start a rank for "
+                          "each node, or a multiple",
+                          r);
         if (all[r].oversubscribed)
             mg_doctor_say(d, MG_DOCTOR_NOTE,
                           "rank %d: more ranks than cores share its host: expect it to be slow", r);
