@@ -6,11 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "dotless.h"
+
 enum { MOST_COMPONENTS = 8, MOST_BEGINNINGS = 32 };
 
 bool mg_averaged_is_word(const char *text, size_t n)
 {
-    static const char *const words[] = {"ema", "swa", "averaged"};
+    static const char *const words[] = {"ema", "swa", "averaged", "shadow", "polyak"};
 
     for (size_t w = 0; w < sizeof words / sizeof *words; w++) {
         const size_t n_word = strlen(words[w]);
@@ -186,13 +188,15 @@ static void take_all(mg_plain_names *out, const char *const *names, size_t n)
     out->n_averaged = out->n_others = 0;
 }
 
-mg_status mg_plain_names_make(mg_plain_names *out, const char *const *names, size_t n, const char *path)
+mg_status mg_plain_names_make(mg_plain_names *out, const char *const *given, size_t n, const char *path)
 {
     mg_status st = MG_OK;
-    const char **part = calloc(n + 1, sizeof *part);
+    const char **part = calloc(n + 1, sizeof *part), **names = calloc(n + 1, sizeof *names);
 
     *out = (mg_plain_names){.list = calloc(n + 1, sizeof *out->list)};
-    if (!out->list || !part) MG_TRY(mg_fail(MG_ENOMEM, "%s: %zu names", path, n));
+    if (!out->list || !part || !names) MG_TRY(mg_fail(MG_ENOMEM, "%s: %zu names", path, n));
+    for (size_t i = 0; i < n; i++) names[i] = given[i];
+    MG_TRY(mg_dotless_restore(names, n, &out->made, &out->n_made, path));
     MG_TRY(find_averaged(out, part, names, n, path));
     if (*out->averaged) {
         find_prefix(out, part, names, n);
@@ -201,11 +205,14 @@ mg_status mg_plain_names_make(mg_plain_names *out, const char *const *names, siz
     if (!*out->averaged) take_all(out, names, n);
 done:
     free(part);
+    free(names);
     return st;
 }
 
 void mg_plain_names_close(mg_plain_names *p)
 {
+    for (size_t i = 0; i < p->n_made; i++) free(p->made[i]);
+    free(p->made);
     free(p->list);
     *p = (mg_plain_names){0};
 }

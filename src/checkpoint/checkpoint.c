@@ -98,15 +98,14 @@ static mg_status say_choice(mg_checkpoint *c, const mg_plain_names *plain)
 {
     mg_text text = {0};
     const char *path = c->sources.files[0].path;
-    const char *other = c->sources.files[0].torch_entries.unaveraged;
+    const char *note = c->sources.files[0].torch_entries.note;
 
     if (*plain->averaged) {
         mg_text_show(&text, "%s: its weights are there twice: the averaged copy is used (%s, %zu tensors)",
                      path, plain->averaged, plain->n_averaged);
         if (plain->n_others) mg_text_format(&text, ", and %zu tensors that are there once", plain->n_others);
-    } else if (other) {
-        mg_text_show(&text, "%s: state_dict holds the averaged weights, which are used; %s is left", path,
-                     other);
+    } else if (note) {
+        mg_text_show(&text, "%s: %s", path, note);
     } else {
         return MG_OK;
     }
@@ -138,6 +137,21 @@ done:
     return st;
 }
 
+/* DeepSpeed's ZeRO 3 saves the names of all weights, and their values elsewhere. */
+static mg_status check_filled(const mg_checkpoint *c)
+{
+    size_t n_empty = 0;
+
+    for (size_t i = 0; i < c->sources.n; i++) n_empty += mg_tensor_count(&c->sources.list[i].tensor) == 0;
+    if (2 * n_empty <= c->sources.n) return MG_OK;
+    return mg_fail(
+        MG_ECHECKPOINT,
+        "%s: %zu of its %zu tensors are empty, as DeepSpeed's ZeRO 3 leaves them, which cuts the "
+        "values up into other files: zero_to_fp32.py, which lies in the checkpoint's folder, makes "
+        "one file of them",
+        c->sources.files[0].path, n_empty, c->sources.n);
+}
+
 /* `data` NULL: what `path` names. */
 static mg_status open_any(mg_checkpoint **out, const char *path, const void *data, size_t bytes)
 {
@@ -148,6 +162,7 @@ static mg_status open_any(mg_checkpoint **out, const char *path, const void *dat
     if (!c) return mg_fail(MG_ENOMEM, "checkpoint: %zu bytes", sizeof *c);
     MG_TRY(data ? mg_checkpoint_sources_parse(&c->sources, path, data, bytes)
                 : mg_checkpoint_sources_open(&c->sources, path));
+    MG_TRY(check_filled(c));
     MG_TRY(list_entries(c));
     *out = c;
 done:

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "foreign_file.h"
 #include "text.h"
 
 /* In the order in which they are looked for. A variant is taken only when nothing plain is there. */
@@ -39,19 +40,22 @@ mg_status mg_checkpoint_resolve(char found[MG_PATH_SIZE], const char *path)
                    path);
 }
 
-/* What people have instead of weights after a download that did not finish. */
-static mg_status check_placeholder(const char *path, const char *data, size_t bytes)
+/* A safetensors file begins with the length of its header: any eight bytes, and then {. */
+static bool is_safetensors(const char *data, size_t bytes)
 {
-    static const char lfs[] = "version https://git-lfs";
-
-    if (bytes >= sizeof lfs - 1 && memcmp(data, lfs, sizeof lfs - 1) == 0)
-        return mg_fail(MG_ECHECKPOINT,
-                       "%s: a Git LFS pointer, not the file itself: fetch it with git lfs pull", path);
-    if (bytes >= 1 && data[0] == '<')
-        return mg_fail(MG_ECHECKPOINT, "%s: a web page, not the file itself: download it again", path);
-    return MG_OK;
+    return bytes > 8 && data[8] == '{';
 }
 
+static bool is_named_as_torch(const char *name)
+{
+    static const char *const ends[] = {".bin", ".th", ".pt", ".ckpt", ".pth"};
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (mg_text_ends_with(name, ends[i])) return true;
+    return false;
+}
+
+/* By content; a name decides only of what tells nothing. */
 mg_status mg_data_file_parse(mg_data_file *f, const char *name, const void *data, size_t bytes)
 {
     const char *begin = data;
@@ -59,12 +63,9 @@ mg_status mg_data_file_parse(mg_data_file *f, const char *name, const void *data
     f->path = strdup(name);
     if (!f->path) return mg_fail(MG_ENOMEM, "%s: %zu bytes", name, strlen(name));
     f->data = begin, f->n_bytes = bytes;
-    MG_RETURN(check_placeholder(name, begin, bytes));
-    const bool is_torch = mg_torch_file_is(begin, bytes) || mg_text_ends_with(name, ".bin") ||
-                          mg_text_ends_with(name, ".th") || mg_text_ends_with(name, ".pt") ||
-                          mg_text_ends_with(name, ".ckpt");
-    /* a safetensors file begins with the length of its header: any eight bytes, and then { */
-    if (mg_text_ends_with(name, ".safetensors") || (bytes > 8 && begin[8] == '{') || !is_torch)
+    const bool is_torch = mg_torch_file_is(begin, bytes);
+    if (!is_torch && !is_safetensors(begin, bytes)) MG_RETURN(mg_foreign_file_refuse(name, begin, bytes));
+    if (!is_torch && (is_safetensors(begin, bytes) || !is_named_as_torch(name)))
         return mg_safetensors_parse(&f->header, name, begin, (int64_t)bytes);
     MG_RETURN(mg_torch_file_parse(&f->torch, name, begin, bytes));
     return mg_torch_entries_read(&f->torch_entries, f->torch, name);

@@ -145,13 +145,12 @@ static bool expand(char out[MG_KEY_MAX], const char *pattern, const capture *cap
     return true;
 }
 
-/* `name` without what wraps a module: at the start of any component, and "module." at the very start. False
- * if it is too long. */
+/* `name` without what wraps a module, at the start of any component. False if it is too long. */
 static bool unwrap(char out[MG_KEY_MAX], mg_dialect d, const char *name)
 {
     static const char *const wrappers[] = {"_fsdp_wrapped_module.", "_checkpoint_wrapped_module.",
-                                           "_orig_mod.", "mha."};
-    const size_t n_wrappers = d == MG_DIALECT_AUDIOCRAFT_LM ? 4 : 3; /* mha: nn.MultiheadAttention's own */
+                                           "_orig_mod.", "module.", "mha."};
+    const size_t n_wrappers = d == MG_DIALECT_AUDIOCRAFT_LM ? 5 : 4; /* mha: nn.MultiheadAttention's own */
     size_t used = 0;
     bool at_start = true;
 
@@ -161,7 +160,6 @@ static bool unwrap(char out[MG_KEY_MAX], mg_dialect d, const char *name)
             found = strncmp(name, wrappers[i], strlen(wrappers[i])) == 0;
             if (found) name += strlen(wrappers[i]);
         }
-        if (!found && used == 0 && strncmp(name, "module.", 7) == 0) found = true, name += 7;
         if (found) continue;
         if (used + 1 >= MG_KEY_MAX) return false;
         at_start = *name == '.';

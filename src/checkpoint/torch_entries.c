@@ -6,6 +6,7 @@
 
 #include "averaged.h"
 #include "key_map.h"
+#include "nameless.h"
 #include "omegaconf.h"
 #include "path.h"
 #include "text.h"
@@ -127,47 +128,110 @@ static const mg_pickle_value *find_averaged(const mg_pickle_value *root, int dep
     return NULL;
 }
 
-static mg_status pick_state(mg_torch_entries *out, const mg_pickle_value **state,
-                            const mg_pickle_value **averaged, const char **key, const mg_pickle_value *root,
-                            const char *path)
+/* What was saved in place of a dict of tensors, and what to save. */
+static mg_status refuse_root(const mg_pickle_value *root, const char *path)
+{
+    const char *key, *remedy = "save the model's state_dict() by itself";
+    char keys[256];
+
+    if (mg_nameless_find(root, &key))
+        return mg_fail(
+            MG_ECHECKPOINT,
+            "%s: an averaged copy without names (%.64s) and no model beside it: load it in Python, "
+            "copy it into the model (torch-ema and diffusers: copy_to(model.parameters())) and %s",
+            path, key, remedy);
+    if (root->kind == MG_PICKLE_OBJECT && root->object.callable->kind == MG_PICKLE_GLOBAL)
+        return mg_fail(MG_ECHECKPOINT, "%s: a Python object (%.64s.%.64s), whose code is not run: %s", path,
+                       root->object.callable->global.module, root->object.callable->global.name, remedy);
+    if (!is_dict(root))
+        return mg_fail(
+            MG_ECHECKPOINT, "%s: holds no dict of tensors, but a %s: %s", path,
+            root->kind == MG_PICKLE_LIST || root->kind == MG_PICKLE_TUPLE ? "list" : "single value", remedy);
+    for (size_t i = 0; i + 1 < root->items.n; i += 2)
+        if (*mg_torch_file_odd_tensor(root->items.item[i + 1]))
+            return mg_fail(MG_ECHECKPOINT, "%s: holds no tensor%s", path,
+                           mg_torch_file_odd_tensor(root->items.item[i + 1]));
+    list_keys(keys, sizeof keys, root);
+    return mg_fail(MG_ECHECKPOINT, "%s: holds no weights that this program knows how to find%s%s: %s", path,
+                   keys[0] ? "; its keys: " : "", keys, remedy);
+}
+
+/* Another dict below `v` with the same names as the state: its key. */
+static const char *find_other(const mg_pickle_value *v, int depth, const mg_pickle_value *state)
+{
+    enum { SAMPLES = 8 };
+    const size_t n = state->items.n / 2;
+
+    for (size_t i = 0; is_dict(v) && i + 1 < v->items.n; i += 2) {
+        const mg_pickle_value *name = v->items.item[i], *other = v->items.item[i + 1];
+        if (other == state || !is_dict(other) || name->kind != MG_PICKLE_STRING) continue;
+        size_t n_same = 0;
+        for (size_t k = 0; k < SAMPLES; k++) {
+            const mg_pickle_value *key = state->items.item[k * n / SAMPLES * 2];
+            n_same += key->kind == MG_PICKLE_STRING &&
+                      mg_torch_file_is_tensor(mg_pickle_get(other, key->text.data));
+        }
+        if (n_same == SAMPLES) return name->text.data;
+        const char *below = depth > 0 ? find_other(other, depth - 1, state) : NULL;
+        if (below) return below;
+    }
+    return NULL;
+}
+
+/* What a file's weights are. */
+typedef struct picked {
+    const mg_pickle_value *state;    /* a dict of tensors; NULL: the file is a pointer */
+    const mg_pickle_value *averaged; /* a dict, or a list in the order of the state; NULL: there is none */
+    const char *key;                 /* of the averaged copy */
+} picked;
+
+/* A trainer's checkpoint, beside whose state may stand other weights. */
+static mg_status look_beside(mg_torch_entries *out, picked *p, const mg_pickle_value *root, const char *path)
+{
+    const char *current = "current_model_state"; /* Lightning's WeightAveraging: state_dict is averaged */
+    mg_text note = {0};
+
+    p->averaged = find_averaged(root, 2, &p->key);
+    if (p->averaged == p->state) return p->averaged = NULL, MG_OK;
+    if (p->averaged) return MG_OK;
+    if (p->state == mg_pickle_get(root, "state_dict") && holds_tensor(mg_pickle_get(root, current)))
+        mg_text_format(&note, "state_dict holds the averaged weights, which are used; %s is left", current);
+    else if ((p->averaged = mg_nameless_find(root, &p->key)))
+        return MG_OK;
+    else if ((current = find_other(root, 1, p->state)))
+        mg_text_format(&note, "holds weights of the same names twice: those of %.64s are left", current);
+    else
+        return MG_OK;
+    return mg_text_end(&note, &out->note, path);
+}
+
+static mg_status pick_state(mg_torch_entries *out, picked *p, const mg_pickle_value *root, const char *path)
 {
     const mg_pickle_value *pointer = mg_pickle_get(root, "pretrained"),
                           *best = mg_pickle_get(root, "best_state");
-    const mg_pickle_value *trainer = find_state(root, 2);
-    char keys[256];
 
-    *state = *averaged = NULL;
+    *p = (picked){0};
     if (pointer && pointer->kind == MG_PICKLE_STRING) {
         out->kind = MG_CHECKPOINT_POINTER;
         out->pointer = pointer->text.data;
         return MG_OK;
     }
     if (holds_tensor(best)) {
-        *state = best; /* an export */
-    } else if (is_dict(best) || mg_pickle_get(root, "fsdp_best_state")) {
-        out->kind = MG_CHECKPOINT_TRAINING;
-        *state = training_state(root);
-        MG_RETURN(check_name(path));
-        if (!is_filled(*state))
-            return mg_fail(MG_ECHECKPOINT,
-                           "%s: a training checkpoint whose best state is still empty: take one that was "
-                           "written after a validation",
-                           path);
-    } else if (trainer) {
-        *state = trainer;
-        *averaged = find_averaged(root, 2, key);
-        if (*averaged == trainer) *averaged = NULL;
-        /* Lightning's WeightAveraging puts the averaged weights into state_dict, and the others beside them
-         */
-        if (trainer == mg_pickle_get(root, "state_dict") &&
-            holds_tensor(mg_pickle_get(root, "current_model_state")))
-            out->unaveraged = "current_model_state";
-    } else {
-        list_keys(keys, sizeof keys, root);
-        return mg_fail(MG_ECHECKPOINT, "%s: holds no weights that this program knows how to find%s%s", path,
-                       keys[0] ? "; its keys: " : "", keys);
+        p->state = best; /* an export */
+        return MG_OK;
     }
-    return MG_OK;
+    if (is_dict(best) || mg_pickle_get(root, "fsdp_best_state")) {
+        out->kind = MG_CHECKPOINT_TRAINING;
+        p->state = training_state(root);
+        MG_RETURN(check_name(path));
+        if (is_filled(p->state)) return MG_OK;
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: a training checkpoint whose best state is still empty: take one that was "
+                       "written after a validation",
+                       path);
+    }
+    p->state = find_state(root, 2);
+    return p->state ? look_beside(out, p, root, path) : refuse_root(root, path);
 }
 
 /* A tensor that lies in another order is copied into the right one. */
@@ -199,13 +263,13 @@ static mg_status read_tensor(mg_torch_entries *out, const mg_torch_file *f, cons
     if (key->kind != MG_PICKLE_STRING || strlen(key->text.data) != key->text.n || !key->text.n)
         return mg_fail(MG_ECHECKPOINT, "%s: a tensor whose name is no text", path);
     if (!mg_torch_file_is_tensor(v)) {
-        const char *name = key->text.data, *dot = strrchr(name, '.');
+        const char *name = key->text.data, *dot = strrchr(name, '.'), *what = mg_torch_file_odd_tensor(v);
         /* a count of steps and the like: no weight is lost with it */
         if (v->kind == MG_PICKLE_NONE || v->kind == MG_PICKLE_BOOL || v->kind == MG_PICKLE_INT ||
             v->kind == MG_PICKLE_FLOAT)
             return MG_OK;
         if (mg_key_map_is_ignorable(name) || !strcmp(dot ? dot + 1 : name, "_extra_state")) return MG_OK;
-        return mg_fail(MG_ECHECKPOINT, "%s: %s: not a tensor", path, name);
+        return mg_fail(MG_ECHECKPOINT, "%s: %s: not a tensor%s", path, name, what);
     }
     e->name = key->text.data;
     MG_RETURN(mg_torch_file_tensor(f, &t, e->name, v));
@@ -230,41 +294,82 @@ static void read_xp_config(mg_torch_entries *out, const mg_pickle_value *v, cons
         mg_clear_error();
 }
 
-/* The tensors of `state` behind the others, as KEY.NAME where there is a key. */
+/* A tensor behind the others, as KEY.NAME where there is a key. */
+static mg_status read_named(mg_torch_entries *out, const mg_torch_file *f, const mg_pickle_value *name,
+                            const mg_pickle_value *v, const char *key, size_t *left_bytes, const char *path)
+{
+    const size_t n = out->n;
+    mg_text full = {0};
+
+    MG_RETURN(read_tensor(out, f, name, v, left_bytes, path));
+    if (!key || out->n == n) return MG_OK;
+    mg_text_format(&full, "%s.%s", key, out->list[n].name);
+    MG_RETURN(mg_text_end(&full, &out->names[out->n_names], path));
+    out->list[n].name = out->names[out->n_names++];
+    return MG_OK;
+}
+
 static mg_status read_state(mg_torch_entries *out, const mg_torch_file *f, const mg_pickle_value *state,
                             const char *key, size_t *left_bytes, const char *path)
 {
-    for (size_t i = 0; i + 1 < state->items.n; i += 2) {
-        const size_t n = out->n;
-        MG_RETURN(read_tensor(out, f, state->items.item[i], state->items.item[i + 1], left_bytes, path));
-        if (!key || out->n == n) continue;
-        mg_text name = {0};
-        mg_text_format(&name, "%s.%s", key, out->list[n].name);
-        MG_RETURN(mg_text_end(&name, &out->names[out->n_names], path));
-        out->list[n].name = out->names[out->n_names++];
-    }
+    for (size_t i = 0; i + 1 < state->items.n; i += 2)
+        MG_RETURN(read_named(out, f, state->items.item[i], state->items.item[i + 1], key, left_bytes, path));
     return MG_OK;
+}
+
+/* A list takes the names of the state, where order and shapes are the same; else it is left, and that is
+ * said.
+ */
+static mg_status read_list(mg_torch_entries *out, const mg_torch_file *f, const picked *p, size_t *left_bytes,
+                           const char *path)
+{
+    mg_status st = MG_OK;
+    mg_text note = {0};
+    const size_t n = out->n;
+    size_t *of = calloc(n + 1, sizeof *of);
+
+    if (!of) return mg_fail(MG_ENOMEM, "%s: %zu tensors", path, n);
+    if (mg_nameless_match(of, f, p->averaged, out->list, n)) {
+        for (size_t i = 0; i < p->averaged->items.n; i++) {
+            const char *name = out->list[of[i]].name;
+            const mg_pickle_value text = {.kind = MG_PICKLE_STRING, .text = {name, strlen(name)}};
+            MG_TRY(read_named(out, f, &text, p->averaged->items.item[i], p->key, left_bytes, path));
+        }
+    } else {
+        mg_text_format(
+            &note,
+            "its averaged copy (%.64s, %zu tensors) has no names, and its order and shapes are not "
+            "those of the %zu tensors beside it: these are used; to use the copy, put it into the "
+            "model in Python and save the model's state_dict()",
+            p->key, p->averaged->items.n, n);
+        MG_TRY(mg_text_end(&note, &out->note, path));
+    }
+done:
+    free(of);
+    return st;
 }
 
 mg_status mg_torch_entries_read(mg_torch_entries *out, const mg_torch_file *f, const char *path)
 {
     mg_status st = MG_OK;
-    const mg_pickle_value *state, *averaged;
-    const char *key = NULL;
+    picked p;
     size_t left_bytes = mg_torch_file_bytes(f);
 
     *out = (mg_torch_entries){0};
     if (left_bytes < COPY_FLOOR_BYTES) left_bytes = COPY_FLOOR_BYTES;
-    MG_TRY(pick_state(out, &state, &averaged, &key, mg_torch_file_root(f), path));
+    MG_TRY(pick_state(out, &p, mg_torch_file_root(f), path));
     read_xp_config(out, mg_pickle_get(mg_torch_file_root(f), "xp.cfg"), path);
-    if (!state) return MG_OK;
-    const size_t n_averaged = averaged ? averaged->items.n / 2 : 0, n = state->items.n / 2 + n_averaged;
+    if (!p.state) return MG_OK;
+    const bool is_dict = p.averaged && p.averaged->kind == MG_PICKLE_DICT;
+    const size_t n_averaged = !p.averaged ? 0 : is_dict ? p.averaged->items.n / 2 : p.averaged->items.n;
+    const size_t n = p.state->items.n / 2 + n_averaged;
     out->list = calloc(n + 1, sizeof *out->list);
     out->copies = calloc(n + 1, sizeof *out->copies);
     out->names = calloc(n_averaged + 1, sizeof *out->names);
     if (!out->list || !out->copies || !out->names) MG_TRY(mg_fail(MG_ENOMEM, "%s: %zu tensors", path, n));
-    MG_TRY(read_state(out, f, state, NULL, &left_bytes, path));
-    if (averaged) MG_TRY(read_state(out, f, averaged, key, &left_bytes, path));
+    MG_TRY(read_state(out, f, p.state, NULL, &left_bytes, path));
+    if (is_dict) MG_TRY(read_state(out, f, p.averaged, p.key, &left_bytes, path));
+    if (p.averaged && !is_dict) MG_TRY(read_list(out, f, &p, &left_bytes, path));
     if (out->kind == MG_CHECKPOINT_TRAINING) MG_TRY(check_whole(out, path));
 done:
     if (st != MG_OK) mg_torch_entries_close(out);
@@ -278,6 +383,7 @@ void mg_torch_entries_close(mg_torch_entries *e)
     free(e->names);
     free(e->copies);
     free(e->list);
+    free(e->note);
     free(e->xp_text);
     *e = (mg_torch_entries){0};
 }

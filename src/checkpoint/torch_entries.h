@@ -19,8 +19,8 @@ typedef struct mg_torch_entries {
     char *xp_text;         /* owned, where that is made of an omegaconf object */
     mg_torch_entry *list;  /* [n], in the order of the file */
     size_t n;
-    const char *unaveraged; /* the key of the optimiser's weights, where 'state_dict' holds averaged ones */
-    char **names;           /* [n_names] owned: of the averaged copy, KEY.NAME */
+    char *note;   /* owned: what is left of the file's weights, a sentence; NULL: nothing */
+    char **names; /* [n_names] owned: of the averaged copy, KEY.NAME */
     size_t n_names;
     void **copies; /* [n_copies] */
     size_t n_copies;
@@ -28,8 +28,9 @@ typedef struct mg_torch_entries {
 
 /* The dict of tensors as AudioCraft's exporters pick it (fsdp_best_state.model if fsdp_best_state holds
  * anything, else best_state.model). Of another trainer's checkpoint also the averaged copy, where it has one
- * beside the state (averaged.h), under KEY.NAME. `path` is for messages. MG_ECHECKPOINT if there is none, if
- * something in it is no tensor, or if a copy would be larger than the file. Close it before the file. */
+ * beside the state (averaged.h), with names or without (nameless.h), under KEY.NAME. `path` is for messages.
+ * MG_ECHECKPOINT if there is none, if something in it is no tensor, or if a copy would be larger than the
+ * file. Close it before the file. */
 mg_status mg_torch_entries_read(mg_torch_entries *out, const mg_torch_file *f, const char *path);
 void mg_torch_entries_close(mg_torch_entries *e);
 

@@ -6,6 +6,7 @@
 
 #include "lora.h"
 #include "model_folder.h"
+#include "text.h"
 #include "xp_config.h"
 
 /* Columns that there are positions for where no table says: AudioCraft computes them without end. */
@@ -457,10 +458,26 @@ void mg_model_part_count(int64_t n[MG_DTYPES], const mg_model_part *part)
     }
 }
 
+/* A weight in fp64, which PyTorch would round and this program does not; NULL: there is none. */
+static const char *find_wide(const mg_checkpoint *c)
+{
+    for (size_t i = 0; i < mg_checkpoint_count(c); i++) {
+        const mg_checkpoint_entry *e = mg_checkpoint_at(c, i);
+        if (e->tensor.dtype == MG_F64 && mg_text_ends_with(e->name, ".weight")) return e->source;
+    }
+    return NULL;
+}
+
 mg_status mg_model_files_check_tensors(const mg_model_files *m)
 {
     for (int i = 0; i < m->n_opened; i++) {
         const char *packing = mg_checkpoint_packing(m->opened[i]);
+        const char *wide = find_wide(m->opened[i]);
+        if (wide)
+            return mg_fail(MG_ECHECKPOINT,
+                           "%s: %s is in fp64, and only fp32, fp16 and bf16 are taken: save each tensor with "
+                           "float() in Python",
+                           m->opened_path[i], wide);
         if (!packing) MG_RETURN(mg_checkpoint_check_twins(m->opened[i]));
         if (!packing) continue;
         return mg_fail(

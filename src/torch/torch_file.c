@@ -31,7 +31,10 @@ static mg_status open_zip(mg_torch_file *f)
         snprintf(f->top, sizeof f->top, "%.*s", (int)(slash - name) + 1, name);
     }
     if (!pickle)
-        return mg_fail(MG_ECHECKPOINT, "%s: a zip without data.pkl: not written by torch.save", f->path);
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: a zip archive without data.pkl, so not of torch.save (it begins with %.64s): "
+                       "unpack it, and give the weights in it",
+                       f->path, f->zip.n ? f->zip.entries[0].name : "nothing");
     char order_name[sizeof f->top + 16];
     snprintf(order_name, sizeof order_name, "%sbyteorder", f->top);
     const mg_zip_entry *order = mg_zip_archive_find(&f->zip, order_name);

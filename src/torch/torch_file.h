@@ -42,6 +42,10 @@ size_t mg_torch_file_bytes(const mg_torch_file *f);
 /* Is `v` a tensor (or a Parameter around one)? */
 bool mg_torch_file_is_tensor(const mg_pickle_value *v);
 
+/* Of a tensor that is none of those, what it is and what to do, for the end of a sentence; "": it is nothing
+ * of the kind. */
+const char *mg_torch_file_odd_tensor(const mg_pickle_value *v);
+
 /* The tensor that `v` describes. `name` is for messages. MG_ECHECKPOINT if it reaches outside its storage, or
  * its element type is none of fp64, fp32, fp16, bf16, int64, int32, uint8. */
 mg_status mg_torch_file_tensor(const mg_torch_file *f, mg_torch_tensor *out, const char *name,

@@ -25,6 +25,24 @@ bool mg_torch_file_is_tensor(const mg_pickle_value *v)
     return tensor_args(v) != NULL;
 }
 
+const char *mg_torch_file_odd_tensor(const mg_pickle_value *v)
+{
+    static const struct {
+        const char *function, *what;
+    } odd[] = {
+        {"_rebuild_sparse_tensor", " with all its values, but a sparse one: save it with to_dense()"},
+        {"_rebuild_qtensor", " of plain numbers, but a quantised one: save it with dequantize()"},
+        {"_rebuild_meta_tensor_no_storage",
+         " with values, but one on the device meta, which has none: load the model before it is saved"},
+        {"_rebuild_wrapper_subclass",
+         " of plain numbers, but a wrapper around some: save a plain copy of it"},
+    };
+
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        if (mg_pickle_is_object_of(v, "torch._utils", odd[i].function)) return odd[i].what;
+    return "";
+}
+
 /* Dims and strides, and one past the highest element they reach, counted from the storage's begin; -1 if they
  * make no sense, or their bytes are more than a number holds. */
 static int64_t reach(mg_torch_tensor *t, const mg_pickle_value *offset, const mg_pickle_value *size,

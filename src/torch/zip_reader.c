@@ -132,8 +132,11 @@ static mg_status read_entry(const source *s, mg_zip_entry *e, const uint8_t **at
     MG_RETURN(read_zip64(s, c + CENTRAL_BYTES + n_name, n_extra, value));
     if (le(c + 8, 2) & 1) return bad(s, "an encrypted entry");
     if (le(c + 10, 2) != 0 || value[0] != value[1])
-        return mg_fail(MG_ECHECKPOINT, "%s: zip: entry %.*s is compressed: not written by torch.save",
-                       s->name, (int)n_name, (const char *)c + CENTRAL_BYTES);
+        return mg_fail(
+            MG_ECHECKPOINT,
+            "%s: zip: entry %.*s is compressed: not of torch.save: of a TorchScript archive save the "
+            "state_dict(), of another zip unpack it",
+            s->name, (int)n_name, (const char *)c + CENTRAL_BYTES);
     e->name = strndup((const char *)c + CENTRAL_BYTES, (size_t)n_name);
     if (!e->name) return mg_fail(MG_ENOMEM, "%s: zip: out of memory", s->name);
     *at = c + CENTRAL_BYTES + n_name + n_extra + n_comment;

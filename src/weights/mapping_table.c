@@ -24,8 +24,10 @@ static void write_counts(mg_text *out, const mg_mapping_report *r, const mg_chec
     mg_text_show(out, "\n");
 }
 
-static void write_row(mg_text *out, const mg_mapping_row *row)
+/* One proposal that is sure needs no others beside it, unless all is asked for. */
+static void write_row(mg_text *out, const mg_mapping_row *row, bool whole)
 {
+    const int n = row->sure && !whole ? 1 : row->n_proposals;
     const bool many_files = mg_checkpoint_n_files(row->checkpoint) > 1;
     const char *in = many_files && row->file ? ", in " : "";
     const char *file = *in ? mg_path_name(row->file) : "";
@@ -37,7 +39,7 @@ static void write_row(mg_text *out, const mg_mapping_row *row)
                      in, file);
     else
         mg_text_show(out, "  unexpected  %s  %s%s%s\n", row->name, row->found, in, file);
-    for (int i = 0; i < row->n_proposals; i++) {
+    for (int i = 0; i < n; i++) {
         const mg_mapping_proposal *p = &row->proposals[i];
         mg_text_show(out, "    %s %.2f  %s", i == 0 && row->sure ? "*" : "?", p->confidence, p->source);
         if (p->n_parts > 1) mg_text_show(out, " (rows, part %d of %d)", p->i_part + 1, p->n_parts);
@@ -54,7 +56,8 @@ static mg_status write_block(mg_text *out, const mg_mapping_report *r, const mg_
     for (int fault = MG_MAPPING_MISSING; st == MG_OK && fault <= MG_MAPPING_UNEXPECTED; fault++) {
         mg_text rows = {0};
         for (size_t j = 0; j < r->n_rows; j++)
-            if (r->rows[j].checkpoint == c && (int)r->rows[j].fault == fault) write_row(&rows, &r->rows[j]);
+            if (r->rows[j].checkpoint == c && (int)r->rows[j].fault == fault)
+                write_row(&rows, &r->rows[j], whole);
         st = mg_text_check(&rows, "mapping");
         if (st == MG_OK && rows.n) st = mg_lines_group(out, rows.data, whole ? SIZE_MAX : MG_LINES_MOST);
         mg_text_reset(&rows);

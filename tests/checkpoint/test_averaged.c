@@ -56,6 +56,24 @@ static void what_is_there_once_stays(void **state)
     expect(word, of_alone, N(word), "");
 }
 
+/* LitEma's; and two names that are one without their dots: neither is guessed. */
+static void names_get_their_dots_back(void **state)
+{
+    static const char *const names[] = {LM("model."),
+                                        "model_ema.emb0weight",
+                                        "model_ema.out_normweight",
+                                        "model_ema.linears0weight",
+                                        "model_ema.decay",
+                                        "model_ema.num_updates"},
+                             *const list[] = {NULL, NULL, NULL, LM(""), NULL, NULL},
+                             *const unclear[] = {"lm.emb.1.1.weight", "lm.emb.11.weight",
+                                                 "lm_ema.emb11weight"};
+
+    (void)state;
+    expect(names, list, N(names), "model_ema.");
+    expect(unclear, unclear, N(unclear), "");
+}
+
 static void two_averaged_copies_are_refused(void **state)
 {
     static const char *const names[] = {LM("lm."), LM("ema_fast."), LM("ema_slow.")};
@@ -69,8 +87,8 @@ static void two_averaged_copies_are_refused(void **state)
 
 static void words(void **state)
 {
-    static const char *const yes[] = {"ema",       "EMACallback", "state_dict_ema",
-                                      "ema_model", "modelEMA",    "swa_model"},
+    static const char *const yes[] = {"ema",      "EMACallback", "state_dict_ema", "ema_model",
+                                      "modelEMA", "swa_model",   "shadow_params",  "polyak"},
                              *const no[] = {"schema", "emails", "remain", "model", "embed_avg", ""};
 
     (void)state;
@@ -83,6 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_averaged_copy_is_taken),
         cmocka_unit_test(what_is_there_once_stays),
+        cmocka_unit_test(names_get_their_dots_back),
         cmocka_unit_test(two_averaged_copies_are_refused),
         cmocka_unit_test(words),
     };

@@ -96,6 +96,8 @@ static void wrappers_are_dropped(void **state)
          "_fsdp_wrapped_module.transformer.layers.1._fsdp_wrapped_module._checkpoint_wrapped_module.linear1."
          "weight",
          DECODER "layers.1.fc1.weight"},
+        {MG_DIALECT_AUDIOCRAFT_LM, "module.module.transformer.module.layers.1.linear1.weight",
+         DECODER "layers.1.fc1.weight"},
         {MG_DIALECT_AUDIOCRAFT_LM, "transformer.layers.1.self_attn.mha.out_proj.weight",
          DECODER "layers.1.self_attn.out_proj.weight"},
         {MG_DIALECT_AUDIOCRAFT_CODEC, "module.quantizer.vq.layers.0._codebook.embed",

@@ -44,7 +44,9 @@ as 'converted' decoder whole
 # Weights that are there twice: the averaged copy is taken, as trainers evaluate and export it, and said.
 # pair FILE AVERAGED PATTERN: Lightning's file, in which only the averaged copy has the model's weights.
 pair() {
-    fill "lightning-$1.zip" "$AC/state_dict.bin" "$1.ckpt" "$2"
+    local kept=lightning-$1
+    [ -e "$KEPT/$kept.zip" ] || kept=ema-$1
+    fill "$kept.zip" "$AC/state_dict.bin" "$1.ckpt" "$2"
     expect 0 "warning: .*$1.ckpt: $3" "$1: says which copy" timeout 60 "$MG" generate --model "$AC" --text-encoder "$GOLDEN/t5-tiny" \
         --lm "$LEFT/$1.ckpt" --unconditional 1 --frames 40 --greedy --seed 1 --save-codes --out "$BOX/pair"
     passes "$1: the clip of the averaged copy" cmp "$BOX/pair/000000.codes.npy" "$BOX/ac.npy"
@@ -53,6 +55,15 @@ pair swa_utils state_dict/lm_ema.module. 'its weights are there twice: the avera
 pair ema_pytorch state_dict/ema.ema_model. 'its weights are there twice: the averaged copy is used \(ema.ema_model\.'
 pair callback callbacks/EMACallback/ema_state_dict/lm. 'its weights are there twice: the averaged copy is used \(ema_state_dict.lm\.'
 pair weight_averaging state_dict/lm. 'state_dict holds the averaged weights, which are used; current_model_state is left'
+TWICE='its weights are there twice: the averaged copy is used'
+pair torch_ema ema/shadow_params/ "$TWICE \\(shadow_params\\., 36 tensors\\)"
+pair diffusers ema/shadow_params/ "$TWICE \\(shadow_params.lm\\."
+pair nemo optimizer_states/0/ema/ "$TWICE \\(ema.lm\\."
+pair lit_ema state_dict/model_ema. "$TWICE \\(model_ema\\., 36 tensors\\)"
+pair some model/ 'its averaged copy \(shadow_params, 5 tensors\) has no names, and its order and shapes are not those of the 36 tensors beside it'
+fill ema-alone.zip "$AC/state_dict.bin" alone.pt shadow_params/
+expect 4 'alone.pt: an averaged copy without names \(shadow_params\) and no model beside it' 'such a copy alone' \
+    clip other --model "$AC" --lm "$LEFT/alone.pt"
 fill lightning-swa_utils.zip "$AC/state_dict.bin" raw.ckpt state_dict/lm.
 expect 0 '' 'is there' clip raw --model "$AC" --lm "$LEFT/raw.ckpt"
 fails 'the other copy is not taken' cmp "$BOX/raw.npy" "$BOX/ac.npy"

@@ -99,6 +99,8 @@ mg_status seeds_of_forms(const char *out)
                                         "nested.pt",
                                         "command.pt",
                                         "module.pt",
+                                        "nameless.pt",
+                                        "dotless.pt",
                                         "expanded-bomb.pt"};
     char folder[4096], golden[256];
 

@@ -129,6 +129,11 @@ def main(out):
     torch.save({"w": torch.zeros(2, dtype=torch.complex64)}, at("complex.pt"))
     torch.save(torch.nn.Linear(2, 2), at("module.pt"))
     torch.save({"state_dict": {"model." + k: v for k, v in small.items()}, "epoch": 3}, at("nested.pt"))
+    # averaged copies: a list, and names without dots
+    weights = {"emb.0.weight": torch.ones(3, 2), "out_norm.weight": torch.ones(2), "linears.0.weight": torch.ones(2, 2)}
+    torch.save({"model": weights, "ema": {"decay": 0.9, "shadow_params": list(weights.values())}}, at("nameless.pt"))
+    torch.save({"state_dict": {**{"model." + k: v for k, v in weights.items()},
+                               **{"model_ema." + k.replace(".", ""): v for k, v in weights.items()}}}, at("dotless.pt"))
 
 
 main(sys.argv[1])
