@@ -26,6 +26,20 @@ for tp in 1 2; do
     passes "T = $tp: memory of the other rank ($other MB)" near "$(awk "BEGIN{print $got / 1e6}")" "$other"
 done
 
+# The pages' tables are what it says: model, T or --dtype, bytes with nothing, half and all outside, and of a layer.
+gb() { awk -v v="$(value "$1" "$2")" -v unit="$3" 'BEGIN { printf "%.*f", unit == 1e9 ? 1 : 0, v / unit }'; }
+row() { echo "| $1 | $2 | $(gb leader_bytes "$3" 1e9) GB | $(gb half_outside_bytes "$3" 1e9) GB | $(gb all_outside_bytes "$3" 1e9) GB | $(gb layer_bytes "$3" 1e6) MB |"; }
+for shape in small medium large; do
+    "$MG" plan --shape $shape --duration 30 --gpu a100 --gpus-per-node 4 --clips 1 --json >said
+    for tp in 1 2 4; do
+        passes "GPU.md: $shape, T = $tp" grep -Fqx "$(row $shape $tp "\"tp\": $tp, .*half_outside")" "$TESTS/../docs/GPU.md"
+    done
+    for dtype in fp32 bf16 int8 int4; do
+        "$MG" plan --shape $shape --duration 30 --dtype $dtype --clips 1 --json >said
+        passes "INSTALL.md: $shape, $dtype" grep -Fqx "$(row $shape $dtype half_outside)" "$TESTS/../docs/INSTALL.md"
+    done
+done
+
 # What is chosen fits, and is one that was asked for.
 expect 0 'h100' 'a plan for two nodes' "$MG" plan --shape large --nodes 2 --gpus-per-node 4 --gpu h100 --clips 50000 --deadline 8h
 says 'memory of four ranks that share it' 'T = 4, one clip'

@@ -96,8 +96,22 @@ static void print_memory_line(mg_text *t, const char *part, size_t leader, size_
     mg_text_add(t, "\n");
 }
 
+/* What a rank needs of its device, or a CPU of its host, with layers outside (lm.h). */
+static size_t sum_outside(const mg_replica_bytes *b, int64_t n_outside)
+{
+    return mg_replica_bytes_all(b) - (size_t)mg_lm_outside_saves(b->lm_layer, n_outside);
+}
+
+/* How many may be outside (plan.c). */
+static int64_t most_outside(const mg_planning *p)
+{
+    return p->config.lm.L - (p->formats.weights == MG_FORMAT_Q4);
+}
+
 static void print_memory(mg_text *t, const mg_planning *p)
 {
+    const int64_t most = most_outside(p);
+
     for (int i = 0; i < p->n_memories; i++) {
         const mg_replica_bytes *a = &p->memory[i].leader, *b = &p->memory[i].other;
         const bool two = p->memory[i].tp > 1;
@@ -109,6 +123,10 @@ static void print_memory(mg_text *t, const mg_planning *p)
         print_memory_line(t, "codec", mg_replica_bytes_codec(a), mg_replica_bytes_codec(b), two);
         print_memory_line(t, "host buffers", a->host, b->host, two);
         print_memory_line(t, "sum", mg_replica_bytes_all(a), mg_replica_bytes_all(b), two);
+        if (p->config.lm.L < 4) continue;
+        print_memory_line(t, "half outside", sum_outside(a, p->config.lm.L / 2),
+                          sum_outside(b, p->config.lm.L / 2), two);
+        print_memory_line(t, "layers outside", sum_outside(a, most), sum_outside(b, most), two);
     }
 }
 
@@ -169,6 +187,18 @@ static void json_layout(mg_text *t, const mg_planning *p, const mg_planning_layo
     mg_text_format(t, ", \"chosen\": %s}", l - p->layout == p->chosen ? "true" : "false");
 }
 
+static void json_memory(mg_text *t, const mg_planning *p, const mg_planning_memory *m)
+{
+    const mg_replica_bytes *b = &m->leader;
+
+    mg_text_format(t, "{\"tp\": %lld", (long long)m->tp);
+    json_number(t, "leader_bytes", (double)mg_replica_bytes_all(b));
+    json_number(t, "half_outside_bytes", (double)sum_outside(b, p->config.lm.L / 2));
+    json_number(t, "all_outside_bytes", (double)sum_outside(b, most_outside(p)));
+    json_number(t, "layer_bytes", (double)b->lm_layer.all_bytes);
+    mg_text_add(t, "}");
+}
+
 static void json_machine(mg_text *t, const mg_predict_machine *m)
 {
     mg_text_add(t, "\"machine\": {\"name\": ");
@@ -199,7 +229,12 @@ void mg_planning_print_json(mg_text *t, const mg_planning *p)
     json_number(t, "memory_bytes", p->memory_bytes);
     mg_text_format(t, ", \"dtype\": \"%s\", ", mg_format_name(p->formats.weights));
     json_machine(t, &p->machine);
-    mg_text_add(t, ", \"layouts\": [");
+    mg_text_add(t, ", \"memory\": [");
+    for (int i = 0; i < p->n_memories; i++) {
+        if (i > 0) mg_text_add(t, ", ");
+        json_memory(t, p, &p->memory[i]);
+    }
+    mg_text_add(t, "], \"layouts\": [");
     for (int i = 0; i < p->n_layouts; i++) {
         if (i > 0) mg_text_add(t, ", ");
         json_layout(t, p, &p->layout[i]);
