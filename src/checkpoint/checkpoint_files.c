@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "foreign_file.h"
+#include "foreign_folder.h"
 #include "text.h"
 
 /* In the order in which they are looked for. A variant is taken only when nothing plain is there. */
@@ -34,6 +35,7 @@ mg_status mg_checkpoint_resolve(char found[MG_PATH_SIZE], const char *path)
     if (!mg_path_is_folder(path)) return mg_path_format(found, "%s", path);
     for (size_t i = 0; i < sizeof data_names / sizeof *data_names; i++)
         if (mg_path_has(path, data_names[i])) return mg_path_format(found, "%s/%s", path, data_names[i]);
+    MG_RETURN(mg_foreign_folder_refuse(path));
     return mg_fail(MG_EFAIL,
                    "%s: no model.safetensors, no pytorch_model.bin, no index of their shards and no "
                    "state_dict.bin in this folder",

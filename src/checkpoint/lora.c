@@ -22,13 +22,26 @@ typedef struct adapter {
     bool by_root; /* use_rslora */
 } adapter;
 
-/* What changes the merge and is not done here: absent, null, false, empty or the one value. */
+/* What changes the merge and is not done here: absent, null, false, empty, or one of the values. What only
+ * says how a training begins does not, unless it takes a part out of the base's weights: PiSSA, OLoRA, CorDA,
+ * LoftQ. */
 static const struct {
-    const char *key, *only;
-} built_in[] = {{"peft_type", "LORA"},       {"bias", "none"},      {"use_dora", NULL},
-                {"fan_in_fan_out", NULL},    {"lora_bias", NULL},   {"layer_replication", NULL},
-                {"megatron_config", NULL},   {"use_qalora", NULL},  {"alora_invocation_tokens", NULL},
-                {"target_parameters", NULL}, {"corda_config", NULL}};
+    const char *key, *only[5];
+} built_in[] = {
+    {"peft_type", {"LORA"}},
+    {"bias", {"none", "all", "lora_only"}}, /* those that were trained are in the file by their names */
+    {"init_lora_weights", {"gaussian", "eva", "orthogonal", "true"}},
+    {"use_dora", {0}},
+    {"fan_in_fan_out", {0}},
+    {"lora_bias", {0}},
+    {"layer_replication", {0}},
+    {"megatron_config", {0}},
+    {"use_qalora", {0}},
+    {"alora_invocation_tokens", {0}},
+    {"target_parameters", {0}},
+    {"corda_config", {0}},
+    {"arrow_config", {0}},
+};
 
 static bool is_empty(const cJSON *item)
 {
@@ -36,15 +49,25 @@ static bool is_empty(const cJSON *item)
            ((cJSON_IsArray(item) || cJSON_IsObject(item)) && !item->child);
 }
 
+static bool is_one_of(const char *text, const char *const *only)
+{
+    for (int i = 0; i < 5 && only[i]; i++)
+        if (strcmp(text, only[i]) == 0) return true;
+    return false;
+}
+
 static mg_status check_config(adapter *a)
 {
     for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(a->config, built_in[i].key);
         const char *text = cJSON_GetStringValue(item);
-        if (built_in[i].only ? !text || strcmp(text, built_in[i].only) == 0 : is_empty(item)) continue;
-        return mg_fail(MG_ECHECKPOINT, "%s: " CONFIG ": %s: %.40s is not supported, only %s is", a->name,
-                       built_in[i].key, text ? text : "what it says",
-                       built_in[i].only ? built_in[i].only : "none");
+        if (!text && cJSON_IsTrue(item)) text = "true";
+        if (is_empty(item) || (text && is_one_of(text, built_in[i].only))) continue;
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: " CONFIG ": %s: %.40s is not supported%s%s: merge the adapter in Python "
+                       "(merge_and_unload() of PEFT), and give the model that comes of it",
+                       a->name, built_in[i].key, text ? text : "what it says", i == 0 ? ", only " : "",
+                       i == 0 ? built_in[i].only[0] : "");
     }
     MG_RETURN(mg_json_double(a->config, a->name, "lora_alpha", &a->alpha, NULL));
     MG_RETURN(mg_json_bool(a->config, a->name, "use_rslora", &a->by_root, NULL));
@@ -64,7 +87,9 @@ static mg_status alpha_of(double *alpha, const adapter *a, const char *module)
         const size_t n = strlen(p->string);
         if (!cJSON_IsNumber(p) || p->string[strcspn(p->string, "^$*+?()[]{}|\\")])
             return mg_fail(MG_ECHECKPOINT,
-                           "%s: " CONFIG ": alpha_pattern: \"%.64s\": only plain names are supported",
+                           "%s: " CONFIG
+                           ": alpha_pattern: \"%.64s\": only plain names are supported: merge the "
+                           "adapter in Python (merge_and_unload() of PEFT)",
                            a->name, p->string);
         const bool same = n == n_module && strcmp(p->string, module) == 0;
         const bool ends =
@@ -195,12 +220,18 @@ done:
     return st;
 }
 
-/* A whole tensor that was trained beside the adapter (modules_to_save): in the base's place. */
+/* A whole tensor that was trained beside the adapter (modules_to_save, biases): in the base's place. */
 static mg_status take_whole(mg_checkpoint *base, const adapter *a, const char *name,
                             const mg_checkpoint_source *s)
 {
-    const mg_checkpoint_entry *e = find_target(base, name);
+    static const char layer[] = ".base_layer.";
+    char plain[MG_KEY_MAX];
+    const char *at = strstr(name, layer);
     float *value;
+
+    snprintf(plain, sizeof plain, "%.*s%s", (int)(at ? (size_t)(at - name) : strlen(name)), name,
+             at ? at + strlen(layer) - 1 : "");
+    const mg_checkpoint_entry *e = find_target(base, plain);
 
     if (!e) return no_place(a, name);
     if (!mg_tensor_is(&s->tensor, s->tensor.dtype, e->tensor.n_dims, e->tensor.dim))
@@ -251,20 +282,25 @@ static mg_status merge_tensor(mg_checkpoint *base, const adapter *a, const mg_ch
     return merge_pair(base, a, module, s, B, embedding != NULL);
 }
 
+/* The folder, or its file of weights. */
 static mg_status open_adapter(adapter *a, const char *path)
 {
     static const char *const names[] = {"adapter_model.safetensors", "adapter_model.bin"};
-    char file[MG_PATH_SIZE];
+    char file[MG_PATH_SIZE], folder[MG_PATH_SIZE];
 
-    MG_RETURN(mg_path_format(file, "%s/" CONFIG, path));
+    MG_RETURN(mg_path_is_folder(path) ? mg_path_format(folder, "%s", path) : mg_path_folder(folder, path));
+    MG_RETURN(mg_path_format(file, "%s/" CONFIG, folder));
     if (!mg_path_exists(file))
         return mg_fail(MG_EFAIL,
-                       "lora: %s: no " CONFIG ": an adapter is a folder that PEFT's save_pretrained has made",
+                       "lora: %s: no " CONFIG
+                       ": an adapter is a folder that PEFT's save_pretrained has made; of "
+                       "one with several adapters give the folder of the one",
                        path);
     MG_RETURN(mg_json_load(&a->config, file));
     MG_RETURN(check_config(a));
+    if (!mg_path_is_folder(path)) return mg_checkpoint_open(&a->weights, path);
     for (int i = 0; i < 2; i++) {
-        MG_RETURN(mg_path_format(file, "%s/%s", path, names[i]));
+        MG_RETURN(mg_path_format(file, "%s/%s", folder, names[i]));
         if (mg_path_exists(file)) return mg_checkpoint_open(&a->weights, file);
     }
     return mg_fail(MG_EFAIL, "lora: %s: has neither adapter_model.safetensors nor adapter_model.bin", path);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "foreign_folder.h"
 #include "lora.h"
 #include "model_folder.h"
 #include "text.h"
@@ -112,7 +113,9 @@ static mg_status find_weights(char file[MG_PATH_SIZE], const char *path)
     if (!mg_path_is_folder(path) || mg_model_folder_is_hf(path)) return mg_path_format(file, "%s", path);
     MG_RETURN(mg_path_format(file, "%s/%s", path, lm_file));
     if (mg_path_exists(file)) return MG_OK;
+    if (mg_model_folder_has_weights(path)) return mg_path_format(file, "%s", path); /* and no config.json */
     MG_RETURN(mg_lora_refuse(path));
+    MG_RETURN(mg_foreign_folder_refuse(path));
     return mg_fail(MG_EFAIL, "model: %s: has neither config.json (Hugging Face) nor %s (AudioCraft)", path,
                    lm_file);
 }
@@ -371,6 +374,7 @@ static mg_status merge_lora(mg_model_files *m, const char *path)
     MG_RETURN(mg_path_format(m->opened_path[m->n_opened], "%s", path));
     MG_RETURN(mg_lora_merge(m->lm.checkpoint, path, &m->opened[m->n_opened]));
     m->n_opened++;
+    m->is_merged = true;
     return MG_OK;
 }
 

@@ -24,13 +24,16 @@ static bool has_any(const char *dir, const char *const *names, size_t n)
     return false;
 }
 
+bool mg_model_folder_has_weights(const char *dir)
+{
+    return has_any(dir, single_names, COUNT(single_names)) || has_any(dir, index_names, COUNT(index_names));
+}
+
 bool mg_model_folder_is_hf(const char *dir)
 {
-    const bool weights =
-        has_any(dir, single_names, COUNT(single_names)) || has_any(dir, index_names, COUNT(index_names));
-
-    return mg_path_has(dir, "config.json") && (weights || (!mg_path_has(dir, "state_dict.bin") &&
-                                                           !mg_path_has(dir, "compression_state_dict.bin")));
+    return mg_path_has(dir, "config.json") &&
+           (mg_model_folder_has_weights(dir) ||
+            (!mg_path_has(dir, "state_dict.bin") && !mg_path_has(dir, "compression_state_dict.bin")));
 }
 
 /* The first shard of an index that is not there; "" if all are. A bad index counts as missing itself. */

@@ -21,6 +21,9 @@ typedef struct mg_model_folder {
 
 mg_status mg_model_folder_survey(mg_model_folder *out, const char *dir);
 
+/* Weights in Hugging Face's layout, whatever lies beside them. */
+bool mg_model_folder_has_weights(const char *dir);
+
 /* A folder in Hugging Face's layout: a config.json, and not just AudioCraft's weights beside it. */
 bool mg_model_folder_is_hf(const char *dir);
 

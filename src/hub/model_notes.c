@@ -107,12 +107,29 @@ static void check_choices(mg_text *notes, const mg_model_files *f)
     }
 }
 
+/* transformers would merge an adapter that lies beside the weights, where PEFT is installed. */
+static mg_status check_adapter(mg_text *notes, const mg_model_files *f)
+{
+    char folder[MG_PATH_SIZE];
+
+    if (!f->lm.checkpoint || f->is_merged) return MG_OK;
+    MG_RETURN(folder_of(folder, f->lm.path));
+    if (mg_path_has(folder, "adapter_config.json"))
+        mg_text_format(
+            notes,
+            "%s%s: an adapter lies beside the weights (adapter_config.json), and is not used: --lora "
+            "%s merges it",
+            notes->n ? "\n" : "", folder, folder);
+    return MG_OK;
+}
+
 mg_status mg_model_notes(mg_text *notes, const mg_model_files *f)
 {
     const mg_keys_facts facts = {f->config.lm.V, f->config.codec.sampling_rate, f->config.lm.n_chroma,
                                  f->config.lm.n_channels};
 
     check_choices(notes, f);
+    MG_RETURN(check_adapter(notes, f));
     MG_RETURN(check_lm(notes, &facts, f));
     MG_RETURN(check_part(notes, MG_KEYS_T5, &facts, &f->t5));
     MG_RETURN(check_part(notes, MG_KEYS_CODEC, &facts, &f->codec));

@@ -45,7 +45,7 @@ static void merges_are_those_of_peft(void **state)
         expect_ok(mg_checkpoint_check_files(c));
         mg_checkpoint_close(c);
     }
-    assert_true(n >= 14);
+    assert_true(n >= 40);
     cJSON_Delete(root);
 }
 
@@ -77,10 +77,14 @@ static void what_is_not_done_is_refused_by_name(void **state)
         const char *what, *by, *says;
     } cases[] = {
         {"\"use_dora\": false", "\"use_dora\": true",
-         "use_dora: what it says is not supported, only none is"},
+         "use_dora: true is not supported: merge the adapter in Python"},
         {"\"peft_type\": \"LORA\"", "\"peft_type\": \"IA3\"",
-         "peft_type: IA3 is not supported, only LORA is"},
-        {"\"bias\": \"none\"", "\"bias\": \"all\"", "bias: all is not supported"},
+         "peft_type: IA3 is not supported, only LORA: merge"},
+        {"\"bias\": \"none\"", "\"bias\": \"some\"", "bias: some is not supported"},
+        {"\"init_lora_weights\": false", "\"init_lora_weights\": \"pissa_niter_4\"",
+         "init_lora_weights: pissa_niter_4 is not supported: merge the adapter in Python"},
+        {"\"init_lora_weights\": false", "\"init_lora_weights\": \"olora\"",
+         "init_lora_weights: olora is not supported"},
         {"\"fan_in_fan_out\": false", "\"fan_in_fan_out\": true", "fan_in_fan_out"},
         {"\"layer_replication\": null", "\"layer_replication\": [[0, 1]]", "layer_replication"},
         {"\"alpha_pattern\": {}", "\"alpha_pattern\": {\"^a\": 2}", "only plain names are supported"},

@@ -118,6 +118,41 @@ expect 4 'a LORA adapter for example/tiny-mono, not a model: give it as --lora' 
 expect 4 'adapter \(PEFT\)' 'inspect knows one' "$MG" inspect "$GOLDEN/lora/plain"
 expect 4 'do not go with' 'an adapter of another model' clip other --model "$GOLDEN/checkpoints/tiny-variant" --lora "$GOLDEN/lora/plain"
 
+expect 0 '' 'an adapter by its file' clip file --model "$TINY" --lora "$GOLDEN/lora/plain/adapter_model.safetensors"
+as 'the file or the folder' lora file
+mkdir "$BOX/both" && cp "$TINY"/* "$GOLDEN/lora/plain"/* "$BOX/both" && chmod -R u+w "$BOX/both"
+expect 0 'warning: .*both: an adapter lies beside the weights .*--lora .*both merges it' 'one beside the weights is said' \
+    "$MG" generate --model "$BOX/both" --unconditional 1 --frames 4 --out "$BOX/out"
+expect 0 '' 'and merged where it is asked for' clip file --model "$BOX/both" --lora "$BOX/both"
+fails 'without a warning' grep -q warning "$BOX/said"
+as 'beside the weights' lora file
+
+# Folders as tools leave them. folder PATTERN SENTENCE FILE …: of these files, each with something in it.
+folder() {
+    local pattern=$1 sentence=$2 file
+    shift 2
+    rm -rf "$BOX/left-by"
+    for file; do
+        mkdir -p "$BOX/left-by/$(dirname "$file")"
+        echo x >"$BOX/left-by/$file"
+    done
+    expect 1 "left-by: $pattern" "$sentence: --model" clip other --model "$BOX/left-by"
+    expect 1 "left-by: $pattern" "$sentence: --lm" clip other --model "$TINY" --lm "$BOX/left-by"
+}
+folder 'is a DeepSpeed checkpoint: .*zero_to_fp32.py FOLDER OUT' DeepSpeed latest zero_to_fp32.py global_step4/mp_rank_00_model_states.pt
+folder 'is a part of a DeepSpeed checkpoint' 'its inner folder' mp_rank_00_model_states.pt zero_pp_rank_0_mp_rank_00_optim_states.pt
+folder 'is a distributed checkpoint: .*dcp_to_torch' 'torch.distributed' __0_0.distcp __1_0.distcp .metadata
+folder 'is a folder of checkpoints, .*it holds checkpoint-1000' 'a Trainer' checkpoint-500/a checkpoint-1000/a checkpoint-90/a runs/a
+folder 'is a model for OpenVINO' OpenVINO openvino_decoder_model.xml openvino_decoder_model.bin
+folder 'is a model for ONNX' ONNX onnx/decoder_model.onnx
+folder 'is a model for Flax' Flax flax_model.msgpack
+folder 'is a model for TensorFlow' TensorFlow tf_model.h5
+folder 'is no model.s folder: a file with weights is given by its own name .*lm_final.pt' 'a file of another name' lm_final.pt notes.txt
+mkdir "$BOX/plain" && cp "$TINY/model.safetensors" "$BOX/plain"
+expect 0 '' 'weights without a config.json (accelerate)' clip other --model "$TINY" --lm "$BOX/plain"
+as 'accelerate' hf other
+expect 4 'plain: weights of a language model that do not say what it is' 'without a model beside them' clip other --model "$BOX/plain"
+
 # Quantised files.
 for pair in 'bnb-int8:bitsandbytes int8' 'bnb-nf4:bitsandbytes nf4' 'fp8:fp8' 'gptq:GPTQ'; do
     for end in safetensors pt; do

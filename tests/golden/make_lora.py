@@ -31,6 +31,7 @@ CASES = {
     "decoder-alone": ("tiny-mono", "decoder", None, dict(r=4, lora_alpha=8, target_modules=LAYER + r"0\.self_attn\.v_proj")),
     "half-base": ("tiny-stereo", None, torch.float16, dict(r=4, lora_alpha=8, target_modules=LAYER + r"1\.fc1")),
     "bf16-base": ("tiny-variant", None, torch.bfloat16, dict(r=4, lora_alpha=8, target_modules=LAYER + r"0\.encoder_attn\.k_proj")),
+    "biases": ("tiny-mono", None, None, dict(r=2, lora_alpha=4, bias="all", target_modules=r".*(enc_to_dec_proj|layers\.0\.self_attn\.q_proj)$")),
     "bin": ("tiny-mono", None, None, dict(r=4, lora_alpha=16, target_modules=LAYER + r"0\.self_attn\.k_proj")),
 }
 facts = {}
@@ -43,7 +44,7 @@ for name, (model, part, dtype, config) in CASES.items():
     for k, v in p.named_parameters():
         if "lora_" in k:
             torch.nn.init.normal_(v, std=0.05)
-        if "modules_to_save" in k:
+        if "modules_to_save" in k or config.get("bias") and k.endswith("bias"):
             v.data += 0.01
     d = out / name
     shutil.rmtree(d, ignore_errors=True)
