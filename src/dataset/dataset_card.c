@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "dataset_impl.h"
-#include "out_file.h"
+#include "log.h"
+#include "sealed_file.h"
 #include "text.h"
 
 static const char *size_category(int64_t n)
@@ -93,7 +94,11 @@ mg_status mg_dataset_put_card(mg_dataset *d)
     add_loading(&t, d);
     MG_TRY(mg_text_end(&t, &text, "README.md"));
     MG_TRY(mg_dataset_path(path, d, "README.md"));
-    st = mg_out_file_put(path, text, strlen(text));
+    if (!mg_sealed_is_ours(path)) {
+        mg_log_warn("%s: is not as mg-dist wrote it, and is kept; remove it to have it written anew", path);
+        goto done;
+    }
+    st = mg_sealed_put(path, text, strlen(text));
 done:
     mg_text_reset(&t);
     free(text);

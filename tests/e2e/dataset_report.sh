@@ -42,9 +42,9 @@ expect 0 '^audiofolder: 5 clips' 'verify knows the page' "$MG" verify -q "$BOX/d
 passes 'a report that is there is replaced' "$MG" report -q "$BOX/d" --clips 2 --measure 0
 passes 'by one of two clips' test "$(grep -o '<audio' "$page" | wc -l)" = 2
 echo mine >"$BOX/mine.html"
-expect 2 'is there already, and is no report' 'another file is not' "$MG" report "$BOX/d" --out "$BOX/mine.html"
+expect 2 'is there already, and is not as mg-dist wrote it; name another file with --out' 'another file is not' "$MG" report "$BOX/d" --out "$BOX/mine.html"
 ln -s nowhere "$BOX/link.html"
-expect 2 'link.html: is there already; name another file' 'nor a link to nothing' "$MG" report "$BOX/d" --out "$BOX/link.html"
+expect 2 'link.html: is there already, and is not as mg-dist wrote it; name another file' 'nor a link to nothing' "$MG" report "$BOX/d" --out "$BOX/link.html"
 passes 'no clips, elsewhere' "$MG" report -q "$BOX/d" --clips 0 --out "$BOX/none.html"
 passes 'the same figures' agrees "$BOX/none.html"
 passes 'nothing half is left' tidy "$BOX"

@@ -91,5 +91,23 @@ echo mine >"$BOX/sweep/results.csv"
 expect 2 'results.csv: is there already; it is of no sweep' 'a table of something else' \
     "$MG" bench scaling --np 1 --tp 1 --batch 1 --shape tiny --out "$BOX/sweep"
 passes 'is not replaced' grep -qx mine "$BOX/sweep/results.csv"
+
+# A dataset's card: ours is written anew, another or an edited one is kept.
+clips() { "$MG" run --model "$TINY" --jobs "$BOX/jobs.txt" --duration 0.2 --seed 1 --out "$BOX/set" "$@"; }
+expect 0 '' 'a dataset' clips
+passes 'its card' grep -q '^| clips | 1 of 1 |' "$BOX/set/README.md"
+echo b >>"$BOX/jobs.txt"
+expect 0 '' 'of one clip more' clips --jobs-changed ok
+passes 'the card is written anew' grep -q '^| clips | 2 of 2 |' "$BOX/set/README.md"
+sed -i 's/^| clips/| my clips/' "$BOX/set/README.md"
+cp "$BOX/set/README.md" "$BOX/card"
+echo c >>"$BOX/jobs.txt"
+expect 0 'README.md: is not as mg-dist wrote it, and is kept; remove it to have it written anew' 'a card that was edited' clips --jobs-changed ok
+passes 'it is what it was' cmp "$BOX/card" "$BOX/set/README.md"
+passes 'and in the list of sums' sh -c "cd '$BOX/set' && sha256sum -c --quiet SHA256SUMS"
+mkdir "$BOX/mine"
+echo mine >"$BOX/mine/README.md"
+expect 2 'mine: holds other things .README.md. and is no dataset of ours; name a new folder' "a folder with somebody's README" \
+    "$MG" run --model "$TINY" --jobs "$BOX/jobs.txt" --duration 0.2 --seed 1 --out "$BOX/mine"
 passes 'no temporary file is left' tidy "$BOX"
 finish

@@ -75,5 +75,9 @@ else
     skipped 'no gnuplot: nothing is drawn'
 fi
 echo mine >"$BOX/b/compare.html"
-expect 2 'is no report' 'another file is not replaced' "$MG" report "$BOX/a" "$BOX/b"
+expect 2 'compare.html: is there already, and is not as mg-dist wrote it; name another file' 'another file is not replaced' "$MG" report "$BOX/a" "$BOX/b"
+echo mine >>"$BOX/b/compare.md"
+expect 2 'compare.md: is there already, and is not as mg-dist wrote it; move it away' 'nor a table that was edited' "$MG" report "$BOX/a" "$BOX/b" --out "$BOX/b/c.html"
+rm "$BOX/b/compare.md"
+expect 2 'compare.csv: is there already; move it away' 'nor what may be of somebody else' "$MG" report "$BOX/a" "$BOX/b" --out "$BOX/b/c.html"
 finish

@@ -4,14 +4,12 @@
 #include <string.h>
 
 #include "cli.h"
-#include "in_file.h"
 #include "log.h"
-#include "out_file.h"
+#include "path.h"
 #include "report.h"
 #include "report_compare.h"
 #include "report_scaling.h"
-
-enum { HEAD_BYTES = 64 };
+#include "sealed_file.h"
 
 typedef struct settings {
     const char *dir, *other, *out;
@@ -27,7 +25,8 @@ static const mg_option options[] = {
     {.name = "OTHER", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true, .offset = AT(other), .group = "Operand",
      .help = "a second sweep: compare the two, point by point"},
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out), .arg = "FILE", .group = "Output",
-     .help = "the page (default: DIR/report.html, of two sweeps OTHER/compare.html); a report that is there is replaced, nothing else is"},
+     .help = "the page (default: DIR/report.html, of two sweeps OTHER/compare.html); one that is there is replaced "
+             "if it is as this program wrote it"},
     {.name = "clips", .type = MG_OPT_INT, .offset = AT(n_clips), .arg = "N", .preset = "6", .low = 0, .high = 1000, .group = "Output",
      .help = "clips to listen to, evenly spread; their sound is in the page"},
     {.name = "measure", .type = MG_OPT_INT, .offset = AT(n_measured), .arg = "N", .preset = "200", .low = 0, .high = 1e7,
@@ -35,18 +34,9 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
-/* Is it a report, or nothing? */
 static mg_status check_out(const char *path)
 {
-    char head[HEAD_BYTES + 1] = "";
-    FILE *f = fopen(path, "r");
-
-    if (!f) return mg_out_check_free(path, false, "name another file with --out");
-    const size_t n = fread(head, 1, HEAD_BYTES, f);
-    head[n] = '\0';
-    fclose(f);
-    if (strstr(head, "<!-- mg-dist report -->")) return MG_OK;
-    return mg_fail(MG_EUSAGE, "%s: is there already, and is no report; name another file with --out", path);
+    return mg_sealed_check(path, "name another file with --out");
 }
 
 static mg_status check_sweep(const char *dir)
@@ -87,7 +77,7 @@ static mg_status make(const settings *s)
     MG_TRY(check_out(path));
     MG_TRY(mg_report_listen(&r, s->n_measured, s->n_clips));
     MG_TRY(mg_report_page(&t, &r));
-    MG_TRY(mg_out_file_put(path, t.data, t.n));
+    MG_TRY(mg_sealed_put(path, t.data, t.n));
     mg_log_info("report: %s: %lld of %lld clips, %lld failed; %.1f MB", path, (long long)r.count.done,
                 (long long)(r.count.done + r.count.failed + r.count.waiting), (long long)r.count.failed,
                 (double)t.n / 1e6);

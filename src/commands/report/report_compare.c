@@ -9,6 +9,7 @@
 #include "out_file.h"
 #include "path.h"
 #include "report_gnuplot.h"
+#include "sealed_file.h"
 
 static int by_place(const void *a, const void *b)
 {
@@ -154,13 +155,31 @@ static void put_plot(mg_text *t, const void *arg)
 
 /* ---- all of it ---- */
 
+/* What is there is replaced if the table or the page is ours: they were written together. */
+static mg_status check_others(const char *dir, const char *page)
+{
+    static const char *const name[] = {"compare.csv", "compare.json"};
+    char path[MG_PATH_SIZE];
+
+    MG_RETURN(mg_path_format(path, "%s/compare.md", dir));
+    MG_RETURN(mg_sealed_check(path, MG_REPORT_AWAY));
+    const bool ours = mg_path_exists(path) || mg_path_exists(page);
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        MG_RETURN(mg_path_format(path, "%s/%s", dir, name[i]));
+        MG_RETURN(mg_out_check_free(path, ours, MG_REPORT_AWAY));
+    }
+    MG_RETURN(mg_path_format(path, "%s/plots", dir));
+    return mg_report_plot_check(path, "compare", ours);
+}
+
 static mg_status put_file(const char *dir, const char *name, const mg_text *t)
 {
     char path[MG_PATH_SIZE];
 
     MG_RETURN(mg_text_check(t, name));
     MG_RETURN(mg_path_format(path, "%s/%s", dir, name));
-    return mg_out_file_put(path, t->data, t->n);
+    return strcmp(name, "compare.md") == 0 ? mg_sealed_put(path, t->data, t->n)
+                                           : mg_out_file_put(path, t->data, t->n);
 }
 
 static mg_status write_all(const mg_compare *c, const char *path)
@@ -171,6 +190,7 @@ static mg_status write_all(const mg_compare *c, const char *path)
     bool drawn = false;
     mg_status st = MG_OK;
 
+    MG_TRY(check_others(dir, path));
     MG_TRY(mg_path_format(folder, "%s/plots", dir));
     MG_TRY(mg_path_format(svg, "%s/compare.svg", folder));
     if (c->n > c->n_of[MG_COMPARE_LACKING])
@@ -185,7 +205,7 @@ static mg_status write_all(const mg_compare *c, const char *path)
     MG_TRY(put_file(dir, "compare.csv", &csv));
     MG_TRY(put_file(dir, "compare.json", &json));
     MG_TRY(mg_text_check(&page, "report"));
-    MG_TRY(mg_out_file_put(path, page.data, page.n));
+    MG_TRY(mg_sealed_put(path, page.data, page.n));
 done:
     mg_text_reset(&page);
     mg_text_reset(&table);

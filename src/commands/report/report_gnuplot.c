@@ -78,6 +78,18 @@ static void put_script(mg_text *t, const char *name, mg_plot_put *put, const voi
     put(t, arg);
 }
 
+mg_status mg_report_plot_check(const char *folder, const char *name, bool ours)
+{
+    static const char *const suffix[] = {"gp", "svg", "pdf"};
+    char path[MG_PATH_SIZE];
+
+    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
+        MG_RETURN(mg_path_format(path, "%s/%s.%s", folder, name, suffix[i]));
+        MG_RETURN(mg_out_check_free(path, ours, MG_REPORT_AWAY));
+    }
+    return MG_OK;
+}
+
 mg_status mg_report_plot(const char *folder, const char *name, mg_plot_put *put, const void *arg,
                          size_t n_columns, bool *drawn, char reason[160])
 {

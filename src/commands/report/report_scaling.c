@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "log.h"
-#include "out_file.h"
 #include "path.h"
+#include "report_gnuplot.h"
 #include "report_html.h"
+#include "sealed_file.h"
 #include "version.h"
 
 /* A figure, or a dash where it is not told. */
@@ -203,14 +204,16 @@ mg_status mg_report_scaling(const char *dir, const char *path)
     mg_status st = MG_OK;
 
     MG_TRY(mg_sweep_gather(&s, dir));
+    MG_TRY(mg_path_format(markdown, "%s/report.md", dir));
+    MG_TRY(mg_sealed_check(markdown, MG_REPORT_AWAY));
+    MG_TRY(mg_sweep_check_plots(dir, mg_path_exists(markdown) || mg_path_exists(path)));
     MG_TRY(mg_sweep_draw(&s, dir, &drawn, reason));
     if (!drawn) mg_log_warn("report: the page comes without plots: %s", reason);
     MG_TRY(put_page(&page, &s, dir, drawn, reason));
     put_markdown(&table, &s);
     MG_TRY(mg_text_check(&table, "table"));
-    MG_TRY(mg_path_format(markdown, "%s/report.md", dir));
-    MG_TRY(mg_out_file_put(markdown, table.data, table.n));
-    MG_TRY(mg_out_file_put(path, page.data, page.n));
+    MG_TRY(mg_sealed_put(markdown, table.data, table.n));
+    MG_TRY(mg_sealed_put(path, page.data, page.n));
     mg_log_info("report: %s: %zu points; %s%s", path, s.n, markdown, drawn ? ", plots/*.svg and *.pdf" : "");
 done:
     mg_text_reset(&page);

@@ -81,6 +81,7 @@ void mg_sweep_say(mg_text *t, const mg_sweep *s, enum mg_sweep_plot plot);
 
 /* DIR/plots/NAME.gp, .svg and .pdf. False, with the reason, if they cannot be drawn; MG_EFAIL if the folder
  * cannot be written. */
+mg_status mg_sweep_check_plots(const char *dir, bool ours); /* as mg_report_plot_check */
 mg_status mg_sweep_draw(const mg_sweep *s, const char *dir, bool *drawn, char reason[160]);
 extern const char *const mg_sweep_plot_name[MG_SWEEP_PLOTS];
 

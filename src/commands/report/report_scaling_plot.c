@@ -178,6 +178,16 @@ static void put_predicted(mg_text *t, const void *arg)
         (double)s->n - 0.3, low / 1.2, high * 1.2);
 }
 
+mg_status mg_sweep_check_plots(const char *dir, bool ours)
+{
+    char folder[MG_PATH_SIZE];
+
+    MG_RETURN(mg_path_format(folder, "%s/plots", dir));
+    for (int i = 0; i < MG_SWEEP_PLOTS; i++)
+        MG_RETURN(mg_report_plot_check(folder, mg_sweep_plot_name[i], ours));
+    return MG_OK;
+}
+
 mg_status mg_sweep_draw(const mg_sweep *s, const char *dir, bool *drawn, char reason[160])
 {
     static mg_plot_put *const put[MG_SWEEP_PLOTS] = {put_speedup, put_front, put_parts, put_floor,
