@@ -163,6 +163,10 @@ typedef struct mg_budget {
     int64_t available_bytes; /* INT64_MAX: unknown */
 } mg_budget;
 
+/* Clips at once that suit a backend of a kind. On a CPU: with guidance 16 rows a step, where products stop
+ * being bound by memory. On a GPU: assumed; none was there. */
+enum { MG_SLOTS_ON_HOST = 8, MG_SLOTS_ON_DEVICE = 64 };
+
 /* What suits this backend; the plan asks. */
 typedef struct mg_hints {
     int64_t n_slots;          /* clips at once that are still efficient */

@@ -14,10 +14,7 @@
 
 enum { HUGE_PAGE = 2 << 20, SCRATCH_BYTES = 4 << 20, THREAD_BYTES = 128 << 10 };
 
-enum {
-    CPU_SLOTS = 8,            /* with guidance 16 rows a step, where products stop being bound by memory */
-    CPU_PREFILL_TOKENS = 256, /* enough for a good matrix product */
-};
+enum { CPU_PREFILL_TOKENS = 256 }; /* enough for a good matrix product */
 
 typedef struct backend {
     mg_ops ops;
@@ -237,7 +234,7 @@ mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
     b->ops = (mg_ops){.iface = &iface,
                       .name = mg_cpu_level_name(b->cpu.level),
                       .space = MG_HOST,
-                      .hints = {CPU_SLOTS, CPU_PREFILL_TOKENS},
+                      .hints = {MG_SLOTS_ON_HOST, CPU_PREFILL_TOKENS},
                       .ctx = &b->cpu};
     MG_TRY(take_block(NULL, &b->cpu.scratch, b->cpu.scratch_bytes));
     *out = &b->ops;

@@ -50,6 +50,19 @@ mg_format mg_machine_format(int wanted, mg_space space)
     }
 }
 
+mg_status mg_machine_formats(mg_lm_formats *out, const mg_machine *machine, mg_space space)
+{
+    out->weights = mg_machine_format(machine->dtype, space);
+    out->kv = machine->kv == MG_MACHINE_KV_INT8 ? MG_FORMAT_Q8 : mg_format_of_kv(out->weights);
+    if (space == MG_HOST) return MG_OK;
+    if (mg_format_is_quantised(out->weights))
+        return mg_fail(MG_EUSAGE, "option --dtype: %s: the GPU computes in bf16, fp16 or fp32",
+                       mg_format_name(out->weights));
+    if (machine->kv == MG_MACHINE_KV_INT8)
+        return mg_fail(MG_EUSAGE, "option --kv: int8: the GPU keeps keys and values in bf16, fp16 or fp32");
+    return MG_OK;
+}
+
 /* `auto`: the GPU where every rank has one; half a run on GPUs would be of no use. */
 static mg_status try_plugin(const mg_cuda_plugin **out, const mg_world *world, bool says)
 {
@@ -195,7 +208,7 @@ static mg_status open_group(mg_backend *b, const mg_cuda_choice *choice, const m
     return MG_OK;
 }
 
-static mg_status read_limits(mg_memory_limits *out, const mg_machine *machine)
+mg_status mg_machine_limits(mg_memory_limits *out, const mg_machine *machine)
 {
     const char *offload = machine->offload ? machine->offload : "none";
     char *end;
@@ -219,7 +232,7 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
     mg_cuda_choice choice;
 
     *out = (mg_backend){0};
-    MG_TRY(read_limits(&out->memory, machine));
+    MG_TRY(mg_machine_limits(&out->memory, machine));
     MG_TRY(choose_plugin(&plugin, machine, world, true));
     MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, false));
     if (plugin && world->rank == 0) mg_log_detail("device: %s", out->ops->name);
@@ -229,17 +242,9 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
         out->group = world->group;
     if (machine->pack_cache && strcmp(machine->pack_cache, "none") != 0)
         out->pack_cache = machine->pack_cache;
-    out->formats.weights = mg_machine_format(machine->dtype, out->ops->space);
+    MG_TRY(mg_machine_formats(&out->formats, machine, out->ops->space));
     out->as_stored = machine->dtype == MG_MACHINE_DTYPE_AUTO && out->ops->space == MG_HOST &&
                      strcmp(out->ops->name, mg_cpu_level_name(MG_CPU_SCALAR)) != 0;
-    const bool quantised = mg_format_is_quantised(out->formats.weights);
-    out->formats.kv =
-        machine->kv == MG_MACHINE_KV_INT8 ? MG_FORMAT_Q8 : mg_format_of_kv(out->formats.weights);
-    if (plugin && quantised)
-        MG_TRY(mg_fail(MG_EUSAGE, "option --dtype: %s: the GPU computes in bf16, fp16 or fp32",
-                       mg_format_name(out->formats.weights)));
-    if (plugin && machine->kv == MG_MACHINE_KV_INT8)
-        MG_TRY(mg_fail(MG_EUSAGE, "option --kv: int8: the GPU keeps keys and values in bf16, fp16 or fp32"));
 done:
     if (st != MG_OK) mg_machine_close(out);
     return st;

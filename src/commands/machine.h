@@ -13,6 +13,12 @@ mg_format mg_machine_format(int dtype, mg_space space);
 /* Keep this rank to one NUMA node, as --numa says; opening a CPU does it too. */
 void mg_machine_stay(const mg_machine *machine, const mg_world *world);
 
+/* Its formats, and whether the place can have them: MG_EUSAGE for quantised ones on a GPU. */
+mg_status mg_machine_formats(mg_lm_formats *out, const mg_machine *machine, mg_space space);
+
+/* What the options say of memory. */
+mg_status mg_machine_limits(mg_memory_limits *out, const mg_machine *machine);
+
 /* The language model's backend, with the world's group. MG_EFIT if there is no such device. On failure
  * nothing is left open. Both are collective over the world. */
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world);

@@ -7,19 +7,12 @@
 
 #include "delay.h"
 #include "host_memory.h"
+#include "layout.h"
 #include "log.h"
+#include "plan_fit.h"
 #include "ready_clip.h"
 
-/* What a rank needs of a memory: for its language model, text encoder and codec, and of the host's. */
-enum { DEMAND_LM, DEMAND_TEXT, DEMAND_CODEC, DEMAND_HOST, N_DEMANDS };
-
-/* What each rank tells the others. A place is a host (its lowest rank) or a device. */
-typedef struct demand {
-    int64_t place[N_DEMANDS], bytes[N_DEMANDS], available_bytes[N_DEMANDS];
-    mg_lm_layer_size layer;
-} demand;
-
-enum { DEMAND_INTS = sizeof(demand) / sizeof(int64_t) };
+enum { DEMAND_INTS = sizeof(mg_plan_demand) / sizeof(int64_t) };
 
 static int64_t max_of(int64_t a, int64_t b)
 {
@@ -94,94 +87,17 @@ done:
     return st;
 }
 
-/* Bytes of demand i with the last n_outside layers outside: a device's are in its host's memory then, and
- * the host's in the file. */
-static int64_t bytes_of(const demand *d, int i, int64_t n_outside)
-{
-    const bool on_device = d->place[DEMAND_LM] != d->place[DEMAND_HOST];
-
-    if (i == DEMAND_LM) return d->bytes[i] - mg_lm_outside_saves(d->layer, n_outside);
-    return d->bytes[i] + (i == DEMAND_HOST && on_device ? n_outside * d->layer.all_bytes : 0);
-}
-
-/* All ranks' demands of one place: bytes, the least that any of them finds available, and how many they are.
- */
-typedef struct place_sum {
-    int64_t bytes, available_bytes;
-    int n_ranks;
-} place_sum;
-
-static place_sum sum_place(const demand *all, int n_ranks, int64_t place, int64_t n_outside)
-{
-    place_sum s = {.available_bytes = INT64_MAX};
-
-    for (int k = 0; k < n_ranks; k++) {
-        bool is_here = false;
-        for (int l = 0; l < N_DEMANDS; l++) {
-            const int64_t bytes = bytes_of(&all[k], l, n_outside);
-            if (all[k].place[l] != place || bytes == 0) continue;
-            s.bytes += bytes;
-            if (all[k].available_bytes[l] < s.available_bytes) s.available_bytes = all[k].available_bytes[l];
-            is_here = true;
-        }
-        s.n_ranks += is_here;
-    }
-    return s;
-}
-
-/* The first demand whose place is too small for all ranks together; -1: they fit. Every rank computes the
- * same answer from the same numbers. */
-static int find_misfit(const demand *all, int n_ranks, int64_t n_outside)
-{
-    for (int i = 0; i < n_ranks * N_DEMANDS; i++) {
-        const place_sum s = sum_place(all, n_ranks, all[i / N_DEMANDS].place[i % N_DEMANDS], n_outside);
-        if (s.bytes > s.available_bytes) return i;
-    }
-    return -1;
-}
-
-/* How many layers must be outside: as few as fit, or the number that was asked for. Where that does not fit
- * either, how many are least in the way. */
-static int64_t choose_outside(const demand *all, int n_ranks, int64_t L, int64_t asked)
-{
-    if (asked != MG_OUTSIDE_AUTO) return asked;
-    for (int64_t n = 0; n <= L; n++)
-        if (find_misfit(all, n_ranks, n) < 0) return n;
-    return L > MG_LM_BUFFERS ? L : 0;
-}
-
-static mg_status check_fit(const demand *all, int n_ranks, int64_t n_slots, int64_t n_outside)
-{
-    const int i = find_misfit(all, n_ranks, n_outside);
-    char outside[64] = "";
-
-    if (i < 0) return MG_OK;
-    const demand *d = &all[i / N_DEMANDS];
-    const int64_t place = d->place[i % N_DEMANDS];
-    const place_sum s = sum_place(all, n_ranks, place, n_outside);
-    if (n_outside > 0)
-        snprintf(outside, sizeof outside, " with %lld layer%s outside", (long long)n_outside,
-                 n_outside == 1 ? "" : "s");
-    return mg_fail(MG_EFIT,
-                   "memory: %d rank%s of the %s of rank %d need %.0f MB for %lld clip%s at a time%s, and "
-                   "%.0f MB are available; use a smaller --batch, more hosts, or --dtype bf16",
-                   s.n_ranks, s.n_ranks == 1 ? "" : "s", place == d->place[DEMAND_HOST] ? "host" : "device",
-                   i / N_DEMANDS, (double)s.bytes / 1e6, (long long)n_slots, n_slots == 1 ? "" : "s", outside,
-                   (double)s.available_bytes / 1e6);
-}
-
 static int64_t smaller(int64_t a, int64_t limit)
 {
     return limit > 0 && limit < a ? limit : a;
 }
 
-static mg_status ask_backend(demand *d, int i, const mg_ops *ops, size_t bytes,
-                             const mg_memory_limits *limits)
+/* Where the backend's memory is, and what may be taken of it. */
+static mg_status ask_backend(mg_plan_demand *d, int i, const mg_ops *ops, const mg_memory_limits *limits)
 {
     mg_budget budget;
 
-    d->bytes[i] = (int64_t)bytes;
-    if (bytes == 0) return MG_OK;
+    if (d->bytes[i] == 0) return MG_OK;
     MG_RETURN(mg_ops_budget(ops, &budget));
     if (budget.place == 0) { /* the host, as it stands */
         d->available_bytes[i] = smaller(budget.available_bytes, limits->host_bytes);
@@ -194,25 +110,25 @@ static mg_status ask_backend(demand *d, int i, const mg_ops *ops, size_t bytes,
 }
 
 /* What this rank needs under `limits`. */
-static mg_status find_demand(demand *d, mg_replica *r, const mg_world *w, const mg_replica_limits *limits)
+static mg_status find_demand(mg_plan_demand *d, mg_replica *r, const mg_world *w,
+                             const mg_replica_limits *limits)
 {
     const mg_memory_limits *m = &r->backend.memory;
 
     MG_RETURN(mg_replica_measure(r, limits));
-    for (int i = 0; i < N_DEMANDS; i++) d->place[i] = w->first_of_host;
-    d->layer = r->bytes.lm_layer;
-    d->bytes[DEMAND_HOST] = (int64_t)r->bytes.host;
-    d->available_bytes[DEMAND_HOST] = smaller(mg_host_memory_available(), m->host_bytes);
-    MG_RETURN(ask_backend(d, DEMAND_LM, r->backend.ops, mg_replica_bytes_lm(&r->bytes), m));
-    MG_RETURN(
-        ask_backend(d, DEMAND_TEXT, mg_backend_text_ops(&r->beside), mg_replica_bytes_text(&r->bytes), m));
-    return ask_backend(d, DEMAND_CODEC, r->beside.ops, mg_replica_bytes_codec(&r->bytes), m);
+    mg_plan_demand_set(d, &r->bytes);
+    for (int i = 0; i < MG_DEMANDS; i++) d->place[i] = w->first_of_host;
+    d->available_bytes[MG_DEMAND_HOST] = smaller(mg_host_memory_available(), m->host_bytes);
+    MG_RETURN(ask_backend(d, MG_DEMAND_LM, r->backend.ops, m));
+    MG_RETURN(ask_backend(d, MG_DEMAND_TEXT, mg_backend_text_ops(&r->beside), m));
+    return ask_backend(d, MG_DEMAND_CODEC, r->beside.ops, m);
 }
 
 /* Measure this rank, and hear what the others need. */
-static mg_status gather_demand(demand *all, mg_replica *r, const mg_world *w, const mg_replica_limits *limits)
+static mg_status gather_demand(mg_plan_demand *all, mg_replica *r, const mg_world *w,
+                               const mg_replica_limits *limits)
 {
-    demand mine = {0};
+    mg_plan_demand mine = {0};
 
     MG_RETURN(mg_comm_agree(w->all, find_demand(&mine, r, w, limits)));
     return mg_comm_all_gather(w->all, all, &mine, DEMAND_INTS, MG_I64);
@@ -235,28 +151,22 @@ mg_replica_limits mg_plan_limits(const mg_clip_need *need, int64_t n_slots)
 
 /* The most clips at once that fit whole. Where not even one does, layers stay outside, and as many clips run
  * at once as make a layer's way in cheapest for each. */
-static mg_status choose(mg_replica_limits *out, demand *all, mg_replica *r, const mg_world *w,
+static mg_status choose(mg_replica_limits *out, mg_plan_demand *all, mg_replica *r, const mg_world *w,
                         const mg_clip_need *need, int64_t n_slots, bool may_shrink)
 {
-    const int64_t asked = r->backend.memory.n_outside, L = r->config.lm.L;
+    const int64_t asked = r->backend.memory.n_outside;
+    const int64_t most = mg_plan_most_outside(&r->config.lm, &r->backend.formats);
     mg_status st = MG_OK;
     bool found = false;
 
-    if (asked > L)
-        return mg_fail(MG_EUSAGE, "option --offload: layers=%lld: the model has %lld", (long long)asked,
-                       (long long)L);
-    /* What comes in turn is of one size, and with 4 bits the first layer is larger (lm_load.c). */
-    const int64_t most = L - (r->backend.formats.weights == MG_FORMAT_Q4);
-    if (asked > most)
-        return mg_fail(MG_EUSAGE,
-                       "option --offload: layers=%lld: with int4 the first layer stays: %lld at most",
-                       (long long)asked, (long long)most);
+    MG_RETURN(mg_plan_check_outside(&r->config.lm, &r->backend.formats, asked));
     for (; n_slots >= 1; n_slots--) {
         mg_replica_limits limits = mg_plan_limits(need, n_slots);
         MG_RETURN(gather_demand(all, r, w, &limits));
-        limits.n_outside = choose_outside(all, w->size, most, asked);
-        st = check_fit(all, w->size, n_slots, limits.n_outside);
-        if (st == MG_OK && (!found || limits.n_outside * out->n_slots < out->n_outside * n_slots))
+        limits.n_outside = mg_plan_choose_outside(all, w->size, most, asked);
+        st = mg_plan_check_fit(all, w->size, n_slots, limits.n_outside);
+        if (st == MG_OK &&
+            (!found || mg_layout_is_cheaper(out->n_slots, out->n_outside, n_slots, limits.n_outside)))
             *out = limits, found = true;
         if (!may_shrink || (found && (asked != MG_OUTSIDE_AUTO || out->n_outside == 0))) break;
     }
@@ -265,20 +175,28 @@ static mg_status choose(mg_replica_limits *out, demand *all, mg_replica *r, cons
     return mg_replica_measure(r, out);
 }
 
+/* Why so many clips at once run when nobody says. */
+static const char *why(int64_t n_slots, int64_t wanted, int64_t suits, const mg_replica *r)
+{
+    if (n_slots < wanted) return "as many as fit";
+    if (n_slots < suits) return NULL; /* all there are */
+    return r->backend.ops->space == MG_DEVICE ? "as many as suit a GPU" : "as many as suit a CPU";
+}
+
 mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w, const mg_clip_need *need,
                        int64_t n_clips, int64_t n_slots)
 {
     const bool may_shrink = n_slots <= 0;
-    demand *all = calloc((size_t)w->size, sizeof *all);
+    mg_plan_demand *all = calloc((size_t)w->size, sizeof *all);
     mg_clip_need most = *need;
     mg_status st = all ? MG_OK : mg_fail(MG_ENOMEM, "plan: %d ranks", w->size);
 
     MG_TRY(mg_comm_agree(w->all, st));
     MG_TRY(share_need(&most, &n_clips, w));
-    if (may_shrink) n_slots = r->backend.ops->hints.n_slots;
-    const int64_t n_most = (n_clips + w->n_replicas - 1) / w->n_replicas; /* of one replica */
-    if (n_clips >= 0 && n_slots > n_most) n_slots = max_of(n_most, 1);
+    const int64_t suits = may_shrink ? r->backend.ops->hints.n_slots : n_slots;
+    n_slots = mg_layout_slots(suits, n_clips, w->n_replicas);
     st = choose(out, all, r, w, &most, n_slots, may_shrink);
+    if (st == MG_OK) out->why_slots = may_shrink ? why(out->n_slots, n_slots, suits, r) : NULL;
     if (st != MG_ECOMM && st != MG_ESTOPPED) st = mg_comm_agree(w->all, st);
 done:
     free(all);
@@ -360,16 +278,18 @@ void mg_plan_print(const mg_replica_limits *limits, const mg_replica *r, const m
     const bool is_slow = r->backend.as_stored && r->backend.formats.weights == MG_FORMAT_F32;
     const size_t margin = r->backend.ops->space == MG_DEVICE ? (size_t)r->backend.memory.margin_bytes : 0;
     char bytes[256] = "";
+    const bool says_why = limits->why_slots != NULL;
     const size_t other = b->lm_weights + b->lm_run + b->outside + b->host - b->leader;
 
     if (!in_lines) describe_bytes(bytes, b, w->tp > 1, other);
-    mg_log_info(
-        "plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time, up to %lld frames; %s%s%s on %s%s%s%s",
-        w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,
-        (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s", (long long)limits->T_max,
-        mg_format_name(r->backend.formats.weights), r->backend.as_stored ? " as stored" : "",
-        r->backend.formats.kv == MG_FORMAT_Q8 ? ", kv int8" : "", r->backend.ops->name, bytes,
-        is_slow && !in_lines ? "; " : "", is_slow && !in_lines ? FASTER : "");
+    mg_log_info("plan: %d rank%s = %d replica%s of %d; %lld clip%s at a time%s%s, up to %lld frames; %s%s%s "
+                "on %s%s%s%s",
+                w->size, w->size == 1 ? "" : "s", w->n_replicas, w->n_replicas == 1 ? "" : "s", w->tp,
+                (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s", says_why ? ", " : "",
+                says_why ? limits->why_slots : "", (long long)limits->T_max,
+                mg_format_name(r->backend.formats.weights), r->backend.as_stored ? " as stored" : "",
+                r->backend.formats.kv == MG_FORMAT_Q8 ? ", kv int8" : "", r->backend.ops->name, bytes,
+                is_slow && !in_lines ? "; " : "", is_slow && !in_lines ? FASTER : "");
     if (in_lines && is_slow) mg_log_info("plan: %s", FASTER);
     print_map(limits, r);
     if (in_lines) print_table(b, margin, w->tp > 1, other);

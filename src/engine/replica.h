@@ -32,13 +32,14 @@ typedef struct mg_replica_source {
 } mg_replica_source;
 
 typedef struct mg_replica_limits {
-    int64_t n_slots;  /* clips at once */
-    int64_t n_rows;   /* sequences at once: two for a guided clip, three for one guided twice */
-    int64_t n_texts;  /* texts at once: two for a clip with a negative one */
-    int64_t n_tokens; /* of a forward pass */
-    int64_t T_max;    /* codec frames of a clip */
-    int64_t P_max;    /* positions of a sequence: what stands before the columns, and a window's columns */
-    int64_t S_max;    /* tokens of a text; 0 without text */
+    int64_t n_slots;       /* clips at once */
+    const char *why_slots; /* so many, in words; NULL: all there are, or as asked */
+    int64_t n_rows;        /* sequences at once: two for a guided clip, three for one guided twice */
+    int64_t n_texts;       /* texts at once: two for a clip with a negative one */
+    int64_t n_tokens;      /* of a forward pass */
+    int64_t T_max;         /* codec frames of a clip */
+    int64_t P_max; /* positions of a sequence: what stands before the columns, and a window's columns */
+    int64_t S_max; /* tokens of a text; 0 without text */
     bool with_melody;
     size_t n_payload_bytes; /* of what a clip's ranks share besides its terms (ready_clip.h) */
     int64_t n_outside;      /* last layers of the language model that come from outside its memory (lm.h) */

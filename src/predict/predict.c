@@ -92,7 +92,9 @@ void mg_predict_step_time(mg_predict_times *out, const mg_predict_step *s, const
     out->part_s[MG_PREDICT_REDUCE] = reduce_s(s, m);
     out->part_s[MG_PREDICT_SAMPLING] = (double)(s->n_clips * c->K) * m->draw_s;
     out->part_s[MG_PREDICT_LAUNCHES] = n_ops * m->launch_s;
-    for (int i = 0; i < MG_PREDICT_PARTS; i++) out->step_s += out->part_s[i];
+    for (int i = 0; i < MG_PREDICT_OUTSIDE; i++) out->step_s += out->part_s[i];
+    out->part_s[MG_PREDICT_OUTSIDE] = fmax(over(s->outside_bytes, m->outside_bytes_s) - out->step_s, 0);
+    out->step_s += out->part_s[MG_PREDICT_OUTSIDE];
 }
 
 int64_t mg_predict_clip_steps(const mg_lm_config *c, int64_t n_frames)

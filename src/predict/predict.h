@@ -25,20 +25,21 @@ typedef struct mg_predict_rate {
 /* One rank's share of a machine while all ranks of its node work. Zeros are "takes no time". */
 typedef struct mg_predict_machine {
     char name[64];
-    bool overlaps;         /* a product reads and multiplies at once: the longer counts, not the sum */
-    double memory_bytes;   /* of a device; 0: the host's, which is not known here */
-    double overhead_bytes; /* of a device's memory that its driver and libraries take */
-    double read_bytes_s;   /* of matrices */
-    double attend_bytes_s; /* of keys and values */
-    double product_flop_s; /* in products with many rows; a multiplication and an addition are two */
-    double launch_s;       /* of each operation of a step, however small */
-    double reduce_s;       /* of a sum or a gathering over the group, however small */
-    double reduce_bytes_s; /* of each rank's numbers in a longer one; 0: as fast as may be */
-    double draw_s;         /* of a code */
-    double decode_sound_s; /* of the codec, for a second of sound */
-    double text_s;         /* of the text encoder, for a text */
-    double load_bytes_s;   /* of a checkpoint's bytes when the run starts */
-    int n_rates;           /* 0: products are read_bytes_s and product_flop_s */
+    bool overlaps;          /* a product reads and multiplies at once: the longer counts, not the sum */
+    double memory_bytes;    /* of a device; 0: the host's, which is not known here */
+    double overhead_bytes;  /* of a device's memory that its driver and libraries take */
+    double read_bytes_s;    /* of matrices */
+    double attend_bytes_s;  /* of keys and values */
+    double product_flop_s;  /* in products with many rows; a multiplication and an addition are two */
+    double launch_s;        /* of each operation of a step, however small */
+    double reduce_s;        /* of a sum or a gathering over the group, however small */
+    double reduce_bytes_s;  /* of each rank's numbers in a longer one; 0: as fast as may be */
+    double draw_s;          /* of a code */
+    double decode_sound_s;  /* of the codec, for a second of sound */
+    double text_s;          /* of the text encoder, for a text */
+    double load_bytes_s;    /* of a checkpoint's bytes when the run starts */
+    double outside_bytes_s; /* of layers that come from outside the memory at every step, beside its work */
+    int n_rates;            /* 0: products are read_bytes_s and product_flop_s */
     mg_predict_rate rate[MG_PREDICT_MAX_RATES]; /* [n_rates] by ascending rows */
 } mg_predict_machine;
 
@@ -50,6 +51,7 @@ typedef struct mg_predict_step {
     int64_t n_clips, n_rows; /* clips at once; rows: two a clip under guidance */
     double n_keys;           /* columns that a row attends to, its own included; and a prefix */
     int64_t n_tokens;        /* of each clip's text */
+    double outside_bytes;    /* of a rank's layers, that come at every step */
 } mg_predict_step;
 
 typedef enum mg_predict_part {
@@ -58,6 +60,7 @@ typedef enum mg_predict_part {
     MG_PREDICT_REDUCE,
     MG_PREDICT_SAMPLING,
     MG_PREDICT_LAUNCHES,
+    MG_PREDICT_OUTSIDE, /* waiting for layers that come slower than the rest of the step takes */
     MG_PREDICT_PARTS
 } mg_predict_part;
 

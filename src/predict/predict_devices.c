@@ -4,30 +4,30 @@
 
 #include "predict.h"
 
-/* Peaks: GB/s read, dense TFLOP/s without sparsity, GB, GB/s to its neighbours in one direction.
- * PERFORMANCE.md says where each was looked up. */
+/* Peaks: GB/s read, dense TFLOP/s without sparsity, GB, GB/s to its neighbours and
+ * to its host in one direction. PERFORMANCE.md says where each was looked up. */
 typedef struct device {
     const char *name;
-    double read_gbps, bf16_tflops, fp32_tflops, memory_gb, link_gbps;
+    double read_gbps, bf16_tflops, fp32_tflops, memory_gb, link_gbps, host_gbps;
     bool is_host;
 } device;
 
 static const device devices[] = {
-    {"h100", 3350, 989, 67, 80, 450, false},     /* H100 SXM5; tables give 1979 with sparsity. NVLink 4 */
-    {"h100-pcie", 2000, 756, 51, 80, 64, false}, /* 1513 with sparsity. PCIe Gen5 */
-    {"h200", 4800, 989, 67, 141, 450, false},    /* H200 SXM: the H100's arithmetic */
-    {"b200", 8000, 2250, 80, 180, 900, false}, /* DGX B200, an eighth of its 64 TB/s and 1440 GB; NVLink 5 */
-    {"a100", 2039, 312, 19.5, 80, 300, false}, /* A100 80GB SXM4, NVLink 3 */
-    {"a100-40g", 1555, 312, 19.5, 40, 300, false},
-    {"l40s", 864, 362, 91.6, 48, 32, false}, /* PCIe Gen4, as those below */
-    {"l4", 300, 121, 30.3, 24, 32, false},   /* 242 with sparsity */
-    {"a40", 696, 149.7, 37.4, 48, 32, false},
-    {"a10", 600, 125, 31.2, 24, 32, false}, /* bf16: four times fp32, as the A40 of the same chip */
-    {"rtx4090", 1008, 165, 82.6, 24, 32, false},
-    {"rtx3090", 936, 71, 35.6, 24, 32, false}, /* bf16: twice fp32, as the 3090 Ti of the same chip */
+    {"h100", 3350, 989, 67, 80, 450, 64, false},     /* H100 SXM5; tables give 1979 with sparsity. NVLink 4 */
+    {"h100-pcie", 2000, 756, 51, 80, 64, 64, false}, /* 1513 with sparsity. PCIe Gen5 */
+    {"h200", 4800, 989, 67, 141, 450, 64, false},    /* H200 SXM: the H100's arithmetic */
+    {"b200", 8000, 2250, 80, 180, 900, 64, false},   /* an eighth of a DGX B200; NVLink 5 */
+    {"a100", 2039, 312, 19.5, 80, 300, 32, false},   /* A100 80GB SXM4, NVLink 3 */
+    {"a100-40g", 1555, 312, 19.5, 40, 300, 32, false},
+    {"l40s", 864, 362, 91.6, 48, 32, 32, false}, /* PCIe Gen4, as those below */
+    {"l4", 300, 121, 30.3, 24, 32, 32, false},   /* 242 with sparsity */
+    {"a40", 696, 149.7, 37.4, 48, 32, 32, false},
+    {"a10", 600, 125, 31.2, 24, 32, 32, false}, /* bf16: four times fp32, as the A40 of the same chip */
+    {"rtx4090", 1008, 165, 82.6, 24, 32, 32, false},
+    {"rtx3090", 936, 71, 35.6, 24, 32, 32, false}, /* bf16: twice fp32, as the 3090 Ti of the same chip */
     /* A rank a socket, as a Xeon Platinum 8480+: 8 channels of DDR5-4800; 56 cores with two AVX-512 units of
      * 16 values at 2 GHz, and twice that in bf16. */
-    {"cpu", 307, 14, 7, 0, 20, true},
+    {"cpu", 307, 14, 7, 0, 20, 0, true},
 };
 
 enum { N_DEVICES = sizeof devices / sizeof *devices };
@@ -67,6 +67,7 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
         .reduce_bytes_s = LINK_PART * d->link_gbps * 1e9,
         .draw_s = DRAW_S,
         .load_bytes_s = LOAD_BYTES_S,
+        .outside_bytes_s = d->is_host ? LOAD_BYTES_S : LINK_PART * d->host_gbps * 1e9,
     };
     strcpy(m->name, d->name);
     m->decode_sound_s = CODEC_FLOP / (CODEC_PART * d->fp32_tflops * 1e12) +

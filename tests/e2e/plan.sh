@@ -40,13 +40,49 @@ for shape in small medium large; do
     done
 done
 
+# Where layers are, and keys in 8 bits: as generate says it. What generate says of its layers is "0-1 memory, 2-3 file".
+one() { "$MG" generate --model "$DEMO" --prompt 'a quiet piano melody in the evening' --duration 10 --batch 1 --device cpu --overwrite \
+    --out made-one "$@" >said-one 2>&1; }
+n_outside() { awk '/plan: layers .* file$/ { n = split($(NF - 1), a, "-"); print a[n] - a[1] + 1 }' said-one; }
+as_generate() { # SENTENCE options …: the same memory and the same layers
+    local sentence=$1
+    shift
+    passes "$sentence: generate" one "$@"
+    expect 0 '"layouts"' "$sentence: plan" "$MG" plan --model "$DEMO" --clips 1 --json "$@"
+    passes "$sentence: as many layers outside ($(n_outside))" test "$(value layers_outside '"batch": 1,')" = "$(n_outside | grep . || echo 0)"
+    near "$(awk "BEGIN{print $(value leader_bytes '"batch": 1,') / 1e6}")" "$(sed -n 's/.*; \([0-9.]*\) MB a rank.*/\1/p' said-one)"
+    verdict $? "$sentence: the same memory"
+}
+as_generate 'keys in 8 bits' --dtype int8 --kv int8
+passes 'it is named' grep -q '"kv": "int8"' said
+as_generate 'two layers outside' --dtype bf16 --offload layers=2
+as_generate 'all layers outside' --dtype bf16 --offload layers=4
+as_generate 'three layers outside' --dtype bf16 --offload layers=3
+as_generate 'a limit' --dtype bf16 --host-memory "$(awk "BEGIN{print $(value leader_bytes '"batch": 1,') / 1e6 + 0.2}")M"
+passes 'which leaves some in memory' grep -q 'plan: layers 0 memory, 1-3 file' said-one
+expect 5 'no layout fits: .* 0.0 GB are there for all ranks of a node' 'a memory for nothing' "$MG" plan --model "$DEMO" --clips 1 --host-memory 9M
+expect 2 'layers=5: the model has 4' 'more layers than there are' "$MG" plan --model "$DEMO" --clips 1 --offload layers=5
+expect 2 'must be none, auto or layers=N' 'another word' "$MG" plan --model "$DEMO" --clips 1 --offload some
+expect 2 'the GPU keeps keys and values' 'keys in 8 bits on a GPU' "$MG" plan --shape small --clips 1 --gpu h100 --kv int8
+expect 2 'the GPU computes in bf16' 'matrices in 8 bits on a GPU' "$MG" plan --shape small --clips 1 --gpu h100 --dtype int8
+expect 2 'is of a GPU' "a GPU's memory of a CPU" "$MG" plan --shape small --clips 1 --device-memory 8G
+expect 2 'give one' 'two limits of a CPU' "$MG" plan --shape small --clips 1 --gpu-mem 8G --host-memory 8G
+
+# What run takes by itself.
+ranks 2 "$MG" generate --model "$DEMO" --prompt x -n 40 --duration 0.1 --device cpu --codes-only --overwrite --out many >said-many 2>&1
+passes 'says why so many at once' grep -Eq 'plan: 2 ranks = 2 replicas of 1; 8 clips at a time, as many as suit a CPU,' said-many
+expect 0 '"layouts"' 'the same by plan' "$MG" plan --model "$DEMO" --clips 1000 --ranks-per-node 2 --json
+passes 'one row is what runs unasked' test "$(grep -o '"unasked": true' said | wc -l)" = 1
+passes 'T = 1 with 8 clips' test "$(value batch '"unasked": true')$(value tp '"unasked": true')" = 81
+
 # What is chosen fits, and is one that was asked for.
 expect 0 'h100' 'a plan for two nodes' "$MG" plan --shape large --nodes 2 --gpus-per-node 4 --gpu h100 --clips 50000 --deadline 8h
 says 'memory of four ranks that share it' 'T = 4, one clip'
 says 'it says why' '^why: T = [1248] with'
 says 'and what is twice as fast' '^twice as fast: [0-9]+ nodes instead of 2'
 passes 'one layout is chosen' test "$(grep -c '^\* ' said)" = 1
-expect 0 'does not fit' 'a smaller memory' "$MG" plan --shape large --gpus-per-node 4 --gpu a100 --gpu-mem 6G --clips 500
+expect 0 'does not fit' 'a smaller memory' "$MG" plan --shape large --gpus-per-node 4 --gpu a100 --gpu-mem 6G \
+    --clips 500 --offload none
 says 'takes more ranks a model, and what fits' '^\* +[24] +[0-9]+ +[0-9]+ +[0-9.]+ +[0-9.]+'
 says 'and says so' 'T = 1 does not fit'
 expect 0 '"tp": 2' 'as JSON' "$MG" plan --shape small --gpus-per-node 2 --clips 10 --json
@@ -54,6 +90,10 @@ for part in products attention all_reduce sampling launches; do
     passes "with the time of $part" grep -q "\"${part}_s\": [0-9]" said
 done
 passes 'one chosen' test "$(grep -o '"chosen": true' said | wc -l)" = 1
+
+expect 0 'come from outside its memory' 'what fits no T stays outside' "$MG" plan --shape large --gpu a100 --device-memory 4G --clips 20
+says 'it waits for layers' 'waits for layers from outside'
+expect 5 'no layout fits' 'but not without leave' "$MG" plan --shape large --gpu a100 --device-memory 4G --clips 20 --offload none
 
 # Constants of these ranks: that they are there and are used, not how fast they are.
 expect 0 'measured on' 'measured with two ranks' ranks 2 "$MG" plan --shape tiny --ranks-per-node 2 --tp 2 --clips 10 --measure --json

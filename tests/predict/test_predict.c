@@ -80,6 +80,24 @@ static void test_parts(void **state)
     near(t.part_s[MG_PREDICT_SAMPLING], 16e-3);
 }
 
+/* Layers from outside come beside the step: what they take longer counts. */
+static void test_outside(void **state)
+{
+    mg_predict_machine m = {.draw_s = 1, .outside_bytes_s = 10};
+    mg_predict_step s = step_of(1, 1); /* draws for 4 s */
+    mg_predict_times t;
+
+    (void)state;
+    s.outside_bytes = 30;
+    mg_predict_step_time(&t, &s, &m);
+    near(t.step_s, 4);
+    assert_true(t.part_s[MG_PREDICT_OUTSIDE] == 0);
+    s.outside_bytes = 90;
+    mg_predict_step_time(&t, &s, &m);
+    near(t.step_s, 9);
+    near(t.part_s[MG_PREDICT_OUTSIDE], 5);
+}
+
 static void test_alone_sums_nothing(void **state)
 {
     const mg_predict_machine m = {.reduce_s = 1, .reduce_bytes_s = 1};
@@ -184,13 +202,10 @@ static void test_devices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_alone_sums_nothing),
-        cmocka_unit_test(test_overlap),
-        cmocka_unit_test(test_rates),
-        cmocka_unit_test(test_clip),
-        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_bytes),   cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_outside), cmocka_unit_test(test_alone_sums_nothing),
+        cmocka_unit_test(test_overlap), cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_clip),    cmocka_unit_test(test_groups),
         cmocka_unit_test(test_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,8 +22,7 @@ void mg_generate_settings_init(mg_generate_settings *settings);
 
 /* Cut the world into groups: of machine->tp ranks, else of as few as the model fits and the clips occupy.
  * None is over the end of a host or larger than the model's heads allow. Rank 0 says which, and why.
- * MG_MANY_CLIPS: more than ranks, a dataset. Collective and agreed. */
-#define MG_MANY_CLIPS INT64_MAX
+ * MG_MANY_CLIPS: a dataset (layout.h). Collective and agreed. */
 mg_status mg_generate_split(mg_world *w, const mg_model_request *model, const mg_machine *machine,
                             int64_t n_clips);
 

@@ -4,6 +4,7 @@
 
 #include "generate.h"
 #include "host_memory.h"
+#include "layout.h"
 #include "log.h"
 
 /* Beside the weights a rank has caches, scratch and buffers: measured 5 to 20 % of a model's weights. */
@@ -71,7 +72,7 @@ mg_status mg_generate_split(mg_world *w, const mg_model_request *model, const mg
 
     if (machine->tp > 0 || w->size == 1) return mg_world_split(w, machine->tp > 0 ? (int)machine->tp : 1);
     int32_t mine[2], *all = calloc((size_t)w->size, sizeof mine);
-    int tp = 1, least = 1, most = 8;
+    int tp, least = 1, most = 8;
 
     look_at_model(mine, w, model, machine);
     MG_TRY(mg_comm_agree(w->all, all ? MG_OK : mg_fail(MG_ENOMEM, "split: %d ranks", w->size)));
@@ -80,7 +81,7 @@ mg_status mg_generate_split(mg_world *w, const mg_model_request *model, const mg
         if (all[2 * r] > least) least = all[2 * r];
         if (all[2 * r + 1] < most) most = all[2 * r + 1];
     }
-    while (tp < most && (tp < least || w->size / tp > n_clips)) tp *= 2;
+    tp = mg_layout_tp(w->size, n_clips, least, most);
     say_split(w, tp, n_clips);
     MG_TRY(mg_world_split(w, tp));
 done:

@@ -11,6 +11,7 @@
 #include "machine.h"
 #include "model_options.h"
 #include "out_file.h"
+#include "plan_fit.h"
 #include "planning.h"
 
 #define AT(field) offsetof(mg_planning_settings, field)
@@ -51,6 +52,17 @@ static const mg_option options[] = {
     {.name = "dtype", .type = MG_OPT_CHOICE, .offset = AT(machine.dtype), .preset = "auto",
      .choices = "auto|fp32|bf16|fp16|int8|int4", .group = "Machine",
      .help = "number format of the language model's matrices; auto is bf16 on a GPU, else what the model holds"},
+    {.name = "kv", .type = MG_OPT_CHOICE, .offset = AT(machine.kv), .preset = "auto", .choices = "auto|int8",
+     .group = "Machine",
+     .help = "number format of keys and values; auto is that of the matrices, bf16 for int8 and int4; int8 is for the CPU"},
+    {.name = "host-memory", .type = MG_OPT_SIZE, .offset = AT(machine.host_memory), .arg = "BYTES", .group = "Machine",
+     .help = "what the ranks of a node may take of its memory, like 4G (default: not checked)"},
+    {.name = "device-memory", .type = MG_OPT_SIZE, .offset = AT(machine.device_memory), .arg = "BYTES", .group = "Machine",
+     .help = "what may be taken of a GPU's memory, like 8G (default: --gpu-mem, less 0.8 GB for driver and libraries)"},
+    {.name = "offload", .type = MG_OPT_STRING, .offset = AT(machine.offload), .arg = "none|auto|layers=N", .preset = "auto",
+     .group = "Machine",
+     .help = "layers of the language model that stay in the checkpoint's file (with a GPU: in host memory) and come when a "
+             "step reaches them: as few as fit, or the last N"},
     {.name = "threads", .type = MG_OPT_INT, .offset = AT(machine.threads), .arg = "N", .low = 1, .high = 1024,
      .group = "Machine", .help = "CPU: threads per rank (default: as generate)"},
     MG_MODEL_OPTIONS(mg_planning_settings, model),
@@ -80,18 +92,35 @@ static double parse_time(const char *text)
     return end != text && unit && v > 0 && isfinite(v) ? v * unit_s[unit - units] : NAN;
 }
 
+/* What run would refuse too, and what says the same in two ways. */
+static mg_status check_memory(const mg_planning_settings *s, bool is_cpu)
+{
+    mg_lm_formats formats;
+    mg_memory_limits limits;
+
+    MG_RETURN(mg_machine_formats(&formats, &s->machine, is_cpu ? MG_HOST : MG_DEVICE));
+    MG_RETURN(mg_machine_limits(&limits, &s->machine));
+    if (is_cpu && s->machine.device_memory > 0)
+        return mg_fail(MG_EUSAGE, "option --device-memory: is of a GPU; give --gpu, or --host-memory");
+    if (is_cpu && s->memory_bytes > 0 && s->machine.host_memory > 0)
+        return mg_fail(MG_EUSAGE, "options --gpu-mem and --host-memory: both limit a CPU's ranks; give one");
+    return MG_OK;
+}
+
 static mg_status check(const void *settings)
 {
     const mg_planning_settings *s = settings;
     mg_predict_machine m;
+    const bool is_cpu = strcmp(s->gpu, "cpu") == 0;
 
     if (s->n_clips < 1) return mg_fail(MG_EUSAGE, "plan: option --clips: missing; it says how many to make");
     if (!mg_predict_device(&m, s->gpu, MG_FORMAT_BF16)) return bad_device(s->gpu);
     if (s->deadline && isnan(parse_time(s->deadline)))
         return mg_fail(MG_EUSAGE, "option --deadline: \"%s\": not a time as 8h, 90m or 2d", s->deadline);
-    if (s->measure && strcmp(s->gpu, "cpu") != 0)
+    if (s->measure && !is_cpu)
         return mg_fail(MG_EUSAGE, "option --measure: measures ranks of a CPU; leave it or --gpu %s out",
                        s->gpu);
+    MG_RETURN(check_memory(s, is_cpu));
     if (s->sbatch && !s->model.model)
         return mg_fail(MG_EUSAGE, "option --sbatch: the job needs --model; --shape has no weights");
     if (s->sbatch)
@@ -105,11 +134,11 @@ static mg_status describe(mg_planning *p)
     enum { TEXT_TOKENS = 16 };
     const mg_planning_settings *s = p->settings;
     const bool is_cpu = strcmp(s->gpu, "cpu") == 0;
-    const mg_format format = mg_machine_format(s->machine.dtype, is_cpu ? MG_HOST : MG_DEVICE);
     mg_model_files *files = NULL;
 
     p->as_stored = s->model.model && s->machine.dtype == MG_MACHINE_DTYPE_AUTO && is_cpu;
-    p->formats = (mg_lm_formats){format, mg_format_of_kv(format)};
+    MG_RETURN(mg_machine_formats(&p->formats, &s->machine, is_cpu ? MG_HOST : MG_DEVICE));
+    MG_RETURN(mg_machine_limits(&p->limits, &s->machine));
     p->config.lm = mg_bench_lm_config(s->shape);
     p->config.t5 = mg_bench_t5_config();
     p->config.codec = mg_bench_codec_config();
@@ -121,7 +150,8 @@ static mg_status describe(mg_planning *p)
     p->n_tokens = TEXT_TOKENS;
     p->n_frames = llround(s->dur_s * (double)p->config.codec.frame_rate);
     p->deadline_s = s->deadline ? parse_time(s->deadline) : 0;
-    if (!mg_predict_device(&p->machine, s->gpu, format)) return bad_device(s->gpu);
+    if (!mg_predict_device(&p->machine, s->gpu, p->formats.weights)) return bad_device(s->gpu);
+    MG_RETURN(mg_plan_check_outside(&p->config.lm, &p->formats, p->limits.n_outside));
     p->memory_bytes = s->memory_bytes > 0 ? (double)s->memory_bytes : p->machine.memory_bytes;
     return MG_OK;
 }
@@ -129,6 +159,11 @@ static mg_status describe(mg_planning *p)
 static mg_status check_fit(const mg_planning *p)
 {
     const mg_planning_layout *l = NULL;
+    const bool is_cpu = p->machine.memory_bytes <= 0, of_node = is_cpu && p->limits.host_bytes > 0;
+    const double device_bytes = (double)p->limits.device_bytes;
+    const double there = of_node                                              ? (double)p->limits.host_bytes
+                         : device_bytes > 0 && device_bytes < p->memory_bytes ? device_bytes
+                                                                              : p->memory_bytes;
 
     if (p->chosen >= 0) return MG_OK;
     for (int i = 0; i < p->n_layouts; i++)
@@ -136,9 +171,14 @@ static mg_status check_fit(const mg_planning *p)
             l = &p->layout[i];
     return mg_fail(
         MG_EFIT,
-        "plan: no layout fits: T = %lld with one clip needs %.1f GB a rank, and %.1f GB are there; "
-        "take more ranks a node, --dtype int8, or a larger device",
-        (long long)l->tp, (l->leader_bytes + p->machine.overhead_bytes) / 1e9, p->memory_bytes / 1e9);
+        "plan: no layout fits: T = %lld with one clip needs %.1f GB a rank, and %.1f GB are there%s; "
+        "take %s, or a larger %s",
+        (long long)l->tp, (l->leader_bytes + p->machine.overhead_bytes) / 1e9, there / 1e9,
+        of_node ? " for all ranks of a node" : "",
+        of_node  ? "fewer ranks a node, --dtype int8"
+        : is_cpu ? "more ranks a node, --dtype int8"
+                 : "more GPUs a node, --offload auto",
+        is_cpu ? "machine" : "device");
 }
 
 static mg_status check_deadline(const mg_planning *p)
@@ -153,8 +193,10 @@ static mg_status check_deadline(const mg_planning *p)
     if (n > 0)
         mg_text_format(&t, "%lld nodes would do", (long long)n);
     else
-        mg_text_add(&t, "no number of nodes ends it in time, for one round of clips takes longer; give a "
-                        "smaller --duration, or --dtype int8");
+        mg_text_format(&t,
+                       "no number of nodes ends it in time, for one round of clips takes longer; give a "
+                       "smaller --duration%s",
+                       p->machine.memory_bytes > 0 ? "" : ", or --dtype int8");
     const mg_status st = mg_text_fail(&t, MG_EUSAGE);
     mg_text_reset(&t);
     return st;

@@ -24,7 +24,9 @@ typedef struct mg_planning_settings {
 /* A group of tp ranks with n_clips clips at once in each. */
 typedef struct mg_planning_layout {
     int64_t tp, n_replicas, n_clips;
+    int64_t n_outside; /* layers that come from outside the memory */
     bool fits;
+    double outside_bytes;             /* of a rank, that come at every step */
     double leader_bytes, other_bytes; /* of a rank */
     mg_predict_times times;           /* of a step in the middle of a clip */
     double clips_h, run_s, node_h;
@@ -45,11 +47,13 @@ typedef struct mg_planning {
     bool as_stored; /* the formats are those of the model's files */
     int64_t n_frames, n_tokens;
     double memory_bytes, deadline_s; /* 0: not known; no deadline */
+    mg_memory_limits limits;
     mg_predict_machine machine;
     mg_planning_memory memory[MG_PREDICT_GROUPS];
     int n_memories;
     mg_planning_layout layout[MG_PLANNING_LAYOUTS];
     int n_layouts, chosen; /* -1: none fits */
+    int unasked;           /* what runs without --tp and --batch (layout.h); -1: it is none of these */
     char refused[256];     /* groups that cannot be, and why */
 } mg_planning;
 

@@ -2,6 +2,7 @@
  * least ranks in a group and the least clips at once. */
 #include <math.h>
 
+#include "layout.h"
 #include "planning.h"
 
 static const double ALIKE = 1.02;
@@ -20,6 +21,7 @@ static mg_predict_step step_of(const mg_planning *p, const mg_planning_layout *l
         .n_rows = 2 * l->n_clips,
         .n_keys = middle + (c->n_chroma ? (double)(c->chroma_length + p->n_tokens) : 0),
         .n_tokens = p->n_tokens,
+        .outside_bytes = l->outside_bytes,
     };
 }
 
@@ -44,6 +46,37 @@ static void predict(mg_planning *p, mg_planning_layout *l)
     l->node_h = l->run_s / 3600 * (double)s->n_nodes;
 }
 
+/* The least T of which a clip's weights are all in memory, or the largest. */
+static int least_tp(const mg_planning *p)
+{
+    for (int i = 0; i < p->n_layouts; i++)
+        if (p->layout[i].n_clips == 1 && p->layout[i].fits && p->layout[i].n_outside == 0)
+            return (int)p->layout[i].tp;
+    return MG_TP_SLICES;
+}
+
+/* What `run` does by itself (plan.c): the most clips at once that fit whole, of those that suit; where none
+ * do, those that make a layer's way in cheapest. Between powers of two it may find one more. */
+static int find_unasked(const mg_planning *p)
+{
+    const mg_planning_settings *s = p->settings;
+    const int64_t n_ranks = s->n_nodes * s->n_per_node;
+    const int64_t most_tp = p->layout[p->n_layouts - 1].tp;
+    const int64_t tp =
+        s->machine.tp > 0 ? s->machine.tp : mg_layout_tp(n_ranks, MG_MANY_CLIPS, least_tp(p), (int)most_tp);
+    const int64_t n_slots =
+        mg_layout_slots(p->machine.overlaps ? MG_SLOTS_ON_DEVICE : MG_SLOTS_ON_HOST, -1, n_ranks / tp);
+    int found = -1;
+
+    for (int i = p->n_layouts - 1; i >= 0; i--) {
+        const mg_planning_layout *l = &p->layout[i], *f = &p->layout[found < 0 ? i : found];
+        if (l->tp != tp || l->n_clips > n_slots || !l->fits) continue;
+        if (found < 0 || mg_layout_is_cheaper(f->n_clips, f->n_outside, l->n_clips, l->n_outside)) found = i;
+        if (p->layout[found].n_outside == 0) break;
+    }
+    return found;
+}
+
 void mg_planning_choose(mg_planning *p)
 {
     double least_s = INFINITY;
@@ -55,6 +88,7 @@ void mg_planning_choose(mg_planning *p)
     }
     for (int i = 0; i < p->n_layouts && p->chosen < 0; i++)
         if (p->layout[i].fits && p->layout[i].run_s <= ALIKE * least_s) p->chosen = i;
+    p->unasked = find_unasked(p);
 }
 
 int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s)

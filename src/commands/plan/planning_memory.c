@@ -1,8 +1,11 @@
 /* The program's own memory plan, asked for ranks that are not there. */
+#include <stdlib.h>
+
 #include "bench_shapes.h"
 #include "clip.h"
 #include "cpu.h"
 #include "plan.h"
+#include "plan_fit.h"
 #include "planning.h"
 
 /* A rank of a group whose others are not there. Measuring calls none of its functions. */
@@ -32,68 +35,123 @@ static mg_clip clip_of(const mg_planning *p)
                                .guidance_beta = NAN}};
 }
 
-/* What this rank needs with n clips at once; 0 where they do not go together. */
-static mg_status measure(double *bytes, const mg_planning *p, mg_replica *r, int64_t n)
+/* A replica of which only the leader and one other rank are opened: the rest are as the other. */
+typedef struct pair {
+    mg_comm group[2];
+    mg_replica *replica[2];
+    int n; /* 1: the group has no other rank */
+} pair;
+
+static mg_status open_pair(pair *g, mg_planning *p, mg_ops *ops, int tp)
+{
+    g->n = tp > 1 ? 2 : 1;
+    for (int i = 0; i < g->n; i++) {
+        g->group[i] = absent(i, tp);
+        MG_RETURN(open_replica(&g->replica[i], p, ops, &g->group[i]));
+        p->formats = g->replica[i]->backend.formats;
+    }
+    return MG_OK;
+}
+
+static void close_pair(pair *g)
+{
+    for (int i = 0; i < 2; i++) mg_replica_close(g->replica[i]);
+}
+
+static mg_status measure(mg_replica *r, const mg_planning *p, int64_t n_clips, int64_t n_outside)
 {
     const mg_clip clip = clip_of(p);
     mg_clip_need need = {0};
 
     MG_RETURN(mg_clip_need_add(&need, r, &clip));
-    const mg_replica_limits limits = mg_plan_limits(&need, n);
-    MG_RETURN(mg_replica_measure(r, &limits));
-    *bytes = (double)mg_replica_bytes_all(&r->bytes);
+    mg_replica_limits limits = mg_plan_limits(&need, n_clips);
+    limits.n_outside = n_outside;
+    return mg_replica_measure(r, &limits);
+}
+
+static int64_t known(double bytes)
+{
+    return bytes > 0 ? (int64_t)bytes : INT64_MAX;
+}
+
+/* Where the rank of this number in a node has its memory, and how much is there. On a CPU --gpu-mem is each
+ * rank's own. */
+static void place(mg_plan_demand *d, const mg_planning *p, int rank)
+{
+    const mg_memory_limits *limits = &p->limits;
+    const bool on_device = p->machine.memory_bytes > 0, own = on_device || p->memory_bytes > 0;
+    const double left = p->memory_bytes - p->machine.overhead_bytes;
+    const int64_t free_bytes = left > 0 ? (int64_t)left : 0;
+    const bool is_less = limits->device_bytes > 0 && limits->device_bytes < free_bytes;
+
+    for (int i = 0; i < MG_DEMANDS; i++) {
+        const bool in_own = own && (i != MG_DEMAND_HOST || !on_device);
+        d->place[i] = in_own ? 1 + rank : 0;
+        d->available_bytes[i] = !in_own   ? known((double)limits->host_bytes)
+                                : is_less ? limits->device_bytes
+                                          : free_bytes;
+    }
+}
+
+/* All ranks of a node with this layout: how many layers must be outside, and whether it fits so. */
+static void judge(mg_planning_layout *l, const mg_planning *p, const pair *g, mg_plan_demand *all)
+{
+    const int n = (int)p->settings->n_per_node;
+
+    for (int i = 0; i < n; i++) {
+        mg_plan_demand_set(&all[i], &g->replica[i % l->tp > 0]->bytes);
+        place(&all[i], p, i);
+    }
+    l->n_outside =
+        mg_plan_choose_outside(all, n, mg_plan_most_outside(&p->config.lm, &p->formats), p->limits.n_outside);
+    l->fits = mg_plan_find_misfit(all, n, l->n_outside) < 0;
+    const mg_lm_layer_size layer = g->replica[0]->bytes.lm_layer;
+    l->outside_bytes = (double)(l->n_outside * (layer.all_bytes - layer.text_bytes));
+}
+
+static mg_status measure_layout(mg_planning_layout *l, const mg_planning *p, const pair *g,
+                                mg_plan_demand *all)
+{
+    double *const bytes[] = {&l->leader_bytes, &l->other_bytes};
+
+    for (int i = 0; i < g->n; i++) MG_RETURN(measure(g->replica[i], p, l->n_clips, 0));
+    judge(l, p, g, all);
+    for (int i = 0; i < g->n; i++) {
+        if (l->n_outside > 0) MG_RETURN(measure(g->replica[i], p, l->n_clips, l->n_outside));
+        *bytes[i] = (double)mg_replica_bytes_all(&g->replica[i]->bytes);
+        if (p->machine.memory_bytes > 0) /* copies in the host's memory, which a CPU's plan has not */
+            *bytes[i] += (double)(l->n_outside * g->replica[i]->bytes.lm_layer.all_bytes);
+    }
     return MG_OK;
 }
 
-/* One rank of a group of tp: all batches, the table's last. */
-static mg_status measure_rank(mg_planning *p, mg_ops *ops, int rank, int tp, int first)
-{
-    mg_comm group = absent(rank, tp);
-    mg_replica *r = NULL;
-    mg_status st = MG_OK;
-    double bytes;
-
-    MG_TRY(open_replica(&r, p, ops, &group));
-    p->formats = r->backend.formats;
-    for (int i = first; i < p->n_layouts; i++) {
-        mg_planning_layout *l = &p->layout[i];
-        MG_TRY(measure(rank == 0 ? &l->leader_bytes : &l->other_bytes, p, r, l->n_clips));
-    }
-    MG_TRY(measure(&bytes, p, r, 1));
-    if (rank == 0)
-        p->memory[p->n_memories].leader = r->bytes;
-    else
-        p->memory[p->n_memories].other = r->bytes;
-done:
-    mg_replica_close(r);
-    return st;
-}
-
-static void judge(mg_planning *p, int first)
-{
-    for (int i = first; i < p->n_layouts; i++) {
-        mg_planning_layout *l = &p->layout[i];
-        const double most = l->leader_bytes > l->other_bytes ? l->leader_bytes : l->other_bytes;
-        l->fits = p->memory_bytes <= 0 || most + p->machine.overhead_bytes <= p->memory_bytes;
-    }
-}
-
+/* Layouts of groups of tp ranks, and the memory of one clip at a time, part by part. */
 static mg_status add_group(mg_planning *p, mg_ops *ops, int tp)
 {
     const mg_planning_settings *s = p->settings;
-    const int first = p->n_layouts;
     const int64_t n_replicas = s->n_nodes * s->n_per_node / tp;
+    mg_planning_memory *memory = &p->memory[p->n_memories];
+    mg_plan_demand *all = calloc((size_t)s->n_per_node, sizeof *all);
+    pair g = {0};
+    mg_status st = all ? MG_OK : mg_fail(MG_ENOMEM, "plan: %lld ranks", (long long)s->n_per_node);
 
-    for (int64_t n = 1, i = 0; i < MG_PLANNING_BATCHES; n *= 2, i++)
-        if (n == 1 || n * n_replicas < 2 * s->n_clips)
-            p->layout[p->n_layouts++] =
-                (mg_planning_layout){.tp = tp, .n_replicas = n_replicas, .n_clips = n};
-    p->memory[p->n_memories].tp = tp;
-    MG_RETURN(measure_rank(p, ops, 0, tp, first));
-    if (tp > 1) MG_RETURN(measure_rank(p, ops, 1, tp, first));
-    judge(p, first);
-    p->n_memories++;
-    return MG_OK;
+    if (st == MG_OK) st = open_pair(&g, p, ops, tp);
+    for (int64_t n = 1, i = 0; i < MG_PLANNING_BATCHES && st == MG_OK; n *= 2, i++) {
+        if (n > 1 && n * n_replicas >= 2 * s->n_clips) continue;
+        mg_planning_layout *l = &p->layout[p->n_layouts++];
+        *l = (mg_planning_layout){.tp = tp, .n_replicas = n_replicas, .n_clips = n};
+        st = measure_layout(l, p, &g, all);
+    }
+    for (int i = 0; i < g.n && st == MG_OK; i++) st = measure(g.replica[i], p, 1, 0);
+    if (st == MG_OK) {
+        memory->tp = tp;
+        memory->leader = g.replica[0]->bytes;
+        memory->other = g.n > 1 ? g.replica[1]->bytes : (mg_replica_bytes){0};
+        p->n_memories++;
+    }
+    close_pair(&g);
+    free(all);
+    return st;
 }
 
 static mg_status add_groups(mg_planning *p, mg_ops *ops)

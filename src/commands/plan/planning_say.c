@@ -4,11 +4,12 @@
 
 #include "planning.h"
 
-static const char *const part_name[MG_PREDICT_PARTS] = {"products", "attention", "all_reduce", "sampling",
-                                                        "launches"};
-static const char *const part_words[MG_PREDICT_PARTS] = {"products with the matrices", "reads of attention",
-                                                         "sums over the group's ranks", "draws of codes",
-                                                         "launches of operations"};
+static const char *const part_name[MG_PREDICT_PARTS] = {"products", "attention", "all_reduce",
+                                                        "sampling", "launches",  "outside"};
+static const char *const part_words[MG_PREDICT_PARTS] = {
+    "products with the matrices",  "reads of attention",
+    "sums over the group's ranks", "draws of codes",
+    "launches of operations",      "waits for layers from outside"};
 
 void mg_planning_time(mg_text *t, double run_s)
 {
@@ -58,13 +59,21 @@ void mg_planning_why(mg_text *t, const mg_planning *p)
     mg_text_format(t, "most of its step are %s (%.0f %%).", part_words[most],
                    100 * l->times.part_s[most] / l->times.step_s);
     if (p->chosen > 0 && p->layout[0].tp == 1 && !p->layout[0].fits) mg_text_add(t, " T = 1 does not fit.");
+    if (l->n_outside > 0)
+        mg_text_format(t, " %lld layers come from outside its memory.", (long long)l->n_outside);
+    if (p->unasked < 0 || p->unasked == p->chosen) return;
+    const mg_planning_layout *u = &p->layout[p->unasked];
+    mg_text_format(t, " Without --%sbatch run takes T = %lld with %lld: %.2f times as long.",
+                   p->settings->machine.tp > 0 ? "" : "tp and --", (long long)u->tp, (long long)u->n_clips,
+                   u->run_s / l->run_s);
 }
 
 static double run_with(const mg_planning *p, mg_format format, const char *device)
 {
     mg_planning other = *p;
 
-    other.formats = (mg_lm_formats){format, mg_format_of_kv(format)};
+    other.formats.weights = format;
+    if (p->formats.kv != MG_FORMAT_Q8) other.formats.kv = mg_format_of_kv(format);
     if (device && !mg_predict_device(&other.machine, device, format)) return INFINITY;
     return mg_planning_run_s(&other, &other.layout[p->chosen], p->settings->n_nodes);
 }
@@ -132,12 +141,17 @@ static void print_memory(mg_text *t, const mg_planning *p)
 
 static void print_layouts(mg_text *t, const mg_planning *p)
 {
-    mg_text_format(t, "layouts\n  %2s %8s %6s %10s %11s %11s %11s %11s\n", "T", "replicas", "batch",
-                   "MB a rank", "ms a step", "clips an h", "node hours", "hours");
+    mg_text_format(
+        t, "layouts (* ends first, o what run takes by itself)\n  %2s %8s %6s %10s %7s %11s %11s %11s %11s\n",
+        "T", "replicas", "batch", "MB a rank", "outside", "ms a step", "clips an h", "node hours", "hours");
     for (int i = 0; i < p->n_layouts; i++) {
         const mg_planning_layout *l = &p->layout[i];
-        mg_text_format(t, "%s %2lld %8lld %6lld %10.1f", i == p->chosen ? "*" : " ", (long long)l->tp,
-                       (long long)l->n_replicas, (long long)l->n_clips, l->leader_bytes / 1e6);
+        mg_text_format(t, "%s %2lld %8lld %6lld %10.1f %7lld",
+                       i == p->chosen    ? "*"
+                       : i == p->unasked ? "o"
+                                         : " ",
+                       (long long)l->tp, (long long)l->n_replicas, (long long)l->n_clips,
+                       l->leader_bytes / 1e6, (long long)l->n_outside);
         if (l->fits)
             mg_text_format(t, " %11.3f %11.1f %11.2f %11.2f\n", l->times.step_s * 1e3, l->clips_h, l->node_h,
                            l->run_s / 3600);
@@ -150,9 +164,10 @@ void mg_planning_print(mg_text *t, const mg_planning *p)
 {
     const mg_planning_settings *s = p->settings;
 
-    mg_text_format(t, "%lld clips of %g s, %lld node%s with %lld ranks, %s, %s\n", (long long)s->n_clips,
+    mg_text_format(t, "%lld clips of %g s, %lld node%s with %lld ranks, %s, %s%s\n", (long long)s->n_clips,
                    s->dur_s, (long long)s->n_nodes, s->n_nodes == 1 ? "" : "s", (long long)s->n_per_node,
-                   p->machine.name, mg_format_name(p->formats.weights));
+                   p->machine.name, mg_format_name(p->formats.weights),
+                   p->formats.kv == MG_FORMAT_Q8 ? ", kv int8" : "");
     print_memory(t, p);
     print_layouts(t, p);
     if (p->refused[0]) mg_text_format(t, "not possible: %s\n", p->refused);
@@ -175,6 +190,7 @@ static void json_layout(mg_text *t, const mg_planning *p, const mg_planning_layo
 {
     mg_text_format(t, "{\"tp\": %lld, \"replicas\": %lld, \"batch\": %lld, \"fits\": %s", (long long)l->tp,
                    (long long)l->n_replicas, (long long)l->n_clips, l->fits ? "true" : "false");
+    mg_text_format(t, ", \"layers_outside\": %lld", (long long)l->n_outside);
     json_number(t, "leader_bytes", l->leader_bytes);
     json_number(t, "other_bytes", l->other_bytes);
     json_number(t, "step_s", l->times.step_s);
@@ -184,7 +200,8 @@ static void json_layout(mg_text *t, const mg_planning *p, const mg_planning_layo
     json_number(t, "clips_h", l->clips_h);
     json_number(t, "run_s", l->run_s);
     json_number(t, "node_hours", l->node_h);
-    mg_text_format(t, ", \"chosen\": %s}", l - p->layout == p->chosen ? "true" : "false");
+    mg_text_format(t, ", \"chosen\": %s, \"unasked\": %s}", l - p->layout == p->chosen ? "true" : "false",
+                   l - p->layout == p->unasked ? "true" : "false");
 }
 
 static void json_memory(mg_text *t, const mg_planning *p, const mg_planning_memory *m)
@@ -227,7 +244,8 @@ void mg_planning_print_json(mg_text *t, const mg_planning *p)
                    (long long)s->n_nodes, (long long)s->n_per_node);
     json_number(t, "duration_s", s->dur_s);
     json_number(t, "memory_bytes", p->memory_bytes);
-    mg_text_format(t, ", \"dtype\": \"%s\", ", mg_format_name(p->formats.weights));
+    mg_text_format(t, ", \"dtype\": \"%s\", \"kv\": \"%s\", ", mg_format_name(p->formats.weights),
+                   mg_format_name(p->formats.kv));
     json_machine(t, &p->machine);
     mg_text_add(t, ", \"memory\": [");
     for (int i = 0; i < p->n_memories; i++) {

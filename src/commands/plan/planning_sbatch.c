@@ -43,6 +43,12 @@ static void add_command(mg_text *t, const mg_planning *p)
                    (long long)l->tp, (long long)l->n_clips, mg_format_name(p->formats.weights),
                    strcmp(s->gpu, "cpu") == 0 ? "cpu" : "cuda");
     if (s->machine.threads > 0) mg_text_format(t, " --threads %lld", (long long)s->machine.threads);
+    if (s->machine.kv == MG_MACHINE_KV_INT8) mg_text_add(t, " --kv int8");
+    if (s->machine.host_memory > 0)
+        mg_text_format(t, " --host-memory %lld", (long long)s->machine.host_memory);
+    if (s->machine.device_memory > 0)
+        mg_text_format(t, " --device-memory %lld", (long long)s->machine.device_memory);
+    if (strcmp(s->machine.offload, "auto") != 0) add_option(t, "offload", s->machine.offload);
     mg_text_add(t, " \"$@\" &\n");
 }
 

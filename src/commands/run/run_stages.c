@@ -8,6 +8,7 @@
 #include "door.h"
 #include "generate.h"
 #include "hash.h"
+#include "layout.h"
 #include "log.h"
 #include "machine.h"
 #include "manifest.h"
