@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "plan_fit.h"
 #include "planning.h"
 
 static const char *const part_name[MG_PREDICT_PARTS] = {"products", "attention", "all_reduce",
@@ -111,15 +112,9 @@ static size_t sum_outside(const mg_replica_bytes *b, int64_t n_outside)
     return mg_replica_bytes_all(b) - (size_t)mg_lm_outside_saves(b->lm_layer, n_outside);
 }
 
-/* How many may be outside (plan.c). */
-static int64_t most_outside(const mg_planning *p)
-{
-    return p->config.lm.L - (p->formats.weights == MG_FORMAT_Q4);
-}
-
 static void print_memory(mg_text *t, const mg_planning *p)
 {
-    const int64_t most = most_outside(p);
+    const int64_t most = mg_plan_most_outside(&p->config.lm, &p->formats);
 
     for (int i = 0; i < p->n_memories; i++) {
         const mg_replica_bytes *a = &p->memory[i].leader, *b = &p->memory[i].other;
@@ -211,7 +206,8 @@ static void json_memory(mg_text *t, const mg_planning *p, const mg_planning_memo
     mg_text_format(t, "{\"tp\": %lld", (long long)m->tp);
     json_number(t, "leader_bytes", (double)mg_replica_bytes_all(b));
     json_number(t, "half_outside_bytes", (double)sum_outside(b, p->config.lm.L / 2));
-    json_number(t, "all_outside_bytes", (double)sum_outside(b, most_outside(p)));
+    json_number(t, "all_outside_bytes",
+                (double)sum_outside(b, mg_plan_most_outside(&p->config.lm, &p->formats)));
     json_number(t, "layer_bytes", (double)b->lm_layer.all_bytes);
     mg_text_add(t, "}");
 }
