@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "audio_file.h"
 #include "audio_source.h"
@@ -18,7 +19,8 @@ enum {
     MAX_RATE_HZ = 768000, /* nothing records faster; a file that says so is damaged */
     FIRST_VALUES = 1 << 20,
     MP3_SLACK = 2 * 1152, /* frames that an MP3 file may lack at its ends */
-    MAX_TOLD = 64
+    MAX_TOLD = 64,
+    LOUD = 16
 };
 
 /* A sound file, and the link of it that is open. */
@@ -94,6 +96,24 @@ static mg_status check_header(const SF_INFO *info, const mg_audio_source *source
     return MG_OK;
 }
 
+/* What libsndfile does not read: what it is, if its first bytes say so. */
+static mg_status refuse(const mg_audio_source *source, const char *path)
+{
+    static const char lfs[] = "version https://git-lfs";
+    char head[sizeof lfs] = "";
+    const ssize_t n = pread(source->fd, head, sizeof head - 1, 0);
+
+    if (n == 0) return mg_fail(MG_EFAIL, "%s: is empty, not a sound file", path);
+    if (strcmp(head, lfs) == 0)
+        return mg_fail(MG_EFAIL, "%s: a Git LFS pointer, not a sound file: fetch it with git lfs pull", path);
+    const char *why = sf_strerror(NULL);
+    return mg_fail(
+        MG_EFAIL,
+        "%s: not a sound file that libsndfile reads: %.*s; of a video, M4A or AAC make one by: ffmpeg "
+        "-i IN OUT.flac",
+        path, (int)strcspn(why, "."), why);
+}
+
 static void close_link(reader *r)
 {
     if (!r->file) return;
@@ -104,7 +124,7 @@ static void close_link(reader *r)
 }
 
 /* Link `i` in place of the one that is open. */
-static mg_status open_link(reader *r, SF_INFO *info, int64_t i, const char *path)
+static mg_status open_file(reader *r, SF_INFO *info, int64_t i, const char *path)
 {
     SF_VIRTUAL_IO io = {vio_length, vio_seek, vio_read, vio_write, vio_tell};
 
@@ -115,11 +135,30 @@ static mg_status open_link(reader *r, SF_INFO *info, int64_t i, const char *path
     r->file = sf_open_virtual(&io, SFM_READ, info, &r->source);
     quiet_end();
     r->i_link = i;
-    if (!r->file)
-        return mg_fail(MG_EFAIL,
-                       "%s: not a sound file that libsndfile reads: %s; of a video, M4A or AAC make one by: "
-                       "ffmpeg -i IN OUT.flac",
-                       path, sf_strerror(NULL));
+    return r->file ? MG_OK : refuse(&r->source, path);
+}
+
+/* A FLAC file that a pipe wrote does not say how long it is: it is as long as it can be read. */
+static mg_status count_frames(reader *r, SF_INFO *info, int64_t i, const char *path)
+{
+    enum { BLOCK_VALUES = 4096 };
+    const int64_t most = (int64_t)MAX_HOURS * 3600 * info->samplerate;
+    float block[BLOCK_VALUES];
+    int64_t n = 0, n_now = 1;
+
+    if (info->channels < 1 || info->channels > MAX_CHANNELS) return MG_OK; /* refused for it */
+    for (; n_now > 0 && n <= most; n += n_now)
+        n_now = sf_readf_float(r->file, block, BLOCK_VALUES / info->channels);
+    MG_RETURN(open_file(r, info, i, path));
+    info->frames = n;
+    return MG_OK;
+}
+
+static mg_status open_link(reader *r, SF_INFO *info, int64_t i, const char *path)
+{
+    MG_RETURN(open_file(r, info, i, path));
+    if (info->frames == SF_COUNT_MAX && (info->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_FLAC)
+        MG_RETURN(count_frames(r, info, i, path));
     return check_header(info, &r->source, path);
 }
 
@@ -166,7 +205,7 @@ mg_status mg_audio_file_probe(mg_audio_info *info, const char *path)
 }
 
 /* Of each file once, however many clips use it. */
-static void warn_cut(const char *path, int64_t n_frames, int64_t n_missing)
+static bool is_told(const char *path)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static uint64_t told[MAX_TOLD];
@@ -179,7 +218,12 @@ static void warn_cut(const char *path, int64_t n_frames, int64_t n_missing)
     for (int i = 0; i < MAX_TOLD; i++) known = known || told[i] == hash;
     if (!known) told[n_told++ % MAX_TOLD] = hash;
     pthread_mutex_unlock(&lock);
-    if (known) return;
+    return known;
+}
+
+static void warn_cut(const char *path, int64_t n_frames, int64_t n_missing)
+{
+    if (is_told(path)) return;
     if (n_missing > 0)
         mg_log_warn("%s: it was cut off or is damaged: %lld of %lld frames are used", path,
                     (long long)n_frames, (long long)(n_frames + n_missing));
@@ -221,13 +265,23 @@ static mg_status read_frames(mg_sound *s, reader *r, int64_t n_frames, const cha
     return MG_OK;
 }
 
+/* Floats go a little beyond full scale, but not to LOUD times it: those were integers once. */
 static mg_status check_samples(const mg_sound *s, const char *path)
 {
-    for (int64_t i = 0; i < s->n_frames * s->n_channels; i++)
+    float peak = 0;
+
+    for (int64_t i = 0; i < s->n_frames * s->n_channels; i++) {
         if (!isfinite(s->pcm[i]))
             return mg_fail(MG_EFAIL, "%s: sample %lld of channel %lld is %s", path,
                            (long long)(i / s->n_channels), (long long)(i % s->n_channels),
                            isnan(s->pcm[i]) ? "not a number" : "infinite");
+        peak = fmaxf(peak, fabsf(s->pcm[i]));
+    }
+    if (peak > LOUD && !is_told(path))
+        mg_log_warn(
+            "%s: its samples go to %.4g times full scale, and are taken so: were they integers that were "
+            "saved as floats?",
+            path, (double)peak);
     return MG_OK;
 }
 

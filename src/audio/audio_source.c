@@ -9,7 +9,7 @@
 
 #include "text.h"
 
-enum { OGG_HEADER_BYTES = 27, OGG_BEGIN = 2, MAX_CHUNKS = 1000 };
+enum { OGG_HEADER_BYTES = 27, OGG_BEGIN = 2, MAX_CHUNKS = 1000, MAX_TAGS = 8 };
 #define SIZE_UNKNOWN 0x7FFF0000u /* sox, ffmpeg and others write a size like this, or 0, into a pipe */
 
 static uint32_t get_u32(const uint8_t *p)
@@ -38,29 +38,109 @@ static int open_regular(const char *path, int64_t *bytes, const char **why)
     return -1;
 }
 
-/* The data chunk of a WAV file against the file's length. */
-static void look_at_riff(mg_audio_source *s, int64_t file_bytes)
+static uint32_t get_u32_big(const uint8_t *p)
 {
-    uint8_t head[12], chunk[8];
-    int64_t at = sizeof head;
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
+}
 
-    if (!read_at(s, head, sizeof head, 0) || memcmp(head, "RIFF", 4) != 0 || memcmp(head + 8, "WAVE", 4) != 0)
-        return;
+static uint64_t get_u64(const uint8_t *p)
+{
+    return get_u32(p) | (uint64_t)get_u32(p + 4) << 32;
+}
+
+static void add_patch(mg_audio_source *s, int64_t at, const uint8_t bytes[4])
+{
+    s->patch[s->n_patches].at = at;
+    memcpy(s->patch[s->n_patches++].bytes, bytes, 4);
+}
+
+/* The data chunk of a WAV file against the file's length; `long_bytes` is the size that ds64 says. */
+static void look_at_data(mg_audio_source *s, int64_t at, uint32_t size, uint64_t long_bytes, int64_t left)
+{
+    const bool is_unknown = size == 0 || size >= SIZE_UNKNOWN;
+
+    if (long_bytes) {
+        s->is_cut = long_bytes > (uint64_t)left;
+    } else if (is_unknown && left > 0 && left < UINT32_MAX && left != size) {
+        const uint8_t bytes[4] = {(uint8_t)left, (uint8_t)(left >> 8), (uint8_t)(left >> 16),
+                                  (uint8_t)(left >> 24)};
+        add_patch(s, at + 4, bytes);
+    } else {
+        s->is_cut = size > left;
+    }
+}
+
+static void look_at_riff(mg_audio_source *s, const uint8_t head[12], int64_t begin, int64_t file_bytes)
+{
+    uint8_t chunk[8], ds64[16];
+    uint64_t long_bytes = 0;
+    int64_t at = begin + 12;
+
+    if (memcmp(head + 8, "WAVE", 4) != 0) return;
+    if (memcmp(head, "BW64", 4) == 0) add_patch(s, begin, (const uint8_t *)"RF64");
     for (int i = 0; i < MAX_CHUNKS && read_at(s, chunk, sizeof chunk, at); i++) {
         const uint32_t size = get_u32(chunk + 4);
-        const int64_t data = at + (int64_t)sizeof chunk, left = file_bytes - data;
-        if (memcmp(chunk, "data", 4) != 0) {
-            at = data + size + size % 2;
-            continue;
+        const int64_t data = at + (int64_t)sizeof chunk;
+        if (memcmp(chunk, "data", 4) == 0) {
+            look_at_data(s, at, size, long_bytes, file_bytes - data);
+            return;
         }
-        if ((size == 0 || size >= SIZE_UNKNOWN) && left > 0 && left < UINT32_MAX && left != size) {
-            s->size_at = at + 4;
-            for (int k = 0; k < 4; k++) s->size[k] = (uint8_t)((uint64_t)left >> 8 * k);
-        } else {
-            s->is_cut = size > left;
-        }
-        return;
+        if (head[1] != 'I' && memcmp(chunk, "ds64", 4) == 0 && read_at(s, ds64, sizeof ds64, data))
+            long_bytes = get_u64(ds64 + 8);
+        at = data + size + size % 2;
     }
+}
+
+static void look_at_aiff(mg_audio_source *s, int64_t begin, int64_t file_bytes)
+{
+    uint8_t chunk[8];
+    int64_t at = begin + 12;
+
+    for (int i = 0; i < MAX_CHUNKS && read_at(s, chunk, sizeof chunk, at); i++) {
+        const uint32_t size = get_u32_big(chunk + 4);
+        at += (int64_t)sizeof chunk;
+        if (memcmp(chunk, "SSND", 4) == 0) {
+            s->is_cut = size < SIZE_UNKNOWN && size > file_bytes - at;
+            return;
+        }
+        at += size + size % 2;
+    }
+}
+
+/* What the header promises, where libsndfile says nothing of it. */
+static void look_at_header(mg_audio_source *s, int64_t begin, int64_t file_bytes)
+{
+    uint8_t head[24];
+
+    if (!read_at(s, head, sizeof head, begin)) return;
+    const int64_t bytes = file_bytes - begin;
+    if (memcmp(head, "RIFF", 4) == 0 || memcmp(head, "RF64", 4) == 0 || memcmp(head, "BW64", 4) == 0)
+        look_at_riff(s, head, begin, file_bytes);
+    if (memcmp(head, "FORM", 4) == 0) look_at_aiff(s, begin, file_bytes);
+    if (memcmp(head, ".snd", 4) == 0)
+        s->is_cut = get_u32_big(head + 8) < SIZE_UNKNOWN &&
+                    (int64_t)get_u32_big(head + 4) + (int64_t)get_u32_big(head + 8) > bytes;
+    if (memcmp(head, "riff\x2e\x91\xcf\x11", 8) == 0) /* W64 */
+        s->is_cut = get_u64(head + 16) < INT64_MAX && get_u64(head + 16) > (uint64_t)bytes;
+}
+
+/* Where the sound begins behind tags, if it is of a format that libsndfile loses its way in behind them. */
+static int64_t skip_tags(const mg_audio_source *s)
+{
+    static const char *const magics[] = {"RIFF", "RF64", "BW64", "FORM", "riff", ".snd", "caff"};
+    uint8_t head[10];
+    int64_t at = 0;
+
+    for (int i = 0; i < MAX_TAGS && read_at(s, head, sizeof head, at); i++) {
+        for (size_t k = 0; k < sizeof magics / sizeof *magics; k++)
+            if (memcmp(head, magics[k], 4) == 0) return at;
+        if (memcmp(head, "ID3", 3) != 0) return 0;
+        at += 10 +
+              ((int64_t)(head[6] & 127) << 21 | (head[7] & 127) << 14 | (head[8] & 127) << 7 |
+               (head[9] & 127)) +
+              (head[5] & 0x10 ? 10 : 0); /* a footer */
+    }
+    return 0;
 }
 
 /* Where the links of an Ogg file begin: at the first of the pages that say so, one for each of its streams.
@@ -104,8 +184,10 @@ mg_status mg_audio_source_open(mg_audio_source *s, const char *path)
     *s = (mg_audio_source){.fd = -1};
     s->fd = open_regular(path, &bytes, &why);
     if (s->fd < 0) return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, why);
-    look_at_riff(s, bytes);
+    const int64_t begin = skip_tags(s);
+    look_at_header(s, begin, bytes);
     MG_RETURN(find_links(s, bytes));
+    s->links[0] = begin;
     mg_audio_source_use(s, 0);
     return MG_OK;
 }
@@ -149,10 +231,11 @@ int64_t mg_audio_source_read(mg_audio_source *s, void *data, int64_t bytes)
         if (n <= 0) break; /* a file that has become shorter ends here */
         done += n;
     }
-    for (int64_t k = 0; s->size_at && k < 4; k++) {
-        const int64_t at = s->size_at + k - s->at;
-        if (at >= 0 && at < done) ((uint8_t *)data)[at] = s->size[k];
-    }
+    for (int i = 0; i < s->n_patches; i++)
+        for (int k = 0; k < 4; k++) {
+            const int64_t at = s->patch[i].at + k - s->at;
+            if (at >= 0 && at < done) ((uint8_t *)data)[at] = s->patch[i].bytes[k];
+        }
     s->at += done;
     return done;
 }

@@ -1,5 +1,6 @@
 /* The bytes of a sound file as libsndfile is to see them: a file whose header does not say its length,
- * because a pipe wrote it, looks as if it did; an Ogg file of several links is several files. */
+ * because a pipe wrote it, looks as if it did; BW64 looks as RF64, which it is; a tag (ID3) before a format
+ * that has none is not there; an Ogg file of several links is several files. */
 #ifndef MG_AUDIO_SOURCE_H
 #define MG_AUDIO_SOURCE_H
 
@@ -13,9 +14,12 @@ typedef struct mg_audio_source {
     int64_t begin, end, at; /* the link that is read: bytes of the file */
     int64_t *links;         /* [n_links + 1]: where each begins, and the file's end */
     int64_t n_links;
-    int64_t size_at;   /* of a RIFF data chunk whose size is not known: where it stands; 0: nothing to mend */
-    uint8_t size[4];   /* and what it should be */
-    bool is_cut;       /* a RIFF data chunk that the file is too short for */
+    struct {
+        int64_t at;
+        uint8_t bytes[4];
+    } patch[2]; /* four bytes of the file that are to be others */
+    int n_patches;
+    bool is_cut;       /* the header promises more sound than the file holds (WAV, RF64, W64, AIFF, AU) */
     bool ends_in_page; /* an Ogg file that stops in the middle of a page, of which libsndfile may say nothing
                         */
 } mg_audio_source;

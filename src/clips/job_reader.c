@@ -272,6 +272,9 @@ static mg_status next_text(mg_job_reader *r, mg_job_record *record, bool *over)
                        "%s: line %lld: JSON in a list that begins as text; --prompts-format text takes it as "
                        "a text",
                        r->bytes.name, (long long)piece.line);
+    if (memchr(piece.text, '\r', piece.bytes))
+        return mg_fail(MG_EUSAGE, "%s: line %lld: a carriage return within the line: is it two?",
+                       r->bytes.name, (long long)piece.line);
     mg_json_text_object(&t, NULL);
     mg_json_text_string(&t, "prompt", piece.text);
     return end_record(r, record, &t, piece.line);
@@ -379,7 +382,7 @@ static mg_status rename_keys(mg_job_reader *r, mg_job_record *record, const char
     return end_record(r, record, &t, line);
 }
 
-/* A text in an array is a prompt. */
+/* A text in an array, or in a line, is a prompt. */
 static mg_status wrap_text(mg_job_reader *r, mg_job_record *record, const mg_job_piece *piece)
 {
     mg_json_text t = {0};
@@ -404,6 +407,12 @@ static mg_status check_whole(const mg_job_reader *r, const mg_job_piece *piece)
 
     while (n > 0 && strchr(" \t\r", piece->text[n - 1])) n--;
     if (*begin != '{' || (n > 0 && piece->text[n - 1] == '}')) return MG_OK;
+    if (n > 1 && piece->text[n - 1] == ',' && piece->text[n - 2] == '}')
+        return mg_fail(
+            MG_EUSAGE,
+            "%s: line %lld: a comma behind the object: JSON lines have none; with commas it is an array: "
+            "[{…}, {…}]",
+            r->bytes.name, (long long)piece->line);
     return mg_fail(
         MG_EUSAGE,
         "%s: line %lld: not JSON: the object does not end in its line; write each on a line of its "
@@ -448,8 +457,7 @@ static mg_status next_object(mg_job_reader *r, mg_job_record *record, bool *over
     MG_RETURN(r->in_array ? next_element(r, &piece, over) : next_piece(r, &piece));
     *over = *over || !piece.text;
     if (*over) return MG_OK;
-    if (r->in_array && *mg_job_skip(piece.text, piece.text + piece.bytes) == '"')
-        return wrap_text(r, record, &piece);
+    if (*mg_job_skip(piece.text, piece.text + piece.bytes) == '"') return wrap_text(r, record, &piece);
     if (!r->in_array) MG_RETURN(check_whole(r, &piece));
     if (r->prompt_column || r->id_column) return rename_keys(r, record, piece.text, piece.bytes, piece.line);
     MG_RETURN(take_caption(r, record, &piece));

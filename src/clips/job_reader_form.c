@@ -115,6 +115,7 @@ static mg_status look_for_header(mg_job_look *out, const char *p, const char *en
     } all[] = {{',', MG_LOOKS_LIKE_COMMAS},
                {'\t', MG_LOOKS_LIKE_TABS},
                {';', MG_LOOKS_LIKE_SEMICOLONS},
+               {'|', MG_LOOKS_LIKE_PIPES},
                {'\n', MG_LOOKS_LIKE_A_WORD}};
     const size_t n = (size_t)(end - p) - (size_t)(end - p > 0 && end[-1] == '\r');
 
@@ -143,42 +144,12 @@ static mg_status look_at(mg_job_look *out, mg_job_reader *r)
     return look_for_header(out, p, newline ? newline : end, r->prompt_column);
 }
 
-static bool begins(const char *p, const char *end, const char *with)
+/* Lines that end in CR alone are one long line to everybody else. */
+static bool has_old_lines(const char *p, const char *end)
 {
-    const size_t n = strlen(with);
+    const char *at = p < end ? memchr(p, '\r', (size_t)(end - p)) : NULL;
 
-    return (size_t)(end - p) >= n && strncasecmp(p, with, n) == 0;
-}
-
-/* What the first bytes are of, that is no list of texts though each of its lines could be one; NULL: nothing
- * known. */
-static const char *see_foreign(const char *p, const char *end)
-{
-    static const struct {
-        const char *with, *seen;
-    } all[] = {
-        {"PK\x03\x04", "it is a ZIP archive, as .xlsx and .ods are: save the table as CSV"},
-        {"PAR1", "it is a Parquet file: write it as CSV or JSON lines"},
-        {"%PDF", "it is a PDF"},
-        {"{\\rtf", "it is RTF: save it as plain text"},
-        {"<!doctype", "it begins as a page of HTML, not as a list"},
-        {"<html", "it begins as a page of HTML, not as a list"},
-        {"<?xml", "it begins as XML, not as a list"},
-        {"---\n", "it begins as YAML or Markdown"},
-        {"---\r\n", "it begins as YAML or Markdown"},
-    };
-    const char *yaml = "it begins as a list in YAML or Markdown, whose marks would be in the texts";
-
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (begins(p, end, all[i].with)) return all[i].seen;
-    const char *newline = memchr(p, '\n', (size_t)(end - p));
-    const char *second = newline ? mg_job_skip(newline, end) : end;
-    if (begins(p, end, "- ") && begins(second, end, "- ")) return yaml;
-    if (begins(p, end, "* ") && begins(second, end, "* ")) return yaml;
-    const size_t n_name =
-        (size_t)(end - p) > 0 ? strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") : 0;
-    if (n_name > 0 && begins(p + n_name, end, ":\n") && begins(second, end, "- ")) return yaml;
-    return NULL;
+    return at && at + 1 < end && !memchr(p, '\n', (size_t)(end - p));
 }
 
 static mg_status refuse_form(const mg_job_reader *r, const char *seen)
@@ -190,23 +161,30 @@ static mg_status refuse_form(const mg_job_reader *r, const char *seen)
 /* What was said of the form is so. Else the first bytes say it, and a name that says otherwise is refused. */
 mg_status mg_job_choose_form(mg_job_reader *r, mg_job_form asked)
 {
+    static const char semicolons[] = "semicolons part its fields, where CSV has commas";
+    static const char pipes[] = "upright strokes part its fields, where CSV has commas";
     const mg_job_form named = form_of_name(r->bytes.name);
     mg_job_look seen;
 
     MG_RETURN(look_at(&seen, r));
     const mg_job_bytes *b = &r->bytes;
-    const char *first = mg_job_skip(b->data + b->at, b->data + b->n);
-    const bool is_bracket = first < b->data + b->n && *first == '[';
+    const char *end = b->data + b->n, *first = mg_job_skip(b->data + b->at, end);
+    const char *binary = mg_job_see_binary(b->data + b->at, end);
+    if (binary) return mg_fail(MG_EUSAGE, "%s: %s", b->name, binary);
+    const bool is_json = seen == MG_LOOKS_LIKE_OBJECTS || seen == MG_LOOKS_LIKE_ARRAY;
+    if (!is_json && has_old_lines(first, end))
+        return mg_fail(MG_EUSAGE, "%s: its lines end in CR alone, as those of old Macs: tr '\\r' '\\n' <%s",
+                       b->name, b->name);
+    const bool is_bracket = first < end && *first == '[';
     r->form = asked ? asked : named;
     r->in_array = r->form == MG_JOBS_JSON && is_bracket;
     if (asked || named == MG_JOBS_JSON) return MG_OK;
     const bool is_table = named == MG_JOBS_CSV || named == MG_JOBS_TSV;
-    if (is_table && (seen == MG_LOOKS_LIKE_OBJECTS || seen == MG_LOOKS_LIKE_ARRAY))
-        return refuse_form(r, "its name says a table, and it begins as JSON");
-    if (named == MG_JOBS_CSV && (seen == MG_LOOKS_LIKE_TABS || seen == MG_LOOKS_LIKE_SEMICOLONS))
-        return refuse_form(r, seen == MG_LOOKS_LIKE_TABS
-                                  ? "named as CSV, and tabs part its fields"
-                                  : "semicolons part its fields, where CSV has commas");
+    if (is_table && is_json) return refuse_form(r, "its name says a table, and it begins as JSON");
+    if (named == MG_JOBS_CSV && seen == MG_LOOKS_LIKE_TABS)
+        return refuse_form(r, "named as CSV, and tabs part its fields");
+    if (named == MG_JOBS_CSV && seen == MG_LOOKS_LIKE_SEMICOLONS) return refuse_form(r, semicolons);
+    if (named == MG_JOBS_CSV && seen == MG_LOOKS_LIKE_PIPES) return refuse_form(r, pipes);
     if (is_table) return MG_OK;
     r->is_guess = true;
     switch (seen) {
@@ -214,13 +192,14 @@ mg_status mg_job_choose_form(mg_job_reader *r, mg_job_form asked)
     case MG_LOOKS_LIKE_ARRAY: r->form = MG_JOBS_JSON; break;
     case MG_LOOKS_LIKE_COMMAS: r->form = MG_JOBS_CSV; break;
     case MG_LOOKS_LIKE_TABS: r->form = MG_JOBS_TSV; break;
-    case MG_LOOKS_LIKE_SEMICOLONS: return refuse_form(r, "semicolons part its fields, where CSV has commas");
+    case MG_LOOKS_LIKE_SEMICOLONS: return refuse_form(r, semicolons);
+    case MG_LOOKS_LIKE_PIPES: return refuse_form(r, pipes);
     case MG_LOOKS_LIKE_A_WORD:
         if (!r->prompt_column) return refuse_form(r, "its first line may be a header or a text");
         r->form = MG_JOBS_CSV;
         break;
     case MG_LOOKS_LIKE_TEXT:
-        if (see_foreign(first, b->data + b->n)) return refuse_form(r, see_foreign(first, b->data + b->n));
+        if (mg_job_see_markup(first, end)) return refuse_form(r, mg_job_see_markup(first, end));
         r->form = MG_JOBS_TEXT;
         break;
     }

@@ -61,6 +61,7 @@ typedef enum mg_job_look {
     MG_LOOKS_LIKE_COMMAS,
     MG_LOOKS_LIKE_TABS,
     MG_LOOKS_LIKE_SEMICOLONS,
+    MG_LOOKS_LIKE_PIPES,
     MG_LOOKS_LIKE_A_WORD,
 } mg_job_look;
 
@@ -68,6 +69,11 @@ typedef enum mg_job_look {
  * that says otherwise is refused. */
 mg_status mg_job_choose_form(mg_job_reader *r, mg_job_form asked);
 mg_job_look mg_job_look_for_json(const char *p, const char *end);
+
+/* What the first bytes are of, that is no list of texts; NULL: nothing known. The second is asked of what
+ * looks like plain text. */
+const char *mg_job_see_binary(const char *p, const char *end);
+const char *mg_job_see_markup(const char *p, const char *end);
 
 /* "prompt", "caption" or "text" in any case; or `own`, if somebody named it. */
 bool mg_job_is_prompt_name(const char *name, const char *own);

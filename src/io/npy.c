@@ -89,6 +89,11 @@ static mg_status parse_type(header *h, const char *path, const char *descr)
                  8 * item);
         return MG_OK;
     }
+    if (descr && *descr == '[')
+        return mg_fail(MG_EFAIL, "%s: its numbers are of a structured type: save the one field of it", path);
+    if (descr && strncmp(descr, "'|O'", 4) == 0)
+        return mg_fail(
+            MG_EFAIL, "%s: holds Python objects: save the array with the type of its numbers (astype)", path);
     return mg_fail(MG_EFAIL, "%s: its numbers are of the type %.*s: integers and floats are read", path,
                    (int)strcspn(descr ? descr : "(none)", ",}"), descr ? descr : "(none)");
 }
@@ -110,8 +115,9 @@ static mg_status parse_shape(header *h, const char *path, const char *shape)
         if (*p == ',') p++;
     }
     if (n == 0 || *p != ')')
-        return mg_fail(MG_EFAIL, "%s: its shape is %.40s: rows and columns are read", path,
-                       shape ? shape : "not said");
+        return mg_fail(MG_EFAIL, "%s: its shape is %.*s%s: rows and columns are read", path,
+                       shape ? (int)strcspn(shape, ")}") : 8, shape ? shape : "not said",
+                       shape && strchr(shape, ')') ? ")" : "");
     const int first = n - 2;
     bool good = first >= 0;
     for (int i = 0; i < first; i++) good = good && dim[i] == 1;
@@ -135,8 +141,13 @@ static mg_status parse(header *h, const char *path, const mg_mapped_file *f)
     int64_t n_dict = 0;
 
     *h = (header){0};
+    if (f->bytes > 4 && memcmp(f->data, "PK\x03\x04", 4) == 0)
+        return mg_fail(
+            MG_EFAIL,
+            "%s: an archive, as numpy.savez and torch.save write one: save the one array by numpy.save",
+            path);
     if (f->bytes < PREFIX_BYTES || memcmp(f->data, "\x93NUMPY", 6) != 0 || f->data[6] < 1 || f->data[6] > 3)
-        return mg_fail(MG_EFAIL, "%s: not a .npy file", path);
+        return mg_fail(MG_EFAIL, "%s: not a .npy file, as numpy.save writes one", path);
     const int n_length = f->data[6] == 1 ? 2 : 4;
     if (f->bytes < 8 + n_length) return mg_fail(MG_EFAIL, "%s: its header is not whole", path);
     for (int i = 0; i < n_length; i++) n_dict |= (int64_t)(uint8_t)f->data[8 + i] << 8 * i;

@@ -135,7 +135,9 @@ static void what_is_no_sound_file_is_refused(void **state)
     assert_int_equal(mkfifo(in_dir("pipe.wav"), 0600), 0);
     refused(in_dir("pipe.wav"), "pipe.wav: cannot open: it is no regular file");
     put_file(in_dir("a.wav"), text, 0);
-    refused(in_dir("a.wav"), "a.wav: not a sound file that libsndfile reads: ");
+    refused(in_dir("a.wav"), "a.wav: is empty, not a sound file");
+    put_file(in_dir("a.wav"), "version https://git-lfs.github.com/spec/v1\n", 43);
+    refused(in_dir("a.wav"), "a.wav: a Git LFS pointer, not a sound file: fetch it with git lfs pull");
     put_file(in_dir("a.wav"), text, sizeof text);
     refused(in_dir("a.wav"), "a.wav: not a sound file that libsndfile reads: ");
     for (size_t i = 0; i < sizeof noise; i++) noise[i] = (char)(i * i * 7 / 11);
@@ -333,6 +335,56 @@ static void cut_files_say_so_once(void **state)
     if (st == MG_OK) assert_non_null(strstr(said, "bad.mp3: it was cut off or is damaged: "));
 }
 
+/* As other programs leave them (tests/golden/make_sounds.py): the samples are known, and whether it is said
+ * that some are lacking. */
+static void forms_of_other_programs(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t n_frames;
+    } cases[] = {{"id3.wav", 700},  {"id3-twice.aiff", 700}, {"id3.rf64", 700},   {"id3.flac", 700},
+                 {"bw64.wav", 700}, {"endless.flac", 700},   {"endless.au", 700}, {"endless.aiff", 700},
+                 {"cut.wav", 500},  {"cut.rf64", 500},       {"cut.w64", 500},    {"cut.aiff", 500},
+                 {"cut.au", 500},   {"cut-id3.wav", 500}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[512];
+        mg_audio_info info;
+        mg_sound s;
+        int kept;
+        snprintf(path, sizeof path, MG_GOLDEN_DIR "/sounds/%s", cases[i].name);
+        listen_begin(&kept);
+        expect_ok(mg_audio_file_probe(&info, path));
+        expect_ok(mg_audio_file_read(&s, path, INFINITY));
+        listen_end(kept);
+        if (info.n_frames != cases[i].n_frames || s.n_frames != cases[i].n_frames)
+            fail_msg("%s: %lld frames", path, (long long)s.n_frames);
+        for (int64_t k = 0; k < s.n_frames; k++)
+            if (s.pcm[k] != (float)(37 * k % 2001 - 1000) / 32768)
+                fail_msg("%s: frame %lld", path, (long long)k);
+        assert_true(s.n_frames == 700 ? !*said : strstr(said, ": it was cut off: the 500 frames") != NULL);
+        mg_sound_close(&s);
+    }
+}
+
+/* Integers that became floats without being divided. */
+static void samples_far_beyond_full_scale_are_said(void **state)
+{
+    static const float loud[] = {1, -9830, 3}, hot[] = {1, -3.9f, 3};
+    int kept;
+
+    (void)state;
+    put_whole_wav(in_dir("loud.wav"), loud, 3, 1, 8000);
+    put_whole_wav(in_dir("hot.wav"), hot, 3, 1, 8000);
+    listen_begin(&kept);
+    assert_int_equal(frames_read(in_dir("loud.wav")), 3);
+    assert_int_equal(frames_read(in_dir("hot.wav")), 3);
+    listen_end(kept);
+    assert_non_null(strstr(said, "loud.wav: its samples go to 9830 times full scale, and are taken so"));
+    assert_null(strstr(said, "hot.wav"));
+}
+
 /* Two links, one behind the other, as radio stations and cat make them. */
 static void chained_ogg_is_read_to_its_last_link(void **state)
 {
@@ -396,6 +448,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(hours_are_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(streamed_wav_is_read_to_its_end, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(cut_files_say_so_once, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(forms_of_other_programs, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(samples_far_beyond_full_scale_are_said, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(chained_ogg_is_read_to_its_last_link, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(truncated_files_are_noticed, make_dir, drop_dir),
     };

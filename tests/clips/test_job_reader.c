@@ -154,7 +154,7 @@ static void test_forms_are_recognised(void **state)
     expect_over(r);
 }
 
-static void test_what_may_be_two_things_is_refused(void **state)
+static void test_what_a_file_is_not_taken_for(void **state)
 {
     static const struct {
         const char *name, *text, *part;
@@ -178,14 +178,31 @@ static void test_what_may_be_two_things_is_refused(void **state)
         {"a.md", "* slow\n\n* fast\n", "it begins as a list in YAML or Markdown"},
         {"a", "prompts:\n  - slow\n", "it begins as a list in YAML or Markdown"},
         {"a.yml", "---\n- slow\n", "it begins as YAML"},
-    };
-    static const struct {
-        const char *name, *text, *part;
-    } records[] = {
-        {"a.jsonl", "{\n  \"prompt\": \"x\"\n}\n",
-         "a.jsonl: line 1: not JSON: the object does not end in its line"},
-        {"a", "{\n  \"prompt\": \"x\",\n", "or all of them in an array"},
-        {"a.json", "[\"\\x\"]", "line 1: a text that is not JSON"},
+        {"a.yml", "- prompt: slow\n  seed: 1\n", "it begins as a list in YAML"},
+        {"a.yml", "prompt: slow\nseed: 1\n", "it begins with a key and its value"},
+        {"a.py", "prompts = [\"slow\"]\n", "it begins with a key and its value"},
+        {"a.toml", "[[clip]]\ntext = \"slow\"\n", "it begins as TOML"},
+        {"a.ini", "[a]\nx = slow\n", "it begins as TOML or an INI file"},
+        {"a.xml", "<list><p>slow</p></list>\n", "it begins as XML or HTML"},
+        {"a.svg", "<svg>\n<g>\n", "it begins as XML or HTML"},
+        {"a.md", "# Prompts\n\nslow\n", "it begins with a heading or a remark"},
+        {"a.md", "| mood | n |\n|---|---|\n", "it begins as a table in Markdown"},
+        {"a.md", "1. slow\n2. fast\n", "it begins as a numbered list"},
+        {"a.sh", "#!/bin/sh\n", "it begins as a script"},
+        {"a.srt", "1\n00:00:01,000 --> 00:00:02,000\nslow\n", "it begins as subtitles"},
+        {"a.txt", "\"slow\"\n\"fast\"\n", "its texts stand in quotes"},
+        {"a.txt", "\"slow\",\n\"fast\",\n", "its texts stand in quotes"},
+        {"a.txt", "prompt|n\nslow|2\n", "upright strokes part its fields"},
+        {"a.csv", "prompt|n\nslow|2\n", "upright strokes part its fields"},
+        {"a.txt", "slow\rfast\r", "a.txt: its lines end in CR alone"},
+        {"a.csv", "prompt,n\rslow,2\r", "its lines end in CR alone"},
+        {"a.csv", "\xff\xfep", "a.csv: it is UTF-16: save it as UTF-8"},
+        {"a.txt", "\xfe\xff", "it is UTF-16"},
+        {"a.xls", "\xd0\xcf\x11\xe0\xa1", "it is a file of an old Excel"},
+        {"a.arrow", "ARROW1", "it is an Arrow file"},
+        {"data", "\xff\xff\xff\xff\x10", "it is an Arrow stream"},
+        {"a.csv.zst", "\x28\xb5\x2f\xfd", "it is packed by zstd"},
+        {"a.wav", "RIFF", "it is a sound: --audio-prompt"},
     };
     mg_job_reader *r;
 
@@ -194,6 +211,24 @@ static void test_what_may_be_two_things_is_refused(void **state)
         expect_failure(mg_job_reader_open_text(&r, heads[i].name, heads[i].text,
                                                (int64_t)strlen(heads[i].text), &(mg_job_format){0}),
                        MG_EUSAGE, heads[i].part);
+}
+
+static void test_what_may_be_two_things_is_refused(void **state)
+{
+    static const struct {
+        const char *name, *text, *part;
+    } records[] = {
+        {"a.jsonl", "{\n  \"prompt\": \"x\"\n}\n",
+         "a.jsonl: line 1: not JSON: the object does not end in its line"},
+        {"a", "{\n  \"prompt\": \"x\",\n", "or all of them in an array"},
+        {"a.json", "[\"\\x\"]", "line 1: a text that is not JSON"},
+        {"a.jsonl", "\"slow\" piano\n", "line 1: a text that is not JSON"},
+        {"a.jsonl", "{\"prompt\": \"x\"},\n", "line 1: a comma behind the object: JSON lines have none"},
+        {"a.txt", "slow\rpiano\nx\n", "line 1: a carriage return within the line"},
+    };
+    mg_job_reader *r;
+
+    (void)state;
     for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
         r = open_text(records[i].name, records[i].text);
         expect_refused(r, records[i].part);
@@ -220,6 +255,18 @@ static void test_what_may_be_two_things_is_refused(void **state)
     expect_next(r, 1, "{\"prompt\": \"y\"}");
     expect_next(r, 1, "{\"caption\": \"c\", \"text\": \"t\"}"); /* which? whoever reads it refuses it */
     expect_next(r, 1, "{\"prompt\": \"p\", \"text\": \"t\"}");
+    expect_over(r);
+    r = open_text("a.jsonl", "\"slow\"\n{\"prompt\": \"fast\"}\n");
+    expect_next(r, 1, "{\"prompt\": \"slow\"}");
+    expect_next(r, 2, "{\"prompt\": \"fast\"}");
+    expect_over(r);
+    r = open_text("a",
+                  "#1 hit\n1. FC Koeln, a march\n\"Summertime\" on a trumpet\n[Chorus]\na | b\n"); /* texts */
+    expect_next(r, 1, "{\"prompt\": \"#1 hit\"}");
+    expect_next(r, 2, "{\"prompt\": \"1. FC Koeln, a march\"}");
+    expect_next(r, 3, "{\"prompt\": \"\\\"Summertime\\\" on a trumpet\"}");
+    expect_next(r, 4, "{\"prompt\": \"[Chorus]\"}");
+    expect_next(r, 5, "{\"prompt\": \"a | b\"}");
     expect_over(r);
     const char word[] = "prompt\n{\"x\": 1}\n";
     expect_ok(
@@ -326,6 +373,7 @@ int main(void)
         cmocka_unit_test(test_csv_as_python_writes_it),
         cmocka_unit_test(test_lines_and_arrays),
         cmocka_unit_test(test_forms_are_recognised),
+        cmocka_unit_test(test_what_a_file_is_not_taken_for),
         cmocka_unit_test(test_what_may_be_two_things_is_refused),
         cmocka_unit_test(test_standard_input),
         cmocka_unit_test(test_bad_records_are_passed_over),

@@ -130,12 +130,39 @@ static void silence_at_the_ends(void **state)
     mg_sound_close(&s);
 }
 
+/* To the frame, as ffmpeg's silencedetect finds it (tests/golden/make_silence.py). */
+static void silence_is_that_of_ffmpeg(void **state)
+{
+    static const char *const names[] = {"both_32000", "stereo_44100", "click_48000", "fade_16000",
+                                        "none_32000", "start_8000",   "hole_32000",  "all_22050"};
+    mg_checkpoint *golden = golden_open("silence.safetensors");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char name[64];
+        const int rate_hz = atoi(strrchr(names[i], '_') + 1);
+        mg_sound s = golden_sound(golden, names[i], rate_hz);
+        const mg_sound_levels l = measured(&s);
+        snprintf(name, sizeof name, "%s_ends", names[i]);
+        int64_t n;
+        int32_t *ends = golden_copy(golden, name, MG_I32, &n);
+        assert_int_equal(n, 2);
+        const double start = l.silence_start_s * rate_hz, end = l.silence_end_s * rate_hz;
+        if (fabs(start - ends[0]) > 1e-6 || fabs(end - ends[1]) > 1e-6)
+            fail_msg("%s: %g and %g frames, not %d and %d", names[i], start, end, ends[0], ends[1]);
+        free(ends);
+        mg_sound_close(&s);
+    }
+    mg_checkpoint_close(golden);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(libebur128_is_matched),           cmocka_unit_test(the_standard_tone),
         cmocka_unit_test(peaks_between_samples_are_found), cmocka_unit_test(no_peak_is_missed),
         cmocka_unit_test(what_is_beyond_is_counted),       cmocka_unit_test(silence_at_the_ends),
+        cmocka_unit_test(silence_is_that_of_ffmpeg),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

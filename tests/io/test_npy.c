@@ -102,7 +102,7 @@ static void refuses_what_it_cannot_read_as_it_is(void **state)
                {"bad-complex", "of the type '<c8'"},
                {"bad-bool", "of the type '|b1'"},
                {"bad-text", "of the type '<U1'"},
-               {"bad-record", "of the type [('a'"}};
+               {"bad-record", "its numbers are of a structured type: save the one field of it"}};
     char path[512];
     int32_t *ints;
     float *floats;
@@ -114,6 +114,9 @@ static void refuses_what_it_cannot_read_as_it_is(void **state)
         expect_failure(mg_npy_read_i32(path, &ints, &n_rows, &n_cols), MG_EFAIL, bad[i].part);
         assert_true(!ints && n_rows == 0 && n_cols == 0);
     }
+    put_file(in_dir("z.npy"), "PK\x03\x04 codes.npy", 14);
+    expect_failure(mg_npy_read_i32(in_dir("z.npy"), &ints, &n_rows, &n_cols), MG_EFAIL,
+                   "z.npy: an archive, as numpy.savez and torch.save write one");
     expect_failure(mg_npy_read_f32(MG_GOLDEN_DIR "/npy/codes-int64.npy", &floats, &n_rows, &n_cols), MG_EFAIL,
                    "holds int64: float16, bfloat16, float32 or float64 is needed");
     assert_null(floats);
@@ -139,6 +142,7 @@ static void refuses_damaged_headers(void **state)
     int64_t n_rows, n_cols, n;
 
     (void)state;
+    refuse("{'descr': '|O', 'fortran_order': False, 'shape': (2, 3), }", 24, "holds Python objects");
     refuse("{'descr': '<i4', 'fortran_order': False, 'shape': (-2, 3), }", 24, "its shape is (-2, 3)");
     refuse("{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3", 24, "its shape is (2, 3");
     refuse("{'descr': '<i4', 'fortran_order': False, }", 24, "its shape is not said");
@@ -206,7 +210,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(writes_what_numpy_writes, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(reads_what_it_wrote, make_dir, drop_dir),
         cmocka_unit_test(reads_every_type_order_and_shape),
-        cmocka_unit_test(refuses_what_it_cannot_read_as_it_is),
+        cmocka_unit_test_setup_teardown(refuses_what_it_cannot_read_as_it_is, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(refuses_damaged_headers, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(sha256_gives_the_known_answers, make_dir, drop_dir),
     };
