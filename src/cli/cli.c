@@ -52,11 +52,28 @@ static void offer_names(char nearest[64], int *distance, const char *typed, cons
     }
 }
 
+/* What to give instead of an option that others have; NULL if it is none of them. */
+static const char *find_foreign(const mg_foreign_word *word, const char *typed)
+{
+    for (; word && word->names; word++) {
+        for (const char *name = word->names; name;) {
+            size_t n = 0;
+            while (typed[n] && (typed[n] == name[n] || (typed[n] == '_' && name[n] == '-'))) n++;
+            if (!typed[n] && (name[n] == '|' || !name[n])) return word->instead;
+            name = strchr(name, '|');
+            if (name) name++;
+        }
+    }
+    return NULL;
+}
+
 static mg_status unknown_option(const mg_command *command, const char *typed)
 {
+    const char *instead = find_foreign(command->foreign, typed);
     char nearest[64] = "";
     int distance = 99;
 
+    if (instead) return mg_fail(MG_EUSAGE, "option --%s: %s", typed, instead);
     for (int i = 0; i < command->n_options; i++) {
         if (!command->options[i].is_operand) offer_names(nearest, &distance, typed, &command->options[i]);
     }

@@ -28,6 +28,12 @@ typedef enum mg_option_type {
     MG_OPT_CHOICE,  /* int: the place of the word in `choices`; -1 */
 } mg_option_type;
 
+/* Options that a command has not, and what to give instead of each. */
+typedef struct mg_foreign_word {
+    const char *names;   /* "num-beams|early-stopping"; _ may be typed for any - */
+    const char *instead; /* the end of a sentence: "give --out DIR" */
+} mg_foreign_word;
+
 typedef struct mg_option {
     const char *name;  /* without dashes: "cfg-coef"; of an operand, what help calls it: "WHAT" */
     const char *alias; /* other names, "guidance-scale|cfg"; or NULL. _ may be typed for any - */
@@ -41,6 +47,7 @@ typedef struct mg_option {
     const char *preset;  /* the default, written as a user would; NULL: none */
     double low, high;    /* accepted range of an int or a float, both inclusive; INFINITY is a bound too */
     const char *choices; /* "auto|fp32|bf16": of a choice */
+    const char *same;    /* of a choice: others' words for some of them, "float32=fp32|half=fp16"; or NULL */
     const char *group;   /* heading in the help; options of one group stand together in the table */
     const char *help;    /* never NULL; no full stop at the end */
     bool is_action;      /* --help and --version: of the command line only, not of the environment */
@@ -63,7 +70,8 @@ typedef struct mg_command {
     const char *details; /* paragraphs after the options, or NULL */
     const mg_option *options;
     int n_options;
-    size_t settings_bytes; /* sizeof of the struct that the offsets are of; zeroed first */
+    const mg_foreign_word *foreign; /* the last one is zeros; or NULL */
+    size_t settings_bytes;          /* sizeof of the struct that the offsets are of; zeroed first */
 
     /* Rules between options, before MPI starts: MG_EUSAGE. May be NULL. */
     mg_status (*check)(const void *settings);

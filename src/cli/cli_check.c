@@ -1,6 +1,7 @@
 /* The tables' own check, before any of them is used. */
 #include <string.h>
 
+#include "choice_words.h"
 #include "cli_impl.h"
 
 static mg_status check_option(const mg_command *command, const mg_option *o)
@@ -20,6 +21,12 @@ static mg_status check_option(const mg_command *command, const mg_option *o)
     MG_REQUIRE(o->is_operand || o->arg || o->type == MG_OPT_FLAG || o->type == MG_OPT_CHOICE);
     MG_REQUIRE(o->type != MG_OPT_INT || (o->low >= 0 && o->low < o->high));
     MG_REQUIRE(o->type != MG_OPT_FLOAT || o->low < o->high);
+    for (int i = 0; o->same; i++) {
+        char word[MG_CHOICE_WORD_SIZE];
+        mg_choice_word(word, o->same, i);
+        if (!*word) break;
+        MG_REQUIRE(strchr(word, '=') && mg_choice_find(o->choices, strchr(word, '=') + 1) >= 0);
+    }
     MG_REQUIRE(!o->preset || o->type != MG_OPT_STRINGS);
     MG_REQUIRE(!o->is_optional || o->is_operand);
     there.offset = 0;

@@ -89,9 +89,23 @@ static mg_status parse_size(int64_t *out, const char *from, const char *text)
     return MG_OK;
 }
 
-static mg_status parse_choice(int *out, const mg_option *o, const char *from, const char *text)
+/* The word of ours in the place of another's. */
+static const char *our_word(char room[MG_CHOICE_WORD_SIZE], const mg_option *o, const char *text)
 {
-    const char *word = o->choices;
+    for (int i = 0; o->same; i++) {
+        mg_choice_word(room, o->same, i);
+        char *equals = strchr(room, '=');
+        if (!equals) break;
+        *equals = '\0';
+        if (strcmp(room, text) == 0) return equals + 1;
+    }
+    return text;
+}
+
+static mg_status parse_choice(int *out, const mg_option *o, const char *from, const char *typed)
+{
+    char room[MG_CHOICE_WORD_SIZE];
+    const char *word = o->choices, *text = our_word(room, o, typed);
     const size_t n = strlen(text);
 
     for (int i = 0;; i++) {
@@ -103,7 +117,7 @@ static mg_status parse_choice(int *out, const mg_option *o, const char *from, co
         if (!word[n_word]) break;
         word += n_word + 1;
     }
-    return mg_fail(MG_EUSAGE, "%s: \"%s\": must be one of %s", from, text, o->choices);
+    return mg_fail(MG_EUSAGE, "%s: \"%s\": must be one of %s", from, typed, o->choices);
 }
 
 static mg_status parse_flag(bool *out, const char *from, const char *text)

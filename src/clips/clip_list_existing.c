@@ -164,12 +164,28 @@ static mg_status find_any(char path[MG_PATH_SIZE], bool *found, const wanted *w)
     return MG_OK;
 }
 
+/* What --overwrite does not replace. */
+static mg_status check_folders(const wanted *w)
+{
+    char path[MG_PATH_SIZE];
+    struct stat info;
+
+    for (int i = N_SUFFIXES - 1; i >= 0; i--) {
+        MG_RETURN(path_of(path, w, suffix_at(i)));
+        if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode))
+            return mg_fail(MG_EUSAGE,
+                           "%s: is a folder, which --overwrite does not replace; give another --out", path);
+    }
+    return MG_OK;
+}
+
 static mg_status look_at(bool *is_there, const wanted *w)
 {
     char path[MG_PATH_SIZE], room[200];
     bool found;
 
     *is_there = false;
+    if (w->call->overwrite) return check_folders(w);
     MG_RETURN(find_any(path, &found, w));
     if (!found) return MG_OK;
     const char *why = compare(w, room);
@@ -206,11 +222,12 @@ mg_status mg_clip_list_look(mg_clip_list *list, const mg_call *call, const mg_re
     uint8_t *is_there = NULL;
     int64_t n_there = 0;
 
-    if (call->overwrite || strcmp(call->out_dir, "-") == 0) return MG_OK;
+    if (strcmp(call->out_dir, "-") == 0) return MG_OK;
     is_there = calloc((size_t)list->n, sizeof *is_there);
     if (!is_there) st = mg_fail(MG_ENOMEM, "clips: %lld", (long long)list->n);
     if (st == MG_OK && w->rank == 0) st = look(is_there, list, call, replica);
-    if (st == MG_OK && w->rank == 0 && !call->codes_only) st = mg_clip_index_check(call->out_dir);
+    if (st == MG_OK && w->rank == 0 && !call->codes_only && !call->overwrite)
+        st = mg_clip_index_check(call->out_dir);
     MG_TRY(mg_comm_agree(w->all, st));
     MG_TRY(mg_comm_bcast(w->all, is_there, list->n, MG_U8, 0));
     for (int64_t i = 0; i < list->n; i++) n_there += list->job[i].is_there = is_there[i] != 0;

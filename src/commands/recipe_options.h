@@ -4,6 +4,7 @@
 #define MG_RECIPE_OPTIONS_H
 
 #include "cli.h"
+#include "recipe.h"
 
 #define MG_OPT_NUMBER MG_OPT_FLOAT
 #define MG_OPT_BOOL   MG_OPT_FLAG
@@ -19,5 +20,19 @@
 #define VALUE(heading, type, field, low, high, choices, key, place, record, flags, option, ...) \
     OPTION(heading, MG_OPT_##type, AT(call.all.field), low, high, choices, option, __VA_ARGS__)
 #define NONE(...)
+
+/* --do-sample; not given: -1. */
+enum mg_do_sample { MG_DO_SAMPLE_TRUE, MG_DO_SAMPLE_FALSE };
+
+static inline mg_status mg_check_do_sample(const mg_recipe *all, int do_sample)
+{
+    if (do_sample != MG_DO_SAMPLE_TRUE || !all->sampling.greedy) return MG_OK;
+    return mg_fail(MG_EUSAGE, "options --do-sample and --greedy: they contradict each other");
+}
+
+static inline void mg_say_do_sample(mg_recipe *all, int do_sample)
+{
+    if (do_sample >= 0) MG_SAY(all, sampling.greedy, do_sample == MG_DO_SAMPLE_FALSE);
+}
 
 #endif

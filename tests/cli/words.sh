@@ -16,6 +16,27 @@ expect 2 'options --max-new-tokens and --frames: both say how long' 'two lengths
     "$MG" generate --model "$TINY" --prompt x --max-new-tokens 9 --frames 4 --out "$BOX/no"
 clip 'device( auto)?: ' '-vv' --frames 4 -vv
 clip 'cfg-coef 2\.5' 'guidance_scale' --frames 4 --guidance_scale 2.5
+for words in float16:fp16 half:fp16 torch.float16:fp16 bfloat16:bf16 float32:fp32; do
+    clip "${words#*:} on cpu" "--dtype ${words%:*}" --frames 4 --dtype "${words%:*}"
+done
+expect 2 '"fp64": must be one of auto.fp32' 'no such format' "$MG" generate --model "$TINY" --prompt x --dtype fp64
+clip 'top-k 250' 'do_sample true' --frames 4 --do_sample true
+clip 'greedy' 'do_sample false is --greedy' --frames 4 --do_sample False
+clip 'greedy' 'use_sampling 0, as AudioCraft says it' --frames 4 --use_sampling=0
+expect 2 'options --do-sample and --greedy: they contradict' 'both' "$MG" generate --model "$TINY" --prompt x --do-sample true --greedy
+instead() { # option, what is said
+    expect 2 "option $1: .*$2" "$1 is answered" "$MG" generate --model "$TINY" --prompt x "$1" 1
+    expect 2 "option $1: .*$2" 'by run too' "$MG" run --model "$TINY" "$1" 1
+}
+instead --num_beams 'or the likeliest taken .--greedy'
+instead --early-stopping 'no beams'
+instead --max_length 'give --max-new-tokens'
+instead --descriptions 'give --prompt TEXT'
+instead --output-dir 'give --out DIR'
+instead --torch_dtype 'give --dtype'
+instead --batch_size 'give --batch N'
+instead --melody_wavs 'give --melody FILE'
+expect 2 'option --num_bea: unknown; ' 'part of a word is none' "$MG" generate --model "$TINY" --prompt x --num_bea 1
 expect 2 'a text to make a clip of is --prompt TEXT' 'a text alone' "$MG" generate --model "$TINY" '80s pop'
 expect 2 'option --out: .*/a.mp3: names a folder; one file of this name is --out - >/' 'a file for --out' \
     "$MG" generate --model "$TINY" --prompt x --out "$BOX/a.mp3"

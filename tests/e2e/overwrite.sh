@@ -68,6 +68,15 @@ passes 'the other sound is gone' test ! -e "$BOX/out/000000.wav"
 passes 'and the other codes' test ! -e "$BOX/out/000000.codes.npy"
 expect 0 '^the same bytes' 'what is there is one clip' "$MG" replay -q "$BOX/out/000000.json"
 
+mkdir "$BOX/out/000030.json" "$BOX/out/000031.wav"
+for name in 000030.json 000031.wav; do
+    expect 2 "$name: is a folder, which --overwrite does not replace; give another --out" "a folder called $name" \
+        make --prompt b --seed 5 --start-index "$((10#${name%.*}))" --overwrite
+    passes 'before anything is loaded' test "$(grep -c 'plan:' "$BOX/said")" = 0
+    passes 'it is there still' test -d "$BOX/out/$name"
+done
+rmdir "$BOX/out/000030.json" "$BOX/out/000031.wav"
+
 # A file or a link to nothing where a folder is to be: every command that writes refuses it.
 echo mine >"$BOX/file"
 ln -s nowhere "$BOX/link"

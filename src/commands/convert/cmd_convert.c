@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "convert.h"
 #include "log.h"
+#include "machine_options.h"
 #include "model_notes.h"
 #include "model_options.h"
 #include "show.h"
@@ -26,6 +27,7 @@ static const mg_option options[] = {
     {.name = "to", .type = MG_OPT_CHOICE, .offset = AT(to), .preset = "hf", .choices = "hf|audiocraft",
      .group = "Form", .help = "Hugging Face's folder, or AudioCraft's state_dict.bin and compression_state_dict.bin"},
     {.name = "dtype", .type = MG_OPT_CHOICE, .offset = AT(dtype), .preset = "auto", .choices = "auto|keep|fp32|fp16|bf16",
+     .same = MG_DTYPE_SAME,
      .group = "Form", .help = "number format of all tensors; keep leaves each as it is stored; auto is keep, but to hf "
                               "what most of the source is in"},
     {.name = "shard-size", .type = MG_OPT_STRING, .offset = AT(shard_size), .arg = "SIZE", .preset = "5GB",

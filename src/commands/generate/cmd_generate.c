@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audio_file.h"
+#include "foreign_words.h"
 #include "generate.h"
 #include "log.h"
 #include "model_options.h"
@@ -58,6 +59,9 @@ static const mg_option options[] = {
 
     MG_RECIPE_KEYS_SEED(OPTION_SAMPLING, NONE, NONE)
     MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
+    {.name = "do-sample", .alias = "use-sampling", .type = MG_OPT_CHOICE, .offset = AT(do_sample), .choices = "true|false",
+     .same = "True=true|False=false|1=true|0=false", .rivals = "greedy", .group = "Sampling",
+     .help = "as transformers says it: false is --greedy; true draws, whatever the checkpoint says"},
     {.name = "two-step-cfg", .type = MG_OPT_FLAG, .offset = AT(two_step_cfg), .group = "Sampling",
      .help = "taken for AudioCraft's sake and without effect: rows of guidance never influence each other here"},
 
@@ -161,6 +165,7 @@ static mg_status check(const void *settings)
         call->given.text_states.n == 0)
         return mg_fail(MG_EUSAGE, "nothing to make; give --prompt TEXT, --prompts FILE or --unconditional N");
     MG_RETURN(check_pairs(s));
+    MG_RETURN(mg_check_do_sample(&call->all, s->do_sample));
     MG_RETURN(check_out(call->out_dir));
     MG_RETURN(read_start(&start, s->start_index));
     if (tp > 0 && tp != 1 && tp != 2 && tp != 4 && tp != 8)
@@ -176,6 +181,7 @@ static mg_status run(mg_context *context, const void *settings)
     if (strcmp(s.call.out_dir, "-") == 0 && context->world->size > 1)
         mg_log_init(MG_LOG_QUIET, context->world->rank, context->world->host);
     mg_recipe_see(&s.call.all);
+    mg_say_do_sample(&s.call.all, s.do_sample);
     MG_RETURN(read_start(&s.call.start_index, s.start_index));
     return mg_generate_run(context, &s);
 }
@@ -198,6 +204,7 @@ const mg_command mg_cmd_generate = {
     .usage = "--model DIR|ID --prompt TEXT [options]",
     .details = details,
     .options = options,
+    .foreign = mg_foreign_words,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_generate_settings),
     .check = check,

@@ -13,6 +13,7 @@ typedef struct mg_generate_settings {
     bool keep_prompt;
     const char *start_index; /* "next" or a number */
     bool two_step_cfg;       /* without effect */
+    int do_sample;           /* mg_do_sample */
     int64_t n_slots;
     mg_machine machine;
 } mg_generate_settings;

@@ -50,7 +50,7 @@ static const mg_option options[] = {
     {.name = "tp", .type = MG_OPT_INT, .offset = AT(machine.tp), .arg = "N", .low = 1, .high = 8, .group = "Machine",
      .help = "plan for this many ranks that share one model only (default: all that can be; with --measure 1)"},
     {.name = "dtype", .type = MG_OPT_CHOICE, .offset = AT(machine.dtype), .preset = "auto",
-     .choices = "auto|fp32|bf16|fp16|int8|int4", .group = "Machine",
+     .choices = "auto|fp32|bf16|fp16|int8|int4", .same = MG_DTYPE_SAME, .group = "Machine",
      .help = "number format of the language model's matrices; auto is bf16 on a GPU, else what the model holds"},
     {.name = "kv", .type = MG_OPT_CHOICE, .offset = AT(machine.kv), .preset = "auto", .choices = "auto|int8",
      .group = "Machine",

@@ -1,6 +1,7 @@
 /* mg-dist run: a list of jobs in, a dataset out. The option table and the rules between options. */
 #include <string.h>
 
+#include "foreign_words.h"
 #include "model_options.h"
 #include "recipe_keys.h"
 #include "recipe_options.h"
@@ -102,6 +103,9 @@ static const mg_option options[] = {
      .high = 9007199254740991.0, .group = "Sampling",
      .help = "of the dataset: each clip's seed follows from it and the clip's id (default: one is drawn and kept)"},
     MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
+    {.name = "do-sample", .alias = "use-sampling", .type = MG_OPT_CHOICE, .offset = AT(do_sample), .choices = "true|false",
+     .same = "True=true|False=false|1=true|0=false", .rivals = "greedy", .group = "Sampling",
+     .help = "as transformers says it: false is --greedy; true draws, whatever the checkpoint says"},
 
     {.name = "batch", .type = MG_OPT_INT, .offset = AT(n_slots), .arg = "N", .low = 1, .high = 1e6, .group = "Machine",
      .help = "clips at once in each group of --tp ranks (default: chosen by memory, at most 8)"},
@@ -123,6 +127,7 @@ static mg_status check(const void *settings)
         return mg_fail(MG_EUSAGE, "options --model and --model-key: both say which model; give one");
     if (strchr(s->name, '/') || strchr(s->name, '"') || strchr(s->name, '\n') || !*s->name || *s->name == '.')
         return mg_fail(MG_EUSAGE, "option --name: %s: names files", s->name);
+    MG_RETURN(mg_check_do_sample(&s->call.all, s->do_sample));
     const int64_t tp = s->machine.tp;
     if (tp > 0 && tp != 1 && tp != 2 && tp != 4 && tp != 8)
         return mg_fail(MG_EUSAGE, "option --tp: %lld: must be one of 1, 2, 4, 8", (long long)tp);
@@ -136,6 +141,7 @@ static mg_status run(mg_context *context, const void *settings)
     s.call.naming = -1;
     s.call.n_unconditional = -1;
     mg_recipe_see(&s.call.all);
+    mg_say_do_sample(&s.call.all, s.do_sample);
     return mg_run(context, &s);
 }
 
@@ -158,6 +164,7 @@ const mg_command mg_cmd_run = {
     .usage = "--model DIR|ID --jobs FILE [options]",
     .details = details,
     .options = options,
+    .foreign = mg_foreign_words,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_run_settings),
     .check = check,

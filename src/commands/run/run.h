@@ -30,6 +30,7 @@ typedef struct mg_run_settings {
     int gate; /* mg_run_gate_mode */
     int64_t gate_retries;
     mg_quality_limits limits;
+    int do_sample; /* mg_do_sample */
     double stop_before_s;
     const char *metrics;
     double log_every_s;
