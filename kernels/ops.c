@@ -393,18 +393,34 @@ mg_status mg_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *
     return ops->iface->conv_transpose1d(ops, y, x, c, bias);
 }
 
-mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
-                  const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state)
+/* Are these N rows in all? */
+static bool is_split(const int64_t *n_rows, int64_t n, int64_t N)
+{
+    int64_t sum = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        if (n_rows[i] < 0 || n_rows[i] > N) return false;
+        sum += n_rows[i];
+    }
+    return sum == N;
+}
+
+mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const int64_t *n_rows_host,
+                  const mg_matrix *w_ih, const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates,
+                  mg_tensor *state)
 {
     MG_REQUIRE(is_rows(x) && is_rows(y) && y->dim[0] == x->dim[0]);
     const int64_t N = x->dim[0], C = y->dim[1];
 
     MG_REQUIRE(is_matrix(w_ih) && w_ih->n_out == 4 * C && w_ih->n_in == x->dim[1]);
     MG_REQUIRE(is_matrix(w_hh) && w_hh->n_out == 4 * C && w_hh->n_in == C);
-    MG_REQUIRE(is_1d(bias, MG_F32, 4 * C) && is_2d(gates, MG_F32, N, 4 * C) && is_2d(state, MG_F32, 2, C));
+    MG_REQUIRE(is_1d(bias, MG_F32, 4 * C) && is_2d(gates, MG_F32, N, 4 * C));
+    MG_REQUIRE(state && state->data && state->n_dims == 3);
+    MG_REQUIRE(mg_tensor_is(state, MG_F32, 3, (const int64_t[]){state->dim[0], 2, C}));
+    MG_REQUIRE(n_rows_host && is_split(n_rows_host, state->dim[0], N));
     MG_REQUIRE(same_or_apart(y, x) && !overlap(gates, x) && !overlap(gates, y));
     MG_REQUIRE(!overlap(state, x) && !overlap(state, y) && !overlap(state, gates));
-    return ops->iface->lstm(ops, y, x, w_ih, w_hh, bias, gates, state);
+    return ops->iface->lstm(ops, y, x, n_rows_host, w_ih, w_hh, bias, gates, state);
 }
 
 mg_status mg_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,

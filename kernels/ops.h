@@ -171,6 +171,7 @@ enum { MG_SLOTS_ON_HOST = 8, MG_SLOTS_ON_DEVICE = 64 };
 typedef struct mg_hints {
     int64_t n_slots;          /* clips at once that are still efficient */
     int64_t n_prefill_tokens; /* tokens of a forward pass where many columns are known beforehand */
+    int64_t n_sequences;      /* of an LSTM, which cost hardly more than one */
 } mg_hints;
 
 typedef struct mg_ops mg_ops;
@@ -236,8 +237,9 @@ typedef struct mg_ops_iface {
                         const mg_tensor *bias, bool accumulate);
     mg_status (*conv_transpose1d)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
                                   const mg_tensor *bias);
-    mg_status (*lstm)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
-                      const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state);
+    mg_status (*lstm)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const int64_t *n_rows_host,
+                      const mg_matrix *w_ih, const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates,
+                      mg_tensor *state);
     mg_status (*nearest_code)(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
                               const mg_tensor *table, const mg_tensor *norms);
 
@@ -401,11 +403,13 @@ mg_status mg_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const m
 mg_status mg_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
                               const mg_tensor *bias);
 
-/* One LSTM layer over time, PyTorch's gate order i,f,g,o: x [N,I], y [N,C]; w_ih [4C,I], w_hh [4C,C],
- * bias [4C] = bias_ih + bias_hh; gates [N,4C] is scratch; state [2,C] = h, c before row 0 and, on return,
- * after N-1. */
-mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
-                  const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state);
+/* One LSTM layer over time of B sequences, PyTorch's gate order i,f,g,o: x [N,I], y [N,C]; w_ih [4C,I], w_hh
+ * [4C,C], bias [4C] = bias_ih + bias_hh; gates [N,4C] is scratch. The sequences stand one behind the other:
+ * n_rows_host [B] rows each, N in all; 0: not in this call. state [B,2,C] = each one's h, c before its first
+ * row and, on return, after its last. */
+mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const int64_t *n_rows_host,
+                  const mg_matrix *w_ih, const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates,
+                  mg_tensor *state);
 
 /* ids[n] = the first v of the largest -((|x[n]|^2 - 2 products[n,v]) + norms[v]); then x[n] -= table[ids[n]].
  * ids [N] int32 · x [N,D] · products [N,V] = x table^T · table [V,D] · norms [V] = |table[v]|^2. */

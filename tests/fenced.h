@@ -327,14 +327,14 @@ static inline mg_status fence_conv_transpose1d(const mg_ops *ops, mg_tensor *y, 
                bias);
 }
 
-static inline mg_status fence_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
-                                   const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates,
-                                   mg_tensor *state)
+static inline mg_status fence_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
+                                   const int64_t *n_rows_host, const mg_matrix *w_ih, const mg_matrix *w_hh,
+                                   const mg_tensor *bias, mg_tensor *gates, mg_tensor *state)
 {
     FENCE_CALL(lstm,
                fence_tensor(f, y) && fence_tensor(f, x) && fence_matrix(f, w_ih) && fence_matrix(f, w_hh) &&
                    fence_tensor(f, bias) && fence_tensor(f, gates) && fence_tensor(f, state),
-               y, x, w_ih, w_hh, bias, gates, state);
+               y, x, n_rows_host, w_ih, w_hh, bias, gates, state);
 }
 
 static inline mg_status fence_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x,

@@ -15,8 +15,9 @@ mg_status mg_cpu_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, con
 mg_status mg_cpu_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
                                   const mg_tensor *bias);
 
-mg_status mg_cpu_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
-                      const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state);
+mg_status mg_cpu_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const int64_t *n_rows_host,
+                      const mg_matrix *w_ih, const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates,
+                      mg_tensor *state);
 
 mg_status mg_cpu_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
                               const mg_tensor *table, const mg_tensor *norms);

@@ -184,6 +184,27 @@ template <int WIDTH = 32> static __device__ __forceinline__ float warp_sum(float
     return v;
 }
 
+/* warp_sum of each of N values, N a power of two up to 32, bit for bit, with a fifth of the shuffles: every
+ * step halves what a lane still adds. Value `return` of the N is in v[0], on every lane of one lane % N. */
+template <int N, int HALF = N / 2, int O = 1> static __device__ __forceinline__ int warp_sums(float (&v)[N])
+{
+    const int lane = (int)threadIdx.x % 32;
+
+    if constexpr (HALF > 0) {
+        const bool upper = lane & O;
+#pragma unroll
+        for (int i = 0; i < HALF; i++) {
+            const float mine = upper ? v[i + HALF] : v[i], other = upper ? v[i] : v[i + HALF];
+            v[i] = mine + __shfl_xor_sync(0xffffffffu, other, O);
+        }
+        return (upper ? HALF : 0) + warp_sums<N, HALF / 2, 2 * O>(v);
+    } else {
+#pragma unroll
+        for (int o = O; o < 32; o *= 2) v[0] += __shfl_xor_sync(0xffffffffu, v[0], o);
+        return 0;
+    }
+}
+
 template <int WIDTH = 32> static __device__ __forceinline__ float warp_max(float v)
 {
 #pragma unroll

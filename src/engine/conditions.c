@@ -107,7 +107,7 @@ static mg_status encode_sound(int32_t **codes, int64_t *T0, mg_replica *r, const
     *T0 = mg_encodec_frames(&r->config.codec, sound.n_frames);
     MG_TRY(take_prompt(codes, r, clip, *T0));
     mg_replica_lock_beside(r);
-    st = mg_encodec_encode_sound(r->codec, *codes, *T0, &sound);
+    st = mg_encodec_encode_sounds(r->codec, &(mg_encodec_sound){sound, *codes, *T0, *T0}, 1);
     mg_replica_unlock_beside(r);
 done:
     mg_sound_close(&file);

@@ -1,4 +1,5 @@
-/* A ring of clips: put by the scheduler, finished by the thread. */
+/* A ring of clips: put by the scheduler, finished by the thread. It takes all that wait, up to as many as the
+ * codec decodes at once. */
 #include "finisher.h"
 
 #include <stdlib.h>
@@ -15,7 +16,12 @@ struct mg_finisher {
     mg_replica *replica; /* borrowed */
     mg_clip_done *done;
     void *arg;
-    float *pcm;           /* [T_max * hop, n_channels]; NULL without a decoder */
+    int64_t n_most;          /* clips at hand */
+    mg_ready_clip **hand;    /* [n_most] */
+    mg_clip_result *result;  /* [n_most] */
+    mg_encodec_sound *sound; /* [n_most]: to decode */
+    size_t n_pcm;
+    float *pcm;           /* [n_most, T_max * hop, n_channels]; NULL without a decoder */
     pthread_mutex_t lock; /* for all that follows */
     pthread_cond_t put, finished;
     mg_ready_clip **ring; /* [n_queue] */
@@ -28,62 +34,98 @@ struct mg_finisher {
     bool runs;
 };
 
-static mg_status decode(mg_finisher *f, mg_clip_result *result, const mg_ready_clip *c)
+/* The sounds of the first n clips at hand, but of those that have a fault or get one. */
+static void decode(mg_finisher *f, int64_t n)
 {
     mg_replica *r = f->replica;
+    int64_t n_sounds = 0;
 
-    if (!f->pcm) return MG_OK;
-    result->sound = (mg_sound){.pcm = f->pcm,
-                               .n_frames = c->terms.T * r->config.codec.hop,
-                               .n_channels = r->config.lm.n_channels,
-                               .rate_hz = r->config.codec.sampling_rate};
+    for (int64_t i = 0; i < n; i++) {
+        const mg_ready_clip *c = f->hand[i];
+        const mg_encodec_sound s = {.sound = {.pcm = f->pcm + (size_t)i * f->n_pcm,
+                                              .n_frames = c->terms.T * r->config.codec.hop,
+                                              .n_channels = r->config.lm.n_channels,
+                                              .rate_hz = r->config.codec.sampling_rate},
+                                    .codes = c->codes,
+                                    .row_stride = c->terms.T,
+                                    .T = c->terms.T};
+        if (c->fault.st != MG_OK) continue;
+        f->result[i].sound = s.sound;
+        f->result[i].fault = mg_fault_take(mg_encodec_check_codes(r->codec, &s));
+        if (f->result[i].fault.st == MG_OK) f->sound[n_sounds++] = s;
+    }
     mg_replica_lock_beside(r);
-    const mg_status st = mg_encodec_decode_sound(r->codec, &result->sound, c->codes, c->terms.T);
+    const mg_fault fault = mg_fault_take(mg_encodec_decode_sounds(r->codec, f->sound, n_sounds));
     mg_replica_unlock_beside(r);
-    return st;
+    for (int64_t i = 0; i < n; i++)
+        if (f->result[i].fault.st == MG_OK) f->result[i].fault = fault;
 }
 
-static mg_status finish(mg_finisher *f, const mg_ready_clip *c)
+/* Results of the first n clips at hand, all but what becomes of them. */
+static void make_results(mg_finisher *f, int64_t n)
 {
     const double begin_s = mg_clock_s();
-    mg_clip_result result = {.fault = c->fault,
-                             .codes = c->codes,
-                             .T_prompt = c->terms.T_prompt,
-                             .n_steps = c->n_steps,
-                             .n_windows = c->n_windows,
-                             .text_s = c->text_s,
-                             .lm_s = c->lm_s};
 
-    if (c->fault.st == MG_OK) result.fault = mg_fault_take(decode(f, &result, c));
-    result.codec_s = mg_clock_s() - begin_s;
-    return f->done(f->arg, c->clip, &result);
+    for (int64_t i = 0; i < n; i++) {
+        const mg_ready_clip *c = f->hand[i];
+        f->result[i] = (mg_clip_result){.fault = c->fault,
+                                        .codes = c->codes,
+                                        .T_prompt = c->terms.T_prompt,
+                                        .n_steps = c->n_steps,
+                                        .n_windows = c->n_windows,
+                                        .text_s = c->text_s,
+                                        .lm_s = c->lm_s};
+    }
+    if (f->pcm) decode(f, n);
+    for (int64_t i = 0; i < n; i++) f->result[i].codec_s = (mg_clock_s() - begin_s) / (double)n;
 }
 
-/* The next clip, which is the thread's from now on; NULL at the end. Under the lock. */
-static mg_ready_clip *next_clip(mg_finisher *f)
+/* Is what waits to be dropped? Under the lock. */
+static bool gives_up(const mg_finisher *f)
+{
+    return f->closing && mg_clock_s() > f->give_up_s;
+}
+
+/* The next clips, which are the thread's from now on; 0 at the end. Under the lock. */
+static int64_t take_clips(mg_finisher *f)
 {
     while (!f->closing && f->n_begun == f->n_put) pthread_cond_wait(&f->put, &f->lock);
-    if (f->n_begun == f->n_put || (f->closing && mg_clock_s() > f->give_up_s)) return NULL;
-    return f->ring[f->n_begun++ % f->n_queue];
+    if (gives_up(f)) return 0;
+    const int64_t n_waiting = f->n_put - f->n_begun, most = f->closing ? 1 : f->n_most;
+    const int64_t n = n_waiting < most ? n_waiting : most;
+    for (int64_t i = 0; i < n; i++) f->hand[i] = f->ring[f->n_begun++ % f->n_queue];
+    return n;
+}
+
+/* Hands out result i, unless the run has failed or is to end: the first one at hand is handed out then too.
+ * Under the lock, which is let go of meanwhile. */
+static void deliver(mg_finisher *f, int64_t i)
+{
+    const bool works = f->fault.st == MG_OK && (i == 0 || !gives_up(f));
+
+    pthread_mutex_unlock(&f->lock);
+    const mg_fault fault = mg_fault_take(works ? f->done(f->arg, f->hand[i]->clip, &f->result[i]) : MG_OK);
+    mg_ready_clip_close(f->hand[i]);
+    pthread_mutex_lock(&f->lock);
+    if (works) f->fault = fault;
+    f->n_done++;
+    pthread_cond_signal(&f->finished);
 }
 
 static void *finish_all(void *arg)
 {
     mg_finisher *f = arg;
-    mg_ready_clip *c;
+    int64_t n;
 
     setpriority(PRIO_PROCESS, (id_t)gettid(), MG_BESIDE_NICENESS);
     pthread_mutex_lock(&f->lock);
-    while ((c = next_clip(f))) {
+    while ((n = take_clips(f)) > 0) {
         const bool works = f->fault.st == MG_OK;
         pthread_cond_signal(&f->finished); /* there is room */
         pthread_mutex_unlock(&f->lock);
-        const mg_fault fault = mg_fault_take(works ? finish(f, c) : MG_OK);
-        mg_ready_clip_close(c);
+        if (works) make_results(f, n);
         pthread_mutex_lock(&f->lock);
-        if (works) f->fault = fault;
-        f->n_done++;
-        pthread_cond_signal(&f->finished);
+        for (int64_t i = 0; i < n; i++) deliver(f, i);
     }
     pthread_mutex_unlock(&f->lock);
     return NULL;
@@ -91,7 +133,7 @@ static void *finish_all(void *arg)
 
 mg_status mg_finisher_open(mg_finisher **out, mg_replica *r, int64_t n_queue, mg_clip_done *done, void *arg)
 {
-    const size_t n_pcm = (size_t)(r->limits.T_max * r->config.codec.hop * r->config.lm.n_channels);
+    const size_t n_most = (size_t)r->n_sounds;
     mg_status st = MG_OK;
     mg_finisher *f = calloc(1, sizeof *f);
 
@@ -102,9 +144,14 @@ mg_status mg_finisher_open(mg_finisher **out, mg_replica *r, int64_t n_queue, mg
     pthread_cond_init(&f->put, NULL);
     mg_beside_cond_init(&f->finished);
     f->replica = r, f->done = done, f->arg = arg, f->n_queue = n_queue;
+    f->n_most = r->n_sounds;
+    f->n_pcm = (size_t)(r->limits.T_max * r->config.codec.hop * r->config.lm.n_channels);
     f->ring = calloc((size_t)n_queue, sizeof *f->ring);
-    if (r->source.with_decoder) f->pcm = calloc(n_pcm, sizeof *f->pcm);
-    if (!f->ring || (r->source.with_decoder && !f->pcm))
+    f->hand = calloc(n_most, sizeof *f->hand);
+    f->result = calloc(n_most, sizeof *f->result);
+    f->sound = calloc(n_most, sizeof *f->sound);
+    if (r->source.with_decoder) f->pcm = calloc(n_most * f->n_pcm, sizeof *f->pcm);
+    if (!f->ring || !f->hand || !f->result || !f->sound || (r->source.with_decoder && !f->pcm))
         MG_TRY(mg_fail(MG_ENOMEM, "finisher: no memory for the sound of %lld frames",
                        (long long)r->limits.T_max));
     if (mg_replica_has_beside(r)) MG_TRY(mg_beside_start(&f->thread, "finisher", finish_all, f));
@@ -129,14 +176,18 @@ void mg_finisher_close(mg_finisher *f)
     pthread_cond_destroy(&f->finished);
     pthread_mutex_destroy(&f->lock);
     free(f->ring);
+    free(f->hand);
+    free(f->result);
+    free(f->sound);
     free(f->pcm);
     free(f);
 }
 
 static mg_status finish_at_once(mg_finisher *f, mg_ready_clip *clip)
 {
-    const mg_status st = finish(f, clip);
-
+    f->hand[0] = clip;
+    make_results(f, 1);
+    const mg_status st = f->done(f->arg, clip->clip, &f->result[0]);
     mg_ready_clip_close(clip);
     return st;
 }

@@ -1,6 +1,7 @@
-/* Finishes clips behind the steps: decodes their codes and hands out their results, on a thread of its own
- * and the replica's backend beside. Its queue is bounded: a slow disk holds up the steps only when the
- * queue is full. A replica without a backend beside has no thread here: a clip is finished when it is put.
+/* Finishes clips behind the steps, on a thread of its own and the replica's backend beside: decodes their
+ * codes and hands out their results. Clips that wait are decoded several at once. The queue is bounded: a
+ * slow disk holds up the steps only when it is full. A replica without a backend beside has no thread here: a
+ * clip is finished when it is put.
  *
  * A clip's fault is in its result. A failure of `done` is the end of the run: it comes back from the next put
  * or drain, and later clips are dropped. */
@@ -19,7 +20,7 @@ typedef mg_status mg_clip_done(void *arg, const mg_clip *clip, const mg_clip_res
 /* At most n_queue clips wait. `r` is loaded, and borrowed. On a leader. */
 mg_status mg_finisher_open(mg_finisher **out, mg_replica *r, int64_t n_queue, mg_clip_done *done, void *arg);
 
-/* Works on what waits for up to two seconds more, drops the rest, and finishes the clip at hand. */
+/* Works on what waits for up to two seconds more, drops the rest, and finishes the clips at hand. */
 void mg_finisher_close(mg_finisher *f);
 
 /* Takes the clip, also where it fails. Waits while the queue is full; MG_ESTOPPED if a signal asks to stop.

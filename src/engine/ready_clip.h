@@ -28,7 +28,7 @@ typedef struct mg_clip_result {
     mg_sound sound;       /* the codec's output untouched; the callback may change its values. No pcm in a
                              replica without a decoder */
     int64_t n_steps, n_windows;
-    double text_s, lm_s, codec_s; /* wall clock */
+    double text_s, lm_s, codec_s; /* wall clock; of clips that are decoded together, each one's share */
 } mg_clip_result;
 
 /* The parts of a payload, views into it. */

@@ -8,7 +8,7 @@
 #include "log.h"
 #include "model_survey.h"
 
-enum { USUAL_FRAME_RATE = 50 };
+enum { USUAL_FRAME_RATE = 50, MOST_SOUND_BYTES = 128 << 20 };
 
 static void read_from(mg_weights *w, const mg_model_part *part)
 {
@@ -66,8 +66,33 @@ done:
     return st;
 }
 
+static size_t sound_bytes(const mg_replica *r, const mg_replica_limits *limits)
+{
+    return (size_t)(limits->T_max * r->config.codec.hop * r->config.lm.n_channels) * sizeof(float);
+}
+
+/* Clips that are decoded at once: as many as suit the codec's backend, if there are slots for them; of long
+ * ones only so many that their sounds stay small beside the model. */
+static int64_t count_sounds(const mg_replica *r, const mg_replica_limits *limits)
+{
+    const int64_t suit = r->beside.ops->hints.n_sequences / r->config.lm.n_channels;
+    const int64_t fit = MOST_SOUND_BYTES / ((int64_t)sound_bytes(r, limits) + 1);
+    const int64_t most = suit < fit ? suit : fit, n = limits->n_slots < most ? limits->n_slots : most;
+
+    return n > 1 ? n : 1;
+}
+
+static mg_status reserve_codec(mg_replica *r, const mg_replica_limits *limits)
+{
+    r->n_sounds = 1;
+    if (!r->codec) return MG_OK;
+    r->n_sounds = count_sounds(r, limits);
+    const int64_t suit = r->beside.ops->hints.n_sequences, n = r->n_sounds * r->config.lm.n_channels;
+    return mg_encodec_reserve(r->codec, &r->codec_memory.run, n < suit ? n : suit);
+}
+
 /* What clips hold on their way (ready_clip.h): on the leader those that are prepared, in slots and waiting to
- * be finished, and the sound and the file of the one that is being finished. */
+ * be finished, and the sounds of those that are being finished and the file of one. */
 static void measure_host(mg_replica *r, const mg_replica_limits *limits)
 {
     const mg_lm_config *lm = &r->config.lm;
@@ -77,9 +102,9 @@ static void measure_host(mg_replica *r, const mg_replica_limits *limits)
 
     b->host = n_slots * ((size_t)lm->K * sizeof(mg_draw) + limits->n_payload_bytes) +
               (size_t)(limits->n_tokens * lm->K) * sizeof(int32_t);
-    b->leader = n_slots * (limits->n_payload_bytes + (2 + MG_FINISHING_CLIPS) * codes);
-    if (r->codec && r->source.with_decoder)
-        b->leader += 2 * (size_t)(limits->T_max * r->config.codec.hop * lm->n_channels) * sizeof(float);
+    b->leader =
+        n_slots * (limits->n_payload_bytes + (2 + MG_FINISHING_CLIPS) * codes) + (size_t)r->n_sounds * codes;
+    if (r->codec && r->source.with_decoder) b->leader += (size_t)(r->n_sounds + 1) * sound_bytes(r, limits);
     if (!r->is_leader) b->leader = 0;
     b->host += b->leader;
 }
@@ -101,7 +126,7 @@ static mg_status reserve_stages(mg_replica *r, const mg_replica_limits *limits)
 
     if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, &r->text_memory.run, S));
     b->t5_run = r->text_memory.run.used_bytes;
-    if (r->codec) MG_RETURN(mg_encodec_reserve(r->codec, &r->codec_memory.run));
+    MG_RETURN(reserve_codec(r, limits));
     b->codec_run = r->codec_memory.run.used_bytes;
     MG_RETURN(mg_lm_reserve(r->lm, &r->lm_memory.run, &lm));
     b->lm_run = r->lm_memory.run.used_bytes;

@@ -79,6 +79,7 @@ typedef struct mg_replica {
     mg_t5 *t5;                  /* leader, with text */
     mg_lm *lm;
     mg_encodec *codec; /* leader */
+    int64_t n_sounds;  /* clips that it decodes at once; 1 without it */
     mg_replica_bytes bytes;
     int64_t read_bytes;       /* of the checkpoints, by a load */
     mg_pack_cache pack;       /* of the language model; off until load */

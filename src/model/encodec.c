@@ -102,7 +102,13 @@ void mg_encodec_close(mg_encodec *codec)
     free(codec->encoder.lstm);
     free(codec->codebook);
     free(codec->stretch_host);
+    free(codec->clip);
     free(codec);
+}
+
+int64_t mg_encodec_at_once(const mg_encodec *codec)
+{
+    return codec->n_at_once;
 }
 
 int64_t mg_encodec_frames(const mg_codec_config *config, int64_t N)

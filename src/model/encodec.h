@@ -4,7 +4,8 @@
  *
  * Sound is time-major inside. Both ways run over stretches of a second or so. Each layer computes just the
  * rows that the stretch needs; the LSTM keeps its state. So memory does not grow with the clip, and the
- * values are those of the whole clip. */
+ * values are those of the whole clip. Clips at hand pass the LSTM together, whose every step waits for the
+ * one before and for its matrices, 17 MB a layer. What becomes of a clip does not depend on the others. */
 #ifndef MG_ENCODEC_H
 #define MG_ENCODEC_H
 
@@ -22,8 +23,11 @@ enum { MG_ENCODEC_DECODER = 1, MG_ENCODEC_ENCODER = 2 };
 mg_status mg_encodec_load(mg_encodec **out, const mg_codec_config *config, int halves, mg_weights *w);
 void mg_encodec_close(mg_encodec *c);
 
-/* Take room for the halves that are there. */
-mg_status mg_encodec_reserve(mg_encodec *c, mg_arena *run);
+/* Take room for the halves that are there, and for that many clips in the LSTM at once, 1 …
+ * MG_ENCODEC_MOST_AT_ONCE. */
+enum { MG_ENCODEC_MOST_AT_ONCE = 32 };
+mg_status mg_encodec_reserve(mg_encodec *c, mg_arena *run, int64_t n_at_once);
+int64_t mg_encodec_at_once(const mg_encodec *c);
 
 /* A channel of a clip's codes, int32 in host memory: codebook k of frame t is at codes[k * row_stride + t].
  */
@@ -38,18 +42,30 @@ typedef struct mg_encodec_pcm {
     int64_t stride, N;
 } mg_encodec_pcm;
 
-/* pcm->N = T * hop samples, untouched by any normalisation. Codes in 0 … codebook_size-1 (MG_EFAIL names the
- * first that is not); they are only read. */
-mg_status mg_encodec_decode(mg_encodec *c, const mg_encodec_pcm *pcm, const mg_encodec_codes *codes);
+/* n clips, [n] of both: pcm[i].N = T * hop samples, untouched by any normalisation. Codes in 0 …
+ * codebook_size-1 (MG_EFAIL names the first that is not, before anything is decoded); they are only read. */
+mg_status mg_encodec_decode(mg_encodec *c, const mg_encodec_pcm *pcm, const mg_encodec_codes *codes,
+                            int64_t n);
 
-/* The codes of a sound of N > 0 samples, all n_codebooks of them: codes->T = mg_encodec_frames(c, N). A tie
- * between code vectors goes to the lower one. The sound is only read. */
-mg_status mg_encodec_encode(mg_encodec *c, const mg_encodec_codes *codes, const mg_encodec_pcm *pcm);
+/* The codes of n sounds of N > 0 samples, all n_codebooks of them: codes[i].T = mg_encodec_frames(c, N). A
+ * tie between code vectors goes to the lower one. The sounds are only read. */
+mg_status mg_encodec_encode(mg_encodec *c, const mg_encodec_codes *codes, const mg_encodec_pcm *pcm,
+                            int64_t n);
 
-/* All channels of a sound at once: channel c of n is rows c, c + n, … of codes [n_codebooks * n, T]. The
- * sound to decode into has T * hop frames; when encoding, the codes' rows are `row_stride` apart. */
-mg_status mg_encodec_decode_sound(mg_encodec *c, const mg_sound *sound, int32_t *codes, int64_t T);
-mg_status mg_encodec_encode_sound(mg_encodec *c, int32_t *codes, int64_t row_stride, const mg_sound *sound);
+/* A sound and its codes [n_codebooks * n_channels, row_stride], T of each row: those of channel c of n are
+ * rows c, c + n, … */
+typedef struct mg_encodec_sound {
+    mg_sound sound;
+    int32_t *codes;
+    int64_t row_stride, T;
+} mg_encodec_sound;
+
+/* All channels of n sounds: as above, of every channel. */
+mg_status mg_encodec_decode_sounds(mg_encodec *c, const mg_encodec_sound *sounds, int64_t n);
+mg_status mg_encodec_encode_sounds(mg_encodec *c, const mg_encodec_sound *sounds, int64_t n);
+
+/* Are these codes of this codec? As decoding asks. */
+mg_status mg_encodec_check_codes(const mg_encodec *c, const mg_encodec_sound *sound);
 
 /* ceil(N / hop) */
 int64_t mg_encodec_frames(const mg_codec_config *config, int64_t N);

@@ -2,16 +2,23 @@
  * takes the nearest code vector off what the ones before it have left. */
 #include "encodec_impl.h"
 
-typedef struct encode_job {
+typedef struct encode_job { /* [n] of each */
     const mg_encodec_pcm *pcm;
     const mg_encodec_codes *codes; /* or latents_host */
     float *latents_host;           /* [T,hidden_size] */
 } encode_job;
 
-static mg_status read_samples(mg_encodec *c, void *arg, mg_tensor *x, mg_span rows)
+static int64_t samples_of(const void *arg, int64_t i)
 {
     const encode_job *job = arg;
-    const mg_encodec_pcm *pcm = job->pcm;
+
+    return job->pcm[i].N;
+}
+
+static mg_status read_samples(mg_encodec *c, void *arg, int64_t i, mg_tensor *x, mg_span rows)
+{
+    const encode_job *job = arg;
+    const mg_encodec_pcm *pcm = &job->pcm[i];
     float *host = c->stretch_host;
 
     if (pcm->stride == 1) return mg_upload(c->ops, x->data, pcm->pcm + rows.first, mg_tensor_bytes(x));
@@ -20,9 +27,10 @@ static mg_status read_samples(mg_encodec *c, void *arg, mg_tensor *x, mg_span ro
     return mg_upload(c->ops, x->data, host, mg_tensor_bytes(x));
 }
 
-static mg_status write_codes(mg_encodec *c, void *arg, const mg_tensor *y, mg_span rows)
+static mg_status write_codes(mg_encodec *c, void *arg, int64_t i, const mg_tensor *y, mg_span rows)
 {
     const encode_job *job = arg;
+    const mg_encodec_codes *codes = &job->codes[i];
     const int64_t K = c->config.n_codebooks, V = c->config.codebook_size, D = c->config.hidden_size;
     mg_tensor left = *y, products, ids = mg_tensor_1d(c->ids.data, MG_I32, y->dim[0]);
 
@@ -31,7 +39,7 @@ static mg_status write_codes(mg_encodec *c, void *arg, const mg_tensor *y, mg_sp
         const mg_tensor at = mg_tensor_rows(&c->tables, k, 1), norm_at = mg_tensor_rows(&c->norms, k, 1);
         const mg_tensor table = mg_tensor_2d(at.data, MG_F32, V, D),
                         norms = mg_tensor_1d(norm_at.data, MG_F32, V);
-        int32_t *to = job->codes->codes + k * job->codes->row_stride + rows.first;
+        int32_t *to = codes->codes + k * codes->row_stride + rows.first;
         MG_RETURN(mg_linear(c->ops, &products, &left, &c->codebook[k], NULL, MG_ACT_NONE, false));
         MG_RETURN(mg_nearest_code(c->ops, &ids, &left, &products, &table, &norms));
         MG_RETURN(mg_download(c->ops, to, ids.data, mg_tensor_bytes(&ids)));
@@ -39,37 +47,41 @@ static mg_status write_codes(mg_encodec *c, void *arg, const mg_tensor *y, mg_sp
     return MG_OK;
 }
 
-static mg_status write_latents(mg_encodec *c, void *arg, const mg_tensor *y, mg_span rows)
+static mg_status write_latents(mg_encodec *c, void *arg, int64_t i, const mg_tensor *y, mg_span rows)
 {
     const encode_job *job = arg;
 
+    MG_REQUIRE(i == 0);
     return mg_download(c->ops, job->latents_host + rows.first * y->dim[1], y->data, mg_tensor_bytes(y));
 }
 
-static mg_status encode(mg_encodec *c, encode_job *job)
+static mg_status encode(mg_encodec *c, encode_job *job, int64_t n)
 {
     const mg_encodec_flow flow = {.half = &c->encoder,
-                                  .N = job->pcm->N,
                                   .step = c->stretch,
+                                  .length = samples_of,
                                   .read = read_samples,
                                   .write = job->codes ? write_codes : write_latents,
                                   .arg = job};
 
-    MG_REQUIRE(job->pcm->N > 0 && job->pcm->stride > 0);
-    return mg_encodec_run(c, &flow);
+    for (int64_t i = 0; i < n; i++) MG_REQUIRE(job->pcm[i].N > 0 && job->pcm[i].stride > 0);
+    return mg_encodec_run(c, &flow, n);
 }
 
-mg_status mg_encodec_encode(mg_encodec *c, const mg_encodec_codes *codes, const mg_encodec_pcm *pcm)
+mg_status mg_encodec_encode(mg_encodec *c, const mg_encodec_codes *codes, const mg_encodec_pcm *pcm,
+                            int64_t n)
 {
     encode_job job = {.pcm = pcm, .codes = codes};
 
-    MG_REQUIRE(codes->T == mg_encodec_frames(&c->config, pcm->N) && codes->row_stride >= codes->T);
-    return encode(c, &job);
+    for (int64_t i = 0; i < n; i++)
+        MG_REQUIRE(codes[i].T == mg_encodec_frames(&c->config, pcm[i].N) &&
+                   codes[i].row_stride >= codes[i].T);
+    return encode(c, &job, n);
 }
 
 mg_status mg_encodec_latents(mg_encodec *c, float *latents_host, const mg_encodec_pcm *pcm)
 {
     encode_job job = {.pcm = pcm, .latents_host = latents_host};
 
-    return encode(c, &job);
+    return encode(c, &job, 1);
 }

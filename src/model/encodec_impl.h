@@ -41,6 +41,19 @@ typedef struct mg_encodec_half {
     mg_encodec_lstm *lstm;      /* [n_lstm_layers] */
 } mg_encodec_half;
 
+/* Rows [first, …) of a layer, in one of the buffers. */
+typedef struct mg_encodec_rows {
+    mg_tensor t; /* [N,C] */
+    int64_t first;
+} mg_encodec_rows;
+
+/* How far a clip is on its way through a half. */
+typedef struct mg_encodec_clip {
+    int64_t N_out, n;     /* rows of the last layer's output: of the whole clip; that are written */
+    mg_encodec_rows rows; /* of the LSTM, those that layers still need: in window[i_window] */
+    int i_window;
+} mg_encodec_clip;
+
 struct mg_encodec {
     mg_codec_config config;
     const mg_ops *ops; /* borrowed */
@@ -52,17 +65,24 @@ struct mg_encodec {
 
     int64_t stretch; /* codec frames that the layers take at once; set before reserve */
     int64_t block;   /* rows that the LSTM takes at once: its weights pass through the cache once for each */
-    mg_tensor x;     /* flat [rows,C]: into the LSTM */
-    mg_tensor window[2]; /* flat [rows,C]: out of it, those that layers still need; in turns */
-    mg_tensor gates;     /* flat [rows,4C] */
-    mg_tensor state;     /* [n_lstm_layers,2,C] */
-    mg_tensor sound;     /* flat: the rows of the layer at hand */
-    mg_tensor padded;    /* flat: what its convolution reads */
-    mg_tensor hidden;    /* flat: between a residual unit's two convolutions; distances to code vectors */
-    mg_tensor ids;       /* flat int32: codes of a stretch */
-    void *stretch_host;  /* samples or codes of a stretch; of stretch_bytes */
+    int64_t n_at_once;     /* clips that go through the LSTM together */
+    int64_t n_window;      /* rows of a clip in a window */
+    mg_encodec_clip *clip; /* [n_at_once] */
+    mg_tensor x;           /* flat [rows,C]: into the LSTM, one clip behind the other */
+    mg_tensor window[2];   /* [n_at_once*n_window,C]: out of it, of each clip those that layers still need; in
+                              turns */
+    mg_tensor gates;       /* flat [rows,4C] */
+    mg_tensor state;       /* [n_lstm_layers*n_at_once,2,C] */
+    mg_tensor sound;       /* flat: the rows of the layer at hand, the LSTM's too */
+    mg_tensor padded;      /* flat: what its convolution reads */
+    mg_tensor hidden;      /* flat: between a residual unit's two convolutions; distances to code vectors */
+    mg_tensor ids;         /* flat int32: codes of a stretch */
+    void *stretch_host;    /* samples or codes of a stretch; of stretch_bytes */
     size_t stretch_bytes;
 };
+
+/* MG_EFAIL names the first code that the codec has not. */
+mg_status mg_encodec_check(const mg_encodec *c, const mg_encodec_codes *codes);
 
 /* Load or survey the layers of a half, its LSTM and, for the encoder, the codebooks' other form. */
 mg_status mg_encodec_load_decoder(mg_encodec *c, mg_weights *w);
@@ -86,27 +106,22 @@ void mg_encodec_measure(mg_encodec_half *half, int64_t N);
 /* Set `in` and `out` of layers [first, end) so that rows `want` of the last of them can be made. */
 void mg_encodec_plan(mg_encodec_half *half, int64_t first, int64_t end, mg_span want);
 
-/* Rows [first, …) of a layer, in one of the buffers. */
-typedef struct mg_encodec_rows {
-    mg_tensor t; /* [N,C] */
-    int64_t first;
-} mg_encodec_rows;
-
 /* The first N * C values of a flat buffer, as [N,C]; MG_EBUG if it has not that many. */
 mg_status mg_encodec_view(mg_tensor *out, const mg_tensor *flat, int64_t N, int64_t C);
 
-/* A clip's way through a half: `read` fills x, rows [rows.first, rows.end) of the first layer's input, and
- * `write` takes such rows of the last one's output, in order, each once. */
+/* The way of clips through a half. `read` fills x, rows [rows.first, rows.end) of the first layer's input of
+ * clip i. `write` takes such rows of the last one's output, in order, each once. */
 typedef struct mg_encodec_flow {
     mg_encodec_half *half;
-    int64_t N;    /* rows of the first layer's input */
-    int64_t step; /* rows of the last one's output at once */
-    mg_status (*read)(mg_encodec *c, void *arg, mg_tensor *x, mg_span rows);
-    mg_status (*write)(mg_encodec *c, void *arg, const mg_tensor *y, mg_span rows);
+    int64_t step;                                  /* rows of the last one's output at once */
+    int64_t (*length)(const void *arg, int64_t i); /* rows of the first layer's input */
+    mg_status (*read)(mg_encodec *c, void *arg, int64_t i, mg_tensor *x, mg_span rows);
+    mg_status (*write)(mg_encodec *c, void *arg, int64_t i, const mg_tensor *y, mg_span rows);
     void *arg;
 } mg_encodec_flow;
 
-mg_status mg_encodec_run(mg_encodec *c, const mg_encodec_flow *flow);
+/* Of n clips, n_at_once at a time. */
+mg_status mg_encodec_run(mg_encodec *c, const mg_encodec_flow *flow, int64_t n);
 
 /* The encoder without the codebooks, for tests: latents_host [frames,hidden_size]. */
 mg_status mg_encodec_latents(mg_encodec *c, float *latents_host, const mg_encodec_pcm *pcm);

@@ -1,5 +1,5 @@
 /* The room that the halves take: as much as a stretch of the longest clip needs, which is the same for every
- * clip. */
+ * clip; around the LSTM as much as a block of each clip at hand. */
 #include <stdlib.h>
 
 #include "encodec_impl.h"
@@ -58,17 +58,20 @@ static mg_status take(mg_arena *run, mg_tensor *t, mg_tensor shape)
 static mg_status take_host(mg_encodec *c, const room *r)
 {
     free(c->stretch_host);
+    free(c->clip);
     c->stretch_bytes = (size_t)r->host * sizeof(float);
     c->stretch_host = malloc(c->stretch_bytes);
-    if (!c->stretch_host)
+    c->clip = calloc((size_t)c->n_at_once, sizeof *c->clip);
+    if (!c->stretch_host || !c->clip)
         return mg_fail(MG_ENOMEM, "encodec: no memory for a stretch of %lld frames", (long long)c->stretch);
     return MG_OK;
 }
 
-mg_status mg_encodec_reserve(mg_encodec *c, mg_arena *run)
+mg_status mg_encodec_reserve(mg_encodec *c, mg_arena *run, int64_t n_at_once)
 {
     MG_REQUIRE(c->stretch > 0 && c->block > 0 && (c->decoder.is_there || c->encoder.is_there));
-    const int64_t C = c->C, K = c->config.n_codebooks, L = c->config.n_lstm_layers;
+    MG_REQUIRE(n_at_once > 0 && n_at_once <= MG_ENCODEC_MOST_AT_ONCE);
+    const int64_t B = n_at_once, C = c->C, K = c->config.n_codebooks, L = c->config.n_lstm_layers;
     const int64_t n_frames = c->stretch * c->config.hop;
     room r = {0};
 
@@ -84,11 +87,14 @@ mg_status mg_encodec_reserve(mg_encodec *c, mg_arena *run)
         raise(&r.ids, c->stretch);
     }
     const int64_t n_block = r.rows_lstm > c->block ? r.rows_lstm : c->block; /* rows that are added at once */
-    MG_RETURN(take(run, &c->x, mg_tensor_1d(NULL, MG_F32, n_block * C)));
+    raise(&r.sound, B * n_block * C);
+    c->n_at_once = B;
+    c->n_window = r.rows_lstm + n_block;
+    MG_RETURN(take(run, &c->x, mg_tensor_1d(NULL, MG_F32, B * n_block * C)));
     for (int i = 0; i < 2; i++)
-        MG_RETURN(take(run, &c->window[i], mg_tensor_1d(NULL, MG_F32, (r.rows_lstm + n_block) * C)));
-    MG_RETURN(take(run, &c->gates, mg_tensor_1d(NULL, MG_F32, n_block * 4 * C)));
-    MG_RETURN(take(run, &c->state, mg_tensor_3d(NULL, MG_F32, L, 2, C)));
+        MG_RETURN(take(run, &c->window[i], mg_tensor_2d(NULL, MG_F32, B * c->n_window, C)));
+    MG_RETURN(take(run, &c->gates, mg_tensor_1d(NULL, MG_F32, B * n_block * 4 * C)));
+    MG_RETURN(take(run, &c->state, mg_tensor_3d(NULL, MG_F32, L * B, 2, C)));
     MG_RETURN(take(run, &c->sound, mg_tensor_1d(NULL, MG_F32, r.sound)));
     MG_RETURN(take(run, &c->padded, mg_tensor_1d(NULL, MG_F32, r.padded)));
     MG_RETURN(take(run, &c->hidden, mg_tensor_1d(NULL, MG_F32, r.hidden)));

@@ -1,6 +1,7 @@
-/* A clip's way through a half of EnCodec. The layers run over one stretch after the other, each on just the
+/* Clips' way through a half of EnCodec. The layers run over one stretch after the other, each on just the
  * rows that the stretch needs, so rows near a cut are made twice. The LSTM, which must see each row once and
- * in order, is fed in blocks: its state and the rows of it that the next stretch reaches back to are kept. */
+ * in order, is fed in blocks: its state and the rows of it that the next stretch reaches back to are kept. It
+ * takes a block of each clip at hand at once; the layers take one clip after the other. */
 #include "encodec_impl.h"
 
 mg_status mg_encodec_view(mg_tensor *out, const mg_tensor *flat, int64_t N, int64_t C)
@@ -111,29 +112,29 @@ static mg_status run_layers(mg_encodec *c, mg_encodec_rows *x, const mg_encodec_
     return MG_OK;
 }
 
-/* What stands before the LSTM: its rows `want` in c->x, a stretch at a time. */
-static mg_status run_before(mg_encodec *c, const mg_encodec_flow *flow, mg_span want)
+/* Of clip i, what stands before the LSTM: its rows `want` in x, a stretch at a time. */
+static mg_status run_before(mg_encodec *c, const mg_encodec_flow *flow, int64_t i, mg_tensor *all,
+                            mg_span want)
 {
     mg_encodec_half *half = flow->half;
     const mg_encodec_layer *layer = half->layers;
-    mg_tensor all;
 
-    MG_RETURN(mg_encodec_view(&all, &c->x, want.end - want.first, c->C));
     for (int64_t t = want.first; t < want.end; t += c->stretch) {
         const mg_span part = {t, want.end - t < c->stretch ? want.end : t + c->stretch};
-        mg_tensor to = mg_tensor_rows(&all, t - want.first, part.end - t);
+        mg_tensor to = mg_tensor_rows(all, t - want.first, part.end - t);
         mg_encodec_plan(half, 0, half->n_before, part);
         mg_encodec_rows x = {.first = layer->in.first};
         MG_RETURN(mg_encodec_view(&x.t, &c->sound, layer->in.end - layer->in.first, layer->a.conv.c_in));
-        MG_RETURN(flow->read(c, flow->arg, &x.t, layer->in));
+        MG_RETURN(flow->read(c, flow->arg, i, &x.t, layer->in));
         MG_RETURN(run_layers(c, &x, half, 0, half->n_before));
         MG_RETURN(mg_copy(c->ops, &to, &x.t));
     }
     return MG_OK;
 }
 
-/* y = LSTM(x) + x; the state goes on from the rows before. */
-static mg_status run_lstm(mg_encodec *c, const mg_encodec_half *half, mg_tensor *y, const mg_tensor *x)
+/* y = LSTM(x) + x, of n_rows [B] rows of each clip; the states go on from the rows before. */
+static mg_status run_lstm(mg_encodec *c, const mg_encodec_half *half, mg_tensor *y, const mg_tensor *x,
+                          const int64_t *n_rows, int64_t B)
 {
     mg_tensor gates;
 
@@ -141,60 +142,132 @@ static mg_status run_lstm(mg_encodec *c, const mg_encodec_half *half, mg_tensor 
     if (c->config.n_lstm_layers == 0) return mg_copy(c->ops, y, x);
     for (int64_t l = 0; l < c->config.n_lstm_layers; l++) {
         const mg_encodec_lstm *lstm = &half->lstm[l];
-        const mg_tensor layer_state = mg_tensor_rows(&c->state, l, 1);
-        mg_tensor state = mg_tensor_2d(layer_state.data, MG_F32, 2, c->C);
-        MG_RETURN(mg_lstm(c->ops, y, l == 0 ? x : y, &lstm->w_ih, &lstm->w_hh, &lstm->bias, &gates, &state));
+        mg_tensor state = mg_tensor_rows(&c->state, l * B, B);
+        MG_RETURN(mg_lstm(c->ops, y, l == 0 ? x : y, n_rows, &lstm->w_ih, &lstm->w_hh, &lstm->bias, &gates,
+                          &state));
     }
     return mg_add(c->ops, y, x);
 }
 
-/* Rows of the LSTM that are there, in one of the two buffers. */
-typedef struct window {
-    mg_encodec_rows rows;
-    int i_buffer;
-} window;
-
-/* Make `need` be there: let go of the rows before it and go on from the last one, a block at least, so that
- * the LSTM's weights pass through the cache once a block. T rows in the whole clip. */
-static mg_status advance(mg_encodec *c, window *w, const mg_encodec_flow *flow, mg_span need, int64_t T)
+/* The clip's next rows of output, and what each layer behind the LSTM needs for them. */
+static mg_span plan_next(const mg_encodec_flow *flow, int64_t i, const mg_encodec_clip *clip)
 {
-    const int64_t done = w->rows.first + w->rows.t.dim[0];
-    const int64_t want = need.end - done < c->block ? done + c->block : need.end;
-    const mg_span fresh = {done, want < T ? want : T};
-    mg_tensor next, x;
+    mg_encodec_half *half = flow->half;
+    const int64_t left = clip->N_out - clip->n;
+    const mg_span want = {clip->n, left < flow->step ? clip->N_out : clip->n + flow->step};
 
+    mg_encodec_measure(half, flow->length(flow->arg, i));
+    mg_encodec_plan(half, half->n_before, half->n_layers, want);
+    return want;
+}
+
+static int64_t rows_end(const mg_encodec_clip *clip)
+{
+    return clip->rows.first + clip->rows.t.dim[0];
+}
+
+/* Rows of clip i that the LSTM is to add for the clip's next output: none if all are there, else a block at
+ * least, so that its weights pass through the cache once a block. Rows before those are let go of; `x`, which
+ * is cut to the rows added, gets what stands before the LSTM. */
+static mg_status feed(mg_encodec *c, const mg_encodec_flow *flow, int64_t i_first, int64_t i, mg_tensor *x)
+{
+    mg_encodec_clip *clip = &c->clip[i];
+    const mg_encodec_layer *after = &flow->half->layers[flow->half->n_before];
+    const int64_t done = rows_end(clip);
+    mg_tensor next;
+
+    *x = mg_tensor_rows(x, 0, 0);
+    if (clip->n == clip->N_out) return MG_OK;
+    plan_next(flow, i_first + i, clip);
+    const mg_span need = after->in;
     if (need.end <= done) return MG_OK;
-    MG_REQUIRE(need.first >= w->rows.first && need.first <= done);
-    const mg_tensor old = mg_tensor_rows(&w->rows.t, need.first - w->rows.first, done - need.first);
-    w->i_buffer = !w->i_buffer;
-    MG_RETURN(mg_encodec_view(&next, &c->window[w->i_buffer], fresh.end - need.first, c->C));
-    mg_tensor kept = mg_tensor_rows(&next, 0, old.dim[0]),
-              added = mg_tensor_rows(&next, old.dim[0], fresh.end - done);
-    if (old.dim[0]) MG_RETURN(mg_copy(c->ops, &kept, &old));
-    MG_RETURN(run_before(c, flow, fresh));
-    MG_RETURN(mg_encodec_view(&x, &c->x, fresh.end - done, c->C));
-    MG_RETURN(run_lstm(c, flow->half, &added, &x));
-    w->rows = (mg_encodec_rows){next, need.first};
+    MG_REQUIRE(need.first >= clip->rows.first && need.first <= done);
+    const int64_t want = need.end - done < c->block ? done + c->block : need.end, T = after->N_in;
+    const mg_span fresh = {done, want < T ? want : T};
+    const mg_tensor old = mg_tensor_rows(&clip->rows.t, need.first - clip->rows.first, done - need.first);
+    MG_REQUIRE(fresh.end - need.first <= c->n_window);
+    clip->i_window = !clip->i_window;
+    next = mg_tensor_rows(&c->window[clip->i_window], i * c->n_window, old.dim[0]);
+    if (old.dim[0]) MG_RETURN(mg_copy(c->ops, &next, &old));
+    clip->rows = (mg_encodec_rows){next, need.first};
+    x->dim[0] = fresh.end - fresh.first;
+    return run_before(c, flow, i_first + i, x, fresh);
+}
+
+/* The LSTM's next block, of each of B clips that needs one. */
+static mg_status advance(mg_encodec *c, const mg_encodec_flow *flow, int64_t i_first, int64_t B)
+{
+    int64_t n_rows[MG_ENCODEC_MOST_AT_ONCE], n = 0;
+    mg_tensor x, y;
+
+    for (int64_t i = 0; i < B; i++) {
+        x = mg_tensor_2d((float *)c->x.data + n * c->C, MG_F32, 0, c->C);
+        MG_RETURN(feed(c, flow, i_first, i, &x));
+        n += n_rows[i] = x.dim[0];
+    }
+    if (n == 0) return MG_OK;
+    MG_RETURN(mg_encodec_view(&x, &c->x, n, c->C));
+    MG_RETURN(mg_encodec_view(&y, &c->sound, n, c->C));
+    MG_RETURN(run_lstm(c, flow->half, &y, &x, n_rows, B));
+    n = 0;
+    for (int64_t i = 0; i < B; n += n_rows[i++]) {
+        mg_encodec_clip *clip = &c->clip[i];
+        const int64_t n_kept = clip->rows.t.dim[0];
+        const mg_tensor made = mg_tensor_rows(&y, n, n_rows[i]);
+        if (n_rows[i] == 0) continue;
+        mg_tensor to = mg_tensor_rows(&c->window[clip->i_window], i * c->n_window + n_kept, n_rows[i]);
+        MG_RETURN(mg_copy(c->ops, &to, &made));
+        clip->rows.t.dim[0] += n_rows[i];
+    }
     return MG_OK;
 }
 
-mg_status mg_encodec_run(mg_encodec *c, const mg_encodec_flow *flow)
+/* As much of clip i's output as the rows of the LSTM that are there allow. */
+static mg_status write_out(mg_encodec *c, const mg_encodec_flow *flow, int64_t i_first, int64_t i)
+{
+    mg_encodec_clip *clip = &c->clip[i];
+    mg_encodec_half *half = flow->half;
+
+    while (clip->n < clip->N_out) {
+        const mg_span want = plan_next(flow, i_first + i, clip), in = half->layers[half->n_before].in;
+        if (in.end > rows_end(clip)) return MG_OK;
+        mg_encodec_rows x = rows_within(&clip->rows, in);
+        MG_RETURN(run_layers(c, &x, half, half->n_before, half->n_layers));
+        MG_RETURN(flow->write(c, flow->arg, i_first + i, &x.t, want));
+        clip->n = want.end;
+    }
+    return MG_OK;
+}
+
+/* Clips [i_first, i_first + B), from their beginnings to their ends. */
+static mg_status run_together(mg_encodec *c, const mg_encodec_flow *flow, int64_t i_first, int64_t B)
 {
     mg_encodec_half *half = flow->half;
-    window w = {.rows.t = mg_tensor_2d(c->window[0].data, MG_F32, 0, c->C)};
+    bool more = true;
 
-    MG_REQUIRE(half->is_there && c->stretch_host && flow->N > 0 && flow->step > 0);
-    mg_encodec_measure(half, flow->N);
-    if (c->config.n_lstm_layers > 0) MG_RETURN(mg_zero(c->ops, &c->state));
-    const mg_encodec_layer *after = &half->layers[half->n_before];
-    const int64_t N_out = half->layers[half->n_layers - 1].N_out;
-    for (int64_t n = 0; n < N_out; n += flow->step) {
-        const mg_span want = {n, N_out - n < flow->step ? N_out : n + flow->step};
-        mg_encodec_plan(half, half->n_before, half->n_layers, want);
-        MG_RETURN(advance(c, &w, flow, after->in, after->N_in));
-        mg_encodec_rows x = rows_within(&w.rows, after->in);
-        MG_RETURN(run_layers(c, &x, half, half->n_before, half->n_layers));
-        MG_RETURN(flow->write(c, flow->arg, &x.t, want));
+    for (int64_t i = 0; i < B; i++) {
+        const int64_t N = flow->length(flow->arg, i_first + i);
+        MG_REQUIRE(N > 0);
+        mg_encodec_measure(half, N);
+        c->clip[i] = (mg_encodec_clip){.N_out = half->layers[half->n_layers - 1].N_out,
+                                       .rows.t = mg_tensor_rows(&c->window[0], i * c->n_window, 0)};
     }
+    if (c->config.n_lstm_layers > 0) MG_RETURN(mg_zero(c->ops, &c->state));
+    while (more) {
+        MG_RETURN(advance(c, flow, i_first, B));
+        more = false;
+        for (int64_t i = 0; i < B; i++) {
+            MG_RETURN(write_out(c, flow, i_first, i));
+            more = more || c->clip[i].n < c->clip[i].N_out;
+        }
+    }
+    return MG_OK;
+}
+
+mg_status mg_encodec_run(mg_encodec *c, const mg_encodec_flow *flow, int64_t n)
+{
+    MG_REQUIRE(flow->half->is_there && c->stretch_host && flow->step > 0);
+    for (int64_t i = 0; i < n; i += c->n_at_once)
+        MG_RETURN(run_together(c, flow, i, n - i < c->n_at_once ? n - i : c->n_at_once));
     return MG_OK;
 }

@@ -1,35 +1,58 @@
-/* All channels of a sound through the codec, one after the other. */
+/* All channels of sounds through the codec: each is a clip of its own. */
 #include "encodec_impl.h"
 
-static mg_encodec_codes codes_of(int32_t *codes, int64_t row_stride, int64_t T, const mg_sound *s, int64_t c)
+static mg_encodec_codes codes_of(const mg_encodec_sound *s, int64_t c)
 {
-    return (mg_encodec_codes){codes + c * row_stride, s->n_channels * row_stride, T};
+    return (mg_encodec_codes){s->codes + c * s->row_stride, s->sound.n_channels * s->row_stride, s->T};
 }
 
-static mg_encodec_pcm pcm_of(const mg_sound *s, int64_t c)
+static mg_encodec_pcm pcm_of(const mg_encodec_sound *s, int64_t c)
 {
-    return (mg_encodec_pcm){s->pcm + c, s->n_channels, s->n_frames};
+    return (mg_encodec_pcm){s->sound.pcm + c, s->sound.n_channels, s->sound.n_frames};
 }
 
-mg_status mg_encodec_decode_sound(mg_encodec *codec, const mg_sound *sound, int32_t *codes, int64_t T)
+typedef mg_status code_fn(mg_encodec *c, const mg_encodec_pcm *pcm, const mg_encodec_codes *codes, int64_t n);
+
+/* Every channel of every sound, as many at once as the codec takes. */
+static mg_status pass_channels(mg_encodec *codec, const mg_encodec_sound *sounds, int64_t n, code_fn *pass)
 {
-    for (int64_t c = 0; c < sound->n_channels; c++) {
-        const mg_encodec_codes rows = codes_of(codes, T, T, sound, c);
-        const mg_encodec_pcm pcm = pcm_of(sound, c);
-        MG_RETURN(mg_encodec_decode(codec, &pcm, &rows));
-    }
-    return MG_OK;
+    mg_encodec_codes codes[MG_ENCODEC_MOST_AT_ONCE];
+    mg_encodec_pcm pcm[MG_ENCODEC_MOST_AT_ONCE];
+    int64_t n_here = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < sounds[i].sound.n_channels; c++) {
+            codes[n_here] = codes_of(&sounds[i], c);
+            pcm[n_here++] = pcm_of(&sounds[i], c);
+            if (n_here < codec->n_at_once) continue;
+            MG_RETURN(pass(codec, pcm, codes, n_here));
+            n_here = 0;
+        }
+    return n_here > 0 ? pass(codec, pcm, codes, n_here) : MG_OK;
 }
 
-mg_status mg_encodec_encode_sound(mg_encodec *codec, int32_t *codes, int64_t row_stride,
-                                  const mg_sound *sound)
+mg_status mg_encodec_decode_sounds(mg_encodec *codec, const mg_encodec_sound *sounds, int64_t n)
 {
-    const int64_t T = mg_encodec_frames(&codec->config, sound->n_frames);
+    for (int64_t i = 0; i < n; i++) MG_RETURN(mg_encodec_check_codes(codec, &sounds[i]));
+    return pass_channels(codec, sounds, n, mg_encodec_decode);
+}
 
-    for (int64_t c = 0; c < sound->n_channels; c++) {
-        const mg_encodec_codes rows = codes_of(codes, row_stride, T, sound, c);
-        const mg_encodec_pcm pcm = pcm_of(sound, c);
-        MG_RETURN(mg_encodec_encode(codec, &rows, &pcm));
+static mg_status encode(mg_encodec *codec, const mg_encodec_pcm *pcm, const mg_encodec_codes *codes,
+                        int64_t n)
+{
+    return mg_encodec_encode(codec, codes, pcm, n);
+}
+
+mg_status mg_encodec_encode_sounds(mg_encodec *codec, const mg_encodec_sound *sounds, int64_t n)
+{
+    return pass_channels(codec, sounds, n, encode);
+}
+
+mg_status mg_encodec_check_codes(const mg_encodec *codec, const mg_encodec_sound *sound)
+{
+    for (int64_t c = 0; c < sound->sound.n_channels; c++) {
+        const mg_encodec_codes codes = codes_of(sound, c);
+        MG_RETURN(mg_encodec_check(codec, &codes));
     }
     return MG_OK;
 }

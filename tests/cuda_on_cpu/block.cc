@@ -364,9 +364,9 @@ int active_blocks(int n_threads, size_t smem_bytes)
 
 struct started {
     std::deque<block *> parked;
-    uint64_t next = 0; /* block to start */
-    double waiting_since = 0;
-    size_t n_idle = 0; /* turns since a thread ended or a block began */
+    uint64_t next = 0;        /* block to start */
+    double waiting_since = 0; /* no thread has ended or passed a barrier */
+    size_t n_idle = 0;        /* turns since a thread ended or a block began */
 };
 
 [[noreturn]] static void report_naps(const call &c, const started &state, block *b)
@@ -442,10 +442,11 @@ bool run_call(const call &c, started *&state)
             b = parked.front();
             parked.pop_front();
         }
-        const unsigned live = b->n_live;
+        const unsigned live = b->n_live, generation = b->generation;
         turn(b);
         run.now = nullptr;
-        if (b->n_live < live) state->waiting_since = 0, state->n_idle = 0;
+        if (b->n_live < live) state->n_idle = 0;
+        if (b->n_live < live || b->generation != generation) state->waiting_since = 0;
         if (b->n_live == 0) {
             close_block(b);
             continue;

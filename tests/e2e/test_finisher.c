@@ -21,11 +21,12 @@ typedef struct fixture {
     mg_replica *replica;
     mg_clip clip[N_CLIPS];
     int32_t reference[N_CLIPS][K * T];
+    float *sound[N_CLIPS]; /* of these codes, decoded alone */
     /* of the test at hand, under the lock */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int n_steps, n_made, n_begun, n_done;
-    int n_wrong;               /* clips whose codes are not the reference's */
+    int n_wrong;               /* clips whose codes or sound are not the reference's */
     int wants_steps;           /* `done` of the first clip waits for so many more steps */
     int stuck_at, n_made_then; /* `done` of this clip waits until the queue is full */
     int fails_at;              /* `done` of this clip fails */
@@ -74,8 +75,9 @@ static mg_status done(void *arg, const mg_clip *clip, const mg_clip_result *resu
         f->n_made_then = f->n_made;
     }
     if (i == 0) wait_a_little(f, f->sleep_s);
-    f->n_wrong +=
-        result->fault.st != MG_OK || memcmp(result->codes, f->reference[i], sizeof f->reference[i]) != 0;
+    f->n_wrong += result->fault.st != MG_OK ||
+                  memcmp(result->codes, f->reference[i], sizeof f->reference[i]) != 0 ||
+                  memcmp(result->sound.pcm, f->sound[i], (size_t)result->sound.n_frames * sizeof(float)) != 0;
     f->n_done++;
     pthread_mutex_unlock(&f->lock);
     return MG_OK;
@@ -174,6 +176,17 @@ static void close_line(line *l)
     mg_scheduler_close(l->scheduler);
 }
 
+static void decode_alone(fixture *f, int i)
+{
+    const int64_t N = T * f->replica->config.codec.hop;
+
+    f->sound[i] = calloc((size_t)N, sizeof *f->sound[i]);
+    if (!f->sound[i]) fail_msg("no memory");
+    const mg_encodec_sound s = {
+        .sound = {f->sound[i], N, 1, 0}, .codes = f->reference[i], .row_stride = T, .T = T};
+    GOLDEN_OK(mg_encodec_decode_sounds(f->replica->codec, &s, 1));
+}
+
 static int begin(void **state)
 {
     const mg_replica_source source = {.model.model = MG_GOLDEN_DIR "/checkpoints/tiny-mono",
@@ -202,7 +215,9 @@ static int begin(void **state)
     GOLDEN_OK(mg_replica_open(&f->replica, &source, &f->backend, &f->beside, f->comm));
     const mg_replica_limits limits = engine_plan(f->replica, &world, f->clip, N_CLIPS, N_SLOTS);
     GOLDEN_OK(mg_replica_load(f->replica, &limits));
+    assert_int_equal(f->replica->n_sounds, N_SLOTS);
     engine_run(f->replica, f->clip, N_CLIPS, keep, f, NULL);
+    for (int i = 0; i < N_CLIPS; i++) decode_alone(f, i);
     *state = f;
     return 0;
 }
@@ -219,6 +234,7 @@ static int end(void **state)
     mg_threads_close(f->beside.threads);
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->lock);
+    for (int i = 0; i < N_CLIPS; i++) free(f->sound[i]);
     free(f);
     return 0;
 }

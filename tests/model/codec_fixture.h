@@ -23,7 +23,7 @@ typedef struct codec_want {
     int halves;
     mg_cpu_level level;
     int n_threads;
-    int64_t stretch, block;
+    int64_t stretch, block, n_at_once; /* of the last, 1 */
 } codec_want;
 
 static inline mg_arena codec_arena(const codec_fixture *f, const mg_arena *measured)
@@ -68,9 +68,9 @@ static inline void codec_open(codec_fixture *f, const codec_want *want)
     if (want->stretch) f->codec->stretch = want->stretch;
     if (want->block) f->codec->block = want->block;
     measured = mg_arena_measure("run");
-    GOLDEN_OK(mg_encodec_reserve(f->codec, &measured));
+    GOLDEN_OK(mg_encodec_reserve(f->codec, &measured, want->n_at_once ? want->n_at_once : 1));
     f->run = codec_arena(f, &measured);
-    GOLDEN_OK(mg_encodec_reserve(f->codec, &f->run));
+    GOLDEN_OK(mg_encodec_reserve(f->codec, &f->run, want->n_at_once ? want->n_at_once : 1));
     assert_int_equal(f->run.used_bytes, measured.used_bytes);
 }
 
@@ -93,7 +93,7 @@ static inline float *codec_decode(const codec_fixture *f, int32_t *codes, int64_
 
     if (!pcm) fail_msg("no memory");
     for (int64_t n = 0; n < N; n++) pcm[n] = NAN;
-    GOLDEN_OK(mg_encodec_decode(f->codec, &(mg_encodec_pcm){pcm, 1, N}, &from));
+    GOLDEN_OK(mg_encodec_decode(f->codec, &(mg_encodec_pcm){pcm, 1, N}, &from, 1));
     return pcm;
 }
 
@@ -105,7 +105,7 @@ static inline int32_t *codec_encode(const codec_fixture *f, float *pcm, int64_t 
 
     if (!codes) fail_msg("no memory");
     memset(codes, 0xFF, (size_t)(K * T) * sizeof *codes);
-    GOLDEN_OK(mg_encodec_encode(f->codec, &(mg_encodec_codes){codes, T, T}, &(mg_encodec_pcm){pcm, 1, N}));
+    GOLDEN_OK(mg_encodec_encode(f->codec, &(mg_encodec_codes){codes, T, T}, &(mg_encodec_pcm){pcm, 1, N}, 1));
     return codes;
 }
 

@@ -256,7 +256,7 @@ static void test_channel(void **state)
         memcpy(codes + (2 * k + 1) * g.T, g.codes + k * g.T, (size_t)g.T * sizeof *codes);
     for (int64_t i = 0; i < 2 * g.N; i++) pcm[i] = 7;
     GOLDEN_OK(mg_encodec_decode(f.codec, &(mg_encodec_pcm){pcm + 1, 2, g.N},
-                                &(mg_encodec_codes){codes + g.T, 2 * g.T, g.T}));
+                                &(mg_encodec_codes){codes + g.T, 2 * g.T, g.T}, 1));
     for (int64_t i = 0; i < g.N; i++) {
         assert_true(pcm[2 * i] == 7);
         got[i] = pcm[2 * i + 1];
@@ -285,6 +285,90 @@ static void test_again(void **state)
     float *got = codec_decode(&f, g.codes, g.T, 9);
     codec_assert_same_bits(got, want, 9 * g.config.hop, "again");
     free(want);
+    free(got);
+    codec_close(&f);
+    golden_codec_close(&g);
+}
+
+/* Clips of these lengths at hand together, and some more: each sounds as it does alone. */
+static void check_together(const codec_want *how, const int64_t *T, int n)
+{
+    enum { MOST = 16 };
+    const int64_t K = how->config->n_codebooks, V = how->config->codebook_size, hop = how->config->hop;
+    mg_encodec_codes codes[MOST];
+    mg_encodec_pcm pcm[MOST];
+    codec_fixture f;
+
+    for (int i = 0; i < n; i++) {
+        codes[i] = (mg_encodec_codes){malloc((size_t)(K * T[i]) * sizeof(int32_t)), T[i], T[i]};
+        pcm[i] = (mg_encodec_pcm){calloc((size_t)(T[i] * hop), sizeof(float)), 1, T[i] * hop};
+        if (!codes[i].codes || !pcm[i].pcm) fail_msg("no memory");
+        for (int64_t k = 0; k < K * T[i]; k++)
+            codes[i].codes[k] = (int32_t)(((uint64_t)(k + 31 * i) * 2654435761U >> 7) % (uint64_t)V);
+    }
+    for (int64_t n_at_once = 2; n_at_once <= 5; n_at_once += 3) {
+        codec_want want = *how;
+        want.n_at_once = n_at_once;
+        codec_open(&f, &want);
+        GOLDEN_OK(mg_encodec_decode(f.codec, pcm, codes, n));
+        for (int i = 0; i < n; i++) {
+            char what[64];
+            snprintf(what, sizeof what, "clip %d of %d frames, %d at once", i, (int)T[i], (int)n_at_once);
+            float *alone = codec_decode(&f, codes[i].codes, T[i], T[i]);
+            codec_assert_same_bits(pcm[i].pcm, alone, pcm[i].N, what);
+            memset(pcm[i].pcm, 0, (size_t)pcm[i].N * sizeof(float));
+            free(alone);
+        }
+        codec_close(&f);
+    }
+    for (int i = 0; i < n; i++) free(codes[i].codes), free(pcm[i].pcm);
+}
+
+static void test_together(void **state)
+{
+    static const int64_t some[] = {1, 33, 7, 300, 26, 2, 25, 61, 1}, equal[] = {9, 9, 9};
+    mg_checkpoint *file = golden_open("codec_ops.safetensors");
+    golden_codec g;
+
+    (void)state;
+    for (int i = 0; i < N_ODD_CODECS; i++) {
+        const mg_codec_config config = codec_odd_config(file, i);
+        char prefix[16];
+        snprintf(prefix, sizeof prefix, "codec%d.", i);
+        const codec_want want = {.config = &config,
+                                 .path = CODEC_OPS,
+                                 .prefix = prefix,
+                                 .halves = MG_ENCODEC_DECODER,
+                                 .block = 7,
+                                 .stretch = 4};
+        check_together(&want, some + (test_cuts() ? 4 : 0), test_cuts() ? 4 : 9);
+    }
+    mg_checkpoint_close(file);
+    golden_codec_open(&g, "tiny-mono");
+    g.want.n_threads = 2;
+    check_together(&g.want, test_cuts() ? equal : some, test_cuts() ? 3 : 9);
+    golden_codec_close(&g);
+}
+
+/* The golden clip among others at hand is the golden one still. */
+static void test_golden_together(void **state)
+{
+    golden_codec g;
+    codec_fixture f;
+
+    (void)state;
+    golden_codec_open(&g, "tiny-mono");
+    g.want.n_at_once = 3;
+    codec_open(&f, &g.want);
+    float *got = calloc((size_t)(2 * g.N + g.config.hop), sizeof *got);
+    if (!got) fail_msg("no memory");
+    const mg_encodec_codes codes[] = {{g.codes, g.T, 1}, {g.codes, g.T, g.T}, {g.codes, g.T, g.T}};
+    const mg_encodec_pcm pcm[] = {
+        {got, 1, g.config.hop}, {got + g.config.hop, 1, g.N}, {got + g.config.hop + g.N, 1, g.N}};
+    GOLDEN_OK(mg_encodec_decode(f.codec, pcm, codes, 3));
+    golden_close("one frame", got, g.one_frame, g.config.hop, TOLERANCE);
+    golden_close("beside it", got + g.config.hop, g.audio, g.N, TOLERANCE);
+    golden_close("and once more", got + g.config.hop + g.N, g.audio, g.N, TOLERANCE);
     free(got);
     codec_close(&f);
     golden_codec_close(&g);
@@ -339,13 +423,13 @@ static void test_bad_codes(void **state)
     const mg_encodec_pcm pcm = {g.audio, 1, g.N};
     codec_open(&f, &g.want);
     g.codes[2 * g.T + 5] = 64;
-    assert_int_equal(mg_encodec_decode(f.codec, &pcm, &codes), MG_EFAIL);
+    assert_int_equal(mg_encodec_decode(f.codec, &pcm, &codes, 1), MG_EFAIL);
     assert_string_equal(mg_last_error(), "codes: 64: codebook 2, frame 5: must be in 0 … 63");
     g.codes[g.T] = -1;
-    assert_int_equal(mg_encodec_decode(f.codec, &pcm, &codes), MG_EFAIL);
+    assert_int_equal(mg_encodec_decode(f.codec, &pcm, &codes, 1), MG_EFAIL);
     assert_string_equal(mg_last_error(), "codes: -1: codebook 1, frame 0: must be in 0 … 63");
-    assert_int_equal(mg_encodec_decode(f.codec, &pcm, &fewer), MG_EBUG);
-    assert_int_equal(mg_encodec_encode(f.codec, &codes, &pcm), MG_EBUG); /* that half is not there */
+    assert_int_equal(mg_encodec_decode(f.codec, &pcm, &fewer, 1), MG_EBUG);
+    assert_int_equal(mg_encodec_encode(f.codec, &codes, &pcm, 1), MG_EBUG); /* that half is not there */
     codec_close(&f);
     golden_codec_close(&g);
 }
@@ -381,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_golden),      cmocka_unit_test(test_audiocraft),
         cmocka_unit_test(test_odd_shapes),  cmocka_unit_test(test_stretches),
         cmocka_unit_test(test_channel),     cmocka_unit_test(test_again),
+        cmocka_unit_test(test_together),    cmocka_unit_test(test_golden_together),
         cmocka_unit_test(test_perturbed),   cmocka_unit_test(test_bad_codes),
         cmocka_unit_test(test_unsupported),
     };

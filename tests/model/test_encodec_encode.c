@@ -308,7 +308,7 @@ static void test_channel(void **state)
     for (int64_t n = 0; n < g.N; n++) both[2 * n] = NAN, both[2 * n + 1] = g.audio[n];
     for (int64_t i = 0; i < 2 * K * T; i++) codes[i] = -7;
     GOLDEN_OK(mg_encodec_encode(f.codec, &(mg_encodec_codes){codes + T, 2 * T, T},
-                                &(mg_encodec_pcm){both + 1, 2, g.N}));
+                                &(mg_encodec_pcm){both + 1, 2, g.N}, 1));
     for (int64_t k = 0; k < K; k++) {
         assert_memory_equal(codes + (2 * k + 1) * T, g.codes + k * T, (size_t)T * sizeof *codes);
         assert_int_equal(codes[2 * k * T], -7);
@@ -319,6 +319,37 @@ static void test_channel(void **state)
     free(again);
     free(both);
     free(codes);
+    codec_close(&f);
+    golden_clip_close(&g);
+}
+
+/* Sounds of three lengths at hand, two at once: each has the codes that it has alone. */
+static void test_together(void **state)
+{
+    golden_clip g;
+    codec_fixture f;
+    mg_encodec_codes codes[3];
+    mg_encodec_pcm pcm[3];
+
+    (void)state;
+    golden_clip_open(&g, "tiny-mono", "hf/tiny-mono.codec.safetensors", "");
+    g.want.n_at_once = 2;
+    codec_open(&f, &g.want);
+    const int64_t K = g.want.config->n_codebooks, N[3] = {g.N / 3 + 5, g.N, 1};
+    for (int i = 0; i < 3; i++) {
+        const int64_t T = mg_encodec_frames(g.want.config, N[i]);
+        codes[i] = (mg_encodec_codes){calloc((size_t)(K * T), sizeof(int32_t)), T, T};
+        pcm[i] = (mg_encodec_pcm){g.audio, 1, N[i]};
+        if (!codes[i].codes) fail_msg("no memory");
+    }
+    GOLDEN_OK(mg_encodec_encode(f.codec, codes, pcm, 3));
+    for (int i = 0; i < 3; i++) {
+        int32_t *alone = codec_encode(&f, g.audio, N[i]);
+        assert_memory_equal(codes[i].codes, alone, (size_t)(K * codes[i].T) * sizeof *alone);
+        free(alone);
+    }
+    assert_memory_equal(codes[1].codes, g.codes, (size_t)(K * g.T) * sizeof *g.codes);
+    for (int i = 0; i < 3; i++) free(codes[i].codes);
     codec_close(&f);
     golden_clip_close(&g);
 }
@@ -397,8 +428,8 @@ int main(void)
         cmocka_unit_test(test_golden),     cmocka_unit_test(test_audiocraft),
         cmocka_unit_test(test_first_conv), cmocka_unit_test(test_odd_shapes),
         cmocka_unit_test(test_stretches),  cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_channel),    cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_perturbed),
+        cmocka_unit_test(test_channel),    cmocka_unit_test(test_together),
+        cmocka_unit_test(test_halves),     cmocka_unit_test(test_perturbed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -375,8 +375,9 @@ static mg_status view_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg
     return call_end(&c);
 }
 
-static mg_status view_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w_ih,
-                           const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates, mg_tensor *state)
+static mg_status view_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const int64_t *n_rows_host,
+                           const mg_matrix *w_ih, const mg_matrix *w_hh, const mg_tensor *bias,
+                           mg_tensor *gates, mg_tensor *state)
 {
     BEGIN;
     LEND(y);
@@ -385,7 +386,7 @@ static mg_status view_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, 
     LEND(gates);
     LEND(state);
     const mg_matrix d_ih = lend_matrix(&c, w_ih), d_hh = lend_matrix(&c, w_hh);
-    RUN(mg_lstm, &d_y, &d_x, &d_ih, &d_hh, &d_bias, &d_gates, &d_state);
+    RUN(mg_lstm, &d_y, &d_x, n_rows_host, &d_ih, &d_hh, &d_bias, &d_gates, &d_state);
     take_tensor(&c, y);
     take_tensor(&c, state);
     return call_end(&c);

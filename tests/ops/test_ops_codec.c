@@ -19,8 +19,8 @@ typedef struct backend {
     mg_threads *threads;
     mg_ops *ops;
     mg_checkpoint *golden;
-    void *blocks[64]; /* taken by make() */
-    size_t block_bytes[64];
+    void *blocks[128]; /* taken by make() */
+    size_t block_bytes[128];
     int n_blocks;
 } backend;
 
@@ -47,7 +47,7 @@ static void *take(backend *b, size_t bytes)
 {
     void *block;
 
-    assert_true(b->n_blocks < 64);
+    assert_true(b->n_blocks < 128);
     GOLDEN_OK(mg_ops_alloc(b->ops, &block, bytes));
     b->block_bytes[b->n_blocks] = bytes;
     return b->blocks[b->n_blocks++] = block;
@@ -202,32 +202,40 @@ static mg_matrix load_matrix(backend *b, const char *format, int i)
     return w;
 }
 
+/* [1,2,C] */
+static mg_tensor lstm_state(backend *b, int i)
+{
+    const mg_tensor t = golden(b, "lstm.%d.state", i);
+
+    return mg_tensor_3d(t.data, MG_F32, 1, 2, t.dim[1]);
+}
+
 static void check_lstm(backend *b, int i)
 {
     const mg_tensor x = golden(b, "lstm.%d.x", i), bias = golden(b, "lstm.%d.bias", i),
                     want = golden(b, "lstm.%d.y", i), end = golden(b, "lstm.%d.end", i);
     const mg_matrix w_ih = load_matrix(b, "lstm.%d.w_ih", i), w_hh = load_matrix(b, "lstm.%d.w_hh", i);
     const int64_t N = x.dim[0], C = want.dim[1], n = mg_tensor_count(&want);
-    mg_tensor state = golden(b, "lstm.%d.state", i), y = make(b, N, C), gates = make(b, N, 4 * C);
+    mg_tensor state = lstm_state(b, i), y = make(b, N, C), gates = make(b, N, 4 * C);
 
-    GOLDEN_OK(mg_lstm(b->ops, &y, &x, &w_ih, &w_hh, &bias, &gates, &state));
+    GOLDEN_OK(mg_lstm(b->ops, &y, &x, &N, &w_ih, &w_hh, &bias, &gates, &state));
     golden_close("lstm", y.data, want.data, n, TOLERANCE / 10);
     golden_close("lstm, last state", state.data, end.data, 2 * C, TOLERANCE / 10);
 
     /* in two parts, the state carried */
-    mg_tensor again = make(b, N, C), carried = golden(b, "lstm.%d.state", i);
+    mg_tensor again = make(b, N, C), carried = lstm_state(b, i);
     for (int64_t from = 0; from < N; from += (N + 1) / 2) {
         const int64_t rows = N - from < (N + 1) / 2 ? N - from : (N + 1) / 2;
         const mg_tensor part = mg_tensor_rows(&x, from, rows);
         mg_tensor to = mg_tensor_rows(&again, from, rows), part_gates = mg_tensor_rows(&gates, 0, rows);
-        GOLDEN_OK(mg_lstm(b->ops, &to, &part, &w_ih, &w_hh, &bias, &part_gates, &carried));
+        GOLDEN_OK(mg_lstm(b->ops, &to, &part, &rows, &w_ih, &w_hh, &bias, &part_gates, &carried));
     }
     assert_memory_equal(again.data, y.data, mg_tensor_bytes(&y));
     assert_memory_equal(carried.data, state.data, mg_tensor_bytes(&state));
 
     ((float *)bias.data)[2 * C] += 0.5F;
-    memcpy(carried.data, golden(b, "lstm.%d.state", i).data, mg_tensor_bytes(&carried));
-    GOLDEN_OK(mg_lstm(b->ops, &y, &x, &w_ih, &w_hh, &bias, &gates, &carried));
+    memcpy(carried.data, lstm_state(b, i).data, mg_tensor_bytes(&carried));
+    GOLDEN_OK(mg_lstm(b->ops, &y, &x, &N, &w_ih, &w_hh, &bias, &gates, &carried));
     golden_not_close("lstm", y.data, want.data, n, TOLERANCE / 10);
 }
 
@@ -235,6 +243,75 @@ static void test_lstm(void **state)
 {
     (void)state;
     check_all(check_lstm, "lstm.%d.x");
+}
+
+/* Sequence s of a mix is rows of x from here on, of states of two kinds. */
+static int64_t mix_begin(int s, int64_t N)
+{
+    return s * 5 % N;
+}
+
+static void mix_state(float *state, const mg_tensor *golden, int s)
+{
+    memcpy(state, golden->data, mg_tensor_bytes(golden));
+    state[0] += s % 3 ? 0.25F : 0;
+}
+
+/* Sequences of these lengths at most, all in one call: each has the bits, in y and in its state, that it has
+ * alone; a sequence of no rows keeps its state. Those that begin as the golden one are like it. */
+static void check_mix(backend *b, int i, const int64_t *lengths, int n)
+{
+    enum { MOST = 24 };
+    const mg_tensor x = golden(b, "lstm.%d.x", i), bias = golden(b, "lstm.%d.bias", i),
+                    want = golden(b, "lstm.%d.y", i), begin = lstm_state(b, i);
+    const mg_matrix w_ih = load_matrix(b, "lstm.%d.w_ih", i), w_hh = load_matrix(b, "lstm.%d.w_hh", i);
+    const int64_t N = x.dim[0], I = x.dim[1], C = want.dim[1];
+    int64_t all = 0, at = 0, n_rows[MOST];
+
+    for (int s = 0; s < n; s++) {
+        const int64_t most = N - mix_begin(s, N);
+        all += n_rows[s] = lengths[s] < most ? lengths[s] : most;
+    }
+    mg_tensor in = make(b, all, I), y = make(b, all, C), gates = make(b, all, 4 * C);
+    mg_tensor alone = make(b, N, C), block = make(b, n, 2 * C), one = lstm_state(b, i);
+    mg_tensor states = mg_tensor_3d(block.data, MG_F32, n, 2, C);
+    for (int s = 0; s < n; at += n_rows[s++]) {
+        const mg_tensor part = mg_tensor_rows(&x, mix_begin(s, N), n_rows[s]);
+        memcpy((float *)in.data + at * I, part.data, mg_tensor_bytes(&part));
+        mix_state((float *)states.data + s * 2 * C, &begin, s);
+    }
+    GOLDEN_OK(mg_lstm(b->ops, &y, &in, n_rows, &w_ih, &w_hh, &bias, &gates, &states));
+    at = 0;
+    for (int s = 0; s < n; at += n_rows[s++]) {
+        const mg_tensor part = mg_tensor_rows(&x, mix_begin(s, N), n_rows[s]);
+        mg_tensor part_gates = mg_tensor_rows(&gates, 0, n_rows[s]);
+        alone.dim[0] = n_rows[s];
+        mix_state(one.data, &begin, s);
+        GOLDEN_OK(mg_lstm(b->ops, &alone, &part, n_rows + s, &w_ih, &w_hh, &bias, &part_gates, &one));
+        assert_memory_equal((float *)y.data + at * C, alone.data, mg_tensor_bytes(&alone));
+        assert_memory_equal((float *)states.data + s * 2 * C, one.data, mg_tensor_bytes(&one));
+        if (s % 3 == 0 && mix_begin(s, N) == 0)
+            golden_close("one of a mix", alone.data, want.data, n_rows[s] * C, TOLERANCE / 10);
+    }
+}
+
+static void check_mixes(backend *b, int i)
+{
+    const int64_t two[] = {40, 1}, three[] = {1, 0, 40}, same[] = {3, 3, 3, 3, 3}, none[] = {0, 0};
+    int64_t many[19];
+
+    for (int s = 0; s < 19; s++) many[s] = s % 4 == 2 ? 0 : s * 7 % 17 + 1;
+    check_mix(b, i, two, 2);
+    check_mix(b, i, three, 3);
+    check_mix(b, i, same, 5);
+    check_mix(b, i, many, 19);
+    check_mix(b, i, none, 2);
+}
+
+static void test_lstm_mixes(void **state)
+{
+    (void)state;
+    check_all(check_mixes, "lstm.%d.x");
 }
 
 static void check_pad(backend *b, int i)
@@ -352,9 +429,9 @@ static void test_elu_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),           cmocka_unit_test(test_up),
-        cmocka_unit_test(test_lstm),           cmocka_unit_test(test_pad),
-        cmocka_unit_test(test_elu_everywhere), cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_conv),       cmocka_unit_test(test_up),  cmocka_unit_test(test_lstm),
+        cmocka_unit_test(test_lstm_mixes), cmocka_unit_test(test_pad), cmocka_unit_test(test_elu_everywhere),
+        cmocka_unit_test(test_nearest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

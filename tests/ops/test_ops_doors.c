@@ -99,7 +99,8 @@ static void test_copies(void **state)
     assert_int_equal(mg_ops_budget(b.ops, &budget), MG_OK);
     assert_true(budget.place == 0 && budget.available_bytes > 0);
     assert_int_equal(b.ops->space, MG_HOST);
-    assert_true(b.ops->hints.n_slots > 0 && b.ops->hints.n_prefill_tokens > 0);
+    assert_true(b.ops->hints.n_slots > 0 && b.ops->hints.n_prefill_tokens > 0 &&
+                b.ops->hints.n_sequences > 0);
     assert_int_equal(mg_step_begin(b.ops, 7, &replay), MG_OK); /* a CPU records nothing */
     assert_false(replay);
     assert_int_equal(mg_step_end(b.ops), MG_OK);
@@ -261,15 +262,19 @@ static void test_lstm(void **state)
               hh = matrix_make(b.ops, MG_F32, 4 * C, C, 1, w, C);
     mg_tensor tx = mg_tensor_2d(x, MG_F32, N, D), ty = mg_tensor_2d(y, MG_F32, N, C);
     mg_tensor bias = mg_tensor_1d(big, MG_F32, 4 * C), gates = mg_tensor_2d(big + 64, MG_F32, N, 4 * C);
-    mg_tensor cells = mg_tensor_2d(big + 512, MG_F32, 2, C), wrong = mg_tensor_2d(big + 512, MG_F32, 1, C);
+    mg_tensor cells = mg_tensor_3d(big + 512, MG_F32, 2, 2, C);
+    mg_tensor wrong = mg_tensor_3d(big + 512, MG_F32, 2, 1, C);
+    const int64_t split[2] = {N - 1, 1}, fewer[2] = {N - 2, 1}, negative[2] = {N + 1, -1};
 
     (void)state;
-    assert_int_equal(mg_lstm(b.ops, &ty, &tx, &ih, &hh, &bias, &gates, &cells), MG_OK);
-    REFUSED(mg_lstm(b.ops, &ty, &tx, &ih, &hh, &bias, &gates, &wrong));
-    REFUSED(mg_lstm(b.ops, &ty, &tx, &hh, &hh, &bias, &gates, &cells));
-    REFUSED(mg_lstm(b.ops, &ty, &tx, &ih, &ih, &bias, &gates, &cells));
+    assert_int_equal(mg_lstm(b.ops, &ty, &tx, split, &ih, &hh, &bias, &gates, &cells), MG_OK);
+    REFUSED(mg_lstm(b.ops, &ty, &tx, split, &ih, &hh, &bias, &gates, &wrong));
+    REFUSED(mg_lstm(b.ops, &ty, &tx, split, &hh, &hh, &bias, &gates, &cells));
+    REFUSED(mg_lstm(b.ops, &ty, &tx, split, &ih, &ih, &bias, &gates, &cells));
     wrong = mg_tensor_2d(y, MG_F32, N, 4 * C);
-    REFUSED(mg_lstm(b.ops, &ty, &tx, &ih, &hh, &bias, &wrong, &cells)); /* gates over y */
+    REFUSED(mg_lstm(b.ops, &ty, &tx, split, &ih, &hh, &bias, &wrong, &cells)); /* gates over y */
+    REFUSED(mg_lstm(b.ops, &ty, &tx, fewer, &ih, &hh, &bias, &gates, &cells));
+    REFUSED(mg_lstm(b.ops, &ty, &tx, negative, &ih, &hh, &bias, &gates, &cells));
     matrix_drop(b.ops, &ih), matrix_drop(b.ops, &hh);
 }
 

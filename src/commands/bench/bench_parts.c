@@ -30,55 +30,87 @@ static void report_ms(mg_report *r, double *run_s, int64_t n_runs)
     mg_report_number(r, "ms_min", run_s[0] * 1e3, 3);
 }
 
-/* One way through the codec, on codes or noise of its own. */
+/* Clips of codes and noise of their own. */
+typedef struct codec_clips {
+    mg_encodec_codes *codes; /* [n] */
+    mg_encodec_pcm *pcm;     /* [n] */
+    int32_t *all_codes;
+    float *all_pcm;
+} codec_clips;
+
+static mg_status open_clips(codec_clips *c, const mg_codec_config *config, int64_t T, int64_t n)
+{
+    const int64_t K = config->n_codebooks, N = T * config->hop;
+
+    c->codes = calloc((size_t)n, sizeof *c->codes);
+    c->pcm = calloc((size_t)n, sizeof *c->pcm);
+    c->all_codes = calloc((size_t)(n * K * T), sizeof *c->all_codes);
+    c->all_pcm = calloc((size_t)(n * N), sizeof *c->all_pcm);
+    if (!c->codes || !c->pcm || !c->all_codes || !c->all_pcm)
+        return mg_fail(MG_ENOMEM, "bench: %lld clips of %lld frames", (long long)n, (long long)T);
+    for (int64_t i = 0; i < n; i++) {
+        c->codes[i] = (mg_encodec_codes){c->all_codes + i * K * T, T, T};
+        c->pcm[i] = (mg_encodec_pcm){c->all_pcm + i * N, 1, N};
+    }
+    for (int64_t i = 0; i < n * K * T; i++)
+        c->all_codes[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config->codebook_size);
+    for (int64_t i = 0; i < n * N; i++) c->all_pcm[i] = (float)(mg_rng_uniform(1, i, 1) - 0.5);
+    return MG_OK;
+}
+
+static void close_clips(codec_clips *c)
+{
+    free(c->codes);
+    free(c->pcm);
+    free(c->all_codes);
+    free(c->all_pcm);
+}
+
+/* One way through the codec. */
 static mg_status bench_codec(mg_bench *b, int half)
 {
     const mg_codec_config config = b->sizes ? b->sizes->codec : mg_bench_codec_config();
-    const int64_t T = (int64_t)(b->settings->dur_s * (double)config.frame_rate + 0.5), K = config.n_codebooks;
-    const int64_t n_runs = repetitions(b, DEFAULT_CODINGS), N = T * config.hop;
+    const int64_t T = (int64_t)(b->settings->dur_s * (double)config.frame_rate + 0.5);
+    const int64_t n_runs = repetitions(b, DEFAULT_CODINGS), n = b->settings->batch;
+    const int64_t n_at_once = n < MG_ENCODEC_MOST_AT_ONCE ? n : MG_ENCODEC_MOST_AT_ONCE;
     mg_status st = MG_OK;
     mg_arena measure = mg_arena_measure("weights"), arena;
     mg_bench_block weights = {0}, run = {0};
     mg_weights w;
     mg_encodec *codec = NULL;
-    int32_t *codes = calloc((size_t)(K * T), sizeof *codes);
-    float *pcm = calloc((size_t)N, sizeof *pcm);
+    codec_clips clips = {0};
     double *run_s = calloc((size_t)n_runs, sizeof *run_s);
 
     mg_weights_init(&w, b->beside.ops, NULL, &measure, "");
-    if (!codes || !pcm || !run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld frames", (long long)T));
-    for (int64_t i = 0; i < K * T; i++)
-        codes[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config.codebook_size);
-    for (int64_t n = 0; n < N; n++) pcm[n] = (float)(mg_rng_uniform(1, n, 1) - 0.5);
-    const mg_encodec_codes all_codes = {codes, T, T};
-    const mg_encodec_pcm all_pcm = {pcm, 1, N};
+    if (!run_s) MG_TRY(mg_fail(MG_ENOMEM, "bench: %lld repetitions", (long long)n_runs));
+    MG_TRY(open_clips(&clips, &config, T, n));
     MG_TRY(mg_encodec_load(&codec, &config, half, &w));
     MG_TRY(mg_weights_check_survey(&w));
     MG_TRY(mg_bench_block_open(&weights, &arena, b->beside.ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_encodec_load(&codec, &config, half, &w));
     measure = mg_arena_measure("run");
-    MG_TRY(mg_encodec_reserve(codec, &measure));
+    MG_TRY(mg_encodec_reserve(codec, &measure, n_at_once));
     MG_TRY(mg_bench_block_open(&run, &arena, b->beside.ops, &measure));
-    MG_TRY(mg_encodec_reserve(codec, &arena));
+    MG_TRY(mg_encodec_reserve(codec, &arena, n_at_once));
 
     for (int64_t i = -1; i < n_runs; i++) { /* the first warms up */
         const double begin_s = mg_clock_s();
-        MG_TRY(half == MG_ENCODEC_DECODER ? mg_encodec_decode(codec, &all_pcm, &all_codes)
-                                          : mg_encodec_encode(codec, &all_codes, &all_pcm));
+        MG_TRY(half == MG_ENCODEC_DECODER ? mg_encodec_decode(codec, clips.pcm, clips.codes, n)
+                                          : mg_encodec_encode(codec, clips.codes, clips.pcm, n));
         if (i >= 0) run_s[i] = mg_clock_s() - begin_s;
     }
     mg_report_number(&b->report, "seconds", (double)T / (double)config.frame_rate, 2);
+    mg_report_int(&b->report, "batch", n);
     report_ms(&b->report, run_s, n_runs);
     mg_report_number(&b->report, "x_real_time",
-                     (double)T / (double)config.frame_rate / mg_bench_median(run_s, n_runs), 2);
+                     (double)(n * T) / (double)config.frame_rate / mg_bench_median(run_s, n_runs), 2);
 done:
     mg_encodec_close(codec);
     mg_weights_close(&w);
     mg_bench_block_close(&weights);
     mg_bench_block_close(&run);
-    free(codes);
-    free(pcm);
+    close_clips(&clips);
     free(run_s);
     return st;
 }

@@ -35,15 +35,38 @@ static mg_status check_format(const mg_codec_settings *settings, const mg_codec_
     return mg_audio_format_check((mg_audio_format)settings->format, rate_hz, 1);
 }
 
-/* The level, the rate, the file. */
-static mg_status write_sound(const mg_codec_settings *s, mg_sound *sound, const char *to)
+static mg_status read_codes(const mg_codec_run *run, mg_encodec_sound *s, const char *from)
 {
+    const int64_t K = run->config->n_codebooks;
+    mg_sound *sound = &s->sound;
+    int64_t n_rows;
+
+    MG_RETURN(mg_npy_read_i32(from, &s->codes, &n_rows, &s->T));
+    s->row_stride = s->T;
+    if (n_rows != K && n_rows != 2 * K)
+        return mg_fail(MG_EFAIL, "%s: %lld codebooks: this codec has %lld, or %lld for stereo", from,
+                       (long long)n_rows, (long long)K, (long long)(2 * K));
+    if (s->T < 1) return mg_fail(MG_EFAIL, "%s: holds no frame", from);
+    sound->n_frames = s->T * run->config->hop;
+    sound->n_channels = n_rows / K;
+    sound->rate_hz = run->config->sampling_rate;
+    MG_RETURN(mg_encodec_check_codes(run->codec, s));
+    sound->pcm = calloc((size_t)(sound->n_frames * sound->n_channels), sizeof *sound->pcm);
+    if (!sound->pcm)
+        return mg_fail(MG_ENOMEM, "sound: no memory for %lld frames", (long long)sound->n_frames);
+    return MG_OK;
+}
+
+/* The level, the rate, the file. */
+static mg_status write_sound(const mg_codec_run *run, mg_encodec_sound *made, const char *to)
+{
+    const mg_codec_settings *s = run->settings;
     const mg_normalization how = {.strategy = (mg_strategy)s->strategy,
                                   .peak_headroom_db = 1,
                                   .rms_headroom_db = 18,
                                   .loudness_headroom_db = 14};
     const mg_audio_tags tags = {.software = MG_VERSION_NAME};
-    mg_sound resampled = {0};
+    mg_sound *sound = &made->sound, resampled = {0};
     mg_status st = MG_OK;
 
     MG_RETURN(mg_normalize(sound, &how));
@@ -56,37 +79,13 @@ done:
     return st;
 }
 
-static mg_status convert(const mg_codec_run *run, const char *from, const char *to)
-{
-    const int64_t K = run->config->n_codebooks;
-    mg_status st = MG_OK;
-    mg_sound sound = {0};
-    int32_t *codes = NULL;
-    int64_t n_rows, T;
-
-    MG_RETURN(mg_npy_read_i32(from, &codes, &n_rows, &T));
-    if (n_rows != K && n_rows != 2 * K)
-        MG_TRY(mg_fail(MG_EFAIL, "%s: %lld codebooks: this codec has %lld, or %lld for stereo", from,
-                       (long long)n_rows, (long long)K, (long long)(2 * K)));
-    if (T < 1) MG_TRY(mg_fail(MG_EFAIL, "%s: holds no frame", from));
-    sound.n_frames = T * run->config->hop;
-    sound.n_channels = n_rows / K;
-    sound.rate_hz = run->config->sampling_rate;
-    sound.pcm = calloc((size_t)(sound.n_frames * sound.n_channels), sizeof *sound.pcm);
-    if (!sound.pcm) MG_TRY(mg_fail(MG_ENOMEM, "sound: no memory for %lld frames", (long long)sound.n_frames));
-    MG_TRY(mg_encodec_decode_sound(run->codec, &sound, codes, T));
-    MG_TRY(write_sound(run->settings, &sound, to));
-done:
-    mg_sound_close(&sound);
-    free(codes);
-    return st;
-}
-
 static const mg_codec_work work = {.name = "decode",
                                    .halves = MG_ENCODEC_DECODER,
                                    .suffix = sound_suffix,
                                    .check = check_format,
-                                   .convert = convert};
+                                   .read = read_codes,
+                                   .convert = mg_encodec_decode_sounds,
+                                   .write = write_sound};
 
 static mg_status check(const void *settings)
 {

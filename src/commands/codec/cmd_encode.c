@@ -23,27 +23,12 @@ static const char *codes_suffix(const mg_codec_settings *settings)
     return ".codes.npy";
 }
 
-static mg_status encode_sound(const mg_codec_run *run, const mg_sound *sound, const char *to)
-{
-    const int64_t n_rows = run->config->n_codebooks * sound->n_channels;
-    const int64_t T = mg_encodec_frames(run->config, sound->n_frames);
-    mg_status st = MG_OK;
-    int32_t *codes = calloc((size_t)(n_rows * T), sizeof *codes);
-
-    if (!codes) return mg_fail(MG_ENOMEM, "codes: no memory for %lld frames", (long long)T);
-    MG_TRY(mg_encodec_encode_sound(run->codec, codes, T, sound));
-    MG_TRY(mg_npy_write_i32(to, codes, n_rows, T));
-done:
-    free(codes);
-    return st;
-}
-
-static mg_status convert(const mg_codec_run *run, const char *from, const char *to)
+static mg_status read_sound(const mg_codec_run *run, mg_encodec_sound *s, const char *from)
 {
     const int64_t asked = run->settings->n_channels, models = run->files->config.lm.n_channels;
     const int64_t n_channels = asked > 0 ? asked : models == 2 ? 2 : 1;
     mg_audio_info info;
-    mg_sound file = {0}, sound = {0};
+    mg_sound file = {0};
     mg_status st = MG_OK;
 
     MG_RETURN(mg_audio_file_probe(&info, from));
@@ -52,17 +37,26 @@ static mg_status convert(const mg_codec_run *run, const char *from, const char *
                        "%s: %lld channels: two cannot be made of them; --channels 1 mixes them down", from,
                        (long long)info.n_channels);
     MG_TRY(mg_audio_file_read(&file, from, (double)NAN));
-    MG_TRY(mg_sound_convert(&sound, &file, run->config->sampling_rate, n_channels));
-    mg_sound_close(&file);
-    MG_TRY(encode_sound(run, &sound, to));
+    MG_TRY(mg_sound_convert(&s->sound, &file, run->config->sampling_rate, n_channels));
+    s->T = s->row_stride = mg_encodec_frames(run->config, s->sound.n_frames);
+    s->codes = calloc((size_t)(run->config->n_codebooks * n_channels * s->T), sizeof *s->codes);
+    if (!s->codes) st = mg_fail(MG_ENOMEM, "codes: no memory for %lld frames", (long long)s->T);
 done:
     mg_sound_close(&file);
-    mg_sound_close(&sound);
     return st;
 }
 
-static const mg_codec_work work = {
-    .name = "encode", .halves = MG_ENCODEC_ENCODER, .suffix = codes_suffix, .convert = convert};
+static mg_status write_codes(const mg_codec_run *run, mg_encodec_sound *s, const char *to)
+{
+    return mg_npy_write_i32(to, s->codes, run->config->n_codebooks * s->sound.n_channels, s->T);
+}
+
+static const mg_codec_work work = {.name = "encode",
+                                   .halves = MG_ENCODEC_ENCODER,
+                                   .suffix = codes_suffix,
+                                   .read = read_sound,
+                                   .convert = mg_encodec_encode_sounds,
+                                   .write = write_codes};
 
 static mg_status check(const void *settings)
 {

@@ -14,6 +14,8 @@
 #include "show.h"
 #include "stop.h"
 
+enum { MOST_AT_HAND_BYTES = 128 << 20 }; /* of sound: no more files are read then */
+
 /* A block of the backend's memory with an arena over it. */
 typedef struct block {
     void *data;
@@ -29,6 +31,13 @@ typedef struct codec_call {
     block weights, room;
     uint8_t *outcome; /* [n] of the files */
 } codec_call;
+
+/* Files at hand. */
+typedef struct batch {
+    mg_encodec_sound sound[MG_ENCODEC_MOST_AT_ONCE];
+    int64_t i_file[MG_ENCODEC_MOST_AT_ONCE];
+    int64_t n, sound_bytes;
+} batch;
 
 /* "a/b.codes.npy" -> "b", with the suffix of what it becomes. */
 static mg_status name_output(char out[MG_PATH_SIZE], const mg_codec_work *work,
@@ -92,6 +101,7 @@ static mg_status load_codec(codec_call *c)
 {
     const mg_model_part *part = &c->files->codec;
     const mg_ops *ops = c->backend.ops;
+    const int64_t n_at_once = ops->hints.n_sequences;
     mg_arena measure = mg_arena_measure("weights"), arena;
     mg_weights_requests requests = {0};
     mg_mapping_report report = {0};
@@ -109,9 +119,9 @@ static mg_status load_codec(codec_call *c)
     MG_TRY(mg_encodec_load(&c->run.codec, c->run.config, c->work->halves, &w));
     MG_TRY(mg_model_files_check(c->files));
     measure = mg_arena_measure("run");
-    MG_TRY(mg_encodec_reserve(c->run.codec, &measure));
+    MG_TRY(mg_encodec_reserve(c->run.codec, &measure, n_at_once));
     MG_TRY(open_block(&c->room, &arena, ops, &measure));
-    MG_TRY(mg_encodec_reserve(c->run.codec, &arena));
+    MG_TRY(mg_encodec_reserve(c->run.codec, &arena, n_at_once));
 done:
     mg_mapping_report_close(&report);
     mg_weights_requests_close(&requests);
@@ -181,27 +191,79 @@ static void name_fault(const char *from, const char *to)
     (void)mg_fail(MG_EFAIL, "%s: %s", from, text);
 }
 
-/* This rank's share of the files. What is wrong with one of several is said here; with the only one, it is
- * what the run says. */
-static mg_status convert_files(codec_call *c)
+/* What became of file i. What is wrong with one of several is said here; with the only one, it is what the
+ * run says. */
+static mg_status note_outcome(codec_call *c, int64_t i, const char *to, mg_status st)
 {
-    const mg_codec_settings *s = c->run.settings;
+    const mg_strings *files = &c->run.settings->files;
+
+    c->outcome[i] = st == MG_OK ? MG_OUTCOME_DELIVERED : MG_OUTCOME_FAILED;
+    if (st == MG_OK || st == MG_EBUG || st == MG_ESTOPPED) return st;
+    name_fault(files->item[i], to);
+    if (files->n == 1) return MG_EFAIL;
+    mg_log_last_error();
+    mg_clear_error();
+    return MG_OK;
+}
+
+static void free_sound(mg_encodec_sound *s)
+{
+    mg_sound_close(&s->sound);
+    free(s->codes);
+    *s = (mg_encodec_sound){0};
+}
+
+/* File i, into the batch if it can be read. */
+static mg_status read_file(codec_call *c, batch *b, int64_t i)
+{
+    mg_encodec_sound *s = &b->sound[b->n];
     char to[MG_PATH_SIZE];
 
-    for (int64_t i = c->world->rank; i < s->files.n; i += c->world->size) {
-        const char *from = s->files.item[i];
-        MG_RETURN(mg_stop_check());
-        mg_status st = name_output(to, c->work, s, from);
-        if (st == MG_OK) st = c->work->convert(&c->run, from, to);
-        c->outcome[i] = st == MG_OK ? MG_OUTCOME_DELIVERED : MG_OUTCOME_FAILED;
-        if (st == MG_OK) continue;
-        if (st == MG_EBUG || st == MG_ESTOPPED) return st;
-        name_fault(from, to);
-        if (s->files.n == 1) return MG_EFAIL;
-        mg_log_last_error();
-        mg_clear_error();
+    MG_RETURN(mg_stop_check());
+    MG_RETURN(name_output(to, c->work, c->run.settings, c->run.settings->files.item[i]));
+    const mg_status st = c->work->read(&c->run, s, c->run.settings->files.item[i]);
+    if (st != MG_OK) {
+        free_sound(s);
+        return note_outcome(c, i, to, st);
+    }
+    b->sound_bytes += s->sound.n_frames * s->sound.n_channels * (int64_t)sizeof(float);
+    b->i_file[b->n++] = i;
+    return MG_OK;
+}
+
+static mg_status convert_batch(codec_call *c, batch *b)
+{
+    const mg_fault fault = mg_fault_take(c->work->convert(c->run.codec, b->sound, b->n));
+    char to[MG_PATH_SIZE];
+
+    for (int64_t i = 0; i < b->n; i++) {
+        MG_RETURN(name_output(to, c->work, c->run.settings, c->run.settings->files.item[b->i_file[i]]));
+        mg_status st = mg_fault_raise(&fault);
+        if (st == MG_OK) st = c->work->write(&c->run, &b->sound[i], to);
+        MG_RETURN(note_outcome(c, b->i_file[i], to, st));
     }
     return MG_OK;
+}
+
+/* This rank's share of the files. */
+static mg_status convert_files(codec_call *c)
+{
+    const int64_t n = c->run.settings->files.n;
+    mg_status st = MG_OK;
+    batch b = {0};
+
+    for (int64_t i = c->world->rank; i < n; i += c->world->size) {
+        MG_TRY(read_file(c, &b, i));
+        const bool is_last = i + c->world->size >= n;
+        if (b.n < mg_encodec_at_once(c->run.codec) && b.sound_bytes < MOST_AT_HAND_BYTES && !is_last)
+            continue;
+        MG_TRY(convert_batch(c, &b));
+        while (b.n > 0) free_sound(&b.sound[--b.n]);
+        b.sound_bytes = 0;
+    }
+done:
+    while (b.n > 0) free_sound(&b.sound[--b.n]);
+    return st;
 }
 
 static mg_status print_paths(const codec_call *c)

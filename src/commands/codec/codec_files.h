@@ -1,5 +1,5 @@
 /* What `mg-dist encode` and `mg-dist decode` share: the codec alone, and a list of files that pass through it
- * one by one, dealt over the ranks. A file that cannot be used is reported and no reason to stop. */
+ * a few at a time, dealt over the ranks. A file that cannot be used is reported and no reason to stop. */
 #ifndef MG_CODEC_FILES_H
 #define MG_CODEC_FILES_H
 
@@ -49,7 +49,11 @@ typedef struct mg_codec_work {
     const char *(*suffix)(const mg_codec_settings *settings);
     /* What cannot be asked of this codec: MG_EUSAGE before anything is loaded. May be NULL. */
     mg_status (*check)(const mg_codec_settings *settings, const mg_codec_config *config);
-    mg_status (*convert)(const mg_codec_run *run, const char *from, const char *to);
+    /* Read `from` and take room for what it becomes; both at once, of several files, through the codec; write
+     * what became of one. `sound` is freed by the caller, also where reading fails. */
+    mg_status (*read)(const mg_codec_run *run, mg_encodec_sound *sound, const char *from);
+    mg_status (*convert)(mg_encodec *codec, const mg_encodec_sound *sounds, int64_t n);
+    mg_status (*write)(const mg_codec_run *run, mg_encodec_sound *sound, const char *to);
 } mg_codec_work;
 
 /* The rules between options: a codec is named, and no two files become one. */

@@ -117,7 +117,8 @@ static int by_step(const void *a, const void *b)
 
 static mg_status measure_beside(mg_predict_machine *m, const mg_planning *p, mg_bench *b)
 {
-    const mg_bench_settings sound = {.what = MG_BENCH_DECODE, .dur_s = SOUND_S, .n_steps = CODINGS};
+    const mg_bench_settings sound = {
+        .what = MG_BENCH_DECODE, .batch = 1, .dur_s = SOUND_S, .n_steps = CODINGS};
     const mg_bench_settings text = {.what = MG_BENCH_T5, .n_tokens = p->n_tokens, .n_steps = TEXTS};
 
     b->settings = &sound;
