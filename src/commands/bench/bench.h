@@ -27,7 +27,7 @@ typedef struct mg_bench_settings {
     double dur_s;
     const char *model, *text_encoder, *codec, *tokenizer;
     const char *list; /* of sounds and their texts */
-    bool no_guidance, split, json;
+    bool no_guidance, split, decode, json;
     mg_machine machine;
 } mg_bench_settings;
 
@@ -45,6 +45,8 @@ typedef struct mg_report {
 void mg_report_text(mg_report *r, const char *name, const char *value);
 void mg_report_int(mg_report *r, const char *name, int64_t value);
 void mg_report_number(mg_report *r, const char *name, double value, int n_decimals);
+/* 0: it has no such number. */
+double mg_report_value(const mg_report *r, const char *name);
 /* A table, or one JSON object. */
 mg_status mg_report_print(const mg_report *r, FILE *to, bool json);
 void mg_report_reset(mg_report *r);

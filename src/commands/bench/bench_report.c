@@ -35,6 +35,13 @@ void mg_report_number(mg_report *r, const char *name, double value, int n_decima
     add_line(r, name, text, true);
 }
 
+double mg_report_value(const mg_report *r, const char *name)
+{
+    for (int i = 0; i < r->n_lines; i++)
+        if (strcmp(r->line[i].name, name) == 0 && r->line[i].value) return strtod(r->line[i].value, NULL);
+    return 0;
+}
+
 mg_status mg_report_print(const mg_report *r, FILE *to, bool json)
 {
     mg_text t = {0};

@@ -48,6 +48,20 @@ mg_status mg_bench_model_config(mg_lm_config *out, const char *model)
     return MG_OK;
 }
 
+mg_codec_config mg_bench_model_codec(const char *model)
+{
+    const mg_model_request request = {.model = model};
+    mg_codec_config config = mg_bench_codec_config();
+    mg_model_files *files = NULL;
+
+    if (mg_model_files_open(&files, &request, MG_NEED_LM | MG_NEED_CODEC) == MG_OK)
+        config = files->config.codec;
+    else
+        mg_clear_error();
+    mg_model_files_close(files);
+    return config;
+}
+
 mg_t5_config mg_bench_t5_config(void)
 {
     return (mg_t5_config){

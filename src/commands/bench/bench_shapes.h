@@ -13,7 +13,9 @@ enum mg_bench_shape { MG_BENCH_TINY, MG_BENCH_SMALL, MG_BENCH_MEDIUM, MG_BENCH_L
 const char *mg_bench_shape_name(int shape);
 mg_lm_config mg_bench_lm_config(int shape);
 mg_status mg_bench_model_config(mg_lm_config *out, const char *model); /* of a model on disk: folder or id */
-mg_t5_config mg_bench_t5_config(void);                                 /* t5-base */
-mg_codec_config mg_bench_codec_config(void);                           /* encodec_32khz */
+/* Its codec's sizes; encodec_32khz's, if that is not beside it or cannot be read. */
+mg_codec_config mg_bench_model_codec(const char *model);
+mg_t5_config mg_bench_t5_config(void);       /* t5-base */
+mg_codec_config mg_bench_codec_config(void); /* encodec_32khz */
 
 #endif

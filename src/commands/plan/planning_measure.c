@@ -17,17 +17,10 @@ static const int64_t batches[] = {1, 4, 16}; /* between and beyond them lines ar
 enum { N_BATCHES = sizeof batches / sizeof *batches };
 static const double SOUND_S = 2;
 
-static double value_of(const mg_report *r, const char *name)
-{
-    for (int i = 0; i < r->n_lines; i++)
-        if (strcmp(r->line[i].name, name) == 0) return strtod(r->line[i].value, NULL);
-    return 0;
-}
-
 /* A part's time of a step, in seconds. */
 static double part_of(const mg_report *r, const char *name)
 {
-    return fmax(value_of(r, name) / 1e3, 0);
+    return fmax(mg_report_value(r, name) / 1e3, 0);
 }
 
 /* What the steps of one batch say. */

@@ -30,8 +30,11 @@ static void put_row(mg_text *t, const mg_sweep_point *p, bool with_energy, const
 {
     mg_text_format(t, "%s%" PRId64 "%s%" PRId64 "%s%" PRId64 "%s%" PRId64 "%s%" PRId64 "%s", begin, p->at.np,
                    gap, p->at.tp, gap, p->at.np / p->at.tp, gap, p->at.batch, gap, p->n_repeats, gap);
-    mg_text_format(t, "%.3f (%.3f – %.3f)%s%.4g%s%.4g%s%.2f", p->step_ms.mid, p->step_ms.low, p->step_ms.high,
-                   gap, p->clip_s.mid, gap, p->rate.mid, gap, p->fraction.mid);
+    mg_text_format(t, "%.3f (%.3f – %.3f)%s%.4g", p->step_ms.mid, p->step_ms.low, p->step_ms.high, gap,
+                   p->clip_s.mid);
+    put_figure(t, gap, "%.4g", p->first_s.mid);
+    put_figure(t, gap, "%.4g", p->last_s.mid);
+    mg_text_format(t, "%s%.4g%s%.2f", gap, p->rate.mid, gap, p->fraction.mid);
     put_figure(t, gap, "%.0f %%", 100 * mg_sweep_sums_share(p));
     put_figure(t, gap, "%.3f", isnan(p->bare_ms) ? NAN : p->part_ms[MG_SCALING_ALL_REDUCE]);
     put_figure(t, gap, "%.3f", p->bare_ms);
@@ -40,13 +43,14 @@ static void put_row(mg_text *t, const mg_sweep_point *p, bool with_energy, const
     mg_text_add(t, end);
 }
 
-static const char *const column[] = {"ranks",         "T",
-                                     "replicas",      "batch",
-                                     "repeats",       "ms a step (spread)",
-                                     "s a clip",      "x real time",
-                                     "of the floor",  "sums and waiting",
-                                     "sums, ms",      "bare, ms",
-                                     "predicted, ms", "J a second"};
+static const char *const column[] = {"ranks",          "T",
+                                     "replicas",       "batch",
+                                     "repeats",        "ms a step (spread)",
+                                     "s a clip",       "first sample, s",
+                                     "last sample, s", "x real time",
+                                     "of the floor",   "sums and waiting",
+                                     "sums, ms",       "bare, ms",
+                                     "predicted, ms",  "J a second"};
 
 enum { N_COLUMNS = sizeof column / sizeof *column };
 
@@ -78,9 +82,12 @@ static void put_table(mg_text *t, const mg_sweep *s)
     for (size_t i = 0; i < s->n; i++)
         put_row(t, &s->point[i], with_energy, "<tr><td>", "</td><td>", "</td></tr>\n");
     mg_text_add(
-        t, "</tbody></table></div><p class=\"note\">Medians over the repeats, with the least and the most "
-           "of them. A clip is its steps alone, without text encoder and codec. <i>Bare</i> are the same "
-           "sums over the same ranks, one after the other with nothing between them.");
+        t,
+        "</tbody></table></div><p class=\"note\">Medians over the repeats, with the least and the most "
+        "of them. A clip is its steps alone, without text encoder and codec. <i>First and last sample</i>: "
+        "from its first step till the first and the last clip of a batch are decoded, one after the other "
+        "on the leader. <i>Bare</i> are the same "
+        "sums over the same ranks, one after the other with nothing between them.");
     if (with_energy) mg_text_add(t, " <i>J a second</i>: joules for a second of sound.");
     mg_text_add(t, " plots/ has the plots as SVG and PDF.</p></section>\n");
 }

@@ -19,9 +19,10 @@ typedef struct mg_sweep_point {
     int64_t n_repeats;
     mg_sweep_spread step_ms, rate, clip_s, fraction; /* rate: seconds of audio a second */
     double part_ms[MG_SCALING_PARTS], split_ms;      /* means over the repeats; NaN: not split */
-    double bare_ms;  /* of the calls that part_ms[MG_SCALING_ALL_REDUCE] has in a step; mean; NaN: not told */
-    double joules_s; /* a second of sound, mean over the repeats; NaN: not told */
-    double predicted_ms; /* the step, from other points; NaN: they do not tell enough */
+    double bare_ms; /* of the calls that part_ms[MG_SCALING_ALL_REDUCE] has in a step; mean; NaN: not told */
+    mg_sweep_spread first_s, last_s; /* till the first and the last clip of a batch is sound; NaN: not told */
+    double joules_s;                 /* a second of sound, mean over the repeats; NaN: not told */
+    double predicted_ms;             /* the step, from other points; NaN: they do not tell enough */
     const mg_scaling_sizes *sizes;
     const char *dtype;
     const char *codes, *binding; /* binding: of the last repeat; NULL: not told */
@@ -64,6 +65,9 @@ bool mg_sweep_has_plot(const mg_sweep *s, enum mg_sweep_plot plot);
 
 /* Does any point tell its energy? */
 bool mg_sweep_tells_energy(const mg_sweep *s);
+
+/* Does any point tell when its sound is there? */
+bool mg_sweep_tells_sound(const mg_sweep *s);
 
 /* Have all repeats of all points the same codes? */
 bool mg_sweep_codes_agree(const mg_sweep *s);

@@ -53,6 +53,12 @@ static void say_front(mg_text *t, const mg_sweep *s)
     if (fast != much)
         mg_text_format(t, ", and a clip takes %.2f times as long there", much->clip_s.mid / fast->clip_s.mid);
     mg_text_add(t, ".");
+    if (isnan(fast->first_s.mid)) return;
+    mg_text_format(t,
+                   " With the decoding it can be heard after %.3g s; at %s the first clip after %.3g s and "
+                   "the last of its "
+                   "batch after %.3g s.",
+                   fast->first_s.mid, much->name, much->first_s.mid, much->last_s.mid);
 }
 
 static void say_parts(mg_text *t, const mg_sweep *s)

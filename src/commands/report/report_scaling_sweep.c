@@ -5,7 +5,7 @@
 #include "log.h"
 #include "report_scaling.h"
 
-enum { DELAY_COLUMNS = 4, MOST_REPEATS = 1000 };
+enum { MOST_REPEATS = 1000 };
 
 static int ascending(const void *a, const void *b)
 {
@@ -46,6 +46,7 @@ bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *r)
 static void sum_up(const mg_sweep *s, mg_sweep_point *p)
 {
     double step[MOST_REPEATS], rate[MOST_REPEATS], clip[MOST_REPEATS], fraction[MOST_REPEATS];
+    double first[MOST_REPEATS], last[MOST_REPEATS];
     int64_t n = 0;
 
     (void)mg_scaling_point_name(p->name, &p->at);
@@ -54,7 +55,8 @@ static void sum_up(const mg_sweep *s, mg_sweep_point *p)
         if (!is_same(&r->point, &p->at) || !mg_sweep_counts(s, r)) continue;
         step[n] = r->step_ms, fraction[n] = r->fraction;
         rate[n] = (double)(p->at.np / p->at.tp * p->at.batch) * 1e3 / (MG_SCALING_FRAME_RATE * r->step_ms);
-        clip[n++] = r->step_ms * (r->dur_s * MG_SCALING_FRAME_RATE + DELAY_COLUMNS) / 1e3;
+        first[n] = mg_scaling_first_s(r), last[n] = mg_scaling_last_s(r);
+        clip[n++] = mg_scaling_steps_s(r);
         for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] += r->part_ms[k];
         p->split_ms += r->split_step_ms, p->bare_ms += r->bare_ms;
         p->joules_s += r->joules * MG_SCALING_FRAME_RATE / (double)(p->at.np / p->at.tp * p->at.batch);
@@ -66,6 +68,7 @@ static void sum_up(const mg_sweep *s, mg_sweep_point *p)
     p->n_repeats = n;
     p->step_ms = spread_of(step, n), p->rate = spread_of(rate, n);
     p->clip_s = spread_of(clip, n), p->fraction = spread_of(fraction, n);
+    p->first_s = spread_of(first, n), p->last_s = spread_of(last, n);
 }
 
 mg_status mg_sweep_gather(mg_sweep *s, const char *dir)
@@ -145,6 +148,14 @@ bool mg_sweep_tells_energy(const mg_sweep *s)
     bool any = false;
 
     for (size_t i = 0; i < s->n; i++) any = any || !isnan(s->point[i].joules_s);
+    return any;
+}
+
+bool mg_sweep_tells_sound(const mg_sweep *s)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < s->n; i++) any = any || !isnan(s->point[i].first_s.mid);
     return any;
 }
 

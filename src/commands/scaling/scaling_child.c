@@ -96,7 +96,7 @@ static int64_t first_column(const mg_scaling_settings *s)
 mg_status mg_scaling_command_make(mg_scaling_command *c, const mg_scaling_settings *s,
                                   const mg_scaling_point *p)
 {
-    char program[MG_PATH_SIZE];
+    char program[MG_PATH_SIZE], seconds[32];
 
     *c = (mg_scaling_command){0};
     MG_RETURN(mg_path_program(program));
@@ -108,7 +108,9 @@ mg_status mg_scaling_command_make(mg_scaling_command *c, const mg_scaling_settin
     else
         MG_RETURN(add_words(c, "--shape"));
     if (!s->model) MG_RETURN(add_word(c, mg_bench_shape_name(s->shape)));
-    MG_RETURN(add_words(c, "--split --json"));
+    MG_RETURN(add_words(c, "--split --json --decode --seconds"));
+    (void)snprintf(seconds, sizeof seconds, "%g", s->dur_s);
+    MG_RETURN(add_word(c, seconds));
     MG_RETURN(add_option(c, "--tp", p->tp));
     MG_RETURN(add_option(c, "--batch", p->batch));
     MG_RETURN(add_option(c, "--steps", s->n_steps));
