@@ -113,7 +113,7 @@ units() {
 suite() { # SCRIPT
     bash "$root/tests/e2e/$1.sh" "$program" "$root/tests" "$tests/tests/e2e/compare_clip" "$tests/tests/e2e/sound_facts"
 }
-golden() { MG_TEST_RANKS=$1 MG_TEST_ONLY=- suite golden; } # NP
+golden() { MG_TEST_RANKS=$1 MG_TEST_ONLY=- MG_TEST_CASES=${brief:+text_nocfg} suite golden; } # NP
 modes() { MG_TEST_RANKS=1 MG_TEST_ONLY=${dry:+tiny-melody} suite modes; }
 
 # Two clips in bf16: one rank, two and four on one GPU, other batches; the same bytes.
@@ -147,12 +147,12 @@ bench() { # NAME OPTIONS…
 }
 transformers() { "$python" "$root/bench/gpu_transformers.py" "$@"; }
 
+brief=${dry:+$quick} # the fixture's own tests have the rest
 [ -z "$packages" ] || unpack || exit 1
 cd "$root" || exit 1
-export root python out dry build program tests
+export root python out dry build program tests brief
 export -f describe compile doctor units suite golden modes same_bytes sanitizer bench transformers
 begin=$SECONDS
-brief=${dry:+$quick} # the fixture's own tests have the rest
 if [ -n "$dry" ]; then
     export CUDA_ON_CPU=devices=1,eager MG_TEST_FIXTURE=devices=1,eager
     shapes=tiny many=2 steps=2 seconds=0.2

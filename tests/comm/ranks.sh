@@ -16,7 +16,7 @@ both() {
         done
         shift
     done
-    ASAN_OPTIONS='' timeout 120 mpirun --oversubscribe --bind-to none -np 2 \
+    timeout 120 mpirun --oversubscribe --bind-to none -np 2 \
         bash -c '. "$0.$OMPI_COMM_WORLD_RANK"; exec "$@"' "$BOX/of" "$@"
 }
 clip() { echo generate -q --model "$TINY" --prompt x --seed 1 --frames 20 --save-codes; }

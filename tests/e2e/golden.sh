@@ -25,11 +25,11 @@ make_case() {
 
 compare() { "$COMPARE" "$GOLDEN/hf/$1.safetensors" "$2" "$3" "$4" "$5"; }
 
-# check NP REFERENCE MODEL [options]: all four cases.
+# check NP REFERENCE MODEL [options]: all four cases, or those of MG_TEST_CASES.
 check() {
     local n=$1 reference=$2 model=$3 case i
     shift 3
-    for case in text_cfg3 text_nocfg single_cfg3 uncond; do
+    for case in ${MG_TEST_CASES:-text_cfg3 text_nocfg single_cfg3 uncond}; do
         passes "$(basename "$model") $case on $n ranks: generate" make_case "$n" "$BOX/$case" "$case" "$model" "$@"
         for i in $(seq 0 $(($(ls "$BOX/$case"/*.wav | wc -l) - 1))); do
             passes "$(basename "$model") $case on $n ranks: clip $i is the reference's" \

@@ -5,9 +5,7 @@ set -u
 export LC_ALL=C.UTF-8
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo # of Open MPI 4; 5 refuses the latter on its command line
-# Without MPI no foreign stack must be known by its tables (tests/memory/asan_defaults.c), and looking them up is slow.
-# Programs with faulty_disk.so before them have AddressSanitizer's own library second.
-export ASAN_OPTIONS=fast_unwind_on_malloc=1:verify_asan_link_order=0
+export ASAN_OPTIONS=verify_asan_link_order=0 # faulty_disk.so comes before AddressSanitizer's own library
 for name in $(env | sed -n 's/^\(MGDIST_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 export MGDIST_OVERWRITE=1 # most scripts write into one folder again and again; overwrite.sh is about the rule
 
@@ -35,7 +33,7 @@ ranks() {
     if [ "$n" = 1 ]; then
         timeout 600 "$@"
     else
-        ASAN_OPTIONS=verify_asan_link_order=0 timeout 600 mpirun -np "$n" --oversubscribe --bind-to none "$@"
+        timeout 600 mpirun -np "$n" --oversubscribe --bind-to none "$@"
     fi
 }
 

@@ -110,7 +110,6 @@ mkdir bin
 cat >bin/srun <<'E2'
 #!/bin/bash
 while [[ $1 = --* ]]; do shift; done
-export ASAN_OPTIONS= # lib.sh: ranks want whole stacks
 exec mpirun -np "$SLURM_NTASKS" --oversubscribe --bind-to none "$@"
 E2
 printf '#!/bin/sh\necho requeued\n' >bin/scontrol

@@ -2,7 +2,6 @@
 # mg-dist bench scaling: a grid is measured point by point, each costs only itself, and a sweep goes on where it was killed.
 #   scaling.sh MG-DIST TESTS-FOLDER …
 . "$(dirname "$0")/lib.sh" "$1" "$2"
-export ASAN_OPTIONS='' # it starts ranks by itself: Open MPI's leaks are set aside by whole stacks (lib.sh)
 
 sweep() { local out=$1; shift; timeout 300 "$MG" bench scaling --shape tiny --steps 5 --warmup 1 --repeats 1 --out "$BOX/$out" "$@"; }
 # column NAME FILE: of the CSV, after the points.

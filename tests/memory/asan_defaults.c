@@ -1,6 +1,5 @@
 /* Linked into every program of the AddressSanitizer build: leaks are reported, but for Open MPI's own, which
- * last until the process ends, and libsndfile's, of a malformed Ogg file. Stacks are unwound by their tables,
- * because Open MPI's libraries keep no frame pointers and its frames are what is set aside. */
+ * last until the process ends (asan_mpi.c), and libsndfile's, of a malformed Ogg file. */
 const char *__asan_default_options(void);
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_options(void);
@@ -8,7 +7,7 @@ const char *__ubsan_default_options(void);
 
 const char *__asan_default_options(void)
 {
-    return "detect_leaks=1:fast_unwind_on_malloc=0";
+    return "detect_leaks=1";
 }
 
 const char *__lsan_default_suppressions(void)
