@@ -51,6 +51,13 @@ static bool wants_json(const mg_cli *cli)
     return json;
 }
 
+/* What was printed and did not arrive is no success: a full disk behind `>`, a descriptor that is closed. */
+static mg_status check_output(mg_status st)
+{
+    if (st != MG_OK || (fflush(stdout) == 0 && !ferror(stdout))) return st;
+    return mg_fail(MG_EFAIL, "standard output: cannot write");
+}
+
 /* A mistake on the command line is found before MPI begins, and said after it: once. */
 static mg_status run(mg_cli *cli, mg_status parsed)
 {
@@ -68,7 +75,7 @@ static mg_status run(mg_cli *cli, mg_status parsed)
     if (st == MG_OK) mg_world_set_timeout(&world, cli->comm_timeout_s);
     if (st == MG_OK && !cli->command->is_single && !cli->alone) st = mg_world_check_tasks(&world);
     if (st == MG_OK) st = cli->command->run(&context, cli->settings);
-    st = mg_world_settle(&world, st);
+    st = mg_world_settle(&world, check_output(st));
     if (st == MG_ESTOPPED && context.resumable) st = MG_EUNFINISHED;
     report(cli, st);
     mg_world_end(&world, st);
@@ -103,6 +110,7 @@ int main(int argc, char **argv)
     case MG_CLI_COMPLETION: MG_TRY(mg_cli_print_completion(stdout, commands, n_commands, cli.shell)); break;
     case MG_CLI_RUN: break;
     }
+    st = check_output(st);
 done:
     if (st != MG_OK && cli.action != MG_CLI_RUN) report(&cli, st);
     mg_cli_close(&cli);

@@ -10,7 +10,8 @@ static atomic_int stop_signal; /* lock-free: a handler may store it, and any thr
 static const struct {
     int number;
     const char *name;
-} stops[] = {{SIGINT, "Ctrl-C"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}, {SIGUSR1, "SIGUSR1"}};
+} stops[] = {{SIGINT, "Ctrl-C"},   {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"},
+             {SIGUSR1, "SIGUSR1"}, {SIGUSR2, "SIGUSR2"}, {SIGXCPU, "SIGXCPU"}};
 
 enum { PARENT_GONE = -1 };
 static atomic_int parent; /* 0: ours may go */
@@ -53,8 +54,8 @@ void mg_stop_begin_wishes(void)
     memset(&action, 0, sizeof action);
     action.sa_handler = on_wish;
     sigemptyset(&action.sa_mask);
-    sigaction(SIGUSR1, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    const int wishes[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) sigaction(wishes[i], &action, NULL);
 }
 
 int mg_stop_wished(void)

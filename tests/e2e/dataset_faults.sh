@@ -152,7 +152,7 @@ ended() { # SENTENCE CODE SECONDS [PATTERN]
     passes "$1: it says so" grep -Eq -- "$4" "$BOX/said"
     one_message "$1"
 }
-for signal in TERM USR1; do
+for signal in TERM USR1 XCPU; do
     begin "by-$signal" 1
     kill -$signal "$(pid_of 0)"
     ended "SIG$signal" 75 30 'stopped with [0-9]+ of 24 clips done; the same command goes on'

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A disk that fills while clips are written.   full_disk.sh MG-DIST TESTS-FOLDER
+# A disk that fills while clips are written, and what is printed onto one.   full_disk.sh MG-DIST TESTS-FOLDER
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 
 FULL=$BOX/full
@@ -35,4 +35,16 @@ passes 'nothing is half-written' tidy "$BOX/limited"
 passes 'no sound is there' sh -c "! ls '$BOX/limited' | grep -q wav"
 expect 1 'clip 000000: .*File too large' 'a limit that the codes are within' limited 1 --save-codes --format wav-f32 --out "$BOX/limited"
 passes 'a clip that fails leaves nothing' sh -c "! ls -A '$BOX/limited' | grep -q ."
+
+# What is printed onto a full disk, or to nobody, is no success.
+printed() { "$@" >/dev/full; }
+to_nobody() { "$@" >&-; }
+expect 1 'standard output: cannot write' 'inspect' printed "$MG" inspect "$TINY"
+expect 1 'standard output: cannot write' 'inspect --json' printed "$MG" inspect "$TINY" --json
+expect 1 'standard output: cannot write' 'models' printed "$MG" models
+expect 1 'standard output: cannot write' 'plan' printed "$MG" plan --model "$TINY" --clips 10
+expect 1 'standard output: cannot write' 'help' printed "$MG" generate --help
+expect 1 'standard output: cannot write' 'a list of options' printed "$MG" --completion bash
+expect 1 'standard output: cannot write' '--version' printed "$MG" --version
+expect 1 'standard output: cannot write' 'to nobody' to_nobody "$MG" inspect "$TINY"
 finish

@@ -44,7 +44,7 @@ passes 'SIGTERM: exit code 130' test "$job_code" = 130
 says_once 'SIGTERM: one message'
 passes 'SIGTERM: nothing is half-written' tidy "$OUT"
 
-for signal in USR1 HUP; do # what Slurm sends before the time limit; a terminal that goes
+for signal in USR1 HUP USR2 XCPU; do # what Slurm and Grid Engine send before the limit; a terminal that goes
     begin 1
     kill -$signal "$(pid_of 0)"
     ended SIG$signal 5
