@@ -200,10 +200,11 @@ static mg_status check_is_t5(mg_tokenizer *t, const char *name)
     return MG_OK;
 }
 
-/* Must the text between tokens be normalised before the pieces are looked for? */
+/* Must the text between tokens be normalised before the pieces are looked for? SentencePiece itself takes
+ * away blanks as T5's normalizer does, and no others. */
 static bool normalizes(const mg_tokenizer *t)
 {
-    bool some = t->json.first_only;
+    bool some = t->json.first_only || !t->json.strips_right || !t->json.collapses;
 
     for (size_t i = 0; i < t->added.n; i++) some |= t->added.list[i].normalized;
     return some && !t->json.splits_blanks;

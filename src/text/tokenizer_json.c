@@ -16,6 +16,8 @@
 #include "text.h"
 #include "tokenizer_impl.h"
 
+#define BLANK_MARK "\xE2\x96\x81" /* stands for a space in a piece */
+
 enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3 }; /* types of a piece */
 enum { PAD_ID, EOS_ID, UNK_ID, N_SPECIAL };    /* T5's */
 enum { VARINT = 0, BYTES = 2, FIXED32 = 5 };   /* wire types */
@@ -132,35 +134,59 @@ static mg_status put_trainer(mg_text *m)
     return MG_OK;
 }
 
-/* The normalizer: `Precompiled`, alone or in a sequence whose other members only do what SentencePiece does
- * anyway with spaces. *charsmap is base64, or NULL. */
+/* Two blanks and more become one: {"Regex": " {2,}"} by a blank, or by the mark that it becomes anyway. */
+static bool collapses(const cJSON *replace)
+{
+    const cJSON *pattern = cJSON_GetObjectItemCaseSensitive(replace, "pattern");
+    const char *regex = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(pattern, "Regex"));
+    const char *by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(replace, "content"));
+
+    return regex && strcmp(regex, " {2,}") == 0 && by &&
+           (strcmp(by, " ") == 0 || strcmp(by, BLANK_MARK) == 0);
+}
+
+/* Blanks at the end go, and none at the beginning. */
+static bool strips(const cJSON *strip)
+{
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(strip, "strip_right")) &&
+           !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(strip, "strip_left"));
+}
+
+/* The normalizer: `Precompiled`, alone or in a sequence with what T5's does to blanks. *charsmap is base64,
+ * or NULL. */
 static mg_status read_normalizer(const char **charsmap, mg_tokenizer_json_facts *facts,
                                  const cJSON *normalizer, const char *name)
 {
-    static const char *const harmless[] = {"Strip", "Replace", "Sequence"};
     const char *type;
     const cJSON *members;
 
     MG_RETURN(mg_json_string(normalizer, name, "type", &type));
-    if (type && strcmp(type, "Precompiled") == 0)
+    if (!type) type = "";
+    if (strcmp(type, "Precompiled") == 0)
         return mg_json_string(normalizer, name, "precompiled_charsmap", charsmap);
-    for (size_t i = 0; type && i < sizeof harmless / sizeof *harmless; i++) {
-        if (strcmp(type, harmless[i]) != 0) continue;
-        facts->strips_right |= i == 0;
-        facts->collapses |= i == 1;
+    if (strcmp(type, "Strip") == 0 && strips(normalizer)) {
+        facts->strips_right = true;
+        return MG_OK;
+    }
+    if (strcmp(type, "Replace") == 0 && collapses(normalizer)) {
+        facts->collapses = true;
+        return MG_OK;
+    }
+    if (strcmp(type, "Sequence") == 0) {
         MG_RETURN(mg_json_array(normalizer, name, "normalizers", &members));
         for (const cJSON *member = members ? members->child : NULL; member; member = member->next)
             MG_RETURN(read_normalizer(charsmap, facts, member, name));
         return MG_OK;
     }
-    return mg_fail(MG_ECHECKPOINT, "%s: normalizer: type \"%.64s\" is not supported: T5's is \"Precompiled\"",
-                   name, type ? type : "");
+    return mg_fail(MG_ECHECKPOINT,
+                   "%s: normalizer: type \"%.64s\" is not supported as it is there: T5's is \"Precompiled\"",
+                   name, type);
 }
 
 /* Metaspace, alone or in a sequence with WhitespaceSplit, and with a space put before the text. */
 static mg_status check_pre_tokenizer(mg_tokenizer_json_facts *facts, const cJSON *pre, const char *name)
 {
-    const char *type, *prepend;
+    const char *type, *prepend, *blank;
     const cJSON *members;
     bool add_prefix = true;
 
@@ -179,12 +205,28 @@ static mg_status check_pre_tokenizer(mg_tokenizer_json_facts *facts, const cJSON
         return mg_fail(MG_ECHECKPOINT,
                        "%s: pre_tokenizer: type \"%.64s\" is not supported: T5's is \"Metaspace\"", name,
                        type ? type : "");
+    MG_RETURN(mg_json_string(pre, name, "replacement", &blank));
+    if (blank && strcmp(blank, BLANK_MARK) != 0)
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: pre_tokenizer: replacement \"%.16s\" is not supported: T5's is U+2581", name,
+                       blank);
     MG_RETURN(mg_json_string(pre, name, "prepend_scheme", &prepend));
     MG_RETURN(mg_json_bool(pre, name, "add_prefix_space", &add_prefix, NULL));
     if (!add_prefix || (prepend && strcmp(prepend, "never") == 0))
         return mg_fail(MG_ECHECKPOINT, "%s: pre_tokenizer: no space before the text: T5's has one", name);
     facts->first_only = prepend && strcmp(prepend, "first") == 0;
     return MG_OK;
+}
+
+/* Which id the template puts for </s>. */
+static bool ends_in_eos(const cJSON *post)
+{
+    const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(post, "special_tokens");
+    const cJSON *ids =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(tokens, "</s>"), "ids");
+
+    return !ids ||
+           (cJSON_GetArraySize(ids) == 1 && cJSON_IsNumber(ids->child) && ids->child->valueint == EOS_ID);
 }
 
 /* Text, then the closing </s>, as tokenizers' TemplateProcessing has it. */
@@ -202,7 +244,8 @@ static mg_status check_post_processor(const cJSON *root, const char *name)
         cJSON_GetObjectItemCaseSensitive(single->child, "Sequence"))
         special = cJSON_GetObjectItemCaseSensitive(single->child->next, "SpecialToken");
     if (special) MG_RETURN(mg_json_string(special, name, "id", &id));
-    if (type && strcmp(type, "TemplateProcessing") == 0 && id && strcmp(id, "</s>") == 0) return MG_OK;
+    if (type && strcmp(type, "TemplateProcessing") == 0 && id && strcmp(id, "</s>") == 0 && ends_in_eos(post))
+        return MG_OK;
     return mg_fail(
         MG_ECHECKPOINT,
         "%s: post_processor: is not supported: T5's is a TemplateProcessing that puts </s> behind a text",
@@ -223,6 +266,8 @@ static mg_status put_normalizer(mg_text *m, mg_tokenizer_json_facts *facts, cons
     MG_RETURN(mg_json_object(root, name, "pre_tokenizer", &pre));
     if (!pre) return mg_fail(MG_ECHECKPOINT, "%s: pre_tokenizer: missing: T5's is \"Metaspace\"", name);
     MG_RETURN(check_pre_tokenizer(facts, pre, name));
+    if (!base64 && facts->splits_blanks)
+        return mg_fail(MG_ECHECKPOINT, "%s: normalizer: missing: T5's is \"Precompiled\"", name);
     put_block(&spec, 1, "nmt_nfkc", 8);
     const size_t n = base64 ? strlen(base64) : 0;
     if (n > 0) {

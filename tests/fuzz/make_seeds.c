@@ -27,7 +27,8 @@ static const char small_safetensors[] =
 static const char small_tokenizer[] =
     "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Precompiled\",\"precompiled_"
     "charsmap\":"
-    "\"\"},{\"type\":\"Strip\"}]},\"pre_tokenizer\":{\"type\":\"Metaspace\",\"prepend_scheme\":\"always\"},"
+    "\"\"},{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true}]},\"pre_tokenizer\":{\"type\":"
+    "\"Metaspace\",\"prepend_scheme\":\"always\"},"
     "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}},"
     "{\"SpecialToken\":{\"id\":\"</"
     "s>\"}}]},\"added_tokens\":[{\"id\":8,\"content\":\"drop\",\"single_word\":true}],"

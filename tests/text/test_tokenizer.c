@@ -207,6 +207,28 @@ static void replace_json(const char *from, const char *to, const char *part)
     free(out);
 }
 
+/* Without what takes blanks away, they stay: ids of tokenizers 0.20.3. */
+static void blanks_are_the_normalizers(void **state)
+{
+    static const int32_t wanted[] = {3, 385, 154, 46, 3, 3, 80, 40, 153, 201, 5, 3, 3, 47, 3, 1};
+    static const char from[] = "\"normalizer\": {";
+    int64_t bytes, n;
+    char *text = get_file(TOKJSON, &bytes), *at = strstr(text, from);
+    mg_tokenizer *t;
+    int32_t *ids;
+
+    (void)state;
+    assert_non_null(at);
+    at[1] = 'N'; /* another key */
+    expect_ok(mg_tokenizer_parse(&t, "tok", text, bytes, true));
+    expect_ok(mg_tokenizer_encode(t, "  Two  blanks  x ", &ids, &n));
+    assert_int_equal(n, sizeof wanted / sizeof *wanted);
+    assert_memory_equal(ids, wanted, sizeof wanted);
+    free(ids);
+    mg_tokenizer_close(t);
+    free(text);
+}
+
 static void other_tokenizers_are_refused_by_name(void **state)
 {
     (void)state;
@@ -215,6 +237,8 @@ static void other_tokenizers_are_refused_by_name(void **state)
     replace_json("\"byte_fallback\": false", "\"byte_fallback\": true", "no byte_fallback");
     replace_json("\"Precompiled\"", "\"Lowercase\"", "normalizer: type \"Lowercase\" is not supported");
     replace_json("\"Metaspace\"", "\"ByteLevel\"", "pre_tokenizer: type \"ByteLevel\" is not supported");
+    replace_json("\"replacement\": \"\xe2\x96\x81\"", "\"replacement\": \"_\"",
+                 "pre_tokenizer: replacement \"_\" is not supported: T5's is U+2581");
     replace_json("\"prepend_scheme\": \"always\"", "\"prepend_scheme\": \"never\"",
                  "no space before the text");
     replace_json("\"prepend_scheme\": \"always\"", "\"add_prefix_space\": true",
@@ -255,6 +279,7 @@ int main(void)
         cmocka_unit_test(long_texts_are_whole),
         cmocka_unit_test(text_must_be_utf8),
         cmocka_unit_test(broken_models_are_refused),
+        cmocka_unit_test(blanks_are_the_normalizers),
         cmocka_unit_test(other_tokenizers_are_refused_by_name),
         cmocka_unit_test_setup_teardown(folders_are_searched, make_dir, drop_dir),
     };
