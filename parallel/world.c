@@ -211,18 +211,22 @@ done:
     return st;
 }
 
+/* Every rank was asked the same, and one says it. */
+static mg_status refuse(mg_world *w, mg_status st)
+{
+    w->all->agreed = st;
+    if (w->rank > 0) mg_clear_error();
+    return st;
+}
+
 mg_status mg_world_split(mg_world *w, int tp)
 {
     MG_REQUIRE(w->all && !w->group);
-    if (tp != 1 && tp != 2 && tp != 4 && tp != 8) {
-        w->all->agreed = MG_EUSAGE; /* every rank is asked the same */
-        return mg_fail(MG_EUSAGE, "--tp: %d: must be 1, 2, 4 or 8", tp);
-    }
-    if (w->size % tp != 0) {
-        w->all->agreed = MG_EUSAGE;
-        return mg_fail(MG_EUSAGE, "--tp: %d: does not divide the %d rank%s of this run", tp, w->size,
-                       w->size > 1 ? "s" : "");
-    }
+    if (tp != 1 && tp != 2 && tp != 4 && tp != 8)
+        return refuse(w, mg_fail(MG_EUSAGE, "--tp: %d: must be 1, 2, 4 or 8", tp));
+    if (w->size % tp != 0)
+        return refuse(w, mg_fail(MG_EUSAGE, "--tp: %d: does not divide the %d rank%s of this run", tp,
+                                 w->size, w->size > 1 ? "s" : ""));
     w->tp = tp, w->n_replicas = w->size / tp;
     w->i_replica = w->rank / tp, w->tp_rank = w->rank % tp;
     return tp == 1 ? mg_comm_self_open(&w->group) : open_group(w);

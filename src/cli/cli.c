@@ -53,7 +53,7 @@ static void offer_names(char nearest[64], int *distance, const char *typed, cons
 }
 
 /* What to give instead of an option that others have; NULL if it is none of them. */
-static const char *find_foreign(const mg_foreign_word *word, const char *typed)
+static const char *find_in(const mg_foreign_word *word, const char *typed)
 {
     for (; word && word->names; word++) {
         for (const char *name = word->names; name;) {
@@ -69,7 +69,8 @@ static const char *find_foreign(const mg_foreign_word *word, const char *typed)
 
 static mg_status unknown_option(const mg_command *command, const char *typed)
 {
-    const char *instead = find_foreign(command->foreign, typed);
+    const char *own = find_in(command->foreign[1], typed);
+    const char *instead = own ? own : find_in(command->foreign[0], typed);
     char nearest[64] = "";
     int distance = 99;
 
@@ -87,6 +88,13 @@ static mg_status unknown_command(const mg_command *commands, int n_commands, con
     const char *nearest = NULL;
     int distance = 99;
 
+    if (typed[0] == '-')
+        return mg_fail(MG_EUSAGE,
+                       "%s: a command comes first, as in mg-dist generate %s …; see mg-dist --help", typed,
+                       typed);
+    for (int i = 0; i < n_commands; i++)
+        if (mg_choice_find(commands[i].meant_by, typed) >= 0)
+            return mg_fail(MG_EUSAGE, "command %s: unknown; did you mean %s?", typed, commands[i].name);
     for (int i = 0; i < n_commands; i++) offer(&nearest, &distance, typed, commands[i].name);
     if (nearest) return mg_fail(MG_EUSAGE, "command %s: unknown; did you mean %s?", typed, nearest);
     return mg_fail(MG_EUSAGE, "command %s: unknown; see mg-dist --help", typed);
@@ -148,6 +156,13 @@ static bool read_flags(mg_cli *cli, table tables[2], const char *letters)
     return true;
 }
 
+/* Python's scripts take such a word behind a flag; as the environment has it, or NULL. */
+static const char *truth(const char *word)
+{
+    if (strcmp(word, "true") == 0 || strcmp(word, "True") == 0) return "1";
+    return strcmp(word, "false") == 0 || strcmp(word, "False") == 0 ? "0" : NULL;
+}
+
 /* The option at argv[*i], and its value, which may be the next word. */
 static mg_status read_option(mg_cli *cli, table tables[2], int argc, char **argv, int *i)
 {
@@ -162,7 +177,9 @@ static mg_status read_option(mg_cli *cli, table tables[2], int argc, char **argv
         if (!o) continue;
         if (o->type == MG_OPT_FLAG) {
             if (value) return mg_fail(MG_EUSAGE, "option --%s: takes no value", o->name);
-            value = "1";
+            value = truth(*i + 1 < argc && !o->is_action ? argv[*i + 1] : "");
+            if (value) ++*i;
+            if (!value) value = "1";
         } else if (!value) {
             if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)
                 return mg_fail(MG_EUSAGE,
@@ -190,9 +207,11 @@ static mg_status read_operand(mg_cli *cli, table *t, const char *word)
         return MG_OK;
     }
     for (int i = 0; i < t->n; i++)
-        if (strcmp(t->options[i].name, "prompt") == 0 && strchr(word, ' '))
-            return mg_fail(MG_EUSAGE, "\"%s\": a word too many; a text to make a clip of is --prompt TEXT",
-                           word);
+        if (strcmp(t->options[i].name, "prompt") == 0)
+            return mg_fail(MG_EUSAGE, "\"%s\": a word too many; %s", word,
+                           strchr(word, '/') && !strchr(word, ' ')
+                               ? "a model is --model DIR or ID"
+                               : "a text to make a clip of is --prompt TEXT, each with its own, in quotes");
     return mg_fail(MG_EUSAGE, "\"%s\": a word too many; a text of several words stands in quotes", word);
 }
 

@@ -65,13 +65,15 @@ typedef struct mg_context {
 
 typedef struct mg_command {
     const char *name;
+    const char
+        *meant_by; /* what people type for it, "info|show": such a word is answered with the name; or NULL */
     const char *summary; /* one line */
     const char *usage;   /* after "mg-dist NAME": "--model DIR --prompt TEXT [options]" */
     const char *details; /* paragraphs after the options, or NULL */
     const mg_option *options;
     int n_options;
-    const mg_foreign_word *foreign; /* the last one is zeros; or NULL */
-    size_t settings_bytes;          /* sizeof of the struct that the offsets are of; zeroed first */
+    const mg_foreign_word *foreign[2]; /* lists, whose last word is zeros; or NULL */
+    size_t settings_bytes;             /* sizeof of the struct that the offsets are of; zeroed first */
 
     /* Rules between options, before MPI starts: MG_EUSAGE. May be NULL. */
     mg_status (*check)(const void *settings);

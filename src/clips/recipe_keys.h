@@ -81,7 +81,8 @@
 
 #define MG_RECIPE_KEYS_OUTPUT(X, L, P)                                                                                                    \
     X(CHOICE, format, 0, 0, MG_AUDIO_FORMAT_CHOICES, NULL, PARAMETERS, "format", 0, "format",                                             \
-      .preset = "wav", .help = "of the sound files; wav is 16 bits, wav-f32 floats")                                                      \
+      .preset = "wav", .same = "WAV=wav|FLAC=flac|MP3=mp3|OGG=ogg|.wav=wav|.flac=flac|.mp3=mp3|.ogg=ogg|.opus=opus|vorbis=ogg",         \
+      .help = "of the sound files; wav is 16 bits, wav-f32 floats")                                                      \
     X(CHOICE, strategy, 0, 0, MG_STRATEGY_CHOICES, NULL, PARAMETERS, "strategy", 0, "strategy",                                           \
       .preset = "peak",                                                                                                                   \
       .help = "the level: by its peak, loudness or rms; clip cuts peaks only; none leaves the codec's output untouched")                  \

@@ -251,6 +251,14 @@ static mg_status find_folder(char path[MG_PATH_SIZE], trail *t, const char *name
                    folder, t->text);
 }
 
+/* What follows the hub's name; "" in anything else. */
+static const char *id_of_address(const char *name)
+{
+    const char *hub = strstr(name, "huggingface.co/");
+
+    return hub ? hub + strlen("huggingface.co/") : "";
+}
+
 mg_status mg_hub_find(char path[MG_PATH_SIZE], const char *path_or_id)
 {
     char name[MG_PATH_SIZE];
@@ -261,6 +269,9 @@ mg_status mg_hub_find(char path[MG_PATH_SIZE], const char *path_or_id)
     MG_RETURN(mg_path_format(name, "%s", path_or_id));
     const bool exists = mg_path_exists(name);
     for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--) name[n - 1] = '\0';
+    if (!exists && mg_hub_is_id(id_of_address(name)))
+        return mg_fail(MG_EFAIL, "model: %s: is an address, and nothing is fetched from it; give its id, %s",
+                       path_or_id, id_of_address(name));
     if (!exists && !mg_hub_is_id(name))
         return mg_fail(MG_EFAIL, "model: %s: no such file or folder, and not an id such as OWNER/NAME",
                        path_or_id);

@@ -1,6 +1,7 @@
 /* The table of devices, from their vendors' public datasheets (docs/PERFORMANCE.md, "Devices"), and what part
  * of those peaks a step is assumed to reach. */
 #include <string.h>
+#include <strings.h>
 
 #include "predict.h"
 
@@ -78,7 +79,7 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
 bool mg_predict_device(mg_predict_machine *out, const char *name, mg_format format)
 {
     for (int i = 0; i < N_DEVICES; i++) {
-        if (strcmp(devices[i].name, name) != 0) continue;
+        if (strcasecmp(devices[i].name, name) != 0) continue;
         fill(out, &devices[i], format);
         return true;
     }

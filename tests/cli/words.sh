@@ -36,6 +36,23 @@ instead --output-dir 'give --out DIR'
 instead --torch_dtype 'give --dtype'
 instead --batch_size 'give --batch N'
 instead --melody_wavs 'give --melody FILE'
+clip 'cfg-coef' 'a flag with a word of Python' --frames 4 --two_step_cfg False
+clip '000000.mp3' 'MP3 in capitals' --frames 4 --format MP3
+expect 2 "a.b/c.: a word too many; a model is --model DIR" 'a model alone' "$MG" generate a/b/c --prompt x
+expect 2 '"b": a word too many; a text .* is --prompt TEXT, each with its own' 'two texts for one --prompt' "$MG" generate --model "$TINY" --prompt a b
+expect 2 'option --array: give --shard I/N' 'an array' "$MG" run --model "$TINY" --jobs x --array 0/4
+expect 2 'option --limit: .*shorter list' 'a limit' "$MG" run --model "$TINY" --jobs x --limit 4
+expect 2 'option --out: OUT is the first word' 'merge --out' "$MG" merge a --out b
+expect 2 'option --time: give --deadline' 'plan --time' "$MG" plan --clips 10 --time 8h
+expect 0 'a100' 'a GPU in capitals' "$MG" plan --shape tiny --clips 10 --gpu A100
+expect 1 'give its id, facebook/musicgen-small$' 'an address' "$MG" generate --model https://huggingface.co/facebook/musicgen-small --prompt x
+expect 2 'did you mean inspect' 'info' "$MG" info x
+expect 2 'did you mean models' 'download' "$MG" download facebook/musicgen-small
+expect 2 'a command comes first, as in mg-dist generate --model' 'no command' "$MG" --model x --prompt y
+expect 2 'is a sound; give the .json beside it' 'replay of a sound' "$MG" replay "$BOX/out/000000.mp3"
+expect 2 'is a folder; a clip is named by its metadata' 'replay of a folder' "$MG" replay "$BOX/out"
+expect 2 'does not divide the 3 ranks' 'two ranks a model of three' ranks 3 "$MG" generate --model "$TINY" --prompt x --tp 2
+passes 'said once' test "$(grep -c 'does not divide' "$BOX/said")" = 1
 expect 2 'option --num_bea: unknown; ' 'part of a word is none' "$MG" generate --model "$TINY" --prompt x --num_bea 1
 expect 2 'a text to make a clip of is --prompt TEXT' 'a text alone' "$MG" generate --model "$TINY" '80s pop'
 expect 2 'option --out: .*/a.mp3: names a folder; one file of this name is --out - >/' 'a file for --out' \

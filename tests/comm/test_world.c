@@ -50,6 +50,15 @@ static void test_largest_group(void **state)
     assert_true(tp == 8 || most % (2 * tp) != 0); /* no larger one would do */
 }
 
+/* One rank says it. */
+static void check_word(const char *word)
+{
+    if (world.rank == 0)
+        assert_non_null(strstr(mg_last_error(), word));
+    else
+        assert_string_equal(mg_last_error(), "");
+}
+
 static void test_refusals(void **state)
 {
     mg_world again = world; /* split looks at size and all alone before it refuses */
@@ -57,14 +66,14 @@ static void test_refusals(void **state)
     (void)state;
     again.group = NULL;
     assert_int_equal(mg_world_split(&again, 3), MG_EUSAGE);
-    assert_non_null(strstr(mg_last_error(), "3"));
+    check_word("3");
     assert_int_equal(mg_world_split(&again, 0), MG_EUSAGE);
     if (world.size % 8 != 0) {
         char n_ranks[16];
         snprintf(n_ranks, sizeof n_ranks, "%d rank", world.size);
         assert_int_equal(mg_world_split(&again, 8), MG_EUSAGE);
-        assert_non_null(strstr(mg_last_error(), "8"));
-        assert_non_null(strstr(mg_last_error(), n_ranks));
+        check_word("8");
+        check_word(n_ranks);
     }
     assert_int_equal(mg_comm_agree(world.all, MG_OK), MG_OK);
 }

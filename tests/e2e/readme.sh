@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every command that README.md and the pages below print, as printed: it runs, or it is one of those that cannot run here,
 # which are named below. README's run one after another in one folder, behind them DATASETS', and GENERATE's each block in
-# a folder of its own.
+# a folder of its own. SCALING's sweeps are of a tiny shape and few steps.
 #   readme.sh MG-DIST TESTS-FOLDER
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 unset MGDIST_OVERWRITE
@@ -32,9 +32,11 @@ export M=facebook/musicgen-small
 
 # The commands of a page, a line each: BLOCK<TAB>COMMAND, continued lines joined.
 commands() {
-    awk '/^```sh/ { on = 1; block++; next } /^```/ { on = 0 }
+    awk '/^ *```sh/ { on = 1; block++; next } /^ *```/ { on = 0 }
          on && NF { line = line $0; if (sub(/\\$/, "", line)) next; print block "\t" line; line = "" }' "$1"
 }
+# The same of a page whose commands are indented.
+indented() { awk '/^    [^ ]/ || line { line = line $0; if (sub(/\\$/, "", line)) next; print NR "\t" line; line = "" }' "$1" | sed 's/\t */\t/'; }
 # What needs the network, root or an hour is looked at instead: targets and files that it names are there. Without a
 # cluster srun's ranks are mpirun's.
 named() { # COMMAND; true: it was looked at
@@ -45,6 +47,16 @@ named() { # COMMAND; true: it was looked at
         file=$(sed 's/.* -f \([^ ]*\) .*/\1/' <<<"$command")
         passes "$1: $file is there" test -s "$ROOT/$file"
         ;;
+    'cmake --preset '*)
+        for file in $(grep -oE -- '--preset [a-z]+' <<<"$command" | cut -d ' ' -f 2); do
+            passes "$1: there is a preset $file" grep -q "\"name\": \"$file\"" "$ROOT/CMakePresets.json"
+        done
+        ;;
+    bench/*) # takes minutes
+        file=${command%% *}
+        passes "$1: $file is there" test -x "$ROOT/$file"
+        for file in $(grep -oE -- ' --[a-z-]+' <<<"${command%%#*}"); do passes "$1: it knows $file" grep -qF -- "$file)" "$ROOT/${command%% *}"; done
+        ;;
     sbatch* | OUT=*sbatch* | launch/* | --mca*) # needs a cluster
         for file in $(grep -oE '(launch|hostfiles|examples)/[a-z/.-]+' <<<"$command"); do passes "$1: $file is there" test -s "$ROOT/$file"; done
         ;;
@@ -54,12 +66,13 @@ named() { # COMMAND; true: it was looked at
 # What stands for the reader's own: WHAT and SRC are a model, checkpoint.th is a trainer's, each OUT another one.
 ours() {
     sed "s|\bWHAT\b|models/mg-demo|; s|\bSRC\b|models/mg-demo|; s|\bOUT\b|out$n_run|
+        s|--shape small|--shape tiny --steps 4|; s|--steps 40 --repeats 3|--steps 4 --repeats 1|
         s|export checkpoint.th|export $GOLDEN/checkpoints/ac-mono-training/checkpoint.th|" <<<"$1"
 }
 as_mpirun() { sed 's/^srun --mpi=pmix -N 2 --ntasks-per-node 4 /mpirun -np 8 /' <<<"$1"; }
 cannot() { # what no test can do: the network, files of the reader's own
     case $1 in
-    *'git clone'* | apptainer* | *'pip install'* | sox* | srun*) return 0 ;;
+    *'git clone'* | *'gdb '* | apptainer* | *'pip install'* | sox* | srun*) return 0 ;;
     'mg-dist generate --lm state_dict.bin'* | *--codec\ encodec_32khz/* | *--lm\ /xps/* | *'--model M '* | *…*) return 0 ;; # the reader's own
     *) return 1 ;;
     esac
@@ -102,6 +115,22 @@ for page in DATASETS CHECKPOINTS LAUNCH; do
     if [ $page = CHECKPOINTS ]; then here=$BOX/checkpoints && folder "$here"; fi
     while IFS=$'\t' read -r _ command; do try $page "$command"; done < <(commands "$ROOT/docs/$page.md")
 done
+here=$BOX/install
+folder "$here"
+while IFS=$'\t' read -r _ command; do try INSTALL "$command"; done < <(commands "$ROOT/docs/INSTALL.md")
+here=$BOX/debugging
+folder "$here"
+for seed in 1:a 2:b; do
+    (cd "$here" && mg-dist generate -q --model "$DEMO" --prompt x --frames 4 --seed ${seed%:*} --save-codes --out ${seed#*:} >/dev/null) || verdict 1 "clip $seed"
+done
+while IFS=$'\t' read -r _ command; do try DEBUGGING "$command"; done < <(commands "$ROOT/docs/DEBUGGING.md")
+while IFS=$'\t' read -r block command; do
+    case $command in
+    'mg-dist bench scaling'*) here=$BOX/scaling$block && folder "$here" ;;
+    *scaling-before*) cp -r "$here/scaling" "$here/scaling-before" && cp -r "$here/scaling" "$here/scaling-after" ;;
+    esac
+    try SCALING "$command"
+done < <(indented "$ROOT/docs/SCALING.md")
 before=''
 while IFS=$'\t' read -r block command; do
     here=$BOX/generate$block
@@ -109,7 +138,7 @@ while IFS=$'\t' read -r block command; do
     before=$block
     try GENERATE "$command"
 done < <(commands "$ROOT/docs/GENERATE.md")
-passes "commands were found: $n_run run, $n_named looked at, $n_not not" test "$n_run" -ge 24 -a "$n_named" -ge 8 -a "$n_not" -le 10
+passes "commands were found: $n_run run, $n_named looked at, $n_not not" test "$n_run" -ge 24 -a "$n_named" -ge 14 -a "$n_not" -le 13
 
 # Files that are named are there.
 for page in README.md docs/{GENERATE,DATASETS,LAUNCH}.md; do

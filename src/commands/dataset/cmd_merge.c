@@ -60,10 +60,14 @@ static mg_status run(mg_context *context, const void *arg)
     return mg_world_await_first(context->world, context->world->rank > 0 ? MG_OK : merge(arg));
 }
 
+static const mg_foreign_word foreign[] = {
+    {"out|output|output-dir", "OUT is the first word: merge OUT SHARD..."}, {0}};
+
 const mg_command mg_cmd_merge = {
     .name = "merge",
     .summary = "make one dataset of the shards of an array",
     .usage = "OUT SHARD... [options]",
+    .foreign = {foreign},
     .details =
         "The dataset is that of a run without --shard, byte by byte: clips in the order of the jobs, card, "
         "lists and\n"

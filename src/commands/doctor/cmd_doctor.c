@@ -151,6 +151,7 @@ done:
 
 const mg_command mg_cmd_doctor = {
     .name = "doctor",
+    .meant_by = "check|env|diagnose",
     .summary = "Would a run work here? One verdict a line; exit 0 only if it would",
     .usage = "[options]",
     .details = "Looks at ranks, memory, processors and GPUs, sums over the ranks, compares the GPU with the "

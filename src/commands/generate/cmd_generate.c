@@ -87,6 +87,9 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
+static const mg_foreign_word foreign[] = {{"shard|array|jobs", "is of mg-dist run; here give --prompts FILE"},
+                                          {0}};
+
 /* What only goes with something else. A file of JSON lines may bring it. */
 static mg_status check_pairs(const mg_generate_settings *s)
 {
@@ -200,11 +203,12 @@ static const char details[] =
 
 const mg_command mg_cmd_generate = {
     .name = "generate",
+    .meant_by = "gen|create|make|infer|inference|predict|sample",
     .summary = "make sound files from texts",
     .usage = "--model DIR|ID --prompt TEXT [options]",
     .details = details,
     .options = options,
-    .foreign = mg_foreign_words,
+    .foreign = {mg_foreign_words, foreign},
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_generate_settings),
     .check = check,

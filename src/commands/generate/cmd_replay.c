@@ -3,10 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audio_file.h"
 #include "in_file.h"
 #include "model_options.h"
+#include "path.h"
 #include "replay.h"
 #include "show.h"
+#include "text.h"
 
 #define AT(field)          offsetof(mg_replay_settings, field)
 #define MAX_METADATA_BYTES ((int64_t)64 << 20)
@@ -22,6 +25,18 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
+/* People name what they hear. */
+static mg_status check_file(const char *file)
+{
+    if (mg_path_is_folder(file))
+        return mg_fail(MG_EUSAGE, "%s: is a folder; a clip is named by its metadata: %s/000000.json, say",
+                       file, file);
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++)
+        if (mg_text_ends_with(file, mg_audio_format_suffix((mg_audio_format)f)))
+            return mg_fail(MG_EUSAGE, "%s: is a sound; give the .json beside it", file);
+    return MG_OK;
+}
+
 /* Rank 0's file to everybody. */
 static mg_status share_metadata(mg_replay *r, const mg_world *w)
 {
@@ -29,7 +44,8 @@ static mg_status share_metadata(mg_replay *r, const mg_world *w)
     char *text = NULL;
     int64_t bytes = 0;
 
-    if (w->rank == 0) st = mg_in_file_read(&text, &bytes, r->asked->file, MAX_METADATA_BYTES);
+    if (w->rank == 0) st = check_file(r->asked->file);
+    if (w->rank == 0 && st == MG_OK) st = mg_in_file_read(&text, &bytes, r->asked->file, MAX_METADATA_BYTES);
     MG_TRY(mg_world_await_first(w, st));
     MG_TRY(mg_comm_bcast(w->all, &bytes, 1, MG_I64, 0));
     if (w->rank > 0) text = malloc((size_t)bytes + 1);

@@ -67,6 +67,7 @@ done:
 
 const mg_command mg_cmd_inspect = {
     .name = "inspect",
+    .meant_by = "info|show|describe|ls",
     .summary = "say what a checkpoint is, and whether it would load",
     .usage = "MODEL [options]",
     .details = "Reads headers alone, so it is quick on any size. Exit code 4: something that is there is "

@@ -358,6 +358,7 @@ static const char details[] =
 
 const mg_command mg_cmd_models = {
     .name = "models",
+    .meant_by = "list|model|manifest|download|fetch|pull",
     .summary = "list the models that are here, and give them short keys",
     .usage = "[list | add KEY [PATH|ID] | remove KEY] [options]",
     .details = details,

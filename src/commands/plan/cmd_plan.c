@@ -250,6 +250,11 @@ done:
     return st;
 }
 
+static const mg_foreign_word foreign[] = {{"time|hours|time-limit", "give --deadline TIME"},
+                                          {"n-clips|num-clips", "give --clips N"},
+                                          {"gpus|num-gpus|n-gpus", "give --gpus-per-node N and --nodes N"},
+                                          {0}};
+
 const mg_command mg_cmd_plan = {
     .name = "plan",
     .summary = "predict how long many clips take on some nodes, and choose the layout of ranks",
@@ -264,6 +269,7 @@ const mg_command mg_cmd_plan = {
         "  mg-dist plan --shape large --nodes 2 --gpus-per-node 4 --gpu h100 --clips 50000\n"
         "  mpirun -n 4 mg-dist plan --model M --ranks-per-node 4 --clips 100 --measure --tp 2",
     .options = options,
+    .foreign = {foreign},
     .n_options = (int)(sizeof options / sizeof *options),
     .settings_bytes = sizeof(mg_planning_settings),
     .check = check,

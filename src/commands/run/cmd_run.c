@@ -113,6 +113,15 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
+static const mg_foreign_word foreign[] = {
+    {"prompt", "a dataset is made of a list: give --jobs FILE"},
+    {"array|job-array|part", "give --shard I/N"},
+    {"limit|max-clips|max-samples|max-jobs", "a run makes all jobs; give a shorter list"},
+    {"num-workers|workers|nprocs",
+     "ranks are started by mpirun -np N mg-dist …; threads of a rank are --threads N"},
+    {"overwrite|force", "a dataset is gone on with, not replaced; give another --out"},
+    {0}};
+
 static mg_status check(const void *settings)
 {
     const mg_run_settings *s = settings;
@@ -160,11 +169,12 @@ static const char details[] =
 
 const mg_command mg_cmd_run = {
     .name = "run",
+    .meant_by = "batch|dataset|start",
     .summary = "make a dataset from a list of jobs, and go on after any interruption",
     .usage = "--model DIR|ID --jobs FILE [options]",
     .details = details,
     .options = options,
-    .foreign = mg_foreign_words,
+    .foreign = {mg_foreign_words, foreign},
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_run_settings),
     .check = check,

@@ -221,6 +221,7 @@ static mg_status run(mg_context *context, const void *settings)
 
 const mg_command mg_cmd_bench_scaling = {
     .name = "bench-scaling",
+    .meant_by = "scaling|sweep",
     .summary = "measure steps over a grid of ranks, groups and batches",
     .usage = "--np LIST --tp LIST --batch LIST [--shape S|--model DIR] [--out DIR]",
     .details =
