@@ -11,7 +11,7 @@ def line(np, tp, batch, repeat, ms, **more):
     parts = {"products": .5, "attention": .1, "all_reduce": .25 * (tp > 1), "waiting": .05 * (tp > 1), "sampling": .05, "rest": .05}
     figures = {"host": "node<1>", "backend": "cpu/avx512", "shape": "small", "dtype": "bf16", "codes": "0123456789abcdef",
                "ms_per_step": ms, "ms_per_step_min": ms, "ms_per_step_p95": ms, "bytes_per_step": 1e9, "read_gbps": 10,
-               "fraction_of_floor": 8 / ms, "x_real_time": 1, "split_step_ms": ms, "binding": f"node<1>: 0 cores 0-3 numa 0", "joules_per_step": .8 * batch * np / tp, "energy_from": "rapl", "decode_ms": 100}
+               "fraction_of_floor": 8 / ms, "x_real_time": 1, "split_step_ms": ms, "binding": f"node<1>: 0 cores 0-3 numa 0", "joules_per_step": .8 * batch * np / tp, "energy_from": "rapl", "decode_ms": 100, "decode_batch_ms": 100 * batch}
     if tp > 1: figures |= {"sums_per_step": 73, "sum_bytes_per_step": 524288, "bare_all_reduce_ms": .4}
     figures.update({f"split_{k}_ms": v * ms for k, v in parts.items()})
     return {"np": np, "tp": tp, "batch": batch, "repeat": repeat, "status": "ok", "duration": 10, "version": "0.1.0",

@@ -120,6 +120,50 @@ mg_status mg_bench_decode(mg_bench *b)
     return bench_codec(b, MG_ENCODEC_DECODER);
 }
 
+/* n clips through the codec together, in ms: once to warm up and once timed. */
+static mg_status decode_clips(double *ms, const mg_bench *b, const mg_lm_config *config, int64_t n)
+{
+    const mg_bench_settings *settings = b->settings;
+    const mg_bench_settings sounds = {
+        .what = MG_BENCH_DECODE, .batch = n * config->n_channels, .dur_s = settings->dur_s, .n_steps = 1};
+    const mg_config sizes = {.codec = settings->model ? mg_bench_model_codec(settings->model)
+                                                      : mg_bench_codec_config()};
+    mg_bench alone = *b;
+
+    alone.settings = &sounds, alone.sizes = &sizes, alone.report = (mg_report){0};
+    const mg_status st = mg_bench_decode(&alone);
+    *ms = mg_report_value(&alone.report, "ms");
+    mg_report_reset(&alone.report);
+    return st;
+}
+
+mg_status mg_bench_sounds(mg_bench *b, const mg_lm_config *config, int64_t n_clips)
+{
+    const mg_world *w = b->world;
+    const int64_t suit = b->beside.ops->hints.n_sequences / config->n_channels;
+    const int64_t together = suit < 1 ? 1 : suit < n_clips ? suit : n_clips;
+    double mine[2] = {0}, *all = NULL, *first_ms, *all_ms;
+    int64_t n = 0;
+    mg_status st = MG_OK;
+
+    all = calloc(4 * (size_t)w->size, sizeof *all);
+    st = all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", w->size);
+    if (st == MG_OK && w->tp_rank == 0) st = decode_clips(&mine[0], b, config, 1);
+    if (st == MG_OK && w->tp_rank == 0) st = decode_clips(&mine[1], b, config, together);
+    MG_TRY(mg_world_await_all(w, st));
+    MG_TRY(mg_comm_all_gather(w->all, all, mine, 2, MG_F64));
+    first_ms = all + 2 * (size_t)w->size, all_ms = first_ms + w->size;
+    for (int r = 0; r < w->size; r += w->tp) {
+        first_ms[n] = all[2 * r];
+        all_ms[n++] = all[2 * r + 1] * (double)n_clips / (double)together;
+    }
+    mg_report_number(&b->report, "decode_ms", mg_bench_median(first_ms, n), 3);
+    mg_report_number(&b->report, "decode_batch_ms", mg_bench_median(all_ms, n), 3);
+done:
+    free(all);
+    return st;
+}
+
 mg_status mg_bench_encode(mg_bench *b)
 {
     return bench_codec(b, MG_ENCODEC_ENCODER);

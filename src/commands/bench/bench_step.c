@@ -359,36 +359,6 @@ done:
     return st;
 }
 
-/* What a clip's sound takes, once its codes are there: every leader decodes as a run's does, all at once,
- * once to warm up and once timed; the median over leaders. */
-static mg_status measure_decode(step_bench *s)
-{
-    const mg_bench_settings *settings = s->b->settings;
-    const mg_world *w = s->b->world;
-    const mg_bench_settings sound = {.what = MG_BENCH_DECODE, .dur_s = settings->dur_s, .n_steps = 1};
-    const mg_config sizes = {.codec = settings->model ? mg_bench_model_codec(settings->model)
-                                                      : mg_bench_codec_config()};
-    mg_bench alone = *s->b;
-    double mine_ms = 0, *all_ms = NULL;
-    int64_t n = 0;
-    mg_status st = MG_OK;
-
-    if (!settings->decode) return MG_OK;
-    alone.settings = &sound, alone.sizes = &sizes, alone.report = (mg_report){0};
-    all_ms = calloc((size_t)w->size, sizeof *all_ms);
-    st = all_ms ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", w->size);
-    if (st == MG_OK && w->tp_rank == 0) st = mg_bench_decode(&alone);
-    mine_ms = mg_report_value(&alone.report, "ms") * (double)s->config.n_channels; /* a channel is a sound */
-    MG_TRY(mg_world_await_all(w, st));
-    MG_TRY(mg_comm_all_gather(w->all, all_ms, &mine_ms, 1, MG_F64));
-    for (int r = 0; r < w->size; r += w->tp) all_ms[n++] = all_ms[r];
-    mg_report_number(&s->b->report, "decode_ms", mg_bench_median(all_ms, n), 3);
-done:
-    mg_report_reset(&alone.report);
-    free(all_ms);
-    return st;
-}
-
 static mg_status report_step(step_bench *s)
 {
     const mg_bench *b = s->b;
@@ -478,7 +448,7 @@ mg_status mg_bench_step(mg_bench *b)
     MG_TRY(measure_steps(&s, &reader));
     MG_TRY(report_step(&s));
     MG_TRY(measure_split(&s, settings->n_warmup + n_steps + n_groups));
-    MG_TRY(measure_decode(&s));
+    if (settings->decode) MG_TRY(mg_bench_sounds(b, &s.config, s.n_clips));
     MG_TRY(measure_prefill(&s, mg_bench_median(s.step_s, n_steps)));
 done:
     mg_bench_reader_close(&reader);

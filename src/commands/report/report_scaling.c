@@ -85,8 +85,8 @@ static void put_table(mg_text *t, const mg_sweep *s)
         t,
         "</tbody></table></div><p class=\"note\">Medians over the repeats, with the least and the most "
         "of them. A clip is its steps alone, without text encoder and codec. <i>First and last sample</i>: "
-        "from its first step till the first and the last clip of a batch are decoded, one after the other "
-        "on the leader. <i>Bare</i> are the same "
+        "from its first step till the first and the last clip of a batch are decoded. <i>Bare</i> are the "
+        "same "
         "sums over the same ranks, one after the other with nothing between them.");
     if (with_energy) mg_text_add(t, " <i>J a second</i>: joules for a second of sound.");
     mg_text_add(t, " plots/ has the plots as SVG and PDF.</p></section>\n");
