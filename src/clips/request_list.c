@@ -116,6 +116,30 @@ static mg_status read_key(mg_request_list *list, mg_recipe *r, const mg_recipe_k
     return MG_OK;
 }
 
+/* The key of ours for one that other programs have; NULL if it is none of them. */
+static const char *our_key(const char *typed)
+{
+    static const char *const all[][2] = {{"guidance_scale", "cfg_coef"},
+                                         {"cfg", "cfg_coef"},
+                                         {"temp", "temperature"},
+                                         {"do_sample", "greedy"},
+                                         {"use_sampling", "greedy"},
+                                         {"max_new_tokens", "frames"},
+                                         {"description", "prompt"},
+                                         {"descriptions", "prompt"},
+                                         {"file_name", "id"},
+                                         {"name", "id"},
+                                         {"length", "duration"},
+                                         {"seconds", "duration"},
+                                         {"melody_path", "melody"},
+                                         {"num_samples", "n"},
+                                         {"random_seed", "seed"}};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(all[i][0], typed) == 0) return all[i][1];
+    return NULL;
+}
+
 static mg_status read_object(mg_request_list *list, mg_recipe *r, const cJSON *object, const char *where,
                              const char *folder)
 {
@@ -126,7 +150,11 @@ static mg_status read_object(mg_request_list *list, mg_recipe *r, const cJSON *o
     for (const cJSON *item = object->child; item; item = item->next) {
         const mg_recipe_key *key = mg_recipe_find(item->string);
         if (!key) {
+            const char *ours = our_key(item->string);
             mg_recipe_quote(quoted, item->string);
+            if (ours)
+                return mg_fail(MG_EUSAGE, "%s: %s: no such key; here it is %s (docs/GENERATE.md)", where,
+                               quoted, ours);
             return mg_fail(
                 MG_EUSAGE,
                 "%s: %s: no such key; docs/GENERATE.md lists them, and --prompt-column NAME passes over "

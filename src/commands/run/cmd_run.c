@@ -23,8 +23,8 @@ static const mg_option options[] = {
 
     {.name = "jobs", .letter = 'j', .alias = "prompts", .type = MG_OPT_STRING, .offset = AT(jobs), .arg = "FILE", .group = "Jobs",
      .help = "JSON lines, a JSON array, CSV, TSV or plain text, packed by gzip or not; - is standard input"},
-    {.name = "jobs-format", .type = MG_OPT_CHOICE, .offset = AT(how.form), .preset = "auto", .choices = MG_JOB_FORM_CHOICES,
-     .group = "Jobs", .help = "what the jobs are; auto looks at the file's name and its first bytes"},
+    {.name = "jobs-format", .alias = "prompts-format", .type = MG_OPT_CHOICE, .offset = AT(how.form), .preset = "auto",
+     .choices = MG_JOB_FORM_CHOICES, .group = "Jobs", .help = "what the jobs are; auto looks at the file's name and its first bytes"},
     {.name = "prompt-column", .type = MG_OPT_STRING, .offset = AT(how.prompt_column), .arg = "NAME", .group = "Jobs",
      .help = "the column or key that holds the prompt; others but the id's are passed over"},
     {.name = "id-column", .type = MG_OPT_STRING, .offset = AT(how.id_column), .arg = "NAME", .group = "Jobs",
@@ -43,6 +43,7 @@ static const mg_option options[] = {
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out), .arg = "DIR", .preset = "dataset", .group = "Output",
      .help = "the dataset's folder, new or to go on with"},
     {.name = "layout", .type = MG_OPT_CHOICE, .offset = AT(layout), .preset = "audiofolder", .choices = MG_LAYOUT_CHOICES,
+     .same = "hf=audiofolder|folder=audiofolder|wds=webdataset|tar=webdataset",
      .group = "Output", .help = "a file for each clip, tar shards, or what AudioCraft trains on"},
     {.name = "name", .type = MG_OPT_STRING, .offset = AT(name), .arg = "NAME", .preset = "music", .group = "Output",
      .help = "of the dataset: on its card, and before the number of a shard"},
@@ -119,6 +120,9 @@ static const mg_foreign_word foreign[] = {
     {"limit|max-clips|max-samples|max-jobs", "a run makes all jobs; give a shorter list"},
     {"num-workers|workers|nprocs",
      "ranks are started by mpirun -np N mg-dist …; threads of a rank are --threads N"},
+    {"dry-run|validate", "give --check"},
+    {"split", "a dataset has one split, train"},
+    {"save-codes|codes-only", "a dataset is of sounds; mg-dist encode makes codes of them"},
     {"overwrite|force", "a dataset is gone on with, not replaced; give another --out"},
     {0}};
 
