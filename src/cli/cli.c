@@ -188,7 +188,10 @@ static mg_status read_option(mg_cli *cli, table tables[2], int argc, char **argv
                                o->name, o->arg ? o->arg : o->choices, o->name);
             value = argv[++*i];
         }
-        tables[k].given[o - tables[k].options] = true;
+        bool *given = &tables[k].given[o - tables[k].options];
+        if (o->is_once && *given)
+            return mg_fail(MG_EUSAGE, "option --%s: given twice, and only one is taken", o->name);
+        *given = true;
         add_word(cli, &tables[k], o, MG_CLI_LINE, value);
         return MG_OK;
     }

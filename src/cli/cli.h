@@ -51,6 +51,7 @@ typedef struct mg_option {
     const char *group;   /* heading in the help; options of one group stand together in the table */
     const char *help;    /* never NULL; no full stop at the end */
     bool is_action;      /* --help and --version: of the command line only, not of the environment */
+    bool is_once;        /* a second one on the command line is refused, for both would be meant */
     bool is_own;         /* each rank's own; of all other options rank 0's values hold on every rank */
     const char *rivals;  /* "frames|window": where the command line gives one of these, this option's
                             environment variable is ignored; or NULL */

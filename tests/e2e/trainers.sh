@@ -120,6 +120,7 @@ expect 4 'do not go with' 'an adapter of another model' clip other --model "$GOL
 
 expect 0 '' 'an adapter by its file' clip file --model "$TINY" --lora "$GOLDEN/lora/plain/adapter_model.safetensors"
 as 'the file or the folder' lora file
+expect 2 'option --lora: given twice' 'two adapters' clip file --model "$TINY" --lora "$GOLDEN/lora/plain" --lora "$GOLDEN/lora/bin"
 mkdir "$BOX/both" && cp "$TINY"/* "$GOLDEN/lora/plain"/* "$BOX/both" && chmod -R u+w "$BOX/both"
 expect 0 'warning: .*both: an adapter lies beside the weights .*--lora .*both merges it' 'one beside the weights is said' \
     "$MG" generate --model "$BOX/both" --unconditional 1 --frames 4 --out "$BOX/out"
