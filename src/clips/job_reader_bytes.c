@@ -202,3 +202,16 @@ mg_status mg_job_bytes_cut(mg_job_bytes *b, mg_job_piece *piece, mg_job_cut how)
     if (!found) b->data[b->n] = '\0';
     return MG_OK;
 }
+
+char *mg_job_trim(char *text)
+{
+    text += strspn(text, " \t");
+    for (size_t n = strlen(text); n > 0 && strchr(" \t", text[n - 1]); n--) text[n - 1] = '\0';
+    return text;
+}
+
+const char *mg_job_skip(const char *p, const char *end)
+{
+    while (p < end && strchr(" \t\r\n", *p) && *p) p++;
+    return p;
+}

@@ -58,19 +58,6 @@ int64_t mg_job_split_fields(char *text, char delimiter, char **field, int64_t mo
     }
 }
 
-char *mg_job_trim(char *text)
-{
-    text += strspn(text, " \t");
-    for (size_t n = strlen(text); n > 0 && strchr(" \t", text[n - 1]); n--) text[n - 1] = '\0';
-    return text;
-}
-
-const char *mg_job_skip(const char *p, const char *end)
-{
-    while (p < end && strchr(" \t\r\n", *p) && *p) p++;
-    return p;
-}
-
 /* `{` before a key or `}`, `[` before an object, a text or `]`: "[Verse 1]" and "{soft} drums" are texts. */
 mg_job_look mg_job_look_for_json(const char *p, const char *end)
 {

@@ -19,7 +19,7 @@ static char *said_of(mg_keys_file file, const char *key, const char *value)
     if (file >= MG_KEYS_XP_LM) {
         snprintf(text, sizeof text, "%s: %s\n", key, value);
         for (char *dot; (dot = strrchr(text, '.')) && dot < strchr(text, ':');) { /* a.b: v -> a: {b: v} */
-            char below[600];
+            char below[sizeof text + 2];
             snprintf(below, sizeof below, "{%s}", dot + 1);
             below[strcspn(below, "\n")] = '\0';
             if (below[strlen(below) - 1] != '}') strcat(below, "}");
