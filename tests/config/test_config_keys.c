@@ -19,11 +19,11 @@ static char *said_of(mg_keys_file file, const char *key, const char *value)
     if (file >= MG_KEYS_XP_LM) {
         snprintf(text, sizeof text, "%s: %s\n", key, value);
         for (char *dot; (dot = strrchr(text, '.')) && dot < strchr(text, ':');) { /* a.b: v -> a: {b: v} */
-            char below[sizeof text + 2];
+            char below[600];
             snprintf(below, sizeof below, "{%s}", dot + 1);
             below[strcspn(below, "\n")] = '\0';
             if (below[strlen(below) - 1] != '}') strcat(below, "}");
-            sprintf(dot, ": %s", below);
+            snprintf(dot, sizeof text - (size_t)(dot - text), ": %s", below);
         }
         expect_ok(mg_config_keys_check_xp(&notes, file, text, "F"));
     } else {
