@@ -16,7 +16,7 @@ tidy() {
 }
 trap tidy EXIT
 trap 'exit 130' INT TERM
-mkdir -p "$box/source" "$box/work" "$box/cache"
+mkdir -p "$box/source" "$box/mounted" "$box/cache"
 
 printf '[storage]\ndriver = "overlay"\ngraphroot = "%s/storage"\nrunroot = "%s/run"\n' "$box" "$box" >"$CONTAINERS_STORAGE_CONF"
 cat >"$CONTAINERS_CONF" <<'END' # modest, for machines that are containers themselves
@@ -49,11 +49,11 @@ git -C "$source" archive HEAD | tar -x -C "$box/source"
 echo "built: $(podman images --format '{{.Size}}' localhost/mg-dist), $(podman run --rm mg-dist --version | head -1)"
 
 model=/opt/mg-dist/share/mg-dist/mg-demo
-printf 'Kepler Waltz\nround the sun\n' >"$box/work/lyrics.txt"
-(cd "$box/work" && HF_HOME=$box/cache MODEL_SMALL=$model MODEL_MEDIUM=$model MODEL_LARGE=$model DURATION=2 RANKS=2 \
+printf 'Kepler Waltz\nround the sun\n' >"$box/mounted/lyrics.txt"
+(cd "$box/mounted" && HF_HOME=$box/cache MODEL_SMALL=$model MODEL_MEDIUM=$model MODEL_LARGE=$model DURATION=2 RANKS=2 \
     "$box/source/launch/container/run_tests.sh" mg-dist)
 same() { # FILE options …: the clip that this machine's program makes
-    local file=$box/work/$1
+    local file=$box/mounted/$1
     shift
     rm -rf "$box/here"
     "$mg" generate -q --model "$source/models/mg-demo" --duration 2 --seed 1 --out "$box/here" "$@" >/dev/null
@@ -61,5 +61,5 @@ same() { # FILE options …: the clip that this machine's program makes
 }
 same out_small.wav --prompt 'warm ambient pad with soft piano'
 same out_medium.wav --prompt '80s pop track with bassy drums and synth'
-same output/kepler-waltz.wav --prompt-file "$box/work/lyrics.txt"
+same output/kepler-waltz.wav --prompt-file "$box/mounted/lyrics.txt"
 echo "the three clips are those of $("$mg" --version | head -1) here"
