@@ -66,7 +66,7 @@ named() { # COMMAND; true: it was looked at
 # What stands for the reader's own: WHAT and SRC are a model, checkpoint.th is a trainer's, each OUT another one.
 ours() {
     sed "s|\bWHAT\b|models/mg-demo|; s|\bSRC\b|models/mg-demo|; s|\bOUT\b|out$n_run|
-        s|--np 1,2,4|--np 1,2|; s|--batch 1,[0-9,]*|--batch 1,2|; s|--shape small|--shape tiny --steps 4 --repeats 1|; s|--steps 40 --repeats 3|--steps 4 --repeats 1|
+        s|--np 1,2,4|--np 1,2|; s|--batch 1,[0-9,]*|--batch 1,2|; s/--shape small\( --repeats 3\)*/--shape tiny --steps 4 --repeats 1/
         s|export checkpoint.th|export $GOLDEN/checkpoints/ac-mono-training/checkpoint.th|" <<<"$1"
 }
 as_mpirun() { sed 's/^srun --mpi=pmix -N 2 --ntasks-per-node 4 /mpirun -np 8 /' <<<"$1"; }
