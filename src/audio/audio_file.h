@@ -23,6 +23,9 @@ enum { MG_AUDIO_N_FORMATS = MG_AUDIO_MP3 + 1 };
 #define MG_AUDIO_FORMAT_CHOICES "wav|wav-f32|flac|ogg|opus|mp3"
 const char *mg_audio_format_suffix(mg_audio_format format);
 
+/* Does a name end as a sound's of one of the formats? */
+bool mg_audio_is_name(const char *name);
+
 /* What a player shows; UTF-8, borrowed. Left out: NULL, "", a comment of more than 32 KiB, another of more
  * than 1 KiB. */
 typedef struct mg_audio_tags {

@@ -14,6 +14,7 @@
 #include "flac_vendor.h"
 #include "id3_tag.h"
 #include "ogg_serial.h"
+#include "text.h"
 
 enum {
     CHUNK_VALUES = 8192,
@@ -50,6 +51,13 @@ static const format_traits *traits_of(mg_audio_format format)
 const char *mg_audio_format_suffix(mg_audio_format format)
 {
     return traits_of(format)->suffix;
+}
+
+bool mg_audio_is_name(const char *name)
+{
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++)
+        if (mg_text_ends_with(name, mg_audio_format_suffix((mg_audio_format)f))) return true;
+    return false;
 }
 
 const char *mg_audio_library(void)

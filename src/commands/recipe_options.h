@@ -21,8 +21,18 @@
     OPTION(heading, MG_OPT_##type, AT(call.all.field), low, high, choices, option, __VA_ARGS__)
 #define NONE(...)
 
-/* --do-sample; not given: -1. */
+/* --do-sample; not given: -1. Its row's value is AT(do_sample). */
 enum mg_do_sample { MG_DO_SAMPLE_TRUE, MG_DO_SAMPLE_FALSE };
+#define MG_DO_SAMPLE_OPTION                          \
+    {.name = "do-sample",                            \
+     .alias = "use-sampling",                        \
+     .type = MG_OPT_CHOICE,                          \
+     .offset = AT(do_sample),                        \
+     .choices = "true|false",                        \
+     .same = "True=true|False=false|1=true|0=false", \
+     .rivals = "greedy",                             \
+     .group = "Sampling",                            \
+     .help = "as transformers says it: false is --greedy; true draws, whatever the checkpoint says"},
 
 static inline mg_status mg_check_do_sample(const mg_recipe *all, int do_sample)
 {

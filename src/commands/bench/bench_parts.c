@@ -122,18 +122,16 @@ mg_status mg_bench_decode(mg_bench *b)
 
 /* n clips through the codec together, in ms: once to warm up and once timed. The codec takes stretch after
  * stretch, so of long clips the beginning tells the rest. */
-static mg_status decode_clips(double *ms, const mg_bench *b, const mg_lm_config *config, int64_t n)
+static mg_status decode_clips(double *ms, const mg_bench *b, const mg_config *sizes, int64_t n)
 {
     static const double most_s = 2;
     const mg_bench_settings *settings = b->settings;
     const double dur_s = settings->dur_s < most_s ? settings->dur_s : most_s;
     const mg_bench_settings sounds = {
-        .what = MG_BENCH_DECODE, .batch = n * config->n_channels, .dur_s = dur_s, .n_steps = 1};
-    const mg_config sizes = {.codec = settings->model ? mg_bench_model_codec(settings->model)
-                                                      : mg_bench_codec_config()};
+        .what = MG_BENCH_DECODE, .batch = n * sizes->lm.n_channels, .dur_s = dur_s, .n_steps = 1};
     mg_bench alone = *b;
 
-    alone.settings = &sounds, alone.sizes = &sizes, alone.report = (mg_report){0};
+    alone.settings = &sounds, alone.sizes = sizes, alone.report = (mg_report){0};
     const mg_status st = mg_bench_decode(&alone);
     *ms = mg_report_value(&alone.report, "ms") * settings->dur_s / dur_s;
     mg_report_reset(&alone.report);
@@ -143,6 +141,9 @@ static mg_status decode_clips(double *ms, const mg_bench *b, const mg_lm_config 
 mg_status mg_bench_sounds(mg_bench *b, const mg_lm_config *config, int64_t n_clips)
 {
     const mg_world *w = b->world;
+    const char *model = b->settings->model;
+    const mg_config sizes = {.lm = *config,
+                             .codec = model ? mg_bench_model_codec(model) : mg_bench_codec_config()};
     const int64_t suit = b->beside.ops->hints.n_sequences / config->n_channels;
     const int64_t together = suit < 1 ? 1 : suit < n_clips ? suit : n_clips;
     double mine[2] = {0}, *all = NULL, *first_ms, *all_ms;
@@ -151,9 +152,9 @@ mg_status mg_bench_sounds(mg_bench *b, const mg_lm_config *config, int64_t n_cli
 
     all = calloc(4 * (size_t)w->size, sizeof *all);
     st = all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", w->size);
-    if (st == MG_OK && w->tp_rank == 0) st = decode_clips(&mine[0], b, config, 1);
+    if (st == MG_OK && w->tp_rank == 0) st = decode_clips(&mine[0], b, &sizes, 1);
     mine[1] = mine[0];
-    if (st == MG_OK && w->tp_rank == 0 && together > 1) st = decode_clips(&mine[1], b, config, together);
+    if (st == MG_OK && w->tp_rank == 0 && together > 1) st = decode_clips(&mine[1], b, &sizes, together);
     MG_TRY(mg_world_await_all(w, st));
     MG_TRY(mg_comm_all_gather(w->all, all, mine, 2, MG_F64));
     first_ms = all + 2 * (size_t)w->size, all_ms = first_ms + w->size;

@@ -11,7 +11,6 @@
 #include "path.h"
 #include "recipe_keys.h"
 #include "recipe_options.h"
-#include "text.h"
 
 #define AT(field) offsetof(mg_generate_settings, field)
 
@@ -59,9 +58,7 @@ static const mg_option options[] = {
 
     MG_RECIPE_KEYS_SEED(OPTION_SAMPLING, NONE, NONE)
     MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
-    {.name = "do-sample", .alias = "use-sampling", .type = MG_OPT_CHOICE, .offset = AT(do_sample), .choices = "true|false",
-     .same = "True=true|False=false|1=true|0=false", .rivals = "greedy", .group = "Sampling",
-     .help = "as transformers says it: false is --greedy; true draws, whatever the checkpoint says"},
+    MG_DO_SAMPLE_OPTION
     {.name = "two-step-cfg", .type = MG_OPT_FLAG, .offset = AT(two_step_cfg), .group = "Sampling",
      .help = "taken for AudioCraft's sake and without effect: rows of guidance never influence each other here"},
 
@@ -129,12 +126,9 @@ static mg_status check_pairs(const mg_generate_settings *s)
 /* People who want one file give its name; a folder of that name would surprise them. */
 static mg_status check_out(const char *out)
 {
-    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++)
-        if (mg_text_ends_with(out, mg_audio_format_suffix((mg_audio_format)f)) && !mg_path_is_folder(out))
-            return mg_fail(MG_EUSAGE,
-                           "option --out: %s: names a folder; one file of this name is --out - >%s", out,
-                           out);
-    return MG_OK;
+    if (!mg_audio_is_name(out) || mg_path_is_folder(out)) return MG_OK;
+    return mg_fail(MG_EUSAGE, "option --out: %s: names a folder; one file of this name is --out - >%s", out,
+                   out);
 }
 
 /* "next", or a number. */

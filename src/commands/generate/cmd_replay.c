@@ -9,7 +9,6 @@
 #include "path.h"
 #include "replay.h"
 #include "show.h"
-#include "text.h"
 
 #define AT(field)          offsetof(mg_replay_settings, field)
 #define MAX_METADATA_BYTES ((int64_t)64 << 20)
@@ -31,9 +30,7 @@ static mg_status check_file(const char *file)
     if (mg_path_is_folder(file))
         return mg_fail(MG_EUSAGE, "%s: is a folder; a clip is named by its metadata: %s/000000.json, say",
                        file, file);
-    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++)
-        if (mg_text_ends_with(file, mg_audio_format_suffix((mg_audio_format)f)))
-            return mg_fail(MG_EUSAGE, "%s: is a sound; give the .json beside it", file);
+    if (mg_audio_is_name(file)) return mg_fail(MG_EUSAGE, "%s: is a sound; give the .json beside it", file);
     return MG_OK;
 }
 

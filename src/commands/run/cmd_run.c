@@ -104,9 +104,7 @@ static const mg_option options[] = {
      .high = 9007199254740991.0, .group = "Sampling",
      .help = "of the dataset: each clip's seed follows from it and the clip's id (default: one is drawn and kept)"},
     MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
-    {.name = "do-sample", .alias = "use-sampling", .type = MG_OPT_CHOICE, .offset = AT(do_sample), .choices = "true|false",
-     .same = "True=true|False=false|1=true|0=false", .rivals = "greedy", .group = "Sampling",
-     .help = "as transformers says it: false is --greedy; true draws, whatever the checkpoint says"},
+    MG_DO_SAMPLE_OPTION
 
     {.name = "batch", .type = MG_OPT_INT, .offset = AT(n_slots), .arg = "N", .low = 1, .high = 1e6, .group = "Machine",
      .help = "clips at once in each group of --tp ranks (default: chosen by memory, at most 8)"},
