@@ -252,7 +252,7 @@ void mg_scaling_csv_field(mg_text *t, const char *text)
     mg_text_add(t, "\"");
 }
 
-static void put_number(mg_text *t, double v)
+void mg_scaling_csv_number(mg_text *t, double v)
 {
     if (isnan(v))
         mg_text_add(t, ",");
@@ -278,17 +278,19 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
         mg_text_format(t, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%s", a->point.np,
                        a->point.tp, a->point.np / a->point.tp, a->point.batch, a->repeat,
                        status_name[a->status]);
-        put_number(t, a->dur_s);
+        mg_scaling_csv_number(t, a->dur_s);
         const double figures[] = {a->step_ms, a->step_min_ms, a->step_p95_ms, a->x_real_time,
                                   a->bytes,   a->read_gbps,   a->fraction};
-        for (size_t k = 0; k < sizeof figures / sizeof *figures; k++) put_number(t, ok ? figures[k] : NAN);
-        for (int p = 0; p < MG_SCALING_PARTS; p++) put_number(t, ok ? a->part_ms[p] : NAN);
+        for (size_t k = 0; k < sizeof figures / sizeof *figures; k++)
+            mg_scaling_csv_number(t, ok ? figures[k] : NAN);
+        for (int p = 0; p < MG_SCALING_PARTS; p++) mg_scaling_csv_number(t, ok ? a->part_ms[p] : NAN);
         const double more[] = {a->split_step_ms, a->n_sums, a->sum_bytes, a->bare_ms, a->joules};
-        for (size_t k = 0; k < sizeof more / sizeof *more; k++) put_number(t, ok ? more[k] : NAN);
+        for (size_t k = 0; k < sizeof more / sizeof *more; k++) mg_scaling_csv_number(t, ok ? more[k] : NAN);
         mg_scaling_csv_field(t, a->energy_from);
         const double latency[] = {a->decode_ms, a->decode_batch_ms, mg_scaling_steps_s(a),
                                   mg_scaling_first_s(a), mg_scaling_last_s(a)};
-        for (size_t k = 0; k < sizeof latency / sizeof *latency; k++) put_number(t, ok ? latency[k] : NAN);
+        for (size_t k = 0; k < sizeof latency / sizeof *latency; k++)
+            mg_scaling_csv_number(t, ok ? latency[k] : NAN);
         const char *const words[] = {
             a->codes,   a->shape, a->dtype, a->backend, a->device, a->host, a->binding ? a->binding : "",
             a->version, a->reason};

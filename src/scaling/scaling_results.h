@@ -94,7 +94,9 @@ const char *mg_scaling_point_name(char out[64], const mg_scaling_point *p);
 /* The table: a head, and a line for each repeat that counts. */
 void mg_scaling_csv(mg_text *t, const mg_scaling_results *r);
 
-/* A comma, and the text in quotes, as RFC 4180 has it. */
+/* A comma, and the text in quotes, as RFC 4180 has it; or the number, nothing for NaN, which reads back as
+ * the same. */
 void mg_scaling_csv_field(mg_text *t, const char *text);
+void mg_scaling_csv_number(mg_text *t, double v);
 
 #endif

@@ -42,6 +42,10 @@ assert all(s['done'] + s['failed'] + s['left'] == s['total'] for s in seen)
 assert seen[0]['replicas'][0]['replica'] == 0"
 expect 0 '^finished on' 'after it' "$MG" status "$BOX/d" --watch
 expect 0 '^8 of 8 clips done, 0 failed, 0 left' 'all of them' "$MG" status "$BOX/d"
+expect 0 'goes on: 8 of 8' 'two replicas with nothing to do' ranks 2 "$MG" run --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/d" \
+    --seed 5 --tp 1
+expect 0 '^  replica 1 on [^ ]+: 0 clips, at hand: $' 'have said where they are' "$MG" status "$BOX/d"
+passes 'the first one too' grep -Eq '^  replica 0 on [^ ]+: 0 clips' "$BOX/said"
 sed -i 's/"state": "finished"/"state": "running"/; s/"time": [0-9]*/"time": 1000000000/' "$BOX/d/.mg-dist/status.json"
 expect 0 'not heard of for [0-9]* s: it may be gone' 'a run that is silent' "$MG" status "$BOX/d"
 echo '{' >"$BOX/d/.mg-dist/status.json"

@@ -10,7 +10,7 @@ cat >near.awk <<'E2'
 E2
 near() { echo "$1 $2" | awk -f near.awk; }
 # value KEY PATTERN: of the first layout of $BOX/said whose text holds the pattern
-value() { sed 's/{"tp"/\n&/g' "$BOX/said" | grep -E -m1 -- "$2" | sed -n "s/.*\"$1\": \([^,}]*\).*/\1/p"; }
+value() { sed 's/{"tp"/\n&/g' "$BOX/said" | grep -E -m1 -- "$2" | sed -n "s/.*\"$1\":\([^,}]*\).*/\1/p"; }
 
 # Memory.
 for tp in 1 2; do
@@ -19,10 +19,10 @@ for tp in 1 2; do
     leader=$(sed -n 's/.*; \([0-9.]*\) MB a rank.*/\1/p' "said-$tp")
     other=$(sed -n 's/.*every other rank \([0-9.]*\) MB.*/\1/p' "said-$tp")
     expect 0 '"layouts"' "a plan for T = $tp" "$MG" plan --model "$DEMO" --clips 100 --gpus-per-node 2 --tp $tp --json
-    got=$(value leader_bytes '"batch": 2,')
+    got=$(value leader_bytes '"batch":2,')
     passes "T = $tp: memory of the leader, as generate's plan ($leader MB)" near "$(awk "BEGIN{print $got / 1e6}")" "$leader"
     [ $tp = 1 ] && continue
-    got=$(value other_bytes '"batch": 2,')
+    got=$(value other_bytes '"batch":2,')
     passes "T = $tp: memory of the other rank ($other MB)" near "$(awk "BEGIN{print $got / 1e6}")" "$other"
 done
 
@@ -32,7 +32,7 @@ row() { echo "| $1 | $2 | $(gb leader_bytes "$3" 1e9) GB | $(gb half_outside_byt
 for shape in small medium large; do
     "$MG" plan --shape $shape --duration 30 --gpu a100 --gpus-per-node 4 --clips 1 --json >said
     for tp in 1 2 4; do
-        passes "GPU.md: $shape, T = $tp" grep -Fqx "$(row $shape $tp "\"tp\": $tp, .*half_outside")" "$TESTS/../docs/GPU.md"
+        passes "GPU.md: $shape, T = $tp" grep -Fqx "$(row $shape $tp "\"tp\":$tp,.*half_outside")" "$TESTS/../docs/GPU.md"
     done
     for dtype in fp32 bf16 int8 int4; do
         "$MG" plan --shape $shape --duration 30 --dtype $dtype --clips 1 --json >said
@@ -49,16 +49,16 @@ as_generate() { # SENTENCE options …: the same memory and the same layers
     shift
     passes "$sentence: generate" one "$@"
     expect 0 '"layouts"' "$sentence: plan" "$MG" plan --model "$DEMO" --clips 1 --json "$@"
-    passes "$sentence: as many layers outside ($(n_outside))" test "$(value layers_outside '"batch": 1,')" = "$(n_outside | grep . || echo 0)"
-    near "$(awk "BEGIN{print $(value leader_bytes '"batch": 1,') / 1e6}")" "$(sed -n 's/.*; \([0-9.]*\) MB a rank.*/\1/p' said-one)"
+    passes "$sentence: as many layers outside ($(n_outside))" test "$(value layers_outside '"batch":1,')" = "$(n_outside | grep . || echo 0)"
+    near "$(awk "BEGIN{print $(value leader_bytes '"batch":1,') / 1e6}")" "$(sed -n 's/.*; \([0-9.]*\) MB a rank.*/\1/p' said-one)"
     verdict $? "$sentence: the same memory"
 }
 as_generate 'keys in 8 bits' --dtype int8 --kv int8
-passes 'it is named' grep -q '"kv": "int8"' said
+passes 'it is named' grep -q '"kv":"int8"' said
 as_generate 'two layers outside' --dtype bf16 --offload layers=2
 as_generate 'all layers outside' --dtype bf16 --offload layers=4
 as_generate 'three layers outside' --dtype bf16 --offload layers=3
-as_generate 'a limit' --dtype bf16 --host-memory "$(awk "BEGIN{print $(value leader_bytes '"batch": 1,') / 1e6 + 0.2}")M"
+as_generate 'a limit' --dtype bf16 --host-memory "$(awk "BEGIN{print $(value leader_bytes '"batch":1,') / 1e6 + 0.2}")M"
 passes 'which leaves some in memory' grep -q 'plan: layers 0 memory, 1-3 file' said-one
 expect 5 'no layout fits: .* 0.0 GB are there for all ranks of a node' 'a memory for nothing' "$MG" plan --model "$DEMO" --clips 1 --host-memory 9M
 expect 2 'layers=5: the model has 4' 'more layers than there are' "$MG" plan --model "$DEMO" --clips 1 --offload layers=5
@@ -72,8 +72,8 @@ expect 2 'give one' 'two limits of a CPU' "$MG" plan --shape small --clips 1 --g
 ranks 2 "$MG" generate --model "$DEMO" --prompt x -n 40 --duration 0.1 --device cpu --codes-only --overwrite --out many >said-many 2>&1
 passes 'says why so many at once' grep -Eq 'plan: 2 ranks = 2 replicas of 1; 8 clips at a time, as many as suit a CPU,' said-many
 expect 0 '"layouts"' 'the same by plan' "$MG" plan --model "$DEMO" --clips 1000 --ranks-per-node 2 --json
-passes 'one row is what runs unasked' test "$(grep -o '"unasked": true' said | wc -l)" = 1
-passes 'T = 1 with 8 clips' test "$(value batch '"unasked": true')$(value tp '"unasked": true')" = 81
+passes 'one row is what runs unasked' test "$(grep -o '"unasked":true' said | wc -l)" = 1
+passes 'T = 1 with 8 clips' test "$(value batch '"unasked":true')$(value tp '"unasked":true')" = 81
 
 # What is chosen fits, and is one that was asked for.
 expect 0 'h100' 'a plan for two nodes' "$MG" plan --shape large --nodes 2 --gpus-per-node 4 --gpu h100 --clips 50000 --deadline 8h
@@ -85,11 +85,11 @@ expect 0 'does not fit' 'a smaller memory' "$MG" plan --shape large --gpus-per-n
     --clips 500 --offload none
 says 'takes more ranks a model, and what fits' '^\* +[24] +[0-9]+ +[0-9]+ +[0-9.]+ +[0-9.]+'
 says 'and says so' 'T = 1 does not fit'
-expect 0 '"tp": 2' 'as JSON' "$MG" plan --shape small --gpus-per-node 2 --clips 10 --json
+expect 0 '"tp":2' 'as JSON' "$MG" plan --shape small --gpus-per-node 2 --clips 10 --json
 for part in products attention all_reduce sampling launches; do
-    passes "with the time of $part" grep -q "\"${part}_s\": [0-9]" said
+    passes "with the time of $part" grep -q "\"${part}_s\":[0-9]" said
 done
-passes 'one chosen' test "$(grep -o '"chosen": true' said | wc -l)" = 1
+passes 'one chosen' test "$(grep -o '"chosen":true' said | wc -l)" = 1
 
 expect 0 'come from outside its memory' 'what fits no T stays outside' "$MG" plan --shape large --gpu a100 --device-memory 4G --clips 20
 says 'it waits for layers' 'waits for layers from outside'
@@ -98,7 +98,7 @@ expect 5 'no layout fits' 'but not without leave' "$MG" plan --shape large --gpu
 # Constants of these ranks: that they are there and are used, not how fast they are.
 expect 0 'measured on' 'measured with two ranks' ranks 2 "$MG" plan --shape tiny --ranks-per-node 2 --tp 2 --clips 10 --measure --json
 passes 'three rates of products' test "$(grep -o '"rows"' said | wc -l)" = 3
-passes 'sums take time' awk "BEGIN{exit !($(value all_reduce_s '"batch": 1,') > 0)}"
+passes 'sums take time' awk "BEGIN{exit !($(value all_reduce_s '"batch":1,') > 0)}"
 
 expect 0 'more ranks and threads than processors' 'more threads than processors are warned of' "$MG" plan --shape tiny --clips 10 \
     --measure --threads $(($(nproc) + 1))

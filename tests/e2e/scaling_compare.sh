@@ -46,7 +46,7 @@ assert list(rows) == list(points) and len(rows) == 5, rows
 for at, r in rows.items():
     p = points[at]
     assert r["verdict"] == p["verdict"] and r["note"] == (p["note"] or ""), p
-    assert (float(r["ratio"]) if r["ratio"] else None) == (None if p["ratio"] is None else float("%.6g" % p["ratio"])), p
+    assert (float(r["ratio"]) if r["ratio"] else None) == p["ratio"], p
     assert (r["a_step_ms"] == "") == (p["a"] is None) and int(r["b_repeats"]) == (p["b"] or {"repeats": 0})["repeats"], p
 assert rows["1", "1", "8"]["note"] == "B: failed: it | fell, \"so\""
 assert rows["2", "1", "1"]["verdict"] == "within the spread" and rows["2", "2", "1"]["verdict"] == "B is slower"' "$BOX/b"

@@ -210,7 +210,7 @@ static mg_status conclude(const mg_planning *p)
     mg_status st = MG_OK;
 
     if (s->json)
-        mg_planning_print_json(&t, p);
+        MG_TRY(mg_planning_print_json(&t, p));
     else
         mg_planning_print(&t, p);
     MG_TRY(mg_text_check(&t, "plan"));

@@ -1,7 +1,7 @@
 /* mg-dist plan: which layout of ranks makes the clips, and how long it should take. planning_memory.c asks
  * the program's own memory plan; planning_measure.c measures the constants of this machine;
- * planning_layouts.c predicts every layout (predict.h) and chooses; planning_say.c tells it,
- * planning_sbatch.c writes the job. */
+ * planning_layouts.c predicts every layout (predict.h) and chooses; planning_say.c and planning_json.c tell
+ * it, planning_sbatch.c writes the job. */
 #ifndef MG_PLANNING_H
 #define MG_PLANNING_H
 
@@ -60,6 +60,9 @@ typedef struct mg_planning {
 /* Memory of all groups that can be, and the layouts with their bytes. */
 mg_status mg_planning_measure_memory(mg_planning *p);
 
+/* What a rank needs of its device, or a CPU of its host, with layers outside (lm.h). */
+size_t mg_planning_outside_bytes(const mg_replica_bytes *b, int64_t n_outside);
+
 /* Constants of the ranks that were started. Collective over the world, which it splits. */
 mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w);
 
@@ -77,7 +80,7 @@ void mg_planning_time(mg_text *t, double run_s); /* "1.5 h" */
 void mg_planning_why(mg_text *t, const mg_planning *p);
 void mg_planning_faster(mg_text *t, const mg_planning *p);
 void mg_planning_print(mg_text *t, const mg_planning *p);
-void mg_planning_print_json(mg_text *t, const mg_planning *p);
+mg_status mg_planning_print_json(mg_text *t, const mg_planning *p);
 void mg_planning_sbatch(mg_text *t, const mg_planning *p);
 
 #endif

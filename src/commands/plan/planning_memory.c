@@ -69,6 +69,11 @@ static mg_status measure(mg_replica *r, const mg_planning *p, int64_t n_clips, i
     return mg_replica_measure(r, &limits);
 }
 
+size_t mg_planning_outside_bytes(const mg_replica_bytes *b, int64_t n_outside)
+{
+    return mg_replica_bytes_all(b) - (size_t)mg_lm_outside_saves(b->lm_layer, n_outside);
+}
+
 static int64_t known(double bytes)
 {
     return bytes > 0 ? (int64_t)bytes : INT64_MAX;

@@ -1,12 +1,10 @@
-/* A plan for people and for programs. */
+/* A plan for people. */
 #include <math.h>
 #include <string.h>
 
 #include "plan_fit.h"
 #include "planning.h"
 
-static const char *const part_name[MG_PREDICT_PARTS] = {"products", "attention", "all_reduce",
-                                                        "sampling", "launches",  "outside"};
 static const char *const part_words[MG_PREDICT_PARTS] = {
     "products with the matrices",  "reads of attention",
     "sums over the group's ranks", "draws of codes",
@@ -106,12 +104,6 @@ static void print_memory_line(mg_text *t, const char *part, size_t leader, size_
     mg_text_add(t, "\n");
 }
 
-/* What a rank needs of its device, or a CPU of its host, with layers outside (lm.h). */
-static size_t sum_outside(const mg_replica_bytes *b, int64_t n_outside)
-{
-    return mg_replica_bytes_all(b) - (size_t)mg_lm_outside_saves(b->lm_layer, n_outside);
-}
-
 static void print_memory(mg_text *t, const mg_planning *p)
 {
     const int64_t most = mg_plan_most_outside(&p->config.lm, &p->formats);
@@ -128,9 +120,10 @@ static void print_memory(mg_text *t, const mg_planning *p)
         print_memory_line(t, "host buffers", a->host, b->host, two);
         print_memory_line(t, "sum", mg_replica_bytes_all(a), mg_replica_bytes_all(b), two);
         if (p->config.lm.L < 4) continue;
-        print_memory_line(t, "half outside", sum_outside(a, p->config.lm.L / 2),
-                          sum_outside(b, p->config.lm.L / 2), two);
-        print_memory_line(t, "layers outside", sum_outside(a, most), sum_outside(b, most), two);
+        print_memory_line(t, "half outside", mg_planning_outside_bytes(a, p->config.lm.L / 2),
+                          mg_planning_outside_bytes(b, p->config.lm.L / 2), two);
+        print_memory_line(t, "layers outside", mg_planning_outside_bytes(a, most),
+                          mg_planning_outside_bytes(b, most), two);
     }
 }
 
@@ -174,96 +167,4 @@ void mg_planning_print(mg_text *t, const mg_planning *p)
     mg_text_add(t, "\ntwice as fast: ");
     mg_planning_faster(t, p);
     mg_text_add(t, "\n");
-}
-
-static void json_number(mg_text *t, const char *name, double v)
-{
-    mg_text_format(t, ", \"%s\": %.9g", name, v);
-}
-
-static void json_layout(mg_text *t, const mg_planning *p, const mg_planning_layout *l)
-{
-    mg_text_format(t, "{\"tp\": %lld, \"replicas\": %lld, \"batch\": %lld, \"fits\": %s", (long long)l->tp,
-                   (long long)l->n_replicas, (long long)l->n_clips, l->fits ? "true" : "false");
-    mg_text_format(t, ", \"layers_outside\": %lld", (long long)l->n_outside);
-    json_number(t, "leader_bytes", l->leader_bytes);
-    json_number(t, "other_bytes", l->other_bytes);
-    json_number(t, "step_s", l->times.step_s);
-    for (int i = 0; i < MG_PREDICT_PARTS; i++) {
-        mg_text_format(t, ", \"%s_s\": %.9g", part_name[i], l->times.part_s[i]);
-    }
-    json_number(t, "clips_h", l->clips_h);
-    json_number(t, "run_s", l->run_s);
-    json_number(t, "node_hours", l->node_h);
-    mg_text_format(t, ", \"chosen\": %s, \"unasked\": %s}", l - p->layout == p->chosen ? "true" : "false",
-                   l - p->layout == p->unasked ? "true" : "false");
-}
-
-static void json_memory(mg_text *t, const mg_planning *p, const mg_planning_memory *m)
-{
-    const mg_replica_bytes *b = &m->leader;
-
-    mg_text_format(t, "{\"tp\": %lld", (long long)m->tp);
-    json_number(t, "leader_bytes", (double)mg_replica_bytes_all(b));
-    json_number(t, "half_outside_bytes", (double)sum_outside(b, p->config.lm.L / 2));
-    json_number(t, "all_outside_bytes",
-                (double)sum_outside(b, mg_plan_most_outside(&p->config.lm, &p->formats)));
-    json_number(t, "layer_bytes", (double)b->lm_layer.all_bytes);
-    mg_text_add(t, "}");
-}
-
-static void json_machine(mg_text *t, const mg_predict_machine *m)
-{
-    mg_text_add(t, "\"machine\": {\"name\": ");
-    mg_text_quote(t, m->name);
-    json_number(t, "read_bytes_s", m->read_bytes_s);
-    json_number(t, "attend_bytes_s", m->attend_bytes_s);
-    json_number(t, "product_flop_s", m->product_flop_s);
-    json_number(t, "launch_s", m->launch_s);
-    json_number(t, "reduce_s", m->reduce_s);
-    json_number(t, "reduce_bytes_s", m->reduce_bytes_s);
-    json_number(t, "draw_s", m->draw_s);
-    json_number(t, "decode_sound_s", m->decode_sound_s);
-    json_number(t, "text_s", m->text_s);
-    mg_text_add(t, ", \"rates\": [");
-    for (int i = 0; i < m->n_rates; i++)
-        mg_text_format(t, "%s{\"rows\": %lld, \"bytes_s\": %.9g}", i ? ", " : "",
-                       (long long)m->rate[i].n_rows, m->rate[i].bytes_s);
-    mg_text_add(t, "]}");
-}
-
-void mg_planning_print_json(mg_text *t, const mg_planning *p)
-{
-    const mg_planning_settings *s = p->settings;
-
-    mg_text_format(t, "{\"clips\": %lld, \"nodes\": %lld, \"ranks_per_node\": %lld", (long long)s->n_clips,
-                   (long long)s->n_nodes, (long long)s->n_per_node);
-    json_number(t, "duration_s", s->dur_s);
-    json_number(t, "memory_bytes", p->memory_bytes);
-    mg_text_format(t, ", \"dtype\": \"%s\", \"kv\": \"%s\", ", mg_format_name(p->formats.weights),
-                   mg_format_name(p->formats.kv));
-    json_machine(t, &p->machine);
-    mg_text_add(t, ", \"memory\": [");
-    for (int i = 0; i < p->n_memories; i++) {
-        if (i > 0) mg_text_add(t, ", ");
-        json_memory(t, p, &p->memory[i]);
-    }
-    mg_text_add(t, "], \"layouts\": [");
-    for (int i = 0; i < p->n_layouts; i++) {
-        if (i > 0) mg_text_add(t, ", ");
-        json_layout(t, p, &p->layout[i]);
-    }
-    mg_text_add(t, "]");
-    if (p->chosen >= 0) {
-        mg_text why = {0}, faster = {0};
-        mg_planning_why(&why, p);
-        mg_planning_faster(&faster, p);
-        mg_text_add(t, ", \"why\": ");
-        mg_text_quote(t, why.data ? why.data : "");
-        mg_text_add(t, ", \"twice_as_fast\": ");
-        mg_text_quote(t, faster.data ? faster.data : "");
-        mg_text_reset(&why);
-        mg_text_reset(&faster);
-    }
-    mg_text_add(t, "}\n");
 }

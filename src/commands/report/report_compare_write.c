@@ -66,14 +66,6 @@ void mg_compare_markdown(mg_text *t, const mg_compare *c)
     for (size_t i = 0; i < c->n; i++) put_row(t, &c->point[i], "| ", " | ", " |\n", put_plain);
 }
 
-static void put_number(mg_text *t, double v)
-{
-    if (isnan(v))
-        mg_text_add(t, ",");
-    else
-        mg_text_format(t, ",%.6g", v);
-}
-
 void mg_compare_csv(mg_text *t, const mg_compare *c)
 {
     mg_text_add(t, "np,tp,replicas,batch");
@@ -89,15 +81,15 @@ void mg_compare_csv(mg_text *t, const mg_compare *c)
         for (int side = 0; side < 2; side++) {
             const mg_sweep_point *s = p->of[side];
             mg_text_format(t, ",%" PRId64, s ? s->n_repeats : 0);
-            put_number(t, s ? s->step_ms.mid : NAN);
-            put_number(t, s ? s->step_ms.low : NAN);
-            put_number(t, s ? s->step_ms.high : NAN);
-            put_number(t, s ? s->fraction.mid : NAN);
-            put_number(t, s ? mg_sweep_sums_share(s) : NAN);
+            mg_scaling_csv_number(t, s ? s->step_ms.mid : NAN);
+            mg_scaling_csv_number(t, s ? s->step_ms.low : NAN);
+            mg_scaling_csv_number(t, s ? s->step_ms.high : NAN);
+            mg_scaling_csv_number(t, s ? s->fraction.mid : NAN);
+            mg_scaling_csv_number(t, s ? mg_sweep_sums_share(s) : NAN);
         }
-        put_number(t, p->ratio.mid);
-        put_number(t, p->ratio.low);
-        put_number(t, p->ratio.high);
+        mg_scaling_csv_number(t, p->ratio.mid);
+        mg_scaling_csv_number(t, p->ratio.low);
+        mg_scaling_csv_number(t, p->ratio.high);
         mg_text_format(t, ",%s", mg_compare_word[p->verdict]);
         mg_scaling_csv_field(t, p->note);
         mg_text_add(t, "\n");

@@ -140,11 +140,14 @@ static mg_status deal(mg_run_coordinator *c)
     return MG_OK;
 }
 
-/* Everything that was dealt has come back, and nothing is left to deal: the leaders may go. */
+/* Everything that was dealt has come back, nothing is left to deal, and each leader has said where it is:
+ * they may go. */
 static mg_status end_if_done(mg_run_coordinator *c)
 {
     mg_dataset_counts n;
 
+    for (int i = 0; i < c->w->n_replicas; i++)
+        if (!c->leader[i].host) return MG_OK;
     mg_dataset_count(c->d, &n);
     if (c->over || n.in_flight > 0) return MG_OK;
     if (!c->stopping && n.done + n.failed < n.total) return MG_OK;

@@ -41,6 +41,7 @@ mg_status mg_run_leader_open(mg_run_leader **out, const mg_run_settings *s, mg_r
     if (!l) return mg_fail(MG_ENOMEM, "leader: no memory");
     *l = (mg_run_leader){
         .s = s, .r = r, .w = w, .channel = channel, .beside = beside, .call = s->call, .room = *room};
+    l->told_s = -TELL_S; /* at once */
     l->last = &l->first;
     pthread_mutex_init(&l->lock, NULL);
     if (slash) MG_TRY(mg_path_format(l->folder, "%.*s/", (int)(slash - s->jobs), s->jobs));
