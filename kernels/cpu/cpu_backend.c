@@ -16,7 +16,6 @@ enum { HUGE_PAGE = 2 << 20, SCRATCH_BYTES = 4 << 20, THREAD_BYTES = 128 << 10 };
 
 enum {
     CPU_PREFILL_TOKENS = 256, /* enough for a good matrix product */
-    CPU_SEQUENCES = 4,        /* which read w_hh together: 4 clips are decoded in 0.65 of the time */
 };
 
 typedef struct backend {
@@ -237,7 +236,7 @@ mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
     b->ops = (mg_ops){.iface = &iface,
                       .name = mg_cpu_level_name(b->cpu.level),
                       .space = MG_HOST,
-                      .hints = {MG_SLOTS_ON_HOST, CPU_PREFILL_TOKENS, CPU_SEQUENCES},
+                      .hints = {MG_SLOTS_ON_HOST, CPU_PREFILL_TOKENS, MG_SEQUENCES_ON_HOST},
                       .ctx = &b->cpu};
     MG_TRY(take_block(NULL, &b->cpu.scratch, b->cpu.scratch_bytes));
     *out = &b->ops;

@@ -97,9 +97,23 @@ void mg_predict_step_time(mg_predict_times *out, const mg_predict_step *s, const
     out->step_s += out->part_s[MG_PREDICT_OUTSIDE];
 }
 
+static int64_t channels_of(const mg_lm_config *c)
+{
+    return c->n_channels > 1 ? c->n_channels : 1;
+}
+
 int64_t mg_predict_clip_steps(const mg_lm_config *c, int64_t n_frames)
 {
-    return n_frames + c->K / (c->n_channels > 1 ? c->n_channels : 1) - 1;
+    return n_frames + c->K / channels_of(c) - 1;
+}
+
+/* n clips end together, and are decoded in lots. */
+static double codec_s(const mg_lm_config *c, int64_t n, double dur_s, const mg_predict_machine *m)
+{
+    const int64_t n_sounds = n * channels_of(c), lot = m->n_decoded > 0 ? m->n_decoded : 1;
+    const int64_t n_lots = (n_sounds + lot - 1) / lot;
+
+    return dur_s * ((double)n_lots * m->decode_lot_s + (double)n_sounds * m->decode_sound_s);
 }
 
 double mg_predict_clip_s(const mg_predict_step *step, int64_t n_frames, double dur_s,
@@ -112,7 +126,8 @@ double mg_predict_clip_s(const mg_predict_step *step, int64_t n_frames, double d
 
     mean.n_keys = (double)prefix + (double)(n_steps + 1) / 2;
     mg_predict_step_time(&t, &mean, m);
-    return (double)n_steps * t.step_s + (double)step->n_clips * (dur_s * m->decode_sound_s + m->text_s);
+    return (double)n_steps * t.step_s + codec_s(&step->config, step->n_clips, dur_s, m) +
+           (double)step->n_clips * m->text_s;
 }
 
 double mg_predict_run_s(const mg_predict_step *step, int64_t n_replicas, int64_t n, int64_t n_frames,

@@ -25,19 +25,21 @@ typedef struct mg_predict_rate {
 /* One rank's share of a machine while all ranks of its node work. Zeros are "takes no time". */
 typedef struct mg_predict_machine {
     char name[64];
-    bool overlaps;          /* a product reads and multiplies at once: the longer counts, not the sum */
-    double memory_bytes;    /* of a device; 0: the host's, which is not known here */
-    double overhead_bytes;  /* of a device's memory that its driver and libraries take */
-    double read_bytes_s;    /* of matrices */
-    double attend_bytes_s;  /* of keys and values */
-    double product_flop_s;  /* in products with many rows; a multiplication and an addition are two */
-    double launch_s;        /* of each operation of a step, however small */
-    double reduce_s;        /* of a sum or a gathering over the group, however small */
-    double reduce_bytes_s;  /* of each rank's numbers in a longer one; 0: as fast as may be */
-    double draw_s;          /* of a code */
-    double decode_sound_s;  /* of the codec, for a second of sound */
-    double text_s;          /* of the text encoder, for a text */
-    double load_bytes_s;    /* of a checkpoint's bytes when the run starts */
+    bool overlaps;         /* a product reads and multiplies at once: the longer counts, not the sum */
+    double memory_bytes;   /* of a device; 0: the host's, which is not known here */
+    double overhead_bytes; /* of a device's memory that its driver and libraries take */
+    double read_bytes_s;   /* of matrices */
+    double attend_bytes_s; /* of keys and values */
+    double product_flop_s; /* in products with many rows; a multiplication and an addition are two */
+    double launch_s;       /* of each operation of a step, however small */
+    double reduce_s;       /* of a sum or a gathering over the group, however small */
+    double reduce_bytes_s; /* of each rank's numbers in a longer one; 0: as fast as may be */
+    double draw_s;         /* of a code */
+    double decode_sound_s; /* of the codec, for a second of a channel's sound, */
+    double decode_lot_s; /* and for a second of what is decoded at once, however many: the LSTM's matrices */
+    int64_t n_decoded;   /* channels' sounds at once; 0: one */
+    double text_s;       /* of the text encoder, for a text */
+    double load_bytes_s; /* of a checkpoint's bytes when the run starts */
     double outside_bytes_s; /* of layers that come from outside the memory at every step, beside its work */
     int n_rates;            /* 0: products are read_bytes_s and product_flop_s */
     mg_predict_rate rate[MG_PREDICT_MAX_RATES]; /* [n_rates] by ascending rows */
@@ -77,7 +79,8 @@ void mg_predict_step_time(mg_predict_times *out, const mg_predict_step *step, co
 int64_t mg_predict_clip_steps(const mg_lm_config *config, int64_t n_frames);
 
 /* A whole clip of n_frames frames, one of step->n_clips that a group makes at once: its steps with n_keys in
- * the mean, and then the codec and the text encoder for all of them. step->n_keys is not looked at. */
+ * the mean, and then the codec, in lots of as many as it takes at once, and the text encoder for all of them.
+ * step->n_keys is not looked at. */
 double mg_predict_clip_s(const mg_predict_step *step, int64_t n_frames, double dur_s,
                          const mg_predict_machine *m);
 

@@ -71,8 +71,9 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
         .outside_bytes_s = d->is_host ? LOAD_BYTES_S : LINK_PART * d->host_gbps * 1e9,
     };
     strcpy(m->name, d->name);
-    m->decode_sound_s = CODEC_FLOP / (CODEC_PART * d->fp32_tflops * 1e12) +
-                        FRAMES_S * (LSTM_BYTES / m->read_bytes_s + LSTM_LAUNCHES * m->launch_s);
+    m->decode_sound_s = CODEC_FLOP / (CODEC_PART * d->fp32_tflops * 1e12);
+    m->decode_lot_s = FRAMES_S * (LSTM_BYTES / m->read_bytes_s + LSTM_LAUNCHES * m->launch_s);
+    m->n_decoded = d->is_host ? MG_SEQUENCES_ON_HOST : MG_SEQUENCES_ON_DEVICE;
     m->text_s = T5_BYTES / m->read_bytes_s + T5_LAUNCHES * m->launch_s;
 }
 

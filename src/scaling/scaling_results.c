@@ -112,7 +112,7 @@ static void get_figures(reader *r, mg_scaling_result *out)
     out->n_sums = get_number(r, "sums_per_step", false);
     out->sum_bytes = get_number(r, "sum_bytes_per_step", false);
     out->bare_ms = get_number(r, "bare_all_reduce_ms", false);
-    out->decode_ms = get_number(r, "decode_ms", false);
+    out->decode_first_ms = get_number(r, "decode_first_ms", false);
     out->decode_batch_ms = get_number(r, "decode_batch_ms", false);
     out->joules = get_number(r, "joules_per_step", false);
     get_text(r, "energy_from", out->energy_from, sizeof out->energy_from);
@@ -223,12 +223,15 @@ const mg_scaling_result *mg_scaling_find(const mg_scaling_results *r, const mg_s
 
 double mg_scaling_steps_s(const mg_scaling_result *r)
 {
-    return r->step_ms * (r->dur_s * MG_SCALING_FRAME_RATE + DELAY_STEPS) / 1e3;
+    const double draws_ms = r->part_ms[MG_SCALING_SAMPLING];
+
+    return (r->step_ms + (isnan(draws_ms) ? 0 : draws_ms)) *
+           (r->dur_s * MG_SCALING_FRAME_RATE + DELAY_STEPS) / 1e3;
 }
 
 double mg_scaling_first_s(const mg_scaling_result *r)
 {
-    return mg_scaling_steps_s(r) + r->decode_ms / 1e3;
+    return mg_scaling_steps_s(r) + r->decode_first_ms / 1e3;
 }
 
 double mg_scaling_last_s(const mg_scaling_result *r)
@@ -266,11 +269,10 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
                 "np,tp,replicas,batch,repeat,status,duration_s,step_ms,step_min_ms,step_p95_ms,x_real_time,"
                 "bytes_per_step,read_gbps,fraction_of_floor");
     for (int p = 0; p < MG_SCALING_PARTS; p++) mg_text_format(t, ",%s_ms", mg_scaling_part_name[p]);
-    mg_text_add(
-        t,
-        ",split_step_ms,sums_per_step,sum_bytes_per_step,bare_all_reduce_ms,joules_per_step,"
-        "energy_from,decode_ms,decode_batch_ms,clip_steps_s,first_sample_s,last_sample_s,codes,shape,dtype,"
-        "backend,device,host,binding,version,reason\n");
+    mg_text_add(t, ",split_step_ms,sums_per_step,sum_bytes_per_step,bare_all_reduce_ms,joules_per_step,"
+                   "energy_from,decode_first_ms,decode_batch_ms,clip_steps_s,first_sample_s,last_sample_s,"
+                   "codes,shape,dtype,"
+                   "backend,device,host,binding,version,reason\n");
     for (size_t i = 0; i < r->n; i++) {
         const mg_scaling_result *a = &r->item[i];
         const bool ok = a->status == MG_SCALING_OK;
@@ -287,7 +289,7 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
         const double more[] = {a->split_step_ms, a->n_sums, a->sum_bytes, a->bare_ms, a->joules};
         for (size_t k = 0; k < sizeof more / sizeof *more; k++) mg_scaling_csv_number(t, ok ? more[k] : NAN);
         mg_scaling_csv_field(t, a->energy_from);
-        const double latency[] = {a->decode_ms, a->decode_batch_ms, mg_scaling_steps_s(a),
+        const double latency[] = {a->decode_first_ms, a->decode_batch_ms, mg_scaling_steps_s(a),
                                   mg_scaling_first_s(a), mg_scaling_last_s(a)};
         for (size_t k = 0; k < sizeof latency / sizeof *latency; k++)
             mg_scaling_csv_number(t, ok ? latency[k] : NAN);

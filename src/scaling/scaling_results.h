@@ -57,10 +57,11 @@ typedef struct mg_scaling_result {
     double x_real_time;                /* seconds of audio a second, all replicas together */
     double part_ms[MG_SCALING_PARTS], split_step_ms;
     double n_sums, sum_bytes, bare_ms; /* calls of a group in a step; their bytes; their time alone */
-    double decode_ms, decode_batch_ms; /* from codes to sound, by the leader: one clip; all of a batch */
-    double joules;                     /* of a step, all ranks together */
-    char energy_from[16];              /* "rapl", "nvidia-smi" */
-    char *binding;                     /* where each rank was; NULL: not said */
+    double decode_first_ms,
+        decode_batch_ms;  /* from codes to sound: the first clips, at once; all of a batch */
+    double joules;        /* of a step, all ranks together */
+    char energy_from[16]; /* "rapl", "nvidia-smi" */
+    char *binding;        /* where each rank was; NULL: not said */
 } mg_scaling_result;
 
 typedef struct mg_scaling_results {
@@ -82,8 +83,9 @@ void mg_scaling_close(mg_scaling_results *r);
 const mg_scaling_result *mg_scaling_find(const mg_scaling_results *r, const mg_scaling_point *p,
                                          int64_t repeat);
 
-/* Seconds from the start of a clip's first step: to the end of its last; till the first of the clips that a
- * replica makes at once is sound, and till the last is. NaN: not told. */
+/* Seconds from the start of a clip's first step: to the end of its last, draws of codes included where they
+ * are told; till the first lot of the clips that a replica makes at once is sound, and till the last is. NaN:
+ * not told. */
 double mg_scaling_steps_s(const mg_scaling_result *r);
 double mg_scaling_first_s(const mg_scaling_result *r);
 double mg_scaling_last_s(const mg_scaling_result *r);

@@ -96,13 +96,14 @@ says 'it waits for layers' 'waits for layers from outside'
 expect 5 'no layout fits' 'but not without leave' "$MG" plan --shape large --gpu a100 --device-memory 4G --clips 20 --offload none
 
 # Constants of these ranks: that they are there and are used, not how fast they are.
-expect 0 'measured on' 'measured with two ranks' ranks 2 "$MG" plan --shape tiny --ranks-per-node 2 --tp 2 --clips 10 --measure --json
+expect 0 'measured on' 'measured with two ranks' ranks 2 "$MG" plan --model "$DEMO" --ranks-per-node 2 --tp 2 --clips 10 --measure --json
 passes 'three rates of products' test "$(grep -o '"rows"' said | wc -l)" = 3
+passes 'sounds decoded at once' grep -Eq '"decode_sound_s":[0-9.e-]*[1-9].*"decode_lot_s":[0-9.e-]+,"decoded_at_once":4,' said
 passes 'sums take time' awk "BEGIN{exit !($(value all_reduce_s '"batch":1,') > 0)}"
 
-expect 0 'more ranks and threads than processors' 'more threads than processors are warned of' "$MG" plan --shape tiny --clips 10 \
+expect 0 'more ranks and threads than processors' 'more threads than processors are warned of' "$MG" plan --model "$DEMO" --clips 10 \
     --measure --threads $(($(nproc) + 1))
-expect 0 'measured on' 'measured with one rank of one thread' "$MG" plan --shape tiny --clips 10 --measure --threads 1
+expect 0 'measured on' 'measured with one rank of one thread' "$MG" plan --model "$DEMO" --clips 10 --measure --threads 1
 fails 'which nothing warns of' grep -q 'more ranks and threads' said
 
 # The job, with stand-ins for srun and scontrol.

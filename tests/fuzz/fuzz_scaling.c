@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         for (int p = 0; p < MG_SCALING_PARTS; p++) FUZZ_CHECK(isnan(a.part_ms[p]) || a.part_ms[p] >= 0);
     }
     FUZZ_CHECK(a.sizes.n_layers >= 0 && a.sizes.n_rows >= 0 && !(a.joules < 0) && !(a.bare_ms < 0) &&
-               !(a.decode_ms < 0) && !(a.decode_batch_ms < 0));
+               !(a.decode_first_ms < 0) && !(a.decode_batch_ms < 0));
     const mg_scaling_results one = {.item = &a, .n = 1};
     mg_scaling_csv(&t, &one);
     FUZZ_CHECK(mg_text_check(&t, "table") == MG_OK);

@@ -17,7 +17,8 @@ static const char swept[] =
     "\"ms_per_step_min\":0.157,\"ms_per_step_p95\":0.568,\"bytes_per_step\":7049216,\"read_gbps\":6.69,"
     "\"fraction_of_floor\":3.776,\"x_real_time\":71.09,\"split_step_ms\":1.1607,\"split_products_ms\":0.4294,"
     "\"split_rest_ms\":-0.0120,\"layers\":2,\"width\":128,\"rows\":8,\"position\":252,\"sums_per_step\":7,"
-    "\"bare_all_reduce_ms\":0.0149,\"decode_ms\":9.5,\"decode_batch_ms\":20,\"joules_per_step\":0.5,\"energy_"
+    "\"bare_all_reduce_ms\":0.0149,\"decode_first_ms\":9.5,\"decode_batch_ms\":20,\"joules_per_step\":0.5,"
+    "\"energy_"
     "from\":\"rapl\","
     "\"device\":\"2 x CPU\","
     "\"binding\":\"node1: 0 cores 0-1 numa 0\"}}";

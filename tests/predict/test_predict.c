@@ -154,6 +154,14 @@ static void test_clip(void **state)
     s.n_tokens = 0;
     /* columns 1 … 503 of 6 rows, then 10 s of sound and a text for each of 3 clips */
     near(mg_predict_clip_s(&s, 500, 10, &m), 6.0 * 503 * 504 / 2 + 3 * (10 + 2));
+    /* two sounds at once, and 5 s a lot for a second of them: 3 clips are 2 lots, 3 of two channels 3 */
+    mg_predict_machine lots = {.decode_sound_s = 1, .decode_lot_s = 5, .n_decoded = 2};
+    near(mg_predict_clip_s(&s, 500, 10, &lots), 10 * (2 * 5 + 3));
+    s.config = stereo;
+    near(mg_predict_clip_s(&s, 500, 10, &lots), 10 * (3 * 5 + 6));
+    lots.n_decoded = 0;
+    near(mg_predict_clip_s(&s, 500, 10, &lots), 10 * (6 * 5 + 6));
+    s.config = small;
     /* 20 clips for 2 replicas: 10 for one, 4 rounds of 3; 50 bytes to load */
     near(mg_predict_run_s(&s, 2, 20, 500, 10, 50, &m), 5 + 4 * mg_predict_clip_s(&s, 500, 10, &m));
 }
@@ -187,7 +195,9 @@ static void test_devices(void **state)
         assert_string_equal(m.name, mg_predict_device_name(n));
         mg_predict_step_time(&t, &s, &m);
         assert_true(t.step_s > 0.0002 && t.step_s < 0.02);
-        assert_true(m.decode_sound_s > 0 && m.decode_sound_s < 0.1 && m.text_s > 0 && m.text_s < 0.1);
+        assert_true(m.decode_sound_s > 0 && m.decode_lot_s > 0 && m.n_decoded > 0 && m.text_s > 0 &&
+                    m.text_s < 0.1);
+        assert_true(m.decode_sound_s + m.decode_lot_s < 0.1);
     }
     assert_true(n > 5);
     assert_false(mg_predict_device(&m, "h1000", MG_FORMAT_BF16));

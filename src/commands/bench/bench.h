@@ -66,9 +66,8 @@ mg_status mg_bench_encode(mg_bench *b);
 mg_status mg_bench_t5(mg_bench *b);
 mg_status mg_bench_allreduce(mg_bench *b);
 
-/* What the sounds of n_clips clips take, once their codes are there: the first alone, and all of them, so
- * many together as a run's finisher takes. All leaders at once; medians over them. Collective over the world.
- */
+/* What the sounds of n_clips clips take, once their codes are there, so many together as a run's finisher
+ * takes: the first lot, and all. All leaders at once; medians over them. Collective over the world. */
 mg_status mg_bench_sounds(mg_bench *b, const mg_lm_config *config, int64_t n_clips);
 mg_status mg_bench_load(mg_bench *b);
 mg_status mg_bench_quality(mg_bench *b);

@@ -56,6 +56,8 @@ static void put_machine(mg_json_text *t, const mg_predict_machine *m)
     mg_json_text_number(t, "reduce_bytes_s", m->reduce_bytes_s);
     mg_json_text_number(t, "draw_s", m->draw_s);
     mg_json_text_number(t, "decode_sound_s", m->decode_sound_s);
+    mg_json_text_number(t, "decode_lot_s", m->decode_lot_s);
+    mg_json_text_int(t, "decoded_at_once", m->n_decoded);
     mg_json_text_number(t, "text_s", m->text_s);
     mg_json_text_array(t, "rates");
     for (int i = 0; i < m->n_rates; i++) {

@@ -11,7 +11,7 @@
 #include "machine.h"
 #include "planning.h"
 
-enum { MEASURED_STEPS = 20, WARM_STEPS = 2, STEPS_AROUND = 30, CODINGS = 1, TEXTS = 5, N_ROUNDS = 3 };
+enum { MEASURED_STEPS = 20, WARM_STEPS = 2, STEPS_AROUND = 30, TEXTS = 5, N_ROUNDS = 3 };
 
 static const int64_t batches[] = {1, 4, 16}; /* between and beyond them lines are drawn */
 enum { N_BATCHES = sizeof batches / sizeof *batches };
@@ -108,16 +108,31 @@ static int by_step(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static mg_status measure_beside(mg_predict_machine *m, const mg_planning *p, mg_bench *b)
+/* Sounds that leaders decode one at a time, and as many at once as suit: what a lot costs, and each in it. */
+static mg_status measure_codec(mg_predict_machine *m, const mg_planning *p, mg_bench *b)
 {
-    const mg_bench_settings sound = {
-        .what = MG_BENCH_DECODE, .batch = 1, .dur_s = SOUND_S, .n_steps = CODINGS};
-    const mg_bench_settings text = {.what = MG_BENCH_T5, .n_tokens = p->n_tokens, .n_steps = TEXTS};
+    const mg_bench_settings sound = {.dur_s = SOUND_S};
+    const int64_t n_channels = p->config.lm.n_channels, n = b->beside.ops->hints.n_sequences / n_channels;
+    double one_s, lot_s = 0;
 
     b->settings = &sound;
     mg_report_reset(&b->report);
-    MG_RETURN(mg_bench_decode(b));
-    m->decode_sound_s = part_of(&b->report, "ms") / SOUND_S;
+    MG_RETURN(mg_bench_sounds(b, &p->config.lm, 1));
+    one_s = part_of(&b->report, "decode_first_ms") / SOUND_S;
+    mg_report_reset(&b->report);
+    if (n > 1) MG_RETURN(mg_bench_sounds(b, &p->config.lm, n));
+    if (n > 1) lot_s = part_of(&b->report, "decode_first_ms") / SOUND_S;
+    const double each_s = n > 1 ? fmax(lot_s - one_s, 0) / (double)(n - 1) : one_s;
+    m->n_decoded = b->beside.ops->hints.n_sequences;
+    m->decode_sound_s = each_s / (double)n_channels;
+    m->decode_lot_s = fmax(one_s - each_s, 0);
+    return MG_OK;
+}
+
+static mg_status measure_text(mg_predict_machine *m, const mg_planning *p, mg_bench *b)
+{
+    const mg_bench_settings text = {.what = MG_BENCH_T5, .n_tokens = p->n_tokens, .n_steps = TEXTS};
+
     b->settings = &text;
     mg_report_reset(&b->report);
     MG_RETURN(mg_bench_t5(b));
@@ -143,7 +158,7 @@ static mg_status measure(mg_planning *p, mg_bench *b, int64_t tp)
                            (long long)batches[i]);
     }
     solve(&p->machine, p, tp, all);
-    return measure_beside(&p->machine, p, b);
+    return measure_text(&p->machine, p, b);
 }
 
 /* What is measured so says little, and another time something else. */
@@ -170,6 +185,7 @@ mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)
     mg_log_info("plan: measuring %d rank%s in groups of %d", w->size, w->size == 1 ? "" : "s", w->tp);
     (void)snprintf(p->machine.name, sizeof p->machine.name, "measured on %.48s", w->host);
     MG_TRY(mg_comm_agree(w->all, measure(p, &b, w->tp)));
+    MG_TRY(measure_codec(&p->machine, p, &b));
 done:
     mg_report_reset(&b.report);
     mg_machine_close(&b.backend);
