@@ -79,7 +79,7 @@ void mg_predict_step_time(mg_predict_times *out, const mg_predict_step *step, co
 int64_t mg_predict_clip_steps(const mg_lm_config *config, int64_t n_frames);
 
 /* A whole clip of n_frames frames, one of step->n_clips that a group makes at once: its steps with n_keys in
- * the mean, and then the codec, in lots of as many as it takes at once, and the text encoder for all of them.
+ * the mean, and then the codec and the text encoder for all of them. The codec takes several at once.
  * step->n_keys is not looked at. */
 double mg_predict_clip_s(const mg_predict_step *step, int64_t n_frames, double dur_s,
                          const mg_predict_machine *m);
