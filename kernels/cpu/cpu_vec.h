@@ -253,7 +253,8 @@ VF vf vf_widen_some(const void *p, mg_dtype dtype, int64_t n)
 
     if (n >= LANES) return vf_widen(p, dtype);
     if (dtype == MG_F32) return vf_load_some(p, n);
-    memcpy(lane, p, (size_t)n * (dtype == MG_I8 ? 1 : sizeof *lane));
+    memcpy(lane, p,
+           (size_t)n % LANES * (dtype == MG_I8 ? 1 : sizeof *lane)); /* n < LANES: GCC 14 wants to see it */
     return vf_widen(lane, dtype);
 }
 
