@@ -1,16 +1,13 @@
-/* Runs launches: a block's threads are fibres, and the ready thread of the lowest slot always runs. So a
- * thread goes as far as it can before its neighbours, which shows where a barrier is missing. A block whose
- * threads all nap is parked and others get their turn, so grids may wait for each other. */
+/* Runs a block: its threads are fibres, and the ready thread of the lowest slot always runs. So a thread goes
+ * as far as it can before its neighbours, which shows where a barrier is missing. */
 #include "block.h"
 
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include <deque>
 #include <string>
 
 #include "tsan.h"
@@ -21,16 +18,7 @@ namespace sim
 seat *self;
 dim3 grid_dim, block_dim;
 
-static struct {
-    const call *launch;
-    block *now;
-    thread *next_body; /* for a fibre that starts, or starts anew */
-    fibre *free;       /* a list: fibres put themselves on it, and must not allocate */
-    std::vector<block *> *spare;
-    bool is_early; /* the predecessor has not ended */
-} run = {nullptr, nullptr, nullptr, nullptr, new std::vector<block *>, false};
-
-enum { SM_SHARED_BYTES = 227 * 1024, N_SMS = 4, SM_THREADS = 2048 };
+runner run;
 
 static thread *running()
 {
@@ -56,13 +44,25 @@ void fail(const char *format, ...)
     abort();
 }
 
-static void make_ready(thread *t)
+void make_ready(thread *t)
 {
     block *b = t->home;
 
     t->where = at::running;
     b->ready[t->slot / WARP] |= 1u << t->slot % WARP;
     b->ready_words |= 1u << t->slot / WARP;
+}
+
+/* All lanes of the warp whose slots fill this word (make_order). */
+static void all_ready(block *b, unsigned word)
+{
+    b->ready[word] = ALL_LANES;
+    b->ready_words |= 1u << word;
+}
+
+static bool is_ready(const thread *t)
+{
+    return t->home->ready[t->slot / WARP] >> t->slot % WARP & 1;
 }
 
 /* Takes the ready thread of the lowest slot; NULL if there is none. */
@@ -74,7 +74,7 @@ static thread *take_ready(block *b)
 
     b->ready[word] &= ~(1u << bit);
     if (!b->ready[word]) b->ready_words &= ~(1u << word);
-    return &b->threads[slots_of(b->n_threads)[word * WARP + bit]];
+    return &b->threads[b->order[word * WARP + bit]];
 }
 
 static void fibre_entry();
@@ -104,19 +104,16 @@ static void go_on(fibre *here)
     fibre_switch(here, next->stack);
 }
 
+/* All live threads have come to it. */
 static void release_barrier(block *b)
 {
-    thread *first = nullptr;
-
-    for (unsigned i = 0; i < b->n_threads; i++) {
-        thread *t = &b->threads[i];
-        if (t->where != at::barrier) continue;
-        if (!first) first = t;
-        if (t->line != first->line || strcmp(t->file, first->file) != 0)
-            fail("__syncthreads reached at different places (divergent barrier)");
+    if (b->barrier_differs) fail("__syncthreads reached at different places (divergent barrier)");
+    for (unsigned first = 0; first < b->n_threads; first += WARP) {
+        const unsigned live = b->warps[first / WARP].live;
+        if (live == ALL_LANES) all_ready(b, b->threads[first].slot / WARP);
+        for (unsigned l = 0; l < WARP && live != ALL_LANES; l++)
+            if (live >> l & 1) make_ready(&b->threads[first + l]);
     }
-    for (unsigned i = 0; i < b->n_threads; i++)
-        if (b->threads[i].where == at::barrier) make_ready(&b->threads[i]);
     b->n_at_barrier = 0;
     b->generation++;
 }
@@ -137,8 +134,13 @@ void barrier(const char *file, int line)
     char *sync = &b->sync[1 + (b->generation & 1)];
     t->where = at::barrier, t->file = file, t->line = line;
     tsan_release(sync);
-    if (++b->n_at_barrier == b->n_live) release_barrier(b);
+    if (b->n_at_barrier++ == 0)
+        b->barrier_file = file, b->barrier_line = line, b->barrier_differs = false;
+    else if (line != b->barrier_line || (file != b->barrier_file && strcmp(file, b->barrier_file) != 0))
+        b->barrier_differs = true;
+    if (b->n_at_barrier == b->n_live) release_barrier(b);
     go_on(t->stack);
+    t->where = at::running;
     tsan_acquire(sync);
 }
 
@@ -164,6 +166,7 @@ void wait_for_predecessor()
     tsan_acquire(&t->home->sync[0]);
 }
 
+/* All lanes of a mask have come; and those of the whole warp where something is wrong, to be told what. */
 static void warp_complete(warp *w, thread *lanes, thread *t)
 {
     unsigned ballot = 0;
@@ -177,23 +180,30 @@ static void warp_complete(warp *w, thread *lanes, thread *t)
             fail("lane %u shuffles from lane %u, which is not in mask %08x", l, o->src, t->mask);
         if (o->kind == warp_kind::ballot && o->value) ballot |= 1u << l;
     }
-    for (unsigned l = 0; l < WARP; l++) {
-        thread *o = &lanes[l];
-        if (!(t->mask >> l & 1)) continue;
-        if (o->kind == warp_kind::share) quiet_copy(w->shared + l * o->value, o->shares, o->value);
-        o->result = o->kind == warp_kind::shuffle ? lanes[o->src].value : ballot;
-    }
+    for (unsigned l = 0; l < WARP; l++)
+        if (t->mask >> l & 1)
+            lanes[l].result = t->kind == warp_kind::shuffle ? lanes[lanes[l].src].value : ballot;
     w->arrived &= ~t->mask;
     if (t->kind == warp_kind::sync) w->n_syncs++;
     for (unsigned l = 0; l < WARP; l++)
         if (t->mask >> l & 1) make_ready(&lanes[l]);
 }
 
-static uint64_t meet(warp_kind kind, unsigned mask, const char *file, int line)
+/* The whole warp has come to one operation. */
+static void whole_complete(block *b, warp *w, thread *lanes, thread *t)
 {
-    thread *t = running();
+    if (w->n_all != WARP || w->differs) warp_complete(w, lanes, t); /* which fails */
+    w->arrived = w->n_all = 0;
+    w->n_whole++;
+    w->ballot[w->n_whole & 1] = 0;
+    if (t->kind == warp_kind::sync) w->n_syncs++;
+    all_ready(b, t->slot / WARP);
+}
+
+/* Meets the other lanes of the mask. */
+static void meet(thread *t, warp *w, warp_kind kind, unsigned mask, const char *file, int line)
+{
     block *b = t->home;
-    warp *w = &b->warps[t->i / WARP];
     thread *lanes = &b->threads[t->i / WARP * WARP];
 
     t->where = at::warp, t->file = file, t->line = line;
@@ -204,30 +214,51 @@ static uint64_t meet(warp_kind kind, unsigned mask, const char *file, int line)
     w->arrived |= 1u << t->i % WARP;
     char *sync = &w->sync[w->n_syncs & 1];
     if (kind == warp_kind::sync) tsan_release(sync);
-    if ((w->arrived & mask) == mask) warp_complete(w, lanes, t);
+    if (mask == ALL_LANES) {
+        if (w->n_all++ == 0)
+            w->kind = kind, w->line = line, w->differs = false;
+        else if (w->kind != kind || w->line != line)
+            w->differs = true;
+    }
+    if ((w->arrived & mask) == mask) {
+        if (mask == ALL_LANES)
+            whole_complete(b, w, lanes, t);
+        else
+            warp_complete(w, lanes, t);
+    }
     go_on(t->stack);
+    t->where = at::running;
     if (kind == warp_kind::sync) tsan_acquire(sync);
-    return t->result;
 }
 
 uint64_t warp_op(warp_kind kind, unsigned mask, uint64_t value, unsigned src, const char *file, int line)
 {
     thread *t = running();
+    warp *w = &t->home->warps[t->i / WARP];
 
     if (kind == warp_kind::sync && is_muted(file, line)) return 0;
     t->value = value, t->src = src;
-    return meet(kind, mask, file, line);
+    if (mask != ALL_LANES) {
+        meet(t, w, kind, mask, file, line);
+        return t->result;
+    }
+    const unsigned turn = w->n_whole & 1;
+    w->value[turn][t->i % WARP] = value;
+    if (kind == warp_kind::ballot && value) w->ballot[turn] |= 1u << t->i % WARP;
+    meet(t, w, kind, mask, file, line);
+    return kind == warp_kind::shuffle ? w->value[turn][src] : w->ballot[turn];
 }
 
 const void *warp_share(const void *mine, size_t bytes, const char *file, int line)
 {
     thread *t = running();
     warp *w = &t->home->warps[t->i / WARP];
+    unsigned char *shared = w->shared[w->n_whole & 1];
 
     if (bytes > SHARE_BYTES) fail("a warp shares at most %d bytes a lane", SHARE_BYTES);
-    t->shares = mine, t->value = bytes;
-    meet(warp_kind::share, 0xffffffffu, file, line);
-    return w->shared;
+    quiet_copy(shared + t->i % WARP * bytes, mine, bytes);
+    meet(t, w, warp_kind::share, ALL_LANES, file, line);
+    return shared;
 }
 
 /* ---- Threads and blocks ---- */
@@ -278,7 +309,7 @@ static void fibre_entry()
     }
 }
 
-static block *open_block(const call &c, dim3 index)
+block *open_block(const call &c, dim3 index)
 {
     block *b;
 
@@ -293,6 +324,7 @@ static block *open_block(const call &c, dim3 index)
     const unsigned n = c.block.x * c.block.y * c.block.z;
     const uint16_t *order = slots_of(n);
     b->index = index;
+    b->order = order;
     b->n_threads = b->n_live = n;
     b->n_at_barrier = b->n_early = b->generation = b->ready_words = 0;
     b->any_napping = false;
@@ -302,8 +334,9 @@ static block *open_block(const call &c, dim3 index)
     b->dynamic = c.smem_bytes ? static_cast<char *>(take_shared(b, c.smem_bytes, 16)) : nullptr;
     for (unsigned i = 0; i < MAX_WARPS; i++) {
         const unsigned first = i * WARP;
-        b->warps[i].arrived = b->warps[i].n_syncs = 0;
-        b->warps[i].live = n >= first + WARP ? 0xffffffffu : n > first ? (1u << (n - first)) - 1 : 0;
+        warp *w = &b->warps[i];
+        w->arrived = w->n_syncs = w->n_whole = w->n_all = w->ballot[0] = w->ballot[1] = 0;
+        w->live = n >= first + WARP ? 0xffffffffu : n > first ? (1u << (n - first)) - 1 : 0;
     }
     for (unsigned s = 0; s < n; s++) {
         const unsigned i = order[s];
@@ -320,7 +353,7 @@ static block *open_block(const call &c, dim3 index)
     return b;
 }
 
-static void close_block(block *b)
+void close_block(block *b)
 {
     tsan_acquire(&b->sync[3]);
 #ifdef MG_SIM_ASAN
@@ -331,8 +364,7 @@ static void close_block(block *b)
     run.spare->push_back(b);
 }
 
-/* Lets a block run until it is done or has nobody who can go on. */
-static void turn(block *b)
+void turn(block *b)
 {
     run.now = b;
     if (b->any_napping) {
@@ -347,135 +379,14 @@ static void turn(block *b)
     if (b->n_live > 0 && !b->any_napping && !b->n_early) fail("deadlock: every thread waits");
 }
 
-static dim3 index_of(const dim3 &grid, uint64_t i)
-{
-    return dim3(static_cast<unsigned>(i % grid.x), static_cast<unsigned>(i / grid.x % grid.y),
-                static_cast<unsigned>(i / grid.x / grid.y));
-}
-
-int active_blocks(int n_threads, size_t smem_bytes)
-{
-    const int by_threads = SM_THREADS / (n_threads < WARP ? WARP : n_threads);
-    const int by_shared = smem_bytes ? static_cast<int>(SM_SHARED_BYTES / smem_bytes) : by_threads;
-    const int n = by_threads < by_shared ? by_threads : by_shared;
-
-    return n < 8 ? n : 8;
-}
-
-struct started {
-    std::deque<block *> parked;
-    uint64_t next = 0;        /* block to start */
-    double waiting_since = 0; /* no thread has ended or passed a barrier */
-    size_t n_idle = 0;        /* turns since a thread ended or a block began */
-};
-
-[[noreturn]] static void report_naps(const call &c, const started &state, block *b)
-{
-    const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
-
-    run.now = b;
-    fail("threads nap for more than %g s (%zu blocks resident, %llu of %llu started)", chosen().patience_s,
-         state.parked.size(), static_cast<unsigned long long>(state.next),
-         static_cast<unsigned long long>(n_blocks));
-}
-
-/* At most so many, since each thread has a stack. */
-void start_early(const call &c, started *&state)
-{
-    enum { EARLY_BLOCKS = 3 };
-    const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
-
-    if (state) return;
-    state = new started;
-    run.launch = &c;
-    grid_dim = c.grid, block_dim = c.block;
-    run.is_early = true;
-    while (state->next < n_blocks && state->next < EARLY_BLOCKS) {
-        const uint64_t i = chosen().blocks_descending ? n_blocks - 1 - state->next : state->next;
-        block *b = open_block(c, index_of(c.grid, i));
-        state->next++;
-        turn(b);
-        if (b->n_early < b->n_live) fail("a thread does not come to wait_for_predecessor()");
-        run.now = nullptr;
-        if (b->n_live == 0)
-            close_block(b);
-        else
-            state->parked.push_back(b);
-    }
-    run.is_early = false;
-    run.launch = nullptr;
-}
-
-/* The predecessor has ended. */
-static void end_early(started *state)
-{
-    for (block *b : state->parked) {
-        if (!b->n_early) continue;
-        b->n_early = 0;
-        tsan_release(&b->sync[0]);
-        for (unsigned i = 0; i < b->n_threads; i++)
-            if (b->threads[i].where == at::predecessor) make_ready(&b->threads[i]);
-    }
-}
-
-bool run_call(const call &c, started *&state)
-{
-    const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
-    const unsigned n_threads = c.block.x * c.block.y * c.block.z;
-    const size_t n_resident =
-        static_cast<size_t>(N_SMS * active_blocks(static_cast<int>(n_threads), c.smem_bytes));
-
-    if (self) fail("a launch inside a kernel");
-    if (!state) state = new started;
-    end_early(state);
-    std::deque<block *> &parked = state->parked;
-    run.launch = &c;
-    grid_dim = c.grid, block_dim = c.block;
-    while (state->next < n_blocks || !parked.empty()) {
-        block *b;
-        if (state->next < n_blocks && parked.size() < n_resident) {
-            const uint64_t i = chosen().blocks_descending ? n_blocks - 1 - state->next : state->next;
-            b = open_block(c, index_of(c.grid, i));
-            state->next++;
-            state->waiting_since = 0, state->n_idle = 0;
-        } else {
-            b = parked.front();
-            parked.pop_front();
-        }
-        const unsigned live = b->n_live, generation = b->generation;
-        turn(b);
-        run.now = nullptr;
-        if (b->n_live < live) state->n_idle = 0;
-        if (b->n_live < live || b->generation != generation) state->waiting_since = 0;
-        if (b->n_live == 0) {
-            close_block(b);
-            continue;
-        }
-        parked.push_back(b);
-        if (c.waits_for_ranks) {
-            if (state->n_idle++ < 2 * parked.size()) continue;
-            state->n_idle = 0;
-            run.launch = nullptr;
-            return false;
-        }
-        if (state->waiting_since == 0) state->waiting_since = now_s();
-        if (now_s() - state->waiting_since > chosen().patience_s) report_naps(c, *state, b);
-        if (parked.size() == 1 && state->next == n_blocks) sched_yield();
-    }
-    delete state;
-    state = nullptr;
-    run.launch = nullptr;
-    return true;
-}
-
 /* ---- Reports ---- */
 
 static std::string place_of(const thread *t)
 {
     static const char *const names[] = {"not begun",           "running",        "at __syncthreads",
                                         "in a warp operation", "in __nanosleep", "ended"};
+    if (is_ready(t)) return names[static_cast<int>(t->where == at::start ? at::start : at::running)];
     std::string text = names[static_cast<int>(t->where)];
-
     if (t->where == at::barrier || t->where == at::warp) {
         text += " ";
         text += t->file;

@@ -12,7 +12,9 @@
 namespace sim
 {
 
-enum { WARP = 32, MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / WARP, SHARE_BYTES = 32, MAX_PIECES = 32 };
+enum { WARP = 32, MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / WARP, SHARE_BYTES = 48, MAX_PIECES = 32 };
+
+const unsigned ALL_LANES = 0xffffffffu;
 
 enum class at { start, running, barrier, warp, nap, predecessor, end };
 
@@ -35,15 +37,22 @@ struct thread : seat {
     warp_kind kind;
     unsigned mask, src;
     uint64_t value, result;
-    const void *shares;
     std::vector<copy16> *copies;
     unsigned n_groups;
 };
 
+/* Operations of all 32 lanes take turns with two places for what the lanes bring: when one has come to the
+ * next operation, others may still read what this one gave. */
 struct warp {
     unsigned live, arrived, n_syncs;
+    unsigned n_whole, n_all; /* operations of all lanes that are done; lanes that have come to the next one */
+    warp_kind kind;          /* of it */
+    int line;
+    bool differs;
+    unsigned ballot[2];
+    uint64_t value[2][WARP];
     char sync[2]; /* as block's */
-    alignas(16) unsigned char shared[WARP * SHARE_BYTES];
+    alignas(16) unsigned char shared[2][WARP * SHARE_BYTES];
 };
 
 struct piece {
@@ -57,7 +66,11 @@ struct block {
     unsigned n_threads, n_live, n_at_barrier, n_early, generation; /* n_early: wait for the predecessor */
     uint32_t ready[MAX_WARPS], napping[MAX_WARPS];                 /* by slot */
     uint32_t ready_words;
+    const uint16_t *order; /* thread of each slot */
     bool any_napping;
+    const char *barrier_file; /* that the first thread has come to */
+    int barrier_line;
+    bool barrier_differs; /* from another thread's */
     thread threads[MAX_THREADS];
     warp warps[MAX_WARPS];
     unsigned n_pieces;
@@ -67,6 +80,26 @@ struct block {
     size_t shelf_used;
     char sync[4]; /* addresses for ThreadSanitizer: start, two of barriers, end */
 };
+
+/* What runs: one launch at a time, and one of its blocks. */
+struct runner {
+    const call *launch = nullptr;
+    block *now = nullptr;
+    thread *next_body = nullptr; /* for a fibre that starts, or starts anew */
+    fibre *free = nullptr;       /* a list: fibres put themselves on it, and must not allocate */
+    std::vector<block *> *spare = new std::vector<block *>;
+    bool is_early = false; /* the predecessor has not ended */
+};
+extern runner run;
+
+/* A block of the launch, none of whose threads has begun. */
+block *open_block(const call &c, dim3 index);
+void close_block(block *b);
+
+/* Lets a block run until it is done or has nobody who can go on. */
+void turn(block *b);
+
+void make_ready(thread *t);
 
 enum { SHELF_BYTES = 512 * 1024 };
 

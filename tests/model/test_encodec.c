@@ -197,7 +197,7 @@ static void check_stretches(const codec_want *how, const int64_t *T, int n_lengt
         parts.n_threads = 1 + (int)s % 2;
         codec_open(&g, &parts);
         for (int i = 0; i < n_lengths; i++) {
-            if (test_cuts() && (i % 13 != 2 || T[i] > 300)) continue;
+            if (test_cuts() && (i % 26 != 2 || T[i] > 300)) continue;
             char what[64];
             snprintf(what, sizeof what, "%d frames by %d", (int)T[i], (int)stretch[s]);
             float *want = codec_decode(&f, codes, T_max, T[i]), *got = codec_decode(&g, codes, T_max, T[i]);
@@ -387,6 +387,7 @@ static void test_perturbed(void **state)
     char path[1100];
 
     (void)state;
+    if (test_cuts()) skip(); /* which tensors matter is the model's, whatever the backend */
     golden_codec_open(&g, "tiny-mono");
     snprintf(path, sizeof path, "%s/model.safetensors", g.dir);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

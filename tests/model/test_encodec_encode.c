@@ -218,7 +218,7 @@ static void check_stretches(const codec_want *how, int64_t n_short, int64_t by, 
         parts.block = block[s];
         parts.n_threads = 1 + (int)s % 2;
         codec_open(&g, &parts);
-        const int64_t end = test_cuts() ? n_short : n_long, step = test_cuts() ? 27 * by : by;
+        const int64_t end = test_cuts() ? n_short : n_long, step = test_cuts() ? 40 * by : by;
         for (int64_t N = 1; N <= end; N = N < n_short ? N + step : N < end ? end : N + 1) {
             const int64_t T = mg_encodec_frames(how->config, N);
             char what[64];
@@ -389,6 +389,7 @@ static void test_perturbed(void **state)
     golden_clip g;
 
     (void)state;
+    if (test_cuts()) skip(); /* which tensors matter is the model's, whatever the backend */
     golden_clip_open(&g, "tiny-mono", "hf/tiny-mono.codec.safetensors", "");
     g.want.prefix = "audio_encoder.";
     const int64_t n = g.T * g.want.config->hidden_size, n_codes = g.T * g.want.config->n_codebooks;

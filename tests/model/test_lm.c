@@ -91,6 +91,7 @@ static void test_half_types(void **state)
     (void)state;
     for (int i = 0; i < 4; i++) {
         const fixture_want want = {.dtype = half[i / 2].dtype};
+        if (test_cuts() && i / 2 != i % 2) continue;
         check(models[i % 2], &want, STEPWISE, half[i / 2].tolerance);
     }
 }
@@ -141,6 +142,7 @@ static void test_perturbed(void **state)
     fixture f;
 
     (void)state;
+    if (test_cuts()) skip(); /* which tensors matter is the model's, whatever the backend */
     golden_lm_open(&g, "tiny-mono");
     fixture_open(&f, "tiny-mono", &want);
     golden_set_texts(&f, &g);
@@ -178,7 +180,7 @@ static void test_neighbours_change_nothing(void **state)
         golden_lm_open(&g, "tiny-mono");
         fixture_open(&f, "tiny-mono", &want);
         golden_set_texts(&f, &g);
-        for (int32_t t = 0; t < g.T; t++) {
+        for (int32_t t = 0; t < (test_cuts() ? 6 : g.T); t++) {
             GOLDEN_OK(golden_forward(f.lm, &g, 0, t, 1, true, 6, alone[0]));
             GOLDEN_OK(golden_forward(f.lm, &g, 0, t, 1, false, 7, alone[1]));
             int32_t ids[6 * 4], row[6] = {0, 1, 2, 3, 4, 5}, text[3] = {2, 1, 0};

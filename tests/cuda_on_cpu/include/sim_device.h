@@ -100,23 +100,25 @@ void cp_async_wait(int n_left);
 float bf16_value(uint16_t h);
 float f16_value(uint16_t h);
 
+/* mma.m16n8k16: each lane widens what it has, once, for the others too. */
 inline void mma(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], float (*value)(uint16_t))
 {
-    uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
-    const uint32_t(*all)[6] =
-        static_cast<const uint32_t(*)[6]>(warp_share(mine, sizeof mine, __builtin_FILE(), __builtin_LINE()));
+    struct part {
+        float a[8], b[4];
+    } mine;
+
+    for (unsigned i = 0; i < 8; i++) mine.a[i] = value(static_cast<uint16_t>(a[i / 2] >> 16 * (i % 2)));
+    for (unsigned i = 0; i < 4; i++) mine.b[i] = value(static_cast<uint16_t>(b[i / 2] >> 16 * (i % 2)));
+    const part *all =
+        static_cast<const part *>(warp_share(&mine, sizeof mine, __builtin_FILE(), __builtin_LINE()));
     const unsigned lane = self->thread_idx.x % 32, g = lane / 4, t = lane % 4;
-    const auto half = [value](uint32_t word, unsigned upper) {
-        return value(static_cast<uint16_t>(upper ? word >> 16 : word & 0xffff));
-    };
 
     for (unsigned j = 0; j < 4; j++) {
-        const unsigned row = g + (j >= 2 ? 8 : 0), col = 2 * t + (j & 1);
+        const unsigned col = 2 * t + j % 2;
         for (unsigned k = 0; k < 16; k++) {
-            const unsigned owner = (k % 8) / 2, odd = k % 2;
-            const uint32_t wa = all[(row % 8) * 4 + owner][(row >= 8 ? 1 : 0) + (k >= 8 ? 2 : 0)];
-            const uint32_t wb = all[col * 4 + owner][4 + (k >= 8 ? 1 : 0)];
-            c[j] += half(wa, odd) * half(wb, odd);
+            const unsigned owner = k % 8 / 2, odd = k % 2, right = k / 8; /* the right half of a's columns */
+            c[j] +=
+                all[g * 4 + owner].a[2 * (j / 2 + 2 * right) + odd] * all[col * 4 + owner].b[2 * right + odd];
         }
     }
 }

@@ -1,0 +1,137 @@
+/* Runs launches: their blocks in turn, as many at once as a device would hold. A block whose threads all nap
+ * is parked and others get their turn, so grids may wait for each other. */
+#include "block.h"
+
+#include <sched.h>
+
+#include <deque>
+
+#include "tsan.h"
+
+namespace sim
+{
+
+enum { SM_SHARED_BYTES = 227 * 1024, N_SMS = 4, SM_THREADS = 2048 };
+
+static dim3 index_of(const dim3 &grid, uint64_t i)
+{
+    return dim3(static_cast<unsigned>(i % grid.x), static_cast<unsigned>(i / grid.x % grid.y),
+                static_cast<unsigned>(i / grid.x / grid.y));
+}
+
+int active_blocks(int n_threads, size_t smem_bytes)
+{
+    const int by_threads = SM_THREADS / (n_threads < WARP ? WARP : n_threads);
+    const int by_shared = smem_bytes ? static_cast<int>(SM_SHARED_BYTES / smem_bytes) : by_threads;
+    const int n = by_threads < by_shared ? by_threads : by_shared;
+
+    return n < 8 ? n : 8;
+}
+
+struct started {
+    std::deque<block *> parked;
+    uint64_t next = 0;        /* block to start */
+    double waiting_since = 0; /* no thread has ended or passed a barrier */
+    size_t n_idle = 0;        /* turns since a thread ended or a block began */
+};
+
+[[noreturn]] static void report_naps(const call &c, const started &state, block *b)
+{
+    const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
+
+    run.now = b;
+    fail("threads nap for more than %g s (%zu blocks resident, %llu of %llu started)", chosen().patience_s,
+         state.parked.size(), static_cast<unsigned long long>(state.next),
+         static_cast<unsigned long long>(n_blocks));
+}
+
+/* At most so many, since each thread has a stack. */
+void start_early(const call &c, started *&state)
+{
+    enum { EARLY_BLOCKS = 3 };
+    const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
+
+    if (state) return;
+    state = new started;
+    run.launch = &c;
+    grid_dim = c.grid, block_dim = c.block;
+    run.is_early = true;
+    while (state->next < n_blocks && state->next < EARLY_BLOCKS) {
+        const uint64_t i = chosen().blocks_descending ? n_blocks - 1 - state->next : state->next;
+        block *b = open_block(c, index_of(c.grid, i));
+        state->next++;
+        turn(b);
+        if (b->n_early < b->n_live) fail("a thread does not come to wait_for_predecessor()");
+        run.now = nullptr;
+        if (b->n_live == 0)
+            close_block(b);
+        else
+            state->parked.push_back(b);
+    }
+    run.is_early = false;
+    run.launch = nullptr;
+}
+
+/* The predecessor has ended. */
+static void end_early(started *state)
+{
+    for (block *b : state->parked) {
+        if (!b->n_early) continue;
+        b->n_early = 0;
+        tsan_release(&b->sync[0]);
+        for (unsigned i = 0; i < b->n_threads; i++)
+            if (b->threads[i].where == at::predecessor) make_ready(&b->threads[i]);
+    }
+}
+
+bool run_call(const call &c, started *&state)
+{
+    const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
+    const unsigned n_threads = c.block.x * c.block.y * c.block.z;
+    const size_t n_resident =
+        static_cast<size_t>(N_SMS * active_blocks(static_cast<int>(n_threads), c.smem_bytes));
+
+    if (self) fail("a launch inside a kernel");
+    if (!state) state = new started;
+    end_early(state);
+    std::deque<block *> &parked = state->parked;
+    run.launch = &c;
+    grid_dim = c.grid, block_dim = c.block;
+    while (state->next < n_blocks || !parked.empty()) {
+        block *b;
+        if (state->next < n_blocks && parked.size() < n_resident) {
+            const uint64_t i = chosen().blocks_descending ? n_blocks - 1 - state->next : state->next;
+            b = open_block(c, index_of(c.grid, i));
+            state->next++;
+            state->waiting_since = 0, state->n_idle = 0;
+        } else {
+            b = parked.front();
+            parked.pop_front();
+        }
+        const unsigned live = b->n_live, generation = b->generation;
+        turn(b);
+        run.now = nullptr;
+        if (b->n_live < live) state->n_idle = 0;
+        if (b->n_live < live || b->generation != generation) state->waiting_since = 0;
+        if (b->n_live == 0) {
+            close_block(b);
+            continue;
+        }
+        parked.push_back(b);
+        if (c.waits_for_ranks) {
+            if (state->n_idle++ < 2 * parked.size()) continue;
+            state->n_idle = 0;
+            run.launch = nullptr;
+            return false;
+        }
+        if (state->waiting_since == 0) state->waiting_since = now_s();
+        if (now_s() - state->waiting_since > chosen().patience_s) report_naps(c, *state, b);
+        if (parked.size() == 1 && state->next == n_blocks) sched_yield();
+    }
+    delete state;
+    state = nullptr;
+    run.launch = nullptr;
+    return true;
+}
+
+} // namespace sim
