@@ -34,12 +34,16 @@ build_ahead() {
         [ "$s" != "$1" ] || behind=yes
     done
 }
+# A process of the group that is no zombie: where PID 1 reaps nothing, zombies stay.
+is_alive() {
+    cat /proc/[0-9]*/stat 2>/dev/null | awk -v group="$1" '{ sub(/.*\) /, "") } $3 == group && $1 != "Z" { found = 1 } END { exit !found }'
+}
 # Ninja leaves nothing half-built when it is told to stop.
 stop_ahead() {
     [ -n "$ahead" ] || return 0
     kill -TERM -- "-$ahead" 2>/dev/null
     wait "$ahead" 2>/dev/null
-    while kill -0 -- "-$ahead" 2>/dev/null; do sleep 0.1; done
+    while is_alive "$ahead"; do sleep 0.1; done
     ahead=''
 }
 ahead=''

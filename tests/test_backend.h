@@ -72,6 +72,16 @@ static inline bool test_cuts(void)
 #endif
 }
 
+/* Under ThreadSanitizer the best one alone: how work is split among threads is the same on all. */
+static inline mg_cpu_level test_first_level(void)
+{
+#ifdef __SANITIZE_THREAD__
+    return mg_cpu_best_level();
+#else
+    return MG_CPU_SCALAR;
+#endif
+}
+
 static inline mg_cpu_level test_last_level(void)
 {
 #ifdef MG_TEST_CUDA
@@ -102,7 +112,8 @@ static inline bool test_has_threads(void)
 }
 
 /* Run `body` at every level this machine has; inside, `level` is one. */
-#define FOR_LEVELS(level) \
-    for (mg_cpu_level level = MG_CPU_SCALAR; level <= test_last_level(); level = (mg_cpu_level)(level + 1))
+#define FOR_LEVELS(level)                                                     \
+    for (mg_cpu_level level = test_first_level(); level <= test_last_level(); \
+         level = (mg_cpu_level)(level + 1))
 
 #endif

@@ -111,7 +111,7 @@ typedef void check_fn(backend *b, int i);
 
 static void check_all(check_fn *check, const char *first)
 {
-    for (int level = MG_CPU_SCALAR; level <= (int)test_last_level(); level++)
+    for (int level = (int)test_first_level(); level <= (int)test_last_level(); level++)
         for (int n_threads = 1; n_threads <= 3; n_threads += 2) {
             backend b;
             printf("%s, %d threads\n", mg_cpu_level_name((mg_cpu_level)level), n_threads);
@@ -406,7 +406,7 @@ static void test_elu_everywhere(void **state)
     enum { N = 4099 };
 
     (void)state;
-    for (int level = MG_CPU_SCALAR; level <= (int)test_last_level(); level++) {
+    for (int level = (int)test_first_level(); level <= (int)test_last_level(); level++) {
         backend b;
         backend_open(&b, (mg_cpu_level)level, 2);
         mg_tensor x = make(&b, N, 1), y = make(&b, N, 1), x1 = make(&b, 1, 1), y1 = make(&b, 1, 1);
