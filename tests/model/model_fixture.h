@@ -3,7 +3,6 @@
 #ifndef MG_MODEL_FIXTURE_H
 #define MG_MODEL_FIXTURE_H
 
-#include "format_of.h"
 #include "golden.h"
 #include "lm.h"
 #include "t5.h"
@@ -24,8 +23,8 @@ typedef struct fixture {
 typedef struct fixture_want {
     const char *dir; /* full path of a checkpoint folder, or NULL: tests/golden/checkpoints/`model` */
     const char *weights_path; /* weights from elsewhere */
-    mg_dtype dtype;           /* of the language model's matrices and caches */
-    bool int8;                /* its matrices in 8 bits, caches in bf16 */
+    mg_format format;         /* of the language model's matrices */
+    bool kv_int8;             /* its caches in 8 bits, not as suits the matrices */
     mg_comm *comm;
     mg_cpu_level level;
     int n_threads;
@@ -51,8 +50,8 @@ static inline void fixture_arena(fixture *f, mg_arena *a, const char *name, size
 
 static inline mg_status fixture_load(fixture *f, mg_arena *arena, const fixture_want *want, mg_comm *comm)
 {
-    const mg_lm_formats formats = {want->int8 ? MG_FORMAT_Q8 : format_of(want->dtype),
-                                   want->int8 ? MG_FORMAT_BF16 : format_of(want->dtype)};
+    const mg_lm_formats formats = {want->format,
+                                   want->kv_int8 ? MG_FORMAT_Q8 : mg_format_of_kv(want->format)};
     mg_weights w;
     mg_status st = MG_OK;
 

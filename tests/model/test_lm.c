@@ -48,8 +48,7 @@ static double worst_error(const char *model, const fixture_want *want, int how, 
             free(expected);
         }
     if (print)
-        printf("%s %s %s logits: max error %.3g", f.ops->name, model,
-               want->int8 ? "int8" : mg_dtype_name(want->dtype), worst);
+        printf("%s %s %s logits: max error %.3g", f.ops->name, model, mg_format_name(want->format), worst);
     free(got);
     fixture_close(&f);
     golden_lm_close(&g);
@@ -84,13 +83,13 @@ static void test_column_by_column(void **state)
 static void test_half_types(void **state)
 {
     static const struct {
-        mg_dtype dtype;
+        mg_format format;
         double tolerance;
-    } half[2] = {{MG_F16, 2e-2}, {MG_BF16, 1.5e-1}};
+    } half[2] = {{MG_FORMAT_F16, 2e-2}, {MG_FORMAT_BF16, 1.5e-1}};
 
     (void)state;
     for (int i = 0; i < 4; i++) {
-        const fixture_want want = {.dtype = half[i / 2].dtype};
+        const fixture_want want = {.format = half[i / 2].format};
         if (test_cuts() && i / 2 != i % 2) continue;
         check(models[i % 2], &want, STEPWISE, half[i / 2].tolerance);
     }
@@ -103,11 +102,40 @@ static void test_int8(void **state)
     (void)state;
     for (int i = 0; i < 2; i++)
         for (mg_cpu_level level = MG_CPU_SCALAR; level <= mg_cpu_best_level(); level++) {
-            const fixture_want want = {.int8 = true, .level = level};
+            const fixture_want want = {.format = MG_FORMAT_Q8, .level = level};
             check(models[i], &want, STEPWISE, 5e-1);
         }
 }
 #endif
+
+/* What each format costs a trained model: its logits over codes that it was not trained on, which reach from
+ * -22 to 28. Bounds of docs/MODEL.md, with what every level was seen to take of them. */
+static void test_formats_of_a_trained_model(void **state)
+{
+    static const struct {
+        mg_format format;
+        bool kv_int8;
+        double bound;
+    } cases[] = {
+        {MG_FORMAT_F32, false, 2e-4}, {MG_FORMAT_F16, false, 2e-2}, {MG_FORMAT_BF16, false, 3e-1},
+        {MG_FORMAT_Q8, false, 1.4},   {MG_FORMAT_Q8, true, 1.7},    {MG_FORMAT_Q4, false, 7},
+        {MG_FORMAT_Q4, true, 7},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) FOR_LEVELS(level)
+        {
+            const fixture_want want = {.dir = MG_GOLDEN_DIR "/../../models/mg-demo",
+                                       .format = cases[i].format,
+                                       .kv_int8 = cases[i].kv_int8,
+                                       .level = level};
+#ifdef MG_TEST_CUDA /* which has the first three */
+            if (mg_format_is_quantised(want.format)) continue;
+            if (test_cuts() && want.format != MG_FORMAT_BF16) continue;
+#endif
+            check("mg-demo", &want, STEPWISE, cases[i].bound);
+        }
+}
 
 static void test_every_level(void **state)
 {
@@ -115,7 +143,7 @@ static void test_every_level(void **state)
     if (test_cuts()) skip(); /* one level, which the tests above have been over */
     for (mg_cpu_level level = MG_CPU_SCALAR; level <= test_last_level(); level++)
         for (int i = 0; i < 2; i++) {
-            const fixture_want fp32 = {.level = level}, bf16 = {.level = level, .dtype = MG_BF16};
+            const fixture_want fp32 = {.level = level}, bf16 = {.level = level, .format = MG_FORMAT_BF16};
             check(models[i], &fp32, STEPWISE, TOLERANCE);
             check(models[i], &bf16, STEPWISE, 1.5e-1);
         }
@@ -168,11 +196,11 @@ static void test_perturbed(void **state)
 /* A step of item 0 with its text and without, alone and among all items in both ways: the same bits. */
 static void test_neighbours_change_nothing(void **state)
 {
-    static const mg_dtype dtypes[3] = {MG_F32, MG_BF16, MG_F16};
+    static const mg_format formats[3] = {MG_FORMAT_F32, MG_FORMAT_BF16, MG_FORMAT_F16};
 
     (void)state;
     for (int d = 0; d < 3; d++) {
-        const fixture_want want = {.dtype = dtypes[d]};
+        const fixture_want want = {.format = formats[d]};
         golden_lm g;
         fixture f;
         float alone[2][4 * 64], together[6 * 4 * 64];
@@ -279,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_int8),
 #endif
 
+        cmocka_unit_test(test_formats_of_a_trained_model),
         cmocka_unit_test(test_every_level),
         cmocka_unit_test(test_other_forms_of_the_checkpoint),
         cmocka_unit_test(test_perturbed),

@@ -79,14 +79,14 @@ static void test_every_split(void **state)
 {
     (void)state;
     check("tiny-mono", (fixture_want){.n_random = 5, .n_threads = 2}, 5);
-    check("tiny-melody", (fixture_want){.n_random = 3, .dtype = MG_BF16}, 3);
-    if (test_has_threads()) check("tiny-mono", (fixture_want){.n_random = 4, .int8 = true}, 4);
+    check("tiny-melody", (fixture_want){.n_random = 3, .format = MG_FORMAT_BF16}, 3);
+    if (test_has_threads()) check("tiny-mono", (fixture_want){.n_random = 4, .format = MG_FORMAT_Q8}, 4);
 }
 
 static void test_from_a_file(void **state)
 {
     (void)state;
-    check("tiny-mono", (fixture_want){.dtype = MG_F16}, 2);
+    check("tiny-mono", (fixture_want){.format = MG_FORMAT_F16}, 2);
 }
 
 /* Cut short while the model is at work: the step that needs it fails, if the backend still reads. */

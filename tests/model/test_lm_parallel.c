@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "format_of.h"
 #include "golden_lm.h"
 #include "thread_comm.h"
 
@@ -26,7 +27,7 @@ static void *run_rank(void *arg)
     const golden_lm *g = job->golden;
     const int64_t n_prompt = 5, KV = g->K * g->V;
     const fixture_want want = {
-        .level = job->level, .dtype = job->dtype, .comm = job->comm, .n_threads = job->n_threads};
+        .level = job->level, .format = format_of(job->dtype), .comm = job->comm, .n_threads = job->n_threads};
     fixture f;
 
     fixture_open(&f, job->model, &want);
