@@ -56,10 +56,23 @@ void mg_run_describe_gate(char out[MG_RUN_GATE_SIZE], const mg_run_settings *s);
 
 mg_status mg_run(mg_context *context, const mg_run_settings *s);
 
+/* What the coordinator has of time and of the leaders. A run has the machine's clocks and a channel; a test
+ * has its own. */
+typedef struct mg_run_clock {
+    double (*now_s)(void *arg);   /* only goes forward */
+    int64_t (*date_s)(void *arg); /* since 1970 */
+    void *arg;
+} mg_run_clock;
+
+typedef struct mg_run_link {
+    mg_status (*send)(void *arg, int rank, mg_run_message *m); /* to a leader, by its world rank */
+    void *arg;
+} mg_run_link;
+
 /* The coordinator, on world rank 0. */
 typedef struct mg_run_coordinator mg_run_coordinator;
-mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, mg_channel *channel,
-                                  const mg_run_settings *s, const mg_world *w);
+mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, const mg_run_clock *clock,
+                                  const mg_run_link *link, const mg_run_settings *s, const mg_world *w);
 void mg_run_coordinator_close(mg_run_coordinator *c);
 
 /* A message of a leader: all but JOB, STOP and OVER. */

@@ -2,9 +2,7 @@
  * between rank 0's steps and touches no disk: that is for the dataset's writer. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "clock.h"
 #include "log.h"
 #include "run_coordinator_impl.h"
 #include "stop.h"
@@ -13,16 +11,16 @@ enum { COMMIT_CLIPS = 256 };
 #define COMMIT_S 1.0
 #define TOUCH_S  5.0
 
-mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, mg_channel *channel,
-                                  const mg_run_settings *s, const mg_world *w)
+mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, const mg_run_clock *clock,
+                                  const mg_run_link *link, const mg_run_settings *s, const mg_world *w)
 {
     mg_run_coordinator *c = calloc(1, sizeof *c);
     const char *end = getenv("SLURM_JOB_END_TIME");
 
     *out = NULL;
     if (!c) return mg_fail(MG_ENOMEM, "coordinator: no memory");
-    *c = (mg_run_coordinator){.d = d, .channel = channel, .s = s, .w = w};
-    c->begin_s = c->commit_s = c->line_s = c->touch_s = mg_clock_s();
+    *c = (mg_run_coordinator){.d = d, .clock = *clock, .link = *link, .s = s, .w = w};
+    c->begin_s = c->commit_s = c->line_s = c->touch_s = clock->now_s(clock->arg);
     if (end) c->end_at = strtoll(end, NULL, 10) - (int64_t)s->stop_before_s;
     c->leader = calloc((size_t)w->n_replicas, sizeof *c->leader);
     if (!c->leader) {
@@ -30,7 +28,7 @@ mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, mg_ch
         return mg_fail(MG_ENOMEM, "coordinator: %d leaders", w->n_replicas);
     }
     *out = c;
-    return mg_dataset_start_writer(d);
+    return MG_OK;
 }
 
 void mg_run_coordinator_close(mg_run_coordinator *c)
@@ -47,7 +45,7 @@ void mg_run_coordinator_close(mg_run_coordinator *c)
 static mg_status tell_all(mg_run_coordinator *c, mg_run_say say)
 {
     for (int i = 0; i < c->w->n_replicas; i++)
-        MG_RETURN(mg_run_message_send(c->channel, i * c->w->tp, &(mg_run_message){.say = say}));
+        MG_RETURN(c->link.send(c->link.arg, i * c->w->tp, &(mg_run_message){.say = say}));
     return MG_OK;
 }
 
@@ -132,7 +130,7 @@ static mg_status deal(mg_run_coordinator *c)
                                 .seed = job.seed,
                                 .line = job.line,
                                 .text = {job.id, job.text, job.refused}};
-            MG_RETURN(mg_run_message_send(c->channel, i * c->w->tp, &m));
+            MG_RETURN(c->link.send(c->link.arg, i * c->w->tp, &m));
             c->leader[i].wants--;
             any = true;
         }
@@ -158,13 +156,14 @@ static mg_status end_if_done(mg_run_coordinator *c)
 static mg_status look_for_wishes(mg_run_coordinator *c)
 {
     if (mg_stop_wished()) return stop_dealing(c, "a signal asks to stop");
-    if (c->end_at > 0 && time(NULL) >= c->end_at) return stop_dealing(c, "the job's time is nearly over");
+    if (c->end_at > 0 && c->clock.date_s(c->clock.arg) >= c->end_at)
+        return stop_dealing(c, "the job's time is nearly over");
     return MG_OK;
 }
 
 mg_status mg_run_coordinator_tick(mg_run_coordinator *c)
 {
-    const double now_s = mg_clock_s();
+    const double now_s = c->clock.now_s(c->clock.arg);
 
     MG_RETURN(look_for_wishes(c));
     c->none_left = false; /* a clip may have come back */
@@ -189,7 +188,8 @@ mg_status mg_run_coordinator_settle(mg_run_coordinator *c)
     MG_RETURN(mg_dataset_finish(c->d));
     mg_dataset_count(c->d, &n);
     c->line_s = c->status_s = 0; /* once more */
-    return mg_run_coordinator_report(c, mg_clock_s(), n.done + n.failed == n.total ? "finished" : "stopped");
+    return mg_run_coordinator_report(c, c->clock.now_s(c->clock.arg),
+                                     n.done + n.failed == n.total ? "finished" : "stopped");
 }
 
 mg_status mg_run_coordinator_verdict(mg_run_coordinator *c)

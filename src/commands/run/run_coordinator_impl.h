@@ -12,7 +12,8 @@ typedef struct mg_run_leader_view {
 
 struct mg_run_coordinator {
     mg_dataset *d;
-    mg_channel *channel;
+    mg_run_clock clock;
+    mg_run_link link;
     const mg_run_settings *s;
     const mg_world *w;
     mg_run_leader_view *leader; /* [n_replicas] */

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "json_text.h"
@@ -38,7 +37,7 @@ static mg_status put_status(const mg_run_coordinator *c, const rates *r, const c
     mg_json_text_string(&t, "state", state);
     mg_json_text_string(&t, "host", c->w->host);
     mg_json_text_int(&t, "pid", (int64_t)getpid());
-    mg_json_text_int(&t, "time", (int64_t)time(NULL));
+    mg_json_text_int(&t, "time", c->clock.date_s(c->clock.arg));
     mg_json_text_int(&t, "total", r->n.total);
     mg_json_text_int(&t, "done", r->n.done);
     mg_json_text_int(&t, "failed", r->n.failed);

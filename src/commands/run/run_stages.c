@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "door.h"
 #include "generate.h"
 #include "hash.h"
@@ -205,10 +207,36 @@ static mg_status load(run_call *c, mg_clip_need *need)
     return mg_comm_agree(w->all, mg_replica_load(c->replica, &limits));
 }
 
+static double now_s(void *arg)
+{
+    (void)arg;
+    return mg_clock_s();
+}
+
+static int64_t date_s(void *arg)
+{
+    (void)arg;
+    return (int64_t)time(NULL);
+}
+
+static mg_status send(void *channel, int rank, mg_run_message *m)
+{
+    return mg_run_message_send(channel, rank, m);
+}
+
+static mg_status open_coordinator(run_call *c)
+{
+    const mg_run_clock clock = {.now_s = now_s, .date_s = date_s};
+    const mg_run_link link = {.send = send, .arg = c->channel};
+
+    MG_RETURN(mg_dataset_start_writer(c->d));
+    return mg_run_coordinator_open(&c->coordinator, c->d, &clock, &link, c->s, c->w);
+}
+
 static mg_status open_makers(run_call *c, const mg_clip_need *need)
 {
     MG_RETURN(mg_scheduler_open(&c->scheduler, c->replica));
-    if (c->w->rank == 0) MG_RETURN(mg_run_coordinator_open(&c->coordinator, c->d, c->channel, c->s, c->w));
+    if (c->w->rank == 0) MG_RETURN(open_coordinator(c));
     if (c->replica->is_leader)
         MG_RETURN(mg_run_leader_open(&c->leader, c->s, c->replica, c->w, c->channel, c->coordinator, need));
     return MG_OK;
