@@ -174,6 +174,8 @@ if [ -x "$program" ]; then
     for shape in $shapes; do
         stage "step-$shape-1" 40 bench "step-$shape-1" step --device cuda --shape "$shape" --dtype bf16 --steps "$steps"
         stage "step-$shape-$many" 40 bench "step-$shape-$many" step --device cuda --shape "$shape" --dtype bf16 --batch "$many" --steps "$steps"
+        stage "step-$shape-$many-fast" 40 bench "step-$shape-$many-fast" step --device cuda --shape "$shape" --dtype bf16 --batch "$many" \
+            --gemm fast --steps "$steps"
     done
     device=cuda
     [ -z "$dry" ] || device=cpu # the fixture has not the SMs for a codec of this size

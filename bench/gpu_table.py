@@ -43,7 +43,8 @@ def main() -> None:
             continue
         shape, batch = r["shape"], r["batch"]
         goal, times = GOALS.get(shape, (None, None)) if batch == 1 else (None, MANY_GOAL if shape in GOALS else None)
-        rows.append((f"step {shape} {r['dtype']} batch {batch}: part of the floor", f"{r['ms_per_step']:.3f} ms",
+        how = ", --gemm fast" if path.stem.endswith("-fast") else ""
+        rows.append((f"step {shape} {r['dtype']} batch {batch}{how}: part of the floor", f"{r['ms_per_step']:.3f} ms",
                      f"read {r['read_gbps']:.0f} GB/s", f"{r['fraction_of_floor']:.2f}", verdict(r["fraction_of_floor"], goal)))
         for t in theirs:
             if t["what"] == "step" and t["shape"] == shape and t["batch"] == batch:
@@ -79,8 +80,8 @@ def main() -> None:
 
 
 def list_place(path: pathlib.Path) -> tuple:
-    _, shape, batch = path.stem.split("-")
-    return (["tiny", "small", "medium", "large"].index(shape), int(batch))
+    _, shape, batch, *how = path.stem.split("-")
+    return (["tiny", "small", "medium", "large"].index(shape), int(batch), how)
 
 
 if __name__ == "__main__":

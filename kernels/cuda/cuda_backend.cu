@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cuda_codec.cuh"
+#include "cuda_fast.cuh"
 #include "cuda_load.cuh"
 #include "cuda_memory.cuh"
 #include "cuda_step.cuh"
@@ -53,6 +54,7 @@ static void close_backend(mg_ops *ops)
     if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
     if (cuda->copier) (void)cudaStreamSynchronize(cuda->copier);
     mg_cuda_step_forget(ops);
+    mg_fast_close(cuda);
     for (int i = 0; i < MG_RING_PIECES; i++) {
         if (cuda->ring[i].done) (void)cudaEventDestroy(cuda->ring[i].done);
         if (cuda->ring[i].pinned) (void)cudaFreeHost(cuda->ring[i].pinned);
@@ -110,7 +112,8 @@ static mg_status open_device(backend *b)
         return mg_fail(MG_EFIT,
                        "cuda: %s: compute capability %d.%d, at least 8.0 is needed; use --device cpu",
                        device.name, device.major, device.minor);
-    snprintf(b->name, sizeof b->name, "cuda/sm_%d", cuda->level);
+    snprintf(b->name, sizeof b->name, "cuda/sm_%d%s", cuda->level,
+             cuda->settings.fast_products ? "/fast" : "");
     return MG_OK;
 }
 
@@ -128,7 +131,8 @@ static mg_status take_memory(mg_cuda *cuda)
         MG_CUDA(cudaEventCreateWithFlags(&cuda->ring[i].done, cudaEventDisableTiming));
     }
     MG_RETURN(mg_cuda_alloc(NULL, (void **)&cuda->scratch, cuda->scratch_bytes));
-    return take_words(cuda);
+    MG_RETURN(take_words(cuda));
+    return cuda->settings.fast_products ? mg_fast_open(cuda) : MG_OK;
 }
 
 static const mg_ops_iface iface = {

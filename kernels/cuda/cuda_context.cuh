@@ -54,6 +54,8 @@ typedef struct mg_recording {
     cudaGraphExec_t graph;
 } mg_recording;
 
+typedef struct mg_fast mg_fast; /* cuda_fast.cuh */
+
 typedef struct mg_cuda {
     mg_cuda_settings settings;
     int n_sms, level;    /* level: 90 for compute capability 9.0 */
@@ -73,6 +75,7 @@ typedef struct mg_cuda {
     int n_steps; /* recorded; the one that is being recorded or replayed comes first */
     bool recording;
     int32_t *n_bad; /* [1] device: NaN and Inf of a load */
+    mg_fast *fast;  /* NULL: every product by our own kernels */
 } mg_cuda;
 
 /* MG_OK, or what CUDA says about `what`; running out of memory is MG_EFIT. */

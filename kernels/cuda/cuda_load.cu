@@ -21,8 +21,9 @@ enum { TO_MATRIX, TO_TENSOR, TO_CONV };
 /* Where they go. */
 typedef struct target {
     int32_t kind, format;
-    void *data;
+    void *data, *plain;      /* plain: a copy of plain_width values an output; NULL: none */
     int64_t first_out, n_in; /* TO_MATRIX; n_in: of a slice */
+    int64_t plain_width;
     int32_t n_slices, n_steps;
     int32_t transposed, n_taps, stride, J; /* TO_CONV */
     int64_t c_in, c_out;
@@ -33,18 +34,25 @@ template <class S> MG_INLINE float source_value(const void *from, int64_t i)
     return mg_value<S>::widen(((const S *)from)[i]);
 }
 
+template <class T> MG_INLINE void put_both(const target *to, int64_t place, int64_t plain_place, T v)
+{
+    ((T *)to->data)[place] = v;
+    if (to->plain) ((T *)to->plain)[plain_place] = v;
+}
+
 MG_INLINE void put_in_matrix(const target *to, int64_t o, int64_t column, float v)
 {
     const int s = (int)(column / to->n_in);
-    const int64_t i = column % to->n_in;
+    const int64_t i = column % to->n_in, plain = o * to->plain_width + column;
+    const int64_t packed = to->format == MG_FORMAT_F32 ? mg_place_f32(o, s, i, to->n_slices, to->n_steps)
+                                                       : mg_place_half(o, s, i, to->n_slices, to->n_steps);
 
     if (to->format == MG_FORMAT_F32)
-        ((float *)to->data)[mg_place_f32(o, s, i, to->n_slices, to->n_steps)] = v;
+        put_both(to, packed, plain, v);
     else if (to->format == MG_FORMAT_BF16)
-        ((__nv_bfloat16 *)to->data)[mg_place_half(o, s, i, to->n_slices, to->n_steps)] =
-            __float2bfloat16_rn(v);
+        put_both(to, packed, plain, __float2bfloat16_rn(v));
     else
-        ((__half *)to->data)[mg_place_half(o, s, i, to->n_slices, to->n_steps)] = __float2half_rn(v);
+        put_both(to, packed, plain, __float2half_rn(v));
 }
 
 /* A convolution's weight [c_out, c_in * n_taps], or [c_in, c_out * n_taps] if transposed: see cuda_codec.cu.
@@ -197,22 +205,36 @@ static int64_t tile_of(mg_format format)
     return format == MG_FORMAT_F32 ? MG_TILE_F32 : MG_TILE_HALF;
 }
 
-size_t mg_cuda_matrix_bytes(const mg_ops *ops, const mg_matrix *w)
+/* A multiple of 512: whole tiles. */
+size_t mg_packed_matrix_bytes(const mg_matrix *w)
 {
     const int64_t tile = tile_of(w->format), n_steps = mg_slice_steps(w->n_in / w->n_slices);
 
-    (void)ops;
     return (size_t)(mg_ceil_div(w->n_out, tile) * tile * w->n_slices * n_steps * MG_STEP) *
            mg_dtype_bytes(mg_format_dtype(w->format));
 }
 
-static target matrix_target(const mg_matrix *w, int64_t first_out)
+static size_t plain_row_bytes(const mg_matrix *w)
+{
+    return (size_t)mg_plain_width(w) * mg_dtype_bytes(mg_format_dtype(w->format));
+}
+
+size_t mg_cuda_matrix_bytes(const mg_ops *ops, const mg_matrix *w)
+{
+    const mg_cuda *cuda = (const mg_cuda *)ops->ctx;
+
+    return mg_packed_matrix_bytes(w) + (cuda->fast ? (size_t)w->n_out * plain_row_bytes(w) : 0);
+}
+
+static target matrix_target(const mg_cuda *cuda, const mg_matrix *w, int64_t first_out)
 {
     target to = {};
 
     to.kind = TO_MATRIX;
     to.format = w->format;
     to.data = w->data;
+    to.plain = cuda->fast ? mg_plain_of(w) : NULL;
+    to.plain_width = mg_plain_width(w);
     to.first_out = first_out;
     to.n_in = w->n_in / w->n_slices;
     to.n_slices = w->n_slices;
@@ -224,7 +246,7 @@ mg_status mg_cuda_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t fir
                               const mg_host_matrix *src, int64_t *n_bad)
 {
     mg_cuda *cuda = (mg_cuda *)ops->ctx;
-    const target to = matrix_target(w, first_out);
+    const target to = matrix_target(cuda, w, first_out);
     const int64_t end = first_out + src->n_rows, tile = tile_of(w->format);
     const int64_t padded_end = end == w->n_out ? mg_ceil_div(end, tile) * tile : end;
     const int64_t n = (padded_end - first_out) * w->n_slices * to.n_steps * MG_STEP;
@@ -235,6 +257,9 @@ mg_status mg_cuda_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t fir
     if (src->n_rows == 0) return MG_OK;
     if (padded_end != end || (int64_t)to.n_steps * MG_STEP != to.n_in)
         MG_RUN(cuda, fill_up_k, blocks_for(n), THREADS, 0, to, first_out, end, padded_end);
+    if (to.plain && to.plain_width != w->n_in)
+        MG_CUDA(cudaMemsetAsync((char *)to.plain + (size_t)first_out * plain_row_bytes(w), 0,
+                                (size_t)src->n_rows * plain_row_bytes(w), cuda->stream));
     return load(cuda, &to, src, n_bad, ops);
 }
 
@@ -271,7 +296,7 @@ mg_status mg_cuda_conv_load(const mg_ops *ops, const mg_conv *c, const mg_host_m
 {
     mg_cuda *cuda = (mg_cuda *)ops->ctx;
     const mg_matrix w = mg_cuda_conv_matrix(c);
-    target to = matrix_target(&w, 0);
+    target to = matrix_target(cuda, &w, 0);
     int64_t n_bad = 0; /* counted by who read the tensor */
 
     to.kind = TO_CONV;

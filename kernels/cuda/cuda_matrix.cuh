@@ -5,7 +5,10 @@
  * whatever the rows, slices and tiles of the kernel that makes it: so a row's bits depend on the row alone.
  *
  *   bf16, fp16: [tile of 16 outputs][slice][step][32 lanes][8 values]: what a lane of mma.m16n8k16 wants of A
- *   fp32:       [tile of 32 outputs][slice][step][4][32 outputs][4 inputs] */
+ *   fp32:       [tile of 32 outputs][slice][step][4][32 outputs][4 inputs]
+ *
+ * With settings.fast_products a plain copy stands behind it: [n_out][n_in], each row filled up with zeros to
+ * whole steps. */
 #ifndef MG_CUDA_MATRIX_CUH
 #define MG_CUDA_MATRIX_CUH
 
@@ -42,6 +45,19 @@ MG_BOTH int64_t mg_place_half(int64_t o, int s, int64_t i, int n_slices, int n_s
 MG_BOTH int64_t mg_place_f32(int64_t o, int s, int64_t i, int n_slices, int n_steps)
 {
     return (((o / MG_TILE_F32 * n_slices + s) * n_steps * 4 + i / 4) * 32 + o % MG_TILE_F32) * 4 + i % 4;
+}
+
+/* Values of a row of the plain copy. */
+static inline int64_t mg_plain_width(const mg_matrix *w)
+{
+    return mg_ceil_div(w->n_in, MG_STEP) * MG_STEP;
+}
+
+/* Bytes of the packed matrix, and the plain copy behind it. */
+size_t mg_packed_matrix_bytes(const mg_matrix *w);
+static inline char *mg_plain_of(const mg_matrix *w)
+{
+    return (char *)w->data + mg_packed_matrix_bytes(w);
 }
 
 /* Rows of x that a product reads: row r, input k stands at x[r * row_stride + k / run * run_stride + k %

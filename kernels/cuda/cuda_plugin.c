@@ -105,6 +105,7 @@ static const mg_cuda_plugin table = {
     .open_group = mg_comm_nccl_open,
     .check_group = mg_comm_nccl_check,
     .can_peer = can_peer,
+    .fast_version = mg_cuda_fast_version,
     .read = mg_cuda_read,
     .link = mg_cuda_link,
 };

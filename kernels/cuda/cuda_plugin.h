@@ -65,6 +65,9 @@ typedef struct mg_cuda_plugin {
      * is. */
     bool (*can_peer)(int a, int b);
 
+    /* cuBLASLt's, 130100 for 13.1.0. MG_EFIT if there is none. */
+    mg_status (*fast_version)(int *out);
+
     /* cuda_read.h */
     mg_status (*read)(const mg_ops *ops, const void *block, size_t bytes, double *gbps);
     mg_status (*link)(const mg_ops *ops, double *gbps);

@@ -1,6 +1,7 @@
 /* The transformer's small slots: embedding, norms, element by element, and the write into the cache. */
 #include "cuda_transformer.cuh"
 
+#include "cuda_fast.cuh"
 #include "cuda_norm.cuh"
 #include "cuda_product.cuh"
 
@@ -95,6 +96,10 @@ bool mg_product_takes_norm(const mg_matrix *w, int64_t n_rows)
 mg_status mg_product(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, const mg_matrix *w,
                      const mg_row_norm *norm)
 {
+    bool done = false;
+
+    if (cuda->fast) MG_RETURN(mg_fast_product(cuda, &done, to, x, w, norm));
+    if (done) return MG_OK;
     if (w->format == MG_FORMAT_F32) return mg_product_f32(cuda, to, x, w, norm);
     return mg_product_half(cuda, to, x, w, norm);
 }

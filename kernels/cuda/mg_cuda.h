@@ -12,10 +12,17 @@ typedef struct mg_cuda_settings {
      * May be NULL. */
     mg_status (*check)(void *arg, double waited_s);
     void *check_arg;
+    /* Products of many rows by cuBLASLt: faster, in twice the memory for matrices. The rule on numbers of
+     * ops.h is given up: a row's bits depend on how many rows there are. MG_EFIT from open if there is none.
+     */
+    bool fast_products;
 } mg_cuda_settings;
 
 /* Open a backend over one device. MG_EFIT if there is no such device, or no driver. Close with mg_ops_close.
  */
 mg_status mg_cuda_open(mg_ops **out, const mg_cuda_settings *settings);
+
+/* Version of the cuBLASLt that fast_products would take: 130100 for 13.1.0. MG_EFIT if there is none. */
+mg_status mg_cuda_fast_version(int *out);
 
 #endif

@@ -131,8 +131,11 @@ static mg_status open_device(mg_backend *out, const mg_cuda_plugin *plugin, int 
     watch->plugin = plugin;
     out->watch = watch;
     MG_RETURN(mg_threads_open(&out->threads, n_threads, 0));
-    const mg_cuda_settings settings = {
-        .device = device, .threads = out->threads, .check = look, .check_arg = watch};
+    const mg_cuda_settings settings = {.device = device,
+                                       .threads = out->threads,
+                                       .check = look,
+                                       .check_arg = watch,
+                                       .fast_products = machine->gemm == MG_MACHINE_GEMM_FAST};
     return plugin->open(&out->ops, &settings);
 }
 

@@ -14,6 +14,7 @@ typedef struct mg_machine {
     double cpu_share; /* of the cores, where threads is 0; NaN: all */
     int64_t tp;
     int reduce;                    /* mg_cuda_reduce: the words stand in its order */
+    int gemm;                      /* mg_machine_gemm */
     int codec_device, text_device; /* mg_machine_part */
     int numa;                      /* mg_machine_numa */
     bool share_gpu;
@@ -33,6 +34,7 @@ enum mg_machine_dtype {
 enum mg_machine_kv { MG_MACHINE_KV_AUTO, MG_MACHINE_KV_INT8 };
 enum mg_machine_device { MG_MACHINE_DEVICE_AUTO, MG_MACHINE_CPU, MG_MACHINE_CUDA };
 enum mg_machine_numa { MG_MACHINE_NUMA_AUTO, MG_MACHINE_NUMA_OFF };
+enum mg_machine_gemm { MG_MACHINE_GEMM_AUTO, MG_MACHINE_GEMM_EXACT, MG_MACHINE_GEMM_FAST };
 enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
 
 /* MG_MACHINE_OPTIONS: of all commands that run a language model; their settings have a field `mg_machine
@@ -40,12 +42,19 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
 /* clang-format off */
 #define MG_DTYPE_SAME "float32=fp32|float=fp32|float16=fp16|half=fp16|bfloat16=bf16|torch.float32=fp32|" \
                       "torch.float16=fp16|torch.bfloat16=bf16|f32=fp32|f16=fp16"
+#define MG_GEMM_WORDS "auto|exact|fast"
+#define MG_GEMM_HELP                                                                                       \
+    "matrix products of many rows on a GPU: exact, by kernels whose bits do not depend on the batch; fast, by " \
+    "cuBLASLt, in twice the memory for matrices, and bits differ with the batch; auto is exact, for replay " \
+    "what was recorded; a CPU is always exact"
 #define MG_DEVICE_OPTIONS(settings)                                                                        \
     {.name = "device", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.device),                \
      .preset = "auto", .choices = "auto|cpu|cuda", .same = "gpu=cuda|cuda:0=cuda", .group = "Machine",     \
      .help = "what computes; auto is the GPU where every rank has one"},                                   \
     {.name = "share-gpu", .type = MG_OPT_FLAG, .offset = offsetof(settings, machine.share_gpu),            \
      .group = "Machine", .help = "let several ranks use one GPU (slow; for experiments)"},                 \
+    {.name = "gemm", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.gemm), .preset = "auto",  \
+     .choices = MG_GEMM_WORDS, .group = "Machine", .help = MG_GEMM_HELP},                                  \
     {.name = "threads", .alias = "num-threads", .type = MG_OPT_INT, .offset = offsetof(settings, machine.threads), .arg = "N",     \
      .low = 1, .high = 1024, .group = "Machine", .is_own = true,                                           \
      .help = "threads per rank (default: the cores the rank is bound to)"},                                \

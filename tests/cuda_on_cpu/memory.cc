@@ -113,6 +113,12 @@ static void check_range(const char *call, const void *p, size_t bytes, bool devi
     if (!device && is_device(p)) fail("%s: %p is device memory, and was said to be the host's", call, p);
 }
 
+void check_device_range(const char *what, const void *p, size_t bytes)
+{
+    const turn_of_one turn(device_lock());
+    check_range(what, p, bytes, true);
+}
+
 /* ---- Faults ---- */
 
 static struct sigaction before;

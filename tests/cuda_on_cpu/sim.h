@@ -45,6 +45,8 @@ void device_open();
 void device_shut();
 bool is_device(const void *p);
 bool is_pinned(const void *p);
+/* Ends the process unless they stand inside one block of device memory. */
+void check_device_range(const char *what, const void *p, size_t bytes);
 void catch_faults();
 
 /* Set by what a launch cannot report itself; cudaGetLastError takes it. */

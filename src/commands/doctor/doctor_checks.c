@@ -78,7 +78,7 @@ mg_status mg_doctor_check_gpu(mg_doctor *d)
     const mg_cuda_plugin *plugin = NULL;
     const char *why = NULL;
     mg_cuda_versions v;
-    int n = 0;
+    int n = 0, fast = 0;
     const bool asked = d->settings->machine.device == MG_MACHINE_CUDA;
     const bool may_be = mg_cuda_may_be_here(&why);
 
@@ -107,6 +107,10 @@ mg_status mg_doctor_check_gpu(mg_doctor *d)
             d, d->world->tp > 1 ? MG_DOCTOR_BAD : MG_DOCTOR_NOTE,
             "no NCCL (libnccl.so.2; MGDIST_NCCL names another): --tp above 1 will not work on GPUs");
     say_devices(d, plugin, n);
+    if (d->settings->machine.gemm != MG_MACHINE_GEMM_FAST) return MG_OK;
+    if (plugin->fast_version(&fast) == MG_OK)
+        mg_doctor_say(d, MG_DOCTOR_FINE, "cuBLASLt %d.%d.%d", fast / 10000, fast / 100 % 100, fast % 100);
+    mg_clear_error(); /* said when a run's machine is opened */
     return MG_OK;
 }
 
@@ -139,8 +143,9 @@ done:
 
 static mg_status compare_with_cpu(mg_doctor *d)
 {
-    enum { N = 2, I = 256, O = 128 };
-    static float x[N * I], w[O * I], device[N * O], host[N * O];
+    enum { MOST = 64, I = 256, O = 128 };
+    static float x[MOST * I], w[O * I], device[MOST * O], host[MOST * O];
+    const int N = d->settings->machine.gemm == MG_MACHINE_GEMM_FAST ? MOST : 2; /* many rows: by cuBLASLt */
     mg_status st = MG_OK;
     mg_ops *cpu = NULL;
     double most = 0, largest = 0;

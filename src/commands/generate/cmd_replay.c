@@ -166,9 +166,10 @@ static mg_status run(mg_context *context, const void *settings)
 }
 
 static const char details[] =
-    "Everything is taken from the metadata: prompt, seed, settings, --dtype and --cpu-level (unless they are "
-    "given\n"
-    "here). Files that were named by relative paths are looked for in the current folder, then beside the\n"
+    "Everything is taken from the metadata: prompt, seed, settings, --dtype, --gemm and --cpu-level (unless "
+    "they\n"
+    "are given here). Files that were named by relative paths are looked for in the current folder, then "
+    "beside the\n"
     "metadata; a model that has moved is named by --model or its parts. Exit code 0 and \"the same bytes\" "
     "on stdout, or 1 and a sentence that names what differs: a "
     "file that\n"

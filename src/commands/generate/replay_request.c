@@ -63,6 +63,14 @@ static bool is_cpu(const char *backend)
     return backend && strncmp(backend, "cpu/", 4) == 0;
 }
 
+/* "cuda/sm_90/fast" */
+static bool is_fast(const char *backend)
+{
+    const char *last = backend ? strrchr(backend, '/') : NULL;
+
+    return last && strcmp(last, "/fast") == 0;
+}
+
 /* What was recorded, where the command line does not insist on something else. */
 static mg_status choose_machine(mg_replay *r)
 {
@@ -77,6 +85,9 @@ static mg_status choose_machine(mg_replay *r)
     if (is_cpu(r->m.codec_backend)) machine->codec_device = MG_MACHINE_PART_CPU;
     if (machine->dtype == MG_MACHINE_DTYPE_AUTO)
         MG_RETURN(find_word(&machine->dtype, r, "run.dtype", "auto|fp32|bf16|fp16|int8|int4", r->m.dtype));
+    if (machine->gemm == MG_MACHINE_GEMM_AUTO &&
+        (is_fast(r->m.backend) || is_fast(r->m.text_backend) || is_fast(r->m.codec_backend)))
+        machine->gemm = MG_MACHINE_GEMM_FAST;
     if (machine->kv == MG_MACHINE_KV_AUTO && r->m.kv)
         MG_RETURN(find_word(&machine->kv, r, "run.kv", "auto|int8", r->m.kv));
     if (machine->cpu_level != MG_CPU_AUTO || !level) return MG_OK;

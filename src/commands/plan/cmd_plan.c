@@ -55,6 +55,8 @@ static const mg_option options[] = {
     {.name = "kv", .type = MG_OPT_CHOICE, .offset = AT(machine.kv), .preset = "auto", .choices = "auto|int8",
      .group = "Machine",
      .help = "number format of keys and values; auto is that of the matrices, bf16 for int8 and int4; int8 is for the CPU"},
+    {.name = "gemm", .type = MG_OPT_CHOICE, .offset = AT(machine.gemm), .preset = "auto", .choices = MG_GEMM_WORDS,
+     .group = "Machine", .help = "fast: a GPU's matrices take twice the memory (see generate); its speed is not predicted"},
     {.name = "host-memory", .type = MG_OPT_SIZE, .offset = AT(machine.host_memory), .arg = "BYTES", .group = "Machine",
      .help = "what the ranks of a node may take of its memory, like 4G (default: not checked)"},
     {.name = "device-memory", .type = MG_OPT_SIZE, .offset = AT(machine.device_memory), .arg = "BYTES", .group = "Machine",

@@ -177,15 +177,45 @@ static mg_status add_groups(mg_planning *p, mg_ops *ops)
     return mg_fail(MG_EUSAGE, "plan: no layout: %s", p->refused[0] ? p->refused : "--tp is not 1, 2, 4 or 8");
 }
 
+/* A backend whose matrices take twice the memory: on a GPU with --gemm fast. */
+typedef struct twice {
+    mg_ops ops; /* first: its slots find the rest */
+    mg_ops_iface table;
+    const mg_ops *once;
+} twice;
+
+static size_t matrix_twice(const mg_ops *ops, const mg_matrix *w)
+{
+    return 2 * mg_matrix_bytes(((const twice *)ops)->once, w);
+}
+
+static size_t conv_twice(const mg_ops *ops, const mg_conv *c)
+{
+    return 2 * mg_conv_bytes(((const twice *)ops)->once, c);
+}
+
+static void take_twice(twice *t, const mg_ops *once)
+{
+    t->once = once;
+    t->ops = *once;
+    t->table = *once->iface;
+    t->table.matrix_bytes = matrix_twice;
+    t->table.conv_bytes = conv_twice;
+    t->ops.iface = &t->table;
+}
+
 mg_status mg_planning_measure_memory(mg_planning *p)
 {
+    const bool is_fast = p->machine.memory_bytes > 0 && p->settings->machine.gemm == MG_MACHINE_GEMM_FAST;
     mg_threads *threads = NULL;
     mg_ops *ops = NULL;
+    twice fast;
     mg_status st = MG_OK;
 
     MG_TRY(mg_threads_open(&threads, 1, 0));
     MG_TRY(mg_cpu_open(&ops, MG_CPU_AUTO, threads));
-    st = add_groups(p, ops);
+    if (is_fast) take_twice(&fast, ops);
+    st = add_groups(p, is_fast ? &fast.ops : ops);
 done:
     if (ops) mg_ops_close(ops);
     mg_threads_close(threads);

@@ -44,6 +44,7 @@ static void add_command(mg_text *t, const mg_planning *p)
                    strcmp(s->gpu, "cpu") == 0 ? "cpu" : "cuda");
     if (s->machine.threads > 0) mg_text_format(t, " --threads %lld", (long long)s->machine.threads);
     if (s->machine.kv == MG_MACHINE_KV_INT8) mg_text_add(t, " --kv int8");
+    if (s->machine.gemm == MG_MACHINE_GEMM_FAST) mg_text_add(t, " --gemm fast");
     if (s->machine.host_memory > 0)
         mg_text_format(t, " --host-memory %lld", (long long)s->machine.host_memory);
     if (s->machine.device_memory > 0)

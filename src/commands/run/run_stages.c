@@ -110,7 +110,7 @@ done:
     return st;
 }
 
-/* "cuda/sm_90", parts that run elsewhere, and sums in another order. */
+/* "cuda/sm_90" ("/fast": --gemm fast), parts that run elsewhere, and sums in another order. */
 static mg_status claim_machine(run_call *c)
 {
     const char *text = mg_replica_text_backend(c->replica), *codec = mg_replica_codec_backend(c->replica);
