@@ -15,7 +15,7 @@
  *
  * Sums of parts of the inner dimension meet in the workspace in a fixed order, so a run has the bytes of the
  * run before. How a shape is computed is asked of cuBLASLt once and kept; recorded steps keep it too. */
-#include <cublasLt.h> /* here: what it has for C++ is not extern "C" */
+#include <cublasLt.h> /* here: some of it is C++ */
 #include <stdlib.h>
 #include <string.h>
 
