@@ -39,8 +39,9 @@ makes() { # SENTENCE command …: it ends well
     [ $code = 0 ] || sed "s/^/#   /" "$BOX/said"
 }
 one_message() { says_once "$1: one message"; }
+killed_after='' # half a second, by mpirun of Open MPI 5, when another rank has ended: a loaded machine needs longer
 unharmed() { # SENTENCE OUT
-    passes "$1: nothing half is left" tidy "$BOX/$2"
+    [ -n "$killed_after" ] || passes "$1: nothing half is left" tidy "$BOX/$2"
     passes "$1: no clip counts as failed" sh -c "! grep -q . '$BOX/$2/failures.jsonl' 2>/dev/null"
 }
 goes_on() { # SENTENCE WHOLE OUT …
@@ -158,12 +159,14 @@ for signal in TERM USR1 XCPU; do
     ended "SIG$signal" 75 30 'stopped with [0-9]+ of 24 clips done; the same command goes on'
     goes_on "SIG$signal" long "by-$signal"
 done
+is_open_mpi_5 && killed_after=half
 for signal in INT HUP; do
     begin "by-$signal" 2
     kill -$signal "$(pid_of 1)"
     ended "SIG$signal to one of two ranks" 75 15 'stopped by'
     goes_on "SIG$signal" long "by-$signal"
 done
+killed_after=''
 begin twice 1
 kill -TERM "$(pid_of 0)"
 sleep 0.1

@@ -132,7 +132,7 @@ static void test_audiocraft(void **state)
 /* One clip of T frames, decoded `stretch` frames at a time. */
 static void check_odd(const mg_checkpoint *file, const mg_codec_config *config, int i, int T, int64_t stretch)
 {
-    char name[64], prefix[16];
+    char name[64], prefix[32];
     codec_fixture f;
     int64_t N;
 
@@ -224,7 +224,7 @@ static void test_stretches(void **state)
     T[80] = 257, T[81] = 1503;
     for (int i = 0; i < 2 * N_ODD_CODECS; i += test_cuts() ? 3 : 1) {
         mg_codec_config config = codec_odd_config(file, i / 2);
-        char prefix[16];
+        char prefix[32];
         snprintf(prefix, sizeof prefix, "codec%d.", i / 2);
         config.pad_reflect = i % 2;
         check_stretches(
@@ -333,7 +333,7 @@ static void test_together(void **state)
     (void)state;
     for (int i = 0; i < N_ODD_CODECS; i++) {
         const mg_codec_config config = codec_odd_config(file, i);
-        char prefix[16];
+        char prefix[32];
         snprintf(prefix, sizeof prefix, "codec%d.", i);
         const codec_want want = {.config = &config,
                                  .path = CODEC_OPS,

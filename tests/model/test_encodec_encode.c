@@ -145,9 +145,9 @@ static void test_first_conv(void **state)
     golden_clip_close(&g);
 }
 
-static codec_want odd_want(const mg_codec_config *config, int i, char prefix[16])
+static codec_want odd_want(const mg_codec_config *config, int i, char prefix[32])
 {
-    snprintf(prefix, 16, "codec%d.", i);
+    snprintf(prefix, 32, "codec%d.", i);
     return (codec_want){.config = config,
                         .path = CODEC_OPS,
                         .prefix = prefix,
@@ -157,7 +157,7 @@ static codec_want odd_want(const mg_codec_config *config, int i, char prefix[16]
 /* All the golden clips of an odd codec, `stretch` frames at a time. */
 static void check_odd(const mg_checkpoint *file, const mg_codec_config *config, int i, int64_t stretch)
 {
-    char prefix[16], name[64];
+    char prefix[32], name[64];
     codec_want want = odd_want(config, i, prefix);
     codec_fixture f;
     int n_clips = 0;
@@ -245,7 +245,7 @@ static void test_stretches(void **state)
 
     (void)state;
     for (int i = 0; i < 2 * N_ODD_CODECS; i += test_cuts() ? 3 : 1) {
-        char prefix[16];
+        char prefix[32];
         mg_codec_config config = codec_odd_config(file, i / 2);
         const codec_want want = odd_want(&config, i / 2, prefix);
         config.pad_reflect = i % 2;
