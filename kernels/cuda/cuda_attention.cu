@@ -308,7 +308,7 @@ mg_status mg_cuda_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
                             const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
                             const mg_tensor *rel_bias)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const int64_t N = x->dim[0], HE = kv->n_heads * kv->E;
     attention a = {
         .partial = (float *)cuda->scratch,

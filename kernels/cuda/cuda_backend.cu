@@ -32,7 +32,7 @@ static size_t kv_bytes(const mg_ops *ops, const mg_kv *kv)
 /* The place of a device: its PCI address, which every process of a host sees alike. */
 static mg_status budget(const mg_ops *ops, mg_budget *out)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     size_t available, all;
     char address[32] = "";
     uint64_t place = 14695981039346656037u; /* FNV-1a */
@@ -49,7 +49,7 @@ static void close_backend(mg_ops *ops)
 {
     if (!ops) return;
     backend *b = (backend *)ops;
-    mg_cuda *cuda = &b->cuda;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
     if (cuda->copier) (void)cudaStreamSynchronize(cuda->copier);

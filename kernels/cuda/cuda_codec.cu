@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(THREADS)
 mg_status mg_cuda_pad(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
                       mg_pad_mode mode, mg_act act)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const int64_t n = mg_tensor_count(y);
 
     if (n == 0) return MG_OK;
@@ -86,7 +86,7 @@ static mg_status run_dots(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, 
 mg_status mg_cuda_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *c,
                          const mg_tensor *bias, bool accumulate)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const mg_matrix w = mg_cuda_conv_matrix(c);
     const mg_rows rows = {(const float *)x->data, c->stride * c->c_in, c->c_in, c->dilation * c->c_in,
                           y->dim[0]};
@@ -113,7 +113,7 @@ mg_status mg_cuda_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_ten
                           .act = MG_ACT_NONE,
                           .accumulate = false};
 
-    return mg_product((mg_cuda *)ops->ctx, &to, &rows, &w, NULL);
+    return mg_product(mg_cuda_of(ops), &to, &rows, &w, NULL);
 }
 
 /* A warp a row: its square in fp64 by lanes, then the nearest of all codes, the first of equals. */
@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(THREADS)
 mg_status mg_cuda_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
                                const mg_tensor *table, const mg_tensor *norms)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     if (x->dim[0] == 0) return MG_OK;
     MG_RUN(cuda, nearest_k, mg_blocks(x->dim[0], WARPS), THREADS, 0, (int32_t *)ids->data, (float *)x->data,

@@ -78,6 +78,10 @@ typedef struct mg_cuda {
     mg_fast *fast;  /* NULL: every product by our own kernels */
 } mg_cuda;
 
+/* The instance, and its device made the calling thread's: CUDA begins each host thread with the first one,
+ * and refuses a launch into a stream of another. Every slot begins with it. */
+mg_cuda *mg_cuda_of(const mg_ops *ops);
+
 /* MG_OK, or what CUDA says about `what`; running out of memory is MG_EFIT. */
 mg_status mg_cuda_check(cudaError_t error, const char *what);
 

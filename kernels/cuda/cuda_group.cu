@@ -112,13 +112,13 @@ static __global__ void __launch_bounds__(THREADS)
 
 extern "C" void *mg_cuda_stream(const mg_ops *ops)
 {
-    return ((mg_cuda *)ops->ctx)->stream;
+    return mg_cuda_of(ops)->stream;
 }
 
 extern "C" mg_status mg_cuda_tree_sum(const mg_ops *ops, float *y, float *x, const float *parts, int n_parts,
                                       int64_t n)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const unsigned grid = mg_blocks(n, THREADS);
 
     MG_REQUIRE(n_parts == 2 || n_parts == 4 || n_parts == 8);
@@ -160,6 +160,6 @@ extern "C" mg_status mg_cuda_oneshot_sum(const mg_ops *ops, const mg_oneshot *o,
 
     MG_REQUIRE(o->size == 2 || o->size == 4 || o->size == 8);
     for (int64_t at = 0; at < n; at += most)
-        MG_RETURN(run_oneshot((mg_cuda *)ops->ctx, o, y ? y + at : NULL, x + at, mg_smaller(most, n - at)));
+        MG_RETURN(run_oneshot(mg_cuda_of(ops), o, y ? y + at : NULL, x + at, mg_smaller(most, n - at)));
     return MG_OK;
 }

@@ -221,7 +221,7 @@ static size_t plain_row_bytes(const mg_matrix *w)
 
 size_t mg_cuda_matrix_bytes(const mg_ops *ops, const mg_matrix *w)
 {
-    const mg_cuda *cuda = (const mg_cuda *)ops->ctx;
+    const mg_cuda *cuda = mg_cuda_of(ops);
 
     return mg_packed_matrix_bytes(w) + (cuda->fast ? (size_t)w->n_out * plain_row_bytes(w) : 0);
 }
@@ -245,7 +245,7 @@ static target matrix_target(const mg_cuda *cuda, const mg_matrix *w, int64_t fir
 mg_status mg_cuda_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out,
                               const mg_host_matrix *src, int64_t *n_bad)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const target to = matrix_target(cuda, w, first_out);
     const int64_t end = first_out + src->n_rows, tile = tile_of(w->format);
     const int64_t padded_end = end == w->n_out ? mg_ceil_div(end, tile) * tile : end;
@@ -269,7 +269,7 @@ mg_status mg_cuda_tensor_load(const mg_ops *ops, void *dst, const mg_host_matrix
 
     to.kind = TO_TENSOR;
     to.data = dst;
-    return load((mg_cuda *)ops->ctx, &to, src, n_bad, ops);
+    return load(mg_cuda_of(ops), &to, src, n_bad, ops);
 }
 
 mg_matrix mg_cuda_conv_matrix(const mg_conv *c)
@@ -294,7 +294,7 @@ size_t mg_cuda_conv_bytes(const mg_ops *ops, const mg_conv *c)
 
 mg_status mg_cuda_conv_load(const mg_ops *ops, const mg_conv *c, const mg_host_matrix *src)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const mg_matrix w = mg_cuda_conv_matrix(c);
     target to = matrix_target(cuda, &w, 0);
     int64_t n_bad = 0; /* counted by who read the tensor */

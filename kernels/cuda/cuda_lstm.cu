@@ -147,7 +147,7 @@ mg_status mg_cuda_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, cons
                        const mg_matrix *w_ih, const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates,
                        mg_tensor *state)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const int64_t C = y->dim[1], N = x->dim[0], B = state->dim[0];
     const mg_rows rows = {(const float *)x->data, w_ih->n_in, w_ih->n_in, w_ih->n_in, N};
     const mg_finish to = {.y = (float *)gates->data,

@@ -5,6 +5,16 @@
 #include <string.h>
 #include <time.h>
 
+mg_cuda *mg_cuda_of(const mg_ops *ops)
+{
+    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    int now;
+
+    if (cudaGetDevice(&now) != cudaSuccess || now != cuda->settings.device)
+        (void)cudaSetDevice(cuda->settings.device); /* what fails here fails again in what follows */
+    return cuda;
+}
+
 mg_status mg_cuda_check(cudaError_t error, const char *what)
 {
     if (error == cudaSuccess) return MG_OK;
@@ -17,7 +27,7 @@ mg_status mg_cuda_alloc(const mg_ops *ops, void **out, size_t bytes)
 {
     size_t available = 0, all = 0;
 
-    (void)ops;
+    if (ops) (void)mg_cuda_of(ops);
     *out = NULL;
     const cudaError_t error = cudaMalloc(out, bytes ? bytes : 1);
     if (error != cudaErrorMemoryAllocation) return mg_cuda_check(error, "cudaMalloc");
@@ -30,7 +40,7 @@ mg_status mg_cuda_alloc(const mg_ops *ops, void **out, size_t bytes)
 
 void mg_cuda_release(const mg_ops *ops, void *block, size_t bytes)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     (void)bytes;
     if (!block) return;
@@ -86,7 +96,7 @@ mg_status mg_ring_send(mg_cuda *cuda, mg_ring_piece *piece, void *dst, size_t by
 
 mg_status mg_cuda_upload(const mg_ops *ops, void *dst, const void *src_host, size_t bytes)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     mg_ring_piece *piece;
 
     for (size_t at = 0, n; at < bytes; at += n) {
@@ -119,7 +129,7 @@ static mg_status report_fault(const int32_t *fault)
  * the first, before anything is believed. */
 mg_status mg_cuda_download(const mg_ops *ops, void *dst_host, const void *src, size_t bytes)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     mg_ring_piece *piece[2], *word;
     size_t size[2] = {0, 0}, asked = 0, done = 0;
     int32_t fault[2];
@@ -153,7 +163,7 @@ mg_status mg_cuda_download(const mg_ops *ops, void *dst_host, const void *src, s
 
 mg_status mg_cuda_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     MG_CUDA(cudaMemcpyAsync(y->data, x->data, mg_tensor_bytes(x), cudaMemcpyDeviceToDevice, cuda->stream));
     return MG_OK;
@@ -161,7 +171,7 @@ mg_status mg_cuda_copy(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 
 mg_status mg_cuda_zero(const mg_ops *ops, mg_tensor *y)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     MG_CUDA(cudaMemsetAsync(y->data, 0, mg_tensor_bytes(y), cuda->stream));
     return MG_OK;
@@ -169,20 +179,20 @@ mg_status mg_cuda_zero(const mg_ops *ops, mg_tensor *y)
 
 mg_status mg_cuda_pin(const mg_ops *ops, void **out, size_t bytes)
 {
-    (void)ops;
+    (void)mg_cuda_of(ops);
     return mg_cuda_check(cudaMallocHost(out, bytes), "cudaMallocHost");
 }
 
 void mg_cuda_unpin(const mg_ops *ops, void *block)
 {
-    (void)mg_cuda_wait((mg_cuda *)ops->ctx); /* as in release */
+    (void)mg_cuda_wait(mg_cuda_of(ops)); /* as in release */
     (void)cudaFreeHost(block);
 }
 
 /* In a stream of its own, which waits for what was asked of the other so far: it may use dst still. */
 mg_status mg_cuda_fetch(const mg_ops *ops, int lane, void *dst, const void *src_host, size_t bytes)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const mg_lane *l = &cuda->lane[lane];
 
     MG_CUDA(cudaEventRecord(l->is_free, cuda->stream));
@@ -193,7 +203,7 @@ mg_status mg_cuda_fetch(const mg_ops *ops, int lane, void *dst, const void *src_
 
 mg_status mg_cuda_fetched(const mg_ops *ops, int lane)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     return mg_cuda_check(cudaStreamWaitEvent(cuda->stream, cuda->lane[lane].is_here, 0),
                          "cudaStreamWaitEvent");

@@ -42,7 +42,7 @@ static double now_s()
 
 extern "C" mg_status mg_cuda_read(const mg_ops *ops, const void *block, size_t bytes, double *gbps)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const unsigned grid = (unsigned)(cuda->n_sms * BLOCKS_PER_SM);
     const int64_t n = (int64_t)(bytes / sizeof(uint4));
 
@@ -61,7 +61,7 @@ extern "C" mg_status mg_cuda_read(const mg_ops *ops, const void *block, size_t b
 extern "C" mg_status mg_cuda_link(const mg_ops *ops, double *gbps)
 {
     enum { LINK_PASSES = 32 };
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     MG_RETURN(mg_cuda_wait(cuda));
     const double begin_s = now_s();

@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(THREADS)
 mg_status mg_cuda_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor *codes,
                              const mg_tensor *cells, int32_t pad)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const int64_t n = mg_tensor_count(ids);
 
     if (n == 0) return MG_OK;
@@ -209,7 +209,7 @@ __global__ void __launch_bounds__(THREADS) sample_k(const draw_job j)
 mg_status mg_cuda_sample(const mg_ops *ops, mg_tensor *codes, const mg_tensor *logits, int64_t V,
                          const mg_draw *draws, int64_t n)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     draw_job j = {};
 
     if (n == 0) return MG_OK;

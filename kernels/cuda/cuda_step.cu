@@ -28,7 +28,7 @@ static mg_finish_kv cache_of(const mg_cuda *cuda, const mg_kv_place *into)
 mg_status mg_cuda_norm_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *a, const mg_tensor *x,
                               const mg_norm *norm, const mg_matrix *w, mg_act act, const mg_kv_place *into)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const int64_t N = x->dim[0];
     const mg_row_norm row_norm = {(const float *)norm->gamma->data, (const float *)norm->beta->data,
                                   norm->eps};
@@ -55,7 +55,7 @@ mg_status mg_cuda_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product
     to.y = (float *)y->data;
     to.row_stride = w->n_out;
     to.accumulate = true;
-    return mg_product((mg_cuda *)ops->ctx, &to, &rows, w, NULL);
+    return mg_product(mg_cuda_of(ops), &to, &rows, w, NULL);
 }
 
 /* Put the recording of `key` first, where it is; false: there is none. */
@@ -73,7 +73,7 @@ static bool find_step(mg_cuda *cuda, uint64_t key)
 
 mg_status mg_cuda_step_begin(const mg_ops *ops, uint64_t key, bool *replay)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     MG_REQUIRE(!cuda->recording);
     *replay = find_step(cuda, key);
@@ -91,7 +91,7 @@ mg_status mg_cuda_step_begin(const mg_ops *ops, uint64_t key, bool *replay)
 
 mg_status mg_cuda_step_end(const mg_ops *ops)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     mg_recording *step = &cuda->steps[0];
     cudaGraph_t graph;
 
@@ -107,7 +107,7 @@ mg_status mg_cuda_step_end(const mg_ops *ops)
 
 void mg_cuda_step_forget(const mg_ops *ops)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     /* Not for ever: a sum that a lost rank will never bring is given up, and then the stream runs out. */
     if (cuda->n_steps && cuda->stream && mg_cuda_wait(cuda) != MG_OK)

@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(THREADS)
 mg_status mg_cuda_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
                         const mg_tensor *positions, const mg_tensor *pos)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     if (x->dim[0] == 0) return MG_OK;
     MG_RUN(cuda, embed_k, (unsigned)x->dim[0], THREADS, 0, (float *)x->data, (const float *)tables->data,
@@ -77,7 +77,7 @@ mg_status mg_cuda_layer_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x
 {
     const mg_row_norm norm = {(const float *)gamma->data, (const float *)beta->data, eps};
 
-    return run_norm((mg_cuda *)ops->ctx, y, x, &norm);
+    return run_norm(mg_cuda_of(ops), y, x, &norm);
 }
 
 mg_status mg_cuda_rms_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
@@ -85,7 +85,7 @@ mg_status mg_cuda_rms_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, 
 {
     const mg_row_norm norm = {(const float *)gamma->data, NULL, eps};
 
-    return run_norm((mg_cuda *)ops->ctx, y, x, &norm);
+    return run_norm(mg_cuda_of(ops), y, x, &norm);
 }
 
 bool mg_product_takes_norm(const mg_matrix *w, int64_t n_rows)
@@ -115,7 +115,7 @@ mg_status mg_cuda_linear(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, co
                           .act = act,
                           .accumulate = accumulate};
 
-    return mg_product((mg_cuda *)ops->ctx, &to, &rows, w, NULL);
+    return mg_product(mg_cuda_of(ops), &to, &rows, w, NULL);
 }
 
 __global__ void __launch_bounds__(THREADS) add_k(float *y, const float *x, int64_t n)
@@ -141,7 +141,7 @@ static unsigned pointwise_blocks(int64_t n)
 
 mg_status mg_cuda_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const int64_t n = mg_tensor_count(x);
 
     if (n == 0) return MG_OK;
@@ -151,7 +151,7 @@ mg_status mg_cuda_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 
 mg_status mg_cuda_mul(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
     const int64_t n = mg_tensor_count(x);
 
     if (n == 0) return MG_OK;
@@ -194,7 +194,7 @@ static mg_status run_kv_write(mg_cuda *cuda, const mg_kv *kv, const mg_tensor *x
 mg_status mg_cuda_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
                            const mg_tensor *kv_row, const mg_tensor *pos)
 {
-    mg_cuda *cuda = (mg_cuda *)ops->ctx;
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     if (x->dim[0] == 0) return MG_OK;
     switch (kv->format) {

@@ -156,7 +156,12 @@ static const std::vector<int> &visible()
     return *list;
 }
 
-static int current_device;
+static thread_local int current_device; /* as CUDA's: each thread begins with the first */
+
+int device_of_thread()
+{
+    return current_device;
+}
 
 } // namespace sim
 

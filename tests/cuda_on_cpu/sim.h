@@ -49,6 +49,9 @@ bool is_pinned(const void *p);
 void check_device_range(const char *what, const void *p, size_t bytes);
 void catch_faults();
 
+/* The device that calls of this host thread are about. */
+int device_of_thread();
+
 /* Set by what a launch cannot report itself; cudaGetLastError takes it. */
 void set_error(cudaError_t error);
 

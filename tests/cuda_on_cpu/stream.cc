@@ -48,6 +48,7 @@ typedef CUgraph_st CUgraphExec_base;
 struct CUgraphExec_st : CUgraphExec_base {
 };
 struct CUstream_st {
+    int device = sim::device_of_thread();
     std::deque<entry> queue;
     size_t n_collectives = 0; /* in the queue */
     cudaGraph_t capture = nullptr;
@@ -280,6 +281,9 @@ static void count_graph(const CUgraph_st &graph)
 void enqueue(cudaStream_t s, call &&what)
 {
     if (!launchable(what)) return;
+    if (s && s->device != device_of_thread())
+        fail("%s: a launch into a stream of device %d by a thread whose device is %d (cudaSetDevice)",
+             what.name, s->device, device_of_thread());
     if (!is_capturing(s)) counted.alone++;
     put(s, {{}, std::make_shared<pending>(what), what.waits_for_ranks});
 }
