@@ -6,7 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 stages=${*:-release cuda-on-cpu asan tsan fuzz}
-jobs=$(($(nproc) + 1)) # many tests mostly wait
+jobs=$((2 * $(nproc))) # many tests mostly wait
 [ "$jobs" -le 4 ] || jobs=4
 passed=0 failed=0 skipped=0
 report=() again=()

@@ -217,14 +217,14 @@ void mg_dataset_close(mg_dataset *d)
     mg_run_lock_release(&d->lock);
     mg_dataset_rows_drop(&d->pending);
     mg_dataset_list_drop(&d->window);
-    mg_dataset_list_drop(&d->flight);
+    mg_dataset_drop_flight(d);
     free(d);
 }
 
 void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts)
 {
     *counts = d->counts;
-    counts->in_flight = (int64_t)d->flight.n;
+    counts->in_flight = d->n_in_flight;
 }
 
 int64_t mg_dataset_seed(const mg_dataset *d)

@@ -1,4 +1,5 @@
 /* Dealing jobs and recording what came of them. */
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -59,15 +60,64 @@ static bool is_behind(mg_dataset *d)
     return behind;
 }
 
+static int compare_n(const void *a, const void *b)
+{
+    const mg_dataset_waiting *x = a, *y = b;
+
+    return x->n < y->n ? -1 : x->n > y->n;
+}
+
+/* Thousands of replicas have hundreds of thousands of clips in flight. *w's strings go with it. */
+static mg_status put_in_flight(mg_dataset *d, const mg_dataset_waiting *w)
+{
+    mg_dataset_waiting *own = malloc(sizeof *own);
+
+    if (!own) return mg_fail(MG_ENOMEM, "jobs: no memory");
+    *own = *w;
+    if (!tsearch(own, &d->flight, compare_n)) {
+        free(own);
+        return mg_fail(MG_ENOMEM, "jobs: no memory");
+    }
+    d->n_in_flight++;
+    return MG_OK;
+}
+
+static mg_status take_from_flight(mg_dataset *d, mg_dataset_waiting *out, int64_t n)
+{
+    const mg_dataset_waiting key = {.n = n};
+    mg_dataset_waiting *const *found = tfind(&key, &d->flight, compare_n);
+
+    if (!found) return mg_fail(MG_EBUG, "dataset: clip %lld was not dealt", (long long)n);
+    mg_dataset_waiting *own = *found;
+    tdelete(&key, &d->flight, compare_n);
+    d->n_in_flight--;
+    *out = *own;
+    free(own);
+    return MG_OK;
+}
+
+static void drop_one(void *own)
+{
+    mg_dataset_waiting_drop(own);
+    free(own);
+}
+
+void mg_dataset_drop_flight(mg_dataset *d)
+{
+    tdestroy(d->flight, drop_one);
+    d->flight = NULL;
+    d->n_in_flight = 0;
+}
+
 mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found)
 {
     *job = (mg_dataset_job){0};
     *found = false;
     if (d->window.n == 0) MG_RETURN(fill_window(d));
     if (d->window.n == 0 || is_behind(d)) return MG_OK;
-    MG_RETURN(mg_dataset_list_add(&d->flight, &d->window.job[d->window.n - 1]));
-    d->window.n--;
-    const mg_dataset_waiting *w = &d->flight.job[d->flight.n - 1];
+    const mg_dataset_waiting *w = &d->window.job[d->window.n - 1];
+    MG_RETURN(put_in_flight(d, w));
+    d->window.n--; /* its place is kept until the window grows */
     *job = (mg_dataset_job){.n = w->n,
                             .copy = w->copy,
                             .attempt = w->attempt,
@@ -79,19 +129,6 @@ mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found)
     MG_RETURN(mg_job_id_seed(&job->seed, d->seed, w->id, w->attempt));
     *found = true;
     return MG_OK;
-}
-
-static mg_status take_from_flight(mg_dataset *d, mg_dataset_waiting *out, int64_t n)
-{
-    mg_dataset_list *f = &d->flight;
-
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->job[i].n != n) continue;
-        *out = f->job[i];
-        f->job[i] = f->job[--f->n];
-        return MG_OK;
-    }
-    return mg_fail(MG_EBUG, "dataset: clip %lld was not dealt", (long long)n);
 }
 
 /* The outcome goes to whoever has the state. */

@@ -51,7 +51,8 @@ struct mg_dataset {
     bool is_new;
     /* dealing */
     mg_dataset_list window; /* those to deal, the next one last */
-    mg_dataset_list flight; /* those that were dealt */
+    void *flight;           /* those that were dealt: a tree of tsearch, by n */
+    int64_t n_in_flight;
     mg_dataset_writer writer;
     /* the writer's while it runs: reading ahead, */
     int64_t deal_from; /* rows that were not read */
@@ -72,6 +73,9 @@ mg_status mg_dataset_own_path(char out[MG_PATH_SIZE], const mg_dataset *d, const
 /* dataset_jobs.c: the jobs of the call are those of the dataset; on return jobs.jsonl and the rows are there.
  */
 mg_status mg_dataset_take_jobs(mg_dataset *d);
+
+/* dataset_deal.c */
+void mg_dataset_drop_flight(mg_dataset *d);
 
 void mg_dataset_list_drop(mg_dataset_list *list);
 void mg_dataset_waiting_drop(mg_dataset_waiting *w);
