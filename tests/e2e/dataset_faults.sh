@@ -183,6 +183,7 @@ goes_on 'a time limit' long limit
 
 # ---- A lost rank, a second run, another job file ----
 # What ranks say after that, mpirun of Open MPI 5 no longer passes on: they write it into a file of their own.
+export OMPI_MCA_odls_base_sigkill_timeout=15 # mpirun of Open MPI 4 then gives the others time to say so
 for victim in 0 1; do
     rm -f "$BOX/heard"
     through=(sh -c 'exec "$@" 2>>"$0"' "$BOX/heard")
@@ -200,6 +201,7 @@ for victim in 0 1; do
     like "rank $victim of 2 killed: the same bytes" long "lost-$victim"
     unharmed "rank $victim of 2 killed" "lost-$victim"
 done
+unset OMPI_MCA_odls_base_sigkill_timeout
 begin both 1
 with=(timeout 20)
 expect 1 "a run is at work here: process $(pid_of 0) of host $(uname -n)" 'a second run on the folder is refused by name' run 1 both
