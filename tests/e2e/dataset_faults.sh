@@ -183,7 +183,7 @@ goes_on 'a time limit' long limit
 
 # ---- A lost rank, a second run, another job file ----
 # What ranks say after that, mpirun of Open MPI 5 no longer passes on: they write it into a file of their own.
-export OMPI_MCA_odls_base_sigkill_timeout=15 # mpirun of Open MPI 4 then gives the others time to say so
+export OMPI_MCA_odls_base_sigkill_timeout=3 # mpirun of Open MPI 4 gives the others that many seconds, twice, to say so
 for victim in 0 1; do
     rm -f "$BOX/heard"
     through=(sh -c 'exec "$@" 2>>"$0"' "$BOX/heard")
