@@ -157,9 +157,10 @@ extern "C" mg_status mg_cuda_oneshot_sum(const mg_ops *ops, const mg_oneshot *o,
                                          int64_t n)
 {
     const int64_t most = mg_cuda_oneshot_floats();
+    mg_cuda *cuda = mg_cuda_of(ops);
 
     MG_REQUIRE(o->size == 2 || o->size == 4 || o->size == 8);
     for (int64_t at = 0; at < n; at += most)
-        MG_RETURN(run_oneshot(mg_cuda_of(ops), o, y ? y + at : NULL, x + at, mg_smaller(most, n - at)));
+        MG_RETURN(run_oneshot(cuda, o, y ? y + at : NULL, x + at, mg_smaller(most, n - at)));
     return MG_OK;
 }

@@ -336,7 +336,7 @@ block *open_block(const call &c, dim3 index)
         const unsigned first = i * WARP;
         warp *w = &b->warps[i];
         w->arrived = w->n_syncs = w->n_whole = w->n_all = w->ballot[0] = w->ballot[1] = 0;
-        w->live = n >= first + WARP ? 0xffffffffu : n > first ? (1u << (n - first)) - 1 : 0;
+        w->live = n >= first + WARP ? ALL_LANES : n > first ? (1u << (n - first)) - 1 : 0;
     }
     for (unsigned s = 0; s < n; s++) {
         const unsigned i = order[s];

@@ -28,14 +28,14 @@ make() {
 
 ways=("desc 1" "eager 1 --batch 1" "devices=2,eager 2 --tp 1" "early,desc,devices=2,late 2 --tp 2 --reduce oneshot"
     "devices=2,late 2 --tp 2 --reduce nccl" "devices=4,random:5,eager 4 --tp 4 --reduce oneshot" "late 2 --tp 2 --share-gpu")
-more=("random:3,eager 1" "devices=2,late 2 --tp 1" "early,late 1" "devices=2,late 2 --tp 2 --reduce oneshot" "devices=2,eager 2 --tp 2"
-    "devices=4,eager 4 --tp 4 --reduce nccl" "devices=4,desc,eager 4 --tp 2 --reduce oneshot")
-[ -z "${MG_TEST_LONG-}" ] || ways+=("${more[@]}")
-for dtype in bf16 fp32; do # the second in some ways only; both in all under MG_TEST_LONG
-    [ $dtype = bf16 ] || [ -n "${MG_TEST_LONG-}" ] || ways=("${more[@]:1:3}" "${more[6]}")
+others=("devices=2,late 2 --tp 1" "early,late 1" "devices=2,late 2 --tp 2 --reduce oneshot" "devices=4,desc,eager 4 --tp 2 --reduce oneshot")
+rest=("random:3,eager 1" "devices=2,eager 2 --tp 2" "devices=4,eager 4 --tp 4 --reduce nccl")
+for dtype in bf16 fp32; do # each in ways of its own; both in all of them under MG_TEST_LONG
+    [ $dtype = bf16 ] && these=("${ways[@]}") || these=("${others[@]}")
+    [ -z "${MG_TEST_LONG-}" ] || these=("${ways[@]}" "${others[@]}" "${rest[@]}")
     make late 1 --dtype $dtype
     first=$hash
-    for how in "${ways[@]}"; do
+    for how in "${these[@]}"; do
         read -r fixture np options <<<"$how"
         # shellcheck disable=SC2086
         make "$fixture" "$np" --dtype $dtype $options

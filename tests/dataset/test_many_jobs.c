@@ -51,7 +51,7 @@ static mg_dataset_call call_of(const char *out, const char *jobs)
         .out = out, .jobs = jobs, .suffix = ".flac", .name = "set", .seed = 7, .n_per_job = 1, .dur_s = 10};
 }
 
-static void test_a_hundred_thousand_jobs(void **state)
+static void test_many_jobs_in_flight(void **state)
 {
     const int64_t n = wanted(20000, 200000), in_flight = wanted(4000, 64000); /* 1,000 replicas of 64 clips */
     int64_t *dealt = malloc((size_t)n * sizeof *dealt);
@@ -126,7 +126,7 @@ static void test_the_start_with_a_million(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_hundred_thousand_jobs, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(test_many_jobs_in_flight, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(test_the_start_with_a_million, make_dir, drop_dir),
     };
 
