@@ -73,8 +73,7 @@ VF void run_groups(float *sum, const char *x, int64_t ldx, const char *w, int64_
             const char *strip = w + c / STRIP_VECS * MG_CPU_Q4_STRIP;
             const int first = c % STRIP_VECS * LANES;
             if (first == 0) {
-                UNROLL for (int b = 0; b < MG_CPU_Q4_STRIP; b += 64)
-                    __builtin_prefetch(strip + PREFETCH_BYTES + b);
+                UNROLL for (int b = 0; b < MG_CPU_Q4_STRIP; b += 64) fetch_panel(strip + b);
             }
             for (int half = 0; half < 2; half++) {
                 vi total[MOST_ROWS];

@@ -18,9 +18,17 @@ enum { WIDEST = 1, MOST_ROWS = 2, X_IN_PAIRS = false };
 
 enum {
     STRIP_VECS = MG_CPU_STRIP / LANES,
-    PREFETCH_BYTES =
-        2048, /* ahead in the panel; the worst of 1, 2, 3, 4 and 8 KiB costs 60 % (docs/PERFORMANCE.md) */
+    L1_AHEAD_BYTES = 1024, /* in the panel; measured with others in docs/PERFORMANCE.md */
+    L2_AHEAD_BYTES = 4096,
 };
+
+/* A line of the panel is fetched twice: early into the second-level cache, which can wait for more lines at
+ * once than the first level can, and then into the first. */
+VF void fetch_panel(const char *w)
+{
+    __builtin_prefetch(w + L2_AHEAD_BYTES, 0, 2);
+    __builtin_prefetch(w + L1_AHEAD_BYTES);
+}
 
 typedef struct w_step {
     vf even,
@@ -170,7 +178,7 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
     }
     for (int64_t i = 0; i < n; i++, w += ldw, x += 4 * x_step) {
         w_step step[WIDEST * STRIP_VECS];
-        UNROLL for (int b = 0; b < w_bytes; b += 64) __builtin_prefetch(w + PREFETCH_BYTES + b);
+        UNROLL for (int b = 0; b < w_bytes; b += 64) fetch_panel(w + b);
         UNROLL for (int c = 0; c < n_vecs; c++) step[c] = load_w(w, c, format);
         UNROLL for (int r = 0; r < n_rows; r++)
         {
