@@ -191,6 +191,20 @@ size_t mg_kv_bytes(const mg_ops *ops, const mg_kv *kv)
     return ops->iface->kv_bytes(ops, kv);
 }
 
+/* Of one shape, format and number of slices. */
+static bool is_like(const mg_matrix *a, const mg_matrix *b)
+{
+    return a->format == b->format && a->n_out == b->n_out && a->n_in == b->n_in && a->n_slices == b->n_slices;
+}
+
+mg_status mg_tune_products(const mg_ops *ops, const mg_matrix *const *w, int64_t n, bool with_norm,
+                           int64_t n_rows)
+{
+    MG_REQUIRE(n >= 0 && n_rows > 0 && (w || n == 0));
+    for (int64_t i = 0; i < n; i++) MG_REQUIRE(is_matrix(w[i]) && is_like(w[i], w[0]));
+    return ops->iface->tune && n > 0 ? ops->iface->tune(ops, w, n, with_norm, n_rows) : MG_OK;
+}
+
 static bool is_source(const mg_host_matrix *src)
 {
     if (!src || !is_source_dtype(src->dtype) || src->n_rows < 0 || src->n_cols < 1) return false;

@@ -207,6 +207,10 @@ typedef struct mg_ops_iface {
     mg_status (*fetch)(const mg_ops *ops, int lane, void *dst, const void *src_host, size_t bytes);
     mg_status (*fetched)(const mg_ops *ops, int lane);
 
+    /* Optional. */
+    mg_status (*tune)(const mg_ops *ops, const mg_matrix *const *w, int64_t n, bool with_norm,
+                      int64_t n_rows);
+
     /* Recorded steps: optional, all three or none. */
     mg_status (*step_begin)(const mg_ops *ops, uint64_t key, bool *replay);
     mg_status (*step_end)(const mg_ops *ops);
@@ -333,6 +337,15 @@ void mg_ops_unpin(const mg_ops *ops, void *block);
 enum { MG_FETCH_LANES = 2 };
 mg_status mg_fetch(const mg_ops *ops, int lane, void *dst, const void *src_host, size_t bytes);
 mg_status mg_fetched(const mg_ops *ops, int lane);
+
+/* Lets the backend time its ways of making products of up to n_rows rows on w [n], and keep the fastest for
+ * matrices like them: with_norm as in mg_norm_linear, else as in mg_linear. The w [n] are loaded and all of
+ * one shape, format and number of slices; they are read, and nothing of the caller's is written. Every way
+ * has the same bits, so no result depends on it. It takes memory of its own for the call, and waits. Where
+ * there is none, or the device tells no time, products stay as they are: no failure. Before a step is
+ * recorded, and not within one. A backend with one way does nothing. */
+mg_status mg_tune_products(const mg_ops *ops, const mg_matrix *const *w, int64_t n, bool with_norm,
+                           int64_t n_rows);
 
 /* x[n] = sum over k ascending of tables[k, ids[n,k]]  (+ positions[pos[n]], added last).
  * x [N,D] fp32 · tables [K,V,D] fp32 · ids [N,K] int32 · positions [P,D] fp32 and pos [N] int32, both or

@@ -9,6 +9,7 @@
 #include "cuda_memory.cuh"
 #include "cuda_step.cuh"
 #include "cuda_transformer.cuh"
+#include "cuda_variants.cuh"
 
 enum {
     CUDA_PREFILL_TOKENS = 512,
@@ -153,6 +154,7 @@ static const mg_ops_iface iface = {
     .unpin = mg_cuda_unpin,
     .fetch = mg_cuda_fetch,
     .fetched = mg_cuda_fetched,
+    .tune = mg_cuda_tune,
     .step_begin = mg_cuda_step_begin,
     .step_end = mg_cuda_step_end,
     .step_forget = mg_cuda_step_forget,

@@ -23,6 +23,7 @@ enum {
     MG_MAX_TICKETS = 16384,    /* column tiles of a product over slices */
     MG_MAX_RECORDINGS = 256,
     MG_ROWS_AT_ONCE = 128, /* of a product */
+    MG_MOST_CHOICES = 64,
 };
 
 /* What a kernel found wrong with an index that only the device knows. The first one stays, and the next
@@ -54,6 +55,13 @@ typedef struct mg_recording {
     cudaGraphExec_t graph;
 } mg_recording;
 
+/* How 16-bit products of a shape are made, for as many rows as n_tiles of 8 hold (cuda_variants.cuh). */
+typedef struct mg_choice {
+    int64_t n_out, n_in;
+    int32_t format, n_slices, with_norm, n_tiles;
+    int32_t variant; /* -1: as the rule says */
+} mg_choice;
+
 typedef struct mg_fast mg_fast; /* cuda_fast.cuh */
 
 typedef struct mg_cuda {
@@ -76,6 +84,9 @@ typedef struct mg_cuda {
     bool recording;
     int32_t *n_bad; /* [1] device: NaN and Inf of a load */
     mg_fast *fast;  /* NULL: every product by our own kernels */
+    mg_choice choices[MG_MOST_CHOICES];
+    int n_choices;
+    bool tells_no_time; /* its events do not */
 } mg_cuda;
 
 /* The instance, and its device made the calling thread's: CUDA begins each host thread with the first one,

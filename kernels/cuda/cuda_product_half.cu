@@ -9,8 +9,9 @@
  */
 #include "cuda_norm.cuh"
 #include "cuda_product.cuh"
+#include "cuda_variants.cuh"
 
-enum { THREADS = 32 * MG_PARTS, PITCH = MG_TILE_HALF + 4, FEW_ROWS = 16 };
+enum { THREADS = 32 * MG_PARTS, PITCH = MG_VARIANT_PITCH };
 enum { FROM_ROWS, FROM_NORM, FROM_PACKED };
 
 typedef struct half_product {
@@ -191,89 +192,52 @@ template <class T> __global__ void __launch_bounds__(THREADS) pack_rows_k(const 
     }
 }
 
-typedef void half_kernel(half_product p);
-
-typedef struct variant {
-    half_kernel *run;
-    int n_tiles, steps;
-} variant;
-
-/* Narrowest first: the first one that holds the rows and the steps of a part is taken, or the last. */
-template <class T> static const variant *few_rows(bool with_norm, int *n)
+/* As cuda_variants.cuh lists them. */
+template <class T> static const mg_variant *variants(bool with_norm)
 {
-    static const variant plain[] = {
-        {product_k<T, 1, 2, FROM_ROWS, 4>, 1, 2},   {product_k<T, 1, 8, FROM_ROWS, 4>, 1, 8},
-        {product_k<T, 1, 16, FROM_ROWS, 2>, 1, 16}, {product_k<T, 2, 2, FROM_ROWS, 4>, 2, 2},
-        {product_k<T, 2, 8, FROM_ROWS, 3>, 2, 8},   {product_k<T, 2, 16, FROM_ROWS, 2>, 2, 16},
+    static const mg_variant plain[MG_N_VARIANTS] = {
+        {product_k<T, 1, 2, FROM_ROWS, 4>, 1, 2, false},    {product_k<T, 1, 8, FROM_ROWS, 4>, 1, 8, false},
+        {product_k<T, 1, 16, FROM_ROWS, 2>, 1, 16, false},  {product_k<T, 2, 2, FROM_ROWS, 4>, 2, 2, false},
+        {product_k<T, 2, 8, FROM_ROWS, 3>, 2, 8, false},    {product_k<T, 2, 16, FROM_ROWS, 2>, 2, 16, false},
+        {product_k<T, 1, 8, FROM_PACKED, 4>, 1, 8, true},   {product_k<T, 2, 8, FROM_PACKED, 3>, 2, 8, true},
+        {product_k<T, 4, 8, FROM_PACKED, 3>, 4, 8, true},   {product_k<T, 8, 8, FROM_PACKED, 2>, 8, 8, true},
+        {product_k<T, 16, 4, FROM_PACKED, 2>, 16, 4, true},
     };
-    static const variant normed[] = {
-        {product_k<T, 1, 8, FROM_NORM, 4>, 1, 8},   {product_k<T, 1, 12, FROM_NORM, 3>, 1, 12},
-        {product_k<T, 1, 16, FROM_NORM, 2>, 1, 16}, {product_k<T, 2, 8, FROM_NORM, 3>, 2, 8},
-        {product_k<T, 2, 12, FROM_NORM, 2>, 2, 12}, {product_k<T, 2, 16, FROM_NORM, 2>, 2, 16},
+    static const mg_variant normed[MG_N_VARIANTS] = {
+        {product_k<T, 1, 8, FROM_NORM, 4>, 1, 8, false},    {product_k<T, 1, 12, FROM_NORM, 3>, 1, 12, false},
+        {product_k<T, 1, 16, FROM_NORM, 2>, 1, 16, false},  {product_k<T, 2, 8, FROM_NORM, 3>, 2, 8, false},
+        {product_k<T, 2, 12, FROM_NORM, 2>, 2, 12, false},  {product_k<T, 2, 16, FROM_NORM, 2>, 2, 16, false},
+        {product_k<T, 1, 8, FROM_PACKED, 4>, 1, 8, true},   {product_k<T, 2, 8, FROM_PACKED, 3>, 2, 8, true},
+        {product_k<T, 4, 8, FROM_PACKED, 3>, 4, 8, true},   {product_k<T, 8, 8, FROM_PACKED, 2>, 8, 8, true},
+        {product_k<T, 16, 4, FROM_PACKED, 2>, 16, 4, true},
     };
 
-    *n = 6;
     return with_norm ? normed : plain;
 }
 
-template <class T> static const variant *many_rows(int *n)
+const mg_variant *mg_variants(mg_format format, bool with_norm)
 {
-    static const variant all[] = {
-        {product_k<T, 1, 8, FROM_PACKED, 4>, 1, 8},   {product_k<T, 2, 8, FROM_PACKED, 3>, 2, 8},
-        {product_k<T, 4, 8, FROM_PACKED, 3>, 4, 8},   {product_k<T, 8, 8, FROM_PACKED, 2>, 8, 8},
-        {product_k<T, 16, 4, FROM_PACKED, 2>, 16, 4},
-    };
-
-    *n = 5;
-    return all;
+    return format == MG_FORMAT_BF16 ? variants<__nv_bfloat16>(with_norm) : variants<__half>(with_norm);
 }
 
-static const variant *choose(const variant *v, int n, int64_t n_rows, int steps)
+template <class T> static mg_status pack(mg_cuda *cuda, const half_product *p)
 {
-    int best = -1;
+    const int64_t n_values = (int64_t)p->n_slices * p->n_steps * 32;
+    const dim3 grid(p->n_row_tiles,
+                    p->norm.gamma ? 1 : (unsigned)mg_smaller(mg_ceil_div(n_values, THREADS), 64));
 
-    for (int i = 0; i < n; i++) {
-        if (v[i].n_tiles * 8 < n_rows) continue;
-        if (best >= 0 && v[i].n_tiles != v[best].n_tiles) break;
-        best = i;
-        if (v[i].steps >= steps) break;
-    }
-    return &v[best];
+    MG_REQUIRE(n_values * p->n_row_tiles * 8 <= mg_packed_bytes(cuda));
+    MG_RUN(cuda, pack_rows_k<T>, grid, THREADS, 0, *p);
+    return MG_OK;
 }
 
-static size_t shared_bytes_of(const half_product *p, int n_tiles, bool packed)
+static mg_status run_rows(mg_cuda *cuda, half_product *p, mg_format format, const mg_variant *v)
 {
-    const size_t parts = (size_t)MG_PARTS * n_tiles * 8 * PITCH * sizeof(float);
-    const size_t padded = (size_t)p->n_steps * MG_STEP, x_row = (padded + 8) * 2 + padded * sizeof(float);
-
-    return packed ? parts : parts + (size_t)p->x.n * x_row;
-}
-
-template <class T> static mg_status run_rows(mg_cuda *cuda, half_product *p)
-{
-    const int steps = (p->n_steps + MG_PARTS - 1) / MG_PARTS;
+    const size_t bytes = mg_variant_shared_bytes(v, p->x.n, p->n_steps);
     const dim3 grid(p->n_tiles, p->n_slices);
-    const bool with_norm = p->norm.gamma != NULL;
-    int n;
-    const variant *v = few_rows<T>(with_norm, &n);
 
     p->n_row_tiles = (int32_t)mg_ceil_div(p->x.n, 8);
-    if (p->x.n <= FEW_ROWS) {
-        v = choose(v, n, p->x.n, steps);
-        const size_t bytes = shared_bytes_of(p, v->n_tiles, false);
-        if (bytes <= cuda->shared_bytes) {
-            MG_RETURN(mg_allow_shared(v->run, bytes));
-            MG_RUN(cuda, v->run, grid, THREADS, bytes, *p);
-            return MG_OK;
-        }
-    }
-    MG_REQUIRE((int64_t)p->n_slices * p->n_steps * p->n_row_tiles * 256 <= mg_packed_bytes(cuda));
-    const int64_t n_values = (int64_t)p->n_slices * p->n_steps * 32;
-    const dim3 pack_grid(p->n_row_tiles,
-                         with_norm ? 1 : (unsigned)mg_smaller(mg_ceil_div(n_values, THREADS), 64));
-    MG_RUN(cuda, pack_rows_k<T>, pack_grid, THREADS, 0, *p);
-    v = choose(many_rows<T>(&n), n, p->x.n, steps);
-    const size_t bytes = shared_bytes_of(p, v->n_tiles, true);
+    if (v->packs) MG_RETURN(format == MG_FORMAT_BF16 ? pack<__nv_bfloat16>(cuda, p) : pack<__half>(cuda, p));
     MG_RETURN(mg_allow_shared(v->run, bytes));
     MG_RUN(cuda, v->run, grid, THREADS, bytes, *p);
     return MG_OK;
@@ -281,6 +245,12 @@ template <class T> static mg_status run_rows(mg_cuda *cuda, half_product *p)
 
 mg_status mg_product_half(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, const mg_matrix *w,
                           const mg_row_norm *norm)
+{
+    return mg_product_half_by(cuda, MG_BY_CHOICE, to, x, w, norm);
+}
+
+mg_status mg_product_half_by(mg_cuda *cuda, int variant, const mg_finish *to, const mg_rows *x,
+                             const mg_matrix *w, const mg_row_norm *norm)
 {
     half_product p = {
         .w = (const uint4 *)w->data,
@@ -309,8 +279,10 @@ mg_status mg_product_half(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, 
         p.x.n = mg_smaller(at_once, x->n - row);
         p.to.y = to->y + row * to->row_stride;
         if (to->kv.k) p.to.kv.row = to->kv.row + row, p.to.kv.pos = to->kv.pos + row;
-        MG_RETURN(w->format == MG_FORMAT_BF16 ? run_rows<__nv_bfloat16>(cuda, &p)
-                                              : run_rows<__half>(cuda, &p));
+        const int which = variant == MG_BY_CHOICE ? mg_variant_choose(cuda, w, norm, p.x.n) : variant;
+        const mg_variant *v = &mg_variants(w->format, norm)[which];
+        MG_REQUIRE(mg_variant_fits(cuda, v, p.x.n, p.n_steps));
+        MG_RETURN(run_rows(cuda, &p, w->format, v));
     }
     return MG_OK;
 }

@@ -341,7 +341,7 @@ static mg_status load(mg_replica *r, const mg_replica_limits *limits)
                     (long long)mg_lm_n_unpinned(r->lm), (long long)limits->n_outside);
     MG_RETURN(reserve_stages(r, limits));
     r->limits = *limits;
-    return MG_OK;
+    return mg_lm_tune(r->lm);
 }
 
 /* A pack that cannot be kept is no failure, and one rank says why. Collective over the group. */

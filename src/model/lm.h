@@ -93,6 +93,10 @@ int64_t mg_lm_n_unpinned(const mg_lm *lm);
 
 mg_status mg_lm_reserve(mg_lm *lm, mg_arena *run, const mg_lm_limits *limits);
 
+/* After load and reserve, before the first step: the backend tries its ways of making the products of steps
+ * (mg_tune_products) on the layers that are in its memory. No result depends on it. Not collective. */
+mg_status mg_lm_tune(mg_lm *lm);
+
 /* Positions that the table has: of a prefix and its columns together. */
 int64_t mg_lm_max_positions(const mg_lm *lm);
 

@@ -45,12 +45,12 @@ static options parse()
                  sscanf(w, "pinned=%d", &o.pinned_mb) == 1)
             continue;
         else if (sscanf(w, "driver=%d", &o.driver) == 1 || sscanf(w, "runtime=%d", &o.runtime) == 1 ||
-                 sscanf(w, "falls=%ld", &o.falls_at) == 1)
+                 sscanf(w, "falls=%ld", &o.falls_at) == 1 || sscanf(w, "clock=%d", &o.clock) == 1)
             continue;
         else
             fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
-                 "kinds=N, memory=MB, pinned=MB, driver=VERSION, runtime=VERSION, falls=N, patience=SECONDS "
-                 "or mute=FILE:LINE",
+                 "kinds=N, memory=MB, pinned=MB, driver=VERSION, runtime=VERSION, falls=N, clock=SEED, "
+                 "patience=SECONDS or mute=FILE:LINE",
                  w);
     }
     return o;

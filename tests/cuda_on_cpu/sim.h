@@ -28,6 +28,7 @@ struct options {
     int driver = 13000;   /* its version; 0: there is none */
     int runtime = 13000;
     bool counts = false; /* say at the end how many kernels were launched, by graphs and one by one */
+    int clock = -1;      /* seed of what each kernel takes (sim::set_cost); -1: events tell no time */
     long falls_at = 0;   /* the device fails at its N-th item of work, and for ever after; 0: never */
 };
 const options &chosen();
@@ -63,6 +64,11 @@ std::recursive_mutex &device_lock();
 typedef std::lock_guard<std::recursive_mutex> turn_of_one;
 
 double now_s();
+
+/* What events tell (sim_device.h, set_cost), and the end of a launch. */
+bool tells_time();
+double time_us();
+void pass_time(const void *kernel);
 
 /* An item of a stream's queue: true when it is done, false if it must be asked again. */
 typedef std::function<bool()> item;

@@ -30,7 +30,13 @@ struct entry {
     std::shared_ptr<pending> launch;
     bool is_collective;
 
-    bool run() { return launch ? sim::run_call(launch->what, launch->state) : work(); }
+    bool run()
+    {
+        if (!launch) return work();
+        if (!sim::run_call(launch->what, launch->state)) return false;
+        sim::pass_time(launch->what.function);
+        return true;
+    }
     /* For another run, from its beginning. */
     entry again() const
     {
@@ -62,7 +68,7 @@ namespace
 /* What an event stood for when it was recorded; outlives the event in queues. */
 struct moment {
     uint64_t asked = 0, done = 0;
-    double at_s = 0;
+    double at_us = 0;
 };
 
 } // namespace
@@ -376,7 +382,7 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
     e->stream = s;
     sim::enqueue_item(s, [state, number] {
         state->done = number;
-        state->at_s = sim::now_s();
+        state->at_us = sim::time_us();
         return true;
     });
     return cudaSuccess;
@@ -422,7 +428,8 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 {
     if (from->state->done != from->state->asked || to->state->done != to->state->asked)
         return cudaErrorNotReady;
-    *ms = static_cast<float>((to->state->at_s - from->state->at_s) * 1e3);
+    if (!sim::tells_time()) return cudaErrorNotSupported;
+    *ms = static_cast<float>((to->state->at_us - from->state->at_us) * 1e-3);
     return cudaSuccess;
 }
 

@@ -136,6 +136,26 @@ static void test_linear(void **state)
     matrix_drop(b.ops, &m);
 }
 
+/* Nothing to choose from, on a CPU; what is asked for is looked at all the same. */
+static void test_tune(void **state)
+{
+    float w[F * D] = {0};
+    mg_matrix m = matrix_make(b.ops, MG_F32, F, D, 1, w, D), odd = m;
+    const mg_matrix *list[2] = {&m, &odd};
+
+    (void)state;
+    assert_int_equal(mg_tune_products(b.ops, list, 2, true, N), MG_OK);
+    assert_int_equal(mg_tune_products(b.ops, NULL, 0, true, N), MG_OK);
+    REFUSED(mg_tune_products(b.ops, list, 2, true, 0));
+    odd.n_slices = 2;
+    REFUSED(mg_tune_products(b.ops, list, 2, true, N));
+    odd = m, odd.n_out = F - 1;
+    REFUSED(mg_tune_products(b.ops, list, 2, true, N));
+    odd = m, odd.data = NULL;
+    REFUSED(mg_tune_products(b.ops, list, 2, true, N));
+    matrix_drop(b.ops, &m);
+}
+
 static void test_load(void **state)
 {
     float w[F * D] = {0};
@@ -284,7 +304,7 @@ int main(void)
         cmocka_unit_test(test_open),   cmocka_unit_test(test_memory), cmocka_unit_test(test_linear),
         cmocka_unit_test(test_load),   cmocka_unit_test(test_norms),  cmocka_unit_test(test_embed),
         cmocka_unit_test(test_codec),  cmocka_unit_test(test_lstm),   cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_copies), cmocka_unit_test(test_tune),
     };
 
     return cmocka_run_group_tests(tests, open_backend, close_backend);

@@ -147,6 +147,7 @@ static mg_status open_model(step_bench *s)
         MG_TRY(mg_zero(b->backend.ops, &room));
     }
     MG_TRY(mg_lm_reserve(s->lm, &arena, &limits));
+    MG_TRY(mg_lm_tune(s->lm));
     MG_TRY(set_inputs(s));
 done:
     mg_weights_close(&w);

@@ -80,6 +80,17 @@ extern dim3 grid_dim, block_dim;
 
 enum class warp_kind { sync, shuffle, ballot, share };
 
+/* A clock for events, which tell no time without it: it stands still but for kernels. From the first call on,
+ * or with CUDA_ON_CPU=clock=SEED, each launch of `kernel` takes `us`, and every third one `more_us` on top;
+ * other kernels take what the seed gives them, or 1 us. kernel NULL: forget all, and tell no time again. */
+void set_cost(const void *kernel, double us, double more_us = 0);
+
+/* Launches of it that the clock has seen. */
+long n_launches(const void *kernel);
+
+/* Of all device memory but the block `except`. */
+uint64_t hash_of_memory(const void *except);
+
 /* Ends at once with a report: what, and where each thread of the block stands. */
 [[noreturn]] void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -1,0 +1,55 @@
+/* The variants of the 16-bit product kernel, and which one a product takes. All of them give the same bits: a
+ * part's steps are summed in their order, and parts and slices in theirs, whatever the tiles
+ * (cuda_matrix.cuh). Inside the backend.
+ *
+ * A rule says which one: the narrowest that holds the rows, and as many steps at once as a part has. What
+ * mg_cuda_tune has measured on the device takes its place. */
+#ifndef MG_CUDA_VARIANTS_CUH
+#define MG_CUDA_VARIANTS_CUH
+
+#include "cuda_matrix.cuh"
+
+struct half_product; /* cuda_product_half.cu */
+typedef void mg_half_kernel(half_product p);
+
+typedef struct mg_variant {
+    mg_half_kernel *run;
+    int n_tiles, steps; /* of 8 rows that it holds; of a part that are asked for at once */
+    bool packs;         /* rows are packed before, by a kernel of its own; else they go to shared memory */
+} mg_variant;
+
+enum {
+    MG_N_FEW_VARIANTS = 6, /* the first ones: they do not pack */
+    MG_N_VARIANTS = 11,
+    MG_BY_CHOICE = -1,
+    MG_VARIANT_PITCH = MG_TILE_HALF + 4, /* floats from row to row of a part's sums */
+};
+
+/* [MG_N_VARIANTS] of bf16 or fp16; of either kind the narrow first, then those with fewer steps. */
+const mg_variant *mg_variants(mg_format format, bool with_norm);
+
+size_t mg_variant_shared_bytes(const mg_variant *v, int64_t n_rows, int n_steps);
+bool mg_variant_fits(const mg_cuda *cuda, const mg_variant *v, int64_t n_rows, int n_steps);
+
+/* The rule's variant for up to MG_ROWS_AT_ONCE rows of a slice of n_steps; and what is taken, by choice or
+ * rule. */
+int mg_variant_rule(const mg_cuda *cuda, const mg_variant *all, int64_t n_rows, int n_steps);
+int mg_variant_choose(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows);
+
+/* What was measured for such a product, NULL if nothing; its rows go by the tiles that hold them: 1, 2, 4, 8
+ * or 16. */
+const mg_choice *mg_choice_find(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows);
+int mg_row_tiles(int64_t n_rows);
+
+/* All that hold the rows, the rule's first: how many. */
+int mg_variant_candidates(int out[MG_N_VARIANTS], const mg_cuda *cuda, const mg_matrix *w, bool with_norm,
+                          int64_t n_rows);
+
+/* mg_product_half, by one variant. */
+mg_status mg_product_half_by(mg_cuda *cuda, int variant, const mg_finish *to, const mg_rows *x,
+                             const mg_matrix *w, const mg_row_norm *norm);
+
+mg_status mg_cuda_tune(const mg_ops *ops, const mg_matrix *const *w, int64_t n, bool with_norm,
+                       int64_t n_rows);
+
+#endif

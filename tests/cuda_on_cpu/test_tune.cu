@@ -1,0 +1,364 @@
+/* The variants of the 16-bit product: `bits` forces each and compares with the rule's, `choice` sets what
+ * each takes and looks at what is chosen, `refusals` lets the measurement fail. */
+#include <stdio.h>
+#include <string.h>
+
+#include <random>
+#include <vector>
+
+#include "cuda_variants.cuh"
+
+static int n_wrong;
+
+#define EXPECT(ok, ...) \
+    ((ok) ? (void)0 : (n_wrong++, fprintf(stderr, "wrong: " __VA_ARGS__), (void)fputc('\n', stderr)))
+
+typedef std::vector<float> floats;
+
+static floats random_floats(unsigned seed, int64_t n)
+{
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    floats x(static_cast<size_t>(n));
+
+    for (float &v : x) v = normal(random);
+    return x;
+}
+
+static mg_ops *open_ops()
+{
+    const mg_cuda_settings settings = {};
+    mg_ops *ops = nullptr;
+
+    EXPECT(mg_cuda_open(&ops, &settings) == MG_OK, "open: %s", mg_last_error());
+    return ops;
+}
+
+static float *put(const mg_ops *ops, const floats &host)
+{
+    void *p = nullptr;
+
+    EXPECT(mg_ops_alloc(ops, &p, host.size() * sizeof(float)) == MG_OK, "alloc");
+    EXPECT(mg_upload(ops, p, host.data(), host.size() * sizeof(float)) == MG_OK, "upload");
+    return static_cast<float *>(p);
+}
+
+static floats get(const mg_ops *ops, const float *p, int64_t n)
+{
+    floats host(static_cast<size_t>(n));
+
+    EXPECT(mg_download(ops, host.data(), p, host.size() * sizeof(float)) == MG_OK, "download: %s",
+           mg_last_error());
+    return host;
+}
+
+static mg_matrix make(const mg_ops *ops, unsigned seed, mg_format format, int64_t n_out, int64_t n_in,
+                      int n_slices)
+{
+    mg_matrix w = {format, n_out, n_in, n_slices, nullptr};
+    const floats host = random_floats(seed, n_out * n_in);
+    mg_host_matrix from = {};
+    int64_t n_bad = 0;
+
+    from.data = host.data(), from.dtype = MG_F32;
+    from.n_rows = n_out, from.n_cols = n_in, from.row_stride = n_in;
+    EXPECT(mg_ops_alloc(ops, &w.data, mg_matrix_bytes(ops, &w)) == MG_OK, "alloc");
+    EXPECT(mg_matrix_load(ops, &w, 0, &from, &n_bad) == MG_OK, "load: %s", mg_last_error());
+    return w;
+}
+
+static void drop(const mg_ops *ops, mg_matrix *w)
+{
+    mg_ops_release(ops, w->data, mg_matrix_bytes(ops, w));
+}
+
+static const void *kernel_of(const mg_variant *v)
+{
+    return reinterpret_cast<const void *>(v->run);
+}
+
+/* ---- Bits ---- */
+
+typedef struct shape {
+    int64_t n_out, n_in;
+    int n_slices;
+    bool with_norm;
+} shape;
+
+/* Parts of 18 steps, of 9, and of one and none; outputs and inputs that fill no tile. */
+static const shape shapes[] = {{40, 2304, 1, false}, {24, 1152, 1, true}, {24, 1216, 8, false},
+                               {33, 74, 1, true},    {18, 96, 2, false},  {16, 2304, 1, true}};
+static const int64_t rows[] = {1, 2, 7, 8, 9, 16, 17, 40, 128};
+
+/* How many hold so many rows, if shared memory holds them too. */
+static int count_by_hand(int64_t n_rows)
+{
+    return n_rows <= 8 ? 11 : n_rows <= 16 ? 7 : n_rows <= 32 ? 3 : n_rows <= 64 ? 2 : 1;
+}
+
+static floats product(const mg_ops *ops, int variant, const shape *s, const mg_matrix *w, float *x,
+                      int64_t n_rows, const float *scale, const floats &before)
+{
+    mg_cuda *cuda = mg_cuda_of(ops);
+    const mg_rows from = {x, s->n_in, s->n_in, s->n_in, n_rows};
+    const mg_row_norm norm = {scale, scale + s->n_in, 1e-5f};
+    float *y = put(ops, before);
+    mg_finish to = {};
+
+    to.y = y, to.row_stride = s->n_out;
+    to.accumulate = s->n_slices > 1;
+    EXPECT(mg_product_half_by(cuda, variant, &to, &from, w, s->with_norm ? &norm : nullptr) == MG_OK, "%s",
+           mg_last_error());
+    const floats after = get(ops, y, n_rows * s->n_out);
+    mg_ops_release(ops, y, before.size() * sizeof(float));
+    return after;
+}
+
+static void test_shape(const mg_ops *ops, const shape *s, mg_format format)
+{
+    mg_matrix w = make(ops, 1, format, s->n_out, s->n_in, s->n_slices);
+    float *x = put(ops, random_floats(2, 128 * s->n_in)), *scale = put(ops, random_floats(3, 2 * s->n_in));
+    const mg_variant *all = mg_variants(format, s->with_norm);
+
+    for (const int64_t n : rows) {
+        int list[MG_N_VARIANTS];
+        const int n_list = mg_variant_candidates(list, mg_cuda_of(ops), &w, s->with_norm, n);
+        const floats before = random_floats(4, n * s->n_out);
+        EXPECT(n_list == count_by_hand(n) || s->n_in == 2304, "%d candidates for %d rows", n_list, (int)n);
+        const floats want = product(ops, list[0], s, &w, x, n, scale, before);
+        EXPECT(want != before, "nothing was computed");
+        for (int i = 1; i < n_list; i++) {
+            sim::set_cost(kernel_of(&all[list[i]]), 1);
+            const floats got = product(ops, list[i], s, &w, x, n, scale, before);
+            EXPECT(memcmp(want.data(), got.data(), want.size() * sizeof(float)) == 0,
+                   "%d x %d, %d slices, norm %d, %d rows: variant %d has other bits", (int)s->n_out,
+                   (int)s->n_in, s->n_slices, s->with_norm, (int)n, list[i]);
+            EXPECT(sim::n_launches(kernel_of(&all[list[i]])) == 1, "variant %d was not taken", list[i]);
+        }
+    }
+    mg_ops_release(ops, x, 128 * (size_t)s->n_in * sizeof(float));
+    mg_ops_release(ops, scale, 2 * (size_t)s->n_in * sizeof(float));
+    drop(ops, &w);
+}
+
+static void test_bits()
+{
+    mg_ops *ops = open_ops();
+
+    for (const shape &s : shapes)
+        for (const mg_format format : {MG_FORMAT_BF16, MG_FORMAT_F16}) test_shape(ops, &s, format);
+    mg_ops_close(ops);
+}
+
+/* ---- Choice ---- */
+
+enum { N_LAYERS = 2, N_OUT = 16, N_IN = 128 };
+
+typedef struct layers {
+    mg_matrix w[N_LAYERS];
+    const mg_matrix *list[N_LAYERS];
+} layers;
+
+static void open_layers(layers *l, const mg_ops *ops, int n_slices)
+{
+    for (int i = 0; i < N_LAYERS; i++) {
+        l->w[i] = make(ops, static_cast<unsigned>(i), MG_FORMAT_BF16, N_OUT, N_IN, n_slices);
+        l->list[i] = &l->w[i];
+    }
+}
+
+static void close_layers(layers *l, const mg_ops *ops)
+{
+    for (mg_matrix &w : l->w) drop(ops, &w);
+}
+
+/* What is chosen for n_rows of n matrices: -1 the rule's, -2 nothing was. All kernels take 10 us but those
+ * that the caller has set; nothing is written but scratch. */
+static int chosen(const mg_ops *ops, const layers *l, int64_t n, bool with_norm, int64_t n_rows)
+{
+    mg_cuda *cuda = mg_cuda_of(ops);
+
+    cuda->n_choices = 0;
+    EXPECT(mg_cuda_wait(cuda) == MG_OK, "what was asked for before");
+    const uint64_t before = sim::hash_of_memory(cuda->scratch);
+    EXPECT(mg_tune_products(ops, l->list, n, with_norm, n_rows) == MG_OK, "tune: %s", mg_last_error());
+    EXPECT(sim::hash_of_memory(cuda->scratch) == before, "other memory than scratch is written, or kept");
+    const mg_choice *c = mg_choice_find(cuda, l->list[0], with_norm, n_rows);
+    return c ? c->variant : -2;
+}
+
+static void set_all(const mg_variant *all, double us)
+{
+    for (int i = 0; i < MG_N_VARIANTS; i++) sim::set_cost(kernel_of(&all[i]), us);
+}
+
+/* Every variant in turn is the cheapest, or not by enough. */
+static void test_each(const mg_ops *ops, const layers *l, bool with_norm, int64_t n_rows)
+{
+    const mg_variant *all = mg_variants(MG_FORMAT_BF16, with_norm);
+    int list[MG_N_VARIANTS];
+    const int n = mg_variant_candidates(list, mg_cuda_of(ops), l->list[0], with_norm, n_rows);
+
+    set_all(all, 10);
+    EXPECT(chosen(ops, l, N_LAYERS, with_norm, n_rows) == -1, "a tie: not the rule's");
+    for (int i = 1; i < n; i++) {
+        const bool packs = all[list[i]].packs && !all[list[0]].packs; /* the packing takes 1 us */
+        set_all(all, 10);
+        sim::set_cost(kernel_of(&all[list[i]]), packs ? 8.9 : 9.9);
+        EXPECT(chosen(ops, l, N_LAYERS, with_norm, n_rows) == -1, "variant %d: 1 %% is enough", list[i]);
+        sim::set_cost(kernel_of(&all[list[i]]), packs ? 8.7 : 9.7);
+        EXPECT(chosen(ops, l, N_LAYERS, with_norm, n_rows) == list[i], "variant %d: 3 %% is not enough",
+               list[i]);
+        EXPECT(mg_variant_choose(mg_cuda_of(ops), l->list[0], with_norm, n_rows) == list[i],
+               "it is not taken");
+    }
+}
+
+/* Which kernel a product of the model launches then. */
+static void test_use(const mg_ops *ops, const layers *l)
+{
+    const mg_variant *all = mg_variants(MG_FORMAT_BF16, false);
+    int list[MG_N_VARIANTS];
+    float *x = put(ops, random_floats(5, 4 * N_IN)), *y = put(ops, random_floats(6, 4 * N_OUT));
+    const mg_tensor tx = mg_tensor_2d(x, MG_F32, 4, N_IN);
+    mg_tensor ty = mg_tensor_2d(y, MG_F32, 4, N_OUT);
+
+    EXPECT(mg_variant_candidates(list, mg_cuda_of(ops), l->list[0], false, 5) == MG_N_VARIANTS, "too few");
+    set_all(all, 10);
+    sim::set_cost(kernel_of(&all[list[3]]), 6);
+    sim::set_cost(kernel_of(&all[list[5]]), 5);
+    EXPECT(chosen(ops, l, N_LAYERS, false, 5) == list[5], "not the cheapest of two");
+    set_all(all, 10);
+    EXPECT(mg_linear(ops, &ty, &tx, l->list[1], NULL, MG_ACT_NONE, false) == MG_OK, "%s", mg_last_error());
+    (void)get(ops, y, 1);
+    for (int i = 0; i < MG_N_VARIANTS; i++)
+        EXPECT(sim::n_launches(kernel_of(&all[i])) == (i == list[5]), "variant %d: %ld launches", i,
+               sim::n_launches(kernel_of(&all[i])));
+    mg_ops_release(ops, x, 4 * N_IN * sizeof(float));
+    mg_ops_release(ops, y, 4 * N_OUT * sizeof(float));
+}
+
+/* A variant that beats the rule's median, but not its best round. */
+static void test_spread(const mg_ops *ops, const layers *l)
+{
+    const mg_variant *all = mg_variants(MG_FORMAT_BF16, false);
+    int list[MG_N_VARIANTS];
+
+    (void)mg_variant_candidates(list, mg_cuda_of(ops), l->list[0], false, 2);
+    set_all(all, 20);
+    sim::set_cost(kernel_of(&all[list[0]]), 12, -3);
+    sim::set_cost(kernel_of(&all[list[1]]), 10);
+    EXPECT(chosen(ops, l, 1, false, 2) == -1, "within the spread of the rule's");
+    sim::set_cost(kernel_of(&all[list[0]]), 12);
+    EXPECT(chosen(ops, l, 1, false, 2) == list[1], "without spread");
+}
+
+/* Each number of tiles has a choice of its own. */
+static void test_tiles(const mg_ops *ops, const layers *l)
+{
+    mg_cuda *cuda = mg_cuda_of(ops);
+
+    set_all(mg_variants(MG_FORMAT_BF16, false), 10);
+    sim::set_cost(kernel_of(&mg_variants(MG_FORMAT_BF16, false)[9]), 2); /* packed, 8 tiles */
+    EXPECT(chosen(ops, l, 2, false, 100) == -2, "128 rows have one variant");
+    EXPECT(cuda->n_choices == 4, "%d choices", cuda->n_choices);
+    for (const int64_t n : {1, 8, 9, 16, 17, 32, 33})
+        EXPECT(mg_variant_choose(cuda, l->list[0], false, n) == 9, "%d rows", (int)n);
+    EXPECT(mg_variant_choose(cuda, l->list[0], false, 64) == 9, "64 rows: the rule's");
+    EXPECT(mg_variant_choose(cuda, l->list[0], false, 65) == 10, "65 rows");
+    const long n = sim::n_launches(kernel_of(&mg_variants(MG_FORMAT_BF16, false)[9]));
+    EXPECT(mg_tune_products(ops, l->list, 2, false, 100) == MG_OK, "again");
+    EXPECT(sim::n_launches(kernel_of(&mg_variants(MG_FORMAT_BF16, false)[9])) == n, "measured twice");
+}
+
+static void test_choice()
+{
+    mg_ops *ops = open_ops();
+    layers plain, sliced;
+
+    open_layers(&plain, ops, 1);
+    open_layers(&sliced, ops, 8);
+    for (const int64_t n : {2, 12, 40}) {
+        test_each(ops, &plain, true, n);
+        test_each(ops, &plain, false, n);
+        test_each(ops, &sliced, false, n);
+    }
+    test_use(ops, &plain);
+    test_spread(ops, &sliced);
+    test_tiles(ops, &plain);
+    close_layers(&plain, ops), close_layers(&sliced, ops);
+    mg_ops_close(ops);
+}
+
+/* ---- Refusals ---- */
+
+static void test_refusals()
+{
+    mg_ops *ops = open_ops();
+    mg_cuda *cuda = mg_cuda_of(ops);
+    std::vector<void *> taken;
+    layers l;
+    bool replay;
+    void *p;
+
+    open_layers(&l, ops, 1);
+    sim::set_cost(NULL, 0);
+    EXPECT(chosen(ops, &l, N_LAYERS, false, 4) == -2 && cuda->tells_no_time, "without a clock");
+    set_all(mg_variants(MG_FORMAT_BF16, false), 10);
+    EXPECT(chosen(ops, &l, N_LAYERS, false, 4) == -2, "it asks again");
+    cuda->tells_no_time = false;
+
+    while (mg_ops_alloc(ops, &p, 1 << 20) == MG_OK) taken.push_back(p); /* a call needs more than that */
+    EXPECT(chosen(ops, &l, N_LAYERS, false, 4) == -2, "without memory");
+    for (void *t : taken) mg_ops_release(ops, t, 1 << 20);
+    EXPECT(!taken.empty() && chosen(ops, &l, N_LAYERS, false, 4) == -1, "with memory again");
+
+    /* What the device refuses, here for its shared memory, is out, however fast it were. */
+    mg_matrix wide = make(ops, 1, MG_FORMAT_BF16, 16, 4640, 1);
+    const mg_matrix *alone = &wide;
+    const size_t allowed = cuda->shared_bytes;
+    mg_clear_error();
+    cuda->shared_bytes = 1 << 20;
+    const mg_variant *all = mg_variants(MG_FORMAT_BF16, false);
+    set_all(all, 10);
+    for (int i = 3; i < MG_N_FEW_VARIANTS; i++) sim::set_cost(kernel_of(&all[i]), 1); /* of 2 tiles */
+    sim::set_cost(kernel_of(&all[0]), 5);
+    EXPECT(mg_tune_products(ops, &alone, 1, false, 8) == MG_OK, "a refusal: %s", mg_last_error());
+    EXPECT(!*mg_last_error(), "a refusal is said: %s", mg_last_error());
+    const mg_choice *c = mg_choice_find(cuda, alone, false, 8);
+    EXPECT(c && c->variant == 0, "a refusal: variant %d", c ? c->variant : -2);
+    EXPECT(sim::n_launches(kernel_of(&all[3])) == 0, "what is refused is launched");
+    cuda->shared_bytes = allowed;
+    drop(ops, &wide);
+
+    mg_matrix full = make(ops, 1, MG_FORMAT_F32, 16, 64, 1);
+    alone = &full;
+    EXPECT(mg_tune_products(ops, &alone, 1, false, 8) == MG_OK && !mg_choice_find(cuda, alone, false, 8),
+           "fp32");
+    drop(ops, &full);
+
+    const mg_matrix other = {MG_FORMAT_BF16, N_OUT, N_IN, 2, l.w[0].data};
+    const mg_matrix *two[] = {&l.w[0], &other};
+    EXPECT(mg_tune_products(ops, two, 2, false, 4) == MG_EBUG, "two shapes");
+    EXPECT(mg_tune_products(ops, l.list, N_LAYERS, false, 0) == MG_EBUG, "no rows");
+    EXPECT(mg_step_begin(ops, 1, &replay) == MG_OK && !replay, "step_begin");
+    EXPECT(mg_tune_products(ops, l.list, N_LAYERS, false, 4) == MG_EBUG, "within a recorded step");
+    EXPECT(mg_step_end(ops) == MG_OK, "step_end");
+    close_layers(&l, ops);
+    mg_ops_close(ops);
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+
+    if (strcmp(what, "bits") == 0)
+        test_bits();
+    else if (strcmp(what, "choice") == 0)
+        test_choice();
+    else if (strcmp(what, "refusals") == 0)
+        test_refusals();
+    else
+        n_wrong = 1;
+    return n_wrong > 0;
+}

@@ -1,0 +1,31 @@
+#!/bin/bash
+# tune.sh MG-DIST TESTS-FOLDER: kernels take what a seed gives them, so each run chooses other variants of the products: -v
+# says so, and the codes are those of a run that chooses nothing.
+. "$(dirname "$0")/../e2e/lib.sh" "$1" "$2"
+export MGDIST_DEVICE=cuda
+
+# make FIXTURE NP FOLDER OPTIONS…: two clips
+make() {
+    local fixture=$1 np=$2 out=$BOX/$3
+    shift 3
+    CUDA_ON_CPU=$fixture ranks "$np" "$MG" generate -v --model "$TINY" --prompt drums --prompt piano --frames 4 \
+        --seed 7 --dtype bf16 --text-device cpu --codes-only --out "$out" "$@" >"$out.log" 2>&1 || { cat "$out.log"; return 1; }
+}
+codes() { [ -s "$BOX/$1/000001.codes.npy" ] && cat "$BOX/$1"/*.npy | sha256sum; }
+products() { grep -o 'products of .*' "$BOX/$1.log" | sed 's/ [0-9.]* us//g'; }
+
+passes 'no clock' make eager 1 none
+passes 'no clock: there are codes' test -n "$(codes none)"
+passes 'no clock: it says so' grep -q 'products of .*: as the rule says: no clock to time them' "$BOX/none.log"
+for seed in 6 8; do # by 6 the products behind a norm pack their rows, by 8 the others
+    passes "seed $seed" make eager,clock=$seed 1 $seed
+    passes "seed $seed: the same codes" test "$(codes none)" = "$(codes $seed)"
+    passes "seed $seed: a variant that is not the rule's" grep -Eq "products of .* bf16.*: [0-9]+x[0-9]+.* us, the rule's [0-9]+x[0-9]+" "$BOX/$seed.log"
+done
+passes 'a line a shape: in this model heads have that of the first feed-forward matrix' test "$(products 6 | wc -l)" -eq 5
+fails 'seeds that choose alike' test "$(products 6)" = "$(products 8)"
+passes 'packed' grep -q 'products of .* behind a norm; .* packed' "$BOX/6.log"
+passes 'packed, over slices' grep -q 'products of 128 x 256 bf16; .* packed' "$BOX/8.log"
+passes 'on two ranks' make eager,clock=13 2 two --tp 2
+passes 'on two ranks: the same codes' test "$(codes none)" = "$(codes two)"
+finish
