@@ -18,6 +18,12 @@ VF void fetch_ahead(const char *p, int64_t n_bytes)
     for (int64_t b = 0; b < n_bytes; b += 64) __builtin_prefetch(p + AHEAD_BYTES + b);
 }
 
+/* Into the second-level cache, for later. */
+VF void fetch_later(const char *p, int64_t n_bytes)
+{
+    for (int64_t b = 0; b < n_bytes; b += 64) __builtin_prefetch(p + b, 0, 2);
+}
+
 VF int64_t value_size(const mg_dtype dtype)
 {
     return dtype == MG_F32 ? 4 : dtype == MG_I8 ? 1 : 2;
@@ -34,7 +40,10 @@ VF void score_tile(float (*s)[CHUNK_KEYS], const mg_cpu_query *a, const int n_qu
     vf sum[LANES];
     float lane[LANES];
 
-    if (n_queries == 1) fetch_ahead(k, n_keys * E * size);
+    if (n_queries == 1) {
+        fetch_ahead(k, n_keys * E * size);
+        fetch_later((const char *)a->v + (first + j) * E * size, n_keys * E * size); /* their values */
+    }
     UNROLL for (int i = 0; i < LANES; i++) sum[i] = vf_set(0);
     for (int64_t e = 0; e < E; e += LANES) {
         vf q[MG_CPU_QUERIES];

@@ -159,7 +159,8 @@ static mg_cpu_kernels kernels_of(mg_cpu_level level)
                                               : mg_cpu_kernels_plain;
 
 #if defined(__x86_64__)
-    if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512bf16"))
+    /* Intel's processors take twice as long for vdpbf16ps as for an fp32 step (docs/PERFORMANCE.md). */
+    if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512bf16") && !__builtin_cpu_is("intel"))
         k.tile[MG_FORMAT_BF16] = mg_cpu_tile_avx512bf16, k.pair_x = true;
     if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512vnni"))
         k.tile[MG_FORMAT_Q8] = mg_cpu_tile_avx512vnni, k.tile[MG_FORMAT_Q4] = mg_cpu_groups_avx512vnni;

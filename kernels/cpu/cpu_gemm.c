@@ -49,11 +49,13 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
 
     for (int64_t s = 0; s < n_steps; s += block) {
         const int64_t n = n_steps - s < block ? n_steps - s : block;
-        for (int64_t r = 0; r < n_rows;) {
+        const char *const behind = w + (s + n) * ldw; /* half of it by the first tile, half by the second */
+        for (int64_t r = 0, i_tile = 0; r < n_rows; i_tile++) {
             const int64_t take = j->kernels->tile_rows(n_strips, n_rows - r);
+            const char *next = one_tile || i_tile > 1 ? NULL : behind + i_tile * n * ldw / 2;
             j->kernels->tile[j->w->format](j->w->format, n_strips,
                                            take)(sum + r * WIDTH, x + r * j->ldx_bytes + s * j->step_bytes,
-                                                 j->ldx_bytes, w + s * ldw, ldw, n, s > 0);
+                                                 j->ldx_bytes, w + s * ldw, ldw, n, s > 0, next);
             r += take;
         }
     }

@@ -56,7 +56,7 @@ VF vi same_word(const char *x)
 }
 
 VF void run_groups(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, bool resume,
-                   const int n_strips, const int n_rows)
+                   const char *far, int64_t far_step, const int n_strips, const int n_rows)
 {
     enum { WORD_BYTES = MG_CPU_STRIP * 4, HALF_WORDS = MG_Q4_GROUP / 8 };
     const int n_vecs = n_strips * STRIP_VECS;
@@ -67,13 +67,14 @@ VF void run_groups(float *sum, const char *x, int64_t ldx, const char *w, int64_
         UNROLL for (int c = 0; c < n_vecs; c++) acc[r][c] =
             resume ? vf_load(sum + r * MG_CPU_SUM_WIDTH + c * LANES) : vf_set(0);
     }
-    for (int64_t i = 0; i < n; i++, w += ldw, x += MG_CPU_X4_STEP) {
+    for (int64_t i = 0; i < n; i++, w += ldw, x += MG_CPU_X4_STEP, far += far_step) {
         UNROLL for (int c = 0; c < n_vecs; c++)
         {
             const char *strip = w + c / STRIP_VECS * MG_CPU_Q4_STRIP;
             const int first = c % STRIP_VECS * LANES;
             if (first == 0) {
-                UNROLL for (int b = 0; b < MG_CPU_Q4_STRIP; b += 64) fetch_panel(strip + b);
+                UNROLL for (int b = 0; b < MG_CPU_Q4_STRIP; b += 64)
+                    fetch_panel(strip + b, far + (strip - w) + b);
             }
             for (int half = 0; half < 2; half++) {
                 vi total[MOST_ROWS];

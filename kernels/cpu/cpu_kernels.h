@@ -23,9 +23,12 @@ enum {
 
 /* sum[r, o] = (resume ? sum[r, o] : 0) + over i < n ascending of x[r, i] w[i, o], one accumulator each. x row
  * r stands at x + r ldx; step i of w at w + i ldw, both in bytes. For bf16 a step is a pair of i. For Q8 it
- * is four, x is bytes 1 … 255 (128 is zero) and sum holds int32. For Q4 it is two groups. */
+ * is four, x is bytes 1 … 255 (128 is zero) and sum holds int32. For Q4 it is two groups.
+ *
+ * Rows of several tiles walk the same steps one after the other, from the cache. Meanwhile `next`, where the
+ * following ones begin, is fetched from memory: half of as many bytes by one tile. NULL: w itself is. */
 typedef void mg_cpu_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n,
-                         bool resume);
+                         bool resume, const char *next);
 
 enum { MG_CPU_QUERIES = 4 }; /* that attend takes at once */
 

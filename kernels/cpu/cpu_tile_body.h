@@ -22,11 +22,11 @@ enum {
     L2_AHEAD_BYTES = 4096,
 };
 
-/* A line of the panel is fetched twice: early into the second-level cache, which can wait for more lines at
- * once than the first level can, and then into the first. */
-VF void fetch_panel(const char *w)
+/* A line of the panel is fetched twice: early (`far`) into the second-level cache, which can wait for more
+ * lines at once than the first level can, and then into the first. */
+VF void fetch_panel(const char *w, const char *far)
 {
-    __builtin_prefetch(w + L2_AHEAD_BYTES, 0, 2);
+    __builtin_prefetch(far, 0, 2);
     __builtin_prefetch(w + L1_AHEAD_BYTES);
 }
 
@@ -155,10 +155,13 @@ VF void end_bf16(unsigned before)
 #include "cpu_groups_body.h"
 
 VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, bool resume,
-                 mg_format format, const int n_strips, const int n_rows)
+                 const char *next, mg_format format, const int n_strips, const int n_rows)
 {
+    const char *far = next ? next : w + L2_AHEAD_BYTES;
+    const int64_t far_step = next ? ldw / 2 : ldw;
+
     if (format == MG_FORMAT_Q4) {
-        run_groups(sum, x, ldx, w, ldw, n, resume, n_strips, n_rows);
+        run_groups(sum, x, ldx, w, ldw, n, resume, far, far_step, n_strips, n_rows);
         return;
     }
     const int n_vecs = n_strips * STRIP_VECS,
@@ -176,9 +179,9 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
         UNROLL for (int c = 0; c < n_vecs; c++) acc[r][c] =
             resume ? vf_load(sum + r * MG_CPU_SUM_WIDTH + c * LANES) : vf_set(0);
     }
-    for (int64_t i = 0; i < n; i++, w += ldw, x += 4 * x_step) {
+    for (int64_t i = 0; i < n; i++, w += ldw, x += 4 * x_step, far += far_step) {
         w_step step[WIDEST * STRIP_VECS];
-        UNROLL for (int b = 0; b < w_bytes; b += 64) fetch_panel(w + b);
+        UNROLL for (int b = 0; b < w_bytes; b += 64) fetch_panel(w + b, far + b);
         UNROLL for (int c = 0; c < n_vecs; c++) step[c] = load_w(w, c, format);
         UNROLL for (int r = 0; r < n_rows; r++)
         {
@@ -195,9 +198,9 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
 
 #define TILE(format, strips, rows)                                                                       \
     static void tile_##format##_##strips##_##rows(float *sum, const char *x, int64_t ldx, const char *w, \
-                                                  int64_t ldw, int64_t n, bool resume)                   \
+                                                  int64_t ldw, int64_t n, bool resume, const char *next) \
     {                                                                                                    \
-        run_tile(sum, x, ldx, w, ldw, n, resume, format, strips, rows);                                  \
+        run_tile(sum, x, ldx, w, ldw, n, resume, next, format, strips, rows);                            \
     }
 #define NAME(format, strips, rows) [rows - 1] = tile_##format##_##strips##_##rows
 

@@ -34,9 +34,9 @@ static int64_t compare(uint64_t *state, int64_t n_strips, int64_t n_rows, uint32
     }
     for (int i = 0; i < COUNT(a); i++) a[i] = b[i] = mg_bf16_to_f32(pick_bf16(state, low / 2, range));
     mg_cpu_tile_avx512bf16(MG_FORMAT_BF16, n_strips, n_rows)(a, (const char *)x, STEPS * 4, (const char *)w,
-                                                             ldw, STEPS, true);
+                                                             ldw, STEPS, true, NULL);
     mg_cpu_kernels_avx512.tile[MG_FORMAT_BF16](MG_FORMAT_BF16, n_strips, n_rows)(
-        b, (const char *)wide, STEPS * 8, (const char *)w, ldw, STEPS, true);
+        b, (const char *)wide, STEPS * 8, (const char *)w, ldw, STEPS, true, NULL);
     for (int64_t r = 0; r < n_rows; r++)
         for (int64_t c = 0; c < n_strips * MG_CPU_STRIP; c++) n += !same(a[r * WIDTH + c], b[r * WIDTH + c]);
     return n;
@@ -58,9 +58,10 @@ static void test_order_shows(void **state)
         for (int i = 0; i < 2; i++) x[i] = pick_bf16(&seed, 117, 14), w_x[i] = mg_bf16_to_f32(x[i]);
         for (int c = 0; c < MG_CPU_STRIP; c++)
             a[c] = b[c] = mg_bf16_to_f32(pick_bf16(&seed, 117, 14)) * 1.0009765625f;
-        mg_cpu_tile_avx512bf16(MG_FORMAT_BF16, 1, 1)(a, (const char *)x, 4, (const char *)w, 64, 1, true);
+        mg_cpu_tile_avx512bf16(MG_FORMAT_BF16, 1, 1)(a, (const char *)x, 4, (const char *)w, 64, 1, true,
+                                                     NULL);
         mg_cpu_kernels_avx2.tile[MG_FORMAT_BF16](MG_FORMAT_BF16, 1, 1)(b, (const char *)w_x, 8,
-                                                                       (const char *)w, 64, 1, true);
+                                                                       (const char *)w, 64, 1, true, NULL);
         for (int c = 0; c < MG_CPU_STRIP; c++) n += !same(a[c], b[c]);
     }
     assert_true(n > 0);
@@ -89,9 +90,28 @@ static void test_same_bits(void **state)
                             compare(&seed, strips[s], rows[r], exponents[e].low, exponents[e].range), 0);
 }
 
+/* The rows of x: as bf16 pairs for the instruction, as fp32 numbers for the two steps. */
+static void test_same_rows(void **state)
+{
+    static float x[STEPS * WIDTH], wide[STEPS * WIDTH];
+    static uint16_t pairs[STEPS * WIDTH];
+    uint64_t seed = 3;
+
+    (void)state;
+    if (mg_cpu_best_level() < MG_CPU_AVX512) return;
+    for (int i = 0; i < COUNT(x); i++) {
+        const uint32_t bits = (uint32_t)pick_bf16(&seed, 0, 255) << 16 | pick_bf16(&seed, 0, 256);
+        memcpy(&x[i], &bits, sizeof bits);
+    }
+    mg_cpu_kernels_avx512.narrow(pairs, MG_BF16, x, COUNT(x));
+    mg_cpu_kernels_avx512.round_bf16(wide, x, COUNT(x));
+    for (int i = 0; i < COUNT(x); i++) assert_true(same(mg_bf16_to_f32(pairs[i]), wide[i]));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order_shows), cmocka_unit_test(test_same_bits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order_shows), cmocka_unit_test(test_same_bits),
+                                       cmocka_unit_test(test_same_rows)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
