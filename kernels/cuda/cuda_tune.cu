@@ -136,7 +136,8 @@ static mg_status put_products(const contest *c, int variant)
     return MG_OK;
 }
 
-/* A variant that the device refuses has no graph; what it is refused for comes again if it is not this. */
+/* A variant that the device refuses has no graph; a fault of the device itself comes again with the next
+ * call. */
 static void record(contest *c, int i)
 {
     cudaGraph_t graph = NULL;
