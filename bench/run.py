@@ -113,9 +113,9 @@ def our_clip(program: str, dtype: str, *length: str, ranks: int = 1, what: str =
     return record("mg-dist", values, ranks)
 
 
-def theirs(python: str, dtype: str, what: str) -> dict[str, dict]:
+def theirs(python: str, dtype: str, what: str, *options: str) -> dict[str, dict]:
     run = execute(["timeout", "400", python, "bench/baseline_transformers.py", str(MODEL), "--dtype", dtype,
-                   "--what", what, "--seconds", SECONDS])
+                   "--what", what, "--seconds", SECONDS, *options])
     rows = [record("transformers", json.loads(line) | {"others": round(run.others, 3)})
             for line in run.out.splitlines() if line.startswith("{")]
     return {row["what"]: row for row in rows}

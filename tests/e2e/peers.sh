@@ -1,0 +1,72 @@
+#!/bin/bash
+# bench/peers.py: turns, ratios, what is not there and what computes something else, with programs of known times.
+. "$(dirname "$0")/lib.sh"
+
+# Each notes its turn; mg-dist takes 50, 40, 80 ms, every peer 100.
+cat >"$BOX/mg-dist" <<'E2'
+#!/bin/sh
+echo ours >>"$BOX/turns"
+n=$(grep -c ours "$BOX/turns")
+case $2 in
+step) ms=$(echo 50 40 80 | cut -d ' ' -f $(((n - 1) % 3 + 1))) ;;
+*) ms=25 ;;
+esac
+echo '{"what": "'"$2"'", "ms_per_step": '"$ms"', "ms": '"$ms"', "read_gbps": 30, "version": "v", "backend": "cpu/x", "device": "d"}'
+E2
+cat >"$BOX/python" <<'E2'
+#!/bin/sh
+case $1 in
+*make_checkpoint.py) exit 0 ;;
+*baseline_transformers.py)
+    for what in decode encode t5; do echo '{"what": "'$what'", "ms": 75}'; done
+    exit 0
+    ;;
+esac
+difference=0.0001
+case $2 in
+openvino-fp32) difference=1.4 ;; # another graph
+openvino-int8) echo '{"missing": "No module named openvino"}'; exit 0 ;;
+torch-int8) exit 3 ;;
+torch-compile-fp32) sleep 30 ;;
+esac
+echo '{"versions": {"torch": "2.5.1"}, "difference": '$difference', "precision": "p"}'
+while read -r steps; do
+    echo theirs >>"$BOX/turns"
+    [ "$steps" -gt 0 ] && echo '{"ms_per_step": 100.0, "cpu_s": 0.0}'
+done
+E2
+chmod +x "$BOX/mg-dist" "$BOX/python"
+export BOX
+peers() { python3 "$TESTS/../bench/peers.py" --program "$BOX/mg-dist" --python "$BOX/python" --out "$BOX/results" "$@"; }
+
+expect 0 '^peers: torch 2\.5\.1$' 'peers.py measures two peers' peers --peers transformers-fp32,openvino-fp32
+passes 'they take turns' test "$(tr '\n' ' ' <"$BOX/turns" | cut -c 1-36)" = 'ours theirs ours theirs ours theirs '
+says 'a line has both medians, the median of the ratios and their spread' \
+    '^\| step, 2 rows \| fp32 \| 50\.0 \| transformers-fp32 \| 100\.0 \| \*\*2\.00\*\*.* \| 1\.25 – 2\.50 \| 0\.0001 \|$'
+says 'a peer of other logits has no ratio' '\| openvino-fp32 \| 100\.0 \| none: other logits.* \|  \| 1 \|$'
+says 'the level and the bandwidth stand above' '^mg-dist v, cpu/x, 2 threads, d; memory read 30\.0 GB/s'
+csv=$(echo "$BOX"/results/*-peers.csv)
+passes 'the raw numbers have a row a round' test "$(grep -c '^transformers-fp32,step,small,fp32,1,2,1,ms_per_step,100.0' "$csv")" = 3
+if command -v gnuplot >/dev/null; then
+    passes 'the bars have the one right peer' grep -q 'transformers-fp32' "${csv%.csv}.svg"
+    fails 'and not the wrong one' grep -q 'openvino-fp32' "${csv%.csv}.svg"
+fi
+mkdir "$BOX/few"
+for word in sh timeout cut grep; do ln -s "$(command -v $word)" "$BOX/few"; done
+expect 0 'no bars: gnuplot is not installed' 'without gnuplot it goes on' env PATH="$BOX/few" \
+    "$(python3 -c 'import sys; print(sys.executable)')" "$TESTS/../bench/peers.py" --program "$BOX/mg-dist" \
+    --python "$BOX/python" --out "$BOX/results" --quick --peers transformers-fp32
+
+expect 0 'EnCodec decode, 10 s \| fp32 \| 25\.0 \| PyTorch fp32 \| 75\.0 \| \*\*3\.00\*\*' 'what cannot be measured is no end' \
+    peers --quick --peers openvino-int8,torch-int8,parts
+passes 'the last line names it, with the reason' test "$(tail -n 1 "$BOX/said" | cut -d '|' -f 2)" = \
+    " not measured: openvino-int8 (No module named openvino); torch-int8 (exit 3, see its messages above) "
+expect 0 '^\| not measured: torch-compile-fp32 \(gave up after 1 s\) \|' 'a peer that is not ready in time is given up' \
+    peers --quick --limit 1 --peers torch-compile-fp32
+expect 2 'nobody: no such peer' 'an unknown peer is refused' peers --peers nobody
+
+# What it reads is what the program writes.
+expect 0 '"version": .*"ms_per_step": .*"read_gbps": .*"device": ' 'mg-dist bench step has the keys' \
+    "$MG" bench step --shape tiny --steps 1 --warmup 0 --json
+expect 0 '"ms": ' 'so has bench t5' "$MG" bench t5 --tokens 1 --steps 1 --json
+finish
