@@ -75,8 +75,8 @@ for stage in $stages; do
         ctest --preset "$stage" -j1 --rerun-failed
         second=$(outcomes "$log" 2>/dev/null)
         while IFS=$'\t' read -r name outcome; do
-            if [ "$outcome" = passed ] && grep -q "^$name"$'\t'failed <<<"$list"; then
-                list=$(sed "s|^$name\tfailed$|$name\tpassed|" <<<"$list")
+            if [ "$outcome" != failed ] && grep -q "^$name"$'\t'failed <<<"$list"; then
+                list=$(sed "s|^$name\tfailed$|$name\t$outcome|" <<<"$list")
                 report+=("$stage: $name failed, and passed when it ran again alone")
                 status=0
             fi
