@@ -255,10 +255,9 @@ mg_status mg_cuda_tune(const mg_ops *ops, const mg_matrix *const *w, int64_t n, 
     c.with_norm = with_norm && mg_product_takes_norm(w[0], n_rows);
     MG_TRY(try_events(&c));
     if (!c.lacks) MG_TRY(take_block(&c, n_rows));
-    for (int n_tiles = 1; !c.lacks; n_tiles *= 2) {
+    for (int n_tiles = 1; n_tiles <= mg_row_tiles(n_rows) && !c.lacks; n_tiles *= 2) {
         c.n_rows = mg_smaller(n_rows, n_tiles * 8);
         MG_TRY(hold_contest(&c, n_tiles));
-        if (n_tiles * 8 >= n_rows || n_tiles * 8 == MG_ROWS_AT_ONCE) break;
     }
     if (c.used)
         mg_log_detail("products of %lld x %lld %s%s%s", (long long)w[0]->n_out, (long long)w[0]->n_in,
