@@ -2,18 +2,18 @@
 # Everything that a machine with a GPU can say of this program, in five minutes: builds with what is there, tests, then
 # measures, and prints one short table last. A stage that fails or lasts too long does not stop those after it.
 #
-#   bench/gpu.sh [--packages DIR] [--python PYTHON] [--out DIR] [--quick]
+#   bench/gpu.sh [--built BUILD] [--python PYTHON] [--out DIR] [--quick]
 #   bench/gpu.sh --dry-run PROGRAM       the same over tests/cuda_on_cpu: PROGRAM is build-cuda-on-cpu/mg-dist
 #
-# DIR of --packages holds Debian packages (bench/gpu_packages.sh fetches them) or what they unpack to, for a machine
-# without Open MPI and the libraries of .ci/packages. PYTHON has torch and transformers, for the comparison.
+# BUILD of --built was made elsewhere (bench/gpu_carry.sh brings it, with the libraries that it opens, to a machine
+# without them). PYTHON has torch and transformers, for the comparison.
 # The logs of all stages are in --out (default: build-gpu). Exit code 0 if every test passed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
-packages='' python=python3 out=$root/build-gpu dry='' quick=''
+built='' python=python3 out=$root/build-gpu dry='' quick=''
 while [ $# -gt 0 ]; do
     case $1 in
-    --packages) packages=$(cd "$2" && pwd) && shift ;;
+    --built) built=$(cd "$2" && pwd) && shift ;;
     --python) python=$2 && shift ;;
     --out) out=$2 && shift ;;
     --dry-run) dry=$(readlink -f "$2") && shift ;;
@@ -24,11 +24,11 @@ while [ $# -gt 0 ]; do
 done
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 rm -f "$out"/*.log "$out"/*.json "$out"/stages
-build=$out/build
+build=${built:-$out/build}
 program=${dry:-$build/mg-dist}
 tests=$(dirname "$program")
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl=self,vader OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_oob_tcp_if_include=lo
+export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_plm=isolated # no ssh is needed
 export MG_TEST_OVER=cuda MG_TEST_SHARE=1
 
 # stage NAME SECONDS COMMAND…: its output goes to NAME.log; remembered as passed, FAILED, or skipped (exit code 77)
@@ -63,20 +63,6 @@ stage() {
 }
 
 # ---- What is there ----
-
-# Packages are unpacked once; compilers and programs are told where.
-unpack() {
-    local to=$packages
-    if ls "$packages"/*.deb >/dev/null 2>&1; then
-        to=$out/packages
-        [ -d "$to/usr" ] || for deb in "$packages"/*.deb; do dpkg -x "$deb" "$to" || return 1; done
-    fi
-    local lib=$to/usr/lib/x86_64-linux-gnu
-    export PATH=$to/usr/bin:$PATH CMAKE_PREFIX_PATH=$to/usr PKG_CONFIG_SYSROOT_DIR=$to
-    export PKG_CONFIG_PATH=$lib/pkgconfig:$to/usr/share/pkgconfig LD_LIBRARY_PATH=$lib:$lib/openmpi/lib:${LD_LIBRARY_PATH-}
-    export LIBRARY_PATH=$lib OPAL_PREFIX=$lib/openmpi OMPI_CC=${CC:-cc} PMIX_INSTALL_PREFIX=$lib/pmix2
-    export MPI_ROOT=$lib/openmpi
-}
 
 describe() {
     [ -n "$dry" ] || nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
@@ -148,7 +134,6 @@ bench() { # NAME OPTIONS…
 transformers() { "$python" "$root/bench/gpu_transformers.py" "$@"; }
 
 brief=${dry:+$quick} # the fixture's own tests have the rest
-[ -z "$packages" ] || unpack || exit 1
 cd "$root" || exit 1
 export root python out dry build program tests brief
 export -f describe compile doctor units suite golden modes same_bytes sanitizer bench transformers
@@ -158,7 +143,7 @@ if [ -n "$dry" ]; then
     shapes=tiny many=2 steps=2 seconds=0.2
 else
     shapes='small medium large' many=64 steps=60 seconds=30
-    stage build 170 compile
+    [ -n "$built" ] || stage build 170 compile
 fi
 stage machine 20 describe
 if [ -x "$program" ]; then
