@@ -131,18 +131,33 @@ bench() { # NAME OPTIONS…
     shift
     "$program" bench "$@" --json >"$out/$name.json"
 }
+
+# 128 clips of 5 s by a model of small's shape, files and all: the last run's time, the model already in the page cache.
+clips() {
+    local model=$out/checkpoint
+    [ -d "$model" ] || "$python" "$root/bench/make_checkpoint.py" "$model" "$root/tests/golden/tokenizer" small fp16 || return 1
+    for i in $(seq "$many_clips"); do echo "piece $i for strings"; done >"$out/prompts.txt"
+    for _ in 1 2; do
+        rm -rf "$out/clips"
+        "$program" generate --model "$model" --prompts "$out/prompts.txt" --duration "$clip_s" --seed 1 --device cuda --format flac \
+            --out "$out/clips" 2>&1 | tee "$out/clips.txt" || return 1
+    done
+    sed -nE 's/^generate: ([0-9.]+) s of music in ([0-9.]+) s.*/{"what": "clips", "shape": "small", "music_s": \1, "took_s": \2}/p' "$out/clips.txt" >"$out/clips.json"
+    grep -q music_s "$out/clips.json"
+}
 transformers() { "$python" "$root/bench/gpu_transformers.py" "$@"; }
 
 brief=${dry:+$quick} # the fixture's own tests have the rest
 cd "$root" || exit 1
 export root python out dry build program tests brief
-export -f describe compile doctor units suite golden modes same_bytes sanitizer bench transformers
+export -f describe compile doctor units suite golden modes same_bytes sanitizer bench clips transformers
 begin=$SECONDS
 if [ -n "$dry" ]; then
     export CUDA_ON_CPU=devices=1,eager MG_TEST_FIXTURE=devices=1,eager
     shapes=tiny many=2 steps=2 seconds=0.2
 else
     shapes='small medium large' many=64 steps=60 seconds=30
+    export many_clips=128 clip_s=5
     [ -n "$built" ] || stage build 170 compile
 fi
 stage machine 20 describe
@@ -167,6 +182,7 @@ if [ -x "$program" ]; then
     stage decode 30 bench decode decode --device $device --seconds "$seconds"
     stage encode 30 bench encode encode --device $device --seconds "$seconds"
     stage t5 30 bench t5 t5 --device $device
+    [ -n "$dry" ] || stage clips 100 clips
 fi
 if [ -n "$dry" ]; then
     stage transformers 60 transformers --dry-run --out "$out/transformers.json"

@@ -60,6 +60,14 @@ def main() -> None:
             if t["what"] == "decode":
                 rows.append(("  times faster than transformers, fp32", f"{decode['ms_min']:.1f} ms", f"{t['ms']:.1f} ms",
                              f"{t['ms'] / decode['ms_min']:.1f}", ""))
+    clips = read(args.folder / "clips.json")
+    if clips:
+        rate = clips["music_s"] / clips["took_s"]
+        rows.append(("128 clips of 5 s, small, text to files", f"{clips['took_s']:.1f} s", "times real time", f"{rate:.0f}", ""))
+        for t in theirs:
+            if t["what"] == "clips":
+                rows.append(("  times faster than transformers, 64 at once", f"{rate:.0f} s/s", f"{t['music_s'] / t['took_s']:.1f} s/s",
+                             f"{rate * t['took_s'] / t['music_s']:.1f}", ""))
     for name in ("encode", "t5"):
         r = read(args.folder / f"{name}.json")
         if r:

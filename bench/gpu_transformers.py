@@ -55,6 +55,16 @@ def time_steps(model, batch: int, steps: int) -> float:
     return (starts[-1] - starts[5]) / (len(starts) - 6) * 1e3
 
 
+def time_clips(model, batch: int, seconds: float) -> float:
+    """s, of a batch from text to sound"""
+    ids = torch.randint(3, 30000, (batch, 14), device=model.device)
+    begin = time.perf_counter()
+    sound = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=True, guidance_scale=3.0, top_k=250,
+                           max_new_tokens=int(seconds * 50) + 3)
+    sound.cpu()
+    return time.perf_counter() - begin
+
+
 def time_decode(model, seconds: float) -> float:
     """ms, of a clip in fp32"""
     codec = model.audio_encoder.float()
@@ -91,6 +101,8 @@ def main() -> None:
             for batch in (1, 4 if args.dry_run else 64):
                 ms = time_steps(model, batch, 6 if args.dry_run else args.steps)
                 report(what="step", shape=shape, batch=batch, ms_per_step=round(ms, 3))
+            if shape == "small":
+                report(what="clips", shape=shape, batch=64, music_s=64 * 5, took_s=round(time_clips(model, 64, 5), 3))
             if shape in ("tiny", "small"):
                 seconds = 0.2 if args.dry_run else 30
                 report(what="decode", seconds=seconds, ms=round(time_decode(model, seconds), 3))
