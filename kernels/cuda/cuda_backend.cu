@@ -118,9 +118,19 @@ static mg_status open_device(backend *b)
     return MG_OK;
 }
 
+static mg_status open_stream(mg_cuda *cuda)
+{
+    int last, first;
+
+    MG_CUDA(cudaDeviceGetStreamPriorityRange(&last, &first));
+    MG_CUDA(cudaStreamCreateWithPriority(&cuda->stream, cudaStreamNonBlocking,
+                                         cuda->settings.beside ? last : first));
+    return MG_OK;
+}
+
 static mg_status take_memory(mg_cuda *cuda)
 {
-    MG_CUDA(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking));
+    MG_RETURN(open_stream(cuda));
     MG_CUDA(cudaEventCreateWithFlags(&cuda->reached, cudaEventDisableTiming));
     MG_CUDA(cudaStreamCreateWithFlags(&cuda->copier, cudaStreamNonBlocking));
     for (int i = 0; i < MG_FETCH_LANES; i++) {

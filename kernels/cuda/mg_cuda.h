@@ -16,6 +16,7 @@ typedef struct mg_cuda_settings {
      * ops.h is given up: a row's bits depend on how many rows there are. MG_EFIT from open if there is none.
      */
     bool fast_products;
+    bool beside; /* kernels of other instances on the device go first: a language model's before a codec's */
 } mg_cuda_settings;
 
 /* Open a backend over one device. MG_EFIT if there is no such device, or no driver. Close with mg_ops_close.

@@ -122,7 +122,7 @@ static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_w
 }
 
 static mg_status open_device(mg_backend *out, const mg_cuda_plugin *plugin, int device,
-                             const mg_machine *machine, const mg_world *world)
+                             const mg_machine *machine, const mg_world *world, bool beside)
 {
     const int n_threads = n_threads_of(machine, world);
     struct mg_machine_watch *watch = calloc(1, sizeof *watch);
@@ -135,16 +135,17 @@ static mg_status open_device(mg_backend *out, const mg_cuda_plugin *plugin, int 
                                        .threads = out->threads,
                                        .check = look,
                                        .check_arg = watch,
-                                       .fast_products = machine->gemm == MG_MACHINE_GEMM_FAST};
+                                       .fast_products = machine->gemm == MG_MACHINE_GEMM_FAST,
+                                       .beside = beside};
     return plugin->open(&out->ops, &settings);
 }
 
-/* A GPU for each rank. Collective over the world. */
+/* A GPU for each rank; `beside` as above. Collective over the world. */
 static mg_status open_cuda(mg_backend *out, mg_cuda_choice *choice, const mg_cuda_plugin *plugin,
-                           const mg_machine *machine, const mg_world *world)
+                           const mg_machine *machine, const mg_world *world, bool beside)
 {
     MG_RETURN(mg_cuda_choose(choice, plugin, world, machine->share_gpu));
-    MG_RETURN(mg_comm_agree(world->all, open_device(out, plugin, choice->device, machine, world)));
+    MG_RETURN(mg_comm_agree(world->all, open_device(out, plugin, choice->device, machine, world, beside)));
     struct mg_machine_watch *watch = out->watch;
     (void)snprintf(watch->gpu.uuid, sizeof watch->gpu.uuid, "%s", choice->is.uuid);
     (void)snprintf(watch->gpu.name, sizeof watch->gpu.name, "%s", choice->is.name);
@@ -237,7 +238,8 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
     *out = (mg_backend){0};
     MG_TRY(mg_machine_limits(&out->memory, machine));
     MG_TRY(choose_plugin(&plugin, machine, world, true));
-    MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, false));
+    MG_TRY(plugin ? open_cuda(out, &choice, plugin, machine, world, false)
+                  : open_cpu(out, machine, world, false));
     if (plugin && world->rank == 0) mg_log_detail("device: %s", out->ops->name);
     if (plugin && world->group)
         MG_TRY(open_group(out, &choice, machine, world));
@@ -267,7 +269,8 @@ static mg_status open_part(mg_backend *out, const mg_cuda_plugin *plugin, const 
 {
     mg_cuda_choice choice;
 
-    return plugin ? open_cuda(out, &choice, plugin, machine, world) : open_cpu(out, machine, world, true);
+    return plugin ? open_cuda(out, &choice, plugin, machine, world, true)
+                  : open_cpu(out, machine, world, true);
 }
 
 static mg_status open_text(mg_backend *beside, const mg_cuda_plugin *plugin, const mg_machine *machine,

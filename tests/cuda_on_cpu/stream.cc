@@ -311,9 +311,18 @@ cudaError_t cudaStreamCreate(cudaStream_t *s)
     return cudaStreamCreateWithFlags(s, 0);
 }
 
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned flags, int)
+/* One stream after the other: nothing here knows of priorities, but a wrong one is refused. */
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned flags, int priority)
 {
+    if (priority > 0 || priority < -5) return cudaErrorInvalidValue;
     return cudaStreamCreateWithFlags(s, flags);
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
+{
+    *least = 0;
+    *greatest = -5;
+    return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t s)
