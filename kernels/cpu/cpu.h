@@ -5,15 +5,24 @@
 #include "ops.h"
 #include "threads.h"
 
-typedef enum mg_cpu_level { MG_CPU_AUTO, MG_CPU_SCALAR, MG_CPU_AVX2, MG_CPU_AVX512 } mg_cpu_level;
+typedef enum mg_cpu_level {
+    MG_CPU_AUTO,
+    MG_CPU_SCALAR,
+    MG_CPU_AVX2,
+    MG_CPU_AVX512, /* F, BW, DQ and VL */
+    MG_CPU_AMX     /* avx512, with bf16's products in AMX's order; without AMX they are slow */
+} mg_cpu_level;
+
+#define MG_CPU_LEVEL_WORDS "auto|scalar|avx2|avx512|amx"
 
 /* Open the backend. `threads` is borrowed until close. Close with mg_ops_close.
  * MG_EFIT if this machine has not the instructions of `level`. Results are bit-equal within one level only.
  */
 mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads);
 
-/* The best level of this machine. AVX512 here means F, BW, DQ, VL and BF16. */
+/* The fastest level of this machine, and whether it has another one. */
 mg_cpu_level mg_cpu_best_level(void);
+bool mg_cpu_has_level(mg_cpu_level level);
 const char *mg_cpu_level_name(mg_cpu_level level);
 
 #endif

@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "arena.h"
 #include "cpu_codec.h"
@@ -134,8 +139,24 @@ const char *mg_cpu_level_name(mg_cpu_level level)
     case MG_CPU_SCALAR: return "cpu/scalar";
     case MG_CPU_AVX2: return "cpu/avx2";
     case MG_CPU_AVX512: return "cpu/avx512";
+    case MG_CPU_AMX: return "cpu/amx";
     }
     return "cpu";
+}
+
+/* The processor has AMX for bf16 and bytes, and the kernel lets this process use it: it wants to be asked,
+ * once, for the threads of a process that save its eight kilobytes. */
+static bool may_use_amx(void)
+{
+#if defined(__x86_64__) && defined(__linux__)
+    enum { ASK_FOR_STATE = 0x1023, TILE_DATA = 18, BF16 = 1 << 22, TILE = 1 << 24, INT8 = 1 << 25 };
+    unsigned a, b, c, d;
+
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & BF16) && (d & TILE) && (d & INT8) &&
+           syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
+#else
+    return false;
+#endif
 }
 
 mg_cpu_level mg_cpu_best_level(void)
@@ -145,16 +166,24 @@ mg_cpu_level mg_cpu_best_level(void)
 
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return MG_CPU_AVX512;
+        return may_use_amx() ? MG_CPU_AMX : MG_CPU_AVX512;
     if (avx2) return MG_CPU_AVX2; /* every AVX2 processor has F16C */
 #endif
     return MG_CPU_SCALAR;
 }
 
-/* With and without 8-bit and bf16 products avx512 is one level: the bits are the same. */
+bool mg_cpu_has_level(mg_cpu_level level)
+{
+    const mg_cpu_level best = mg_cpu_best_level();
+
+    return level <= best || (level == MG_CPU_AMX && best == MG_CPU_AVX512);
+}
+
+/* With and without 8-bit and bf16 products avx512 is one level, and amx with and without AMX: the bits are
+ * the same. */
 static mg_cpu_kernels kernels_of(mg_cpu_level level)
 {
-    mg_cpu_kernels k = level == MG_CPU_AVX512 ? mg_cpu_kernels_avx512
+    mg_cpu_kernels k = level >= MG_CPU_AVX512 ? mg_cpu_kernels_avx512
                        : level == MG_CPU_AVX2 ? mg_cpu_kernels_avx2
                                               : mg_cpu_kernels_plain;
 
@@ -162,8 +191,16 @@ static mg_cpu_kernels kernels_of(mg_cpu_level level)
     /* Intel's processors take twice as long for vdpbf16ps as for an fp32 step (docs/PERFORMANCE.md). */
     if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512bf16") && !__builtin_cpu_is("intel"))
         k.tile[MG_FORMAT_BF16] = mg_cpu_tile_avx512bf16, k.pair_x = true;
-    if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512vnni"))
+    if (level >= MG_CPU_AVX512 && __builtin_cpu_supports("avx512vnni"))
         k.tile[MG_FORMAT_Q8] = mg_cpu_tile_avx512vnni, k.tile[MG_FORMAT_Q4] = mg_cpu_groups_avx512vnni;
+    if (level == MG_CPU_AMX) {
+        k.tile[MG_FORMAT_BF16] = mg_cpu_tile_amx_plain, k.pair_x = true;
+        k.tile_rows[MG_FORMAT_BF16] = mg_cpu_tile_amx_rows;
+    }
+    if (level == MG_CPU_AMX && may_use_amx()) {
+        k.tile[MG_FORMAT_BF16] = k.tile[MG_FORMAT_Q8] = mg_cpu_tile_amx;
+        k.tile_rows[MG_FORMAT_Q8] = mg_cpu_tile_amx_rows;
+    }
 #endif
     return k;
 }
@@ -223,8 +260,8 @@ mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
     const mg_cpu_level best = mg_cpu_best_level();
 
     *out = NULL;
-    MG_REQUIRE(threads && level >= MG_CPU_AUTO && level <= MG_CPU_AVX512);
-    if (level > best)
+    MG_REQUIRE(threads && level >= MG_CPU_AUTO && level <= MG_CPU_AMX);
+    if (!mg_cpu_has_level(level))
         return mg_fail(MG_EFIT, "cpu: %s: this machine has %s at best", mg_cpu_level_name(level),
                        mg_cpu_level_name(best));
     b = calloc(1, sizeof *b);

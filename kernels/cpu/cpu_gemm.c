@@ -15,6 +15,8 @@ enum {
     ROWS = 96, /* of a chunk; a quarter of it when the inner dimension is sliced */
     WIDTH = MG_CPU_SUM_WIDTH,
     BLOCK_BYTES = 64 << 10, /* of a panel: with the rows of x that meet it, in the second-level cache */
+    WHOLE_STEPS = 16,       /* a block has: what AMX takes at once must not depend on the number of rows */
+    LINE = 64,
 };
 
 typedef struct gemm_job {
@@ -44,18 +46,18 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
                       int64_t ldw, int64_t n_strips)
 {
     const int64_t n_steps = mg_cpu_slice_steps(j->w);
-    const bool one_tile = j->kernels->tile_rows(n_strips, n_rows) == n_rows;
-    const int64_t block = one_tile ? n_steps : BLOCK_BYTES / ldw;
+    const bool one_tile = j->kernels->tile_rows[j->w->format](n_strips, n_rows) == n_rows;
+    const int64_t block = one_tile ? n_steps : BLOCK_BYTES / ldw / WHOLE_STEPS * WHOLE_STEPS;
 
     for (int64_t s = 0; s < n_steps; s += block) {
         const int64_t n = n_steps - s < block ? n_steps - s : block;
         const char *const behind = w + (s + n) * ldw; /* half of it by the first tile, half by the second */
         for (int64_t r = 0, i_tile = 0; r < n_rows; i_tile++) {
-            const int64_t take = j->kernels->tile_rows(n_strips, n_rows - r);
+            const int64_t take = j->kernels->tile_rows[j->w->format](n_strips, n_rows - r);
             const char *next = one_tile || i_tile > 1 ? NULL : behind + i_tile * n * ldw / 2;
-            j->kernels->tile[j->w->format](j->w->format, n_strips,
-                                           take)(sum + r * WIDTH, x + r * j->ldx_bytes + s * j->step_bytes,
-                                                 j->ldx_bytes, w + s * ldw, ldw, n, s > 0, next);
+            mg_cpu_tile *add = j->kernels->tile[j->w->format](j->w->format, n_strips, take);
+            add(sum + r * WIDTH, x + r * j->ldx_bytes + s * j->step_bytes, j->ldx_bytes, w + s * ldw, ldw, n,
+                s > 0, next, take);
             r += take;
         }
     }
@@ -196,7 +198,9 @@ static void run_rounded(mg_cpu *cpu, gemm_job *j, const float *x, int64_t ldx, i
 
     j->step_bytes = quantised ? quantised_step(j->w) : cpu->kernels->pair_x ? 4 : 8;
     j->slice_bytes = n_steps * j->step_bytes;
-    j->ldx_bytes = round.ld_bytes = S * j->slice_bytes + (quantised ? S * 4 : 0);
+    /* An odd number of cache lines from row to row: rows that AMX loads at once must not meet in a set. */
+    const int64_t row_bytes = S * j->slice_bytes + (quantised ? S * 4 : 0);
+    j->ldx_bytes = round.ld_bytes = ((row_bytes + LINE - 1) / LINE | 1) * LINE;
     j->x = cpu->scratch;
     const int64_t most = (int64_t)cpu->scratch_bytes / j->ldx_bytes;
     for (int64_t r = 0; r < n_rows; r += most) {

@@ -26,9 +26,10 @@ enum {
  * is four, x is bytes 1 … 255 (128 is zero) and sum holds int32. For Q4 it is two groups.
  *
  * Rows of several tiles walk the same steps one after the other, from the cache. Meanwhile `next`, where the
- * following ones begin, is fetched from memory: half of as many bytes by one tile. NULL: w itself is. */
+ * following ones begin, is fetched from memory: half of as many bytes by one tile. NULL: w itself is.
+ * n_rows, as it was found for, is for those that take any number. */
 typedef void mg_cpu_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n,
-                         bool resume, const char *next);
+                         bool resume, const char *next, int64_t n_rows);
 
 enum { MG_CPU_QUERIES = 4 }; /* that attend takes at once */
 
@@ -53,8 +54,8 @@ static inline float mg_cpu_steps_per_unit(float most)
 typedef struct mg_cpu_kernels {
     int64_t panel; /* columns */
     bool pair_x;   /* bf16: rounded rows of x are bf16 pairs; else fp32 */
-    int64_t (*tile_rows)(int64_t n_strips, int64_t left); /* how many to take next */
-    /* by format; 1, 2 or 4 strips */
+    /* By format; 1, 2 or 4 strips. tile_rows: how many of the rows left to take next. */
+    int64_t (*tile_rows[MG_N_FORMATS])(int64_t n_strips, int64_t left);
     mg_cpu_tile *(*tile[MG_N_FORMATS])(mg_format format, int64_t n_strips, int64_t n_rows);
 
     /* y = act(bias + sum), or y += that; n columns; sum is readable up to a whole strip. */
@@ -87,7 +88,8 @@ typedef struct mg_cpu_kernels {
 /* The table of the bodies that a cpu_kernels*.c has included. */
 #define MG_CPU_KERNELS                                                                                    \
     {                                                                                                     \
-        .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .tile_rows = tile_rows,                     \
+        .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS,                                             \
+        .tile_rows = {tile_rows, tile_rows, tile_rows, tile_rows, tile_rows},                             \
         .tile = {find_tile, find_tile, find_tile, find_tile, find_tile}, .finish = finish, .add = add,    \
         .mul = mul, .act = act_row, .layer_norm = layer_norm, .rms_norm = rms_norm, .attend = attend,     \
         .widen = widen, .narrow = narrow, .round_bf16 = round_bf16, .transpose = transpose, .pack = pack, \
@@ -101,5 +103,11 @@ extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_ke
 mg_cpu_tile *mg_cpu_tile_avx512bf16(mg_format format, int64_t n_strips, int64_t n_rows);
 mg_cpu_tile *mg_cpu_groups_avx512vnni(mg_format format, int64_t n_strips, int64_t n_rows);
 mg_cpu_tile *mg_cpu_tile_avx512vnni(mg_format format, int64_t n_strips, int64_t n_rows);
+
+/* Tiles for AMX: of Q8 with the bits of all levels, of bf16 with bits of their own, which the plain ones have
+ * too. bf16's take rows of x in pairs. */
+mg_cpu_tile *mg_cpu_tile_amx(mg_format format, int64_t n_strips, int64_t n_rows);
+mg_cpu_tile *mg_cpu_tile_amx_plain(mg_format format, int64_t n_strips, int64_t n_rows);
+int64_t mg_cpu_tile_amx_rows(int64_t n_strips, int64_t left);
 
 #endif

@@ -198,8 +198,10 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
 
 #define TILE(format, strips, rows)                                                                       \
     static void tile_##format##_##strips##_##rows(float *sum, const char *x, int64_t ldx, const char *w, \
-                                                  int64_t ldw, int64_t n, bool resume, const char *next) \
+                                                  int64_t ldw, int64_t n, bool resume, const char *next, \
+                                                  int64_t n_rows)                                        \
     {                                                                                                    \
+        (void)n_rows;                                                                                    \
         run_tile(sum, x, ldx, w, ldw, n, resume, next, format, strips, rows);                            \
     }
 #define NAME(format, strips, rows) [rows - 1] = tile_##format##_##strips##_##rows

@@ -58,7 +58,7 @@ done:
     return st;
 }
 
-static const char level_words[] = "auto|scalar|avx2|avx512"; /* in the order of mg_cpu_level */
+static const char level_words[] = MG_CPU_LEVEL_WORDS;
 
 /* What this rank's processor can do, or less if the environment says so. */
 static mg_cpu_level best_level(void)

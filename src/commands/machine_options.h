@@ -3,6 +3,7 @@
 #define MG_MACHINE_OPTIONS_H
 
 #include "cli.h"
+#include "cpu.h"
 
 /* What computes. */
 typedef struct mg_machine {
@@ -65,7 +66,7 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
      .choices = "auto|off", .group = "Machine", .is_own = true,                                            \
      .help = "auto: ranks that may run on several NUMA nodes, as many to a node, each keep to one"},       \
     {.name = "cpu-level", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.cpu_level),          \
-     .preset = "auto", .choices = "auto|scalar|avx2|avx512", .group = "Machine",                           \
+     .preset = "auto", .choices = MG_CPU_LEVEL_WORDS, .group = "Machine",                           \
      .help = "instructions to use; results are the same bytes within one level"}
 #define MG_MACHINE_OPTIONS(settings)                                                                       \
     {.name = "tp", .type = MG_OPT_INT, .offset = offsetof(settings, machine.tp), .arg = "N", .low = 1,      \

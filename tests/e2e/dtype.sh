@@ -10,7 +10,7 @@ make() { # FOLDER MODEL options …
 }
 levels=scalar
 if [ "$(uname -m)" = x86_64 ]; then
-    levels+=$(grep -qw avx2 /proc/cpuinfo && echo ' avx2')$(grep -qw avx512bw /proc/cpuinfo && echo ' avx512')
+    levels+=$(grep -qw avx2 /proc/cpuinfo && echo ' avx2')$(grep -qw avx512bw /proc/cpuinfo && echo ' avx512 amx')
 fi
 for stored in fp32 fp16 bf16; do
     expect 0 '' "a checkpoint in $stored" "$MG" convert "$TINY" "$BOX/$stored" --dtype "$stored"

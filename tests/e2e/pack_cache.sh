@@ -16,7 +16,7 @@ make() { # FOLDER RANKS options …
 kept() { make "$1" "$2" --pack-cache "$PACKS" "${@:3}"; }
 sound() { cmp "$BOX/$1/000000.wav" "$BOX/$2/000000.wav"; }
 packs() { ls "$PACKS" | grep -c '\.pack$'; }
-levels='scalar avx2 avx512'
+levels='scalar avx2 avx512 amx'
 "$MG" bench step --shape tiny --steps 1 --cpu-level avx512 >/dev/null 2>&1 || levels='scalar avx2'
 "$MG" bench step --shape tiny --steps 1 --cpu-level avx2 >/dev/null 2>&1 || levels=scalar
 best=${levels##* }

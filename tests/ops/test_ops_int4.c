@@ -143,9 +143,9 @@ static void test_without_vnni(void **state)
                 const int64_t ldw = strips * (four ? MG_CPU_Q4_STRIP : 4 * MG_CPU_STRIP);
                 mg_cpu_tile *with = four ? mg_cpu_groups_avx512vnni(f, strips, rows)
                                          : mg_cpu_tile_avx512vnni(f, strips, rows);
-                with(a, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS, false, NULL);
+                with(a, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS, false, NULL, rows);
                 mg_cpu_kernels_avx512.tile[f](f, strips, rows)(b, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS,
-                                                               false, w);
+                                                               false, w, rows);
                 for (int64_t r = 0; r < rows; r++)
                     assert_memory_equal(a + r * WIDTH, b + r * WIDTH,
                                         (size_t)strips * MG_CPU_STRIP * sizeof *a);

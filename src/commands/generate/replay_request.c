@@ -91,8 +91,8 @@ static mg_status choose_machine(mg_replay *r)
     if (machine->kv == MG_MACHINE_KV_AUTO && r->m.kv)
         MG_RETURN(find_word(&machine->kv, r, "run.kv", "auto|int8", r->m.kv));
     if (machine->cpu_level != MG_CPU_AUTO || !level) return MG_OK;
-    const int recorded = mg_choice_find("auto|scalar|avx2|avx512", level + 1);
-    if (recorded > (int)mg_cpu_best_level())
+    const int recorded = mg_choice_find(MG_CPU_LEVEL_WORDS, level + 1);
+    if (!mg_cpu_has_level((mg_cpu_level)recorded))
         mg_log_info("replay: the clip was made on %s, which this machine has not", r->m.backend);
     else if (recorded >= 0)
         machine->cpu_level = recorded;

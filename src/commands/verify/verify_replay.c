@@ -154,11 +154,11 @@ static void choose_machine(int64_t machine[3], const replay *r)
     if (!m) return;
     const char *level = m->backend ? strchr(m->backend, '/') : NULL;
     const int dtype = mg_choice_find("auto|fp32|bf16|fp16|int8|int4", m->dtype);
-    const int recorded = level ? mg_choice_find("auto|scalar|avx2|avx512", level + 1) : -1;
+    const int recorded = level ? mg_choice_find(MG_CPU_LEVEL_WORDS, level + 1) : -1;
     if (machine[0] == MG_MACHINE_DTYPE_AUTO && dtype > 0) machine[0] = dtype;
     if (machine[2] == MG_MACHINE_KV_AUTO && m->kv) machine[2] = MG_MACHINE_KV_INT8;
     if (machine[1] != MG_CPU_AUTO || recorded <= 0) return;
-    if (recorded > (int)mg_cpu_best_level())
+    if (!mg_cpu_has_level((mg_cpu_level)recorded))
         mg_log_info("verify: the clips were made on %s, which this machine has not", m->backend);
     else
         machine[1] = recorded;
