@@ -1,5 +1,6 @@
 /* The norm of one row by one warp: the same sums in the same order wherever it is done, alone or on the way
- * into a product. Element i belongs to lane i / 4 % 32. Inside the backend. */
+ * into a product. Element i belongs to lane i / 4 % 32, which has a sum for each i % 4. Inside the backend.
+ */
 #ifndef MG_CUDA_NORM_CUH
 #define MG_CUDA_NORM_CUH
 
@@ -24,15 +25,20 @@ template <bool SHARED> MG_INLINE float4 mg_row_four(const float *x, int i, int D
     return v;
 }
 
-MG_INLINE float mg_square_four(float sum, float4 v, float mean, int left)
+/* Four sums that do not wait for each other; `left` of the values count. */
+MG_INLINE void mg_square_four(float4 *sum, float4 v, float mean, int left)
 {
     const float a = v.x - mean, b = v.y - mean, c = v.z - mean, d = v.w - mean;
 
-    sum = fmaf(a, a, sum);
-    if (left > 1) sum = fmaf(b, b, sum);
-    if (left > 2) sum = fmaf(c, c, sum);
-    if (left > 3) sum = fmaf(d, d, sum);
-    return sum;
+    sum->x = fmaf(a, a, sum->x);
+    if (left > 1) sum->y = fmaf(b, b, sum->y);
+    if (left > 2) sum->z = fmaf(c, c, sum->z);
+    if (left > 3) sum->w = fmaf(d, d, sum->w);
+}
+
+MG_INLINE float mg_sum_four(float4 v)
+{
+    return (v.x + v.y) + (v.z + v.w);
 }
 
 /* By all lanes of a warp. */
@@ -41,26 +47,31 @@ template <bool SHARED> MG_INLINE mg_row_scale mg_norm_row(const float *x, int D,
     const int lane = threadIdx.x % 32;
     const bool aligned = D % 4 == 0 && reinterpret_cast<uintptr_t>(x) % 16 == 0;
     mg_row_scale s = {0, 0};
-    float sum = 0, square = 0;
+    float4 sum = {0, 0, 0, 0}, square = {0, 0, 0, 0};
 
-#pragma unroll 2
+#pragma unroll 4
     for (int i = 4 * lane; i < D; i += 128) {
         const float4 v = mg_row_four<SHARED>(x, i, D, aligned);
-        sum = (((sum + v.x) + v.y) + v.z) + v.w;
+        sum.x += v.x, sum.y += v.y, sum.z += v.z, sum.w += v.w;
     }
-    if (norm->beta) s.mean = warp_sum(sum) / (float)D;
-#pragma unroll 2
+    if (norm->beta) s.mean = warp_sum(mg_sum_four(sum)) / (float)D;
+#pragma unroll 4
     for (int i = 4 * lane; i < D; i += 128)
-        square = mg_square_four(square, mg_row_four<SHARED>(x, i, D, aligned), s.mean, D - i);
-    s.scale = 1.0f / sqrtf(warp_sum(square) / (float)D + norm->eps);
+        mg_square_four(&square, mg_row_four<SHARED>(x, i, D, aligned), s.mean, D - i);
+    s.scale = 1.0f / sqrtf(warp_sum(mg_sum_four(square)) / (float)D + norm->eps);
     return s;
+}
+
+MG_INLINE float mg_norm_with(float x, mg_row_scale s, float gamma, float beta, bool shifts)
+{
+    const float v = (x - s.mean) * s.scale;
+
+    return shifts ? fmaf(v, gamma, beta) : v * gamma;
 }
 
 MG_INLINE float mg_norm_value(float x, int i, mg_row_scale s, const mg_row_norm *norm)
 {
-    const float v = (x - s.mean) * s.scale;
-
-    return norm->beta ? fmaf(v, norm->gamma[i], norm->beta[i]) : v * norm->gamma[i];
+    return mg_norm_with(x, s, norm->gamma[i], norm->beta ? norm->beta[i] : 0.0f, norm->beta != nullptr);
 }
 
 /* Rows of x, n values each, into shared memory, `pitch` (a multiple of 4) apart, zeros behind each: by the

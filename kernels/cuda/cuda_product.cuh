@@ -20,17 +20,33 @@ MG_INLINE bool mg_is_last_block(uint32_t *ticket, int n)
     return is_last[0] != 0;
 }
 
-/* Slices in the tree of ops.h: ((s0+s1)+(s2+s3))+…; `stride` from slice to slice. */
+/* Slices in the tree of ops.h: ((s0+s1)+(s2+s3))+… */
+MG_INLINE float mg_tree(const float (&s)[8], int n_slices)
+{
+    const float two = s[0] + s[1];
+    if (n_slices == 2) return two;
+    const float four = two + (s[2] + s[3]);
+    return n_slices == 4 ? four : four + ((s[4] + s[5]) + (s[6] + s[7]));
+}
+
+/* The same in global memory, `stride` from slice to slice. */
 MG_INLINE float mg_slice_tree(const float *partial, int64_t stride, int n_slices)
 {
     float s[8];
 
 #pragma unroll
     for (int i = 0; i < 8; i++) s[i] = i < n_slices ? __ldcg(partial + i * stride) : 0.0f;
-    const float two = s[0] + s[1];
-    if (n_slices == 2) return two;
-    const float four = two + (s[2] + s[3]);
-    return n_slices == 4 ? four : four + ((s[4] + s[5]) + (s[6] + s[7]));
+    return mg_tree(s, n_slices);
+}
+
+MG_INLINE void mg_store_cached(void *to, int format, float value)
+{
+    if (format == MG_FORMAT_BF16)
+        *(__nv_bfloat16 *)to = mg_value<__nv_bfloat16>::narrow(value);
+    else if (format == MG_FORMAT_F16)
+        *(__half *)to = mg_value<__half>::narrow(value);
+    else
+        *(float *)to = value;
 }
 
 /* Output o of a row, which is a key's or a value's. */
@@ -46,12 +62,7 @@ MG_INLINE void mg_cache_value(const mg_finish_kv *kv, int64_t n, int64_t o, floa
         return;
     }
     const int64_t i = (((int64_t)row * kv->H + c / kv->E) * kv->T_max + at) * kv->E + c % kv->E;
-    if (kv->format == MG_FORMAT_BF16)
-        ((__nv_bfloat16 *)to)[i] = mg_value<__nv_bfloat16>::narrow(value);
-    else if (kv->format == MG_FORMAT_F16)
-        ((__half *)to)[i] = mg_value<__half>::narrow(value);
-    else
-        ((float *)to)[i] = value;
+    mg_store_cached((char *)to + i * (kv->format == MG_FORMAT_F32 ? 4 : 2), kv->format, value);
 }
 
 MG_INLINE void mg_finish_value(const mg_finish *to, int64_t row, int64_t o, float sum)

@@ -1,81 +1,31 @@
-/* Products with bf16 and fp16 weights: one kernel for 1 … 128 rows, on the tensor cores.
+/* Products with bf16 and fp16 weights, on the tensor cores. A few rows go the way of cuda_product_few.cuh;
+ * here are 1 to 128 of them that a kernel of its own has packed before, in the order of the instruction's B
+ * operand. All give the same bits.
  *
  * A block makes 16 outputs of one slice. Each of its 8 warps takes one part of the slice (cuda_matrix.cuh),
  * and asks for all its weights before it waits for x: 16 bytes a lane and step, one after the other in
  * memory. Where there are several slices, the last block of a tile to arrive adds them, in the tree of ops.h.
- *
- * x comes in one of three ways: as it is, or through a norm, both into shared memory; or, for many rows,
- * packed before by a kernel of its own in the order of the instruction's B operand. All give the same bits.
  */
-#include "cuda_norm.cuh"
-#include "cuda_product.cuh"
-#include "cuda_variants.cuh"
+#include "cuda_product_few.cuh"
 
 enum { THREADS = 32 * MG_PARTS, PITCH = MG_VARIANT_PITCH };
-enum { FROM_ROWS, FROM_NORM, FROM_PACKED };
-
-typedef struct half_product {
-    const uint4 *w;
-    uint2 *packed; /* [slice][step][n-tile][32 lanes] */
-    mg_rows x;
-    mg_row_norm norm;
-    mg_finish to;
-    float *partial;                                  /* [slice][row][n_tiles * 16] */
-    uint32_t *tickets;                               /* [n_tiles] */
-    int32_t n_out, n_tiles, n_in, n_slices, n_steps; /* n_in, n_steps: of a slice */
-    int32_t n_row_tiles;                             /* of 8 rows, in packed */
-} half_product;
-
-/* The x of this block's slice, rounded, [row][pitch]: all of it into `rows` [row][n_steps * 16] first, then a
- * warp a row. */
-template <class T, int SOURCE>
-MG_INLINE void stage_x(T *xs, float *rows, const half_product *p, int slice, int pitch)
-{
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, n = p->n_in, padded = p->n_steps * MG_STEP;
-
-    mg_stage_rows(rows, padded, p->x.x + (int64_t)slice * n, p->x.row_stride, (int)p->x.n, n);
-    __syncthreads();
-    for (int r = warp; r < p->x.n; r += MG_PARTS) {
-        const float *row = rows + r * padded;
-        uint32_t *to = reinterpret_cast<uint32_t *>(xs + r * pitch);
-        mg_row_scale s = {0, 0};
-        if (SOURCE == FROM_NORM) s = mg_norm_row<true>(row, n, &p->norm);
-#pragma unroll 2
-        for (int i = lane * 2; i < padded; i += 64) {
-            float a = row[i], b = row[i + 1];
-            if (SOURCE == FROM_NORM) {
-                a = i < n ? mg_norm_value(a, i, s, &p->norm) : 0.0f;
-                b = i + 1 < n ? mg_norm_value(b, i + 1, s, &p->norm) : 0.0f;
-            }
-            to[i / 2] = mg_pair<T>(a, b);
-        }
-    }
-}
 
 /* One step of all rows: N of the row tiles at a time, from t0 on. */
-template <class T, int N, int SOURCE>
-MG_INLINE void load_b(uint2 *b, const half_product *p, const T *xs, int pitch, int slice, int step, int t0)
+template <int N> MG_INLINE void load_b(uint2 *b, const half_product *p, int slice, int step, int t0)
 {
-    const int lane = threadIdx.x % 32, group = lane / 4, at = lane % 4 * 2;
+    const int lane = threadIdx.x % 32;
     const uint2 none = {0, 0};
 
 #pragma unroll
     for (int t = 0; t < N; t++) {
+        const int64_t tile = ((int64_t)slice * p->n_steps + step) * p->n_row_tiles + t0 + t;
         b[t] = none;
-        if (SOURCE == FROM_PACKED) {
-            const int64_t tile = ((int64_t)slice * p->n_steps + step) * p->n_row_tiles + t0 + t;
-            if (t0 + t < p->n_row_tiles) b[t] = __ldcg(p->packed + tile * 32 + lane);
-        } else if ((t0 + t) * 8 + group < p->x.n) {
-            const T *x = xs + ((t0 + t) * 8 + group) * pitch + step * MG_STEP + at;
-            b[t].x = *reinterpret_cast<const uint32_t *>(x);
-            b[t].y = *reinterpret_cast<const uint32_t *>(x + 8);
-        }
+        if (t0 + t < p->n_row_tiles) b[t] = __ldcg(p->packed + tile * 32 + lane);
     }
 }
 
 /* Sums of the 8 parts, in order, and on: to the caller's y, or to the other slices. */
-template <int NT, bool SLICED>
-MG_INLINE void finish_tile(const half_product *p, const float *parts, int tile, int slice)
+template <int NT> MG_INLINE void finish_tile(const half_product *p, const float *parts, int tile, int slice)
 {
     const int n = (int)p->x.n * MG_TILE_HALF;
     const int64_t width = (int64_t)p->n_tiles * MG_TILE_HALF, first = (int64_t)tile * MG_TILE_HALF;
@@ -84,12 +34,12 @@ MG_INLINE void finish_tile(const half_product *p, const float *parts, int tile, 
         const int row = e / MG_TILE_HALF, o = e % MG_TILE_HALF;
         float sum = parts[row * PITCH + o];
         for (int part = 1; part < MG_PARTS; part++) sum += parts[(part * NT * 8 + row) * PITCH + o];
-        if (SLICED && p->n_slices > 1)
+        if (p->n_slices > 1)
             p->partial[((int64_t)slice * p->x.n + row) * width + first + o] = sum;
         else if (first + o < p->n_out)
             mg_finish_value(&p->to, row, first + o, sum);
     }
-    if (!SLICED || p->n_slices == 1) return;
+    if (p->n_slices == 1) return;
     if (!mg_is_last_block(p->tickets + tile, p->n_slices)) return;
     for (int e = threadIdx.x; e < n; e += THREADS) {
         const int row = e / MG_TILE_HALF, o = e % MG_TILE_HALF;
@@ -100,18 +50,14 @@ MG_INLINE void finish_tile(const half_product *p, const float *parts, int tile, 
 }
 
 /* KS: steps of a part that are asked for at once. */
-template <class T, int NT, int KS, int SOURCE, int BLOCKS>
+template <class T, int NT, int KS, int BLOCKS>
 __global__ void __launch_bounds__(THREADS, BLOCKS) product_k(const half_product p)
 {
     constexpr int N = NT < 8 ? NT : NT < 16 ? 8 : 4; /* row tiles at a time: registers */
-    MG_DYNAMIC_SHARED(float, shared);
+    MG_DYNAMIC_SHARED(float, parts);
     const int lane = threadIdx.x % 32, part = threadIdx.x / 32, tile = blockIdx.x, slice = blockIdx.y;
     const int first = mg_part_begin(p.n_steps, part), n = mg_part_begin(p.n_steps, part + 1) - first;
-    const int pitch = p.n_steps * MG_STEP + 8;
     const uint4 *w = p.w + (((int64_t)tile * p.n_slices + slice) * p.n_steps + first) * 32 + lane;
-    float *parts = shared;
-    T *xs = reinterpret_cast<T *>(parts + MG_PARTS * NT * 8 * PITCH);
-    float *rows = reinterpret_cast<float *>(xs + p.x.n * pitch);
     const uint4 none = {0, 0, 0, 0};
     float c[NT][4];
     uint4 a[KS];
@@ -120,10 +66,6 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) product_k(const half_product 
 #pragma unroll
     for (int i = 0; i < KS; i++) a[i] = i < n ? ld_weights(w + i * 32) : none;
     wait_for_predecessor();
-    if (SOURCE != FROM_PACKED) {
-        stage_x<T, SOURCE>(xs, rows, &p, slice, pitch);
-        __syncthreads();
-    }
 #pragma unroll
     for (int t = 0; t < NT; t++) c[t][0] = c[t][1] = c[t][2] = c[t][3] = 0;
     for (int done = 0;;) {
@@ -133,7 +75,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) product_k(const half_product 
 #pragma unroll
                 for (int t0 = 0; t0 < NT; t0 += N) {
                     uint2 b[N];
-                    load_b<T, N, SOURCE>(b, &p, xs, pitch, slice, first + done + i, t0);
+                    load_b<N>(b, &p, slice, first + done + i, t0);
 #pragma unroll
                     for (int t = 0; t < N; t++) mg_mma<T>(c[t0 + t], a[i], b[t]);
                 }
@@ -153,7 +95,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) product_k(const half_product 
         to[PITCH + 8] = c[t][3];
     }
     __syncthreads();
-    finish_tile<NT, SOURCE != FROM_NORM>(&p, parts, tile, slice);
+    finish_tile<NT>(&p, parts, tile, slice);
 }
 
 /* x of 8 rows (blockIdx.x), rounded, as the B operand: 4 values a lane and step. */
@@ -193,24 +135,25 @@ template <class T> __global__ void __launch_bounds__(THREADS) pack_rows_k(const 
 }
 
 /* As cuda_variants.cuh lists them. */
+#define FEW(tiles, steps, norm, blocks)                           \
+    {                                                             \
+        few_k<T, tiles, steps, norm, blocks>, tiles, steps, false \
+    }
+#define PACKED(tiles, steps, blocks)                           \
+    {                                                          \
+        product_k<T, tiles, steps, blocks>, tiles, steps, true \
+    }
+#define ALL_PACKED PACKED(1, 8, 4), PACKED(2, 8, 3), PACKED(4, 8, 3), PACKED(8, 8, 2), PACKED(16, 4, 2)
+
 template <class T> static const mg_variant *variants(bool with_norm)
 {
     static const mg_variant plain[MG_N_VARIANTS] = {
-        {product_k<T, 1, 2, FROM_ROWS, 4>, 1, 2, false},    {product_k<T, 1, 8, FROM_ROWS, 4>, 1, 8, false},
-        {product_k<T, 1, 16, FROM_ROWS, 2>, 1, 16, false},  {product_k<T, 2, 2, FROM_ROWS, 4>, 2, 2, false},
-        {product_k<T, 2, 8, FROM_ROWS, 3>, 2, 8, false},    {product_k<T, 2, 16, FROM_ROWS, 2>, 2, 16, false},
-        {product_k<T, 1, 8, FROM_PACKED, 4>, 1, 8, true},   {product_k<T, 2, 8, FROM_PACKED, 3>, 2, 8, true},
-        {product_k<T, 4, 8, FROM_PACKED, 3>, 4, 8, true},   {product_k<T, 8, 8, FROM_PACKED, 2>, 8, 8, true},
-        {product_k<T, 16, 4, FROM_PACKED, 2>, 16, 4, true},
-    };
+        FEW(1, 8, false, 3), FEW(1, 16, false, 3), FEW(1, 32, false, 3),
+        FEW(2, 8, false, 2), FEW(2, 16, false, 2), FEW(2, 32, false, 2),
+        ALL_PACKED};
     static const mg_variant normed[MG_N_VARIANTS] = {
-        {product_k<T, 1, 8, FROM_NORM, 4>, 1, 8, false},    {product_k<T, 1, 12, FROM_NORM, 3>, 1, 12, false},
-        {product_k<T, 1, 16, FROM_NORM, 2>, 1, 16, false},  {product_k<T, 2, 8, FROM_NORM, 3>, 2, 8, false},
-        {product_k<T, 2, 12, FROM_NORM, 2>, 2, 12, false},  {product_k<T, 2, 16, FROM_NORM, 2>, 2, 16, false},
-        {product_k<T, 1, 8, FROM_PACKED, 4>, 1, 8, true},   {product_k<T, 2, 8, FROM_PACKED, 3>, 2, 8, true},
-        {product_k<T, 4, 8, FROM_PACKED, 3>, 4, 8, true},   {product_k<T, 8, 8, FROM_PACKED, 2>, 8, 8, true},
-        {product_k<T, 16, 4, FROM_PACKED, 2>, 16, 4, true},
-    };
+        FEW(1, 8, true, 4),  FEW(1, 16, true, 3), FEW(1, 32, true, 2), FEW(2, 8, true, 3),
+        FEW(2, 16, true, 2), FEW(2, 32, true, 2), ALL_PACKED};
 
     return with_norm ? normed : plain;
 }
@@ -231,13 +174,15 @@ template <class T> static mg_status pack(mg_cuda *cuda, const half_product *p)
     return MG_OK;
 }
 
-static mg_status run_rows(mg_cuda *cuda, half_product *p, mg_format format, const mg_variant *v)
+static mg_status run_rows(mg_cuda *cuda, half_product *p, const mg_matrix *w, bool with_norm,
+                          const mg_variant *v)
 {
-    const size_t bytes = mg_variant_shared_bytes(v, p->x.n, p->n_steps);
-    const dim3 grid(p->n_tiles, p->n_slices);
+    const size_t bytes = mg_variant_shared_bytes(v, w, with_norm, p->x.n);
+    const dim3 grid(p->n_tiles, v->packs ? p->n_slices : 1);
 
     p->n_row_tiles = (int32_t)mg_ceil_div(p->x.n, 8);
-    if (v->packs) MG_RETURN(format == MG_FORMAT_BF16 ? pack<__nv_bfloat16>(cuda, p) : pack<__half>(cuda, p));
+    if (v->packs)
+        MG_RETURN(w->format == MG_FORMAT_BF16 ? pack<__nv_bfloat16>(cuda, p) : pack<__half>(cuda, p));
     MG_RETURN(mg_allow_shared(v->run, bytes));
     MG_RUN(cuda, v->run, grid, THREADS, bytes, *p);
     return MG_OK;
@@ -281,8 +226,8 @@ mg_status mg_product_half_by(mg_cuda *cuda, int variant, const mg_finish *to, co
         if (to->kv.k) p.to.kv.row = to->kv.row + row, p.to.kv.pos = to->kv.pos + row;
         const int which = variant == MG_BY_CHOICE ? mg_variant_choose(cuda, w, norm, p.x.n) : variant;
         const mg_variant *v = &mg_variants(w->format, norm)[which];
-        MG_REQUIRE(mg_variant_fits(cuda, v, p.x.n, p.n_steps));
-        MG_RETURN(run_rows(cuda, &p, w->format, v));
+        MG_REQUIRE(mg_variant_fits(cuda, v, w, norm, p.x.n));
+        MG_RETURN(run_rows(cuda, &p, w, norm, v));
     }
     return MG_OK;
 }

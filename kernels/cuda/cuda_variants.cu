@@ -1,29 +1,35 @@
 /* Which variant of the 16-bit product kernel holds some rows, and which one a product takes. */
 #include "cuda_variants.cuh"
 
-enum { FEW_ROWS = 16 };
-
-size_t mg_variant_shared_bytes(const mg_variant *v, int64_t n_rows, int n_steps)
+size_t mg_variant_shared_bytes(const mg_variant *v, const mg_matrix *w, bool with_norm, int64_t n_rows)
 {
-    const size_t parts = (size_t)MG_PARTS * v->n_tiles * 8 * MG_VARIANT_PITCH * sizeof(float);
-    const size_t padded = (size_t)n_steps * MG_STEP, x_row = (padded + 8) * 2 + padded * sizeof(float);
+    const int n_steps = mg_slice_steps(w->n_in / w->n_slices);
+    const bool sliced = w->n_slices > 1;
+    const size_t n_warps = (size_t)(sliced ? w->n_slices : (int)MG_PARTS), rows = (size_t)n_rows;
 
-    return v->packs ? parts : parts + (size_t)n_rows * x_row;
+    if (v->packs) return (size_t)MG_PARTS * v->n_tiles * 8 * MG_VARIANT_PITCH * sizeof(float);
+    const size_t rings =
+        n_warps * (size_t)mg_few_held(n_steps, sliced, v->steps) * MG_FEW_CHUNK * 32 * sizeof(uint4);
+    if (with_norm) return rings + rows * ((size_t)n_steps * MG_STEP + 4) * sizeof(float);
+    return rings + n_warps * rows * (size_t)mg_few_pitch(n_steps, sliced) * sizeof(uint16_t);
 }
 
-bool mg_variant_fits(const mg_cuda *cuda, const mg_variant *v, int64_t n_rows, int n_steps)
+bool mg_variant_fits(const mg_cuda *cuda, const mg_variant *v, const mg_matrix *w, bool with_norm,
+                     int64_t n_rows)
 {
-    return v->n_tiles * 8 >= n_rows && mg_variant_shared_bytes(v, n_rows, n_steps) <= cuda->shared_bytes;
+    return v->n_tiles * 8 >= n_rows && mg_variant_shared_bytes(v, w, with_norm, n_rows) <= cuda->shared_bytes;
 }
 
 /* Of variants [first, end): the narrowest that hold the rows, and of these the first one that asks for all
- * steps of a part at once, or the last. */
-static int narrowest(const mg_variant *all, int first, int end, int64_t n_rows, int steps)
+ * steps at once, or the last that fits. -1: none does. */
+static int narrowest(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows, int first,
+                     int end, int steps)
 {
+    const mg_variant *all = mg_variants(w->format, with_norm);
     int best = -1;
 
     for (int i = first; i < end; i++) {
-        if (all[i].n_tiles * 8 < n_rows) continue;
+        if (!mg_variant_fits(cuda, &all[i], w, with_norm, n_rows)) continue;
         if (best >= 0 && all[i].n_tiles != all[best].n_tiles) break;
         best = i;
         if (all[i].steps >= steps) break;
@@ -31,25 +37,25 @@ static int narrowest(const mg_variant *all, int first, int end, int64_t n_rows, 
     return best;
 }
 
-int mg_variant_rule(const mg_cuda *cuda, const mg_variant *all, int64_t n_rows, int n_steps)
+int mg_variant_rule(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows)
 {
-    const int steps = (n_steps + MG_PARTS - 1) / MG_PARTS;
-    const int few = n_rows <= FEW_ROWS ? narrowest(all, 0, MG_N_FEW_VARIANTS, n_rows, steps) : -1;
+    const int n_steps = mg_slice_steps(w->n_in / w->n_slices);
+    const int chunks = mg_few_chunks(n_steps, w->n_slices > 1), part = (n_steps + MG_PARTS - 1) / MG_PARTS;
+    const int few = narrowest(cuda, w, with_norm, n_rows, 0, MG_N_FEW_VARIANTS, chunks * MG_FEW_CHUNK);
 
-    if (few >= 0 && mg_variant_fits(cuda, &all[few], n_rows, n_steps)) return few;
-    return narrowest(all, MG_N_FEW_VARIANTS, MG_N_VARIANTS, n_rows, steps);
+    if (few >= 0) return few;
+    return narrowest(cuda, w, with_norm, n_rows, MG_N_FEW_VARIANTS, MG_N_VARIANTS, part);
 }
 
 int mg_variant_candidates(int out[MG_N_VARIANTS], const mg_cuda *cuda, const mg_matrix *w, bool with_norm,
                           int64_t n_rows)
 {
     const mg_variant *all = mg_variants(w->format, with_norm);
-    const int n_steps = mg_slice_steps(w->n_in / w->n_slices);
     int n = 0;
 
-    out[n++] = mg_variant_rule(cuda, all, n_rows, n_steps);
+    out[n++] = mg_variant_rule(cuda, w, with_norm, n_rows);
     for (int i = 0; i < MG_N_VARIANTS; i++)
-        if (i != out[0] && mg_variant_fits(cuda, &all[i], n_rows, n_steps)) out[n++] = i;
+        if (i != out[0] && mg_variant_fits(cuda, &all[i], w, with_norm, n_rows)) out[n++] = i;
     return n;
 }
 
@@ -77,9 +83,9 @@ const mg_choice *mg_choice_find(const mg_cuda *cuda, const mg_matrix *w, bool wi
 int mg_variant_choose(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows)
 {
     const mg_variant *all = mg_variants(w->format, with_norm);
-    const int n_steps = mg_slice_steps(w->n_in / w->n_slices);
     const mg_choice *c = mg_choice_find(cuda, w, with_norm, n_rows);
 
-    if (c && c->variant >= 0 && mg_variant_fits(cuda, &all[c->variant], n_rows, n_steps)) return c->variant;
-    return mg_variant_rule(cuda, all, n_rows, n_steps);
+    if (c && c->variant >= 0 && mg_variant_fits(cuda, &all[c->variant], w, with_norm, n_rows))
+        return c->variant;
+    return mg_variant_rule(cuda, w, with_norm, n_rows);
 }

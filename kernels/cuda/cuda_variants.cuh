@@ -1,8 +1,8 @@
-/* The variants of the 16-bit product kernel, and which one a product takes. All of them give the same bits: a
- * part's steps are summed in their order, and parts and slices in theirs, whatever the tiles
+/* The variants of the 16-bit product kernels, and which one a product takes. All of them give the same bits:
+ * a part's steps are summed in their order, and parts and slices in theirs, whatever the tiles
  * (cuda_matrix.cuh). Inside the backend.
  *
- * A rule says which one: the narrowest that holds the rows, and as many steps at once as a part has. What
+ * A rule says which one: the narrowest that holds the rows, and as many steps at once as a warp takes. What
  * mg_cuda_tune has measured on the device takes its place. */
 #ifndef MG_CUDA_VARIANTS_CUH
 #define MG_CUDA_VARIANTS_CUH
@@ -14,12 +14,14 @@ typedef void mg_half_kernel(half_product p);
 
 typedef struct mg_variant {
     mg_half_kernel *run;
-    int n_tiles, steps; /* of 8 rows that it holds; of a part that are asked for at once */
-    bool packs;         /* rows are packed before, by a kernel of its own; else they go to shared memory */
+    int n_tiles, steps; /* of 8 rows that it holds; that are asked for at once */
+    bool packs; /* rows are packed before, by a kernel of its own; else cuda_product_few.cuh makes it */
 } mg_variant;
 
 enum {
     MG_N_FEW_VARIANTS = 6, /* the first ones: they do not pack */
+    MG_FEW_ROWS = 16,      /* that these hold */
+    MG_FEW_CHUNK = 4,      /* steps that they ask for and wait for together */
     MG_N_VARIANTS = 11,
     MG_BY_CHOICE = -1,
     MG_VARIANT_PITCH = MG_TILE_HALF + 4, /* floats from row to row of a part's sums */
@@ -28,12 +30,33 @@ enum {
 /* [MG_N_VARIANTS] of bf16 or fp16; of either kind the narrow first, then those with fewer steps. */
 const mg_variant *mg_variants(mg_format format, bool with_norm);
 
-size_t mg_variant_shared_bytes(const mg_variant *v, int64_t n_rows, int n_steps);
-bool mg_variant_fits(const mg_cuda *cuda, const mg_variant *v, int64_t n_rows, int n_steps);
+/* Chunks that a warp takes, of a slice or of a part of one; that its ring holds, one at least; and values
+ * from row to row of its x, which needs no two rows in the same banks. */
+MG_BOTH int mg_few_chunks(int n_steps, bool sliced)
+{
+    const int part = (n_steps + MG_PARTS - 1) / MG_PARTS;
 
-/* The rule's variant for up to MG_ROWS_AT_ONCE rows of a slice of n_steps; and what is taken, by choice or
- * rule. */
-int mg_variant_rule(const mg_cuda *cuda, const mg_variant *all, int64_t n_rows, int n_steps);
+    return sliced ? MG_PARTS / MG_FEW_CHUNK * part : (part + MG_FEW_CHUNK - 1) / MG_FEW_CHUNK;
+}
+
+MG_BOTH int mg_few_held(int n_steps, bool sliced, int depth)
+{
+    const int n = mg_few_chunks(n_steps, sliced);
+
+    return n < 1 ? 1 : n < depth / MG_FEW_CHUNK ? n : depth / MG_FEW_CHUNK;
+}
+
+MG_BOTH int mg_few_pitch(int n_steps, bool sliced)
+{
+    return (sliced ? n_steps : (n_steps + MG_PARTS - 1) / MG_PARTS) * MG_STEP + 8;
+}
+
+size_t mg_variant_shared_bytes(const mg_variant *v, const mg_matrix *w, bool with_norm, int64_t n_rows);
+bool mg_variant_fits(const mg_cuda *cuda, const mg_variant *v, const mg_matrix *w, bool with_norm,
+                     int64_t n_rows);
+
+/* The rule's variant for up to MG_ROWS_AT_ONCE rows; and what is taken, by choice or rule. */
+int mg_variant_rule(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows);
 int mg_variant_choose(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows);
 
 /* What was measured for such a product, NULL if nothing; its rows go by the tiles that hold them: 1, 2, 4, 8

@@ -14,7 +14,8 @@ BEGIN {
     print "- *in flight*: what the blocks of an SM ask for at once by these loads. An H100 needs 18 KB of it at all"
     print "  times to read at its full speed (3.35 TB/s x 0.7 us / 132 SMs); a matrix kernel has 32 KB at least."
     print ""
-    print "`product_k<format, row tiles of 8, loads at once, x as it is 0, through a norm 1, packed 2, blocks asked for>`;"
+    print "`few_k<format, row tiles of 8, loads at once, through a norm, blocks asked for>`, whose loads go to shared memory,"
+    print "and those of a norm\047s parameters; `product_k<format, row tiles of 8, loads at once, blocks asked for>`;"
     print "`few_rows_k<rows>` is its like for fp32, `many_rows_k` a tile of 64 by 64; `attend_k<format, lanes of a"
     print "position, loads at once, of K and V both before the wait, blocks asked for>`; `oneshot_k<ranks>`."
     print ""
@@ -52,8 +53,14 @@ FNR == 1 {
     row = "| `" $1 "` | " $2 " | " blocks " | " $3 " |"
     if (table == 1) { print row; next }
     kb = blocks * THREADS * $4 * 16 / 1024
+    if ($1 ~ /^few_k/) { # a ring of 16 bytes a thread and step, and 8 KB of x, of an SM's 227 KB
+        n = split($1, part, ",")
+        ring_kb = THREADS * part[3] * 16 / 1024
+        fit = int(227 / (ring_kb + 9))
+        kb = (blocks < fit ? blocks : fit) * ring_kb
+    }
     print row " " ($4 ? $4 : "") " | " ($4 ? kb " KB" : "") " |"
-    if ($1 !~ /^(product_k|few_rows_k|attend_k)/) next
+    if ($1 !~ /^(product_k|few_k|few_rows_k|attend_k)/) next
     want = 8
     if ($1 ~ /^attend_k/) {
         n = split($1, part, ",")
@@ -63,10 +70,10 @@ FNR == 1 {
         if ($4 < want) wrong($1 ": " $4 " of " want " loads before the wait")
         next
     }
-    if ($1 ~ /^product_k/) { n = split($1, part, ","); want = part[3] + 0; asked = part[5] + 0 }
+    if ($1 ~ /^(product_k|few_k)/) { n = split($1, part, ","); want = part[3] + 0; asked = part[n] + 0 }
     if ($4 < want) wrong($1 ": " $4 " of " want " loads before the wait")
     if (kb < 32) wrong($1 ": " kb " KB in flight an SM, at least 32 are wanted")
-    if ($1 ~ /^product_k/ && blocks < asked) wrong($1 ": " blocks " blocks an SM, " asked " asked for")
+    if ($1 ~ /^(product_k|few_k)/ && blocks < asked) wrong($1 ": " blocks " blocks an SM, " asked " asked for")
 }
 function wrong(what) { print "cuda_code: " what; failed = 1 }
 END { exit failed }

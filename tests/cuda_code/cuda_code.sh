@@ -33,11 +33,11 @@ for arch in sm_80 sm_90a; do
     cat "$dir"/*.$arch.ptxas | awk '/Compiling entry function/ { split($0, part, "\047"); kernel = part[2] }
         /Used [0-9]+ registers/ { smem = 0; for (i = 1; i < NF; i++) { if ($(i+1) ~ /^registers/) used = $i
             if ($(i+2) ~ /^smem/) smem = $i } print kernel "\t" used "\t" smem }' | sort >"$dir/used.$arch"
-    # kernel; 16-byte loads before and after the wait
+    # kernel; 16-byte loads before and after the wait, to registers or to shared memory
     cat "$dir"/*.$arch.sass | awk '/^[ \t]*\.text\./ { if (kernel) print kernel "\t" early + 0 "\t" late + 0
             kernel = $1; sub(/^\.text\./, "", kernel); sub(/:$/, "", kernel); early = late = after = 0 }
         /ACQBULK/ { after = 1 }
-        /LDG\.E[A-Z0-9.]*\.128/ { if (after) late++; else early++ }
+        /LDG(STS)?\.E[A-Z0-9.]*\.128/ { if (after) late++; else early++ }
         END { if (kernel) print kernel "\t" early + 0 "\t" late + 0 }' | sort >"$dir/loads.$arch"
     join -t "$(printf '\t')" "$dir/used.$arch" "$dir/loads.$arch" | c++filt | sed 's/^void //; s/([^)]*)//; s/__nv_bfloat16/bf16/; s/__half/fp16/' |
         sort >"$dir/table.$arch"

@@ -85,9 +85,11 @@ typedef struct shape {
     bool with_norm;
 } shape;
 
-/* Parts of 18 steps, of 9, and of one and none; outputs and inputs that fill no tile. */
+/* Parts of 18 steps, of 9, and of one and none; slices of more steps than any ring holds, of parts of 1 and
+ * 2, and of 2 and 3; outputs and inputs that fill no tile. */
 static const shape shapes[] = {{40, 2304, 1, false}, {24, 1152, 1, true}, {24, 1216, 8, false},
-                               {33, 74, 1, true},    {18, 96, 2, false},  {16, 2304, 1, true}};
+                               {33, 74, 1, true},    {18, 96, 2, false},  {16, 2304, 1, true},
+                               {16, 4736, 8, false}, {17, 1280, 4, false}};
 static const int64_t rows[] = {1, 2, 7, 8, 9, 16, 17, 40, 128};
 
 /* How many hold so many rows, if shared memory holds them too. */
@@ -124,7 +126,7 @@ static void test_shape(const mg_ops *ops, const shape *s, mg_format format)
         int list[MG_N_VARIANTS];
         const int n_list = mg_variant_candidates(list, mg_cuda_of(ops), &w, s->with_norm, n);
         const floats before = random_floats(4, n * s->n_out);
-        EXPECT(n_list == count_by_hand(n) || s->n_in == 2304, "%d candidates for %d rows", n_list, (int)n);
+        EXPECT(n_list == count_by_hand(n) || s->n_in >= 2304, "%d candidates for %d rows", n_list, (int)n);
         const floats want = product(ops, list[0], s, &w, x, n, scale, before);
         EXPECT(want != before, "nothing was computed");
         for (int i = 1; i < n_list; i++) {
@@ -313,21 +315,21 @@ static void test_refusals()
     for (void *t : taken) mg_ops_release(ops, t, 1 << 20);
     EXPECT(!taken.empty() && chosen(ops, &l, N_LAYERS, false, 4) == -1, "with memory again");
 
-    /* What the device refuses, here for its shared memory, is out, however fast it were. */
-    mg_matrix wide = make(ops, 1, MG_FORMAT_BF16, 16, 4640, 1);
+    /* Where the device refuses the rule's, here for its shared memory, there is nothing to hold others
+     * against. */
+    mg_matrix wide = make(ops, 1, MG_FORMAT_BF16, 16, 6400, 1);
     const mg_matrix *alone = &wide;
     const size_t allowed = cuda->shared_bytes;
     mg_clear_error();
     cuda->shared_bytes = 1 << 20;
     const mg_variant *all = mg_variants(MG_FORMAT_BF16, false);
     set_all(all, 10);
-    for (int i = 3; i < MG_N_FEW_VARIANTS; i++) sim::set_cost(kernel_of(&all[i]), 1); /* of 2 tiles */
-    sim::set_cost(kernel_of(&all[0]), 5);
     EXPECT(mg_tune_products(ops, &alone, 1, false, 8) == MG_OK, "a refusal: %s", mg_last_error());
     EXPECT(!*mg_last_error(), "a refusal is said: %s", mg_last_error());
     const mg_choice *c = mg_choice_find(cuda, alone, false, 8);
-    EXPECT(c && c->variant == 0, "a refusal: variant %d", c ? c->variant : -2);
-    EXPECT(sim::n_launches(kernel_of(&all[3])) == 0, "what is refused is launched");
+    EXPECT(!c, "a refusal: variant %d", c ? c->variant : -2);
+    for (int i = 0; i < MG_N_VARIANTS; i++)
+        EXPECT(sim::n_launches(kernel_of(&all[i])) == 0, "a refusal: variant %d is launched", i);
     cuda->shared_bytes = allowed;
     drop(ops, &wide);
 
