@@ -7,33 +7,40 @@
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
 
-/* A block a token. */
+/* THREADS values of a token a block. Rows of tables come from memory, so all that a thread needs is asked for
+ * at once: its ids, then EMBED_AT_ONCE rows. */
+enum { EMBED_AT_ONCE = 8 };
+
 __global__ void __launch_bounds__(THREADS)
     embed_k(float *x, const float *tables, const int32_t *ids, const float *positions, const int32_t *pos,
             int32_t *fault, int D, int K, int V, int P)
 {
     const int64_t n = blockIdx.x;
-    int32_t at = 0;
+    const int d = blockIdx.y * THREADS + threadIdx.x;
+    const bool notes = blockIdx.y == 0 && threadIdx.x == 0;
+    float sum = 0, position = 0;
 
     let_successor_start();
     wait_for_predecessor();
-    if (pos) at = pos[n];
-    if (threadIdx.x == 0) {
-        for (int k = 0; k < K; k++)
-            if (ids[n * K + k] < 0 || ids[n * K + k] >= V)
-                mg_note_fault(fault, MG_FAULT_TOKEN, ids[n * K + k]);
-        if (at < 0 || at >= P) mg_note_fault(fault, MG_FAULT_POSITION, at);
-    }
-    for (int d = threadIdx.x; d < D; d += THREADS) {
-        float sum = 0;
-        for (int k = 0; k < K; k++) {
-            const int32_t id = ids[n * K + k];
-            const float v = id >= 0 && id < V ? tables[((int64_t)k * V + id) * D + d] : 0.0f;
-            sum = k ? sum + v : v;
+    const int32_t at = pos ? __ldcg(pos + n) : 0;
+    for (int k0 = 0; k0 < K; k0 += EMBED_AT_ONCE) {
+        int32_t id[EMBED_AT_ONCE];
+        float v[EMBED_AT_ONCE];
+#pragma unroll
+        for (int k = 0; k < EMBED_AT_ONCE; k++) id[k] = k0 + k < K ? __ldcg(ids + n * K + k0 + k) : 0;
+#pragma unroll
+        for (int k = 0; k < EMBED_AT_ONCE; k++) {
+            const bool is_there = k0 + k < K && id[k] >= 0 && id[k] < V;
+            v[k] = is_there && d < D ? tables[((int64_t)(k0 + k) * V + id[k]) * D + d] : 0.0f;
+            if (notes && k0 + k < K && !is_there) mg_note_fault(fault, MG_FAULT_TOKEN, id[k]);
         }
-        if (pos && at >= 0 && at < P) sum += positions[(int64_t)at * D + d];
-        x[n * D + d] = sum;
+        if (k0 == 0 && pos && at >= 0 && at < P && d < D) position = positions[(int64_t)at * D + d];
+#pragma unroll
+        for (int k = 0; k < EMBED_AT_ONCE; k++)
+            if (k0 + k < K) sum = k0 + k ? sum + v[k] : v[k];
     }
+    if (notes && (at < 0 || at >= P)) mg_note_fault(fault, MG_FAULT_POSITION, at);
+    if (d < D) x[n * D + d] = pos && at >= 0 && at < P ? sum + position : sum;
 }
 
 mg_status mg_cuda_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
@@ -42,7 +49,8 @@ mg_status mg_cuda_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables
     mg_cuda *cuda = mg_cuda_of(ops);
 
     if (x->dim[0] == 0) return MG_OK;
-    MG_RUN(cuda, embed_k, (unsigned)x->dim[0], THREADS, 0, (float *)x->data, (const float *)tables->data,
+    const dim3 grid((unsigned)x->dim[0], mg_blocks(x->dim[1], THREADS));
+    MG_RUN(cuda, embed_k, grid, THREADS, 0, (float *)x->data, (const float *)tables->data,
            (const int32_t *)ids->data, positions ? (const float *)positions->data : NULL,
            pos ? (const int32_t *)pos->data : NULL, cuda->fault, (int)x->dim[1], (int)tables->dim[0],
            (int)tables->dim[1], positions ? (int)positions->dim[0] : 1);
