@@ -290,68 +290,88 @@ template <class T, int NT> MG_INLINE void few_b(uint2 (&b)[NT], const T *const (
     }
 }
 
+/* A chunk's steps, each added to the sums of its own, or all in order to one; ALL: it has all of them, else
+ * those in `mask`. */
+template <class T, int NT, bool ALL, int N_SUMS>
+MG_INLINE void few_take(float (&c)[N_SUMS][NT][4], const uint4 *from, const T *const (&rows)[NT],
+                        const int (&step)[MG_FEW_CHUNK], unsigned mask)
+{
+    uint4 a[MG_FEW_CHUNK];
+    uint2 b[MG_FEW_CHUNK][NT];
+
+#pragma unroll
+    for (int k = 0; k < MG_FEW_CHUNK; k++) {
+        if (!ALL && !(mask >> k & 1)) continue;
+        a[k] = from[k * 32];
+        few_b<T, NT>(b[k], rows, step[k]);
+    }
+#pragma unroll
+    for (int k = 0; k < MG_FEW_CHUNK; k++) {
+        if (!ALL && !(mask >> k & 1)) continue;
+#pragma unroll
+        for (int t = 0; t < NT; t++) mg_mma<T>(c[N_SUMS > 1 ? k : 0][t], a[k], b[k][t]);
+    }
+}
+
+/* Chunk `chunk`: waits for its weights, takes it, asks for the one that will stand in its place. */
+template <class T, int NT, int RING, int N_SUMS>
+MG_INLINE void few_chunk(float (&c)[N_SUMS][NT][4], uint4 *ring, const few_share *s,
+                         const T *const (&rows)[NT], int chunk, const int (&step)[MG_FEW_CHUNK],
+                         unsigned mask)
+{
+    uint4 *place = ring + chunk % RING * (MG_FEW_CHUNK * 32);
+
+    cp_async_wait<RING - 1>();
+    if (mask == (1u << MG_FEW_CHUNK) - 1)
+        few_take<T, NT, true>(c, place, rows, step, mask);
+    else
+        few_take<T, NT, false>(c, place, rows, step, mask);
+    if (chunk + RING < s->n_chunks) few_ask(place, s, chunk + RING, N_SUMS > 1);
+    cp_async_commit();
+}
+
 /* One part: its steps one after the other. */
 template <class T, int NT, int RING>
 MG_INLINE void few_sum_part(float (&sum)[NT][4], uint4 *ring, const few_share *s, const T *const (&rows)[NT])
 {
-#pragma unroll
-    for (int t = 0; t < NT; t++) sum[t][0] = sum[t][1] = sum[t][2] = sum[t][3] = 0;
+    float c[1][NT][4] = {};
+
 #pragma unroll 1
     for (int chunk = 0; chunk < s->n_chunks; chunk++) {
-        uint4 *from = ring + chunk % RING * (MG_FEW_CHUNK * 32), a[MG_FEW_CHUNK];
-        const int first = chunk * MG_FEW_CHUNK, left = s->n - first;
-        uint2 b[MG_FEW_CHUNK][NT];
-
-        cp_async_wait<RING - 1>();
+        int step[MG_FEW_CHUNK];
+        unsigned mask = 0;
 #pragma unroll
         for (int k = 0; k < MG_FEW_CHUNK; k++) {
-            if (k >= left) continue;
-            a[k] = from[k * 32];
-            few_b<T, NT>(b[k], rows, first + k);
+            step[k] = chunk * MG_FEW_CHUNK + k;
+            mask |= (step[k] < s->n) << k;
         }
-#pragma unroll
-        for (int k = 0; k < MG_FEW_CHUNK; k++) {
-            if (k >= left) continue;
-#pragma unroll
-            for (int t = 0; t < NT; t++) mg_mma<T>(sum[t], a[k], b[k][t]);
-        }
-        if (chunk + RING < s->n_chunks) few_ask(from, s, chunk + RING, false);
-        cp_async_commit();
+        few_chunk<T, NT, RING>(c, ring, s, rows, chunk, step, mask);
     }
+#pragma unroll
+    for (int i = 0; i < NT * 4; i++) sum[i / 4][i % 4] = c[0][i / 4][i % 4];
 }
 
 /* All parts of a slice, four side by side. */
 template <class T, int NT, int RING>
 MG_INLINE void few_sum_slice(float (&sum)[NT][4], uint4 *ring, const few_share *s, const T *const (&rows)[NT])
 {
+    const int deepest = s->n_chunks / 2;
+
 #pragma unroll 1
     for (int side = 0; side < 2; side++) {
-        float c[MG_FEW_CHUNK][NT][4];
+        float c[MG_FEW_CHUNK][NT][4] = {};
         const few_parts parts = few_parts_of(s->n, side);
 
-#pragma unroll
-        for (int i = 0; i < MG_FEW_CHUNK * NT * 4; i++) c[i / 4 / NT][i / 4 % NT][i % 4] = 0;
 #pragma unroll 1
-        for (int j = 0; j < s->n_chunks / 2; j++) {
-            const int chunk = side * (s->n_chunks / 2) + j;
-            uint4 *from = ring + chunk % RING * (MG_FEW_CHUNK * 32), a[MG_FEW_CHUNK];
-            uint2 b[MG_FEW_CHUNK][NT];
-
-            cp_async_wait<RING - 1>();
+        for (int j = 0; j < deepest; j++) {
+            int step[MG_FEW_CHUNK];
+            unsigned mask = 0;
 #pragma unroll
             for (int k = 0; k < MG_FEW_CHUNK; k++) {
-                if (parts.begin[k] + j >= parts.begin[k + 1]) continue;
-                a[k] = from[k * 32];
-                few_b<T, NT>(b[k], rows, parts.begin[k] + j);
+                step[k] = parts.begin[k] + j;
+                mask |= (step[k] < parts.begin[k + 1]) << k;
             }
-#pragma unroll
-            for (int k = 0; k < MG_FEW_CHUNK; k++) {
-                if (parts.begin[k] + j >= parts.begin[k + 1]) continue;
-#pragma unroll
-                for (int t = 0; t < NT; t++) mg_mma<T>(c[k][t], a[k], b[k][t]);
-            }
-            if (chunk + RING < s->n_chunks) few_ask(from, s, chunk + RING, true);
-            cp_async_commit();
+            few_chunk<T, NT, RING>(c, ring, s, rows, side * deepest + j, step, mask);
         }
 #pragma unroll
         for (int i = 0; i < MG_FEW_CHUNK * NT * 4; i++) {

@@ -1,6 +1,8 @@
 /* Which variant of the 16-bit product kernel holds some rows, and which one a product takes. */
 #include "cuda_variants.cuh"
 
+enum { MIDDLE_STEPS = 16, BLOCK_BYTES = 1 << 10 }; /* BLOCK_BYTES: that CUDA takes beside those of a block */
+
 size_t mg_variant_shared_bytes(const mg_variant *v, const mg_matrix *w, bool with_norm, int64_t n_rows)
 {
     const int n_steps = mg_slice_steps(w->n_in / w->n_slices);
@@ -20,31 +22,49 @@ bool mg_variant_fits(const mg_cuda *cuda, const mg_variant *v, const mg_matrix *
     return v->n_tiles * 8 >= n_rows && mg_variant_shared_bytes(v, w, with_norm, n_rows) <= cuda->shared_bytes;
 }
 
-/* Of variants [first, end): the narrowest that hold the rows, and of these the first one that asks for all
- * steps at once, or the last that fits. -1: none does. */
-static int narrowest(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows, int first,
-                     int end, int steps)
+/* The narrowest of the few-row variants that hold the rows, -1 if none does; of these the one that asks for
+ * all that a warp takes, or, where no ring holds that, for MIDDLE_STEPS; but not so many that the blocks of
+ * the product are not all at work at once. */
+static int few_by_rule(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows)
 {
     const mg_variant *all = mg_variants(w->format, with_norm);
+    const int64_t n_tiles = mg_ceil_div(w->n_out, MG_TILE_HALF), n_sms = cuda->n_sms < 1 ? 1 : cuda->n_sms;
+    int wanted = MG_FEW_CHUNK * mg_few_chunks(mg_slice_steps(w->n_in / w->n_slices), w->n_slices > 1);
     int best = -1;
 
-    for (int i = first; i < end; i++) {
-        if (!mg_variant_fits(cuda, &all[i], w, with_norm, n_rows)) continue;
+    if (wanted > all[MG_N_FEW_VARIANTS - 1].steps) wanted = MIDDLE_STEPS;
+    for (int i = 0; i < MG_N_FEW_VARIANTS; i++) {
+        const mg_variant *v = &all[i];
+        if (!mg_variant_fits(cuda, v, w, with_norm, n_rows)) continue;
+        if (best >= 0 && (v->n_tiles != all[best].n_tiles || all[best].steps >= wanted)) break;
+        const size_t bytes = mg_variant_shared_bytes(v, w, with_norm, n_rows) + BLOCK_BYTES;
+        if (best < 0 || (int64_t)(cuda->shared_bytes / bytes) * n_sms >= n_tiles) best = i;
+    }
+    return best;
+}
+
+/* The narrowest that hold the rows, and of these the first one that asks for all steps of a part at once, or
+ * the last. */
+static int packed_by_rule(const mg_matrix *w, bool with_norm, int64_t n_rows)
+{
+    const mg_variant *all = mg_variants(w->format, with_norm);
+    const int64_t part = mg_ceil_div(mg_slice_steps(w->n_in / w->n_slices), MG_PARTS);
+    int best = -1;
+
+    for (int i = MG_N_FEW_VARIANTS; i < MG_N_VARIANTS; i++) {
+        if (all[i].n_tiles * 8 < n_rows) continue;
         if (best >= 0 && all[i].n_tiles != all[best].n_tiles) break;
         best = i;
-        if (all[i].steps >= steps) break;
+        if (all[i].steps >= part) break;
     }
     return best;
 }
 
 int mg_variant_rule(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows)
 {
-    const int n_steps = mg_slice_steps(w->n_in / w->n_slices);
-    const int chunks = mg_few_chunks(n_steps, w->n_slices > 1), part = (n_steps + MG_PARTS - 1) / MG_PARTS;
-    const int few = narrowest(cuda, w, with_norm, n_rows, 0, MG_N_FEW_VARIANTS, chunks * MG_FEW_CHUNK);
+    const int few = few_by_rule(cuda, w, with_norm, n_rows);
 
-    if (few >= 0) return few;
-    return narrowest(cuda, w, with_norm, n_rows, MG_N_FEW_VARIANTS, MG_N_VARIANTS, part);
+    return few >= 0 ? few : packed_by_rule(w, with_norm, n_rows);
 }
 
 int mg_variant_candidates(int out[MG_N_VARIANTS], const mg_cuda *cuda, const mg_matrix *w, bool with_norm,

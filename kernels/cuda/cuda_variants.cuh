@@ -2,8 +2,8 @@
  * a part's steps are summed in their order, and parts and slices in theirs, whatever the tiles
  * (cuda_matrix.cuh). Inside the backend.
  *
- * A rule says which one: the narrowest that holds the rows, and as many steps at once as a warp takes. What
- * mg_cuda_tune has measured on the device takes its place. */
+ * A rule says which one: the narrowest that holds the rows, and as many steps at once as a warp takes, if the
+ * memory of the SMs holds them for all blocks. What mg_cuda_tune has measured on the device takes its place. */
 #ifndef MG_CUDA_VARIANTS_CUH
 #define MG_CUDA_VARIANTS_CUH
 
