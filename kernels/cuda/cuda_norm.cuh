@@ -46,6 +46,7 @@ template <bool SHARED> MG_INLINE mg_row_scale mg_norm_row(const float *x, int D,
 {
     const int lane = threadIdx.x % 32;
     const bool aligned = D % 4 == 0 && reinterpret_cast<uintptr_t>(x) % 16 == 0;
+    const float share = 1.0f / (float)D;
     mg_row_scale s = {0, 0};
     float4 sum = {0, 0, 0, 0}, square = {0, 0, 0, 0};
 
@@ -54,11 +55,11 @@ template <bool SHARED> MG_INLINE mg_row_scale mg_norm_row(const float *x, int D,
         const float4 v = mg_row_four<SHARED>(x, i, D, aligned);
         sum.x += v.x, sum.y += v.y, sum.z += v.z, sum.w += v.w;
     }
-    if (norm->beta) s.mean = warp_sum(mg_sum_four(sum)) / (float)D;
+    if (norm->beta) s.mean = warp_sum(mg_sum_four(sum)) * share;
 #pragma unroll 4
     for (int i = 4 * lane; i < D; i += 128)
         mg_square_four(&square, mg_row_four<SHARED>(x, i, D, aligned), s.mean, D - i);
-    s.scale = 1.0f / sqrtf(warp_sum(mg_sum_four(square)) / (float)D + norm->eps);
+    s.scale = rsqrtf(warp_sum(mg_sum_four(square)) * share + norm->eps);
     return s;
 }
 

@@ -109,21 +109,25 @@ MG_INLINE int few_output()
     return (int)threadIdx.x ^ (FEW_THREADS - 32);
 }
 
-MG_INLINE few_place few_place_of(const half_product *p)
+/* As far as it is known before the wait: a place in y. */
+MG_INLINE few_place few_aim(const half_product *p)
 {
-    const mg_finish *to = &p->to;
     const int row = few_output() / MG_TILE_HALF, o = blockIdx.x * MG_TILE_HALF + few_output() % MG_TILE_HALF;
-    few_place place = {nullptr, 0};
+    float *y = row < (int)p->x.n && o < p->n_out ? p->to.y + row * p->to.row_stride + o : nullptr;
 
-    if (row >= (int)p->x.n || o >= p->n_out) return place;
-    if (few_is_cached(&to->kv, o)) {
-        place.to = few_place_in_cache(&to->kv, row, o - (int)to->kv.first_col);
-        return place;
-    }
-    float *y = to->y + row * to->row_stride + o;
-    place.to = y;
-    if (to->accumulate) place.before = __ldcg(y);
-    return place;
+    compute_here(y);
+    return {y, 0};
+}
+
+MG_INLINE void few_look(few_place *place, const half_product *p)
+{
+    const int row = few_output() / MG_TILE_HALF, o = blockIdx.x * MG_TILE_HALF + few_output() % MG_TILE_HALF;
+
+    if (!place->to) return;
+    if (few_is_cached(&p->to.kv, o))
+        place->to = few_place_in_cache(&p->to.kv, row, o - (int)p->to.kv.first_col);
+    else if (p->to.accumulate)
+        place->before = __ldcg((const float *)place->to);
 }
 
 MG_INLINE void few_put(const mg_finish *to, const few_place *place, int o, float sum)
@@ -149,43 +153,64 @@ template <class T> MG_INLINE void few_keep(T *to, float4 v)
     *reinterpret_cast<uint2 *>(to) = make_uint2(mg_pair<T>(v.x, v.y), mg_pair<T>(v.z, v.w));
 }
 
-/* `length` values of each row, a multiple of 16, from x on, where n stand and then zeros: into shared memory,
- * as fp32 or rounded, rows `pitch` apart. By N_THREADS, of which this is number `me`; with 2 * BATCH loads at
- * a time. */
-template <int BATCH, int N_THREADS, class T>
-MG_INLINE void few_stage(T *to, int pitch, const mg_rows *rows, const float *x, int n, int length, int me)
-{
-    const int stride = (int)rows->row_stride, n_rows = (int)rows->n;
+/* Where a thread's loads of x are: BATCH of a row and of the next one. */
+typedef struct few_source {
+    const float *from, *next;
+    unsigned loads; /* bit u: load u is within its row; FEW_ODD: rows that 16 bytes do not fit */
+} few_source;
 
-    if (n % 4 != 0 || stride % 4 != 0 || reinterpret_cast<uintptr_t>(x) % 16 != 0) {
-        for (int row = 0; row < n_rows; row++)
+enum { FEW_ODD = 1 << 30 };
+
+/* Rows of n values from x on, by N_THREADS: the loads from value i of a row on. */
+template <int BATCH, int N_THREADS>
+MG_INLINE few_source few_source_of(const mg_rows *rows, const float *x, int n, int row, int i)
+{
+    few_source s = {x + row * rows->row_stride + i, nullptr, 0};
+
+    s.next = s.from + rows->row_stride;
+#pragma unroll
+    for (int u = 0; u < 2 * BATCH; u++)
+        if (row + u / BATCH < (int)rows->n && i + 4 * N_THREADS * (u % BATCH) < n) s.loads |= 1u << u;
+    if (n % 4 != 0 || rows->row_stride % 4 != 0 || reinterpret_cast<uintptr_t>(x) % 16 != 0)
+        s.loads = FEW_ODD;
+    return s;
+}
+
+/* `length` values of each row, a multiple of 16, from x on, where n stand and then zeros: into shared memory,
+ * as fp32 or rounded, rows `pitch` apart. By N_THREADS, of which this is number `me`; s: its first loads. */
+template <int BATCH, int N_THREADS, class T>
+MG_INLINE void few_stage(T *to, int pitch, const mg_rows *rows, const float *x, int n, int length, int me,
+                         few_source s)
+{
+    const int n_rows = (int)rows->n;
+    int row = 0, i0 = 4 * me;
+
+    if (s.loads == FEW_ODD) {
+        for (; row < n_rows; row++)
 #pragma unroll 1
-            for (int i = 4 * me; i < length; i += 4 * N_THREADS)
-                few_keep(to + row * pitch + i, mg_row_four<false>(x + row * stride, i, n, false));
+            for (int i = i0; i < length; i += 4 * N_THREADS)
+                few_keep(to + row * pitch + i, mg_row_four<false>(x + row * rows->row_stride, i, n, false));
         return;
     }
 #pragma unroll 1
-    for (int row = 0; row < n_rows; row += 2) {
-#pragma unroll 1
-        for (int i0 = 4 * me; i0 < length; i0 += 4 * N_THREADS * BATCH) {
-            const float *from = x + row * stride + i0;
-            T *into = to + row * pitch + i0;
-            float4 v[2][BATCH];
+    for (;;) {
+        float4 v[2 * BATCH];
 #pragma unroll
-            for (int u = 0; u < 2 * BATCH; u++) {
-                const int i = 4 * N_THREADS * (u % BATCH);
-                v[u / BATCH][u % BATCH] = make_float4(0, 0, 0, 0);
-                if (row + u / BATCH < n_rows && i0 + i < n)
-                    v[u / BATCH][u % BATCH] =
-                        __ldcg(reinterpret_cast<const float4 *>(from + u / BATCH * stride + i));
-            }
-#pragma unroll
-            for (int u = 0; u < 2 * BATCH; u++) {
-                const int i = 4 * N_THREADS * (u % BATCH);
-                if (row + u / BATCH < n_rows && i0 + i < length)
-                    few_keep(into + u / BATCH * pitch + i, v[u / BATCH][u % BATCH]);
-            }
+        for (int u = 0; u < 2 * BATCH; u++) {
+            const float *from = (u < BATCH ? s.from : s.next) + 4 * N_THREADS * (u % BATCH);
+            v[u] = make_float4(0, 0, 0, 0);
+            if (s.loads >> u & 1) v[u] = __ldcg(reinterpret_cast<const float4 *>(from));
         }
+        T *into = to + row * pitch + i0;
+#pragma unroll
+        for (int u = 0; u < 2 * BATCH; u++) {
+            const int i = 4 * N_THREADS * (u % BATCH);
+            if (row + u / BATCH < n_rows && i0 + i < length) few_keep(into + u / BATCH * pitch + i, v[u]);
+        }
+        i0 += 4 * N_THREADS * BATCH;
+        if (i0 - 4 * me >= length) i0 = 4 * me, row += 2;
+        if (row >= n_rows) break;
+        s = few_source_of<BATCH, N_THREADS>(rows, x, n, row, i0);
     }
 }
 
@@ -241,7 +266,7 @@ MG_INLINE void few_norm_rows(float *rows, int pitch, const half_product *p, cons
         const mg_row_scale scale = mg_norm_row<true>(rows + r * pitch, p->n_in, &p->norm);
         if (lane == 0) scales[r] = scale;
     }
-    *place = few_place_of(p);
+    few_look(place, p);
     __syncthreads();
 #pragma unroll 1
     for (int i0 = 0; i0 < length; i0 += 128 * N) {
@@ -416,7 +441,7 @@ MG_INLINE void few_finish(const half_product *p, const float (&sum)[NT][4], floa
 template <class T, int NT, int DEPTH, bool NORMED, int BLOCKS>
 __global__ void __launch_bounds__(FEW_THREADS, BLOCKS) few_k(const half_product p)
 {
-    constexpr int RING = DEPTH / MG_FEW_CHUNK;
+    constexpr int RING = DEPTH / MG_FEW_CHUNK, BATCH = NORMED ? 2 : 4, AT_X = NORMED ? FEW_THREADS : 32;
     MG_DYNAMIC_SHARED(uint4, rings);
     const bool sliced = !NORMED && p.n_slices > 1;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -426,7 +451,6 @@ __global__ void __launch_bounds__(FEW_THREADS, BLOCKS) few_k(const half_product 
     const T *rows[NT];
     float sum[NT][4];
     few_norm<(DEPTH > 8 ? 2 : 1)> asked;
-    few_place place;
 
     let_successor_start();
 #pragma unroll
@@ -435,21 +459,26 @@ __global__ void __launch_bounds__(FEW_THREADS, BLOCKS) few_k(const half_product 
         cp_async_commit();
     }
     if (NORMED) few_ask_norm(&asked, &p, share.first * MG_STEP + 4 * lane);
+    few_place place = few_aim(&p);
+    const int first = NORMED ? 0 : share.first * MG_STEP, me = NORMED ? (int)threadIdx.x : lane;
+    const int length = (NORMED ? p.n_steps : share.n) * MG_STEP, n = length ? p.n_in - first : 0;
+    const float *const x = p.x.x + (int64_t)share.slice * p.n_in + first;
+    few_source source = few_source_of<BATCH, AT_X>(&p.x, x, n, 0, 4 * me);
+    compute_here(source.from), compute_here(source.next), compute_here(source.loads);
     wait_for_predecessor();
-    if (!NORMED) place = few_place_of(&p);
     if (NORMED) {
-        float *const x = reinterpret_cast<float *>(behind);
-        const int padded = p.n_steps * MG_STEP, pitch = padded + 4;
-        few_stage<2, FEW_THREADS>(x, pitch, &p.x, p.x.x, p.n_in, padded, threadIdx.x);
+        float *const whole = reinterpret_cast<float *>(behind);
+        const int pitch = length + 4;
+        few_stage<BATCH, AT_X>(whole, pitch, &p.x, x, n, length, me, source);
         __syncthreads();
-        few_norm_rows<T>(x, pitch, &p, &share, &asked, &place);
-        few_rows_of<T, NT>(rows, reinterpret_cast<T *>(x + share.first * MG_STEP), 2 * pitch, (int)p.x.n);
+        few_norm_rows<T>(whole, pitch, &p, &share, &asked, &place);
+        few_rows_of<T, NT>(rows, reinterpret_cast<T *>(whole + share.first * MG_STEP), 2 * pitch, (int)p.x.n);
     } else {
-        const int pitch = mg_few_pitch(p.n_steps, sliced), first = share.first * MG_STEP;
-        T *const x = reinterpret_cast<T *>(behind) + warp * (int)p.x.n * pitch;
-        few_stage<4, 32>(x, pitch, &p.x, p.x.x + (int64_t)share.slice * p.n_in + first, p.n_in - first,
-                         share.n * MG_STEP, lane);
-        few_rows_of<T, NT>(rows, x, pitch, (int)p.x.n);
+        const int pitch = mg_few_pitch(p.n_steps, sliced);
+        T *const rounded = reinterpret_cast<T *>(behind) + warp * (int)p.x.n * pitch;
+        few_look(&place, &p);
+        few_stage<BATCH, AT_X>(rounded, pitch, &p.x, x, n, length, me, source);
+        few_rows_of<T, NT>(rows, rounded, pitch, (int)p.x.n);
     }
     __syncwarp();
     if (sliced)

@@ -94,6 +94,25 @@ static __device__ __forceinline__ void wait_for_predecessor()
 #endif
 }
 
+/* What is computed of v is computed here, not later where the compiler first needs it: before a wait, say. */
+template <typename T> static __device__ __forceinline__ void compute_here(T *&p)
+{
+#ifdef __CUDA_ARCH__
+    asm volatile("" : "+l"(p));
+#else
+    (void)p;
+#endif
+}
+
+static __device__ __forceinline__ void compute_here(unsigned &v)
+{
+#ifdef __CUDA_ARCH__
+    asm volatile("" : "+r"(v));
+#else
+    (void)v;
+#endif
+}
+
 /* ---- Memory ---- */
 
 /* 16 bytes of weights, read once: past L1, and never moved behind wait_for_predecessor(), which a
