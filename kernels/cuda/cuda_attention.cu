@@ -6,27 +6,18 @@
  * Heads whose position is 2 to 32 lanes of 16 bytes wide (64 wide in any format, for one) are read with all
  * loads of K and V in flight; any other width goes the plain way. Of a cache that is settled (ops.h) all but
  * the newest keys are asked for before the block waits for its predecessor. */
-#include "cuda_half.cuh"
+#include "cuda_attention.cuh"
 #include "cuda_product.cuh"
 #include "cuda_transformer.cuh"
 
-enum { CHUNK = 256, THREADS = 256, WARPS = THREADS / 32, WARP_KEYS = CHUNK / WARPS, MOST_E = 256 };
+enum {
+    CHUNK = MG_KEYS_OF_CHUNK,
+    THREADS = 256,
+    WARPS = THREADS / 32,
+    WARP_KEYS = CHUNK / WARPS,
+    MOST_E = 256
+};
 enum { MOST_EARLY = 32 }; /* tokens of a call that reads early: a lane looks at one */
-
-typedef struct attention {
-    float *y;                       /* [N, H*E] */
-    const float *x;                 /* [N, x_width] */
-    float *partial;                 /* [N, H, n_chunks, 2 + E]: largest, sum, values */
-    uint32_t *tickets;              /* [N, H] */
-    const int32_t *kv_row, *n_keys; /* [N] */
-    const float *rel_bias;          /* [H, bias_width] or NULL */
-    int32_t *fault;
-    int64_t x_width;
-    int32_t bias_width, bias_first; /* the bias of token n and key j: bias_first - n + j */
-    int32_t H, T_max, E, n_rows, n_chunks;
-    int32_t n_early; /* the tokens of the call, if it reads early; else 0 */
-    float scale;
-} attention;
 
 /* This block's token, its keys in this chunk, and where they are; false: none. */
 typedef struct place {
@@ -38,45 +29,30 @@ typedef struct place {
 MG_INLINE bool find_place(const attention *a, place *p)
 {
     const int64_t n = blockIdx.z, h = blockIdx.y;
-    const int row = a->kv_row[n], n_keys = a->n_keys[n], most = a->rel_bias ? a->bias_first + 1 : a->T_max;
-    const bool is_bad = row < 0 || row >= a->n_rows || n_keys < 0 || n_keys > a->T_max || n_keys > most;
+    int row;
+    const int n_keys = mg_keys_of(a, n, &row, threadIdx.x == 0);
 
-    if (is_bad && threadIdx.x == 0) mg_note_fault(a->fault, MG_FAULT_KEYS, n_keys);
     p->row = row;
     p->first = blockIdx.x * CHUNK;
-    p->n = is_bad ? 0 : n_keys - p->first;
+    p->n = n_keys - p->first;
     if (p->n > CHUNK) p->n = CHUNK;
-    p->n_chunks = is_bad ? 0 : (n_keys + CHUNK - 1) / CHUNK;
+    p->n_chunks = (n_keys + CHUNK - 1) / CHUNK;
     p->at = (((int64_t)row * a->H + h) * a->T_max + p->first) * a->E;
     return p->n > 0;
 }
 
-/* Keys of the chunk that stood in the cache before the step: those before the newest key of the row's first
- * token. By all lanes of a warp. */
+/* Keys of the chunk that stood in the cache before the step. By all lanes of a warp. */
 MG_INLINE int count_settled(const attention *a, const place *p)
 {
-    const int lane = threadIdx.x % 32;
-    int first_new = a->T_max;
+    const int n = mg_settled_keys(a, p->row) - p->first;
 
-    if (lane < a->n_early && a->kv_row[lane] == p->row) first_new = a->n_keys[lane] - 1;
-#pragma unroll
-    for (int o = 1; o < 32; o *= 2) {
-        const int other = __shfl_xor_sync(0xffffffffu, first_new, o);
-        first_new = other < first_new ? other : first_new;
-    }
-    return first_new - p->first < p->n ? first_new - p->first : p->n;
+    return n < p->n ? n : p->n;
 }
 
 MG_INLINE const float *bias_of(const attention *a, const place *p)
 {
     if (!a->rel_bias) return nullptr;
     return a->rel_bias + (int64_t)blockIdx.y * a->bias_width + a->bias_first - blockIdx.z + p->first;
-}
-
-/* Where the values of this block go, after its largest score and its sum if there are other chunks. */
-MG_INLINE float *chunk_of(const attention *a, int64_t n, int64_t h, int chunk)
-{
-    return a->partial + ((n * a->H + h) * a->n_chunks + chunk) * (2 + a->E);
 }
 
 MG_INLINE void deliver(const attention *a, const place *p, int e, float value, float top, float sum)
@@ -87,7 +63,7 @@ MG_INLINE void deliver(const attention *a, const place *p, int e, float value, f
         a->y[(n * a->H + h) * a->E + e] = value / sum;
         return;
     }
-    float *to = chunk_of(a, n, h, blockIdx.x);
+    float *to = mg_chunk_of(a, n, h, blockIdx.x);
     to[2 + e] = value;
     if (e == 0) to[0] = top, to[1] = sum;
 }
@@ -104,21 +80,10 @@ MG_INLINE void deliver_nothing(const attention *a, const place *p)
 MG_INLINE void combine(const attention *a, const place *p)
 {
     const int64_t n = blockIdx.z, h = blockIdx.y;
-    float top = -INFINITY;
 
     if (p->n_chunks == 1 || !mg_is_last_block(a->tickets + n * a->H + h, p->n_chunks)) return;
-    for (int c = 0; c < p->n_chunks; c++) top = fmaxf(top, __ldcg(chunk_of(a, n, h, c)));
-    for (int e = threadIdx.x; e < a->E; e += THREADS) {
-        float sum = 0, value = 0;
-#pragma unroll 4
-        for (int c = 0; c < p->n_chunks; c++) {
-            const float *from = chunk_of(a, n, h, c);
-            const float shrink = expf(__ldcg(from) - top);
-            sum = fmaf(__ldcg(from + 1), shrink, sum);
-            value = fmaf(__ldcg(from + 2 + e), shrink, value);
-        }
-        a->y[(n * a->H + h) * a->E + e] = value / sum;
-    }
+    for (int e = threadIdx.x; e < a->E; e += THREADS)
+        a->y[(n * a->H + h) * a->E + e] = mg_of_chunks(a, n, h, p->n_chunks, e);
 }
 
 /* GROUP loads of a lane, from its load `g` on, of which none below n_settled are asked for again. */
@@ -290,13 +255,17 @@ template <class T> static mg_status run_attend(mg_cuda *cuda, const mg_kv *kv, c
     case 4: MG_RUN(cuda, (attend_k<T, 4, 4, true, 3>), grid, THREADS, 0, k, v, *a); return MG_OK;
     case 8: MG_RUN(cuda, (attend_k<T, 8, 8, true, 2>), grid, THREADS, 0, k, v, *a); return MG_OK;
     case 16: MG_RUN(cuda, (attend_k<T, 16, 8, true, 2>), grid, THREADS, 0, k, v, *a); return MG_OK;
-    case 32: MG_RUN(cuda, (attend_k<T, 32, 4, false, 1>), grid, THREADS, 0, k, v, *a); return MG_OK;
+    case 32: MG_RUN(cuda, (attend_k<T, 32, 8, false, 1>), grid, THREADS, 0, k, v, *a); return MG_OK;
     default: MG_RUN(cuda, attend_any_k<T>, grid, THREADS, 0, k, v, *a); return MG_OK;
     }
 }
 
-static mg_status run_tokens(mg_cuda *cuda, const mg_kv *kv, const attention *a, int64_t N)
+static mg_status run_tokens(mg_cuda *cuda, const mg_kv *kv, const attention *a, int64_t N, bool all)
 {
+    bool done;
+
+    MG_RETURN(mg_attend_many(cuda, &done, kv, a, N, all));
+    if (done) return MG_OK;
     switch (kv->format) {
     case MG_FORMAT_BF16: return run_attend<__nv_bfloat16>(cuda, kv, a, N);
     case MG_FORMAT_F16: return run_attend<__half>(cuda, kv, a, N);
@@ -338,7 +307,7 @@ mg_status mg_cuda_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
         a.kv_row = (const int32_t *)kv_row->data + n;
         a.n_keys = (const int32_t *)n_keys->data + n;
         a.bias_first = (int32_t)(N - 1 - n);
-        MG_RETURN(run_tokens(cuda, kv, &a, mg_smaller(at_once, N - n)));
+        MG_RETURN(run_tokens(cuda, kv, &a, mg_smaller(at_once, N - n), at_once >= N));
     }
     return MG_OK;
 }

@@ -98,43 +98,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) product_k(const half_product 
     finish_tile<NT>(&p, parts, tile, slice);
 }
 
-/* x of 8 rows (blockIdx.x), rounded, as the B operand: 4 values a lane and step. */
-template <class T> __global__ void __launch_bounds__(THREADS) pack_rows_k(const half_product p)
-{
-    MG_SHARED(scales, mg_row_scale[8]);
-    const int warp = threadIdx.x / 32, row_tile = blockIdx.x;
-    const bool with_norm = p.norm.gamma != nullptr;
-
-    let_successor_start();
-    wait_for_predecessor();
-    if (with_norm) {
-        const int64_t row = (int64_t)row_tile * 8 + warp;
-        if (row < p.x.n) {
-            const mg_row_scale s = mg_norm_row<false>(p.x.x + row * p.x.row_stride, p.n_in, &p.norm);
-            if (threadIdx.x % 32 == 0) scales[warp] = s;
-        }
-        __syncthreads();
-    }
-    const int n = p.n_slices * p.n_steps * 32;
-    for (int e = blockIdx.y * THREADS + threadIdx.x; e < n; e += gridDim.y * THREADS) {
-        const int lane = e % 32, step = e / 32 % p.n_steps, slice = e / 32 / p.n_steps;
-        const int64_t row = (int64_t)row_tile * 8 + lane / 4;
-        const float *x = p.x.x + row * p.x.row_stride + (int64_t)slice * p.n_in;
-        float v[4];
-        for (int j = 0; j < 4; j++) {
-            const int i = step * MG_STEP + lane % 4 * 2 + j / 2 * 8 + j % 2;
-            v[j] = 0;
-            if (row < p.x.n && i < p.n_in) {
-                v[j] = __ldcg(x + i);
-                if (with_norm) v[j] = mg_norm_value(v[j], i, scales[lane / 4], &p.norm);
-            }
-        }
-        const int64_t to = (((int64_t)slice * p.n_steps + step) * p.n_row_tiles + row_tile) * 32 + lane;
-        p.packed[to] = make_uint2(mg_pair<T>(v[0], v[1]), mg_pair<T>(v[2], v[3]));
-    }
-}
-
-/* As cuda_variants.cuh lists them. */
+/* As cuda_variants.cuh lists them, but for the tiled ones. */
 #define FEW(tiles, steps, norm, blocks)                           \
     {                                                             \
         few_k<T, tiles, steps, norm, blocks>, tiles, steps, false \
@@ -145,33 +109,39 @@ template <class T> __global__ void __launch_bounds__(THREADS) pack_rows_k(const 
     }
 #define ALL_PACKED PACKED(1, 8, 4), PACKED(2, 8, 3), PACKED(4, 8, 3), PACKED(8, 8, 2), PACKED(16, 4, 2)
 
-template <class T> static const mg_variant *variants(bool with_norm)
+template <class T> static const mg_variant *plain_variants(bool with_norm)
 {
-    static const mg_variant plain[MG_N_VARIANTS] = {
+    static const mg_variant plain[MG_N_PLAIN_VARIANTS] = {
         FEW(1, 8, false, 3), FEW(1, 16, false, 3), FEW(1, 32, false, 3),
         FEW(2, 8, false, 2), FEW(2, 16, false, 2), FEW(2, 32, false, 2),
         ALL_PACKED};
-    static const mg_variant normed[MG_N_VARIANTS] = {
+    static const mg_variant normed[MG_N_PLAIN_VARIANTS] = {
         FEW(1, 8, true, 4),  FEW(1, 16, true, 3), FEW(1, 32, true, 2), FEW(2, 8, true, 3),
         FEW(2, 16, true, 2), FEW(2, 32, true, 2), ALL_PACKED};
 
     return with_norm ? normed : plain;
 }
 
+/* The lists of a format: without a norm and with one. */
+struct variant_lists {
+    mg_variant list[2][MG_N_VARIANTS];
+
+    variant_lists(mg_format format)
+    {
+        for (int with_norm = 0; with_norm < 2; with_norm++) {
+            const mg_variant *plain = format == MG_FORMAT_BF16 ? plain_variants<__nv_bfloat16>(with_norm)
+                                                               : plain_variants<__half>(with_norm);
+            for (int i = 0; i < MG_N_PLAIN_VARIANTS; i++) list[with_norm][i] = plain[i];
+            mg_tiled_variants(list[with_norm] + MG_N_PLAIN_VARIANTS, format);
+        }
+    }
+};
+
 const mg_variant *mg_variants(mg_format format, bool with_norm)
 {
-    return format == MG_FORMAT_BF16 ? variants<__nv_bfloat16>(with_norm) : variants<__half>(with_norm);
-}
+    static const variant_lists bf16(MG_FORMAT_BF16), f16(MG_FORMAT_F16);
 
-template <class T> static mg_status pack(mg_cuda *cuda, const half_product *p)
-{
-    const int64_t n_values = (int64_t)p->n_slices * p->n_steps * 32;
-    const dim3 grid(p->n_row_tiles,
-                    p->norm.gamma ? 1 : (unsigned)mg_smaller(mg_ceil_div(n_values, THREADS), 64));
-
-    MG_REQUIRE(n_values * p->n_row_tiles * 8 <= mg_packed_bytes(cuda));
-    MG_RUN(cuda, pack_rows_k<T>, grid, THREADS, 0, *p);
-    return MG_OK;
+    return (format == MG_FORMAT_BF16 ? bf16 : f16).list[with_norm];
 }
 
 static mg_status run_rows(mg_cuda *cuda, half_product *p, const mg_matrix *w, bool with_norm,
@@ -181,8 +151,8 @@ static mg_status run_rows(mg_cuda *cuda, half_product *p, const mg_matrix *w, bo
     const dim3 grid(p->n_tiles, v->packs ? p->n_slices : 1);
 
     p->n_row_tiles = (int32_t)mg_ceil_div(p->x.n, 8);
-    if (v->packs)
-        MG_RETURN(w->format == MG_FORMAT_BF16 ? pack<__nv_bfloat16>(cuda, p) : pack<__half>(cuda, p));
+    if (v->packs) MG_RETURN(mg_pack_rows(cuda, p, w->format));
+    if (v->n_threads) return mg_run_tiled(cuda, p, v);
     MG_RETURN(mg_allow_shared(v->run, bytes));
     MG_RUN(cuda, v->run, grid, THREADS, bytes, *p);
     return MG_OK;

@@ -18,4 +18,11 @@ typedef struct half_product {
     int32_t n_row_tiles;                             /* of 8 rows, in packed */
 } half_product;
 
+/* x of the rows into p->packed, through the norm if there is one (cuda_pack.cu). */
+mg_status mg_pack_rows(mg_cuda *cuda, const half_product *p, mg_format format);
+
+/* A product of packed rows by a tiled variant, and the list of these (cuda_product_many.cu). */
+mg_status mg_run_tiled(mg_cuda *cuda, const half_product *p, const mg_variant *v);
+void mg_tiled_variants(mg_variant to[MG_N_TILED_VARIANTS], mg_format format);
+
 #endif

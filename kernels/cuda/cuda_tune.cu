@@ -192,19 +192,28 @@ static int winner(contest *c)
     return best;
 }
 
+/* 2x8, 2x8 packed, 16x4 tiled 8, 4x1 whole 4: the last two by their warps. */
+static void name_variant(char name[32], const mg_variant *v)
+{
+    int n = snprintf(name, 32, "%dx%d", v->n_tiles, v->steps);
+
+    if (v->n_threads)
+        snprintf(name + n, 32 - (size_t)n, " %s %d", v->whole ? "whole" : "tiled", v->n_threads / 32);
+    else if (v->packs)
+        snprintf(name + n, 32 - (size_t)n, " packed");
+}
+
 static void say_rows(contest *c, int best)
 {
     const mg_variant *all = mg_variants(c->w[0]->format, c->with_norm);
-    const mg_variant *v = &all[c->variant[best]], *rule = &all[c->variant[0]];
-    char was[64] = "";
+    char name[32], rule[32], was[96] = ", as the rule says";
 
-    if (best)
-        snprintf(was, sizeof was, ", the rule's %dx%d%s %.2f us", rule->n_tiles, rule->steps,
-                 rule->packs ? " packed" : "", (double)c->median_ms[0] * 1e3);
-    c->used += snprintf(c->line + c->used, sizeof c->line - (size_t)c->used,
-                        "; %lld row%s: %dx%d%s %.2f us%s", (long long)c->n_rows, c->n_rows == 1 ? "" : "s",
-                        v->n_tiles, v->steps, v->packs ? " packed" : "", (double)c->median_ms[best] * 1e3,
-                        best ? was : ", as the rule says");
+    name_variant(name, &all[c->variant[best]]);
+    name_variant(rule, &all[c->variant[0]]);
+    if (best) snprintf(was, sizeof was, ", the rule's %s %.2f us", rule, (double)c->median_ms[0] * 1e3);
+    c->used += snprintf(c->line + c->used, sizeof c->line - (size_t)c->used, "; %lld row%s: %s %.2f us%s",
+                        (long long)c->n_rows, c->n_rows == 1 ? "" : "s", name,
+                        (double)c->median_ms[best] * 1e3, was);
     if (c->used > LINE - 1) c->used = LINE - 1;
 }
 

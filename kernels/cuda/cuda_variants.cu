@@ -1,7 +1,11 @@
-/* Which variant of the 16-bit product kernel holds some rows, and which one a product takes. */
+/* Which variant of the 16-bit product kernels holds some rows, and which one a product takes. */
 #include "cuda_variants.cuh"
 
 enum { MIDDLE_STEPS = 16, BLOCK_BYTES = 1 << 10 }; /* BLOCK_BYTES: that CUDA takes beside those of a block */
+enum {
+    WHOLE_ROWS = 64,   /* the most, and … */
+    WHOLE_STEPS = 128, /* of all slices, that one block goes through */
+};
 
 size_t mg_variant_shared_bytes(const mg_variant *v, const mg_matrix *w, bool with_norm, int64_t n_rows)
 {
@@ -9,6 +13,7 @@ size_t mg_variant_shared_bytes(const mg_variant *v, const mg_matrix *w, bool wit
     const bool sliced = w->n_slices > 1;
     const size_t n_warps = (size_t)(sliced ? w->n_slices : (int)MG_PARTS), rows = (size_t)n_rows;
 
+    if (v->n_threads) return (size_t)v->shared_bytes;
     if (v->packs) return (size_t)MG_PARTS * v->n_tiles * 8 * MG_VARIANT_PITCH * sizeof(float);
     const size_t rings =
         n_warps * (size_t)mg_few_held(n_steps, sliced, v->steps) * MG_FEW_CHUNK * 32 * sizeof(uint4);
@@ -19,7 +24,9 @@ size_t mg_variant_shared_bytes(const mg_variant *v, const mg_matrix *w, bool wit
 bool mg_variant_fits(const mg_cuda *cuda, const mg_variant *v, const mg_matrix *w, bool with_norm,
                      int64_t n_rows)
 {
-    return v->n_tiles * 8 >= n_rows && mg_variant_shared_bytes(v, w, with_norm, n_rows) <= cuda->shared_bytes;
+    if (v->n_tiles * 8 < n_rows || mg_variant_shared_bytes(v, w, with_norm, n_rows) > cuda->shared_bytes)
+        return false;
+    return !v->n_threads || v->n_tiles == mg_row_tiles(n_rows); /* wider ones take longer */
 }
 
 /* The narrowest of the few-row variants that hold the rows, -1 if none does; of these the one that asks for
@@ -51,7 +58,7 @@ static int packed_by_rule(const mg_matrix *w, bool with_norm, int64_t n_rows)
     const int64_t part = mg_ceil_div(mg_slice_steps(w->n_in / w->n_slices), MG_PARTS);
     int best = -1;
 
-    for (int i = MG_N_FEW_VARIANTS; i < MG_N_VARIANTS; i++) {
+    for (int i = MG_N_FEW_VARIANTS; i < MG_N_PLAIN_VARIANTS; i++) {
         if (all[i].n_tiles * 8 < n_rows) continue;
         if (best >= 0 && all[i].n_tiles != all[best].n_tiles) break;
         best = i;
@@ -60,11 +67,33 @@ static int packed_by_rule(const mg_matrix *w, bool with_norm, int64_t n_rows)
     return best;
 }
 
+/* Of the tiled variants for that many rows: the one for all slices where these are short; else the one with
+ * most outputs a block whose blocks three quarters of the processors, at least, have one of, or the one with
+ * the fewest. */
+static int tiled_by_rule(const mg_cuda *cuda, const mg_matrix *w, int64_t n_rows)
+{
+    const mg_variant *all = mg_variants(w->format, false);
+    const int64_t n_tiles = mg_ceil_div(w->n_out, MG_TILE_HALF);
+    const int n_steps = mg_slice_steps(w->n_in / w->n_slices) * w->n_slices;
+    const bool is_short = w->n_slices > 1 && n_steps <= WHOLE_STEPS && n_rows <= WHOLE_ROWS;
+    int best = -1;
+
+    for (int i = MG_N_PLAIN_VARIANTS; i < MG_N_VARIANTS; i++) {
+        if (!mg_variant_fits(cuda, &all[i], w, false, n_rows) || all[i].whole != is_short) continue;
+        if (best >= 0 && mg_ceil_div(n_tiles, all[i].steps) * w->n_slices * 4 < (int64_t)cuda->n_sms * 3)
+            break;
+        best = i;
+    }
+    return best;
+}
+
 int mg_variant_rule(const mg_cuda *cuda, const mg_matrix *w, bool with_norm, int64_t n_rows)
 {
     const int few = few_by_rule(cuda, w, with_norm, n_rows);
+    const int tiled = n_rows <= MG_FEW_ROWS ? -1 : tiled_by_rule(cuda, w, n_rows);
 
-    return few >= 0 ? few : packed_by_rule(w, with_norm, n_rows);
+    if (few >= 0) return few;
+    return tiled >= 0 ? tiled : packed_by_rule(w, with_norm, n_rows);
 }
 
 int mg_variant_candidates(int out[MG_N_VARIANTS], const mg_cuda *cuda, const mg_matrix *w, bool with_norm,
@@ -75,7 +104,9 @@ int mg_variant_candidates(int out[MG_N_VARIANTS], const mg_cuda *cuda, const mg_
 
     out[n++] = mg_variant_rule(cuda, w, with_norm, n_rows);
     for (int i = 0; i < MG_N_VARIANTS; i++)
-        if (i != out[0] && mg_variant_fits(cuda, &all[i], w, with_norm, n_rows)) out[n++] = i;
+        if (i != out[0] && mg_variant_fits(cuda, &all[i], w, with_norm, n_rows) &&
+            !(all[i].whole && w->n_slices == 1))
+            out[n++] = i;
     return n;
 }
 

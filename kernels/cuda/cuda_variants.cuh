@@ -2,8 +2,10 @@
  * a part's steps are summed in their order, and parts and slices in theirs, whatever the tiles
  * (cuda_matrix.cuh). Inside the backend.
  *
- * A rule says which one: the narrowest that holds the rows, and as many steps at once as a warp takes, if the
- * memory of the SMs holds them for all blocks. What mg_cuda_tune has measured on the device takes its place. */
+ * A rule says which one: the narrowest that holds the rows; up to 16 rows as many steps at once as a warp
+ * takes, if the memory of the SMs holds them for all blocks; for more rows a tiled one, with as many outputs
+ * a block as leave most of the device's processors a block. What mg_cuda_tune has measured on the device
+ * takes its place. */
 #ifndef MG_CUDA_VARIANTS_CUH
 #define MG_CUDA_VARIANTS_CUH
 
@@ -15,14 +17,19 @@ typedef void mg_half_kernel(half_product p);
 typedef struct mg_variant {
     mg_half_kernel *run;
     int n_tiles, steps; /* of 8 rows that it holds; that are asked for at once */
-    bool packs; /* rows are packed before, by a kernel of its own; else cuda_product_few.cuh makes it */
+    bool packs;    /* rows are packed before, by a kernel of its own; else cuda_product_few.cuh makes it */
+    int n_threads; /* of a tiled one (cuda_product_many.cu), whose `steps` are its tiles of outputs; else 0 */
+    int shared_bytes; /* of a tiled one */
+    bool whole;       /* a tiled one whose blocks make all slices; else one each, and a kernel adds them */
 } mg_variant;
 
 enum {
-    MG_N_FEW_VARIANTS = 6, /* the first ones: they do not pack */
-    MG_FEW_ROWS = 16,      /* that these hold */
-    MG_FEW_CHUNK = 4,      /* steps that they ask for and wait for together */
-    MG_N_VARIANTS = 11,
+    MG_N_FEW_VARIANTS = 6,    /* the first ones: they do not pack */
+    MG_N_PLAIN_VARIANTS = 11, /* with those that pack; the tiled ones follow */
+    MG_N_TILED_VARIANTS = 16,
+    MG_N_VARIANTS = MG_N_PLAIN_VARIANTS + MG_N_TILED_VARIANTS,
+    MG_FEW_ROWS = 16, /* that the first ones hold */
+    MG_FEW_CHUNK = 4, /* steps that they ask for and wait for together */
     MG_BY_CHOICE = -1,
     MG_VARIANT_PITCH = MG_TILE_HALF + 4, /* floats from row to row of a part's sums */
 };

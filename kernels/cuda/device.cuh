@@ -179,6 +179,23 @@ static __device__ __forceinline__ void cp_async16(void *shared_dst, const void *
 #endif
 }
 
+/* The same, or 16 bytes of zeros, for which nothing is read. */
+static __device__ __forceinline__ void cp_async16_or_zeros(void *shared_dst, const void *global_src,
+                                                           bool is_there)
+{
+#ifdef __CUDA_ARCH__
+    const uint32_t dst = (uint32_t)__cvta_generic_to_shared(shared_dst);
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(dst), "l"(global_src),
+                 "r"(is_there ? 16 : 0)
+                 : "memory");
+#elif !defined(__CUDACC__)
+    if (is_there)
+        sim::cp_async16(shared_dst, global_src);
+    else
+        *static_cast<uint4 *>(shared_dst) = make_uint4(0, 0, 0, 0);
+#endif
+}
+
 static __device__ __forceinline__ void cp_async_commit()
 {
 #ifdef __CUDA_ARCH__

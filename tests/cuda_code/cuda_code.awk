@@ -1,4 +1,5 @@
-# Two tables (sm_80, sm_90a) of: kernel, registers, static shared bytes, 16-byte loads before and after the wait.
+# Two tables (sm_80, sm_90a) of: kernel, registers, static shared bytes, 16-byte loads before and after the wait,
+# to registers or to shared memory.
 # Prints docs/GPU_KERNELS.md; a kernel that breaks a rule is a line "cuda_code: …" and exit 1.
 BEGIN {
     FS = "\t"
@@ -8,16 +9,20 @@ BEGIN {
     print "Written by `tests/cuda_code/cuda_code.sh . --write` (nvcc " version "), and compared by that test. No number here"
     print "was measured on a GPU."
     print ""
-    print "- *blocks*: blocks of 256 threads that the registers of an SM (65,536) hold; shared memory may hold fewer."
+    print "- *blocks*: blocks that the registers of an SM (65,536) hold, of 256 threads but for `tiled_k` and"
+    print "  `pack_normed_k`; shared memory may hold fewer: of `tiled_k` and `attend_many_k` two."
     print "- *asked before*: 16-byte loads of a lane that stand before the wait for the kernel's predecessor. Those of"
     print "  a matrix kernel's weights all do: they are on their way while the kernel before still computes."
     print "- *in flight*: what the blocks of an SM ask for at once by these loads. An H100 needs 18 KB of it at all"
-    print "  times to read at its full speed (3.35 TB/s x 0.7 us / 132 SMs); a matrix kernel has 32 KB at least."
+    print "  times to read at its full speed (3.35 TB/s x 0.7 us / 132 SMs); a matrix kernel has 32 KB at least, a tiled"
+    print "  one with the rows that it asks for behind the wait."
     print ""
     print "`few_k<format, row tiles of 8, loads at once, through a norm, blocks asked for>`, whose loads go to shared memory,"
     print "and those of a norm\047s parameters; `product_k<format, row tiles of 8, loads at once, blocks asked for>`;"
     print "`few_rows_k<rows>` is its like for fp32, `many_rows_k` a tile of 64 by 64; `attend_k<format, lanes of a"
-    print "position, loads at once, of K and V both before the wait, blocks asked for>`; `oneshot_k<ranks>`."
+    print "position, loads at once, of K and V both before the wait, blocks asked for>`; `oneshot_k<ranks>`;"
+    print "`tiled_k<format, row tiles of 8, tiles of 16 outputs, of these and of those a warp, all slices>`: packed rows;"
+    print "`pack_normed_k<format, four values at a time of a lane>`."
     print ""
     print "A layer of a step on few rows is 8 kernels, one after the other; under tensor parallelism a sum over"
     print "ranks, which adds the residual, follows 3, 6 and 8:"
@@ -47,33 +52,52 @@ FNR == 1 {
     }
 }
 {
+    n = split($1, part, /[<,>]/)
+    threads = THREADS
+    if ($1 ~ /^tiled_k/) threads = 32 * part[4] / part[5] * part[3] / part[6]
+    if ($1 ~ /^pack_normed_k/) threads = 32
+    most = $1 ~ /^tiled_k|^attend_many_k/ ? 2 : threads == THREADS ? 8 : 32
     rounded = int(($2 + 7) / 8) * 8
-    blocks = int(65536 / (rounded * THREADS))
-    if (blocks > 8) blocks = 8
+    blocks = int(65536 / (rounded * threads))
+    if (blocks > most) blocks = most
     row = "| `" $1 "` | " $2 " | " blocks " | " $3 " |"
     if (table == 1) { print row; next }
-    kb = blocks * THREADS * $4 * 16 / 1024
+    kb = blocks * threads * $4 * 16 / 1024
     if ($1 ~ /^few_k/) { # a ring of 16 bytes a thread and step, and 8 KB of x, of an SM's 227 KB
-        n = split($1, part, ",")
-        ring_kb = THREADS * part[3] * 16 / 1024
+        ring_kb = THREADS * part[4] * 16 / 1024
         fit = int(227 / (ring_kb + 9))
         kb = (blocks < fit ? blocks : fit) * ring_kb
     }
     print row " " ($4 ? $4 : "") " | " ($4 ? kb " KB" : "") " |"
+    if ($1 ~ /^tiled_k/) { look_at_tiled(part[3], part[4], threads); next }
+    if ($1 ~ /^pack_normed_k/ && $4 < 2 * part[3]) wrong($1 ": " $4 " of " 2 * part[3] " loads before the wait")
+    if ($1 ~ /^attend_many_k/ && $4 < 8) wrong($1 ": " $4 " of 8 loads before the wait")
     if ($1 !~ /^(product_k|few_k|few_rows_k|attend_k)/) next
     want = 8
     if ($1 ~ /^attend_k/) {
-        n = split($1, part, ",")
-        want = part[3] * ($1 ~ /true/ ? 2 : 1)
+        want = part[4] * ($1 ~ /true/ ? 2 : 1)
         wide = $1 ~ /^attend_k<(bf16|fp16), 8,|^attend_k<float, 16,/ # 64 wide: the heads of every model
         if (wide && kb < 32) wrong($1 ": " kb " KB in flight an SM, at least 32 are wanted")
         if ($4 < want) wrong($1 ": " $4 " of " want " loads before the wait")
         next
     }
-    if ($1 ~ /^(product_k|few_k)/) { n = split($1, part, ","); want = part[3] + 0; asked = part[n] + 0 }
+    if ($1 ~ /^(product_k|few_k)/) { want = part[4] + 0; asked = part[n - 1] + 0 }
     if ($4 < want) wrong($1 ": " $4 " of " want " loads before the wait")
     if (kb < 32) wrong($1 ": " kb " KB in flight an SM, at least 32 are wanted")
     if ($1 ~ /^(product_k|few_k)/ && blocks < asked) wrong($1 ": " blocks " blocks an SM, " asked " asked for")
+}
+# The weights of all stages but one before the wait; with the rows, what two blocks have in flight.
+function look_at_tiled(n_row_tiles, n_out_tiles, threads,    steps, weights, rows, stages, want, kb) {
+    steps = n_row_tiles < 16 ? 8 : 4
+    weights = steps * n_out_tiles * 512
+    rows = steps * n_row_tiles * 256
+    stages = int(96 * 1024 / (weights + rows))
+    if (stages > 6) stages = 6
+    want = (stages - 1) * weights / 16 / threads
+    kb = blocks * (stages - 1) * (weights + rows) / 1024
+    if ($4 < want) wrong($1 ": " $4 " of " want " loads before the wait")
+    if (kb < 32) wrong($1 ": " kb " KB in flight an SM, at least 32 are wanted")
+    if (blocks < (n_out_tiles == 8 ? 1 : 2)) wrong($1 ": " blocks " blocks an SM")
 }
 function wrong(what) { print "cuda_code: " what; failed = 1 }
 END { exit failed }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # What nvcc makes of the CUDA kernels, looked at without a GPU.   cuda_code.sh ROOT [--write]
 #   every kernel, sm_80 and sm_90a   no spills, no local memory (ptxas ends the build)
-#   matrix kernels                   all loads of weights stand before the wait for the predecessor, and the
-#                                    blocks of an SM ask for 32 KB at least
+#   matrix kernels                   all loads of weights stand before the wait for the predecessor (of a tiled
+#                                    one those of all stages but one), and the blocks of an SM ask for 32 KB
 # and the table docs/GPU_KERNELS.md, which must be as it was written; --write writes it.
 # Needs nvcc and nvdisasm (PyPI: nvidia-cuda-nvdisasm); exits 77 where one is missing.
 set -eu
