@@ -41,6 +41,17 @@ MG_INLINE float mg_sum_four(float4 v)
     return (v.x + v.y) + (v.z + v.w);
 }
 
+/* The mean, and the scale, from the lanes' sums; `share` is 1 / D. */
+MG_INLINE float mg_mean_of(float4 sum, float share)
+{
+    return warp_sum(mg_sum_four(sum)) * share;
+}
+
+MG_INLINE float mg_scale_of(float4 square, float share, float eps)
+{
+    return rsqrtf(warp_sum(mg_sum_four(square)) * share + eps);
+}
+
 /* By all lanes of a warp. */
 template <bool SHARED> MG_INLINE mg_row_scale mg_norm_row(const float *x, int D, const mg_row_norm *norm)
 {
@@ -55,11 +66,11 @@ template <bool SHARED> MG_INLINE mg_row_scale mg_norm_row(const float *x, int D,
         const float4 v = mg_row_four<SHARED>(x, i, D, aligned);
         sum.x += v.x, sum.y += v.y, sum.z += v.z, sum.w += v.w;
     }
-    if (norm->beta) s.mean = warp_sum(mg_sum_four(sum)) * share;
+    if (norm->beta) s.mean = mg_mean_of(sum, share);
 #pragma unroll 4
     for (int i = 4 * lane; i < D; i += 128)
         mg_square_four(&square, mg_row_four<SHARED>(x, i, D, aligned), s.mean, D - i);
-    s.scale = rsqrtf(warp_sum(mg_sum_four(square)) * share + norm->eps);
+    s.scale = mg_scale_of(square, share, norm->eps);
     return s;
 }
 

@@ -31,6 +31,7 @@ template <class T, int FOURS> __global__ void __launch_bounds__(32) pack_normed_
 {
     const int lane = threadIdx.x, n = p.n_in / 128;
     const int64_t row = blockIdx.x;
+    const float share = 1.0f / (float)p.n_in;
     const float4 none = {0, 0, 0, 0};
     uint4 gamma[FOURS], beta[FOURS];
     float4 v[FOURS];
@@ -54,11 +55,11 @@ template <class T, int FOURS> __global__ void __launch_bounds__(32) pack_normed_
 #pragma unroll
     for (int k = 0; k < FOURS; k++)
         if (k < n) sum.x += v[k].x, sum.y += v[k].y, sum.z += v[k].z, sum.w += v[k].w;
-    s.mean = warp_sum(mg_sum_four(sum)) / (float)p.n_in;
+    s.mean = mg_mean_of(sum, share);
 #pragma unroll
     for (int k = 0; k < FOURS; k++)
         if (k < n) mg_square_four(&square, v[k], s.mean, 4);
-    s.scale = 1.0f / sqrtf(warp_sum(mg_sum_four(square)) / (float)p.n_in + p.norm.eps);
+    s.scale = mg_scale_of(square, share, p.norm.eps);
 #pragma unroll
     for (int k = 0; k < FOURS; k++) {
         if (k >= n) continue;
