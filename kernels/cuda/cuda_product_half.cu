@@ -179,6 +179,7 @@ mg_status mg_product_half_by(mg_cuda *cuda, int variant, const mg_finish *to, co
         .n_slices = w->n_slices,
     };
     const int64_t partial_row = (int64_t)p.n_slices * p.n_tiles * MG_TILE_HALF * (int64_t)sizeof(float);
+    const mg_variant *all = mg_variants(w->format, norm);
     int64_t at_once = mg_smaller(MG_ROWS_AT_ONCE, mg_partial_bytes(cuda) / partial_row);
 
     MG_REQUIRE(!norm || p.n_slices == 1);
@@ -194,8 +195,11 @@ mg_status mg_product_half_by(mg_cuda *cuda, int variant, const mg_finish *to, co
         p.x.n = mg_smaller(at_once, x->n - row);
         p.to.y = to->y + row * to->row_stride;
         if (to->kv.k) p.to.kv.row = to->kv.row + row, p.to.kv.pos = to->kv.pos + row;
-        const int which = variant == MG_BY_CHOICE ? mg_variant_choose(cuda, w, norm, p.x.n) : variant;
-        const mg_variant *v = &mg_variants(w->format, norm)[which];
+        int which = variant;
+        if (which == MG_BY_CHOICE || /* or it is for all rows, and not for so few */
+            (p.x.n < x->n && !mg_variant_fits(cuda, &all[which], w, norm, p.x.n)))
+            which = mg_variant_choose(cuda, w, norm, p.x.n);
+        const mg_variant *v = &all[which];
         MG_REQUIRE(mg_variant_fits(cuda, v, w, norm, p.x.n));
         MG_RETURN(run_rows(cuda, &p, w, norm, v));
     }

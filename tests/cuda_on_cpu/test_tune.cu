@@ -151,7 +151,7 @@ static void test_shape(const mg_ops *ops, const shape *s, mg_format format)
             EXPECT(memcmp(want.data(), got.data(), want.size() * sizeof(float)) == 0,
                    "%d x %d, %d slices, norm %d, %d rows: variant %d has other bits", (int)s->n_out,
                    (int)s->n_in, s->n_slices, s->with_norm, (int)n, list[i]);
-            EXPECT(sim::n_launches(kernel_of(&all[list[i]])) == 1, "variant %d was not taken", list[i]);
+            EXPECT(sim::n_launches(kernel_of(&all[list[i]])) >= 1, "variant %d was not taken", list[i]);
         }
     }
     mg_ops_release(ops, x, 128 * (size_t)s->n_in * sizeof(float));
