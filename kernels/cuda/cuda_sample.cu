@@ -3,8 +3,8 @@
  * index, and the rules of kernels/cpu/cpu_sampler.c over the sorted ones. Its sums are in that file's order,
  * in fp64, and its exponential is that file's: for the same logits the code is the same, to the bit.
  *
- * A step waits for it, and each block has an SM to itself. So all its threads work at all but the sum over
- * the survivors, whose order is one thread's; they find the place of the draw in that sum's beginnings.
+ * A step waits for it. So all threads work at all but the sum over the survivors, whose order is one
+ * thread's; they find the place of the draw in that sum's beginnings.
  *
  * No product is contracted with a sum here: the build says so for all files, and where it would change a
  * code the operations are named. */
@@ -12,11 +12,11 @@
 #include "cuda_transformer.cuh"
 
 enum {
-    GATHER_THREADS = 256,
-    THREADS = 1024,
-    WARPS = THREADS / 32, /* as many as lanes */
+    THREADS = 256,
+    WARPS = THREADS / 32, /* no more than lanes */
     DIGITS = 2048,        /* values of 11 bits of a key */
-    FEW = 512,            /* that are sorted by counting, each, those before it */
+    MINE = DIGITS / THREADS,
+    FEW = 512, /* that are sorted by counting, each, those before it */
 };
 
 typedef struct draw_job {
@@ -28,14 +28,13 @@ typedef struct draw_job {
     int32_t W, V, n_sorted; /* n_sorted: V rounded up to a power of 2 */
 } draw_job;
 
-__global__ void __launch_bounds__(GATHER_THREADS)
+__global__ void __launch_bounds__(THREADS)
     gather_ids_k(int32_t *ids, const int32_t *codes, const int32_t *cells, int32_t *fault, int64_t n,
                  int64_t n_cells, int32_t pad)
 {
     let_successor_start();
     wait_for_predecessor();
-    for (int64_t i = (int64_t)blockIdx.x * GATHER_THREADS + threadIdx.x; i < n;
-         i += (int64_t)gridDim.x * GATHER_THREADS) {
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
         const int32_t cell = cells[i];
         if (cell >= n_cells) mg_note_fault(fault, MG_FAULT_CELL, cell);
         ids[i] = cell < 0 || cell >= n_cells ? pad : __ldcg(codes + cell);
@@ -49,7 +48,7 @@ mg_status mg_cuda_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor 
     const int64_t n = mg_tensor_count(ids);
 
     if (n == 0) return MG_OK;
-    MG_RUN(cuda, gather_ids_k, (unsigned)mg_smaller(mg_ceil_div(n, GATHER_THREADS), 1024), GATHER_THREADS, 0,
+    MG_RUN(cuda, gather_ids_k, (unsigned)mg_smaller(mg_ceil_div(n, THREADS), 1024), THREADS, 0,
            (int32_t *)ids->data, (const int32_t *)codes->data, (const int32_t *)cells->data, cuda->fault, n,
            mg_tensor_count(codes), pad);
     return MG_OK;
@@ -143,7 +142,7 @@ MG_INLINE unsigned long long least_of_block(unsigned long long v)
         if (round) break;
         if (threadIdx.x % 32 == 0) least[threadIdx.x / 32] = v;
         __syncthreads();
-        v = least[threadIdx.x % 32];
+        v = least[threadIdx.x % WARPS];
     }
     return v;
 }
@@ -159,27 +158,29 @@ MG_INLINE uint32_t select_key(const uint32_t *key, int n, int k, int32_t *count)
     for (int pass = 0; pass < 3; pass++) {
         const int shift = pass == 0 ? 21 : pass == 1 ? 10 : 0;
         const uint32_t digits = pass < 2 ? DIGITS - 1 : DIGITS / 2 - 1;
-        count[2 * threadIdx.x] = count[2 * threadIdx.x + 1] = 0;
+        for (int i = threadIdx.x; i < DIGITS; i += THREADS) count[i] = 0;
         __syncthreads();
         for (int i = threadIdx.x; i < n; i += THREADS)
             if ((key[i] & mask) == prefix) atomicAdd(&count[key[i] >> shift & digits], 1);
         __syncthreads();
-        const int first = count[2 * threadIdx.x], second = count[2 * threadIdx.x + 1];
-        int upto = first + second; /* keys with digits up to this thread's two */
+        int mine[MINE], upto = 0; /* keys with digits up to this thread's */
+#pragma unroll
+        for (int i = 0; i < MINE; i++) upto += mine[i] = count[MINE * threadIdx.x + i];
+        const int all = upto;
         for (int o = 1; o < 32; o *= 2) {
             const int other = __shfl_up_sync(0xffffffffu, upto, (unsigned)o);
             if (lane >= o) upto += other;
         }
         if (lane == 31) of_warp[warp] = upto;
         __syncthreads();
-        int before = lane < warp ? of_warp[lane] : 0;
+        int before = lane < warp ? of_warp[lane % WARPS] : 0;
         for (int o = 1; o < 32; o *= 2) before += __shfl_xor_sync(0xffffffffu, before, o);
-        upto += before;
-        before = upto - first - second;
-        if (before < k && k <= upto) {
-            const bool in_second = before + first < k;
-            found[0] = 2 * (int)threadIdx.x + in_second;
-            found[1] = k - before - (in_second ? first : 0);
+        before += upto - all;
+#pragma unroll
+        for (int i = 0; i < MINE; i++) {
+            if (before < k && k <= before + mine[i])
+                found[0] = MINE * (int)threadIdx.x + i, found[1] = k - before;
+            before += mine[i];
         }
         __syncthreads();
         prefix |= (uint32_t)found[0] << shift;
@@ -343,7 +344,7 @@ __global__ void __launch_bounds__(THREADS) sample_k(const draw_job j)
         return;
     }
     if (threadIdx.x == 0) n_alive[0] = 0;
-#pragma unroll 2
+#pragma unroll 4
     for (int v = threadIdx.x; v < j.V; v += THREADS) {
         const float x = guided(&j, &d, v);
         const bool never = greedy && v > 0 && x != x; /* as a comparison has it */
