@@ -18,7 +18,7 @@ BEGIN {
     print "  one with the rows that it asks for behind the wait."
     print ""
     print "`few_k<format, row tiles of 8, loads at once, through a norm, blocks asked for>`, whose loads go to shared memory,"
-    print "and those of a norm\047s parameters; `product_k<format, row tiles of 8, loads at once, blocks asked for>`;"
+    print "and those of a norm\047s parameters; where it takes slices or parts, both ways are counted; `product_k<format, row tiles of 8, loads at once, blocks asked for>`;"
     print "`few_rows_k<rows>` is its like for fp32, `many_rows_k` a tile of 64 by 64; `attend_k<format, lanes of a"
     print "position, loads at once, of K and V both before the wait, blocks asked for>`; `oneshot_k<ranks>`;"
     print "`tiled_k<format, row tiles of 8, tiles of 16 outputs, of these and of those a warp, all slices>`: packed rows;"
