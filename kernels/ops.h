@@ -171,11 +171,24 @@ enum { MG_SLOTS_ON_HOST = 8, MG_SLOTS_ON_DEVICE = 64 };
  * 0.65 of the time. */
 enum { MG_SEQUENCES_ON_HOST = 4, MG_SEQUENCES_ON_DEVICE = 8 };
 
+/* Rows of a sequence that an LSTM takes at once, and such rows that the convolutions before and behind it
+ * take. On a CPU: its matrices pass through the cache once for 5 s of sound; half a second is long enough for
+ * the weights of the first products, and short enough for the cache. On a GPU: the deepest products of 10 s
+ * have tiles for all of it, in 0.25 GB; two stretches, for the first one's output reaches into the second. */
+enum {
+    MG_LSTM_ROWS_ON_HOST = 256,
+    MG_LSTM_ROWS_ON_DEVICE = 1000,
+    MG_STRETCH_ON_HOST = 25,
+    MG_STRETCH_ON_DEVICE = 500
+};
+
 /* What suits this backend; the plan asks. */
 typedef struct mg_hints {
     int64_t n_slots;          /* clips at once that are still efficient */
     int64_t n_prefill_tokens; /* tokens of a forward pass where many columns are known beforehand */
     int64_t n_sequences;      /* of an LSTM, which cost hardly more than one */
+    int64_t n_lstm_rows;      /* of each, at once */
+    int64_t n_stretch_rows;   /* such rows that the convolutions before and behind an LSTM take at once */
 } mg_hints;
 
 typedef struct mg_ops mg_ops;

@@ -274,7 +274,8 @@ mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
     b->ops = (mg_ops){.iface = &iface,
                       .name = mg_cpu_level_name(b->cpu.level),
                       .space = MG_HOST,
-                      .hints = {MG_SLOTS_ON_HOST, CPU_PREFILL_TOKENS, MG_SEQUENCES_ON_HOST},
+                      .hints = {MG_SLOTS_ON_HOST, CPU_PREFILL_TOKENS, MG_SEQUENCES_ON_HOST,
+                                MG_LSTM_ROWS_ON_HOST, MG_STRETCH_ON_HOST},
                       .ctx = &b->cpu};
     MG_TRY(take_block(NULL, &b->cpu.scratch, b->cpu.scratch_bytes));
     *out = &b->ops;

@@ -74,6 +74,26 @@ template <bool SHARED> MG_INLINE mg_row_scale mg_norm_row(const float *x, int D,
     return s;
 }
 
+/* The same of a row that the lanes of a warp hold, D a multiple of 4: lane l has fours l, l + 32 … of it. */
+template <int FOURS>
+MG_INLINE mg_row_scale mg_norm_held(const float4 (&v)[FOURS], int D, const mg_row_norm *norm)
+{
+    const int first = threadIdx.x % 32 * 4;
+    const float share = 1.0f / (float)D;
+    mg_row_scale s = {0, 0};
+    float4 sum = {0, 0, 0, 0}, square = {0, 0, 0, 0};
+
+#pragma unroll
+    for (int j = 0; j < FOURS; j++)
+        if (first + 128 * j < D) sum.x += v[j].x, sum.y += v[j].y, sum.z += v[j].z, sum.w += v[j].w;
+    if (norm->beta) s.mean = mg_mean_of(sum, share);
+#pragma unroll
+    for (int j = 0; j < FOURS; j++)
+        if (first + 128 * j < D) mg_square_four(&square, v[j], s.mean, 4);
+    s.scale = mg_scale_of(square, share, norm->eps);
+    return s;
+}
+
 MG_INLINE float mg_norm_with(float x, mg_row_scale s, float gamma, float beta, bool shifts)
 {
     const float v = (x - s.mean) * s.scale;

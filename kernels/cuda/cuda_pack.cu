@@ -31,12 +31,9 @@ template <class T, int FOURS> __global__ void __launch_bounds__(32) pack_normed_
 {
     const int lane = threadIdx.x, n = p.n_in / 128;
     const int64_t row = blockIdx.x;
-    const float share = 1.0f / (float)p.n_in;
     const float4 none = {0, 0, 0, 0};
     uint4 gamma[FOURS], beta[FOURS];
     float4 v[FOURS];
-    mg_row_scale s = {0, 0};
-    float4 sum = {0, 0, 0, 0}, square = {0, 0, 0, 0};
 
     let_successor_start();
 #pragma unroll
@@ -52,14 +49,7 @@ template <class T, int FOURS> __global__ void __launch_bounds__(32) pack_normed_
         if (k < n && row < p.x.n)
             v[k] = __ldcg(reinterpret_cast<const float4 *>(p.x.x + row * p.x.row_stride) + k * 32 + lane);
     }
-#pragma unroll
-    for (int k = 0; k < FOURS; k++)
-        if (k < n) sum.x += v[k].x, sum.y += v[k].y, sum.z += v[k].z, sum.w += v[k].w;
-    s.mean = mg_mean_of(sum, share);
-#pragma unroll
-    for (int k = 0; k < FOURS; k++)
-        if (k < n) mg_square_four(&square, v[k], s.mean, 4);
-    s.scale = mg_scale_of(square, share, p.norm.eps);
+    const mg_row_scale s = mg_norm_held(v, p.n_in, &p.norm);
 #pragma unroll
     for (int k = 0; k < FOURS; k++) {
         if (k >= n) continue;

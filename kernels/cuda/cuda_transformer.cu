@@ -72,9 +72,44 @@ __global__ void __launch_bounds__(THREADS)
         y[row * D + i] = mg_norm_value(__ldcg(x + row * D + i), i, s, &norm);
 }
 
+/* A row of up to 128 * FOURS values that its warp holds: it is read once, all at a time. */
+template <int FOURS>
+__global__ void __launch_bounds__(THREADS)
+    norm_held_k(float *y, const float *x, mg_row_norm norm, int64_t N, int D)
+{
+    const int64_t row = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
+    const int first = threadIdx.x % 32 * 4;
+    float4 v[FOURS];
+
+    let_successor_start();
+    wait_for_predecessor();
+    if (row >= N) return;
+#pragma unroll
+    for (int j = 0; j < FOURS; j++)
+        v[j] = first + 128 * j < D ? __ldcg(reinterpret_cast<const float4 *>(x + row * D + first + 128 * j))
+                                   : make_float4(0, 0, 0, 0);
+    const mg_row_scale s = mg_norm_held(v, D, &norm);
+#pragma unroll
+    for (int j = 0; j < FOURS; j++) {
+        const int i = first + 128 * j;
+        if (i < D)
+            *reinterpret_cast<float4 *>(y + row * D + i) =
+                make_float4(mg_norm_value(v[j].x, i, s, &norm), mg_norm_value(v[j].y, i + 1, s, &norm),
+                            mg_norm_value(v[j].z, i + 2, s, &norm), mg_norm_value(v[j].w, i + 3, s, &norm));
+    }
+}
+
 static mg_status run_norm(mg_cuda *cuda, mg_tensor *y, const mg_tensor *x, const mg_row_norm *norm)
 {
+    enum { FOURS = 8 };
+    const bool fours = x->dim[1] % 4 == 0 && ((uintptr_t)x->data | (uintptr_t)y->data) % 16 == 0;
+
     if (x->dim[0] == 0) return MG_OK;
+    if (fours && x->dim[1] <= 128 * FOURS) {
+        MG_RUN(cuda, norm_held_k<FOURS>, mg_blocks(x->dim[0], WARPS), THREADS, 0, (float *)y->data,
+               (const float *)x->data, *norm, x->dim[0], (int)x->dim[1]);
+        return MG_OK;
+    }
     MG_RUN(cuda, norm_k, mg_blocks(x->dim[0], WARPS), THREADS, 0, (float *)y->data, (const float *)x->data,
            *norm, x->dim[0], (int)x->dim[1]);
     return MG_OK;

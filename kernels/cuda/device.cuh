@@ -5,8 +5,9 @@
  *   launch with MG_LAUNCH; shared memory by MG_SHARED and MG_DYNAMIC_SHARED alone; one __syncthreads() a line
  *   a block is a multiple of 32 threads; warp operations name their mask, which is the whole warp
  *   flags between blocks or GPUs are read by ld_acquire and written by st_release; a loop that waits for one
- *   calls __nanosleep; pointers are arguments, not members of struct arguments that live on the host
- *   no atomicAdd on floats, no thread fences: the order of every sum is fixed */
+ *   calls __nanosleep, or look_again where the wait is of a microsecond; pointers are arguments, not members
+ * of struct arguments that live on the host no atomicAdd on floats, no thread fences: the order of every sum
+ * is fixed */
 #ifndef MG_DEVICE_CUH
 #define MG_DEVICE_CUH
 
@@ -153,6 +154,50 @@ static __device__ __forceinline__ void st_release(uint32_t *p, uint32_t v)
 #endif
 }
 
+/* Words that are their own flags, among blocks of a GPU: what is read here says nothing of other memory. */
+static __device__ __forceinline__ uint4 ld_relaxed(const uint4 *p)
+{
+#ifdef __CUDA_ARCH__
+    uint4 v;
+    asm volatile("ld.relaxed.gpu.global.v4.u32 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                 : "l"(p)
+                 : "memory");
+    return v;
+#else
+    return uint4{__atomic_load_n(&p->x, __ATOMIC_RELAXED), __atomic_load_n(&p->y, __ATOMIC_RELAXED),
+                 __atomic_load_n(&p->z, __ATOMIC_RELAXED), __atomic_load_n(&p->w, __ATOMIC_RELAXED)};
+#endif
+}
+
+static __device__ __forceinline__ uint32_t ld_relaxed(const uint32_t *p)
+{
+#ifdef __CUDA_ARCH__
+    uint32_t v;
+    asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
+    return v;
+#else
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+#endif
+}
+
+static __device__ __forceinline__ void st_relaxed(uint32_t *p, uint32_t v)
+{
+#ifdef __CUDA_ARCH__
+    asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
+#else
+    __atomic_store_n(p, v, __ATOMIC_RELAXED);
+#endif
+}
+
+/* Between two looks at a word that another block is about to write. */
+static __device__ __forceinline__ void look_again()
+{
+#ifndef __CUDACC__
+    __nanosleep(0);
+#endif
+}
+
 /* Adds, and returns what was there. Acquires and releases: the last block to arrive at a counter sees what
  * all others wrote before they arrived. A block syncs its threads before one of them calls it, and after. */
 static __device__ __forceinline__ uint32_t atomic_add_ordered(uint32_t *p, uint32_t n)
@@ -284,7 +329,7 @@ static __device__ __forceinline__ float block_max(float v, float *scratch)
  * first launch; it goes on counting, so every grid that uses one has the same number of blocks. 1D grids. */
 static __device__ __forceinline__ void grid_barrier(uint32_t *counter)
 {
-    __syncthreads();
+    __syncthreads(); /* kept: what the block wrote; the LSTM has one of its own before */
     if (threadIdx.x == 0) {
         const uint32_t n = gridDim.x, before = atomic_add_ordered(counter, 1);
         const uint32_t goal = before / n * n + n;

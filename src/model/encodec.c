@@ -6,12 +6,6 @@
 
 #include "encodec_impl.h"
 
-enum {
-    STRETCH = 25, /* half a second: long enough for the weights of the first products, short enough for the
-                     cache */
-    BLOCK = 256,  /* 5 s of LSTM */
-};
-
 static void check_config(const mg_codec_config *c, mg_weights *w)
 {
     if (c->n_channels != 1)
@@ -74,8 +68,8 @@ mg_status mg_encodec_load(mg_encodec **out, const mg_codec_config *config, int h
         codec->config = *config;
         codec->ops = w->ops;
         codec->C = config->n_filters << config->n_ratios;
-        codec->stretch = STRETCH;
-        codec->block = BLOCK;
+        codec->stretch = w->ops->hints.n_stretch_rows;
+        codec->block = w->ops->hints.n_lstm_rows;
         codec->codebook = calloc((size_t)config->n_codebooks, sizeof *codec->codebook);
         if (!codec->codebook) MG_TRY(mg_fail(MG_ENOMEM, "encodec: no memory for its codebooks"));
         MG_TRY(open_half(&codec->decoder, config, halves & MG_ENCODEC_DECODER));

@@ -2,10 +2,11 @@
  * docs/MODEL.md §EnCodec (transformers' EncodecModel). Only a replica's leader has one. The codec is mono: a
  * stereo clip is two runs, over every second row of the codes and every second value of the sound.
  *
- * Sound is time-major inside. Both ways run over stretches of a second or so. Each layer computes just the
- * rows that the stretch needs; the LSTM keeps its state. So memory does not grow with the clip, and the
- * values are those of the whole clip. Clips at hand pass the LSTM together, whose every step waits for the
- * one before and for its matrices, 17 MB a layer. What becomes of a clip does not depend on the others. */
+ * Sound is time-major inside. Both ways run over stretches, as long as suits the backend. Each layer computes
+ * just the rows that the stretch needs; the LSTM keeps its state. So memory does not grow with the clip, and
+ * the values are those of the whole clip. Clips at hand pass the LSTM together, whose every step waits for
+ * the one before and for its matrices, 17 MB a layer. What becomes of a clip does not depend on the others.
+ */
 #ifndef MG_ENCODEC_H
 #define MG_ENCODEC_H
 

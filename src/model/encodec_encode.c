@@ -1,5 +1,7 @@
 /* EnCodec's encoder: samples at its one end, latents at the other, and from those the codes: each codebook
  * takes the nearest code vector off what the ones before it have left. */
+#include <string.h>
+
 #include "encodec_impl.h"
 
 typedef struct encode_job { /* [n] of each */
@@ -32,18 +34,24 @@ static mg_status write_codes(mg_encodec *c, void *arg, int64_t i, const mg_tenso
     const encode_job *job = arg;
     const mg_encodec_codes *codes = &job->codes[i];
     const int64_t K = c->config.n_codebooks, V = c->config.codebook_size, D = c->config.hidden_size;
-    mg_tensor left = *y, products, ids = mg_tensor_1d(c->ids.data, MG_I32, y->dim[0]);
+    const int64_t T = y->dim[0];
+    mg_tensor left = *y, products, all_ids;
 
-    MG_RETURN(mg_encodec_view(&products, &c->hidden, y->dim[0], V));
+    MG_RETURN(mg_encodec_view(&products, &c->hidden, T, V));
+    MG_RETURN(mg_encodec_view(&all_ids, &c->ids, K, T));
     for (int64_t k = 0; k < K; k++) {
         const mg_tensor at = mg_tensor_rows(&c->tables, k, 1), norm_at = mg_tensor_rows(&c->norms, k, 1);
         const mg_tensor table = mg_tensor_2d(at.data, MG_F32, V, D),
                         norms = mg_tensor_1d(norm_at.data, MG_F32, V);
-        int32_t *to = codes->codes + k * codes->row_stride + rows.first;
+        mg_tensor ids = mg_tensor_1d((int32_t *)all_ids.data + k * T, MG_I32, T);
         MG_RETURN(mg_linear(c->ops, &products, &left, &c->codebook[k], NULL, MG_ACT_NONE, false));
         MG_RETURN(mg_nearest_code(c->ops, &ids, &left, &products, &table, &norms));
-        MG_RETURN(mg_download(c->ops, to, ids.data, mg_tensor_bytes(&ids)));
     }
+    MG_REQUIRE(mg_tensor_bytes(&all_ids) <= c->stretch_bytes);
+    MG_RETURN(mg_download(c->ops, c->stretch_host, all_ids.data, mg_tensor_bytes(&all_ids)));
+    for (int64_t k = 0; k < K; k++)
+        memcpy(codes->codes + k * codes->row_stride + rows.first, (const int32_t *)c->stretch_host + k * T,
+               (size_t)T * sizeof(int32_t));
     return MG_OK;
 }
 

@@ -63,8 +63,8 @@ struct mg_encodec {
     mg_matrix *codebook; /* [K], each [V,hidden_size]: the tables again, for products; encoder */
     mg_tensor norms;     /* [K,V]: |code vector|²; encoder */
 
-    int64_t stretch; /* codec frames that the layers take at once; set before reserve */
-    int64_t block;   /* rows that the LSTM takes at once: its weights pass through the cache once for each */
+    int64_t stretch;       /* codec frames that the layers take at once; set before reserve */
+    int64_t block;         /* rows that the LSTM takes at once, of each clip; likewise */
     int64_t n_at_once;     /* clips that go through the LSTM together */
     int64_t n_window;      /* rows of a clip in a window */
     mg_encodec_clip *clip; /* [n_at_once] */
@@ -76,7 +76,7 @@ struct mg_encodec {
     mg_tensor sound;       /* flat: the rows of the layer at hand, the LSTM's too */
     mg_tensor padded;      /* flat: what its convolution reads */
     mg_tensor hidden;      /* flat: between a residual unit's two convolutions; distances to code vectors */
-    mg_tensor ids;         /* flat int32: codes of a stretch */
+    mg_tensor ids;         /* flat int32: codes of a stretch, of all codebooks */
     void *stretch_host;    /* samples or codes of a stretch; of stretch_bytes */
     size_t stretch_bytes;
 };

@@ -84,7 +84,8 @@ mg_status mg_encodec_reserve(mg_encodec *c, mg_arena *run, int64_t n_at_once)
     if (c->encoder.is_there) {
         raise(&r.host, room_of_half(&r, c, &c->encoder, c->stretch));
         raise(&r.hidden, c->stretch * c->config.codebook_size);
-        raise(&r.ids, c->stretch);
+        raise(&r.ids, c->stretch * K);
+        raise(&r.host, c->stretch * K);
     }
     const int64_t n_block = r.rows_lstm > c->block ? r.rows_lstm : c->block; /* rows that are added at once */
     raise(&r.sound, B * n_block * C);

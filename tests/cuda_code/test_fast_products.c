@@ -1,5 +1,5 @@
 /* Products of many rows by cuBLASLt against those of our own kernels: as near as the order of sums allows,
- * and other bits, which tell that it was cuBLASLt; the same bits where it is not to be asked. */
+ * and in the fixture other bits; the same bits where it is not to be asked. */
 #include "ops_test.h"
 
 enum { EXACT, FAST, N_WAYS };
@@ -33,6 +33,16 @@ static void close_pair(pair *p)
 static bool is_same(const float *a, const float *b, int64_t n)
 {
     return memcmp(a, b, (size_t)n * sizeof *a) == 0;
+}
+
+/* The bits tell whose product it is: cuBLASLt's in the fixture has an order of its own. That of a GPU may
+ * happen to have ours, so there only the reverse holds: who was not asked cannot have made it. */
+static void check_who(const float *fast, const float *exact, int64_t n, bool is_asked)
+{
+#ifdef MG_TEST_GPU
+    if (is_asked) return;
+#endif
+    assert_int_equal(is_same(fast, exact, n), !is_asked);
 }
 
 /* The largest |a - b| in n values. */
@@ -84,7 +94,7 @@ static void test_products(void **state)
         snprintf(what, sizeof what, "%lld rows, %lld x %lld, %s", (long long)s->rows, (long long)s->n_out,
                  (long long)s->n_in, mg_dtype_name(dtype));
         assert_true(tol_within(what, distance(y[FAST], y[EXACT], n) / (double)s->n_in, TOL_ORDERS));
-        assert_int_equal(is_same(y[FAST], y[EXACT], n), !s->is_asked[dtype != MG_F32]);
+        check_who(y[FAST], y[EXACT], n, s->is_asked[dtype != MG_F32]);
         for (int k = 0; k < N_WAYS; k++) free(y[k]);
         free(x), free(w), free(again);
     }
@@ -110,7 +120,7 @@ static void test_finish(void **state)
             matrix_drop(p.way[k].ops, &m);
         }
         assert_true(distance(y[FAST], y[EXACT], N * O) <= TOL_ORDERS * I);
-        assert_int_equal(is_same(y[FAST], y[EXACT], N * O), accumulate && act != MG_ACT_NONE);
+        check_who(y[FAST], y[EXACT], N * O, !accumulate || act == MG_ACT_NONE);
         free(y[EXACT]), free(y[FAST]);
     }
     close_pair(&p);
@@ -151,9 +161,9 @@ static void test_fused(void **state)
             assert_true(distance(y[FAST] + n * W, y[EXACT] + n * W, H * E) <= TOL_ORDERS * D);
         assert_true(distance(cache[FAST][0], cache[EXACT][0], 2 * CACHE) <= TOL_ORDERS * D);
         assert_true(distance(added[FAST], added[EXACT], N * D) <= TOL_ORDERS * D);
-        assert_false(is_same(cache[FAST][0], cache[EXACT][0], CACHE));
-        assert_false(is_same(cache[FAST][1], cache[EXACT][1], CACHE));
-        assert_false(is_same(added[FAST], added[EXACT], N * D));
+        check_who(cache[FAST][0], cache[EXACT][0], CACHE, true);
+        check_who(cache[FAST][1], cache[EXACT][1], CACHE, true);
+        check_who(added[FAST], added[EXACT], N * D, true);
     }
     close_pair(&p);
     free(x), free(w), free(scale);
@@ -211,7 +221,7 @@ static void test_convolutions(void **state)
         }
         assert_true(distance(y[FAST], y[EXACT], rows * c->c_out) <=
                     TOL_ORDERS * (double)(c->c_in * c->n_taps));
-        assert_int_equal(is_same(y[FAST], y[EXACT], rows * c->c_out), !c->is_asked);
+        check_who(y[FAST], y[EXACT], rows * c->c_out, c->is_asked);
         free(x), free(w), free(bias), free(y[EXACT]), free(y[FAST]);
     }
     close_pair(&p);
