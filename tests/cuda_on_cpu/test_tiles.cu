@@ -1,19 +1,7 @@
 /* The ways of an fp32 product: each shape of a tile, with its parts shared by 1 … 8 blocks, makes the bits
  * that a row has alone. */
-#include <stdio.h>
-#include <string.h>
-
-#include <random>
-#include <vector>
-
 #include "cuda_product_f32.cuh"
-
-static int n_wrong;
-
-#define EXPECT(ok, ...) \
-    ((ok) ? (void)0 : (n_wrong++, fprintf(stderr, "wrong: " __VA_ARGS__), (void)fputc('\n', stderr)))
-
-typedef std::vector<float> floats;
+#include "product_test.cuh"
 
 /* Rows of x are row_stride apart, and overlap where that is less than n_in; run 0: plain. */
 typedef struct shape {
@@ -31,39 +19,6 @@ static const shape shapes[] = {
     {70, 64, 33, 64, 0, 0, 1, MG_ACT_NONE, false},     /* y does not */
     {64, 256, 70, 256, 0, 0, 4, MG_ACT_NONE, true},
 };
-
-static floats random_floats(unsigned seed, int64_t n)
-{
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    floats x(static_cast<size_t>(n));
-
-    for (float &v : x) v = normal(random);
-    return x;
-}
-
-static float *put(const mg_ops *ops, const floats &host)
-{
-    void *p = nullptr;
-
-    EXPECT(mg_ops_alloc(ops, &p, host.size() * sizeof(float)) == MG_OK, "alloc");
-    EXPECT(mg_upload(ops, p, host.data(), host.size() * sizeof(float)) == MG_OK, "upload");
-    return static_cast<float *>(p);
-}
-
-static mg_matrix make(const mg_ops *ops, const shape *s)
-{
-    mg_matrix w = {MG_FORMAT_F32, s->n_out, s->n_in, s->n_slices, nullptr};
-    const floats host = random_floats(1, s->n_out * s->n_in);
-    mg_host_matrix from = {};
-    int64_t n_bad = 0;
-
-    from.data = host.data(), from.dtype = MG_F32;
-    from.n_rows = s->n_out, from.n_cols = s->n_in, from.row_stride = s->n_in;
-    EXPECT(mg_ops_alloc(ops, &w.data, mg_matrix_bytes(ops, &w)) == MG_OK, "alloc");
-    EXPECT(mg_matrix_load(ops, &w, 0, &from, &n_bad) == MG_OK, "load: %s", mg_last_error());
-    return w;
-}
 
 /* y is added to, and was `before`; of n rows from `first` on. */
 static void multiply(float *y, const mg_ops *ops, const shape *s, const mg_matrix *w, const float *x,
@@ -84,32 +39,29 @@ static void test_shape(const mg_ops *ops, const shape *s)
     const int64_t reach = s->run ? (s->n_in / s->run - 1) * s->run_stride + s->run : s->n_in;
     const size_t bytes = (size_t)(s->n_rows * s->n_out) * sizeof(float);
     const floats before = random_floats(4, s->n_rows * s->n_out);
-    floats want(before.size()), got(before.size());
     float *x = put(ops, random_floats(2, (s->n_rows - 1) * s->row_stride + reach));
     float *bias = put(ops, random_floats(3, s->n_out)), *y = put(ops, before);
-    mg_matrix w = make(ops, s);
+    mg_matrix w = make(ops, 1, MG_FORMAT_F32, s->n_out, s->n_in, s->n_slices);
 
     for (int64_t r = 0; r < s->n_rows; r++) multiply(y, ops, s, &w, x, bias, r, 1, -1, 1);
-    EXPECT(mg_download(ops, want.data(), y, bytes) == MG_OK, "download: %s", mg_last_error());
+    const floats want = get(ops, y, (int64_t)before.size());
     EXPECT(memcmp(want.data(), before.data(), bytes) != 0, "nothing was added");
     for (int way = -1; way < MG_TILE_WAYS; way++)
         for (int n_splits = 1; n_splits <= (s->n_slices == 1 && way >= 0 ? MG_PARTS : 1); n_splits *= 2) {
             EXPECT(mg_upload(ops, y, before.data(), bytes) == MG_OK, "upload");
             multiply(y, ops, s, &w, x, bias, 0, s->n_rows, way, n_splits);
-            EXPECT(mg_download(ops, got.data(), y, bytes) == MG_OK, "download: %s", mg_last_error());
+            const floats got = get(ops, y, (int64_t)before.size());
             EXPECT(memcmp(got.data(), want.data(), bytes) == 0, "%d x %d: way %d, %d splits: other bits",
                    (int)s->n_out, (int)s->n_in, way, n_splits);
         }
-    mg_ops_release(ops, w.data, mg_matrix_bytes(ops, &w));
+    drop(ops, &w);
     mg_ops_release(ops, x, 0), mg_ops_release(ops, bias, 0), mg_ops_release(ops, y, 0);
 }
 
 int main()
 {
-    const mg_cuda_settings settings = {};
-    mg_ops *ops = nullptr;
+    mg_ops *ops = open_ops();
 
-    EXPECT(mg_cuda_open(&ops, &settings) == MG_OK, "open: %s", mg_last_error());
     if (!ops) return 1;
     for (const shape &s : shapes) test_shape(ops, &s);
     mg_ops_close(ops);
