@@ -163,26 +163,7 @@ typedef struct mg_budget {
     int64_t available_bytes; /* INT64_MAX: unknown */
 } mg_budget;
 
-/* Clips at once that suit a backend of a kind. On a CPU: with guidance 16 rows a step, where products stop
- * being bound by memory. On a GPU: assumed; none was there. */
-enum { MG_SLOTS_ON_HOST = 8, MG_SLOTS_ON_DEVICE = 64 };
-
-/* Sequences that an LSTM takes at once: on a CPU they read its matrices together, and 4 sounds are decoded in
- * 0.65 of the time. */
-enum { MG_SEQUENCES_ON_HOST = 4, MG_SEQUENCES_ON_DEVICE = 8 };
-
-/* Rows of a sequence that an LSTM takes at once, and such rows that the convolutions before and behind it
- * take. On a CPU: its matrices pass through the cache once for 5 s of sound; half a second is long enough for
- * the weights of the first products, and short enough for the cache. On a GPU: the deepest products of 10 s
- * have tiles for all of it, in 0.25 GB; two stretches, for the first one's output reaches into the second. */
-enum {
-    MG_LSTM_ROWS_ON_HOST = 256,
-    MG_LSTM_ROWS_ON_DEVICE = 1000,
-    MG_STRETCH_ON_HOST = 25,
-    MG_STRETCH_ON_DEVICE = 500
-};
-
-/* What suits this backend; the plan asks. */
+/* What suits a backend; the plan asks. */
 typedef struct mg_hints {
     int64_t n_slots;          /* clips at once that are still efficient */
     int64_t n_prefill_tokens; /* tokens of a forward pass where many columns are known beforehand */
@@ -190,6 +171,21 @@ typedef struct mg_hints {
     int64_t n_lstm_rows;      /* of each, at once */
     int64_t n_stretch_rows;   /* such rows that the convolutions before and behind an LSTM take at once */
 } mg_hints;
+
+/* Those of a CPU (MG_HOST) and of a GPU.
+ * Clips: on a CPU 8, with guidance 16 rows a step, where products stop being bound by memory.
+ * Prefill: on a CPU enough for a good matrix product.
+ * Sequences: a CPU's read the LSTM's matrices together, and 4 sounds are decoded in 0.65 of the time.
+ * LSTM and stretches: on a CPU its matrices pass through the cache once for 5 s of sound; half a second is
+ * long enough for the weights of the first products, and short enough for the cache. On a GPU the deepest
+ * products of 10 s have tiles for all of it, in 0.25 GB; two stretches, for the first one's output reaches
+ * into the second. */
+static inline mg_hints mg_hints_of(mg_space space)
+{
+    static const mg_hints host = {8, 256, 4, 256, 25}, device = {64, 512, 8, 1000, 500};
+
+    return space == MG_HOST ? host : device;
+}
 
 typedef struct mg_ops mg_ops;
 

@@ -19,10 +19,6 @@
 
 enum { HUGE_PAGE = 2 << 20, SCRATCH_BYTES = 4 << 20, THREAD_BYTES = 128 << 10 };
 
-enum {
-    CPU_PREFILL_TOKENS = 256, /* enough for a good matrix product */
-};
-
 typedef struct backend {
     mg_ops ops;
     mg_cpu cpu;
@@ -274,8 +270,7 @@ mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
     b->ops = (mg_ops){.iface = &iface,
                       .name = mg_cpu_level_name(b->cpu.level),
                       .space = MG_HOST,
-                      .hints = {MG_SLOTS_ON_HOST, CPU_PREFILL_TOKENS, MG_SEQUENCES_ON_HOST,
-                                MG_LSTM_ROWS_ON_HOST, MG_STRETCH_ON_HOST},
+                      .hints = mg_hints_of(MG_HOST),
                       .ctx = &b->cpu};
     MG_TRY(take_block(NULL, &b->cpu.scratch, b->cpu.scratch_bytes));
     *out = &b->ops;

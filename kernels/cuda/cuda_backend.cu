@@ -12,7 +12,6 @@
 #include "cuda_variants.cuh"
 
 enum {
-    CUDA_PREFILL_TOKENS = 512,
     LEAST_SCRATCH = MG_RING_PIECES * MG_RING_BYTES,
     MOST_SCRATCH = 16 * LEAST_SCRATCH,
 };
@@ -199,8 +198,7 @@ mg_status mg_cuda_open(mg_ops **out, const mg_cuda_settings *settings)
     b->ops.iface = &iface;
     b->ops.name = b->name;
     b->ops.space = MG_DEVICE;
-    b->ops.hints = {MG_SLOTS_ON_DEVICE, CUDA_PREFILL_TOKENS, MG_SEQUENCES_ON_DEVICE, MG_LSTM_ROWS_ON_DEVICE,
-                    MG_STRETCH_ON_DEVICE};
+    b->ops.hints = mg_hints_of(MG_DEVICE);
     b->ops.ctx = &b->cuda;
     MG_TRY(open_device(b));
     MG_TRY(take_memory(&b->cuda));

@@ -1,6 +1,5 @@
 /* From a shard's folder to the dataset's: the file, durably, and then the row. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -157,12 +156,7 @@ static mg_status sync_folders(const mg_dataset *d, int64_t first, int64_t last)
         MG_RETURN(mg_dataset_file_name(name, d->call.layout, d->call.suffix, n, "x"));
         MG_RETURN(mg_dataset_path(path, d, name));
         MG_RETURN(mg_path_folder(folder, path));
-        const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0) continue;
-        const int error = fsync(fd) != 0 ? errno : 0;
-        close(fd);
-        if (error && error != EINVAL && error != ENOTSUP && error != EROFS)
-            return mg_fail(MG_EFAIL, "%s: cannot sync: %s", folder, strerror(error));
+        MG_RETURN(mg_out_sync_folder(folder));
     }
     return MG_OK;
 }

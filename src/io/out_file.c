@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "path.h"
+
 /* Bytes of `path` up to and with its last slash. */
 static size_t folder_bytes(const char *path)
 {
@@ -101,25 +103,22 @@ mg_status mg_out_file_write(mg_out_file *f, const void *data, size_t bytes)
     return MG_OK;
 }
 
-/* Make the new name durable. Some file systems cannot sync a folder; that is no fault of the file. */
-static mg_status sync_folder(const mg_out_file *f)
+mg_status mg_out_sync_folder(const char *folder)
 {
-    char folder[sizeof f->path];
-    const size_t n_folder = folder_bytes(f->path);
-
-    if (n_folder) memcpy(folder, f->path, n_folder);
-    memcpy(folder + n_folder, ".", 2);
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return MG_OK; /* a folder that may be written but not read */
+
+    if (fd < 0) return MG_OK; /* it may be written but not read */
     const int error = fsync(fd) != 0 ? errno : 0;
     close(fd);
     if (error && error != EINVAL && error != ENOTSUP && error != EROFS)
-        return mg_fail(MG_EFAIL, "%s: cannot sync its folder: %s", f->path, strerror(error));
+        return mg_fail(MG_EFAIL, "%s: cannot sync the folder: %s", folder, strerror(error));
     return MG_OK;
 }
 
 mg_status mg_out_file_commit(mg_out_file *f)
 {
+    char folder[MG_PATH_SIZE];
+
     MG_REQUIRE(f->fd >= 0);
     if (fsync(f->fd) != 0 && errno != EINVAL) return give_up(f, "write", errno);
     const int error = f->nameless ? give_temp_name(f) : 0;
@@ -129,7 +128,8 @@ mg_status mg_out_file_commit(mg_out_file *f)
     if (closed != 0) return give_up(f, "write", errno);
     if (rename(f->temp_path, f->path) != 0) return give_up(f, "rename to it", errno);
     f->temp_path[0] = '\0';
-    return sync_folder(f);
+    MG_RETURN(mg_path_folder(folder, f->path));
+    return mg_out_sync_folder(folder);
 }
 
 void mg_out_file_abandon(mg_out_file *f)

@@ -46,6 +46,10 @@ void mg_out_sweep(const char *dir);
 /* Remove a folder of files, which is no link: `name` in the open folder `parent`, or a path with AT_FDCWD. */
 void mg_out_remove_folder(int parent, const char *name);
 
+/* Make the names in a folder durable: new, renamed or linked ones. A folder that cannot be opened or synced,
+ * as on some file systems, is no fault. MG_EFAIL for an error of the disk. */
+mg_status mg_out_sync_folder(const char *folder);
+
 /* mkdir -p, a sweep, and a check that files can be made there. */
 mg_status mg_out_dir_open(const char *dir);
 

@@ -26,19 +26,6 @@ static bool is_empty_folder(const char *path)
     return empty;
 }
 
-/* Some file systems cannot sync a folder: that is no fault of what is in it. */
-static mg_status sync_folder(const char *path)
-{
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0) return MG_OK; /* it may be written but not read */
-    const int error = fsync(fd) != 0 ? errno : 0;
-    close(fd);
-    if (error && error != EINVAL && error != ENOTSUP && error != EROFS)
-        return mg_fail(MG_EFAIL, "%s: cannot sync the folder: %s", path, strerror(error));
-    return MG_OK;
-}
-
 bool mg_out_folder_is_free(const char *path)
 {
     struct stat info;
@@ -72,12 +59,12 @@ mg_status mg_out_folder_commit(mg_out_folder *f)
 {
     char parent[MG_PATH_SIZE];
 
-    MG_RETURN(sync_folder(f->temp));
+    MG_RETURN(mg_out_sync_folder(f->temp));
     if (rename(f->temp, f->path) != 0)
         return mg_fail(MG_EFAIL, "%s: cannot rename to it: %s", f->path, strerror(errno));
     f->temp[0] = '\0';
     MG_RETURN(mg_path_folder(parent, f->path));
-    return sync_folder(parent);
+    return mg_out_sync_folder(parent);
 }
 
 void mg_out_folder_abandon(mg_out_folder *f)

@@ -73,7 +73,7 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
     strcpy(m->name, d->name);
     m->decode_sound_s = CODEC_FLOP / (CODEC_PART * d->fp32_tflops * 1e12);
     m->decode_lot_s = FRAMES_S * (LSTM_BYTES / m->read_bytes_s + LSTM_LAUNCHES * m->launch_s);
-    m->n_decoded = d->is_host ? MG_SEQUENCES_ON_HOST : MG_SEQUENCES_ON_DEVICE;
+    m->n_decoded = mg_hints_of(d->is_host ? MG_HOST : MG_DEVICE).n_sequences;
     m->text_s = T5_BYTES / m->read_bytes_s + T5_LAUNCHES * m->launch_s;
 }
 

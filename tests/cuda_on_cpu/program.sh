@@ -76,12 +76,17 @@ grep -q 'kernels by 15 graphs, at most 20 each' "$box/log" || fail '12 frames ar
 # A dataset is not of two kinds of sums.
 echo '{"id":"a","prompt":"drums","duration":0.1}' >"$box/jobs.jsonl"
 dataset() {
+    local name=$1
+    shift
     CUDA_ON_CPU=devices=2,eager timeout -k 5 120 mpirun -np 2 "$program" run -q --model "$model" --jobs "$box/jobs.jsonl" --seed 7 \
-        --tp 2 --device cuda --out "$box/dataset" "$@" >"$box/log" 2>&1
+        --tp 2 --device cuda --out "$box/$name" "$@" >"$box/log" 2>&1
 }
-dataset --reduce fast || fail 'run --reduce fast'
-dataset --reduce nccl && fail 'a dataset begun with --reduce fast goes on with --reduce nccl'
+dataset sums --reduce fast || fail 'run --reduce fast'
+dataset sums --reduce nccl && fail 'a dataset begun with --reduce fast goes on with --reduce nccl'
 grep -q 'was begun with cpu-level .*, sums nccl/fast, and this run has' "$box/log" || fail 'run: the sums are not named'
+dataset parts --codec-device cpu || fail 'run --codec-device cpu'
+CUDA_ON_CPU=eager "$program" verify "$box/parts" --replay 1 --model "$model" --device cuda >"$box/log" 2>&1 ||
+    fail 'verify --replay does not leave the codec on the CPU'
 
 # The codec on the CPU, asked for in two ways: the same codes, and sound that differs in the last bits at most.
 sounds() { cat "$box/$n"/*.wav | sha256sum; }

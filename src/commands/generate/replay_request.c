@@ -3,11 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "choice_words.h"
-#include "cpu.h"
 #include "hash.h"
-#include "log.h"
 #include "out_file.h"
+#include "recorded_machine.h"
 #include "replay.h"
 
 /* A recorded path: as it stands, else beside the metadata, else as it stands (an id, or a sentence about what
@@ -48,57 +46,6 @@ static mg_status find_parts(mg_replay *r)
     return MG_OK;
 }
 
-static mg_status find_word(int *out, const mg_replay *r, const char *key, const char *choices,
-                           const char *word)
-{
-    const int i = mg_choice_find(choices, word);
-
-    if (i >= 0) *out = i;
-    if (i >= 0 || !word) return MG_OK;
-    return mg_fail(MG_EFAIL, "%s: %s: \"%.80s\": must be one of %s", r->asked->file, key, word, choices);
-}
-
-static bool is_cpu(const char *backend)
-{
-    return backend && strncmp(backend, "cpu/", 4) == 0;
-}
-
-/* "cuda/sm_90/fast" */
-static bool is_fast(const char *backend)
-{
-    const char *last = backend ? strrchr(backend, '/') : NULL;
-
-    return last && strcmp(last, "/fast") == 0;
-}
-
-/* What was recorded, where the command line does not insist on something else. */
-static mg_status choose_machine(mg_replay *r)
-{
-    const char *backend = is_cpu(r->m.text_backend)    ? r->m.text_backend
-                          : is_cpu(r->m.codec_backend) ? r->m.codec_backend
-                                                       : r->m.backend;
-    const char *level = backend ? strchr(backend, '/') : NULL;
-    mg_machine *machine = &r->call.machine;
-
-    *machine = r->asked->machine;
-    if (is_cpu(r->m.text_backend)) machine->text_device = MG_MACHINE_PART_CPU;
-    if (is_cpu(r->m.codec_backend)) machine->codec_device = MG_MACHINE_PART_CPU;
-    if (machine->dtype == MG_MACHINE_DTYPE_AUTO)
-        MG_RETURN(find_word(&machine->dtype, r, "run.dtype", "auto|fp32|bf16|fp16|int8|int4", r->m.dtype));
-    if (machine->gemm == MG_MACHINE_GEMM_AUTO &&
-        (is_fast(r->m.backend) || is_fast(r->m.text_backend) || is_fast(r->m.codec_backend)))
-        machine->gemm = MG_MACHINE_GEMM_FAST;
-    if (machine->kv == MG_MACHINE_KV_AUTO && r->m.kv)
-        MG_RETURN(find_word(&machine->kv, r, "run.kv", "auto|int8", r->m.kv));
-    if (machine->cpu_level != MG_CPU_AUTO || !level) return MG_OK;
-    const int recorded = mg_choice_find(MG_CPU_LEVEL_WORDS, level + 1);
-    if (!mg_cpu_has_level((mg_cpu_level)recorded))
-        mg_log_info("replay: the clip was made on %s, which this machine has not", r->m.backend);
-    else if (recorded >= 0)
-        machine->cpu_level = recorded;
-    return MG_OK;
-}
-
 /* The call's side: everything but the request. The same on every rank. */
 static mg_status describe_call(mg_replay *r)
 {
@@ -110,7 +57,8 @@ static mg_status describe_call(mg_replay *r)
                        r->asked->file);
     mg_generate_settings_init(s);
     MG_RETURN(find_parts(r));
-    MG_RETURN(choose_machine(r));
+    s->machine = r->asked->machine;
+    MG_RETURN(mg_recorded_machine(&s->machine, m, r->asked->file));
     s->call.codes_only = !m->audio_file;
     s->call.save_codes = m->codes_file != NULL;
     s->call.all.seed = m->recipe.seed;

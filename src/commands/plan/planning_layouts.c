@@ -65,7 +65,7 @@ static int find_unasked(const mg_planning *p)
     const int64_t tp =
         s->machine.tp > 0 ? s->machine.tp : mg_layout_tp(n_ranks, MG_MANY_CLIPS, least_tp(p), (int)most_tp);
     const int64_t n_slots =
-        mg_layout_slots(p->machine.overlaps ? MG_SLOTS_ON_DEVICE : MG_SLOTS_ON_HOST, -1, n_ranks / tp);
+        mg_layout_slots(mg_hints_of(p->machine.overlaps ? MG_DEVICE : MG_HOST).n_slots, -1, n_ranks / tp);
     int found = -1;
 
     for (int i = p->n_layouts - 1; i >= 0; i--) {

@@ -214,11 +214,7 @@ mg_status mg_planning_measure_memory(mg_planning *p)
 
     MG_TRY(mg_threads_open(&threads, 1, 0));
     MG_TRY(mg_cpu_open(&ops, MG_CPU_AUTO, threads));
-    if (p->machine.overlaps) { /* a GPU: what is measured is not what measures */
-        ops->hints.n_sequences = MG_SEQUENCES_ON_DEVICE;
-        ops->hints.n_lstm_rows = MG_LSTM_ROWS_ON_DEVICE;
-        ops->hints.n_stretch_rows = MG_STRETCH_ON_DEVICE;
-    }
+    if (p->machine.overlaps) ops->hints = mg_hints_of(MG_DEVICE); /* what is measured is not what measures */
     if (is_fast) take_twice(&fast, ops);
     st = add_groups(p, is_fast ? &fast.ops : ops);
 done:

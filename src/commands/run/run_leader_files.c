@@ -1,6 +1,5 @@
 /* On the finisher's thread: a clip's sound to its final name, and its line of metadata. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,13 +122,7 @@ static mg_status move(const char *from, const char *to)
 
     MG_RETURN(mg_path_folder(folder, to));
     if (rename(from, to) != 0) return mg_fail(MG_EFAIL, "%s: cannot rename: %s", to, strerror(errno));
-    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return MG_OK;
-    const int error = fsync(fd) != 0 ? errno : 0;
-    close(fd);
-    if (error && error != EINVAL && error != ENOTSUP && error != EROFS)
-        return mg_fail(MG_EFAIL, "%s: cannot sync its folder: %s", to, strerror(error));
-    return MG_OK;
+    return mg_out_sync_folder(folder);
 }
 
 /* From our folder to the dataset. */

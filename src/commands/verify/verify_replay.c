@@ -4,13 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "choice_words.h"
-#include "cpu.h"
 #include "dataset_sound.h"
 #include "generate.h"
 #include "hash.h"
 #include "log.h"
 #include "out_folder.h"
+#include "recorded_machine.h"
 #include "rng.h"
 #include "verify_dataset.h"
 
@@ -143,25 +142,13 @@ done:
     return st;
 }
 
-/* Number format and instructions as recorded, unless the command line insists. */
-static void choose_machine(int64_t machine[3], const replay *r)
+/* As the first clip's record says, unless the command line insists. */
+static mg_status choose_machine(replay *r)
 {
-    const mg_clip_metadata *m = NULL;
-
-    machine[0] = r->s->machine.dtype, machine[1] = r->s->machine.cpu_level, machine[2] = r->s->machine.kv;
-    for (int64_t k = 0; k < r->n && !m; k++)
-        if (r->clip[k].name[0]) m = &r->clip[k].m;
-    if (!m) return;
-    const char *level = m->backend ? strchr(m->backend, '/') : NULL;
-    const int dtype = mg_choice_find("auto|fp32|bf16|fp16|int8|int4", m->dtype);
-    const int recorded = level ? mg_choice_find(MG_CPU_LEVEL_WORDS, level + 1) : -1;
-    if (machine[0] == MG_MACHINE_DTYPE_AUTO && dtype > 0) machine[0] = dtype;
-    if (machine[2] == MG_MACHINE_KV_AUTO && m->kv) machine[2] = MG_MACHINE_KV_INT8;
-    if (machine[1] != MG_CPU_AUTO || recorded <= 0) return;
-    if (!mg_cpu_has_level((mg_cpu_level)recorded))
-        mg_log_info("verify: the clips were made on %s, which this machine has not", m->backend);
-    else
-        machine[1] = recorded;
+    for (int64_t k = 0; k < r->n; k++)
+        if (r->clip[k].name[0])
+            return mg_recorded_machine(&r->call.machine, &r->clip[k].m, r->clip[k].line.file);
+    return MG_OK;
 }
 
 static mg_status prepare(replay *r, const mg_dataset_verdict *d)
@@ -171,6 +158,7 @@ static mg_status prepare(replay *r, const mg_dataset_verdict *d)
     MG_RETURN(choose(r, d->n_clips));
     MG_RETURN(mg_path_format(path, "%s/manifest.jsonl", r->s->source));
     MG_RETURN(read_lines(r, path));
+    MG_RETURN(choose_machine(r));
     MG_RETURN(mg_path_format(path, "%s", r->s->source));
     for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) path[n - 1] = '\0';
     MG_RETURN(mg_path_format(r->out_dir, "%s.replay", path));
@@ -254,30 +242,30 @@ mg_status mg_verify_replay(mg_verify_account *a, mg_context *context, const mg_d
 {
     mg_world *w = context->world;
     mg_status st = MG_OK;
-    int64_t head[4] = {0}; /* dtype, level, kv, how many */
+    int64_t n_recipes;
     replay *r = calloc(1, sizeof *r);
 
     MG_TRY(mg_comm_agree(w->all, r ? MG_OK : mg_fail(MG_ENOMEM, "verify: no memory")));
     r->account = a;
     r->s = a->settings;
+    mg_generate_settings_init(&r->call);
+    mg_machine *machine = &r->call.machine;
+    *machine = r->s->machine;
     if (w->rank == 0) st = prepare(r, d);
     MG_TRY(mg_world_await_first(w, st));
-    choose_machine(head, r);
-    head[3] = r->n_recipes;
-    MG_TRY(mg_comm_bcast(w->all, head, 4, MG_I64, 0));
+    n_recipes = r->n_recipes;
+    MG_TRY(mg_comm_bcast(w->all, &n_recipes, 1, MG_I64, 0));
     MG_TRY(mg_comm_bcast(w->all, r->out_dir, MG_PATH_SIZE, MG_U8, 0));
-    if (head[3] == 0) goto done;
-    mg_generate_settings_init(&r->call);
+    MG_TRY(mg_comm_bcast(w->all, machine, sizeof *machine, MG_U8, 0));
+    machine->offload = r->s->machine.offload; /* this process's own words */
+    machine->pack_cache = r->s->machine.pack_cache;
+    if (n_recipes == 0) goto done;
     r->call.call.model = r->s->parts;
     r->call.call.out_dir = r->out_dir;
     r->call.call.no_paths = true;
     r->call.call.all.seed = 0; /* each clip has its own */
     r->call.call.more = r->recipe;
     r->call.call.n_more = r->n_recipes;
-    r->call.machine = r->s->machine;
-    r->call.machine.dtype = (int)head[0];
-    r->call.machine.cpu_level = (int)head[1];
-    r->call.machine.kv = (int)head[2];
     st = mg_generate_run(context, &r->call);
     if (st == MG_EPARTIAL) st = MG_OK; /* each is said below */
     MG_TRY(mg_comm_agree(w->all, st));
