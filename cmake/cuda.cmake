@@ -2,8 +2,8 @@
 # Built by nvcc where there is one; under MG_CUDA_ON_CPU by the host compiler, over tests/cuda_on_cpu.
 include(GNUInstallDirs)
 set(MG_CUDA auto CACHE STRING "Build the CUDA plug-in: auto (if nvcc and NCCL's header are there), on, off")
-set(MG_CUDA_ARCHITECTURES "80-real;90a-real;80-virtual" CACHE STRING
-    "What the plug-in is compiled for. The virtual one is PTX, compiled on the device for all others at the first start; a release takes 80-real;86-real;89-real;90a-real;100-real;120-real;90-virtual, which is minutes of nvcc")
+set(MG_CUDA_ARCHITECTURES "80-real;90a-real;90-virtual" CACHE STRING
+    "What the plug-in is compiled for. The virtual one is PTX, compiled on the device for newer ones at the first start; a release takes 80-real;86-real;89-real;90a-real;100-real;120-real;90-virtual, which is minutes of nvcc")
 set(MG_PLUGIN_FOLDER ${PROJECT_SOURCE_DIR}/kernels/cuda)
 set(MG_PLUGIN_C ${MG_PLUGIN_FOLDER}/cuda_plugin.c ${MG_NCCL_C})
 

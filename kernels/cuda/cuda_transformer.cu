@@ -177,6 +177,15 @@ __global__ void __launch_bounds__(THREADS) mul_k(float *y, const float *x, int64
         y[i] = __ldcg(y + i) * __ldcg(x + i);
 }
 
+bool mg_kernels_wait(void)
+{
+    cudaFuncAttributes code;
+
+    if (cudaFuncGetAttributes(&code, add_k) == cudaSuccess) return code.ptxVersion >= 90;
+    (void)cudaGetLastError(); /* the first launch says it */
+    return false;
+}
+
 static unsigned pointwise_blocks(int64_t n)
 {
     return (unsigned)mg_smaller(mg_ceil_div(n, THREADS), 4096);

@@ -4,6 +4,10 @@
 
 #include "cuda_context.cuh"
 
+/* Whether the device's code has the instruction of wait_for_predecessor(). A device of 9.0 or later that a
+ * build does not name runs PTX, which may be older than that. */
+bool mg_kernels_wait(void);
+
 mg_status mg_cuda_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
                         const mg_tensor *positions, const mg_tensor *pos);
 mg_status mg_cuda_layer_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,

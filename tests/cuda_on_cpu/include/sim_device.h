@@ -434,6 +434,12 @@ static inline cudaError_t cudaFuncSetAttribute(void (*f)(P...), cudaFuncAttribut
     return cudaSuccess;
 }
 template <typename... P>
+static inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *to, void (*)(P...))
+{
+    to->ptxVersion = 90;
+    return cudaSuccess;
+}
+template <typename... P>
 static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *n, void (*)(P...), int n_threads,
                                                                         size_t smem_bytes)
 {
