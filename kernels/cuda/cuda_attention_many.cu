@@ -268,7 +268,7 @@ template <class T> static mg_status run(mg_cuda *cuda, const mg_kv *kv, const at
     const size_t bytes = WARPS * WARP_WORDS * sizeof(uint4), reserved = 1024;
     const int64_t per_sm = mg_smaller((int64_t)((cuda->shared_bytes + reserved) / (bytes + reserved)), 2);
 
-    MG_RETURN(mg_allow_shared(attend_many_k<T>, bytes));
+    MG_RETURN(mg_allow_shared(cuda, attend_many_k<T>, bytes));
     MG_RUN(cuda, attend_many_k<T>, (unsigned)(cuda->n_sms * per_sm), THREADS, bytes, (const T *)kv->k,
            (const T *)kv->v, *a, (int)n_pairs);
     return MG_OK;

@@ -103,7 +103,7 @@ static mg_status open_device(backend *b)
     MG_CUDA(cudaGetDeviceProperties(&device, cuda->settings.device));
     cuda->n_sms = device.multiProcessorCount;
     cuda->level = device.major * 10 + device.minor;
-    cuda->shared_bytes = device.sharedMemPerBlockOptin;
+    cuda->shared_limit = cuda->shared_bytes = device.sharedMemPerBlockOptin - MG_OWN_SHARED;
     cuda->overlap = cuda->level >= 90 && mg_kernels_wait();
     cuda->scratch_bytes = device.totalGlobalMem / 1024 & ~(size_t)(MG_RING_BYTES - 1);
     if (cuda->scratch_bytes < LEAST_SCRATCH) cuda->scratch_bytes = LEAST_SCRATCH;

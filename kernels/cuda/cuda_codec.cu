@@ -155,7 +155,7 @@ static mg_status run_dots(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, 
     auto *const kernel = staged ? dots_k<true> : dots_k<false>;
 
     MG_REQUIRE(bytes <= cuda->shared_bytes);
-    MG_RETURN(mg_allow_shared(kernel, bytes));
+    MG_RETURN(mg_allow_shared(cuda, kernel, bytes));
     MG_RUN(cuda, kernel, mg_blocks(x->n, ROWS_A_BLOCK), THREADS, bytes, (const float *)w->data, *x, *to,
            (int)w->n_in, mg_slice_steps(w->n_in), (int)w->n_out);
     return MG_OK;

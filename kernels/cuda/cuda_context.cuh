@@ -24,6 +24,7 @@ enum {
     MG_MAX_RECORDINGS = 256,
     MG_ROWS_AT_ONCE = 128, /* of a product */
     MG_MOST_CHOICES = 64,
+    MG_OWN_SHARED = 256, /* bytes that kernels with dynamic shared memory may have of their own beside it */
 };
 
 /* What a kernel found wrong with an index that only the device knows. The first one stays, and the next
@@ -69,6 +70,7 @@ typedef struct mg_cuda {
     int n_sms, level;    /* level: 90 for compute capability 9.0 */
     bool overlap;        /* kernels may start before their predecessors end */
     size_t shared_bytes; /* that a block may ask for */
+    size_t shared_limit; /* that a kernel is allowed: all that the device has for a block */
     cudaStream_t stream;
     cudaEvent_t reached;
     cudaStream_t copier; /* of mg_fetch */
@@ -113,12 +115,16 @@ mg_status mg_cuda_check(cudaError_t error, const char *what);
         MG_RETURN(mg_cuda_check(cudaPeekAtLastError(), #kernel));                                      \
     } while (0)
 
-/* Let a kernel have that much shared memory, if it is more than any may have. */
-template <class K> static inline mg_status mg_allow_shared(K *kernel, size_t bytes)
+/* Let a kernel have that much shared memory, if it is more than any may have: 48 KB, with what is its own. A
+ * kernel has one limit for all threads, launches and recordings, so it is always set to the same: a lower one
+ * would take from another thread, between this call and its launch, what it was allowed. */
+template <class K> static inline mg_status mg_allow_shared(const mg_cuda *cuda, K *kernel, size_t bytes)
 {
-    if (bytes <= 48 << 10) return MG_OK;
+    const size_t limit = bytes > cuda->shared_limit ? bytes : cuda->shared_limit; /* more is refused here */
+
+    if (bytes <= (48 << 10) - MG_OWN_SHARED) return MG_OK;
     return mg_cuda_check(
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)limit),
         "shared memory of a kernel");
 }
 

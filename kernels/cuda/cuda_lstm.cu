@@ -223,7 +223,7 @@ template <int B> static mg_status recur(mg_cuda *cuda, recurrence *r)
         (int32_t)mg_smaller((int64_t)((cuda->shared_bytes - other_bytes) / row_bytes), GATES * r->units);
     const size_t bytes = other_bytes + row_bytes * (size_t)r->n_kept;
     for (int b = 0; b < B; b++) n_rows += r->n[b];
-    MG_RETURN(mg_allow_shared(recur_k<B>, bytes));
+    MG_RETURN(mg_allow_shared(cuda, recur_k<B>, bytes));
     MG_CUDA(cudaMemsetAsync(r->barrier, 0, sizeof *r->barrier, cuda->stream));
     MG_CUDA(cudaMemsetAsync(r->y + r->first[0] * r->C, 0xff, (size_t)(n_rows * r->C) * sizeof *r->y,
                             cuda->stream));

@@ -84,7 +84,7 @@ template <int R> static mg_status run_few(mg_cuda *cuda, const mg_f32_product *p
 
     if (bytes > cuda->shared_bytes) return MG_OK;
     *done = true;
-    MG_RETURN(mg_allow_shared(few_rows_k<R>, bytes));
+    MG_RETURN(mg_allow_shared(cuda, few_rows_k<R>, bytes));
     MG_RUN(cuda, few_rows_k<R>, dim3(p->n_tiles, p->n_slices), THREADS, bytes, *p);
     return MG_OK;
 }

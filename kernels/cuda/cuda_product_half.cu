@@ -153,7 +153,7 @@ static mg_status run_rows(mg_cuda *cuda, half_product *p, const mg_matrix *w, bo
     p->n_row_tiles = (int32_t)mg_ceil_div(p->x.n, 8);
     if (v->packs) MG_RETURN(mg_pack_rows(cuda, p, w->format));
     if (v->n_threads) return mg_run_tiled(cuda, p, v);
-    MG_RETURN(mg_allow_shared(v->run, bytes));
+    MG_RETURN(mg_allow_shared(cuda, v->run, bytes));
     MG_RUN(cuda, v->run, grid, THREADS, bytes, *p);
     return MG_OK;
 }

@@ -374,7 +374,7 @@ mg_status mg_run_tiled(mg_cuda *cuda, const half_product *p, const mg_variant *v
 {
     const dim3 grid((unsigned)mg_ceil_div(p->n_tiles, v->steps), v->whole ? 1 : (unsigned)p->n_slices);
 
-    MG_RETURN(mg_allow_shared(v->run, (size_t)v->shared_bytes));
+    MG_RETURN(mg_allow_shared(cuda, v->run, (size_t)v->shared_bytes));
     MG_RUN(cuda, v->run, grid, (unsigned)v->n_threads, (size_t)v->shared_bytes, *p);
     if (v->whole || p->n_slices == 1) return MG_OK;
     const dim3 all((unsigned)mg_ceil_div(p->n_out, THREADS), (unsigned)p->x.n);

@@ -390,7 +390,7 @@ mg_status mg_cuda_sample(const mg_ops *ops, mg_tensor *codes, const mg_tensor *l
     const int64_t n_weights = V < DIGITS / 2 ? DIGITS / 2 : V;
     const size_t bytes = (size_t)j.n_sorted * 8 + (size_t)n_weights * sizeof(double) + (size_t)V * 4;
     MG_REQUIRE(bytes <= cuda->shared_bytes);
-    MG_RETURN(mg_allow_shared(sample_k, bytes));
+    MG_RETURN(mg_allow_shared(cuda, sample_k, bytes));
     MG_RUN(cuda, sample_k, (unsigned)n, THREADS, bytes, j);
     return MG_OK;
 }

@@ -352,7 +352,7 @@ template <class S> static mg_status run_shape(mg_cuda *cuda, const mg_f32_produc
 
     MG_REQUIRE(bytes <= cuda->shared_bytes && grid.y <= 65535);
     MG_REQUIRE(grid.z == 1 || grid.x * grid.y <= MG_MAX_TICKETS);
-    MG_RETURN(mg_allow_shared(tile_k<S>, bytes));
+    MG_RETURN(mg_allow_shared(cuda, tile_k<S>, bytes));
     MG_RUN(cuda, tile_k<S>, grid, THREADS, bytes, *p);
     return MG_OK;
 }

@@ -8,6 +8,8 @@
 namespace sim
 {
 
+enum { BESIDE_DYNAMIC = 256 }; /* MG_OWN_SHARED of kernels/cuda/cuda_context.cuh */
+
 /* Exactly that many bytes, all 0xff: NaN, and -1 as an index. */
 void *take_shared(block *b, size_t bytes, size_t align)
 {
@@ -35,6 +37,8 @@ void *shared(const void *key, size_t bytes, size_t align)
     }
     if (b->n_pieces == MAX_PIECES) fail("more than %d names of shared memory", MAX_PIECES);
     if (all > 48 * 1024) fail("%zu bytes of static shared memory, 49152 are allowed", all);
+    if (b->dynamic && all > BESIDE_DYNAMIC)
+        fail("%zu bytes of static shared memory beside dynamic: MG_OWN_SHARED says less", all);
     b->pieces[b->n_pieces] = {key, take_shared(b, bytes, align < 16 ? 16 : align), bytes};
     return b->pieces[b->n_pieces++].data;
 }
