@@ -203,6 +203,7 @@ MG_INLINE void leave_partial(const half_product *p, const tile_sums<MT, WN> *s, 
 typedef struct column {
     int64_t o;
     float bias;
+    bool has_bias;
     int32_t head, e; /* of a cache */
     char *cache;     /* NULL: to y */
 } column;
@@ -211,41 +212,99 @@ MG_INLINE column column_of(const mg_finish *to, int o)
 {
     const mg_finish_kv *kv = &to->kv;
     const int HE = kv->H * kv->E, at = o - (int)kv->first_col;
-    column c = {o, to->bias ? to->bias[o % to->n_bias] : 0.0f, 0, 0, nullptr};
+    column c = {o, to->bias ? to->bias[o % to->n_bias] : 0.0f, to->bias != nullptr, 0, 0, nullptr};
 
     if (!kv->k || at < 0 || at >= 2 * HE) return c;
+    c.has_bias = false;
     c.cache = (char *)(at < HE ? kv->k : kv->v);
     c.head = at % HE / kv->E, c.e = at % kv->E;
     return c;
 }
 
-MG_INLINE void finish_row(const mg_finish *to, const column *c, int row, float sum)
+template <int ACT, int N> MG_INLINE void activate_as(float (&v)[N])
 {
-    const mg_finish_kv *kv = &to->kv;
-
-    if (!c->cache) {
-        float *y = to->y + row * to->row_stride + c->o;
-        const float v = mg_activate(to->bias ? c->bias + sum : sum, to->act);
-        *y = to->accumulate ? __ldcg(y) + v : v;
-        return;
-    }
-    const int line = kv->row[row], at = kv->pos[row];
-    if (line < 0 || line >= kv->n_rows || at < 0 || at >= kv->T_max) {
-        mg_note_fault(kv->fault, MG_FAULT_CACHE, at);
-        return;
-    }
-    const int64_t i = (((int64_t)line * kv->H + c->head) * kv->T_max + at) * kv->E + c->e;
-    mg_store_cached(c->cache + i * (kv->format == MG_FORMAT_F32 ? 4 : 2), kv->format,
-                    mg_activate(sum, to->act));
+#pragma unroll
+    for (int i = 0; i < N; i++) v[i] = mg_activate(v[i], ACT);
 }
 
-/* Sums to shared memory, and from there on: a thread takes one output of every few rows. */
-template <class S, int OT, int MT, int WN>
+/* One branch for all values, so that none of them waits for another. */
+template <int N> MG_INLINE void activate_all(float (&v)[N], int act)
+{
+    switch (act) {
+    case MG_ACT_RELU: activate_as<MG_ACT_RELU>(v); return;
+    case MG_ACT_GELU: activate_as<MG_ACT_GELU>(v); return;
+    case MG_ACT_GELU_TANH: activate_as<MG_ACT_GELU_TANH>(v); return;
+    case MG_ACT_ELU: activate_as<MG_ACT_ELU>(v); return;
+    default: return;
+    }
+}
+
+/* Values of every APART-th row from `row` on, to y. */
+template <int APART, int N>
+MG_INLINE void put_rows(const mg_finish *to, int64_t o, int row, int n_rows, const float (&v)[N])
+{
+    const int64_t stride = APART * to->row_stride;
+    float *y = to->y + row * to->row_stride + o, old[N];
+
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        old[i] = 0;
+        if (to->accumulate && row + i * APART < n_rows) old[i] = __ldcg(y + i * stride);
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        if (row + i * APART < n_rows) y[i * stride] = to->accumulate ? old[i] + v[i] : v[i];
+}
+
+template <class T, int N>
+MG_INLINE void store_all(char *to, const int64_t (&place)[N], unsigned there, const float (&v)[N])
+{
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        if (there >> i & 1) reinterpret_cast<T *>(to)[place[i]] = mg_value<T>::narrow(v[i]);
+}
+
+/* The same to a cache. Of rows without a place in it one is noted. */
+template <int APART, int N>
+MG_INLINE void cache_rows(const mg_finish_kv *kv, const column *c, int row, int n_rows, const float (&v)[N])
+{
+    int line[N], at[N], bad_at = 0;
+    unsigned there = 0, bad = 0;
+    int64_t place[N];
+
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        const int r = min(row + i * APART, n_rows - 1);
+        line[i] = kv->row[r], at[i] = kv->pos[r];
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        const bool fits = line[i] >= 0 && line[i] < kv->n_rows && at[i] >= 0 && at[i] < kv->T_max;
+        place[i] = (((int64_t)line[i] * kv->H + c->head) * kv->T_max + at[i]) * kv->E + c->e;
+        there |= (unsigned)(fits && row + i * APART < n_rows) << i;
+        bad |= (unsigned)!fits;
+        bad_at = fits ? bad_at : at[i];
+    }
+    if (bad) mg_note_fault(kv->fault, MG_FAULT_CACHE, bad_at);
+    if (kv->format == MG_FORMAT_BF16)
+        store_all<__nv_bfloat16>(c->cache, place, there, v);
+    else if (kv->format == MG_FORMAT_F16)
+        store_all<__half>(c->cache, place, there, v);
+    else
+        store_all<float>(c->cache, place, there, v);
+}
+
+/* Sums to shared memory, and from there on: a thread takes one output of every few rows, TOGETHER of them at
+ * a time, as what a row waits for is long. */
+template <class S, int NT, int OT, int MT, int WN>
 MG_INLINE void finish_sums(const half_product *p, float *sums, const tile_sums<MT, WN> *s, int out,
                            int row_tile)
 {
     constexpr int WIDTH = OT * MG_TILE_HALF, AT_ONCE = S::N_THREADS / WIDTH;
+    constexpr int TOGETHER = NT * 8 / AT_ONCE < 8 ? NT * 8 / AT_ONCE : 8;
+    static_assert(NT * 8 % (AT_ONCE * TOGETHER) == 0, "no row past the last one is read");
     const int lane = threadIdx.x % 32, o = threadIdx.x % WIDTH, first = blockIdx.x * WIDTH;
+    const int n_rows = (int)p->x.n;
 
     __syncthreads();
 #pragma unroll
@@ -262,9 +321,20 @@ MG_INLINE void finish_sums(const half_product *p, float *sums, const tile_sums<M
     __syncthreads();
     if (first + o >= p->n_out || (int)threadIdx.x >= AT_ONCE * WIDTH) return;
     const column c = column_of(&p->to, first + o);
-#pragma unroll 4
-    for (int row = threadIdx.x / WIDTH; row < p->x.n; row += AT_ONCE)
-        finish_row(&p->to, &c, row, sums[row * S::SUM_PITCH + o]);
+#pragma unroll 1
+    for (int row = threadIdx.x / WIDTH; row < n_rows; row += TOGETHER * AT_ONCE) {
+        float v[TOGETHER];
+#pragma unroll
+        for (int i = 0; i < TOGETHER; i++) {
+            v[i] = sums[(row + i * AT_ONCE) * S::SUM_PITCH + o];
+            if (c.has_bias) v[i] = c.bias + v[i];
+        }
+        activate_all(v, p->to.act);
+        if (c.cache)
+            cache_rows<AT_ONCE>(&p->to.kv, &c, row, n_rows, v);
+        else
+            put_rows<AT_ONCE>(&p->to, c.o, row, n_rows, v);
+    }
 }
 
 /* NT tiles of 8 rows by OT tiles of 16 outputs a block; MT of these and WN of those a warp. WHOLE: all
@@ -325,7 +395,7 @@ __global__ void __launch_bounds__(tiling<NT, OT, MT, WN>::N_THREADS, tiling<NT, 
     if (!WHOLE && p.n_slices > 1)
         leave_partial(&p, &s, slice, (int)blockIdx.x * OT + out, row);
     else
-        finish_sums<S, OT>(&p, reinterpret_cast<float *>(shared), &s, out, row);
+        finish_sums<S, NT, OT>(&p, reinterpret_cast<float *>(shared), &s, out, row);
 }
 
 /* An output of a row a thread: its slices. */
