@@ -28,11 +28,11 @@ typedef struct recurrence {
 } recurrence;
 
 /* Four inputs from 4 * i on of a unit's gate. */
-MG_INLINE float4 weights_at(const recurrence *r, int gate, int unit, int i)
+MG_INLINE const float4 *weights_at(const recurrence *r, int gate, int unit, int i)
 {
     const int o = gate * r->C + unit;
 
-    return __ldg(r->w + ((int64_t)(o / MG_TILE_F32) * r->n_steps * 4 + i) * MG_TILE_F32 + o % MG_TILE_F32);
+    return r->w + ((int64_t)(o / MG_TILE_F32) * r->n_steps * 4 + i) * MG_TILE_F32 + o % MG_TILE_F32;
 }
 
 MG_INLINE float sigmoid(float x)
@@ -92,7 +92,7 @@ MG_INLINE void sum_some_kept(float (&sum)[GATES * B], const recurrence *r, const
         for (int g = 0; g < GATES; g++) {
             const int row = g * r->units + u;
             w[g] = row < r->n_kept ? reinterpret_cast<const float4 *>(kept)[row * fours + i]
-                                   : weights_at(r, g, first + u, i);
+                                   : __ldg(weights_at(r, g, first + u, i));
         }
         add_gates<B>(sum, w, h + 4 * i, 4 * fours);
     }
@@ -178,15 +178,16 @@ template <int B> __global__ void __launch_bounds__(THREADS, 2) recur_k(const rec
     let_successor_start();
     for (int e = threadIdx.x; e < r.n_kept * fours; e += THREADS) {
         const int row = e / fours, u = row % r.units;
-        if (u < n_units)
-            reinterpret_cast<float4 *>(kept)[e] = weights_at(&r, row / r.units, first + u, e % fours);
+        if (u < n_units) cp_async16(kept + 4 * e, weights_at(&r, row / r.units, first + u, e % fours));
     }
+    cp_async_commit();
     for (int i = threadIdx.x; i < B * width; i += THREADS) h[i] = 0;
     wait_for_predecessor();
     for (int e = threadIdx.x; e < B * r.units; e += THREADS) {
         const int b = e % B, u = e / B;
         if (u < n_units && r.n[b] > 0) cells[e] = __ldcg(r.state + (2 * b + 1) * r.C + first + u);
     }
+    cp_async_wait<0>();
     for (int64_t n = 0; n < r.n_longest; n++) {
         float gate = warp < n_units ? read_gate<B>(&r, first + warp, n) : 0.0f;
         __syncthreads();
