@@ -27,21 +27,21 @@ template <typename T> struct mg_type_of {
 
 /* The same; with `overlap` (sm_90 and later) the kernel may start before its predecessor in the stream ends.
  * It must call wait_for_predecessor() before it reads what that wrote, or writes what that reads. Kernels
- * that meet in an SM must agree how its memory is divided, so all of them ask for as much shared memory as
- * there is. */
+ * that meet in an SM, those of the codec's stream and the language model's on any device, must agree how its
+ * memory is divided, so all of them ask for as much shared memory as there is. */
 template <typename... P, typename... A>
 static inline void mg_launch_overlapping(bool overlap, void (*kernel)(P...), dim3 grid, dim3 block,
                                          size_t smem, cudaStream_t stream, A... args)
 {
     cudaLaunchAttribute how[2] = {};
-    how[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    how[0].val.programmaticStreamSerializationAllowed = 1;
-    how[1].id = cudaLaunchAttributePreferredSharedMemoryCarveout;
-    how[1].val.sharedMemCarveout = cudaSharedmemCarveoutMaxShared;
+    how[0].id = cudaLaunchAttributePreferredSharedMemoryCarveout;
+    how[0].val.sharedMemCarveout = cudaSharedmemCarveoutMaxShared;
+    how[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    how[1].val.programmaticStreamSerializationAllowed = 1;
     cudaLaunchConfig_t config = {};
     config.gridDim = grid, config.blockDim = block;
     config.dynamicSmemBytes = smem, config.stream = stream;
-    config.attrs = how, config.numAttrs = overlap ? 2 : 0;
+    config.attrs = how, config.numAttrs = overlap ? 2 : 1;
     cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...);
 }
 #define MG_LAUNCH_OVERLAPPING(overlap, kernel, grid, block, smem, stream, ...) \
