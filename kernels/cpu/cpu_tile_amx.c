@@ -21,6 +21,9 @@ enum {
  * are numbers wherever an instruction names them: GCC wants them so. */
 enum { FIRST_OF_WEIGHTS = 5 };
 
+/* GCC's instructions that read memory do not say so: what was written for them may be left out before. */
+#define ALL_IS_WRITTEN() __asm__ volatile("" ::: "memory")
+
 /* The shapes of all tiles, as the processor wants them. */
 typedef struct shapes {
     uint8_t palette, start_row, zero[14];
@@ -39,6 +42,7 @@ static void shape_tiles(int n_rows)
         s.row_bytes[t] = LINE;
         s.n_rows[t] = (uint8_t)(t < FIRST_OF_WEIGHTS ? n_rows : STEPS);
     }
+    ALL_IS_WRITTEN();
     _tile_loadconfig(&s);
     shaped = n_rows;
 }
@@ -99,6 +103,7 @@ static inline __attribute__((always_inline)) void run_tile(float *sum, const cha
     int64_t i = 0;
 
     shape_tiles(n_rows);
+    ALL_IS_WRITTEN();
     if (resume)
         EACH_STRIP(LOAD);
     else
@@ -114,6 +119,7 @@ static inline __attribute__((always_inline)) void run_tile(float *sum, const cha
     if (i < n) {
         rest last;
         fill_rest(&last, x, ldx, w, ldw, n - i, n_strips, n_rows);
+        ALL_IS_WRITTEN();
         add_steps(last.x[0], LINE, last.w[0], 4 * LINE, is_bf16, n_strips);
     }
     EACH_STRIP(STORE);
