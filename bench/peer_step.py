@@ -170,24 +170,45 @@ class OpenVino:
         return self.request.get_output_tensor(0).data
 
 
-def versions(peer: str) -> dict[str, str]:
+def packages_of(peer: str) -> list[str]:
+    names = ["torch", "transformers"] + (["openvino"] if "openvino" in peer else [])
+    return names + (["nncf"] if peer.startswith("openvino-int") else [])
+
+
+def find(lines, packages: list[str]) -> dict[str, str]:
+    """Their versions; says what is missing and gives none if one cannot be loaded."""
     import importlib.metadata
 
-    names = ["torch", "transformers"] + (["openvino"] if "openvino" in peer else [])
-    names += ["nncf"] if peer.startswith("openvino-int") else []
-    return {name: importlib.metadata.version(name) for name in names}
-
-
-def serve(lines, peer: str, threads: int, column: int) -> None:
     try:
-        import numpy
-        import torch
-        found = versions(peer)
+        found = {name: importlib.metadata.version(name) for name in packages}
         for name in found:
             __import__(name)
     except ImportError as error:  # importlib.metadata's is one of them
         print(json.dumps({"missing": str(error)}), file=lines, flush=True)
+        return {}
+    return found
+
+
+def answer(lines, name: str, compute, n_warmup: int, n: int) -> None:
+    """The times of n calls, the median under `name`."""
+    times = []
+    cpu = time.process_time()
+    for _ in range(n_warmup + n):
+        begin = time.perf_counter()
+        compute()
+        times.append((time.perf_counter() - begin) * 1e3)
+    times = times[n_warmup:]
+    print(json.dumps({name: statistics.median(times), f"{name}_min": min(times),
+                      "cpu_s": time.process_time() - cpu}), file=lines, flush=True)
+
+
+def serve(lines, peer: str, threads: int, column: int) -> None:
+    found = find(lines, packages_of(peer))
+    if not found:
         return
+    import numpy
+    import torch
+
     torch.set_num_threads(threads)
     with torch.inference_mode():
         step = build_model()
@@ -206,29 +227,22 @@ def serve(lines, peer: str, threads: int, column: int) -> None:
         difference = float(numpy.linalg.norm(logits - reference) / numpy.linalg.norm(reference))
         print(json.dumps({"versions": found, "difference": difference, **one.about}), file=lines, flush=True)
         for line in sys.stdin:
-            times = []
             one.rewind(column - (WARMUP + int(line)) // 2)
-            cpu = time.process_time()
-            for _ in range(WARMUP + int(line)):
-                begin = time.perf_counter()
-                one.logits()
-                times.append((time.perf_counter() - begin) * 1e3)
-            times = times[WARMUP:]
-            print(json.dumps({"ms_per_step": statistics.median(times), "ms_per_step_min": min(times),
-                              "cpu_s": time.process_time() - cpu}), file=lines, flush=True)
+            answer(lines, "ms_per_step", one.logits, WARMUP, int(line))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("peer", choices=PEERS)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--column", type=int, default=250)
+def begin(about: str, peers: dict[str, str], **more: int):
+    """A child's arguments and its lines. Libraries print too: standard output is for the lines alone."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("peer", choices=peers)
+    for name, otherwise in {"threads": 2, **more}.items():
+        parser.add_argument(f"--{name}", type=int, default=otherwise)
     args = parser.parse_args()
-    # Libraries print too: standard output is for the lines alone
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    serve(lines, args.peer, args.threads, args.column)
+    return args, lines
 
 
 if __name__ == "__main__":
-    main()
+    own_args, own_lines = begin(__doc__, PEERS, column=250)
+    serve(own_lines, own_args.peer, own_args.threads, own_args.column)
