@@ -31,6 +31,7 @@ mg_status mg_lm_tune(mg_lm *lm)
 {
     const int64_t n_layers = lm->config.L - lm->n_outside;
     const mg_matrix *const heads = &lm->heads;
+    const int64_t n_rows = lm->limits.n_logits, n_tokens = lm->limits.n_tokens;
     mg_status st = MG_OK;
     const mg_matrix **list = calloc((size_t)(2 * n_layers + 1), sizeof(const mg_matrix *));
 
@@ -41,9 +42,12 @@ mg_status mg_lm_tune(mg_lm *lm)
             add(list, &n, &lm->layers[l], products[i].at);
             add(list, &n, &lm->layers[l], products[i].other);
         }
-        MG_TRY(mg_tune_products(lm->ops, list, n, products[i].with_norm, lm->limits.n_tokens));
+        /* First as many as a step has: what is chosen for them stays. */
+        MG_TRY(mg_tune_products(lm->ops, list, n, products[i].with_norm, n_rows));
+        if (n_tokens > n_rows)
+            MG_TRY(mg_tune_products(lm->ops, list, n, products[i].with_norm, n_tokens));
     }
-    MG_TRY(mg_tune_products(lm->ops, &heads, 1, true, lm->limits.n_logits));
+    MG_TRY(mg_tune_products(lm->ops, &heads, 1, true, n_rows));
 done:
     free(list);
     return st;

@@ -26,6 +26,9 @@ passes 'a line a shape: in this model heads have that of the first feed-forward 
 fails 'seeds that choose alike' test "$(products 6)" = "$(products 8)"
 passes 'packed' grep -q 'products of .* behind a norm; .* packed' "$BOX/6.log"
 passes 'packed, over slices' grep -q 'products of 128 x 256 bf16; .* packed' "$BOX/8.log"
+# A prompt is many rows at once; the steps behind it have the four of two clips.
+passes 'behind a prompt' make eager,clock=6 1 long --frames 8 --audio-prompt "$BOX/none/000000.codes.npy" --prompt-duration 0.04
+passes 'behind a prompt: a step is timed too' grep -q 'products of .* behind a norm; 4 rows: ' "$BOX/long.log"
 passes 'on two ranks' make eager,clock=13 2 two --tp 2
 passes 'on two ranks: the same codes' test "$(codes none)" = "$(codes two)"
 finish
