@@ -304,7 +304,7 @@ mg_status mg_zero(const mg_ops *ops, mg_tensor *y);
 /* A step that a backend may record and replay. Between step_begin and step_end stand the same calls, with the
  * same pointers and sizes, whenever `key` is the same. *replay: make none of them, step_end runs what was
  * recorded. In between there is no memory, upload, download or load call. A backend that records nothing
- * never says replay. After an error in between, the instance can only be closed. */
+ * never says replay. After an error in between, the instance can only forget and be closed. */
 mg_status mg_step_begin(const mg_ops *ops, uint64_t key, bool *replay);
 mg_status mg_step_end(const mg_ops *ops);
 

@@ -75,6 +75,7 @@ static void nccl_close(mg_comm *c)
     g->comm = NULL;
     if (g->ops && !g->torn) mg_ops_release(g->ops, g->parts, g->parts_bytes);
     (void)cudaStreamSynchronize(g->stream); /* nobody in it waits for ranks any more */
+    mg_nccl_gave_up(g);
     mg_mailboxes_close(&g->mail);
     free(g);
 }

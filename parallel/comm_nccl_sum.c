@@ -1,7 +1,12 @@
 /* What a group on devices needs to work: calls of NCCL that are begun and seen through, the sums, and the
  * check of those who wait for the device. Below comm_nccl.c, which opens the group, and comm_nccl_tune.c. */
+#include <stdlib.h>
+#include <time.h>
+
 #include "clock.h"
 #include "comm_nccl_impl.h"
+
+enum { ABORT_S = 5 };
 
 typedef mg_nccl_group group;
 
@@ -22,7 +27,11 @@ mg_status mg_nccl_queued(const mg_comm *c, ncclResult_t error, const char *call)
     mg_wait w = mg_wait_begin(g->watchdog, call);
 
     while (error == ncclInProgress) {
-        MG_RETURN(mg_wait_idle(&w, -1));
+        const mg_status st = mg_wait_idle(&w, -1);
+        if (st != MG_OK) {
+            g->torn = true; /* NCCL is still at it */
+            return st;
+        }
         const ncclResult_t asked = g->nccl->comm_get_async_error(g->comm, &error);
         if (asked != ncclSuccess) error = asked;
     }
@@ -57,12 +66,48 @@ mg_status mg_nccl_sum(mg_comm *c, mg_cuda_reduce how, float *y, float *x, int64_
     return MG_OK;
 }
 
+typedef struct abort_call {
+    const mg_nccl *nccl;
+    ncclComm_t comm;
+    int device;
+} abort_call;
+
+static void *abort_comm(void *arg)
+{
+    abort_call *a = arg;
+
+    (void)cudaSetDevice(a->device); /* or NCCL would make a context on the first one */
+    (void)a->nccl->comm_abort(a->comm);
+    free(a);
+    return NULL;
+}
+
+/* ncclCommAbort first tells the kernels to end, and then waits until every recorded step that holds a sum is
+ * destroyed. That is for the calling thread to do, later: so it must not wait here. */
 void mg_nccl_give_up(mg_nccl_group *g)
 {
+    abort_call *a = g->comm ? calloc(1, sizeof *a) : NULL;
+
     g->torn = true;
     mg_mailboxes_give_up(&g->mail);
-    if (g->comm) (void)g->nccl->comm_abort(g->comm);
+    if (a) {
+        *a = (abort_call){.nccl = g->nccl, .comm = g->comm};
+        (void)cudaGetDevice(&a->device);
+        g->aborts = pthread_create(&g->aborter, NULL, abort_comm, a) == 0;
+    }
+    if (g->comm && !g->aborts) (void)g->nccl->comm_abort(g->comm); /* no thread is to be had */
     g->comm = NULL;
+}
+
+void mg_nccl_gave_up(mg_nccl_group *g)
+{
+    struct timespec until;
+
+    if (!g->aborts) return;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ABORT_S;
+    if (pthread_timedjoin_np(g->aborter, NULL, &until) != 0) (void)pthread_detach(g->aborter);
+    g->aborts = false;
 }
 
 mg_status mg_comm_nccl_check(mg_comm *c, double waited_s)

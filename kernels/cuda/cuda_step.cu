@@ -108,7 +108,13 @@ mg_status mg_cuda_step_end(const mg_ops *ops)
 void mg_cuda_step_forget(const mg_ops *ops)
 {
     mg_cuda *cuda = mg_cuda_of(ops);
+    cudaGraph_t graph = NULL;
 
+    if (cuda->recording) { /* a call of that step has failed */
+        cuda->recording = false;
+        if (cudaStreamEndCapture(cuda->stream, &graph) == cudaSuccess && graph) (void)cudaGraphDestroy(graph);
+        (void)cudaGetLastError();
+    }
     /* Not for ever: a sum that a lost rank will never bring is given up, and then the stream runs out. */
     if (cuda->n_steps && cuda->stream && mg_cuda_wait(cuda) != MG_OK)
         (void)cudaStreamSynchronize(cuda->stream);

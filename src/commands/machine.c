@@ -331,6 +331,7 @@ void mg_machine_close(mg_backend *b)
     if (watch && watch->world) mg_world_look_too(watch->world, NULL, NULL);
     if (b->text) mg_machine_close(b->text);
     free(b->text);
+    if (b->ops) mg_step_forget(b->ops); /* NCCL does not end before the last recording of its sums */
     if (b->group && b->group->space == MG_DEVICE) mg_comm_close(b->group); /* else it is the world's */
     if (watch) watch->group = NULL;
     mg_ops_close(b->ops);

@@ -1,7 +1,8 @@
 /* In NCCL's place: ranks of one host over a shared file. A collective is an item of its stream, done when all
  * ranks have brought their part; until then it says "not yet", and whoever waits for the stream keeps the
- * processor, as on a GPU. NCCL_ON_CPU="fail:N": the N-th collective of this rank fails asynchronously;
- * "version:N": it says that it is of this version. */
+ * processor, as on a GPU. As the real one it is not destroyed, nor its abort done, before the last graph that
+ * has recorded a collective of it. NCCL_ON_CPU="fail:N": the N-th collective of this rank fails
+ * asynchronously; "version:N": it says that it is of this version. */
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ struct ncclComm {
     uint64_t round;
     long n_calls, fail_at;
     ncclResult_t error;
-    bool torn;
+    std::atomic<bool> torn;
+    std::shared_ptr<int> users; /* one for each collective that waits, or is in a graph; and this one */
 };
 
 namespace
@@ -48,6 +50,7 @@ namespace
 /* A collective while it is under way. */
 struct task {
     ncclComm *comm;
+    std::shared_ptr<int> use;
     const char *send;
     char *recv;
     size_t bytes; /* of one rank */
@@ -163,6 +166,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int n, ncclUniqueId id, in
     if (map == MAP_FAILED) return ncclSystemError;
     ncclComm *c = new ncclComm();
     c->rank = rank, c->size = n;
+    c->users = std::make_shared<int>(0);
     c->shared = static_cast<board *>(map);
     if (wish) sscanf(wish, "fail:%ld", &c->fail_at);
     if (c->shared->joined.fetch_add(1) + 1 == n) unlink(id.internal);
@@ -178,25 +182,28 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *error)
     return ncclSuccess;
 }
 
-/* What is queued ends without its data, as the real one's kernels do. */
-ncclResult_t ncclCommAbort(ncclComm_t c)
-{
-    c->torn = true;
-    return ncclSuccess;
-}
-
+/* For ever, if need be. */
 ncclResult_t ncclCommDestroy(ncclComm_t c)
 {
+    while (c->users.use_count() > 1) usleep(200);
     munmap(c->shared, sizeof(board));
     delete c;
     return ncclSuccess;
 }
 
+/* What is queued ends without its data, as the real one's kernels do. */
+ncclResult_t ncclCommAbort(ncclComm_t c)
+{
+    c->torn = true;
+    return ncclCommDestroy(c);
+}
+
 ncclResult_t ncclAllGather(const void *send, void *all, size_t n, ncclDataType_t type, ncclComm_t c,
                            cudaStream_t s)
 {
-    return enqueue(
-        {c, static_cast<const char *>(send), static_cast<char *>(all), n * size_of(type), -1, false}, s);
+    return enqueue({c, c->users, static_cast<const char *>(send), static_cast<char *>(all), n * size_of(type),
+                    -1, false},
+                   s);
 }
 
 ncclResult_t ncclAllReduce(const void *send, void *sum, size_t n, ncclDataType_t type, ncclRedOp_t,
@@ -204,14 +211,16 @@ ncclResult_t ncclAllReduce(const void *send, void *sum, size_t n, ncclDataType_t
 {
     if (type != ncclFloat32) return ncclInvalidArgument;
     return enqueue(
-        {c, static_cast<const char *>(send), static_cast<char *>(sum), n * size_of(type), -1, true}, s);
+        {c, c->users, static_cast<const char *>(send), static_cast<char *>(sum), n * size_of(type), -1, true},
+        s);
 }
 
 ncclResult_t ncclBroadcast(const void *send, void *recv, size_t n, ncclDataType_t type, int root,
                            ncclComm_t c, cudaStream_t s)
 {
-    return enqueue(
-        {c, static_cast<const char *>(send), static_cast<char *>(recv), n * size_of(type), root, false}, s);
+    return enqueue({c, c->users, static_cast<const char *>(send), static_cast<char *>(recv),
+                    n * size_of(type), root, false},
+                   s);
 }
 
 const char *ncclGetErrorString(ncclResult_t error)
