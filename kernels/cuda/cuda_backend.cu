@@ -29,18 +29,24 @@ static size_t kv_bytes(const mg_ops *ops, const mg_kv *kv)
            mg_dtype_bytes(mg_format_dtype(kv->format));
 }
 
-/* The place of a device: its PCI address, which every process of a host sees alike. */
+/* The place of a device is its UUID: hosts have GPUs at one PCI address, and parts of a GPU (MIG) have one
+ * too. */
+static uint64_t place_of(const cudaUUID_t *uuid)
+{
+    uint64_t place = 14695981039346656037u; /* FNV-1a */
+
+    for (size_t i = 0; i < sizeof uuid->bytes; i++)
+        place = (place ^ (unsigned char)uuid->bytes[i]) * 1099511628211u;
+    return place > INT32_MAX ? place : place + INT32_MAX; /* no rank, which is the place of a host */
+}
+
 static mg_status budget(const mg_ops *ops, mg_budget *out)
 {
     mg_cuda *cuda = mg_cuda_of(ops);
     size_t available, all;
-    char address[32] = "";
-    uint64_t place = 14695981039346656037u; /* FNV-1a */
 
     MG_CUDA(cudaMemGetInfo(&available, &all));
-    MG_CUDA(cudaDeviceGetPCIBusId(address, (int)sizeof address, cuda->settings.device));
-    for (const char *c = address; *c; c++) place = (place ^ (unsigned char)*c) * 1099511628211u;
-    out->place = place ? place : 1;
+    out->place = cuda->place;
     out->available_bytes = (int64_t)available;
     return MG_OK;
 }
@@ -102,6 +108,7 @@ static mg_status open_device(backend *b)
     MG_CUDA(cudaSetDevice(cuda->settings.device));
     MG_CUDA(cudaGetDeviceProperties(&device, cuda->settings.device));
     cuda->n_sms = device.multiProcessorCount;
+    cuda->place = place_of(&device.uuid);
     cuda->level = device.major * 10 + device.minor;
     cuda->shared_limit = cuda->shared_bytes = device.sharedMemPerBlockOptin - MG_OWN_SHARED;
     cuda->overlap = cuda->level >= 90 && mg_kernels_wait();

@@ -153,17 +153,28 @@ static mg_status open_cuda(mg_backend *out, mg_cuda_choice *choice, const mg_cud
     return MG_OK;
 }
 
-/* Do two ranks of the group use one device? */
-static mg_status is_group_shared(bool *out, const mg_cuda_choice *choice, mg_comm *group)
+/* Where a rank's device is. */
+typedef struct seat {
+    int32_t first_of_host, is_shared;
+    char pci[32];
+} seat;
+
+/* Do two ranks of the group use one device, or parts of one (MIG)? NCCL refuses both. */
+static mg_status is_group_shared(bool *out, const mg_cuda_choice *choice, const mg_world *w)
 {
-    const int32_t mine = choice->is_shared;
-    int32_t *all = calloc((size_t)group->size, sizeof *all);
+    mg_comm *group = w->group;
+    seat mine = {w->first_of_host, choice->is_shared, ""}, *all = calloc((size_t)group->size, sizeof *all);
     mg_status st = all ? MG_OK : mg_fail(MG_ENOMEM, "group: %d ranks", group->size);
 
     MG_TRY(mg_comm_agree(group, st));
-    MG_TRY(mg_comm_all_gather(group, all, &mine, 1, MG_I32));
+    (void)snprintf(mine.pci, sizeof mine.pci, "%s", choice->is.pci);
+    MG_TRY(mg_comm_all_gather(group, all, &mine, sizeof mine, MG_U8));
     *out = false;
-    for (int r = 0; r < group->size; r++) *out = *out || all[r];
+    for (int r = 0; r < group->size; r++) {
+        *out = *out || all[r].is_shared;
+        for (int k = 0; k < r; k++)
+            *out = *out || (all[k].first_of_host == all[r].first_of_host && !strcmp(all[k].pci, all[r].pci));
+    }
 done:
     free(all);
     return st;
@@ -199,7 +210,7 @@ static mg_status open_group(mg_backend *b, const mg_cuda_choice *choice, const m
         b->group->space = MG_DEVICE; /* a group of one is never asked to move anything */
         return MG_OK;
     }
-    MG_RETURN(is_group_shared(&is_shared, choice, w->group));
+    MG_RETURN(is_group_shared(&is_shared, choice, w));
     if (is_shared) return open_staged(b, machine, w);
     const mg_cuda_group_settings settings = {.reduce = (mg_cuda_reduce)machine->reduce,
                                              .host = w->group,

@@ -41,6 +41,8 @@ static options parse()
             continue;
         else if (sscanf(w, "mute=%63[^:]:%d", o.mute_file, &o.mute_line) == 2)
             continue;
+        else if (sscanf(w, "part=%d", &o.part) == 1)
+            continue;
         else if (sscanf(w, "kinds=%d", &o.n_kinds) == 1 || sscanf(w, "memory=%d", &o.memory_mb) == 1 ||
                  sscanf(w, "pinned=%d", &o.pinned_mb) == 1)
             continue;
@@ -49,7 +51,8 @@ static options parse()
             continue;
         else
             fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
-                 "kinds=N, memory=MB, pinned=MB, driver=VERSION, runtime=VERSION, falls=N, clock=SEED, "
+                 "part=N, kinds=N, memory=MB, pinned=MB, driver=VERSION, runtime=VERSION, falls=N, "
+                 "clock=SEED, "
                  "patience=SECONDS or mute=FILE:LINE",
                  w);
     }
@@ -243,6 +246,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     if (number % chosen().n_kinds)
         snprintf(p->name, sizeof p->name, "CUDA on CPU, kind %d", number % chosen().n_kinds);
     snprintf(p->uuid.bytes, sizeof p->uuid.bytes, "cuda-on-cpu-%02d", number);
+    p->uuid.bytes[sizeof p->uuid.bytes - 1] = static_cast<char>(chosen().part);
     cudaMemGetInfo(&p->totalGlobalMem, &p->totalGlobalMem);
     cudaDeviceGetAttribute(&p->multiProcessorCount, cudaDevAttrMultiProcessorCount, device);
     p->sharedMemPerBlock = 48 * 1024, p->sharedMemPerBlockOptin = 227 * 1024;

@@ -50,6 +50,8 @@ expect 5 'nccl: version 2\.27\.5 here and 2\.28\.9 on rank 0 of the group: insta
 expect 6 'NCCL: .*NCCL_SOCKET_IFNAME' 'NCCL that fails on the way: one message names the variable' \
     two CUDA_ON_CPU=devices=2,eager 'CUDA_ON_CPU=devices=2,eager NCCL_ON_CPU=fail:20'
 says_once 'one message'
+expect 0 'ranks share a GPU: their sums go by way of the host' 'parts of one GPU (MIG): NCCL would refuse them' \
+    two CUDA_ON_CPU=devices=1,part=1,eager CUDA_ON_CPU=devices=1,part=2,eager
 
 # begin NP OPTIONS…: a long run, in the background. What its ranks say themselves goes to $BOX/heard: mpirun of Open MPI 5
 # passes on nothing once it ends a run.

@@ -22,6 +22,7 @@ struct options {
     char mute_file[64] = ""; /* a __syncthreads() at this line does nothing */
     int mute_line = 0;
     int n_devices = 1;
+    int part = 0;    /* of a device (MIG): another UUID at the same PCI address */
     int n_kinds = 1; /* of devices, which take turns: their names differ */
     int memory_mb = 4096;
     int pinned_mb = 4096; /* that the host pins */
