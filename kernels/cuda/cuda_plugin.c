@@ -57,17 +57,17 @@ static int numa_node_of(const char *pci)
     return node;
 }
 
-static mg_status describe(int device, mg_cuda_device *out)
+static mg_status describe(int device, bool with_free, mg_cuda_device *out)
 {
     struct cudaDeviceProp p;
     size_t free_bytes = 0, total_bytes = 0;
     int n = 0;
 
     *out = (mg_cuda_device){.numa_node = -1};
-    cudaError_t error = cudaSetDevice(device);
-    if (error == cudaSuccess) error = cudaGetDeviceProperties(&p, device);
-    if (error == cudaSuccess) error = cudaMemGetInfo(&free_bytes, &total_bytes);
+    cudaError_t error = cudaGetDeviceProperties(&p, device);
     if (error == cudaSuccess) error = cudaDeviceGetPCIBusId(out->pci, (int)sizeof out->pci, device);
+    if (error == cudaSuccess && with_free) error = cudaSetDevice(device);
+    if (error == cudaSuccess && with_free) error = cudaMemGetInfo(&free_bytes, &total_bytes);
     if (error != cudaSuccess) return say_why(error);
     snprintf(out->name, sizeof out->name, "%.*s", (int)sizeof out->name - 1, p.name);
     const unsigned char *u = (const unsigned char *)p.uuid.bytes;
@@ -77,7 +77,8 @@ static mg_status describe(int device, mg_cuda_device *out)
                       i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", u[i]);
     out->numa_node = numa_node_of(out->pci);
     out->major = p.major, out->minor = p.minor, out->n_sms = p.multiProcessorCount;
-    out->total_bytes = (int64_t)total_bytes, out->free_bytes = (int64_t)free_bytes;
+    out->total_bytes = (int64_t)(with_free ? total_bytes : p.totalGlobalMem);
+    out->free_bytes = with_free ? (int64_t)free_bytes : -1;
     return MG_OK;
 }
 

@@ -17,7 +17,7 @@ typedef struct mg_cuda_device {
     char pci[32];  /* "0000:3B:00.0" */
     int numa_node; /* -1: unknown */
     int major, minor, n_sms;
-    int64_t total_bytes, free_bytes;
+    int64_t total_bytes, free_bytes; /* the latter -1: not asked */
 } mg_cuda_device;
 
 typedef struct mg_cuda_versions {
@@ -47,7 +47,9 @@ typedef struct mg_cuda_plugin {
     /* Devices that CUDA_VISIBLE_DEVICES leaves. MG_EFIT in one sentence if there is no driver, or no device.
      */
     mg_status (*count)(int *n);
-    mg_status (*describe)(int device, mg_cuda_device *out);
+    /* Which memory is free is asked of a context on the device, which is made for that and stays: it takes
+     * some hundred MB, and of a device in exclusive mode nobody else gets one. */
+    mg_status (*describe)(int device, bool with_free, mg_cuda_device *out);
     void (*versions)(mg_cuda_versions *out);
 
     mg_status (*open)(mg_ops **out, const mg_cuda_settings *settings);

@@ -108,7 +108,7 @@ static mg_status pick(rank_device *mine, const mg_cuda_plugin *plugin, const mg_
             w->host, n, w->local_size);
     mine->device = n > 1 ? w->local_rank % n : 0;
     plugin->versions(&mine->versions);
-    return plugin->describe(mine->device, &mine->is);
+    return plugin->describe(mine->device, true, &mine->is);
 }
 
 static bool same_device(const rank_device *a, const rank_device *b)

@@ -49,22 +49,32 @@ double mg_doctor_median(double *list, int n)
     return list[n / 2];
 }
 
+/* Among several ranks each leaves the others' devices alone; and a device may be another job's. */
+static mg_status describe(mg_cuda_device *is, const mg_doctor *d, const mg_cuda_plugin *plugin, int device)
+{
+    if (d->world->size == 1 && plugin->describe(device, true, is) == MG_OK) return MG_OK;
+    mg_clear_error();
+    return plugin->describe(device, false, is);
+}
+
 static void say_devices(mg_doctor *d, const mg_cuda_plugin *plugin, int n)
 {
     for (int i = 0; i < n; i++) {
         mg_cuda_device is;
-        char peers[128] = "";
-        if (plugin->describe(i, &is) != MG_OK) {
+        char peers[128] = "", available[32] = "";
+        if (describe(&is, d, plugin, i) != MG_OK) {
             mg_doctor_say(d, MG_DOCTOR_BAD, "%s", mg_last_error());
             continue;
         }
+        if (is.free_bytes >= 0)
+            (void)snprintf(available, sizeof available, "%.1f of ", (double)is.free_bytes / 1073741824.0);
         for (int k = 0; k < n; k++)
             if (k != i && plugin->can_peer(i, k))
                 snprintf(peers + strlen(peers), sizeof peers - strlen(peers), " %d", k);
         mg_doctor_say(d, is.major >= 8 ? MG_DOCTOR_FINE : MG_DOCTOR_BAD,
-                      "GPU %d: %s (sm_%d%d, %d SMs), %s, NUMA node %d, %.1f of %.1f GiB free%s%s", i, is.name,
-                      is.major, is.minor, is.n_sms, is.pci, is.numa_node,
-                      (double)is.free_bytes / 1073741824.0, (double)is.total_bytes / 1073741824.0,
+                      "GPU %d: %s (sm_%d%d, %d SMs), %s, NUMA node %d, %s%.1f GiB%s%s%s", i, is.name,
+                      is.major, is.minor, is.n_sms, is.pci, is.numa_node, available,
+                      (double)is.total_bytes / 1073741824.0, *available ? " free" : "",
                       *peers ? ", reads the memory of GPU" : "", peers);
     }
     if (n > 1 && !plugin->can_peer(0, 1))
