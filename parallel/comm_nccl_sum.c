@@ -10,15 +10,28 @@ enum { ABORT_S = 5 };
 
 typedef mg_nccl_group group;
 
+/* What it most often is. */
+static const char *hint_of(ncclResult_t error)
+{
+    switch (error) {
+    case ncclRemoteError: return "; is NCCL_SOCKET_IFNAME the interface that joins the hosts?";
+    case ncclSystemError:
+        return "; is NCCL_SOCKET_IFNAME the interface that joins the hosts, and /dev/shm large enough? "
+               "NCCL_DEBUG=INFO says more";
+    case ncclUnhandledCudaError:
+        return "; may each rank use the GPUs of its host's others (srun --gpu-bind=none)? NCCL_DEBUG=INFO "
+               "says "
+               "more";
+    default: return "; NCCL_DEBUG=INFO says more";
+    }
+}
+
 mg_status mg_nccl_fail(const mg_comm *c, ncclResult_t error, const char *call)
 {
     group *g = c->ctx;
-    const char *where = error == ncclRemoteError || error == ncclSystemError
-                            ? "; is NCCL_SOCKET_IFNAME the interface that joins the hosts?"
-                            : "";
 
     g->torn = true;
-    return mg_fail(MG_ECOMM, "%s: NCCL: %s%s", call, g->nccl->get_error_string(error), where);
+    return mg_fail(MG_ECOMM, "%s: NCCL: %s%s", call, g->nccl->get_error_string(error), hint_of(error));
 }
 
 mg_status mg_nccl_queued(const mg_comm *c, ncclResult_t error, const char *call)
