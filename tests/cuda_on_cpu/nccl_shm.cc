@@ -40,6 +40,7 @@ struct ncclComm {
     uint64_t round;
     long n_calls, fail_at;
     ncclResult_t error;
+    int busy; /* looks that find the last call in progress still: since 2.23 another thread launches it */
     std::atomic<bool> torn;
     std::shared_ptr<int> users; /* one for each collective that waits, or is in a graph; and this one */
 };
@@ -114,7 +115,7 @@ struct task {
 
 ncclResult_t enqueue(const task &t, cudaStream_t s)
 {
-    if (t.comm->torn) return ncclInvalidUsage;
+    if (t.comm->torn || t.comm->busy) return ncclInvalidUsage;
     sim::enqueue_item(
         s,
         [t = task(t)]() mutable {
@@ -123,7 +124,15 @@ ncclResult_t enqueue(const task &t, cudaStream_t s)
             return t.run();
         },
         true);
-    return ncclSuccess;
+    t.comm->busy = 2;
+    return ncclInProgress;
+}
+
+/* Under the lock, so that who used it last has been seen. */
+bool is_used(const ncclComm *c)
+{
+    const sim::turn_of_one turn(sim::device_lock());
+    return c->users.use_count() > 1;
 }
 
 size_t size_of(ncclDataType_t type)
@@ -178,6 +187,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *error)
 {
     *error = c->error != ncclSuccess              ? c->error
              : c->shared->joined.load() < c->size ? ncclInProgress
+             : c->busy && c->busy--               ? ncclInProgress
                                                   : ncclSuccess;
     return ncclSuccess;
 }
@@ -185,7 +195,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *error)
 /* For ever, if need be. */
 ncclResult_t ncclCommDestroy(ncclComm_t c)
 {
-    while (c->users.use_count() > 1) usleep(200);
+    while (is_used(c)) usleep(200);
     munmap(c->shared, sizeof(board));
     delete c;
     return ncclSuccess;
