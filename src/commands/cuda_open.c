@@ -74,7 +74,7 @@ typedef struct rank_device {
     mg_cuda_device is;
     mg_cuda_versions versions;
     char host[64];
-    int32_t rank, first_of_host, pid, device, i_replica, tp_rank;
+    int32_t rank, pid, device, n_devices, i_replica, tp_rank;
 } rank_device;
 
 /* Launchers say a local rank too; if theirs is another, two ranks might take one device. */
@@ -89,24 +89,16 @@ static void compare_local_rank(const mg_world *w)
     }
 }
 
-static mg_status pick(rank_device *mine, const mg_cuda_plugin *plugin, const mg_world *w, bool may_share)
+static mg_status pick(rank_device *mine, const mg_cuda_plugin *plugin, const mg_world *w)
 {
     int n = 0;
 
-    *mine = (rank_device){.rank = w->rank,
-                          .first_of_host = w->rank - w->local_rank,
-                          .pid = (int32_t)getpid(),
-                          .i_replica = w->i_replica,
-                          .tp_rank = w->tp_rank};
+    *mine = (rank_device){
+        .rank = w->rank, .pid = (int32_t)getpid(), .i_replica = w->i_replica, .tp_rank = w->tp_rank};
     snprintf(mine->host, sizeof mine->host, "%s", w->host);
     MG_RETURN(plugin->count(&n));
-    if (n > 1 && w->local_rank >= n && !may_share)
-        return mg_fail(
-            MG_EUSAGE,
-            "cuda: host %s has %d GPUs for %d ranks: start one rank a GPU, or give --share-gpu (slow; for "
-            "experiments)",
-            w->host, n, w->local_size);
-    mine->device = n > 1 ? w->local_rank % n : 0;
+    mine->n_devices = n;
+    mine->device = w->local_rank % n;
     plugin->versions(&mine->versions);
     return plugin->describe(mine->device, true, &mine->is);
 }
@@ -122,6 +114,22 @@ static int companion(const rank_device *all, int n, const rank_device *mine)
     for (int r = 0; r < n; r++)
         if (r != mine->rank && same_device(&all[r], mine)) return r;
     return -1;
+}
+
+/* Ranks that see fewer GPUs than they are may see each its own: only two on one are wrong. */
+static mg_status refuse_two(const rank_device *mine, int other, const mg_world *w)
+{
+    if (mine->n_devices > 1 && mine->n_devices < w->local_size)
+        return mg_fail(
+            MG_EUSAGE,
+            "cuda: host %s has %d GPUs for %d ranks: start one rank a GPU, or give --share-gpu (slow; for "
+            "experiments)",
+            w->host, mine->n_devices, w->local_size);
+    return mg_fail(MG_EUSAGE,
+                   "cuda: ranks %d and %d of host %s are both on %s (%s): start one rank a GPU, set "
+                   "CUDA_VISIBLE_DEVICES for each, or give --share-gpu (slow; for experiments)",
+                   other < w->rank ? other : w->rank, other < w->rank ? w->rank : other, w->host,
+                   mine->is.uuid, mine->is.pci);
 }
 
 /* Once for each kind of difference, of the first rank that is not as rank 0. */
@@ -172,17 +180,12 @@ mg_status mg_cuda_choose(mg_cuda_choice *out, const mg_cuda_plugin *plugin, cons
     rank_device mine, *all = calloc((size_t)w->size, sizeof *all);
 
     if (!all) st = mg_fail(MG_ENOMEM, "cuda: %d ranks", w->size);
-    if (st == MG_OK) st = pick(&mine, plugin, w, may_share);
+    if (st == MG_OK) st = pick(&mine, plugin, w);
     MG_TRY(mg_comm_agree(w->all, st));
     compare_local_rank(w);
     MG_TRY(mg_comm_all_gather(w->all, all, &mine, sizeof mine, MG_U8));
     const int other = companion(all, w->size, &mine);
-    if (other >= 0 && !may_share)
-        st = mg_fail(MG_EUSAGE,
-                     "cuda: ranks %d and %d of host %s are both on %s (%s): start one rank a GPU, set "
-                     "CUDA_VISIBLE_DEVICES for each, or give --share-gpu (slow; for experiments)",
-                     other < w->rank ? other : w->rank, other < w->rank ? w->rank : other, w->host,
-                     mine.is.uuid, mine.is.pci);
+    if (other >= 0 && !may_share) st = refuse_two(&mine, other, w);
     MG_TRY(mg_comm_agree(w->all, st));
     log_table(all, w);
     *out = (mg_cuda_choice){.device = mine.device, .is_shared = other >= 0, .is = mine.is};

@@ -52,6 +52,12 @@ expect 6 'NCCL: .*NCCL_SOCKET_IFNAME' 'NCCL that fails on the way: one message n
 says_once 'one message'
 expect 0 'ranks share a GPU: their sums go by way of the host' 'parts of one GPU (MIG): NCCL would refuse them' \
     two CUDA_ON_CPU=devices=1,part=1,eager CUDA_ON_CPU=devices=1,part=2,eager
+own_gpus() { # as srun --gpus-per-task=2 leaves them
+    CUDA_ON_CPU=devices=6,eager timeout 60 mpirun --oversubscribe --bind-to none -np 3 \
+        bash -c 'export CUDA_VISIBLE_DEVICES=$((2 * OMPI_COMM_WORLD_RANK)),$((2 * OMPI_COMM_WORLD_RANK + 1)); exec "$@"' - \
+        "$MG" generate "${both[@]}" --tp 1
+}
+expect 0 'rank replica' 'three ranks that see two GPUs of their own each' own_gpus
 
 # begin NP OPTIONS…: a long run, in the background. What its ranks say themselves goes to $BOX/heard: mpirun of Open MPI 5
 # passes on nothing once it ends a run.
