@@ -20,10 +20,9 @@ typedef struct mg_cuda_choice {
     mg_cuda_device is;
 } mg_cuda_choice;
 
-/* A device for each rank: of several, the one with its number among the ranks of its host, counted
- * round. Two ranks on one
- * device are MG_EUSAGE unless `may_share`. Rank 0 logs a table, once. Collective and agreed; after
- * mg_world_split, if there is a group. */
+/* A device for each rank: of several, the one with its number among the ranks of its host, counted round. Two
+ * ranks on one device are MG_EUSAGE unless `may_share`. Rank 0 logs a table, once. Collective and agreed;
+ * after mg_world_split, if there is a group. */
 mg_status mg_cuda_choose(mg_cuda_choice *out, const mg_cuda_plugin *plugin, const mg_world *world,
                          bool may_share);
 

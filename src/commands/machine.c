@@ -63,15 +63,28 @@ mg_status mg_machine_formats(mg_lm_formats *out, const mg_machine *machine, mg_s
     return MG_OK;
 }
 
+/* MG_EFIT if this rank would find no device, or one that is too old. */
+static mg_status look_for_device(const mg_cuda_plugin **out, const mg_world *world)
+{
+    const char *why = NULL;
+    mg_cuda_device is;
+    int n = 0;
+
+    if (!mg_cuda_may_be_here(&why)) return mg_fail(MG_EFIT, "%s", why);
+    MG_RETURN(mg_cuda_find_plugin(out));
+    MG_RETURN((*out)->count(&n));
+    MG_RETURN((*out)->describe(world->local_rank % n, false, &is));
+    if (is.major >= 8) return MG_OK;
+    return mg_fail(MG_EFIT, "%s: compute capability %d.%d, at least 8.0 is needed", is.name, is.major,
+                   is.minor);
+}
+
 /* `auto`: the GPU where every rank has one; half a run on GPUs would be of no use. */
 static mg_status try_plugin(const mg_cuda_plugin **out, const mg_world *world, bool says)
 {
-    const char *why = NULL;
     char reason[512] = "";
-    int n = 0;
-    mg_status st = mg_cuda_may_be_here(&why) ? mg_cuda_find_plugin(out) : mg_fail(MG_EFIT, "%s", why);
+    const mg_status st = look_for_device(out, world);
 
-    if (st == MG_OK) st = (*out)->count(&n);
     if (st != MG_OK) snprintf(reason, sizeof reason, "%s", mg_last_error());
     const mg_status all = mg_comm_agree(world->all, st);
     if (all == MG_OK || all == MG_ECOMM || all == MG_ESTOPPED) return all;

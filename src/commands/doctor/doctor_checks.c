@@ -59,6 +59,9 @@ static mg_status describe(mg_cuda_device *is, const mg_doctor *d, const mg_cuda_
 
 static void say_devices(mg_doctor *d, const mg_cuda_plugin *plugin, int n)
 {
+    const mg_doctor_verdict too_old =
+        d->settings->machine.device == MG_MACHINE_CUDA ? MG_DOCTOR_BAD : MG_DOCTOR_NOTE; /* the CPU then */
+
     for (int i = 0; i < n; i++) {
         mg_cuda_device is;
         char peers[128] = "", available[32] = "";
@@ -71,7 +74,7 @@ static void say_devices(mg_doctor *d, const mg_cuda_plugin *plugin, int n)
         for (int k = 0; k < n; k++)
             if (k != i && plugin->can_peer(i, k))
                 snprintf(peers + strlen(peers), sizeof peers - strlen(peers), " %d", k);
-        mg_doctor_say(d, is.major >= 8 ? MG_DOCTOR_FINE : MG_DOCTOR_BAD,
+        mg_doctor_say(d, is.major >= 8 ? MG_DOCTOR_FINE : too_old,
                       "GPU %d: %s (sm_%d%d, %d SMs), %s, NUMA node %d, %s%.1f GiB%s%s%s", i, is.name,
                       is.major, is.minor, is.n_sms, is.pci, is.numa_node, available,
                       (double)is.total_bytes / 1073741824.0, *available ? " free" : "",
