@@ -24,6 +24,7 @@ typedef struct mg_nccl_group {
     bool torn;
     bool aborts; /* a thread of its own calls ncclCommAbort */
     pthread_t aborter;
+    int n_ahead;  /* sums since the stream was last seen to be empty */
     float *parts; /* [size, MG_NCCL_PIECE_BYTES / 4] device */
     size_t parts_bytes;
     int32_t *token; /* [1 + size] device, for a barrier */
@@ -41,7 +42,11 @@ void mg_nccl_give_up(mg_nccl_group *g);
 /* Waits for NCCL to have given up, as it has once no recording holds a sum; not for ever. */
 void mg_nccl_gave_up(mg_nccl_group *g);
 
-/* x [n] = the sum over ranks; or, with y, y += that. By the way that is named, in the stream. */
+/* Until the stream has run out, or for most_s: then it is *late. */
+mg_status mg_nccl_run_out(mg_comm *c, double most_s, bool *late);
+
+/* x [n] = the sum over ranks; or, with y, y += that. By the way that is named, in the stream. Waits for the
+ * stream now and then, unless it records. */
 mg_status mg_nccl_sum(mg_comm *c, mg_cuda_reduce how, float *y, float *x, int64_t n);
 
 /* The slot of comm.h. */

@@ -1,12 +1,13 @@
 /* What a group on devices needs to work: calls of NCCL that are begun and seen through, the sums, and the
  * check of those who wait for the device. Below comm_nccl.c, which opens the group, and comm_nccl_tune.c. */
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "clock.h"
 #include "comm_nccl_impl.h"
 
-enum { ABORT_S = 5 };
+enum { ABORT_S = 5, MOST_AHEAD = 64 };
 
 typedef mg_nccl_group group;
 
@@ -62,11 +63,43 @@ static mg_status sum_fast(mg_comm *c, float *y, float *x, int64_t n)
     return y ? mg_add(g->ops, &to, &sum) : MG_OK;
 }
 
+mg_status mg_nccl_run_out(mg_comm *c, double most_s, bool *late)
+{
+    const group *g = c->ctx;
+    const double begin_s = mg_clock_s();
+    cudaError_t error;
+
+    while ((error = cudaStreamQuery(g->stream)) == cudaErrorNotReady) {
+        const double waited_s = mg_clock_s() - begin_s;
+        if (waited_s > most_s) {
+            *late = true;
+            return MG_OK;
+        }
+        MG_RETURN(mg_comm_nccl_check(c, waited_s));
+    }
+    return error == cudaSuccess ? MG_OK : mg_fail(MG_EFAIL, "cuda: a sum: %s", cudaGetErrorString(error));
+}
+
+/* A stream takes some thousand launches; the next one waits in the driver. Behind a sum that a lost rank will
+ * never bring it would wait for ever, and nobody look: so the host does not run so far ahead. */
+static mg_status keep_near(mg_comm *c)
+{
+    group *g = c->ctx;
+    enum cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+
+    if (cudaStreamIsCapturing(g->stream, &status) != cudaSuccess || status != cudaStreamCaptureStatusNone)
+        return MG_OK;
+    if (++g->n_ahead < MOST_AHEAD) return MG_OK;
+    g->n_ahead = 0;
+    return mg_nccl_run_out(c, INFINITY, NULL);
+}
+
 mg_status mg_nccl_sum(mg_comm *c, mg_cuda_reduce how, float *y, float *x, int64_t n)
 {
     group *g = c->ctx;
     const int64_t n_piece = MG_NCCL_PIECE_BYTES / (int64_t)sizeof *x;
 
+    MG_RETURN(keep_near(c));
     if (how == MG_REDUCE_ONESHOT) return mg_cuda_oneshot_sum(g->ops, &g->mail.sum, y, x, n);
     if (how == MG_REDUCE_FAST) return sum_fast(c, y, x, n);
     for (int64_t at = 0; at < n; at += n_piece) {

@@ -21,24 +21,6 @@ typedef struct verdict {
 
 enum { VERDICT_INTS = sizeof(verdict) / sizeof(int64_t) };
 
-/* Until the stream has run out; *late: it has not, in time. */
-static mg_status run_out(mg_comm *c, bool *late)
-{
-    mg_nccl_group *g = c->ctx;
-    const double begin_s = mg_clock_s();
-    cudaError_t error;
-
-    while ((error = cudaStreamQuery(g->stream)) == cudaErrorNotReady) {
-        const double waited_s = mg_clock_s() - begin_s;
-        if (late && waited_s > PATIENCE_S) {
-            *late = true;
-            return MG_OK;
-        }
-        MG_RETURN(mg_comm_nccl_check(c, waited_s));
-    }
-    return error == cudaSuccess ? MG_OK : mg_fail(MG_EFAIL, "cuda: a sum: %s", cudaGetErrorString(error));
-}
-
 /* Recorded, as a step is: to queue a sum takes NCCL longer than many a sum. The first time only records. */
 static mg_status time_sums(mg_comm *c, mg_cuda_reduce how, float *x, int64_t n, double *best_s)
 {
@@ -49,7 +31,7 @@ static mg_status time_sums(mg_comm *c, mg_cuda_reduce how, float *x, int64_t n, 
     MG_RETURN(mg_step_begin(g->ops, (uint64_t)how, &replay));
     for (int i = 0; i < N_SUMS && !replay; i++) MG_RETURN(mg_nccl_sum(c, how, NULL, x, n));
     MG_RETURN(mg_step_end(g->ops));
-    MG_RETURN(run_out(c, NULL));
+    MG_RETURN(mg_nccl_run_out(c, INFINITY, NULL));
     const double sum_s = (mg_clock_s() - begin_s) / N_SUMS;
     if (replay && sum_s < *best_s) *best_s = sum_s;
     return MG_OK;
@@ -67,7 +49,7 @@ static mg_status compare(mg_comm *c, float *x, float *host, int64_t n, bool *sam
     MG_RETURN(mg_download(g->ops, host, x, bytes));
     MG_RETURN(mg_upload(g->ops, x, host + n, bytes));
     MG_RETURN(mg_nccl_sum(c, MG_REDUCE_ONESHOT, NULL, x, n));
-    MG_RETURN(run_out(c, late));
+    MG_RETURN(mg_nccl_run_out(c, PATIENCE_S, late));
     if (*late) mg_mailboxes_give_up(&g->mail); /* it ends now */
     MG_RETURN(mg_download(g->ops, host + n, x, bytes));
     *same = !*late && memcmp(host, host + n, bytes) == 0;
