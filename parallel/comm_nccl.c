@@ -6,6 +6,7 @@
  * comm_nccl_tune.c chooses between the two ways. */
 #include "comm_nccl_impl.h"
 
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,27 @@ static mg_status open_mailboxes(mg_comm *c, mg_comm *host)
     return MG_OK;
 }
 
+/* Since 2.22 NCCL joins the ranks, and takes memory for that, at the first call of a kind and a size: so now,
+ * and not when the plan has given away what is free, or a step is recorded. What is moved does not matter. */
+static mg_status join_ranks(mg_comm *c)
+{
+    group *g = c->ctx;
+    static const size_t some_bytes[] = {4, 64 << 10, MG_NCCL_PIECE_BYTES};
+
+    for (size_t i = 0; i < sizeof some_bytes / sizeof *some_bytes; i++) {
+        const size_t bytes = some_bytes[i];
+        const char *mine = (const char *)g->parts + (size_t)c->rank * bytes;
+        MG_RETURN(mg_nccl_queued(c, g->nccl->all_gather(mine, g->parts, bytes, ncclUint8, g->comm, g->stream),
+                                 "connecting"));
+        if (g->reduce != MG_REDUCE_FAST) continue;
+        MG_RETURN(mg_nccl_queued(c,
+                                 g->nccl->all_reduce(g->parts, g->parts, bytes / sizeof(float), ncclFloat32,
+                                                     ncclSum, g->comm, g->stream),
+                                 "connecting"));
+    }
+    return mg_nccl_run_out(c, INFINITY, NULL);
+}
+
 static const char *const names[] = {"nccl", "nccl", "oneshot", "nccl/fast"};
 
 static mg_status open_local(mg_comm *c, group *g, ncclUniqueId *id)
@@ -191,6 +213,7 @@ mg_status mg_comm_nccl_open(mg_comm **out, const mg_ops *ops, const mg_cuda_grou
     st = mg_nccl_queued(c, g->nccl->comm_init_rank_config(&g->comm, host->size, id, host->rank, &config),
                         "connecting");
     MG_TRY(mg_comm_agree(host, st));
+    MG_TRY(mg_comm_agree(host, join_ranks(c)));
     MG_TRY(mg_comm_agree(host, open_mailboxes(c, host)));
     *out = c;
 done:
