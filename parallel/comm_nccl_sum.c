@@ -7,7 +7,7 @@
 #include "clock.h"
 #include "comm_nccl_impl.h"
 
-enum { ABORT_S = 5, MOST_AHEAD = 64 };
+enum { ABORT_S = 2, MOST_AHEAD = 64 }; /* a launcher kills about 2 s after its SIGTERM */
 
 typedef mg_nccl_group group;
 
