@@ -39,6 +39,8 @@ static options parse()
             continue;
         else if (sscanf(w, "patience=%lf", &o.patience_s) == 1)
             continue;
+        else if (sscanf(w, "graphs=%d", &o.most_graphs) == 1 || sscanf(w, "host=%d", &o.host) == 1)
+            continue;
         else if (sscanf(w, "mute=%63[^:]:%d", o.mute_file, &o.mute_line) == 2)
             continue;
         else if (sscanf(w, "part=%d", &o.part) == 1)
@@ -52,8 +54,7 @@ static options parse()
         else
             fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
                  "part=N, kinds=N, memory=MB, pinned=MB, driver=VERSION, runtime=VERSION, falls=N, "
-                 "clock=SEED, "
-                 "patience=SECONDS or mute=FILE:LINE",
+                 "clock=SEED, patience=SECONDS, graphs=N, host=N or mute=FILE:LINE",
                  w);
     }
     return o;
@@ -245,7 +246,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     snprintf(p->name, sizeof p->name, "CUDA on CPU");
     if (number % chosen().n_kinds)
         snprintf(p->name, sizeof p->name, "CUDA on CPU, kind %d", number % chosen().n_kinds);
-    snprintf(p->uuid.bytes, sizeof p->uuid.bytes, "cuda-on-cpu-%02d", number);
+    snprintf(p->uuid.bytes, sizeof p->uuid.bytes, "cuda-on-cpu-%02d", (chosen().host * 8 + number) % 100);
     p->uuid.bytes[sizeof p->uuid.bytes - 1] = static_cast<char>(chosen().part);
     cudaMemGetInfo(&p->totalGlobalMem, &p->totalGlobalMem);
     cudaDeviceGetAttribute(&p->multiProcessorCount, cudaDevAttrMultiProcessorCount, device);

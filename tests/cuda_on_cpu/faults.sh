@@ -59,6 +59,14 @@ own_gpus() { # as srun --gpus-per-task=2 leaves them
 }
 expect 0 'rank replica' 'three ranks that see two GPUs of their own each' own_gpus
 
+# Devices of two hosts have the same PCI address. What one rank takes of its own is not missing on the other's.
+expect 0 'MB a rank' 'one rank' clip eager --tp 1
+most=$(sed -n 's/.*; \([0-9]*\)[0-9.]* MB a rank.*/\1/p' "$BOX/said")
+both=(--model "$TINY" --prompt x --prompt y --frames 4 --device cuda --tp 1 --out "$OUT" --offload none --device-memory $((most * 3 / 2))M)
+expect 0 'plan: 2 ranks = 2 replicas' 'two hosts: each device has room for its rank' two CUDA_ON_CPU=eager,host=0 CUDA_ON_CPU=eager,host=1
+both+=(--share-gpu)
+expect 5 'memory: 2 ranks of the device of rank 0' 'one device has no room for two' two CUDA_ON_CPU=eager CUDA_ON_CPU=eager
+
 # begin NP OPTIONS…: a long run, in the background. What its ranks say themselves goes to $BOX/heard: mpirun of Open MPI 5
 # passes on nothing once it ends a run.
 begin() {

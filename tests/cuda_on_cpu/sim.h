@@ -28,9 +28,11 @@ struct options {
     int pinned_mb = 4096; /* that the host pins */
     int driver = 13000;   /* its version; 0: there is none */
     int runtime = 13000;
-    bool counts = false; /* say at the end how many kernels were launched, by graphs and one by one */
-    int clock = -1;      /* seed of what each kernel takes (sim::set_cost); -1: events tell no time */
-    long falls_at = 0;   /* the device fails at its N-th item of work, and for ever after; 0: never */
+    int most_graphs = -1; /* that the device has memory for at once; -1: any number */
+    int host = 0;         /* devices of another host: other UUIDs at the same PCI addresses */
+    bool counts = false;  /* say at the end how many kernels were launched, by graphs and one by one */
+    int clock = -1;       /* seed of what each kernel takes (sim::set_cost); -1: events tell no time */
+    long falls_at = 0;    /* the device fails at its N-th item of work, and for ever after; 0: never */
 };
 const options &chosen();
 
