@@ -96,7 +96,7 @@ typedef struct mg_cuda {
  * and refuses a launch into a stream of another. Every slot begins with it. */
 mg_cuda *mg_cuda_of(const mg_ops *ops);
 
-/* MG_OK, or what CUDA says about `what`; running out of memory is MG_EFIT. */
+/* MG_OK, or what CUDA says about `what`: MG_EDEVICE; running out of memory is MG_EFIT. */
 mg_status mg_cuda_check(cudaError_t error, const char *what);
 
 #define MG_CUDA(call) MG_RETURN(mg_cuda_check((call), #call))

@@ -63,8 +63,8 @@ struct mg_fast {
 static mg_status check(cublasStatus_t status, const char *what)
 {
     if (status == CUBLAS_STATUS_SUCCESS) return MG_OK;
-    return mg_fail(status == CUBLAS_STATUS_ALLOC_FAILED ? MG_EFIT : MG_EFAIL, "cublasLt: %s: status %d", what,
-                   (int)status);
+    return mg_fail(status == CUBLAS_STATUS_ALLOC_FAILED ? MG_EFIT : MG_EDEVICE, "cublasLt: %s: status %d",
+                   what, (int)status);
 }
 
 #define LT(fast, function, ...) MG_RETURN(check((fast)->lt->function(__VA_ARGS__), #function))

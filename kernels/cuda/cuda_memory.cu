@@ -19,7 +19,7 @@ mg_status mg_cuda_check(cudaError_t error, const char *what)
 {
     if (error == cudaSuccess) return MG_OK;
     (void)cudaGetLastError(); /* it has been said now */
-    return mg_fail(error == cudaErrorMemoryAllocation ? MG_EFIT : MG_EFAIL, "cuda: %s: %s", what,
+    return mg_fail(error == cudaErrorMemoryAllocation ? MG_EFIT : MG_EDEVICE, "cuda: %s: %s", what,
                    cudaGetErrorString(error));
 }
 

@@ -64,6 +64,7 @@ int mg_exit_code(mg_status st)
     case MG_ESTOPPED: return 130;
     case MG_EUNFINISHED: return 75; /* EX_TEMPFAIL */
     case MG_EFAIL:
+    case MG_EDEVICE:
     case MG_EBUG: return 1;
     }
     return 1;
