@@ -71,6 +71,15 @@ static bool find_step(mg_cuda *cuda, uint64_t key)
     return false;
 }
 
+/* Drop the recordings from `first` on; none of them runs any more. */
+static void drop_steps(mg_cuda *cuda, int first)
+{
+    for (; cuda->n_steps > first; cuda->n_steps--) {
+        const mg_recording *last = &cuda->steps[cuda->n_steps - 1];
+        if (last->graph) (void)cudaGraphExecDestroy(last->graph);
+    }
+}
+
 mg_status mg_cuda_step_begin(const mg_ops *ops, uint64_t key, bool *replay)
 {
     mg_cuda *cuda = mg_cuda_of(ops);
@@ -80,7 +89,7 @@ mg_status mg_cuda_step_begin(const mg_ops *ops, uint64_t key, bool *replay)
     if (*replay) return MG_OK;
     if (cuda->n_steps == MG_MAX_RECORDINGS) { /* the one that was not used for longest */
         MG_RETURN(mg_cuda_wait(cuda));
-        MG_CUDA(cudaGraphExecDestroy(cuda->steps[--cuda->n_steps].graph));
+        drop_steps(cuda, MG_MAX_RECORDINGS - 1);
     }
     for (int i = cuda->n_steps++; i > 0; i--) cuda->steps[i] = cuda->steps[i - 1];
     cuda->steps[0] = {key, NULL};
@@ -89,20 +98,44 @@ mg_status mg_cuda_step_begin(const mg_ops *ops, uint64_t key, bool *replay)
                          "recording a step");
 }
 
+/* Runs the first recording, which is made of `graph` if it is new. */
+static cudaError_t start(mg_cuda *cuda, cudaGraph_t graph)
+{
+    mg_recording *step = &cuda->steps[0];
+
+    if (!step->graph) {
+        const cudaError_t error = cudaGraphInstantiate(&step->graph, graph, 0);
+        if (error != cudaSuccess) {
+            step->graph = NULL;
+            return error;
+        }
+    }
+    return cudaGraphLaunch(step->graph, cuda->stream);
+}
+
+/* Recordings take memory of the device, which no plan counts. Where there is none left for this one, the
+ * others make room for it. */
 mg_status mg_cuda_step_end(const mg_ops *ops)
 {
     mg_cuda *cuda = mg_cuda_of(ops);
-    mg_recording *step = &cuda->steps[0];
-    cudaGraph_t graph;
+    mg_status st = MG_OK;
+    cudaGraph_t graph = NULL;
 
     if (cuda->recording) {
         cuda->recording = false;
         MG_CUDA(cudaStreamEndCapture(cuda->stream, &graph));
-        const cudaError_t error = cudaGraphInstantiate(&step->graph, graph, 0);
-        MG_CUDA(cudaGraphDestroy(graph));
-        MG_RETURN(mg_cuda_check(error, "recording a step"));
     }
-    return mg_cuda_check(cudaGraphLaunch(step->graph, cuda->stream), "a recorded step");
+    cudaError_t error = start(cuda, graph);
+    if (error == cudaErrorMemoryAllocation && cuda->n_steps > 1) {
+        (void)cudaGetLastError();
+        MG_TRY(mg_cuda_wait(cuda));
+        drop_steps(cuda, 1);
+        error = start(cuda, graph);
+    }
+    MG_TRY(mg_cuda_check(error, "a recorded step"));
+done:
+    if (graph) (void)cudaGraphDestroy(graph);
+    return st;
 }
 
 void mg_cuda_step_forget(const mg_ops *ops)
@@ -118,7 +151,5 @@ void mg_cuda_step_forget(const mg_ops *ops)
     /* Not for ever: a sum that a lost rank will never bring is given up, and then the stream runs out. */
     if (cuda->n_steps && cuda->stream && mg_cuda_wait(cuda) != MG_OK)
         (void)cudaStreamSynchronize(cuda->stream);
-    for (int i = 0; i < cuda->n_steps; i++)
-        if (cuda->steps[i].graph) (void)cudaGraphExecDestroy(cuda->steps[i].graph);
-    cuda->n_steps = 0;
+    drop_steps(cuda, 0);
 }

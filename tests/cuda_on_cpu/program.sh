@@ -73,6 +73,12 @@ CUDA_ON_CPU=eager,count "$program" generate -q --model "$model" --prompt drums -
     --out "$box/count" >"$box/log" 2>&1 || fail 'generate --frames 12'
 grep -q 'kernels by 15 graphs, at most 20 each' "$box/log" || fail '12 frames are 15 steps, each a graph of 8 x 2 + 4 kernels'
 
+# Where the device has memory for one recorded step alone, each new one takes the place of the one before: the same bytes.
+make eager 1 --batch 2 --prompt waves
+first=$hash
+make eager,graphs=1 1 --batch 2 --prompt waves
+[ "$hash" = "$first" ] || fail 'memory for one recorded step: other bytes'
+
 # A dataset is not of two kinds of sums.
 echo '{"id":"a","prompt":"drums","duration":0.1}' >"$box/jobs.jsonl"
 dataset() {
