@@ -93,6 +93,7 @@ mg_status mg_lm_run_layers(mg_lm *lm, mg_tensor *x, int64_t n_with_text, bool to
     const int64_t n_here = lm->config.L - lm->n_outside;
     const mg_lm_layer *layer;
 
+    if (lm->stream) MG_RETURN(mg_lm_stream_begin(lm->stream));
     for (int64_t l = 0; l < n_here; l++)
         MG_RETURN(forward_layer(lm, l, &lm->layers[l], x, n_with_text, to_the_end));
     for (int64_t l = n_here; l < lm->config.L; l++) {

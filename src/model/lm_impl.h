@@ -83,10 +83,12 @@ enum { MG_LM_OF_STEPS = 1, MG_LM_OF_TEXTS = 2 };
 /* Those of layer l's weights, into w->arena. */
 typedef mg_status mg_lm_load_fn(mg_lm *lm, mg_weights *w, int64_t l, int which, mg_lm_layer *layer);
 
-/* The layers outside, in their order and from the first one again: enter waits for what steps need of the
- * next one, which stays until leave. `get_text` has layer l's cross_kv, until its next call. */
+/* The layers outside, in their order and from the first one again: each pass begins, behind its inputs; enter
+ * waits for what steps need of the next one, which stays until leave. `get_text` has layer l's cross_kv,
+ * until its next call. */
 mg_status mg_lm_stream_open(mg_lm *lm, mg_weights *w, mg_lm_load_fn *load);
 void mg_lm_stream_close(mg_lm_stream *s);
+mg_status mg_lm_stream_begin(mg_lm_stream *s);
 mg_status mg_lm_stream_enter(mg_lm_stream *s, const mg_lm_layer **out);
 mg_status mg_lm_stream_leave(mg_lm_stream *s);
 mg_status mg_lm_stream_get_text(mg_lm_stream *s, int64_t l, const mg_lm_layer **out);

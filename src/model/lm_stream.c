@@ -1,7 +1,8 @@
 /* Layers whose weights come when a step reaches them. Two buffers take turns: while the layer in one
- * computes, the next one comes into the other, the first ones of the next pass too. It comes from the
- * checkpoint's files, by a thread that packs it with a second instance of the backend; or, where that has
- * none, from packed copies in host memory, in the backend's own time.
+ * computes, the next one comes into the other. It comes from the checkpoint's files, by a thread that packs
+ * it with a second instance of the backend, the first ones of the next pass too; or, where that has none,
+ * from packed copies in host memory, in the backend's own time. A GPU copies one thing after the other: so
+ * the first ones of a pass are asked for behind its inputs, which are small, and would wait for them.
  *
  * What only texts need of a layer does not come with it: a text fetches it by itself, once a clip. */
 #include <pthread.h>
@@ -20,8 +21,9 @@ struct mg_lm_stream {
     size_t step_bytes, text_bytes; /* of a layer: in `buffer`, in `text_buffer` */
     int64_t n, n_left; /* layers outside; how many the steps have left behind them, over all passes */
 
-    void **copy;     /* [n] in host memory, what steps need and behind it the rest; NULL: from the files */
-    bool *is_pinned; /* [n] */
+    void **copy;       /* [n] in host memory, what steps need and behind it the rest; NULL: from the files */
+    bool *is_pinned;   /* [n] */
+    int64_t n_fetched; /* asked for, out of their copies */
 
     mg_ops *reader;
     mg_weights source, text_source; /* of the reader; of whoever sets a text */
@@ -84,15 +86,18 @@ static void *read_ahead(void *arg)
     return NULL;
 }
 
-/* The i-th layer that comes, out of its copy. */
-static mg_status fetch(mg_lm_stream *s, int64_t i)
+/* Layers out of their copies, up to the end-th that comes, as far as there are buffers. */
+static mg_status fetch_until(mg_lm_stream *s, int64_t end)
 {
     const mg_ops *ops = s->lm->ops;
-    const int lane = (int)(i % MG_LM_BUFFERS);
-    const void *copy = s->copy[i % s->n];
 
-    return s->is_pinned[i % s->n] ? mg_fetch(ops, lane, s->buffer[lane], copy, s->step_bytes)
-                                  : mg_upload(ops, s->buffer[lane], copy, s->step_bytes);
+    for (; s->n_fetched < end && s->n_fetched < s->n_left + MG_LM_BUFFERS; s->n_fetched++) {
+        const int64_t i = s->n_fetched % s->n;
+        const int lane = (int)(s->n_fetched % MG_LM_BUFFERS);
+        MG_RETURN(s->is_pinned[i] ? mg_fetch(ops, lane, s->buffer[lane], s->copy[i], s->step_bytes)
+                                  : mg_upload(ops, s->buffer[lane], s->copy[i], s->step_bytes));
+    }
+    return MG_OK;
 }
 
 /* Pinned as far as the host lets us. The rest waits for its turn among the steps. */
@@ -129,9 +134,7 @@ static mg_status make_copies(mg_lm_stream *s, const mg_weights *w)
         MG_RETURN(mg_download(ops, (char *)s->copy[i] + s->step_bytes, s->text_buffer, s->text_bytes));
     }
     source.progress = NULL;
-    if (s->n == 1) MG_RETURN(load(s, &source, 1)); /* where its parts are in the other buffer */
-    for (int64_t i = 0; i < MG_LM_BUFFERS; i++) MG_RETURN(fetch(s, i));
-    return MG_OK;
+    return s->n == 1 ? load(s, &source, 1) : MG_OK; /* where its parts are in the other buffer */
 }
 
 mg_status mg_lm_stream_open(mg_lm *lm, mg_weights *w, mg_lm_load_fn *load_layer)
@@ -179,6 +182,11 @@ void mg_lm_stream_close(mg_lm_stream *s)
     free(s);
 }
 
+mg_status mg_lm_stream_begin(mg_lm_stream *s)
+{
+    return s->copy ? fetch_until(s, s->n_left + MG_LM_BUFFERS) : MG_OK;
+}
+
 mg_status mg_lm_stream_enter(mg_lm_stream *s, const mg_lm_layer **out)
 {
     *out = &s->layer[s->n_left % MG_LM_BUFFERS];
@@ -192,7 +200,10 @@ mg_status mg_lm_stream_enter(mg_lm_stream *s, const mg_lm_layer **out)
 
 mg_status mg_lm_stream_leave(mg_lm_stream *s)
 {
-    if (s->copy) return fetch(s, s->n_left++ + MG_LM_BUFFERS);
+    if (s->copy) {
+        s->n_left++;
+        return fetch_until(s, (s->n_left + s->n - 1) / s->n * s->n); /* the next pass asks for its own */
+    }
     pthread_mutex_lock(&s->lock);
     s->n_left++;
     pthread_cond_broadcast(&s->changed);
