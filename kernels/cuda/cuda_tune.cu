@@ -162,7 +162,13 @@ static mg_status run_round(contest *c, int i, float *ms)
 
     MG_CUDA(cudaMemsetAsync(c->cold, 0, c->cold_bytes, cuda->stream));
     const bool begun = cudaEventRecord(c->begin, cuda->stream) == cudaSuccess;
-    MG_CUDA(cudaGraphLaunch(c->graph[i], cuda->stream));
+    const cudaError_t error = cudaGraphLaunch(c->graph[i], cuda->stream);
+    if (error == cudaErrorMemoryAllocation) { /* a graph takes some when it runs first */
+        (void)cudaGetLastError();
+        c->lacks = "memory";
+        return mg_cuda_wait(cuda);
+    }
+    MG_RETURN(mg_cuda_check(error, "cudaGraphLaunch"));
     const bool ended = cudaEventRecord(c->end, cuda->stream) == cudaSuccess;
     MG_RETURN(mg_cuda_wait(cuda));
     if (!begun || !ended || cudaEventElapsedTime(&took_ms, c->begin, c->end) != cudaSuccess) say_no_time(c);
