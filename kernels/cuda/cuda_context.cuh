@@ -85,8 +85,9 @@ typedef struct mg_cuda {
     mg_recording steps[MG_MAX_RECORDINGS];
     int n_steps; /* recorded; the one that is being recorded or replayed comes first */
     bool recording;
-    int32_t *n_bad; /* [1] device: NaN and Inf of a load */
-    mg_fast *fast;  /* NULL: every product by our own kernels */
+    bool is_in_group; /* NCCL queues its work in the stream, too, and wants all ranks to record it together */
+    int32_t *n_bad;   /* [1] device: NaN and Inf of a load */
+    mg_fast *fast;    /* NULL: every product by our own kernels */
     mg_choice choices[MG_MOST_CHOICES];
     int n_choices;
     bool tells_no_time; /* its events do not */

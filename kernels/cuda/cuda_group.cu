@@ -112,7 +112,10 @@ static __global__ void __launch_bounds__(THREADS)
 
 extern "C" void *mg_cuda_stream(const mg_ops *ops)
 {
-    return mg_cuda_of(ops)->stream;
+    mg_cuda *cuda = mg_cuda_of(ops);
+
+    cuda->is_in_group = true;
+    return cuda->stream;
 }
 
 extern "C" mg_status mg_cuda_tree_sum(const mg_ops *ops, float *y, float *x, const float *parts, int n_parts,

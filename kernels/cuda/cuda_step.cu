@@ -114,7 +114,7 @@ static cudaError_t start(mg_cuda *cuda, cudaGraph_t graph)
 }
 
 /* Recordings take memory of the device, which no plan counts. Where there is none left for this one, the
- * others make room for it. */
+ * others make room for it; but in a group no rank may record again what the others replay. */
 mg_status mg_cuda_step_end(const mg_ops *ops)
 {
     mg_cuda *cuda = mg_cuda_of(ops);
@@ -126,7 +126,7 @@ mg_status mg_cuda_step_end(const mg_ops *ops)
         MG_CUDA(cudaStreamEndCapture(cuda->stream, &graph));
     }
     cudaError_t error = start(cuda, graph);
-    if (error == cudaErrorMemoryAllocation && cuda->n_steps > 1) {
+    if (error == cudaErrorMemoryAllocation && cuda->n_steps > 1 && !cuda->is_in_group) {
         (void)cudaGetLastError();
         MG_TRY(mg_cuda_wait(cuda));
         drop_steps(cuda, 1);
