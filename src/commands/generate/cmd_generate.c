@@ -79,7 +79,7 @@ static const mg_option options[] = {
      .help = "print each clip's metadata as a line of JSON with its path, not the path alone"},
 
     {.name = "batch", .type = MG_OPT_INT, .offset = AT(n_slots), .arg = "N", .low = 1, .high = 1e6,
-     .group = "Machine", .help = "clips at once in each group of --tp ranks (default: chosen by memory, at most 8)"},
+     .group = "Machine", .help = "clips at once in each group of --tp ranks (default: chosen by memory, at most 8; on a GPU 64)"},
     MG_MACHINE_OPTIONS(mg_generate_settings),
 };
 /* clang-format on */

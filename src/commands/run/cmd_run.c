@@ -107,7 +107,7 @@ static const mg_option options[] = {
     MG_DO_SAMPLE_OPTION
 
     {.name = "batch", .type = MG_OPT_INT, .offset = AT(n_slots), .arg = "N", .low = 1, .high = 1e6, .group = "Machine",
-     .help = "clips at once in each group of --tp ranks (default: chosen by memory, at most 8)"},
+     .help = "clips at once in each group of --tp ranks (default: chosen by memory, at most 8; on a GPU 64)"},
     MG_MACHINE_OPTIONS(mg_run_settings),
 };
 /* clang-format on */
