@@ -460,11 +460,9 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus *statu
     return cudaSuccess;
 }
 
-static int n_execs;
-
+static int n_execs; /* of one thread: nothing beside the steps records */
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
-    const sim::turn_of_one turn(sim::device_lock());
     if (n_execs == sim::chosen().most_graphs) return cudaErrorMemoryAllocation;
     n_execs++;
     *exec = new CUgraphExec_st{*graph};
@@ -488,7 +486,6 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
 {
-    const sim::turn_of_one turn(sim::device_lock());
     n_execs--;
     delete exec;
     return cudaSuccess;
