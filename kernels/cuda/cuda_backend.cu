@@ -11,6 +11,10 @@
 #include "cuda_transformer.cuh"
 #include "cuda_variants.cuh"
 
+extern "C" {
+#include "host_memory.h"
+}
+
 enum {
     LEAST_SCRATCH = MG_RING_PIECES * MG_RING_BYTES,
     MOST_SCRATCH = 16 * LEAST_SCRATCH,
@@ -48,6 +52,10 @@ static mg_status budget(const mg_ops *ops, mg_budget *out)
     MG_CUDA(cudaMemGetInfo(&available, &all));
     out->place = cuda->place;
     out->available_bytes = (int64_t)available;
+    if (!cuda->is_integrated) return MG_OK;
+    /* CUDA counts the files that the host keeps in this memory; they go when it is asked for. */
+    const int64_t of_host = mg_smaller(mg_host_memory_available(), (int64_t)all);
+    if (of_host > out->available_bytes) out->available_bytes = of_host;
     return MG_OK;
 }
 
@@ -107,6 +115,7 @@ static mg_status open_device(backend *b)
         return mg_fail(MG_EFIT, "cuda: device %d: this process sees %d", cuda->settings.device, n_devices);
     MG_CUDA(cudaSetDevice(cuda->settings.device));
     MG_CUDA(cudaGetDeviceProperties(&device, cuda->settings.device));
+    cuda->is_integrated = device.integrated != 0;
     cuda->n_sms = device.multiProcessorCount;
     cuda->place = place_of(&device.uuid);
     cuda->level = device.major * 10 + device.minor;

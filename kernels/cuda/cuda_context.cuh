@@ -68,7 +68,8 @@ typedef struct mg_fast mg_fast; /* cuda_fast.cuh */
 typedef struct mg_cuda {
     mg_cuda_settings settings;
     int n_sms, level;    /* level: 90 for compute capability 9.0 */
-    uint64_t place;      /* of mg_budget */
+    uint64_t place;      /* of the device's memory, as ops.h means it */
+    bool is_integrated;  /* … which is the host's, as in a Jetson or a DGX Spark */
     bool overlap;        /* kernels may start before their predecessors end */
     size_t shared_bytes; /* that a block may ask for */
     size_t shared_limit; /* that a kernel is allowed: all that the device has for a block */
