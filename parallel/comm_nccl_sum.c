@@ -20,9 +20,8 @@ static const char *hint_of(ncclResult_t error)
         return "; is NCCL_SOCKET_IFNAME the interface that joins the hosts, and /dev/shm large enough? "
                "NCCL_DEBUG=INFO says more";
     case ncclUnhandledCudaError:
-        return "; may each rank use the GPUs of its host's others (srun --gpu-bind=none)? NCCL_DEBUG=INFO "
-               "says "
-               "more";
+        return "; may each rank use the GPUs of its host's others (srun --gpu-bind=none)? "
+               "NCCL_DEBUG=INFO says more";
     default: return "; NCCL_DEBUG=INFO says more";
     }
 }
