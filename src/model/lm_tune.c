@@ -44,8 +44,7 @@ mg_status mg_lm_tune(mg_lm *lm)
         }
         /* First as many as a step has: what is chosen for them stays. */
         MG_TRY(mg_tune_products(lm->ops, list, n, products[i].with_norm, n_rows));
-        if (n_tokens > n_rows)
-            MG_TRY(mg_tune_products(lm->ops, list, n, products[i].with_norm, n_tokens));
+        if (n_tokens > n_rows) MG_TRY(mg_tune_products(lm->ops, list, n, products[i].with_norm, n_tokens));
     }
     MG_TRY(mg_tune_products(lm->ops, &heads, 1, true, n_rows));
 done:
