@@ -19,6 +19,9 @@ mg_status mg_machine_formats(mg_lm_formats *out, const mg_machine *machine, mg_s
 /* What the options say of memory. */
 mg_status mg_machine_limits(mg_memory_limits *out, const mg_machine *machine);
 
+/* Memory of the device that this rank would take, as far as it may; 0: it would take none. */
+int64_t mg_machine_device_bytes(const mg_machine *machine, const mg_world *world);
+
 /* The language model's backend, with the world's group. MG_EFIT if there is no such device. On failure
  * nothing is left open. Both are collective over the world. */
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world);

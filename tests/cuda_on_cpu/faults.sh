@@ -81,6 +81,14 @@ expect 0 'plan: 2 ranks = 2 replicas' 'two hosts: each device has room for its r
 both+=(--share-gpu)
 expect 5 'memory: 2 ranks of the device of rank 0' 'one device has no room for two' two CUDA_ON_CPU=eager CUDA_ON_CPU=eager
 
+# Without --tp the memory of the GPUs says how many of them share the model, whatever the host has.
+fits() { # MB
+    CUDA_ON_CPU=devices=2,eager,memory=$1 ranks 2 "$MG" generate --model "$DEMO" --prompt a --prompt b --frames 4 --device cuda \
+        --codes-only --overwrite --out "$OUT"
+}
+expect 5 'ranks: 1 replica of 2, --tp 2: 2 clips for 2 ranks, and the model does not fit fewer' 'too large for one GPU: two share it' fits 256
+expect 0 'ranks: 2 replicas of 1, --tp 1' 'small enough: two replicas' fits 300
+
 # begin NP OPTIONS…: a long run, in the background. What its ranks say themselves goes to $BOX/heard: mpirun of Open MPI 5
 # passes on nothing once it ends a run.
 begin() {

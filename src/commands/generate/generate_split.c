@@ -6,30 +6,32 @@
 #include "host_memory.h"
 #include "layout.h"
 #include "log.h"
+#include "machine.h"
 
 /* Beside the weights a rank has caches, scratch and buffers: measured 5 to 20 % of a model's weights. */
 static const double ROOM = 1.25;
 
-static double format_bytes(const mg_machine *machine)
+static double format_bytes(const mg_machine *machine, bool on_device)
 {
     switch (machine->dtype) {
+    case MG_MACHINE_DTYPE_AUTO: return on_device ? 2 : 0; /* 0: as stored */
     case MG_MACHINE_BF16:
     case MG_MACHINE_FP16: return 2;
     case MG_MACHINE_INT8: return 1;
     case MG_MACHINE_INT4: return 0.75;
-    case MG_MACHINE_FP32: return 4;
-    default: return 0; /* as stored */
+    default: return 4;
     }
 }
 
-/* limits[0]: the smallest group whose ranks hold the model in the memory of this host, by the sizes in its
- * files. limits[1]: the largest over which its heads can be split. A model that cannot be opened fits;
- * opening it in earnest says what is wrong. */
+/* limits[0]: the smallest group whose ranks hold the model in the memory of this host, or of a GPU each, by
+ * the sizes in its files. limits[1]: the largest over which its heads can be split. A model that cannot be
+ * opened fits; opening it in earnest says what is wrong. */
 static void look_at_model(int32_t limits[2], const mg_world *w, const mg_model_request *model,
                           const mg_machine *machine)
 {
     mg_model_files *files = NULL;
-    const double width = format_bytes(machine);
+    const double of_device = (double)mg_machine_device_bytes(machine, w);
+    const double width = format_bytes(machine, of_device > 0);
     double bytes = 0, others = 0;
     int tp = 1, most = mg_world_largest_group(w);
 
@@ -48,8 +50,10 @@ static void look_at_model(int32_t limits[2], const mg_world *w, const mg_model_r
             else
                 others += n * 4;
         }
-    const double available = (double)mg_host_memory_available();
-    while (tp < most && (bytes + others) / tp * ROOM * w->local_size > available) tp *= 2;
+    const double of_host = (double)mg_host_memory_available();
+    while (tp < most && (of_device > 0 ? (bytes / tp + others) * ROOM > of_device
+                                       : (bytes + others) / tp * ROOM * w->local_size > of_host))
+        tp *= 2;
     mg_model_files_close(files);
     limits[0] = tp, limits[1] = most;
 }
