@@ -95,6 +95,11 @@ expect 1 'Read-only file system' 'a disk that turns read-only' run 1 erofs
 well
 one_message 'EROFS'
 goes_on 'EROFS' whole erofs
+# ---- A first rank that takes longer over the state, before and after the clips, than ranks wait for each other ----
+faulty FAULT_CALLS=fsync FAULT_MS=2000 FAULT_PATH=.mg-dist/run.db
+makes 'ranks wait for the state for as long as it takes' run 2 patient --comm-timeout 6
+well
+like 'the same bytes' whole patient
 # ---- A slow disk under the state: no step waits for it ----
 jobs=$BOX/seconds.jsonl
 makes 'a run of some seconds' run 1 quick

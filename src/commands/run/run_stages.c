@@ -249,7 +249,9 @@ static mg_status end(run_call *c, mg_status st)
     mg_fault fault = mg_fault_take(st);
 
     if (st == MG_OK) {
-        MG_RETURN(mg_comm_agree(w->all, c->coordinator ? mg_run_coordinator_settle(c->coordinator) : MG_OK));
+        /* the last shards and all lists may take longer than ranks wait for each other */
+        MG_RETURN(
+            mg_world_await_first(w, c->coordinator ? mg_run_coordinator_settle(c->coordinator) : MG_OK));
         return mg_comm_agree(w->all, c->coordinator ? mg_run_coordinator_verdict(c->coordinator) : MG_OK);
     }
     if (c->coordinator && st != MG_EBUG) (void)mg_run_coordinator_settle(c->coordinator);
@@ -262,7 +264,7 @@ static mg_status go(run_call *c)
     mg_clip_need need;
 
     MG_RETURN(split(c));
-    MG_RETURN(mg_comm_agree(w->all, open_dataset(c)));
+    MG_RETURN(mg_world_await_first(w, open_dataset(c))); /* a pipe, a million files to look through */
     MG_RETURN(mg_comm_bcast(w->all, &c->needs, sizeof c->needs / sizeof(int64_t), MG_I64, 0));
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open(&c->backend, &c->s->machine, w)));
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open_beside(&c->beside, &c->s->machine, w,
