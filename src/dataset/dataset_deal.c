@@ -24,14 +24,17 @@ static mg_status take_read_ahead(mg_dataset *d, mg_dataset_list *list)
 
     if (!w->runs) return mg_dataset_read_ahead(d, list);
     pthread_mutex_lock(&w->lock);
-    if (!w->wants_jobs) {
+    /* Raised here too: where no job could be read nothing comes back, and there is never a commit to raise
+     * it. */
+    const mg_status st = mg_fault_raise(&w->fault);
+    if (st == MG_OK && !w->wants_jobs) {
         *list = w->next;
         w->next = (mg_dataset_list){0};
         w->wants_jobs = !w->no_jobs;
         pthread_cond_signal(&w->wake);
     }
     pthread_mutex_unlock(&w->lock);
-    return MG_OK;
+    return st;
 }
 
 static mg_status fill_window(mg_dataset *d)

@@ -3,6 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "stop.h"
+
+enum { PATIENCE_S = 120 };
 
 /* In the order of mg_job_row from n to shard: read_row and the statements count on it. */
 #define COLUMNS                                                                                          \
@@ -88,6 +94,18 @@ static mg_status do_text(mg_run_db *db, const char *text)
     return sqlite3_exec(db->sql, text, NULL, NULL, NULL) == SQLITE_OK ? MG_OK : mg_run_db_fail(db);
 }
 
+/* Who opens it to write has the run's lock. What has it open still is a reader, or nobody: a file server
+ * keeps the locks of a host that died for a while, NFS's for 90 s. */
+static int wait_for_others(void *arg, int n_waits)
+{
+    const mg_run_db *db = arg;
+
+    if (n_waits >= PATIENCE_S * 10 || mg_stop_requested()) return 0;
+    if (n_waits == 0) mg_log_info("%s: is locked still; waits for up to %d s", db->path, PATIENCE_S);
+    nanosleep(&(struct timespec){0, 100000000}, NULL);
+    return 1;
+}
+
 /* `statements` come first. */
 static mg_status open_file(mg_run_db **out, const char *path, int flags, const char *statements)
 {
@@ -100,6 +118,7 @@ static mg_status open_file(mg_run_db **out, const char *path, int flags, const c
     if (!db->path) MG_TRY(mg_fail(MG_ENOMEM, "run.db: no memory"));
     if (sqlite3_open_v2(path, &db->sql, flags, NULL) != SQLITE_OK) MG_TRY(mg_run_db_fail(db));
     sqlite3_extended_result_codes(db->sql, 1);
+    if (flags & SQLITE_OPEN_READWRITE) sqlite3_busy_handler(db->sql, wait_for_others, db);
     MG_TRY(do_text(db, statements));
     *out = db;
 done:

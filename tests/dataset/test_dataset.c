@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "process.h"
 
@@ -330,6 +331,57 @@ static void test_a_stale_lock(void **state)
     mg_dataset_close(d);
 }
 
+/* Nothing comes back from jobs that were never read: dealing itself must say so, or a run waits for ever. */
+static void test_jobs_that_cannot_be_read(void **state)
+{
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_status st = MG_OK;
+    mg_dataset_job job;
+    mg_dataset *d;
+    bool found;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(truncate(in_dir("out/.mg-dist/jobs.jsonl"), 0), 0);
+    expect_ok(mg_dataset_start_writer(d));
+    for (int i = 0; i < 1000 && st == MG_OK; i++) {
+        st = mg_dataset_deal(d, &job, &found);
+        assert_false(found);
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    }
+    assert_int_equal(st, MG_EFAIL);
+    assert_non_null(strstr(mg_last_error(), "jobs.jsonl: cannot read"));
+    mg_dataset_close(d);
+}
+
+/* As a file server does that has not given up yet on a host that died. */
+static void test_a_state_that_is_let_go_late(void **state)
+{
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+    mg_run_db *db;
+    char path[MG_PATH_SIZE], c;
+    int ends[2];
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+    expect_ok(mg_path_format(path, "%s/.mg-dist/run.db", out));
+    assert_int_equal(pipe(ends), 0);
+    const pid_t holder = fork();
+    if (holder == 0) {
+        const bool held = mg_run_db_open(&db, path) == MG_OK && write(ends[1], "x", 1) == 1;
+        nanosleep(&(struct timespec){1, 0}, NULL);
+        _exit(held ? 0 : 1);
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &c, 1), 1);
+    close(ends[0]);
+    expect_ok(mg_run_db_open(&db, path));
+    mg_run_db_close(db);
+    assert_int_equal(waitpid(holder, NULL, 0), holder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +392,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_may_not_change, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_bad_jobs, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_a_stale_lock, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_jobs_that_cannot_be_read, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_a_state_that_is_let_go_late, set_up, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
