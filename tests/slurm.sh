@@ -196,5 +196,17 @@ await 150 || fail 'the job whose node was killed does not end'
 log_of "$job" | grep -q '^start [1-9] of job' || fail 'the killed node: no second start'
 ok "run.sbatch: a node killed, started again on others, complete $((SECONDS - killed)) s later"
 like 'a killed node' "$box/long" "$box/node"
+
+# 5. A job that is cancelled. Its ranks hear SIGTERM, finish their clips and end with 75, as at a time limit: it must not come back.
+submit "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/cancelled"
+for ((i = 0; i < 300; i++)); do
+    ls "$box/cancelled/train"/*.flac >/dev/null 2>&1 && break
+    sleep 0.1
+done
+on scancel "$job"
+await 30 || fail 'the cancelled job is still in the queue, or there again'
+[ "$(log_of "$job" | grep -c '^start [0-9]* of job')" = 1 ] || fail 'the cancelled job: started again'
+[ "$(ls "$box/cancelled/train"/*.flac | wc -l)" -lt 120 ] || fail 'the cancelled job: was complete before it was cancelled'
+ok 'run.sbatch: a job that is cancelled stays so'
 echo "# $((SECONDS - began)) s in all"
 echo "1..$n"

@@ -96,9 +96,9 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
                    "# 75: stopped early, the same job goes on. 6 and 137: a rank or a node was lost, 138: "
                    "told too early.\n"
                    "case $code in\n"
-                   "75) scontrol requeue \"$SLURM_JOB_ID\" ;;\n"
+                   "75) scontrol requeue Incomplete \"$SLURM_JOB_ID\" ;;\n"
                    "6 | 137 | 138 | 143) [ \"${SLURM_RESTART_COUNT:-0}\" -ge 3 ] || scontrol requeue "
-                   "\"$SLURM_JOB_ID\" ;;\n"
+                   "Incomplete \"$SLURM_JOB_ID\" ;;\n"
                    "esac\n"
                    "exit $code\n");
 }
