@@ -131,7 +131,10 @@ passes 'its clips are there' "$MG" status 'the set'
 passes 'both of them' test "$(find 'the set' -name '*.flac' | wc -l)" = 2
 expect 2 'is there already' 'a job that is there' "$MG" plan --model "$DEMO" --clips 2 --sbatch job.sbatch
 expect 0 'start it with' 'is replaced when asked' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --sbatch job.sbatch --overwrite
-passes 'on GPUs each rank has one' grep -qx '#SBATCH --gpus-per-task=1' job.sbatch
+passes 'on GPUs each rank has one' grep -qx '#SBATCH --gpus-per-node=1' job.sbatch
+fails 'and as many cores as the site gives with it' grep -q 'cpus-per-task\|CPUS_PER_TASK:-' job.sbatch
+expect 0 'start it with' 'two GPUs, one model' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --gpus-per-node 2 --tp 2 --sbatch job.sbatch --overwrite
+passes 'which may open the memory of each other' grep -qx '#SBATCH --gpus-per-node=2' job.sbatch
 memory() { "$MG" plan --shape small --gpu a100 --clips 1 "$@" | awk '$1 == "sum" { print int($2); exit }'; }
 passes '--gemm fast takes more memory of a GPU' test "$(memory --gemm fast)" -gt "$(memory)"
 expect 0 'start it with' '--gemm fast is planned' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --gemm fast --sbatch job.sbatch --overwrite

@@ -74,8 +74,8 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
     if (strcmp(s->gpu, "cpu") == 0)
         mg_text_format(t, "#SBATCH --cpus-per-task=%lld\n",
                        (long long)(s->machine.threads > 0 ? s->machine.threads : 1));
-    else
-        mg_text_add(t, "#SBATCH --gpus-per-task=1\n");
+    else /* of the node, not of each task: ranks of a group open the memory of each other's GPUs */
+        mg_text_format(t, "#SBATCH --gpus-per-node=%lld\n", (long long)s->n_per_node);
     mg_text_format(t, "#SBATCH --time=%lld-%02lld:%02lld:00\n", (long long)(minutes / 1440),
                    (long long)(minutes / 60 % 24), (long long)(minutes % 60));
     mg_text_add(t, "#SBATCH --requeue\n"
@@ -84,7 +84,8 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
                    "#SBATCH --signal=USR1@300\n"
                    "\n"
                    "mg_dist=${MG_DIST:-mg-dist} # the program; the same path on every node\n"
-                   "export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1} # srun does not take it by itself\n"
+                   "# srun does not take it by itself; unsaid, ranks share what the site gives\n"
+                   "[ -z \"${SLURM_CPUS_PER_TASK-}\" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK\n"
                    "\n");
     add_command(t, p);
     mg_text_add(t, "step=$!\n"
