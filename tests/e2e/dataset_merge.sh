@@ -80,4 +80,15 @@ expect 1 'z-0.flac: is missing, or not as long as recorded' 'a clip that is not 
 cp "$A-2/train/z-0.flac" "$BOX/half-2/train/"
 expect 0 '10 clips of 3 shards' 'goes on when it is' "$MG" merge "$BOX/torn" "$BOX"/half-?
 like 'to the same dataset' torn audiofolder
+
+# The part from Slurm's array; not where a few tasks are submitted again, which are counted anew.
+array() { env SLURM_ARRAY_TASK_ID=$1 SLURM_ARRAY_TASK_MIN=$2 SLURM_ARRAY_TASK_MAX=$3 SLURM_ARRAY_TASK_COUNT=$4 "$MG" run --model "$DEMO" \
+    --jobs "$BOX/jobs.csv" --out "$BOX/array-$1" --seed 5 --name set --layout audiofolder --shard-clips 3 "${@:5}"; }
+passes 'a task of an array from 1' array 2 1 3 3
+like 'is the second part' array-2 audiofolder-1
+expect 2 'give --shard I/N' 'a task alone' array 3 3 3 1
+expect 2 'give --shard I/N' 'two with a gap' array 7 0 7 2
+expect 2 'give --shard I/N' 'some from the middle' array 5 3 5 3
+passes 'unless the part is said' array 7 0 7 2 --shard 1/3
+like 'and is that part' array-7 audiofolder-1
 finish

@@ -7,6 +7,19 @@
 #include "json_text.h"
 #include "run.h"
 
+/* A task of an array that is submitted again alone (--array=3, --array=3,7) is numbered as before, but
+ * Slurm's count is that of the new array: it would take other jobs than before, or all of them. */
+static mg_status check_array(const char *task, const char *first, const char *last, const char *count)
+{
+    const long long from = first ? strtoll(first, NULL, 10) : 0;
+
+    if (from <= 1 && (!last || strtoll(last, NULL, 10) - from + 1 == strtoll(count, NULL, 10))) return MG_OK;
+    return mg_fail(MG_EUSAGE,
+                   "SLURM_ARRAY_TASK_ID: %s: the numbers of this array do not run from 0 or 1 without a gap, "
+                   "so its size is no number of parts: give --shard I/N",
+                   task);
+}
+
 /* "3/8", or Slurm's array. */
 static mg_status read_part(mg_dataset_call *call, const char *part)
 {
@@ -15,6 +28,7 @@ static mg_status read_part(mg_dataset_call *call, const char *part)
     char *end = NULL;
 
     if (!part && task && count) {
+        MG_RETURN(check_array(task, first, getenv("SLURM_ARRAY_TASK_MAX"), count));
         call->part = strtoll(task, NULL, 10) - (first ? strtoll(first, NULL, 10) : 0);
         call->n_parts = strtoll(count, NULL, 10);
     } else if (part) {
