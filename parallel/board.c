@@ -10,12 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "process.h"
 #include "shared_map.h"
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434 /* glibc has the call since 2.36 alone, and older headers no number for it */
+#endif
 
 enum { PATIENCE_MS = 200 };
 
@@ -44,7 +48,7 @@ static void watch_peer(mg_board *b, int i)
 
     b->peers[i] = (struct pollfd){.fd = -1, .events = POLLIN};
     if (i == b->i_local || placement->start_ticks == 0) return;
-    const int fd = pidfd_open((pid_t)placement->pid, 0);
+    const int fd = (int)syscall(SYS_pidfd_open, (pid_t)placement->pid, 0); /* Linux before 5.3: -1 */
     if (fd >= 0 && mg_process_start_ticks(placement->pid) == placement->start_ticks)
         b->peers[i].fd = fd;
     else if (fd >= 0)
