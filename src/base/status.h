@@ -17,7 +17,7 @@ typedef enum mg_status {
     MG_EUNFINISHED, /* stopped early in good order: the same command goes on */
     MG_EBUG,        /* a broken contract: our fault */
     MG_ENOMEM,
-    MG_EDEVICE,     /* the device failed, and nothing that is asked of it will succeed: no clip's own fault */
+    MG_EDEVICE, /* the device failed, and nothing that is asked of it will succeed: no clip's own fault */
 } mg_status;
 
 /* Record the message (printf style, one sentence, no newline) for this thread and return `code`. Control

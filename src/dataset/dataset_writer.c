@@ -75,18 +75,20 @@ static mg_status enter_rows(mg_dataset *d, mg_dataset_rows *rows)
     return st;
 }
 
-static mg_status do_errand(mg_dataset *d, errand *e)
+static mg_fault do_errand(mg_dataset *d, errand *e)
 {
     mg_status st = MG_OK;
+    mg_fault fault;
 
     if (e->jobs) MG_TRY(read_jobs(d)); /* somebody may be out of work */
     MG_TRY(enter_rows(d, &e->rows));
     if (e->commit) st = mg_dataset_commit_now(d);
 done:
+    fault = mg_fault_take(st); /* before a sheet has one of its own */
     mg_dataset_rows_drop(&e->rows);
     if (e->touch) mg_run_lock_touch(&d->lock);
     for (int i = 0; i < MG_DATASET_SHEETS; i++) put_sheet(&d->writer, e->path[i], e->text[i]);
-    return st;
+    return fault;
 }
 
 static void *write_all(void *arg)
@@ -101,7 +103,7 @@ static void *write_all(void *arg)
         if (w->closing) break; /* the rest is for mg_dataset_stop_writer */
         errand e = take_errand(w);
         pthread_mutex_unlock(&w->lock);
-        const mg_fault fault = mg_fault_take(do_errand(d, &e));
+        const mg_fault fault = do_errand(d, &e);
         pthread_mutex_lock(&w->lock);
         w->fault = fault;
     }
