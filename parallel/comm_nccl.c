@@ -196,7 +196,7 @@ mg_status mg_comm_nccl_open(mg_comm **out, const mg_ops *ops, const mg_cuda_grou
         *g = (group){.ops = ops,
                      .host = host,
                      .watchdog = s->watchdog,
-                     .stream = mg_cuda_stream(ops),
+                     .stream = mg_cuda_join_group(ops),
                      .first_rank = s->first_rank,
                      .reduce = s->reduce};
         *c = (mg_comm){.iface = &iface,

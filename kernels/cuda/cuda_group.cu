@@ -110,7 +110,7 @@ static __global__ void __launch_bounds__(THREADS)
     if (threadIdx.x == 0) own->n_sums[b] = n_sums;
 }
 
-extern "C" void *mg_cuda_stream(const mg_ops *ops)
+extern "C" void *mg_cuda_join_group(const mg_ops *ops)
 {
     mg_cuda *cuda = mg_cuda_of(ops);
 

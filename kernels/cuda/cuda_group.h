@@ -4,8 +4,8 @@
 
 #include "ops.h"
 
-/* The cudaStream_t in which the instance works. */
-void *mg_cuda_stream(const mg_ops *ops);
+/* The instance works in a group from now on: the cudaStream_t in which it does. */
+void *mg_cuda_join_group(const mg_ops *ops);
 
 /* x [n] = ((p0+p1)+(p2+p3))+… over parts [n_parts, n]; n_parts is 2, 4 or 8; in the stream. As mg_tree_sum.
  * y NULL: into x; else y += that, and x is left alone. */

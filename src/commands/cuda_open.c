@@ -99,7 +99,7 @@ static mg_status pick(rank_device *mine, const mg_cuda_plugin *plugin, const mg_
     MG_RETURN(plugin->count(&n));
     mine->n_devices = n;
     mine->device = w->local_rank % n;
-    plugin->versions(&mine->versions);
+    if (w->size > 1) plugin->versions(&mine->versions); /* to compare; NCCL is opened for it */
     return plugin->describe(mine->device, true, &mine->is);
 }
 

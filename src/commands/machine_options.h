@@ -41,6 +41,8 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
 /* MG_MACHINE_OPTIONS: of all commands that run a language model; their settings have a field `mg_machine
  * machine`. MG_DEVICE_OPTIONS: those of them that are left without a language model. */
 /* clang-format off */
+#define MG_DTYPE_WORDS "auto|fp32|bf16|fp16|int8|int4"
+#define MG_KV_WORDS    "auto|int8"
 #define MG_DTYPE_SAME "float32=fp32|float=fp32|float16=fp16|half=fp16|bfloat16=bf16|torch.float32=fp32|" \
                       "torch.float16=fp16|torch.bfloat16=bf16|f32=fp32|f16=fp16"
 #define MG_GEMM_WORDS "auto|exact|fast"
@@ -74,12 +76,12 @@ enum mg_machine_part { MG_MACHINE_PART_SAME, MG_MACHINE_PART_CPU };
      .help = "ranks that share one model: 1, 2, 4 or 8 (default: as few as the model fits and the "         \
              "clips occupy, of one host; bench, verify: all ranks)"},                                       \
     {.name = "dtype", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.dtype),                  \
-     .preset = "auto", .choices = "auto|fp32|bf16|fp16|int8|int4", .same = MG_DTYPE_SAME, .group = "Machine", \
+     .preset = "auto", .choices = MG_DTYPE_WORDS, .same = MG_DTYPE_SAME, .group = "Machine", \
      .help = "number format of the language model's matrices; auto is what the checkpoint holds, on a GPU "  \
              "bf16; int8 and int4 (what it hurts stays at 8 bits) are quantised when loaded; float32, float16, " \
              "half and bfloat16 are taken too"},                     \
     {.name = "kv", .type = MG_OPT_CHOICE, .offset = offsetof(settings, machine.kv), .preset = "auto",       \
-     .choices = "auto|int8", .group = "Machine",                                                           \
+     .choices = MG_KV_WORDS, .group = "Machine",                                                           \
      .help = "number format of the language model's keys and values; auto is that of its matrices, bf16 "  \
              "for int8 and int4; int8 is for the CPU"},                                                    \
     MG_DEVICE_OPTIONS(settings),                                                                           \

@@ -48,12 +48,12 @@ mg_status mg_recorded_machine(mg_machine *machine, const mg_clip_metadata *m, co
     if (is_cpu(m->text_backend)) machine->text_device = MG_MACHINE_PART_CPU;
     if (is_cpu(m->codec_backend)) machine->codec_device = MG_MACHINE_PART_CPU;
     if (machine->dtype == MG_MACHINE_DTYPE_AUTO)
-        MG_RETURN(find_word(&machine->dtype, where, "run.dtype", "auto|fp32|bf16|fp16|int8|int4", m->dtype));
+        MG_RETURN(find_word(&machine->dtype, where, "run.dtype", MG_DTYPE_WORDS, m->dtype));
     if (machine->gemm == MG_MACHINE_GEMM_AUTO &&
         (is_fast(m->backend) || is_fast(m->text_backend) || is_fast(m->codec_backend)))
         machine->gemm = MG_MACHINE_GEMM_FAST;
     if (machine->kv == MG_MACHINE_KV_AUTO && m->kv)
-        MG_RETURN(find_word(&machine->kv, where, "run.kv", "auto|int8", m->kv));
+        MG_RETURN(find_word(&machine->kv, where, "run.kv", MG_KV_WORDS, m->kv));
     choose_level(machine, m);
     return MG_OK;
 }

@@ -7,7 +7,6 @@
 #include "dataset_sound.h"
 #include "generate.h"
 #include "hash.h"
-#include "log.h"
 #include "out_folder.h"
 #include "recorded_machine.h"
 #include "rng.h"
