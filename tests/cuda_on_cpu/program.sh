@@ -130,7 +130,8 @@ grep -Eq '"link_gbps": *[0-9.]+' "$box/log" && grep -Eq '"fraction_of_slower": *
 # read probes of bench are slow here.
 if [ -n "${MG_TEST_LONG-}" ]; then
     mkdir "$box/smi"
-    printf '#!/bin/sh\necho 200.50; echo 300.50; exec sleep 60\n' >"$box/smi/nvidia-smi"
+    # What it says in its first second is of the time before.
+    printf '#!/bin/sh\nfor i in $(seq 20); do echo 7; done\nfor i in 1 2 3; do echo 200.50; echo 300.50; done\nexec sleep 60\n' >"$box/smi/nvidia-smi"
     chmod +x "$box/smi/nvidia-smi"
     power() {
         local fixture=$1
@@ -146,6 +147,9 @@ watts = 2 * 250.5
 assert watts * r["ms_per_step_min"] / 1e3 * .999 <= r["joules_per_step"] <= watts * 8 * r["ms_per_step_p95"] / 1e3, r' || fail "energy of two devices"
     power devices=1,eager --share-gpu
     grep -q joules "$box/log" && fail "the energy of a device that ranks share is counted twice"
+    printf '#!/bin/sh\nfor i in $(seq 22); do echo 200.50; done\nexec sleep 60\n' >"$box/smi/nvidia-smi"
+    power devices=2,eager
+    grep -q joules "$box/log" && fail "an energy of steps that took no second"
 fi
 
 # refused WANTED_CODE WANTED_WORDS NP [VARIABLE=VALUE…]

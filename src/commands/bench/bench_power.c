@@ -9,7 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_SAID = 1 << 16, LEAST_SAMPLES = 2 };
+/* Twenty samples are a second. From Ampere on the driver tells the mean of the last second: the first samples
+ * are of what was before the steps, loading most of all. */
+enum { MOST_SAID = 1 << 16, SAMPLES_BEFORE = 20, LEAST_SAMPLES = 5 };
 
 extern char **environ; /* POSIX leaves its declaration to the program */
 
@@ -63,7 +65,7 @@ void mg_bench_power_close(mg_bench_power *p)
     p->from_child = 0;
 }
 
-/* Mean of what it has said, in watts; NaN if that was too little. It is ended. */
+/* Mean of what it has said but for the first second, in watts; NaN if that was too little. It is ended. */
 static double read_sampler(mg_bench_power *p)
 {
     char *said = calloc(1, MOST_SAID + 1);
@@ -77,11 +79,13 @@ static double read_sampler(mg_bench_power *p)
     for (const char *line = said; line && *line;) {
         char *end;
         const double watts = strtod(line, &end);
-        if (end > line && *end == '\n' && watts >= 0 && isfinite(watts)) sum += watts, n_samples++;
+        if (end > line && *end == '\n' && watts >= 0 && isfinite(watts) && n_samples++ >= SAMPLES_BEFORE)
+            sum += watts;
         line = strchr(line, '\n');
         if (line) line++;
     }
     free(said);
+    n_samples -= SAMPLES_BEFORE;
     return n_samples >= LEAST_SAMPLES ? sum / (double)n_samples : NAN;
 }
 
