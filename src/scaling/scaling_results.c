@@ -108,6 +108,7 @@ static void get_figures(reader *r, mg_scaling_result *out)
     out->read_gbps = get_number(r, "read_gbps", true);
     out->fraction = get_number(r, "fraction_of_floor", true);
     out->x_real_time = get_number(r, "x_real_time", true);
+    out->n_threads = get_number(r, "threads", false);
     out->split_step_ms = get_number(r, "split_step_ms", false);
     out->n_sums = get_number(r, "sums_per_step", false);
     out->sum_bytes = get_number(r, "sum_bytes_per_step", false);
@@ -239,6 +240,32 @@ double mg_scaling_last_s(const mg_scaling_result *r)
     return mg_scaling_steps_s(r) + r->decode_batch_ms / 1e3;
 }
 
+double mg_scaling_width(const mg_scaling_result *r)
+{
+    const bool on_cpu = strncmp(r->backend, "cpu", 3) == 0;
+
+    return (double)r->point.np * (on_cpu && r->n_threads > 0 ? r->n_threads : 1);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+double mg_scaling_rate(double *step_s, int64_t n_steps, int n_ranks, int tp)
+{
+    const int64_t n = n_steps * tp;
+    double rate = 0;
+
+    for (double *of = step_s; of < step_s + n_steps * n_ranks; of += n) {
+        qsort(of, (size_t)n, sizeof *of, ascending);
+        rate += 2 / (of[(n - 1) / 2] + of[n / 2]);
+    }
+    return rate;
+}
+
 const char *mg_scaling_point_name(char out[64], const mg_scaling_point *p)
 {
     (void)snprintf(out, 64, "np%" PRId64 "-tp%" PRId64 "-b%" PRId64, p->np, p->tp, p->batch);
@@ -271,8 +298,7 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
     for (int p = 0; p < MG_SCALING_PARTS; p++) mg_text_format(t, ",%s_ms", mg_scaling_part_name[p]);
     mg_text_add(t, ",split_step_ms,sums_per_step,sum_bytes_per_step,bare_all_reduce_ms,joules_per_step,"
                    "energy_from,decode_first_ms,decode_batch_ms,clip_steps_s,first_sample_s,last_sample_s,"
-                   "codes,shape,dtype,"
-                   "backend,device,host,binding,version,reason\n");
+                   "codes,shape,dtype,backend,device,host,binding,version,reason,threads\n");
     for (size_t i = 0; i < r->n; i++) {
         const mg_scaling_result *a = &r->item[i];
         const bool ok = a->status == MG_SCALING_OK;
@@ -297,6 +323,7 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
             a->codes,   a->shape, a->dtype, a->backend, a->device, a->host, a->binding ? a->binding : "",
             a->version, a->reason};
         for (size_t k = 0; k < sizeof words / sizeof *words; k++) mg_scaling_csv_field(t, words[k]);
+        mg_scaling_csv_number(t, ok ? a->n_threads : NAN);
         mg_text_add(t, "\n");
     }
 }

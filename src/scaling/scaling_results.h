@@ -54,11 +54,12 @@ typedef struct mg_scaling_result {
     double dur_s; /* of a clip */
     double step_ms, step_min_ms, step_p95_ms;
     double bytes, read_gbps, fraction; /* of all replicas: a step's bytes; of the memory floor */
-    double x_real_time;                /* seconds of audio a second, all replicas together */
+    double x_real_time;                /* seconds of audio a second: the sum over replicas */
     double part_ms[MG_SCALING_PARTS], split_step_ms;
     double n_sums, sum_bytes, bare_ms; /* calls of a group in a step; their bytes; their time alone */
     double decode_first_ms,
         decode_batch_ms;  /* from codes to sound: the first clips, at once; all of a batch */
+    double n_threads;     /* of a rank, for its products */
     double joules;        /* of a step, all ranks together */
     char energy_from[16]; /* "rapl", "nvidia-smi" */
     char *binding;        /* where each rank was; NULL: not said */
@@ -89,6 +90,14 @@ const mg_scaling_result *mg_scaling_find(const mg_scaling_results *r, const mg_s
 double mg_scaling_steps_s(const mg_scaling_result *r);
 double mg_scaling_first_s(const mg_scaling_result *r);
 double mg_scaling_last_s(const mg_scaling_result *r);
+
+/* Processors that a point's ranks use together, or GPUs: what its speed is to be held against. Where threads
+ * are not told, ranks. */
+double mg_scaling_width(const mg_scaling_result *r);
+
+/* Steps a second of all groups of tp ranks together, each by the median of its ranks' steps, step_s [n_ranks,
+ * n_steps], which are sorted: how fast one group is, is no other's loss or gain. */
+double mg_scaling_rate(double *step_s, int64_t n_steps, int n_ranks, int tp);
 
 /* "np4-tp2-b8". */
 const char *mg_scaling_point_name(char out[64], const mg_scaling_point *p);

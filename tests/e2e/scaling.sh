@@ -13,6 +13,9 @@ expect 0 '^mpirun -n 2 .* bench step --shape tiny .*--tp 2 --batch 3' 'a dry run
     sweep none --np 1,2 --tp 1,2 --batch 3 --dry-run
 says 'and why others are left out' '^# np1-tp2-b3: skipped: T = 2 does not divide 1 ranks'
 fails 'and makes no folder' test -e "$BOX/none"
+says 'the steps are around the middle of a clip: 6 of 500 columns' '--position 246( |$)'
+says 'ranks are not bound: each has its share of the processors' '^mpirun -n 2 --bind-to none .*mg-dist'
+expect 0 '^mpirun -n 2 --bind-to core [^-]*mg-dist' 'unless they are to be' sweep none --np 2 --tp 2 --batch 3 --dry-run --launcher-args='--bind-to core'
 expect 0 '3 points measured, 1 skipped, 0 failed' 'a grid' sweep real --np 1,2 --tp 1,2 --batch 2 --launcher-args='--oversubscribe --bind-to none'
 passes 'a line each' test "$(wc -l <"$BOX/real/results.jsonl")" = 4
 passes 'the same codes at every point' test "$(column codes "$BOX/real/results.csv" | grep ' ok ' | cut -d' ' -f6 | sort -u | wc -l)" = 1
@@ -37,6 +40,7 @@ for r in csv.DictReader(open(sys.argv[1])):
     got=[float(r[k]) for k in ("clip_steps_s","first_sample_s","last_sample_s")]
     assert decode>0 and both==decode and all(abs(g-e)<1e-4*e for g,e in zip(got,(steps,steps+decode,steps+both))), r
     assert (r["joules_per_step"]=="")==(r["energy_from"]==""), r
+    assert int(r["threads"])>0, r
 assert n==3' "$BOX/real/results.csv"
 cp "$BOX/real/results.jsonl" "$BOX/before"
 expect 0 '3 points measured' 'the same command measures nothing again' sweep real --np 1,2 --tp 1,2 --batch 2 --launcher-args='--oversubscribe --bind-to none'
@@ -85,6 +89,7 @@ says 'then it is measured' '^4 2 3 2 ok'
 # Killed three times, and once with half a line: the same table.
 grid=(--np 2,4,8 --tp 1,2 --batch 4,6 --repeats 2)
 fake whole "${grid[@]}" >"$BOX/said" 2>&1
+passes 'every second round goes backwards' cmp <(tail -n 24 "$BOX/launched" | head -n 12) <(tail -n 12 "$BOX/launched" | tac)
 touch "$BOX/slow"
 for n in 1 2 3; do
     "$MG" bench scaling --shape tiny --steps 5 --warmup 1 --out "$BOX/cut" --launcher "$BOX/launch" "${grid[@]}" >"$BOX/said" 2>&1 &

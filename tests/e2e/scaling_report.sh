@@ -11,7 +11,7 @@ def line(np, tp, batch, repeat, ms, **more):
     parts = {"products": .5, "attention": .1, "all_reduce": .25 * (tp > 1), "waiting": .05 * (tp > 1), "sampling": .05, "rest": .05}
     figures = {"host": "node<1>", "backend": "cpu/avx512", "shape": "small", "dtype": "bf16", "codes": "0123456789abcdef",
                "ms_per_step": ms, "ms_per_step_min": ms, "ms_per_step_p95": ms, "bytes_per_step": 1e9, "read_gbps": 10,
-               "fraction_of_floor": 8 / ms, "x_real_time": 1, "split_step_ms": ms, "binding": f"node<1>: 0 cores 0-3 numa 0", "joules_per_step": .8 * batch * np / tp, "energy_from": "rapl", "decode_first_ms": 100, "decode_batch_ms": 100 * batch}
+               "fraction_of_floor": 8 / ms, "x_real_time": 20 * batch * np / tp / ms, "threads": 2, "split_step_ms": ms, "binding": f"node<1>: 0 cores 0-3 numa 0", "joules_per_step": .8 * batch * np / tp, "energy_from": "rapl", "decode_first_ms": 100, "decode_batch_ms": 100 * batch}
     if tp > 1: figures |= {"sums_per_step": 73, "sum_bytes_per_step": 524288, "bare_all_reduce_ms": .4}
     figures.update({f"split_{k}_ms": v * ms for k, v in parts.items()})
     return {"np": np, "tp": tp, "batch": batch, "repeat": repeat, "status": "ok", "duration": 10, "version": "0.1.0",
@@ -44,7 +44,8 @@ says 'how near memory is' 'nearest to the memory&?.?.?s speed at np2-tp2-b1, 0.8
 says 'codes are compared' 'the same at every point'
 says 'what was skipped' 'skipped</td><td>T = 2 does not divide &#60;b&#62;1&#60;/b&#62; ranks'
 fails 'no picture is asked for' grep -q '<img' "$page"
-passes 'a table for a README' grep -q '^| 1 | 1 | 1 | 8 | 3 | 40.000 (36.000 – 48.000) | 21.13 | 21.23 | 21.93 | 4 | 0.20 | 0 % | – | – | – | 40 |$' "$BOX/sweep/report.md"
+passes 'a table for a README' grep -q '^| 1 | 1 | 1 | 8 | 3 | 40.000 (36.000 – 48.000) | 21.13 | 21.23 | 21.93 | 4 | 0.20 | 0 % | – | – | – | 2 | 40 |$' "$BOX/sweep/report.md"
+passes 'which names what is missing in it' grep -q '^np1-tp2-b1 was skipped: T = 2 does not divide <b>1</b> ranks\.$' "$BOX/sweep/report.md"
 
 printf '{"np":2,"tp"' >>"$BOX/sweep/results.jsonl"
 expect 0 'last line is cut off' 'a line that is cut off is left out' "$MG" report "$BOX/sweep"
@@ -63,6 +64,23 @@ fi
 sed -i '$d; 1s/0123456789abcdef/0000000000000000/' "$BOX/sweep/results.jsonl"
 passes 'another code' "$MG" report -q "$BOX/sweep"
 passes 'is said' grep -q '<b>not the same at every point' "$page"
+fails 'one device is no mixture' grep -q 'id="mixed"' "$page"
+sed -i 's/"host"/"device": "fast", "host"/; 1s/"fast"/"slow"/' "$BOX/sweep/results.jsonl"
+passes 'two devices' "$MG" report -q "$BOX/sweep"
+passes 'are both named' grep -q ' · slow; fast · ' "$page"
+passes 'and that the points are not alike' grep -q 'id="mixed"><b>Not all points were measured alike' "$page"
+
+# One rank with four threads, or two with two each, have the same processors.
+sed -i '/"np": 1,/s/"threads": 2/"threads": 4/' "$BOX/sweep/results.jsonl"
+passes 'ranks that share the processors' "$MG" report -q "$BOX/sweep"
+cp "$page" "$BOX/said"
+says 'are no larger machine' 'T = 2 makes a clip 1.60 times as fast as T = 1, and costs 0.62 times its processor time'
+says 'nor are two replicas' 'make 1.90 times the audio of 1: an efficiency of 190 %. Ranks were not alike: 4 threads each at np1-tp1-b1, 2 at np2-tp1-b1'
+
+# Of two replicas one is slow: the rate is what both make, whatever the median of all their steps.
+sed -i '/"np": 2, "tp": 1,/s/"x_real_time": [0-9.]*/"x_real_time": 1.5/' "$BOX/sweep/results.jsonl"
+passes 'a slow replica' "$MG" report -q "$BOX/sweep"
+passes 'counts' grep -q 'make 1.20 times the audio of 1' "$page"
 echo mine >>"$BOX/sweep/report.md"
 cp "$page" "$BOX/page"
 expect 2 'report.md: is there already, and is not as mg-dist wrote it; move it away' 'a table that was edited is not replaced' "$MG" report "$BOX/sweep"

@@ -39,6 +39,7 @@ static void put_row(mg_text *t, const mg_sweep_point *p, bool with_energy, const
     put_figure(t, gap, "%.3f", isnan(p->bare_ms) ? NAN : p->part_ms[MG_SCALING_ALL_REDUCE]);
     put_figure(t, gap, "%.3f", p->bare_ms);
     put_figure(t, gap, "%.3f", p->predicted_ms);
+    put_figure(t, gap, "%.0f", p->n_threads);
     if (with_energy) put_figure(t, gap, "%.3g", p->joules_s);
     mg_text_add(t, end);
 }
@@ -50,9 +51,20 @@ static const char *const column[] = {"ranks",          "T",
                                      "last sample, s", "x real time",
                                      "of the floor",   "sums and waiting",
                                      "sums, ms",       "bare, ms",
-                                     "predicted, ms",  "J a second"};
+                                     "predicted, ms",  "threads a rank",
+                                     "J a second"};
 
 enum { N_COLUMNS = sizeof column / sizeof *column };
+
+/* A line for a point that was not measured: a table alone would hide it. */
+static void put_missing(mg_text *t, const mg_sweep *s, const mg_scaling_result *r)
+{
+    char name[64];
+
+    if (r->status == MG_SCALING_OK || mg_scaling_find(&s->results, &r->point, r->repeat) != r) return;
+    mg_text_format(t, "%s %s: %s.\n\n", mg_scaling_point_name(name, &r->point),
+                   r->status == MG_SCALING_SKIPPED ? "was skipped" : "has failed", r->reason);
+}
 
 static void put_markdown(mg_text *t, const mg_sweep *s)
 {
@@ -65,6 +77,7 @@ static void put_markdown(mg_text *t, const mg_sweep *s)
     mg_text_add(t, "|\n");
     for (size_t i = 0; i < s->n; i++) put_row(t, &s->point[i], with_energy, "| ", " | ", " |\n");
     mg_text_add(t, "\n");
+    for (size_t i = 0; i < s->results.n; i++) put_missing(t, s, &s->results.item[i]);
     for (int i = 0; i < MG_SWEEP_PLOTS; i++) {
         mg_sweep_say(t, s, (enum mg_sweep_plot)i);
         mg_text_add(t, "\n\n");
@@ -147,22 +160,48 @@ static mg_status put_plot(mg_text *t, const mg_sweep *s, const char *dir, int pl
     return MG_OK;
 }
 
+enum { FACT_SHAPE, FACT_DTYPE, FACT_BACKEND, FACT_DEVICE, FACT_HOST, FACT_VERSION, FACT_SETTINGS, N_FACTS };
+
+static const char *fact_of(const mg_scaling_result *r, int fact)
+{
+    const char *const all[N_FACTS] = {r->shape, r->dtype,   r->backend, r->device,
+                                      r->host,  r->version, r->settings};
+    return all[fact];
+}
+
+/* Whatever the lines say of it, each once, with `gap` before the first; how many that are. A sweep that went
+ * on elsewhere has two hosts, and maybe two devices. */
+static int put_fact(mg_text *t, const mg_sweep *s, int fact, const char *gap)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < s->results.n; i++) {
+        const char *is = fact_of(&s->results.item[i], fact);
+        bool is_new = mg_sweep_counts(s, &s->results.item[i]) && is[0];
+        for (size_t k = 0; is_new && k < i; k++)
+            is_new = !mg_sweep_counts(s, &s->results.item[k]) ||
+                     strcmp(is, fact_of(&s->results.item[k], fact)) != 0;
+        if (!is_new) continue;
+        mg_text_add(t, n++ ? "; " : gap);
+        mg_report_escape(t, is);
+    }
+    return n;
+}
+
 static void put_head(mg_text *t, const mg_sweep *s)
 {
-    const mg_scaling_result *r = &s->results.item[0];
+    bool is_mixed = false;
 
-    for (size_t i = 0; i < s->results.n && !mg_sweep_counts(s, r); i++) r = &s->results.item[i];
     mg_report_begin(t, "Scaling");
-    mg_text_add(t, "Scaling of ");
-    mg_report_escape(t, r->shape);
+    (void)put_fact(t, s, FACT_SHAPE, "Scaling of ");
     mg_text_add(t, "</h1>\n<p class=\"sub\">");
-    const char *const facts[] = {r->dtype, r->backend, r->device, r->host, r->version, r->settings};
-    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
-        if (!facts[i][0]) continue;
-        if (i) mg_text_add(t, " · ");
-        mg_report_escape(t, facts[i]);
-    }
-    mg_text_format(t, "</p><p class=\"sub\" id=\"codes\">The codes of the first clip are %s.</p>\n",
+    for (int i = FACT_DTYPE; i < N_FACTS; i++)
+        is_mixed |= put_fact(t, s, i, i > FACT_DTYPE ? " · " : "") > 1 && i != FACT_HOST;
+    mg_text_add(t, "</p>\n");
+    if (is_mixed)
+        mg_text_add(t, "<p class=\"sub\" id=\"mixed\"><b>Not all points were measured alike</b>: what stands "
+                       "above with a semicolon differs between them, and so may their times.</p>\n");
+    mg_text_format(t, "<p class=\"sub\" id=\"codes\">The codes of the first clip are %s.</p>\n",
                    mg_sweep_codes_agree(s) ? "the same at every point"
                                            : "<b>not the same at every point</b>");
 }

@@ -17,6 +17,7 @@ typedef struct mg_sweep_point {
     mg_scaling_point at;
     char name[64];
     int64_t n_repeats;
+    double width, n_threads; /* processors or GPUs of all its ranks; threads of a rank; NaN: not told */
     mg_sweep_spread step_ms, rate, clip_s, fraction; /* rate: seconds of audio a second */
     double part_ms[MG_SCALING_PARTS], split_ms;      /* means over the repeats; NaN: not split */
     double bare_ms; /* of the calls that part_ms[MG_SCALING_ALL_REDUCE] has in a step; mean; NaN: not told */
@@ -72,13 +73,16 @@ bool mg_sweep_tells_sound(const mg_sweep *s);
 /* Have all repeats of all points the same codes? */
 bool mg_sweep_codes_agree(const mg_sweep *s);
 
-/* Points that belong to a curve: one clip on T ranks (np = T), or replicas of the least T, at the least
- * batch. The first is its base. */
+/* Points that belong to a curve: one replica, whose T grows (np = T), or replicas of the least T, at the
+ * least batch. The first is its base. */
 size_t mg_sweep_strong(const mg_sweep *s, const mg_sweep_point **out, size_t most);
 size_t mg_sweep_replicas(const mg_sweep *s, const mg_sweep_point **out, size_t most);
 
 /* Is no other point both faster and of a higher rate? */
 bool mg_sweep_on_front(const mg_sweep *s, const mg_sweep_point *p);
+
+/* Has a rank as many threads at every point? Not told counts as the same. */
+bool mg_sweep_threads_agree(const mg_sweep *s);
 
 /* Two sentences under a plot, computed. */
 void mg_sweep_say(mg_text *t, const mg_sweep *s, enum mg_sweep_plot plot);

@@ -11,19 +11,20 @@ enum { MOST = 64, MOST_NAMED = 12 /* more names would lie upon each other: those
 
 const char *const mg_sweep_plot_name[MG_SWEEP_PLOTS] = {"speedup", "front", "parts", "floor", "predicted"};
 
-/* Speed-up over the base, with the spread of both: ranks relative to the base, low, mid, high. */
+/* Speed-up over the base, with the spread of both: processors or GPUs relative to the base, low, mid, high.
+ */
 static void put_curve(mg_text *t, const char *name, const mg_sweep_point **p, size_t n, bool of_rate)
 {
     mg_text_format(t, "$%s << EOD\n", name);
     for (size_t i = 0; i < n; i++) {
         const mg_sweep_spread *a = of_rate ? &p[0]->rate : &p[0]->step_ms;
         const mg_sweep_spread *b = of_rate ? &p[i]->rate : &p[i]->step_ms;
-        const double ranks = (double)p[i]->at.np / (double)p[0]->at.np;
+        const double width = p[i]->width / p[0]->width;
         if (of_rate)
-            mg_text_format(t, "%g %.6g %.6g %.6g\n", ranks, b->mid / a->mid, b->low / a->mid,
+            mg_text_format(t, "%g %.6g %.6g %.6g\n", width, b->mid / a->mid, b->low / a->mid,
                            b->high / a->mid);
         else
-            mg_text_format(t, "%g %.6g %.6g %.6g\n", ranks, a->mid / b->mid, a->mid / b->high,
+            mg_text_format(t, "%g %.6g %.6g %.6g\n", width, a->mid / b->mid, a->mid / b->high,
                            a->mid / b->low);
     }
     mg_text_add(t, "EOD\n");
@@ -33,26 +34,28 @@ static void put_speedup(mg_text *t, const void *arg)
 {
     const mg_sweep *s = arg;
     const mg_sweep_point *p[MOST];
-    double most = 1;
+    double low = INFINITY, high = 0;
 
-    for (size_t i = 0; i < s->n; i++)
-        if ((double)s->point[i].at.np / (double)s->point[0].at.np > most)
-            most = (double)s->point[i].at.np / (double)s->point[0].at.np;
+    for (size_t i = 0; i < s->n; i++) {
+        low = fmin(low, s->point[i].width);
+        high = fmax(high, s->point[i].width);
+    }
     put_curve(t, "strong", p, mg_sweep_strong(s, p, MOST), false);
     put_curve(t, "weak", p, mg_sweep_replicas(s, p, MOST), true);
     mg_text_format(
         t,
-        "set multiplot layout 1,2\nset xrange [0.9:%g]\nset xlabel 'times the ranks'\nset logscale xy "
+        "set multiplot layout 1,2\nset xrange [%g:%g]\nset xlabel 'times the processors or GPUs'\nset "
+        "logscale xy "
         "2\nset ylabel 'times as fast'\n"
         "plot x lc rgb '#667085' lw 1.5 dt 2 title 'ideal', $strong using 1:2:3:4 with yerrorlines lw 2 pt 7 "
-        "lc rgb '#3b5bdb' title 'one clip, T grows', $weak using 1:2:3:4 with yerrorlines lw 2 pt 5 lc "
+        "lc rgb '#3b5bdb' title 'one replica, T grows', $weak using 1:2:3:4 with yerrorlines lw 2 pt 5 lc "
         "rgb '#c2410c' title 'replicas'\n"
         "unset logscale y\nset yrange [0:*]\nset ylabel 'efficiency'\n"
         "plot 1 lc rgb '#667085' lw 1.5 dt 2 title 'ideal', $strong using 1:($2/$1):($3/$1):($4/$1) with "
-        "yerrorlines lw 2 pt 7 lc rgb '#3b5bdb' title 'one clip, T grows', $weak using "
+        "yerrorlines lw 2 pt 7 lc rgb '#3b5bdb' title 'one replica, T grows', $weak using "
         "1:($2/$1):($3/$1):($4/$1) with yerrorlines lw 2 pt 5 lc rgb '#c2410c' title 'replicas'\n"
         "unset multiplot\n",
-        most * 1.15);
+        0.9 * fmin(1, low / s->point[0].width), 1.15 * high / low);
 }
 
 static int by_rate(const void *a, const void *b)
@@ -111,8 +114,9 @@ static void put_parts(mg_text *t, const void *arg)
     mg_text_add(t, "$parts << EOD\n");
     for (size_t i = 0; i < s->n; i++) {
         mg_text_format(t, "\"%s\"", s->point[i].name);
+        const bool is_told = !isnan(s->point[i].split_ms); /* a device tells what draws add, and no more */
         for (int k = 0; k < MG_SCALING_PARTS; k++)
-            mg_text_format(t, " %.6g", isnan(s->point[i].part_ms[k]) ? 0.0 : s->point[i].part_ms[k]);
+            mg_text_format(t, " %.6g", is_told ? s->point[i].part_ms[k] : 0.0);
         mg_text_add(t, "\n");
     }
     mg_text_add(t, "EOD\n");

@@ -14,26 +14,42 @@ static void say_speedup(mg_text *t, const mg_sweep *s)
     size_t n = mg_sweep_strong(s, p, MOST);
 
     if (n < 2) {
-        mg_text_add(t, "One clip was measured on one size of group alone: there is no speed-up to tell. ");
+        mg_text_add(t, "One replica was measured on one size of group alone: there is no speed-up to tell. ");
     } else {
         const mg_sweep_point *a = p[0], *b = p[n - 1];
         const double up = a->step_ms.mid / b->step_ms.mid;
         mg_text_format(t,
                        "T = %" PRId64 " makes a clip %.2f times as fast as T = %" PRId64
-                       ", and costs %.2f times its rank time. ",
-                       b->at.tp, up, a->at.tp, (double)b->at.tp / (double)a->at.tp / up);
+                       ", and costs %.2f times its %s time. ",
+                       b->at.tp, up, a->at.tp, b->width / a->width / up,
+                       mg_sweep_threads_agree(s) ? "rank" : "processor");
     }
     n = mg_sweep_replicas(s, p, MOST);
     if (n < 2) {
         mg_text_add(t, "Replicas were measured in one number alone.");
         return;
     }
-    const double gain = p[n - 1]->rate.mid / p[0]->rate.mid,
-                 ideal = (double)p[n - 1]->at.np / (double)p[0]->at.np;
+    const double gain = p[n - 1]->rate.mid / p[0]->rate.mid, ideal = p[n - 1]->width / p[0]->width;
     mg_text_format(t,
                    "%" PRId64 " ranks as replicas of T = %" PRId64 " make %.2f times the audio of %" PRId64
                    ": an efficiency of %.0f %%.",
                    p[n - 1]->at.np, p[0]->at.tp, gain, p[0]->at.np, 100 * gain / ideal);
+}
+
+/* Ranks that share a host's processors are no larger machine than one rank that has them all. */
+static void say_threads(mg_text *t, const mg_sweep *s)
+{
+    const mg_sweep_point *least = &s->point[0], *most = &s->point[0];
+
+    if (mg_sweep_threads_agree(s)) return;
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->point[i].n_threads < least->n_threads) least = &s->point[i];
+        if (s->point[i].n_threads > most->n_threads) most = &s->point[i];
+    }
+    mg_text_format(t,
+                   " Ranks were not alike: %.0f threads each at %s, %.0f at %s. Efficiency is by processors, "
+                   "not by ranks; --bench-args=\"--threads N\" makes them alike.",
+                   most->n_threads, most->name, least->n_threads, least->name);
 }
 
 static void say_front(mg_text *t, const mg_sweep *s)
@@ -144,7 +160,7 @@ static void say_predicted(mg_text *t, const mg_sweep *s)
 void mg_sweep_say(mg_text *t, const mg_sweep *s, enum mg_sweep_plot plot)
 {
     switch (plot) {
-    case MG_SWEEP_SPEEDUP: say_speedup(t, s); break;
+    case MG_SWEEP_SPEEDUP: say_speedup(t, s), say_threads(t, s); break;
     case MG_SWEEP_FRONT: say_front(t, s); break;
     case MG_SWEEP_PARTS: say_parts(t, s); break;
     case MG_SWEEP_FLOOR: say_floor(t, s); break;

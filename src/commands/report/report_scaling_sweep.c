@@ -54,13 +54,14 @@ static void sum_up(const mg_sweep *s, mg_sweep_point *p)
         const mg_scaling_result *r = &s->results.item[i];
         if (!is_same(&r->point, &p->at) || !mg_sweep_counts(s, r)) continue;
         step[n] = r->step_ms, fraction[n] = r->fraction;
-        rate[n] = (double)(p->at.np / p->at.tp * p->at.batch) * 1e3 / (MG_SCALING_FRAME_RATE * r->step_ms);
+        rate[n] = r->x_real_time;
         first[n] = mg_scaling_first_s(r), last[n] = mg_scaling_last_s(r);
         clip[n++] = mg_scaling_steps_s(r);
         for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] += r->part_ms[k];
         p->split_ms += r->split_step_ms, p->bare_ms += r->bare_ms;
         p->joules_s += r->joules * MG_SCALING_FRAME_RATE / (double)(p->at.np / p->at.tp * p->at.batch);
         if (r->binding) p->binding = r->binding;
+        p->width = mg_scaling_width(r), p->n_threads = r->n_threads;
         p->codes = r->codes, p->sizes = &r->sizes, p->dtype = r->dtype;
     }
     for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] /= (double)n;
@@ -157,6 +158,16 @@ bool mg_sweep_tells_sound(const mg_sweep *s)
 
     for (size_t i = 0; i < s->n; i++) any = any || !isnan(s->point[i].first_s.mid);
     return any;
+}
+
+bool mg_sweep_threads_agree(const mg_sweep *s)
+{
+    bool same = true;
+
+    for (size_t i = 1; i < s->n; i++)
+        same = same &&
+               s->point[i].width * (double)s->point[0].at.np == s->point[0].width * (double)s->point[i].at.np;
+    return same;
 }
 
 bool mg_sweep_codes_agree(const mg_sweep *s)

@@ -99,10 +99,12 @@ done:
     return st;
 }
 
-/* Round the grid, once a repeat: what disturbs the machine for a while is spread over the points. */
+/* Round the grid, once a repeat: what disturbs the machine for a while is spread over the points. Every
+ * second time backwards, so that a machine that grows warmer or busier is fair to the first and the last. */
 static mg_status go_round(mg_scaling_sweep *w, int64_t repeat, bool *tried)
 {
-    for (size_t i = 0; i < w->grid.n; i++) {
+    for (size_t k = 0; k < w->grid.n; k++) {
+        const size_t i = repeat % 2 ? k : w->grid.n - 1 - k;
         const mg_scaling_cell *c = &w->grid.cell[i];
         if (c->reason[0]) {
             mg_scaling_outcome o = {.status = MG_SCALING_SKIPPED};

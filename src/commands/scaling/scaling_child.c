@@ -17,7 +17,7 @@
 #include "scaling.h"
 #include "stop.h"
 
-enum { PRINTED_BYTES = 1 << 20, SAID_BYTES = 16 << 20, KILL_AFTER_S = 10, STEPS_BESIDE = 25 };
+enum { PRINTED_BYTES = 1 << 20, SAID_BYTES = 16 << 20, KILL_AFTER_S = 10, STEPS_A_PROBE = 5 };
 
 static mg_status add(mg_scaling_command *c, const char *word, size_t n)
 {
@@ -74,6 +74,18 @@ static int64_t count_nodes(const mg_scaling_settings *s, const mg_scaling_point 
     return per_node > 0 && end && *end == '\0' ? (p->np + per_node - 1) / per_node : 0;
 }
 
+/* mpirun alone binds two ranks to a core each and more to a socket: a rank would have other processors at
+ * each point, and one rank without a launcher all. Unbound, each takes its share of them. */
+static bool is_to_unbind(const mg_scaling_settings *s)
+{
+    static const char *const own[] = {"bind", "map-by", "cpu", "rankfile", "-rf"};
+    const char *name = mg_path_name(s->launcher), *args = s->launcher_args;
+    bool says = false;
+
+    for (size_t i = 0; args && i < sizeof own / sizeof *own; i++) says = says || strstr(args, own[i]);
+    return !says && (strcmp(name, "mpirun") == 0 || strcmp(name, "mpiexec") == 0);
+}
+
 static mg_status add_launcher(mg_scaling_command *c, const mg_scaling_settings *s, const mg_scaling_point *p)
 {
     MG_RETURN(add_word(c, s->launcher));
@@ -81,16 +93,18 @@ static mg_status add_launcher(mg_scaling_command *c, const mg_scaling_settings *
     if (count_nodes(s, p) > 0) MG_RETURN(add_option(c, "-N", count_nodes(s, p)));
     if (s->hostfile) MG_RETURN(add_word(c, "--hostfile"));
     if (s->hostfile) MG_RETURN(add_word(c, s->hostfile));
+    if (is_to_unbind(s)) MG_RETURN(add_words(c, "--bind-to none"));
     return add_words(c, s->launcher_args);
 }
 
-/* The first column of the steps, so that they lie around the middle of the clip. */
+/* The first column of the steps, so that the timed ones lie around the middle of the clip; between them are
+ * some that are not timed, each behind a probe. */
 static int64_t first_column(const mg_scaling_settings *s)
 {
-    const int64_t n_beside = s->n_steps / 5 + STEPS_BESIDE;
-    const int64_t spare = (int64_t)(s->dur_s * MG_SCALING_FRAME_RATE) - s->n_steps - s->n_warmup - n_beside;
+    const int64_t n_timed = s->n_steps + s->n_steps / STEPS_A_PROBE;
+    const int64_t first = ((int64_t)(s->dur_s * MG_SCALING_FRAME_RATE) - n_timed) / 2 - s->n_warmup;
 
-    return spare > 0 ? spare / 2 : 0;
+    return first > 0 ? first : 0;
 }
 
 mg_status mg_scaling_command_make(mg_scaling_command *c, const mg_scaling_settings *s,
