@@ -2,15 +2,17 @@
 # Everything that a machine with a GPU can say of this program, in five minutes: builds with what is there, tests, then
 # measures, and prints one short table last. A stage that fails or lasts too long does not stop those after it.
 #
-#   bench/gpu.sh [--built BUILD] [--python PYTHON] [--out DIR] [--quick]
+#   bench/gpu.sh [--built BUILD] [--python PYTHON] [--out DIR] [--quick] [--limit SECONDS] [--only PATTERN]
 #   bench/gpu.sh --dry-run PROGRAM       the same over tests/cuda_on_cpu: PROGRAM is build-cuda-on-cpu/mg-dist
 #
 # BUILD of --built was made elsewhere (bench/gpu_carry.sh brings it, with the libraries that it opens, to a machine
 # without them). PYTHON has torch and transformers, for the comparison.
+# --limit: stages that have not begun by then are left out, those at work are ended, and the table comes all the same.
+# --only: the stages whose names match (an extended regular expression, 'step|decode'); the results of the others stay.
 # The logs of all stages are in --out (default: build-gpu). Exit code 0 if every test passed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
-built='' python=python3 out=$root/build-gpu dry='' quick=''
+built='' python=python3 out=$root/build-gpu dry='' quick='' limit=86400 only=.
 while [ $# -gt 0 ]; do
     case $1 in
     --built) built=$(cd "$2" && pwd) && shift ;;
@@ -18,12 +20,15 @@ while [ $# -gt 0 ]; do
     --out) out=$2 && shift ;;
     --dry-run) dry=$(readlink -f "$2") && shift ;;
     --quick) quick=yes ;;
+    --limit) limit=$2 && shift ;;
+    --only) only=$2 && shift ;;
     *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
     shift
 done
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
-rm -f "$out"/*.log "$out"/*.json "$out"/stages
+[ "$only" != . ] || rm -f "$out"/*.log "$out"/*.json
+rm -f "$out"/stages
 build=${built:-$out/build}
 program=${dry:-$build/mg-dist}
 tests=$(dirname "$program")
@@ -33,9 +38,16 @@ export MG_TEST_OVER=cuda MG_TEST_SHARE=1
 
 # stage NAME SECONDS COMMAND…: its output goes to NAME.log; remembered as passed, FAILED, or skipped (exit code 77)
 stage() {
-    local name=$1 most=$2 begin=$SECONDS code pid late='' i
+    local name=$1 most=$2 begin=$SECONDS left=$((limit - SECONDS)) code pid late='' i
     shift 2
+    [[ $name =~ $only ]] || return 0
+    if [ $left -le 0 ]; then
+        printf '%s\tleft out: no time\t0\n' "$name" >>"$out/stages"
+        return 1
+    fi
     [ -z "$dry" ] || most=$((most * 20)) # a fixture on a busy machine is no measure
+    [ "$most" -le $left ] || most=$left
+    rm -f "$out/$name.json"
     setsid bash -c '"$@"' stage "$@" >"$out/$name.log" 2>&1 &
     pid=$! # its group has its number
     for ((i = 0; i < most * 5; i++)); do
@@ -65,7 +77,8 @@ stage() {
 # ---- What is there ----
 
 describe() {
-    [ -n "$dry" ] || nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
+    [ -n "$dry" ] || nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv,noheader
+    [ -n "$dry" ] || nvidia-smi --query-compute-apps=pid,name,used_memory --format=csv,noheader # whoever else is at work
     [ -n "$dry" ] || nvcc --version | tail -2
     "$python" -c 'import torch, transformers; print("torch", torch.__version__, "transformers", transformers.__version__)' || true
 }
@@ -85,26 +98,36 @@ compile() {
 
 doctor() { "$program" doctor --device cuda --model "$root/tests/golden/checkpoints/tiny-mono"; }
 
-# Every op and stage against PyTorch's and transformers' numbers, on the device.
+# Every op and stage against PyTorch's and transformers' numbers, on the device; all of them, whichever fail.
 units() {
-    local t n=0
+    local t n=0 bad=0
     for t in "$tests"/tests/*/test_*_gpu; do
         [ -x "$t" ] || continue
         n=$((n + 1))
-        echo "== $t" && "$t" || return 1
+        echo "== $t"
+        "$t" && continue
+        echo "FAILED: $(basename "$t"): exit code $?"
+        bad=$((bad + 1))
     done
     [ $n -gt 0 ] || { echo "no test_*_gpu was built" && return 77; }
+    [ $bad -eq 0 ]
 }
+
+launched() { command -v mpirun >/dev/null || { echo 'no mpirun' && return 1; }; }
 
 suite() { # SCRIPT
     bash "$root/tests/e2e/$1.sh" "$program" "$root/tests" "$tests/tests/e2e/compare_clip" "$tests/tests/e2e/sound_facts"
 }
-golden() { MG_TEST_RANKS=$1 MG_TEST_ONLY=- MG_TEST_CASES=${brief:+text_nocfg} suite golden; } # NP
+golden() { # NP
+    [ "$1" = 1 ] || launched || return 77
+    MG_TEST_RANKS=$1 MG_TEST_ONLY=- MG_TEST_CASES=${brief:+text_nocfg} suite golden
+}
 modes() { MG_TEST_RANKS=1 MG_TEST_ONLY=${dry:+tiny-melody} suite modes; }
 
 # Two clips in bf16: one rank, two and four on one GPU, other batches; the same bytes.
 same_bytes() {
     local first='' hash np
+    launched || return 77
     for how in '1' '1 --batch 1' '2 --tp 2' '4 --tp 4' '4 --tp 2' '2 --tp 1'; do
         np=${how%% *}
         rm -rf "$out/clips"
@@ -129,13 +152,22 @@ sanitizer() { # TOOL
 bench() { # NAME OPTIONS…
     local name=$1
     shift
-    "$program" bench "$@" --json >"$out/$name.json"
+    "$program" bench "$@" --json -v >"$out/$name.json"
+}
+
+# A step with what draws add, each kind of its operations alone, and in the log how fast each way of a product was.
+step() { # NAME SHAPE BATCH OPTIONS…
+    local name=$1 shape=$2 batch=$3
+    shift 3
+    bench "$name" step --device cuda --shape "$shape" --dtype bf16 --batch "$batch" --steps "$steps" --split --kernels "$@"
 }
 
 # 128 clips of 5 s by a model of small's shape, files and all: the last run's time, the model already in the page cache.
 clips() {
     local model=$out/checkpoint
-    [ -d "$model" ] || "$python" "$root/bench/make_checkpoint.py" "$model" "$root/tests/golden/tokenizer" small fp16 || return 1
+    "$python" -c 'import torch, transformers' || { echo 'no torch and transformers to make the checkpoint' && return 77; }
+    [ -e "$model/spiece.model" ] || [ -e "$model/tokenizer.json" ] ||
+        "$python" "$root/bench/make_checkpoint.py" "$model" "$root/tests/golden/tokenizer" small fp16 || return 1
     for i in $(seq "$many_clips"); do echo "piece $i for strings"; done >"$out/prompts.txt"
     for _ in 1 2; do
         rm -rf "$out/clips"
@@ -147,16 +179,26 @@ clips() {
 }
 transformers() { "$python" "$root/bench/gpu_transformers.py" "$@"; }
 
+# What the clocks do meanwhile: a GPU that is hot, or at its limit of power, is slower than another day's.
+watcher=''
+watch_clocks() {
+    [ -z "$dry" ] || return 0
+    nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu,power.draw,clocks_throttle_reasons.active \
+        --format=csv,noheader,nounits -lms 500 >"$out/clocks.csv" 2>&1 &
+    watcher=$!
+    trap 'kill $watcher 2>/dev/null' EXIT
+}
+
 brief=${dry:+$quick} # the fixture's own tests have the rest
 cd "$root" || exit 1
 export root python out dry build program tests brief
-export -f describe compile doctor units suite golden modes same_bytes sanitizer bench clips transformers
+export -f describe compile doctor units launched suite golden modes same_bytes sanitizer bench step clips transformers
 begin=$SECONDS
 if [ -n "$dry" ]; then
     export CUDA_ON_CPU=devices=1,eager MG_TEST_FIXTURE=devices=1,eager
-    shapes=tiny many=2 steps=2 seconds=0.2
+    export shapes=tiny many=2 steps=2 seconds=0.2
 else
-    shapes='small medium large' many=64 steps=60 seconds=30
+    export shapes='small medium large' many=64 steps=60 seconds=30
     export many_clips=128 clip_s=5
     [ -n "$built" ] || stage build 170 compile
 fi
@@ -169,20 +211,22 @@ if [ -x "$program" ]; then
     [ -n "$dry" ] || stage golden-4 40 golden 4
     [ -n "$brief" ] || stage modes 60 modes
     [ -n "$brief" ] || stage same-bytes 60 same_bytes
-    [ -n "$dry" ] || stage memcheck 40 sanitizer memcheck
-    [ -n "$dry$quick" ] || stage racecheck 40 sanitizer racecheck
+    watch_clocks
     for shape in $shapes; do
-        stage "step-$shape-1" 40 bench "step-$shape-1" step --device cuda --shape "$shape" --dtype bf16 --steps "$steps"
-        stage "step-$shape-$many" 40 bench "step-$shape-$many" step --device cuda --shape "$shape" --dtype bf16 --batch "$many" --steps "$steps"
-        stage "step-$shape-$many-fast" 40 bench "step-$shape-$many-fast" step --device cuda --shape "$shape" --dtype bf16 --batch "$many" \
-            --gemm fast --steps "$steps"
+        stage "step-$shape-1" 40 step "step-$shape-1" "$shape" 1
+        stage "step-$shape-$many" 40 step "step-$shape-$many" "$shape" "$many"
+        stage "step-$shape-$many-fast" 40 step "step-$shape-$many-fast" "$shape" "$many" --gemm fast
     done
     device=cuda
     [ -z "$dry" ] || device=cpu # the fixture has not the SMs for a codec of this size
     stage decode 30 bench decode decode --device $device --seconds "$seconds"
     stage encode 30 bench encode encode --device $device --seconds "$seconds"
     stage t5 30 bench t5 t5 --device $device
+    [ -n "$dry" ] || stage prefill 40 bench prefill step --device cuda --shape small --dtype bf16 --prefill 1000 --steps 20
     [ -n "$dry" ] || stage clips 100 clips
+    [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+    [ -n "$dry" ] || stage memcheck 40 sanitizer memcheck
+    [ -n "$dry$quick" ] || stage racecheck 40 sanitizer racecheck
 fi
 if [ -n "$dry" ]; then
     stage transformers 60 transformers --dry-run --out "$out/transformers.json"
@@ -191,4 +235,4 @@ else
 fi
 
 "$python" "$root/bench/gpu_table.py" "$out" --seconds $((SECONDS - begin)) || cat "$out/stages"
-! grep -q FAILED "$out/stages"
+! grep -Eq 'FAILED|left out' "$out/stages"

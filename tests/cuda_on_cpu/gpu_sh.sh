@@ -22,6 +22,16 @@ for name in doctor golden-1 $more step-tiny-1 step-tiny-2 decode; do
 done
 tail -n 8 "$box/out" | grep -Eq '^step tiny bf16 batch 1: part of the floor +[0-9.]+ ms +read [0-9]+ GB/s +[0-9.]+' || fail "no table at the end"
 tail -n 8 "$box/out" | grep -q '^EnCodec decode' || fail "no line for EnCodec"
+# Where the time goes, kind by kind: of the tiny shape's two layers, and of what stands beside them.
+for kind in norm_linear_384x128 linear_add_128x128 attention_16 norm_linear_8192x128 sample; do
+    grep -Eq "^  $kind +[0-9.]+ us x +[124] = +[0-9.]+ ms" "$box/logs/kernels.txt" || fail "kernels.txt has no $kind: $(cat "$box/logs/kernels.txt")"
+done
+grep -q 'split_sampling_ms' "$box/logs/step-tiny-2.json" || fail "nobody says what draws add to a step"
+
+# Some stages alone, and none when the time is over: what the others have found stays, and the table comes.
+bash "$root/bench/gpu.sh" --quick --dry-run "$program" --out "$box/logs" --only 'doctor|decode' --limit 0 >"$box/out" 2>&1 && fail "no time, and all is well"
+grep -Eq 'doctor: left out: no time' "$box/out" && grep -q '^step tiny bf16 batch 1' "$box/out" || fail "--limit 0: no table"
+grep -q 'encode' "$box/out" && grep -Eq '^  encode: ' "$box/out" && fail "--only: another stage"
 
 # A program that always fails: every stage says so, the script goes on to its end and returns 1.
 printf '#!/bin/sh\nexit 7\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"

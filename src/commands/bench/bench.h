@@ -27,11 +27,11 @@ typedef struct mg_bench_settings {
     double dur_s;
     const char *model, *text_encoder, *codec, *tokenizer;
     const char *list; /* of sounds and their texts */
-    bool no_guidance, split, decode, json;
+    bool no_guidance, split, decode, kernels, json;
     mg_machine machine;
 } mg_bench_settings;
 
-enum { MG_REPORT_LINES = 64 };
+enum { MG_REPORT_LINES = 96 };
 
 /* A list of names and values, in order. Values are formatted when they are added. */
 typedef struct mg_report {

@@ -46,6 +46,8 @@ static const mg_option options[] = {
      .help = "step: then 20 steps that draw codes, with the times of their parts and a hash of the codes"},
     {.name = "decode", .type = MG_OPT_FLAG, .offset = offsetof(mg_bench_settings, decode), .group = "Measurement",
      .help = "step: then decode clips of --seconds, as many of the batch as a run takes at once, on each group's leader"},
+    {.name = "kernels", .type = MG_OPT_FLAG, .offset = offsetof(mg_bench_settings, kernels), .group = "Measurement",
+     .help = "step: then each kind of operation alone, all of a step's one behind the other: us and number in a step"},
     {.name = "seconds", .type = MG_OPT_FLOAT, .offset = offsetof(mg_bench_settings, dur_s), .arg = "F",
      .preset = "10", .low = 0.02, .high = 3600, .group = "Measurement",
      .help = "decode, encode, step --decode: length of the clip; quality: at most so much of each sound"},
