@@ -68,12 +68,14 @@ static double products_s(double *reading_s, const mg_predict_step *s, const mg_p
     return m->overlaps ? fmax(read_s, multiply_s) : read_s + multiply_s;
 }
 
+/* Every way to sum gathers the others' rows and adds them here: T - 1 times a rank's own bytes come in. */
 static double reduce_s(const mg_predict_step *s, const mg_predict_machine *m)
 {
     const mg_lm_config *c = &s->config;
     const double n_sums = (double)(c->L * (SUMS_PLAIN + (c->n_chroma ? 0 : SUMS_TEXT)));
-    const double rows = (double)s->n_rows, sum_bytes = 4 * rows * (double)c->D;
-    const double gather_bytes = 4 * rows * (double)(c->K * c->V);
+    const double rows = (double)s->n_rows, n_others = (double)(s->tp - 1);
+    const double sum_bytes = n_others * 4 * rows * (double)c->D;
+    const double gather_bytes = n_others / (double)s->tp * 4 * rows * (double)(c->K * c->V);
 
     if (s->tp == 1) return 0;
     return n_sums * (m->reduce_s + over(sum_bytes, m->reduce_bytes_s)) + m->reduce_s +

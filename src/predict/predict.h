@@ -33,7 +33,7 @@ typedef struct mg_predict_machine {
     double product_flop_s; /* in products with many rows; a multiplication and an addition are two */
     double launch_s;       /* of each operation of a step, however small */
     double reduce_s;       /* of a sum or a gathering over the group, however small */
-    double reduce_bytes_s; /* of each rank's numbers in a longer one; 0: as fast as may be */
+    double reduce_bytes_s; /* of the other ranks' numbers in a longer one; 0: as fast as may be */
     double draw_s;         /* of a code */
     double decode_sound_s; /* of the codec, for a second of a channel's sound, */
     double decode_lot_s; /* and for a second of what is decoded at once, however many: the LSTM's matrices */
@@ -84,7 +84,7 @@ int64_t mg_predict_clip_steps(const mg_lm_config *config, int64_t n_frames);
 double mg_predict_clip_s(const mg_predict_step *step, int64_t n_frames, double dur_s,
                          const mg_predict_machine *m);
 
-/* `n` clips dealt to `n_replicas` groups; a replica has step->n_clips at once. Reading the model,
+/* `n` clips dealt to `n_replicas` groups; a replica has step->n_clips at once. Reading the model's weights,
  * `model_bytes` on each rank, comes before it. */
 double mg_predict_run_s(const mg_predict_step *step, int64_t n_replicas, int64_t n, int64_t n_frames,
                         double dur_s, double model_bytes, const mg_predict_machine *m);

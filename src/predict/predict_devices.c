@@ -37,7 +37,9 @@ enum { N_DEVICES = sizeof devices / sizeof *devices };
  * reaches of a CPU's measured bandwidth. Arithmetic: products of tens of rows fill tensor cores badly. */
 static const double READ_PART = 0.7, DEVICE_PRODUCT_PART = 0.35, HOST_PRODUCT_PART = 0.6, LINK_PART = 0.6;
 static const double DEVICE_LAUNCH_S = 2.5e-6, DEVICE_REDUCE_S = 10e-6; /* of a recorded step's kernel */
-static const double HOST_LAUNCH_S = 2e-6, HOST_REDUCE_S = 5e-6, DRAW_S = 1e-6;
+static const double HOST_LAUNCH_S = 2e-6, HOST_REDUCE_S = 5e-6, HOST_DRAW_S = 1e-6;
+static const double DEVICE_DRAW_S =
+    5e-8; /* one launch draws all of a step: some us for as many as it has SMs */
 static const double DEVICE_OVERHEAD_BYTES = 0.8e9; /* context, NCCL's buffers, --memory-margin */
 static const double LOAD_BYTES_S = 1e9;            /* of a shared file system, by each rank */
 
@@ -66,7 +68,7 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
         .launch_s = d->is_host ? HOST_LAUNCH_S : DEVICE_LAUNCH_S,
         .reduce_s = d->is_host ? HOST_REDUCE_S : DEVICE_REDUCE_S,
         .reduce_bytes_s = LINK_PART * d->link_gbps * 1e9,
-        .draw_s = DRAW_S,
+        .draw_s = d->is_host ? HOST_DRAW_S : DEVICE_DRAW_S,
         .load_bytes_s = LOAD_BYTES_S,
         .outside_bytes_s = d->is_host ? LOAD_BYTES_S : LINK_PART * d->host_gbps * 1e9,
     };

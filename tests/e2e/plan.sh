@@ -79,6 +79,8 @@ passes 'T = 1 with 8 clips' test "$(value batch '"unasked":true')$(value tp '"un
 expect 0 'h100' 'a plan for two nodes' "$MG" plan --shape large --nodes 2 --gpus-per-node 4 --gpu h100 --clips 50000 --deadline 8h
 says 'memory of four ranks that share it' 'T = 4, one clip'
 says 'it says why' '^why: T = [1248] with'
+says 'how far its table is to be believed' '^time: .*, from a table of datasheets: on the one GPU .* 1.5 to 2.8 times'
+says 'and what the clips take of a disk' '^disk: 32 GB of 16-bit samples'
 says 'and what is twice as fast' '^twice as fast: [0-9]+ nodes instead of 2'
 passes 'one layout is chosen' test "$(grep -c '^\* ' said)" = 1
 expect 0 'does not fit' 'a smaller memory' "$MG" plan --shape large --gpus-per-node 4 --gpu a100 --gpu-mem 6G \
@@ -89,6 +91,13 @@ expect 0 '"tp":2' 'as JSON' "$MG" plan --shape small --gpus-per-node 2 --clips 1
 for part in products attention all_reduce sampling launches; do
     passes "with the time of $part" grep -q "\"${part}_s\":[0-9]" said
 done
+passes 'what the clips take of a disk' grep -q '"sound_bytes":6400000,' said
+passes 'weights alone are read at the start: as long for any batch' python3 -c '
+import json, sys
+plan = json.load(open(sys.argv[1]))
+start_s = [l["run_s"] - -(-plan["clips"] // (l["batch"] * l["replicas"])) * 3600 * l["batch"] * l["replicas"] / l["clips_h"]
+           for l in plan["layouts"] if l["tp"] == 1]
+assert len(start_s) > 2 and max(start_s) - min(start_s) < 1e-6 * max(start_s), start_s' said
 passes 'one chosen' test "$(grep -o '"chosen":true' said | wc -l)" = 1
 
 expect 0 'come from outside its memory' 'what fits no T stays outside' "$MG" plan --shape large --gpu a100 --device-memory 4G --clips 20

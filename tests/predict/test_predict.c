@@ -68,10 +68,15 @@ static void test_parts(void **state)
     near(t.part_s[MG_PREDICT_ATTENTION], 98304.0 * (8 * 250 + 4 * 16) / 2 / 1e9);
     near(t.step_s, t.part_s[MG_PREDICT_ATTENTION]);
 
-    /* three sums a layer and a gathering of the logits */
+    /* three sums a layer, which take in the other rank's rows, and a gathering of its half of the logits */
     const mg_predict_machine sums = {.reduce_s = 1e-6, .reduce_bytes_s = 1e9};
     mg_predict_step_time(&t, &s, &sums);
-    near(t.part_s[MG_PREDICT_REDUCE], 73e-6 + (72.0 * 4 * 8 * 1024 + 4.0 * 8 * 8192) / 1e9);
+    near(t.part_s[MG_PREDICT_REDUCE], 73e-6 + (72.0 * 4 * 8 * 1024 + 4.0 * 8 * 8192 / 2) / 1e9);
+
+    /* and those of seven others */
+    const mg_predict_step of_eight = step_of(8, 4);
+    mg_predict_step_time(&t, &of_eight, &sums);
+    near(t.part_s[MG_PREDICT_REDUCE], 73e-6 + 7 * (72.0 * 4 * 8 * 1024 + 4.0 * 8 * 8192 / 8) / 1e9);
     near(t.step_s, t.part_s[MG_PREDICT_REDUCE]);
 
     const mg_predict_machine rest = {.launch_s = 1e-6, .draw_s = 1e-3};
@@ -207,6 +212,11 @@ static void test_devices(void **state)
     mg_predict_step_time(&h, &s, &h100);
     near(a.reading_s, 721420288 / (0.7 * 2039e9));
     assert_true(h.step_s < a.step_s);
+
+    /* One launch draws the codes of all clips: they are no part of a step of 64 that is worth telling. */
+    const mg_predict_step many = step_of(1, 64);
+    mg_predict_step_time(&h, &many, &h100);
+    assert_true(h.part_s[MG_PREDICT_SAMPLING] > 0 && h.part_s[MG_PREDICT_SAMPLING] < 0.02 * h.step_s);
 }
 
 int main(void)

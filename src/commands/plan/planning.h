@@ -28,6 +28,7 @@ typedef struct mg_planning_layout {
     bool fits;
     double outside_bytes;             /* of a rank, that come at every step */
     double leader_bytes, other_bytes; /* of a rank */
+    double weight_bytes;              /* of leader_bytes: what is read when the run starts */
     mg_predict_times times;           /* of a step in the middle of a clip */
     double clips_h, run_s, node_h;
 } mg_planning_layout;
@@ -74,6 +75,9 @@ double mg_planning_run_s(const mg_planning *p, const mg_planning_layout *l, int6
 
 /* The least nodes with which the deadline is kept; 0: no number of nodes keeps it. */
 int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s);
+
+/* Bytes of the clips as 16-bit samples. */
+double mg_planning_sound_bytes(const mg_planning *p);
 
 /* The sentences: why this layout, and what would make it twice as fast. */
 void mg_planning_time(mg_text *t, double run_s); /* "1.5 h" */

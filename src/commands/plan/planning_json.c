@@ -92,6 +92,7 @@ mg_status mg_planning_print_json(mg_text *out, const mg_planning *p)
     mg_json_text_int(&t, "ranks_per_node", s->n_per_node);
     mg_json_text_number(&t, "duration_s", s->dur_s);
     mg_json_text_number(&t, "memory_bytes", p->memory_bytes);
+    mg_json_text_number(&t, "sound_bytes", mg_planning_sound_bytes(p));
     mg_json_text_string(&t, "dtype", mg_format_name(p->formats.weights));
     mg_json_text_string(&t, "kv", mg_format_name(p->formats.kv));
     put_machine(&t, &p->machine);

@@ -31,7 +31,7 @@ double mg_planning_run_s(const mg_planning *p, const mg_planning_layout *l, int6
     const mg_predict_step step = step_of(p, l);
 
     return mg_predict_run_s(&step, n_nodes * s->n_per_node / l->tp, s->n_clips, p->n_frames, s->dur_s,
-                            l->leader_bytes, &p->machine);
+                            l->weight_bytes, &p->machine);
 }
 
 static void predict(mg_planning *p, mg_planning_layout *l)
@@ -89,6 +89,14 @@ void mg_planning_choose(mg_planning *p)
     for (int i = 0; i < p->n_layouts && p->chosen < 0; i++)
         if (p->layout[i].fits && p->layout[i].run_s <= ALIKE * least_s) p->chosen = i;
     p->unasked = find_unasked(p);
+}
+
+double mg_planning_sound_bytes(const mg_planning *p)
+{
+    const double n_channels = p->config.lm.n_channels > 1 ? (double)p->config.lm.n_channels : 1;
+
+    return 2 * n_channels * (double)p->config.codec.sampling_rate * p->settings->dur_s *
+           (double)p->settings->n_clips;
 }
 
 int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s)

@@ -124,6 +124,7 @@ static mg_status measure_layout(mg_planning_layout *l, const mg_planning *p, con
     for (int i = 0; i < g->n; i++) {
         if (l->n_outside > 0) MG_RETURN(measure(g->replica[i], p, l->n_clips, l->n_outside));
         *bytes[i] = (double)mg_replica_bytes_all(&g->replica[i]->bytes);
+        if (i == 0) l->weight_bytes = (double)mg_replica_bytes_weights(&g->replica[i]->bytes);
         if (p->machine.memory_bytes > 0) /* copies in the host's memory, which a CPU's plan has not */
             *bytes[i] += (double)(l->n_outside * g->replica[i]->bytes.lm_layer.all_bytes);
     }
