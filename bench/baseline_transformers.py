@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What transformers (CPU, eager, as `from_pretrained` gives it) takes for the same work, one JSON object a line.
 
-    baseline_transformers.py MODEL_DIR [--dtype fp32|bf16] [--threads N] [--what load,step,decode,encode,t5,clip]
+    baseline_transformers.py MODEL_DIR --threads N [--dtype fp32|bf16] [--what load,step,decode,encode,t5,clip]
                              [--steps N] [--seconds F]
 
 step: median time from one call of the decoder to the next inside generate() with guidance 3, sampling included,
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--what", default="load,step,decode,encode,t5")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=10.0)

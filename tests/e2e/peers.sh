@@ -88,4 +88,22 @@ expect 0 '"backend": .*"version": .*"ms": ' 'so has bench t5' "$MG" bench t5 --t
 for half in encode decode; do
     expect 0 '"backend": .*"version": .*"ms": ' "so has bench $half" "$MG" bench $half --seconds 0.1 --steps 1 --json
 done
+
+# bench/run.py: both programs have all processors that it may use, and both draw codes; theirs is between two of ours.
+passes 'run.py is fair to transformers' python3 -B -c '
+import os, sys, types
+sys.path.insert(0, sys.argv[1])
+import run
+said = []
+def execute(command):
+    said.append(command)
+    text = "{\"what\": \"step\", \"ms_per_step\": 100}" if "python" in command else "{\"ms_per_step\": 40, \"split_sampling_ms\": 10}"
+    return types.SimpleNamespace(out=text, others=0)
+run.execute = execute
+run.compare_steps("mg-dist", "python", "bf16")
+assert ["python" in c for c in said] == [False, True, False], said
+assert said[1][said[1].index("--threads") + 1] == str(len(os.sched_getaffinity(0))), said[1]
+assert run.table[-1][1:4] == ("50.0 ms", "100.0 ms", "2.00"), run.table
+run.ours("mg-dist", "allreduce", ranks=2)
+assert "--bind-to none -np 2" in " ".join(said[-1]), said[-1]' "$TESTS/../bench"
 finish
