@@ -223,6 +223,8 @@ if [ -x "$program" ]; then
     stage encode 30 bench encode encode --device $device --seconds "$seconds"
     stage t5 30 bench t5 t5 --device $device
     [ -n "$dry" ] || stage prefill 40 bench prefill step --device cuda --shape small --dtype bf16 --prefill 1000 --steps 20
+    # So long that clocks settle, and that nvidia-smi tells its power.
+    [ -n "$dry" ] || stage sustained 60 bench sustained step --device cuda --shape large --dtype bf16 --batch 64 --steps 300
     [ -n "$dry" ] || stage clips 100 clips
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
     [ -n "$dry" ] || stage memcheck 40 sanitizer memcheck

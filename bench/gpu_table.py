@@ -114,6 +114,12 @@ def main() -> None:
         if r:
             rows.append((name, f"{r['ms']:.1f} ms", "", "", ""))
 
+    long = read(args.folder / "sustained.json")
+    if long:
+        short = steps.get("step-large-64", {}).get("ms_per_step")
+        rows.append(("step large batch 64, 300 on end: against 60", f"{long['ms_per_step']:.3f} ms", f"{short:.3f} ms" if short else "",
+                     f"{short / long['ms_per_step']:.2f}" if short else "",
+                     f"{long['joules_per_step']:.2f} J a step" if "joules_per_step" in long else ""))
     prefill = read(args.folder / "prefill.json")
     if prefill:
         rows.append(("1000 columns of a prompt, small, 1 clip", f"{prefill['prefill_ms']:.1f} ms", "in steps",
