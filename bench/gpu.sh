@@ -36,6 +36,12 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl=se
 export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_plm=isolated # no ssh is needed
 export MG_TEST_OVER=cuda MG_TEST_SHARE=1
 
+# cuBLASLt for --gemm fast, where PyTorch's packages alone have it
+if [ -z "$dry${MGDIST_CUBLASLT-}" ] && ! ldconfig -p 2>/dev/null | grep -q 'libcublasLt\.so\.1[23]'; then
+    lt=$("$python" -c 'import glob, nvidia; print(*glob.glob(list(nvidia.__path__)[0] + "/**/libcublasLt.so.1[23]", recursive=True)[:1])' 2>/dev/null)
+    [ -z "$lt" ] || export MGDIST_CUBLASLT=$lt
+fi
+
 # stage NAME SECONDS COMMAND…: its output goes to NAME.log; remembered as passed, FAILED, or skipped (exit code 77)
 stage() {
     local name=$1 most=$2 begin=$SECONDS left=$((limit - SECONDS)) code pid late='' i

@@ -135,7 +135,8 @@ def main() -> None:
         print("  no comparison with transformers: its stage says why")
     say_clocks(args.folder)
     write_kernels(args.folder, steps)
-    print("\nwhere a step's time goes, of each kind of operation alone (kernels.txt has all):")
+    if steps:
+        print("\nwhere a step's time goes, of each kind of operation alone (kernels.txt has all):")
     for name, r in steps.items():
         print(f"  {name}: " + (", ".join(f"{kind} {ms:.3f} ms" for kind, _, _, ms, _ in kernels(r)[:4]) or "not told"))
     print()
