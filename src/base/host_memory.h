@@ -8,4 +8,7 @@
  * INT64_MAX if the system does not say. */
 int64_t mg_host_memory_available(void);
 
+/* The same of a system whose files are below `root`. */
+int64_t mg_host_memory_below(const char *root);
+
 #endif

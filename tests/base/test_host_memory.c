@@ -1,0 +1,122 @@
+/* How much memory is left, read from folders as Linux has them under Slurm. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host_memory.h"
+
+static char root[] = "/tmp/mg-memory-XXXXXX";
+
+enum { MB = 1000000 };
+
+/* The file at `path` below the root, and its folders. */
+static void put(const char *path, const char *text)
+{
+    char command[512];
+
+    snprintf(command, sizeof command, "mkdir -p '%s/%s' && rmdir '%s/%s'", root, path, root, path);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "%s/%s", root, path);
+    FILE *f = fopen(command, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static int make(void **state)
+{
+    (void)state;
+    snprintf(root, sizeof root, "/tmp/mg-memory-XXXXXX");
+    if (!mkdtemp(root)) return -1;
+    put("proc/meminfo", "MemTotal: 2000000 kB\nMemAvailable: 1000000 kB\n");
+    return 0;
+}
+
+static int clear(void **state)
+{
+    char command[64];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    return system(command);
+}
+
+static void nothing_limits(void **state)
+{
+    (void)state;
+    assert_true(mg_host_memory_below("/nowhere") == INT64_MAX);
+    assert_true(mg_host_memory_below(root) == 1000000LL * 1024);
+    put("proc/self/cgroup", "0::/\n");
+    put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"); /* version 1's "max" */
+    assert_true(mg_host_memory_below(root) == 1000000LL * 1024);
+}
+
+#define TASK1 "sys/fs/cgroup/memory/slurm/uid_7/job_5/step_0/task_0/"
+#define STEP1 "sys/fs/cgroup/memory/slurm/uid_7/job_5/step_0/"
+
+static void version_1_at_our_own_place(void **state)
+{
+    (void)state;
+    put("proc/self/cgroup",
+        "11:cpuset:/slurm/uid_7/job_5/step_0\n9:hugetlb,memory:/slurm/uid_7/job_5/step_0/task_0\n"
+        "1:name=systemd:/system.slice\n0::/system.slice/slurmd.service\n");
+    put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    put(TASK1 "memory.limit_in_bytes", "9223372036854771712\n");
+    put(STEP1 "memory.limit_in_bytes", "400000000\n");
+    put(STEP1 "memory.usage_in_bytes", "100000000\n");
+    put(STEP1 "memory.stat", "inactive_file 1\ntotal_inactive_file 30000000\n");
+    assert_int_equal(mg_host_memory_below(root), 330 * MB);
+    put("sys/fs/cgroup/memory/slurm/uid_7/job_5/memory.limit_in_bytes",
+        "200000000\n"); /* the job's is tighter */
+    assert_int_equal(mg_host_memory_below(root), 200 * MB);
+}
+
+/* In a container our own group is the root, and the kernel may tell the path outside. */
+static void version_1_at_the_root(void **state)
+{
+    (void)state;
+    put("proc/self/cgroup", "9:memory:/docker/abc\n");
+    put("sys/fs/cgroup/memory/memory.limit_in_bytes", "300000000\n");
+    assert_int_equal(mg_host_memory_below(root), 300 * MB);
+}
+
+static void version_2_above_us(void **state)
+{
+    (void)state;
+    put("proc/self/cgroup", "0::/system.slice/slurmstepd.scope/job_5/step_0/user/task_0\n");
+    put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/step_0/user/task_0/memory.max", "max\n");
+    put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/step_0/memory.max", "500000000\n");
+    put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/step_0/memory.current", "100000000\n");
+    put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/step_0/memory.stat",
+        "anon 5\ninactive_file 20000000\n");
+    assert_int_equal(mg_host_memory_below(root), 420 * MB);
+    put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/memory.max", "50000000\n");
+    put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/memory.current", "70000000\n");
+    assert_int_equal(mg_host_memory_below(root), 0);
+}
+
+static void what_limits_another_controller_is_passed_over(void **state)
+{
+    (void)state;
+    put("proc/self/cgroup", "9:memoryless:/a\nbroken\n3:cpu\n");
+    put("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1000\n");
+    assert_true(mg_host_memory_below(root) == 1000000LL * 1024);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(nothing_limits, make, clear),
+        cmocka_unit_test_setup_teardown(version_1_at_our_own_place, make, clear),
+        cmocka_unit_test_setup_teardown(version_1_at_the_root, make, clear),
+        cmocka_unit_test_setup_teardown(version_2_above_us, make, clear),
+        cmocka_unit_test_setup_teardown(what_limits_another_controller_is_passed_over, make, clear),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
