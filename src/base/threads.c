@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 enum {
     SPIN_ROUNDS = 4000, /* about 50 us: longer than the gaps inside a step, shorter than one between clips */
@@ -124,7 +123,7 @@ static void *help(void *arg)
     unsigned seen = 0;
 
     free(arg);
-    if (t->niceness) setpriority(PRIO_PROCESS, (id_t)gettid(), t->niceness); /* Linux: of this thread */
+    if (t->niceness) setpriority(PRIO_PROCESS, 0, t->niceness); /* Linux: of this thread */
     for (;;) {
         wait_for_job(t, seen);
         seen = atomic_load_explicit(&t->generation, memory_order_acquire);

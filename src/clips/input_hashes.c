@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "beside.h"
 #include "hash.h"
@@ -38,7 +37,7 @@ static void *hash_all(void *arg)
     mg_generate_hashes *h = arg;
     mg_status st = MG_OK;
 
-    setpriority(PRIO_PROCESS, (id_t)gettid(), MG_BESIDE_NICENESS); /* Linux: of this thread alone */
+    setpriority(PRIO_PROCESS, 0, MG_BESIDE_NICENESS); /* Linux: of this thread alone */
     for (int64_t i = 0; i < h->n_inputs; i++)
         if (mg_hash_file_unless(h->inputs[i].sha256, h->inputs[i].path, &h->stop) != MG_OK)
             h->inputs[i].sha256[0] = '\0';

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "beside.h"
 #include "log.h"
@@ -96,7 +95,7 @@ static void *write_all(void *arg)
     mg_dataset *d = arg;
     mg_dataset_writer *w = &d->writer;
 
-    setpriority(PRIO_PROCESS, (id_t)gettid(), MG_BESIDE_NICENESS);
+    setpriority(PRIO_PROCESS, 0, MG_BESIDE_NICENESS);
     pthread_mutex_lock(&w->lock);
     while (!w->closing && w->fault.st == MG_OK) {
         if (is_idle(w)) pthread_cond_wait(&w->wake, &w->lock);

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "beside.h"
 #include "clock.h"
@@ -117,7 +116,7 @@ static void *finish_all(void *arg)
     mg_finisher *f = arg;
     int64_t n;
 
-    setpriority(PRIO_PROCESS, (id_t)gettid(), MG_BESIDE_NICENESS);
+    setpriority(PRIO_PROCESS, 0, MG_BESIDE_NICENESS);
     pthread_mutex_lock(&f->lock);
     while ((n = take_clips(f)) > 0) {
         const bool works = f->fault.st == MG_OK;

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "beside.h"
 
@@ -37,7 +36,7 @@ static void *prepare_all(void *arg)
     mg_preparer *p = arg;
     place *at;
 
-    setpriority(PRIO_PROCESS, (id_t)gettid(), MG_BESIDE_NICENESS);
+    setpriority(PRIO_PROCESS, 0, MG_BESIDE_NICENESS);
     pthread_mutex_lock(&p->lock);
     while (p->fault.st == MG_OK && (at = next_place(p))) {
         mg_ready_clip *ready;
