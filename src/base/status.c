@@ -60,11 +60,11 @@ int mg_exit_code(mg_status st)
     case MG_ECHECKPOINT: return 4;
     case MG_EFIT:
     case MG_ENOMEM: return 5;
-    case MG_ECOMM: return 6;
+    case MG_ECOMM:
+    case MG_EDEVICE: return 6; /* as a rank that is lost: another start, on GPUs that work, goes on */
     case MG_ESTOPPED: return 130;
     case MG_EUNFINISHED: return 75; /* EX_TEMPFAIL */
     case MG_EFAIL:
-    case MG_EDEVICE:
     case MG_EBUG: return 1;
     }
     return 1;
