@@ -1,7 +1,7 @@
 #!/bin/bash
 # The shipped Slurm scripts on a real Slurm: three nodes that are network namespaces of this machine, each with its own
-# slurmd. One job over two nodes, an array, a sweep, a time limit with requeue, a killed node; every dataset is held against one
-# that was made without Slurm. SKIPPED where Slurm, munge or namespaces are not to be had.   make slurm-check
+# slurmd. One job over two nodes, an array, a sweep, a time limit with requeue, a killed node, preemption; every dataset is held
+# against one that was made without Slurm. SKIPPED where Slurm, munge or namespaces are not to be had.   make slurm-check
 #   slurm.sh MG-DIST TESTS-FOLDER FAULTY-DISK
 set -u
 program=$(readlink -f "$1") tests=$(readlink -f "$2") faulty=$(readlink -f "$3")
@@ -61,6 +61,8 @@ SelectTypeParameters=CR_CPU
 SwitchType=switch/none
 ReturnToService=2
 SchedulerType=sched/backfill
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerParameters=sched_interval=1,bf_interval=1
 KillWait=3
 SlurmdTimeout=10
@@ -72,13 +74,15 @@ SlurmdParameters=config_overrides
 END
     for ((i = 0; i < 3; i++)); do echo "NodeName=${hosts[$i]} NodeAddr=10.77.0.$((i + 1)) CPUs=2 State=UNKNOWN"; done >>"$SLURM_CONF"
     echo 'PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP' >>"$SLURM_CONF"
+    echo 'PartitionName=spare Nodes=ALL MaxTime=INFINITE State=UP PreemptMode=CANCEL GraceTime=30' >>"$SLURM_CONF"
+    echo 'PartitionName=first Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=9' >>"$SLURM_CONF"
     on slurmctld -f "$SLURM_CONF" || return 1
     for h in "${hosts[@]}"; do
         mkdir -p "$box/run/$h" "$box/tmp/$h"
         hosts_on "$h" slurmd -f "$SLURM_CONF" -N "$h" || return 1
     done
     for ((i = 0; i < 150; i++)); do
-        [ "$(on sinfo -h -N -o %t 2>/dev/null | grep -c idle)" = 3 ] && return 0
+        [ "$(on sinfo -h -N -p main -o %t 2>/dev/null | grep -c idle)" = 3 ] && return 0
         sleep 0.1
     done
     return 1
@@ -208,5 +212,18 @@ await 30 || fail 'the cancelled job is still in the queue, or there again'
 [ "$(log_of "$job" | grep -c '^start [0-9]* of job')" = 1 ] || fail 'the cancelled job: started again'
 [ "$(ls "$box/cancelled/train"/*.flac | wc -l)" -lt 120 ] || fail 'the cancelled job: was complete before it was cancelled'
 ok 'run.sbatch: a job that is cancelled stays so'
+
+# 6. A job that has to make room. Slurm would cancel it at the end of its grace time; it goes back by itself before.
+submit -p spare "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/preempted"
+for ((i = 0; i < 300; i++)); do
+    ls "$box/preempted/train"/*.flac >/dev/null 2>&1 && break
+    sleep 0.1
+done
+(cd "$box/jobs" && on sbatch --parsable -p first -N 2 --exclusive --wrap 'sleep 1' >/dev/null) || fail 'sbatch -p first'
+await 150 || fail 'the preempted job does not end'
+log_of "$job" | grep -q 'a signal asks to stop: no new clip begins' || fail 'preemption: no word of a signal'
+log_of "$job" | grep -q '^start 1 of job' || fail 'the preempted job: no second start'
+ok 'run.sbatch: preempted in a partition that cancels, back by itself, complete'
+like 'preemption' "$box/long" "$box/preempted"
 echo "# $((SECONDS - began)) s in all"
 echo "1..$n"

@@ -30,7 +30,8 @@ static void add_command(mg_text *t, const mg_planning *p)
     const mg_planning_settings *s = p->settings;
     const mg_planning_layout *l = &p->layout[p->chosen];
 
-    mg_text_add(t, "srun --mpi=pmix --kill-on-bad-exit=1 \"$mg_dist\" run");
+    mg_text_add(t, "srun --mpi=pmix --kill-on-bad-exit=1 "
+                   "${SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK} \"$mg_dist\" run");
     add_option(t, "model", s->model.model);
     add_option(t, "lm", s->model.lm);
     add_option(t, "lora", s->model.lora);
@@ -38,9 +39,8 @@ static void add_command(mg_text *t, const mg_planning *p)
     add_option(t, "codec", s->model.codec);
     add_option(t, "tokenizer", s->model.tokenizer);
     add_option(t, "jobs", s->jobs);
-    add_option(t, "out", s->out);
-    mg_text_format(t, " \\\n    --duration %g --tp %lld --batch %lld --dtype %s --device %s", s->dur_s,
-                   (long long)l->tp, (long long)l->n_clips, mg_format_name(p->formats.weights),
+    mg_text_format(t, " \\\n    --out \"$out\" --duration %g --tp %lld --batch %lld --dtype %s --device %s",
+                   s->dur_s, (long long)l->tp, (long long)l->n_clips, mg_format_name(p->formats.weights),
                    strcmp(s->gpu, "cpu") == 0 ? "cpu" : "cuda");
     if (s->machine.threads > 0) mg_text_format(t, " --threads %lld", (long long)s->machine.threads);
     if (s->machine.kv == MG_MACHINE_KV_INT8) mg_text_add(t, " --kv int8");
@@ -52,6 +52,34 @@ static void add_command(mg_text *t, const mg_planning *p)
     if (strcmp(s->machine.offload, "auto") != 0) add_option(t, "offload", s->machine.offload);
     mg_text_add(t, " \"$@\" &\n");
 }
+
+/* Behind the start of the ranks: as in launch/slurm/run.sbatch, which says why. */
+static const char end[] =
+    "step=$!\n"
+    "trap 'kill -USR1 $step' USR1 TERM\n"
+    "wait $step\n"
+    "code=$?\n"
+    "while kill -0 $step 2>/dev/null; do wait $step; code=$?; done\n"
+    "\n"
+    "note=mg-dist-$SLURM_JOB_ID.starts # how many clips there were, and how many starts in a row made none\n"
+    "read -r had idle 2>/dev/null <\"$note\" || had=0 idle=0\n"
+    "has=$(grep -o '\"done\":[^0-9]*[0-9]*' \"$out/.mg-dist/status.json\" 2>/dev/null | head -n 1 | tr -dc "
+    "0-9)\n"
+    "if [ \"${has:-0}\" -gt \"$had\" ]; then idle=0; else idle=$((idle + 1)); fi\n"
+    "case $code in\n"
+    "6 | 75 | 130 | 13[4-9] | 143)\n"
+    "    if [ $idle -lt 3 ]; then\n"
+    "        echo \"${has:-0} $idle\" >\"$note\"\n"
+    "        scontrol requeue Incomplete \"$job\" # Incomplete: what scancel has ended stays ended\n"
+    "        exit $code\n"
+    "    fi\n"
+    "    echo \"mg-dist: three starts in a row made no clip, the last ended with $code: give a longer --time "
+    "if they were\" \\\n"
+    "        \"stopped while loading; leave out a node that fails by --exclude\" >&2\n"
+    "    ;;\n"
+    "esac\n"
+    "rm -f \"$note\"\n"
+    "exit $code\n";
 
 void mg_planning_sbatch(mg_text *t, const mg_planning *p)
 {
@@ -84,22 +112,12 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
                    "#SBATCH --signal=USR1@300\n"
                    "\n"
                    "mg_dist=${MG_DIST:-mg-dist} # the program; the same path on every node\n"
-                   "# srun does not take it by itself; unsaid, ranks share what the site gives\n"
-                   "[ -z \"${SLURM_CPUS_PER_TASK-}\" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK\n"
-                   "\n");
+                   "job=$SLURM_JOB_ID\n"
+                   "out=");
+    add_word(t, s->out);
+    mg_text_add(t,
+                "\n\n"
+                "# srun does not take --cpus-per-task by itself; unsaid, ranks share what the site gives\n");
     add_command(t, p);
-    mg_text_add(t, "step=$!\n"
-                   "trap 'kill -USR1 $step' USR1 TERM\n"
-                   "wait $step\n"
-                   "code=$?\n"
-                   "while kill -0 $step 2>/dev/null; do wait $step; code=$?; done\n"
-                   "\n"
-                   "# 75: stopped early, the same job goes on. 6 and 137: a rank or a node was lost, 138: "
-                   "told too early.\n"
-                   "case $code in\n"
-                   "75) scontrol requeue Incomplete \"$SLURM_JOB_ID\" ;;\n"
-                   "6 | 137 | 138 | 143) [ \"${SLURM_RESTART_COUNT:-0}\" -ge 3 ] || scontrol requeue "
-                   "Incomplete \"$SLURM_JOB_ID\" ;;\n"
-                   "esac\n"
-                   "exit $code\n");
+    mg_text_add(t, end);
 }

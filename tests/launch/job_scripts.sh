@@ -1,0 +1,117 @@
+#!/bin/bash
+# The job scripts without a Slurm: a stand-in for srun ends as it is told to, one for scontrol notes what is requeued.
+# When a job goes back into the queue, when it ends, and with how many cores and slots ranks are started.
+#   job_scripts.sh TESTS-FOLDER
+root=$(cd "$1/.." && pwd)
+. "$root/tests/e2e/lib.sh" none "$root/tests"
+cd "$BOX" || exit 1
+for name in $(compgen -e | grep '^S\(LURM\|RUN\|BATCH\)_'); do unset "$name"; done
+mkdir bin
+# srun CODE and CLIPS are what it ends with, and how many clips there are then ("": the run never came so far)
+cat >bin/srun <<'END'
+#!/bin/bash
+echo "srun $*" >>called
+out=$(printf '%s\n' "$@" | sed -n '/^--out$/{n;p}')
+[ -z "${CLIPS-}" ] || { mkdir -p "$out/.mg-dist" && printf '{\n  "state": "stopped",\n  "done": %s,\n  "done_in_this_run": 1,\n  "replicas": [\n    {\n      "done": 7\n' "$CLIPS" >"$out/.mg-dist/status.json"; }
+exit "$CODE"
+END
+printf '#!/bin/sh\necho "$*" >>requeued\n' >bin/scontrol
+cat >bin/mg-dist <<'END'
+#!/bin/sh
+echo "mg-dist $*" >>called
+env | grep '^SRUN_' >>called
+[ "$1" != bench ] || { mkdir -p sweep; for i in $(seq "${POINTS:-0}"); do echo {} >>sweep/results.jsonl; done; }
+exit "$CODE"
+END
+chmod +x bin/*
+export PATH=$BOX/bin:$PATH SLURM_JOB_ID=5 SLURM_JOB_NUM_NODES=2 SLURM_NTASKS=4 SLURM_JOB_NODELIST='n[1-2]'
+
+# after SENTENCE CODE CLIPS yes|no [SCRIPT]: one start that ends so; whether the job goes back into the queue
+after() {
+    local script=$root/launch/slurm/${5:-run}.sbatch
+    rm -f requeued called
+    CODE=$2 CLIPS=$3 bash "$script" --jobs "a list" --out "the set" >"$BOX/said" 2>&1
+    [ $? = "$2" ] || { verdict 1 "$1: exit code"; return; }
+    if [ "$4" = yes ]; then passes "$1: starts again" grep -qx 'requeue Incomplete 5' requeued; else fails "$1: has ended" test -e requeued; fi
+}
+for code in 6 75 130 134 137 138 139 143; do after "code $code" $code 1 yes; rm -rf the\ set ./*.starts; done
+for code in 0 1 2 3 4 5; do after "code $code" $code 1 no; rm -rf the\ set; done
+
+# Preemptions and time limits are no losses.
+for ((i = 1; i <= 5; i++)); do SLURM_RESTART_COUNT=$((i - 1)) after "preempted, start $i" 75 $i yes; done
+SLURM_RESTART_COUNT=5 after 'a rank is lost at start 6, which made clips' 6 9 yes
+for ((i = 1; i <= 5; i++)); do after "a rank is lost again, and again there are more clips" 137 $((9 + i)) yes; done
+after 'a start that makes none' 6 14 yes
+after 'a second one' 137 14 yes
+after 'and one that does' 75 15 yes
+after 'the count begins anew' 6 15 yes
+after 'a second one' 75 15 yes
+after 'the third in a row is the last' 6 15 no
+says 'and the remedy is said' 'three starts in a row made no clip, the last ended with 6: give a longer --time .*$'
+says 'both of them' '--exclude'
+fails 'nothing is left of the counting' test -e mg-dist-5.starts
+rm -rf the\ set
+
+# Loading takes longer than the job.
+after 'stopped while loading' 75 '' yes
+after 'stopped while loading, twice' 138 '' yes
+after 'stopped while loading, thrice' 75 '' no
+says 'not for ever' 'give a longer --time'
+MGDIST_OUT=elsewhere after '--out goes before MGDIST_OUT' 75 3 yes
+passes 'and its clips are counted' grep -qx '3 0' mg-dist-5.starts
+rm -rf the\ set ./*.starts
+
+# The other scripts end in the same way.
+ending() { sed -n '/^step=/,$p' "$root/launch/slurm/$1.sbatch"; }
+for other in container array; do passes "$other.sbatch ends as run.sbatch" diff <(ending run) <(ending $other); done
+passes 'that is something' test "$(ending run | wc -l)" -gt 15
+APPTAINER=x after 'container.sbatch' 75 2 yes container
+rm -rf the\ set ./*.starts
+array() { rm -f requeued; CODE=$1 CLIPS=$2 OUT=part SLURM_ARRAY_JOB_ID=4 SLURM_ARRAY_TASK_ID=1 bash "$root/launch/slurm/array.sbatch" --jobs x >"$BOX/said" 2>&1; }
+array 75 3
+passes 'array.sbatch: its own task starts again' grep -qx 'requeue Incomplete 4_1' requeued
+passes 'array.sbatch: its own clips are counted' grep -qx '3 0' mg-dist-5.starts
+array 75 3; array 75 3; array 75 3
+fails 'array.sbatch: not for ever' test -e requeued
+
+# Cores: srun does not take them from the job; the daemons of mpirun must not be told of them.
+for script in run container array; do
+    SLURM_CPUS_PER_TASK=16 SLURM_ARRAY_TASK_ID=1 after "$script.sbatch" 0 1 no $script
+    passes "$script.sbatch: ranks get their cores" grep -q '^srun .*--cpus-per-task=16 ' called
+    SLURM_ARRAY_TASK_ID=1 after "$script.sbatch" 0 1 no $script
+    fails "$script.sbatch: or what the site gives" grep -q cpus-per-task called
+done
+
+# sweep CODE POINTS yes|no SENTENCE: a start of scaling.sbatch that measures so many points
+sweep() {
+    rm -f requeued called
+    CODE=$1 POINTS=$2 OUT=sweep SLURM_CPUS_PER_TASK=4 bash "$root/launch/slurm/scaling.sbatch" --shape tiny >"$BOX/said" 2>&1
+    if [ "$3" = yes ]; then passes "scaling.sbatch: $4" grep -qx 'requeue Incomplete 5' requeued; else fails "scaling.sbatch: $4" test -e requeued; fi
+}
+sweep 0 2 no 'complete'
+passes 'scaling.sbatch: the cores go to srun' grep -q -- '--launcher-args=--mpi=pmix .*--cpus-per-task=4' called
+fails 'scaling.sbatch: nothing tells the daemons of mpirun' grep -q '^SRUN_' called
+passes 'scaling.sbatch: and the report is made' grep -qx 'mg-dist report sweep' called
+SLURM_RESTART_COUNT=9 sweep 75 1 yes 'the time is over, and something was measured'
+sweep 75 0 yes 'nothing was measured, but it is the first start'
+SLURM_RESTART_COUNT=9 sweep 75 0 no 'a point takes longer than the job'
+says 'scaling.sbatch: the remedy' 'this start measured nothing: give a longer --time'
+
+# mg-launch in an allocation: as many ranks on a node as the job has tasks there, or GPUs.
+printf '#!/bin/sh\nprintf "n1\\nn2\\nn3\\n"\n' >bin/scontrol
+printf '#!/bin/sh\nwhile [ "$1" != --hostfile ]; do shift; done\ncat "$2"\n' >bin/mpirun
+chmod +x bin/mpirun
+slots() { # SENTENCE SLOTS VARIABLES… -- OPTIONS…: of the three nodes
+    local sentence=$1 slots=$2 variables=()
+    shift 2
+    while [ "$1" != -- ]; do variables+=("$1"); shift; done
+    expect 0 "" "$sentence" env -u SLURM_NTASKS "${variables[@]}" "$root/launch/mg-launch" --no-check --program /bin/true "${@:2}" -- models
+    passes "$sentence: $slots" test "$(sed -n 's/^n[1-3] slots=//p' said | paste -sd,)" = "$slots"
+}
+slots 'sbatch --ntasks-per-node=4' 4,4,4 SLURM_NTASKS=12 SLURM_NTASKS_PER_NODE=4 'SLURM_TASKS_PER_NODE=4(x3)' --
+slots 'sbatch -N 3 -n 7' 3,3,1 SLURM_NTASKS=7 'SLURM_TASKS_PER_NODE=3(x2),1' --
+slots 'no tasks, but GPUs' 8,8,8 SLURM_GPUS_ON_NODE=8 'SLURM_TASKS_PER_NODE=64(x3)' --
+slots 'GPUs, and fewer cores' 1,1,1 SLURM_GPUS_ON_NODE=8 'SLURM_TASKS_PER_NODE=1(x3)' --
+slots 'neither' 1,1,1 'SLURM_TASKS_PER_NODE=64(x3)' --
+slots '--slots holds' 2,2,2 SLURM_NTASKS=7 SLURM_NTASKS_PER_NODE=4 'SLURM_TASKS_PER_NODE=3(x2),1' -- --slots 2
+finish
