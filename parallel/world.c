@@ -48,8 +48,8 @@ static mg_status refuse_one_of_many(void)
         }
         return mg_fail(
             MG_EUSAGE,
-            "world: started %s times as one rank each (%s): use srun --mpi=pmix or mpirun; --alone "
-            "to insist",
+            "world: started %s times as one rank each (%s): use srun --mpi=pmix or mpirun, of the MPI that "
+            "mg-dist --version tells; --alone to insist",
             n, names[i]);
     }
     return MG_OK;

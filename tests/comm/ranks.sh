@@ -144,7 +144,7 @@ solo() { # variables, pattern, sentence
     expect 2 "$2" "$3" env $1 "$MG" $(clip) --out "$BOX/solo"
 }
 solo 'SLURM_NTASKS=4' 'SLURM_NTASKS.*srun --mpi=pmix or mpirun; --alone to insist' 'a batch job of four tasks and one rank'
-solo 'SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0' 'started 4 times as one rank each.*use srun --mpi=pmix or mpirun; --alone to insist' 'srun without PMIx'
+solo 'SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0' 'started 4 times as one rank each.*use srun --mpi=pmix or mpirun, of the MPI that mg-dist --version tells; --alone to insist' 'srun without PMIx'
 solo 'PMI_SIZE=4 PMI_RANK=0' 'started 4 times as one rank each' 'a launcher of another MPI'
 fails 'its second process is refused too' sh -c "PMI_SIZE=4 PMI_RANK=1 '$MG' $(clip) --out '$BOX/solo' >'$BOX/said' 2>&1"
 passes 'and keeps silent' test ! -s "$BOX/said"
