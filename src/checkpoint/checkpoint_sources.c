@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "checkpoint_index.h"
+#include "key_map.h"
 #include "text.h"
 
 static int by_source_name(const void *a, const void *b, void *sources)
@@ -98,7 +99,8 @@ static mg_status fail_names(const name_list *list, const char *path, const char 
                    list->n - list->n_shown);
 }
 
-/* Every name of the index lies in the file it says, and every tensor is in the index. */
+/* Every name of the index lies in the file it says, and every tensor is in the index. Hugging Face's
+ * converter to safetensors keeps one of two names of a tensor, and leaves both in the index. */
 static mg_status compare_index(const mg_checkpoint_sources *c, const char *path,
                                const mg_checkpoint_index *index)
 {
@@ -106,6 +108,7 @@ static mg_status compare_index(const mg_checkpoint_sources *c, const char *path,
 
     for (int64_t i = 0; i < index->n_tensors; i++) {
         const mg_checkpoint_source *s = mg_checkpoint_sources_find(c, index->tensors[i].name);
+        if (!s && mg_key_map_is_ignorable(index->tensors[i].name)) continue;
         if (!s || strcmp(s->file, c->files[index->tensors[i].i_file].path) != 0)
             add_name(&absent, index->tensors[i].name);
     }

@@ -111,6 +111,9 @@ static void index_mistakes_are_named(void **state)
     put_tensor("s2.safetensors", "b");
     put_tensor("s3.safetensors", "a");
     expect_ok(open_index("{\"a\":\"s1.safetensors\",\"b\":\"s2.safetensors\"}"));
+    /* one tensor under two names, of which Hugging Face's converter keeps one, and both in the index */
+    expect_ok(open_index("{\"a\":\"s1.safetensors\",\"b\":\"s2.safetensors\","
+                         "\"text_encoder.encoder.embed_tokens.weight\":\"s1.safetensors\"}"));
     expect_failure(open_index("{\"a\":\"s1.safetensors\",\"b\":\"s1.safetensors\"}"), MG_ECHECKPOINT,
                    "index.json: not in the shard that the index names for it: b");
     expect_failure(open_index("{\"a\":\"s2.safetensors\",\"b\":\"s1.safetensors\"}"), MG_ECHECKPOINT,
