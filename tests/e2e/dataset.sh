@@ -32,6 +32,12 @@ like 'and changes nothing' one four
 expect 2 'was begun with seed 5, and this run has 6' 'another seed is refused' run 1 one --seed 6
 expect 2 'was begun with settings temperature none, and this run has temperature 0.5:' 'and another temperature' run 1 one --temperature 0.5
 expect 2 'was begun with cpu-level cpu/.*, and this run has cpu/scalar' 'and other instructions' run 1 one --cpu-level scalar --dtype fp16
+# A fine-tune: the same names and shapes, the same text encoder and codec at the end of the file.
+cp -r "$DEMO" "$BOX/tuned"
+dd if="$DEMO/model.safetensors" of="$BOX/tuned/model.safetensors" bs=4096 skip=1000 seek=1200 count=200 conv=notrunc status=none
+expect 2 'was begun with model [0-9a-f]{64}, and this run has' 'and another model of the same make' run 1 one --model "$BOX/tuned"
+mv "$BOX/tuned" "$BOX/moved" && cp "$DEMO/model.safetensors" "$BOX/moved"
+expect 0 'goes on: 6 of 6' 'but not the same one in another place' run 1 one --model "$BOX/moved"
 expect 2 'was begun with layout audiofolder, and this run has webdataset' 'and another layout' run 1 one --layout webdataset
 
 expect 0 '' 'shards of two clips' run 2 tars --layout webdataset --shard-clips 2 --name set

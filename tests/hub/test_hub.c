@@ -3,6 +3,7 @@
 
 #include "io_fixture.h"
 #include "manifest.h"
+#include "model_fingerprint.h"
 #include "model_folder.h"
 
 #define COMMIT   "0123456789abcdef0123456789abcdef01234567"
@@ -402,6 +403,47 @@ static void test_folder(void **state)
     expect_state("complete");
 }
 
+/* A copy of the golden model, with the values of one tensor changed. */
+static void fingerprint_of(char out[65], const char *tensor)
+{
+    const char *from = MG_GOLDEN_DIR "/checkpoints/tiny-mono/model.safetensors";
+    mg_model_files *files;
+    int64_t bytes;
+    char *data = get_file(from, &bytes);
+    mg_checkpoint *c;
+
+    expect_ok(mg_checkpoint_open(&c, from));
+    const mg_checkpoint_entry *e = tensor ? mg_checkpoint_find(c, tensor) : NULL;
+    for (size_t i = 0; e && i < mg_tensor_bytes(&e->tensor); i += 4) data[e->offset + (int64_t)i] ^= 1;
+    mg_checkpoint_close(c);
+    mkdir(in_dir("model"), 0777);
+    put_file(in_dir("model/model.safetensors"), data, (size_t)bytes);
+    free(data);
+    data = get_file(MG_GOLDEN_DIR "/checkpoints/tiny-mono/config.json", &bytes);
+    put_file(in_dir("model/config.json"), data, (size_t)bytes);
+    free(data);
+    const mg_model_request request = {.model = in_dir("model")};
+    expect_ok(mg_model_files_open(&files, &request, MG_NEED_LM));
+    expect_ok(mg_model_fingerprint(out, files));
+    mg_model_files_close(files);
+}
+
+static void test_fingerprint(void **state)
+{
+    static const char *const tuned[] = {"decoder.model.decoder.layers.1.fc1.weight",
+                                        "decoder.lm_heads.0.weight", "enc_to_dec_proj.bias"};
+    char plain[65], again[65], other[65];
+
+    (void)state;
+    fingerprint_of(plain, NULL);
+    fingerprint_of(again, NULL);
+    assert_string_equal(plain, again);
+    for (size_t i = 0; i < sizeof tuned / sizeof *tuned; i++) {
+        fingerprint_of(other, tuned[i]);
+        assert_string_not_equal(plain, other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_parts, begin, end),
         cmocka_unit_test_setup_teardown(test_bad_manifest, begin, end),
         cmocka_unit_test_setup_teardown(test_folder, begin, end),
+        cmocka_unit_test_setup_teardown(test_fingerprint, begin, end),
     };
 
     return cmocka_run_group_tests_name("hub", tests, NULL, NULL);

@@ -1,23 +1,19 @@
 /* The stages of a run: jobs, model, plan, clips, the files of the dataset. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "door.h"
 #include "generate.h"
-#include "hash.h"
 #include "layout.h"
 #include "log.h"
 #include "machine.h"
 #include "manifest.h"
+#include "model_fingerprint.h"
 #include "run.h"
 #include "stop.h"
-
-enum { SAMPLE_BYTES = 1 << 16 };
 
 typedef struct run_call {
     const mg_run_settings *s;
@@ -73,43 +69,6 @@ static mg_status open_dataset(run_call *c)
     return MG_OK;
 }
 
-/* Sizes, and the first and last bytes: another model is noticed without reading all of this one. */
-static mg_status add_file(mg_hash *h, const char *path)
-{
-    static char sample[SAMPLE_BYTES];
-    char text[32];
-    const int64_t bytes = mg_path_bytes(path);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    mg_status st = MG_OK;
-
-    if (fd < 0) return mg_fail(MG_EFAIL, "%s: cannot open", path);
-    const int n = snprintf(text, sizeof text, "%lld\n", (long long)bytes);
-    MG_TRY(mg_hash_add(h, text, (size_t)n));
-    for (int i = 0; i < 2; i++) {
-        const ssize_t got =
-            pread(fd, sample, SAMPLE_BYTES, i == 0 || bytes < SAMPLE_BYTES ? 0 : bytes - SAMPLE_BYTES);
-        if (got > 0) MG_TRY(mg_hash_add(h, sample, (size_t)got));
-    }
-done:
-    close(fd);
-    return st;
-}
-
-static mg_status fingerprint(char out[65], const mg_model_files *files)
-{
-    mg_status st = MG_OK;
-    mg_hash *h;
-
-    MG_RETURN(mg_hash_open(&h));
-    for (int i = 0; i < files->n_opened; i++)
-        for (size_t f = 0; f < mg_checkpoint_n_files(files->opened[i]); f++)
-            MG_TRY(add_file(h, mg_checkpoint_file(files->opened[i], f)));
-    return mg_hash_end(h, out);
-done:
-    mg_hash_close(h);
-    return st;
-}
-
 /* "cuda/sm_90" ("/fast": --gemm fast), parts that run elsewhere, and sums in another order. */
 static mg_status claim_machine(run_call *c)
 {
@@ -132,7 +91,7 @@ static mg_status claim_kind(run_call *c)
     const mg_lm_formats *formats = &c->replica->backend.formats;
 
     if (c->w->rank > 0) return MG_OK;
-    MG_RETURN(fingerprint(model, c->replica->files));
+    MG_RETURN(mg_model_fingerprint(model, c->replica->files));
     MG_RETURN(mg_dataset_claim_value(c->d, "model", model));
     snprintf(dtype, sizeof dtype, "%s%s", mg_format_name(formats->weights),
              formats->kv == MG_FORMAT_Q8 ? ", kv int8" : "");
