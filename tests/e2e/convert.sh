@@ -39,6 +39,14 @@ for form in ac-hf ac-back; do
     passes "$form: the codes that AudioCraft made of the original" "$COMPARE" "$GOLDEN/audiocraft/ac-mono.safetensors" \
         text_cfg3_alone_0 0 "$BOX/out-$form/000000.codes.npy" "$BOX/out-$form/000000.wav"
 done
+# What a trainer wrote for its own samples is not how AudioCraft plays: there it samples, by fixed rules.
+cp -r "$FORMS/ac-mono" "$BOX/ac-debug"
+chmod -R u+w "$BOX/ac-debug"
+LC_ALL=C sed -zi 's/use_sampling: true\n    temp: 1.0/use_sampling: false\n    temp: 1./; s/top_k: 250/top_k:   0/; s/inference_coef: 3.0/inference_coef: 1.5/' "$BOX/ac-debug/state_dict.bin"
+expect 0 'greedy' 'a trainer'"'"'s settings are read' "$MG" inspect "$BOX/ac-debug" --text-encoder "$T5" --tokenizer "$GOLDEN/tokenizer"
+passes 'ac of a trainer to hf' convert "$BOX/ac-debug" "$BOX/ac-debug-hf" --text-encoder "$T5" --tokenizer "$GOLDEN/tokenizer"
+passes 'samples as AudioCraft does' sh -c "grep -q '\"do_sample\": true' '$BOX/ac-debug-hf/generation_config.json' &&
+    grep -q '\"top_k\": 250' '$BOX/ac-debug-hf/generation_config.json' && grep -q '\"guidance_scale\": 3' '$BOX/ac-debug-hf/generation_config.json'"
 passes 'a model without a projection gets one that changes nothing' convert "$BOX/variant" "$BOX/variant-ac" --to audiocraft
 passes 'and loses it again' convert "$BOX/variant-ac" "$BOX/variant-back" --text-encoder "$BOX/variant"
 passes 'and is the same model' cmp <(grep -v max_position "$BOX/variant/config.json") <(grep -v max_position "$BOX/variant-back/config.json")

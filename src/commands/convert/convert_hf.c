@@ -123,13 +123,28 @@ static mg_status put_generation(const mg_convert *c, const char *made)
     return copy_file(from, to);
 }
 
+/* AudioCraft plays every model by these rules. What its xp.cfg says under generate.lm is how the trainer made
+ * samples to look at: greedy, as a rule. */
+static mg_config playing_config(const mg_convert *c)
+{
+    mg_config config = c->config;
+    mg_generation_config *g = &config.generation;
+
+    if (!c->files->lm_yaml) return config;
+    g->has_guidance_scale = g->has_do_sample = g->has_top_k = g->has_temperature = true;
+    g->guidance_scale = 3, g->do_sample = true, g->top_k = 250, g->temperature = 1;
+    g->has_top_p = false;
+    return config;
+}
+
 static mg_status write_configs(const mg_convert *c)
 {
     mg_status st = MG_OK;
+    const mg_config playing = playing_config(c);
     char *config = NULL, *generation = NULL, *preprocessor = NULL;
 
     MG_TRY(mg_config_text(&config, &c->config, model_dtype(c)));
-    MG_TRY(mg_config_text_generation(&generation, &c->config, c->files->window_s));
+    MG_TRY(mg_config_text_generation(&generation, &playing, c->files->window_s));
     MG_TRY(mg_config_text_preprocessor(&preprocessor, &c->config));
     MG_TRY(put_text(c->folder.temp, "config.json", config));
     MG_TRY(put_generation(c, generation));
