@@ -165,23 +165,16 @@ static mg_status put_back(mg_checkpoint *base, const mg_checkpoint_entry *e, con
                    (long long)n_over, mg_dtype_name(e->tensor.dtype));
 }
 
-/* Rounded to the adapter's own type, in which PEFT keeps the product. */
-static float rounded(float x, mg_dtype dtype)
-{
-    return dtype == MG_F16    ? mg_f16_to_f32(mg_f32_to_f16(x))
-           : dtype == MG_BF16 ? mg_bf16_to_f32(mg_f32_to_bf16(x))
-                              : x;
-}
-
-/* w [O,I] += s B [O,R] A [R,I]; of an embedding w [I,O] += s (B A) transposed. */
+/* w [O,I] += s B [O,R] A [R,I]; of an embedding w [I,O] += s (B A) transposed. The product stays in fp32
+ * whatever the adapter is stored in: PEFT widens an adapter when it loads it. */
 static void add_product(float *w, const float *A, const float *B, int64_t O, int64_t R, int64_t I,
-                        float scale, mg_dtype dtype, bool transposed)
+                        float scale, bool transposed)
 {
     for (int64_t o = 0; o < O; o++) {
         for (int64_t i = 0; i < I; i++) {
             float sum = 0;
             for (int64_t r = 0; r < R; r++) sum = fmaf(B[o * R + r], A[r * I + i], sum);
-            w[transposed ? i * O + o : o * I + i] += rounded(sum * scale, dtype);
+            w[transposed ? i * O + o : o * I + i] += sum * scale;
         }
     }
 }
@@ -211,7 +204,7 @@ static mg_status merge_pair(mg_checkpoint *base, const adapter *a, const char *m
     MG_TRY(read_all(&w, a, e->name, t));
     MG_TRY(read_all(&a_value, a, A->name, x));
     MG_TRY(read_all(&b_value, a, B->name, y));
-    add_product(w, a_value, b_value, y->dim[0], R, x->dim[1], (float)scale, y->dtype, transposed);
+    add_product(w, a_value, b_value, y->dim[0], R, x->dim[1], (float)scale, transposed);
     MG_TRY(put_back(base, e, w));
 done:
     free(w);
@@ -306,6 +299,13 @@ static mg_status open_adapter(adapter *a, const char *path)
     return mg_fail(MG_EFAIL, "lora: %s: has neither adapter_model.safetensors nor adapter_model.bin", path);
 }
 
+/* A product is added to the whole tensor that the adapter may bring along, not replaced by it: those go
+ * first, wherever they lie. */
+static bool is_of_pair(const mg_checkpoint_source *s)
+{
+    return strstr(s->name, "lora_") != NULL;
+}
+
 mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **out)
 {
     adapter a = {.name = path, .alpha = 8};
@@ -313,8 +313,10 @@ mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **o
 
     if (out) *out = NULL;
     MG_TRY(open_adapter(&a, path));
-    for (size_t i = 0; i < mg_checkpoint_n_sources(a.weights); i++)
-        MG_TRY(merge_tensor(base, &a, mg_checkpoint_source_at(a.weights, i)));
+    for (int of_pairs = 0; of_pairs < 2; of_pairs++)
+        for (size_t i = 0; i < mg_checkpoint_n_sources(a.weights); i++)
+            if (is_of_pair(mg_checkpoint_source_at(a.weights, i)) == (of_pairs == 1))
+                MG_TRY(merge_tensor(base, &a, mg_checkpoint_source_at(a.weights, i)));
     MG_TRY(mg_checkpoint_check_files(a.weights));
     if (out) *out = a.weights, a.weights = NULL;
 done:

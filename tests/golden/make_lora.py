@@ -14,7 +14,8 @@ import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 from transformers import MusicgenForConditionalGeneration, MusicgenMelodyForConditionalGeneration
 
 torch.set_num_threads(1)
@@ -32,6 +33,9 @@ CASES = {
     "half-base": ("tiny-stereo", None, torch.float16, dict(r=4, lora_alpha=8, target_modules=LAYER + r"1\.fc1")),
     "bf16-base": ("tiny-variant", None, torch.bfloat16, dict(r=4, lora_alpha=8, target_modules=LAYER + r"0\.encoder_attn\.k_proj")),
     "biases": ("tiny-mono", None, None, dict(r=2, lora_alpha=4, bias="all", target_modules=r".*(enc_to_dec_proj|layers\.0\.self_attn\.q_proj)$")),
+    # as others store them: read back from the file, which widens halves
+    "half-adapter": ("tiny-mono", None, None, dict(r=4, lora_alpha=16, target_modules=LAYER + r"0\.(self_attn\.q_proj|fc1)")),
+    "half-embedding": ("tiny-mono", None, None, dict(r=2, lora_alpha=4, target_modules=r".*embed_tokens\.1$")),
     "bin": ("tiny-mono", None, None, dict(r=4, lora_alpha=16, target_modules=LAYER + r"0\.self_attn\.k_proj")),
 }
 facts = {}
@@ -51,6 +55,16 @@ for name, (model, part, dtype, config) in CASES.items():
     p.peft_config["default"].base_model_name_or_path = "example/" + model
     p.save_pretrained(d, safe_serialization=name != "bin")
     (d / "README.md").unlink(missing_ok=True)
+    if name.startswith("half-") and not dtype:
+        f = d / "adapter_model.safetensors"
+        t = load_file(f)
+        if name == "half-embedding":  # the embedding itself in another type, and so behind what is added to it
+            t["base_model.model.decoder.model.decoder.embed_tokens.1.base_layer.weight"] = (before["decoder.model.decoder.embed_tokens.1.weight"] * 1.5).half()
+        else:
+            t = {k: v.bfloat16() for k, v in t.items()}
+        save_file(t, f, metadata={"format": "pt"})
+        base = MusicgenForConditionalGeneration.from_pretrained(models / model)
+        p = PeftModel.from_pretrained(base, d)
     merged = p.merge_and_unload()
     state = merged.state_dict()
     prefix = "decoder." if part else ""
