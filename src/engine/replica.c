@@ -60,6 +60,7 @@ static mg_status load_stages(mg_replica *r, mg_progress *progress)
     b->codec_weights = r->codec_memory.weights.used_bytes;
     t->codec = mg_clock_s() - begin_s - t->t5 - t->lm;
     r->read_bytes = w.n_read_bytes;
+    mg_weights_say_zeros(&w);
     MG_TRY(mg_weights_check_survey(&w));
 done:
     mg_weights_close(&w);

@@ -38,7 +38,7 @@ static mg_status load_part(mg_weights *w, const mg_matrix *out, int64_t first_ou
     const int64_t row_bytes = p->n_cols_all * (int64_t)mg_dtype_bytes(e->tensor.dtype);
     const int64_t fit = BLOCK_BYTES / row_bytes / ROW_STEP * ROW_STEP;
     const int64_t block = fit > ROW_STEP ? fit : ROW_STEP;
-    int64_t n_bad = 0;
+    int64_t n_bad = 0, zero_bytes = 0;
 
     for (int64_t row = 0; row < p->n_rows; row += block) {
         const int64_t n_rows = p->n_rows - row < block ? p->n_rows - row : block;
@@ -48,7 +48,9 @@ static mg_status load_part(mg_weights *w, const mg_matrix *out, int64_t first_ou
         MG_RETURN(mg_matrix_load(w->ops, out, first_out + row, &src, &n_bad));
         MG_RETURN(mg_weights_check_read(e, rows.error));
         mg_weights_consume(w, e, n_rows * p->n_cols);
+        zero_bytes += rows.zero_bytes;
     }
+    mg_weights_note_zeros(w, e, zero_bytes);
     return mg_weights_check(e, n_bad);
 }
 
@@ -114,7 +116,7 @@ mg_status mg_weights_matrix(mg_weights *w, mg_matrix *out, mg_format format, int
 static mg_status load_tensor(mg_weights *w, char *dst, const mg_checkpoint_entry *e, int64_t n)
 {
     const int64_t block = BLOCK_BYTES / (int64_t)sizeof(float);
-    int64_t n_bad = 0;
+    int64_t n_bad = 0, zero_bytes = 0;
 
     for (int64_t i = 0; i < n; i += block) {
         const int64_t count = n - i < block ? n - i : block;
@@ -123,7 +125,9 @@ static mg_status load_tensor(mg_weights *w, char *dst, const mg_checkpoint_entry
         MG_RETURN(mg_tensor_load(w->ops, dst + (size_t)i * sizeof(float), &src, &n_bad));
         MG_RETURN(mg_weights_check_read(e, rows.error));
         mg_weights_consume(w, e, count);
+        zero_bytes += rows.zero_bytes;
     }
+    mg_weights_note_zeros(w, e, zero_bytes);
     return mg_weights_check(e, n_bad);
 }
 

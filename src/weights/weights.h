@@ -41,7 +41,10 @@ typedef struct mg_weights {
     int64_t n_read_bytes;          /* source bytes seen so far */
     mg_weights_requests *requests; /* a survey adds to it what it asks for; may be NULL */
     int n_problems;
-    mg_text problems; /* one line each; mg_weights_close frees it */
+    mg_text problems;                  /* one line each; mg_weights_close frees it */
+    int n_hollow;                      /* tensors that a load found many zeros in */
+    const mg_checkpoint_entry *hollow; /* the first of them */
+    int64_t hollow_bytes;              /* zeros in all of them */
 } mg_weights;
 
 /* A block of rows and columns of the source tensor `name`, [n_rows_all, n_cols_all] in the file. */
@@ -82,6 +85,10 @@ mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const i
 /* Record a problem of the survey: "NAME: what". With a list of requests, missing tensors and wrong shapes are
  * not recorded here. */
 void mg_weights_problem(mg_weights *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* After a load: a warning if tensors held zeros over many pages, which no training leaves: a file of the
+ * right length whose middle never came (a parallel download that was stopped, a disk that lost its power). */
+void mg_weights_say_zeros(const mg_weights *w);
 
 /* MG_OK, or MG_ECHECKPOINT with all problems, one a line (as far as a message has room; w->problems has all).
  */

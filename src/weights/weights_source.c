@@ -8,9 +8,10 @@
 #include <string.h>
 
 #include "in_file.h"
+#include "log.h"
 #include "text.h"
 
-enum { NAME_SIZE = 512 };
+enum { NAME_SIZE = 512, MOST_ZERO_BYTES = 256 << 10 };
 
 mg_status mg_random_block_open(mg_random_block *r, const char *name, float scale, float mean)
 {
@@ -105,6 +106,14 @@ mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const i
     return mg_arena_is_measuring(w->arena) ? mg_weights_find(w, &e, name, n_dims, dim) : MG_OK;
 }
 
+/* Ends at the first byte that is none, which is one of the first: it costs nothing beside the read. */
+static bool is_zeros(const char *data, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (data[i]) return false;
+    return true;
+}
+
 static void fetch(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col, int64_t n_cols)
 {
     mg_weights_rows *r = arg;
@@ -117,6 +126,7 @@ static void fetch(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64
         char *to = (char *)dst + i * bytes;
         const int error =
             mg_in_file_copy(r->e->fd, to, r->e->offset + (first + i * r->n_cols_all) * size, bytes);
+        if (!error && is_zeros(to, bytes)) __atomic_fetch_add(&r->zero_bytes, bytes, __ATOMIC_RELAXED);
         if (!error) continue;
         memset(to, 0, (size_t)bytes);
         __atomic_store_n(&r->error, error, __ATOMIC_RELAXED);
@@ -130,7 +140,7 @@ mg_host_matrix mg_weights_rows_of(mg_weights_rows *r, const mg_checkpoint_entry 
     mg_host_matrix m = {
         .dtype = e->tensor.dtype, .n_rows = n_rows, .n_cols = n_cols, .row_stride = n_cols_all};
 
-    *r = (mg_weights_rows){e, n_cols_all, first_row, first_col, 0};
+    *r = (mg_weights_rows){e, n_cols_all, first_row, first_col, 0, 0};
     if (e->fd >= 0)
         m.read = fetch, m.read_arg = r;
     else
@@ -176,6 +186,22 @@ mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad)
     if (!n_bad) return MG_OK;
     return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: %lld of %lld values in %s are NaN or Inf", e->name,
                    (long long)n_bad, (long long)mg_tensor_count(&e->tensor), e->file);
+}
+
+void mg_weights_note_zeros(mg_weights *w, const mg_checkpoint_entry *e, int64_t zero_bytes)
+{
+    if (zero_bytes < MOST_ZERO_BYTES) return;
+    if (w->n_hollow++ == 0) w->hollow = e;
+    w->hollow_bytes += zero_bytes;
+}
+
+void mg_weights_say_zeros(const mg_weights *w)
+{
+    if (!w->n_hollow) return;
+    mg_log_warn("%s: %.1f MB of zeros in %s%s: a file of the right length that was not fetched or copied "
+                "whole? mg-dist verify looks at all of it",
+                w->hollow->file, (double)w->hollow_bytes / 1e6, w->hollow->source,
+                w->n_hollow > 1 ? " and other tensors" : "");
 }
 
 void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t n)

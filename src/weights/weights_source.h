@@ -31,7 +31,8 @@ mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const 
 typedef struct mg_weights_rows {
     const mg_checkpoint_entry *e;
     int64_t n_cols_all, first_row, first_col;
-    int error; /* of the last read that failed */
+    int error;          /* of the last read that failed */
+    int64_t zero_bytes; /* of pieces that were read and held zeros alone */
 } mg_weights_rows;
 
 /* Rows [first_row, +n_rows), columns [first_col, +n_cols). The result borrows `r` and the entry. */
@@ -53,5 +54,8 @@ void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t n);
 
 /* MG_ECHECKPOINT naming the tensor, its file and the count, if n_bad > 0. */
 mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad);
+
+/* Note it if so many bytes of an entry are zeros, piece by piece, as no training leaves them. */
+void mg_weights_note_zeros(mg_weights *w, const mg_checkpoint_entry *e, int64_t zero_bytes);
 
 #endif

@@ -42,6 +42,10 @@ fresh; zero audio_encoder.decoder.layers.15.conv.weight_v $((4 * 7 * 4))
 verify 1 4 'codec sounds +FAILED' 'a codec without a last layer' "$BOX/model"
 fresh; zero decoder.lm_heads.0.weight 4 <(printf '\000\000\300\177')
 verify 1 4 'finite weights +FAILED .*decoder.lm_heads.0.weight \(1\)' 'NaN in the weights' "$BOX/model"
+fresh "$DEMO"; zero decoder.model.decoder.layers.3.fc2.weight 262144
+verify 1 4 'no holes +FAILED .*0.3 MB of zeros in 1 tensors, decoder.model.decoder.layers.3.fc2.weight' 'a hole in a file of full length' "$BOX/model"
+expect 0 'warning: .*model.safetensors: 0.3 MB of zeros in decoder.model.decoder.layers.3.fc2.weight: ' 'which a run says too' \
+    "$MG" generate -q --model "$BOX/model" --prompt x --frames 4 --out "$BOX/holes"
 fresh
 LC_ALL=C sed -i 's/"decoder.lm_heads.0.weight"/"decoder.lm_headz.0.weight"/' "$BOX/model/model.safetensors"
 verify 1 4 'every tensor in place +FAILED' 'a tensor under another name' "$BOX/model"

@@ -5,9 +5,10 @@
 #include "hash.h"
 #include "progress.h"
 #include "stop.h"
+#include "text.h"
 #include "verify.h"
 
-enum { FINITE_PIECE = 1 << 20, MAX_NAMED = 6 };
+enum { MAX_NAMED = 6, ZEROS_BYTES = 256 << 10 };
 
 /* One file of a cache: is its content what its blob's name says? */
 static mg_status check_hash(mg_verify *v, const char *path, char seen[65], bool *same)
@@ -119,6 +120,43 @@ static int64_t count_bad(mg_verify *v, const mg_tensor *t)
     return c.n_bad;
 }
 
+/* Pieces that are zeros alone. Each ends at the first byte that is none. */
+static int64_t count_zeros(const mg_tensor *t)
+{
+    const char *data = t->data;
+    int64_t bytes = 0;
+
+    for (size_t at = 0; at + ZEROS_BYTES <= mg_tensor_bytes(t); at += ZEROS_BYTES) {
+        size_t i = 0;
+        while (i < ZEROS_BYTES && !data[at + i]) i++;
+        if (i == ZEROS_BYTES) bytes += ZEROS_BYTES;
+    }
+    return bytes;
+}
+
+/* A hole in a file that has its full length. A codebook's average may be zero: only training reads it. */
+static void judge_zeros(mg_verify *v)
+{
+    const mg_model_files *f = v->files;
+    const char *first = NULL, *file = NULL;
+    int64_t bytes = 0, n = 0;
+
+    for (int k = 0; k < f->n_opened; k++)
+        for (size_t i = 0; i < mg_checkpoint_count(f->opened[k]); i++) {
+            const mg_checkpoint_entry *e = mg_checkpoint_at(f->opened[k], i);
+            const int64_t zeros = mg_text_ends_with(e->name, ".embed_avg") ? 0 : count_zeros(&e->tensor);
+            if (zeros && n++ == 0) first = e->source, file = e->file;
+            bytes += zeros;
+        }
+    if (n)
+        mg_verify_note(v, "no holes", MG_VERIFY_FAILED,
+                       "%.1f MB of zeros in %lld tensors, %s of %s the first: the file was not fetched or "
+                       "copied whole, though its length is right",
+                       (double)bytes / 1e6, (long long)n, first, file);
+    else
+        mg_verify_note(v, "no holes", MG_VERIFY_PASSED, "no zeros over many pages");
+}
+
 mg_status mg_verify_finite(mg_verify *v)
 {
     const mg_model_files *f = v->files;
@@ -151,6 +189,7 @@ mg_status mg_verify_finite(mg_verify *v)
     else
         mg_verify_note(v, "finite weights", MG_VERIFY_PASSED, "%lld tensors without NaN or Inf",
                        (long long)n_tensors);
+    judge_zeros(v);
 done:
     mg_progress_end(&progress);
     return st;
