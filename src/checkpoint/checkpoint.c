@@ -346,6 +346,13 @@ const char *mg_checkpoint_file(const mg_checkpoint *c, size_t i)
     return c->sources.files[i].path;
 }
 
+int mg_checkpoint_file_fd(const mg_checkpoint *c, size_t i)
+{
+    const mg_mapped_file *map = &c->sources.files[i].map;
+
+    return map->data ? map->fd : -1;
+}
+
 size_t mg_checkpoint_bytes(const mg_checkpoint *c)
 {
     size_t bytes = 0;

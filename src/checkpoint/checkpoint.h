@@ -103,9 +103,11 @@ mg_status mg_checkpoint_borrow(mg_checkpoint *c, const mg_checkpoint_entry *e);
  * type and shape. */
 mg_status mg_checkpoint_replace(mg_checkpoint *c, const char *name, void *data);
 
-/* The data files, in order: for hashing and for messages. */
+/* The data files, in order: for hashing and for messages. `fd` is open for reading until close; -1: the file
+ * is empty or no file. */
 size_t mg_checkpoint_n_files(const mg_checkpoint *c);
 const char *mg_checkpoint_file(const mg_checkpoint *c, size_t i);
+int mg_checkpoint_file_fd(const mg_checkpoint *c, size_t i);
 
 /* Bytes of all data files. */
 size_t mg_checkpoint_bytes(const mg_checkpoint *c);

@@ -14,10 +14,10 @@ enum { NICENESS = 10 };
 
 /* A cached file is already named by its hash, and reading it all again costs a minute for a large model:
  * `mg-dist verify` compares. */
-static mg_status hash_weights(mg_file_hash *w, const atomic_bool *stop)
+static mg_status hash_weights(mg_file_hash *w, int fd, const atomic_bool *stop)
 {
     w->of_blob_name = mg_hub_blob_hash(w->sha256, w->path) && strlen(w->sha256) == 64;
-    return w->of_blob_name ? MG_OK : mg_hash_file_unless(w->sha256, w->path, stop);
+    return w->of_blob_name ? MG_OK : mg_hash_open_file(w->sha256, fd, w->path, stop);
 }
 
 /* The file that mg_tokenizer_open takes. A clip can be made again without knowing it. */
@@ -42,7 +42,8 @@ static void *hash_all(void *arg)
         if (mg_hash_file_unless(h->inputs[i].sha256, h->inputs[i].path, &h->stop) != MG_OK)
             h->inputs[i].sha256[0] = '\0';
     hash_tokenizer(h);
-    for (int i = 0; i < h->n_weights && st == MG_OK; i++) st = hash_weights(&h->weights[i], &h->stop);
+    for (int i = 0; i < h->n_weights && st == MG_OK; i++)
+        st = hash_weights(&h->weights[i], h->fds[i], &h->stop);
     pthread_mutex_lock(&h->lock);
     h->fault = mg_fault_take(st);
     h->is_over = true;
@@ -57,12 +58,14 @@ static mg_status list_weights(mg_generate_hashes *h, const mg_model_files *files
 
     for (int i = 0; i < files->n_opened; i++) n += mg_checkpoint_n_files(files->opened[i]);
     h->weights = calloc(n, sizeof *h->weights);
-    if (!h->weights) return mg_fail(MG_ENOMEM, "hashes: %zu files", n);
+    h->fds = calloc(n, sizeof *h->fds);
+    if (!h->weights || !h->fds) return mg_fail(MG_ENOMEM, "hashes: %zu files", n);
     for (int i = 0; i < files->n_opened; i++) {
         const mg_checkpoint *c = files->opened[i];
         const bool is_of_text =
             c == files->t5.checkpoint && c != files->lm.checkpoint && c != files->codec.checkpoint;
         for (size_t f = 0; f < mg_checkpoint_n_files(c); f++) {
+            h->fds[h->n_weights] = mg_checkpoint_file_fd(c, f);
             mg_file_hash *w = &h->weights[h->n_weights++];
             snprintf(w->path, sizeof w->path, "%s", mg_checkpoint_file(c, f));
             w->is_of_text = is_of_text;
@@ -129,6 +132,7 @@ void mg_generate_hashes_close(mg_generate_hashes *h)
     pthread_cond_destroy(&h->finished);
     pthread_mutex_destroy(&h->lock);
     free(h->weights);
+    free(h->fds);
     free(h->inputs);
     *h = (mg_generate_hashes){0};
 }

@@ -18,6 +18,7 @@ typedef struct mg_input_hash {
 /* Zeroed it is closed. */
 typedef struct mg_generate_hashes {
     mg_file_hash *weights; /* each file once */
+    int *fds;              /* [n_weights] open: what was loaded, whoever has its name by now */
     int n_weights;
     const char *tokenizer;     /* its folder or file; "" if there is none */
     char tokenizer_sha256[65]; /* "" without one */

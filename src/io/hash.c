@@ -36,7 +36,17 @@ static void print_digest(char out[65], const unsigned char *digest, unsigned n)
     out[2 * n] = '\0';
 }
 
-static mg_status hash_file(char out[65], const EVP_MD *kind, bool as_git, const char *path,
+/* A file that is open, from its begin, whatever its name leads to by now; without /proc by its name. */
+static int open_again(int open_fd, const char *path)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "/proc/self/fd/%d", open_fd);
+    const int fd = open_fd >= 0 ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+    return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static mg_status hash_file(char out[65], const EVP_MD *kind, bool as_git, const char *path, int open_fd,
                            const atomic_bool *stop)
 {
     mg_status st = MG_OK;
@@ -46,7 +56,7 @@ static mg_status hash_file(char out[65], const EVP_MD *kind, bool as_git, const 
     struct stat info;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     char *chunk = malloc(CHUNK_BYTES);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = open_again(open_fd, path);
 
     out[0] = '\0';
     if (fd < 0 || fstat(fd, &info) != 0)
@@ -79,17 +89,22 @@ mg_status mg_hash_bytes(char out[65], const void *data, size_t bytes)
 
 mg_status mg_hash_file(char out[65], const char *path)
 {
-    return hash_file(out, EVP_sha256(), false, path, NULL);
+    return hash_file(out, EVP_sha256(), false, path, -1, NULL);
 }
 
 mg_status mg_hash_file_unless(char out[65], const char *path, const atomic_bool *stop)
 {
-    return hash_file(out, EVP_sha256(), false, path, stop);
+    return hash_file(out, EVP_sha256(), false, path, -1, stop);
+}
+
+mg_status mg_hash_open_file(char out[65], int fd, const char *path, const atomic_bool *stop)
+{
+    return hash_file(out, EVP_sha256(), false, path, fd, stop);
 }
 
 mg_status mg_hash_git_file(char out[65], const char *path)
 {
-    return hash_file(out, EVP_sha1(), true, path, NULL);
+    return hash_file(out, EVP_sha1(), true, path, -1, NULL);
 }
 
 struct mg_hash {

@@ -15,6 +15,9 @@ mg_status mg_hash_file(char out[65], const char *path);
 /* The same for a thread that nobody may wait for: MG_ESTOPPED soon after *stop has become true. */
 mg_status mg_hash_file_unless(char out[65], const char *path, const atomic_bool *stop);
 
+/* Of a file that is open as `fd`, also where another has taken its name since; `path` is for messages. */
+mg_status mg_hash_open_file(char out[65], int fd, const char *path, const atomic_bool *stop);
+
 mg_status mg_hash_bytes(char out[65], const void *data, size_t bytes);
 
 /* SHA-256 of what comes piece by piece. End frees it; so does close, which is legal on NULL. */

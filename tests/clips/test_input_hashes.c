@@ -1,0 +1,53 @@
+/* What a clip's record calls its weights is what was loaded. */
+#include "io_fixture.h"
+
+#include <sys/stat.h>
+
+#include "hash.h"
+#include "input_hashes.h"
+
+#define TINY MG_GOLDEN_DIR "/checkpoints/tiny-mono/"
+
+static void put_copy(const char *name)
+{
+    char from[512];
+    int64_t bytes;
+
+    snprintf(from, sizeof from, TINY "%s", name);
+    char *data = get_file(from, &bytes);
+    put_file(in_dir(name), data, (size_t)bytes);
+    free(data);
+}
+
+/* A trainer that saves again, by a rename, while clips are made of what was there before. */
+static void a_replaced_file_counts_as_loaded(void **state)
+{
+    const mg_model_request request = {.model = test_dir};
+    const mg_request_list none = {0};
+    mg_generate_hashes h;
+    mg_model_files *files;
+    char loaded[65];
+
+    (void)state;
+    put_copy("model.safetensors");
+    put_copy("config.json");
+    expect_ok(mg_hash_file(loaded, in_dir("model.safetensors")));
+    expect_ok(mg_model_files_open(&files, &request, MG_NEED_LM));
+    put_file(in_dir("other"), "weights of the next epoch", 25);
+    assert_int_equal(rename(in_dir("other"), in_dir("model.safetensors")), 0);
+    expect_ok(mg_generate_hashes_open(&h, files, &none));
+    expect_ok(mg_generate_hashes_wait(&h));
+    assert_int_equal(h.n_weights, 1);
+    assert_string_equal(h.weights[0].sha256, loaded);
+    mg_generate_hashes_close(&h);
+    mg_model_files_close(files);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_replaced_file_counts_as_loaded, make_dir, drop_dir),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
