@@ -316,6 +316,14 @@ static bool id_of(char id[MG_HUB_ID_SIZE], const char *folder)
     return mg_hub_is_id(id);
 }
 
+bool mg_hub_id_of_snapshot(char id[MG_HUB_ID_SIZE], const char *path)
+{
+    char snapshots[MG_PATH_SIZE], repo[MG_PATH_SIZE];
+
+    return mg_path_folder(snapshots, path) == MG_OK && strcmp(mg_path_name(snapshots), "snapshots") == 0 &&
+           mg_path_folder(repo, snapshots) == MG_OK && id_of(id, mg_path_name(repo));
+}
+
 static mg_status list_folder(mg_hub_model **models, size_t *n, DIR *d, const char *root, trail *t)
 {
     char id[MG_HUB_ID_SIZE], repo[MG_PATH_SIZE];

@@ -49,6 +49,10 @@ typedef struct mg_hub_model {
 /* All models of one cache, sorted by id; *models is malloc'ed. A root that does not exist has none. */
 mg_status mg_hub_list(mg_hub_model **models, size_t *n, const char *root);
 
+/* The id of the model that `path` is a snapshot of, by its place: …/models--OWNER--NAME/snapshots/COMMIT.
+ * False if it is none. */
+bool mg_hub_id_of_snapshot(char id[MG_HUB_ID_SIZE], const char *path);
+
 /* The first file of a snapshot that is a link to nothing; false if there is none. */
 bool mg_hub_dangling(char name[MG_PATH_SIZE], const char *snapshot);
 

@@ -110,6 +110,7 @@ static mg_status read_hf_lm(mg_model_files *m, const char *folder)
 /* What the file or folder `path` holds weights in: a folder of AudioCraft's has two files. */
 static mg_status find_weights(char file[MG_PATH_SIZE], const char *path)
 {
+    MG_RETURN(mg_model_folder_check_cached(path));
     if (!mg_path_is_folder(path) || mg_model_folder_is_hf(path)) return mg_path_format(file, "%s", path);
     MG_RETURN(mg_path_format(file, "%s/%s", path, lm_file));
     if (mg_path_exists(file)) return MG_OK;
@@ -200,6 +201,7 @@ static mg_status open_hf_part(mg_model_files *m, mg_model_part *part, const char
 {
     char folder[MG_PATH_SIZE], type[32];
 
+    MG_RETURN(mg_model_folder_check_cached(path));
     MG_RETURN(folder_of(folder, path));
     MG_RETURN(mg_config_read_type(type, folder));
     *whole = is_composite(type);
@@ -241,6 +243,10 @@ static mg_status follow_pointer(mg_model_files *m, mg_codec_config *config, cons
     char path[MG_PATH_SIZE];
 
     MG_RETURN(mg_path_format(m->pointer, "%s", mg_checkpoint_pointer(m->codec.checkpoint)));
+    if (strncmp(m->pointer, "dac_", 4) == 0)
+        return mg_fail(MG_ECHECKPOINT,
+                       "codec: %s: points to %s: only EnCodec is supported: use another model", file,
+                       m->pointer);
     if (mg_hub_find(path, m->pointer) != MG_OK) {
         char said[8000];
         snprintf(said, sizeof said, "%s", mg_last_error());

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "config.h"
+#include "hub.h"
 #include "json.h"
+#include "text.h"
 
 /* In the order in which mg_checkpoint_open looks for them. */
 static const char *const single_names[] = {"model.safetensors", "model.fp32.safetensors",
@@ -34,6 +36,33 @@ bool mg_model_folder_is_hf(const char *dir)
     return mg_path_has(dir, "config.json") &&
            (mg_model_folder_has_weights(dir) ||
             (!mg_path_has(dir, "state_dict.bin") && !mg_path_has(dir, "compression_state_dict.bin")));
+}
+
+/* Whatever may hold weights has another ending. */
+static bool is_beside_weights(const char *name)
+{
+    static const char *const ends[] = {".json", ".model", ".md", ".txt", ".py", ".jinja", ".gitattributes"};
+
+    for (size_t i = 0; i < COUNT(ends); i++)
+        if (mg_text_ends_with(name, ends[i])) return true;
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+mg_status mg_model_folder_check_cached(const char *dir)
+{
+    char id[MG_HUB_ID_SIZE];
+    bool is_beside = true;
+    DIR *d = mg_hub_id_of_snapshot(id, dir) ? opendir(dir) : NULL;
+
+    if (!d) return MG_OK;
+    for (struct dirent *e; is_beside && (e = readdir(d));) is_beside = is_beside_weights(e->d_name);
+    closedir(d);
+    if (!is_beside) return MG_OK;
+    return mg_fail(
+        MG_EFAIL,
+        "model: %s: of its files the cache has only those beside the weights (%s); on a machine with "
+        "network: " MG_HUB_FETCH " %s",
+        id, dir, id);
 }
 
 /* The first shard of an index that is not there; "" if all are. A bad index counts as missing itself. */

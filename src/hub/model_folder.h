@@ -21,6 +21,10 @@ typedef struct mg_model_folder {
 
 mg_status mg_model_folder_survey(mg_model_folder *out, const char *dir);
 
+/* MG_EFAIL with the command that fetches it, if `dir` is a snapshot of a cache that holds no weights of any
+ * kind: what asking for a config or a processor alone leaves. */
+mg_status mg_model_folder_check_cached(const char *dir);
+
 /* Weights in Hugging Face's layout, whatever lies beside them. */
 bool mg_model_folder_has_weights(const char *dir);
 

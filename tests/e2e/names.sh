@@ -40,6 +40,15 @@ expect 1 'incomplete in the cache: .*/snapshots/.*/spiece.model is a link to ../
     generate --model example/tiny "${ROCK[@]}"
 mv "$BOX/blob" "$(snapshot example--tiny)/$blob"
 
+# Who has asked for the processor alone has everything but weights.
+mkdir "$BOX/beside"
+cp "$TINY"/*.json "$TINY/spiece.model" "$BOX/beside"
+cached example--beside "$BOX/beside"
+expect 1 'example/beside: of its files the cache has only those beside the weights .*hf download example/beside' 'a snapshot without weights' \
+    generate --model example/beside "${ROCK[@]}"
+expect 1 'example/beside: of its files the cache has only' 'of a text encoder too' generate --model "$TINY" --text-encoder example/beside "${ROCK[@]}"
+passes 'whose tokenizer will do' generate --model "$TINY" --tokenizer example/beside "${ROCK[@]}"
+
 # AudioCraft's folder in the cache names its T5 and, by a pointer, its codec.
 mkdir "$BOX/ac"
 cp "$GOLDEN/checkpoints/ac-mono/state_dict.bin" "$GOLDEN/checkpoints/ac-pointer/compression_state_dict.bin" "$BOX/ac"
