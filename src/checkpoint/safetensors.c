@@ -46,10 +46,13 @@ static mg_status read_shape(mg_safetensors_entry *e, int64_t *need, const char *
                            e->name);
         e->dim[e->n_dims++] = dim;
     }
-    for (int i = 0; i < e->n_dims; i++) {
-        if (__builtin_mul_overflow(*need, e->dim[i], need))
+    bool is_empty = false;
+    for (int i = 0; i < e->n_dims; i++) { /* an empty one, too, has dims that can be multiplied */
+        is_empty = is_empty || e->dim[i] == 0;
+        if (__builtin_mul_overflow(*need, e->dim[i] > 0 ? e->dim[i] : 1, need))
             return mg_fail(MG_ECHECKPOINT, "%s: %s: its shape is beyond any file", file, e->name);
     }
+    if (is_empty) *need = 0;
     return MG_OK;
 }
 

@@ -41,6 +41,8 @@ bool mg_torch_storage_of(const mg_pickle_value *v, const mg_torch_type **type, c
         return false;
     const mg_pickle_value *k = id->items.item[2], *n = id->items.item[4];
     if (k->kind != MG_PICKLE_STRING || n->kind != MG_PICKLE_INT || n->integer < 0) return false;
+    if (id->items.n > 5 && id->items.item[5]->kind != MG_PICKLE_NONE)
+        return false; /* a part of another storage, as torch wrote before 0.2: it begins elsewhere */
     *type = mg_torch_type_of(id->items.item[1]);
     *key = k->text.data;
     *n_elements = n->integer;

@@ -59,8 +59,8 @@ static int64_t reach(mg_torch_tensor *t, const mg_pickle_value *offset, const mg
         const mg_pickle_value *d = size->items.item[i], *s = stride->items.item[i];
         int64_t step;
         if (d->kind != MG_PICKLE_INT || s->kind != MG_PICKLE_INT || d->integer < 0 || s->integer < 0 ||
-            __builtin_mul_overflow(bytes, d->integer, &bytes))
-            return -1;
+            __builtin_mul_overflow(bytes, d->integer > 0 ? d->integer : 1, &bytes))
+            return -1; /* an empty one, too, has dims that can be multiplied */
         t->dim[i] = d->integer, t->stride[i] = s->integer;
         if (d->integer == 0)
             empty = true;

@@ -99,6 +99,7 @@ static void lies_are_named(void **state)
         {ONE("F32", "[-2]", "[0,8]"), 8, "x: its shape holds something that is no size"},
         {ONE("F32", "[1.5]", "[0,8]"), 8, "x: its shape holds something that is no size"},
         {ONE("F32", "[4294967296,4294967296,4294967296]", "[0,8]"), 8, "x: its shape is beyond any file"},
+        {ONE("F32", "[0,4294967296,4294967296]", "[0,0]"), 0, "x: its shape is beyond any file"},
         {ONE("F32", "[1,1,1,1,2]", "[0,8]"), 8, "x: more than 4 dimensions"},
         {"{\"x\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "x: has no dtype"},
         {"{\"x\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, "x: has no shape"},

@@ -174,6 +174,23 @@ static void one_wrong_byte_is_harmless(void **state)
     (void)touched;
 }
 
+/* torch < 0.2 wrote storages that are parts of others: their elements begin elsewhere. */
+static void a_part_of_a_storage_is_refused(void **state)
+{
+    int64_t bytes;
+    char *data = get_file(TORCH "small-old.pt", &bytes);
+    int n = 0;
+
+    (void)state;
+    for (int64_t i = 0; i + 4 < bytes; i++) /* the id's last value is None, and now an empty tuple */
+        if (data[i] == 'N' && data[i + 1] == 't' && data[i + 2] == 'q' && data[i + 4] == 'Q')
+            data[i] = ')', n++;
+    assert_int_equal(n, 2);
+    put_file(in_dir("parts.pt"), data, (size_t)bytes);
+    expect_failure(open_path(in_dir("parts.pt")), MG_ECHECKPOINT, "parts.pt: a storage of no known");
+    free(data);
+}
+
 static void hostile_files_cost_a_message(void **state)
 {
     struct stat info;
@@ -215,6 +232,7 @@ int main(void)
         cmocka_unit_test(untyped_storages_read),
         cmocka_unit_test_setup_teardown(truncated_anywhere_is_refused, make_dir, drop_dir),
         cmocka_unit_test(one_wrong_byte_is_harmless),
+        cmocka_unit_test_setup_teardown(a_part_of_a_storage_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(hostile_files_cost_a_message, make_dir, drop_dir),
     };
 
