@@ -32,6 +32,14 @@ static void hash_tokenizer(mg_generate_hashes *h)
             return;
 }
 
+/* What was hashed is what was loaded, if nobody has written into the files since. */
+static mg_status check_weights(const mg_generate_hashes *h)
+{
+    for (int i = 0; i < h->n_weights; i++)
+        if (!h->weights[i].of_blob_name) return mg_model_files_check(h->files);
+    return MG_OK;
+}
+
 static void *hash_all(void *arg)
 {
     mg_generate_hashes *h = arg;
@@ -44,6 +52,7 @@ static void *hash_all(void *arg)
     hash_tokenizer(h);
     for (int i = 0; i < h->n_weights && st == MG_OK; i++)
         st = hash_weights(&h->weights[i], h->fds[i], &h->stop);
+    if (st == MG_OK) st = check_weights(h);
     pthread_mutex_lock(&h->lock);
     h->fault = mg_fault_take(st);
     h->is_over = true;
@@ -100,7 +109,7 @@ static mg_status list_inputs(mg_generate_hashes *h, const mg_request_list *reque
 mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files,
                                   const mg_request_list *requests)
 {
-    *h = (mg_generate_hashes){.tokenizer = files->tokenizer, .is_open = true};
+    *h = (mg_generate_hashes){.files = files, .tokenizer = files->tokenizer, .is_open = true};
     pthread_mutex_init(&h->lock, NULL);
     mg_beside_cond_init(&h->finished);
     MG_RETURN(list_weights(h, files));

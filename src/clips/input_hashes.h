@@ -17,6 +17,7 @@ typedef struct mg_input_hash {
 
 /* Zeroed it is closed. */
 typedef struct mg_generate_hashes {
+    const mg_model_files *files;
     mg_file_hash *weights; /* each file once */
     int *fds;              /* [n_weights] open: what was loaded, whoever has its name by now */
     int n_weights;
@@ -30,7 +31,7 @@ typedef struct mg_generate_hashes {
     pthread_mutex_t lock; /* for the two below */
     pthread_cond_t finished;
     bool is_over;
-    mg_fault fault; /* a weight file cannot be read */
+    mg_fault fault; /* a weight file cannot be read, or was written to since it was loaded */
 } mg_generate_hashes;
 
 /* Starts the thread. `requests` and `files` are borrowed until close. */

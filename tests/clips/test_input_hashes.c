@@ -43,10 +43,32 @@ static void a_replaced_file_counts_as_loaded(void **state)
     mg_model_files_close(files);
 }
 
+/* One that is written in place is neither what was loaded nor anything else. */
+static void a_file_that_was_written_to_is_refused(void **state)
+{
+    const mg_model_request request = {.model = test_dir};
+    const mg_request_list none = {0};
+    mg_generate_hashes h;
+    mg_model_files *files;
+
+    (void)state;
+    put_copy("model.safetensors");
+    put_copy("config.json");
+    expect_ok(mg_model_files_open(&files, &request, MG_NEED_LM));
+    usleep(20000); /* a file's clock ticks every few milliseconds */
+    put_copy("model.safetensors");
+    expect_ok(mg_generate_hashes_open(&h, files, &none));
+    expect_failure(mg_generate_hashes_wait(&h), MG_EFAIL,
+                   "model.safetensors: was written to while it was read");
+    mg_generate_hashes_close(&h);
+    mg_model_files_close(files);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_replaced_file_counts_as_loaded, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_file_that_was_written_to_is_refused, make_dir, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
