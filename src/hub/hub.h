@@ -32,6 +32,9 @@ bool mg_hub_is_id(const char *text);
  * large file, 40 are git's SHA-1. False if `path` is no link to such a blob. */
 bool mg_hub_blob_hash(char out[65], const char *path);
 
+/* The same of FOLDER/NAME, if hf download --local-dir brought it and nobody has changed it since. */
+bool mg_hub_local_hash(char out[65], const char *folder, const char *name);
+
 /* The caches that are looked into, in order: their folders, and which variable named each. */
 typedef struct mg_hub_root {
     char path[MG_PATH_SIZE];

@@ -69,8 +69,23 @@ for f in "$TINY"/*; do
     chmod u+w "$REPO/blobs/$hash"
     ln -s "../../blobs/$hash" "$SNAPSHOT/$(basename "$f")"
 done
-verify 1 0 '^hashes +ok +8 files are what their names say' 'a cache' example/tiny
+verify 1 0 '^hashes +ok +8 files are what the hub says' 'a cache' example/tiny
 printf x >>"$SNAPSHOT/generation_config.json"
 sed -i 's/x$//; s/200/201/' "$(readlink -f "$SNAPSHOT/generation_config.json")"
 verify 1 4 '^hashes +FAILED +1 of 8 files .*generation_config.json' 'a file that has changed' example/tiny
+
+# hf download --local-dir: no links, but notes.
+fresh
+mkdir -p "$BOX/model/.cache/huggingface/download"
+for f in model.safetensors spiece.model; do
+    printf '0123456789abcdef0123456789abcdef01234567\n%s\n%s.25\n' "$(sha256sum <"$TINY/$f" | cut -c 1-64)" "$(date +%s)" \
+        >"$BOX/model/.cache/huggingface/download/$f.metadata"
+done
+verify 1 0 '^hashes +ok +2 files are what the hub says' 'a folder that was downloaded' "$BOX/model"
+touch -r "$BOX/model/spiece.model" "$BOX/time"
+zero audio_encoder.encoder.layers.0.conv.bias 4
+touch -r "$BOX/time" "$BOX/model/model.safetensors"
+verify 1 4 '^hashes +FAILED +1 of 2 files .*model.safetensors' 'with four bytes of zeros' "$BOX/model"
+touch -d '1 hour' "$BOX/model/model.safetensors"
+verify 1 0 '^hashes +ok +1 files are' 'a file that its owner has changed since is his' "$BOX/model"
 finish

@@ -10,35 +10,33 @@
 
 enum { MAX_NAMED = 6, ZEROS_BYTES = 256 << 10 };
 
-/* One file of a cache: is its content what its blob's name says? */
-static mg_status check_hash(mg_verify *v, const char *path, char seen[65], bool *same)
+/* One file of a cache or of a download: is its content what its blob's name, or the note beside it, says? */
+static mg_status check_hash(const char *folder, const char *name, char seen[65], bool *same)
 {
-    char claimed[65];
+    char path[MG_PATH_SIZE], claimed[65];
 
-    (void)v;
     *same = true;
     seen[0] = '\0';
-    if (!mg_hub_blob_hash(claimed, path)) return MG_OK;
+    MG_RETURN(mg_path_format(path, "%s/%s", folder, name));
+    if (!mg_hub_blob_hash(claimed, path) && !mg_hub_local_hash(claimed, folder, name)) return MG_OK;
     MG_RETURN(mg_stop_check());
     MG_RETURN(strlen(claimed) == 64 ? mg_hash_file(seen, path) : mg_hash_git_file(seen, path));
     *same = strcmp(seen, claimed) == 0;
     return MG_OK;
 }
 
-/* All links of the folder that lead to blobs. */
-static mg_status hash_folder(mg_verify *v, const char *folder, int *n_hashed, int *n_wrong, char *wrong,
-                             size_t wrong_bytes)
+/* All files of the folder that say what they are. */
+static mg_status hash_folder(const char *folder, int *n_hashed, int *n_wrong, char *wrong, size_t wrong_bytes)
 {
     mg_status st = MG_OK;
-    char path[MG_PATH_SIZE], seen[65];
+    char seen[65];
     DIR *d = opendir(folder);
     bool same;
 
     if (!d) return MG_OK;
     for (struct dirent *e; (e = readdir(d));) {
         if (e->d_name[0] == '.') continue;
-        MG_TRY(mg_path_format(path, "%s/%s", folder, e->d_name));
-        MG_TRY(check_hash(v, path, seen, &same));
+        MG_TRY(check_hash(folder, e->d_name, seen, &same));
         *n_hashed += seen[0] != '\0';
         if (same) continue;
         const size_t used = strlen(wrong);
@@ -75,14 +73,15 @@ mg_status mg_verify_hashes(mg_verify *v)
     int n_hashed = 0, n_wrong = 0;
 
     for (int i = 0; i < n_folders; i++)
-        MG_RETURN(hash_folder(v, folder[i], &n_hashed, &n_wrong, wrong, sizeof wrong));
+        MG_RETURN(hash_folder(folder[i], &n_hashed, &n_wrong, wrong, sizeof wrong));
     if (n_wrong)
-        mg_verify_note(v, "hashes", MG_VERIFY_FAILED, "%d of %d files are not what their names say: %s",
-                       n_wrong, n_hashed, wrong);
+        mg_verify_note(v, "hashes", MG_VERIFY_FAILED, "%d of %d files are not what the hub says: %s", n_wrong,
+                       n_hashed, wrong);
     else if (n_hashed)
-        mg_verify_note(v, "hashes", MG_VERIFY_PASSED, "%d files are what their names say", n_hashed);
+        mg_verify_note(v, "hashes", MG_VERIFY_PASSED, "%d files are what the hub says", n_hashed);
     else
-        mg_verify_note(v, "hashes", MG_VERIFY_SKIPPED, "no files of a cache, which are named by their hash");
+        mg_verify_note(v, "hashes", MG_VERIFY_SKIPPED,
+                       "no files of a cache or of hf download --local-dir, which say what they are");
     return MG_OK;
 }
 
