@@ -53,19 +53,12 @@ static bool is_composite(const char *type)
     return strncmp(type, "musicgen", strlen("musicgen")) == 0;
 }
 
-/* The width of the states that the text projection reads: AudioCraft's config names the T5 and no width. */
-static int64_t text_width(const mg_checkpoint *c)
+/* The width that a projection reads; 0: there is none. */
+static int64_t width_of(const mg_checkpoint *c, const char *projection)
 {
-    const mg_checkpoint_entry *e = mg_checkpoint_find(c, "enc_to_dec_proj.weight");
+    const mg_checkpoint_entry *e = mg_checkpoint_find(c, projection);
 
     return e && e->tensor.n_dims == 2 ? e->tensor.dim[1] : 0;
-}
-
-static int64_t chroma_width(const mg_checkpoint *c)
-{
-    const mg_checkpoint_entry *e = mg_checkpoint_find(c, "audio_enc_to_dec_proj.weight");
-
-    return e && e->tensor.n_dims == 2 ? e->tensor.dim[1] : DEFAULT_CHROMA;
 }
 
 /* The architecture as the xp.cfg of `source` says it. */
@@ -77,10 +70,11 @@ static mg_status read_audiocraft_lm(mg_model_files *m, const mg_checkpoint *sour
     m->lm_yaml = mg_checkpoint_xp_config(source);
     MG_RETURN(mg_xp_config_lm(&xp, path, m->lm_yaml));
     *lm = xp.lm;
-    lm->d_text = text_width(source);
+    lm->d_text = width_of(source, "enc_to_dec_proj.weight"); /* xp.cfg names the T5 and no width */
     lm->project_text = true;
     if (xp.melody) {
-        lm->n_chroma = chroma_width(source);
+        const int64_t n_chroma = width_of(source, "audio_enc_to_dec_proj.weight");
+        lm->n_chroma = n_chroma ? n_chroma : DEFAULT_CHROMA;
         lm->chroma_length = 1 + (int64_t)(xp.segment_s * (double)xp.sampling_rate) / CHROMA_HOP;
     }
     if (lm->max_positions < MIN_POSITIONS) lm->max_positions = MIN_POSITIONS;
@@ -89,7 +83,7 @@ static mg_status read_audiocraft_lm(mg_model_files *m, const mg_checkpoint *sour
     snprintf(m->config.model_type, sizeof m->config.model_type, "%s",
              xp.melody ? "musicgen_melody" : "musicgen");
     snprintf(m->t5_name, sizeof m->t5_name, "%s", xp.t5_name);
-    m->config.codec.sampling_rate = xp.sampling_rate; /* for check_codec */
+    m->config.codec.sampling_rate = xp.sampling_rate; /* for open_codec */
     m->config.codec.n_codebooks = xp.n_codebooks;
     return MG_OK;
 }
@@ -103,6 +97,7 @@ static mg_status read_hf_lm(mg_model_files *m, const char *folder)
     MG_RETURN(mg_path_format(m->lm_folder, "%s", folder));
     m->config.lm = config.lm;
     m->config.generation = config.generation;
+    m->config.codec.sampling_rate = config.codec.sampling_rate; /* for open_codec */
     memcpy(m->config.model_type, config.model_type, sizeof config.model_type);
     return MG_OK;
 }
@@ -150,7 +145,7 @@ static mg_status read_lm_of(mg_model_files *m, const char *model)
         MG_RETURN(read_hf_lm(m, folder));
     }
     MG_RETURN(borrow_projections(m->lm.checkpoint, base));
-    if (text_width(m->lm.checkpoint)) m->config.lm.project_text = true;
+    if (width_of(m->lm.checkpoint, "enc_to_dec_proj.weight")) m->config.lm.project_text = true;
     return MG_OK;
 }
 

@@ -29,5 +29,7 @@ expect 4 'text encoder: .*: states of width 256, the language model reads 64' 'a
     generate 1 --text-encoder "$OTHER"
 expect 4 'codec: .*: codebooks of 128 entries, the language model writes 64' 'a codec of another size' \
     generate 1 --codec "$OTHER"
+expect 4 'codec: .*: makes sound of 16000 Hz, the language model .*tiny-mono was made for 32000' 'a codec of another rate' \
+    generate 1 --codec "$GOLDEN/checkpoints/ac-audiogen"
 expect 1 'nowhere: no such file or folder' 'a part that is not there' generate 1 --text-encoder "$BOX/nowhere"
 finish
