@@ -199,6 +199,15 @@ mg_status mg_checkpoint_check_files(const mg_checkpoint *c)
     return MG_OK;
 }
 
+mg_status mg_checkpoint_check_sums(const mg_checkpoint *c, int64_t *n)
+{
+    for (size_t i = 0; i < c->sources.n_files; i++) {
+        const mg_torch_file *torch = c->sources.files[i].torch;
+        if (torch) MG_RETURN(mg_torch_file_check_sums(torch, n));
+    }
+    return MG_OK;
+}
+
 const mg_checkpoint_entry *mg_checkpoint_find(const mg_checkpoint *c, const char *name)
 {
     const mg_checkpoint_entry key = {.name = name};

@@ -58,6 +58,9 @@ mg_status mg_checkpoint_parse(mg_checkpoint **out, const char *name, const void 
  * read, before anything is made of them. */
 mg_status mg_checkpoint_check_files(const mg_checkpoint *c);
 
+/* Of files that torch saved, their records against the checksums in them (torch_file.h); others have none. */
+mg_status mg_checkpoint_check_sums(const mg_checkpoint *c, int64_t *n);
+
 /* NULL if there is no such tensor. Borrowed until close or alias. */
 const mg_checkpoint_entry *mg_checkpoint_find(const mg_checkpoint *c, const char *name);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stop.h"
 #include "torch_impl.h"
 
 bool mg_torch_file_is(const char *data, size_t bytes)
@@ -188,6 +189,20 @@ const mg_pickle_value *mg_torch_file_root(const mg_torch_file *f)
 mg_status mg_torch_file_check(const mg_torch_file *f)
 {
     return mg_in_file_check(&f->map);
+}
+
+mg_status mg_torch_file_check_sums(const mg_torch_file *f, int64_t *n)
+{
+    for (size_t i = 0; i < f->zip.n; i++) {
+        const mg_zip_entry *e = &f->zip.entries[i];
+        MG_RETURN(mg_stop_check());
+        if (!mg_zip_entry_is_whole(e))
+            return mg_fail(MG_ECHECKPOINT,
+                           "%s: %s is not what its checksum says: damaged: get the file again", f->path,
+                           e->name);
+        *n += e->sum != 0;
+    }
+    return MG_OK;
 }
 
 bool mg_torch_file_is_zip(const mg_torch_file *f)

@@ -33,6 +33,10 @@ void mg_torch_file_close(mg_torch_file *f);
 /* MG_EFAIL if the file was cut short or written to since it was opened: asked after its tensors were read. */
 mg_status mg_torch_file_check(const mg_torch_file *f);
 
+/* MG_ECHECKPOINT if a record is not what its checksum says; *n counts those that have one. Reads the whole
+ * file, which nothing else here does; torch does not look at them. */
+mg_status mg_torch_file_check_sums(const mg_torch_file *f, int64_t *n);
+
 /* What was saved: a dict as a rule. Borrowed until close. */
 const mg_pickle_value *mg_torch_file_root(const mg_torch_file *f);
 

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum {
     END_BYTES = 22,
@@ -137,6 +138,7 @@ static mg_status read_entry(const source *s, mg_zip_entry *e, const uint8_t **at
             "%s: zip: entry %.*s is compressed: not of torch.save: of a TorchScript archive save the "
             "state_dict(), of another zip unpack it",
             s->name, (int)n_name, (const char *)c + CENTRAL_BYTES);
+    e->sum = (uint32_t)le(c + 16, 4);
     e->name = strndup((const char *)c + CENTRAL_BYTES, (size_t)n_name);
     if (!e->name) return mg_fail(MG_ENOMEM, "%s: zip: out of memory", s->name);
     *at = c + CENTRAL_BYTES + n_name + n_extra + n_comment;
@@ -195,6 +197,11 @@ void mg_zip_archive_close(mg_zip_archive *z)
     for (size_t i = 0; i < z->n; i++) free(z->entries[i].name);
     free(z->entries);
     *z = (mg_zip_archive){0};
+}
+
+bool mg_zip_entry_is_whole(const mg_zip_entry *e)
+{
+    return !e->sum || crc32_z(0, (const Bytef *)e->data, e->bytes) == e->sum;
 }
 
 const mg_zip_entry *mg_zip_archive_find(const mg_zip_archive *z, const char *name)

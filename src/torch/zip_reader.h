@@ -13,6 +13,7 @@ typedef struct mg_zip_entry {
     char *name;
     const char *data; /* into the file */
     size_t bytes;
+    uint32_t sum; /* CRC-32 of the data; 0: the writer left it out, as torch can be told to */
 } mg_zip_entry;
 
 typedef struct mg_zip_archive {
@@ -27,6 +28,9 @@ bool mg_zip_archive_is(const char *data, size_t bytes);
  * outside the file or over each other, compressed or encrypted ones, names twice. */
 mg_status mg_zip_archive_open(mg_zip_archive *out, const char *name, const char *data, size_t bytes);
 void mg_zip_archive_close(mg_zip_archive *z);
+
+/* Are the data what their sum says? Reads all of them. */
+bool mg_zip_entry_is_whole(const mg_zip_entry *e);
 
 /* NULL if there is none. */
 const mg_zip_entry *mg_zip_archive_find(const mg_zip_archive *z, const char *name);

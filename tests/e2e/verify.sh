@@ -46,6 +46,11 @@ fresh "$DEMO"; zero decoder.model.decoder.layers.3.fc2.weight 262144
 verify 1 4 'no holes +FAILED .*0.3 MB of zeros in 1 tensors, decoder.model.decoder.layers.3.fc2.weight' 'a hole in a file of full length' "$BOX/model"
 expect 0 'warning: .*model.safetensors: 0.3 MB of zeros in decoder.model.decoder.layers.3.fc2.weight: ' 'which a run says too' \
     "$MG" generate -q --model "$BOX/model" --prompt x --frames 4 --out "$BOX/holes"
+rm -rf "$BOX/pair" && cp -r "$FORMS/ac-mono" "$BOX/pair" && chmod -R u+w "$BOX/pair"
+verify 1 0 '^checksums +ok +[0-9]+ records' 'torch.save has checksums' "$BOX/pair" --text-encoder "$GOLDEN/t5-tiny" --tokenizer "$GOLDEN/tokenizer"
+LC_ALL=C sed -i 's/inference_coef: 3.0/inference_coef: 3.1/' "$BOX/pair/state_dict.bin"
+verify 1 4 '^checksums +FAILED .*state_dict.bin: .*/data.pkl is not what its checksum says' 'a changed record' \
+    "$BOX/pair" --text-encoder "$GOLDEN/t5-tiny" --tokenizer "$GOLDEN/tokenizer"
 fresh
 LC_ALL=C sed -i 's/"decoder.lm_heads.0.weight"/"decoder.lm_headz.0.weight"/' "$BOX/model/model.safetensors"
 verify 1 4 'every tensor in place +FAILED' 'a tensor under another name' "$BOX/model"

@@ -55,7 +55,7 @@ BEGIN {
     if (name ~ /^ogg\//) only(name, "^src/audio/ogg_serial\\.c$")
     if (name ~ /^openssl\//) only(name, "^src/(io/hash|text/tokenizer_json)\\.c$")
     if (name == "cJSON.h") deny("cJSON.h is included as <cjson/cJSON.h>")
-    only("zlib.h", "^src/(torch/zip_writer|clips/job_reader_bytes)\\.c$")
+    only("zlib.h", "^src/(torch/zip_(reader|writer)|clips/job_reader_bytes)\\.c$")
     if (name ~ /cJSON\.h$/ && FILENAME !~ /^src\/(io|config|checkpoint|hub|clips|dataset|scaling|text)\//) deny("cJSON.h is for the readers of JSON")
     if (name ~ /^sentencepiece/ && FILENAME != "src/text/tokenizer_spm.cc") deny(name " is for src/text/tokenizer_spm.cc")
     if (name ~ /^(cuda|cublas|nccl)/ && $0 ~ /</ && mine != "cuda") deny(name " is for kernels/cuda and parallel/comm_nccl.c")

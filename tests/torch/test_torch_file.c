@@ -191,6 +191,25 @@ static void a_part_of_a_storage_is_refused(void **state)
     free(data);
 }
 
+/* torch writes a checksum for each record, and never looks at it. */
+static void damaged_records_are_named(void **state)
+{
+    int64_t bytes, n = 0;
+    char *data = get_file(TORCH "tensors-zip.pt", &bytes);
+    mg_torch_file *f;
+    mg_torch_tensor t;
+
+    (void)state;
+    expect_ok(mg_torch_file_parse(&f, "whole", data, (size_t)bytes));
+    expect_ok(mg_torch_file_check_sums(f, &n));
+    assert_true(n > 15);
+    expect_ok(mg_torch_file_tensor(f, &t, "plain", mg_pickle_get(mg_torch_file_root(f), "plain")));
+    ((char *)(uintptr_t)t.data)[5] ^= 1;
+    expect_failure(mg_torch_file_check_sums(f, &n), MG_ECHECKPOINT, "is not what its checksum says");
+    mg_torch_file_close(f);
+    free(data);
+}
+
 static void hostile_files_cost_a_message(void **state)
 {
     struct stat info;
@@ -232,6 +251,7 @@ int main(void)
         cmocka_unit_test(untyped_storages_read),
         cmocka_unit_test_setup_teardown(truncated_anywhere_is_refused, make_dir, drop_dir),
         cmocka_unit_test(one_wrong_byte_is_harmless),
+        cmocka_unit_test(damaged_records_are_named),
         cmocka_unit_test_setup_teardown(a_part_of_a_storage_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(hostile_files_cost_a_message, make_dir, drop_dir),
     };
