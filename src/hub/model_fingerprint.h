@@ -4,8 +4,9 @@
 
 #include "model_files.h"
 
-/* A hash of every tensor's name, type, shape and of pieces of its values: fine-tunes of one model differ, who
- * share header, text encoder and codec. Weights that were merged count as merged. 64 hex digits and NUL. */
+/* A hash of every tensor's name, type, shape and of a piece of its values: fine-tunes of one model differ,
+ * who share header, text encoder and codec. Weights that were merged count as merged. 64 hex digits and NUL.
+ */
 mg_status mg_model_fingerprint(char out[65], const mg_model_files *files);
 
 #endif

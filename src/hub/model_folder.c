@@ -41,7 +41,8 @@ bool mg_model_folder_is_hf(const char *dir)
 /* Whatever may hold weights has another ending. */
 static bool is_beside_weights(const char *name)
 {
-    static const char *const ends[] = {".json", ".model", ".md", ".txt", ".py", ".jinja", ".gitattributes"};
+    static const char *const ends[] = {".json",  ".model",         ".md",    ".txt", ".py",
+                                       ".jinja", ".gitattributes", "LICENSE"};
 
     for (size_t i = 0; i < COUNT(ends); i++)
         if (mg_text_ends_with(name, ends[i])) return true;
