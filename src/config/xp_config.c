@@ -10,14 +10,30 @@
 enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20, MAX_WINDOW_S = 3600, NAME_SIZE = 4200 };
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
+/* The other models that AudioCraft plays, by what one key of theirs says; "": none of them. */
+static const char *kind_of(const mg_yaml_node *n)
+{
+    static const struct {
+        const char *value, *said;
+    } kinds[] = {
+        {"transformer_lm_magnet", ": this is MAGNeT; take a MusicGen or an AudioGen"},
+        {"flow_matching", ": this is JASCO; take a MusicGen or an AudioGen"},
+        {"style", ": this is MusicGen-Style; take a MusicGen of texts or melodies"},
+    };
+
+    for (int i = 0; n && n->kind == MG_YAML_STRING && i < COUNT(kinds); i++)
+        if (strcmp(n->text, kinds[i].value) == 0) return kinds[i].said;
+    return "";
+}
+
 mg_status mg_xp_refuse(mg_yaml *y, const char *name, const char *path, const char *supported)
 {
     const mg_yaml_node *n;
     char text[80];
 
     MG_RETURN(mg_yaml_find(y, path, &n));
-    return mg_fail(MG_ECHECKPOINT, "%s: %s: %s is not supported, only %s is", name, path,
-                   mg_yaml_describe(n, text, sizeof text), supported);
+    return mg_fail(MG_ECHECKPOINT, "%s: %s: %s is not supported, only %s is%s", name, path,
+                   mg_yaml_describe(n, text, sizeof text), supported, kind_of(n));
 }
 
 /* Is `n` what `only` says? Numbers are compared as numbers: 1 and 1.0 are the same. */
