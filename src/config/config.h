@@ -67,6 +67,13 @@ mg_status mg_config_read_type(char type[32], const char *dir);
 mg_status mg_config_load_t5(mg_t5_config *out, const char *dir);
 mg_status mg_config_load_codec(mg_codec_config *out, const char *dir);
 
+/* The published T5 of these sizes: "t5-base", "google/flan-t5-base"; NULL: none that is known. */
+const char *mg_config_public_t5(const mg_t5_config *c);
+
+/* MG_ECHECKPOINT if `c`, of the text encoder at `path`, is a published T5 and `trained_with` names another
+ * one: of the same width it would load, and the model would hear noise. */
+mg_status mg_config_check_t5(const mg_t5_config *c, const char *path, const char *trained_with);
+
 /* The two files as text, for the loader and the fuzzer. `name` is for messages. */
 mg_status mg_config_parse(mg_config *out, const char *name, const char *text, int64_t text_bytes);
 mg_status mg_config_parse_generation(mg_generation_config *out, const char *name, const char *text,

@@ -83,6 +83,7 @@ static mg_status read_audiocraft_lm(mg_model_files *m, const mg_checkpoint *sour
     snprintf(m->config.model_type, sizeof m->config.model_type, "%s",
              xp.melody ? "musicgen_melody" : "musicgen");
     snprintf(m->t5_name, sizeof m->t5_name, "%s", xp.t5_name);
+    m->trained_with = m->t5_name;
     m->config.codec.sampling_rate = xp.sampling_rate; /* for open_codec */
     m->config.codec.n_codebooks = xp.n_codebooks;
     return MG_OK;
@@ -97,6 +98,7 @@ static mg_status read_hf_lm(mg_model_files *m, const char *folder)
     MG_RETURN(mg_path_format(m->lm_folder, "%s", folder));
     m->config.lm = config.lm;
     m->config.generation = config.generation;
+    m->trained_with = mg_config_public_t5(&config.t5);
     m->config.codec.sampling_rate = config.codec.sampling_rate; /* for open_codec */
     memcpy(m->config.model_type, config.model_type, sizeof config.model_type);
     return MG_OK;
@@ -214,9 +216,11 @@ static mg_status open_t5(mg_model_files *m, const char *path)
 
     MG_RETURN(folder_of(folder, path));
     MG_RETURN(open_hf_part(m, &m->t5, path, "text_encoder.", &composite, &whole));
-    if (!whole) return mg_config_load_t5(&m->config.t5, folder);
-    m->config.t5 = composite.t5;
-    return MG_OK;
+    if (whole)
+        m->config.t5 = composite.t5;
+    else
+        MG_RETURN(mg_config_load_t5(&m->config.t5, folder));
+    return mg_config_check_t5(&m->config.t5, path, m->trained_with);
 }
 
 static mg_status open_hf_codec(mg_model_files *m, mg_codec_config *config, const char *path)

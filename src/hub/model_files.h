@@ -35,6 +35,7 @@ typedef struct mg_model_files {
     char tokenizer[MG_PATH_SIZE]; /* "" if there is none */
     char pointer[MG_PATH_SIZE];   /* what AudioCraft's codec pointer names; "" if there was none */
     char t5_name[MG_HUB_ID_SIZE]; /* the T5 that AudioCraft's xp.cfg names; "" in other forms */
+    const char *trained_with;     /* the published T5 that the language model was trained with, if known */
     double window_s; /* longest window of an AudioCraft model; 0: only the position table limits */
     mg_checkpoint *opened[MG_MODEL_MAX_FILES];
     char opened_path[MG_MODEL_MAX_FILES][MG_PATH_SIZE];

@@ -444,6 +444,36 @@ static void test_fingerprint(void **state)
     }
 }
 
+/* Two T5 of one width: the wrong one would load. */
+static void test_other_t5(void **state)
+{
+    static const char flan[] =
+        "{\"model_type\": \"t5\", \"d_model\": 768, \"d_ff\": 2048, \"num_layers\": 12, "
+        "\"num_heads\": 12, \"feed_forward_proj\": \"gated-gelu\"}",
+                      base[] =
+                          "{\"model_type\": \"t5\", \"d_model\": 768, \"d_ff\": 3072, \"num_layers\": 12, "
+                          "\"num_heads\": 12}";
+    char folder[128];
+    const mg_model_request request = {.model = MG_GOLDEN_DIR "/checkpoints/ac-mono", /* names t5-base */
+                                      .text_encoder = folder};
+    int64_t bytes;
+    mg_model_files *files;
+    char *data = get_file(MG_GOLDEN_DIR "/checkpoints/tiny-mono/model.safetensors", &bytes);
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", in_dir("t5"));
+    mkdir(folder, 0777);
+    put_file(in_dir("t5/model.safetensors"), data, (size_t)bytes);
+    free(data);
+    put_file(in_dir("t5/config.json"), flan, strlen(flan));
+    expect_failure(mg_model_files_open(&files, &request, MG_NEED_LM | MG_NEED_T5), MG_ECHECKPOINT,
+                   "has the sizes of google/flan-t5-base, and the language model was trained with t5-base: "
+                   "give that as --text-encoder");
+    put_file(in_dir("t5/config.json"), base, strlen(base));
+    expect_ok(mg_model_files_open(&files, &request, MG_NEED_LM | MG_NEED_T5));
+    mg_model_files_close(files);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +490,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_manifest, begin, end),
         cmocka_unit_test_setup_teardown(test_folder, begin, end),
         cmocka_unit_test_setup_teardown(test_fingerprint, begin, end),
+        cmocka_unit_test_setup_teardown(test_other_t5, begin, end),
     };
 
     return cmocka_run_group_tests_name("hub", tests, NULL, NULL);

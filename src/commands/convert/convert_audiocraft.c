@@ -11,34 +11,10 @@
 #define AUDIOCRAFT_VERSION "1.4.0a2" /* whose forms these are */
 #define PUBLIC_CODEC       "facebook/encodec_32khz"
 
-/* The published T5 of these sizes. */
-static const char *public_t5(const mg_t5_config *c)
-{
-    static const struct {
-        const char *name;
-        int64_t d_model, n_layers, d_ff;
-        bool gated;
-    } known[] = {
-        {"t5-small", 512, 6, 2048, false},
-        {"t5-base", 768, 12, 3072, false},
-        {"t5-large", 1024, 24, 4096, false},
-        {"t5-3b", 1024, 24, 16384, false},
-        {"google/flan-t5-small", 512, 8, 1024, true},
-        {"google/flan-t5-base", 768, 12, 2048, true},
-        {"google/flan-t5-large", 1024, 24, 2816, true},
-    };
-
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (c->d_model == known[i].d_model && c->n_layers == known[i].n_layers && c->d_ff == known[i].d_ff &&
-            c->gated == known[i].gated)
-            return known[i].name;
-    return NULL;
-}
-
 /* AudioCraft takes the text encoder from elsewhere, by name. */
 static const char *choose_t5(const mg_convert *c)
 {
-    const char *name = public_t5(&c->config.t5);
+    const char *name = mg_config_public_t5(&c->config.t5);
 
     if (*c->files->t5_name) return c->files->t5_name;
     if (name) return name;
