@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audio_file.h"
@@ -19,7 +20,10 @@ enum {
     MAX_RATE_HZ = 768000, /* nothing records faster; a file that says so is damaged */
     FIRST_VALUES = 1 << 20,
     MP3_SLACK = 2 * 1152, /* frames that an MP3 file may lack at its ends */
+    MPEG_FRAMES = 576,    /* read at once: where a frame is damaged, libsndfile loses all of the call */
+    BLOCK_VALUES = 8 * MPEG_FRAMES,
     MAX_TOLD = 64,
+    MAX_COUNTED = 64,
     LOUD = 16
 };
 
@@ -84,6 +88,14 @@ static sf_count_t vio_tell(void *s)
 
 static mg_status check_header(const SF_INFO *info, const mg_audio_source *source, const char *path)
 {
+    if (source->is_too_long)
+        return mg_fail(MG_EFAIL,
+                       "%s: a WAV file beyond 4 GiB, which cannot say how long it is: save it as FLAC, by: "
+                       "ffmpeg -i IN OUT.flac",
+                       path);
+    if (!is_mpeg(info) && (info->format & SF_FORMAT_SUBMASK) == SF_FORMAT_MPEG_LAYER_III)
+        return mg_fail(MG_EFAIL, "%s: MP3 inside of a WAV file: save it as FLAC, by: ffmpeg -i IN OUT.flac",
+                       path);
     if (info->frames == SF_COUNT_MAX ||
         source->ends_in_page) /* an Ogg file's last page says how long it is */
         return mg_fail(MG_EFAIL, "%s: it has no end: it was cut off or is damaged", path);
@@ -138,27 +150,88 @@ static mg_status open_file(reader *r, SF_INFO *info, int64_t i, const char *path
     return r->file ? MG_OK : refuse(&r->source, path);
 }
 
-/* A FLAC file that a pipe wrote does not say how long it is: it is as long as it can be read. */
+/* At most n_frames, or fewer; 0 at the end. */
+static int64_t read_some(reader *r, float *to, int64_t n_frames)
+{
+    if (!r->source.is_mpeg) return sf_readf_float(r->file, to, n_frames);
+    quiet_begin();
+    const sf_count_t n = sf_readf_float(r->file, to, n_frames < MPEG_FRAMES ? n_frames : MPEG_FRAMES);
+    quiet_end();
+    return n;
+}
+
+/* A FLAC file that a pipe wrote, and an MPEG file without a header for its frames: */
+static bool is_endless(const SF_INFO *info)
+{
+    return is_mpeg(info)
+               ? info->frames > MG_AUDIO_STRETCH / 4096
+               : info->frames == SF_COUNT_MAX && (info->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_FLAC;
+}
+
+/* What was counted last: one file may be the prompt of many clips, and counting it takes as long as reading
+ * it. */
+typedef struct counted {
+    struct stat file;
+    int64_t i_link, n_frames;
+    bool is_cut;
+} counted;
+
+static pthread_mutex_t counted_lock = PTHREAD_MUTEX_INITIALIZER;
+static counted counts[MAX_COUNTED];
+static int n_counts;
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static bool is_counted(counted *c)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&counted_lock);
+    for (int i = 0; i < MAX_COUNTED && !found; i++)
+        if (counts[i].n_frames > 0 && counts[i].i_link == c->i_link && is_same(&counts[i].file, &c->file))
+            *c = counts[i], found = true;
+    pthread_mutex_unlock(&counted_lock);
+    return found;
+}
+
+static void keep_count(const counted *c)
+{
+    pthread_mutex_lock(&counted_lock);
+    counts[n_counts++ % MAX_COUNTED] = *c;
+    pthread_mutex_unlock(&counted_lock);
+}
+
+/* They are as long as they can be read. */
 static mg_status count_frames(reader *r, SF_INFO *info, int64_t i, const char *path)
 {
-    enum { BLOCK_VALUES = 4096 };
     const int64_t most = (int64_t)MAX_HOURS * 3600 * info->samplerate;
     float block[BLOCK_VALUES];
     int64_t n = 0, n_now = 1;
+    counted c = {.i_link = i};
 
     if (info->channels < 1 || info->channels > MAX_CHANNELS) return MG_OK; /* refused for it */
-    for (; n_now > 0 && n <= most; n += n_now)
-        n_now = sf_readf_float(r->file, block, BLOCK_VALUES / info->channels);
+    if (fstat(r->source.fd, &c.file) == 0 && is_counted(&c)) {
+        r->source.is_cut = r->source.is_cut || c.is_cut;
+        info->frames = c.n_frames;
+        return MG_OK;
+    }
+    for (; n_now > 0 && n <= most; n += n_now) n_now = read_some(r, block, BLOCK_VALUES / info->channels);
+    c.is_cut = is_mpeg(info) && (sf_error(r->file) != SF_ERR_NO_ERROR || r->source.at < r->source.end);
     MG_RETURN(open_file(r, info, i, path));
-    info->frames = n;
+    info->frames = c.n_frames = n;
+    r->source.is_cut = r->source.is_cut || c.is_cut;
+    keep_count(&c);
     return MG_OK;
 }
 
 static mg_status open_link(reader *r, SF_INFO *info, int64_t i, const char *path)
 {
     MG_RETURN(open_file(r, info, i, path));
-    if (info->frames == SF_COUNT_MAX && (info->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_FLAC)
-        MG_RETURN(count_frames(r, info, i, path));
+    if (is_endless(info)) MG_RETURN(count_frames(r, info, i, path));
     return check_header(info, &r->source, path);
 }
 
@@ -221,14 +294,15 @@ static bool is_told(const char *path)
     return known;
 }
 
-static void warn_cut(const char *path, int64_t n_frames, int64_t n_missing)
+static void warn_cut(const char *path, int64_t n_frames, int64_t n_missing, bool may_be_damaged)
 {
     if (is_told(path)) return;
     if (n_missing > 0)
         mg_log_warn("%s: it was cut off or is damaged: %lld of %lld frames are used", path,
                     (long long)n_frames, (long long)(n_frames + n_missing));
     else
-        mg_log_warn("%s: it was cut off: the %lld frames that are there are used", path, (long long)n_frames);
+        mg_log_warn("%s: it was cut off%s: the %lld frames that are there are used", path,
+                    may_be_damaged ? " or is damaged" : "", (long long)n_frames);
 }
 
 /* Room for twice as much, but for no more than n_values: a header may claim any length. */
@@ -252,9 +326,7 @@ static mg_status read_frames(mg_sound *s, reader *r, int64_t n_frames, const cha
 
     while (s->n_frames < n_frames) {
         if (room < (s->n_frames + 1) * C) MG_RETURN(grow(s, &room, n_frames * C, path));
-        if (is_mpeg(&r->info)) quiet_begin();
-        const sf_count_t n = sf_readf_float(r->file, s->pcm + s->n_frames * C, room / C - s->n_frames);
-        if (is_mpeg(&r->info)) quiet_end();
+        const int64_t n = read_some(r, s->pcm + s->n_frames * C, room / C - s->n_frames);
         if (n > 0)
             s->n_frames += n;
         else if (r->i_link + 1 < r->source.n_links)
@@ -308,7 +380,7 @@ mg_status mg_audio_file_read(mg_sound *out, const char *path, double limit_s)
     if (out->n_frames == 0) MG_TRY(mg_fail(MG_EFAIL, "%s: it holds no sound, not one frame", path));
     MG_TRY(check_samples(out, path));
     if (n_missing > MP3_SLACK || (r.source.is_cut && n_frames == info->frames))
-        warn_cut(path, out->n_frames, n_missing);
+        warn_cut(path, out->n_frames, n_missing, is_mpeg(info));
 done:
     close_sound(&r);
     if (st != MG_OK) mg_sound_close(out);

@@ -7,9 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audio_mpeg.h"
 #include "text.h"
 
-enum { OGG_HEADER_BYTES = 27, OGG_BEGIN = 2, MAX_CHUNKS = 1000, MAX_TAGS = 8 };
+enum { OGG_HEADER_BYTES = 27, OGG_BEGIN = 2, MAX_CHUNKS = 1000, TAG_BYTES = 128 };
 #define SIZE_UNKNOWN 0x7FFF0000u /* sox, ffmpeg and others write a size like this, or 0, into a pipe */
 
 static uint32_t get_u32(const uint8_t *p)
@@ -54,14 +55,35 @@ static void add_patch(mg_audio_source *s, int64_t at, const uint8_t bytes[4])
     memcpy(s->patch[s->n_patches++].bytes, bytes, 4);
 }
 
-/* The data chunk of a WAV file against the file's length; `long_bytes` is the size that ds64 says. */
+/* Do chunks stand from here to the file's end? */
+static bool chunks_follow(const mg_audio_source *s, int64_t at, int64_t end)
+{
+    uint8_t chunk[8];
+
+    for (int i = 0; i < MAX_CHUNKS && read_at(s, chunk, sizeof chunk, at); i++) {
+        for (int k = 0; k < 4; k++)
+            if (chunk[k] < ' ' || chunk[k] > '~') return false;
+        const uint32_t size = get_u32(chunk + 4);
+        at += (int64_t)sizeof chunk + size;
+        if (at == end || at + size % 2 == end) return true;
+        at += size % 2;
+    }
+    return false;
+}
+
+/* The data chunk of a WAV file against the file's length; `long_bytes` is the size that ds64 says. A size
+ * that may stand for an unknown one is a size where other chunks begin behind it. */
 static void look_at_data(mg_audio_source *s, int64_t at, uint32_t size, uint64_t long_bytes, int64_t left)
 {
-    const bool is_unknown = size == 0 || size >= SIZE_UNKNOWN;
+    const int64_t data = at + 8;
+    const bool is_unknown = (size == 0 || size >= SIZE_UNKNOWN) &&
+                            !(size < left && chunks_follow(s, data + size + size % 2, data + left));
 
     if (long_bytes) {
         s->is_cut = long_bytes > (uint64_t)left;
-    } else if (is_unknown && left > 0 && left < UINT32_MAX && left != size) {
+    } else if (left > UINT32_MAX) {
+        s->is_too_long = true;
+    } else if (is_unknown && left > 0 && left != size) {
         const uint8_t bytes[4] = {(uint8_t)left, (uint8_t)(left >> 8), (uint8_t)(left >> 16),
                                   (uint8_t)(left >> 24)};
         add_patch(s, at + 4, bytes);
@@ -128,30 +150,28 @@ static void look_at_header(mg_audio_source *s, int64_t begin, int64_t file_bytes
 static int64_t skip_tags(const mg_audio_source *s)
 {
     static const char *const magics[] = {"RIFF", "RF64", "BW64", "FORM", "riff", ".snd", "caff"};
-    uint8_t head[10];
-    int64_t at = 0;
+    const int64_t at = mg_mpeg_skip_id3(s->fd, 0);
+    uint8_t head[4];
 
-    for (int i = 0; i < MAX_TAGS && read_at(s, head, sizeof head, at); i++) {
-        for (size_t k = 0; k < sizeof magics / sizeof *magics; k++)
-            if (memcmp(head, magics[k], 4) == 0) return at;
-        if (memcmp(head, "ID3", 3) != 0) return 0;
-        at += 10 +
-              ((int64_t)(head[6] & 127) << 21 | (head[7] & 127) << 14 | (head[8] & 127) << 7 |
-               (head[9] & 127)) +
-              (head[5] & 0x10 ? 10 : 0); /* a footer */
-    }
+    for (size_t k = 0; k < sizeof magics / sizeof *magics && read_at(s, head, sizeof head, at); k++)
+        if (memcmp(head, magics[k], sizeof head) == 0) return at;
     return 0;
+}
+
+static mg_status add_link(mg_audio_source *s, size_t *capacity, int64_t at)
+{
+    MG_RETURN(mg_grow(&s->links, capacity, (size_t)s->n_links + 2, sizeof *s->links, "sound"));
+    s->links[s->n_links++] = at;
+    return MG_OK;
 }
 
 /* Where the links of an Ogg file begin: at the first of the pages that say so, one for each of its streams.
  */
-static mg_status find_links(mg_audio_source *s, int64_t file_bytes)
+static mg_status find_ogg_links(mg_audio_source *s, size_t *capacity, int64_t file_bytes)
 {
     uint8_t page[OGG_HEADER_BYTES + 255];
-    size_t capacity = 0;
     bool begins = false;
 
-    s->n_links = 0;
     for (int64_t at = 0; read_at(s, page, OGG_HEADER_BYTES, at) && memcmp(page, "OggS", 5) == 0;) {
         const int n_segments = page[26];
         int64_t length = OGG_HEADER_BYTES + n_segments;
@@ -160,19 +180,30 @@ static mg_status find_links(mg_audio_source *s, int64_t file_bytes)
         if (!read_at(s, page + OGG_HEADER_BYTES, n_segments, at + OGG_HEADER_BYTES)) break;
         for (int i = 0; i < n_segments; i++) length += page[OGG_HEADER_BYTES + i];
         begins = page[5] & OGG_BEGIN;
-        if (begins && !began) {
-            MG_RETURN(mg_grow(&s->links, &capacity, (size_t)s->n_links + 2, sizeof *s->links, "sound"));
-            s->links[s->n_links++] = at;
-        }
+        if (begins && !began) MG_RETURN(add_link(s, capacity, at));
         at += length;
         s->ends_in_page = at > file_bytes;
     }
-    if (!s->n_links) { /* no Ogg */
-        MG_RETURN(mg_grow(&s->links, &capacity, 2, sizeof *s->links, "sound"));
-        s->n_links = 1;
+    return MG_OK;
+}
+
+/* Those of MPEG are files that cat put one behind the other: the first one's header knows only of itself. */
+static mg_status find_links(mg_audio_source *s, int64_t begin, int64_t file_bytes)
+{
+    const int64_t frame = mg_mpeg_first_frame(s->fd, begin);
+    size_t capacity = 0;
+    int64_t end = frame >= 0 ? mg_mpeg_end(s->fd, file_bytes) : file_bytes;
+
+    s->is_mpeg = frame >= 0 && frame < end;
+    if (s->is_mpeg) {
+        for (int64_t at = frame; at < end; at = mg_mpeg_next(s->fd, at, end))
+            MG_RETURN(add_link(s, &capacity, at));
+    } else {
+        MG_RETURN(find_ogg_links(s, &capacity, file_bytes));
+        if (!s->n_links) MG_RETURN(add_link(s, &capacity, begin));
+        s->links[0] = begin; /* whatever stands before: libsndfile's business */
     }
-    s->links[0] = 0; /* whatever stands before: libsndfile's business */
-    s->links[s->n_links] = file_bytes;
+    s->links[s->n_links] = end;
     return MG_OK;
 }
 
@@ -186,8 +217,7 @@ mg_status mg_audio_source_open(mg_audio_source *s, const char *path)
     if (s->fd < 0) return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, why);
     const int64_t begin = skip_tags(s);
     look_at_header(s, begin, bytes);
-    MG_RETURN(find_links(s, bytes));
-    s->links[0] = begin;
+    MG_RETURN(find_links(s, begin, bytes));
     mg_audio_source_use(s, 0);
     return MG_OK;
 }
@@ -205,25 +235,43 @@ void mg_audio_source_use(mg_audio_source *s, int64_t i_link)
     s->end = s->links[i_link + 1];
 }
 
+/* Where the link ends as libsndfile sees it. */
+static int64_t shown_end(const mg_audio_source *s)
+{
+    return s->end + (s->is_mpeg ? MG_AUDIO_STRETCH : 0);
+}
+
 int64_t mg_audio_source_length(const mg_audio_source *s)
 {
-    return s->end - s->begin;
+    return shown_end(s) - s->begin;
 }
 
 int64_t mg_audio_source_seek(mg_audio_source *s, int64_t offset, int whence)
 {
-    const int64_t at = offset + (whence == SEEK_SET ? s->begin : whence == SEEK_CUR ? s->at : s->end);
+    const int64_t at = offset + (whence == SEEK_SET ? s->begin : whence == SEEK_CUR ? s->at : shown_end(s));
 
     if (at < s->begin) return -1;
     s->at = at;
     return at - s->begin;
 }
 
+/* Nothing; but who looks for a tag at the end finds that there is none. */
+static int64_t read_behind(mg_audio_source *s, void *data, int64_t bytes)
+{
+    const int64_t left = shown_end(s) - s->at;
+
+    if (!s->is_mpeg || left <= 0 || left > TAG_BYTES) return 0;
+    if (bytes > left) bytes = left;
+    memset(data, 0, (size_t)bytes);
+    s->at += bytes;
+    return bytes;
+}
+
 int64_t mg_audio_source_read(mg_audio_source *s, void *data, int64_t bytes)
 {
     int64_t done = 0;
 
-    if (s->at >= s->end) return 0;
+    if (s->at >= s->end) return read_behind(s, data, bytes);
     if (bytes > s->end - s->at) bytes = s->end - s->at;
     while (done < bytes) {
         const ssize_t n = pread(s->fd, (char *)data + done, (size_t)(bytes - done), (off_t)(s->at + done));

@@ -1,6 +1,8 @@
 /* The bytes of a sound file as libsndfile is to see them: a file whose header does not say its length,
  * because a pipe wrote it, looks as if it did; BW64 looks as RF64, which it is; a tag (ID3) before a format
- * that has none is not there; an Ogg file of several links is several files. */
+ * that has none is not there; an Ogg file of several links is several files, as are MPEG files that were put
+ * one behind the other. An MPEG file looks far longer than any file is. Without a header for its frames
+ * libmpg123 takes its length from the file's and from one frame, and may be off by any factor. */
 #ifndef MG_AUDIO_SOURCE_H
 #define MG_AUDIO_SOURCE_H
 
@@ -8,6 +10,8 @@
 #include <stdint.h>
 
 #include "status.h"
+
+#define MG_AUDIO_STRETCH (INT64_C(1) << 56) /* bytes that an MPEG file seems to have more */
 
 typedef struct mg_audio_source {
     int fd;
@@ -19,6 +23,8 @@ typedef struct mg_audio_source {
         uint8_t bytes[4];
     } patch[2]; /* four bytes of the file that are to be others */
     int n_patches;
+    bool is_mpeg;
+    bool is_too_long;  /* a WAV file beyond 4 GiB, whose header cannot say its length */
     bool is_cut;       /* the header promises more sound than the file holds (WAV, RF64, W64, AIFF, AU) */
     bool ends_in_page; /* an Ogg file that stops in the middle of a page, of which libsndfile may say nothing
                         */

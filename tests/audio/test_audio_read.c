@@ -1,55 +1,6 @@
-#include "io_fixture.h"
-
-#include <math.h>
 #include <sys/stat.h>
 
-#include "audio_file.h"
-
-static void put_u32(char *at, uint32_t v)
-{
-    for (int i = 0; i < 4; i++) at[i] = (char)(v >> 8 * i);
-}
-
-/* A WAV of n_values floats that says it has `claimed` bytes of data. */
-static void put_wav(const char *path, const float *pcm, int64_t n_values, uint32_t n_channels,
-                    uint32_t rate_hz, uint32_t claimed)
-{
-    const size_t bytes = (size_t)n_values * sizeof *pcm;
-    char *file = calloc(1, 44 + bytes);
-
-    assert_non_null(file);
-    memcpy(file, "RIFF", 4);
-    put_u32(file + 4, 36 + claimed);
-    memcpy(file + 8, "WAVEfmt ", 8);
-    put_u32(file + 16, 16);
-    put_u32(file + 20, 3 | n_channels << 16);
-    put_u32(file + 24, rate_hz);
-    put_u32(file + 28, rate_hz * n_channels * 4);
-    put_u32(file + 32, n_channels * 4 | 32u << 16);
-    memcpy(file + 36, "data", 4);
-    put_u32(file + 40, claimed);
-    if (bytes) memcpy(file + 44, pcm, bytes);
-    put_file(path, file, 44 + bytes);
-    free(file);
-}
-
-static void put_whole_wav(const char *path, const float *pcm, int64_t n_values, uint32_t n_channels,
-                          uint32_t rate_hz)
-{
-    put_wav(path, pcm, n_values, n_channels, rate_hz, (uint32_t)n_values * 4);
-}
-
-/* Both doors say the same. */
-static void refused(const char *path, const char *part)
-{
-    mg_audio_info info = {1, 1, 1};
-    mg_sound s = {NULL, 1, 1, 1};
-
-    expect_failure(mg_audio_file_probe(&info, path), MG_EFAIL, part);
-    assert_int_equal(info.n_frames, 0);
-    expect_failure(mg_audio_file_read(&s, path, INFINITY), MG_EFAIL, part);
-    assert_null(s.pcm);
-}
+#include "audio_fixture.h"
 
 /* Only the samples tell. */
 static void refused_by_read(const char *path, double limit_s, const char *part)
@@ -233,42 +184,6 @@ static void truncated_files_are_noticed(void **state)
     free(pcm);
 }
 
-/* What the last call said on stderr, by fd and by FILE: ours, and what a library prints. */
-static char said[4096];
-
-static void listen_begin(int *kept)
-{
-    FILE *f = fopen(in_dir("said"), "w");
-
-    assert_non_null(f);
-    fflush(stderr);
-    *kept = dup(STDERR_FILENO);
-    assert_true(*kept >= 0 && dup2(fileno(f), STDERR_FILENO) >= 0);
-    fclose(f);
-}
-
-static void listen_end(int kept)
-{
-    int64_t n;
-
-    fflush(stderr);
-    assert_true(dup2(kept, STDERR_FILENO) >= 0);
-    close(kept);
-    char *text = get_file(in_dir("said"), &n);
-    snprintf(said, sizeof said, "%s", text);
-    free(text);
-}
-
-static int64_t frames_read(const char *path)
-{
-    mg_sound s;
-
-    expect_ok(mg_audio_file_read(&s, path, INFINITY));
-    const int64_t n = s.n_frames;
-    mg_sound_close(&s);
-    return n;
-}
-
 /* A pipe's writer cannot go back to say how long it was. */
 static void streamed_wav_is_read_to_its_end(void **state)
 {
@@ -436,6 +351,59 @@ static void chained_ogg_is_read_to_its_last_link(void **state)
     }
 }
 
+/* From 2 GiB on a size may stand for an unknown one; the holes take no room. */
+static void large_wav_is_as_long_as_it_says(void **state)
+{
+    enum { C = 4, RATE = 96000, FRAME = 4 * C };
+    const uint32_t large = 0x7FFF1000;
+    static const char list[] = "LIST\4\0\0\0INFO";
+    mg_audio_info info;
+
+    (void)state;
+    put_wav(in_dir("a.wav"), NULL, 0, C, RATE, large);
+    assert_int_equal(truncate(in_dir("a.wav"), 44 + (int64_t)large), 0);
+    FILE *f = fopen(in_dir("a.wav"), "a");
+    assert_non_null(f);
+    assert_int_equal(fwrite(list, 1, sizeof list - 1, f), sizeof list - 1);
+    fclose(f);
+    expect_ok(mg_audio_file_probe(&info, in_dir("a.wav")));
+    assert_int_equal(info.n_frames, large / FRAME);
+
+    assert_int_equal(truncate(in_dir("a.wav"), 44 + (int64_t)large + 4096), 0); /* no chunk: sound */
+    f = fopen(in_dir("a.wav"), "r+");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 44 + (long)large, SEEK_SET), 0);
+    assert_int_equal(fwrite("\1\2\3\4", 1, 4, f), 4);
+    fclose(f);
+    expect_ok(mg_audio_file_probe(&info, in_dir("a.wav")));
+    assert_int_equal(info.n_frames, ((int64_t)large + 4096) / FRAME);
+
+    put_wav(in_dir("a.wav"), NULL, 0, C, RATE, UINT32_MAX);
+    assert_int_equal(truncate(in_dir("a.wav"), 44 + ((int64_t)1 << 32) + 4096), 0);
+    refused(in_dir("a.wav"),
+            "a.wav: a WAV file beyond 4 GiB, which cannot say how long it is: save it as FLAC");
+    put_wav(in_dir("a.wav"), NULL, 0, C, RATE, 4096); /* the size went round */
+    assert_int_equal(truncate(in_dir("a.wav"), 44 + ((int64_t)1 << 32) + 4096), 0);
+    refused(in_dir("a.wav"), "a.wav: a WAV file beyond 4 GiB");
+}
+
+/* A recorder that was never started: its notes are no sound. */
+static void chunks_behind_no_sound_are_no_sound(void **state)
+{
+    char file[44 + 12] = "";
+    int64_t n;
+
+    (void)state;
+    put_whole_wav(in_dir("a.wav"), NULL, 0, 1, 32000);
+    char *head = get_file(in_dir("a.wav"), &n);
+    assert_int_equal(n, 44);
+    memcpy(file, head, 44);
+    memcpy(file + 44, "LIST\4\0\0\0INFO", 12);
+    free(head);
+    put_file(in_dir("a.wav"), file, sizeof file);
+    refused(in_dir("a.wav"), "a.wav: it holds no sound, not one frame");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +419,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(forms_of_other_programs, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(samples_far_beyond_full_scale_are_said, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(chained_ogg_is_read_to_its_last_link, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(large_wav_is_as_long_as_it_says, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(chunks_behind_no_sound_are_no_sound, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(truncated_files_are_noticed, make_dir, drop_dir),
     };
 
