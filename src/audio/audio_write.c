@@ -217,13 +217,18 @@ static mg_status try_encoder(const mg_audio_coding *coding, int64_t rate_hz, int
     return st;
 }
 
-/* Opus and MP3 have few rates. */
+/* Opus and MP3 have few rates. Beyond those of Vorbis libsndfile 1.2.2 does not return from its sf_close. */
 static mg_status check_rate(mg_audio_format format, int64_t rate_hz)
 {
+    enum { OGG_MOST_HZ = 200000 };
     static const int opus[] = {8000, 12000, 16000, 24000, 48000, 0};
     static const int mp3[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 0};
     const int *rates = format == MG_AUDIO_OPUS ? opus : mp3;
 
+    if (format == MG_AUDIO_OGG && rate_hz > OGG_MOST_HZ)
+        return mg_fail(MG_EUSAGE,
+                       "option --format: ogg: it has rates up to %d Hz, not %lld: give --sample-rate 48000",
+                       OGG_MOST_HZ, (long long)rate_hz);
     if (format != MG_AUDIO_OPUS && format != MG_AUDIO_MP3) return MG_OK;
     while (*rates && *rates != rate_hz) rates++;
     if (*rates) return MG_OK;
