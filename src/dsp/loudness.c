@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { MAX_CHANNELS = 5 };
+enum { MAX_CHANNELS = 5, LEAST_RATE_HZ = 4000 }; /* below it the shelf lies beyond what the rate holds */
 static const double channel_weight[MAX_CHANNELS] = {1, 1, 1, 1.41, 1.41};
 static const double bias = -0.691, silent_below = -70, relative_gate = -10;
 
@@ -124,7 +124,7 @@ static mg_status measure(double *lufs, const mg_sound *s, bool as_torchaudio)
     *lufs = NAN;
     MG_REQUIRE(s->rate_hz > 0 && s->n_channels >= 1 && s->n_channels <= MAX_CHANNELS);
     const int64_t block = llrint(0.4 * (double)s->rate_hz), hop = llrint(0.25 * (double)block);
-    if (block < 1 || hop < 1 || s->n_frames < block) return MG_OK;
+    if (s->rate_hz < LEAST_RATE_HZ || s->n_frames < block) return MG_OK;
     const int64_t n_blocks = (s->n_frames - block) / hop + 1;
     double *weighted = calloc((size_t)(2 * n_blocks), sizeof *weighted), *energy = weighted + n_blocks;
 

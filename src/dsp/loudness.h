@@ -6,7 +6,8 @@
 #include "sound.h"
 #include "status.h"
 
-/* LUFS, in *lufs; NaN if it is shorter than a block of 0.4 s or nothing of it passes the gates. */
+/* LUFS, in *lufs; NaN if it is shorter than a block of 0.4 s, if nothing of it passes the gates, or below
+ * 4 kHz. */
 mg_status mg_loudness(double *lufs, const mg_sound *s);
 
 /* The same by ITU-R BS.1770-4 itself: what ffmpeg's ebur128 and other meters show. */
