@@ -10,7 +10,7 @@
 #include "resample.h"
 #include "text_states.h"
 
-enum { CHROMA_MARGIN = 5 }; /* frames whose samples frame chroma_length-1 may read */
+enum { CHROMA_MARGIN = 5 }; /* frames whose samples the last one may read */
 
 struct mg_conditions {
     mg_replica *replica; /* borrowed */
@@ -115,17 +115,25 @@ done:
     return st;
 }
 
-/* A clip of one window hears as much of its melody as the prefix has room for. */
+/* Samples of a melody that a clip can hear: of one window, as many as the prefix has room for; of several,
+ * until the last one ends. With what resampling and the last frames look at behind them. */
+static int64_t most_heard(const mg_config *config, const mg_clip_terms *t)
+{
+    const int64_t last = (mg_clip_n_windows(t) - 1) * t->T_stride + t->T_window;
+
+    return (t->T > t->T_window ? last * config->codec.hop : config->lm.chroma_length * MG_CHROMA_HOP) +
+           CHROMA_MARGIN * MG_CHROMA_HOP;
+}
+
 static mg_status read_melody(mg_sound *melody, const mg_replica *r, const mg_clip *clip)
 {
     const mg_config *config = &r->config;
     const double rate = (double)config->codec.sampling_rate;
-    const double heard_s = (double)((config->lm.chroma_length + CHROMA_MARGIN) * MG_CHROMA_HOP) / rate;
-    const bool is_long = clip->terms.T > clip->terms.T_window;
+    const double heard_s = (double)most_heard(config, &clip->terms) / rate;
     mg_status st = MG_OK;
     mg_sound file = {0}, sound = {0};
 
-    MG_TRY(mg_audio_file_read(&file, clip->melody, is_long ? NAN : heard_s));
+    MG_TRY(mg_audio_file_read(&file, clip->melody, heard_s));
     MG_TRY(mg_sound_convert(&sound, &file, config->codec.sampling_rate, config->lm.n_channels));
     MG_TRY(mg_sound_convert(melody, &sound, config->codec.sampling_rate, 1));
 done:

@@ -129,6 +129,18 @@ for how in '1 --batch 1 --threads 2' '1 --batch 3 --threads 1' '1 --batch 7 --th
     make_clips "${how%% *}" "$BOX/other" ${how#* } >"$BOX/said" 2>&1 || sed 's/^/# /' "$BOX/said"
     same "all modes sampled: -np $how" "$BOX/reference" "$BOX/other"
 done
+# Of its melody a clip of several windows reads what it hears: what is behind may be no number, or last for hours.
+at=$(grep -abo -m1 data "$BOX/tiny-stereo-melody-melody_audio.wav" | head -1 | cut -d: -f1)
+for tail in 0000 c07f; do
+    cp "$BOX/tiny-stereo-melody-melody_audio.wav" "$BOX/$tail.wav"
+    printf '\0\0\0\0' | dd of="$BOX/$tail.wav" bs=1 seek=$((at + 4)) conv=notrunc status=none # as long as the file
+    head -c $((5 * 32000 * 8)) /dev/zero >>"$BOX/$tail.wav"
+    printf "\\0\\0\\x${tail:0:2}\\x${tail:2:2}%.0s" 1 2 >>"$BOX/$tail.wav"
+    passes "a melody that ends in $tail" "$MG" generate "${HOW[@]}" --threads 1 --model "$GOLDEN/checkpoints/tiny-stereo-melody" \
+        --prompt "$PIANO" --frames 120 --window 1.2 --extend-stride 0.7 --melody "$BOX/$tail.wav" --out "$BOX/tail-$tail"
+done
+passes 'the end was not heard' cmp "$BOX/tail-0000/000000.codes.npy" "$BOX/tail-c07f/000000.codes.npy"
+
 passes 'bf16: the reference run' make_clips 1 "$BOX/bf16" --threads 1 --dtype bf16
 make_clips 2 "$BOX/other" --dtype bf16 --batch 3 --threads 1 >/dev/null
 same 'all modes sampled: bf16 on 2 ranks' "$BOX/bf16" "$BOX/other"
