@@ -61,6 +61,17 @@ expect 0 'text.opus' 'another rate' "$MG" decode "$BOX/in/text.codes.npy" --mode
 expect 0 'text.codes.npy' 'which can be encoded again' "$MG" encode "$BOX/sound/text.flac" --model "$TINY" --out "$BOX/again"
 expect 0 'text.wav' 'and decoded' "$MG" decode "$BOX/again/text.codes.npy" --codec "$TINY" --out "$BOX/again"
 
+cp -r "$DEMO" "$BOX/loud" # a codec whose sound is beyond full scale: its last bias is 2
+chmod -R u+w "$BOX/loud"
+fill "$BOX/loud/model.safetensors" audio_encoder.decoder.layers.15.conv.bias 4000
+"$MG" encode "$BOX/in/mono.wav" --model "$DEMO" --out "$BOX/loud" --threads 1 >"$BOX/said" 2>&1
+for how in 'none wav' 'clip flac'; do
+    expect 0 'mono.*: [0-9]* samples .100 %. are clipped; --strategy peak clips none' "cut samples are said: $how" \
+        "$MG" decode "$BOX/loud/mono.codes.npy" --model "$BOX/loud" --out "$BOX/loud" --strategy ${how% *} --format ${how#* }
+done
+expect 0 '' 'floats are not cut' "$MG" decode "$BOX/loud/mono.codes.npy" --model "$BOX/loud" --out "$BOX/floats" $exact
+fails 'nothing is said' grep -q clipped "$BOX/said"
+
 expect 0 'text.wav' 'two ranks share the files' ranks 2 "$MG" decode "$BOX/in/text.codes.npy" "$BOX/in/both.npy" \
     --model "$TINY" --out "$BOX/two" --threads 1
 expect 0 'both.wav' 'one rank' "$MG" decode "$BOX/in/text.codes.npy" "$BOX/in/both.npy" --model "$TINY" --out "$BOX/one" --threads 1

@@ -15,13 +15,6 @@ facts() { (cd "$BOX/$1" && find . -name .mg-dist -prune -o -type f -print0 | sor
 like() { passes "$1" test -n "$(facts "$2")" -a "$(facts "$2")" = "$(facts "$3")"; }
 
 # ---- Models that are bad: some tensors of the demo are filled with one half-precision number ----
-fill() { # FILE TENSOR HEX
-    local head from to
-    head=$((8 + $(od -An -tu8 -N8 "$1")))
-    read -r from to < <(head -c $head "$1" | tail -c +9 | sed -n "s/.*\"$2\":{[^}]*\"data_offsets\":\[\([0-9]*\),\([0-9]*\)\].*/\1 \2/p")
-    # shellcheck disable=SC2046
-    printf "\\x${3:2:2}\\x${3:0:2}%.0s" $(seq $(((to - from) / 2))) | dd of="$1" bs=4k oflag=seek_bytes seek=$((head + from)) conv=notrunc status=none
-}
 bad_model() { # NAME HEX TENSOR…
     local name=$1 hex=$2 tensor
     shift 2

@@ -142,6 +142,15 @@ same() {
 # Nothing half-written: no file but whole ones.
 tidy() { ! find "$1" -name '.*.tmp' | grep -q .; }
 
+# fill FILE TENSOR HEX: a tensor of a safetensors file becomes one half-precision number.
+fill() {
+    local head from to
+    head=$((8 + $(od -An -tu8 -N8 "$1")))
+    read -r from to < <(head -c $head "$1" | tail -c +9 | sed -n "s/.*\"$2\":{[^}]*\"data_offsets\":\[\([0-9]*\),\([0-9]*\)\].*/\1 \2/p")
+    # shellcheck disable=SC2046
+    printf "\\x${3:2:2}\\x${3:0:2}%.0s" $(seq $(((to - from) / 2))) | dd of="$1" bs=4k oflag=seek_bytes seek=$((head + from)) conv=notrunc status=none
+}
+
 skipped() { echo "SKIPPED: $1"; }
 
 finish() {
