@@ -31,7 +31,7 @@ static int open_regular(const char *path, int64_t *bytes, const char **why)
 
     *why = fd < 0 || fstat(fd, &info) != 0 ? strerror(errno)
            : S_ISDIR(info.st_mode)         ? strerror(EISDIR)
-           : !S_ISREG(info.st_mode)        ? "it is no regular file"
+           : !S_ISREG(info.st_mode)        ? "it is no regular file; save the sound to one"
                                            : NULL;
     *bytes = *why ? 0 : (int64_t)info.st_size;
     if (!*why) return fd;
@@ -92,6 +92,17 @@ static void look_at_data(mg_audio_source *s, int64_t at, uint32_t size, uint64_t
     }
 }
 
+/* Tag [2], channels [2], rates [8], bytes of a frame [2], bits [2]: libsndfile goes by the bits alone. */
+static void look_at_format(mg_audio_source *s, int64_t at)
+{
+    uint8_t fmt[16];
+
+    if (!read_at(s, fmt, sizeof fmt, at)) return;
+    const int tag = fmt[0] | fmt[1] << 8, n_channels = fmt[2] | fmt[3] << 8;
+    const int frame_bytes = fmt[12] | fmt[13] << 8, bits = fmt[14] | fmt[15] << 8;
+    if (tag == 1 || tag == 3 || tag == 0xFFFE) s->is_sparse = frame_bytes > n_channels * ((bits + 7) / 8);
+}
+
 static void look_at_riff(mg_audio_source *s, const uint8_t head[12], int64_t begin, int64_t file_bytes)
 {
     uint8_t chunk[8], ds64[16];
@@ -103,6 +114,7 @@ static void look_at_riff(mg_audio_source *s, const uint8_t head[12], int64_t beg
     for (int i = 0; i < MAX_CHUNKS && read_at(s, chunk, sizeof chunk, at); i++) {
         const uint32_t size = get_u32(chunk + 4);
         const int64_t data = at + (int64_t)sizeof chunk;
+        if (memcmp(chunk, "fmt ", 4) == 0) look_at_format(s, data);
         if (memcmp(chunk, "data", 4) == 0) {
             look_at_data(s, at, size, long_bytes, file_bytes - data);
             return;

@@ -24,6 +24,7 @@ typedef struct mg_audio_source {
     } patch[2]; /* four bytes of the file that are to be others */
     int n_patches;
     bool is_mpeg;
+    bool is_sparse;    /* a WAV file whose samples have more bytes than their bits fill */
     bool is_too_long;  /* a WAV file beyond 4 GiB, whose header cannot say its length */
     bool is_cut;       /* the header promises more sound than the file holds (WAV, RF64, W64, AIFF, AU) */
     bool ends_in_page; /* an Ogg file that stops in the middle of a page, of which libsndfile may say nothing

@@ -101,12 +101,20 @@ static void what_is_no_sound_file_is_refused(void **state)
 static void odd_headers_are_refused(void **state)
 {
     float pcm[90] = {0};
+    int64_t n;
 
     (void)state;
     put_whole_wav(in_dir("a.wav"), pcm, 90, 9, 32000);
     refused(in_dir("a.wav"), "a.wav: 9 channels: at most 8 are read");
     put_whole_wav(in_dir("a.wav"), pcm, 90, 1, 999);
     refused(in_dir("a.wav"), "a.wav: 999 Hz: rates from 1000 to 768000 Hz are read");
+    put_whole_wav(in_dir("a.wav"), pcm, 90, 1, 32000); /* 24 bits in 4 bytes, as old editors wrote */
+    char *file = get_file(in_dir("a.wav"), &n);
+    put_u32(file + 20, 1 | 1 << 16);
+    put_u32(file + 32, 4 | 24 << 16);
+    put_file(in_dir("a.wav"), file, (size_t)n);
+    free(file);
+    refused(in_dir("a.wav"), "a.wav: its samples have more bytes than bits to fill them, as 24 bits in 4");
     put_whole_wav(in_dir("a.wav"), pcm, 90, 1, 1000000);
     refused(in_dir("a.wav"), "a.wav: 1000000 Hz: rates from 1000 to 768000 Hz are read");
 }
