@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,13 +117,21 @@ static mg_status check_header(const SF_INFO *info, const mg_audio_source *source
 /* What libsndfile does not read: what it is, if its first bytes say so. */
 static mg_status refuse(const mg_audio_source *source, const char *path)
 {
-    static const char lfs[] = "version https://git-lfs";
-    char head[sizeof lfs] = "";
+    static const struct {
+        const char *begin, *what;
+    } known[] = {
+        {"version https://git-lfs", "a Git LFS pointer, not a sound file: fetch it with git lfs pull"},
+        {"MThd", "MIDI, notes without sound: play it into a file first, by: fluidsynth -F OUT.wav "
+                 "SOUNDFONT.sf2 IN"},
+        {"<!DOCTYPE", "a web page, not a sound file: fetch the file itself"},
+        {"<html", "a web page, not a sound file: fetch the file itself"}};
+    char head[32] = "";
     const ssize_t n = pread(source->fd, head, sizeof head - 1, 0);
 
     if (n == 0) return mg_fail(MG_EFAIL, "%s: is empty, not a sound file", path);
-    if (strcmp(head, lfs) == 0)
-        return mg_fail(MG_EFAIL, "%s: a Git LFS pointer, not a sound file: fetch it with git lfs pull", path);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncasecmp(head, known[i].begin, strlen(known[i].begin)) == 0)
+            return mg_fail(MG_EFAIL, "%s: %s", path, known[i].what);
     const char *why = sf_strerror(NULL);
     return mg_fail(
         MG_EFAIL,

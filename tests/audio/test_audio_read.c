@@ -89,6 +89,10 @@ static void what_is_no_sound_file_is_refused(void **state)
     refused(in_dir("a.wav"), "a.wav: is empty, not a sound file");
     put_file(in_dir("a.wav"), "version https://git-lfs.github.com/spec/v1\n", 43);
     refused(in_dir("a.wav"), "a.wav: a Git LFS pointer, not a sound file: fetch it with git lfs pull");
+    put_file(in_dir("a.mid"), "MThd\0\0\0\6\0\1\0\1\0\x60", 14);
+    refused(in_dir("a.mid"), "a.mid: MIDI, notes without sound: play it into a file first, by: fluidsynth ");
+    put_file(in_dir("a.mp3"), "<!doctype html>\n<html>", 22);
+    refused(in_dir("a.mp3"), "a.mp3: a web page, not a sound file: fetch the file itself");
     put_file(in_dir("a.wav"), text, sizeof text);
     refused(in_dir("a.wav"), "a.wav: not a sound file that libsndfile reads: ");
     for (size_t i = 0; i < sizeof noise; i++) noise[i] = (char)(i * i * 7 / 11);
