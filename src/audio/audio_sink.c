@@ -1,6 +1,7 @@
 #include "audio_sink.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -88,6 +89,10 @@ static int put_on_stdout(const uint8_t *p, int64_t bytes)
     while (bytes > 0) {
         const ssize_t n = write(STDOUT_FILENO, p, (size_t)bytes);
         if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) { /* whoever shares the pipe has made it so */
+            poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
+            continue;
+        }
         if (n <= 0) return n < 0 ? errno : EIO;
         p += n, bytes -= n;
     }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "audio_file.h"
@@ -440,6 +441,32 @@ static void a_closed_pipe_is_one_sentence(void **state)
     mg_sound_close(&s);
 }
 
+/* A pipe that another process has set not to wait, and that is full for a while. */
+static void a_pipe_that_does_not_wait_is_waited_for(void **state)
+{
+    mg_sound s = chord(100000, 2, 48000);
+    char block[4096];
+    int64_t total = 0, n;
+    int ends[2], code;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    const pid_t reader = fork();
+    assert_true(reader >= 0);
+    if (reader == 0) {
+        close(ends[1]);
+        usleep(50000);
+        while ((n = read(ends[0], block, sizeof block)) > 0) total += n;
+        _exit(total > 2 * 2 * 100000 ? 0 : 1);
+    }
+    close(ends[0]);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    expect_ok(write_to(ends[1], MG_AUDIO_WAV, &s));
+    close(ends[1]);
+    assert_true(waitpid(reader, &code, 0) == reader && code == 0);
+    mg_sound_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +483,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(standard_output_gets_the_same_bytes, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_closed_pipe_is_one_sentence, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_pipe_that_does_not_wait_is_waited_for, make_dir, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
