@@ -57,17 +57,40 @@ static uint32_t get_u32_big(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
 }
 
+static bool is_id3v1(int fd, int64_t at)
+{
+    uint8_t head[3];
+
+    return read_at(fd, head, sizeof head, at) && memcmp(head, "TAG", sizeof head) == 0;
+}
+
+/* "APETAGEX", version [4], bytes without the header [4], items [4], flags [4]: header or footer of a tag. */
+static bool read_ape(uint8_t to[APE_BYTES], int64_t *bytes, int fd, int64_t at)
+{
+    if (!read_at(fd, to, APE_BYTES, at) || memcmp(to, "APETAGEX", 8) != 0) return false;
+    *bytes = (int64_t)to[12] | (int64_t)to[13] << 8 | (int64_t)to[14] << 16 | (int64_t)to[15] << 24;
+    return true;
+}
+
 int64_t mg_mpeg_end(int fd, int64_t bytes)
 {
+    const int64_t end = is_id3v1(fd, bytes - ID3V1_BYTES) ? bytes - ID3V1_BYTES : bytes;
     uint8_t foot[APE_BYTES];
-    int64_t end = bytes;
+    int64_t n;
 
-    if (read_at(fd, foot, 3, end - ID3V1_BYTES) && memcmp(foot, "TAG", 3) == 0) end -= ID3V1_BYTES;
-    if (!read_at(fd, foot, sizeof foot, end - APE_BYTES) || memcmp(foot, "APETAGEX", 8) != 0) return end;
-    const int64_t items_and_foot =
-        (int64_t)foot[12] | (int64_t)foot[13] << 8 | (int64_t)foot[14] << 16 | (int64_t)foot[15] << 24;
-    const int64_t begin = end - items_and_foot - (foot[23] & 0x80 ? APE_BYTES : 0);
+    if (!read_ape(foot, &n, fd, end - APE_BYTES)) return end;
+    const int64_t begin = end - n - (foot[23] & 0x80 ? APE_BYTES : 0);
     return begin > 0 ? begin : end;
+}
+
+/* Behind the tags that stand at the end of a file. */
+static int64_t skip_end_tags(int fd, int64_t at)
+{
+    uint8_t head[APE_BYTES];
+    int64_t n;
+
+    if (read_ape(head, &n, fd, at)) at += APE_BYTES + n;
+    return is_id3v1(fd, at) ? at + ID3V1_BYTES : at;
 }
 
 int64_t mg_mpeg_next(int fd, int64_t frame, int64_t end)
@@ -81,6 +104,6 @@ int64_t mg_mpeg_next(int fd, int64_t frame, int64_t end)
     const uint32_t flags = get_u32_big(xing + 4);
     if ((memcmp(xing, "Xing", 4) != 0 && memcmp(xing, "Info", 4) != 0) || !(flags & HAS_BYTES)) return end;
     const int64_t bytes = get_u32_big(xing + (flags & HAS_FRAMES ? 12 : 8));
-    const int64_t next = bytes < LEAST_FILE ? -1 : mg_mpeg_first_frame(fd, frame + bytes);
+    const int64_t next = bytes < LEAST_FILE ? -1 : mg_mpeg_first_frame(fd, skip_end_tags(fd, frame + bytes));
     return next >= 0 && next < end - LEAST_FILE ? next : end;
 }

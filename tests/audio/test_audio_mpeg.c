@@ -82,7 +82,7 @@ static void mpeg_without_a_header_is_read_to_its_end(void **state)
 /* The header of the first knows nothing of the second. */
 static void mpeg_put_together_is_read_to_its_last_file(void **state)
 {
-    enum { N = 96000, M = 64000 };
+    enum { N = 96000, M = 64000, APE = 32 + 6000, ID3V1 = 128, TAGS = APE + ID3V1 };
     static float pcm[2 * N];
     static const mg_audio_tags tags = {.title = "the second", .software = "a program"};
     mg_sound sound = {pcm, N, 1, 32000}, both, one;
@@ -97,10 +97,14 @@ static void mpeg_put_together_is_read_to_its_last_file(void **state)
         sound.n_frames = M, sound.n_channels = C;
         expect_ok(mg_audio_file_write(in_dir("two.mp3"), MG_AUDIO_MP3, &sound, &tags));
         char *first = get_file(in_dir("one.mp3"), &n), *second = get_file(in_dir("two.mp3"), &m);
-        first = realloc(first, (size_t)(n + m));
+        first = realloc(first, (size_t)(n + TAGS + m));
         assert_non_null(first);
-        memcpy(first + n, second, (size_t)m);
-        put_file(in_dir("both.mp3"), first, (size_t)(n + m));
+        memset(first + n, 0, TAGS);
+        memcpy(first + n, "APETAGEX", 8);
+        put_u32(first + n + 12, APE - 32);
+        memcpy(first + n + APE, "TAG", 3);
+        memcpy(first + n + TAGS, second, (size_t)m);
+        put_file(in_dir("both.mp3"), first, (size_t)(n + TAGS + m));
         free(first);
         free(second);
         if (C == 2) break;
