@@ -99,6 +99,10 @@ static mg_status check_header(const SF_INFO *info, const mg_audio_source *source
                        "%s: its samples have more bytes than bits to fill them, as 24 bits in 4 bytes: save "
                        "it anew, as packed 24 bits or as floats, in the program that made it",
                        path);
+    if (is_mpeg(info) && !source->is_mpeg) /* then its length would be a guess */
+        return mg_fail(MG_EFAIL,
+                       "%s: MP3 behind a tag that is damaged: save it as FLAC, by: ffmpeg -i IN OUT.flac",
+                       path);
     if (!is_mpeg(info) && (info->format & SF_FORMAT_SUBMASK) == SF_FORMAT_MPEG_LAYER_III)
         return mg_fail(MG_EFAIL, "%s: MP3 inside of a WAV file: save it as FLAC, by: ffmpeg -i IN OUT.flac",
                        path);

@@ -126,11 +126,34 @@ static void mpeg_put_together_is_read_to_its_last_file(void **state)
     refused(in_dir("both.mp3"), "its link 2 of 2 has 2 channels at 32000 Hz, the first has 1 at 32000 Hz");
 }
 
+/* libsndfile finds the sound where we do not: nobody would know how long it is. */
+static void mpeg_behind_a_damaged_tag_is_refused(void **state)
+{
+    static float pcm[32000];
+    static const int64_t tags[3] = {20, 0, 0};
+    const mg_sound sound = {pcm, 32000, 1, 32000};
+    int64_t n;
+
+    (void)state;
+    make_noise(pcm, sound.n_frames);
+    expect_ok(mg_audio_file_write(in_dir("a.mp3"), MG_AUDIO_MP3, &sound, NULL));
+    char *file = get_file(in_dir("a.mp3"), &n);
+    put_tagged(in_dir("a.mp3"), file, n, tags);
+    free(file);
+    assert_int_equal(frames_read(in_dir("a.mp3")), sound.n_frames);
+    file = get_file(in_dir("a.mp3"), &n);
+    file[5] = 0x10; /* a footer, which is not there */
+    put_file(in_dir("a.mp3"), file, (size_t)n);
+    free(file);
+    refused(in_dir("a.mp3"), "a.mp3: MP3 behind a tag that is damaged: save it as FLAC, by: ffmpeg");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(mpeg_without_a_header_is_read_to_its_end, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(mpeg_put_together_is_read_to_its_last_file, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(mpeg_behind_a_damaged_tag_is_refused, make_dir, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
