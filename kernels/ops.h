@@ -409,7 +409,8 @@ mg_status mg_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor *code
 /* codes[draws[i].cell] = the code that draws[i] chooses, i < n: guidance in fp32, then the rules and sums of
  * kernels/cpu/cpu_sampler.h, bit for bit. logits [R,N,W] fp32: a token's K V logits in R pieces of W columns,
  * as all_gather leaves them; W R is a multiple of V. codes int32 of any shape · draws [n] in the backend's
- * memory, each with a cell of its own. */
+ * memory, each with a cell of its own. From logits that tell nothing (a NaN, or the largest is infinite) the
+ * code is V, which no codebook has. */
 mg_status mg_sample(const mg_ops *ops, mg_tensor *codes, const mg_tensor *logits, int64_t V,
                     const mg_draw *draws, int64_t n);
 

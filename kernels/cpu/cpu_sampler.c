@@ -7,6 +7,8 @@
  * depend on the C library or the processor. */
 #include "cpu_sampler.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 typedef mg_cpu_candidate candidate;
@@ -186,15 +188,29 @@ void mg_cpu_sampler_probs(mg_cpu_sampler *s, float *probs, const float *logits, 
     for (int64_t i = 0; i < s->n_alive; i++) probs[s->alive[i].code] = (float)(s->weight[i] / total);
 }
 
+/* A model whose numbers have overflowed gives NaN: a code made of it would look like any other. */
+static bool tells_nothing(const float *logits, int64_t V)
+{
+    float top = -INFINITY;
+    bool numbers = true;
+
+    for (int64_t v = 0; v < V; v++) {
+        numbers &= logits[v] < INFINITY;
+        top = logits[v] > top ? logits[v] : top;
+    }
+    return !numbers || top == -INFINITY;
+}
+
 int32_t mg_cpu_sampler_draw(mg_cpu_sampler *s, const float *logits, const mg_sampling *how, double uniform)
 {
     if (how->greedy || (float)how->temperature <= 0) {
         int32_t best = 0;
         for (int64_t v = 1; v < s->V; v++)
             if (logits[v] > logits[best]) best = (int32_t)v;
-        return best;
+        return tells_nothing(logits, s->V) ? (int32_t)s->V : best;
     }
     const double target = uniform * choose_alive(s, logits, how);
+    if (tells_nothing(s->scaled, s->V)) return (int32_t)s->V;
     double sum = 0;
     int64_t last = 0;
 

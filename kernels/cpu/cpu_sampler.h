@@ -32,7 +32,7 @@ void mg_cpu_sampler_probs(mg_cpu_sampler *s, float *probs, const float *logits, 
 
 /* The code: argmax if greedy, else the inverse of the cumulative distribution at `uniform` in (0,1). The sum
  * runs in fp64 over the survivors, by falling probability and then rising index. Never a code of probability
- * zero. */
+ * zero. V if nothing can be drawn: a logit is NaN, or the largest one, over the temperature, infinite. */
 int32_t mg_cpu_sampler_draw(mg_cpu_sampler *s, const float *logits, const mg_sampling *how, double uniform);
 
 #endif

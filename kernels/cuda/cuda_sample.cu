@@ -346,13 +346,18 @@ __global__ void __launch_bounds__(THREADS) sample_k(const draw_job j)
     if (threadIdx.x == 0) n_alive[0] = 0;
 #pragma unroll 4
     for (int v = threadIdx.x; v < j.V; v += THREADS) {
-        const float x = guided(&j, &d, v);
-        const bool never = greedy && v > 0 && x != x; /* as a comparison has it */
-        key[v] = never ? ~0u : key_of(greedy ? x : x / temperature);
+        float x = guided(&j, &d, v);
+        if (!greedy) x /= temperature;
+        key[v] = x < INFINITY ? key_of(x) : 0; /* none that is finite has it */
         const unsigned long long with_code = (unsigned long long)key[v] << 32 | (unsigned)v;
         mine = with_code < mine ? with_code : mine;
     }
     const unsigned long long top = least_of_block(mine);
+    const uint32_t top_key = (uint32_t)(top >> 32);
+    if (top_key == 0 || top_key >= key_of(-INFINITY)) { /* the logits tell nothing */
+        if (threadIdx.x == 0) j.codes[d.cell] = j.V;
+        return;
+    }
     if (greedy) {
         if (threadIdx.x == 0) j.codes[d.cell] = (int32_t)(uint32_t)top;
         return;
@@ -363,7 +368,7 @@ __global__ void __launch_bounds__(THREADS) sample_k(const draw_job j)
     if (cuts_k && d.how.top_k > 0 && d.how.top_k < j.V) last = select_key(key, j.V, (int)d.how.top_k, count);
     const int n = gather_alive(alive, key, j.V, last, n_alive);
     int32_t *code = reinterpret_cast<int32_t *>(key); /* keys are with the alive now */
-    sort_alive(code, weight, alive, n, (double)of_key((uint32_t)(top >> 32)));
+    sort_alive(code, weight, alive, n, (double)of_key(top_key));
     if (!cuts_p && !(d.how.min_p > 0))
         put_draw(j.codes + d.cell, code, weight, reinterpret_cast<double *>(alive), n, d.uniform);
     else if (threadIdx.x == 0)

@@ -112,6 +112,22 @@ static mg_status fill_slots(mg_scheduler *s, ends *e)
     return MG_OK;
 }
 
+/* Where a draw found nothing to draw from, mg_sample left V. */
+static mg_status check_codes(const mg_scheduler *s, const mg_ready_clip *c)
+{
+    const int64_t V = s->replica->config.lm.V, T = c->terms.T, n = s->delay.K * T;
+    const mg_format format = s->replica->backend.formats.weights;
+    int64_t i = 0;
+
+    while (i < n && c->codes[i] < V) i++;
+    if (i == n) return MG_OK;
+    return mg_fail(MG_EFAIL,
+                   "language model: codebook %lld, frame %lld: the logits are no numbers: something "
+                   "overflows in %s%s",
+                   (long long)(i / T), (long long)(i % T), mg_format_name(format),
+                   format == MG_FORMAT_F16 ? "; give --dtype bf16 or fp32" : "");
+}
+
 /* The slot is free from now on; on the leader its clip gets its codes and goes on its way. */
 static mg_status finish(mg_scheduler *s, int64_t i_slot, const ends *e)
 {
@@ -130,6 +146,7 @@ static mg_status finish(mg_scheduler *s, int64_t i_slot, const ends *e)
     clip->n_steps = sl->n_steps;
     clip->n_windows = sl->n_windows;
     clip->lm_s = mg_clock_s() - sl->begin_s;
+    clip->fault = mg_fault_take(check_codes(s, clip));
     return e->made(e->arg, clip);
 }
 

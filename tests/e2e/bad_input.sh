@@ -74,6 +74,14 @@ fresh; patch decoder.lm_heads.0.weight '\000\000\300\177'
 refused_by_two 4 'decoder.lm_heads.0.weight' 'NaN in the weights'
 fresh; patch text_encoder.encoder.final_layer_norm.weight '\000\000\200\177'
 refused_by_two 4 'final_layer_norm.weight' 'infinity in the text encoder'
+fresh; patch decoder.model.decoder.layer_norm.weight "$(printf '\\377\\377\\177\\177%.0s' {1..128})"
+for how in --greedy --top-k=250 --sampler=hf; do
+    for n in 1 2; do
+        expect 1 'clip 000000: language model: codebook 0, frame 0: the logits are no numbers: something overflows in fp32$' \
+            "numbers that overflow, $how, $n rank(s)" generate $n $how
+        fails 'nothing is written' sh -c "ls -A '$OUT' 2>/dev/null | grep -q ."
+    done
+done
 
 # Config
 fresh; echo '{' >"$MODEL/config.json"

@@ -188,6 +188,31 @@ static void test_greedy_takes_first_of_equals(void **state)
     assert_int_equal(draw_one(logits, &cold, 0.9), 700);
 }
 
+/* transformers fails there ("probability tensor contains either `inf`, `nan` …"): V is no code. */
+static void test_nothing_to_draw_from(void **state)
+{
+    static const mg_sampling all[] = {{.greedy = true},
+                                      {.temperature = 1, .top_k = 250},
+                                      {.temperature = 1, .top_p = 0.9},
+                                      {.rules = MG_RULES_HF, .temperature = 0.7, .top_k = 50, .min_p = 0.1}};
+    const float bad[] = {NAN, copysignf(NAN, -1), INFINITY};
+    static const int places[] = {0, 7, V - 1};
+    static float logits[V];
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < 9; k++) {
+            for (int v = 0; v < V; v++) logits[v] = (float)(v % 5);
+            logits[places[k / 3]] = bad[k % 3];
+            assert_int_equal(draw_one(logits, &all[i], 0.5), V);
+        }
+        for (int v = 0; v < V; v++) logits[v] = -INFINITY;
+        assert_int_equal(draw_one(logits, &all[i], 0.5), V);
+        logits[900] = -3e38f; /* over 0.7 it is infinite */
+        assert_int_equal(draw_one(logits, &all[i], 0.5), all[i].temperature == 0.7 ? V : 900);
+    }
+}
+
 /* The draw walks the survivors by falling probability, equals by rising index. */
 static void test_draw_order(void **state)
 {
@@ -342,7 +367,7 @@ int main(void)
         cmocka_unit_test(test_probs),       cmocka_unit_test(test_probs_perturbed),
         cmocka_unit_test(test_guidance),    cmocka_unit_test(test_draws_are_checked),
         cmocka_unit_test(test_gather_ids),  cmocka_unit_test(test_greedy_takes_first_of_equals),
-        cmocka_unit_test(test_draw_order),
+        cmocka_unit_test(test_draw_order),  cmocka_unit_test(test_nothing_to_draw_from),
 #ifdef MG_TEST_CUDA /* the CPU's codes follow the probabilities */
         cmocka_unit_test(test_same_as_cpu),
 #else
