@@ -1,15 +1,12 @@
 /* From pieces of text to records: what form it is, what the columns stand for, and a record as a JSON object.
- */
+ * Objects that are JSON already: job_reader_json.c. */
 #include "job_reader_impl.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-#include "json_text.h"
 #include "prompt_text.h"
 #include "recipe.h"
 #include "utf8.h"
@@ -19,7 +16,7 @@ const char *mg_job_reader_name(const mg_job_reader *r)
     return r->bytes.name;
 }
 
-static mg_status check_text(const mg_job_reader *r, const mg_job_piece *p)
+mg_status mg_job_check_text(const mg_job_reader *r, const mg_job_piece *p)
 {
     const char *name = r->bytes.name;
 
@@ -32,22 +29,24 @@ static mg_status check_text(const mg_job_reader *r, const mg_job_piece *p)
     return MG_OK;
 }
 
-static bool is_blank(const mg_job_piece *p)
+bool mg_job_is_blank(const mg_job_piece *p)
 {
     return strspn(p->text, " \t\r\n") == p->bytes;
 }
 
 /* A line or CSV record that is not blank. */
-static mg_status next_piece(mg_job_reader *r, mg_job_piece *piece)
+mg_status mg_job_next_piece(mg_job_reader *r, mg_job_piece *piece)
 {
+    const mg_job_cut how = r->form == MG_JOBS_CSV   ? MG_JOB_COMMAS
+                           : r->form == MG_JOBS_TSV ? MG_JOB_TABS
+                                                    : MG_JOB_LINE;
+
     do {
-        MG_RETURN(
-            mg_job_bytes_cut(&r->bytes, piece,
-                             r->form == MG_JOBS_CSV || r->form == MG_JOBS_TSV ? MG_JOB_QUOTED : MG_JOB_LINE));
+        MG_RETURN(mg_job_bytes_cut(&r->bytes, piece, how));
         if (!piece->text) return MG_OK;
         if (piece->bytes > 0 && piece->text[piece->bytes - 1] == '\r') piece->text[--piece->bytes] = '\0';
-    } while (is_blank(piece));
-    return check_text(r, piece);
+    } while (mg_job_is_blank(piece));
+    return mg_job_check_text(r, piece);
 }
 
 static char delimiter_of(const mg_job_reader *r)
@@ -131,7 +130,7 @@ static mg_status read_header(mg_job_reader *r)
     char **names = calloc(MG_JOB_COLUMNS, sizeof *names);
 
     if (!names) return mg_fail(MG_ENOMEM, "%s: no memory for the header", r->bytes.name);
-    MG_TRY(next_piece(r, &piece));
+    MG_TRY(mg_job_next_piece(r, &piece));
     if (!piece.text) goto done;
     const int64_t n = mg_job_split_fields(piece.text, delimiter_of(r), names, MG_JOB_COLUMNS);
     if (n < 0 || n > MG_JOB_COLUMNS)
@@ -148,23 +147,6 @@ done:
     return st;
 }
 
-static mg_status skip_blanks(mg_job_bytes *b)
-{
-    for (;;) {
-        MG_RETURN(mg_job_bytes_need(b, 1));
-        if (b->at == b->n || !b->data[b->at] || !strchr(" \t\r\n", b->data[b->at])) return MG_OK;
-        b->line += b->data[b->at++] == '\n';
-    }
-}
-
-/* The '[' of an array is taken. */
-static mg_status begin_array(mg_job_reader *r)
-{
-    MG_RETURN(skip_blanks(&r->bytes));
-    r->bytes.at++;
-    return MG_OK;
-}
-
 static mg_status begin(mg_job_reader *r, const mg_job_format *how)
 {
     if (how->prompt_column) r->prompt_column = strdup(how->prompt_column);
@@ -175,7 +157,7 @@ static mg_status begin(mg_job_reader *r, const mg_job_format *how)
     if (r->form == MG_JOBS_TEXT && (r->prompt_column || r->id_column))
         return mg_fail(MG_EUSAGE, "%s: plain text has no columns; name its form if it is something else",
                        r->bytes.name);
-    if (r->in_array) return begin_array(r);
+    if (r->in_array) return mg_job_begin_array(r);
     return r->form == MG_JOBS_CSV || r->form == MG_JOBS_TSV ? read_header(r) : MG_OK;
 }
 
@@ -245,7 +227,7 @@ static void add_field(mg_json_text *t, const char *key, const char *value)
         mg_json_text_string(t, key, value);
 }
 
-static mg_status end_record(mg_job_reader *r, mg_job_record *record, mg_json_text *t, int64_t line)
+mg_status mg_job_end_record(mg_job_reader *r, mg_job_record *record, mg_json_text *t, int64_t line)
 {
     MG_RETURN(mg_json_text_end(t, &r->line));
     char *to = r->line;
@@ -261,7 +243,7 @@ static mg_status next_text(mg_job_reader *r, mg_job_record *record, bool *over)
     mg_job_piece piece;
     mg_json_text t = {0};
 
-    MG_RETURN(next_piece(r, &piece));
+    MG_RETURN(mg_job_next_piece(r, &piece));
     *over = !piece.text;
     if (*over) return MG_OK;
     if (piece.bytes > MG_MAX_PROMPT_BYTES)
@@ -277,7 +259,7 @@ static mg_status next_text(mg_job_reader *r, mg_job_record *record, bool *over)
                        r->bytes.name, (long long)piece.line);
     mg_json_text_object(&t, NULL);
     mg_json_text_string(&t, "prompt", piece.text);
-    return end_record(r, record, &t, piece.line);
+    return mg_job_end_record(r, record, &t, piece.line);
 }
 
 static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
@@ -285,7 +267,7 @@ static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
     mg_job_piece piece;
     mg_json_text t = {0};
 
-    MG_RETURN(next_piece(r, &piece));
+    MG_RETURN(mg_job_next_piece(r, &piece));
     *over = !piece.text;
     if (*over) return MG_OK;
     const int64_t n = mg_job_split_fields(piece.text, delimiter_of(r), r->field, r->n_columns);
@@ -300,169 +282,7 @@ static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
     mg_json_text_object(&t, NULL);
     for (int64_t i = 0; i < n; i++)
         if (r->column[i] && *r->field[i]) add_field(&t, r->column[i], r->field[i]);
-    return end_record(r, record, &t, piece.line);
-}
-
-/* The element of an array before `at`, and the ',' or ']' behind it. */
-static mg_status next_value(mg_job_reader *r, mg_job_piece *piece)
-{
-    mg_job_bytes *b = &r->bytes;
-
-    *piece = (mg_job_piece){0};
-    MG_RETURN(skip_blanks(b));
-    const mg_status st = mg_job_bytes_cut(b, piece, MG_JOB_VALUE);
-    if (st != MG_OK || !piece->text) {
-        r->array_over = b->at == b->n && b->ended;
-        return st != MG_OK
-                   ? st
-                   : mg_fail(MG_EUSAGE, "%s: line %lld: the array has no end", b->name, (long long)b->line);
-    }
-    r->array_over = b->data[b->at] == ']';
-    b->data[b->at++] = '\0';
-    return MG_OK;
-}
-
-/* Behind the array nothing but blanks. */
-static mg_status end_array(mg_job_reader *r)
-{
-    mg_job_bytes *b = &r->bytes;
-
-    MG_RETURN(skip_blanks(b));
-    if (b->at == b->n) return MG_OK;
-    b->at = b->n, b->ended = true;
-    return mg_fail(MG_EUSAGE, "%s: line %lld: something stands behind the array", b->name,
-                   (long long)b->line);
-}
-
-static mg_status next_element(mg_job_reader *r, mg_job_piece *piece, bool *over)
-{
-    if (!r->array_over) {
-        MG_RETURN(next_value(r, piece));
-        if (!is_blank(piece)) {
-            for (char *p = piece->text; *p; p++) {
-                if (*p == '\n' || *p == '\r') *p = ' '; /* in a string it would be refused anyway */
-            }
-            return check_text(r, piece);
-        }
-        if (!r->array_over)
-            return mg_fail(MG_EUSAGE, "%s: line %lld: nothing between two commas", r->bytes.name,
-                           (long long)piece->line);
-    }
-    MG_RETURN(end_array(r));
-    *over = true;
-    return MG_OK;
-}
-
-/* Of an object whose keys have other names, what they stand for. */
-static mg_status rename_keys(mg_job_reader *r, mg_job_record *record, const char *text, size_t bytes,
-                             int64_t line)
-{
-    static const char *const names[] = {"prompt", "id"};
-    const char *const keys[] = {r->prompt_column ? r->prompt_column : "prompt",
-                                r->id_column ? r->id_column : "id"};
-    cJSON *object = cJSON_ParseWithLength(text, bytes);
-    mg_json_text t = {0};
-
-    if (!cJSON_IsObject(object)) {
-        cJSON_Delete(object);
-        return mg_fail(MG_EUSAGE, "%s: line %lld: not a JSON object", r->bytes.name, (long long)line);
-    }
-    mg_json_text_object(&t, NULL);
-    for (int i = 0; i < 2; i++) {
-        const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, keys[i]);
-        int64_t whole;
-        char number[32];
-        if (cJSON_IsString(item)) mg_json_text_string(&t, names[i], item->valuestring);
-        if (cJSON_IsNumber(item) && mg_json_exact_int(item, &whole)) {
-            snprintf(number, sizeof number, "%lld", (long long)whole);
-            mg_json_text_string(&t, names[i], number);
-        }
-    }
-    cJSON_Delete(object);
-    return end_record(r, record, &t, line);
-}
-
-/* A text in an array, or in a line, is a prompt. */
-static mg_status wrap_text(mg_job_reader *r, mg_job_record *record, const mg_job_piece *piece)
-{
-    mg_json_text t = {0};
-    cJSON *text;
-
-    mg_status st = mg_json_parse(&text, r->bytes.name, piece->text, (int64_t)piece->bytes);
-    if (st == MG_ECHECKPOINT)
-        return mg_fail(MG_EUSAGE, "%s: line %lld: a text that is not JSON", r->bytes.name,
-                       (long long)piece->line);
-    MG_RETURN(st);
-    mg_json_text_object(&t, NULL);
-    mg_json_text_string(&t, "prompt", text->valuestring);
-    cJSON_Delete(text);
-    return end_record(r, record, &t, piece->line);
-}
-
-/* An object that was laid out over several lines is none of JSON lines. */
-static mg_status check_whole(const mg_job_reader *r, const mg_job_piece *piece)
-{
-    const char *begin = mg_job_skip(piece->text, piece->text + piece->bytes);
-    size_t n = piece->bytes;
-
-    while (n > 0 && strchr(" \t\r", piece->text[n - 1])) n--;
-    if (*begin != '{' || (n > 0 && piece->text[n - 1] == '}')) return MG_OK;
-    if (n > 1 && piece->text[n - 1] == ',' && piece->text[n - 2] == '}')
-        return mg_fail(
-            MG_EUSAGE,
-            "%s: line %lld: a comma behind the object: JSON lines have none; with commas it is an array: "
-            "[{…}, {…}]",
-            r->bytes.name, (long long)piece->line);
-    return mg_fail(
-        MG_EUSAGE,
-        "%s: line %lld: not JSON: the object does not end in its line; write each on a line of its "
-        "own, or all of them in an array: [{…}, {…}]",
-        r->bytes.name, (long long)piece->line);
-}
-
-/* An object without a prompt, but with a caption or a text, as a table's column may be called: that is its
- * prompt. *record stays empty if it is none. */
-static mg_status take_caption(mg_job_reader *r, mg_job_record *record, const mg_job_piece *piece)
-{
-    static const char *const names[] = {"caption", "text"};
-    cJSON *found = NULL;
-    int n = 0;
-
-    *record = (mg_job_record){0};
-    if (!memmem(piece->text, piece->bytes, "\"caption\"", 9) &&
-        !memmem(piece->text, piece->bytes, "\"text\"", 6))
-        return MG_OK;
-    cJSON *object = cJSON_ParseWithLength(piece->text, piece->bytes);
-    for (int i = 0; i < 2; i++) {
-        cJSON *item = cJSON_GetObjectItemCaseSensitive(object, names[i]);
-        if (cJSON_IsString(item)) found = item, n++;
-    }
-    if (n == 1 && !cJSON_GetObjectItemCaseSensitive(object, "prompt")) {
-        cJSON *prompt = cJSON_DetachItemViaPointer(object, found);
-        if (cJSON_AddItemToObject(object, "prompt", prompt)) r->line = cJSON_PrintUnformatted(object);
-        if (!r->line) {
-            cJSON_Delete(object);
-            return mg_fail(MG_ENOMEM, "%s: %zu bytes", r->bytes.name, piece->bytes);
-        }
-        *record = (mg_job_record){r->line, (int64_t)strlen(r->line), piece->line};
-    }
-    cJSON_Delete(object);
-    return MG_OK;
-}
-
-static mg_status next_object(mg_job_reader *r, mg_job_record *record, bool *over)
-{
-    mg_job_piece piece = {0};
-
-    MG_RETURN(r->in_array ? next_element(r, &piece, over) : next_piece(r, &piece));
-    *over = *over || !piece.text;
-    if (*over) return MG_OK;
-    if (*mg_job_skip(piece.text, piece.text + piece.bytes) == '"') return wrap_text(r, record, &piece);
-    if (!r->in_array) MG_RETURN(check_whole(r, &piece));
-    if (r->prompt_column || r->id_column) return rename_keys(r, record, piece.text, piece.bytes, piece.line);
-    MG_RETURN(take_caption(r, record, &piece));
-    if (!record->text) *record = (mg_job_record){piece.text, (int64_t)piece.bytes, piece.line};
-    return MG_OK;
+    return mg_job_end_record(r, record, &t, piece.line);
 }
 
 mg_status mg_job_reader_next(mg_job_reader *r, mg_job_record *record, bool *over)
@@ -472,7 +292,7 @@ mg_status mg_job_reader_next(mg_job_reader *r, mg_job_record *record, bool *over
     free(r->line);
     r->line = NULL;
     switch (r->form) {
-    case MG_JOBS_JSON: return next_object(r, record, over);
+    case MG_JOBS_JSON: return mg_job_next_object(r, record, over);
     case MG_JOBS_CSV:
     case MG_JOBS_TSV: *over = !r->column; return r->column ? next_row(r, record, over) : MG_OK;
     default: return next_text(r, record, over);

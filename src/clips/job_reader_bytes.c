@@ -92,6 +92,7 @@ mg_status mg_job_bytes_need(mg_job_bytes *b, size_t n)
 typedef struct scan {
     size_t i;       /* from `at` */
     bool in_string; /* or in a quoted field */
+    bool within;    /* a field has begun: a quote in it is a character of its text */
     bool escaped;
     int depth;
 } scan;
@@ -104,14 +105,17 @@ static bool find_line(scan *s, const char *p, size_t n)
     return newline != NULL;
 }
 
-/* A quote opens and closes; a doubled one does both at once. */
-static bool find_record(scan *s, const char *p, size_t n)
+/* A quote that begins a field opens it, the next one closes it; of a doubled one the second opens again. */
+static bool find_record(scan *s, const char *p, size_t n, char delimiter)
 {
     for (; s->i < n; s->i++) {
-        if (p[s->i] == '"')
+        const char c = p[s->i];
+        if (c == '"' && !s->within) {
             s->in_string = !s->in_string;
-        else if (p[s->i] == '\n' && !s->in_string)
-            return true;
+        } else if (!s->in_string) {
+            if (c == '\n') return true;
+            s->within = c != delimiter;
+        }
     }
     return false;
 }
@@ -137,7 +141,8 @@ static bool find_value(scan *s, const char *p, size_t n)
 static bool find(scan *s, mg_job_cut how, const char *p, size_t n)
 {
     return how == MG_JOB_LINE     ? find_line(s, p, n)
-           : how == MG_JOB_QUOTED ? find_record(s, p, n)
+           : how == MG_JOB_COMMAS ? find_record(s, p, n, ',')
+           : how == MG_JOB_TABS   ? find_record(s, p, n, '\t')
                                   : find_value(s, p, n);
 }
 
@@ -196,7 +201,7 @@ mg_status mg_job_bytes_cut(mg_job_bytes *b, mg_job_piece *piece, mg_job_cut how)
     if (!found && (s.in_string || (how == MG_JOB_VALUE))) {
         b->at = b->n;
         return mg_fail(MG_EUSAGE, "%s: line %lld: %s", b->name, (long long)line,
-                       how == MG_JOB_QUOTED ? "a quote is opened and never closed" : "the array has no end");
+                       how == MG_JOB_VALUE ? "the array has no end" : "a quote is opened and never closed");
     }
     take(b, piece, s.i, found, how);
     if (!found) b->data[b->n] = '\0';

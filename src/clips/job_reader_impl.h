@@ -1,11 +1,12 @@
-/* What job_reader.c (records), job_reader_form.c (what the file is) and job_reader_bytes.c (pieces of text)
- * share. */
+/* What job_reader.c (records), job_reader_json.c (those that are JSON), job_reader_form.c (what the file is)
+ * and job_reader_bytes.c (pieces of text) share. */
 #ifndef MG_JOB_READER_IMPL_H
 #define MG_JOB_READER_IMPL_H
 
 #include <stddef.h>
 
 #include "job_reader.h"
+#include "json_text.h"
 
 /* Bytes on their way in: a window over the text, unpacked. */
 typedef struct mg_job_bytes {
@@ -34,7 +35,7 @@ typedef struct mg_job_piece {
     size_t bytes;
     int64_t line;
 } mg_job_piece;
-typedef enum mg_job_cut { MG_JOB_LINE, MG_JOB_QUOTED, MG_JOB_VALUE } mg_job_cut;
+typedef enum mg_job_cut { MG_JOB_LINE, MG_JOB_COMMAS, MG_JOB_TABS, MG_JOB_VALUE } mg_job_cut;
 
 /* MG_EUSAGE for a piece that is too long or is not closed; the next call goes on behind it. */
 mg_status mg_job_bytes_cut(mg_job_bytes *b, mg_job_piece *piece, mg_job_cut how);
@@ -52,6 +53,18 @@ struct mg_job_reader {
     char **field; /* [n_columns] into a piece */
     char *line;   /* the record of the last call; owned */
 };
+
+/* A line or CSV record that is not blank. */
+mg_status mg_job_next_piece(mg_job_reader *r, mg_job_piece *piece);
+mg_status mg_job_check_text(const mg_job_reader *r, const mg_job_piece *p); /* UTF-8, without a NUL */
+bool mg_job_is_blank(const mg_job_piece *p);
+
+/* Ends `t`: the record of this call. */
+mg_status mg_job_end_record(mg_job_reader *r, mg_job_record *record, mg_json_text *t, int64_t line);
+
+/* The '[' of an array is taken; the next object of an array, or of JSON lines. */
+mg_status mg_job_begin_array(mg_job_reader *r);
+mg_status mg_job_next_object(mg_job_reader *r, mg_job_record *record, bool *over);
 
 /* What the first bytes look like. */
 typedef enum mg_job_look {

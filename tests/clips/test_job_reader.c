@@ -84,6 +84,74 @@ static void test_csv_as_python_writes_it(void **state)
                   GOLDEN "musiccaps.jsonl");
 }
 
+/* A quote that does not begin a field is a character: 12" in one row and 7" in the next do not join them. */
+static void test_bare_quotes_as_python_reads_them(void **state)
+{
+    (void)state;
+    expect_golden(GOLDEN "bare.csv", &(mg_job_format){0}, GOLDEN "bare.csv.jsonl");
+    expect_golden(GOLDEN "bare-two.csv", &(mg_job_format){0}, GOLDEN "bare-two.csv.jsonl");
+    expect_golden(GOLDEN "bare.tsv", &(mg_job_format){0}, GOLDEN "bare.tsv.jsonl");
+}
+
+static mg_job_reader *open_named(const char *text, const mg_job_format *how)
+{
+    mg_job_reader *r;
+
+    expect_ok(mg_job_reader_open_text(&r, "a.jsonl", text, (int64_t)strlen(text), how));
+    return r;
+}
+
+/* A name that was mistyped would make clips without text. */
+static void test_named_keys_must_be_there(void **state)
+{
+    const mg_job_format captoin = {.prompt_column = "captoin"}, mood = {.prompt_column = "mood"},
+                        track = {.id_column = "track"}, nowhere = {.id_column = "nowhere"};
+
+    (void)state;
+    mg_job_reader *r = open_named("{\"caption\": \"x\"}\n{\"captoin\": \"y\"}\n", &captoin);
+    expect_refused(r, "a.jsonl: line 1: there is no key \"captoin\"");
+    expect_next(r, 2, "{\"prompt\": \"y\"}");
+    expect_over(r);
+    r = open_named(
+        "{\"mood\": null}\n{\"mood\": [\"x\"]}\n{\"mood\": 1.5}\n{\"mood\": \"x\", \"mood\": \"y\"}\n"
+        "{\"mood\": \"a\\u0000b\"}\n{\"mood\": \"a\"}{\"mood\": \"b\"}\n[]\n",
+        &mood);
+    expect_next(r, 1, "{}");
+    expect_refused(r, "line 2: mood: must be a text");
+    expect_refused(r, "line 3: mood: must be a text");
+    expect_refused(r, "line 4: mood: given twice");
+    expect_refused(r, "line 5: not JSON: an escaped NUL");
+    expect_refused(r, "line 6: not JSON: something behind the value");
+    expect_refused(r, "line 7: not a JSON object");
+    expect_over(r);
+    r = open_named("{\"track\": 7, \"caption\": \"x\"}\n{\"track\": 8, \"prompt\": \"x\"}\n{\"track\": 9}\n",
+                   &track);
+    expect_next(r, 1, "{\"prompt\": \"x\", \"id\": \"7\"}");
+    expect_next(r, 2, "{\"prompt\": \"x\", \"id\": \"8\"}");
+    expect_refused(r, "line 3: there is no key \"prompt\"");
+    expect_over(r);
+    r = open_named("{\"prompt\": \"x\", \"id\": \"y\"}\n", &nowhere);
+    expect_refused(r, "there is no key \"nowhere\"");
+    expect_over(r);
+}
+
+/* What a record's reader refuses is not repaired on the way to it. */
+static void test_captions_keep_what_is_wrong(void **state)
+{
+    static const char *const same[] = {"{\"caption\": \"a\\u0000b\"}",
+                                       "{\"caption\": \"a\"}{\"caption\": \"b\"}"};
+    mg_job_record record;
+    bool over;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        mg_job_reader *r = open_text("a.jsonl", same[i]);
+        expect_ok(mg_job_reader_next(r, &record, &over));
+        assert_string_equal(record.text, same[i]);
+        mg_job_reader_close(r);
+    }
+}
+
 static void test_lines_and_arrays(void **state)
 {
     (void)state;
@@ -371,6 +439,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csv_as_python_writes_it),
+        cmocka_unit_test(test_bare_quotes_as_python_reads_them),
+        cmocka_unit_test(test_named_keys_must_be_there),
+        cmocka_unit_test(test_captions_keep_what_is_wrong),
         cmocka_unit_test(test_lines_and_arrays),
         cmocka_unit_test(test_forms_are_recognised),
         cmocka_unit_test(test_what_a_file_is_not_taken_for),

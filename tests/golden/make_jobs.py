@@ -57,6 +57,20 @@ with open(out / "musiccaps.jsonl", "w") as f:
     for row in caps:
         print(json.dumps({"id": row[0], "prompt": row[5]}, ensure_ascii=False), file=f)
 
+# Written by hand: inches, and quotes within a text, are no quotes of CSV's.
+bare = ['12" vinyl crackle', '7" single', 'a "retro" synth', '5\'9" tall "drums', '"quoted, ""twice"""', '"two\nlines"',
+        'end"', 'x"" y']
+rows = {"bare.csv": (",", "prompt"), "bare-two.csv": (",", "prompt,id"), "bare.tsv": ("\t", "id\tprompt")}
+for name, (delimiter, head) in rows.items():
+    lines = [head]
+    for i, t in enumerate(bare):
+        lines.append({"prompt": t, "prompt,id": f"{t},r{i}"}.get(head, f"r{i}\t{t}"))
+    text = "\n".join(lines) + "\n"
+    (out / name).write_text(text)
+    with open(out / f"{name}.jsonl", "w") as f:
+        for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter):
+            print(json.dumps(row, ensure_ascii=False), file=f)
+
 # Ids: as they name files (NFC), the seed that SHA-256 gives, and which are one where names fold.
 import hashlib
 import tarfile
