@@ -118,7 +118,8 @@ static void read_checkpoint(mg_recipe *says, const mg_replica *r)
 
     mg_recipe_init(says);
     if (is_audiocraft(r)) return;
-    if (g->has_guidance_scale) MG_SAY(says, cfg_coef, g->guidance_scale);
+    if (g->has_guidance_scale) /* transformers guides above 1 alone */
+        MG_SAY(says, cfg_coef, g->guidance_scale > 1 ? g->guidance_scale : 1);
     if (g->has_top_k) MG_SAY(says, sampling.top_k, g->top_k);
     if (g->has_top_p) MG_SAY(says, sampling.top_p, g->top_p);
     if (g->has_min_p) MG_SAY(says, sampling.min_p, g->min_p);
@@ -278,6 +279,7 @@ mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *stat
                           const mg_replica *replica)
 {
     MG_RETURN(check_melody(c, q, state, replica));
+    if (!c->melody) MG_UNSAY(q, cfg_coef_beta); /* of the call, for clips that have one */
     MG_RETURN(set_texts(c, state, replica));
     MG_RETURN(count_frames(c, q, state, call, replica));
     MG_RETURN(set_windows(c, q, replica, mg_clip_n_tokens(&c->terms)));

@@ -76,6 +76,9 @@ own "$ALL" 'top-p 0\.5, temperature 0\.8' 'a top-p takes the place of its top-k'
 own '{"top_p": 0.5}' 'top-p 0\.5, temperature 1' 'its top-p'
 own '{"top_p": 0.5}' 'top-k 9, temperature 1' 'a top-k takes the place of its top-p' --top-k 9
 own '{"top_p": 1.0, "top_k": 50}' 'top-k 50, temperature 1' 'a top-p of 1 is off, as transformers has it'
+own '{"guidance_scale": 0}' 'cfg-coef 1, top-k 250' 'no guidance up to 1, as transformers has it'
+own '{"guidance_scale": 0}' 'generation_config.json says guidance_scale 0, used is 1' 'and it says so'
+own '{"guidance_scale": 0.5}' 'cfg-coef 0\.5, top-k 250' 'an option may be below it' --cfg-coef 0.5
 own '{"do_sample": false}' 'greedy' 'a model that does not sample'
 own '{"do_sample": false}' 'top-k 250, temperature 1' 'it does when it is told how' --temperature 1
 own '{"max_length": 5}' 'in windows of 0\.1 s, a new one every 0\.06 s' 'the length it was made for is its window' --frames 10

@@ -70,6 +70,11 @@ make stem --model "$GOLDEN/checkpoints/tiny-melody" --tokenizer "$TINY" --prompt
 again 'a melody that was called a stem' stem/000000
 passes 'which is recorded' grep -q '"melody_stem":.*true' "$BOX/stem/000000.json"
 passes 'and changes nothing else' cmp "$BOX/melody/000000.wav" "$BOX/stem/000000.wav"
+printf '%s\n' '{"prompt": "piano"}' "{\"prompt\": \"piano\", \"melody\": \"$BOX/one/000000.wav\"}" >"$BOX/some.jsonl"
+make some --model "$GOLDEN/checkpoints/tiny-melody" --tokenizer "$TINY" --prompts "$BOX/some.jsonl" --cfg-coef-beta 2
+again 'of a list with some melodies, a clip without' some/000000
+again 'and one with' some/000001
+passes 'where the weight is recorded' grep -q '"cfg_coef_beta":.*2' "$BOX/some/000001.json"
 told() { "$MG" generate --model "$GOLDEN/checkpoints/tiny-melody" --tokenizer "$TINY" --melody "$BOX/one/000000.wav" --frames 10 --out "$BOX/told" "$@"; }
 expect 0 'a melody is heard as it is; AudioCraft takes drums and bass out first' 'what AudioCraft does is said' told
 expect 0 '' 'not of a stem' told --melody-stem
