@@ -10,6 +10,7 @@
 #include "clip_index.h"
 #include "clip_list_impl.h"
 #include "hash.h"
+#include "hub.h"
 #include "log.h"
 #include "text.h"
 
@@ -69,6 +70,36 @@ static const char *other_input(const wanted *w, const mg_clip_metadata *there)
     return NULL;
 }
 
+/* Was the clip made of this file? A cached one is what its blob is called, whichever snapshot a name leads to
+ * now; of others the path says it. */
+static bool was_made_of(const mg_clip_metadata *there, const char *path)
+{
+    char sha256[65];
+    const bool is_blob = mg_hub_blob_hash(sha256, path) && strlen(sha256) == 64;
+
+    for (int i = 0; i < there->n_weights; i++)
+        if (strcmp(is_blob ? sha256 : path, is_blob ? there->weights[i].sha256 : there->weights[i].path) == 0)
+            return true;
+    return false;
+}
+
+/* Do the names lead to files that it was not made of? */
+static bool other_weights(const wanted *w, const mg_clip_metadata *there)
+{
+    const mg_model_files *files = w->replica->files;
+
+    for (int i = 0; i < files->n_opened; i++) {
+        const mg_checkpoint *c = files->opened[i];
+        const bool of_text =
+            c == files->t5.checkpoint && c != files->lm.checkpoint && c != files->codec.checkpoint;
+        for (size_t f = 0; f < mg_checkpoint_n_files(c); f++)
+            if ((!of_text || mg_recipe_encodes_text(w->recipe)) &&
+                !was_made_of(there, mg_checkpoint_file(c, f)))
+                return true;
+    }
+    return false;
+}
+
 /* A model is known by its name and by weights that are no newer than the clip: their hashes cost too much
  * here. */
 static const char *other_model(const wanted *w, const mg_clip_metadata *there, const char *json)
@@ -82,6 +113,7 @@ static const char *other_model(const wanted *w, const mg_clip_metadata *there, c
         !mg_text_is_same(now->text_encoder, there->text_encoder) ||
         !mg_text_is_same(now->codec, there->codec) || !mg_text_is_same(now->tokenizer, there->tokenizer))
         return "model";
+    if (other_weights(w, there)) return "model";
     for (int i = 0; i < there->n_weights; i++)
         if (stat(json, &clip) != 0 || stat(there->weights[i].path, &weights) != 0 ||
             weights.st_mtime > clip.st_mtime)

@@ -42,6 +42,31 @@ refused 'another clip: its model differs' 'another model' --prompt a --seed 1 --
 expect 2 'its prompt differs' 'on two ranks' ranks 2 "$MG" generate --model "$TINY" --frames 20 --out "$BOX/out" --prompt b --seed 1 --tp 1
 stays 'on two ranks'
 
+# A name in the cache that leads to another snapshot by now, though its files are older than the clip.
+export HF_HUB_CACHE=$BOX/hub
+snapshot() { # DIGIT FOLDER
+    local repo=$HF_HUB_CACHE/models--some--model commit f hash
+    commit=$(printf "$1%.0s" {1..40})
+    mkdir -p "$repo/blobs" "$repo/refs" "$repo/snapshots/$commit"
+    printf %s "$commit" >"$repo/refs/main"
+    for f in "$2"/*; do
+        hash=$(sha256sum "$f" | cut -c 1-64)
+        [ -e "$repo/blobs/$hash" ] || cp "$f" "$repo/blobs/$hash"
+        touch -d 2001-01-01 "$repo/blobs/$hash"
+        ln -sf "../../blobs/$hash" "$repo/snapshots/$commit/$(basename "$f")"
+    done
+}
+snapshot 1 "$BOX/tiny"
+expect 0 "^$BOX/out/000040.wav$" 'of a cached model' make --prompt a --seed 1 --model some/model --start-index 40
+truncate -s -1 "$BOX/tiny/model.safetensors" && printf '<' >>"$BOX/tiny/model.safetensors"
+snapshot 2 "$BOX/tiny"
+sums before
+refused '000040.wav: is there already .another clip: its model differs' 'a later snapshot' --prompt a --seed 1 --model some/model --start-index 40
+snapshot 3 "$TINY"
+expect 0 "^$BOX/out/000040.wav$" 'a third one of the same files' make --prompt a --seed 1 --model some/model --start-index 40
+stays 'a third one of the same files'
+rm "$BOX/out/000040".*
+
 # Of several, those that are missing are made.
 expect 0 "^$BOX/out/000001.wav$" 'one more' make --prompt a --prompt b --seed 1
 passes 'one was there' grep -q '1 of 2 clips is there already' "$BOX/said"
