@@ -51,6 +51,11 @@ mg_status mg_fault_raise(const mg_fault *f)
     return f->st == MG_OK ? MG_OK : mg_fail_text(f->st, f->text);
 }
 
+bool mg_status_is_common(mg_status st)
+{
+    return st == MG_EBUG || st == MG_ENOMEM || st == MG_EDEVICE || st == MG_ECOMM || st == MG_ESTOPPED;
+}
+
 int mg_exit_code(mg_status st)
 {
     switch (st) {

@@ -5,6 +5,8 @@
 #ifndef MG_STATUS_H
 #define MG_STATUS_H
 
+#include <stdbool.h>
+
 typedef enum mg_status {
     MG_OK = 0,
     MG_EFAIL,       /* a run-time error: a file, the system */
@@ -17,7 +19,7 @@ typedef enum mg_status {
     MG_EUNFINISHED, /* stopped early in good order: the same command goes on */
     MG_EBUG,        /* a broken contract: our fault */
     MG_ENOMEM,
-    MG_EDEVICE, /* the device failed, and nothing that is asked of it will succeed: no clip's own fault */
+    MG_EDEVICE, /* the device failed, and nothing that is asked of it will succeed */
 } mg_status;
 
 /* Record the message (printf style, one sentence, no newline) for this thread and return `code`. Control
@@ -46,6 +48,9 @@ mg_fault mg_fault_take(mg_status st);
 
 /* Record the fault's message for this thread, as mg_fail does, and return its status. */
 mg_status mg_fault_raise(const mg_fault *f);
+
+/* No clip's own fault: the next one would meet it too, so it is the end of the run and marks no clip. */
+bool mg_status_is_common(mg_status st);
 
 /* The process exit code for a status: 0 1 2 3 4 5 6, 75 for MG_EUNFINISHED, 130 for MG_ESTOPPED. Used by
  * main.c alone. */

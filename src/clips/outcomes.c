@@ -53,7 +53,7 @@ mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_
     mg_status st = mg_fault_raise(&result->fault);
 
     if (st == MG_OK) st = mg_clip_files_write(o, clip, result);
-    if (st == MG_EBUG || st == MG_ENOMEM || st == MG_EDEVICE || st == MG_ESTOPPED) return st;
+    if (mg_status_is_common(st)) return st;
     o->outcome[clip->index] = st == MG_OK ? MG_OUTCOME_DELIVERED : MG_OUTCOME_FAILED;
     if (st != MG_OK) mg_log_error("clip %s: %s", o->list->job[clip->index].name, mg_last_error());
     mg_clear_error();

@@ -257,7 +257,7 @@ mg_status mg_conditions_prepare(mg_conditions *c, mg_ready_clip **out, const mg_
     free(m.prompt);
     mg_sound_close(&m.melody);
     ready->text_s = mg_clock_s() - begin_s;
-    if (st == MG_EBUG || st == MG_ENOMEM || st == MG_EDEVICE) {
+    if (mg_status_is_common(st)) {
         mg_ready_clip_close(ready);
         return st;
     }

@@ -104,6 +104,16 @@ static void macros_hand_the_status_up(void **state)
     assert_int_equal(n, -1);
 }
 
+static void common_faults_are_no_clip_s_own(void **state)
+{
+    static const mg_status common[] = {MG_EBUG, MG_ENOMEM, MG_EDEVICE, MG_ECOMM, MG_ESTOPPED};
+    static const mg_status own[] = {MG_OK, MG_EFAIL, MG_EUSAGE, MG_ECHECKPOINT, MG_EFIT};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++) assert_true(mg_status_is_common(common[i]));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) assert_false(mg_status_is_common(own[i]));
+}
+
 static void exit_codes_are_those_of_the_manual(void **state)
 {
     (void)state;
@@ -129,6 +139,7 @@ int main(void)
         cmocka_unit_test(a_fault_travels_between_threads),
         cmocka_unit_test(no_fault_is_none),
         cmocka_unit_test(macros_hand_the_status_up),
+        cmocka_unit_test(common_faults_are_no_clip_s_own),
         cmocka_unit_test(exit_codes_are_those_of_the_manual),
     };
 

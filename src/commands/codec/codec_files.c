@@ -198,7 +198,9 @@ static mg_status note_outcome(codec_call *c, int64_t i, const char *to, mg_statu
     const mg_strings *files = &c->run.settings->files;
 
     c->outcome[i] = st == MG_OK ? MG_OUTCOME_DELIVERED : MG_OUTCOME_FAILED;
-    if (st == MG_OK || st == MG_EBUG || st == MG_EDEVICE || st == MG_ESTOPPED) return st;
+    if (st == MG_OK) return st;
+    /* One file may be too large for the memory, and the next not. */
+    if (mg_status_is_common(st) && st != MG_ENOMEM) return st;
     name_fault(files->item[i], to);
     if (files->n == 1) return MG_EFAIL;
     mg_log_last_error();

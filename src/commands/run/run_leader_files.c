@@ -30,6 +30,30 @@ static void push(mg_run_leader *l, mg_run_result *result)
 }
 
 /* Of the files that this clip names. The weights' hashes are awaited first: then their thread is done with
+static const char *input_of(const mg_recipe *r, int k)
+{
+    const char *path = *(const char *const *)mg_recipe_get(r, mg_recipe_input(k));
+
+    return path && *path ? path : NULL;
+}
+
+int64_t mg_run_leader_count_files(const mg_recipe *r)
+{
+    int64_t n = 0;
+
+    for (int k = 0; k < MG_RECIPE_INPUTS; k++) n += input_of(r, k) != NULL;
+    return n;
+}
+
+bool mg_run_leader_files_are_away(const mg_recipe *r)
+{
+    bool away = false;
+
+    for (int k = 0; k < MG_RECIPE_INPUTS && !away; k++)
+        away = input_of(r, k) && mg_in_file_is_away(input_of(r, k));
+    return away;
+}
+
  * the list.
  */
 static mg_status hash_inputs(mg_generate_output *o, mg_input_hash inputs[MG_RECIPE_INPUTS],
