@@ -147,7 +147,7 @@ static mg_status open_state(mg_dataset *d)
     const bool was_there = mg_path_exists(path);
     if (d->call.resume == MG_RESUME_ONLY && !was_there)
         return mg_fail(MG_EUSAGE, "option --resume only: %s: there is no dataset to go on with", d->out);
-    MG_RETURN(mg_run_db_open(&d->db, path));
+    MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
     d->is_new = n == 0;
     if (d->call.resume == MG_RESUME_NEVER && !d->is_new)

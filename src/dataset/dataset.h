@@ -102,6 +102,8 @@ typedef struct mg_dataset mg_dataset;
 mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call);
 void mg_dataset_close(mg_dataset *d); /* what was not committed is left to the next run */
 
+/* Once the lock is another's, every call that would write is MG_EFAIL and leaves all as it is. */
+
 /* --check: read all jobs and hand every fault to `say`. MG_EUSAGE if there are any. Nothing is written but a
  * temporary file. */
 typedef void mg_dataset_say(void *arg, const char *fault);
@@ -114,12 +116,11 @@ mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found);
 /* What came of a clip that was dealt. */
 mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o);
 
-/* Make the outcomes so far durable, and close the shards that are complete. `touch` the lock from time to
- * time. */
+/* Make the outcomes so far durable, and close the shards that are complete. */
 mg_status mg_dataset_commit(mg_dataset *d);
-void mg_dataset_touch(mg_dataset *d);
 
-/* A small file beside, replaced whole; `text` is freed. If that fails it is said once, and is no failure. */
+/* A small file beside, replaced whole; `text` is freed. If that fails it is said once, and is no failure; a
+ * failure of the thread below comes back here too. */
 typedef enum mg_dataset_sheet { MG_DATASET_STATUS, MG_DATASET_METRICS, MG_DATASET_SHEETS } mg_dataset_sheet;
 mg_status mg_dataset_put(mg_dataset *d, mg_dataset_sheet which, const char *path, char *text);
 

@@ -32,14 +32,14 @@ mg_status mg_dataset_again(int64_t *n, const char *dir, char *const *id, size_t 
 {
     mg_status st = MG_OK;
     char path[MG_PATH_SIZE];
-    mg_run_lock lock = {{0}};
+    mg_run_lock *lock = NULL;
     mg_run_db *db = NULL;
     mg_run_counts counts;
 
     MG_TRY(mg_path_format(path, "%s/.mg-dist/lock", dir));
     MG_TRY(mg_run_lock_take(&lock, path, STALE_S));
     MG_TRY(mg_path_format(path, "%s/.mg-dist/run.db", dir));
-    MG_TRY(mg_run_db_open(&db, path));
+    MG_TRY(mg_run_db_open(&db, path, lock));
     MG_TRY(forget(db, id, n_ids));
     MG_TRY(mg_run_db_note(db, "state", "running"));
     MG_TRY(mg_run_db_count(db, &counts));
@@ -47,6 +47,6 @@ mg_status mg_dataset_again(int64_t *n, const char *dir, char *const *id, size_t 
     *n = counts.waiting;
 done:
     mg_run_db_close(db);
-    mg_run_lock_release(&lock);
+    mg_run_lock_release(lock);
     return st;
 }

@@ -73,7 +73,8 @@ static mg_status try_again(mg_dataset *d, mg_status (*work)(mg_dataset *d))
     for (int64_t i = 0;; i++) {
         const mg_status st = work(d);
         if (st == MG_OK) return MG_OK;
-        if (st != MG_EFAIL || i >= d->call.retries || d->gave_up || mg_stop_requested()) {
+        if (st != MG_EFAIL || i >= d->call.retries || d->gave_up || mg_stop_requested() ||
+            mg_run_lock_is_lost(d->lock)) {
             d->gave_up = true;
             return st;
         }

@@ -57,6 +57,7 @@ static mg_status put_sheet(mg_dataset *d, const char *name, fill_sheet *fill, ch
     MG_TRY(flush(&s));
     hash = s.hash, s.hash = NULL;
     MG_TRY(mg_hash_end(hash, sha256));
+    MG_TRY(mg_run_lock_check(d->lock));
     st = mg_out_file_commit(&s.file);
 done:
     mg_out_file_abandon(&s.file);
@@ -217,6 +218,7 @@ mg_status mg_dataset_export(mg_dataset *d)
     }
     MG_RETURN(put_sheet(d, "manifest.jsonl", fill_manifest, sha256));
     MG_RETURN(put_sheet(d, "failures.jsonl", fill_failures, sha256));
+    MG_RETURN(mg_run_lock_check(d->lock));
     MG_RETURN(mg_dataset_put_card(d));
     return put_sheet(d, "SHA256SUMS", fill_sums, sha256);
 }

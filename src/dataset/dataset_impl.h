@@ -34,7 +34,7 @@ typedef struct mg_dataset_writer {
     mg_dataset_rows rows;     /* entered, and not in the state yet */
     mg_dataset_list next;     /* jobs that were read ahead */
     bool wants_jobs, no_jobs; /* read some; there are no more */
-    bool wants_commit, wants_touch, closing;
+    bool wants_commit, closing;
     char *path[MG_DATASET_SHEETS], *text[MG_DATASET_SHEETS]; /* files to put; NULL: none */
     bool put_failed;                                         /* and said so */
     mg_fault fault;
@@ -43,7 +43,7 @@ typedef struct mg_dataset_writer {
 struct mg_dataset {
     mg_dataset_call call;
     char out[MG_PATH_SIZE], own[MG_PATH_SIZE]; /* OUT, OUT/.mg-dist */
-    mg_run_lock lock;
+    mg_run_lock *lock;
     mg_run_db *db;
     int jobs_fd; /* of jobs.jsonl; -1: not open */
     int64_t seed;

@@ -264,7 +264,7 @@ mg_status mg_dataset_check_jobs(const mg_dataset_call *call, mg_dataset_say *say
     intake in = {.call = call, .say = say, .say_arg = arg};
     char sha256[65];
 
-    MG_TRY(mg_run_db_open(&in.db, "")); /* SQLite's temporary file, gone when it is closed */
+    MG_TRY(mg_run_db_open(&in.db, "", NULL)); /* SQLite's temporary file, gone when it is closed */
     st = read_jobs(&in, sha256);
     *n_clips = in.n_clips;
 done:
@@ -288,6 +288,7 @@ static mg_status enter_jobs(mg_dataset *d, bool merge)
     if (merge) MG_TRY(mg_run_db_drop_unmoved(d->db, &n_dropped));
     MG_TRY(note_needs(d, &in.needs));
     MG_TRY(mg_run_db_note(d->db, "jobs", sha256));
+    MG_TRY(mg_run_lock_check(d->lock));
     MG_TRY(mg_out_file_commit(&copy));
     st = mg_run_db_commit(d->db);
 done:

@@ -142,7 +142,7 @@ static mg_status open_out(mg_merge *m)
     MG_RETURN(mg_dataset_own_path(path, d, "lock"));
     MG_RETURN(mg_run_lock_take(&d->lock, path, STALE_S));
     MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
-    MG_RETURN(mg_run_db_open(&d->db, path));
+    MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
     MG_RETURN(n == 0 ? enter_jobs(m) : compare_state(m));
     MG_RETURN(mg_dataset_find_shards(d));
@@ -176,6 +176,7 @@ static mg_status put_status(const mg_dataset *d, const mg_run_counts *c)
     mg_json_text_array(&t, "replicas");
     MG_RETURN(mg_json_text_end(&t, &text));
     mg_status st = mg_dataset_own_path(path, d, "status.json");
+    if (st == MG_OK) st = mg_run_lock_check(d->lock);
     if (st == MG_OK) st = mg_out_file_put(path, text, strlen(text));
     free(text);
     return st;

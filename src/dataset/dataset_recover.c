@@ -42,7 +42,8 @@ static mg_status sweep(mg_dataset *d, const char *folder, bool deep, is_orphan *
         if (is_folder(e, path)) {
             if (deep) st = sweep(d, below, false, test);
         } else if (is_temporary(e->d_name) || test(d, folder, e->d_name, &st)) {
-            unlink(path);
+            st = mg_run_lock_check(d->lock);
+            if (st == MG_OK) unlink(path);
         }
     }
     closedir(dir);

@@ -86,6 +86,7 @@ static mg_status close_shard(mg_dataset *d, int64_t first, int64_t last)
     MG_TRY(mg_dataset_path(path, d, name));
     MG_TRY(mg_tar_writer_begin(&tar, path));
     MG_TRY(each_clip(d, first, last, -1, add_sample, &tar));
+    MG_TRY(mg_run_lock_check(d->lock));
     MG_TRY(mg_tar_writer_commit(&tar, sha256));
     const mg_shard_row row = {d->n_shards, name, sha256, d->shard_n_clips, tar.bytes};
     MG_TRY(mg_run_db_add_shard(d->db, &row, first, last));

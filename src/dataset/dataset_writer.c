@@ -1,5 +1,5 @@
 /* The thread that does what needs a disk while a run works, so that no step waits for one: outcomes into the
- * state, jobs out of it, shards, the status file, the lock. Its queue is bounded by what is dealt
+ * state, jobs out of it, shards, the status file. Its queue is bounded by what is dealt
  * (dataset_deal.c). */
 #include "dataset_impl.h"
 
@@ -14,7 +14,7 @@
 /* What is to be done, taken out of the writer. */
 typedef struct errand {
     mg_dataset_rows rows;
-    bool commit, touch, jobs;
+    bool commit, jobs;
     char *path[MG_DATASET_SHEETS], *text[MG_DATASET_SHEETS];
 } errand;
 
@@ -23,26 +23,29 @@ static bool is_idle(const mg_dataset_writer *w)
     bool puts = false;
 
     for (int i = 0; i < MG_DATASET_SHEETS; i++) puts = puts || w->text[i];
-    return !w->closing && !w->wants_commit && !w->wants_touch && !w->wants_jobs && !puts;
+    return !w->closing && !w->wants_commit && !w->wants_jobs && !puts;
 }
 
 /* Under the lock. */
 static errand take_errand(mg_dataset_writer *w)
 {
-    errand e = {.rows = w->rows, .commit = w->wants_commit, .touch = w->wants_touch, .jobs = w->wants_jobs};
+    errand e = {.rows = w->rows, .commit = w->wants_commit, .jobs = w->wants_jobs};
 
     memcpy(e.path, w->path, sizeof e.path);
     memcpy(e.text, w->text, sizeof e.text);
     w->rows = (mg_dataset_rows){0};
-    w->wants_commit = w->wants_touch = false;
+    w->wants_commit = false;
     memset(w->path, 0, sizeof w->path);
     memset(w->text, 0, sizeof w->text);
     return e;
 }
 
-static void put_sheet(mg_dataset_writer *w, char *path, char *text)
+/* Not over what another run says of itself. */
+static void put_sheet(mg_dataset *d, char *path, char *text)
 {
-    const mg_status st = path ? mg_out_file_put(path, text, strlen(text)) : MG_OK;
+    mg_dataset_writer *w = &d->writer;
+    const bool puts = path && mg_run_lock_holds(d->lock);
+    const mg_status st = puts ? mg_out_file_put(path, text, strlen(text)) : MG_OK;
 
     if (st != MG_OK && !w->put_failed) mg_log_warn("%s", mg_last_error());
     w->put_failed = w->put_failed || st != MG_OK;
@@ -79,14 +82,14 @@ static mg_fault do_errand(mg_dataset *d, errand *e)
     mg_status st = MG_OK;
     mg_fault fault;
 
+    MG_TRY(mg_run_lock_check(d->lock));
     if (e->jobs) MG_TRY(read_jobs(d)); /* somebody may be out of work */
     MG_TRY(enter_rows(d, &e->rows));
     if (e->commit) st = mg_dataset_commit_now(d);
 done:
     fault = mg_fault_take(st); /* before a sheet has one of its own */
     mg_dataset_rows_drop(&e->rows);
-    if (e->touch) mg_run_lock_touch(&d->lock);
-    for (int i = 0; i < MG_DATASET_SHEETS; i++) put_sheet(&d->writer, e->path[i], e->text[i]);
+    for (int i = 0; i < MG_DATASET_SHEETS; i++) put_sheet(d, e->path[i], e->text[i]);
     return fault;
 }
 
@@ -164,20 +167,6 @@ mg_status mg_dataset_finish(mg_dataset *d)
     return mg_dataset_finish_now(d);
 }
 
-void mg_dataset_touch(mg_dataset *d)
-{
-    mg_dataset_writer *w = &d->writer;
-
-    if (!w->runs) {
-        mg_run_lock_touch(&d->lock);
-        return;
-    }
-    pthread_mutex_lock(&w->lock);
-    w->wants_touch = true;
-    pthread_cond_signal(&w->wake);
-    pthread_mutex_unlock(&w->lock);
-}
-
 mg_status mg_dataset_put(mg_dataset *d, mg_dataset_sheet which, const char *path, char *text)
 {
     mg_dataset_writer *w = &d->writer;
@@ -188,7 +177,7 @@ mg_status mg_dataset_put(mg_dataset *d, mg_dataset_sheet which, const char *path
         return mg_fail(MG_ENOMEM, "%s: no memory", path);
     }
     if (!w->runs) {
-        put_sheet(w, copy, text);
+        put_sheet(d, copy, text);
         return MG_OK;
     }
     pthread_mutex_lock(&w->lock);
@@ -196,7 +185,8 @@ mg_status mg_dataset_put(mg_dataset *d, mg_dataset_sheet which, const char *path
     free(w->text[which]);
     w->path[which] = copy;
     w->text[which] = text;
+    const mg_status st = mg_fault_raise(&w->fault);
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
-    return MG_OK;
+    return st;
 }

@@ -1,29 +1,11 @@
 #include "run_db_impl.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include "log.h"
-#include "stop.h"
-
-enum { PATIENCE_S = 120 };
 
 /* In the order of mg_job_row from n to shard: read_row and the statements count on it. */
 #define COLUMNS                                                                                          \
     "n, id, fold, at, bytes, line, copy, size, state, tries, file, sha256, file_bytes, record, reason, " \
     "dur_s, took_s, ended_at, shard"
-
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS job(n INTEGER PRIMARY KEY, id TEXT NOT NULL, fold INTEGER NOT NULL,"
-    " at INTEGER NOT NULL, bytes INTEGER NOT NULL, line INTEGER NOT NULL, copy INTEGER NOT NULL,"
-    " size INTEGER NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, file TEXT, sha256 TEXT,"
-    " file_bytes INTEGER, record TEXT, reason TEXT, dur_s REAL, took_s REAL, ended_at INTEGER, shard "
-    "INTEGER);"
-    "CREATE TABLE IF NOT EXISTS shard(n INTEGER PRIMARY KEY, file TEXT NOT NULL, sha256 TEXT NOT NULL,"
-    " n_clips INTEGER NOT NULL, bytes INTEGER NOT NULL);";
 
 /* The statements, prepared when they are first wanted. */
 enum {
@@ -89,86 +71,23 @@ mg_status mg_run_db_fail(const mg_run_db *db)
     return mg_fail(MG_EFAIL, "%s: %s", db->path, sqlite3_errmsg(db->sql));
 }
 
-static mg_status do_text(mg_run_db *db, const char *text)
+mg_status mg_run_db_do(mg_run_db *db, const char *text)
 {
     return sqlite3_exec(db->sql, text, NULL, NULL, NULL) == SQLITE_OK ? MG_OK : mg_run_db_fail(db);
 }
 
-/* Who opens it to write has the run's lock. What has it open still is a reader, or nobody: a file server
- * keeps the locks of a host that died for a while, NFS's for 90 s. */
-static int wait_for_others(void *arg, int n_waits)
-{
-    const mg_run_db *db = arg;
-
-    if (n_waits >= PATIENCE_S * 10 || mg_stop_requested()) return 0;
-    if (n_waits == 0) mg_log_info("%s: is locked still; waits for up to %d s", db->path, PATIENCE_S);
-    nanosleep(&(struct timespec){0, 100000000}, NULL);
-    return 1;
-}
-
-/* `statements` come first. */
-static mg_status open_file(mg_run_db **out, const char *path, int flags, const char *statements)
-{
-    mg_status st = MG_OK;
-    mg_run_db *db = calloc(1, sizeof *db);
-
-    *out = NULL;
-    if (!db) return mg_fail(MG_ENOMEM, "run.db: %zu bytes", sizeof *db);
-    db->path = strdup(path);
-    if (!db->path) MG_TRY(mg_fail(MG_ENOMEM, "run.db: no memory"));
-    if (sqlite3_open_v2(path, &db->sql, flags, NULL) != SQLITE_OK) MG_TRY(mg_run_db_fail(db));
-    sqlite3_extended_result_codes(db->sql, 1);
-    if (flags & SQLITE_OPEN_READWRITE) sqlite3_busy_handler(db->sql, wait_for_others, db);
-    MG_TRY(do_text(db, statements));
-    *out = db;
-done:
-    if (st != MG_OK) mg_run_db_close(db);
-    return st;
-}
-
-mg_status mg_run_db_open_to_read(mg_run_db **out, const char *path)
-{
-    return open_file(out, path, SQLITE_OPEN_READONLY, "PRAGMA temp_store=FILE; SELECT count(*) FROM note;");
-}
-
-mg_status mg_run_db_open(mg_run_db **out, const char *path)
-{
-    mg_status st = MG_OK;
-    mg_run_db *db;
-
-    *out = NULL;
-    MG_RETURN(
-        open_file(&db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
-                  "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;"
-                  "PRAGMA cache_size=-24000; PRAGMA temp_store=FILE; BEGIN EXCLUSIVE;"));
-    MG_TRY(do_text(db, schema));
-    MG_TRY(do_text(db, "COMMIT"));
-    *out = db;
-done:
-    if (st != MG_OK) mg_run_db_close(db);
-    return st;
-}
-
-void mg_run_db_close(mg_run_db *db)
-{
-    if (!db) return;
-    for (int i = 0; i < MG_RUN_DB_QUERIES; i++) sqlite3_finalize(db->query[i]);
-    sqlite3_close(db->sql);
-    free(db->path);
-    free(db);
-}
-
 mg_status mg_run_db_shrink(mg_run_db *db)
 {
-    MG_RETURN(do_text(db, "PRAGMA cache_size=-1000"));
+    MG_RETURN(mg_run_db_do(db, "PRAGMA cache_size=-1000"));
     sqlite3_db_release_memory(db->sql);
     return MG_OK;
 }
 
 mg_status mg_run_db_begin(mg_run_db *db)
 {
-    if (db->begun) return MG_OK;
-    MG_RETURN(do_text(db, "BEGIN"));
+    if (db->begun) return mg_run_lock_is_lost(db->lock) ? mg_run_lock_check(db->lock) : MG_OK;
+    MG_RETURN(mg_run_lock_check(db->lock));
+    MG_RETURN(mg_run_db_do(db, "BEGIN"));
     db->begun = true;
     return MG_OK;
 }
@@ -176,16 +95,18 @@ mg_status mg_run_db_begin(mg_run_db *db)
 mg_status mg_run_db_commit(mg_run_db *db)
 {
     if (!db->begun) return MG_OK;
-    MG_RETURN(do_text(db, "COMMIT"));
+    MG_RETURN(mg_run_lock_check(db->lock));
+    MG_RETURN(mg_run_db_do(db, "COMMIT"));
     db->begun = false;
     return MG_OK;
 }
 
 mg_status mg_run_db_roll_back(mg_run_db *db)
 {
+    MG_RETURN(mg_run_lock_check(db->lock));
     for (int i = 0; i < N_QUERIES; i++) sqlite3_reset(db->query[i]); /* an open one keeps what failed alive */
     db->begun = false;
-    return sqlite3_get_autocommit(db->sql) ? MG_OK : do_text(db, "ROLLBACK");
+    return sqlite3_get_autocommit(db->sql) ? MG_OK : mg_run_db_do(db, "ROLLBACK");
 }
 
 /* A statement, ready for its values. */
@@ -232,7 +153,7 @@ mg_status mg_run_db_add(mg_run_db *db, const mg_job_row *row)
 mg_status mg_run_db_index(mg_run_db *db)
 {
     MG_RETURN(mg_run_db_begin(db));
-    return do_text(db, "CREATE INDEX IF NOT EXISTS job_fold ON job(fold)");
+    return mg_run_db_do(db, "CREATE INDEX IF NOT EXISTS job_fold ON job(fold)");
 }
 
 mg_status mg_run_db_each_clash(mg_run_db *db, mg_clash_visit *visit, void *arg)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "status.h"
+#include "run_lock.h"
 
 typedef struct mg_run_db mg_run_db;
 
@@ -52,8 +52,9 @@ typedef struct mg_run_counts {
     int64_t waiting_ms; /* of sound to come */
 } mg_run_counts;
 
-/* MG_EFAIL: it cannot be opened, is no such file, or somebody else has it open. */
-mg_status mg_run_db_open(mg_run_db **out, const char *path);
+/* MG_EFAIL: it cannot be opened, is no such file, or somebody else has it open. Nothing is written any more
+ * once `lock`, which is borrowed, is another's; NULL: nobody else can come. */
+mg_status mg_run_db_open(mg_run_db **out, const char *path, mg_run_lock *lock);
 /* The same for those who only look: nothing is changed, nor made. */
 mg_status mg_run_db_open_to_read(mg_run_db **out, const char *path);
 void mg_run_db_close(mg_run_db *db); /* what was not committed is undone */

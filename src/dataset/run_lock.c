@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,17 +12,32 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "beside.h"
 #include "clock.h"
 #include "process.h"
 #include "stop.h"
 
 #define ENDING_S 3.0
 
+enum { TOUCHES = 6, LOOKS = 10 }; /* touches while another waits; looks before it counts as gone */
+
 typedef struct holder {
     char host[65];
     long pid;
     uint64_t begun; /* when the process began, in the kernel's ticks: a number is given again */
 } holder;
+
+struct mg_run_lock {
+    char path[MG_PATH_SIZE];
+    holder self;
+    double touch_s; /* from one touch to the next */
+    atomic_bool is_lost;
+    pthread_mutex_t lock; /* for all that follows */
+    pthread_cond_t wake;
+    bool closing;
+    holder taker; /* of a lost one; pid 0: nobody is there */
+    pthread_t thread;
+};
 
 static void describe_self(holder *h)
 {
@@ -30,16 +47,26 @@ static void describe_self(holder *h)
     h->begun = mg_process_start_ticks(h->pid);
 }
 
-/* What the file says; false if it is not there. A file that cannot be read so names nobody. */
-static bool read_holder(holder *h, const char *path)
+static bool is_same(const holder *a, const holder *b)
 {
-    FILE *f = fopen(path, "r");
+    return a->pid == b->pid && a->begun == b->begun && strcmp(a->host, b->host) == 0;
+}
+
+/* What the file says: 1: it is there, 0: it is not, -1: errno says why it cannot be read. One that is being
+ * written names nobody: pid 0. `toucher` touches the very file that was read, if it is its own. */
+static int read_holder(holder *h, const char *path, const holder *toucher)
+{
+    FILE *f = fopen(path, "re");
 
     *h = (holder){.host = "?"};
-    if (!f) return false;
+    if (!f) return errno == ENOENT ? 0 : -1;
+    errno = 0;
     if (fscanf(f, "%64s %ld %" SCNu64, h->host, &h->pid, &h->begun) != 3) h->pid = 0;
+    const int code = ferror(f) ? (errno ? errno : EIO) : 0;
+    if (!code && toucher && is_same(h, toucher)) (void)futimens(fileno(f), NULL);
     fclose(f);
-    return true;
+    errno = code;
+    return code ? -1 : 1;
 }
 
 /* 1: taken, 0: somebody has it, -1: errno says why not. */
@@ -64,19 +91,37 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+/* When it was touched last: 1: that is known, 0: it is gone, -1: it cannot be told now. It is opened for
+ * that: a network's file system may answer stat alone from memory. */
+static int read_touch(struct timespec *at, const char *path)
+{
+    struct stat info;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) return errno == ENOENT ? 0 : -1;
+    const bool known = fstat(fd, &info) == 0;
+    close(fd);
+    if (known) *at = info.st_mtim;
+    return known ? 1 : -1;
+}
+
 /* Of another host we only see whether the file is touched. */
 static bool is_left(const char *path, double stale_s)
 {
-    struct stat first, now;
+    struct timespec first = {0}, now;
+    bool has_first = false;
     const double begin_s = mg_clock_s();
 
-    if (stat(path, &first) != 0) return true;
-    while (mg_clock_s() - begin_s < stale_s && !mg_stop_requested()) {
+    while (!mg_stop_requested()) {
+        const bool is_last = mg_clock_s() - begin_s >= stale_s; /* before the look: we may be suspended too */
+        const int there = read_touch(&now, path);
+        if (there == 0) return true;
+        if (there > 0 && has_first && !same_time(&first, &now)) return false;
+        if (there > 0) first = now, has_first = true;
+        if (is_last) return has_first && there > 0;
         nanosleep(&(struct timespec){0, 200000000}, NULL);
-        if (stat(path, &now) != 0) return true;
-        if (!same_time(&first.st_mtim, &now.st_mtim)) return false;
     }
-    return !mg_stop_requested();
+    return false;
 }
 
 static bool is_alive(const holder *h)
@@ -99,50 +144,150 @@ static bool is_stale(const holder *h, const holder *self, const char *path, doub
     return true;
 }
 
-/* The stale file out of the way, and no other: somebody else may have been faster. */
-static void remove_stale(const char *path, const holder *stale)
+/* The file of that holder out of the way, and no other's: somebody else may have been faster. */
+static void remove_file_of(const char *path, const holder *of)
 {
     char aside[MG_PATH_SIZE];
     holder moved;
 
     if (mg_path_format(aside, "%s.%ld", path, (long)getpid()) != MG_OK || rename(path, aside) != 0) return;
-    if (read_holder(&moved, aside) &&
-        (moved.pid != stale->pid || moved.begun != stale->begun || strcmp(moved.host, stale->host) != 0)) {
+    if (read_holder(&moved, aside, NULL) > 0 && !is_same(&moved, of)) {
         if (link(aside, path) != 0) unlink(aside); /* the new holder's: give it back */
     }
     unlink(aside);
 }
 
-mg_status mg_run_lock_take(mg_run_lock *lock, const char *path, double stale_s)
+/* 1: it is ours, 0: it is lost, -1: errno says why that cannot be told. Under the lock. While somebody finds
+ * out that it is not stale it has no name for a moment. */
+static int look(mg_run_lock *l, bool touches)
+{
+    holder now;
+
+    for (int i = 0; i < LOOKS && !l->is_lost; i++) {
+        if (i > 0) nanosleep(&(struct timespec){0, 50000000}, NULL);
+        const int there = read_holder(&now, l->path, touches ? &l->self : NULL);
+        if (there < 0) return -1;
+        if (there > 0 && is_same(&now, &l->self)) return 1;
+        l->taker = now;
+        if (now.pid > 0) break;
+    }
+    l->is_lost = true;
+    return 0;
+}
+
+static mg_status say_lost(const mg_run_lock *l)
+{
+    if (l->taker.pid > 0)
+        return mg_fail(MG_EFAIL,
+                       "%s: process %ld of host %s has taken over, while this run was suspended or did not "
+                       "reach the disk: nothing more is written here; what is recorded stays, and later the "
+                       "same command goes on",
+                       l->path, l->taker.pid, l->taker.host);
+    return mg_fail(
+        MG_EFAIL,
+        "%s: is gone: somebody removed it, or took over while this run was suspended: nothing more "
+        "is written here; what is recorded stays, and the same command goes on",
+        l->path);
+}
+
+/* A suspended process wakes here at once, for the time is over, and learns what has become of its lock. */
+static void *keep_fresh(void *arg)
+{
+    mg_run_lock *l = arg;
+    struct timespec until;
+    double whole_s;
+
+    pthread_mutex_lock(&l->lock);
+    while (!l->closing && !l->is_lost) {
+        const double fraction_s = modf(mg_clock_s() + l->touch_s, &whole_s);
+        until = (struct timespec){.tv_sec = (time_t)whole_s, .tv_nsec = (long)(fraction_s * 1e9)};
+        if (pthread_cond_timedwait(&l->wake, &l->lock, &until) == 0) continue;
+        (void)look(l, true); /* what cannot be told now may be told next time */
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+/* The file is ours: from now on it is touched. */
+static mg_status hold(mg_run_lock **out, const char *path, const holder *self, double stale_s)
+{
+    mg_status st = MG_OK;
+    mg_run_lock *l = calloc(1, sizeof *l);
+
+    if (!l) MG_TRY(mg_fail(MG_ENOMEM, "lock: %zu bytes", sizeof *l));
+    MG_TRY(mg_path_format(l->path, "%s", path));
+    l->self = *self;
+    l->touch_s = stale_s / TOUCHES;
+    pthread_mutex_init(&l->lock, NULL);
+    mg_beside_cond_init(&l->wake);
+    MG_TRY(mg_beside_start(&l->thread, "lock", keep_fresh, l));
+    *out = l;
+    return MG_OK;
+done:
+    remove_file_of(path, self);
+    free(l);
+    return st;
+}
+
+mg_status mg_run_lock_take(mg_run_lock **out, const char *path, double stale_s)
 {
     holder self, other;
 
-    lock->path[0] = '\0';
+    *out = NULL;
     describe_self(&self);
     for (int attempt = 0; attempt < 8; attempt++) {
         const int taken = create(path, &self);
         if (taken < 0) return mg_fail(MG_EFAIL, "%s: cannot create: %s", path, strerror(errno));
-        if (taken > 0) return mg_path_format(lock->path, "%s", path);
-        if (!read_holder(&other, path)) continue;
+        if (taken > 0) return hold(out, path, &self, stale_s);
+        const int there = read_holder(&other, path, NULL);
+        if (there < 0) return mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(errno));
+        if (there == 0) continue;
         if (!is_stale(&other, &self, path, stale_s)) {
             MG_RETURN(mg_stop_check());
             return mg_fail(MG_EFAIL,
                            "%s: a run is at work here: process %ld of host %s; wait for its end, or stop it",
                            path, other.pid, other.host);
         }
-        remove_stale(path, &other);
+        remove_file_of(path, &other);
     }
     return mg_fail(MG_EFAIL,
                    "%s: others take it again and again; is a second run being started over and over?", path);
 }
 
-void mg_run_lock_touch(const mg_run_lock *lock)
+mg_status mg_run_lock_check(mg_run_lock *l)
 {
-    if (lock->path[0]) utimensat(AT_FDCWD, lock->path, NULL, 0);
+    if (!l) return MG_OK;
+    pthread_mutex_lock(&l->lock);
+    const int ours = look(l, false), code = errno;
+    pthread_mutex_unlock(&l->lock);
+    if (ours > 0) return MG_OK;
+    return ours == 0 ? say_lost(l) : mg_fail(MG_EFAIL, "%s: cannot read: %s", l->path, strerror(code));
 }
 
-void mg_run_lock_release(mg_run_lock *lock)
+bool mg_run_lock_holds(mg_run_lock *l)
 {
-    if (lock->path[0]) unlink(lock->path);
-    lock->path[0] = '\0';
+    if (!l) return true;
+    pthread_mutex_lock(&l->lock);
+    const int ours = look(l, false);
+    pthread_mutex_unlock(&l->lock);
+    return ours > 0;
+}
+
+bool mg_run_lock_is_lost(const mg_run_lock *l)
+{
+    return l && l->is_lost;
+}
+
+void mg_run_lock_release(mg_run_lock *l)
+{
+    if (!l) return;
+    pthread_mutex_lock(&l->lock);
+    l->closing = true;
+    pthread_cond_signal(&l->wake);
+    pthread_mutex_unlock(&l->lock);
+    pthread_join(l->thread, NULL);
+    if (mg_run_lock_holds(l)) remove_file_of(l->path, &l->self);
+    pthread_cond_destroy(&l->wake);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
 }

@@ -1,4 +1,6 @@
-/* One run at a time on a dataset: a file that names host and process, kept fresh while they live. */
+/* One run at a time on a dataset: a file that names host and process. A thread keeps it fresh for as long as
+ * it is held, whatever the run does meanwhile. Who was suspended, or cut off from the disk, for longer than
+ * others wait may find it taken. Then the file names somebody else, and is neither touched nor removed. */
 #ifndef MG_RUN_LOCK_H
 #define MG_RUN_LOCK_H
 
@@ -6,18 +8,23 @@
 
 #include "path.h"
 
-typedef struct mg_run_lock {
-    char path[MG_PATH_SIZE]; /* "": not held */
-} mg_run_lock;
+typedef struct mg_run_lock mg_run_lock;
 
 /* Take it. A lock whose process has ended on this host is taken over. So is the lock of another host that has
  * not touched it for `stale_s` seconds. MG_EFAIL names the host and process that hold it. Waits for up to
  * `stale_s` to see whether a lock of another host is touched. */
-mg_status mg_run_lock_take(mg_run_lock *lock, const char *path, double stale_s);
+mg_status mg_run_lock_take(mg_run_lock **out, const char *path, double stale_s);
 
-/* Every few seconds while it is held: another host counts on it. */
-void mg_run_lock_touch(const mg_run_lock *lock);
+/* Before anything is written: reads the file again. MG_EFAIL if it names somebody else, is gone, or cannot be
+ * read. From any thread. NULL is legal: nothing is locked. */
+mg_status mg_run_lock_check(mg_run_lock *l);
 
-void mg_run_lock_release(mg_run_lock *lock); /* legal on a zeroed one */
+/* The same without a message. */
+bool mg_run_lock_holds(mg_run_lock *l);
+
+/* Was it found to be another's, by the thread or by a check? Asks no disk. NULL is legal: no. */
+bool mg_run_lock_is_lost(const mg_run_lock *l);
+
+void mg_run_lock_release(mg_run_lock *l); /* NULL is legal */
 
 #endif

@@ -370,14 +370,14 @@ static void test_a_state_that_is_let_go_late(void **state)
     assert_int_equal(pipe(ends), 0);
     const pid_t holder = fork();
     if (holder == 0) {
-        const bool held = mg_run_db_open(&db, path) == MG_OK && write(ends[1], "x", 1) == 1;
+        const bool held = mg_run_db_open(&db, path, NULL) == MG_OK && write(ends[1], "x", 1) == 1;
         nanosleep(&(struct timespec){1, 0}, NULL);
         _exit(held ? 0 : 1);
     }
     close(ends[1]);
     assert_int_equal(read(ends[0], &c, 1), 1);
     close(ends[0]);
-    expect_ok(mg_run_db_open(&db, path));
+    expect_ok(mg_run_db_open(&db, path, NULL));
     mg_run_db_close(db);
     assert_int_equal(waitpid(holder, NULL, 0), holder);
 }

@@ -141,7 +141,7 @@ static void an_id_in_two_shards_is_refused(void **state)
         mg_run_db *db;
         char state_path[320];
         snprintf(state_path, sizeof state_path, "%s/.mg-dist/run.db", path[i]);
-        expect_ok(mg_run_db_open(&db, state_path));
+        expect_ok(mg_run_db_open(&db, state_path, NULL));
         expect_ok(mg_run_db_note(db, "jobs", "as if they were the same"));
         expect_ok(mg_run_db_commit(db));
         mg_run_db_close(db);

@@ -1,6 +1,6 @@
 /* A disk that fails, and a clock that jumps, for any program: LD_PRELOAD this.
  *   FAULT_PATH   part of the path (or of the folder of a file without a name) that calls must have to fail
- *   FAULT_CALLS  which: write fsync rename open, in any number
+ *   FAULT_CALLS  which: write fsync rename open read (pread alone) lock, in any number
  *   FAULT_ERRNO  what they return: 5 is EIO, 28 ENOSPC, 30 EROFS, 116 ESTALE; 0: nothing but FAULT_MS
  *   FAULT_SKIP   so many calls pass before, FAULT_COUNT  and so many fail then (-1: all)
  *   FAULT_MS     and so long they take
@@ -78,6 +78,16 @@ ssize_t pwrite64(int fd, const void *data, size_t bytes, off64_t at)
     return fails_at("write", fd) ? -1 : REAL(pwrite64)(fd, data, bytes, at);
 }
 
+ssize_t pread(int fd, void *data, size_t bytes, off_t at)
+{
+    return fails_at("read", fd) ? -1 : REAL(pread)(fd, data, bytes, at);
+}
+
+ssize_t pread64(int fd, void *data, size_t bytes, off64_t at)
+{
+    return fails_at("read", fd) ? -1 : REAL(pread64)(fd, data, bytes, at);
+}
+
 int fsync(int fd)
 {
     return fails_at("fsync", fd) ? -1 : REAL(fsync)(fd);
@@ -101,6 +111,33 @@ int open(const char *path, int flags, ...)
     const mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
     va_end(args);
     return fails("open", path) ? -1 : REAL(open)(path, flags, mode);
+}
+
+static int set_lock(int (*real)(int, int, ...), int fd, int command, void *arg)
+{
+    const int locks = command == F_SETLK || command == F_SETLKW;
+
+    return locks && fails_at("lock", fd) ? -1 : real(fd, command, arg);
+}
+
+int fcntl(int fd, int command, ...)
+{
+    va_list args;
+
+    va_start(args, command);
+    void *arg = va_arg(args, void *);
+    va_end(args);
+    return set_lock(REAL(fcntl), fd, command, arg);
+}
+
+int fcntl64(int fd, int command, ...)
+{
+    va_list args;
+
+    va_start(args, command);
+    void *arg = va_arg(args, void *);
+    va_end(args);
+    return set_lock(REAL(fcntl64), fd, command, arg);
 }
 
 static long jump(void)

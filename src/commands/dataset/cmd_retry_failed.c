@@ -22,7 +22,7 @@ static const mg_option options[] = {
 static mg_status retry(const char *dir)
 {
     mg_status st = MG_OK;
-    mg_run_lock lock = {{0}};
+    mg_run_lock *lock = NULL;
     mg_run_db *db = NULL;
     char path[MG_PATH_SIZE];
     int64_t n = 0;
@@ -32,13 +32,13 @@ static mg_status retry(const char *dir)
     MG_TRY(mg_path_format(path, "%s/.mg-dist/lock", dir));
     MG_TRY(mg_run_lock_take(&lock, path, STALE_S));
     MG_TRY(mg_path_format(path, "%s/.mg-dist/run.db", dir));
-    MG_TRY(mg_run_db_open(&db, path));
+    MG_TRY(mg_run_db_open(&db, path, lock));
     MG_TRY(mg_run_db_retry(db, &n));
     MG_TRY(mg_run_db_commit(db));
     mg_log_info("retry-failed: %s: %lld clips wait for the next run", dir, (long long)n);
 done:
     mg_run_db_close(db);
-    mg_run_lock_release(&lock);
+    mg_run_lock_release(lock);
     return st;
 }
 

@@ -9,7 +9,6 @@
 
 enum { COMMIT_CLIPS = 256 };
 #define COMMIT_S 1.0
-#define TOUCH_S  5.0
 
 mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, const mg_run_clock *clock,
                                   const mg_run_link *link, const mg_run_settings *s, const mg_world *w)
@@ -20,7 +19,7 @@ mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, const
     *out = NULL;
     if (!c) return mg_fail(MG_ENOMEM, "coordinator: no memory");
     *c = (mg_run_coordinator){.d = d, .clock = *clock, .link = *link, .s = s, .w = w};
-    c->begin_s = c->commit_s = c->line_s = c->touch_s = clock->now_s(clock->arg);
+    c->begin_s = c->commit_s = c->listened_s = c->line_s = clock->now_s(clock->arg);
     if (end) c->end_at = strtoll(end, NULL, 10) - (int64_t)s->stop_before_s;
     c->leader = calloc((size_t)w->n_replicas, sizeof *c->leader);
     if (!c->leader) {
@@ -174,10 +173,6 @@ mg_status mg_run_coordinator_tick(mg_run_coordinator *c)
         c->commit_s = now_s;
     }
     MG_RETURN(end_if_done(c));
-    if (now_s - c->touch_s >= TOUCH_S) {
-        mg_dataset_touch(c->d);
-        c->touch_s = now_s;
-    }
     return mg_run_coordinator_report(c, now_s, "running");
 }
 

@@ -20,7 +20,7 @@ struct mg_run_coordinator {
     bool none_left, stopping, over, too_many;
     int64_t n_uncommitted, n_failed_now;
     int64_t end_at; /* seconds since 1970, when dealing ends; 0: nobody says */
-    double begin_s, commit_s, touch_s;
+    double begin_s, commit_s, listened_s;
     double line_s, status_s; /* when the last ones were written */
 };
 

@@ -1,0 +1,220 @@
+/* The lock of a dataset: kept fresh by itself, and let alone once it is another's. */
+#include "dataset_fixture.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "run_lock.h"
+
+static const char others[] = "elsewhere 12 7\n";
+static char path[300], aside[310], out[300], jobs[300];
+
+static int set_up(void **state)
+{
+    if (make_dir(state) != 0) return -1;
+    snprintf(path, sizeof path, "%s/lock", test_dir);
+    snprintf(aside, sizeof aside, "%s.aside", path);
+    snprintf(out, sizeof out, "%s/out", test_dir);
+    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
+    return 0;
+}
+
+static void wait_ms(long ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+static struct timespec touched(const char *of)
+{
+    struct stat info;
+
+    assert_int_equal(stat(of, &info), 0);
+    return info.st_mtim;
+}
+
+static bool is_later(struct timespec a, struct timespec b)
+{
+    return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
+}
+
+static void assert_others(const char *of)
+{
+    int64_t bytes;
+    char *text = get_file(of, &bytes);
+
+    assert_string_equal(text, others);
+    free(text);
+}
+
+/* Nobody has to think of it: loading a model and writing lists take longer than another host waits. */
+static void test_is_kept_fresh(void **state)
+{
+    mg_run_lock *l;
+
+    (void)state;
+    expect_ok(mg_run_lock_take(&l, path, 0.6));
+    const struct timespec first = touched(path);
+    wait_ms(500);
+    assert_true(is_later(touched(path), first));
+    expect_ok(mg_run_lock_check(l));
+    assert_false(mg_run_lock_is_lost(l));
+    mg_run_lock_release(l);
+    assert_false(mg_path_exists(path));
+}
+
+static void test_of_another_is_let_alone(void **state)
+{
+    const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    mg_run_lock *l;
+
+    (void)state;
+    expect_ok(mg_run_lock_take(&l, path, 0.6));
+    put_file(aside, others, strlen(others));
+    assert_int_equal(utimensat(AT_FDCWD, aside, old, 0), 0);
+    assert_int_equal(rename(aside, path), 0);
+    wait_ms(500);
+    assert_true(mg_run_lock_is_lost(l)); /* its own thread has seen it */
+    assert_int_equal(touched(path).tv_sec, 1000);
+    assert_false(mg_run_lock_holds(l));
+    expect_failure(mg_run_lock_check(l), MG_EFAIL, "lock: process 12 of host elsewhere has taken over");
+    mg_run_lock_release(l);
+    assert_others(path);
+}
+
+static void *give_back(void *arg)
+{
+    (void)arg;
+    wait_ms(150);
+    return rename(aside, path) == 0 ? NULL : path;
+}
+
+/* Who finds out that it is not stale after all gives it back; somebody may also remove it. */
+static void test_gone(void **state)
+{
+    mg_run_lock *l;
+    pthread_t giver;
+    void *failed;
+
+    (void)state;
+    expect_ok(mg_run_lock_take(&l, path, 60));
+    assert_int_equal(rename(path, aside), 0);
+    assert_int_equal(pthread_create(&giver, NULL, give_back, NULL), 0);
+    expect_ok(mg_run_lock_check(l));
+    assert_int_equal(pthread_join(giver, &failed), 0);
+    assert_null(failed);
+    assert_int_equal(unlink(path), 0);
+    expect_failure(mg_run_lock_check(l), MG_EFAIL, "lock: is gone");
+    mg_run_lock_release(l);
+}
+
+static void *touch_on(void *arg)
+{
+    for (int i = 0; i < 8; i++) {
+        utimensat(AT_FDCWD, path, NULL, 0);
+        wait_ms(100);
+    }
+    return arg;
+}
+
+/* Of another host: not taken while it is touched. */
+static void test_of_another_that_lives(void **state)
+{
+    mg_run_lock *l;
+    pthread_t toucher;
+
+    (void)state;
+    put_file(path, others, strlen(others));
+    assert_int_equal(pthread_create(&toucher, NULL, touch_on, NULL), 0);
+    expect_failure(mg_run_lock_take(&l, path, 0.7), MG_EFAIL,
+                   "a run is at work here: process 12 of host elsewhere");
+    assert_int_equal(pthread_join(toucher, NULL), 0);
+    assert_others(path);
+    expect_ok(mg_run_lock_take(&l, path, 0.7)); /* it was left */
+    mg_run_lock_release(l);
+}
+
+/* The child of the test below: 0 if all is as it should be. */
+static int be_suspended(const mg_dataset_call *call)
+{
+    mg_dataset *d;
+    mg_dataset_job job;
+    bool found;
+
+    if (mg_dataset_open(&d, call) != MG_OK) return 1;
+    if (mg_dataset_deal(d, &job, &found) != MG_OK || !found) return 2;
+    make_clip(d, call, &job); /* in the state, and not committed */
+    raise(SIGSTOP);
+    if (mg_dataset_commit(d) != MG_EFAIL) return 3;
+    if (!strstr(mg_last_error(), "process 12 of host elsewhere has taken over")) return 4;
+    if (mg_dataset_finish(d) != MG_EFAIL) return 5;
+    if (mg_dataset_put(d, MG_DATASET_STATUS, in_dir("out/.mg-dist/status.json"), strdup("{}")) != MG_OK)
+        return 6;
+    mg_dataset_close(d);
+    return 0;
+}
+
+static char *contents(const char *name, int64_t *bytes)
+{
+    return get_file(in_dir(name), bytes);
+}
+
+/* A job that a scheduler suspends for longer than another host waits: when it goes on it writes nothing, not
+ * even by undoing what it had begun, and the other one finds all that was committed. */
+static void test_suspended(void **state)
+{
+    static const char text[] = "{\"id\": \"a\"}\n{\"id\": \"b\"}\n{\"id\": \"c\"}\n";
+    static const char *const names[] = {"out/.mg-dist/run.db", "out/.mg-dist/run.db-journal"};
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    char *before[2];
+    int64_t n_before[2], bytes;
+    mg_dataset *d;
+    mg_dataset_counts n;
+    int how;
+
+    (void)state;
+    put_file(jobs, text, strlen(text));
+    const pid_t child = fork();
+    if (child == 0) _exit(be_suspended(&call));
+    assert_int_equal(waitpid(child, &how, WUNTRACED), child);
+    assert_true(WIFSTOPPED(how));
+    for (int i = 0; i < 2; i++) before[i] = contents(names[i], &n_before[i]);
+    assert_true(n_before[1] > 0); /* it was about to write */
+    put_file(in_dir("out/.mg-dist/lock"), others, strlen(others));
+    kill(child, SIGCONT);
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how));
+    assert_int_equal(WEXITSTATUS(how), 0);
+    assert_others(in_dir("out/.mg-dist/lock"));
+    for (int i = 0; i < 2; i++) {
+        char *after = contents(names[i], &bytes);
+        assert_int_equal(bytes, n_before[i]);
+        assert_memory_equal(after, before[i], (size_t)bytes);
+        free(after);
+        free(before[i]);
+    }
+    assert_false(mg_path_exists(in_dir("out/.mg-dist/status.json")));
+    assert_false(mg_path_exists(in_dir("out/manifest.jsonl")));
+    assert_int_equal(unlink(in_dir("out/.mg-dist/lock")), 0);
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.done, 0);
+    assert_int_equal(n.total, 3);
+    mg_dataset_close(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_is_kept_fresh, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_of_another_is_let_alone, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_gone, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_of_another_that_lives, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_suspended, set_up, drop_dir),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
