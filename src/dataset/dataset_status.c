@@ -32,8 +32,9 @@ static mg_status read_replicas(mg_dataset_status *s)
     s->replica = calloc((size_t)n + 1, sizeof *s->replica);
     if (!s->replica) return mg_fail(MG_ENOMEM, "status.json: no memory");
     if (n == 0) return MG_OK;
-    cJSON_ArrayForEach(item, list) s->replica[s->n_replicas++] = (mg_dataset_replica){
-        number(item, "replica"), number(item, "done"), word(item, "host"), word(item, "at_hand")};
+    cJSON_ArrayForEach(item, list) s->replica[s->n_replicas++] =
+        (mg_dataset_replica){number(item, "replica"), number(item, "done"), number(item, "silent_s"),
+                             word(item, "host"), word(item, "at_hand")};
     return MG_OK;
 }
 

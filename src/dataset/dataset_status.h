@@ -6,6 +6,7 @@
 
 typedef struct mg_dataset_replica {
     double replica, done; /* its number, its clips in this run */
+    double silent_s;      /* how long it has said nothing; NaN: not known */
     const char *host, *at_hand;
 } mg_dataset_replica;
 

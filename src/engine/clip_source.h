@@ -32,7 +32,8 @@ typedef struct mg_clip_source {
     /* The next clip, which the caller owns from now on; NULL: none yet, or, with *over, none any more. Called
      * while a slot is free, until *over. */
     mg_status (*next)(void *arg, mg_ready_clip **clip, bool *over, double wait_s);
-    /* Before every step, whether a slot is free or not, also after *over; may be NULL. Must not wait. */
+    /* Before every forward pass, whether a slot is free or not, also after *over; may be NULL. Must not wait.
+     */
     mg_status (*tick)(void *arg);
     /* Behind every step: the frames that this source's clips have so far; may be NULL. Must not wait. */
     mg_status (*tell)(void *arg, int64_t n_frames);

@@ -224,10 +224,10 @@ mg_status mg_finisher_drain(mg_finisher *f)
     return st;
 }
 
-int64_t mg_finisher_count(mg_finisher *f)
+int64_t mg_finisher_room(mg_finisher *f)
 {
     pthread_mutex_lock(&f->lock);
-    const int64_t n = f->n_put - f->n_done;
+    const int64_t n = f->n_queue - (f->n_put - f->n_begun);
     pthread_mutex_unlock(&f->lock);
     return n;
 }

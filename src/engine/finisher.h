@@ -30,7 +30,7 @@ mg_status mg_finisher_put(void *finisher, mg_ready_clip *clip);
 /* Until all clips are done. MG_ESTOPPED if a signal asks to stop. */
 mg_status mg_finisher_drain(mg_finisher *f);
 
-/* Clips that wait or are at hand. */
-int64_t mg_finisher_count(mg_finisher *f);
+/* How many more can be put without waiting. */
+int64_t mg_finisher_room(mg_finisher *f);
 
 #endif

@@ -177,6 +177,11 @@ static int64_t count_frames(const mg_scheduler *s)
     return n;
 }
 
+mg_status mg_scheduler_tick(const mg_scheduler *s)
+{
+    return s->from && s->from->tick ? s->from->tick(s->from->arg) : MG_OK;
+}
+
 mg_status mg_scheduler_run(mg_scheduler *s, const mg_clip_source *from, mg_clip_made *made, void *arg)
 {
     ends e = {.from = from, .made = made, .arg = arg};
@@ -184,9 +189,10 @@ mg_status mg_scheduler_run(mg_scheduler *s, const mg_clip_source *from, mg_clip_
     mg_status st = MG_OK;
 
     MG_REQUIRE((from != NULL) == s->replica->is_leader);
+    s->from = from;
     while (!e.over || count_active(s) > 0) {
         MG_TRY(mg_stop_check());
-        if (from && from->tick) MG_TRY(from->tick(from->arg));
+        MG_TRY(mg_scheduler_tick(s));
         if (!e.over) MG_TRY(fill_slots(s, &e));
         if (count_active(s) == 0) continue;
         MG_TRY(mg_scheduler_step(s));
@@ -194,6 +200,7 @@ mg_status mg_scheduler_run(mg_scheduler *s, const mg_clip_source *from, mg_clip_
         MG_TRY(end_windows(s, &e, &n_frames));
     }
 done:
+    s->from = NULL;
     return st;
 }
 

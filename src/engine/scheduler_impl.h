@@ -29,7 +29,8 @@ typedef struct mg_slot {
 } mg_slot;
 
 struct mg_scheduler {
-    mg_replica *replica; /* borrowed */
+    mg_replica *replica;        /* borrowed */
+    const mg_clip_source *from; /* of the run at hand; NULL on all ranks but the leader */
     mg_delay delay;
     int64_t n_slots;
     mg_slot *slots;                         /* [n_slots] */
@@ -43,6 +44,9 @@ struct mg_scheduler {
 /* Room for one more token in the scheduler's arrays: a column of the slot's codes, in one role. Tokens with a
  * text come first. */
 void mg_scheduler_add_token(mg_scheduler *s, mg_lm_batch *b, int64_t i_slot, mg_role role, int64_t column);
+
+/* The source's tick, if there is one. */
+mg_status mg_scheduler_tick(const mg_scheduler *s);
 
 /* Does this role attend to a text? */
 bool mg_scheduler_has_text(const mg_scheduler *s, const mg_slot *sl, mg_role role);

@@ -45,6 +45,7 @@ static mg_status feed_known(mg_scheduler *s, int64_t i_slot)
     const int64_t most = s->replica->limits.n_tokens / sl->n_roles;
 
     while (sl->column < sl->T_known) {
+        if (sl->column > 0) MG_RETURN(mg_scheduler_tick(s)); /* many passes may take minutes */
         const int64_t left = sl->T_known - sl->column, n = left < most ? left : most;
         mg_lm_batch b = mg_scheduler_batch(s);
         for (int with_text = 1; with_text >= 0; with_text--)

@@ -38,9 +38,14 @@ static void print(const mg_dataset_status *d)
              d->done, d->total, d->failed, d->left, d->clips_per_s, d->sound_s_per_s);
     if (d->left > 0 && d->eta_s >= 0) mg_print(stdout, ", %.0f s to go", d->eta_s);
     mg_print(stdout, "\n");
-    for (int i = 0; i < d->n_replicas; i++)
-        mg_print(stdout, "  replica %.0f on %s: %.0f clips, at hand: %s\n", d->replica[i].replica,
-                 d->replica[i].host, d->replica[i].done, d->replica[i].at_hand);
+    for (int i = 0; i < d->n_replicas; i++) {
+        const mg_dataset_replica *r = &d->replica[i];
+        mg_print(stdout, "  replica %.0f on %s: %.0f clips, at hand: %s", r->replica, r->host, r->done,
+                 r->at_hand);
+        if (strcmp(d->state, "running") == 0 && r->silent_s > SILENT_S)
+            mg_print(stdout, "; not heard of for %.0f s", r->silent_s);
+        mg_print(stdout, "\n");
+    }
 }
 
 /* *running: whether to look again. */

@@ -67,6 +67,7 @@ typedef struct mg_run_clock {
 typedef struct mg_run_link {
     mg_status (*send)(void *arg, int rank, mg_run_message *m); /* to a leader, by its world rank */
     void *arg;
+    double timeout_s; /* a leader that says nothing for so long is lost; 0: none ever is */
 } mg_run_link;
 
 /* The coordinator, on world rank 0. */

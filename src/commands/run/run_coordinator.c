@@ -96,6 +96,7 @@ mg_status mg_run_coordinator_take(mg_run_coordinator *c, int rank, const mg_run_
 {
     mg_run_leader_view *leader = &c->leader[rank / c->w->tp];
 
+    mg_run_coordinator_hear(c, rank / c->w->tp);
     switch (m->say) {
     case MG_RUN_ASK: leader->wants += m->n; return MG_OK;
     case MG_RUN_RESULT: leader->n_done += m->outcome == MG_MADE_DONE; return record(c, m);
@@ -165,6 +166,7 @@ mg_status mg_run_coordinator_tick(mg_run_coordinator *c)
     const double now_s = c->clock.now_s(c->clock.arg);
 
     MG_RETURN(look_for_wishes(c));
+    MG_RETURN(mg_run_coordinator_listen(c, now_s));
     c->none_left = false; /* a clip may have come back */
     MG_RETURN(deal(c));
     if (c->n_uncommitted >= COMMIT_CLIPS || (c->n_uncommitted > 0 && now_s - c->commit_s >= COMMIT_S)) {

@@ -8,6 +8,9 @@ typedef struct mg_run_leader_view {
     int64_t wants;    /* jobs it asked for and has not got */
     int64_t n_done;   /* clips in this run */
     char *host, *ids; /* where it is, and what it is making; owned */
+    double silent_s;  /* how long it has said nothing, while we listened */
+    double longest_s; /* the longest silence that it came back from */
+    bool warned;
 } mg_run_leader_view;
 
 struct mg_run_coordinator {
@@ -23,6 +26,12 @@ struct mg_run_coordinator {
     double begin_s, commit_s, listened_s;
     double line_s, status_s; /* when the last ones were written */
 };
+
+/* run_coordinator_listen.c: a message has come. */
+void mg_run_coordinator_hear(mg_run_coordinator *c, int i_replica);
+
+/* Who has said nothing for long: a warning, and in the end MG_ECOMM. What has come is taken before. */
+mg_status mg_run_coordinator_listen(mg_run_coordinator *c, double now_s);
 
 /* The status file, the metrics and a line in the log, each when it is due. */
 mg_status mg_run_coordinator_report(mg_run_coordinator *c, double now_s, const char *state);

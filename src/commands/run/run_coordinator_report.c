@@ -57,6 +57,7 @@ static mg_status put_status(const mg_run_coordinator *c, const rates *r, const c
         mg_json_text_string(&t, "host", l->host);
         mg_json_text_int(&t, "done", l->n_done);
         mg_json_text_string(&t, "at_hand", l->ids);
+        mg_json_text_int(&t, "silent_s", (int64_t)l->silent_s);
         mg_json_text_close(&t);
     }
     MG_RETURN(mg_json_text_end(&t, &text));

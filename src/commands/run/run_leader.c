@@ -9,6 +9,7 @@
 #include "log.h"
 #include "out_file.h"
 #include "run_leader_impl.h"
+#include "stop.h"
 #include "text.h"
 
 #define TELL_S 2.0
@@ -314,14 +315,23 @@ static mg_status next(void *arg, mg_ready_clip **clip, bool *over, double wait_s
     return c ? give_back(l, c) : MG_OK;
 }
 
-/* The scheduler's mg_clip_made. */
+/* The scheduler's mg_clip_made. Where codec and disk do not come after, others are answered meanwhile, and
+ * hear of us. */
 static mg_status made(void *arg, mg_ready_clip *clip)
 {
     mg_run_leader *l = arg;
     mg_run_clip *c = owner_of(l, clip->clip);
+    mg_status st = MG_OK;
 
     if (c) c->is_made = true;
-    return mg_finisher_put(l->finisher, clip);
+    while (st == MG_OK && mg_finisher_room(l->finisher) < 1) {
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+        st = mg_stop_check();
+        if (st == MG_OK) st = tick(l);
+    }
+    if (st == MG_OK) return mg_finisher_put(l->finisher, clip);
+    mg_ready_clip_close(clip);
+    return st;
 }
 
 mg_status mg_run_leader_make(mg_run_leader *l, mg_scheduler *scheduler)

@@ -186,7 +186,9 @@ static mg_status send(void *channel, int rank, mg_run_message *m)
 static mg_status open_coordinator(run_call *c)
 {
     const mg_run_clock clock = {.now_s = now_s, .date_s = date_s};
-    const mg_run_link link = {.send = send, .arg = c->channel};
+    const mg_watchdog *watchdog = mg_world_watchdog(c->w);
+    const mg_run_link link = {
+        .send = send, .arg = c->channel, .timeout_s = watchdog ? watchdog->deadline_s : 0};
 
     MG_RETURN(mg_dataset_start_writer(c->d));
     return mg_run_coordinator_open(&c->coordinator, c->d, &clock, &link, c->s, c->w);
