@@ -30,8 +30,9 @@ static mg_status replay(mg_dataset *d)
     return MG_OK;
 }
 
-static mg_status commit(mg_dataset *d)
+static mg_status commit(mg_dataset *d, void *unused)
 {
+    (void)unused;
     if (d->must_replay) MG_RETURN(replay(d));
     d->must_replay = true; /* unless it is durable */
     MG_RETURN(mg_run_db_commit(d->db));
@@ -44,11 +45,11 @@ static mg_status commit(mg_dataset *d)
 }
 
 /* The end of a run, in any state of it. */
-static mg_status finish(mg_dataset *d)
+static mg_status finish(mg_dataset *d, void *unused)
 {
     const bool whole = d->counts.done + d->counts.failed == d->counts.total;
 
-    MG_RETURN(commit(d));
+    MG_RETURN(commit(d, unused));
     d->must_replay = true;
     if (d->call.layout == MG_LAYOUT_WEBDATASET && whole) MG_RETURN(mg_dataset_close_shards(d, true));
     MG_RETURN(mg_dataset_export(d));
@@ -66,12 +67,12 @@ static void wait_s(double s)
 }
 
 /* As often as --retries says, with longer and longer pauses. */
-static mg_status try_again(mg_dataset *d, mg_status (*work)(mg_dataset *d))
+static mg_status try_again(mg_dataset *d, mg_status (*work)(mg_dataset *d, void *arg), void *arg)
 {
     double pause_s = FIRST_WAIT_S;
 
     for (int64_t i = 0;; i++) {
-        const mg_status st = work(d);
+        const mg_status st = work(d, arg);
         if (st == MG_OK) return MG_OK;
         if (st != MG_EFAIL || i >= d->call.retries || d->gave_up || mg_stop_requested() ||
             mg_run_lock_is_lost(d->lock)) {
@@ -87,10 +88,20 @@ static mg_status try_again(mg_dataset *d, mg_status (*work)(mg_dataset *d))
 
 mg_status mg_dataset_commit_now(mg_dataset *d)
 {
-    return try_again(d, commit);
+    return try_again(d, commit, NULL);
 }
 
 mg_status mg_dataset_finish_now(mg_dataset *d)
 {
-    return try_again(d, finish);
+    return try_again(d, finish, NULL);
+}
+
+static mg_status read_ahead(mg_dataset *d, void *list)
+{
+    return mg_dataset_read_ahead(d, list);
+}
+
+mg_status mg_dataset_read_ahead_now(mg_dataset *d, mg_dataset_list *list)
+{
+    return try_again(d, read_ahead, list);
 }

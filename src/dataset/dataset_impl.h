@@ -85,12 +85,14 @@ mg_status mg_dataset_list_add(mg_dataset_list *list, const mg_dataset_waiting *w
 mg_status mg_dataset_rows_add(mg_dataset_rows *rows, const mg_job_row *row);
 void mg_dataset_rows_drop(mg_dataset_rows *rows);
 
-/* dataset_read.c: up to MG_DATASET_WINDOW waiting jobs behind `deal_from`; fewer: there are no more. */
+/* dataset_read.c: up to MG_DATASET_WINDOW waiting jobs behind `deal_from`; fewer: there are no more. After a
+ * failure it may be called again with the same list. */
 mg_status mg_dataset_read_ahead(mg_dataset *d, mg_dataset_list *list);
 
 /* dataset_commit.c, by who has the state: what came of a job; and all that was entered, durably. */
 mg_status mg_dataset_enter(mg_dataset *d, const mg_job_row *row);
 mg_status mg_dataset_commit_now(mg_dataset *d);
+mg_status mg_dataset_read_ahead_now(mg_dataset *d, mg_dataset_list *list); /* below */
 mg_status mg_dataset_finish_now(mg_dataset *d);
 
 /* dataset_writer.c: ends the thread; what it had not done yet is done. */

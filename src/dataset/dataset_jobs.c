@@ -296,6 +296,31 @@ done:
     return st;
 }
 
+/* A run that took a changed job file and was killed before it was recorded has left that one's jobs here.
+ * What the state tells of places in the file does not hold for it. */
+static mg_status mend_copy(mg_dataset *d, const char *noted)
+{
+    mg_status st = MG_OK;
+    char path[MG_PATH_SIZE], sha256[65];
+    mg_out_file copy = {.fd = -1};
+    intake in = {.call = &d->call, .copy = &copy};
+
+    MG_RETURN(mg_dataset_own_path(path, d, "jobs.jsonl"));
+    if (mg_path_exists(path)) MG_RETURN(mg_hash_file(sha256, path));
+    if (mg_path_exists(path) && strcmp(sha256, noted) == 0) return MG_OK;
+    if (!d->call.jobs)
+        return mg_fail(MG_EUSAGE, "%s: holds other jobs than the state was made with; give --jobs FILE again",
+                       path);
+    MG_TRY(mg_out_file_begin(&copy, path));
+    MG_TRY(read_jobs(&in, sha256));
+    if (strcmp(sha256, noted) != 0) MG_TRY(mg_fail(MG_EFAIL, "%s: changes while it is read", d->call.jobs));
+    MG_TRY(mg_run_lock_check(d->lock));
+    st = mg_out_file_commit(&copy);
+done:
+    mg_out_file_abandon(&copy);
+    return st;
+}
+
 /* Is it the same file? Its jobs were checked when it was new. */
 static mg_status compare_jobs(mg_dataset *d, const char *noted, bool *same)
 {
@@ -318,7 +343,10 @@ mg_status mg_dataset_take_jobs(mg_dataset *d)
         return d->call.jobs ? enter_jobs(d, false)
                             : mg_fail(MG_EUSAGE, "%s: no jobs were given yet; name them with --jobs", d->out);
     if (d->call.jobs) MG_TRY(compare_jobs(d, noted, &same));
-    if (same) goto done;
+    if (same) {
+        st = mend_copy(d, noted);
+        goto done;
+    }
     if (!d->call.jobs_changed_ok)
         MG_TRY(mg_fail(MG_EUSAGE,
                        "%s: the jobs are not those that %s was begun with; --jobs-changed ok adds the new "

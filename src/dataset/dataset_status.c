@@ -3,12 +3,13 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "in_file.h"
 #include "json.h"
 #include "path.h"
 
-enum { MOST_BYTES = 1 << 24 };
+enum { MOST_BYTES = 1 << 24, TRIES = 5 };
 
 static double number(const cJSON *o, const char *key)
 {
@@ -38,6 +39,16 @@ static mg_status read_replicas(mg_dataset_status *s)
     return MG_OK;
 }
 
+/* It is replaced again and again: on a network's file system the one that was opened may be gone (ESTALE). */
+static mg_status read_text(mg_dataset_status *s, int64_t *bytes, const char *path)
+{
+    mg_status st;
+
+    for (int i = 0; (st = mg_in_file_read(&s->text, bytes, path, MOST_BYTES)) == MG_EFAIL && i < TRIES; i++)
+        nanosleep(&(struct timespec){0, 100000000}, NULL);
+    return st;
+}
+
 mg_status mg_dataset_status_load(mg_dataset_status *s, const char *dir)
 {
     mg_status st = MG_OK;
@@ -48,7 +59,7 @@ mg_status mg_dataset_status_load(mg_dataset_status *s, const char *dir)
     MG_RETURN(mg_path_format(path, "%s/.mg-dist/status.json", dir));
     if (!mg_path_exists(path))
         return mg_fail(MG_EUSAGE, "%s: no run has begun here, or it is no dataset of mg-dist run", dir);
-    MG_TRY(mg_in_file_read(&s->text, &bytes, path, MOST_BYTES));
+    MG_TRY(read_text(s, &bytes, path));
     MG_TRY(mg_json_parse(&s->json, path, s->text, bytes));
     const cJSON *o = s->json;
     s->state = word(o, "state"), s->host = word(o, "host");

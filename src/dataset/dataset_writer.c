@@ -58,7 +58,7 @@ static mg_status read_jobs(mg_dataset *d)
 {
     mg_dataset_writer *w = &d->writer;
     mg_dataset_list list = {0};
-    const mg_status st = mg_dataset_read_ahead(d, &list);
+    const mg_status st = mg_dataset_read_ahead_now(d, &list);
 
     pthread_mutex_lock(&w->lock);
     w->next = list;

@@ -266,6 +266,29 @@ static void test_what_may_not_change(void **state)
     mg_dataset_close(d);
 }
 
+/* Killed when the changed file had its name and the state did not know it yet. */
+static void test_jobs_of_a_change_that_was_cut_off(void **state)
+{
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+    mg_dataset_job job;
+    bool found;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+    put_file(in_dir("out/.mg-dist/jobs.jsonl"), changed, sizeof changed - 1);
+    call.jobs = NULL;
+    expect_refused(&call, MG_EUSAGE,
+                   "jobs.jsonl: holds other jobs than the state was made with; give --jobs");
+    call.jobs = jobs;
+    expect_ok(mg_dataset_open(&d, &call));
+    expect_ok(mg_dataset_deal(d, &job, &found));
+    assert_true(found);
+    assert_string_equal(job.text, "{\"prompt\": \"z\", \"seed\": 3}");
+    mg_dataset_close(d);
+}
+
 static void test_bad_jobs(void **state)
 {
     static const struct {
@@ -390,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shards_hold_the_order_of_jobs, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_failures_and_second_tries, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_what_may_not_change, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_jobs_of_a_change_that_was_cut_off, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_bad_jobs, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_a_stale_lock, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_jobs_that_cannot_be_read, set_up, drop_dir),

@@ -46,8 +46,18 @@ expect 0 'goes on: 8 of 8' 'two replicas with nothing to do' ranks 2 "$MG" run -
     --seed 5 --tp 1
 expect 0 '^  replica 1 on [^ ]+: 0 clips, at hand: $' 'have said where they are' "$MG" status "$BOX/d"
 passes 'the first one too' grep -Eq '^  replica 0 on [^ ]+: 0 clips' "$BOX/said"
+expect 0 '^finished on' 'a status that is replaced while it is read' env LD_PRELOAD="$FAULTY" FAULT_CALLS=open FAULT_ERRNO=116 \
+    FAULT_PATH=status.json FAULT_COUNT=2 "$MG" status "$BOX/d"
 sed -i 's/"state": "finished"/"state": "running"/; s/"time": [0-9]*/"time": 1000000000/' "$BOX/d/.mg-dist/status.json"
 expect 0 'not heard of for [0-9]* s: it may be gone' 'a run that is silent' "$MG" status "$BOX/d"
+python3 - "$BOX/d/.mg-dist/status.json" <<'END'
+import json, sys, time
+s = json.load(open(sys.argv[1]))
+s["time"] = int(time.time())
+s["replicas"][1]["silent_s"] = 75
+json.dump(s, open(sys.argv[1], "w"))
+END
+expect 0 '^  replica 1 on .*; not heard of for 75 s' 'a replica that is silent' "$MG" status "$BOX/d"
 echo '{' >"$BOX/d/.mg-dist/status.json"
 expect 4 'status.json' 'a file that is none' "$MG" status "$BOX/d"
 expect 2 'no run has begun here' 'another folder' "$MG" status "$BOX"
