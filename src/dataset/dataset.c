@@ -214,9 +214,10 @@ void mg_dataset_close(mg_dataset *d)
     (void)mg_dataset_stop_writer(d);
     if (d->jobs_fd >= 0) close(d->jobs_fd);
     mg_run_db_close(d->db);
-    mg_run_lock_release(&d->lock);
+    mg_run_lock_release(d->lock);
     mg_dataset_rows_drop(&d->pending);
     mg_dataset_list_drop(&d->window);
+    mg_dataset_list_drop(&d->unread);
     mg_dataset_drop_flight(d);
     free(d);
 }

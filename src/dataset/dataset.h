@@ -58,6 +58,7 @@ typedef struct mg_dataset_job {
     const char *text; /* the job: a JSON object */
     int64_t text_bytes;
     const char *refused; /* why each earlier attempt was bad, "silence; loop"; "": this is the first */
+    bool was_unread;     /* somebody could not read its files: it is not tried a third time */
     int64_t line;        /* of the job file */
 } mg_dataset_job;
 
@@ -67,10 +68,12 @@ typedef enum mg_outcome_kind {
     MG_MADE_PASSING, /* its file could not be written: tried again, and then the end of the run */
     MG_MADE_BAD,     /* made, found bad and not kept: make it again with another seed */
     MG_MADE_BACK,    /* not begun: it waits for the next run */
+    MG_MADE_UNREAD,  /* the disk of a file that it needs: tried once more, elsewhere if there are others */
 } mg_outcome_kind;
 
 typedef struct mg_dataset_outcome {
     int64_t n;
+    int maker; /* who reports: of mg_dataset_deal_to */
     mg_outcome_kind kind;
     const char
         *reason; /* why it failed or is bad; of a clip that is done what the gate says of it; NULL: nothing */
@@ -112,6 +115,13 @@ mg_status mg_dataset_check_jobs(const mg_dataset_call *call, mg_dataset_say *say
 
 /* The next clip to make: longest first within a window of jobs. *found false: none is left to deal. */
 mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found);
+
+/* The same for one of several makers, from 0: a job whose files one of them could not read goes to another. A
+ * maker that is alone gets it again when nothing else is left. */
+mg_status mg_dataset_deal_to(mg_dataset *d, int maker, int n_makers, mg_dataset_job *job, bool *found);
+
+/* Is any job there that was read and not dealt? */
+bool mg_dataset_has_jobs(const mg_dataset *d);
 
 /* What came of a clip that was dealt. */
 mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o);

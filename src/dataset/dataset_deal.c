@@ -8,6 +8,8 @@
 #include "job_id.h"
 #include "text.h"
 
+enum { MOST_LOOKS = 64 };
+
 /* The next one to deal stands last: the longest, and of equals the first. */
 static int compare(const void *a, const void *b)
 {
@@ -22,7 +24,11 @@ static mg_status take_read_ahead(mg_dataset *d, mg_dataset_list *list)
 {
     mg_dataset_writer *w = &d->writer;
 
-    if (!w->runs) return mg_dataset_read_ahead(d, list);
+    if (!w->runs) {
+        MG_RETURN(mg_dataset_read_ahead_now(d, list));
+        d->all_read = list->n < MG_DATASET_WINDOW;
+        return MG_OK;
+    }
     pthread_mutex_lock(&w->lock);
     /* Raised here too: where no job could be read nothing comes back, and there is never a commit to raise
      * it. */
@@ -31,6 +37,7 @@ static mg_status take_read_ahead(mg_dataset *d, mg_dataset_list *list)
         *list = w->next;
         w->next = (mg_dataset_list){0};
         w->wants_jobs = !w->no_jobs;
+        d->all_read = w->no_jobs;
         pthread_cond_signal(&w->wake);
     }
     pthread_mutex_unlock(&w->lock);
@@ -112,15 +119,46 @@ void mg_dataset_drop_flight(mg_dataset *d)
     d->n_in_flight = 0;
 }
 
-mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found)
+/* One of the last jobs whose files somebody else could not read, at the list's end. `all`: we could not,
+ * either. */
+static bool find_unread(mg_dataset *d, int maker, bool all)
 {
+    mg_dataset_list *list = &d->unread;
+
+    for (size_t i = list->n, k = 0; i > 0 && k < MOST_LOOKS; i--, k++) {
+        if (!all && list->job[i - 1].unread_by == 1 + maker) continue;
+        const mg_dataset_waiting found = list->job[i - 1];
+        list->job[i - 1] = list->job[list->n - 1];
+        list->job[list->n - 1] = found;
+        return true;
+    }
+    return false;
+}
+
+/* The list whose last job is the next one; NULL: there is none. */
+static mg_status choose_list(mg_dataset *d, mg_dataset_list **list, int maker, int n_makers)
+{
+    *list = NULL;
+    if (d->window.n == 0) MG_RETURN(fill_window(d));
+    if (is_behind(d)) return MG_OK;
+    if (find_unread(d, maker, n_makers == 1 && d->window.n == 0 && d->all_read))
+        *list = &d->unread;
+    else if (d->window.n > 0)
+        *list = &d->window;
+    return MG_OK;
+}
+
+mg_status mg_dataset_deal_to(mg_dataset *d, int maker, int n_makers, mg_dataset_job *job, bool *found)
+{
+    mg_dataset_list *list;
+
     *job = (mg_dataset_job){0};
     *found = false;
-    if (d->window.n == 0) MG_RETURN(fill_window(d));
-    if (d->window.n == 0 || is_behind(d)) return MG_OK;
-    const mg_dataset_waiting *w = &d->window.job[d->window.n - 1];
+    MG_RETURN(choose_list(d, &list, maker, n_makers));
+    if (!list) return MG_OK;
+    const mg_dataset_waiting *w = &list->job[list->n - 1];
     MG_RETURN(put_in_flight(d, w));
-    d->window.n--; /* its place is kept until the window grows */
+    list->n--; /* its place is kept until the list grows */
     *job = (mg_dataset_job){.n = w->n,
                             .copy = w->copy,
                             .attempt = w->attempt,
@@ -128,10 +166,21 @@ mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found)
                             .text = w->text,
                             .text_bytes = w->bytes,
                             .refused = w->refused ? w->refused : "",
+                            .was_unread = w->unread_by > 0,
                             .line = w->line};
     MG_RETURN(mg_job_id_seed(&job->seed, d->seed, w->id, w->attempt));
     *found = true;
     return MG_OK;
+}
+
+mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found)
+{
+    return mg_dataset_deal_to(d, 0, 1, job, found);
+}
+
+bool mg_dataset_has_jobs(const mg_dataset *d)
+{
+    return d->window.n + d->unread.n > 0;
 }
 
 /* The outcome goes to whoever has the state. */
@@ -206,6 +255,10 @@ mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o)
         w.tries += o->kind == MG_MADE_PASSING;
         if (o->kind == MG_MADE_BAD) st = refuse(d, &w, o->reason);
         if (st == MG_OK) st = mg_dataset_list_add(&d->window, &w);
+        if (st == MG_OK) return MG_OK;
+    } else if (o->kind == MG_MADE_UNREAD) {
+        w.unread_by = 1 + o->maker;
+        st = mg_dataset_list_add(&d->unread, &w);
         if (st == MG_OK) return MG_OK;
     } else if (o->kind != MG_MADE_BACK) {
         st = end_job(d, &w, o);

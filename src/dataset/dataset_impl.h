@@ -12,6 +12,7 @@ enum { MG_DATASET_WINDOW = 256, MG_DATASET_FOLDER_FILES = 10000, MG_DATASET_QUEU
 
 typedef struct mg_dataset_waiting {
     int64_t n, size, at, bytes, line, copy, attempt, tries;
+    int64_t unread_by;         /* 1 + the maker that could not read its files; 0: nobody */
     char *id, *text, *refused; /* owned; refused may be NULL */
 } mg_dataset_waiting;
 
@@ -51,6 +52,8 @@ struct mg_dataset {
     bool is_new;
     /* dealing */
     mg_dataset_list window; /* those to deal, the next one last */
+    mg_dataset_list unread; /* those whose files somebody could not read */
+    bool all_read;          /* no more come into the window */
     void *flight;           /* those that were dealt: a tree of tsearch, by n */
     int64_t n_in_flight;
     mg_dataset_writer writer;
@@ -92,7 +95,7 @@ mg_status mg_dataset_read_ahead(mg_dataset *d, mg_dataset_list *list);
 /* dataset_commit.c, by who has the state: what came of a job; and all that was entered, durably. */
 mg_status mg_dataset_enter(mg_dataset *d, const mg_job_row *row);
 mg_status mg_dataset_commit_now(mg_dataset *d);
-mg_status mg_dataset_read_ahead_now(mg_dataset *d, mg_dataset_list *list); /* below */
+mg_status mg_dataset_read_ahead_now(mg_dataset *d, mg_dataset_list *list); /* and so again, if need be */
 mg_status mg_dataset_finish_now(mg_dataset *d);
 
 /* dataset_writer.c: ends the thread; what it had not done yet is done. */

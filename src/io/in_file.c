@@ -1,5 +1,6 @@
 #include "in_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "file_guard.h"
+#include "path.h"
 
 enum { FIRST_BYTES = 1 << 16 };
 
@@ -62,6 +64,35 @@ done:
     free(buffer);
     if (fd >= 0 && !from_stdin) close(fd);
     return st;
+}
+
+/* Nothing is in it, or it cannot be told what. */
+static bool is_empty_folder(const char *path)
+{
+    DIR *d = opendir(path);
+    bool any = false;
+
+    if (!d) return true;
+    for (struct dirent *e; !any && (e = readdir(d));)
+        any = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    closedir(d);
+    return !any;
+}
+
+bool mg_in_file_is_away(const char *path)
+{
+    char folder[MG_PATH_SIZE], block[1 << 14];
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = 1;
+
+    if (fd < 0 && errno == ENOENT) return mg_path_folder(folder, path) == MG_OK && is_empty_folder(folder);
+    if (fd < 0)
+        return errno != EACCES && errno != EPERM && errno != ENOTDIR && errno != ELOOP &&
+               errno != ENAMETOOLONG && errno != ENXIO && errno != EMFILE && errno != ENFILE;
+    while (n > 0 || (n < 0 && errno == EINTR)) n = read(fd, block, sizeof block);
+    const bool away = n < 0 && errno != EISDIR && errno != EAGAIN && errno != EINVAL;
+    close(fd);
+    return away;
 }
 
 mg_status mg_in_file_map(mg_mapped_file *f, const char *path)

@@ -2,6 +2,7 @@
 #ifndef MG_IN_FILE_H
 #define MG_IN_FILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -10,6 +11,11 @@
 /* The whole of `path` ("-" is standard input; a pipe will do), malloc'ed, with a NUL behind it that *bytes
  * does not count. MG_EFAIL if it cannot be read or holds more than `limit_bytes`. */
 mg_status mg_in_file_read(char **data, int64_t *bytes, const char *path, int64_t limit_bytes);
+
+/* After a file could not be used: is it the disk? It cannot be opened or read to its end for another reason
+ * than its name or its owner; or it is not there, and its folder is not there either, or empty, as where a
+ * disk is not mounted. False: the file itself is missing or no good. */
+bool mg_in_file_is_away(const char *path);
 
 typedef struct mg_mapped_file {
     const char *data; /* NULL if the file is empty */

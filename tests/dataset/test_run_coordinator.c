@@ -2,6 +2,7 @@
  * told. */
 #include "dataset_fixture.h"
 
+#include "dataset_status.h"
 #include "run.h"
 
 enum { N_REPLICAS = 3, TP = 2, N_JOBS = 10, MOST_TOLD = 64 };
@@ -13,6 +14,7 @@ static int64_t date_s;
 /* What each leader was told, in order. */
 static struct told {
     int64_t say[MOST_TOLD], job[MOST_TOLD];
+    bool is_last_try; /* the last one's */
     int n;
 } told[N_REPLICAS];
 
@@ -36,6 +38,7 @@ static mg_status take(void *arg, int rank, mg_run_message *m)
     assert_int_equal(rank % TP, 0);
     assert_true(t->n < MOST_TOLD);
     t->job[t->n] = m->n;
+    t->is_last_try = m->is_last_try != 0;
     t->say[t->n++] = m->say;
     return MG_OK;
 }
@@ -49,7 +52,7 @@ static mg_run_coordinator *c;
 static void open_all(void)
 {
     const mg_run_clock clock = {.now_s = tell_now, .date_s = tell_date};
-    const mg_run_link link = {.send = take};
+    const mg_run_link link = {.send = take, .timeout_s = 300};
 
     memset(told, 0, sizeof told);
     expect_ok(mg_dataset_open(&d, &call));
@@ -236,6 +239,131 @@ static void test_too_many_failures(void **state)
     close_all();
 }
 
+/* Two of three report every two seconds, for so long. */
+static mg_status listen(double for_s, bool third_too)
+{
+    mg_status st = MG_OK;
+
+    for (double s = 0; s < for_s && st == MG_OK; s += 2) {
+        for (int i = 0; i < (third_too ? 3 : 2); i++)
+            say(i, (mg_run_message){.say = MG_RUN_AT_HAND, .text = {i == 2 ? "far" : "a", "song-7 song-8"}});
+        now_s += 2;
+        st = mg_run_coordinator_tick(c);
+    }
+    return st;
+}
+
+static double silence_in_status(int replica)
+{
+    mg_dataset_status s;
+
+    expect_ok(mg_dataset_status_load(&s, out));
+    assert_int_equal(s.n_replicas, N_REPLICAS);
+    const double silent_s = s.replica[replica].silent_s;
+    mg_dataset_status_close(&s);
+    return silent_s;
+}
+
+/* A group whose leader says nothing more ends the run, as a lost rank does, and is named. */
+static void test_a_silent_replica(void **state)
+{
+    (void)state;
+    expect_ok(listen(20, true));
+    expect_ok(listen(300, false));
+    assert_true(silence_in_status(2) >= 298);
+    assert_true(silence_in_status(1) <= 2);
+    expect_failure(listen(20, false), MG_ECOMM, "run: replica 2 (rank 4, host far) has said nothing for 31");
+    assert_non_null(strstr(mg_last_error(), "at hand: song-7 song-8"));
+    close_all();
+}
+
+/* Steps of two minutes, and then one that takes ten times as long: it came back before. */
+static void test_a_slow_replica(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        expect_ok(listen(2, true));
+        expect_ok(listen(120, false));
+    }
+    expect_ok(listen(2, true));
+    expect_ok(listen(1100, false));
+    expect_failure(listen(200, false), MG_ECOMM, "replica 2");
+    close_all();
+}
+
+/* A job that was suspended, all of it: nobody has been silent while we listened. */
+static void test_a_suspended_job(void **state)
+{
+    (void)state;
+    expect_ok(listen(20, true));
+    for (int i = 0; i < 3; i++) {
+        tick(7200);
+        expect_ok(listen(2, true));
+    }
+    /* and a coordinator whose own steps are long listens all the same */
+    mg_status st = MG_OK;
+    int n = 0;
+    for (; n < 100 && st == MG_OK; n++) {
+        for (int i = 0; i < 2; i++) say(i, (mg_run_message){.say = MG_RUN_AT_HAND, .text = {"a"}});
+        now_s += 90;
+        st = mg_run_coordinator_tick(c);
+    }
+    assert_int_equal(st, MG_ECOMM);
+    assert_true(n <= 12);
+    close_all();
+}
+
+/* A file on a disk that is away: by another replica, and the last one says what it says. A node that lost its
+ * disk ends the run before it has failed every clip. */
+static void test_files_that_are_away(void **state)
+{
+    (void)state;
+    ask(0, 1);
+    tick(0);
+    const int64_t n = told[0].job[0];
+    result(0, n, MG_MADE_UNREAD);
+    ask(0, 1);
+    tick(0);
+    assert_int_equal(told[0].n, 2);
+    assert_int_not_equal(told[0].job[1], n);
+    ask(1, 1);
+    tick(0);
+    assert_int_equal(told[1].job[0], n);
+    assert_true(told[1].is_last_try);
+    assert_false(told[0].is_last_try);
+    result(1, n, MG_MADE_FAILED);
+    result(0, told[0].job[1], MG_MADE_DONE);
+    assert_int_equal(counts().failed, 1);
+    close_all();
+}
+
+static void test_a_disk_that_is_lost(void **state)
+{
+    (void)state;
+    world.n_replicas = 1;
+    close_all();
+    char text[2048] = "";
+    for (int i = 0; i < 30; i++) strcat(text, "{\"prompt\": \"x\", \"duration\": 10}\n");
+    put_file(jobs, text, strlen(text));
+    call.jobs_changed_ok = true;
+    open_all();
+    ask(0, 30);
+    tick(0);
+    assert_int_equal(told[0].n, 30);
+    for (int i = 0; i < 5; i++) result(0, told[0].job[i], MG_MADE_UNREAD);
+    for (int i = 5; i < 7; i++)
+        result(0, told[0].job[i], MG_MADE_DONE); /* of no file: says nothing of the disk */
+    for (int i = 7; i < 21; i++) result(0, told[0].job[i], MG_MADE_UNREAD);
+    mg_run_message m = {.say = MG_RUN_RESULT,
+                        .n = told[0].job[21],
+                        .outcome = MG_MADE_UNREAD,
+                        .text = {"a.wav: cannot open", "", ""}};
+    expect_failure(mg_run_coordinator_take(c, 0, &m), MG_EFAIL,
+                   "could not read the files of 20 clips in a row, the last one: a.wav: cannot open");
+    assert_int_equal(counts().failed, 0);
+    close_all();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +372,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_end_of_the_job, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_failures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_silent_replica, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_slow_replica, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_suspended_job, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_files_that_are_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_disk_that_is_lost, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,8 @@ momentary 'ESTALE in the state, shards' stale-state 'write fsync' 116 run.db-jou
 like 'the same bytes' whole-tars stale-state
 momentary 'EIO while a shard is written' eio-shard 'rename' 5 music-00000 2 --layout webdataset --shard-clips 3
 like 'the same bytes' whole-tars eio-shard
+momentary 'ESTALE while jobs are read' stale-jobs read 116 jobs.jsonl 1
+like 'the same bytes' whole stale-jobs
 momentary 'a status file that cannot be written is a warning' status rename 5 status.json -1
 passes 'and says so once' test "$(grep -c 'warning.*status.json' "$BOX/said")" = 1
 like 'the same bytes' whole status
@@ -95,6 +97,39 @@ expect 1 'Read-only file system' 'a disk that turns read-only' run 1 erofs
 well
 one_message 'EROFS'
 goes_on 'EROFS' whole erofs
+for code in 37 38; do # ENOLCK, ENOSYS: NFS without its lock service, Lustre without -o flock
+    faulty FAULT_CALLS=lock FAULT_ERRNO=$code FAULT_PATH=run.db
+    expect 1 'run.db: this file system gives no file locks' "no file locks ($code)" run 1 lockless
+    well
+    one_message "no file locks ($code)"
+done
+goes_on 'no file locks' whole lockless
+
+# ---- Files that clips are made from, on a disk that is away ----
+mkdir "$BOX/prompts"
+cp "$BOX/whole/train/clip-1.flac" "$BOX/prompts/a.flac"
+from() { # N NAME
+    for i in $(seq 1 "$1"); do printf '{"id":"from-%d","audio_prompt":"%s","prompt_duration":0.3,"duration":0.5}\n' "$i" "$2"; done
+}
+from 24 prompts/a.flac >"$BOX/from.jsonl"
+jobs=$BOX/from.jsonl
+makes 'a run from files' run 1 from
+momentary 'EIO from a file that clips are made from: tried again' from-eio open 5 /prompts/ 8
+like 'the same bytes' from from-eio
+faulty FAULT_CALLS=open FAULT_ERRNO=116 FAULT_PATH=/prompts/
+expect 1 'replica 0 on .* could not read the files of 20 clips in a row.*prompts/a.flac.*is a disk missing there' 'a disk that stays away' run 1 from-away
+well
+one_message 'a disk that stays away'
+goes_on 'a disk that stays away' from from-away
+{ from 24 prompts/a.flac; sed 's/from-/typo-/' <(from 1 prompts/b.flac); } >"$BOX/typo.jsonl"
+jobs=$BOX/typo.jsonl
+expect 3 '1 of 25 clips failed' 'a file that is missing is its own clip alone' run 1 typo
+passes 'by its name' grep -q 'typo-1.*prompts/b.flac' "$BOX/typo/failures.jsonl"
+{ from 24 prompts/a.flac; sed 's/from-/typo-/' <(from 2 prompt/a.flac); } >"$BOX/typo.jsonl"
+expect 3 '2 of 26 clips failed' 'so is one in a folder that is missing, tried once more' run 1 typo2
+passes 'by its name too' grep -q 'typo-2.*prompt/a.flac' "$BOX/typo2/failures.jsonl"
+jobs=
+
 # ---- A first rank that takes longer over the state, before and after the clips, than ranks wait for each other ----
 faulty FAULT_CALLS=fsync FAULT_MS=2000 FAULT_PATH=.mg-dist/run.db
 makes 'ranks wait for the state for as long as it takes' run 2 patient --comm-timeout 6
@@ -119,9 +154,24 @@ no_wait() { # up to three times, for machines that have other things to do
 passes 'a state whose every sync takes 0.7 s holds up no step' no_wait
 like 'the same bytes' quick slow
 
+# ---- A slow disk under the first rank's own clips: it deals to the others all the same ----
+jobs=$BOX/long.jsonl
+touch "$BOX/hold"
+faulty FAULT_CALLS=write FAULT_PATH=/making/0/ FAULT_HOLD="$BOX/hold"
+run 2 first >"$BOX/said" 2>&1 &
+job=$!
+well
+made() { find "$BOX/first/train" -name '*.flac' 2>/dev/null | wc -l; }
+for _ in $(seq 600); do [ "$(made)" -lt 12 ] || break; sleep 0.1; done
+passes "another rank makes more clips than it was given at first ($(made))" test "$(made)" -ge 12
+rm "$BOX/hold"
+wait "$job"
+passes 'and the run comes to its end' test $? = 0
+
 # ---- A clock that jumps, while the second clip gets its name ----
 jobs=$BOX/long.jsonl
 makes 'a longer run' run 1 long
+like 'the same bytes as where the first rank was held up' long first
 for jump in 300000000 -300000000; do
     faulty CLOCK_JUMP=$jump FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_SKIP=1 FAULT_COUNT=1
     makes "the clock jumps by $jump s in the middle" run 1 "jump$jump"
@@ -206,6 +256,16 @@ for victim in 0 1; do
     like "rank $victim of 2 killed: the same bytes" long "lost-$victim"
     unharmed "rank $victim of 2 killed" "lost-$victim"
 done
+through=(sh -c 'exec "$@" 2>>"$0"' "$BOX/heard")
+rm -f "$BOX/heard"
+begin hung 2 --comm-timeout 10
+through=()
+kill -STOP "$(pid_of 1)"
+ended 'rank 1 of 2 says nothing more' '6\|137' 60
+cp "$BOX/heard" "$BOX/said"
+says 'rank 1 of 2 says nothing more: it is named' 'replica 1 \(rank 1, host .* has said nothing for 2[0-9] s: .* it had at hand: '
+one_message 'rank 1 of 2 says nothing more'
+goes_on 'rank 1 of 2 says nothing more' long hung
 unset OMPI_MCA_odls_base_sigkill_timeout
 begin both 1
 with=(timeout 20)
@@ -221,6 +281,15 @@ kill -9 "$(pid_of 0)"
 wait "$job" 2>/dev/null
 passes 'a killed run leaves its lock' test -e "$BOX/left/.mg-dist/lock"
 goes_on 'a stale lock' long left
+begin away 1
+kill -STOP "$(pid_of 0)" # a scheduler suspends the job, and somebody on another host takes over
+echo 'elsewhere 12 7' >"$BOX/away/.mg-dist/lock"
+kill -CONT "$(pid_of 0)"
+ended 'a suspended run whose lock was taken' 1 30 'lock: process 12 of host elsewhere has taken over'
+passes 'the lock is left to the other one' grep -qx 'elsewhere 12 7' "$BOX/away/.mg-dist/lock"
+fails 'nothing is written any more' test -e "$BOX/away/manifest.jsonl"
+rm "$BOX/away/.mg-dist/lock"
+goes_on 'a suspended run whose lock was taken' long away
 jobs= PLAIN=
 head -8 "$BOX/jobs.jsonl" >"$BOX/fewer.jsonl"
 cp -r "$BOX/whole" "$BOX/changed"

@@ -1,4 +1,4 @@
-/* Files that change while they are mapped. */
+/* Files that change while they are mapped, and files that are away. */
 #include "io_fixture.h"
 
 #include <errno.h>
@@ -112,6 +112,22 @@ static void replaced_or_removed_stays_as_it_was(void **state)
     mg_in_file_unmap(&f);
 }
 
+/* A name with a mistake is the file's own fault; a folder that is empty or missing is a disk that is not
+ * mounted. */
+static void away_is_the_disk(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(in_dir("some"), 0777), 0);
+    assert_int_equal(mkdir(in_dir("empty"), 0777), 0);
+    put_ones("some/a.wav");
+    assert_false(mg_in_file_is_away(in_dir("some/a.wav")));
+    assert_false(mg_in_file_is_away(in_dir("some/b.wav")));
+    assert_false(mg_in_file_is_away(in_dir("some")));
+    assert_false(mg_in_file_is_away(in_dir("some/a.wav/b")));
+    assert_true(mg_in_file_is_away(in_dir("empty/a.wav")));
+    assert_true(mg_in_file_is_away(in_dir("none/a.wav")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +135,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cut_short_is_seen_without_a_fault, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(written_to_is_a_sentence, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(replaced_or_removed_stays_as_it_was, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(away_is_the_disk, make_dir, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 #include "run_coordinator_impl.h"
 #include "stop.h"
 
-enum { COMMIT_CLIPS = 256 };
+enum { COMMIT_CLIPS = 256, MOST_UNREAD = 20 };
 #define COMMIT_S 1.0
 
 mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, const mg_run_clock *clock,
@@ -67,9 +67,27 @@ static mg_status set_text(char **at, const char *text)
     return MG_OK;
 }
 
-static mg_status record(mg_run_coordinator *c, const mg_run_message *m)
+/* A node that has lost a disk fails clip after clip, faster than others make them. */
+static mg_status count_unread(mg_run_coordinator *c, int i_replica, const mg_run_message *m)
+{
+    mg_run_leader_view *l = &c->leader[i_replica];
+
+    if (m->outcome == MG_MADE_DONE && m->n_files > 0) l->n_unread = 0;
+    if (m->outcome != MG_MADE_UNREAD) return MG_OK;
+    mg_log_info("clip %lld: %s: it is tried once more, %s", (long long)m->n, m->text[0],
+                c->w->n_replicas > 1 ? "by another replica" : "after all others");
+    if (++l->n_unread < MOST_UNREAD) return MG_OK;
+    return mg_fail(
+        MG_EFAIL,
+        "run: replica %d on %s could not read the files of %d clips in a row, the last one: %s; is a "
+        "disk missing there? When it is back, the same command goes on",
+        i_replica, l->host ? l->host : "?", MOST_UNREAD, m->text[0]);
+}
+
+static mg_status record(mg_run_coordinator *c, int i_replica, const mg_run_message *m)
 {
     const mg_dataset_outcome o = {.n = m->n,
+                                  .maker = i_replica,
                                   .kind = (mg_outcome_kind)m->outcome,
                                   .reason = *m->text[0] ? m->text[0] : NULL,
                                   .sha256 = m->text[1],
@@ -86,6 +104,7 @@ static mg_status record(mg_run_coordinator *c, const mg_run_message *m)
         mg_log_info("clip %lld: gate: %s: it is %s", (long long)o.n, o.reason,
                     o.kind == MG_MADE_BAD ? "made again" : "kept");
     MG_RETURN(mg_dataset_record(c->d, &o));
+    MG_RETURN(count_unread(c, i_replica, m));
     c->n_uncommitted++;
     if (c->s->max_failures < 0 || c->n_failed_now <= c->s->max_failures || c->too_many) return MG_OK;
     c->too_many = true;
@@ -99,7 +118,7 @@ mg_status mg_run_coordinator_take(mg_run_coordinator *c, int rank, const mg_run_
     mg_run_coordinator_hear(c, rank / c->w->tp);
     switch (m->say) {
     case MG_RUN_ASK: leader->wants += m->n; return MG_OK;
-    case MG_RUN_RESULT: leader->n_done += m->outcome == MG_MADE_DONE; return record(c, m);
+    case MG_RUN_RESULT: leader->n_done += m->outcome == MG_MADE_DONE; return record(c, rank / c->w->tp, m);
     case MG_RUN_AT_HAND:
         MG_RETURN(set_text(&leader->host, m->text[0]));
         return set_text(&leader->ids, m->text[1]);
@@ -118,10 +137,10 @@ static mg_status deal(mg_run_coordinator *c)
         for (int i = 0; i < c->w->n_replicas && !c->none_left; i++) {
             bool found;
             if (c->leader[i].wants <= 0) continue;
-            MG_RETURN(mg_dataset_deal(c->d, &job, &found));
+            MG_RETURN(mg_dataset_deal_to(c->d, i, c->w->n_replicas, &job, &found));
             if (!found) {
-                c->none_left = true;
-                break;
+                c->none_left = !mg_dataset_has_jobs(c->d); /* what is left may be for others */
+                continue;
             }
             mg_run_message m = {.say = MG_RUN_JOB,
                                 .n = job.n,
@@ -129,6 +148,7 @@ static mg_status deal(mg_run_coordinator *c)
                                 .attempt = job.attempt,
                                 .seed = job.seed,
                                 .line = job.line,
+                                .is_last_try = job.was_unread,
                                 .text = {job.id, job.text, job.refused}};
             MG_RETURN(c->link.send(c->link.arg, i * c->w->tp, &m));
             c->leader[i].wants--;

@@ -7,6 +7,7 @@
 typedef struct mg_run_leader_view {
     int64_t wants;    /* jobs it asked for and has not got */
     int64_t n_done;   /* clips in this run */
+    int64_t n_unread; /* clips in a row whose files it could not read */
     char *host, *ids; /* where it is, and what it is making; owned */
     double silent_s;  /* how long it has said nothing, while we listened */
     double longest_s; /* the longest silence that it came back from */

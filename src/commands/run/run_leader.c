@@ -81,6 +81,8 @@ static mg_status send_result(mg_run_leader *l, const mg_run_clip *c, const mg_ru
 {
     mg_run_message m = {.say = MG_RUN_RESULT,
                         .n = c->n,
+                        .n_files =
+                            c->list.requests.n ? mg_run_leader_count_files(&c->list.requests.recipe[0]) : 0,
                         .outcome = (int64_t)r->kind,
                         .file_bytes = r->file_bytes,
                         .dur_s = r->dur_s,
@@ -162,6 +164,20 @@ static mg_status open_clip(mg_run_leader *l, mg_run_clip *c, const mg_run_messag
     return check_room(l, &c->list.job[0].clip);
 }
 
+/* Why a job cannot be made. Its list is closed: it is read again, for the names of its files. */
+static mg_outcome_kind judge(const mg_run_leader *l, const mg_run_clip *c, const mg_run_message *m)
+{
+    mg_request_list one = {0};
+    const bool away =
+        !c->is_last_try &&
+        mg_request_list_add(&one, "job", l->folder, m->text[1], (int64_t)strlen(m->text[1])) == MG_OK &&
+        mg_run_leader_files_are_away(&one.recipe[0]);
+
+    mg_request_list_close(&one);
+    mg_clear_error();
+    return away ? MG_MADE_UNREAD : MG_MADE_FAILED;
+}
+
 /* A job has come. One that the model cannot make is reported at once. */
 static mg_status take_job(mg_run_leader *l, const mg_run_message *m)
 {
@@ -171,15 +187,16 @@ static mg_status take_job(mg_run_leader *l, const mg_run_message *m)
     if (!c) return mg_fail(MG_ENOMEM, "clip: no memory");
     *c = (mg_run_clip){.n = m->n,
                        .attempt = m->attempt,
+                       .is_last_try = m->is_last_try != 0,
                        .id = strdup(m->text[0]),
                        .refused = strdup(m->text[2]),
                        .begin_s = mg_clock_s()};
     if (!c->id || !c->refused) MG_TRY(mg_fail(MG_ENOMEM, "clip: no memory"));
     l->n_asked--;
     st = open_clip(l, c, m);
-    if (st == MG_EUSAGE || st == MG_EFAIL) {
-        mg_run_result r = {.kind = MG_MADE_FAILED, .reason = strdup(mg_last_error())};
-        mg_clear_error();
+    if (st != MG_OK && !mg_status_is_common(st)) {
+        mg_run_result r = {.reason = strdup(mg_last_error())};
+        r.kind = judge(l, c, m);
         st = send_result(l, c, &r);
         free(r.reason);
         goto done;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "hash.h"
+#include "in_file.h"
 #include "json_text.h"
 #include "out_file.h"
 #include "run_leader_impl.h"
@@ -29,7 +30,6 @@ static void push(mg_run_leader *l, mg_run_result *result)
     pthread_mutex_unlock(&l->lock);
 }
 
-/* Of the files that this clip names. The weights' hashes are awaited first: then their thread is done with
 static const char *input_of(const mg_recipe *r, int k)
 {
     const char *path = *(const char *const *)mg_recipe_get(r, mg_recipe_input(k));
@@ -54,6 +54,7 @@ bool mg_run_leader_files_are_away(const mg_recipe *r)
     return away;
 }
 
+/* Of the files that this clip names. The weights' hashes are awaited first: then their thread is done with
  * the list.
  */
 static mg_status hash_inputs(mg_generate_output *o, mg_input_hash inputs[MG_RECIPE_INPUTS],
@@ -180,7 +181,7 @@ done:
 /* A fault of the clip is its outcome; one of the disk may pass; any other ends the run. */
 static mg_status judge(mg_run_result *out, mg_status st)
 {
-    if (st != MG_EFAIL && st != MG_EUSAGE && st != MG_ECHECKPOINT) return st;
+    if (mg_status_is_common(st)) return st;
     out->reason = strdup(mg_last_error());
     if (!out->reason) return mg_fail(MG_ENOMEM, "clip: no memory");
     mg_clear_error();
@@ -233,6 +234,8 @@ mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_res
     out->clip = c;
     out->kind = MG_MADE_FAILED;
     st = mg_fault_raise(&result->fault);
+    if (st != MG_OK && !c->is_last_try && mg_run_leader_files_are_away(&c->list.requests.recipe[0]))
+        out->kind = MG_MADE_UNREAD;
     if (st == MG_OK) st = finish(l, c, clip, result, out);
     if (st != MG_OK) MG_TRY(judge(out, st));
     push(l, out);

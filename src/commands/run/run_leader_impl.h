@@ -18,8 +18,9 @@ typedef struct mg_run_clip {
     int64_t n, attempt;
     char *id, *refused; /* owned; why earlier attempts were bad */
     double begin_s;
-    bool is_put;  /* into the preparer */
-    bool is_made; /* its codes are there */
+    bool is_put;      /* into the preparer */
+    bool is_made;     /* its codes are there */
+    bool is_last_try; /* of the files that it is made from */
 } mg_run_clip;
 
 /* What came of a clip, from the finisher's thread to ours. */
@@ -58,6 +59,10 @@ struct mg_run_leader {
     pthread_mutex_t lock; /* for the list of clips and the results */
     mg_run_result *first, **last;
 };
+
+/* What the job is made from, files; and whether a disk is why one of them cannot be used. */
+int64_t mg_run_leader_count_files(const mg_recipe *r);
+bool mg_run_leader_files_are_away(const mg_recipe *r);
 
 /* The finisher's mg_clip_done: arg is the leader. */
 mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_result *result);

@@ -26,6 +26,7 @@ static mg_status add_one(mg_clip_need *need, const mg_run_settings *s, const mg_
     if (jobs->with_text || jobs->with_states) c->terms.S = S;
     if (jobs->with_negative) c->terms.S_negative = tokens_of(jobs->text_bytes);
     if (jobs->with_melody) c->terms.with_melody = true;
+    if (jobs->with_audio_prompt) c->audio_prompt = "jobs"; /* asked whether it is there, and never opened */
     c->terms.guidance = 3;
     if (jobs->with_melody) c->terms.guidance_beta = 1;
     const mg_status st = mg_clip_need_add(need, r, c);

@@ -19,7 +19,9 @@ enum { MG_RUN_TEXTS = 3 };
 typedef struct mg_run_message {
     int64_t say;
     int64_t n, copy, attempt, seed, line;
-    int64_t outcome; /* mg_outcome_kind */
+    int64_t is_last_try; /* of the files that a job is made from */
+    int64_t n_files;     /* that a result is made from */
+    int64_t outcome;     /* mg_outcome_kind */
     int64_t file_bytes;
     double dur_s, took_s;
     int64_t text_bytes[MG_RUN_TEXTS]; /* with their NULs */
