@@ -179,11 +179,11 @@ bool mg_cpu_has_level(mg_cpu_level level)
  * the same. */
 static mg_cpu_kernels kernels_of(mg_cpu_level level)
 {
-    mg_cpu_kernels k = level >= MG_CPU_AVX512 ? mg_cpu_kernels_avx512
-                       : level == MG_CPU_AVX2 ? mg_cpu_kernels_avx2
-                                              : mg_cpu_kernels_plain;
+    mg_cpu_kernels k = mg_cpu_kernels_plain;
 
 #if defined(__x86_64__)
+    if (level == MG_CPU_AVX2) k = mg_cpu_kernels_avx2;
+    if (level >= MG_CPU_AVX512) k = mg_cpu_kernels_avx512;
     /* Intel's processors take twice as long for vdpbf16ps as for an fp32 step (docs/PERFORMANCE.md). */
     if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512bf16") && !__builtin_cpu_is("intel"))
         k.tile[MG_FORMAT_BF16] = mg_cpu_tile_avx512bf16, k.pair_x = true;
@@ -197,6 +197,8 @@ static mg_cpu_kernels kernels_of(mg_cpu_level level)
         k.tile[MG_FORMAT_BF16] = k.tile[MG_FORMAT_Q8] = mg_cpu_tile_amx;
         k.tile_rows[MG_FORMAT_Q8] = mg_cpu_tile_amx_rows;
     }
+#else
+    (void)level; /* there is but one */
 #endif
     return k;
 }

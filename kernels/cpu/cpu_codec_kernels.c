@@ -7,6 +7,11 @@ const mg_cpu_codec_kernels mg_cpu_codec_plain = {.dots = dots, .lstm_cell = lstm
 
 const mg_cpu_codec_kernels *mg_cpu_codec_at(mg_cpu_level level)
 {
+#if defined(__x86_64__)
     if (level >= MG_CPU_AVX512) return &mg_cpu_codec_avx512;
-    return level == MG_CPU_AVX2 ? &mg_cpu_codec_avx2 : &mg_cpu_codec_plain;
+    if (level == MG_CPU_AVX2) return &mg_cpu_codec_avx2;
+#else
+    (void)level; /* there is but one */
+#endif
+    return &mg_cpu_codec_plain;
 }

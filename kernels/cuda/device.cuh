@@ -34,14 +34,17 @@ static inline void mg_launch_overlapping(bool overlap, void (*kernel)(P...), dim
                                          size_t smem, cudaStream_t stream, A... args)
 {
     cudaLaunchAttribute how[2] = {};
-    how[0].id = cudaLaunchAttributePreferredSharedMemoryCarveout;
-    how[0].val.sharedMemCarveout = cudaSharedmemCarveoutMaxShared;
-    how[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    how[1].val.programmaticStreamSerializationAllowed = 1;
+    unsigned n = 0;
+#if CUDART_VERSION >= 12060 /* older ones divide it as they see fit, which costs time alone */
+    how[n].id = cudaLaunchAttributePreferredSharedMemoryCarveout;
+    how[n++].val.sharedMemCarveout = cudaSharedmemCarveoutMaxShared;
+#endif
+    how[n].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    how[n].val.programmaticStreamSerializationAllowed = 1;
     cudaLaunchConfig_t config = {};
     config.gridDim = grid, config.blockDim = block;
     config.dynamicSmemBytes = smem, config.stream = stream;
-    config.attrs = how, config.numAttrs = overlap ? 2 : 1;
+    config.attrs = how, config.numAttrs = overlap ? n + 1 : n;
     cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...);
 }
 #define MG_LAUNCH_OVERLAPPING(overlap, kernel, grid, block, smem, stream, ...) \

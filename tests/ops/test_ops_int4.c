@@ -114,6 +114,7 @@ static void test_edges(void **state)
     }
 }
 
+#if defined(__x86_64__)
 /* AVX-512 with 8-bit products and without: the same bits, of 4-bit weights and of 8-bit ones. */
 static void test_without_vnni(void **state)
 {
@@ -152,6 +153,13 @@ static void test_without_vnni(void **state)
             }
     free(noise);
 }
+#else
+static void test_without_vnni(void **state)
+{
+    (void)state;
+    skip();
+}
+#endif
 
 int main(void)
 {
