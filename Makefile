@@ -13,7 +13,7 @@ endif
 
 # $(call build,PRESET,FOLDER,TARGETS): configure once; Ninja configures again when a CMake file has changed.
 define build
-@test -f $(2)/build.ninja || cmake --preset $(1) --log-level=WARNING
+@test -f $(2)/build.ninja || cmake --preset $(1) --log-level=NOTICE
 @cmake --build --preset $(1) $(if $(3),--target $(3))
 endef
 
@@ -22,7 +22,7 @@ help: ## this list
 
 demo: deps ## install, build, and make a clip from a text prompt on two ranks
 	$(call build,release,build,mg-dist)
-	mpirun --oversubscribe -np 2 build/mg-dist generate --model models/mg-demo \
+	mpirun --oversubscribe --bind-to none -np 2 build/mg-dist generate --model models/mg-demo \
 	    --prompt "warm ambient pad" --duration 10 --seed 7 --out out/demo
 	@echo "Made from text, with the prompt and all settings beside it: $(CURDIR)/out/demo/000000.wav"
 	@echo "Listen: aplay out/demo/000000.wav   (or any player)"

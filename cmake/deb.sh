@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 export SOURCE_DATE_EPOCH
 umask 022
 rm -rf build-package/*.deb build-package/_CPack_Packages
-cmake --preset package --log-level=WARNING
+cmake --preset package --log-level=NOTICE
 cmake --build --preset package
 (cd build-package && cpack -G DEB >cpack.log) || {
     cat build-package/cpack.log >&2
