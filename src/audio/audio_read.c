@@ -1,7 +1,6 @@
 /* Sound from files, whatever libsndfile knows. */
 #include <math.h>
 #include <pthread.h>
-#include <sndfile.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "audio_file.h"
 #include "audio_source.h"
 #include "log.h"
+#include "sndfile_mpeg.h"
 
 enum {
     MAX_CHANNELS = 8,

@@ -3,7 +3,6 @@
 #include "audio_file.h"
 
 #include <math.h>
-#include <sndfile.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "flac_vendor.h"
 #include "id3_tag.h"
 #include "ogg_serial.h"
+#include "sndfile_mpeg.h"
 #include "text.h"
 
 enum {
