@@ -9,33 +9,77 @@
 
 #include "process.h"
 
-/* cpu.max of a control group folder under v2: "QUOTA PERIOD" or "max PERIOD". 0: no limit or no such file. */
-static double read_quota(const char *folder)
-{
-    char path[600];
-    double quota = 0.0, period = 0.0;
+enum { PATH_BYTES = 1024 };
 
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", folder);
+/* The first number of a file, and the second; 0: there is none ("max"). */
+static void read_numbers(double *first, double *second, const char *folder, const char *name)
+{
+    char path[PATH_BYTES + 64];
+
+    *first = *second = 0.0;
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = fopen(path, "re");
-    if (!f) return 0.0;
-    const int n = fscanf(f, "%lf %lf", &quota, &period); /* "max" is no number: n is 0 */
+    if (!f) return;
+    if (fscanf(f, "%lf %lf", first, second) == 0) *first = 0.0;
     fclose(f);
-    return n == 2 && quota > 0.0 && period > 0.0 ? quota / period : 0.0;
 }
 
-static double own_quota(void)
+/* What one control group grants, by version 2 ("QUOTA PERIOD" in one file) or 1; 0: no limit. */
+static double group_quota(const char *folder, bool is_one)
 {
-    char line[512];
-    double quota = 0.0;
+    double quota, period, none;
 
-    FILE *f = fopen("/proc/self/cgroup", "re");
-    while (f && fgets(line, sizeof line, f)) {
-        if (strncmp(line, "0::", 3) != 0) continue;
-        line[strcspn(line, "\n")] = '\0';
-        quota = read_quota(strcmp(line + 3, "/") == 0 ? "" : line + 3);
+    read_numbers(&quota, &period, folder, is_one ? "cpu.cfs_quota_us" : "cpu.max");
+    if (is_one) read_numbers(&period, &none, folder, "cpu.cfs_period_us");
+    return quota > 0.0 && period > 0.0 ? quota / period : 0.0;
+}
+
+/* The least of the group at `path` and those above it: a limit stands at a job or a user as often as at its
+ * own. */
+static double path_quota(const char *root, bool is_one, char *path)
+{
+    char folder[PATH_BYTES];
+    double least = 0.0;
+
+    for (;;) {
+        (void)snprintf(folder, sizeof folder, "%s/sys/fs/cgroup%s%s", root, is_one ? "/cpu" : "", path);
+        const double quota = group_quota(folder, is_one);
+        if (quota > 0.0 && (least == 0.0 || quota < least)) least = quota;
+        char *slash = strrchr(path, '/');
+        if (!slash) return least;
+        *slash = '\0';
+    }
+}
+
+/* Is `name` in a list with commas? */
+static bool is_among(const char *list, const char *name)
+{
+    const size_t n = strlen(name);
+
+    for (; list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
+        if (strncmp(list, name, n) == 0 && (list[n] == ',' || list[n] == '\0')) return true;
+    return false;
+}
+
+double mg_placement_quota(const char *root)
+{
+    char line[PATH_BYTES / 2];
+    double least =
+        path_quota(root, true, (char[]){""}); /* a container's own, whatever path the kernel tells */
+
+    (void)snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
+    FILE *f = fopen(line, "re");
+    while (f && fgets(line, sizeof line, f)) { /* "0::PATH", "NUMBER:CONTROLLERS:PATH" */
+        char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
+        if (!path) continue;
+        *list++ = *path++ = '\0';
+        path[strcspn(path, "\n")] = '\0';
+        if (*list && !is_among(list, "cpu")) continue;
+        const double quota = path_quota(root, *list != '\0', path);
+        if (quota > 0.0 && (least == 0.0 || quota < least)) least = quota;
     }
     if (f) fclose(f);
-    return quota > 0.0 ? quota : read_quota("");
+    return least;
 }
 
 void mg_placement_take(mg_placement *placement, int rank, int first_of_host)
@@ -45,7 +89,7 @@ void mg_placement_take(mg_placement *placement, int rank, int first_of_host)
     placement->first_of_host = first_of_host;
     placement->pid = getpid();
     placement->start_ticks = mg_process_start_ticks(placement->pid);
-    placement->quota_cores = own_quota();
+    placement->quota_cores = mg_placement_quota("");
     if (gethostname(placement->host, sizeof placement->host - 1) != 0)
         snprintf(placement->host, sizeof placement->host, "?");
     if (sched_getaffinity(0, sizeof placement->mask, &placement->mask) != 0 ||
@@ -80,4 +124,19 @@ int mg_placement_cores(const mg_placement *placements, int n_ranks, int rank, in
         if (n_granted / n_local < n_cores) n_cores = n_granted / n_local;
     }
     return n_cores > 0 ? n_cores : 1;
+}
+
+int mg_placement_idle(const mg_placement *placements, int n_ranks, int rank, const cpu_set_t *all)
+{
+    const mg_placement *me = &placements[rank];
+    cpu_set_t used, both;
+
+    CPU_ZERO(&used);
+    for (int r = 0; r < n_ranks; r++)
+        if (placements[r].first_of_host == me->first_of_host) CPU_OR(&used, &used, &placements[r].mask);
+    CPU_AND(&both, &used, all);
+    int n_all = CPU_COUNT(all);
+    if (me->quota_cores > 0.0 && (int)(me->quota_cores + 0.999) < n_all)
+        n_all = (int)(me->quota_cores + 0.999);
+    return n_all > CPU_COUNT(&both) ? n_all - CPU_COUNT(&both) : 0;
 }

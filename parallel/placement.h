@@ -28,4 +28,11 @@ mg_status mg_placements_gather(mg_placement *placements, mg_comm *all, const mg_
  * that may run on any of them; at least 1. *oversubscribed if there are more such ranks than processors. */
 int mg_placement_cores(const mg_placement *placements, int n_ranks, int rank, int *oversubscribed);
 
+/* Processors of `all`, those that its launcher may run on, that no rank of this host may run on. */
+int mg_placement_idle(const mg_placement *placements, int n_ranks, int rank, const cpu_set_t *all);
+
+/* What the control groups of a system whose files are below `root` grant this process: processors; 0: no
+ * limit. */
+double mg_placement_quota(const char *root);
+
 #endif

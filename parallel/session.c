@@ -187,6 +187,11 @@ void mg_session_heed(void)
     if (joining.launcher && joining.launcher == getppid()) mg_stop_with_parent(joining.launcher);
 }
 
+bool mg_session_processors(cpu_set_t *out)
+{
+    return joining.launcher && sched_getaffinity(joining.launcher, sizeof *out, out) == 0;
+}
+
 int mg_session_watch(void)
 {
     session s;

@@ -3,6 +3,9 @@
 #ifndef MG_SESSION_H
 #define MG_SESSION_H
 
+#include <sched.h>
+#include <stdbool.h>
+
 /* Before MPI begins, on the first rank of a host that mpirun has started: a process beside it that outlives
  * it. Where the host's launcher (mpirun, or its daemon) is gone and has left its files, it removes what was
  * of this run alone. Returns what mg_session_tell wants; -1 elsewhere. */
@@ -16,6 +19,9 @@ void mg_session_join_end(void);
 /* Behind them, on every rank that mpirun has started itself: it stops in good order when mpirun is killed.
  * Open MPI 4 ends its ranks then; 5 means to, and they work on. */
 void mg_session_heed(void);
+
+/* Behind them: the processors that this host's launcher of Open MPI may run on. false: there is none. */
+bool mg_session_processors(cpu_set_t *out);
 
 /* Once MPI has begun: which shared memory is this run's. */
 void mg_session_tell(int fd);

@@ -108,6 +108,8 @@ static mg_status begin_with_mpi(mg_world *w, double timeout_s)
     memcpy(w->host, placement.host, sizeof w->host);
     MG_RETURN(mg_placements_gather(k->placements, w->all, &placement));
     w->n_cores = mg_placement_cores(k->placements, w->size, w->rank, &w->oversubscribed);
+    cpu_set_t all;
+    if (mg_session_processors(&all)) w->n_idle = mg_placement_idle(k->placements, w->size, w->rank, &all);
 
     st = mg_board_open(&k->board, k->local, k->placements, w->size, w->rank);
     MG_RETURN(mg_comm_agree(w->all, st));

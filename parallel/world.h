@@ -20,6 +20,7 @@ typedef struct mg_world {
     char host[64];
     int first_of_host;  /* the lowest world rank of this host: equal means same host */
     int n_cores;        /* processors this rank should use: its own share of those it may run on */
+    int n_idle;         /* processors of this host that its launcher may use and none of its ranks */
     int oversubscribed; /* more ranks than processors share this host's mask: never spin */
     mg_comm *all;       /* every rank */
     int tp, n_replicas; /* after mg_world_split */

@@ -1,10 +1,13 @@
 /* The program: the table of commands, the start and end of MPI, and the only place that turns a status into
  * an exit code. */
+#include <errno.h>
+#include <fcntl.h>
 #include <mpi.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "log.h"
@@ -51,6 +54,17 @@ static bool wants_json(const mg_cli *cli)
     return json;
 }
 
+/* A file that is opened where standard input, output or error is closed would get its number, and what is
+ * said there would go into it. In their place stands what can be neither read nor written, but for stderr:
+ * it has nobody to complain to. */
+static void hold_standard_places(void)
+{
+    static const int as[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)open("/dev/null", as[fd]); /* the lowest: fd */
+}
+
 /* What was printed and did not arrive is no success: a full disk behind `>`, a descriptor that is closed. */
 static mg_status check_output(mg_status st)
 {
@@ -92,6 +106,7 @@ int main(int argc, char **argv)
     mg_cli cli = {.action = MG_CLI_RUN};
     mg_status st = MG_OK;
 
+    hold_standard_places();
     mg_stop_begin();
     signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit is a failed write, like a full disk */
     MG_TRY(mg_cli_check(commands, n_commands));

@@ -63,8 +63,8 @@ const mg_option mg_cli_common[] = {
 };
 const char mg_cli_exit_codes[] =
     "Exit codes: 0 done · 1 run-time error · 2 usage · 3 finished, some clips failed (listed) · 4 bad\n"
-    "checkpoint or config · 5 does not fit, or no such device · 6 a rank was lost, or its GPU · 130\n"
-    "stopped by a signal.";
+    "checkpoint or config · 5 does not fit, or no such device · 6 a rank was lost, or its GPU · 75 stopped\n"
+    "early: the same command goes on · 130 stopped by a signal.";
 const int mg_cli_n_common = sizeof mg_cli_common / sizeof *mg_cli_common;
 
 /* "--top-k N", "--dtype auto|fp32", "WHAT" */

@@ -51,22 +51,27 @@ mg_status mg_cuda_find_plugin(const mg_cuda_plugin **out)
     return MG_OK;
 }
 
+bool mg_cuda_driver_is_here(void)
+{
+#ifdef MG_CUDA_ON_CPU
+    return getenv("CUDA_ON_CPU") != NULL;
+#else
+    static const char *const nodes[] = {"/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-ctrl-gpu"};
+
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
+        if (access(nodes[i], F_OK) == 0) return true;
+    return false;
+#endif
+}
+
 bool mg_cuda_may_be_here(const char **why)
 {
     char path[PATH_MAX];
 
     *why = "this program was built without CUDA";
     if (!find_file(path)) return false;
-#ifdef MG_CUDA_ON_CPU
-    *why = "CUDA_ON_CPU is not set";
-    return getenv("CUDA_ON_CPU") != NULL;
-#else
-    static const char *const nodes[] = {"/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-ctrl-gpu"};
     *why = "no NVIDIA driver is loaded";
-    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
-        if (access(nodes[i], F_OK) == 0) return true;
-    return false;
-#endif
+    return mg_cuda_driver_is_here();
 }
 
 /* What every rank tells the others. */

@@ -10,6 +10,9 @@
  * not open. */
 mg_status mg_cuda_find_plugin(const mg_cuda_plugin **out);
 
+/* Is an NVIDIA driver loaded, of use to this program or not? */
+bool mg_cuda_driver_is_here(void);
+
 /* False if a look at the system, without any CUDA, says that there is no GPU: `why` is a clause for a
  * message. */
 bool mg_cuda_may_be_here(const char **why);

@@ -93,6 +93,15 @@ int64_t mg_machine_device_bytes(const mg_machine *machine, const mg_world *world
     return most > 0 ? most : 1;
 }
 
+/* Where there is a GPU all the same, somebody waits for it. */
+static void say_cpu(const char *reason)
+{
+    if (mg_cuda_driver_is_here())
+        mg_log_info("--device auto: the CPU, since %s", reason);
+    else
+        mg_log_detail("--device auto: the CPU, since %s", reason);
+}
+
 /* `auto`: the GPU where every rank has one; half a run on GPUs would be of no use. */
 static mg_status try_plugin(const mg_cuda_plugin **out, const mg_world *world, bool says)
 {
@@ -104,7 +113,10 @@ static mg_status try_plugin(const mg_cuda_plugin **out, const mg_world *world, b
     const mg_status all = mg_comm_agree(world->all, st);
     if (all == MG_OK || all == MG_ECOMM || all == MG_ESTOPPED) return all;
     *out = NULL;
-    if (says && *reason) mg_log_detail("--device auto: the CPU, since %s", reason);
+    if (says && st == MG_OK)
+        mg_log_info(
+            "--device auto: the CPU, since not every rank has a GPU: mg-dist doctor under mpirun tells");
+    if (says && *reason) say_cpu(reason);
     mg_clear_error();
     world->all->agreed = MG_OK; /* it is no failure */
     return MG_OK;
@@ -130,6 +142,19 @@ static int n_threads_of(const mg_machine *machine, const mg_world *world)
     return n > 0 ? n : 1;
 }
 
+/* Open MPI binds one or two ranks to a core each, and many a site a rank to less than there is: that a host
+ * stays idle shows nowhere else. Half of it may be as somebody wants it. */
+static void say_idle(const mg_machine *machine, const mg_world *world)
+{
+    const int n_used = world->local_size * world->n_cores;
+
+    if (world->rank > 0 || machine->threads > 0 || world->n_idle < n_used) return;
+    mg_log_info("threads: %d of the %d processors of this host stay idle: mpirun has bound %s; with mpirun "
+                "--bind-to none all are used",
+                world->n_idle, world->n_idle + n_used,
+                world->local_size == 1 ? "its rank to the others" : "its ranks to the others");
+}
+
 void mg_machine_stay(const mg_machine *machine, const mg_world *world)
 {
     if (machine->numa == MG_MACHINE_NUMA_AUTO) mg_world_stay(world, MG_NUMA_ROOT);
@@ -143,6 +168,7 @@ static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_w
     const bool may_spin = !world->oversubscribed && n_threads <= world->n_cores;
 
     mg_machine_stay(machine, world);
+    if (!beside) say_idle(machine, world);
     if (!beside) MG_RETURN(mg_places_log(world));
     MG_RETURN(mg_door_level(&level, world, !beside));
     MG_RETURN(mg_threads_open_nice(&out->threads, n_threads, may_spin, beside ? MG_BESIDE_NICENESS : 0));

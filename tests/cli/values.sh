@@ -135,4 +135,10 @@ passes 'half of them' [ "$(threads --cpu-util-target 0.5)" = $(((cores + 1) / 2)
 passes 'at least one' [ "$(threads --cpu-util-target 0.01)" = 1 ]
 passes '--num-threads is --threads, and wins' [ "$(threads --num-threads 3 --cpu-util-target 0.5)" = 3 ]
 expect 2 'cpu-util-target.*from 0.01 to 1' 'more than all is refused' "$MG" bench t5 --cpu-util-target 1.5
+# Nothing that is opened takes the place of a stream that is closed.
+expect 1 'standard input: cannot read' 'standard input that is closed' \
+    sh -c '"$0" generate --model "$1" --prompts - --out "$2" <&-' "$MG" "$TINY" "$BOX/closed"
+expect 1 'standard output: cannot write' 'standard output that is closed' \
+    sh -c '"$0" generate --model "$1" --prompt x --frames 4 --out "$2" >&-' "$MG" "$TINY" "$BOX/closed"
+expect 0 '^/' 'standard error that is closed' sh -c '"$0" generate -v --model "$1" --prompt x --frames 4 --out "$2" 2>&-' "$MG" "$TINY" "$BOX/closed"
 finish

@@ -117,6 +117,23 @@ static void test_cores(void **state)
     check_cores(limited, 2, 1, 1, 1);
 }
 
+static void test_idle(void **state)
+{
+    const mg_placement bound[] = {placed_on(0, 0, 1), placed_on(0, 1, 1), placed_on(2, 0, 32)};
+    const mg_placement floating[] = {placed_on(0, 0, 32), placed_on(0, 0, 32)};
+    mg_placement limited[] = {placed_on(0, 0, 1), placed_on(0, 1, 1)};
+    const cpu_set_t all = placed_on(0, 0, 32).mask;
+
+    (void)state;
+    assert_int_equal(mg_placement_idle(bound, 3, 1, &all), 30);
+    assert_int_equal(mg_placement_idle(bound, 3, 2, &all), 0);
+    assert_int_equal(mg_placement_idle(floating, 2, 0, &all), 0);
+    limited[0].quota_cores = limited[1].quota_cores = 2.5;
+    assert_int_equal(mg_placement_idle(limited, 2, 0, &all), 1);
+    limited[0].quota_cores = limited[1].quota_cores = 1.0;
+    assert_int_equal(mg_placement_idle(limited, 2, 0, &all), 0);
+}
+
 static void put_node(const char *root, int number, const char *list)
 {
     char path[256];
@@ -130,12 +147,53 @@ static void put_node(const char *root, int number, const char *list)
     fclose(f);
 }
 
+/* The file at `path` below the root, and its folders. */
+static void put_file(const char *root, const char *path, const char *text)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, "mkdir -p '%s/%s' && rmdir '%s/%s'", root, path, root, path);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "%s/%s", root, path);
+    FILE *f = fopen(command, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
 static void remove_folder(const char *folder)
 {
     char command[300];
 
     snprintf(command, sizeof command, "rm -rf %s", folder);
     assert_int_equal(system(command), 0);
+}
+
+static void test_quota(void **state)
+{
+    char root[] = "/tmp/mg-quota-XXXXXX";
+
+    (void)state;
+    assert_true(mg_placement_quota("/nowhere") == 0.0);
+    assert_non_null(mkdtemp(root));
+    put_file(root, "proc/self/cgroup", "0::/user.slice/session.scope\n");
+    put_file(root, "sys/fs/cgroup/user.slice/session.scope/cpu.max", "max 100000\n");
+    assert_true(mg_placement_quota(root) == 0.0);
+    put_file(root, "sys/fs/cgroup/user.slice/cpu.max", "250000 100000\n"); /* the group above: as a user's */
+    assert_true(mg_placement_quota(root) == 2.5);
+    remove_folder(root);
+
+    put_file(root, "proc/self/cgroup", "5:cpuset:/a\n4:cpu,cpuacct:/job/step\n0::/\n");
+    put_file(root, "sys/fs/cgroup/cpu/job/step/cpu.cfs_quota_us", "-1\n");
+    put_file(root, "sys/fs/cgroup/cpu/job/step/cpu.cfs_period_us", "100000\n");
+    assert_true(mg_placement_quota(root) == 0.0);
+    put_file(root, "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "400000\n");
+    put_file(root, "sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n");
+    assert_true(mg_placement_quota(root) == 4.0);
+    put_file(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"); /* a container's own */
+    put_file(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    assert_true(mg_placement_quota(root) == 0.5);
+    remove_folder(root);
 }
 
 /* The processors that `rank` is kept to; "" if it keeps all it has. */
@@ -292,7 +350,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_layout),   cmocka_unit_test(test_hosts), cmocka_unit_test(test_largest_group),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_cores), cmocka_unit_test(test_numa),
         cmocka_unit_test(test_stay),     cmocka_unit_test(test_same),  cmocka_unit_test(test_await_first),
-        cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_tree),     cmocka_unit_test(test_idle),  cmocka_unit_test(test_quota),
     };
 
     begin_world(&world, argc, argv);

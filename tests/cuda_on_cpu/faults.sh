@@ -15,7 +15,7 @@ clip() {
 expect 5 'cuda: no NVIDIA driver; use --device cpu' 'no driver' clip driver=0
 expect 5 'cuda: the NVIDIA driver is for CUDA 12\.2, this program needs one for 13\.0: update it' 'an old driver' clip driver=12020
 expect 5 'cuda: no GPU that this process may use' 'no device' clip devices=0
-expect 0 'device auto: the CPU, since .*no NVIDIA driver' 'auto takes the CPU and says why' clip driver=0 --device auto -v
+expect 0 'device auto: the CPU, since .*no NVIDIA driver' 'auto takes the CPU and says why' clip driver=0 --device auto
 CUDA_VISIBLE_DEVICES='' expect 5 'no GPU that this process may use' 'CUDA_VISIBLE_DEVICES hides all' clip devices=2
 expect 5 'memory: 1 rank of the device of rank 0 need [0-9]+ MB for .* MB are available; use a smaller --batch' \
     'a device that is too small: the plan says so' clip memory=10 --batch 1
@@ -54,6 +54,9 @@ two() {
         bash -c '((OMPI_COMM_WORLD_RANK)) && set -- "$2" "${@:3}" || set -- "$1" "${@:3}"; exec env $1 "${@:2}"' - "$1" "$2" \
         "$MG" generate "${both[@]}"
 }
+both=(--model "$TINY" --prompt x --frames 4 --device auto --out "$OUT")
+expect 0 'device auto: the CPU, since not every rank has a GPU' 'a rank without a GPU costs all of them theirs: it is said' \
+    two CUDA_ON_CPU=devices=2,eager CUDA_ON_CPU=driver=0
 both=(--model "$TINY" --prompt x --frames 4 --device cuda --out "$OUT")
 expect 0 'rank 0 has CUDA on CPU and rank 1 CUDA on CPU, kind 1: on different devices bits may differ' 'other devices are warned of' \
     two CUDA_ON_CPU=devices=2,kinds=2,eager CUDA_ON_CPU=devices=2,kinds=2,eager

@@ -26,4 +26,12 @@ look 0 'a clip of 30 s fits in fp32: ' "$program" doctor --device cpu --model "$
 look 5 '^BAD   .*no-such-model' "$program" doctor --device cpu --model no-such-model
 grep -q '^BAD   a run would not work as asked' "$out" || { echo "FAILED: no last verdict"; cat "$out"; exit 1; }
 look 0 'sum of 8 KiB over 2 ranks by [a-z]+: right' mpirun -np 2 "$program" doctor --device cpu --tp 2
+if [ "$(nproc)" -gt 1 ]; then # mpirun binds one or two ranks to a core each
+    look 0 'threads: [0-9]+ of the [0-9]+ processors of this host stay idle: .*mpirun --bind-to none' \
+        mpirun -np 1 --bind-to core "$program" doctor --device cpu
+    look 0 'a run would work' mpirun -np 1 --bind-to none "$program" doctor --device cpu
+    grep -q 'stay idle' "$out" && { echo "FAILED: idle processors where there are none"; cat "$out"; exit 1; }
+else
+    echo "SKIPPED: one processor: none can stay idle"
+fi
 CUDA_VISIBLE_DEVICES= look 5 '(BAD  |error).*cuda' mpirun -np 2 "$program" doctor --device cuda

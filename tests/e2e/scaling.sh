@@ -9,7 +9,7 @@ column() { python3 -c 'import csv,sys
 for r in csv.DictReader(open(sys.argv[2])): print(r["np"],r["tp"],r["batch"],r["repeat"],r["status"],r[sys.argv[1]])' "$@"; }
 
 # What real ranks do.
-expect 0 '^mpirun -n 2 .* bench step --shape tiny .*--tp 2 --batch 3' 'a dry run prints the commands' \
+expect 0 '^mpirun -n 2 --bind-to none .* bench step --shape tiny .*--tp 2 --batch 3' 'a dry run prints the commands' \
     sweep none --np 1,2 --tp 1,2 --batch 3 --dry-run
 says 'and why others are left out' '^# np1-tp2-b3: skipped: T = 2 does not divide 1 ranks'
 fails 'and makes no folder' test -e "$BOX/none"

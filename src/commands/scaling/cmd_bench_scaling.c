@@ -51,7 +51,7 @@ static const mg_option options[] = {
     {.name = "launcher", .type = MG_OPT_STRING, .offset = AT(launcher), .arg = "PROGRAM", .preset = "mpirun", .group = "Ranks",
      .help = "what starts the ranks: PROGRAM -n N …; srun inside an allocation"},
     {.name = "launcher-args", .type = MG_OPT_STRING, .offset = AT(launcher_args), .arg = "WORDS", .group = "Ranks",
-     .help = "more words for it: --launcher-args=\"--bind-to none\""},
+     .help = "more words for it: --launcher-args=\"--map-by ppr:4:node\" (mpirun: --bind-to none, unless they say how to bind)"},
     {.name = "hostfile", .type = MG_OPT_STRING, .offset = AT(hostfile), .arg = "FILE",
      .group = "Ranks", .help = "the launcher's list of hosts"},
     {.name = "limit", .type = MG_OPT_FLOAT, .offset = AT(limit_s), .arg = "SECONDS", .preset = "600", .low = 1, .high = 86400,
