@@ -1,10 +1,12 @@
 #include "progress.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -14,26 +16,44 @@ enum { BAR_WIDTH = 30 };
 #define BAR_EVERY_S  0.1
 #define LINE_EVERY_S 5.0
 
+/* Columns of the terminal that a file is; 0: it is none. One that does not say has as many as one likes. */
+static int columns_of(int fd)
+{
+    struct winsize size = {0};
+
+    if (!isatty(fd)) return 0;
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : INT_MAX;
+}
+
 /* mpirun hands its ranks a pipe for stderr and copies what comes to its own: under it, its own is what
  * counts. */
-static bool parent_on_terminal(void)
+static int columns_of_parent(void)
 {
     char path[64];
 
     snprintf(path, sizeof path, "/proc/%ld/fd/2", (long)getppid());
     const int fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) return false;
-    const bool yes = isatty(fd);
+    if (fd < 0) return 0;
+    const int n = columns_of(fd);
     close(fd);
-    return yes;
+    return n;
 }
 
+static int columns(void)
+{
+    const int n = columns_of(STDERR_FILENO);
+
+    return n == 0 && getenv("OMPI_COMM_WORLD_RANK") ? columns_of_parent() : n;
+}
+
+/* One on which a line can be written anew. */
 static bool on_terminal(void)
 {
     static int known = -1;
+    const char *term = getenv("TERM");
 
     if (mg_log_is_json()) return false;
-    if (known < 0) known = isatty(STDERR_FILENO) || (getenv("OMPI_COMM_WORLD_RANK") && parent_on_terminal());
+    if (known < 0) known = columns() > 0 && !(term && strcmp(term, "dumb") == 0);
     return known;
 }
 
@@ -59,6 +79,8 @@ static void show(mg_progress *p, double now_s)
         bar[BAR_WIDTH] = '\0';
         snprintf(line, sizeof line, "%s [%s] %3.0f %%  %.1f %s/s  %s left", p->label, bar, 100 * part,
                  rate / size, p->unit, left);
+        const int most = columns() - 1; /* a longer one breaks, and each is a new line */
+        if (most > 0 && most < (int)strlen(line)) line[most] = '\0';
         mg_log_bar(line);
     } else {
         const mg_log_figure figures[] = {
