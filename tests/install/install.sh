@@ -13,6 +13,9 @@ for file in bin/mg-launch libexec/mg-dist/container-entry share/man/man1/mg-dist
     share/mg-dist/slurm/scaling.sbatch share/mg-dist/hostfiles/one-host.txt share/mg-dist/mg-demo/model.safetensors share/doc/mg-dist/INSTALL.md; do
     passes "$file is there" [ -e "$stage/opt/mg/$file" ]
 done
+# Folders of libraries that are not the system's: without the empty places in which CMake keeps room.
+searched() { readelf -d "$1" | sed -n 's/.*R.*PATH.*\[\(.*\)\]/\1/p' | tr ':' '\n' | sed '/^$/d' | sort; }
+passes 'it looks for its libraries where the built one does' [ "$(searched "$stage/opt/mg/bin/mg-dist")" = "$(searched "$MG")" ]
 passes 'the manual page names every command' sh -c "zcat '$stage/opt/mg/share/man/man1/mg-dist.1.gz' | grep -q 'mg..dist run'"
 passes 'bash reads its completion' bash -n "$stage/opt/mg/share/bash-completion/completions/mg-dist"
 
