@@ -140,11 +140,12 @@ const char *mg_cpu_level_name(mg_cpu_level level)
     return "cpu";
 }
 
+#if defined(__x86_64__)
 /* The processor has AMX for bf16 and bytes, and the kernel lets this process use it: it wants to be asked,
  * once, for the threads of a process that save its eight kilobytes. */
 static bool may_use_amx(void)
 {
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__linux__)
     enum { ASK_FOR_STATE = 0x1023, TILE_DATA = 18, BF16 = 1 << 22, TILE = 1 << 24, INT8 = 1 << 25 };
     unsigned a, b, c, d;
 
@@ -154,6 +155,7 @@ static bool may_use_amx(void)
     return false;
 #endif
 }
+#endif
 
 mg_cpu_level mg_cpu_best_level(void)
 {

@@ -124,8 +124,7 @@ static double loss_of(const float *logits, int64_t V, int32_t code, bool *is_fir
 {
     double most = logits[0], sum = 0;
 
-    for (int64_t v = 1; v < V; v++)
-        most = logits[v] > most ? logits[v] : most; /* GCC 12 falls over fmax, for aarch64 */
+    for (int64_t v = 1; v < V; v++) most = fmax(most, logits[v]);
     for (int64_t v = 0; v < V; v++) sum += exp(logits[v] - most);
     *is_first = logits[code] >= most;
     return most + log(sum) - logits[code];
