@@ -1,6 +1,6 @@
 # Writes version_commit.h with the commit of the source tree; a release tarball has it in the file `commit`.
 # Run at each build: cmake -DSOURCE=… -DTO=… -P
-cmake_minimum_required(VERSION 3.25)
+cmake_minimum_required(VERSION 3.22)
 find_package(Git QUIET)
 set(MG_COMMIT "")
 if(GIT_FOUND AND EXISTS "${SOURCE}/.git")
