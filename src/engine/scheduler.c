@@ -177,11 +177,6 @@ static int64_t count_frames(const mg_scheduler *s)
     return n;
 }
 
-mg_status mg_scheduler_tick(const mg_scheduler *s)
-{
-    return s->from && s->from->tick ? s->from->tick(s->from->arg) : MG_OK;
-}
-
 mg_status mg_scheduler_run(mg_scheduler *s, const mg_clip_source *from, mg_clip_made *made, void *arg)
 {
     ends e = {.from = from, .made = made, .arg = arg};

@@ -46,7 +46,10 @@ struct mg_scheduler {
 void mg_scheduler_add_token(mg_scheduler *s, mg_lm_batch *b, int64_t i_slot, mg_role role, int64_t column);
 
 /* The source's tick, if there is one. */
-mg_status mg_scheduler_tick(const mg_scheduler *s);
+static inline mg_status mg_scheduler_tick(const mg_scheduler *s)
+{
+    return s->from && s->from->tick ? s->from->tick(s->from->arg) : MG_OK;
+}
 
 /* Does this role attend to a text? */
 bool mg_scheduler_has_text(const mg_scheduler *s, const mg_slot *sl, mg_role role);
