@@ -1,20 +1,19 @@
 /* Reads the process's own place from the kernel; counts who shares processors with whom. */
 #include "placement.h"
 
-#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "control_group.h"
 #include "process.h"
-
-enum { PATH_BYTES = 1024 };
 
 /* The first number of a file, and the second; 0: there is none ("max"). */
 static void read_numbers(double *first, double *second, const char *folder, const char *name)
 {
-    char path[PATH_BYTES + 64];
+    char path[1024];
 
     *first = *second = 0.0;
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -24,62 +23,21 @@ static void read_numbers(double *first, double *second, const char *folder, cons
     fclose(f);
 }
 
-/* What one control group grants, by version 2 ("QUOTA PERIOD" in one file) or 1; 0: no limit. */
-static double group_quota(const char *folder, bool is_one)
+/* The cores that one control group grants: of version 2 "QUOTA PERIOD" in one file, of 1 in two. */
+static double group_quota(const char *folder, int version)
 {
     double quota, period, none;
 
-    read_numbers(&quota, &period, folder, is_one ? "cpu.cfs_quota_us" : "cpu.max");
-    if (is_one) read_numbers(&period, &none, folder, "cpu.cfs_period_us");
-    return quota > 0.0 && period > 0.0 ? quota / period : 0.0;
-}
-
-/* The least of the group at `path` and those above it: a limit stands at a job or a user as often as at its
- * own. */
-static double path_quota(const char *root, bool is_one, char *path)
-{
-    char folder[PATH_BYTES];
-    double least = 0.0;
-
-    for (;;) {
-        (void)snprintf(folder, sizeof folder, "%s/sys/fs/cgroup%s%s", root, is_one ? "/cpu" : "", path);
-        const double quota = group_quota(folder, is_one);
-        if (quota > 0.0 && (least == 0.0 || quota < least)) least = quota;
-        char *slash = strrchr(path, '/');
-        if (!slash) return least;
-        *slash = '\0';
-    }
-}
-
-/* Is `name` in a list with commas? */
-static bool is_among(const char *list, const char *name)
-{
-    const size_t n = strlen(name);
-
-    for (; list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
-        if (strncmp(list, name, n) == 0 && (list[n] == ',' || list[n] == '\0')) return true;
-    return false;
+    read_numbers(&quota, &period, folder, version == 1 ? "cpu.cfs_quota_us" : "cpu.max");
+    if (version == 1) read_numbers(&period, &none, folder, "cpu.cfs_period_us");
+    return quota > 0.0 && period > 0.0 ? quota / period : INFINITY;
 }
 
 double mg_placement_quota(const char *root)
 {
-    char line[PATH_BYTES / 2];
-    double least =
-        path_quota(root, true, (char[]){""}); /* a container's own, whatever path the kernel tells */
+    const double quota = mg_control_groups_least(root, "cpu", group_quota);
 
-    (void)snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
-    FILE *f = fopen(line, "re");
-    while (f && fgets(line, sizeof line, f)) { /* "0::PATH", "NUMBER:CONTROLLERS:PATH" */
-        char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
-        if (!path) continue;
-        *list++ = *path++ = '\0';
-        path[strcspn(path, "\n")] = '\0';
-        if (*list && !is_among(list, "cpu")) continue;
-        const double quota = path_quota(root, *list != '\0', path);
-        if (quota > 0.0 && (least == 0.0 || quota < least)) least = quota;
-    }
-    if (f) fclose(f);
-    return least;
+    return isinf(quota) ? 0.0 : quota;
 }
 
 void mg_placement_take(mg_placement *placement, int rank, int first_of_host)
