@@ -20,6 +20,8 @@ mg_status mg_beside_start(pthread_t *thread, const char *name, void *(*run)(void
     sigaddset(&to_stop, SIGTERM);
     sigaddset(&to_stop, SIGHUP);
     sigaddset(&to_stop, SIGUSR1);
+    sigaddset(&to_stop, SIGUSR2);
+    sigaddset(&to_stop, SIGXCPU);
     pthread_sigmask(SIG_BLOCK, &to_stop, &before);
     const int error = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -40,11 +40,11 @@ static errand take_errand(mg_dataset_writer *w)
     return e;
 }
 
-/* Not over what another run says of itself. */
+/* Not over what another run says of itself; a lock that cannot be read now is not another's. */
 static void put_sheet(mg_dataset *d, char *path, char *text)
 {
     mg_dataset_writer *w = &d->writer;
-    const bool puts = path && mg_run_lock_holds(d->lock);
+    const bool puts = path && (mg_run_lock_holds(d->lock) || !mg_run_lock_is_lost(d->lock));
     const mg_status st = puts ? mg_out_file_put(path, text, strlen(text)) : MG_OK;
 
     if (st != MG_OK && !w->put_failed) mg_log_warn("%s", mg_last_error());
@@ -77,18 +77,16 @@ static mg_status enter_rows(mg_dataset *d, mg_dataset_rows *rows)
     return st;
 }
 
+/* Jobs first, for somebody may be out of work. Rows are entered where none could be read, too: their clips
+ * are there, and counted. Whoever writes checks the lock, and tries again where it cannot be read. */
 static mg_fault do_errand(mg_dataset *d, errand *e)
 {
-    mg_status st = MG_OK;
-    mg_fault fault;
+    const bool is_lost = mg_run_lock_is_lost(d->lock); /* by now: asks no disk */
+    mg_fault fault = mg_fault_take(is_lost ? mg_run_lock_check(d->lock) : e->jobs ? read_jobs(d) : MG_OK);
+    mg_status st = enter_rows(d, &e->rows);
 
-    MG_TRY(mg_run_lock_check(d->lock));
-    if (e->jobs) MG_TRY(read_jobs(d)); /* somebody may be out of work */
-    MG_TRY(enter_rows(d, &e->rows));
-    if (e->commit) st = mg_dataset_commit_now(d);
-done:
-    fault = mg_fault_take(st); /* before a sheet has one of its own */
-    mg_dataset_rows_drop(&e->rows);
+    if (st == MG_OK && e->commit) st = mg_dataset_commit_now(d);
+    if (fault.st == MG_OK) fault = mg_fault_take(st); /* before a sheet has one of its own */
     for (int i = 0; i < MG_DATASET_SHEETS; i++) put_sheet(d, e->path[i], e->text[i]);
     return fault;
 }
@@ -138,6 +136,7 @@ mg_status mg_dataset_stop_writer(mg_dataset *d)
     pthread_join(w->thread, NULL);
     w->runs = false;
     st = enter_rows(d, &w->rows);
+    if (w->fault.st != MG_OK) st = mg_fault_raise(&w->fault); /* of its last errand: nobody has heard of it */
     for (int i = 0; i < MG_DATASET_SHEETS; i++) {
         free(w->path[i]);
         free(w->text[i]);

@@ -151,9 +151,9 @@ static void remove_file_of(const char *path, const holder *of)
     holder moved;
 
     if (mg_path_format(aside, "%s.%ld", path, (long)getpid()) != MG_OK || rename(path, aside) != 0) return;
-    if (read_holder(&moved, aside, NULL) > 0 && !is_same(&moved, of)) {
-        if (link(aside, path) != 0) unlink(aside); /* the new holder's: give it back */
-    }
+    const int there = read_holder(&moved, aside, NULL);
+    if (there < 0 || (there > 0 && !is_same(&moved, of)))
+        (void)link(aside, path); /* the new holder's, or nobody knows whose: it is given back */
     unlink(aside);
 }
 

@@ -66,12 +66,19 @@ done:
     return st;
 }
 
-/* Nothing is in it, or it cannot be told what. */
-static bool is_empty_folder(const char *path)
+/* The nearest folder above `path` that is there: nothing is in it, or it cannot be told what. */
+static bool is_below_an_empty_folder(const char *path)
 {
-    DIR *d = opendir(path);
+    char at[MG_PATH_SIZE], above[MG_PATH_SIZE];
+    DIR *d = NULL;
     bool any = false;
 
+    if (mg_path_format(at, "%s", path) != MG_OK) return false;
+    do {
+        if (mg_path_folder(above, at) != MG_OK || strcmp(above, at) == 0) return false;
+        memcpy(at, above, sizeof at);
+        d = opendir(at);
+    } while (!d && errno == ENOENT);
     if (!d) return true;
     for (struct dirent *e; !any && (e = readdir(d));)
         any = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
@@ -81,16 +88,21 @@ static bool is_empty_folder(const char *path)
 
 bool mg_in_file_is_away(const char *path)
 {
-    char folder[MG_PATH_SIZE], block[1 << 14];
+    enum { MOST_BYTES = 64 << 20 }; /* a step may wait for this */
+    char block[1 << 14];
+    struct stat info;
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     ssize_t n = 1;
+    int64_t left = MOST_BYTES;
 
-    if (fd < 0 && errno == ENOENT) return mg_path_folder(folder, path) == MG_OK && is_empty_folder(folder);
+    if (fd < 0 && errno == ENOENT) return is_below_an_empty_folder(path);
     if (fd < 0)
         return errno != EACCES && errno != EPERM && errno != ENOTDIR && errno != ELOOP &&
                errno != ENAMETOOLONG && errno != ENXIO && errno != EMFILE && errno != ENFILE;
-    while (n > 0 || (n < 0 && errno == EINTR)) n = read(fd, block, sizeof block);
-    const bool away = n < 0 && errno != EISDIR && errno != EAGAIN && errno != EINVAL;
+    const bool is_file = fstat(fd, &info) == 0 && S_ISREG(info.st_mode); /* others may have no end */
+    for (; is_file && left > 0 && (n > 0 || (n < 0 && errno == EINTR)); left -= n > 0 ? n : 0)
+        n = read(fd, block, sizeof block);
+    const bool away = n < 0 && errno != EINTR && errno != EINVAL;
     close(fd);
     return away;
 }

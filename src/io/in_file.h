@@ -13,8 +13,8 @@
 mg_status mg_in_file_read(char **data, int64_t *bytes, const char *path, int64_t limit_bytes);
 
 /* After a file could not be used: is it the disk? It cannot be opened or read to its end for another reason
- * than its name or its owner; or it is not there, and its folder is not there either, or empty, as where a
- * disk is not mounted. False: the file itself is missing or no good. */
+ * than its name or its owner; or it is not there, and the nearest folder above it that is there is empty, as
+ * where a disk is not mounted. False: the file itself is missing or no good. */
 bool mg_in_file_is_away(const char *path);
 
 typedef struct mg_mapped_file {

@@ -337,6 +337,27 @@ static void test_files_that_are_away(void **state)
     close_all();
 }
 
+/* Replicas of one host have its disks in common: the second try is on another one. */
+static void test_files_that_a_host_cannot_read(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        say(i, (mg_run_message){.say = MG_RUN_AT_HAND, .text = {i < 2 ? "near" : "far", ""}});
+    ask(0, 1);
+    tick(0);
+    const int64_t n = told[0].job[0];
+    result(0, n, MG_MADE_UNREAD);
+    ask(1, 1);
+    tick(0);
+    assert_int_equal(told[1].n, 1);
+    assert_int_not_equal(told[1].job[0], n);
+    ask(2, 1);
+    tick(0);
+    assert_int_equal(told[2].job[0], n);
+    assert_true(told[2].is_last_try);
+    close_all();
+}
+
 static void test_a_disk_that_is_lost(void **state)
 {
     (void)state;
@@ -376,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_slow_replica, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_suspended_job, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_files_that_are_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_files_that_a_host_cannot_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_disk_that_is_lost, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

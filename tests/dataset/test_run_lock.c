@@ -206,6 +206,40 @@ static void test_suspended(void **state)
     mg_dataset_close(d);
 }
 
+/* A disk that does not answer for a moment: the run goes on, and nothing is left out. */
+static void test_cannot_be_read_now(void **state)
+{
+    static const char text[] = "{\"id\": \"a\"}\n";
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+    mg_dataset_job job;
+    mg_dataset_counts n;
+    char lock[MG_PATH_SIZE];
+    bool found;
+
+    (void)state;
+    put_file(jobs, text, strlen(text));
+    expect_ok(mg_dataset_open(&d, &call));
+    expect_ok(mg_dataset_deal(d, &job, &found));
+    assert_true(found);
+    expect_ok(mg_dataset_start_writer(d));
+    expect_ok(mg_path_format(lock, "%s/.mg-dist/lock", out));
+    assert_int_equal(rename(lock, aside), 0);
+    assert_int_equal(symlink("lock", lock), 0); /* ELOOP */
+    expect_ok(mg_dataset_put(d, MG_DATASET_STATUS, in_dir("out/.mg-dist/status.json"), strdup("{}")));
+    make_clip(d, &call, &job);
+    expect_ok(mg_dataset_commit(d));
+    wait_ms(200);
+    assert_int_equal(rename(aside, lock), 0);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.done, 1);
+    mg_dataset_close(d);
+    assert_true(mg_path_exists(in_dir("out/.mg-dist/status.json")));
+    assert_true(mg_path_exists(in_dir("out/manifest.jsonl")));
+    assert_false(mg_path_exists(lock));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_of_another_is_let_alone, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_gone, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_of_another_that_lives, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_cannot_be_read_now, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_suspended, set_up, drop_dir),
     };
 

@@ -126,7 +126,7 @@ jobs=$BOX/typo.jsonl
 expect 3 '1 of 25 clips failed' 'a file that is missing is its own clip alone' run 1 typo
 passes 'by its name' grep -q 'typo-1.*prompts/b.flac' "$BOX/typo/failures.jsonl"
 { from 24 prompts/a.flac; sed 's/from-/typo-/' <(from 2 prompt/a.flac); } >"$BOX/typo.jsonl"
-expect 3 '2 of 26 clips failed' 'so is one in a folder that is missing, tried once more' run 1 typo2
+expect 3 '2 of 26 clips failed' 'so is one in a folder that is missing' run 1 typo2
 passes 'by its name too' grep -q 'typo-2.*prompt/a.flac' "$BOX/typo2/failures.jsonl"
 jobs=
 

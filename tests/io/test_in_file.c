@@ -125,7 +125,9 @@ static void away_is_the_disk(void **state)
     assert_false(mg_in_file_is_away(in_dir("some")));
     assert_false(mg_in_file_is_away(in_dir("some/a.wav/b")));
     assert_true(mg_in_file_is_away(in_dir("empty/a.wav")));
-    assert_true(mg_in_file_is_away(in_dir("none/a.wav")));
+    assert_true(mg_in_file_is_away(in_dir("empty/none/a.wav")));
+    assert_false(mg_in_file_is_away(in_dir("none/a.wav"))); /* a name that is wrong: others are there */
+    assert_false(mg_in_file_is_away("/dev/zero"));
 }
 
 int main(void)

@@ -26,6 +26,8 @@ mg_status mg_run_coordinator_open(mg_run_coordinator **out, mg_dataset *d, const
         free(c);
         return mg_fail(MG_ENOMEM, "coordinator: %d leaders", w->n_replicas);
     }
+    for (int i = 0; i < w->n_replicas; i++) c->leader[i].first = i;
+    c->n_hosts = w->n_replicas;
     *out = c;
     return MG_OK;
 }
@@ -75,19 +77,20 @@ static mg_status count_unread(mg_run_coordinator *c, int i_replica, const mg_run
     if (m->outcome == MG_MADE_DONE && m->n_files > 0) l->n_unread = 0;
     if (m->outcome != MG_MADE_UNREAD) return MG_OK;
     mg_log_info("clip %lld: %s: it is tried once more, %s", (long long)m->n, m->text[0],
-                c->w->n_replicas > 1 ? "by another replica" : "after all others");
+                c->n_hosts > 1 ? "on another host" : "after all others");
     if (++l->n_unread < MOST_UNREAD) return MG_OK;
     return mg_fail(
         MG_EFAIL,
         "run: replica %d on %s could not read the files of %d clips in a row, the last one: %s; is a "
-        "disk missing there? When it is back, the same command goes on",
+        "disk missing there? When it is back, the same command goes on; if they are nowhere, take their jobs "
+        "out of the list (--jobs-changed ok)",
         i_replica, l->host ? l->host : "?", MOST_UNREAD, m->text[0]);
 }
 
 static mg_status record(mg_run_coordinator *c, int i_replica, const mg_run_message *m)
 {
     const mg_dataset_outcome o = {.n = m->n,
-                                  .maker = i_replica,
+                                  .maker = c->leader[i_replica].first,
                                   .kind = (mg_outcome_kind)m->outcome,
                                   .reason = *m->text[0] ? m->text[0] : NULL,
                                   .sha256 = m->text[1],
@@ -111,6 +114,20 @@ static mg_status record(mg_run_coordinator *c, int i_replica, const mg_run_messa
     return stop_dealing(c, "more failures than --max-failures allows");
 }
 
+/* Replicas of one host have its disks in common. */
+static mg_status place_leader(mg_run_coordinator *c, int i_replica, const char *host)
+{
+    mg_run_leader_view *l = &c->leader[i_replica];
+
+    if (l->host) return MG_OK;
+    for (int i = 0; i < c->w->n_replicas && l->first == i_replica; i++)
+        if (c->leader[i].host && strcmp(c->leader[i].host, host) == 0) {
+            l->first = c->leader[i].first;
+            c->n_hosts--;
+        }
+    return set_text(&l->host, host);
+}
+
 mg_status mg_run_coordinator_take(mg_run_coordinator *c, int rank, const mg_run_message *m)
 {
     mg_run_leader_view *leader = &c->leader[rank / c->w->tp];
@@ -120,7 +137,7 @@ mg_status mg_run_coordinator_take(mg_run_coordinator *c, int rank, const mg_run_
     case MG_RUN_ASK: leader->wants += m->n; return MG_OK;
     case MG_RUN_RESULT: leader->n_done += m->outcome == MG_MADE_DONE; return record(c, rank / c->w->tp, m);
     case MG_RUN_AT_HAND:
-        MG_RETURN(set_text(&leader->host, m->text[0]));
+        MG_RETURN(place_leader(c, rank / c->w->tp, m->text[0]));
         return set_text(&leader->ids, m->text[1]);
     default: return mg_fail(MG_EBUG, "coordinator: message %lld of rank %d", (long long)m->say, rank);
     }
@@ -137,7 +154,7 @@ static mg_status deal(mg_run_coordinator *c)
         for (int i = 0; i < c->w->n_replicas && !c->none_left; i++) {
             bool found;
             if (c->leader[i].wants <= 0) continue;
-            MG_RETURN(mg_dataset_deal_to(c->d, i, c->w->n_replicas, &job, &found));
+            MG_RETURN(mg_dataset_deal_to(c->d, c->leader[i].first, c->n_hosts, &job, &found));
             if (!found) {
                 c->none_left = !mg_dataset_has_jobs(c->d); /* what is left may be for others */
                 continue;

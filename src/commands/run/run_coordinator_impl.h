@@ -9,6 +9,7 @@ typedef struct mg_run_leader_view {
     int64_t n_done;   /* clips in this run */
     int64_t n_unread; /* clips in a row whose files it could not read */
     char *host, *ids; /* where it is, and what it is making; owned */
+    int first;        /* replica of its host; itself until it says where it is */
     double silent_s;  /* how long it has said nothing, while we listened */
     double longest_s; /* the longest silence that it came back from */
     bool warned;
@@ -21,6 +22,7 @@ struct mg_run_coordinator {
     const mg_run_settings *s;
     const mg_world *w;
     mg_run_leader_view *leader; /* [n_replicas] */
+    int n_hosts;
     bool none_left, stopping, over, too_many;
     int64_t n_uncommitted, n_failed_now;
     int64_t end_at; /* seconds since 1970, when dealing ends; 0: nobody says */
