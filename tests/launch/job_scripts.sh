@@ -20,7 +20,9 @@ cat >bin/mg-dist <<'END'
 #!/bin/sh
 echo "mg-dist $*" >>called
 env | grep '^SRUN_' >>called
-[ "$1" != bench ] || { mkdir -p sweep; for i in $(seq "${POINTS:-0}"); do echo {} >>sweep/results.jsonl; done; }
+[ "$1" != bench ] || { mkdir -p sweep; for i in $(seq "${POINTS:-0}"); do
+    echo "{\"np\":${SAME:-$(cat sweep/results.jsonl 2>/dev/null | wc -l)},\"tp\":1,\"batch\":1,\"repeat\":1,\"status\":\"ok\"," >>sweep/results.jsonl
+done; }
 exit "$CODE"
 END
 chmod +x bin/*
@@ -50,6 +52,10 @@ after 'the third in a row is the last' 6 15 no
 says 'and the remedy is said' 'three starts in a row made no clip, the last ended with 6: give a longer --time .*$'
 says 'both of them' '--exclude'
 fails 'nothing is left of the counting' test -e mg-dist-5.starts
+mkdir mg-dist-5.starts # as where the disk is full
+SLURM_RESTART_COUNT=2 after 'where the count cannot be kept' 6 15 yes
+SLURM_RESTART_COUNT=3 after 'where it cannot be kept: not for ever' 6 15 no
+rmdir mg-dist-5.starts
 rm -rf the\ set
 
 # Loading takes longer than the job.
@@ -93,9 +99,11 @@ passes 'scaling.sbatch: the cores go to srun' grep -q -- '--launcher-args=--mpi=
 fails 'scaling.sbatch: nothing tells the daemons of mpirun' grep -q '^SRUN_' called
 passes 'scaling.sbatch: and the report is made' grep -qx 'mg-dist report sweep' called
 SLURM_RESTART_COUNT=9 sweep 75 1 yes 'the time is over, and something was measured'
-sweep 75 0 yes 'nothing was measured, but it is the first start'
-SLURM_RESTART_COUNT=9 sweep 75 0 no 'a point takes longer than the job'
-says 'scaling.sbatch: the remedy' 'this start measured nothing: give a longer --time'
+SLURM_RESTART_COUNT=9 sweep 130 0 yes 'preempted before anything was measured'
+SAME=0 sweep 75 1 yes 'a point that has failed before says nothing new'
+SAME=0 sweep 75 1 no 'a point takes longer than the job'
+says 'scaling.sbatch: the remedy' 'three starts in a row measured nothing: give a longer --time'
+fails 'scaling.sbatch: nothing is left of the counting' test -e mg-dist-5.starts
 
 # mg-launch in an allocation: as many ranks on a node as the job has tasks there, or GPUs.
 printf '#!/bin/sh\nprintf "n1\\nn2\\nn3\\n"\n' >bin/scontrol

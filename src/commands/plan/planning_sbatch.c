@@ -68,8 +68,9 @@ static const char end[] =
     "if [ \"${has:-0}\" -gt \"$had\" ]; then idle=0; else idle=$((idle + 1)); fi\n"
     "case $code in\n"
     "6 | 75 | 130 | 13[4-9] | 143)\n"
-    "    if [ $idle -lt 3 ]; then\n"
-    "        echo \"${has:-0} $idle\" >\"$note\"\n"
+    "    if [ $idle -lt 3 ] && { echo \"${has:-0} $idle\" >\"$note\" || [ \"${SLURM_RESTART_COUNT:-0}\" -lt "
+    "3 "
+    "]; }; then\n"
     "        scontrol requeue Incomplete \"$job\" # Incomplete: what scancel has ended stays ended\n"
     "        exit $code\n"
     "    fi\n"
@@ -116,7 +117,13 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
                    "out=");
     add_word(t, s->out);
     mg_text_add(t,
-                "\n\n"
+                "\n"
+                "for word; do # or another one behind the script's name\n"
+                "    case ${last-} in --out | -o) out=$word ;; esac\n"
+                "    case $word in --out=* | -o=*) out=${word#*=} ;; esac\n"
+                "    last=$word\n"
+                "done\n"
+                "\n"
                 "# srun does not take --cpus-per-task by itself; unsaid, ranks share what the site gives\n");
     add_command(t, p);
     mg_text_add(t, end);
