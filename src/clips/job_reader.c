@@ -9,44 +9,10 @@
 
 #include "prompt_text.h"
 #include "recipe.h"
-#include "utf8.h"
 
 const char *mg_job_reader_name(const mg_job_reader *r)
 {
     return r->bytes.name;
-}
-
-mg_status mg_job_check_text(const mg_job_reader *r, const mg_job_piece *p)
-{
-    const char *name = r->bytes.name;
-
-    if (memchr(p->text, '\0', p->bytes))
-        return mg_fail(MG_EUSAGE, "%s: line %lld: holds a NUL", name, (long long)p->line);
-    const int64_t bad = mg_utf8_bad_offset(p->text, (int64_t)p->bytes);
-    if (bad >= 0)
-        return mg_fail(MG_EUSAGE, "%s: line %lld: byte %lld is not UTF-8; save the file as UTF-8", name,
-                       (long long)p->line, (long long)bad + 1);
-    return MG_OK;
-}
-
-bool mg_job_is_blank(const mg_job_piece *p)
-{
-    return strspn(p->text, " \t\r\n") == p->bytes;
-}
-
-/* A line or CSV record that is not blank. */
-mg_status mg_job_next_piece(mg_job_reader *r, mg_job_piece *piece)
-{
-    const mg_job_cut how = r->form == MG_JOBS_CSV   ? MG_JOB_COMMAS
-                           : r->form == MG_JOBS_TSV ? MG_JOB_TABS
-                                                    : MG_JOB_LINE;
-
-    do {
-        MG_RETURN(mg_job_bytes_cut(&r->bytes, piece, how));
-        if (!piece->text) return MG_OK;
-        if (piece->bytes > 0 && piece->text[piece->bytes - 1] == '\r') piece->text[--piece->bytes] = '\0';
-    } while (mg_job_is_blank(piece));
-    return mg_job_check_text(r, piece);
 }
 
 static char delimiter_of(const mg_job_reader *r)
@@ -225,17 +191,6 @@ static void add_field(mg_json_text *t, const char *key, const char *value)
         mg_json_text_bool(t, key, *value == 't');
     else
         mg_json_text_string(t, key, value);
-}
-
-mg_status mg_job_end_record(mg_job_reader *r, mg_job_record *record, mg_json_text *t, int64_t line)
-{
-    MG_RETURN(mg_json_text_end(t, &r->line));
-    char *to = r->line;
-    for (const char *p = r->line; *p; p++) /* strings have their newlines escaped */
-        if (*p != '\n') *to++ = *p;
-    *to = '\0';
-    *record = (mg_job_record){r->line, to - r->line, line};
-    return MG_OK;
 }
 
 static mg_status next_text(mg_job_reader *r, mg_job_record *record, bool *over)

@@ -1,5 +1,5 @@
-/* What job_reader.c (records), job_reader_json.c (those that are JSON), job_reader_form.c (what the file is)
- * and job_reader_bytes.c (pieces of text) share. */
+/* What job_reader.c (records), job_reader_json.c (those that are JSON), job_reader_form.c (what the file is),
+ * job_reader_piece.c and job_reader_bytes.c (pieces of text) share. */
 #ifndef MG_JOB_READER_IMPL_H
 #define MG_JOB_READER_IMPL_H
 
