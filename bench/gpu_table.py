@@ -125,10 +125,10 @@ def main() -> None:
         rows.append(("1000 columns of a prompt, small, 1 clip", f"{prefill['prefill_ms']:.1f} ms", "in steps",
                      f"{prefill['prefill_in_steps']:.1f}", ""))
 
-    stages = [line.split("\t") for line in (args.folder / "stages").read_text().splitlines()]
-    passed = sum(word == "passed" for _, word, _ in stages)
+    stages = [line.split("\t")[:2] for line in (args.folder / "stages").read_text().splitlines()]
+    passed = sum(word == "passed" for _, word in stages)
     print(f"\n{passed} of {len(stages)} stages passed, {args.seconds} s; logs: {args.folder}")
-    for name, word, _ in stages:
+    for name, word in stages:
         if word != "passed":
             print(f"  {name}: {word}")
     if not theirs:
