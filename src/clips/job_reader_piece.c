@@ -1,6 +1,4 @@
-/* Pieces of text that are worth a look, and the end of a record: for those that are JSON and those that are
- * not.
- */
+/* Pieces of text that are worth a look, and the end of a record, whether it is JSON or not. */
 #include "job_reader_impl.h"
 
 #include <string.h>

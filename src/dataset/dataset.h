@@ -113,11 +113,9 @@ typedef void mg_dataset_say(void *arg, const char *fault);
 mg_status mg_dataset_check_jobs(const mg_dataset_call *call, mg_dataset_say *say, void *arg,
                                 int64_t *n_clips);
 
-/* The next clip to make: longest first within a window of jobs. *found false: none is left to deal. */
-mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found);
-
-/* The same for one of several makers, from 0: a job whose files one of them could not read goes to another. A
- * maker that is alone gets it again when nothing else is left. */
+/* The next clip to make, for one of n_makers, from 0: longest first within a window of jobs. *found false:
+ * none is left to deal. A job whose files one maker could not read goes to another; a maker that is alone
+ * gets it again when nothing else is left. */
 mg_status mg_dataset_deal_to(mg_dataset *d, int maker, int n_makers, mg_dataset_job *job, bool *found);
 
 /* Is any job there that was read and not dealt? */

@@ -173,11 +173,6 @@ mg_status mg_dataset_deal_to(mg_dataset *d, int maker, int n_makers, mg_dataset_
     return MG_OK;
 }
 
-mg_status mg_dataset_deal(mg_dataset *d, mg_dataset_job *job, bool *found)
-{
-    return mg_dataset_deal_to(d, 0, 1, job, found);
-}
-
 bool mg_dataset_has_jobs(const mg_dataset *d)
 {
     return d->window.n + d->unread.n > 0;

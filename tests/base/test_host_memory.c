@@ -1,12 +1,5 @@
 /* How much memory is left, read from folders as Linux has them under Slurm. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "system_files.h"
 
 #include "host_memory.h"
 
@@ -14,18 +7,9 @@ static char root[] = "/tmp/mg-memory-XXXXXX";
 
 enum { MB = 1000000 };
 
-/* The file at `path` below the root, and its folders. */
 static void put(const char *path, const char *text)
 {
-    char command[512];
-
-    snprintf(command, sizeof command, "mkdir -p '%s/%s' && rmdir '%s/%s'", root, path, root, path);
-    assert_int_equal(system(command), 0);
-    snprintf(command, sizeof command, "%s/%s", root, path);
-    FILE *f = fopen(command, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
+    put_below(root, path, text);
 }
 
 static int make(void **state)
@@ -39,11 +23,9 @@ static int make(void **state)
 
 static int clear(void **state)
 {
-    char command[64];
-
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command);
+    remove_folder(root);
+    return 0;
 }
 
 static void nothing_limits(void **state)

@@ -7,6 +7,7 @@
 
 #include "numa.h"
 #include "reduce_tree.h"
+#include "system_files.h"
 #include "watchdog.h"
 
 static mg_world world;
@@ -147,28 +148,6 @@ static void put_node(const char *root, int number, const char *list)
     fclose(f);
 }
 
-/* The file at `path` below the root, and its folders. */
-static void put_file(const char *root, const char *path, const char *text)
-{
-    char command[600];
-
-    snprintf(command, sizeof command, "mkdir -p '%s/%s' && rmdir '%s/%s'", root, path, root, path);
-    assert_int_equal(system(command), 0);
-    snprintf(command, sizeof command, "%s/%s", root, path);
-    FILE *f = fopen(command, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
-static void remove_folder(const char *folder)
-{
-    char command[300];
-
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    assert_int_equal(system(command), 0);
-}
-
 static void test_quota(void **state)
 {
     char root[] = "/tmp/mg-quota-XXXXXX";
@@ -176,22 +155,22 @@ static void test_quota(void **state)
     (void)state;
     assert_true(mg_placement_quota("/nowhere") == 0.0);
     assert_non_null(mkdtemp(root));
-    put_file(root, "proc/self/cgroup", "0::/user.slice/session.scope\n");
-    put_file(root, "sys/fs/cgroup/user.slice/session.scope/cpu.max", "max 100000\n");
+    put_below(root, "proc/self/cgroup", "0::/user.slice/session.scope\n");
+    put_below(root, "sys/fs/cgroup/user.slice/session.scope/cpu.max", "max 100000\n");
     assert_true(mg_placement_quota(root) == 0.0);
-    put_file(root, "sys/fs/cgroup/user.slice/cpu.max", "250000 100000\n"); /* the group above: as a user's */
+    put_below(root, "sys/fs/cgroup/user.slice/cpu.max", "250000 100000\n"); /* the group above: as a user's */
     assert_true(mg_placement_quota(root) == 2.5);
     remove_folder(root);
 
-    put_file(root, "proc/self/cgroup", "5:cpuset:/a\n4:cpu,cpuacct:/job/step\n0::/\n");
-    put_file(root, "sys/fs/cgroup/cpu/job/step/cpu.cfs_quota_us", "-1\n");
-    put_file(root, "sys/fs/cgroup/cpu/job/step/cpu.cfs_period_us", "100000\n");
+    put_below(root, "proc/self/cgroup", "5:cpuset:/a\n4:cpu,cpuacct:/job/step\n0::/\n");
+    put_below(root, "sys/fs/cgroup/cpu/job/step/cpu.cfs_quota_us", "-1\n");
+    put_below(root, "sys/fs/cgroup/cpu/job/step/cpu.cfs_period_us", "100000\n");
     assert_true(mg_placement_quota(root) == 0.0);
-    put_file(root, "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "400000\n");
-    put_file(root, "sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n");
+    put_below(root, "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "400000\n");
+    put_below(root, "sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n");
     assert_true(mg_placement_quota(root) == 4.0);
-    put_file(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"); /* a container's own */
-    put_file(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    put_below(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"); /* a container's own */
+    put_below(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     assert_true(mg_placement_quota(root) == 0.5);
     remove_folder(root);
 }

@@ -24,6 +24,12 @@ static inline mg_dataset_call call_of(const char *out, const char *jobs, mg_layo
                              .stale_s = 1};
 }
 
+/* To a maker that is alone. */
+static inline mg_status deal(mg_dataset *d, mg_dataset_job *job, bool *found)
+{
+    return mg_dataset_deal_to(d, 0, 1, job, found);
+}
+
 /* What a maker does: the file, durably, and a report. */
 static inline void make_clip(mg_dataset *d, const mg_dataset_call *call, const mg_dataset_job *job)
 {

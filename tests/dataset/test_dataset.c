@@ -35,7 +35,7 @@ static int64_t make_some(mg_dataset *d, const mg_dataset_call *call, int64_t n)
     int64_t made = 0;
 
     for (; made < n; made++) {
-        expect_ok(mg_dataset_deal(d, &job, &found));
+        expect_ok(deal(d, &job, &found));
         if (!found) break;
         make_clip(d, call, &job);
     }
@@ -61,12 +61,12 @@ static void test_longest_first_and_the_files(void **state)
     (void)state;
     expect_ok(mg_dataset_open(&d, &call));
     for (int i = 0; i < 4; i++) {
-        expect_ok(mg_dataset_deal(d, &job, &found));
+        expect_ok(deal(d, &job, &found));
         assert_true(found);
         assert_string_equal(job.id, order[i]);
         make_clip(d, &call, &job);
     }
-    expect_ok(mg_dataset_deal(d, &job, &found));
+    expect_ok(deal(d, &job, &found));
     assert_false(found);
     mg_dataset_count(d, &n);
     assert_int_equal(n.done, 4);
@@ -140,7 +140,7 @@ static void test_shards_hold_the_order_of_jobs(void **state)
     mg_dataset_job held;
     bool found;
     expect_ok(mg_dataset_open(&d, &call));
-    expect_ok(mg_dataset_deal(d, &held, &found)); /* never made by this run */
+    expect_ok(deal(d, &held, &found)); /* never made by this run */
     assert_int_equal(make_some(d, &call, 12), 12);
     expect_ok(mg_dataset_commit(d));
     assert_false(mg_path_exists(in_dir("other/set-000000.tar")));
@@ -174,31 +174,31 @@ static void test_failures_and_second_tries(void **state)
 
     (void)state;
     expect_ok(mg_dataset_open(&d, &call));
-    expect_ok(mg_dataset_deal(d, &job, &found));
+    expect_ok(deal(d, &job, &found));
     first_seed = job.seed;
     assert_string_equal(job.refused, "");
     expect_ok(
         mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n, .kind = MG_MADE_BAD, .reason = "silence"}));
-    expect_ok(mg_dataset_deal(d, &job, &found)); /* the same, with another seed */
+    expect_ok(deal(d, &job, &found)); /* the same, with another seed */
     assert_string_equal(job.id, "0000002");
     assert_int_equal(job.attempt, 1);
     assert_true(job.seed != first_seed);
     assert_string_equal(job.refused, "silence");
     expect_ok(
         mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n, .kind = MG_MADE_BAD, .reason = "dc, loop"}));
-    expect_ok(mg_dataset_deal(d, &job, &found));
+    expect_ok(deal(d, &job, &found));
     assert_int_equal(job.attempt, 2);
     assert_string_equal(job.refused, "silence; dc, loop");
     expect_ok(mg_dataset_record(
         d, &(mg_dataset_outcome){.n = job.n, .kind = MG_MADE_FAILED, .reason = "too \"long\""}));
     for (int i = 0; i < 2; i++) { /* one retry, then the run ends and the job waits for the next */
-        expect_ok(mg_dataset_deal(d, &job, &found));
+        expect_ok(deal(d, &job, &found));
         assert_string_equal(job.id, "b-0");
         const mg_dataset_outcome o = {.n = job.n, .kind = MG_MADE_PASSING, .reason = "EIO"};
         if (i == 0) expect_ok(mg_dataset_record(d, &o));
         if (i == 1) expect_failure(mg_dataset_record(d, &o), MG_EFAIL, "clip b-0: EIO");
     }
-    expect_ok(mg_dataset_deal(d, &job, &found));
+    expect_ok(deal(d, &job, &found));
     expect_ok(mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n, .kind = MG_MADE_BACK}));
     expect_failure(mg_dataset_record(d, &(mg_dataset_outcome){.n = job.n}), MG_EBUG, "was not dealt");
     mg_dataset_count(d, &n);
@@ -283,7 +283,7 @@ static void test_jobs_of_a_change_that_was_cut_off(void **state)
                    "jobs.jsonl: holds other jobs than the state was made with; give --jobs");
     call.jobs = jobs;
     expect_ok(mg_dataset_open(&d, &call));
-    expect_ok(mg_dataset_deal(d, &job, &found));
+    expect_ok(deal(d, &job, &found));
     assert_true(found);
     assert_string_equal(job.text, "{\"prompt\": \"z\", \"seed\": 3}");
     mg_dataset_close(d);
@@ -368,7 +368,7 @@ static void test_jobs_that_cannot_be_read(void **state)
     assert_int_equal(truncate(in_dir("out/.mg-dist/jobs.jsonl"), 0), 0);
     expect_ok(mg_dataset_start_writer(d));
     for (int i = 0; i < 1000 && st == MG_OK; i++) {
-        st = mg_dataset_deal(d, &job, &found);
+        st = deal(d, &job, &found);
         assert_false(found);
         nanosleep(&(struct timespec){0, 10000000}, NULL);
     }

@@ -71,7 +71,7 @@ static void test_many_jobs_in_flight(void **state)
     const double begin_s = mg_clock_s(), begin_cpu_s = processor_s(), begin_mb = peak_mb();
     for (int64_t i = 0; i < n + in_flight; i++) {
         if (i < n) {
-            expect_ok(mg_dataset_deal(d, &job, &found));
+            expect_ok(mg_dataset_deal_to(d, 0, 1, &job, &found));
             assert_true(found);
             dealt[i] = job.n;
         }
@@ -89,7 +89,7 @@ static void test_many_jobs_in_flight(void **state)
     printf("%lld jobs dealt and recorded: %.0f a second, %.0f a second of processor time; memory %.1f MB, "
            "%.1f MB more than at the start\n",
            (long long)n, (double)n / took_s, (double)n / cpu_s, peak_mb(), grown_mb);
-    expect_ok(mg_dataset_deal(d, &job, &found));
+    expect_ok(mg_dataset_deal_to(d, 0, 1, &job, &found));
     assert_false(found);
     mg_dataset_count(d, &counts);
     assert_int_equal(counts.done, n);

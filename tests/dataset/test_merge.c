@@ -21,7 +21,7 @@ static void make_dataset(const char *out, const char *jobs, mg_layout layout, in
     call.n_parts = n_parts;
     expect_ok(mg_dataset_open(&d, &call));
     for (;;) {
-        expect_ok(mg_dataset_deal(d, &job, &found));
+        expect_ok(deal(d, &job, &found));
         if (!found) break;
         make_clip(d, &call, &job);
     }

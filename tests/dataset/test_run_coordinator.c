@@ -313,15 +313,22 @@ static void test_a_suspended_job(void **state)
     close_all();
 }
 
+/* The first replica is dealt a clip, and cannot read its files. */
+static int64_t deal_unread(void)
+{
+    ask(0, 1);
+    tick(0);
+    const int64_t n = told[0].job[0];
+    result(0, n, MG_MADE_UNREAD);
+    return n;
+}
+
 /* A file on a disk that is away: by another replica, and the last one says what it says. A node that lost its
  * disk ends the run before it has failed every clip. */
 static void test_files_that_are_away(void **state)
 {
     (void)state;
-    ask(0, 1);
-    tick(0);
-    const int64_t n = told[0].job[0];
-    result(0, n, MG_MADE_UNREAD);
+    const int64_t n = deal_unread();
     ask(0, 1);
     tick(0);
     assert_int_equal(told[0].n, 2);
@@ -343,10 +350,7 @@ static void test_files_that_a_host_cannot_read(void **state)
     (void)state;
     for (int i = 0; i < 3; i++)
         say(i, (mg_run_message){.say = MG_RUN_AT_HAND, .text = {i < 2 ? "near" : "far", ""}});
-    ask(0, 1);
-    tick(0);
-    const int64_t n = told[0].job[0];
-    result(0, n, MG_MADE_UNREAD);
+    const int64_t n = deal_unread();
     ask(1, 1);
     tick(0);
     assert_int_equal(told[1].n, 1);

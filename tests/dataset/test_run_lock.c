@@ -145,7 +145,7 @@ static int be_suspended(const mg_dataset_call *call)
     bool found;
 
     if (mg_dataset_open(&d, call) != MG_OK) return 1;
-    if (mg_dataset_deal(d, &job, &found) != MG_OK || !found) return 2;
+    if (deal(d, &job, &found) != MG_OK || !found) return 2;
     make_clip(d, call, &job); /* in the state, and not committed */
     raise(SIGSTOP);
     if (mg_dataset_commit(d) != MG_EFAIL) return 3;
@@ -220,7 +220,7 @@ static void test_cannot_be_read_now(void **state)
     (void)state;
     put_file(jobs, text, strlen(text));
     expect_ok(mg_dataset_open(&d, &call));
-    expect_ok(mg_dataset_deal(d, &job, &found));
+    expect_ok(deal(d, &job, &found));
     assert_true(found);
     expect_ok(mg_dataset_start_writer(d));
     expect_ok(mg_path_format(lock, "%s/.mg-dist/lock", out));
