@@ -106,11 +106,11 @@ def our_clip(program: str, dtype: str, *length: str, ranks: int = 1, what: str =
     with tempfile.TemporaryDirectory() as folder:
         run = execute([
             *launcher, program, "generate", "--model", str(MODEL), "--prompt", PROMPT, "--seed", "7", "--dtype", dtype,
-            *length, "--out", folder])
+            *length, "--verbose", "--out", folder])
         sidecar = json.loads((pathlib.Path(folder) / "000000.json").read_text())
     planned = [float(x) for x in re.findall(r"plan: (?:leader|a rank) +([0-9.]+) MB", run.err)]
     values = {"what": what, "dtype": dtype, "seconds": run.wall_s, "peak_mb": run.peak_mb,
-              "plan_mb": max(planned, default=0.0), "others": round(run.others, 3)}
+              "plan_mb": max(planned), "others": round(run.others, 3)}
     values |= {k: v for k, v in sidecar.get("timings", {}).items() if isinstance(v, (int, float))}
     return record("mg-dist", values, ranks)
 

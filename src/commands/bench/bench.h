@@ -101,7 +101,9 @@ typedef struct mg_bench_reader {
     double gbps; /* the last probe's; 1 GB = 1e9 bytes */
 } mg_bench_reader;
 
-mg_status mg_bench_reader_open(mg_bench_reader *r, const mg_backend *backend, mg_comm *comm);
+/* `step_bytes`: what all ranks read in a step; the block has as many, between 512 MiB and 2 GiB. */
+mg_status mg_bench_reader_open(mg_bench_reader *r, const mg_backend *backend, mg_comm *comm,
+                               double step_bytes);
 mg_status mg_bench_reader_probe(mg_bench_reader *r);
 void mg_bench_reader_close(mg_bench_reader *r);
 

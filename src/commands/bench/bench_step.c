@@ -1,9 +1,10 @@
 /* One step of the language model on random weights of the true shape, against the time that reading its bytes
  * takes at the read bandwidth of the same run.
  *
- * The bandwidth of a shared machine moves by up to 2x within seconds. So groups of a few steps alternate with
- * read probes, a step is held against the better of the two probes around it, and the fraction reported is
- * the median over the steps. The steps go on column by column, as in generation. */
+ * The bandwidth of a shared machine moves by up to 1.6x within a second. So two steps at a time alternate
+ * with read probes, a step is held against the mean of the two probes around it, and the fraction reported is
+ * the median over the steps. The best of the probes would not do: a step cannot choose its moment, and would
+ * be held against another one's. The steps go on column by column, as in generation. */
 #include <stdlib.h>
 
 #include "bench_shapes.h"
@@ -13,7 +14,7 @@
 #include "scaling_results.h"
 
 enum {
-    GROUP_STEPS = 5,
+    GROUP_STEPS = 2,
     GROUP_STEPS_ON_DEVICE = 20,
     DEFAULT_STEPS = 60,
     PREFILL_TOKENS = 256,
@@ -122,7 +123,7 @@ static mg_status measure_steps(mg_step_bench *s, mg_bench_reader *reader)
         MG_RETURN(time_steps(s, &i, first, n_done));
         mg_bench_power_take(&s->power);
         MG_RETURN(mg_bench_reader_probe(reader));
-        s->gbps[group] = reader->gbps > before_gbps ? reader->gbps : before_gbps;
+        s->gbps[group] = (before_gbps + reader->gbps) / 2;
         for (int64_t j = first; j < n_done; j++)
             s->fraction[j] =
                 step_bytes(s, first_position + j - first) / (s->gbps[group] * 1e9) / s->step_s[j];
@@ -215,7 +216,8 @@ mg_status mg_bench_step(mg_bench *b)
                        (long long)s.first_position, (long long)(around + n_behind),
                        (long long)s.config.max_positions));
     st = mg_step_bench_open(&s);
-    if (st == MG_OK) st = mg_bench_reader_open(&reader, &b->backend, b->world->all);
+    if (st == MG_OK)
+        st = mg_bench_reader_open(&reader, &b->backend, b->world->all, step_bytes(&s, s.first_position));
     MG_TRY(mg_comm_agree(b->world->all, st));
     MG_TRY(measure_steps(&s, &reader));
     MG_TRY(report_step(&s));
