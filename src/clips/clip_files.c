@@ -251,6 +251,14 @@ static mg_status write_files(clip_facts *f, const mg_generate_output *o, const m
     return mg_clip_metadata_write(path, &f->m);
 }
 
+/* Share of samples that were cut off: floats keep what is beyond full scale. */
+static double share_cut(const mg_clip_metadata *m)
+{
+    const int64_t n_kept = m->recipe.format == MG_AUDIO_WAV_F32 ? m->levels.n_over : 0;
+
+    return (double)(m->n_clipped - n_kept) / (double)(m->n_frames_pcm * m->n_channels);
+}
+
 mg_status mg_clip_files_write(mg_generate_output *o, const mg_clip *clip, const mg_clip_result *result)
 {
     mg_status st = MG_OK;
@@ -259,8 +267,7 @@ mg_status mg_clip_files_write(mg_generate_output *o, const mg_clip *clip, const 
     if (!f) return mg_fail(MG_EFAIL, "metadata: no memory"); /* of this clip: the next may have it again */
     MG_TRY(describe(f, o, clip, result));
     st = mg_clip_files_to_stdout(o->call) ? write_sound(f, o, "-", result) : write_files(f, o, clip, result);
-    if (f->m.n_frames_pcm > 0)
-        o->clipping = (double)f->m.n_clipped / (double)(f->m.n_frames_pcm * f->m.n_channels);
+    if (f->m.n_frames_pcm > 0) o->clipping = share_cut(&f->m);
 done:
     for (int i = 0; st != MG_OK && i < f->n_written; i++) unlink(f->written[i]);
     free(f);

@@ -79,35 +79,44 @@ void mg_quality_measure_sound(mg_quality *q, const mg_sound *s, double silence_d
     if (s->n_channels > 1) q->dead_channel_db = db_below(low, high);
 }
 
+/* Columns of codes: that of codebook k at time t is at[k * stride + t]. */
+typedef struct columns {
+    const int32_t *at;
+    int64_t stride, T;
+} columns;
+
 /* The longest run of columns that are those of `period` columns before, in codebooks first … end-1. */
-static int64_t longest_run(const int32_t *codes, int64_t T, int64_t first, int64_t end, int64_t period)
+static int64_t longest_run(const columns *c, int64_t first, int64_t end, int64_t period)
 {
     int64_t longest = 0, run = 0;
 
-    for (int64_t t = period; t < T; t++) {
+    for (int64_t t = period; t < c->T; t++) {
         bool same = true;
-        for (int64_t k = first; k < end && same; k++) same = codes[k * T + t] == codes[k * T + t - period];
+        for (int64_t k = first; k < end && same; k++)
+            same = c->at[k * c->stride + t] == c->at[k * c->stride + t - period];
         run = same ? run + 1 : 0;
         if (run > longest) longest = run;
     }
     return longest;
 }
 
-void mg_quality_measure_codes(mg_quality *q, const int32_t *codes, int64_t K, int64_t T, int64_t n_channels)
+void mg_quality_measure_codes(mg_quality *q, const int32_t *codes, int64_t K, int64_t T, int64_t first,
+                              int64_t n_channels)
 {
+    const columns c = {codes + first, T, T - first};
     int64_t repeat = 0, loop = 0;
 
     for (int64_t k = 0; k < n_channels && k < K; k++) {
-        const int64_t run = longest_run(codes, T, k, k + 1, 1);
+        const int64_t run = longest_run(&c, k, k + 1, 1);
         if (run + 1 >= LEAST_STRETCH && run + 1 > repeat) repeat = run + 1;
     }
-    for (int64_t period = 1; period <= T / 2 && period <= MOST_PERIOD; period++) {
-        const int64_t run = longest_run(codes, T, 0, K, period);
+    for (int64_t period = 1; period <= c.T / 2 && period <= MOST_PERIOD; period++) {
+        const int64_t run = longest_run(&c, 0, K, period);
         if (run < period || run + period < LEAST_STRETCH) continue; /* played twice at least */
         if (run + period > loop) loop = run + period;
     }
-    q->repeat = T > 0 ? (double)repeat / (double)T : 0;
-    q->loop = T > 0 ? (double)loop / (double)T : 0;
+    q->repeat = c.T > 0 ? (double)repeat / (double)c.T : 0;
+    q->loop = c.T > 0 ? (double)loop / (double)c.T : 0;
 }
 
 /* The signs with a limit, in the order in which they are named. */

@@ -31,9 +31,10 @@ int64_t mg_quality_count_not_finite(const mg_sound *s);
  */
 void mg_quality_measure_sound(mg_quality *q, const mg_sound *s, double silence_db);
 
-/* repeat and loop of codes [K,T], undelayed. Stretches of less than half a second are not counted. With
- * n_channels 2 the first two codebooks are the first ones of both channels. */
-void mg_quality_measure_codes(mg_quality *q, const int32_t *codes, int64_t K, int64_t T, int64_t n_channels);
+/* repeat and loop of codes [K,T], undelayed, from column `first` on. Stretches of less than half a second are
+ * not counted. With n_channels 2 the first two codebooks are the first ones of both channels. */
+void mg_quality_measure_codes(mg_quality *q, const int32_t *codes, int64_t K, int64_t T, int64_t first,
+                              int64_t n_channels);
 
 /* The faults by name, "silence, loop"; "" if there is none. */
 enum { MG_QUALITY_WORDS_SIZE = 96 };

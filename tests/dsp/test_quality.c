@@ -138,7 +138,7 @@ static void expect_codes(const int32_t *codes, int64_t n_channels, const char *w
 {
     mg_quality q = {0};
 
-    mg_quality_measure_codes(&q, codes, K, T, n_channels);
+    mg_quality_measure_codes(&q, codes, K, T, 0, n_channels);
     expect_words(&q, words);
 }
 
@@ -178,10 +178,10 @@ static void test_a_loop(void **state)
         fill_codes(codes);
         loop(codes, period, T);
         expect_codes(codes, 1, "loop");
-        mg_quality_measure_codes(&q, codes, K, T, 1);
+        mg_quality_measure_codes(&q, codes, K, T, 0, 1);
         assert_true(fabs(q.loop - 1) < 1e-9);
         codes[3 * T + T - 1]++; /* one code of one codebook ends it; what is before still is one */
-        mg_quality_measure_codes(&q, codes, K, T, 1);
+        mg_quality_measure_codes(&q, codes, K, T, 0, 1);
         assert_true(q.loop < 1);
     }
     fill_codes(codes);
@@ -193,8 +193,26 @@ static void test_a_loop(void **state)
     fill_codes(codes);
     loop(codes, 1, T);
     expect_codes(codes, 1, "repeat, loop");
-    mg_quality_measure_codes(&q, codes, K, 1, 1);
+    mg_quality_measure_codes(&q, codes, K, 1, 0, 1);
     assert_true(q.loop == 0 && q.repeat == 0);
+}
+
+/* What stands before the first column that counts does not hide what is behind it. */
+static void test_from_a_column_on(void **state)
+{
+    int32_t codes[K * T];
+    mg_quality q = {0};
+
+    (void)state;
+    fill_codes(codes);
+    for (int64_t k = 0; k < K; k++)
+        for (int64_t t = T - 40; t < T; t++) codes[k * T + t] = 7;
+    mg_quality_measure_codes(&q, codes, K, T, 0, 1);
+    assert_true(fabs(q.repeat - 0.2) < 1e-9 && fabs(q.loop - 0.2) < 1e-9);
+    mg_quality_measure_codes(&q, codes, K, T, T - 40, 1);
+    assert_true(q.repeat == 1 && q.loop == 1);
+    mg_quality_measure_codes(&q, codes, K, T, T, 1);
+    assert_true(q.repeat == 0 && q.loop == 0);
 }
 
 int main(void)
@@ -203,7 +221,7 @@ int main(void)
         cmocka_unit_test(test_silence),      cmocka_unit_test(test_clipping),
         cmocka_unit_test(test_offset),       cmocka_unit_test(test_dead_channel),
         cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_one_code),
-        cmocka_unit_test(test_a_loop),
+        cmocka_unit_test(test_a_loop),       cmocka_unit_test(test_from_a_column_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,19 @@ expect 0 'gate: clipping: it is kept' 'clipping: a level far too high' run 1 lou
 expect 0 'gate: .*repeat, loop: it is kept' 'one code on and on' run 1 greedy "$BOX/stuck" two --gate warn --greedy
 expect 0 '' 'the same model, each code drawn' run 1 drawn "$BOX/stuck" two --gate warn --top-k 0
 fails 'repeats nothing' grep -q 'repeat\|loop: it' "$BOX/said"
+prompted() { # OUT PROMPT SECONDS: a job that goes on from a clip
+    printf '{"id":"a","prompt":"x","duration":3,"audio_prompt":"%s","prompt_duration":%s}\n' "$2" "$3" >"$BOX/$1.jsonl"
+}
+prompted good loud/train/clip-1.flac 2
+prompted quiet silent-warn/train/clip-1.flac 2.48
+expect 0 'gate: repeat, loop: it is kept' 'an audio prompt of two seconds hides nothing of the one behind it' \
+    run 1 good "$BOX/stuck" good --gate warn --greedy
+expect 0 '' 'a silent one' run 1 quiet "$BOX/stuck" quiet --gate warn --top-k 0
+fails "is no fault of the model's" grep -q 'gate: ' "$BOX/said"
+bad_model hot 7000 $(codec 15.conv.weight_g)
+expect 0 'gate: clipping: it is kept' 'a sound far beyond full scale' run 1 hot-wav "$BOX/hot" two --gate warn --strategy none
+expect 0 '' 'the same as floats, which hold it' run 1 floats "$BOX/hot" two --gate warn --strategy none --format wav-f32
+fails 'has lost nothing' grep -q 'gate: ' "$BOX/said"
 echo '{"id":"a","prompt":"","duration":1}' >"$BOX/wordless.jsonl"
 expect 0 'gate: dead channel: it is kept' 'a channel below the other one' run 1 stereo "$GOLDEN/checkpoints/tiny-stereo" wordless --gate warn \
     --gate-dead-channel 0 --gate-repeat 1 --gate-loop 1 --gate-clipping 1 --gate-silence 1 --gate-dc 1

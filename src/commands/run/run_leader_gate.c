@@ -9,15 +9,17 @@
 void mg_run_gate_measure(mg_quality *q, const mg_run_leader *l, const mg_clip_result *result)
 {
     const mg_lm_config *lm = &l->r->config.lm;
-    const int64_t T = result->sound.n_frames / l->r->config.codec.hop;
+    const int64_t hop = l->r->config.codec.hop, T = result->sound.n_frames / hop;
+    mg_sound made = result->sound; /* by the model: an audio prompt hides none of its faults, and is none */
 
+    made.pcm += result->T_prompt * hop * made.n_channels;
+    made.n_frames -= result->T_prompt * hop;
     *q = (mg_quality){0};
-    if (l->s->gate == MG_GATE_OFF) { /* what no file can hold is refused all the same */
-        q->n_not_finite = mg_quality_count_not_finite(&result->sound);
-        return;
+    if (l->s->gate != MG_GATE_OFF) {
+        mg_quality_measure_sound(q, &made, l->s->limits.silence_db);
+        mg_quality_measure_codes(q, result->codes, lm->K, T, result->T_prompt, lm->n_channels);
     }
-    mg_quality_measure_sound(q, &result->sound, l->s->limits.silence_db);
-    mg_quality_measure_codes(q, result->codes, lm->K, T, lm->n_channels);
+    q->n_not_finite = mg_quality_count_not_finite(&result->sound); /* no file holds it, gate or not */
 }
 
 bool mg_run_gate_refuses(const mg_quality *q, const mg_run_leader *l)
