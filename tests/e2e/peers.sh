@@ -84,6 +84,9 @@ expect 2 'nobody: no such peer' 'an unknown peer is refused' peers --peers nobod
 # What it reads is what the program writes.
 expect 0 '"version": .*"ms_per_step": .*"read_gbps": .*"device": ' 'mg-dist bench step has the keys' \
     "$MG" bench step --shape tiny --steps 1 --warmup 0 --json
+expect 0 '' 'two steps' "$MG" bench step --shape tiny --steps 2 --warmup 0
+passes 'have a mean in their middle' awk '{ v[$1] = $2 } END { off = v["ms_per_step"] - (v["ms_per_step_min"] + v["ms_per_step_p95"]) / 2
+    exit !(v["ms_per_step"] > 0 && off * off < 4e-6) }' "$BOX/said"
 expect 0 '"backend": .*"version": .*"ms": ' 'so has bench t5' "$MG" bench t5 --tokens 1 --steps 1 --json
 for half in encode decode; do
     expect 0 '"backend": .*"version": .*"ms": ' "so has bench $half" "$MG" bench $half --seconds 0.1 --steps 1 --json

@@ -18,6 +18,7 @@ for n in 1 2; do
     # three clips: 2.9; 96 of them: 2.8 (docs/PERFORMANCE.md)
     passes 'int4 costs less than 4 %' near "$(figure change_int4_percent)" 0 4
 done
+error=$(figure error_int4_percent) # of three clips; each alone tells what it should be: that of a ratio of sums
 fails 'int8 is not fp32' [ "$(figure loss_int8)" = "$(figure loss_fp32)" ]
 printf '{"prompt": "slow piano", "audio_prompt": "%s/clip0.codes.npy"}\n' "$GOLDEN/loss" >"$BOX/other.jsonl"
 head -1 "$LIST" | sed "s|clip0|$GOLDEN/loss/clip0|" >"$BOX/same.jsonl"
@@ -25,6 +26,15 @@ expect 0 '' 'one clip' "$MG" bench quality "$DEMO" --prompts "$BOX/same.jsonl" -
 right=$(figure loss_fp32)
 passes 'its loss is transformers'"'"'' near "$right" "$(sed -n '/clips/{n;s/[ ,]//g;p;}' "$GOLDEN/loss/loss.json")" 2e-5
 passes 'of the formats int8 alone' [ -z "$(figure loss_bf16)" -a -n "$(figure loss_int8)" ]
+expect 0 '"error_int8_percent": null' 'one clip has no spread, as JSON says it' "$MG" bench quality "$DEMO" --prompts "$BOX/same.jsonl" \
+    --dtype int8 --json
+for i in 0 1 2; do
+    sed -n "$((i + 1))s|clip$i|$GOLDEN/loss/clip$i|p" "$LIST" >"$BOX/alone.jsonl"
+    "$MG" bench quality "$DEMO" --prompts "$BOX/alone.jsonl" --dtype int4 >"$BOX/said" 2>&1
+    echo "$(figure codes) $(figure loss_fp32) $(figure loss_int4)"
+done >"$BOX/alone"
+passes 'the error is that of the change' near "$error" "$(awk '{ f[NR] = $1 * $2; l[NR] = $1 * $3; F += f[NR]; L += l[NR] }
+    END { for (i = 1; i <= NR; i++) S += (l[i] - L / F * f[i]) ^ 2; print 100 * sqrt(NR / (NR - 1) * S) / F }' "$BOX/alone")" 0.003
 expect 0 '' 'the same with another text' "$MG" bench quality "$DEMO" --prompts "$BOX/other.jsonl" --dtype int8
 passes 'costs more' awk -v a="$(figure loss_fp32)" -v b="$right" 'BEGIN { exit !(a > b + 0.001) }'
 
@@ -42,6 +52,11 @@ expect 2 'prompts: missing' 'no list' "$MG" bench quality "$DEMO"
 expect 2 'MODEL: missing' 'no model' "$MG" bench quality
 printf '{"prompt": "slow piano"}\n' >"$BOX/none.jsonl"
 expect 2 'line 1: audio_prompt: missing' 'a line without a sound' "$MG" bench quality "$DEMO" --prompts "$BOX/none.jsonl"
+for key in melody text_states; do
+    printf '{"audio_prompt": "clip.wav", "%s": "file"}\n' $key >"$BOX/more.jsonl"
+    expect 2 "line 1: $key: a sound is fed with a text" "a line with $key, which would be passed over" "$MG" bench quality "$DEMO" \
+        --prompts "$BOX/more.jsonl"
+done
 printf '{"prompt": "slow piano", "audio_prompt": "none.wav"}\n' >"$BOX/lost.jsonl"
 expect 1 'none.wav' 'a sound that is not there' "$MG" bench quality "$DEMO" --prompts "$BOX/lost.jsonl"
 finish

@@ -88,7 +88,7 @@ mg_status mg_bench_block_open(mg_bench_block *block, mg_arena *arena, const mg_o
                               const mg_arena *measured);
 void mg_bench_block_close(mg_bench_block *block);
 
-/* Sorts `values` and returns the middle one. */
+/* Sorts `values` and returns the middle one, or the mean of the two that are. */
 double mg_bench_median(double *values, int64_t n);
 
 /* How fast all ranks together read memory, through each rank's own pool of threads, or each on its device:

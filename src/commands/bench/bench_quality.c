@@ -22,7 +22,7 @@ typedef struct sounds {
 } sounds;
 
 typedef struct loss {
-    double *of_clip;     /* [n] mean over its codes */
+    double *of_clip;     /* [n] sum over its codes */
     double sum, n_right; /* over all codes */
     int64_t n_codes;
 } loss;
@@ -36,6 +36,11 @@ typedef struct row {
     int64_t n_codes;
 } row;
 
+static bool names(const char *path)
+{
+    return path && *path;
+}
+
 static mg_status read_list(sounds *s, const mg_bench_settings *settings)
 {
     const mg_job_format how = {0};
@@ -43,12 +48,18 @@ static mg_status read_list(sounds *s, const mg_bench_settings *settings)
     MG_RETURN(mg_request_list_load(&s->requests, settings->list, &how));
     s->n = s->requests.n;
     if (s->n < 1) return mg_fail(MG_EUSAGE, "bench quality: %s: names no sound", settings->list);
-    for (int64_t i = 0; i < s->n; i++)
-        if (!s->requests.recipe[i].audio_prompt || !*s->requests.recipe[i].audio_prompt)
+    for (int64_t i = 0; i < s->n; i++) {
+        const mg_recipe *q = &s->requests.recipe[i];
+        if (!names(q->audio_prompt))
             return mg_fail(MG_EUSAGE,
                            "%s: audio_prompt: missing; each line names a sound: {\"prompt\": \"slow piano\", "
                            "\"audio_prompt\": \"piano.wav\"}",
-                           s->requests.recipe[i].where);
+                           q->where);
+        if (names(q->melody) || names(q->text_states))
+            return mg_fail(MG_EUSAGE,
+                           "%s: %s: a sound is fed with a text (prompt) and nothing else; leave it out",
+                           q->where, names(q->melody) ? "melody" : "text_states");
+    }
     s->clips = calloc((size_t)s->n, sizeof *s->clips);
     return s->clips ? MG_OK : mg_fail(MG_ENOMEM, "bench: %lld sounds", (long long)s->n);
 }
@@ -196,7 +207,7 @@ static mg_status measure(loss *total, mg_replica *r, const sounds *s, int64_t n)
         }
         for (int64_t j = 0; j < n_columns; j++) MG_TRY(feed(total, r, rows, m, j, tokens, logits));
         for (int64_t i = 0; i < m; i++) {
-            total->of_clip[first + i] = rows[i].sum / (double)rows[i].n_codes;
+            total->of_clip[first + i] = rows[i].sum;
             total->sum += rows[i].sum;
             total->n_codes += rows[i].n_codes;
             free(rows[i].codes);
@@ -246,11 +257,14 @@ done:
     return st;
 }
 
-/* How much more than fp32's, in percent of it, and the standard error of that over the sounds. */
+/* How much more than fp32's, in percent of it, and the standard error of that over the sounds: that of a
+ * ratio of two sums. A mean of each sound's own percentage would be another figure, in which a sound of
+ * hardly any loss counts most. */
 static void report_format(mg_report *r, const char *name, const loss *l, const loss *fp32, int64_t n)
 {
-    const double mean = l->sum / (double)l->n_codes, base = fp32->sum / (double)fp32->n_codes;
-    double sum = 0, squares = 0;
+    const double mean = l->sum / (double)l->n_codes;
+    const double ratio = l->sum / fp32->sum;
+    double squares = 0;
     char key[32];
 
     snprintf(key, sizeof key, "loss_%s", name);
@@ -259,16 +273,14 @@ static void report_format(mg_report *r, const char *name, const loss *l, const l
     mg_report_number(r, key, l->n_right / (double)l->n_codes, 4);
     if (l == fp32) return;
     for (int64_t i = 0; i < n; i++) {
-        const double d = (l->of_clip[i] - fp32->of_clip[i]) / fp32->of_clip[i] * 100;
-        sum += d;
-        squares += d * d;
+        const double off = l->of_clip[i] - ratio * fp32->of_clip[i];
+        squares += off * off;
     }
     snprintf(key, sizeof key, "change_%s_percent", name);
-    mg_report_number(r, key, (mean - base) / base * 100, 3);
+    mg_report_number(r, key, (ratio - 1) * 100, 3);
     snprintf(key, sizeof key, "error_%s_percent", name);
-    mg_report_number(
-        r, key, n > 1 ? sqrt(fmax(0, squares - sum * sum / (double)n) / (double)(n - 1) / (double)n) : NAN,
-        3);
+    const double error = sqrt((double)n / (double)(n - 1) * squares) / fp32->sum;
+    mg_report_number(r, key, n > 1 ? error * 100 : NAN, 3);
 }
 
 mg_status mg_bench_quality(mg_bench *b)

@@ -56,7 +56,7 @@ mg_status mg_report_print(const mg_report *r, FILE *to, bool json)
         }
         mg_text_format(&t, "%s\"%s\": ", i ? ", " : "{", r->line[i].name);
         if (r->line[i].is_number)
-            mg_text_add(&t, value);
+            mg_text_add(&t, strchr(value, 'n') ? "null" : value); /* nan and inf: JSON has no such numbers */
         else
             mg_text_quote(&t, value);
     }
@@ -99,5 +99,5 @@ static int ascending(const void *a, const void *b)
 double mg_bench_median(double *values, int64_t n)
 {
     qsort(values, (size_t)n, sizeof *values, ascending);
-    return values[n / 2];
+    return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }

@@ -164,7 +164,7 @@ static mg_status report_step(mg_step_bench *s)
     mg_report_int(r, "steps", s->n_steps);
     mg_report_number(r, "ms_per_step", median_s * 1e3, 3);
     mg_report_number(r, "ms_per_step_min", all_s[0] * 1e3, 3);
-    mg_report_number(r, "ms_per_step_p95", all_s[n_all * 95 / 100] * 1e3, 3);
+    mg_report_number(r, "ms_per_step_p95", all_s[(n_all * 95 + 99) / 100 - 1] * 1e3, 3);
     mg_report_number(r, "bytes_per_step", mid_bytes, 0);
     mg_report_number(r, "weight_bytes", weight_bytes, 0);
     mg_report_number(r, "kv_bytes", mid_bytes / b->world->n_replicas - weight_bytes, 0);
