@@ -38,6 +38,7 @@ passes 'five clips to listen to' test "$(grep -o '<audio' "$page" | wc -l)" = 5
 passes 'their sound is the files' test "$(sed -n 's/.*src="data:audio\/flac;base64,\([^"]*\)".*/\1/p' "$page" | head -1 | base64 -d | sha256sum | cut -c-64)" = "$(sha256sum <"$BOX/d/train/a.flac" | cut -c-64)"
 fails 'no tag of a job is a tag' grep -Eq '<script|<img|<b>' "$page"
 fails 'nothing is fetched from elsewhere' sh -c "grep -oE '<[a-z][^>]*' '$page' | grep -Eq '(src|href)=.?(https?:|//)' || grep -Eq 'url\(|@import' '$page'"
+fails 'no heading is empty' grep -Eq '<h[1-6][^>]*></h' "$page"
 expect 0 '^audiofolder: 5 clips' 'verify knows the page' "$MG" verify -q "$BOX/d"
 passes 'a report that is there is replaced' "$MG" report -q "$BOX/d" --clips 2 --measure 0
 passes 'by one of two clips' test "$(grep -o '<audio' "$page" | wc -l)" = 2
@@ -49,6 +50,13 @@ passes 'no clips, elsewhere' "$MG" report -q "$BOX/d" --clips 0 --out "$BOX/none
 passes 'the same figures' agrees "$BOX/none.html"
 passes 'nothing half is left' tidy "$BOX"
 expect 2 'is no dataset of mg-dist run' 'a folder that is none' "$MG" report "$BOX"
+cp -r "$BOX/d" "$BOX/many" # where each failure is of its own kind
+sqlite3 "$BOX/many/.mg-dist/run.db" "WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < 399)
+    INSERT INTO job(n, id, fold, at, bytes, line, copy, size, state, tries, reason, dur_s, took_s, ended_at)
+    SELECT 100 + n, 'id' || n, n, 0, 0, 0, 0, 1, 'failed', 1, 'no ' || char(97 + n / 26) || char(97 + n % 26), 0, 0, 0 FROM i"
+passes 'of 401 kinds of failures' "$MG" report -q "$BOX/many"
+passes 'each is counted' test "$(grep -o 'data-count="[0-9]*"' "$BOX/many/report.html" | tr -dc '0-9\n' | paste -sd+ | bc)" = 402
+passes 'and forty have a row' test "$(grep -o '<tr data-count' "$BOX/many/report.html" | wc -l)" = 40
 rm "$BOX/d/train/c.flac"
 passes 'a clip that is gone is left out' "$MG" report -q "$BOX/d" --clips 9
 passes 'and the others are there' test "$(grep -o '<audio' "$page" | wc -l)" = 4

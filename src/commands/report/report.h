@@ -32,6 +32,7 @@ typedef struct mg_report_reason {
 typedef struct mg_report_reasons {
     mg_report_reason *item; /* the most frequent first, once all are in */
     size_t n, capacity;
+    int64_t n_others; /* outcomes of kinds that came when there were too many */
 } mg_report_reasons;
 
 typedef struct mg_report {

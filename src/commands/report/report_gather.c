@@ -6,6 +6,9 @@
 #include "json_lines.h"
 #include "report.h"
 
+/* A million reasons of which each is its own kind must not take a million times a million comparisons. */
+enum { MOST_KINDS = 200 };
+
 /* A reason without what is one clip's own: names of files become FILE, numbers N, what is quoted "…". */
 static void make_pattern(mg_text *t, const char *reason)
 {
@@ -38,6 +41,11 @@ static mg_status add_reason(mg_report_reasons *list, const char *reason, const c
     for (size_t i = 0; i < list->n; i++) {
         if (strcmp(list->item[i].pattern, pattern) != 0) continue;
         list->item[i].n++;
+        free(pattern);
+        return MG_OK;
+    }
+    if (list->n == MOST_KINDS) {
+        list->n_others++;
         free(pattern);
         return MG_OK;
     }

@@ -154,6 +154,7 @@ static mg_status put_loudness(mg_text *t, const mg_report *r)
 static void put_reasons(mg_text *t, const char *id, const char *title, const mg_report_reasons *list)
 {
     static const size_t MOST = 40;
+    int64_t n_more = list->n_others;
 
     if (list->n == 0) return;
     begin_card(t, title);
@@ -178,7 +179,13 @@ static void put_reasons(mg_text *t, const char *id, const char *title, const mg_
         mg_text_add(t, "</td></tr>");
     }
     mg_text_add(t, "</tbody></table>");
-    end_card(t, list->n > MOST ? "and more kinds, which are rarer" : NULL);
+    for (size_t i = MOST; i < list->n; i++) n_more += list->item[i].n;
+    if (n_more > 0) {
+        mg_text_format(t, "<p class=\"note\" data-count=\"%" PRId64 "\">and ", n_more);
+        put_count(t, n_more);
+        mg_text_add(t, " more, for other reasons</p>");
+    }
+    end_card(t, NULL);
 }
 
 /* What it kept, and how many it let through only later. What it refused for good is among the failures. */
@@ -286,7 +293,6 @@ mg_status mg_report_page(mg_text *t, const mg_report *r)
     put_reasons(t, "failures", "Failures by reason", &r->failures);
     put_gate(t, r);
     put_clips(t, r);
-    mg_text_add(t, "<h2 class=\"head\"></h2>");
     put_kind(t, r);
     mg_text_format(t, "<footer>mg-dist report, %s, version %s</footer></main></body></html>\n", now,
                    MG_VERSION);
