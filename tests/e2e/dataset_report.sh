@@ -59,6 +59,7 @@ passes 'each is counted' test "$(grep -o 'data-count="[0-9]*"' "$BOX/many/report
 passes 'and forty have a row' test "$(grep -o '<tr data-count' "$BOX/many/report.html" | wc -l)" = 40
 rm "$BOX/d/train/c.flac"
 passes 'a clip that is gone is left out' "$MG" report -q "$BOX/d" --clips 9
+passes 'and missed' grep -q '<b>1 could not be read</b>' "$page"
 passes 'and the others are there' test "$(grep -o '<audio' "$page" | wc -l)" = 4
 run tars --layout webdataset --shard-clips 2 --format mp3 >"$BOX/said" 2>&1
 expect 0 '5 of 7 clips' 'of shards' "$MG" report "$BOX/tars"

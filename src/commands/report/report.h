@@ -56,7 +56,7 @@ mg_status mg_report_gather(mg_report *r);
 void mg_report_close(mg_report *r);
 
 /* Choose n_measured of the clips, all alike spread over the dataset, n_embedded of them for the page, and
- * read and measure them. A sound that cannot be read is left out. */
+ * read and measure them. A sound that cannot be read is left out, and the page says how many. */
 mg_status mg_report_listen(mg_report *r, int64_t n_measured, int64_t n_embedded);
 
 /* The page, appended. */

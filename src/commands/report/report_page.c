@@ -130,7 +130,7 @@ static mg_status put_loudness(mg_text *t, const mg_report *r)
     size_t n_read = 0, n_quiet = 0;
     double *lufs = NULL, highest = 0;
     size_t capacity = 0;
-    char note[200];
+    char note[200], lost[80] = "";
 
     MG_RETURN(mg_grow(&lufs, &capacity, r->n_clips + 1, sizeof *lufs, "report"));
     for (size_t i = 0; i < r->n_clips; i++) {
@@ -141,12 +141,16 @@ static mg_status put_loudness(mg_text *t, const mg_report *r)
     }
     begin_card(t, "Loudness");
     mg_report_histogram(t, lufs, n_read, "LUFS", "clips by loudness");
+    if (n_read < r->n_clips)
+        snprintf(lost, sizeof lost, "; <b>%zu could not be read</b>: mg-dist verify says why",
+                 r->n_clips - n_read);
     snprintf(note, sizeof note,
              "of <span id=\"measured\">%zu</span> clips, evenly spread; %zu too short or too quiet to "
              "measure; highest "
              "peak %.1f dB",
              n_read, n_quiet, highest > 0 ? 20 * log10(highest) : -INFINITY);
-    end_card(t, n_read ? note : "no clip was measured");
+    mg_text_format(t, "<p class=\"note\">%s%s</p>", n_read ? note : "no clip was measured", lost);
+    end_card(t, NULL);
     free(lufs);
     return MG_OK;
 }
