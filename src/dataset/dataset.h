@@ -153,6 +153,9 @@ void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts);
 int64_t mg_dataset_seed(const mg_dataset *d);
 mg_run_db *mg_dataset_db(mg_dataset *d);
 
+/* May a dataset be called so? Its shards are: no path, and nothing that would break a card. */
+bool mg_dataset_name_fits(const char *name);
+
 /* The names of a clip's file: what SHA256SUMS calls it; and where its maker puts it, durably, before it
  * reports. NAME is under OUT. In a shard they differ. */
 mg_status mg_dataset_file_name(char out[MG_PATH_SIZE], mg_layout layout, const char *suffix, int64_t n,

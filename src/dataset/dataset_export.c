@@ -82,10 +82,13 @@ static mg_status put_record(sheet *s, const mg_json_text *first, const mg_job_ro
 
 static mg_status put_metadata_row(void *arg, const mg_job_row *row)
 {
+    static const char folder[] = "train/";
     mg_json_text t = {.layout = MG_JSON_LINE};
 
+    if (strncmp(row->file, folder, strlen(folder)) != 0)
+        return mg_fail(MG_EFAIL, "run.db: %.200s: its file is not in %s", row->id, folder);
     mg_json_text_object(&t, NULL);
-    mg_json_text_string(&t, "file_name", row->file + strlen("train/"));
+    mg_json_text_string(&t, "file_name", row->file + strlen(folder));
     return put_record(arg, &t, row);
 }
 

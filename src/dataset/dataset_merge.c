@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audio_file.h"
 #include "choice_words.h"
 #include "dataset_merge_impl.h"
 #include "in_file.h"
@@ -45,18 +46,31 @@ static mg_status check_out(const mg_merge *m)
     return mg_fail(MG_EUSAGE, "%s: holds other things, and nothing of a merge; name a new folder", out);
 }
 
+static bool is_suffix(const char *text)
+{
+    bool is_one = false;
+
+    for (int i = 0; i < MG_AUDIO_N_FORMATS; i++)
+        is_one = is_one || strcmp(text, mg_audio_format_suffix((mg_audio_format)i)) == 0;
+    return is_one;
+}
+
 static mg_status describe(mg_dataset *d, const mg_merge *m)
 {
     const mg_merge_source *s = &m->source[0];
     const char *layout = mg_merge_note_of(s, "layout"), *seed = mg_merge_note_of(s, "seed");
+    const char *suffix = mg_merge_note_of(s, "format"), *name = mg_merge_note_of(s, "name");
     const int i = mg_choice_find(MG_LAYOUT_CHOICES, layout);
 
-    if (i < 0 || !mg_merge_note_of(s, "format") || !mg_merge_note_of(s, "name"))
+    if (i < 0 || !suffix || !name)
         return mg_fail(MG_EFAIL, "%s: run.db: says no layout; was a run ended before it began?", s->dir);
+    if (!is_suffix(suffix) || !mg_dataset_name_fits(name))
+        return mg_fail(MG_EFAIL, "%s: run.db: %s \"%.64s\": is not as mg-dist writes it", s->dir,
+                       is_suffix(suffix) ? "name" : "format", is_suffix(suffix) ? name : suffix);
     d->call = (mg_dataset_call){.out = m->call->out,
                                 .layout = (mg_layout)i,
-                                .suffix = mg_merge_note_of(s, "format"),
-                                .name = mg_merge_note_of(s, "name"),
+                                .suffix = suffix,
+                                .name = name,
                                 .shard_clips = m->call->shard_clips,
                                 .shard_bytes = m->call->shard_bytes};
     d->seed = m->done->seeds_differ || !seed ? -1 : strtoll(seed, NULL, 10);

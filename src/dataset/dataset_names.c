@@ -1,7 +1,16 @@
 /* Where things stand. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "dataset_impl.h"
+
+bool mg_dataset_name_fits(const char *name)
+{
+    if (!*name || *name == '.' || strpbrk(name, "/\"")) return false;
+    for (; *name; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7F) return false;
+    return true;
+}
 
 mg_status mg_dataset_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name)
 {

@@ -85,7 +85,7 @@ static mg_status check_clip(const mg_dataset_check *c, mg_verify_clip *clip)
     }
     if (c->v->layout == MG_LAYOUT_AUDIOCRAFT && !clip->finding) {
         st = check_info(&line, path);
-        if (st == MG_EFAIL) note(clip, false, mg_last_error() + strlen(c->dir) + 1);
+        if (st == MG_EFAIL) note(clip, false, mg_verify_last_error(c));
         st = st == MG_EFAIL ? MG_OK : st;
     }
 done:

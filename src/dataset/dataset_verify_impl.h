@@ -61,6 +61,9 @@ extern const char *const mg_verify_list_names[MG_N_LISTS]; /* NULL: as the layou
 const char *mg_verify_list_name(const mg_dataset_check *c, mg_verify_list list);
 mg_status mg_verify_path(char out[MG_PATH_SIZE], const mg_dataset_check *c, const char *name);
 
+/* The last error, with the names of files as they are in the folder. */
+const char *mg_verify_last_error(const mg_dataset_check *c);
+
 /* Say it, once for each subject. `list`: whose fault it is, MG_N_LISTS: of no list. The text is followed by
  * the remedy. */
 typedef enum mg_verify_remedy {

@@ -24,11 +24,10 @@ static mg_status find_shard(mg_dataset_check *c, int64_t *i_shard, const char *n
     return MG_OK;
 }
 
-/* Does it stay in the folder? */
+/* Does it stay in the folder, and has it an ending? */
 static bool is_safe(const char *name)
 {
-    return name[0] != '/' && strcmp(name, "..") != 0 && strncmp(name, "../", 3) != 0 &&
-           !strstr(name, "/../") && strrchr(name, '.') && strrchr(name, '.') != name;
+    return mg_path_stays(name) && strrchr(name, '.') && strrchr(name, '.') != name;
 }
 
 static mg_status check_line(const mg_clip_line *line, const char *where)
@@ -136,8 +135,8 @@ mg_status mg_verify_open_lists(mg_dataset_check *c)
         const mg_status st = mg_sum_list_load(&c->sums, path);
         if (st != MG_OK && st != MG_EFAIL) return st;
         if (st == MG_EFAIL)
-            MG_RETURN(mg_verify_say(c, "SHA256SUMS", MG_LIST_SUMS, MG_REMEDY_LISTS, "%s",
-                                    mg_last_error() + strlen(c->dir) + 1));
+            MG_RETURN(
+                mg_verify_say(c, "SHA256SUMS", MG_LIST_SUMS, MG_REMEDY_LISTS, "%s", mg_verify_last_error(c)));
     }
     MG_RETURN(look_at_list(c, MG_LIST_MANIFEST));
     if (c->there[MG_LIST_MANIFEST]) MG_RETURN(read_manifest(c));

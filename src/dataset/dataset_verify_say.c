@@ -29,6 +29,14 @@ mg_status mg_verify_path(char out[MG_PATH_SIZE], const mg_dataset_check *c, cons
     return mg_path_format(out, "%s/%s", c->dir, name);
 }
 
+const char *mg_verify_last_error(const mg_dataset_check *c)
+{
+    const char *text = mg_last_error();
+    const size_t n = strlen(c->dir);
+
+    return strncmp(text, c->dir, n) == 0 && text[n] == '/' ? text + n + 1 : text;
+}
+
 static const char *remedy_text(const mg_dataset_check *c, mg_verify_remedy remedy)
 {
     switch (remedy) {

@@ -181,7 +181,7 @@ static mg_job_state state_of(const char *word)
     return MG_JOB_GONE;
 }
 
-static void read_row(mg_job_row *row, sqlite3_stmt *q)
+static mg_status read_row(const mg_run_db *db, mg_job_row *row, sqlite3_stmt *q)
 {
     int i = 0;
 
@@ -204,6 +204,7 @@ static void read_row(mg_job_row *row, sqlite3_stmt *q)
     row->took_s = sqlite3_column_double(q, i++);
     row->ended_at = sqlite3_column_int64(q, i++);
     row->shard = sqlite3_column_type(q, i) == SQLITE_NULL ? -1 : sqlite3_column_int64(q, i);
+    return mg_run_db_check_job(db, row);
 }
 
 /* The one row of a statement. It stays where it is until the statement is used again. */
@@ -212,8 +213,8 @@ static mg_status one_row(mg_run_db *db, sqlite3_stmt *q, mg_job_row *row, bool *
     const int code = sqlite3_step(q);
 
     *found = code == SQLITE_ROW;
-    if (*found) read_row(row, q);
-    return *found || code == SQLITE_DONE ? MG_OK : mg_run_db_fail(db);
+    if (*found) return read_row(db, row, q);
+    return code == SQLITE_DONE ? MG_OK : mg_run_db_fail(db);
 }
 
 mg_status mg_run_db_find(mg_run_db *db, int64_t n, mg_job_row *row, bool *found)
@@ -363,8 +364,8 @@ mg_status mg_run_db_each(mg_run_db *db, mg_job_state state, mg_job_visit *visit,
     MG_RETURN(prepare(db, &q, Q_EACH));
     bind_text(q, 1, state_words[state]);
     while (st == MG_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
-        read_row(&row, q);
-        st = visit(arg, &row);
+        st = read_row(db, &row, q);
+        if (st == MG_OK) st = visit(arg, &row);
     }
     if (st == MG_OK && code != SQLITE_DONE) st = mg_run_db_fail(db);
     sqlite3_reset(q);
@@ -382,7 +383,8 @@ mg_status mg_run_db_each_shard(mg_run_db *db, mg_shard_visit *visit, void *arg)
         const mg_shard_row row = {sqlite3_column_int64(q, 0), (const char *)sqlite3_column_text(q, 1),
                                   (const char *)sqlite3_column_text(q, 2), sqlite3_column_int64(q, 3),
                                   sqlite3_column_int64(q, 4)};
-        st = visit(arg, &row);
+        st = mg_run_db_check_shard(db, &row);
+        if (st == MG_OK) st = visit(arg, &row);
     }
     if (st == MG_OK && code != SQLITE_DONE) st = mg_run_db_fail(db);
     sqlite3_reset(q);

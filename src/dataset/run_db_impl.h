@@ -23,6 +23,10 @@ mg_status mg_run_db_fail(const mg_run_db *db);
 /* Statements that give nothing back. */
 mg_status mg_run_db_do(mg_run_db *db, const char *text);
 
+/* A row that was read: its names stay in the folder, and what others rely on is there. MG_EFAIL if not. */
+mg_status mg_run_db_check_job(const mg_run_db *db, const mg_job_row *row);
+mg_status mg_run_db_check_shard(const mg_run_db *db, const mg_shard_row *row);
+
 /* A group of changes begins, if none has. */
 mg_status mg_run_db_begin(mg_run_db *db);
 

@@ -46,6 +46,9 @@ static mg_status open_file(mg_run_db **out, const char *path, int flags, const c
     if (!db->path) MG_TRY(mg_fail(MG_ENOMEM, "run.db: no memory"));
     if (sqlite3_open_v2(path, &db->sql, flags, NULL) != SQLITE_OK) MG_TRY(mg_run_db_fail(db));
     sqlite3_extended_result_codes(db->sql, 1);
+    sqlite3_db_config(db->sql, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0,
+                      NULL);                                          /* a state has none: of a file that */
+    sqlite3_db_config(db->sql, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL); /* has, nothing is run */
     if (flags & SQLITE_OPEN_READWRITE) sqlite3_busy_handler(db->sql, wait_for_others, db);
     MG_TRY(mg_run_db_do(db, statements));
     *out = db;

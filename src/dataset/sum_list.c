@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "in_file.h"
+#include "path.h"
 #include "text.h"
 
 enum { DIGITS = 64, HEAD = DIGITS + 2 };
@@ -16,17 +17,6 @@ static int compare(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* Does it stay in the folder? */
-static bool stays(const char *name)
-{
-    if (!*name || *name == '/') return false;
-    for (const char *p = name; p; p = strchr(p, '/')) {
-        p += *p == '/';
-        if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || !p[2])) return false;
-    }
-    return true;
-}
-
 static mg_status add_line(mg_sum_list *l, const char *name, const char *line, size_t bytes, int64_t number)
 {
     mg_sum s = {.line = number, .name = line + HEAD};
@@ -34,7 +24,7 @@ static mg_status add_line(mg_sum_list *l, const char *name, const char *line, si
     if (bytes <= HEAD || strlen(line) != bytes || strspn(line, "0123456789abcdef") != DIGITS ||
         line[DIGITS] != ' ' || (line[DIGITS + 1] != ' ' && line[DIGITS + 1] != '*'))
         return mg_fail(MG_EFAIL, "%s: line %lld: is no hash, two blanks and a name", name, (long long)number);
-    if (!stays(s.name))
+    if (!mg_path_stays(s.name))
         return mg_fail(MG_EFAIL, "%s: line %lld: %.200s: leads out of the folder", name, (long long)number,
                        s.name);
     memcpy(s.sha256, line, DIGITS);

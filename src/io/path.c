@@ -43,6 +43,16 @@ const char *mg_path_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+bool mg_path_stays(const char *name)
+{
+    if (!*name || *name == '/') return false;
+    for (const char *p = name; p; p = strchr(p, '/')) {
+        p += *p == '/';
+        if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || !p[2])) return false;
+    }
+    return true;
+}
+
 bool mg_path_exists(const char *path)
 {
     struct stat info;

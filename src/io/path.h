@@ -22,6 +22,10 @@ mg_status mg_path_folder(char out[MG_PATH_SIZE], const char *path);
 /* "a/b/c" -> "c": a part of `path`. */
 const char *mg_path_name(const char *path);
 
+/* Does a name out of a list stay in the list's folder? It is not empty, does not begin at the root, and no
+ * part of it is "..". */
+bool mg_path_stays(const char *name);
+
 /* Links are followed: one that leads nowhere does not exist. */
 bool mg_path_exists(const char *path);
 bool mg_path_is_folder(const char *path);

@@ -152,12 +152,133 @@ static void an_id_in_two_shards_is_refused(void **state)
     assert_false(mg_path_exists(out));
 }
 
+static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+static mg_run_db *open_state(const char *dir)
+{
+    char path[320];
+    mg_run_db *db;
+
+    snprintf(path, sizeof path, "%s/.mg-dist/run.db", dir);
+    expect_ok(mg_run_db_open(&db, path, NULL));
+    return db;
+}
+
+/* Three shards of three jobs. */
+static void make_shards(char path[N_PARTS][96], const char *parts[N_PARTS], mg_layout layout)
+{
+    char jobs[96];
+
+    snprintf(jobs, sizeof jobs, "%s/jobs.txt", test_dir);
+    put_file(jobs, "a\nb\nc\n", 6);
+    for (int i = 0; i < N_PARTS; i++) {
+        snprintf(path[i], 96, "%s/part-%d", test_dir, i);
+        make_dataset(path[i], jobs, layout, i, N_PARTS);
+        parts[i] = path[i];
+    }
+}
+
+/* Whoever gives a shard away may have written anything into its state. */
+static void an_id_that_leads_elsewhere_is_refused(void **state)
+{
+    (void)state;
+    char path[N_PARTS][96], out[96];
+    const char *parts[N_PARTS], *mine = in_dir("mine.flac");
+
+    make_shards(path, parts, MG_LAYOUT_AUDIOFOLDER);
+    put_file(mine, "mine", 4);
+    mg_run_db *db = open_state(path[0]);
+    expect_ok(mg_run_db_add(db, &(mg_job_row){.n = 5, .id = "../../mine"}));
+    expect_ok(mg_run_db_end_job(db, &(mg_job_row){.n = 5,
+                                                  .state = MG_JOB_DONE,
+                                                  .file = "train/x.flac",
+                                                  .sha256 = hash,
+                                                  .file_bytes = 4,
+                                                  .record = "{\"id\":\"x\"}"}));
+    expect_ok(mg_run_db_commit(db));
+    mg_run_db_close(db);
+    snprintf(out, sizeof out, "%s/out", test_dir);
+    expect_failure(merge(out, parts), MG_EFAIL, "job 5: id: is not as mg-dist writes it");
+    assert_true(mg_path_exists(mine));
+}
+
+static void a_name_that_leads_elsewhere_is_refused(void **state)
+{
+    (void)state;
+    static const char *const notes[][2] = {{"name", "../mine"}, {"format", "/../../mine"}};
+    char path[N_PARTS][96], out[96], said[96];
+    const char *parts[N_PARTS];
+
+    make_shards(path, parts, MG_LAYOUT_WEBDATASET);
+    snprintf(out, sizeof out, "%s/out", test_dir);
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < N_PARTS; i++) {
+            mg_run_db *db = open_state(path[i]);
+            expect_ok(mg_run_db_note(db, notes[k][0], notes[k][1]));
+            expect_ok(mg_run_db_commit(db));
+            mg_run_db_close(db);
+        }
+        snprintf(said, sizeof said, "%s \"%s\": is not as mg-dist writes it", notes[k][0], notes[k][1]);
+        expect_failure(merge(out, parts), MG_EFAIL, said);
+    }
+    assert_false(mg_path_exists(in_dir("mine-000000.tar")));
+}
+
+/* What a row says, each thing by itself. */
+static void rows_of_others_are_looked_at(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"", ".", "..", "a/b", "/a", "a\nb", ".a"};
+    static const mg_job_row rows[] = {
+        {.file = NULL, .sha256 = hash, .record = "{\"a\":1}"},
+        {.file = "../a.flac", .sha256 = hash, .record = "{\"a\":1}"},
+        {.file = "/a.flac", .sha256 = hash, .record = "{\"a\":1}"},
+        {.file = "train/../../a.flac", .sha256 = hash, .record = "{\"a\":1}"},
+        {.file = "a.flac\n0  b", .sha256 = hash, .record = "{\"a\":1}"},
+        {.file = "a.flac", .sha256 = NULL, .record = "{\"a\":1}"},
+        {.file = "a.flac", .sha256 = "0\n", .record = "{\"a\":1}"},
+        {.file = "a.flac", .sha256 = hash, .record = NULL},
+        {.file = "a.flac", .sha256 = hash, .record = ""},
+        {.file = "a.flac", .sha256 = hash, .record = "{}"},
+        {.file = "a.flac", .sha256 = hash, .record = "{\"a\":1}\n{}"},
+        {.file = "a.flac", .sha256 = hash, .record = "{\"a\":1}", .file_bytes = -1},
+    };
+    const int n_rows = sizeof rows / sizeof *rows, n_ids = sizeof ids / sizeof *ids;
+    mg_job_row row;
+    mg_run_db *db;
+    bool found;
+
+    expect_ok(mg_run_db_open(&db, in_dir("run.db"), NULL));
+    expect_ok(mg_run_db_add(db, &(mg_job_row){.n = 0, .id = "a.1"}));
+    for (int i = -1; i < n_rows; i++) {
+        mg_job_row made = {.file = "train/a.flac", .sha256 = hash, .record = "{\"a\":1}"};
+        if (i >= 0) made = rows[i];
+        made.state = MG_JOB_DONE;
+        expect_ok(mg_run_db_end_job(db, &made));
+        const mg_status st = mg_run_db_find(db, 0, &row, &found);
+        if (i < 0)
+            expect_ok(st);
+        else
+            expect_failure(st, MG_EFAIL, "run.db: job 0: ");
+    }
+    for (int i = 0; i < n_ids; i++) {
+        expect_ok(mg_run_db_add(db, &(mg_job_row){.n = 1 + i, .id = ids[i]}));
+        expect_failure(mg_run_db_find(db, 1 + i, &row, &found), MG_EFAIL, ": id: is not");
+    }
+    expect_ok(mg_run_db_add(db, &(mg_job_row){.n = 50, .id = "b", .bytes = -1}));
+    expect_failure(mg_run_db_find(db, 50, &row, &found), MG_EFAIL, "job 50: bytes: is not");
+    mg_run_db_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(links_become_the_dataset_of_one_run, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(shards_become_the_dataset_of_one_run, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(an_id_in_two_shards_is_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(an_id_that_leads_elsewhere_is_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_name_that_leads_elsewhere_is_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(rows_of_others_are_looked_at, make_dir, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,8 +102,9 @@ static void ask(int replica, int64_t n)
 
 static void result(int replica, int64_t n, mg_outcome_kind kind)
 {
-    say(replica, (mg_run_message){
-                     .say = MG_RUN_RESULT, .n = n, .outcome = kind, .dur_s = 10, .text = {"", "00", "{}"}});
+    say(replica,
+        (mg_run_message){
+            .say = MG_RUN_RESULT, .n = n, .outcome = kind, .dur_s = 10, .text = {"", "00", "{\"a\":1}"}});
 }
 
 static void tick(double after_s)

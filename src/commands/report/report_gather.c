@@ -116,6 +116,8 @@ static mg_status read_notes(mg_report *r)
 
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++)
         MG_RETURN(mg_run_db_read_note(r->db, notes[i].name, notes[i].value));
+    if (r->name && !mg_dataset_name_fits(r->name)) /* its shards are called so */
+        return mg_fail(MG_EFAIL, "%s: run.db: name \"%.64s\": is not as mg-dist writes it", r->dir, r->name);
     return MG_OK;
 }
 

@@ -136,8 +136,7 @@ static mg_status check(const void *settings)
                        "option --model: missing; give a checkpoint folder, models/mg-demo for one");
     if (s->call.model.model && s->call.model_key)
         return mg_fail(MG_EUSAGE, "options --model and --model-key: both say which model; give one");
-    if (strchr(s->name, '/') || strchr(s->name, '"') || strchr(s->name, '\n') || !*s->name || *s->name == '.')
-        return mg_fail(MG_EUSAGE, "option --name: %s: names files", s->name);
+    if (!mg_dataset_name_fits(s->name)) return mg_fail(MG_EUSAGE, "option --name: %s: names files", s->name);
     MG_RETURN(mg_check_do_sample(&s->call.all, s->do_sample));
     const int64_t tp = s->machine.tp;
     if (tp > 0 && tp != 1 && tp != 2 && tp != 4 && tp != 8)
