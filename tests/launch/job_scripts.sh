@@ -56,6 +56,13 @@ mkdir mg-dist-5.starts # as where the disk is full
 SLURM_RESTART_COUNT=2 after 'where the count cannot be kept' 6 15 yes
 SLURM_RESTART_COUNT=3 after 'where it cannot be kept: not for ever' 6 15 no
 rmdir mg-dist-5.starts
+echo '0 a[$(touch ran)]' >mg-dist-5.starts # by somebody who may write here
+after 'a count that is none' 75 16 yes
+passes 'begins anew' grep -qx '16 0' mg-dist-5.starts
+echo '20 a[$(touch ran)]' >mg-dist-5.starts
+after 'a count that is none, and no clip' 75 16 yes
+rm -f mg-dist-5.starts
+fails 'and is not run' test -e ran
 rm -rf the\ set
 
 # Loading takes longer than the job.
@@ -94,6 +101,10 @@ sweep() {
     CODE=$1 POINTS=$2 OUT=sweep SLURM_CPUS_PER_TASK=4 bash "$root/launch/slurm/scaling.sbatch" --shape tiny >"$BOX/said" 2>&1
     if [ "$3" = yes ]; then passes "scaling.sbatch: $4" grep -qx 'requeue Incomplete 5' requeued; else fails "scaling.sbatch: $4" test -e requeued; fi
 }
+echo 'a[$(touch ran)]' >mg-dist-5.starts
+sweep 75 0 yes 'a count that is none begins anew'
+fails 'scaling.sbatch: and is not run' test -e ran
+rm -f mg-dist-5.starts
 sweep 0 2 no 'complete'
 passes 'scaling.sbatch: the cores go to srun' grep -q -- '--launcher-args=--mpi=pmix .*--cpus-per-task=4' called
 fails 'scaling.sbatch: nothing tells the daemons of mpirun' grep -q '^SRUN_' called
