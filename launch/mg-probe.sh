@@ -13,8 +13,9 @@ else
     put program missing
 fi
 plugin=none
-for p in "$(dirname "$program")/libmg_cuda.so" "$(dirname "$program")/../lib/mg-dist/libmg_cuda.so"; do
-    [ -f "$p" ] && plugin=$(hash_of "$p")
+for p in libmg_cuda.so ../libexec/mg-dist/libmg_cuda.so ../lib/mg-dist/libmg_cuda.so; do # the first, as the program does
+    p=$(dirname "$program")/$p
+    [ -f "$p" ] && [ "$plugin" = none ] && plugin=$(hash_of "$p")
 done
 put plugin "$plugin"
 

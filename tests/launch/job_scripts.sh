@@ -133,4 +133,25 @@ slots 'no tasks, but GPUs' 8,8,8 SLURM_GPUS_ON_NODE=8 'SLURM_TASKS_PER_NODE=64(x
 slots 'GPUs, and fewer cores' 1,1,1 SLURM_GPUS_ON_NODE=8 'SLURM_TASKS_PER_NODE=1(x3)' --
 slots 'neither' 1,1,1 'SLURM_TASKS_PER_NODE=64(x3)' --
 slots '--slots holds' 2,2,2 SLURM_NTASKS=7 SLURM_NTASKS_PER_NODE=4 'SLURM_TASKS_PER_NODE=3(x2),1' -- --slots 2
+
+# What it hands on: to a remote shell no word that it takes for an option, to the ranks what they read alone.
+launch() { env -u SLURM_JOB_NODELIST "$root/launch/mg-launch" --no-check --program /bin/true "$@" -- models; }
+for name in '-oProxyCommand=touch${IFS}ran' 'a;touch' '../n1' 'n1$(x)'; do
+    expect 2 'hosts: line 2: .*: is no name of a host' "a host called $name" launch --hosts "n1,$name"
+done
+printf '#!/bin/sh\necho "$*"\n' >bin/mpirun
+expect 0 ' -x HF_HOME ' 'the cache is told' env HF_HOME=x HF_TOKEN=secret NCCL_DEBUG=INFO "$root/launch/mg-launch" --no-check --program /bin/true --hosts n1,me@n2.x -- models
+says 'and what NCCL reads' ' -x NCCL_DEBUG '
+fails 'no token is' grep -q HF_TOKEN said
+
+# mg-probe.sh: the plug-in that the program would open.
+mkdir -p at/bin at/libexec/mg-dist
+cp /bin/true at/bin/mg-dist
+probe() { sh "$root/launch/mg-probe.sh" "$BOX/at/bin/mg-dist" | sed -n 's/^plugin\t//p'; }
+sum() { sha256sum "$1" | cut -c1-16; }
+passes 'no plug-in' test "$(probe)" = none
+echo one >at/libexec/mg-dist/libmg_cuda.so
+passes 'an installed one' test "$(probe)" = "$(sum at/libexec/mg-dist/libmg_cuda.so)"
+echo two >at/bin/libmg_cuda.so
+passes 'one beside the program comes first' test "$(probe)" = "$(sum at/bin/libmg_cuda.so)"
 finish
