@@ -1,18 +1,14 @@
 #include "audio_sink.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hash.h"
 #include "out_file.h"
 #include "text.h"
+#include "write_out.h"
 
 enum { FIRST_BYTES = 1 << 16 };
 
@@ -83,35 +79,10 @@ void mg_audio_sink_set_origin(mg_audio_sink *s)
     s->origin += mg_audio_sink_tell(s);
 }
 
-/* 0 or errno. */
-static int put_on_stdout(const uint8_t *p, int64_t bytes)
-{
-    while (bytes > 0) {
-        const ssize_t n = write(STDOUT_FILENO, p, (size_t)bytes);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) { /* whoever shares the pipe has made it so */
-            poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
-            continue;
-        }
-        if (n <= 0) return n < 0 ? errno : EIO;
-        p += n, bytes -= n;
-    }
-    return 0;
-}
-
-/* A pipe that nobody reads any more must be an error here, not the end of the process by SIGPIPE. */
 static mg_status write_stdout(const uint8_t *data, int64_t bytes)
 {
-    sigset_t pipe_signal, before, pending;
+    const int error = mg_write_out(STDOUT_FILENO, data, (size_t)bytes);
 
-    sigemptyset(&pipe_signal);
-    sigaddset(&pipe_signal, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-    sigpending(&pending);
-    const int error = put_on_stdout(data, bytes);
-    if (error == EPIPE && !sigismember(&pending, SIGPIPE))
-        sigtimedwait(&pipe_signal, NULL, &(struct timespec){0});
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error == EPIPE)
         return mg_fail(MG_EFAIL, "standard output: its reader closed it before the sound was all written");
     return error ? mg_fail(MG_EFAIL, "standard output: cannot write: %s", strerror(error)) : MG_OK;

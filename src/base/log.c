@@ -14,6 +14,7 @@
 #include "show.h"
 #include "status.h"
 #include "text.h"
+#include "write_out.h"
 
 static mg_log_level log_level = MG_LOG_NORMAL;
 static int log_rank;
@@ -53,11 +54,7 @@ int mg_log_rank(void)
 /* All of it, or as much as stderr takes: there is nowhere left to complain. */
 static void write_all(const char *text, size_t n)
 {
-    while (n > 0) {
-        const ssize_t wrote = write(STDERR_FILENO, text, n);
-        if (wrote <= 0) return;
-        text += wrote, n -= (size_t)wrote;
-    }
+    (void)mg_write_out(STDERR_FILENO, text, n);
 }
 
 enum { DETAIL, INFO, WARNING, ERROR };

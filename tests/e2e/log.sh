@@ -13,6 +13,14 @@ passes 'every line says whose it is' test "$(grep -Evc '^(plan|generate|load|mg-
 passes 'the last line ends' test "$(tail -c1 "$BOX/log" | od -An -c | tr -d ' ')" = '\n'
 "$MG" generate -v --model "$DEMO" --unconditional 1 --frames 4 --out "$BOX/out" >"$BOX/paths" 2>"$BOX/log"
 passes 'with -v the table' test "$(grep -c '^plan: ' "$BOX/log")" -ge 6
+# Whoever read the log has gone: the run goes on.
+mkfifo "$BOX/pipe"
+head -n 1 "$BOX/pipe" >"$BOX/said" &
+"$MG" generate -v --model "$DEMO" --unconditional 1 --frames 60 --out "$BOX/unread" >"$BOX/paths" 2>"$BOX/pipe"
+code=$?
+wait $!
+passes 'a log that nobody reads any more ends nothing' test $code = 0
+passes 'and the clip is there' test -s "$BOX/unread/000000.wav"
 ranks 2 true || { skipped 'no mpirun here'; finish; }
 timeout 600 mpirun --tag-output -np 2 --oversubscribe --bind-to none "$MG" generate --model "$DEMO" --unconditional 2 --duration 25 \
     --threads 1 --seed 1 --out "$BOX/out" >"$BOX/log" 2>&1
