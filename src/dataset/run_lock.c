@@ -153,7 +153,7 @@ static void remove_file_of(const char *path, const holder *of)
     if (mg_path_format(aside, "%s.%ld", path, (long)getpid()) != MG_OK || rename(path, aside) != 0) return;
     const int there = read_holder(&moved, aside, NULL);
     if (there < 0 || (there > 0 && !is_same(&moved, of)))
-        (void)link(aside, path); /* the new holder's, or nobody knows whose: it is given back */
+        (void)!link(aside, path); /* the new holder's, or nobody knows whose: it is given back */
     unlink(aside);
 }
 
