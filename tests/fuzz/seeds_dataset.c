@@ -1,7 +1,10 @@
-/* Seeds of what a dataset holds: a shard, sums, lines; and of what a sweep has measured. */
+/* Seeds of what a dataset holds: its state, a shard, sums, lines; and of what a sweep has measured. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "out_file.h"
+#include "run_db.h"
 #include "seeds.h"
 #include "tar_writer.h"
 
@@ -48,9 +51,51 @@ done:
     return st;
 }
 
+/* One clip of each kind, and a shard. */
+static mg_status put_state(const char *folder)
+{
+    static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const mg_job_row done = {.n = 1,
+                             .state = MG_JOB_DONE,
+                             .tries = 1,
+                             .file = "train/a.flac",
+                             .sha256 = hash,
+                             .file_bytes = 9,
+                             .record = "{\"id\":\"a\",\"prompt\":\"slow\"}",
+                             .dur_s = 1.5};
+    const mg_job_row failed = {.n = 2, .state = MG_JOB_FAILED, .tries = 1, .reason = "b.wav: cannot open"};
+    const mg_shard_row shard = {.file = "set-000000.tar", .sha256 = hash, .n_clips = 1, .bytes = 9};
+    static const char *const ids[] = {"w", "a", "b"};
+    char path[4096];
+    mg_run_db *db;
+    mg_status st = MG_OK;
+
+    MG_RETURN(mg_out_dir_open(folder));
+    snprintf(path, sizeof path, "%.3000s/small", folder);
+    unlink(path);
+    MG_RETURN(mg_run_db_open(&db, path, NULL));
+    for (int i = 0; i < 3; i++)
+        MG_TRY(mg_run_db_add(db, &(mg_job_row){.n = i, .id = ids[i], .fold = i, .bytes = 20, .size = 1500}));
+    MG_TRY(mg_run_db_index(db));
+    MG_TRY(mg_run_db_end_job(db, &done));
+    MG_TRY(mg_run_db_end_job(db, &failed));
+    MG_TRY(mg_run_db_add_shard(db, &shard, 0, 1));
+    MG_TRY(mg_run_db_note(db, "layout", "webdataset"));
+    MG_TRY(mg_run_db_note(db, "name", "set"));
+    MG_TRY(mg_run_db_commit(db));
+done:
+    mg_run_db_close(db);
+    snprintf(path, sizeof path, "%.3000s/small-journal", folder);
+    unlink(path); /* it is empty */
+    return st;
+}
+
 mg_status seeds_of_datasets(const char *out)
 {
     char folder[4096];
+
+    snprintf(folder, sizeof folder, "%.3000s/state", out);
+    MG_RETURN(put_state(folder));
 
     snprintf(folder, sizeof folder, "%.3000s/tar", out);
     MG_RETURN(put_tar(folder));

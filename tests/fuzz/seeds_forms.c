@@ -1,4 +1,4 @@
-/* Seeds for fuzz_torch, fuzz_index, fuzz_mapping, fuzz_jobs, fuzz_npy, fuzz_ogg and fuzz_pack. */
+/* Seeds for fuzz_torch, fuzz_index, fuzz_mapping, fuzz_jobs, fuzz_npy, fuzz_audio, fuzz_ogg and fuzz_pack. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +60,38 @@ static mg_status put_ogg(const char *folder)
     return mg_audio_file_write(path, MG_AUDIO_OPUS, &s, NULL);
 }
 
+/* Files of each kind, and two of a kind one behind the other. */
+static mg_status make_sounds(const char *folder)
+{
+    static const char *const sounds[] = {"bw64.wav", "cut.wav",  "cut.aiff",       "cut.au",
+                                         "cut.w64",  "cut.rf64", "endless.aiff",   "endless.flac",
+                                         "id3.flac", "id3.wav",  "id3-twice.aiff", "cut-id3.wav"};
+    static float pcm[4800];
+    const mg_sound s = {pcm, 4800, 1, 48000};
+    char path[4200], golden[256], *data = NULL;
+    int64_t bytes;
+
+    for (size_t i = 0; i < sizeof sounds / sizeof *sounds; i++) {
+        snprintf(golden, sizeof golden, "sounds/%s", sounds[i]);
+        MG_RETURN(seed_copy(folder, sounds[i], "", golden));
+    }
+    MG_RETURN(put_ogg(folder));
+    for (int i = 0; i < 2; i++) {
+        static const char *const names[] = {"small.mp3", "small.ogg"};
+        snprintf(path, sizeof path, "%.3000s/%s", folder, names[i]);
+        if (i == 0 && mg_audio_file_write(path, MG_AUDIO_MP3, &s, NULL) != MG_OK) { /* an old libsndfile */
+            mg_clear_error();
+            continue;
+        }
+        MG_RETURN(mg_in_file_read(&data, &bytes, path, 1 << 20));
+        snprintf(golden, sizeof golden, "twice-%s", names[i]);
+        const mg_status st = seed_put(folder, golden, data, (size_t)bytes, data, (size_t)bytes);
+        free(data);
+        MG_RETURN(st);
+    }
+    return MG_OK;
+}
+
 static const char hash_note[] = "mg-dist hash 1 5359097 10837004 1795927406670859898 1795927406670859898 "
                                 "1694f86ce3d30290848e937c4ea6284817da0eaef8e5700b1f32cbbd8d8c897b\n";
 
@@ -115,6 +147,8 @@ mg_status seeds_of_forms(const char *out)
     MG_RETURN(seed_copy(folder, "states", "", "npy/states-big-endian.npy"));
     MG_RETURN(seed_copy(folder, "fortran", "", "npy/states-fortran.npy"));
     MG_RETURN(seed_copy(folder, "v3", "", "npy/codes-v3.npy"));
+    MG_RETURN(make_folder(folder, out, "audio"));
+    MG_RETURN(make_sounds(folder));
     MG_RETURN(make_folder(folder, out, "ogg"));
     MG_RETURN(put_ogg(folder));
     MG_RETURN(make_folder(folder, out, "pack"));
