@@ -11,11 +11,11 @@ static bool is_list(const mg_pickle_value *v)
     return v->kind == MG_PICKLE_LIST || v->kind == MG_PICKLE_TUPLE;
 }
 
-static bool is_list_of_tensors(const mg_pickle_value *v)
+static bool is_list_of_tensors(const mg_pickle_value *v, size_t *left)
 {
     if (!is_list(v) || v->items.n == 0) return false;
-    for (size_t i = 0; i < v->items.n; i++)
-        if (!mg_torch_file_is_tensor(v->items.item[i])) return false;
+    for (size_t i = 0; i < v->items.n; i++, --*left)
+        if (*left == 0 || !mg_torch_file_is_tensor(v->items.item[i])) return false;
     return true;
 }
 
@@ -24,10 +24,11 @@ static const mg_pickle_value *find(const mg_pickle_value *v, int depth, size_t *
     const size_t step = v->kind == MG_PICKLE_DICT ? 2 : 1;
 
     if (step == 1 && !is_list(v)) return NULL;
-    for (size_t i = 0; i + step <= v->items.n && *left > 0; i += step, --*left) {
+    for (size_t i = 0; i + step <= v->items.n && *left > 0; i += step) {
+        --*left;
         const mg_pickle_value *name = v->items.item[i], *below = v->items.item[i + step - 1];
-        if (step == 2 && name->kind == MG_PICKLE_STRING && is_list_of_tensors(below) &&
-            mg_averaged_is_word(name->text.data, name->text.n)) {
+        if (step == 2 && name->kind == MG_PICKLE_STRING &&
+            mg_averaged_is_word(name->text.data, name->text.n) && is_list_of_tensors(below, left)) {
             *key = name->text.data;
             return below;
         }

@@ -14,6 +14,9 @@
 /* Copies may take as much as the file, and small files this much: an expanded tensor must not be a bomb. */
 #define COPY_FLOOR_BYTES ((size_t)1 << 20)
 
+/* Values that are looked at to find the weights: trainers' files have some ten thousand. */
+#define MOST_LOOKS ((size_t)1 << 22)
+
 static bool is_dict(const mg_pickle_value *v)
 {
     return v && v->kind == MG_PICKLE_DICT;
@@ -24,9 +27,19 @@ static bool is_filled(const mg_pickle_value *v)
     return is_dict(v) && v->items.n > 0;
 }
 
-static bool holds_tensor(const mg_pickle_value *dict)
+/* A look at n values more. Dicts may hold each other many times over: a small file is then a walk without
+ * end. */
+static bool may_look(size_t *left, size_t n)
 {
-    for (size_t i = 1; is_dict(dict) && i < dict->items.n; i += 2)
+    const bool may = *left >= n;
+
+    *left -= may ? n : *left;
+    return may;
+}
+
+static bool holds_tensor(const mg_pickle_value *dict, size_t *left)
+{
+    for (size_t i = 1; is_dict(dict) && i < dict->items.n && may_look(left, 1); i += 2)
         if (mg_torch_file_is_tensor(dict->items.item[i])) return true;
     return false;
 }
@@ -90,38 +103,39 @@ static const char *const state_keys[] = {"state_dict",    "model",   "module",  
                                          "network",       "weights", "params"};
 
 /* The dict of tensors below one of these keys, or the only one there is below any key; NULL: none. */
-static const mg_pickle_value *find_state(const mg_pickle_value *root, int depth)
+static const mg_pickle_value *find_state(const mg_pickle_value *root, int depth, size_t *left)
 {
     const mg_pickle_value *only = NULL;
     int n = 0;
 
     for (size_t i = 0; i < sizeof state_keys / sizeof *state_keys; i++) {
         const mg_pickle_value *v = mg_pickle_get(root, state_keys[i]);
-        if (holds_tensor(v)) return v;
+        if (holds_tensor(v, left)) return v;
     }
-    if (holds_tensor(root)) return root;
+    if (holds_tensor(root, left)) return root;
     for (size_t i = 0; depth > 0 && i < sizeof state_keys / sizeof *state_keys; i++) {
         const mg_pickle_value *v = mg_pickle_get(root, state_keys[i]);
-        const mg_pickle_value *below = is_dict(v) ? find_state(v, depth - 1) : NULL;
+        const mg_pickle_value *below = is_dict(v) ? find_state(v, depth - 1, left) : NULL;
         if (below) return below;
     }
     for (size_t i = 1; is_dict(root) && i < root->items.n; i += 2)
-        if (holds_tensor(root->items.item[i])) only = root->items.item[i], n++;
+        if (holds_tensor(root->items.item[i], left)) only = root->items.item[i], n++;
     return n == 1 ? only : NULL;
 }
 
 /* A trainer's averaged copy: a dict of tensors below a key that says so ('ema_state_dict', or
  * callbacks.EMA.state_dict); *key is that key. */
-static const mg_pickle_value *find_averaged(const mg_pickle_value *root, int depth, const char **key)
+static const mg_pickle_value *find_averaged(const mg_pickle_value *root, int depth, const char **key,
+                                            size_t *left)
 {
-    for (size_t i = 0; is_dict(root) && i + 1 < root->items.n; i += 2) {
+    for (size_t i = 0; is_dict(root) && i + 1 < root->items.n && may_look(left, 1); i += 2) {
         const mg_pickle_value *name = root->items.item[i], *v = root->items.item[i + 1];
         if (!is_dict(v) || name->kind != MG_PICKLE_STRING) continue;
         const mg_pickle_value *found = NULL;
-        if (depth > 0) found = find_averaged(v, depth - 1, key);
+        if (depth > 0) found = find_averaged(v, depth - 1, key, left);
         if (!found && mg_averaged_is_word(name->text.data, name->text.n)) {
             *key = name->text.data;
-            found = find_state(v, 2);
+            found = find_state(v, 2, left);
         }
         if (found) return found;
     }
@@ -157,22 +171,22 @@ static mg_status refuse_root(const mg_pickle_value *root, const char *path)
 }
 
 /* Another dict below `v` with the same names as the state: its key. */
-static const char *find_other(const mg_pickle_value *v, int depth, const mg_pickle_value *state)
+static const char *find_other(const mg_pickle_value *v, int depth, const mg_pickle_value *state, size_t *left)
 {
     enum { SAMPLES = 8 };
     const size_t n = state->items.n / 2;
 
-    for (size_t i = 0; is_dict(v) && i + 1 < v->items.n; i += 2) {
+    for (size_t i = 0; is_dict(v) && i + 1 < v->items.n && may_look(left, 1); i += 2) {
         const mg_pickle_value *name = v->items.item[i], *other = v->items.item[i + 1];
         if (other == state || !is_dict(other) || name->kind != MG_PICKLE_STRING) continue;
         size_t n_same = 0;
-        for (size_t k = 0; k < SAMPLES; k++) {
+        for (size_t k = 0; k < SAMPLES && may_look(left, other->items.n); k++) {
             const mg_pickle_value *key = state->items.item[k * n / SAMPLES * 2];
             n_same += key->kind == MG_PICKLE_STRING &&
                       mg_torch_file_is_tensor(mg_pickle_get(other, key->text.data));
         }
         if (n_same == SAMPLES) return name->text.data;
-        const char *below = depth > 0 ? find_other(other, depth - 1, state) : NULL;
+        const char *below = depth > 0 ? find_other(other, depth - 1, state, left) : NULL;
         if (below) return below;
     }
     return NULL;
@@ -186,19 +200,20 @@ typedef struct picked {
 } picked;
 
 /* A trainer's checkpoint, beside whose state may stand other weights. */
-static mg_status look_beside(mg_torch_entries *out, picked *p, const mg_pickle_value *root, const char *path)
+static mg_status look_beside(mg_torch_entries *out, picked *p, const mg_pickle_value *root, const char *path,
+                             size_t *left)
 {
     const char *current = "current_model_state"; /* Lightning's WeightAveraging: state_dict is averaged */
     mg_text note = {0};
 
-    p->averaged = find_averaged(root, 2, &p->key);
+    p->averaged = find_averaged(root, 2, &p->key, left);
     if (p->averaged == p->state) return p->averaged = NULL, MG_OK;
     if (p->averaged) return MG_OK;
-    if (p->state == mg_pickle_get(root, "state_dict") && holds_tensor(mg_pickle_get(root, current)))
+    if (p->state == mg_pickle_get(root, "state_dict") && holds_tensor(mg_pickle_get(root, current), left))
         mg_text_format(&note, "state_dict holds the averaged weights, which are used; %s is left", current);
     else if ((p->averaged = mg_nameless_find(root, &p->key)))
         return MG_OK;
-    else if ((current = find_other(root, 1, p->state)))
+    else if ((current = find_other(root, 1, p->state, left)))
         mg_text_format(&note, "holds weights of the same names twice: those of %.64s are left", current);
     else
         return MG_OK;
@@ -209,6 +224,7 @@ static mg_status pick_state(mg_torch_entries *out, picked *p, const mg_pickle_va
 {
     const mg_pickle_value *pointer = mg_pickle_get(root, "pretrained"),
                           *best = mg_pickle_get(root, "best_state");
+    size_t left = MOST_LOOKS;
 
     *p = (picked){0};
     if (pointer && pointer->kind == MG_PICKLE_STRING) {
@@ -216,7 +232,7 @@ static mg_status pick_state(mg_torch_entries *out, picked *p, const mg_pickle_va
         out->pointer = pointer->text.data;
         return MG_OK;
     }
-    if (holds_tensor(best)) {
+    if (holds_tensor(best, &left)) {
         p->state = best; /* an export */
         return MG_OK;
     }
@@ -230,8 +246,8 @@ static mg_status pick_state(mg_torch_entries *out, picked *p, const mg_pickle_va
                        "written after a validation",
                        path);
     }
-    p->state = find_state(root, 2);
-    return p->state ? look_beside(out, p, root, path) : refuse_root(root, path);
+    p->state = find_state(root, 2, &left);
+    return p->state ? look_beside(out, p, root, path, &left) : refuse_root(root, path);
 }
 
 /* A tensor that lies in another order is copied into the right one. */

@@ -166,12 +166,40 @@ static void folders_are_resolved(void **state)
     expect_failure(open_dir(test_dir), MG_EFAIL, "model.safetensors: not a regular file");
 }
 
+/* Old pickles of torch.save: an empty dict in each of 3000 places of a second one, which is in each of a
+ * third's, and so on: 50 kB that are walked for hours. */
+static void dicts_that_hold_each_other_are_no_walk_without_end(void **state)
+{
+    (void)state;
+    enum { N = 3000, LEVELS = 4 };
+    static const char begin[] = "\x80\2\x8a\n\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19." /* the magic number */
+                                "\x80\2M\xe9\3."                                        /* the protocol */
+                                "\x80\2}X\15\0\0\0little_endian\x88s."                  /* the system */
+                                "\x80\2X\3\0\0\0emaq\1}q\2",
+                      end[] = ".\x80\2].";
+    static char data[sizeof begin + sizeof end + LEVELS * (4 * N + 8)];
+    size_t n = sizeof begin - 1;
+    mg_checkpoint *c;
+
+    memcpy(data, begin, n);
+    for (int level = 0; level < LEVELS; level++) {
+        memcpy(data + n, "}(", 2), n += 2;
+        for (int i = 0; i < N; i++, n += 4) memcpy(data + n, (char[]){'h', 1, 'h', (char)(2 + level)}, 4);
+        memcpy(data + n, (char[]){'u', 'q', (char)(3 + level)}, 3), n += 3;
+    }
+    memcpy(data + n, end, sizeof end - 1), n += sizeof end - 1;
+    alarm(60);
+    expect_failure(mg_checkpoint_parse(&c, "evil.bin", data, n), MG_ECHECKPOINT, "holds no weights");
+    alarm(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_checkpoints_open),
         cmocka_unit_test(shards_hold_what_the_whole_holds),
         cmocka_unit_test(the_data_are_the_tensors),
+        cmocka_unit_test(dicts_that_hold_each_other_are_no_walk_without_end),
         cmocka_unit_test_setup_teardown(index_mistakes_are_named, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(folders_are_resolved, make_dir, drop_dir),
     };
