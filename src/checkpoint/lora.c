@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "json.h"
+#include "lora_product.h"
 #include "path.h"
 #include "tensor_stream.h"
+#include "threads.h"
 
 #define CONFIG "adapter_config.json"
 
-enum { MAX_RANK = 1 << 14 };
+enum { MAX_RANK = 1 << 14, MOST_THREADS = 16, ROWS = 32 };
 
 typedef struct adapter {
     const char *name; /* of its folder */
@@ -20,6 +22,7 @@ typedef struct adapter {
     mg_checkpoint *weights;
     double alpha;
     bool by_root; /* use_rslora */
+    mg_threads *threads;
 } adapter;
 
 /* What changes the merge and is not done here: absent, null, false, empty, or one of the values. What only
@@ -148,6 +151,15 @@ static mg_status read_all(float **out, const adapter *a, const char *name, const
     return st;
 }
 
+/* `data`, malloc'ed, in e's place, unless n_over values of it have become infinite. */
+static mg_status put_in_place(mg_checkpoint *base, const mg_checkpoint_entry *e, void *data, int64_t n_over)
+{
+    if (n_over == 0) return mg_checkpoint_replace(base, e->name, data);
+    free(data);
+    return mg_fail(MG_ECHECKPOINT, "%s: with the adapter %lld values are beyond what %s can hold", e->name,
+                   (long long)n_over, mg_dtype_name(e->tensor.dtype));
+}
+
 /* fp32 values into a new tensor of e's type, in e's place. */
 static mg_status put_back(mg_checkpoint *base, const mg_checkpoint_entry *e, const float *value)
 {
@@ -158,32 +170,79 @@ static mg_status put_back(mg_checkpoint *base, const mg_checkpoint_entry *e, con
 
     if (!data) return mg_fail(MG_ENOMEM, "%s: %zu bytes", e->name, mg_tensor_bytes(&e->tensor));
     const mg_status st = mg_tensor_read(data, e->tensor.dtype, &from, 0, n, &n_over);
-    if (st == MG_OK && n_over == 0) return mg_checkpoint_replace(base, e->name, data);
+    if (st == MG_OK) return put_in_place(base, e, data, n_over);
     free(data);
-    if (st != MG_OK) return st;
-    return mg_fail(MG_ECHECKPOINT, "%s: with the adapter %lld values are beyond what %s can hold", e->name,
-                   (long long)n_over, mg_dtype_name(e->tensor.dtype));
+    return st;
 }
 
-/* w [O,I] += s B [O,R] A [R,I]; of an embedding w [I,O] += s (B A) transposed. The product stays in fp32
- * whatever the adapter is stored in: PEFT widens an adapter when it loads it. */
-static void add_product(float *w, const float *A, const float *B, int64_t O, int64_t R, int64_t I,
-                        float scale, bool transposed)
+/* base [n_rows, n_cols] + scale c [n_rows, R] v [R, n_cols]: into `out`, of base's type. The product stays in
+ * fp32 whatever the adapter is stored in: PEFT widens an adapter when it loads it. */
+typedef struct merge_job {
+    const mg_tensor *base;
+    char *out;
+    const float *c, *v;
+    int64_t R;
+    float scale;
+    int64_t n_over; /* of all threads, as is: */
+    bool is_short;  /* of memory */
+} merge_job;
+
+static void merge_rows(void *arg, int64_t first, int64_t end, int i_thread)
 {
-    for (int64_t o = 0; o < O; o++) {
-        for (int64_t i = 0; i < I; i++) {
-            float sum = 0;
-            for (int64_t r = 0; r < R; r++) sum = fmaf(B[o * R + r], A[r * I + i], sum);
-            w[transposed ? i * O + o : o * I + i] += sum * scale;
-        }
+    merge_job *j = arg;
+    const mg_tensor *t = j->base;
+    const int64_t n_cols = t->dim[1], size = (int64_t)mg_dtype_bytes(t->dtype);
+    float *rows = malloc((size_t)(ROWS * n_cols) * sizeof *rows);
+    int64_t n_over = 0, n;
+
+    (void)i_thread;
+    if (!rows) __atomic_store_n(&j->is_short, true, __ATOMIC_RELAXED);
+    for (int64_t row = first; rows && row < end; row += n) {
+        n = end - row < ROWS ? end - row : ROWS;
+        const mg_tensor merged = {rows, MG_F32, 1, {n * n_cols, 1, 1, 1}};
+        (void)mg_tensor_read(rows, MG_F32, t, row * n_cols, n * n_cols, NULL); /* the types were looked at */
+        mg_lora_add_product(rows, j->c + row * j->R, j->v, n, j->R, n_cols, j->scale);
+        (void)mg_tensor_read(j->out + row * n_cols * size, t->dtype, &merged, 0, n * n_cols, &n_over);
     }
+    __atomic_fetch_add(&j->n_over, n_over, __ATOMIC_RELAXED);
+    free(rows);
 }
 
+static mg_status merge_product(mg_checkpoint *base, const adapter *a, const mg_checkpoint_entry *e,
+                               const float *c, const float *v, int64_t R, float scale)
+{
+    merge_job job = {.base = &e->tensor, .c = c, .v = v, .R = R, .scale = scale};
+
+    if (!mg_tensor_stream_can(e->tensor.dtype, MG_F32))
+        return mg_fail(MG_ECHECKPOINT, "%s: %s: %s values are not supported", a->name, e->name,
+                       mg_dtype_name(e->tensor.dtype));
+    job.out = malloc(mg_tensor_bytes(&e->tensor) + 1);
+    if (job.out) mg_threads_run(a->threads, merge_rows, &job, e->tensor.dim[0]);
+    if (job.out && !job.is_short) return put_in_place(base, e, job.out, job.n_over);
+    free(job.out);
+    return mg_fail(MG_ENOMEM, "%s: %zu bytes", e->name, mg_tensor_bytes(&e->tensor));
+}
+
+/* [n_rows, n_cols] -> [n_cols, n_rows], in its place. */
+static mg_status turn(float **value, int64_t n_rows, int64_t n_cols)
+{
+    float *to = malloc((size_t)(n_rows * n_cols) * sizeof *to);
+
+    if (!to) return mg_fail(MG_ENOMEM, "lora: %lld values", (long long)(n_rows * n_cols));
+    for (int64_t r = 0; r < n_rows; r++)
+        for (int64_t i = 0; i < n_cols; i++) to[i * n_rows + r] = (*value)[r * n_cols + i];
+    free(*value);
+    *value = to;
+    return MG_OK;
+}
+
+/* W [O,I] += s B [O,R] A [R,I]; of an embedding W [I,O] += s (B A) transposed, which is A transposed times B
+ * transposed. */
 static mg_status merge_pair(mg_checkpoint *base, const adapter *a, const char *module,
                             const mg_checkpoint_source *A, const mg_checkpoint_source *B, bool transposed)
 {
     char name[MG_KEY_MAX], want[MG_DIMS_SIZE], got[MG_DIMS_SIZE], have[MG_DIMS_SIZE];
-    float *w = NULL, *a_value = NULL, *b_value = NULL;
+    float *a_value = NULL, *b_value = NULL;
     mg_status st = MG_OK;
     double alpha;
 
@@ -201,13 +260,13 @@ static mg_status merge_pair(mg_checkpoint *base, const adapter *a, const char *m
                        mg_dims_format(have, y->n_dims, y->dim), mg_dims_format(want, t->n_dims, t->dim));
     MG_RETURN(alpha_of(&alpha, a, module));
     const double scale = alpha / (a->by_root ? sqrt((double)R) : (double)R);
-    MG_TRY(read_all(&w, a, e->name, t));
     MG_TRY(read_all(&a_value, a, A->name, x));
     MG_TRY(read_all(&b_value, a, B->name, y));
-    add_product(w, a_value, b_value, y->dim[0], R, x->dim[1], (float)scale, transposed);
-    MG_TRY(put_back(base, e, w));
+    if (transposed) MG_TRY(turn(&a_value, R, x->dim[1]));
+    if (transposed) MG_TRY(turn(&b_value, y->dim[0], R));
+    MG_TRY(merge_product(base, a, e, transposed ? a_value : b_value, transposed ? b_value : a_value, R,
+                         (float)scale));
 done:
-    free(w);
     free(a_value);
     free(b_value);
     return st;
@@ -309,10 +368,12 @@ static bool is_of_pair(const mg_checkpoint_source *s)
 mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **out)
 {
     adapter a = {.name = path, .alpha = 8};
+    const int n_threads = mg_threads_available();
     mg_status st = MG_OK;
 
     if (out) *out = NULL;
     MG_TRY(open_adapter(&a, path));
+    MG_TRY(mg_threads_open(&a.threads, n_threads < MOST_THREADS ? n_threads : MOST_THREADS, false));
     for (int of_pairs = 0; of_pairs < 2; of_pairs++)
         for (size_t i = 0; i < mg_checkpoint_n_sources(a.weights); i++)
             if (is_of_pair(mg_checkpoint_source_at(a.weights, i)) == (of_pairs == 1))
@@ -320,6 +381,7 @@ mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **o
     MG_TRY(mg_checkpoint_check_files(a.weights));
     if (out) *out = a.weights, a.weights = NULL;
 done:
+    mg_threads_close(a.threads);
     cJSON_Delete(a.config);
     mg_checkpoint_close(a.weights);
     return st;

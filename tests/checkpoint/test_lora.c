@@ -3,10 +3,12 @@
 #include "io_fixture.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 
 #include "hash.h"
 #include "json.h"
 #include "lora.h"
+#include "lora_product.h"
 
 #define LORA MG_GOLDEN_DIR "/lora/"
 
@@ -47,6 +49,28 @@ static void merges_are_those_of_peft(void **state)
     }
     assert_true(n >= 40);
     cJSON_Delete(root);
+}
+
+/* Blocks, rests and the processor's own instruction: the bits are those of the plain sum. */
+static void a_product_is_the_plain_sum(void **state)
+{
+    enum { O = 3, I = 256 + 37, R_MOST = 9 };
+    static float c[O * R_MOST], v[R_MOST * I], w[O * I];
+    uint32_t x = 1;
+
+    (void)state;
+    for (int64_t R = 1; R <= R_MOST; R++) {
+        for (int i = 0; i < O * R_MOST; i++) c[i] = (float)((x = x * 1664525u + 1013904223u) >> 8) - 0x1p23f;
+        for (int i = 0; i < R_MOST * I; i++) v[i] = (float)((x = x * 1664525u + 1013904223u) >> 8) - 0x1p23f;
+        memset(w, 0, sizeof w);
+        mg_lora_add_product(w, c, v, O, R, I, 0.3f);
+        for (int64_t o = 0; o < O; o++)
+            for (int64_t i = 0; i < I; i++) {
+                float sum = 0;
+                for (int64_t r = 0; r < R; r++) sum = fmaf(c[o * R + r], v[r * I + i], sum);
+                assert_true(w[o * I + i] == sum * 0.3f);
+            }
+    }
 }
 
 /* The adapter of `from` with one word of its config changed, in the test's folder. */
@@ -116,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merges_are_those_of_peft),
+        cmocka_unit_test(a_product_is_the_plain_sum),
         cmocka_unit_test_setup_teardown(what_is_not_done_is_refused_by_name, make_dir, drop_dir),
     };
 

@@ -50,7 +50,7 @@ static void look_at_model(int32_t limits[2], const mg_world *w, const mg_model_r
             else
                 others += n * 4;
         }
-    const double of_host = (double)mg_host_memory_available();
+    const double of_host = (double)mg_host_memory_available(); /* less what a merged adapter takes */
     while (tp < most && (of_device > 0 ? (bytes / tp + others) * ROOM > of_device
                                        : (bytes + others) / tp * ROOM * w->local_size > of_host))
         tp *= 2;

@@ -17,10 +17,11 @@ static mg_comm absent(int rank, int size)
 static mg_status open_replica(mg_replica **out, const mg_planning *p, mg_ops *ops, mg_comm *group)
 {
     const mg_planning_settings *s = p->settings;
-    const mg_replica_source source = {.model = s->model, .with_text = true, .with_decoder = true};
+    mg_replica_source source = {.model = s->model, .with_text = true, .with_decoder = true};
     const mg_backend lm = {.ops = ops, .group = group, .formats = p->formats, .as_stored = p->as_stored},
                      beside = {.ops = ops};
 
+    source.model.lora = NULL; /* it has been looked at, and changes no size */
     if (s->model.model) return mg_replica_open(out, &source, &lm, &beside, group);
     return mg_replica_open_shape(out, &source, &p->config, &lm, &beside, group);
 }
