@@ -30,7 +30,7 @@ void mg_pack_cache_open(mg_pack_cache *c, const mg_model_files *files, const mg_
 bool mg_pack_cache_read(mg_pack_cache *c, const mg_backend *lm, void *block, size_t bytes);
 
 /* Where the weights did not come out of a pack: make it. Nothing is done while another process makes the
- * same one. What goes wrong is for the caller to say. */
+ * same one, where the file system has locks. What goes wrong is for the caller to say. */
 mg_status mg_pack_cache_write(mg_pack_cache *c, const mg_backend *lm, const void *block, size_t bytes);
 
 #endif

@@ -345,32 +345,28 @@ static mg_status load(mg_replica *r, const mg_replica_limits *limits)
     return mg_lm_tune(r->lm);
 }
 
-/* A pack that cannot be kept is no failure, and one rank says why. Collective over the group. */
-static mg_status keep_pack(mg_replica *r)
+mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
+{
+    const mg_status st = load(r, limits);
+
+    if (r->backend.group->space == MG_HOST) return st;
+    MG_RETURN(mg_comm_agree(r->group, st));
+    return mg_comm_tune(r->backend.group, limits->n_rows * r->config.lm.D);
+}
+
+mg_status mg_replica_keep_pack(mg_replica *r, const mg_world *w)
 {
     const mg_arena *weights = &r->lm_memory.weights;
-    const mg_status st = mg_comm_agree(
-        r->group, mg_pack_cache_write(&r->pack, &r->backend, weights->base, weights->size_bytes));
 
+    if (!r->backend.pack_cache) return MG_OK;
+    const mg_status st =
+        mg_world_await_all(w, mg_pack_cache_write(&r->pack, &r->backend, weights->base, weights->size_bytes));
     if (st == MG_ECOMM || st == MG_ESTOPPED) return st;
     if (st != MG_OK && *mg_last_error())
         mg_log_warn("pack cache: %s; the run goes on without", mg_last_error());
     mg_clear_error();
-    r->group->agreed = MG_OK;
+    w->all->agreed = MG_OK;
     return MG_OK;
-}
-
-mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits)
-{
-    mg_status st = load(r, limits);
-
-    if (r->backend.pack_cache) {
-        MG_RETURN(mg_comm_agree(r->group, st));
-        st = keep_pack(r);
-    }
-    if (r->backend.group->space == MG_HOST) return st;
-    MG_RETURN(mg_comm_agree(r->group, st));
-    return mg_comm_tune(r->backend.group, limits->n_rows * r->config.lm.D);
 }
 
 static const char *if_other(const mg_ops *ops, const mg_replica *r)

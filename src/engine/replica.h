@@ -18,6 +18,7 @@
 #include "model_files.h"
 #include "pack_cache.h"
 #include "t5.h"
+#include "world.h"
 
 /* Clips that may wait to be finished, for each slot: clips of one length end all at once. */
 enum { MG_FINISHING_CLIPS = 2 };
@@ -115,6 +116,11 @@ mg_status mg_replica_measure(mg_replica *r, const mg_replica_limits *limits);
 /* Take the memory, read the weights (a progress bar on rank 0) and reserve; a group on devices measures how
  * it sums fastest. Collective over the group. */
 mg_status mg_replica_load(mg_replica *r, const mg_replica_limits *limits);
+
+/* After a load, where packs are kept: make those that are not there. It takes any time, and the ranks wait
+ * for each other without a deadline. What goes wrong is said once and is no failure; only a stop and a lost
+ * rank are. Collective over the world. */
+mg_status mg_replica_keep_pack(mg_replica *r, const mg_world *w);
 
 /* The backend of T5, or of the codec, where it is another than the LM's; NULL otherwise, or without it. */
 const char *mg_replica_text_backend(const mg_replica *r);

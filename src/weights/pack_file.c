@@ -9,6 +9,7 @@
 
 #include "in_file.h"
 #include "out_file.h"
+#include "stop.h"
 
 enum {
     KEY_AT = 32,
@@ -135,29 +136,46 @@ typedef struct chunk_job {
     char *data;
     uint64_t *sum; /* [n_chunks] */
     int error;     /* an errno */
+    int64_t n_threads, n_each;
 } chunk_job;
 
-static void run_chunks(void *arg, int64_t first, int64_t end, int i_thread)
+static void run_chunk(chunk_job *j, int64_t c)
+{
+    const int64_t begin = c * MG_PACK_CHUNK_BYTES, left = j->head.data_bytes - begin;
+    const int64_t n = left < MG_PACK_CHUNK_BYTES ? left : MG_PACK_CHUNK_BYTES;
+    checksum s = sum_begin();
+
+    for (int64_t at = begin; at < begin + n; at += PIECE_BYTES) {
+        const int64_t piece = begin + n - at < PIECE_BYTES ? begin + n - at : PIECE_BYTES;
+        const int error =
+            j->fd >= 0 ? mg_in_file_copy(j->fd, j->data + at, j->head.first_byte + at, piece) : 0;
+        if (error) {
+            __atomic_store_n(&j->error, error, __ATOMIC_RELAXED);
+            return;
+        }
+        sum_add(&s, j->data + at, piece);
+    }
+    j->sum[c] = sum_end(&s);
+}
+
+/* A thread's share is every n_threads-th chunk: who touches memory first decides the NUMA node it is on, and
+ * a matrix on one node alone has half the speed of two. */
+static void run_share(void *arg, int64_t first, int64_t end, int i_thread)
 {
     chunk_job *j = arg;
 
     (void)i_thread;
-    for (int64_t c = first; c < end; c++) {
-        const int64_t begin = c * MG_PACK_CHUNK_BYTES, left = j->head.data_bytes - begin;
-        const int64_t n = left < MG_PACK_CHUNK_BYTES ? left : MG_PACK_CHUNK_BYTES;
-        checksum s = sum_begin();
-        for (int64_t at = begin; at < begin + n; at += PIECE_BYTES) {
-            const int64_t piece = begin + n - at < PIECE_BYTES ? begin + n - at : PIECE_BYTES;
-            const int error =
-                j->fd >= 0 ? mg_in_file_copy(j->fd, j->data + at, j->head.first_byte + at, piece) : 0;
-            if (error) {
-                __atomic_store_n(&j->error, error, __ATOMIC_RELAXED);
-                return;
-            }
-            sum_add(&s, j->data + at, piece);
-        }
-        j->sum[c] = sum_end(&s);
+    for (int64_t i = first; i < end; i++) {
+        const int64_t c = i % j->n_each * j->n_threads + i / j->n_each;
+        if (c < j->head.n_chunks && !__atomic_load_n(&j->error, __ATOMIC_RELAXED)) run_chunk(j, c);
     }
+}
+
+static void run_chunks(chunk_job *j, mg_threads *threads)
+{
+    j->n_threads = mg_threads_count(threads);
+    j->n_each = (j->head.n_chunks + j->n_threads - 1) / j->n_threads;
+    mg_threads_run(threads, run_share, j, j->n_threads * j->n_each);
 }
 
 static mg_status read_head(chunk_job *j, char **head, const char *path, const char key[65],
@@ -166,7 +184,7 @@ static mg_status read_head(chunk_job *j, char **head, const char *path, const ch
     const int64_t bytes = mg_pack_head_bytes(data_bytes);
     struct stat info;
 
-    j->fd = open(path, O_RDONLY | O_CLOEXEC);
+    j->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe must not make us wait */
     if (j->fd < 0 || fstat(j->fd, &info) != 0)
         return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
     const int64_t n = info.st_size < bytes ? info.st_size : bytes;
@@ -186,7 +204,7 @@ mg_status mg_pack_read(const char *path, const char key[65], void *dst, int64_t 
     mg_status st = MG_OK;
 
     MG_TRY(read_head(&job, &head, path, key, data_bytes));
-    mg_threads_run(threads, run_chunks, &job, job.head.n_chunks);
+    run_chunks(&job, threads);
     if (job.error)
         MG_TRY(mg_fail(MG_EFAIL, "%s: cannot read: %s", path,
                        job.error == ENODATA ? "it was cut short meanwhile" : strerror(job.error)));
@@ -199,6 +217,17 @@ done:
     free(job.sum);
     free(head);
     return st;
+}
+
+/* It may take minutes: a signal to stop ends it. */
+static mg_status write_data(mg_out_file *f, const char *data, int64_t data_bytes)
+{
+    for (int64_t at = 0, n; at < data_bytes; at += n) {
+        n = data_bytes - at < MG_PACK_CHUNK_BYTES ? data_bytes - at : MG_PACK_CHUNK_BYTES;
+        MG_RETURN(mg_stop_check());
+        MG_RETURN(mg_out_file_write(f, data + at, (size_t)n));
+    }
+    return MG_OK;
 }
 
 mg_status mg_pack_write(const char *path, const char key[65], const void *data, int64_t data_bytes,
@@ -214,8 +243,9 @@ mg_status mg_pack_write(const char *path, const char key[65], const void *data, 
     if (!head) return mg_fail(MG_ENOMEM, "%s: %lld bytes", path, (long long)bytes);
     chunk_job job = {.fd = -1, /* only read: */ .data = (char *)(uintptr_t)data};
     job.head.data_bytes = data_bytes;
+    job.head.n_chunks = n_chunks;
     job.sum = (uint64_t *)(void *)(head + TABLE_AT);
-    mg_threads_run(threads, run_chunks, &job, n_chunks);
+    run_chunks(&job, threads);
     memcpy(head, magic, sizeof magic);
     memcpy(head + 8, &version, sizeof version);
     memcpy(head + 12, &byte_order, sizeof byte_order);
@@ -226,7 +256,7 @@ mg_status mg_pack_write(const char *path, const char key[65], const void *data, 
     memcpy(head + SUM_AT, &sum, sizeof sum);
     MG_TRY(mg_out_file_begin(&f, path));
     MG_TRY(mg_out_file_write(&f, head, (size_t)bytes));
-    MG_TRY(mg_out_file_write(&f, data, (size_t)data_bytes));
+    MG_TRY(write_data(&f, data, data_bytes));
     MG_TRY(mg_out_file_commit(&f));
 done:
     mg_out_file_abandon(&f);

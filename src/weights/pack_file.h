@@ -41,7 +41,7 @@ int64_t mg_pack_head_bytes(int64_t data_bytes);
 mg_status mg_pack_read(const char *path, const char key[65], void *dst, int64_t data_bytes,
                        mg_threads *threads);
 
-/* A file of these data, whole or not at all (out_file.h). */
+/* A file of these data, whole or not at all (out_file.h). MG_ESTOPPED if a signal asks to stop meanwhile. */
 mg_status mg_pack_write(const char *path, const char key[65], const void *data, int64_t data_bytes,
                         mg_threads *threads);
 

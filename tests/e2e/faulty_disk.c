@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <time.h>
@@ -138,6 +139,11 @@ int fcntl64(int fd, int command, ...)
     void *arg = va_arg(args, void *);
     va_end(args);
     return set_lock(REAL(fcntl64), fd, command, arg);
+}
+
+int flock(int fd, int how)
+{
+    return fails_at("lock", fd) ? -1 : REAL(flock)(fd, how);
 }
 
 static long jump(void)

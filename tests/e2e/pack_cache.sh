@@ -83,6 +83,8 @@ echo 'something else' >"$pack"
 again 'another file' 'is no pack of weights'
 : >"$pack"
 again 'an empty file' 'is no pack of weights'
+rm "$pack" && mkfifo "$pack"
+again 'a named pipe' 'is no pack of weights'
 mv "$pack" "$BOX/away" && mkdir "$pack"
 expect 0 'warning: pack cache: .*the run goes on without' 'a folder of that name' kept made 1 --dtype int8
 passes 'the same sound' sound plain made
@@ -124,6 +126,22 @@ for n in 1 2; do
     passes 'the same sound' sound plain made
     passes 'nothing is left' sh -c "! ls -A '$BOX/full' | grep -q ."
 done
+
+expect 0 'pack cache: .* MB made' 'a file system without locks' env LD_PRELOAD="$FAULTY" FAULT_PATH="$BOX/lockless" \
+    FAULT_CALLS=lock FAULT_ERRNO=38 "$MG" generate --model "$MODEL" --prompt 'happy chiptune, fast' --duration 0.4 --seed 3 \
+    --threads 1 --dtype int8 --pack-cache "$BOX/lockless" --out "$BOX/made"
+fails 'without a warning' grep -q warning "$BOX/said"
+
+# A disk that is slow.
+slow() { # MILLISECONDS command …
+    FAULT_PATH=$BOX/slow FAULT_CALLS=write FAULT_MS=$1 FAULT_COUNT=1 LD_PRELOAD=$FAULTY "${@:2}" --model "$MODEL" --prompt x \
+        --duration 0.4 --dtype int8 --threads 1 --pack-cache "$BOX/slow" --out "$BOX/made"
+}
+expect 0 'made in' 'packs of two ranks' slow 0 ranks 2 "$MG" generate --tp 2
+rm "$BOX/slow"/*-1of2-*.pack
+expect 0 'made in' 'one that takes longer than ranks wait for each other' slow 8000 ranks 2 "$MG" generate --tp 2 --comm-timeout 4
+expect 130 'stopped by SIGTERM' 'a signal ends the writing' slow 60000 timeout --preserve-status 4 "$MG" generate
+passes 'and no pack is there' test "$(ls "$BOX/slow" | grep -c '1of1.*\.pack$')" = 0
 
 # Several at once.
 rm -rf "$PACKS"

@@ -250,6 +250,7 @@ static mg_status measure_format(loss *total, mg_bench *b, sounds *s, int64_t n, 
     MG_TRY(mg_comm_agree(b->comm, st));
     MG_TRY(mg_plan_make(&limits, r, b->world, &need, n, 0));
     MG_TRY(mg_comm_agree(b->comm, mg_replica_load(r, &limits)));
+    MG_TRY(mg_replica_keep_pack(r, b->world));
     st = measure(total, r, s, n);
 done:
     mg_replica_close(r);

@@ -305,6 +305,7 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     MG_TRY(mg_plan_make(&limits, replica, w, &need, n, s->n_slots));
     mg_plan_print(&limits, replica, w);
     MG_TRY(mg_comm_agree(w->all, mg_replica_load(replica, &limits)));
+    MG_TRY(mg_replica_keep_pack(replica, w));
     st = make_clips(replica, clips, n, &list, s, w);
 done:
     mg_replica_close(replica);

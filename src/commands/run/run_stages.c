@@ -163,7 +163,8 @@ static mg_status load(run_call *c, mg_clip_need *need)
     MG_RETURN(mg_comm_agree(w->all, mg_run_leader_need(need, c->s, &c->needs, c->replica)));
     MG_RETURN(mg_plan_make(&limits, c->replica, w, need, -1, c->s->n_slots));
     mg_plan_print(&limits, c->replica, w);
-    return mg_comm_agree(w->all, mg_replica_load(c->replica, &limits));
+    MG_RETURN(mg_comm_agree(w->all, mg_replica_load(c->replica, &limits)));
+    return mg_replica_keep_pack(c->replica, w);
 }
 
 static double now_s(void *arg)

@@ -239,6 +239,7 @@ static mg_status check_outputs(mg_verify *v, mg_clip *clips)
     MG_TRY(mg_comm_agree(w->all, st));
     MG_TRY(mg_plan_make(&limits, v->replica, w, &need, N_TEXTS, N_TEXTS));
     MG_TRY(mg_comm_agree(w->all, mg_replica_load(v->replica, &limits)));
+    MG_TRY(mg_replica_keep_pack(v->replica, w));
     if (v->replica->is_leader) st = mg_conditions_open(&conditions, v->replica);
     MG_TRY(mg_comm_agree(w->all, st));
     MG_TRY(first_logits(v->replica, conditions, clips, logits));
