@@ -38,18 +38,26 @@ static int64_t read_key(const char *folder, const char *name, const char *key)
     return v;
 }
 
-/* What one control group leaves: its limit, less what is in use and cannot be dropped. */
+static int64_t or_none(int64_t v)
+{
+    return v > 0 ? v : 0;
+}
+
+/* What one control group leaves: its limit, less what is in use and cannot be dropped. Pages of files can,
+ * also those that were read twice, as an earlier start's checkpoint: MemAvailable counts both, too. */
 static double group_room(const char *folder, int version)
 {
-    static const char *const names[][3] = {
-        {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "},
-        {"memory.max", "memory.current", "inactive_file "}};
+    static const char *const names[][4] = {
+        {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ", "total_active_file "},
+        {"memory.max", "memory.current", "inactive_file ", "active_file "}};
     const char *const *name = names[version - 1];
     const int64_t limit = read_number(folder, name[0]);
 
     if (limit < 0 || limit > INT64_MAX / 2) return INFINITY; /* version 1 has no other word for none */
-    const int64_t usage = read_number(folder, name[1]), droppable = read_key(folder, "memory.stat", name[2]);
-    return fmax(0, (double)(limit - (usage > 0 ? usage : 0) + (droppable > 0 ? droppable : 0)));
+    const int64_t usage = or_none(read_number(folder, name[1]));
+    const int64_t files =
+        or_none(read_key(folder, "memory.stat", name[2])) + or_none(read_key(folder, "memory.stat", name[3]));
+    return fmin((double)limit, fmax(0, (double)(limit - usage + files)));
 }
 
 int64_t mg_host_memory_below(const char *root)

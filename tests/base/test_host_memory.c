@@ -51,8 +51,8 @@ static void version_1_at_our_own_place(void **state)
     put(TASK1 "memory.limit_in_bytes", "9223372036854771712\n");
     put(STEP1 "memory.limit_in_bytes", "400000000\n");
     put(STEP1 "memory.usage_in_bytes", "100000000\n");
-    put(STEP1 "memory.stat", "inactive_file 1\ntotal_inactive_file 30000000\n");
-    assert_int_equal(mg_host_memory_below(root), 330 * MB);
+    put(STEP1 "memory.stat", "inactive_file 1\ntotal_inactive_file 30000000\ntotal_active_file 5000000\n");
+    assert_int_equal(mg_host_memory_below(root), 335 * MB);
     put("sys/fs/cgroup/memory/slurm/uid_7/job_5/memory.limit_in_bytes",
         "200000000\n"); /* the job's is tighter */
     assert_int_equal(mg_host_memory_below(root), 200 * MB);
@@ -75,8 +75,8 @@ static void version_2_above_us(void **state)
     put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/step_0/memory.max", "500000000\n");
     put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/step_0/memory.current", "100000000\n");
     put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/step_0/memory.stat",
-        "anon 5\ninactive_file 20000000\n");
-    assert_int_equal(mg_host_memory_below(root), 420 * MB);
+        "anon 5\ninactive_anon 7\nactive_anon 7\ninactive_file 20000000\nactive_file 60000000\n");
+    assert_int_equal(mg_host_memory_below(root), 480 * MB);
     put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/memory.max", "50000000\n");
     put("sys/fs/cgroup/system.slice/slurmstepd.scope/job_5/memory.current", "70000000\n");
     assert_int_equal(mg_host_memory_below(root), 0);
