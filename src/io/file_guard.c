@@ -12,7 +12,7 @@
 typedef struct guarded {
     atomic_uintptr_t base; /* 0: free, or not yet complete */
     atomic_size_t bytes;
-    atomic_bool is_cut;
+    atomic_bool is_faulted;
 } guarded;
 
 static guarded slots[MG_FILE_GUARD_SLOTS];
@@ -31,7 +31,7 @@ static bool fill(guarded *s, uintptr_t at)
     at &= ~(page - 1);
     if (mmap((void *)at, end - at, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
         return false;
-    atomic_store(&s->is_cut, true);
+    atomic_store(&s->is_faulted, true);
     return true;
 }
 
@@ -71,7 +71,7 @@ int mg_file_guard_add(const void *base, size_t bytes)
     while (i < MG_FILE_GUARD_SLOTS && taken[i]) i++;
     if (i < MG_FILE_GUARD_SLOTS) {
         taken[i] = true;
-        atomic_store(&slots[i].is_cut, false);
+        atomic_store(&slots[i].is_faulted, false);
         atomic_store(&slots[i].bytes, bytes);
         atomic_store(&slots[i].base, (uintptr_t)base);
         if (i >= atomic_load(&n_slots)) atomic_store(&n_slots, i + 1);
@@ -88,7 +88,7 @@ void mg_file_guard_remove(int slot)
     pthread_mutex_unlock(&lock);
 }
 
-bool mg_file_guard_is_cut(int slot)
+bool mg_file_guard_is_faulted(int slot)
 {
-    return atomic_load(&slots[slot].is_cut);
+    return atomic_load(&slots[slot].is_faulted);
 }

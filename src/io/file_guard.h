@@ -1,6 +1,7 @@
-/* A mapped file that is cut short under us: the system answers a read beyond its new end with SIGBUS, in
- * whichever thread it happens. The guard puts zeros there instead and remembers it, so that the reader goes
- * on and asks afterwards (mg_in_file_check). Private to in_file.c. */
+/* A mapped file that is cut short under us, or whose disk fails: the system answers a read beyond its new
+ * end, or of a page that does not come, with SIGBUS, in whichever thread it happens. The guard puts zeros
+ * there instead and remembers it, so that the reader goes on and asks afterwards (mg_in_file_check). Private
+ * to in_file.c. */
 #ifndef MG_FILE_GUARD_H
 #define MG_FILE_GUARD_H
 
@@ -15,6 +16,6 @@ int mg_file_guard_add(const void *base, size_t bytes);
 /* Before the mapping goes. */
 void mg_file_guard_remove(int slot);
 
-bool mg_file_guard_is_cut(int slot);
+bool mg_file_guard_is_faulted(int slot);
 
 #endif

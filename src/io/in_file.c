@@ -147,14 +147,17 @@ mg_status mg_in_file_check(const mg_mapped_file *f)
     struct stat info;
 
     if (!f->data) return MG_OK;
-    const bool known = fstat(f->fd, &info) == 0;
-    if (mg_file_guard_is_cut(f->guard) || (known && info.st_size < f->bytes))
+    const bool known = fstat(f->fd, &info) == 0, faulted = mg_file_guard_is_faulted(f->guard);
+    const bool same = known && info.st_size == f->bytes && info.st_mtim.tv_sec == f->changed.tv_sec &&
+                      info.st_mtim.tv_nsec == f->changed.tv_nsec;
+    if (faulted && same)
+        return mg_fail(MG_EFAIL, "%s: cannot read all of it: an error of its disk or file server", f->path);
+    if (faulted || (known && info.st_size < f->bytes))
         return mg_fail(
             MG_EFAIL,
             "%s: was cut short while it was read: get the whole file again, and start when it is there",
             f->path);
-    if (known && (info.st_size != f->bytes || info.st_mtim.tv_sec != f->changed.tv_sec ||
-                  info.st_mtim.tv_nsec != f->changed.tv_nsec))
+    if (known && !same)
         return mg_fail(MG_EFAIL, "%s: was written to while it was read: start again when it is whole",
                        f->path);
     return MG_OK;

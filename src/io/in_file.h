@@ -27,12 +27,12 @@ typedef struct mg_mapped_file {
 } mg_mapped_file;
 
 /* Map a regular file, read-only. A file that is replaced or removed stays as it was. Where one is cut short,
- * zeros are read instead, in any thread. Unmap is legal on a zeroed struct. */
+ * or its disk fails, zeros are read instead, in any thread. Unmap is legal on a zeroed struct. */
 mg_status mg_in_file_map(mg_mapped_file *f, const char *path);
 void mg_in_file_unmap(mg_mapped_file *f);
 
-/* MG_EFAIL "PATH: …" if the file was cut short or written to since it was mapped. To be asked after reading,
- * before the result is used. */
+/* MG_EFAIL "PATH: …" if the file was cut short or written to since it was mapped, or could not be read. To be
+ * asked after reading, before the result is used. */
 mg_status mg_in_file_check(const mg_mapped_file *f);
 
 /* Copy a piece of an open file without mapping it: much that is read once is read faster so. 0, or an errno

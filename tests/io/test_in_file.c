@@ -80,6 +80,25 @@ static void cut_short_is_seen_without_a_fault(void **state)
     mg_in_file_unmap(&f);
 }
 
+/* A page that cannot be read, of a file that is as it was: its disk. Here the page is away for a moment. */
+static void an_error_of_the_disk_is_called_so(void **state)
+{
+    struct stat before;
+    mg_mapped_file f;
+
+    (void)state;
+    put_ones("f");
+    assert_int_equal(stat(in_dir("f"), &before), 0);
+    expect_ok(mg_in_file_map(&f, in_dir("f")));
+    assert_int_equal(truncate(in_dir("f"), N_BYTES / 2), 0);
+    assert_int_equal(sum(&f), N_BYTES / 2);
+    assert_int_equal(truncate(in_dir("f"), N_BYTES), 0);
+    const struct timespec times[2] = {before.st_atim, before.st_mtim};
+    assert_int_equal(utimensat(AT_FDCWD, in_dir("f"), times, 0), 0);
+    expect_failure(mg_in_file_check(&f), MG_EFAIL, "f: cannot read all of it: an error of its disk");
+    mg_in_file_unmap(&f);
+}
+
 static void written_to_is_a_sentence(void **state)
 {
     const struct timespec later[2] = {{.tv_sec = 2000000000}, {.tv_sec = 2000000000}};
@@ -135,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(cut_short_is_a_sentence, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(cut_short_is_seen_without_a_fault, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(an_error_of_the_disk_is_called_so, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(written_to_is_a_sentence, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(replaced_or_removed_stays_as_it_was, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(away_is_the_disk, make_dir, drop_dir),
