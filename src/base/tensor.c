@@ -160,6 +160,15 @@ void mg_widen(float *dst, const void *src, mg_dtype dtype, int64_t n)
     }
 }
 
+bool mg_is_zeros(const void *data, size_t bytes)
+{
+    const char *p = data;
+
+    for (size_t i = 0; i < bytes; i++)
+        if (p[i]) return false;
+    return true;
+}
+
 char *mg_dims_format(char out[MG_DIMS_SIZE], int n_dims, const int64_t *dim)
 {
     int n = snprintf(out, MG_DIMS_SIZE, "[");

@@ -66,6 +66,12 @@ uint16_t mg_f32_to_f16(float f);
 /* n values of fp32, bf16 or fp16 at `src`, which need not be aligned, as fp32. */
 void mg_widen(float *dst, const void *src, mg_dtype dtype, int64_t n);
 
+/* So many bytes of zeros in one piece of a weight no training leaves: it is a hole in the file. */
+enum { MG_HOLE_BYTES = 256 << 10 };
+
+/* Nothing but zeros? Ends at the first byte that is none, which is one of the first in a weight. */
+bool mg_is_zeros(const void *data, size_t bytes);
+
 /* "[2,3]", cut off where there is no room for more. Returns `out`. */
 char *mg_dims_format(char out[MG_DIMS_SIZE], int n_dims, const int64_t *dim);
 

@@ -62,7 +62,9 @@ static mg_status check_files(const mg_weights *w)
 static mg_status read_next(mg_lm_stream *s)
 {
     MG_RETURN(load(s, &s->source, s->n_come));
-    return check_files(&s->source);
+    MG_RETURN(check_files(&s->source));
+    if (s->n_come == s->n - 1) mg_weights_say_zeros(&s->source); /* once: each has been looked at now */
+    return MG_OK;
 }
 
 static void *read_ahead(void *arg)
@@ -116,7 +118,7 @@ static mg_status take_copy(mg_lm_stream *s, int64_t i)
 }
 
 /* Packed by the backend, and back to the host. */
-static mg_status make_copies(mg_lm_stream *s, const mg_weights *w)
+static mg_status make_copies(mg_lm_stream *s, mg_weights *w)
 {
     const mg_ops *ops = s->lm->ops;
     mg_weights source = *w;
@@ -133,6 +135,7 @@ static mg_status make_copies(mg_lm_stream *s, const mg_weights *w)
         MG_RETURN(load_text(s, &source, i));
         MG_RETURN(mg_download(ops, (char *)s->copy[i] + s->step_bytes, s->text_buffer, s->text_bytes));
     }
+    w->n_hollow = source.n_hollow, w->hollow = source.hollow, w->hollow_bytes = source.hollow_bytes;
     source.progress = NULL;
     return s->n == 1 ? load(s, &source, 1) : MG_OK; /* where its parts are in the other buffer */
 }
@@ -156,6 +159,7 @@ mg_status mg_lm_stream_open(mg_lm *lm, mg_weights *w, mg_lm_load_fn *load_layer)
     s->source = s->text_source = *w;
     s->source.ops = s->reader;
     s->source.progress = s->text_source.progress = NULL;
+    s->source.n_hollow = 0, s->source.hollow_bytes = 0; /* what is not outside the load says itself */
     MG_RETURN(mg_beside_start(&s->thread, "lm", read_ahead, s));
     s->has_thread = true;
     return MG_OK;

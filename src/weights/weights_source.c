@@ -11,7 +11,7 @@
 #include "log.h"
 #include "text.h"
 
-enum { NAME_SIZE = 512, MOST_ZERO_BYTES = 256 << 10 };
+enum { NAME_SIZE = 512 };
 
 mg_status mg_random_block_open(mg_random_block *r, const char *name, float scale, float mean)
 {
@@ -106,14 +106,6 @@ mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const i
     return mg_arena_is_measuring(w->arena) ? mg_weights_find(w, &e, name, n_dims, dim) : MG_OK;
 }
 
-/* Ends at the first byte that is none, which is one of the first: it costs nothing beside the read. */
-static bool is_zeros(const char *data, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (data[i]) return false;
-    return true;
-}
-
 static void fetch(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col, int64_t n_cols)
 {
     mg_weights_rows *r = arg;
@@ -126,7 +118,8 @@ static void fetch(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64
         char *to = (char *)dst + i * bytes;
         const int error =
             mg_in_file_copy(r->e->fd, to, r->e->offset + (first + i * r->n_cols_all) * size, bytes);
-        if (!error && is_zeros(to, bytes)) __atomic_fetch_add(&r->zero_bytes, bytes, __ATOMIC_RELAXED);
+        if (!error && mg_is_zeros(to, (size_t)bytes))
+            __atomic_fetch_add(&r->zero_bytes, bytes, __ATOMIC_RELAXED);
         if (!error) continue;
         memset(to, 0, (size_t)bytes);
         __atomic_store_n(&r->error, error, __ATOMIC_RELAXED);
@@ -190,7 +183,7 @@ mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad)
 
 void mg_weights_note_zeros(mg_weights *w, const mg_checkpoint_entry *e, int64_t zero_bytes)
 {
-    if (zero_bytes < MOST_ZERO_BYTES) return;
+    if (zero_bytes < MG_HOLE_BYTES) return;
     if (w->n_hollow++ == 0) w->hollow = e;
     w->hollow_bytes += zero_bytes;
 }

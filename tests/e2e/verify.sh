@@ -46,6 +46,33 @@ fresh "$DEMO"; zero decoder.model.decoder.layers.3.fc2.weight 262144
 verify 1 4 'no holes +FAILED .*0.3 MB of zeros in 1 tensors, decoder.model.decoder.layers.3.fc2.weight' 'a hole in a file of full length' "$BOX/model"
 expect 0 'warning: .*model.safetensors: 0.3 MB of zeros in decoder.model.decoder.layers.3.fc2.weight: ' 'which a run says too' \
     "$MG" generate -q --model "$BOX/model" --prompt x --frames 4 --out "$BOX/holes"
+expect 0 'warning: .*model.safetensors: 0.3 MB of zeros in decoder.model.decoder.layers.3.fc2.weight: ' 'of layers outside, too' \
+    "$MG" generate -q --model "$BOX/model" --prompt x --frames 4 --offload layers=2 --device cpu --out "$BOX/holes"
+passes 'once' test "$(grep -c 'MB of zeros' "$BOX/said")" = 1
+# large VALUE: a codebook of 256 KB of zeros, which says whether it was trained.
+large() {
+    fresh
+    python3 - "$TINY/model.safetensors" "$BOX/model/model.safetensors" "$1" <<'END'
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", data[:8])[0]
+head, at, out = json.loads(data[8 : 8 + n]), 0, b""
+book = "audio_encoder.quantizer.layers.3.codebook."
+for name, t in sorted((k, v) for k, v in head.items() if k != "__metadata__"):
+    piece = data[8 + n + t["data_offsets"][0] : 8 + n + t["data_offsets"][1]]
+    if name == book + "embed":
+        t["shape"], piece = [2048, 32], bytes(2048 * 32 * 4)
+    if name == book + "inited":
+        piece = struct.pack("<f", float(sys.argv[3]))
+    t["data_offsets"], at, out = [at, at + len(piece)], at + len(piece), out + piece
+text = json.dumps(head).encode()
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + out)
+END
+}
+large 0
+verify 1 4 '^no holes +ok .*but in 1 codebooks that were never trained .*layers.3.codebook.embed' 'a codebook that was never trained' "$BOX/model"
+large 1
+verify 1 4 '^no holes +FAILED .*0.3 MB of zeros in 1 tensors, .*layers.3.codebook.embed' 'one that says it was' "$BOX/model"
 rm -rf "$BOX/pair" && cp -r "$FORMS/ac-mono" "$BOX/pair" && chmod -R u+w "$BOX/pair"
 verify 1 0 '^checksums +ok +[0-9]+ records' 'torch.save has checksums' "$BOX/pair" --text-encoder "$GOLDEN/t5-tiny" --tokenizer "$GOLDEN/tokenizer"
 LC_ALL=C sed -i 's/inference_coef: 3.0/inference_coef: 3.1/' "$BOX/pair/state_dict.bin"
