@@ -103,8 +103,8 @@ mg_status mg_cuda_check(cudaError_t error, const char *what);
 
 #define MG_CUDA(call) MG_RETURN(mg_cuda_check((call), #call))
 
-/* Launch and report what the launch itself refuses. Each kernel begins with let_successor_start, asks for
- * weights at most, and then calls wait_for_predecessor, in every thread. */
+/* Launch and report what the launch itself refuses. Each kernel begins with let_successor_start (the LSTM's
+ * ends with it), asks for weights at most, and then calls wait_for_predecessor, in every thread. */
 #define MG_RUN(cuda, kernel, grid, block, smem, ...)                                                    \
     do {                                                                                                \
         MG_LAUNCH_OVERLAPPING((cuda)->overlap, kernel, grid, block, smem, (cuda)->stream, __VA_ARGS__); \

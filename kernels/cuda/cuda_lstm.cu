@@ -175,7 +175,6 @@ template <int B> __global__ void __launch_bounds__(THREADS, 2) recur_k(const rec
     const int n_units = r.C - first < r.units ? r.C - first : r.units;
     float *h = shared, *kept = h + B * width, *cells = kept + r.n_kept * width;
 
-    let_successor_start();
     for (int e = threadIdx.x; e < r.n_kept * fours; e += THREADS) {
         const int row = e / fours, u = row % r.units;
         if (u < n_units) cp_async16(kept + 4 * e, weights_at(&r, row / r.units, first + u, e % fours));
@@ -204,6 +203,7 @@ template <int B> __global__ void __launch_bounds__(THREADS, 2) recur_k(const rec
             write_unit<B>(&r, cells + u * B, sum, gate, first + u, n);
         }
     }
+    let_successor_start();   /* not before: it would hold, all that time, what the language model needs */
     grid_barrier(r.barrier); /* all have read the states they began with */
     for (int e = threadIdx.x; e < B * r.units; e += THREADS) {
         const int b = e % B, u = e / B;

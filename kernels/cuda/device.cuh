@@ -92,7 +92,8 @@ static inline void mg_launch_overlapping(bool overlap, void (*kernel)(P...), dim
 
 /* ---- Overlap with the predecessor in the stream (sm_90 and later; nothing elsewhere) ---- */
 
-/* Lets the next kernel start its blocks. Call it first. */
+/* Lets the next kernel start its blocks, which wait in the SMs from then on. Call it first, but for a kernel
+ * that lasts. */
 static __device__ __forceinline__ void let_successor_start()
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
