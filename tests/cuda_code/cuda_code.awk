@@ -1,5 +1,5 @@
 # Two tables (sm_80, sm_90a) of: kernel, registers, static shared bytes, 16-byte loads before and after the wait,
-# to registers or to shared memory.
+# to registers or to shared memory; and what cuda_code.sh counts beside them.
 # Prints docs/GPU_KERNELS.md; a kernel that breaks a rule is a line "cuda_code: …" and exit 1.
 BEGIN {
     FS = "\t"
@@ -63,6 +63,7 @@ FNR == 1 {
     if (blocks > most) blocks = most
     row = "| `" $1 "` | " $2 " | " blocks " | " $3 " |"
     if (table == 1) { print row; next }
+    look_at_order()
     kb = blocks * threads * $4 * 16 / 1024
     if ($1 ~ /^few_k/) { # a ring of 16 bytes a thread and step, and 8 KB of x, of an SM's 227 KB
         ring_kb = THREADS * part[4] * 16 / 1024
@@ -99,6 +100,15 @@ function look_at_tiled(n_row_tiles, n_out_tiles, threads,    steps, weights, row
     if ($4 < want) wrong($1 ": " $4 " of " want " loads before the wait")
     if (kb < 32) wrong($1 ": " kb " KB in flight an SM, at least 32 are wanted")
     if (blocks < (n_out_tiles == 8 ? 1 : 2)) wrong($1 ": " blocks " blocks an SM")
+}
+# Before the wait: weights, a norm's parameters, and what attention knows of its tokens and keys, which nobody
+# writes meanwhile; a fault that attention finds. Who comes after the LSTM would wait in the SMs as long as it lasts.
+function look_at_order() {
+    if ($9 != 1) wrong($1 ": " $9 " waits for its predecessor")
+    if ($6 && $1 !~ /^(attend|dots_k|few_|pack_normed_k|product_k|recur_k|tiled?_k)/) wrong($1 ": " $6 " loads before the wait")
+    if ($7 && $1 !~ /^attend/) wrong($1 ": " $7 " writes before the wait")
+    if ($8 && $1 !~ /^(recur_k|tile_k)/) wrong($1 ": " $8 " loads that may miss what the predecessor wrote")
+    if ($10 != ($1 ~ /^recur_k/ ? "late" : "early")) wrong($1 ": its successor starts " $10)
 }
 function wrong(what) { print "cuda_code: " what; failed = 1 }
 END { exit failed }

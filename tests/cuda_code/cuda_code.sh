@@ -3,6 +3,7 @@
 #   every kernel, sm_80 and sm_90a   no spills, no local memory (ptxas ends the build)
 #   matrix kernels                   all loads of weights stand before the wait for the predecessor (of a tiled
 #                                    one those of all stages but one), and the blocks of an SM ask for 32 KB
+#   every kernel, sm_90a             waits, and touches nothing before that its predecessor may write or read
 # and the table docs/GPU_KERNELS.md, which must be as it was written; --write writes it.
 # Needs nvcc and nvdisasm (PyPI: nvidia-cuda-nvdisasm); exits 77 where one is missing.
 set -eu
@@ -33,12 +34,18 @@ for arch in sm_80 sm_90a; do
     cat "$dir"/*.$arch.ptxas | awk '/Compiling entry function/ { split($0, part, "\047"); kernel = part[2] }
         /Used [0-9]+ registers/ { smem = 0; for (i = 1; i < NF; i++) { if ($(i+1) ~ /^registers/) used = $i
             if ($(i+2) ~ /^smem/) smem = $i } print kernel "\t" used "\t" smem }' | sort >"$dir/used.$arch"
-    # kernel; 16-byte loads before and after the wait, to registers or to shared memory
-    cat "$dir"/*.$arch.sass | awk '/^[ \t]*\.text\./ { if (kernel) print kernel "\t" early + 0 "\t" late + 0
-            kernel = $1; sub(/^\.text\./, "", kernel); sub(/:$/, "", kernel); early = late = after = 0 }
-        /ACQBULK/ { after = 1 }
-        /LDG(STS)?\.E[A-Z0-9.]*\.128/ { if (after) late++; else early++ }
-        END { if (kernel) print kernel "\t" early + 0 "\t" late + 0 }' | sort >"$dir/loads.$arch"
+    # kernel; 16-byte loads before and after the wait, to registers or to shared memory; all loads before it, and all writes;
+    # loads by way of a cache that knows nothing of the predecessor; waits; whether its successor starts early or "late"
+    cat "$dir"/*.$arch.sass | awk 'function put() { if (kernel) print kernel "\t" early + 0 "\t" late + 0 "\t" reads + 0 "\t" writes + 0 "\t" deaf + 0 "\t" waits + 0 "\t" start }
+        /^[ \t]*\.text\./ { put(); kernel = $1; sub(/^\.text\./, "", kernel); sub(/:$/, "", kernel)
+            early = late = reads = writes = deaf = waits = 0; start = "never" }
+        /ACQBULK/ { waits++ }
+        /PREEXIT/ { start = waits ? "late" : "early" }
+        !waits && /[ \t]LDG(STS)?\./ { reads++ }
+        !waits && /[ \t](STG|ATOM|ATOMG|RED|REDG)\./ { writes++ }
+        /LDG\.E[A-Z0-9.]*\.CONSTANT/ { deaf++ }
+        /LDG(STS)?\.E[A-Z0-9.]*\.128/ { if (waits) late++; else early++ }
+        END { put() }' | sort >"$dir/loads.$arch"
     join -t "$(printf '\t')" "$dir/used.$arch" "$dir/loads.$arch" | c++filt | sed 's/^void //; s/([^)]*)//; s/__nv_bfloat16/bf16/; s/__half/fp16/' |
         sort >"$dir/table.$arch"
 done
