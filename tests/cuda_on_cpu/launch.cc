@@ -56,6 +56,7 @@ void start_early(const call &c, started *&state)
     run.launch = &c;
     grid_dim = c.grid, block_dim = c.block;
     run.is_early = true;
+    device_read_only(true);
     while (state->next < n_blocks && state->next < EARLY_BLOCKS) {
         const uint64_t i = chosen().blocks_descending ? n_blocks - 1 - state->next : state->next;
         block *b = open_block(c, index_of(c.grid, i));
@@ -68,6 +69,7 @@ void start_early(const call &c, started *&state)
         else
             state->parked.push_back(b);
     }
+    device_read_only(false);
     run.is_early = false;
     run.launch = nullptr;
 }

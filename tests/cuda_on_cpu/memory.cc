@@ -11,8 +11,7 @@
 #include <map>
 #include <vector>
 
-#include "fibre.h"
-#include "sim.h"
+#include "block.h"
 
 #ifdef MG_SIM_ASAN
 #include <sanitizer/asan_interface.h>
@@ -39,6 +38,7 @@ typedef std::map<char *, size_t> ranges; /* start, bytes */
 static struct {
     char *base;
     int fd, depth;
+    bool is_read_only;
     ranges *taken, *pinned, *foreign; /* device blocks, pinned host blocks, other processes' blocks */
     size_t used_bytes;
 } mem;
@@ -86,6 +86,12 @@ void device_open()
 void device_shut()
 {
     if (chosen().guarded && --mem.depth == 0) mprotect(mem.base, DEVICE_BYTES, PROT_NONE);
+}
+
+void device_read_only(bool on)
+{
+    mem.is_read_only = on;
+    mprotect(mem.base, DEVICE_BYTES, on ? PROT_READ : PROT_READ | PROT_WRITE);
 }
 
 bool is_device(const void *p)
@@ -145,7 +151,13 @@ static void on_fault(int, siginfo_t *info, void *)
 {
     const char *p = static_cast<const char *>(info->si_addr);
 
-    if (mem.base && p >= mem.base && p < mem.base + DEVICE_BYTES)
+    const bool is_device = mem.base && p >= mem.base && p < mem.base + DEVICE_BYTES;
+
+    if (is_device && mem.is_read_only) {
+        say("cuda_on_cpu: ");
+        say(run.launch->name);
+        say(": writes device memory before wait_for_predecessor()\n");
+    } else if (is_device)
         say("cuda_on_cpu: host code touches device memory outside a copy\n");
     else if (fibre_overflowed(p))
         say("cuda_on_cpu: a kernel thread's stack overflows (64 KiB)\n");

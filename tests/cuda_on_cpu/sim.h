@@ -47,6 +47,8 @@ void start_early(const call &c, started *&state);
 /* Memory. Between open and shut kernels and copies may touch device memory. */
 void device_open();
 void device_shut();
+/* While it is open: a kernel that writes ends the process. */
+void device_read_only(bool on);
 bool is_device(const void *p);
 bool is_pinned(const void *p);
 /* Ends the process unless they stand inside one block of device memory. */

@@ -326,6 +326,13 @@ static __global__ void no_wait(uint4 *x)
     cp_async_commit();
 }
 
+static __global__ void hurried(int *x)
+{
+    let_successor_start();
+    x[threadIdx.x] = 1;
+    wait_for_predecessor();
+}
+
 static void provoke(const char *name)
 {
     int *x = device<int>(32), host[32] = {};
@@ -343,6 +350,8 @@ static void provoke(const char *name)
         MG_LAUNCH(alone, 1, 1, 0, stream, reinterpret_cast<uint32_t *>(x));
     }
     if (strcmp(name, "async") == 0) MG_LAUNCH(no_wait, 1, 8, 128, stream, reinterpret_cast<uint4 *>(x));
+    if (strcmp(name, "hurry") == 0)
+        for (int i = 0; i < 2; i++) MG_LAUNCH_OVERLAPPING(true, hurried, 1, 32, 0, stream, x);
     if (strcmp(name, "host") == 0) x[0] = 1;
     if (strcmp(name, "copy") == 0) cudaMemcpy(host, x, 256, cudaMemcpyDeviceToHost);
     if (strcmp(name, "direction") == 0) cudaMemcpy(host, x, 4, cudaMemcpyHostToDevice);
