@@ -7,21 +7,43 @@
 #include "dataset_verify_impl.h"
 #include "hash.h"
 
-/* The shard that a line names; the clips of one stand together. */
+/* The shard that a line names. Mostly it is that of the line before. */
 static mg_status find_shard(mg_dataset_check *c, int64_t *i_shard, const char *name)
 {
     *i_shard = -1;
     if (!name) return MG_OK;
-    if (c->n_shards > 0 && strcmp(c->shard[c->n_shards - 1].name, name) == 0) {
-        *i_shard = (int64_t)c->n_shards - 1;
-        c->shard[c->n_shards - 1].end = c->n_clips + 1;
-        return MG_OK;
-    }
+    for (size_t i = c->n_shards; i-- > 0;)
+        if (strcmp(c->shard[i].name, name) == 0) {
+            *i_shard = (int64_t)i;
+            return MG_OK;
+        }
     MG_RETURN(mg_grow(&c->shard, &c->shard_capacity, c->n_shards + 1, sizeof *c->shard, "verify"));
-    c->shard[c->n_shards] = (mg_verify_shard){.first = c->n_clips, .end = c->n_clips + 1};
-    if (!(c->shard[c->n_shards].name = strdup(name))) return mg_fail(MG_ENOMEM, "verify: no memory");
+    c->shard[c->n_shards] = (mg_verify_shard){.name = strdup(name)};
+    if (!c->shard[c->n_shards].name) return mg_fail(MG_ENOMEM, "verify: no memory");
     *i_shard = (int64_t)c->n_shards++;
     return MG_OK;
+}
+
+static int compare_shards(const void *a, const void *b)
+{
+    const mg_verify_clip *x = a, *y = b;
+
+    if (x->i_shard != y->i_shard) return x->i_shard < y->i_shard ? -1 : 1;
+    return x->line < y->line ? -1 : x->line > y->line;
+}
+
+/* The clips of a shard stand together from now on. In the manifest they need not: a job that failed and was
+ * tried again later is in a shard behind those of its neighbours. */
+static void group_clips(mg_dataset_check *c)
+{
+    if (c->n_shards == 0) return;
+    qsort(c->clip, c->n_clips, sizeof *c->clip, compare_shards);
+    for (size_t i = 0; i < c->n_clips; i++) {
+        if (c->clip[i].i_shard < 0) continue;
+        mg_verify_shard *s = &c->shard[c->clip[i].i_shard];
+        if (s->end == 0) s->first = i;
+        s->end = i + 1;
+    }
 }
 
 /* Does it stay in the folder, and has it an ending? */
@@ -81,6 +103,7 @@ static mg_status read_manifest(mg_dataset_check *c)
     MG_RETURN(mg_json_lines_open(&c->manifest, path));
     while (mg_json_lines_next(&c->manifest)) MG_RETURN(take_line(c, &c->manifest));
     c->v->n_clips = (int64_t)c->n_clips;
+    group_clips(c);
     return MG_OK;
 }
 
