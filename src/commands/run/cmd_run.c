@@ -6,6 +6,7 @@
 #include "recipe_keys.h"
 #include "recipe_options.h"
 #include "run.h"
+#include "utf8.h"
 
 #define AT(field) offsetof(mg_run_settings, field)
 
@@ -124,6 +125,22 @@ static const mg_foreign_word foreign[] = {
     {"overwrite|force", "a dataset is gone on with, not replaced; give another --out"},
     {0}};
 
+/* It begins files' names, stands in a pattern and in YAML. */
+static mg_status check_name(const char *name)
+{
+    const size_t n = strlen(name);
+    bool good = n > 0 && n <= 200 && *name != '.' && mg_utf8_bad_offset(name, (int64_t)n) < 0;
+
+    for (const char *p = name; *p && good; p++)
+        good = (unsigned char)*p >= ' ' && *p != 0x7F && !strchr("/\\:*?\"[]{}", *p);
+    if (good) return MG_OK;
+    return mg_fail(
+        MG_EUSAGE,
+        "option --name: %s: names files: at most 200 bytes, no '.' in front, and none of / \\ : * ? "
+        "\" [ ] { }",
+        name);
+}
+
 static mg_status check(const void *settings)
 {
     const mg_run_settings *s = settings;
@@ -136,7 +153,7 @@ static mg_status check(const void *settings)
                        "option --model: missing; give a checkpoint folder, models/mg-demo for one");
     if (s->call.model.model && s->call.model_key)
         return mg_fail(MG_EUSAGE, "options --model and --model-key: both say which model; give one");
-    if (!mg_dataset_name_fits(s->name)) return mg_fail(MG_EUSAGE, "option --name: %s: names files", s->name);
+    MG_RETURN(check_name(s->name));
     MG_RETURN(mg_check_do_sample(&s->call.all, s->do_sample));
     const int64_t tp = s->machine.tp;
     if (tp > 0 && tp != 1 && tp != 2 && tp != 4 && tp != 8)
