@@ -13,15 +13,13 @@ static const char *size_category(int64_t n)
     static const struct {
         int64_t below;
         const char *word;
-    } sizes[] = {{1000, "n<1K"},
-                 {10000, "1K<n<10K"},
-                 {100000, "10K<n<100K"},
-                 {1000000, "100K<n<1M"},
-                 {10000000, "1M<n<10M"}};
+    } sizes[] = {{1000, "n<1K"},           {10000, "1K<n<10K"},    {100000, "10K<n<100K"},
+                 {1000000, "100K<n<1M"},   {10000000, "1M<n<10M"}, {100000000, "10M<n<100M"},
+                 {1000000000, "100M<n<1B"}};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (n < sizes[i].below) return sizes[i].word;
-    return "n>10M";
+    return "1B<n<10B";
 }
 
 static void add_yaml(mg_text *t, const mg_dataset *d, int64_t n_done)
@@ -37,6 +35,8 @@ static void add_yaml(mg_text *t, const mg_dataset *d, int64_t n_done)
         size_category(n_done));
     if (c->layout == MG_LAYOUT_WEBDATASET)
         mg_text_format(t, "    path: \"%s-*.tar\"\n---\n\n", c->name);
+    else if (c->layout == MG_LAYOUT_AUDIOCRAFT) /* without the .json, for which it would take all the files */
+        mg_text_format(t, "    path: \"train/**/*%s\"\n---\n\n", c->suffix);
     else
         mg_text_add(t, "    path: \"train/**\"\n---\n\n");
 }

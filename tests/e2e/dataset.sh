@@ -47,6 +47,7 @@ passes 'with the sound of the other layout' sh -c "tar xOf '$BOX/tars/set-000000
 passes 'the sums are right' sh -c "cd '$BOX/tars' && sha256sum -c SHA256SUMS"
 expect 0 '' 'for AudioCraft' run 1 craft --layout audiocraft
 passes 'its manifest has a line for each clip' test "$(grep -c '^{"path":"train/.*","duration":.*"sample_rate":32000' "$BOX/craft/egs/train/data.jsonl")" = 6
+passes 'its card shows the sounds alone' grep -qF 'path: "train/**/*.flac"' "$BOX/craft/README.md"
 passes 'and each clip its description' grep -q '"description": "slow sad piano"' "$BOX/craft/train/a.json"
 
 printf '{"prompt":"x","duration":1}\n{"colour":1}\n{"id":"../x"}\n' >"$BOX/bad.jsonl"
