@@ -163,4 +163,8 @@ mg_status mg_dataset_file_name(char out[MG_PATH_SIZE], mg_layout layout, const c
 mg_status mg_dataset_maker_name(char out[MG_PATH_SIZE], mg_layout layout, const char *suffix, int64_t n,
                                 const char *id);
 
+/* What a shard calls the file "ID.flac": "KEY.flac", or with another ending. A key has no dot, for WebDataset
+ * ends it there, and begins with "-_" where an id has "__": Hugging Face's reader passes over such names. */
+mg_status mg_dataset_member_name(char out[MG_PATH_SIZE], const char *file, const char *ending);
+
 #endif

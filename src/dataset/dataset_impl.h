@@ -8,7 +8,11 @@
 #include "dataset.h"
 #include "run_lock.h"
 
-enum { MG_DATASET_WINDOW = 256, MG_DATASET_FOLDER_FILES = 10000, MG_DATASET_QUEUE = 4096 };
+/* Clips in a folder: Hugging Face's hub takes fewer than 10,000 entries in one. In train there are the
+ * folders and the metadata, and in AudioCraft's layout two files a clip. */
+enum { MG_DATASET_FOLDER_FILES = 4000 };
+
+enum { MG_DATASET_WINDOW = 256, MG_DATASET_QUEUE = 4096 };
 
 typedef struct mg_dataset_waiting {
     int64_t n, size, at, bytes, line, copy, attempt, tries;

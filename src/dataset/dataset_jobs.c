@@ -221,6 +221,38 @@ static mg_status check_clash(void *arg, int64_t first, int64_t n)
     return MG_OK;
 }
 
+/* Two that would be one sample of a shard. */
+static mg_status check_key_clash(void *arg, int64_t first, int64_t n)
+{
+    intake *in = arg;
+    mg_job_row row;
+    int64_t line;
+    bool found;
+    char a[MG_JOB_ID_SIZE];
+
+    MG_RETURN(mg_run_db_find(in->db, first, &row, &found));
+    MG_REQUIRE(found);
+    snprintf(a, sizeof a, "%s", row.id);
+    line = row.line;
+    MG_RETURN(mg_run_db_find(in->db, n, &row, &found));
+    MG_REQUIRE(found);
+    if (strcmp(a, row.id) == 0) return MG_OK; /* said already */
+    (void)mg_fail(MG_EUSAGE,
+                  "%s: line %lld: id \"%.200s\" and \"%.200s\" of line %lld have one name in a shard, where "
+                  "a '.' is a '_'; rename one, or take another --layout",
+                  mg_job_reader_name(in->reader), (long long)row.line, row.id, a, (long long)line);
+    note_fault(in);
+    return MG_OK;
+}
+
+static mg_status check_ids(intake *in)
+{
+    MG_RETURN(mg_run_db_index(in->db));
+    MG_RETURN(mg_run_db_each_clash(in->db, check_clash, in));
+    if (in->call->layout != MG_LAYOUT_WEBDATASET) return MG_OK;
+    return mg_run_db_each_key_clash(in->db, check_key_clash, in);
+}
+
 static mg_status conclude(intake *in)
 {
     const char *name = mg_job_reader_name(in->reader);
@@ -243,8 +275,7 @@ static mg_status read_jobs(intake *in, char sha256[65])
     MG_TRY(mg_job_reader_open(&in->reader, in->call->jobs, &in->call->how));
     MG_TRY(mg_hash_open(&in->hash));
     MG_TRY(take_all(in));
-    if (in->db) MG_TRY(mg_run_db_index(in->db));
-    if (in->db) MG_TRY(mg_run_db_each_clash(in->db, check_clash, in));
+    if (in->db) MG_TRY(check_ids(in));
     if (in->db) MG_TRY(conclude(in));
     hash = in->hash, in->hash = NULL;
     st = mg_hash_end(hash, sha256);

@@ -20,8 +20,21 @@ static bool cannot_link(int error)
            error == EACCES;
 }
 
+/* Bytes that are read are looked at too: whoever copies damage gives it a sum of its own. */
+static mg_status put_sound(const char *to, const char *from, const char *sha256, const char *data,
+                           int64_t bytes)
+{
+    char seen[65];
+
+    MG_RETURN(mg_hash_bytes(seen, data, (size_t)bytes));
+    if (sha256 && strcmp(seen, sha256) != 0)
+        return mg_fail(MG_EFAIL, "%s: is damaged: its sha256 is %.12s…, recorded is %.12s…", from, seen,
+                       sha256);
+    return mg_out_file_put(to, data, (size_t)bytes);
+}
+
 /* TO becomes FROM's content: as a hard link, or copied. A file that is there was not recorded. */
-static mg_status take_file(mg_merge *m, const char *to, const char *from, bool *linked)
+static mg_status take_file(mg_merge *m, const char *to, const char *from, const char *sha256, bool *linked)
 {
     char *data;
     int64_t bytes;
@@ -37,7 +50,7 @@ static mg_status take_file(mg_merge *m, const char *to, const char *from, bool *
             return mg_fail(MG_EFAIL, "%s: cannot link %s: %s", to, from, strerror(errno));
     }
     MG_RETURN(mg_in_file_read(&data, &bytes, from, MOST_BYTES));
-    const mg_status st = mg_out_file_put(to, data, (size_t)bytes);
+    const mg_status st = put_sound(to, from, sha256, data, bytes);
     free(data);
     return st;
 }
@@ -57,10 +70,7 @@ static mg_status take_member(mg_merge *m, mg_merge_source *s, const char *to, co
         MG_RETURN(mg_tar_reader_open(&s->tar, path));
         s->i_tar = row->shard;
     }
-    MG_RETURN(mg_path_format(name, "%s", row->id));
-    for (char *p = name; *p; p++)
-        if (*p == '.') *p = '_';
-    strncat(name, m->d->call.suffix, sizeof name - strlen(name) - 1);
+    MG_RETURN(mg_dataset_member_name(name, row->file, NULL));
     do MG_RETURN(mg_tar_reader_next(&s->tar, &member, &over));
     while (!over && strcmp(member.name, name) != 0);
     if (over)
@@ -70,7 +80,8 @@ static mg_status take_member(mg_merge *m, mg_merge_source *s, const char *to, co
         return mg_fail(MG_EFAIL, "%s: %s: is not as long as recorded; mg-dist verify says what is wrong",
                        s->dir, name);
     m->done->copied++;
-    return mg_out_file_put(to, member.data, (size_t)member.bytes);
+    MG_RETURN(mg_path_format(path, "%s: %s", s->dir, name));
+    return put_sound(to, path, row->sha256, member.data, member.bytes);
 }
 
 /* What AudioCraft reads beside the sound. */
@@ -82,7 +93,7 @@ static mg_status take_info(mg_merge *m, const char *to, const char *from)
 
     MG_RETURN(mg_path_format(info_to, "%.*s.json", (int)(a - to), to));
     MG_RETURN(mg_path_format(info_from, "%.*s.json", (int)(b - from), from));
-    return take_file(m, info_to, info_from, &linked);
+    return take_file(m, info_to, info_from, NULL, &linked);
 }
 
 static mg_status take_sound(mg_merge *m, mg_merge_source *s, int64_t n, const mg_job_row *row)
@@ -96,14 +107,17 @@ static mg_status take_sound(mg_merge *m, mg_merge_source *s, int64_t n, const mg
     MG_RETURN(mg_path_folder(folder, to));
     if (!mg_path_is_folder(folder)) MG_RETURN(mg_out_dir_open(folder));
     if (c->layout == MG_LAYOUT_WEBDATASET && row->shard >= 0) return take_member(m, s, to, row);
-    MG_RETURN(mg_dataset_maker_name(name, c->layout, c->suffix, row->n, row->id));
+    if (c->layout == MG_LAYOUT_WEBDATASET)
+        MG_RETURN(mg_dataset_maker_name(name, c->layout, c->suffix, row->n, row->id));
+    else
+        MG_RETURN(mg_path_format(name, "%s", row->file));
     MG_RETURN(mg_path_format(from, "%s/%s", s->dir, name));
     if (mg_path_bytes(from) != row->file_bytes)
         return mg_fail(MG_EFAIL,
                        "%s: is missing, or not as long as recorded; mg-dist verify %s says what is wrong",
                        from, s->dir);
     if (c->layout == MG_LAYOUT_AUDIOCRAFT) MG_RETURN(take_info(m, to, from));
-    MG_RETURN(take_file(m, to, from, &linked));
+    MG_RETURN(take_file(m, to, from, row->sha256, &linked));
     m->done->linked += linked;
     m->done->copied += !linked;
     return MG_OK;

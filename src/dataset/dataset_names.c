@@ -39,3 +39,16 @@ mg_status mg_dataset_maker_name(char out[MG_PATH_SIZE], mg_layout layout, const 
         return mg_path_format(out, ".mg-dist/parts/%010" PRId64 "%s", n, suffix);
     return mg_dataset_file_name(out, layout, suffix, n, id);
 }
+
+mg_status mg_dataset_member_name(char out[MG_PATH_SIZE], const char *file, const char *ending)
+{
+    char key[MG_PATH_SIZE];
+    const char *dot = strrchr(file, '.');
+
+    MG_REQUIRE(dot);
+    MG_RETURN(mg_path_format(key, "%.*s", (int)(dot - file), file));
+    for (char *p = key; *p; p++)
+        if (*p == '.') *p = '_';
+    if (key[0] == '_' && key[1] == '_') key[0] = '-';
+    return mg_path_format(out, "%s%s", key, ending ? ending : dot);
+}

@@ -8,14 +8,6 @@
 #include "dataset_impl.h"
 #include "tar_writer.h"
 
-/* A sample's key: its files have the name up to the first dot. */
-static void make_key(char out[MG_PATH_SIZE], const char *id)
-{
-    snprintf(out, MG_PATH_SIZE, "%s", id);
-    for (char *p = out; *p; p++)
-        if (*p == '.') *p = '_';
-}
-
 static mg_status part_path(char out[MG_PATH_SIZE], const mg_dataset *d, const mg_job_row *row)
 {
     char name[MG_PATH_SIZE];
@@ -33,13 +25,12 @@ static int64_t room_of(const mg_job_row *row)
 
 static mg_status add_sample(mg_dataset *d, const mg_job_row *row, mg_tar_writer *t)
 {
-    char key[MG_PATH_SIZE], name[MG_PATH_SIZE], path[MG_PATH_SIZE];
+    char name[MG_PATH_SIZE], path[MG_PATH_SIZE];
 
-    make_key(key, row->id);
     MG_RETURN(part_path(path, d, row));
-    MG_RETURN(mg_path_format(name, "%s%s", key, d->call.suffix));
+    MG_RETURN(mg_dataset_member_name(name, row->file, NULL));
     MG_RETURN(mg_tar_writer_add_file(t, name, path));
-    MG_RETURN(mg_path_format(name, "%s.json", key));
+    MG_RETURN(mg_dataset_member_name(name, row->file, ".json"));
     return mg_tar_writer_add(t, name, row->record, (int64_t)strlen(row->record));
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "audio_file.h"
+#include "dataset.h"
 #include "tar_reader.h"
 
 #define MOST_BYTES ((int64_t)1 << 34)
@@ -20,12 +21,9 @@ static mg_status read_member(char **data, int64_t *bytes, const char *dir, const
     mg_tar_reader tar = {0};
     mg_tar_member m;
     char path[MG_PATH_SIZE], name[MG_PATH_SIZE];
-    const char *dot = strrchr(line->file, '.');
     bool over = false;
 
-    MG_RETURN(mg_path_format(name, "%s", line->file));
-    for (char *p = name; *p; p++)
-        if (*p == '.' && p - name != dot - line->file) *p = '_';
+    MG_RETURN(mg_dataset_member_name(name, line->file, NULL));
     MG_RETURN(mg_path_format(path, "%s/%s", dir, line->shard));
     MG_TRY(mg_tar_reader_open(&tar, path));
     do MG_TRY(mg_tar_reader_next(&tar, &m, &over));

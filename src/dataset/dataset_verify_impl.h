@@ -47,7 +47,7 @@ typedef struct mg_dataset_check {
     mg_sum_list sums;
     bool there[MG_N_LISTS], intact[MG_N_LISTS], told_list[MG_N_LISTS];
     mg_json_lines manifest;
-    mg_verify_clip *clip; /* in the order of the manifest */
+    mg_verify_clip *clip; /* by shard, and in the order of the manifest */
     size_t n_clips, clip_capacity;
     mg_verify_clip **by_file, **by_id;
     mg_verify_shard *shard;
@@ -86,9 +86,6 @@ mg_status mg_verify_read_line(mg_clip_line *line, const mg_dataset_check *c, con
 
 /* Does the sound decode, and is it as long as its line says? MG_EFAIL "PATH: …" if not. */
 mg_status mg_verify_sound(const mg_clip_line *line, const char *path, const char *shown);
-
-/* What is a clip's part of the file's name but for its ending: in a shard. */
-void mg_verify_key(char out[MG_PATH_SIZE], const char *file);
 
 /* Fill by_file and by_id. An id twice is the manifest's fault. */
 mg_status mg_verify_sort_clips(mg_dataset_check *c);

@@ -160,15 +160,6 @@ done:
     return st;
 }
 
-void mg_verify_key(char out[MG_PATH_SIZE], const char *file)
-{
-    const char *dot = strrchr(file, '.');
-
-    snprintf(out, MG_PATH_SIZE, "%.*s", dot ? (int)(dot - file) : (int)strlen(file), file);
-    for (char *p = out; *p; p++)
-        if (*p == '.') *p = '_';
-}
-
 mg_status mg_verify_sort_clips(mg_dataset_check *c)
 {
     const size_t n = c->n_clips;

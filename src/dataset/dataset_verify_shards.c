@@ -38,13 +38,12 @@ static mg_status check_record(const mg_clip_line *line, const mg_tar_member *m)
 static mg_status check_sample(const mg_dataset_check *c, const mg_verify_clip *clip, mg_tar_reader *tar)
 {
     mg_status st = MG_OK;
-    char key[MG_PATH_SIZE], name[MG_PATH_SIZE], seen[65];
+    char name[MG_PATH_SIZE], seen[65];
     mg_clip_line line = {0};
     mg_tar_member m;
     bool over;
 
-    mg_verify_key(key, clip->file);
-    MG_TRY(mg_path_format(name, "%s%s", key, strrchr(clip->file, '.')));
+    MG_TRY(mg_dataset_member_name(name, clip->file, NULL));
     MG_TRY(mg_tar_reader_next(tar, &m, &over));
     if (over || strcmp(m.name, name) != 0)
         MG_TRY(mg_fail(MG_EFAIL, "%s is where %s should be", over ? "its end" : m.name, name));
@@ -61,7 +60,7 @@ static mg_status check_sample(const mg_dataset_check *c, const mg_verify_clip *c
     }
     MG_TRY(st);
     MG_TRY(mg_tar_reader_next(tar, &m, &over));
-    MG_TRY(mg_path_format(name, "%s.json", key));
+    MG_TRY(mg_dataset_member_name(name, clip->file, ".json"));
     if (over || strcmp(m.name, name) != 0)
         MG_TRY(mg_fail(MG_EFAIL, "%s is where %s should be", over ? "its end" : m.name, name));
     st = check_record(&line, &m);

@@ -156,24 +156,6 @@ mg_status mg_run_db_index(mg_run_db *db)
     return mg_run_db_do(db, "CREATE INDEX IF NOT EXISTS job_fold ON job(fold)");
 }
 
-mg_status mg_run_db_each_clash(mg_run_db *db, mg_clash_visit *visit, void *arg)
-{
-    static const char text[] =
-        "WITH shared AS (SELECT fold, min(n) AS first FROM job WHERE state <> 'gone' GROUP BY fold"
-        " HAVING count(*) > 1) SELECT shared.first, job.n FROM shared JOIN job USING(fold)"
-        " WHERE job.n > shared.first AND job.state <> 'gone' ORDER BY job.n";
-    sqlite3_stmt *q = NULL;
-    mg_status st = MG_OK;
-    int code = SQLITE_DONE;
-
-    if (sqlite3_prepare_v2(db->sql, text, -1, &q, NULL) != SQLITE_OK) return mg_run_db_fail(db);
-    while (st == MG_OK && (code = sqlite3_step(q)) == SQLITE_ROW)
-        st = visit(arg, sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1));
-    if (st == MG_OK && code != SQLITE_DONE) st = mg_run_db_fail(db);
-    sqlite3_finalize(q);
-    return st;
-}
-
 static mg_job_state state_of(const char *word)
 {
     for (int i = 0; word && i < 4; i++)

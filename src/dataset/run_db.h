@@ -85,6 +85,9 @@ typedef mg_status mg_clash_visit(void *arg, int64_t first, int64_t n);
 mg_status mg_run_db_index(mg_run_db *db);
 mg_status mg_run_db_each_clash(mg_run_db *db, mg_clash_visit *visit, void *arg);
 
+/* The same of the names in a shard, whose bytes must differ: "a.b" and "a_b" are one. */
+mg_status mg_run_db_each_key_clash(mg_run_db *db, mg_clash_visit *visit, void *arg);
+
 mg_status mg_run_db_find(mg_run_db *db, int64_t n, mg_job_row *row, bool *found);
 mg_status mg_run_db_find_id(mg_run_db *db, const char *id, int64_t fold, mg_job_row *row, bool *found);
 

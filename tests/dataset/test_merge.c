@@ -29,13 +29,22 @@ static void make_dataset(const char *out, const char *jobs, mg_layout layout, in
     mg_dataset_close(d);
 }
 
-static mg_status merge(const char *out, const char *const *parts)
+static mg_status merge_as(const char *out, const char *const *parts, bool copies)
 {
-    const mg_dataset_merge_call call = {
-        .out = out, .source = parts, .n_sources = N_PARTS, .shard_clips = 20, .shard_bytes = 1 << 20};
+    const mg_dataset_merge_call call = {.out = out,
+                                        .source = parts,
+                                        .n_sources = N_PARTS,
+                                        .shard_clips = 20,
+                                        .shard_bytes = 1 << 20,
+                                        .copies = copies};
     mg_dataset_merged done;
 
     return mg_dataset_merge(&done, &call);
+}
+
+static mg_status merge(const char *out, const char *const *parts)
+{
+    return merge_as(out, parts, false);
 }
 
 /* Seconds until it was killed, or had ended: then *ended. */
@@ -152,6 +161,19 @@ static void an_id_in_two_shards_is_refused(void **state)
     assert_false(mg_path_exists(out));
 }
 
+/* "PART-0", … of the jobs, all in the test's folder. */
+static void make_parts(char path[N_PARTS][96], const char *text, mg_layout layout)
+{
+    char jobs[96];
+
+    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
+    put_file(jobs, text, strlen(text));
+    for (int i = 0; i < N_PARTS; i++) {
+        snprintf(path[i], 96, "%s/part-%d", test_dir, i);
+        make_dataset(path[i], jobs, layout, i, N_PARTS);
+    }
+}
+
 static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 static mg_run_db *open_state(const char *dir)
@@ -167,15 +189,8 @@ static mg_run_db *open_state(const char *dir)
 /* Three shards of three jobs. */
 static void make_shards(char path[N_PARTS][96], const char *parts[N_PARTS], mg_layout layout)
 {
-    char jobs[96];
-
-    snprintf(jobs, sizeof jobs, "%s/jobs.txt", test_dir);
-    put_file(jobs, "a\nb\nc\n", 6);
-    for (int i = 0; i < N_PARTS; i++) {
-        snprintf(path[i], 96, "%s/part-%d", test_dir, i);
-        make_dataset(path[i], jobs, layout, i, N_PARTS);
-        parts[i] = path[i];
-    }
+    make_parts(path, "\"a\"\n\"b\"\n\"c\"\n", layout);
+    for (int i = 0; i < N_PARTS; i++) parts[i] = path[i];
 }
 
 /* Whoever gives a shard away may have written anything into its state. */
@@ -270,6 +285,52 @@ static void rows_of_others_are_looked_at(void **state)
     mg_run_db_close(db);
 }
 
+/* Each task of the array has seen one of them. */
+static void one_name_in_a_shard_is_refused(void **state)
+{
+    (void)state;
+    char path[N_PARTS][96];
+    const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
+
+    make_parts(path, "{\"id\":\"a.b\"}\n{\"id\":\"c\"}\n{\"id\":\"a_b\"}\n", MG_LAYOUT_WEBDATASET);
+    expect_failure(merge(in_dir("out"), parts), MG_EUSAGE, "clips a.b and a_b: have one name in a shard");
+}
+
+/* A byte in the second clip of a part is another than it was; its length is not. */
+static void damage(const char *name, long at)
+{
+    FILE *f = fopen(name, "r+");
+
+    assert_non_null(f);
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    assert_int_equal(fputc('#', f), '#');
+    assert_int_equal(fclose(f), 0);
+}
+
+static void damage_is_not_copied(void **state)
+{
+    (void)state;
+    char path[N_PARTS][96];
+    const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
+    static const char text[] = "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n";
+
+    make_parts(path, text, MG_LAYOUT_AUDIOFOLDER);
+    damage(in_dir("part-1/train/b.flac"), 2);
+    expect_failure(merge_as(in_dir("out"), parts, true), MG_EFAIL, "b.flac: is damaged: its sha256 is");
+}
+
+static void damage_in_a_shard_is_not_copied(void **state)
+{
+    (void)state;
+    char path[N_PARTS][96];
+    const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
+    static const char text[] = "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n";
+
+    make_parts(path, text, MG_LAYOUT_WEBDATASET);
+    damage(in_dir("part-1/set-000000.tar"), 514);
+    expect_failure(merge(in_dir("out"), parts), MG_EFAIL, "b.flac: is damaged: its sha256 is");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +340,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_id_that_leads_elsewhere_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_name_that_leads_elsewhere_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(rows_of_others_are_looked_at, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(one_name_in_a_shard_is_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(damage_is_not_copied, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(damage_in_a_shard_is_not_copied, make_dir, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

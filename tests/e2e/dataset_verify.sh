@@ -131,6 +131,25 @@ finds '^music-000003.tar: not of the dataset' 'a shard too many'
 fresh webdataset; sed -i 3d "$BOX/d/manifest.jsonl"
 expect 1 'manifest.jsonl: music-000001.tar: 雨-0.flac is where 雨-1.flac should be' 'a clip missing in the manifest' "$MG" verify -q "$BOX/d"
 
+# A job that failed, in front of others: its clip comes into a shard behind theirs.
+cat >"$BOX/late.jsonl" <<'END'
+{"id":"x.0","prompt":"drums","duration":0.5}
+{"id":"late","prompt":"x","duration":1,"audio_prompt":"late.flac","prompt_duration":0.5}
+{"id":"__x","prompt":"waltz","duration":0.5}
+{"id":"y","prompt":"waltz","duration":0.5}
+END
+late() { timeout 600 "$MG" run -q --model "$DEMO" --jobs "$BOX/late.jsonl" --out "$BOX/late" --seed 5 --layout webdataset --shard-clips 2; }
+late >"$BOX/said" 2>&1
+cp "$BOX/audiofolder/train/a.flac" "$BOX/late.flac"
+"$MG" retry-failed "$BOX/late" >"$BOX/said" 2>&1
+late >"$BOX/said" 2>&1
+passes 'names in shards that every loader takes' test "$(cat "$BOX/late"/music-*.tar | tar tif - | tr '\n' ' ')" = \
+    'x_0.flac x_0.json -_x.flac -_x.json y.flac y.json late.flac late.json '
+expect 0 '^webdataset: 4 clips' 'a clip of a second try, in a shard behind its neighbours' "$MG" verify -q "$BOX/late"
+expect 0 'report.html: 4 of 4 clips' 'it is found there' "$MG" report "$BOX/late" --clips 9
+sed -i 3d "$BOX/late/manifest.jsonl"
+expect 1 'manifest.jsonl: music-000000.tar: -_x.flac is in it, and not in manifest.jsonl' 'and missed' "$MG" verify -q "$BOX/late"
+
 expect 2 'option --replay: needs --model' 'a replay without a model' "$MG" verify "$BOX/audiofolder" --replay 1
 expect 2 'is no dataset of mg-dist run' 'a replay of a model' "$MG" verify "$DEMO" --replay 1 --model "$DEMO"
 expect 2 'is for --replay' 'a model without a replay' "$MG" verify "$BOX/audiofolder" --model "$DEMO"
