@@ -30,6 +30,7 @@ agrees() {
 run d --name 'A "name" & <b>more</b>' >"$BOX/said" 2>&1
 expect 2 'names files' 'a name that would break a card is none' run d --name 'a"b'
 expect 2 'names files' 'nor one that is a pattern' run d --name 'a[b]{c}*'
+expect 2 'names files' 'nor the end of an address' run d --name 'a#1'
 run d --name 'A & <b>more<' >"$BOX/said" 2>&1
 expect 0 'd/report.html: 5 of 7 clips, 2 failed' 'a page' "$MG" report "$BOX/d"
 page=$BOX/d/report.html
