@@ -55,7 +55,15 @@ static mg_status take_file(mg_merge *m, const char *to, const char *from, const 
     return st;
 }
 
-/* The row's member of its shard. Clips are taken in the order in which they stand there. */
+static mg_status look_for(mg_tar_reader *t, const char *name, mg_tar_member *member, bool *over)
+{
+    do MG_RETURN(mg_tar_reader_next(t, member, over));
+    while (!*over && strcmp(member->name, name) != 0);
+    return MG_OK;
+}
+
+/* The row's member of its shard. Clips are taken in the order in which they stand there, unless a changed job
+ * file has another one. */
 static mg_status take_member(mg_merge *m, mg_merge_source *s, const char *to, const mg_job_row *row)
 {
     char path[MG_PATH_SIZE], name[MG_PATH_SIZE];
@@ -71,8 +79,12 @@ static mg_status take_member(mg_merge *m, mg_merge_source *s, const char *to, co
         s->i_tar = row->shard;
     }
     MG_RETURN(mg_dataset_member_name(name, row->file, NULL));
-    do MG_RETURN(mg_tar_reader_next(&s->tar, &member, &over));
-    while (!over && strcmp(member.name, name) != 0);
+    const bool from_begin = s->tar.at == 0;
+    MG_RETURN(look_for(&s->tar, name, &member, &over));
+    if (over && !from_begin) {
+        s->tar.at = 0;
+        MG_RETURN(look_for(&s->tar, name, &member, &over));
+    }
     if (over)
         return mg_fail(MG_EFAIL, "%s: %s-%06lld.tar: has no %s; mg-dist verify says what is wrong with it",
                        s->dir, mg_merge_note_of(s, "name"), (long long)row->shard, name);

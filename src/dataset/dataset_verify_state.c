@@ -103,7 +103,9 @@ mg_status mg_verify_state(mg_dataset_check *c)
                               "manifest.jsonl: line %lld: %s, which .mg-dist/run.db does not have as done",
                               (long long)c->clip[i].line, c->clip[i].id));
     MG_RETURN(mg_run_db_count(c->db, &n));
-    if (c->there[MG_LIST_FAILURES] && !c->told_list[MG_LIST_FAILURES] && n.failed != n_listed)
+    const bool listed =
+        n.failed <= n_listed && n_listed <= n.failed + n.waiting; /* retry-failed lets them wait */
+    if (c->there[MG_LIST_FAILURES] && !c->told_list[MG_LIST_FAILURES] && !listed)
         return mg_verify_say(c, "failures.jsonl", MG_LIST_FAILURES, MG_REMEDY_LISTS,
                              "failures.jsonl: has %lld jobs, and .mg-dist/run.db %lld", (long long)n_listed,
                              (long long)n.failed);

@@ -331,6 +331,33 @@ static void damage_in_a_shard_is_not_copied(void **state)
     expect_failure(merge(in_dir("out"), parts), MG_EFAIL, "b.flac: is damaged: its sha256 is");
 }
 
+/* A changed job file has the clips of a part in another order than its tar. */
+static void another_order_than_the_shards(void **state)
+{
+    (void)state;
+    char path[N_PARTS][96], jobs[96];
+    const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
+    static const char changed[] = "{\"id\":\"d\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n{\"id\":\"a\"}\n";
+
+    make_parts(path, "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n{\"id\":\"d\"}\n",
+               MG_LAYOUT_WEBDATASET);
+    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
+    put_file(jobs, changed, sizeof changed - 1);
+    for (int i = 0; i < N_PARTS; i++) {
+        mg_dataset_call call = call_of(path[i], jobs, MG_LAYOUT_WEBDATASET);
+        mg_dataset *d;
+        call.part = i, call.n_parts = N_PARTS, call.jobs_changed_ok = true;
+        expect_ok(mg_dataset_open(&d, &call));
+        expect_ok(mg_dataset_finish(d));
+        mg_dataset_close(d);
+    }
+    expect_ok(merge(in_dir("out"), parts));
+    int64_t n;
+    char *tar = get_file(in_dir("out/set-000000.tar"), &n);
+    assert_string_equal(tar, "d.flac");
+    free(tar);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +368,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_name_that_leads_elsewhere_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(rows_of_others_are_looked_at, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(one_name_in_a_shard_is_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(another_order_than_the_shards, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(damage_is_not_copied, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(damage_in_a_shard_is_not_copied, make_dir, drop_dir),
     };
