@@ -1,6 +1,7 @@
 /* /proc/meminfo, and the limits of control groups. */
 #include "host_memory.h"
 
+#include <glob.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,10 +61,32 @@ static double group_room(const char *folder, int version)
     return fmin((double)limit, fmax(0, (double)(limit - usage + files)));
 }
 
+/* What is free in GPUs whose memory the kernel has taken in as NUMA nodes (GH200), in KiB: it counts that as
+ * available, and CUDA gives it to the models. */
+static int64_t read_device_nodes(const char *root)
+{
+    char path[PATH_BYTES], key[64];
+    glob_t gpus;
+    int64_t sum = 0;
+
+    (void)snprintf(path, sizeof path, "%s/proc/driver/nvidia/gpus/*", root);
+    if (glob(path, 0, NULL, &gpus) != 0) return 0;
+    for (size_t i = 0; i < gpus.gl_pathc; i++) {
+        const long long node = read_key(gpus.gl_pathv[i], "numa_status", "Node:");
+        if (node < 0) continue;
+        (void)snprintf(path, sizeof path, "%s/sys/devices/system/node/node%lld", root, node);
+        (void)snprintf(key, sizeof key, "Node %lld MemFree:", node);
+        const int64_t kib = read_key(path, "meminfo", key);
+        sum += kib > 0 ? kib : 0;
+    }
+    globfree(&gpus);
+    return sum;
+}
+
 int64_t mg_host_memory_below(const char *root)
 {
-    const int64_t kib = read_key(root, "proc/meminfo", "MemAvailable:");
-    const int64_t host = kib < 0 ? INT64_MAX : kib * 1024;
+    const int64_t all = read_key(root, "proc/meminfo", "MemAvailable:"), of_devices = read_device_nodes(root);
+    const int64_t host = all < 0 ? INT64_MAX : all > of_devices ? (all - of_devices) * 1024 : 0;
     const double groups = mg_control_groups_least(root, "memory", group_room);
 
     return groups < (double)host ? (int64_t)groups : host;

@@ -90,6 +90,21 @@ static void what_limits_another_controller_is_passed_over(void **state)
     assert_true(mg_host_memory_below(root) == 1000000LL * 1024);
 }
 
+/* As on a GH200, whose GPU is node 1; node 0 is the host's, and the second GPU keeps its memory to itself. */
+static void memory_of_gpus_is_not_the_hosts(void **state)
+{
+    (void)state;
+    put("proc/driver/nvidia/gpus/0009:01:00.0/numa_status", "Node:      1\nStatus:    online\n");
+    put("proc/driver/nvidia/gpus/0019:01:00.0/numa_status", "Node:      -1\nStatus:    disabled\n");
+    put("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal: 900000 kB\nNode 0 MemFree: 500000 kB\n");
+    assert_true(mg_host_memory_below(root) == 1000000LL * 1024);
+    put("sys/devices/system/node/node1/meminfo", "Node 1 MemTotal: 700000 kB\nNode 1 MemFree:  600000 kB\n");
+    assert_true(mg_host_memory_below(root) == 400000LL * 1024);
+    put("proc/driver/nvidia/gpus/0029:01:00.0/numa_status", "Node:      2\nStatus:    online\n");
+    put("sys/devices/system/node/node2/meminfo", "Node 2 MemTotal: 700000 kB\nNode 2 MemFree:  600000 kB\n");
+    assert_true(mg_host_memory_below(root) == 0); /* never below */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +113,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(version_1_at_the_root, make, clear),
         cmocka_unit_test_setup_teardown(version_2_above_us, make, clear),
         cmocka_unit_test_setup_teardown(what_limits_another_controller_is_passed_over, make, clear),
+        cmocka_unit_test_setup_teardown(memory_of_gpus_is_not_the_hosts, make, clear),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
