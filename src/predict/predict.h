@@ -109,4 +109,12 @@ void mg_predict_check_group(char reason[160], const mg_lm_config *c, int64_t tp)
 const char *mg_predict_device_name(int i);
 bool mg_predict_device(mg_predict_machine *out, const char *name, mg_format format);
 
+/* A GPU that is known, and that this program does not run on. */
+bool mg_predict_is_too_old(const char *name);
+
+/* A step of the one GPU that the table was held against took from so many to so many times as long
+ * (docs/PERFORMANCE.md, "Devices"). */
+#define MG_PREDICT_LEAST_OFF 1.5
+#define MG_PREDICT_MOST_OFF  2.8
+
 #endif

@@ -16,14 +16,22 @@ typedef struct device {
 static const device devices[] = {
     {"h100", 3350, 989, 67, 80, 450, 64, false},     /* H100 SXM5; tables give 1979 with sparsity. NVLink 4 */
     {"h100-pcie", 2000, 756, 51, 80, 64, 64, false}, /* 1513 with sparsity. PCIe Gen5 */
+    {"h100-nvl", 3930, 756, 51, 94, 64, 64, false},  /* arithmetic not found: at least the PCIe card's */
     {"h200", 4800, 989, 67, 141, 450, 64, false},    /* H200 SXM: the H100's arithmetic */
+    {"gh200", 4000, 989, 67, 96, 450, 450, false},   /* HBM3, the H100's arithmetic; its host by NVLink-C2C */
     {"b200", 8000, 2250, 80, 180, 900, 64, false},   /* an eighth of a DGX B200; NVLink 5 */
     {"a100", 2039, 312, 19.5, 80, 300, 32, false},   /* A100 80GB SXM4, NVLink 3 */
     {"a100-40g", 1555, 312, 19.5, 40, 300, 32, false},
+    {"a100-pcie", 1935, 312, 19.5, 80, 32, 32, false},
+    {"a100-pcie-40g", 1555, 312, 19.5, 40, 32, 32, false},
     {"l40s", 864, 362, 91.6, 48, 32, 32, false}, /* PCIe Gen4, as those below */
     {"l4", 300, 121, 30.3, 24, 32, 32, false},   /* 242 with sparsity */
     {"a40", 696, 149.7, 37.4, 48, 32, 32, false},
     {"a10", 600, 125, 31.2, 24, 32, 32, false}, /* bf16: four times fp32, as the A40 of the same chip */
+    {"rtx-a6000", 768, 154.8, 38.7, 48, 32, 32, false},
+    {"rtx6000ada", 960, 364, 91.1, 48, 32, 32,
+     false},                                        /* bf16: four times fp32, as the L40S of the same chip */
+    {"rtx5090", 1792, 210, 105, 32, 64, 64, false}, /* bf16: twice fp32, as the 4090. PCIe Gen5 */
     {"rtx4090", 1008, 165, 82.6, 24, 32, 32, false},
     {"rtx3090", 936, 71, 35.6, 24, 32, 32, false}, /* bf16: twice fp32, as the 3090 Ti of the same chip */
     /* A rank a socket, as a Xeon Platinum 8480+: 8 channels of DDR5-4800; 56 cores with two AVX-512 units of
@@ -32,6 +40,9 @@ static const device devices[] = {
 };
 
 enum { N_DEVICES = sizeof devices / sizeof *devices };
+
+/* What people ask for, and no kernel here runs on: compute capability below 8.0. */
+static const char *const too_old[] = {"v100", "t4", "p100", "rtx8000", "rtx2080ti"};
 
 /* Parts of the peaks. Reading: what kernels that stream matrices of some MB reach, and what this program
  * reaches of a CPU's measured bandwidth. Arithmetic: products of tens of rows fill tensor cores badly. */
@@ -77,6 +88,13 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
     m->decode_lot_s = FRAMES_S * (LSTM_BYTES / m->read_bytes_s + LSTM_LAUNCHES * m->launch_s);
     m->n_decoded = mg_hints_of(d->is_host ? MG_HOST : MG_DEVICE).n_sequences;
     m->text_s = T5_BYTES / m->read_bytes_s + T5_LAUNCHES * m->launch_s;
+}
+
+bool mg_predict_is_too_old(const char *name)
+{
+    for (size_t i = 0; i < sizeof too_old / sizeof *too_old; i++)
+        if (strcasecmp(too_old[i], name) == 0) return true;
+    return false;
 }
 
 bool mg_predict_device(mg_predict_machine *out, const char *name, mg_format format)

@@ -150,6 +150,19 @@ expect 0 'start it with' '--gemm fast is planned' "$MG" plan --model "$DEMO" --c
 passes 'and in the job' grep -q -- ' --gemm fast' job.sbatch
 expect 2 'needs --model' 'a shape has no weights to run' "$MG" plan --shape small --clips 2 --sbatch other.sbatch
 
+# The time limit: on GPUs as far above the prediction as that was off.
+predicted_h() { sed -n 's/^# Predicted: \([0-9.]*\) h.*/\1/p' job.sbatch; }
+limit_h() { sed -n 's/^#SBATCH --time=//p' job.sbatch | awk -F'[:-]' '{ print $1 * 24 + $2 + $3 / 60 }'; }
+for device in h100 cpu; do
+    "$MG" plan --model "$DEMO" --gpu $device --clips 3000000 --sbatch job.sbatch --overwrite >said 2>&1
+    spare=1.5
+    [ $device = cpu ] || spare=2.8
+    passes "the time limit on $device: $spare times the prediction, and ten minutes" \
+        near "$(limit_h)" "$(awk "BEGIN { print $spare * $(predicted_h) + 1 / 6 }")"
+done
+expect 0 'steps took 1\.5 to 2\.8 times as long' 'a plan of a GPU says so' "$MG" plan --shape small --gpu gh200 --clips 5
+expect 2 '--gpu: V100: too old: compute capability 8\.0' 'a GPU that nothing here runs on' "$MG" plan --shape small --clips 5 --gpu V100
+
 # Bad input.
 expect 2 '--clips: "-5"' 'negative clips' "$MG" plan --shape small --clips -5
 expect 2 'clips: missing' 'no clips' "$MG" plan --shape small

@@ -75,6 +75,11 @@ static mg_status bad_device(const char *name)
 {
     mg_text t = {0};
 
+    if (mg_predict_is_too_old(name))
+        return mg_fail(MG_EUSAGE,
+                       "option --gpu: %s: too old: compute capability 8.0 is the least that mg-dist runs on "
+                       "(a100, a10, rtx3090 and later)",
+                       name);
     mg_text_format(&t, "option --gpu: \"%s\": no such device; known are", name);
     for (int i = 0; mg_predict_device_name(i); i++) mg_text_format(&t, " %s", mg_predict_device_name(i));
     const mg_status st = mg_text_fail(&t, MG_EUSAGE);

@@ -23,10 +23,6 @@ void mg_planning_time(mg_text *t, double run_s)
 }
 
 static const double WORTH_SAYING = 1.2; /* of a number format */
-static const char ON_DEVICES[] =        /* docs/PERFORMANCE.md */
-    ", from a table of datasheets: on the one GPU that was held against it steps took 1.5 to 2.8 times as "
-    "long; "
-    "bench step tells for yours";
 
 static int largest_part(const mg_predict_times *times)
 {
@@ -168,9 +164,14 @@ void mg_planning_print(mg_text *t, const mg_planning *p)
     mg_planning_why(t, p);
     mg_text_add(t, "\ntime: ");
     mg_planning_time(t, p->layout[p->chosen].run_s);
-    if (!p->settings->measure)
-        mg_text_add(t, p->machine.overlaps ? ON_DEVICES
-                                           : ", from a table of datasheets: --measure measures here");
+    if (!p->settings->measure) mg_text_add(t, ", from a table of datasheets: ");
+    if (p->machine.overlaps)
+        mg_text_format(t,
+                       "on the one GPU that was held against it steps took %.1f to %.1f times as long; bench "
+                       "step tells for yours",
+                       MG_PREDICT_LEAST_OFF, MG_PREDICT_MOST_OFF);
+    else if (!p->settings->measure)
+        mg_text_add(t, "--measure measures here");
     mg_text_format(t, "\ndisk: %.4g GB of 16-bit samples, in FLAC less", mg_planning_sound_bytes(p) / 1e9);
     mg_text_add(t, "\ntwice as fast: ");
     mg_planning_faster(t, p);
