@@ -87,6 +87,7 @@ static mg_status run(mg_cli *cli, mg_status parsed)
     if (st == MG_OK && parsed != MG_OK) mg_fail_text(parsed, mistake);
     if (st == MG_OK) st = mg_cli_share(cli, &world, parsed);
     if (st == MG_OK) mg_world_set_timeout(&world, cli->comm_timeout_s);
+    context.comm_timeout_s = cli->comm_timeout_s;
     if (st == MG_OK && !cli->command->is_single && !cli->alone) st = mg_world_check_tasks(&world);
     if (st == MG_OK) st = cli->command->run(&context, cli->settings);
     st = mg_world_settle(&world, check_output(st));

@@ -120,7 +120,6 @@ static mg_status open_device(backend *b)
     cuda->place = place_of(&device.uuid);
     cuda->level = device.major * 10 + device.minor;
     cuda->shared_limit = cuda->shared_bytes = device.sharedMemPerBlockOptin - MG_OWN_SHARED;
-    cuda->overlap = cuda->level >= 90 && mg_kernels_wait();
     cuda->scratch_bytes = device.totalGlobalMem / 1024 & ~(size_t)(MG_RING_BYTES - 1);
     if (cuda->scratch_bytes < LEAST_SCRATCH) cuda->scratch_bytes = LEAST_SCRATCH;
     if (cuda->scratch_bytes > MOST_SCRATCH) cuda->scratch_bytes = MOST_SCRATCH;
@@ -128,6 +127,13 @@ static mg_status open_device(backend *b)
         return mg_fail(MG_EFIT,
                        "cuda: %s: compute capability %d.%d, at least 8.0 is needed; use --device cpu",
                        device.name, device.major, device.minor);
+    if (!mg_kernels_look(&cuda->overlap))
+        return mg_fail(
+            MG_EFIT,
+            "cuda: %s: this program has no kernels of compute capability %d.%d, or the driver is "
+            "too old for them: build it with -DMG_CUDA_ARCHITECTURES=%d%s-real, or update the driver",
+            device.name, device.major, device.minor, cuda->level, cuda->level == 90 ? "a" : "");
+    cuda->overlap = cuda->overlap && cuda->level >= 90;
     snprintf(b->name, sizeof b->name, "cuda/sm_%d%s", cuda->level,
              cuda->settings.fast_products ? "/fast" : "");
     return MG_OK;

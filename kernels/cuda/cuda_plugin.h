@@ -13,7 +13,7 @@
 
 typedef struct mg_cuda_device {
     char name[128];
-    char uuid[48]; /* "GPU-…", as nvidia-smi says it */
+    char uuid[48]; /* "GPU-…" or "MIG-…", as nvidia-smi says it */
     char pci[32];  /* "0000:3B:00.0" */
     int numa_node; /* -1: unknown */
     int major, minor, n_sms;
@@ -66,6 +66,10 @@ typedef struct mg_cuda_plugin {
     /* Bytes a second from `a` to `b` over NVLink or PCIe are not told by CUDA; whether one reads the other
      * is. */
     bool (*can_peer)(int a, int b);
+    /* Does a copy from one to the other arrive? CUDA says by a table of its own that it may; an IOMMU or ACS
+     * on the way loses it all the same, in silence. MG_EFIT: it could not be tried. Makes contexts, as above.
+     */
+    mg_status (*try_peer)(int from, int to, bool *arrives);
 
     /* cuBLASLt's, 130100 for 13.1.0. MG_EFIT if there is none. */
     mg_status (*fast_version)(int *out);

@@ -177,13 +177,15 @@ __global__ void __launch_bounds__(THREADS) mul_k(float *y, const float *x, int64
         y[i] = __ldcg(y + i) * __ldcg(x + i);
 }
 
-bool mg_kernels_wait(void)
+bool mg_kernels_look(bool *wait)
 {
     cudaFuncAttributes code;
+    const cudaError_t error = cudaFuncGetAttributes(&code, add_k);
 
-    if (cudaFuncGetAttributes(&code, add_k) == cudaSuccess) return code.ptxVersion >= 90;
-    (void)cudaGetLastError(); /* the first launch says it */
-    return false;
+    *wait = error == cudaSuccess && code.ptxVersion >= 90;
+    (void)cudaGetLastError(); /* another error the first launch says */
+    return error != cudaErrorNoKernelImageForDevice && error != cudaErrorUnsupportedPtxVersion &&
+           error != cudaErrorInvalidDeviceFunction;
 }
 
 static unsigned pointwise_blocks(int64_t n)

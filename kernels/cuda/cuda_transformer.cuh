@@ -4,9 +4,10 @@
 
 #include "cuda_context.cuh"
 
-/* Whether the device's code has the instruction of wait_for_predecessor(). A device of 9.0 or later that a
- * build does not name runs PTX, which may be older than that. */
-bool mg_kernels_wait(void);
+/* False if this build has no kernels for the device, or none that its driver takes. `wait`: whether they have
+ * the instruction of wait_for_predecessor(). A device of 9.0 or later that a build does not name runs PTX,
+ * which may be older than that. */
+bool mg_kernels_look(bool *wait);
 
 mg_status mg_cuda_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables, const mg_tensor *ids,
                         const mg_tensor *positions, const mg_tensor *pos);

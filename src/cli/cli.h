@@ -60,8 +60,9 @@ typedef struct mg_option {
 
 /* What run() gets beside its settings. */
 typedef struct mg_context {
-    mg_world *world; /* begun, not yet split */
-    bool resumable;  /* run() sets it: a stop leaves the work in good order, and the same command goes on */
+    mg_world *world;       /* begun, not yet split */
+    double comm_timeout_s; /* NaN if not given */
+    bool resumable; /* run() sets it: a stop leaves the work in good order, and the same command goes on */
 } mg_context;
 
 typedef struct mg_command {

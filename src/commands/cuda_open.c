@@ -56,7 +56,9 @@ bool mg_cuda_driver_is_here(void)
 #ifdef MG_CUDA_ON_CPU
     return getenv("CUDA_ON_CPU") != NULL;
 #else
-    static const char *const nodes[] = {"/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-ctrl-gpu"};
+    /* The last one also where nobody has made its device files yet, or a container was given none. */
+    static const char *const nodes[] = {"/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-ctrl-gpu",
+                                        "/proc/driver/nvidia/version"};
 
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
         if (access(nodes[i], F_OK) == 0) return true;
@@ -64,14 +66,19 @@ bool mg_cuda_driver_is_here(void)
 #endif
 }
 
-bool mg_cuda_may_be_here(const char **why)
+mg_status mg_cuda_look(const mg_cuda_plugin **out, mg_cuda_device *is, const mg_world *world, bool insists)
 {
     char path[PATH_MAX];
+    int n = 0;
 
-    *why = "this program was built without CUDA";
-    if (!find_file(path)) return false;
-    *why = "no NVIDIA driver is loaded";
-    return mg_cuda_driver_is_here();
+    if (!insists && !find_file(path)) return mg_fail(MG_EFIT, "this program was built without CUDA");
+    if (!insists && !mg_cuda_driver_is_here()) return mg_fail(MG_EFIT, "no NVIDIA driver is loaded");
+    MG_RETURN(mg_cuda_find_plugin(out));
+    MG_RETURN((*out)->count(&n));
+    MG_RETURN((*out)->describe(world->local_rank % n, false, is));
+    if (is->major >= 8) return MG_OK;
+    return mg_fail(MG_EFIT, "cuda: %s: compute capability %d.%d, at least 8.0 is needed%s", is->name,
+                   is->major, is->minor, n > 1 ? "; CUDA_VISIBLE_DEVICES can name another" : "");
 }
 
 /* What every rank tells the others. */

@@ -13,9 +13,9 @@ mg_status mg_cuda_find_plugin(const mg_cuda_plugin **out);
 /* Is an NVIDIA driver loaded, of use to this program or not? */
 bool mg_cuda_driver_is_here(void);
 
-/* False if a look at the system, without any CUDA, says that there is no GPU: `why` is a clause for a
- * message. */
-bool mg_cuda_may_be_here(const char **why);
+/* The device that this rank would take, which nobody opens. MG_EFIT in one sentence: there is none, or it is
+ * too old. Unless it `insists`, no CUDA library is opened where no driver is loaded. */
+mg_status mg_cuda_look(const mg_cuda_plugin **out, mg_cuda_device *is, const mg_world *world, bool insists);
 
 typedef struct mg_cuda_choice {
     int device;     /* CUDA's ordinal in this process */

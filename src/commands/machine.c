@@ -63,28 +63,13 @@ mg_status mg_machine_formats(mg_lm_formats *out, const mg_machine *machine, mg_s
     return MG_OK;
 }
 
-/* MG_EFIT if this rank would find no device, or one that is too old. */
-static mg_status look_for_device(const mg_cuda_plugin **out, mg_cuda_device *is, const mg_world *world)
-{
-    const char *why = NULL;
-    int n = 0;
-
-    if (!mg_cuda_may_be_here(&why)) return mg_fail(MG_EFIT, "%s", why);
-    MG_RETURN(mg_cuda_find_plugin(out));
-    MG_RETURN((*out)->count(&n));
-    MG_RETURN((*out)->describe(world->local_rank % n, false, is));
-    if (is->major >= 8) return MG_OK;
-    return mg_fail(MG_EFIT, "%s: compute capability %d.%d, at least 8.0 is needed", is->name, is->major,
-                   is->minor);
-}
-
 int64_t mg_machine_device_bytes(const mg_machine *machine, const mg_world *world)
 {
     const mg_cuda_plugin *plugin;
     mg_cuda_device is;
 
     if (machine->device == MG_MACHINE_CPU) return 0;
-    if (look_for_device(&plugin, &is, world) != MG_OK) {
+    if (mg_cuda_look(&plugin, &is, world, machine->device == MG_MACHINE_CUDA) != MG_OK) {
         mg_clear_error(); /* who opens it says so */
         return 0;
     }
@@ -107,7 +92,7 @@ static mg_status try_plugin(const mg_cuda_plugin **out, const mg_world *world, b
 {
     char reason[512] = "";
     mg_cuda_device is;
-    const mg_status st = look_for_device(out, &is, world);
+    const mg_status st = mg_cuda_look(out, &is, world, false);
 
     if (st != MG_OK) snprintf(reason, sizeof reason, "%s", mg_last_error());
     const mg_status all = mg_comm_agree(world->all, st);

@@ -39,7 +39,7 @@ mg_status mg_machine_read(const mg_backend *b, const void *block, size_t bytes, 
 mg_status mg_machine_link(const mg_backend *b, double *gbps);
 
 typedef struct mg_machine_gpu {
-    char uuid[48], name[128]; /* "GPU-…", as nvidia-smi says it */
+    char uuid[48], name[128]; /* "GPU-…" or "MIG-…", as nvidia-smi says it */
     bool is_shared;           /* other ranks have it too */
 } mg_machine_gpu;
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <random>
 #include <vector>
@@ -33,6 +34,14 @@ static options parse()
             o.hasty = true;
         else if (strcmp(w, "early") == 0)
             o.early = true;
+        else if (strcmp(w, "hangs") == 0)
+            o.hangs = true;
+        else if (strcmp(w, "idle") == 0)
+            o.idle = true;
+        else if (strcmp(w, "lossy") == 0)
+            o.lossy = true;
+        else if (sscanf(w, "error=%d", &o.error) == 1 || sscanf(w, "old=%d", &o.old) == 1)
+            continue;
         else if (strcmp(w, "count") == 0)
             o.counts = true;
         else if (sscanf(w, "devices=%d", &o.n_devices) == 1)
@@ -54,7 +63,8 @@ static options parse()
         else
             fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
                  "part=N, kinds=N, memory=MB, pinned=MB, driver=VERSION, runtime=VERSION, falls=N, "
-                 "clock=SEED, patience=SECONDS, graphs=N, host=N or mute=FILE:LINE",
+                 "clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, lossy or "
+                 "mute=FILE:LINE",
                  w);
     }
     return o;
@@ -167,6 +177,21 @@ int device_of_thread()
     return current_device;
 }
 
+/* Where a machine's fault is met: by who makes a context, by who wants code for the device, or by all. */
+static cudaError_t error_at(bool context, bool code)
+{
+    const cudaError_t e = static_cast<cudaError_t>(chosen().error);
+    const bool of_context = e == cudaErrorDevicesUnavailable || e == cudaErrorMemoryAllocation,
+               of_code = e == cudaErrorNoKernelImageForDevice;
+
+    return of_context == context && of_code == code ? e : cudaSuccess;
+}
+
+cudaError_t image_error()
+{
+    return error_at(false, true);
+}
+
 } // namespace sim
 
 using namespace sim;
@@ -181,6 +206,9 @@ const char *cudaGetErrorName(cudaError_t e)
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
+    case cudaErrorDevicesUnavailable: return "cudaErrorDevicesUnavailable";
+    case cudaErrorSystemNotReady: return "cudaErrorSystemNotReady";
+    case cudaErrorSystemDriverMismatch: return "cudaErrorSystemDriverMismatch";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
     case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
     case cudaErrorNotReady: return "cudaErrorNotReady";
@@ -221,8 +249,11 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 
 cudaError_t cudaGetDeviceCount(int *n)
 {
-    *n = chosen().driver < 13000 ? 0 : static_cast<int>(visible().size());
+    *n = 0;
+    while (chosen().hangs) pause();
     if (chosen().driver < 13000) return cudaErrorInsufficientDriver;
+    if (error_at(false, false) != cudaSuccess) return error_at(false, false);
+    *n = static_cast<int>(visible().size());
     return *n > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 
@@ -235,7 +266,7 @@ cudaError_t cudaSetDevice(int device)
 {
     if (device < 0 || device >= static_cast<int>(visible().size())) return cudaErrorInvalidDevice;
     current_device = device;
-    return cudaSuccess;
+    return error_at(true, false);
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
@@ -246,6 +277,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     snprintf(p->name, sizeof p->name, "CUDA on CPU");
     if (number % chosen().n_kinds)
         snprintf(p->name, sizeof p->name, "CUDA on CPU, kind %d", number % chosen().n_kinds);
+    if (chosen().part) snprintf(p->name, sizeof p->name, "CUDA on CPU MIG 1g.5gb");
     snprintf(p->uuid.bytes, sizeof p->uuid.bytes, "cuda-on-cpu-%02d", (chosen().host * 8 + number) % 100);
     p->uuid.bytes[sizeof p->uuid.bytes - 1] = static_cast<char>(chosen().part);
     cudaMemGetInfo(&p->totalGlobalMem, &p->totalGlobalMem);
@@ -255,6 +287,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->regsPerBlock = 65536, p->warpSize = 32;
     p->maxThreadsPerBlock = 1024, p->maxThreadsPerMultiProcessor = 2048;
     p->major = 9, p->pciBusID = 1 + number;
+    if (number == chosen().old) p->major = 7, p->minor = 5;
     p->l2CacheSize = 1 << 20;
     return cudaSuccess;
 }
@@ -289,6 +322,11 @@ cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int peer)
 }
 
 cudaError_t cudaDeviceEnablePeerAccess(int, unsigned)
+{
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceDisablePeerAccess(int)
 {
     return cudaSuccess;
 }

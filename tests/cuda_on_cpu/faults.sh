@@ -16,7 +16,13 @@ expect 5 'cuda: no NVIDIA driver; use --device cpu' 'no driver' clip driver=0
 expect 5 'cuda: the NVIDIA driver is for CUDA 12\.2, this program needs one for 13\.0: update it' 'an old driver' clip driver=12020
 expect 5 'cuda: no GPU that this process may use' 'no device' clip devices=0
 expect 0 'device auto: the CPU, since .*no NVIDIA driver' 'auto takes the CPU and says why' clip driver=0 --device auto
-CUDA_VISIBLE_DEVICES='' expect 5 'no GPU that this process may use' 'CUDA_VISIBLE_DEVICES hides all' clip devices=2
+CUDA_VISIBLE_DEVICES='' expect 5 'no GPU that this process may use: CUDA_VISIBLE_DEVICES is ""' 'CUDA_VISIBLE_DEVICES hides all' clip devices=2
+CUDA_VISIBLE_DEVICES=NoDevFiles expect 5 'CUDA_VISIBLE_DEVICES is "NoDevFiles": give the job GPUs' 'Slurm gave the job none' clip devices=2
+expect 5 'cudaErrorSystemNotReady: .*nvidia-fabricmanager' 'NVSwitches that nobody has set up' clip error=802
+expect 5 'cudaErrorSystemDriverMismatch: .*load the module anew' 'a driver that was updated under way' clip error=803
+expect 5 'GPU 0: cudaErrorDevicesUnavailable: .*COMPUTE' 'a GPU that another process has for itself' clip error=46
+expect 5 'has no kernels of compute capability 9\.0.*-DMG_CUDA_ARCHITECTURES=90a-real' 'a build for other GPUs' clip error=209
+expect 0 'device auto: the CPU, since .*nvidia-fabricmanager' 'auto takes the CPU and says what to do' clip error=802 --device auto
 expect 5 'memory: 1 rank of the device of rank 0 need [0-9]+ MB for .* MB are available; use a smaller --batch' \
     'a device that is too small: the plan says so' clip memory=10 --batch 1
 expect 5 'cuda: 4 MiB of device memory: 3 of 3 MiB are free' 'too small for its scratch' clip memory=3
@@ -41,12 +47,21 @@ done
 passes 'run: it fell off, and at last it did not' test "$fell" -gt 0 -a "$n" -lt 20000
 
 # doctor
-doctor() { CUDA_ON_CPU=$1 timeout 60 "$MG" doctor --device cuda "${@:2}"; }
+doctor() { CUDA_ON_CPU=$1 timeout -k 5 60 "$MG" doctor --device cuda "${@:2}"; }
 expect 0 '^ok    a run would work' 'doctor: a device' doctor devices=2
 expect 0 '^note  CUDA 13\.1, driver for up to 13\.0: older than this program' 'doctor: an older driver is a note' doctor runtime=13010
 expect 5 '^BAD   .*no NVIDIA driver' 'doctor: no driver' doctor driver=0
 expect 5 '^BAD   .*no GPU that this process may use' 'doctor: no device' doctor devices=0
+passes 'doctor: it says so once' test "$(grep -c 'no GPU that this process may use' "$BOX/said")" = 1
 expect 5 '^BAD   memory: 1 rank of the device' 'doctor: a model that does not fit' doctor memory=10 --model "$TINY"
+expect 5 '^BAD   a product on .*: differs by -?nan of .*WRONG' 'doctor: a GPU that computes nothing' doctor idle
+expect 0 '^note  GPU 1: .*sm_75.*too old' 'doctor: an old GPU that no rank takes is no fault' doctor devices=2,old=1
+expect 5 '^BAD   cuda: .*compute capability 7\.5.*CUDA_VISIBLE_DEVICES can name another' 'doctor: an old GPU that rank 0 takes' \
+    doctor devices=2,old=0
+expect 0 '^ok    copies between GPUs arrive: 2 of 2' 'doctor: GPUs that reach each other' doctor devices=2
+expect 0 '^note  GPU 0 writes to the memory of GPU 1, and it does not arrive' 'doctor: GPUs that do not, whatever the driver says' \
+    doctor devices=2,lossy
+expect 5 '^BAD   looking for GPUs: no end after 15 s' 'doctor: it ends where the driver hangs' doctor hangs --comm-timeout 1
 
 # Hosts that differ: two ranks, each with an environment of its own.
 two() {
@@ -54,6 +69,14 @@ two() {
         bash -c '((OMPI_COMM_WORLD_RANK)) && set -- "$2" "${@:3}" || set -- "$1" "${@:3}"; exec env $1 "${@:2}"' - "$1" "$2" \
         "$MG" generate "${both[@]}"
 }
+twice() { # FIXTURE OTHER: doctor, by two ranks
+    timeout 60 mpirun --oversubscribe --bind-to none -np 2 \
+        bash -c 'export CUDA_ON_CPU=$1; ((OMPI_COMM_WORLD_RANK)) && CUDA_ON_CPU=$2; exec "${@:3}"' - "$1" "$2" "$MG" doctor "${@:3}"
+}
+expect 0 '^note  the CPU computes: rank 1, host .*: cuda: no NVIDIA driver' 'doctor: it says which rank has no GPU, and why' \
+    twice devices=2,eager driver=0
+expect 5 '^BAD   rank 1, host .*: cuda: no NVIDIA driver' 'doctor: where one must have' twice devices=2,eager driver=0 --device cuda
+expect 0 '^ok    sum of 1024 KiB over 2 GPU ranks by .*: right' 'doctor: long sums too' twice devices=2,eager devices=2,eager --device cuda
 both=(--model "$TINY" --prompt x --frames 4 --device auto --out "$OUT")
 expect 0 'device auto: the CPU, since not every rank has a GPU' 'a rank without a GPU costs all of them theirs: it is said' \
     two CUDA_ON_CPU=devices=2,eager CUDA_ON_CPU=driver=0
@@ -69,6 +92,8 @@ expect 6 'NCCL: .*NCCL_SOCKET_IFNAME' 'NCCL that fails on the way: one message n
 says_once 'one message'
 expect 0 'ranks share a GPU: their sums go by way of the host' 'parts of one GPU (MIG): NCCL would refuse them' \
     two CUDA_ON_CPU=devices=1,part=1,eager CUDA_ON_CPU=devices=1,part=2,eager
+expect 2 'are both on MIG-[0-9a-f]+-' 'one part for two ranks: its name is that of nvidia-smi' \
+    two CUDA_ON_CPU=devices=1,part=1,eager CUDA_ON_CPU=devices=1,part=1,eager
 own_gpus() { # as srun --gpus-per-task=2 leaves them
     CUDA_ON_CPU=devices=6,eager timeout 60 mpirun --oversubscribe --bind-to none -np 3 \
         bash -c 'export CUDA_VISIBLE_DEVICES=$((2 * OMPI_COMM_WORLD_RANK)),$((2 * OMPI_COMM_WORLD_RANK + 1)); exec "$@"' - \

@@ -336,6 +336,11 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpy
     return to_host && pageable ? cudaStreamSynchronize(s) : cudaSuccess;
 }
 
+cudaError_t cudaMemcpyPeerAsync(void *dst, int, const void *src, int, size_t bytes, cudaStream_t s)
+{
+    return chosen().lossy ? cudaSuccess : cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDeviceToDevice, s);
+}
+
 /* ---- Memory of another process of this host ---- */
 
 struct ipc_name {

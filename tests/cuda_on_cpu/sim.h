@@ -28,6 +28,11 @@ struct options {
     int pinned_mb = 4096; /* that the host pins */
     int driver = 13000;   /* its version; 0: there is none */
     int runtime = 13000;
+    int error = 0;        /* what is wrong with the machine: a cudaError_t, told by the call that meets it */
+    int old = -1;         /* the device of this number is of compute capability 7.5 */
+    bool hangs = false;   /* the driver answers no call */
+    bool idle = false;    /* kernels do nothing */
+    bool lossy = false;   /* copies from one device to another do not arrive */
     int most_graphs = -1; /* that the device has memory for at once; -1: any number */
     int host = 0;         /* devices of another host: other UUIDs at the same PCI addresses */
     bool counts = false;  /* say at the end how many kernels were launched, by graphs and one by one */

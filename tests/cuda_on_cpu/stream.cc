@@ -286,7 +286,7 @@ static void count_graph(const CUgraph_st &graph)
 
 void enqueue(cudaStream_t s, call &&what)
 {
-    if (!launchable(what)) return;
+    if (!launchable(what) || chosen().idle) return;
     if (s && s->device != device_of_thread())
         fail("%s: a launch into a stream of device %d by a thread whose device is %d (cudaSetDevice)",
              what.name, s->device, device_of_thread());

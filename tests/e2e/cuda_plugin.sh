@@ -39,6 +39,20 @@ if [ ! -e /dev/nvidiactl ] && [ "${2-}" != fixture ]; then
     "$build/mg-dist" generate --model "$model" --prompt x --duration 0.1 -v --out "$box/clips" >"$box/out" 2>&1 ||
         fail "--device auto does not fall back to the CPU"
     grep -q 'device auto: the CPU, since' "$box/out" || fail "auto does not say why"
+    # A container that was given no GPU sees the host's module, and no library. Whoever waits for the GPU is told, also by auto.
+    contained() {
+        unshare -m sh -c 'mount -t tmpfs none /proc/driver && mkdir /proc/driver/nvidia && echo 580 >/proc/driver/nvidia/version &&
+            exec "$@"' - "$build/mg-dist" generate --model "$model" --prompt x --duration 0.1 --overwrite --out "$box/clips" "$@" >"$box/out" 2>&1
+    }
+    if unshare -m mount -t tmpfs none /proc/driver 2>/dev/null; then
+        contained --device cuda
+        [ $? -eq 5 ] && grep -q 'driver is loaded, but its library libcuda.so.1 is not here: give the container' "$box/out" ||
+            fail "a container without GPUs"
+        contained || fail "auto in a container without GPUs"
+        grep -q 'device auto: the CPU, since cuda: the NVIDIA driver is loaded' "$box/out" || fail "auto passes a GPU over in silence"
+    else
+        echo "SKIPPED: no namespace to play a container in"
+    fi
 fi
 cat >"$box/other.c" <<'END'
 static const char *const table[8] = {"0.0.0"};

@@ -9,7 +9,11 @@
 #include "cpu.h"
 #include "doctor.h"
 #include "host_memory.h"
+#include "model_files.h"
 #include "places.h"
+#include "text.h"
+
+extern char **environ; /* POSIX leaves its declaration to the program */
 
 #define AT(field) offsetof(mg_doctor_settings, field)
 
@@ -21,7 +25,9 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
-enum { TIMEOUT_S = 20, REDUCE_FLOATS = 2048, N_REDUCES = 200 };
+/* A check has as long as many waits: a driver's first call, code that it compiles, a library on a file server
+ * take a while. */
+enum { TIMEOUT_S = 20, CHECK_TIMEOUTS = 15, REDUCE_FLOATS = 2048, N_REDUCES = 200 };
 
 /* What each rank tells of itself. */
 typedef struct rank_facts {
@@ -102,26 +108,52 @@ done:
     return st;
 }
 
-/* The largest group that the ranks can form. */
-static int choose_tp(const mg_world *w, int64_t wish)
+/* The largest group that the ranks can form, each on one host, and over which the model can be split: so most
+ * is tried. What is wrong with the model is said later. */
+static mg_status split(mg_world *w, const mg_doctor_settings *s)
 {
-    if (wish > 0) return (int)wish;
-    for (int tp = 8; tp > 1; tp /= 2)
-        if (w->size % tp == 0) return tp;
-    return 1;
+    const mg_model_request request = {.model = s->model};
+    mg_model_files *files = NULL;
+    int32_t tp = s->machine.tp > 0 ? (int32_t)s->machine.tp : mg_world_largest_group(w);
+
+    if (w->rank == 0 && s->model && s->machine.tp <= 0 && tp > 1) {
+        const mg_status st = mg_model_files_open(&files, &request, MG_NEED_LM);
+        while (st == MG_OK && files->config.lm.H % tp) tp /= 2;
+        mg_model_files_close(files);
+        mg_clear_error();
+    }
+    MG_RETURN(mg_world_await_first(w, MG_OK)); /* a file server may be slow */
+    MG_RETURN(mg_comm_bcast(w->all, &tp, 1, MG_I32, 0));
+    return mg_world_split(w, tp);
 }
 
-/* A finding, unless ranks are lost: then nothing that follows can be said. */
+/* A finding, a verdict for each of its lines, unless ranks are lost: then nothing that follows can be said.
+ */
 static mg_status finding(mg_doctor *d, mg_status st)
 {
+    char text[4096], *rest;
+
     if (st == MG_OK || st == MG_ECOMM || st == MG_ESTOPPED) return st;
-    if (*mg_last_error())
-        mg_doctor_say(d, MG_DOCTOR_BAD, "%s", mg_last_error());
-    else
-        d->n_bad++; /* another rank says it */
+    d->n_bad++; /* also where another rank says it */
+    snprintf(text, sizeof text, "%s", mg_last_error());
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        mg_doctor_say(d, MG_DOCTOR_BAD, "%s", line);
     mg_clear_error();
     d->world->all->agreed = MG_OK;
     return MG_OK;
+}
+
+/* What changes how CUDA, NCCL and this program behave, and is easily forgotten. */
+static void say_environment(mg_doctor *d)
+{
+    static const char *const prefixes[] = {"MGDIST_", "CUDA_", "NCCL_"};
+    mg_text t = {0};
+
+    for (char **v = environ; *v; v++)
+        for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+            if (strncmp(*v, prefixes[i], strlen(prefixes[i])) == 0) mg_text_format(&t, " %s", *v);
+    if (t.n) mg_doctor_say(d, MG_DOCTOR_FINE, "environment:%s", t.data);
+    mg_text_reset(&t);
 }
 
 static mg_status run(mg_context *context, const void *settings)
@@ -130,14 +162,20 @@ static mg_status run(mg_context *context, const void *settings)
     mg_doctor d = {.world = w, .settings = settings};
     mg_status st = MG_OK;
 
-    mg_world_set_timeout(w, TIMEOUT_S);
+    const double wait_s = isnan(context->comm_timeout_s) ? TIMEOUT_S : context->comm_timeout_s;
+    mg_world_set_timeout(w, wait_s);
+    mg_doctor_limit_begin(w->rank, CHECK_TIMEOUTS * wait_s);
     mg_doctor_say(&d, MG_DOCTOR_FINE, "mg-dist %s, %d rank%s%s", MG_VERSION, w->size, w->size == 1 ? "" : "s",
                   w->size == 1 ? " (start it under mpirun to check more)" : "");
+    say_environment(&d);
     MG_TRY(check_ranks(&d));
-    MG_TRY(mg_world_split(w, choose_tp(w, d.settings->machine.tp)));
+    MG_TRY(split(w, d.settings));
     if (w->group->size > 1) MG_TRY(time_reduce(&d, w->group));
+    mg_doctor_limit_next("looking for GPUs");
     MG_TRY(finding(&d, mg_doctor_check_gpu(&d)));
-    MG_TRY(finding(&d, mg_doctor_check_machine(&d)));
+    mg_doctor_limit_next("computing and summing");
+    if (!d.has_no_gpu) MG_TRY(finding(&d, mg_doctor_check_machine(&d)));
+    mg_doctor_limit_next("the model's plan");
     if (d.settings->model && d.backend.ops && d.beside.ops) MG_TRY(finding(&d, mg_doctor_check_model(&d)));
     mg_clear_error(); /* every finding has been said */
     st = mg_comm_agree(w->all, d.n_bad > 0 ? MG_EFIT : MG_OK);
@@ -146,6 +184,7 @@ static mg_status run(mg_context *context, const void *settings)
                       st == MG_OK ? "a run would work" : "a run would not work as asked: see above");
 done:
     mg_doctor_close(&d);
+    mg_doctor_limit_end();
     return st;
 }
 
@@ -154,11 +193,13 @@ const mg_command mg_cmd_doctor = {
     .meant_by = "check|env|diagnose",
     .summary = "Would a run work here? One verdict a line; exit 0 only if it would",
     .usage = "[options]",
-    .details = "Looks at ranks, memory, processors and GPUs, sums over the ranks, compares the GPU with the "
-               "CPU, and\n"
-               "says with --model what would be chosen. It ends by itself, also where ranks are stuck.\n\n"
-               "  mg-dist doctor\n"
-               "  mpirun -np 4 mg-dist doctor --model facebook/musicgen-large\n",
+    .details =
+        "Looks at ranks, memory, processors and GPUs, sums over the ranks, compares the GPU with the "
+        "CPU, and\n"
+        "says with --model what would be chosen. It ends by itself, also where ranks are stuck or a\n"
+        "driver hangs: a wait for ranks after --comm-timeout (here 20 s), a check after 15 times that.\n\n"
+        "  mg-dist doctor\n"
+        "  mpirun -np 4 mg-dist doctor --model facebook/musicgen-large\n",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_doctor_settings),

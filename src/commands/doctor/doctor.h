@@ -17,6 +17,7 @@ typedef struct mg_doctor {
     mg_world *world;
     const mg_doctor_settings *settings;
     mg_backend backend, beside; /* after check_machine; ops NULL: none could be opened */
+    bool has_no_gpu;            /* after check_gpu: --device cuda, and a rank has none; all ranks know it */
     int n_bad;
 } mg_doctor;
 
@@ -28,7 +29,13 @@ void mg_doctor_say(mg_doctor *d, mg_doctor_verdict verdict, const char *format, 
 double mg_doctor_clock_s(void);
 double mg_doctor_median(double *list, int n); /* sorts it */
 
-/* Driver, CUDA, NCCL, devices and how they reach each other. A machine without a GPU is a note, or bad if
+/* From now on, and from each `next` on, the process ends with a verdict of its own after most_s seconds. `at`
+ * is what begins; borrowed. */
+void mg_doctor_limit_begin(int rank, double most_s);
+void mg_doctor_limit_next(const char *at);
+void mg_doctor_limit_end(void);
+
+/* Driver, CUDA, NCCL, devices and how they reach each other. A rank without a GPU is a note, or bad if
  * --device cuda was given. Collective; an error is a finding. */
 mg_status mg_doctor_check_gpu(mg_doctor *d);
 

@@ -6,7 +6,6 @@
 
 #include "clock.h"
 #include "cpu.h"
-#include "cuda_open.h"
 #include "doctor.h"
 #include "log.h"
 #include "plan.h"
@@ -49,85 +48,7 @@ double mg_doctor_median(double *list, int n)
     return list[n / 2];
 }
 
-/* Among several ranks each leaves the others' devices alone; and a device may be another job's. */
-static mg_status describe(mg_cuda_device *is, const mg_doctor *d, const mg_cuda_plugin *plugin, int device)
-{
-    if (d->world->size == 1 && plugin->describe(device, true, is) == MG_OK) return MG_OK;
-    mg_clear_error();
-    return plugin->describe(device, false, is);
-}
-
-static void say_devices(mg_doctor *d, const mg_cuda_plugin *plugin, int n)
-{
-    const mg_doctor_verdict too_old =
-        d->settings->machine.device == MG_MACHINE_CUDA ? MG_DOCTOR_BAD : MG_DOCTOR_NOTE; /* the CPU then */
-
-    for (int i = 0; i < n; i++) {
-        mg_cuda_device is;
-        char peers[128] = "", available[32] = "";
-        if (describe(&is, d, plugin, i) != MG_OK) {
-            mg_doctor_say(d, MG_DOCTOR_BAD, "%s", mg_last_error());
-            continue;
-        }
-        if (is.free_bytes >= 0)
-            (void)snprintf(available, sizeof available, "%.1f of ", (double)is.free_bytes / 1073741824.0);
-        for (int k = 0; k < n; k++)
-            if (k != i && plugin->can_peer(i, k))
-                snprintf(peers + strlen(peers), sizeof peers - strlen(peers), " %d", k);
-        mg_doctor_say(d, is.major >= 8 ? MG_DOCTOR_FINE : too_old,
-                      "GPU %d: %s (sm_%d%d, %d SMs), %s, NUMA node %d, %s%.1f GiB%s%s%s", i, is.name,
-                      is.major, is.minor, is.n_sms, is.pci, is.numa_node, available,
-                      (double)is.total_bytes / 1073741824.0, *available ? " free" : "",
-                      *peers ? ", reads the memory of GPU" : "", peers);
-    }
-    if (n > 1 && !plugin->can_peer(0, 1))
-        mg_doctor_say(
-            d, MG_DOCTOR_NOTE,
-            "GPUs 0 and 1 do not reach each other's memory: --tp costs more than it gives, prefer replicas");
-}
-
-mg_status mg_doctor_check_gpu(mg_doctor *d)
-{
-    const mg_cuda_plugin *plugin = NULL;
-    const char *why = NULL;
-    mg_cuda_versions v;
-    int n = 0, fast = 0;
-    const bool asked = d->settings->machine.device == MG_MACHINE_CUDA;
-    const bool may_be = mg_cuda_may_be_here(&why);
-
-    if (d->settings->machine.device == MG_MACHINE_CPU) return MG_OK;
-    if (!may_be && !asked) {
-        mg_doctor_say(d, MG_DOCTOR_NOTE, "no GPU: %s; runs use the CPU", why);
-        return MG_OK;
-    }
-    mg_status st = mg_cuda_find_plugin(&plugin);
-    if (st == MG_OK) st = plugin->count(&n);
-    if (st != MG_OK && asked) return st;
-    if (st != MG_OK) {
-        mg_doctor_say(d, MG_DOCTOR_NOTE, "%s", mg_last_error());
-        mg_clear_error();
-        return MG_OK;
-    }
-    plugin->versions(&v);
-    mg_doctor_say(d, v.driver >= v.runtime ? MG_DOCTOR_FINE : MG_DOCTOR_NOTE,
-                  "CUDA %d.%d, driver for up to %d.%d%s", v.runtime / 1000, v.runtime % 1000 / 10,
-                  v.driver / 1000, v.driver % 1000 / 10,
-                  v.driver >= v.runtime ? "" : ": older than this program; update it if kernels fail");
-    if (v.nccl)
-        mg_doctor_say(d, MG_DOCTOR_FINE, "NCCL %d.%d.%d", v.nccl / 10000, v.nccl / 100 % 100, v.nccl % 100);
-    else
-        mg_doctor_say(
-            d, d->world->tp > 1 ? MG_DOCTOR_BAD : MG_DOCTOR_NOTE,
-            "no NCCL (libnccl.so.2; MGDIST_NCCL names another): --tp above 1 will not work on GPUs");
-    say_devices(d, plugin, n);
-    if (d->settings->machine.gemm != MG_MACHINE_GEMM_FAST) return MG_OK;
-    if (plugin->fast_version(&fast) == MG_OK)
-        mg_doctor_say(d, MG_DOCTOR_FINE, "cuBLASLt %d.%d.%d", fast / 10000, fast / 100 % 100, fast % 100);
-    mg_clear_error(); /* said when a run's machine is opened */
-    return MG_OK;
-}
-
-/* y = x W^T of one size on both, in fp32; the largest difference over the largest value. */
+/* y = x W^T of one size, in fp32. */
 static mg_status multiply(float *y, const mg_ops *ops, const float *x, const float *w, int64_t N, int64_t I,
                           int64_t O)
 {
@@ -162,54 +83,71 @@ static mg_status compare_with_cpu(mg_doctor *d)
     mg_status st = MG_OK;
     mg_ops *cpu = NULL;
     double most = 0, largest = 0;
+    bool right = true;
 
     for (int i = 0; i < N * I; i++) x[i] = (float)mg_rng_uniform(1, i, 0) - 0.5f;
     for (int i = 0; i < O * I; i++) w[i] = (float)mg_rng_uniform(1, i, 1) - 0.5f;
     MG_TRY(mg_cpu_open(&cpu, MG_CPU_AUTO, d->backend.threads));
     MG_TRY(multiply(host, cpu, x, w, N, I, O));
     MG_TRY(multiply(device, d->backend.ops, x, w, N, I, O));
+    for (int i = 0; i < N * O; i++) largest = fmax(largest, fabs((double)host[i]));
     for (int i = 0; i < N * O; i++) {
-        most = fmax(most, fabs((double)device[i] - (double)host[i]));
-        largest = fmax(largest, fabs((double)host[i]));
+        const double off = fabs((double)device[i] - (double)host[i]);
+        if (off <= most || isnan(most)) continue;
+        right = right && off <= 1e-5 * largest; /* NaN is not */
+        most = off;
     }
-    const bool right = most <= 1e-5 * largest;
     mg_doctor_say(d, right ? MG_DOCTOR_FINE : MG_DOCTOR_BAD,
-                  "a product on %s against the CPU: differs by %.1e of %.1f", d->backend.ops->name, most,
-                  largest);
+                  "a product on %s against the CPU: differs by %.1e of %.1f%s", d->backend.ops->name, most,
+                  largest,
+                  right ? "" : ": the GPU computes WRONG: dmesg (NVRM, Xid) and nvidia-smi -q may tell");
 done:
     mg_ops_close(cpu);
     return st;
 }
 
-/* The group on the devices: a sum that is known, and its time with the wait for it. */
-static mg_status time_group(mg_doctor *d)
+/* The group on the devices: `runs` sums of n_floats that are known, and their time with the wait for them. */
+static mg_status time_sum(mg_doctor *d, int n_floats, int runs)
 {
-    enum { FLOATS = 2048, RUNS = 50 };
-    static float x[FLOATS];
+    enum { MOST_RUNS = 50, VALUES = 4096 }; /* whole numbers, and small ones: their sums are exact */
     const mg_ops *ops = d->backend.ops;
     mg_comm *c = d->backend.group;
-    double run_s[RUNS];
+    const size_t bytes = (size_t)n_floats * sizeof(float);
+    float *x = malloc(bytes);
+    double run_s[MOST_RUNS];
     bool right = true;
     void *dx = NULL;
-    mg_status st = mg_ops_alloc(ops, &dx, sizeof x);
+    mg_status st = x ? mg_ops_alloc(ops, &dx, bytes) : mg_fail(MG_ENOMEM, "doctor: %d floats", n_floats);
 
     MG_TRY(mg_comm_agree(d->world->group, st));
-    for (int i = 0; i < RUNS; i++) {
-        for (int k = 0; k < FLOATS; k++) x[k] = (float)(c->rank + 1) * (float)(k + i);
-        MG_TRY(mg_upload(ops, dx, x, sizeof x));
+    for (int i = 0; i < runs; i++) {
+        for (int k = 0; k < n_floats; k++) x[k] = (float)(c->rank + 1) * (float)((k + i) % VALUES);
+        MG_TRY(mg_upload(ops, dx, x, bytes));
         const double begin_s = mg_clock_s();
-        MG_TRY(mg_comm_all_reduce(c, dx, FLOATS));
-        MG_TRY(mg_download(ops, x, dx, sizeof x));
+        MG_TRY(mg_comm_all_reduce(c, dx, n_floats));
+        MG_TRY(mg_download(ops, x, dx, bytes));
         run_s[i] = mg_clock_s() - begin_s;
-        for (int k = 0; k < FLOATS; k++)
-            right = right && x[k] == (float)(c->size * (c->size + 1) / 2) * (float)(k + i);
+        for (int k = 0; k < n_floats; k++)
+            right = right && x[k] == (float)(c->size * (c->size + 1) / 2) * (float)((k + i) % VALUES);
     }
-    mg_doctor_say(d, right ? MG_DOCTOR_FINE : MG_DOCTOR_BAD,
-                  "sum of 8 KiB over %d GPU ranks by %s, fetched: %s, median %.1f us", c->size, c->name,
-                  right ? "right" : "WRONG", mg_doctor_median(run_s, RUNS) * 1e6);
+    mg_doctor_say(
+        d, right ? MG_DOCTOR_FINE : MG_DOCTOR_BAD,
+        "sum of %zu KiB over %d GPU ranks by %s, fetched: %s, median %.1f us%s", bytes >> 10, c->size,
+        c->name, right ? "right" : "WRONG", mg_doctor_median(run_s, runs) * 1e6,
+        right ? "" : ": what a GPU sends does not arrive (IOMMU, ACS): NCCL_P2P_DISABLE=1 and --reduce nccl");
 done:
-    mg_ops_release(ops, dx, sizeof x);
+    mg_ops_release(ops, dx, bytes);
+    free(x);
     return st;
+}
+
+/* In the way that a run would take. Small sums are those of a clip, large ones of many, which take other ways
+ * through NCCL. */
+static mg_status time_group(mg_doctor *d)
+{
+    MG_RETURN(mg_comm_tune(d->backend.group, 2048));
+    MG_RETURN(time_sum(d, 2048, 50));
+    return time_sum(d, 262144, 3);
 }
 
 mg_status mg_doctor_check_machine(mg_doctor *d)

@@ -186,6 +186,7 @@ void launch(const char *name, how_to_launch how, void (*kernel)(P...), dim3 grid
 }
 
 void allow_smem(const void *function, size_t bytes);
+cudaError_t image_error();
 int active_blocks(int n_threads, size_t smem_bytes);
 
 } // namespace sim
@@ -437,7 +438,7 @@ template <typename... P>
 static inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *to, void (*)(P...))
 {
     to->ptxVersion = 90;
-    return cudaSuccess;
+    return sim::image_error();
 }
 template <typename... P>
 static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *n, void (*)(P...), int n_threads,
