@@ -10,15 +10,14 @@ jobs() { # N SECONDS
     for i in $(seq 1 "$1"); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' "$i" "$i" "$2"; done
 }
 jobs 10 1 >"$BOX/jobs.jsonl"
-# Runs whose steps take a while on any machine.
 jobs 24 2 >"$BOX/long.jsonl"
 jobs 12 10 >"$BOX/seconds.jsonl"
-PLAIN='--cpu-level scalar --dtype fp32'
+plain=
 run() { # RANKS OUT …
     local n=$1 out=$2
     shift 2
     ranks "$n" "${with[@]}" "$MG" run -q --model "$DEMO" --jobs "${jobs:-$BOX/jobs.jsonl}" --out "$BOX/$out" --seed 5 --threads 1 \
-        --batch 2 --tp 1 $([ -z "$jobs" ] || echo $PLAIN) "$@"
+        --batch 2 --tp 1 $plain "$@"
 }
 with=(env)
 faulty() { with=(env LD_PRELOAD="$FAULTY" "$@"); }
@@ -136,7 +135,7 @@ makes 'ranks wait for the state for as long as it takes' run 2 patient --comm-ti
 well
 like 'the same bytes' whole patient
 # ---- A slow disk under the state: no step waits for it ----
-jobs=$BOX/seconds.jsonl
+jobs=$BOX/seconds.jsonl plain='--cpu-level scalar --dtype fp32' # steps that take a while on any machine
 makes 'a run of some seconds' run 1 quick
 # Milliseconds from the first clip's file to the last one's: 2 s and more for each of the commits, if steps waited for them.
 working() { find "$BOX/$1/train" -name '*.flac' -printf '%T@\n' | sort -n | awk 'NR == 1 { a = $1 } END { printf "%d", 1000 * ($1 - a) }'; }
@@ -153,6 +152,7 @@ no_wait() { # up to three times, for machines that have other things to do
 }
 passes 'a state whose every sync takes 0.7 s holds up no step' no_wait
 like 'the same bytes' quick slow
+plain= # what is disturbed from here on is held, however fast its steps
 
 # ---- A slow disk under the first rank's own clips: it deals to the others all the same ----
 jobs=$BOX/long.jsonl
@@ -187,7 +187,7 @@ begin() {
     shift 2
     touch "$BOX/hold"
     start "$n" "${through[@]}" env LD_PRELOAD="$FAULTY" FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_SKIP=1 FAULT_HOLD="$BOX/hold" \
-        "$MG" run -q --model "$DEMO" --jobs "$BOX/long.jsonl" --out "$BOX/$out" --seed 5 --threads 1 --batch 2 --tp 1 $PLAIN "$@"
+        "$MG" run -q --model "$DEMO" --jobs "$BOX/long.jsonl" --out "$BOX/$out" --seed 5 --threads 1 --batch 2 --tp 1 "$@"
     for _ in $(seq 600); do
         ls "$BOX/$out/train"/*.flac >/dev/null 2>&1 && return
         sleep 0.05
@@ -290,7 +290,7 @@ passes 'the lock is left to the other one' grep -qx 'elsewhere 12 7' "$BOX/away/
 fails 'nothing is written any more' test -e "$BOX/away/manifest.jsonl"
 rm "$BOX/away/.mg-dist/lock"
 goes_on 'a suspended run whose lock was taken' long away
-jobs= PLAIN=
+jobs=
 head -8 "$BOX/jobs.jsonl" >"$BOX/fewer.jsonl"
 cp -r "$BOX/whole" "$BOX/changed"
 jobs=$BOX/fewer.jsonl

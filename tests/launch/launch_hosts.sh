@@ -1,9 +1,9 @@
 #!/bin/bash
 # mg-launch over three hosts: the check names what is wrong with which host; a run over the hosts gives the bytes of
 # one host; a host that falls silent is left out, and the run goes on without it.
-# usage: launch_hosts.sh MG_DIST TESTS
+# usage: launch_hosts.sh MG_DIST TESTS FAULTY_DISK
 set -u
-program=$1 tests=$2
+program=$1 tests=$2 faulty=$3
 root=$(cd "$tests/.." && pwd)
 . "$tests/hosts.sh"
 n=0
@@ -116,15 +116,21 @@ grep -q "start 2 of" "$box/err" && fail "a usage mistake was tried again"
 ok "a usage mistake is not tried again"
 
 # A dataset: a host falls silent, the run goes on without it; the host comes back, a rank is killed, and all three go on
-for i in $(seq 300); do printf '{"id":"clip-%d","prompt":"song number %d","duration":4}\n' "$i" "$i"; done >"$box/jobs.jsonl"
-dataset=(run --model "$root/models/mg-demo" --jobs "$box/jobs.jsonl" --seed 5 --tp 1 --cpu-level scalar --dtype fp32 --log-every 2) # slow on any machine
+for i in $(seq 300); do printf '{"id":"clip-%d","prompt":"song number %d","duration":0.5}\n' "$i" "$i"; done >"$box/jobs.jsonl"
+dataset=(run --model "$root/models/mg-demo" --jobs "$box/jobs.jsonl" --seed 5 --tp 1 --log-every 2)
+# Each clip takes a while to get its name: a run that lasts on any machine, and leaves the processors to others.
+cat >"$box/slow" <<END
+#!/bin/bash
+exec env LD_PRELOAD=$faulty FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_MS=400 $program "\$@"
+END
+chmod +x "$box/slow"
 n_clips() { find "$box/cut/train" -name '*.flac' 2>/dev/null | wc -l; }
 await() { # SECONDS PATTERN
     local i
     for ((i = 0; i < $1 * 10; i++)); do grep -q "$2" "$box/err" && return 0; sleep 0.1; done
     return 1
 }
-(limit=400 launch --hostfile "$box/hostfile" --program "$program" --restarts 3 -- "${dataset[@]}" --out "$box/cut"; echo $? >"$box/code") &
+(limit=400 launch --hostfile "$box/hostfile" --program "$box/slow" --restarts 3 -- "${dataset[@]}" --out "$box/cut"; echo $? >"$box/code") &
 job=$!
 for ((i = 0; i < 300; i++)); do [ "$(n_clips)" -gt 3 ] && break; sleep 0.1; done
 begin=$SECONDS
