@@ -367,7 +367,7 @@ static __device__ __forceinline__ void mma_bf16(float (&c)[4], const uint32_t (&
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #elif !defined(__CUDACC__)
-    sim::mma(c, a, b, sim::bf16_value);
+    sim::mma_bf16(c, a, b);
 #endif
 }
 
@@ -379,7 +379,7 @@ static __device__ __forceinline__ void mma_f16(float (&c)[4], const uint32_t (&a
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #elif !defined(__CUDACC__)
-    sim::mma(c, a, b, sim::f16_value);
+    sim::mma_f16(c, a, b);
 #endif
 }
 

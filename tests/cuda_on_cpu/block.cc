@@ -249,16 +249,19 @@ uint64_t warp_op(warp_kind kind, unsigned mask, uint64_t value, unsigned src, co
     return kind == warp_kind::shuffle ? w->value[turn][src] : w->ballot[turn];
 }
 
-const void *warp_share(const void *mine, size_t bytes, const char *file, int line)
+void *warp_board()
 {
     thread *t = running();
     warp *w = &t->home->warps[t->i / WARP];
-    unsigned char *shared = w->shared[w->n_whole & 1];
 
-    if (bytes > SHARE_BYTES) fail("a warp shares at most %d bytes a lane", SHARE_BYTES);
-    quiet_copy(shared + t->i % WARP * bytes, mine, bytes);
-    meet(t, w, warp_kind::share, ALL_LANES, file, line);
-    return shared;
+    return w->board[w->n_whole & 1];
+}
+
+void meet_at_board(const char *file, int line)
+{
+    thread *t = running();
+
+    meet(t, &t->home->warps[t->i / WARP], warp_kind::share, ALL_LANES, file, line);
 }
 
 /* ---- Threads and blocks ---- */

@@ -12,7 +12,7 @@
 namespace sim
 {
 
-enum { WARP = 32, MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / WARP, SHARE_BYTES = 48, MAX_PIECES = 32 };
+enum { WARP = 32, MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / WARP, BOARD_BYTES = 3072, MAX_PIECES = 32 };
 
 const unsigned ALL_LANES = 0xffffffffu;
 
@@ -52,7 +52,7 @@ struct warp {
     unsigned ballot[2];
     uint64_t value[2][WARP];
     char sync[2]; /* as block's */
-    alignas(16) unsigned char shared[2][WARP * SHARE_BYTES];
+    alignas(16) unsigned char board[2][BOARD_BYTES];
 };
 
 struct piece {
@@ -102,6 +102,11 @@ void turn(block *b);
 void make_ready(thread *t);
 
 enum { SHELF_BYTES = 512 * 1024 };
+
+/* Where the lanes of the running warp write what all of them read behind meet_at_board, up to their next warp
+ * operation. */
+void *warp_board();
+void meet_at_board(const char *file, int line);
 
 /* Shared memory for the block. */
 void *take_shared(block *b, size_t bytes, size_t align);

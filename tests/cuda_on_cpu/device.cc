@@ -112,29 +112,6 @@ const uint16_t *slots_of(unsigned n)
     return orders[n].data();
 }
 
-float bf16_value(uint16_t h)
-{
-    const uint32_t u = static_cast<uint32_t>(h) << 16;
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-float f16_value(uint16_t h)
-{
-    const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16, exponent = (h >> 10) & 31, part = h & 1023;
-    uint32_t u;
-    float f;
-
-    if (exponent == 0) {
-        f = static_cast<float>(part) * 5.9604644775390625e-8f; /* 2^-24 */
-        return sign ? -f : f;
-    }
-    u = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | part << 13;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
 std::recursive_mutex &device_lock()
 {
     static std::recursive_mutex *lock = new std::recursive_mutex;

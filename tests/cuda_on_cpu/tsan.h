@@ -30,7 +30,7 @@ inline void tsan_acquire(void *) {}
 inline void tsan_release(void *) {}
 #endif
 
-/* memset and memcpy that no sanitizer intercepts. */
+/* memset that no sanitizer intercepts. */
 inline void quiet_fill(void *p, int value, size_t bytes)
 {
 #if defined(__x86_64__)
@@ -38,16 +38,6 @@ inline void quiet_fill(void *p, int value, size_t bytes)
 #else
     volatile unsigned char *b = static_cast<volatile unsigned char *>(p);
     for (size_t i = 0; i < bytes; i++) b[i] = static_cast<unsigned char>(value);
-#endif
-}
-
-inline void quiet_copy(void *p, const void *from, size_t bytes)
-{
-#if defined(__x86_64__)
-    __asm__ volatile("rep movsb" : "+D"(p), "+S"(from), "+c"(bytes) : : "memory");
-#else
-    volatile unsigned char *b = static_cast<volatile unsigned char *>(p);
-    for (size_t i = 0; i < bytes; i++) b[i] = static_cast<const unsigned char *>(from)[i];
 #endif
 }
 

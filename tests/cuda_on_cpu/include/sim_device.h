@@ -98,8 +98,6 @@ void barrier(const char *file, int line);
 void nap();
 void wait_for_predecessor();
 uint64_t warp_op(warp_kind kind, unsigned mask, uint64_t value, unsigned src, const char *file, int line);
-/* Every lane's `bytes` at `mine`, in lane order; to be read before the next warp operation. */
-const void *warp_share(const void *mine, size_t bytes, const char *file, int line);
 
 void *shared(const void *key, size_t bytes, size_t align);
 void *dynamic_shared();
@@ -108,31 +106,32 @@ void cp_async16(void *dst, const void *src);
 void cp_async_commit();
 void cp_async_wait(int n_left);
 
-float bf16_value(uint16_t h);
-float f16_value(uint16_t h);
-
-/* mma.m16n8k16: each lane widens what it has, once, for the others too. */
-inline void mma(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], float (*value)(uint16_t))
+inline float f32_of_bits(uint32_t u)
 {
-    struct part {
-        float a[8], b[4];
-    } mine;
-
-    for (unsigned i = 0; i < 8; i++) mine.a[i] = value(static_cast<uint16_t>(a[i / 2] >> 16 * (i % 2)));
-    for (unsigned i = 0; i < 4; i++) mine.b[i] = value(static_cast<uint16_t>(b[i / 2] >> 16 * (i % 2)));
-    const part *all =
-        static_cast<const part *>(warp_share(&mine, sizeof mine, __builtin_FILE(), __builtin_LINE()));
-    const unsigned lane = self->thread_idx.x % 32, g = lane / 4, t = lane % 4;
-
-    for (unsigned j = 0; j < 4; j++) {
-        const unsigned col = 2 * t + j % 2;
-        for (unsigned k = 0; k < 16; k++) {
-            const unsigned owner = k % 8 / 2, odd = k % 2, right = k / 8; /* the right half of a's columns */
-            c[j] +=
-                all[g * 4 + owner].a[2 * (j / 2 + 2 * right) + odd] * all[col * 4 + owner].b[2 * right + odd];
-        }
-    }
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
 }
+
+inline float bf16_value(uint16_t h)
+{
+    return f32_of_bits(static_cast<uint32_t>(h) << 16);
+}
+
+inline float f16_value(uint16_t h)
+{
+    const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16, size = static_cast<uint32_t>(h & 0x7fff)
+                                                                          << 13;
+    const float f = f32_of_bits(sign | size) * 0x1p112f; /* exact, whether it is normal or not */
+
+    return (h & 0x7c00) == 0x7c00 ? f32_of_bits(sign | size | 0x7f800000u) : f;
+}
+
+/* mma.m16n8k16. */
+void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+              const char *file = __builtin_FILE(), int line = __builtin_LINE());
+void mma_f16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+             const char *file = __builtin_FILE(), int line = __builtin_LINE());
 
 template <typename T> uint64_t to_word(T v)
 {
