@@ -72,14 +72,29 @@ static inline bool test_cuts(void)
 #endif
 }
 
+/* Under a sanitizer a test is ten times slower: it leaves out there what no sanitizer looks at. */
+static inline bool test_is_watched(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+static inline bool test_is_raced(void) /* by ThreadSanitizer */
+{
+#ifdef __SANITIZE_THREAD__
+    return true;
+#else
+    return false;
+#endif
+}
+
 /* Under ThreadSanitizer the best one alone: how work is split among threads is the same on all. */
 static inline mg_cpu_level test_first_level(void)
 {
-#ifdef __SANITIZE_THREAD__
-    return mg_cpu_best_level();
-#else
-    return MG_CPU_SCALAR;
-#endif
+    return test_is_raced() ? mg_cpu_best_level() : MG_CPU_SCALAR;
 }
 
 static inline mg_cpu_level test_last_level(void)
