@@ -25,6 +25,10 @@ outcomes() {
 build() { # STAGE
     { [ -f "$(folder "$1")/build.ninja" ] || cmake --preset "$1" --log-level=WARNING >/dev/null; } && cmake --build --preset "$1"
 }
+# CTest starts first what took longest before; where there was no run before, as in tests/costs.txt.
+expect_costs() { # FOLDER
+    [ -f "$1/Testing/Temporary/CTestCostData.txt" ] || install -D -m 644 tests/costs.txt "$1/Testing/Temporary/CTestCostData.txt"
+}
 # Of the stages behind $1, with a priority below every test's; what is wrong with them is said when they are built in turn.
 build_ahead() {
     local s behind=''
@@ -61,6 +65,7 @@ for stage in $stages; do
     fi
     log=$dir/Testing/Temporary/LastTest.log
     rm -f "$log"
+    expect_costs "$dir"
     set -m # it is a group of processes
     build_ahead "$stage" >/dev/null 2>&1 &
     ahead=$!
