@@ -12,7 +12,7 @@ passes 'of another replica too, and never fewer than before' awk '
     END { exit wrong || last <= 50 }' "$BOX/said"
 # On a terminal a bar is written over and over: where it is narrow, in its one line, and not on one that cannot.
 narrow() { # TERM
-    TERM=$1 script -qec "stty cols 40; '$MG' generate --model '$DEMO' --prompt a --duration 60 --threads 1 --cpu-level scalar --dtype fp32 \
+    TERM=$1 script -qec "stty cols 40; '$MG' generate --model '$DEMO' --prompt a --duration 15 --threads 1 --cpu-level scalar --dtype fp32 \
         --seed 1 --codes-only --out '$BOX/narrow' 2>&1 >/dev/null" /dev/null </dev/null >"$BOX/typed"
 }
 if command -v script >/dev/null; then
