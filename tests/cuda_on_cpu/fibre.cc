@@ -21,7 +21,6 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #endif
 
 #if defined(__x86_64__)
-extern "C" void mg_sim_switch(void **save_sp, void *sp);
 __asm__(".text\n"
         ".globl mg_sim_switch\n"
         ".hidden mg_sim_switch\n"
@@ -109,6 +108,7 @@ fibre *fibre_open(void (*entry)())
     return f;
 }
 
+#ifndef MG_SIM_BARE
 /* Where the running fibre came from: AddressSanitizer tells the bounds of a stack only to who leaves it. */
 static fibre *came_from;
 
@@ -143,6 +143,7 @@ void fibre_switch(fibre *from, fibre *to)
 #endif
     fibre_arrived(from);
 }
+#endif
 
 bool fibre_overflowed(const void *address)
 {
