@@ -17,7 +17,7 @@
 
 enum { HUGE_PAGE = 2 << 20, N_STREAMS = 4, N_PASSES = 4, AHEAD_BYTES = 4096 };
 
-static const double LEAST_BYTES = 0x1p29, MOST_BYTES = 0x1p31; /* of all ranks */
+static const double LEAST_BYTES = 0x1p29, MOST_BYTES = 0x1p31; /* of all ranks; of a device the least */
 static const double LONG_PASS_S = 0.5;
 
 typedef struct read_job {
@@ -123,15 +123,14 @@ static mg_status open_host_block(mg_bench_reader *r, size_t all_bytes)
 mg_status mg_bench_reader_open(mg_bench_reader *r, const mg_backend *backend, mg_comm *comm,
                                double step_bytes)
 {
-    const double wanted = fmax(fmin(step_bytes, MOST_BYTES), LEAST_BYTES);
-    const size_t bytes = (size_t)wanted / HUGE_PAGE * HUGE_PAGE;
     void *block = NULL;
 
     *r = (mg_bench_reader){.backend = backend, .comm = comm};
-    if (backend->ops->space == MG_HOST) return open_host_block(r, bytes);
-    MG_RETURN(mg_ops_alloc(backend->ops, &block, bytes)); /* whatever is in it */
+    if (backend->ops->space == MG_HOST)
+        return open_host_block(r, (size_t)fmax(fmin(step_bytes, MOST_BYTES), LEAST_BYTES));
+    MG_RETURN(mg_ops_alloc(backend->ops, &block, (size_t)LEAST_BYTES)); /* whatever is in it */
     r->block = block;
-    r->bytes = bytes;
+    r->bytes = (size_t)LEAST_BYTES;
     return MG_OK;
 }
 
