@@ -178,22 +178,22 @@ static bool open_peers(peers *p, int from, int to, const unsigned char *text)
            cudaDeviceEnablePeerAccess(to, 0) == cudaSuccess;
 }
 
-static mg_status try_peer(int from, int to, bool *arrives)
+static mg_status try_peer(int from, int to, bool *arrives, bool *is_stuck)
 {
     unsigned char *text = malloc(2 * (size_t)PEER_BYTES), *came = text ? text + PEER_BYTES : NULL;
     peers p = {0};
-    bool is_stuck = false;
 
+    *is_stuck = false;
     if (!text) return mg_fail(MG_ENOMEM, "cuda: %d bytes", 2 * PEER_BYTES);
     for (int i = 0; i < PEER_BYTES; i++) text[i] = (unsigned char)(i * 7 + i / 256 + 1);
     const bool can = open_peers(&p, from, to, text);
     if (can && cudaMemcpyPeerAsync(p.got, to, p.sent, from, PEER_BYTES, p.stream) == cudaSuccess)
-        is_stuck = !ends(p.stream);
+        *is_stuck = !ends(p.stream);
     *arrives =
-        can && !is_stuck && cudaSetDevice(to) == cudaSuccess &&
+        can && !*is_stuck && cudaSetDevice(to) == cudaSuccess &&
         cudaMemcpy(came, p.got, PEER_BYTES, cudaMemcpyDeviceToHost) == cudaSuccess &&
         memcmp(came, text, PEER_BYTES) == 0; /* read by its owner: where it was sent from it may look right */
-    if (!is_stuck) {                         /* else each of these would wait for it */
+    if (!*is_stuck) {                        /* else each of these would wait for it */
         (void)cudaSetDevice(from);
         if (can) (void)cudaDeviceDisablePeerAccess(to); /* a device takes only so many */
         if (p.stream) (void)cudaStreamDestroy(p.stream);

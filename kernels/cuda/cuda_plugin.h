@@ -67,9 +67,9 @@ typedef struct mg_cuda_plugin {
      * is. */
     bool (*can_peer)(int a, int b);
     /* Does a copy from one to the other arrive? CUDA says by a table of its own that it may; an IOMMU or ACS
-     * on the way loses it all the same, in silence. MG_EFIT: it could not be tried. Makes contexts, as above.
-     */
-    mg_status (*try_peer)(int from, int to, bool *arrives);
+     * on the way loses it all the same, in silence. `is_stuck`: it does not end, and whatever waits for the
+     * device waits for ever. MG_EFIT: it could not be tried. Makes contexts, as above. */
+    mg_status (*try_peer)(int from, int to, bool *arrives, bool *is_stuck);
 
     /* cuBLASLt's, 130100 for 13.1.0. MG_EFIT if there is none. */
     mg_status (*fast_version)(int *out);

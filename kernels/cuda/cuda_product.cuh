@@ -11,7 +11,7 @@ MG_INLINE bool mg_is_last_block(uint32_t *ticket, int n)
 {
     MG_SHARED(is_last, int32_t[1]);
 
-    __syncthreads();
+    __syncthreads(); /* kept: what the block wrote, before its ticket tells other blocks */
     if (threadIdx.x == 0) {
         is_last[0] = atomic_add_ordered(ticket, 1) == (uint32_t)n - 1;
         if (is_last[0]) *ticket = 0;

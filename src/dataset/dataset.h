@@ -167,4 +167,7 @@ mg_status mg_dataset_maker_name(char out[MG_PATH_SIZE], mg_layout layout, const 
  * ends it there, and begins with "-_" where an id has "__": Hugging Face's reader passes over such names. */
 mg_status mg_dataset_member_name(char out[MG_PATH_SIZE], const char *file, const char *ending);
 
+/* Is a shard's member the one of that name? Shards of earlier versions have "__" in front. */
+bool mg_dataset_is_member(const char *member, const char *name);
+
 #endif

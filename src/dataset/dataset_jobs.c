@@ -239,7 +239,7 @@ static mg_status check_key_clash(void *arg, int64_t first, int64_t n)
     if (strcmp(a, row.id) == 0) return MG_OK; /* said already */
     (void)mg_fail(MG_EUSAGE,
                   "%s: line %lld: id \"%.200s\" and \"%.200s\" of line %lld have one name in a shard, where "
-                  "a '.' is a '_'; rename one, or take another --layout",
+                  "a '.' is a '_' and \"__\" in front \"-_\"; rename one, or take another --layout",
                   mg_job_reader_name(in->reader), (long long)row.line, row.id, a, (long long)line);
     note_fault(in);
     return MG_OK;
@@ -269,12 +269,14 @@ static mg_status read_jobs(intake *in, char sha256[65])
 {
     mg_status st = MG_OK;
     mg_hash *hash;
+    int64_t n_dropped;
 
     in->buffer = malloc(BUFFER_BYTES);
     if (!in->buffer) MG_TRY(mg_fail(MG_ENOMEM, "jobs: %d bytes", BUFFER_BYTES));
     MG_TRY(mg_job_reader_open(&in->reader, in->call->jobs, &in->call->how));
     MG_TRY(mg_hash_open(&in->hash));
     MG_TRY(take_all(in));
+    if (in->db && in->merge) MG_TRY(mg_run_db_drop_unmoved(in->db, &n_dropped)); /* their names are free */
     if (in->db) MG_TRY(check_ids(in));
     if (in->db) MG_TRY(conclude(in));
     hash = in->hash, in->hash = NULL;
@@ -307,7 +309,6 @@ static mg_status enter_jobs(mg_dataset *d, bool merge)
 {
     mg_status st = MG_OK;
     char path[MG_PATH_SIZE], sha256[65];
-    int64_t n_dropped = 0;
     mg_out_file copy = {.fd = -1};
     intake in = {.call = &d->call, .db = d->db, .copy = &copy, .merge = merge};
 
@@ -316,7 +317,6 @@ static mg_status enter_jobs(mg_dataset *d, bool merge)
     MG_TRY(mg_dataset_own_path(path, d, "jobs.jsonl"));
     MG_TRY(mg_out_file_begin(&copy, path));
     MG_TRY(read_jobs(&in, sha256));
-    if (merge) MG_TRY(mg_run_db_drop_unmoved(d->db, &n_dropped));
     MG_TRY(note_needs(d, &in.needs));
     MG_TRY(mg_run_db_note(d->db, "jobs", sha256));
     MG_TRY(mg_run_lock_check(d->lock));

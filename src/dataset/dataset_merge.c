@@ -89,8 +89,10 @@ static mg_status refuse_key(void *arg, int64_t first, int64_t n)
     MG_RETURN(mg_run_db_find(m->d->db, first, &row, &found));
     snprintf(id, sizeof id, "%s", found ? row.id : "");
     MG_RETURN(mg_run_db_find(m->d->db, n, &row, &found));
-    return mg_fail(MG_EUSAGE, "clips %.200s and %.200s: have one name in a shard, where a '.' is a '_'", id,
-                   found ? row.id : "");
+    return mg_fail(MG_EUSAGE,
+                   "clips %.200s and %.200s: have one name in a shard, where a '.' is a '_' and \"__\" in "
+                   "front \"-_\"; rename one in its jobs, and make that part again",
+                   id, found ? row.id : "");
 }
 
 /* The jobs, in their order, and what the shards noted. Durable all at once. */

@@ -58,7 +58,7 @@ static mg_status take_file(mg_merge *m, const char *to, const char *from, const 
 static mg_status look_for(mg_tar_reader *t, const char *name, mg_tar_member *member, bool *over)
 {
     do MG_RETURN(mg_tar_reader_next(t, member, over));
-    while (!*over && strcmp(member->name, name) != 0);
+    while (!*over && !mg_dataset_is_member(member->name, name));
     return MG_OK;
 }
 

@@ -52,3 +52,9 @@ mg_status mg_dataset_member_name(char out[MG_PATH_SIZE], const char *file, const
     if (key[0] == '_' && key[1] == '_') key[0] = '-';
     return mg_path_format(out, "%s%s", key, ending ? ending : dot);
 }
+
+bool mg_dataset_is_member(const char *member, const char *name)
+{
+    if (strcmp(member, name) == 0) return true;
+    return name[0] == '-' && name[1] == '_' && member[0] == '_' && strcmp(member + 1, name + 1) == 0;
+}

@@ -27,7 +27,7 @@ static mg_status read_member(char **data, int64_t *bytes, const char *dir, const
     MG_RETURN(mg_path_format(path, "%s/%s", dir, line->shard));
     MG_TRY(mg_tar_reader_open(&tar, path));
     do MG_TRY(mg_tar_reader_next(&tar, &m, &over));
-    while (!over && strcmp(m.name, name) != 0);
+    while (!over && !mg_dataset_is_member(m.name, name));
     if (over) MG_TRY(mg_fail(MG_EFAIL, "%s: has no %s", path, name));
     *data = malloc((size_t)m.bytes + 1);
     if (!*data) MG_TRY(mg_fail(MG_ENOMEM, "%s: %lld bytes", name, (long long)m.bytes));

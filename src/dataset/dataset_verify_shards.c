@@ -45,7 +45,7 @@ static mg_status check_sample(const mg_dataset_check *c, const mg_verify_clip *c
 
     MG_TRY(mg_dataset_member_name(name, clip->file, NULL));
     MG_TRY(mg_tar_reader_next(tar, &m, &over));
-    if (over || strcmp(m.name, name) != 0)
+    if (over || !mg_dataset_is_member(m.name, name))
         MG_TRY(mg_fail(MG_EFAIL, "%s is where %s should be", over ? "its end" : m.name, name));
     MG_TRY(mg_hash_bytes(seen, m.data, (size_t)m.bytes));
     if (strcmp(seen, clip->sha256) != 0)
@@ -61,7 +61,7 @@ static mg_status check_sample(const mg_dataset_check *c, const mg_verify_clip *c
     MG_TRY(st);
     MG_TRY(mg_tar_reader_next(tar, &m, &over));
     MG_TRY(mg_dataset_member_name(name, clip->file, ".json"));
-    if (over || strcmp(m.name, name) != 0)
+    if (over || !mg_dataset_is_member(m.name, name))
         MG_TRY(mg_fail(MG_EFAIL, "%s is where %s should be", over ? "its end" : m.name, name));
     st = check_record(&line, &m);
 done:

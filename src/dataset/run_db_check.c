@@ -18,9 +18,12 @@ static bool is_line(const char *text)
     return text != NULL;
 }
 
+/* A file has an ending, whose place others' names take. */
 static bool is_file(const char *name)
 {
-    return is_line(name) && mg_path_stays(name);
+    if (!is_line(name) || !mg_path_stays(name)) return false;
+    const char *dot = strrchr(name, '.'), *slash = strrchr(name, '/');
+    return dot && dot > (slash ? slash + 1 : name);
 }
 
 static bool is_hash(const char *text)

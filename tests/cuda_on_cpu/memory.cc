@@ -81,7 +81,8 @@ static void begin()
     catch_faults();
     if (!chosen().guarded) return;
     mem.key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
-    if (mem.key >= 0 && pkey_mprotect(mem.base, DEVICE_BYTES, PROT_READ | PROT_WRITE, mem.key) != 0)
+    if (mem.key >= 0 && (pkey_mprotect(mem.base, DEVICE_BYTES, PROT_READ | PROT_WRITE, mem.key) != 0 ||
+                         pkey_set(mem.key, PKEY_DISABLE_ACCESS) != 0))
         mem.key = -1;
     guard(false);
 }

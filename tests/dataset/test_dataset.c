@@ -362,6 +362,31 @@ static void test_names_in_a_shard(void **state)
     free(tar);
     expect_ok(mg_dataset_member_name(name, "_x.wav", ".json"));
     assert_string_equal(name, "_x.json");
+    assert_true(mg_dataset_is_member("-_x_y.flac", "-_x_y.flac"));
+    assert_true(mg_dataset_is_member("__x_y.flac", "-_x_y.flac")); /* as it was once */
+    assert_false(mg_dataset_is_member("_x_y.flac", "-_x_y.flac"));
+    assert_false(mg_dataset_is_member("-_x_y.flac", "__x_y.flac"));
+}
+
+/* The name of a job that is not there any more, and had no clip, is free. */
+static void test_names_that_jobs_left(void **state)
+{
+    static const char before[] = "{\"id\": \"a.b\"}\n{\"id\": \"Clip\"}\n";
+    static const char after[] = "{\"id\": \"a_b\"}\n{\"id\": \"clip\"}\n";
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_WEBDATASET);
+    mg_dataset_counts n;
+    mg_dataset *d;
+
+    (void)state;
+    put_file(jobs, before, sizeof before - 1);
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+    put_file(jobs, after, sizeof after - 1);
+    call.jobs_changed_ok = true;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.total, 2);
+    mg_dataset_close(d);
 }
 
 /* Fewer than 10,000 entries, or the hub takes none of them: clips, their .json, the metadata and the folders.
@@ -472,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_jobs_of_a_change_that_was_cut_off, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_bad_jobs, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_names_in_a_shard, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_names_that_jobs_left, set_up, drop_dir),
         cmocka_unit_test(test_folders_stay_small),
         cmocka_unit_test_setup_teardown(test_a_stale_lock, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_jobs_that_cannot_be_read, set_up, drop_dir),

@@ -249,6 +249,8 @@ static void rows_of_others_are_looked_at(void **state)
         {.file = "../a.flac", .sha256 = hash, .record = "{\"a\":1}"},
         {.file = "/a.flac", .sha256 = hash, .record = "{\"a\":1}"},
         {.file = "train/../../a.flac", .sha256 = hash, .record = "{\"a\":1}"},
+        {.file = "a", .sha256 = hash, .record = "{\"a\":1}"},
+        {.file = "train.d/a", .sha256 = hash, .record = "{\"a\":1}"},
         {.file = "a.flac\n0  b", .sha256 = hash, .record = "{\"a\":1}"},
         {.file = "a.flac", .sha256 = NULL, .record = "{\"a\":1}"},
         {.file = "a.flac", .sha256 = "0\n", .record = "{\"a\":1}"},

@@ -101,8 +101,8 @@ typedef struct mg_bench_reader {
     double gbps; /* the last probe's; 1 GB = 1e9 bytes */
 } mg_bench_reader;
 
-/* `step_bytes`: what all ranks read in a step; the block has as many, between 512 MiB and 2 GiB;
- * on a device, whose cache is small, 512 MiB. */
+/* `step_bytes`: what all ranks read in a step; the block has as many, between 512 MiB and 2 GiB and at most
+ * half of the memory that is free; on a device, whose cache is small, 512 MiB. Collective. */
 mg_status mg_bench_reader_open(mg_bench_reader *r, const mg_backend *backend, mg_comm *comm,
                                double step_bytes);
 mg_status mg_bench_reader_probe(mg_bench_reader *r);

@@ -215,9 +215,8 @@ mg_status mg_bench_step(mg_bench *b)
         MG_TRY(mg_fail(MG_EUSAGE, "--position: %lld: with %lld steps it passes the table of %lld positions",
                        (long long)s.first_position, (long long)(around + n_behind),
                        (long long)s.config.max_positions));
-    st = mg_step_bench_open(&s);
-    if (st == MG_OK)
-        st = mg_bench_reader_open(&reader, &b->backend, b->world->all, step_bytes(&s, s.first_position));
+    MG_TRY(mg_comm_agree(b->world->all, mg_step_bench_open(&s)));
+    st = mg_bench_reader_open(&reader, &b->backend, b->world->all, step_bytes(&s, s.first_position));
     MG_TRY(mg_comm_agree(b->world->all, st));
     MG_TRY(measure_steps(&s, &reader));
     MG_TRY(report_step(&s));

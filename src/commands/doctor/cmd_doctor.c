@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "cpu.h"
@@ -177,11 +178,14 @@ static mg_status run(mg_context *context, const void *settings)
     if (!d.has_no_gpu) MG_TRY(finding(&d, mg_doctor_check_machine(&d)));
     mg_doctor_limit_next("the model's plan");
     if (d.settings->model && d.backend.ops && d.beside.ops) MG_TRY(finding(&d, mg_doctor_check_model(&d)));
+    mg_doctor_limit_next("copies between GPUs");
+    mg_doctor_try_peers(&d);
     mg_clear_error(); /* every finding has been said */
     st = mg_comm_agree(w->all, d.n_bad > 0 ? MG_EFIT : MG_OK);
     if (w->rank == 0 && (st == MG_OK || st == MG_EFIT))
         mg_doctor_say(&d, st == MG_OK ? MG_DOCTOR_FINE : MG_DOCTOR_BAD, "%s",
                       st == MG_OK ? "a run would work" : "a run would not work as asked: see above");
+    if (d.is_stuck) _exit(mg_exit_code(st)); /* what is to be closed would wait for its device */
 done:
     mg_doctor_close(&d);
     mg_doctor_limit_end();

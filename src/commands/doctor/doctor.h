@@ -16,8 +16,10 @@ typedef enum mg_doctor_verdict { MG_DOCTOR_FINE, MG_DOCTOR_NOTE, MG_DOCTOR_BAD }
 typedef struct mg_doctor {
     mg_world *world;
     const mg_doctor_settings *settings;
-    mg_backend backend, beside; /* after check_machine; ops NULL: none could be opened */
-    bool has_no_gpu;            /* after check_gpu: --device cuda, and a rank has none; all ranks know it */
+    mg_backend backend, beside;          /* after check_machine; ops NULL: none could be opened */
+    const struct mg_cuda_plugin *plugin; /* after check_gpu, on rank 0 where there are devices; borrowed */
+    bool has_no_gpu; /* after check_gpu: --device cuda, and a rank has none; all ranks know it */
+    bool is_stuck;   /* after try_peers: a device never ends what it does */
     int n_bad;
 } mg_doctor;
 
@@ -42,6 +44,10 @@ mg_status mg_doctor_check_gpu(mg_doctor *d);
 /* Opens what a run would compute with; on a GPU also compares it with the CPU, and times a sum over the
  * group. */
 mg_status mg_doctor_check_machine(mg_doctor *d);
+
+/* Copies between the devices of this host, by one rank alone: with several the sum over them tells. The last
+ * check, since a copy that never ends keeps its device. */
+void mg_doctor_try_peers(mg_doctor *d);
 
 /* The plan for a clip of 30 s. */
 mg_status mg_doctor_check_model(mg_doctor *d);

@@ -141,13 +141,13 @@ done:
     return st;
 }
 
-/* In the way that a run would take. Small sums are those of a clip, large ones of many, which take other ways
- * through NCCL. */
+/* Small sums are those of a clip, in the way that a run would take. Large ones are of many clips, and take
+ * another way through NCCL: they come first, before the tuning may choose peer memory for all. */
 static mg_status time_group(mg_doctor *d)
 {
+    MG_RETURN(time_sum(d, 262144, 3));
     MG_RETURN(mg_comm_tune(d->backend.group, 2048));
-    MG_RETURN(time_sum(d, 2048, 50));
-    return time_sum(d, 262144, 3);
+    return time_sum(d, 2048, 50);
 }
 
 mg_status mg_doctor_check_machine(mg_doctor *d)

@@ -38,33 +38,6 @@ static void say_device(mg_doctor *d, const mg_cuda_plugin *plugin, int n, int i)
                   is.major >= 8 ? "" : ": too old, sm_80 is the least");
 }
 
-/* With several ranks the sum over them tells. */
-static void try_peers(mg_doctor *d, const mg_cuda_plugin *plugin, int n)
-{
-    int n_tried = 0, n_lost = 0;
-
-    for (int from = 0; from < n; from++)
-        for (int to = 0; to < n; to++) {
-            bool arrives = false;
-            if (from == to || !plugin->can_peer(from, to)) continue;
-            if (plugin->try_peer(from, to, &arrives) != MG_OK) {
-                mg_clear_error(); /* another job's */
-                continue;
-            }
-            n_tried++;
-            if (arrives || n_lost++ > 0) continue;
-            mg_doctor_say(
-                d, MG_DOCTOR_NOTE,
-                "GPU %d writes to the memory of GPU %d, and it does not arrive, though the driver says "
-                "that it can: --tp above 1 would hang. It is most often the IOMMU, or ACS: switch it "
-                "off in the BIOS, or set NCCL_P2P_DISABLE=1 and give --reduce nccl",
-                from, to);
-        }
-    if (n_lost > 1) mg_doctor_say(d, MG_DOCTOR_NOTE, "so do %d of %d pairs of GPUs", n_lost, n_tried);
-    if (n_tried > 0 && n_lost == 0)
-        mg_doctor_say(d, MG_DOCTOR_FINE, "copies between GPUs arrive: %d of %d", n_tried, n_tried);
-}
-
 static void say_devices(mg_doctor *d, const mg_cuda_plugin *plugin, int n)
 {
     for (int i = 0; i < n; i++) say_device(d, plugin, n, i);
@@ -72,7 +45,6 @@ static void say_devices(mg_doctor *d, const mg_cuda_plugin *plugin, int n)
         mg_doctor_say(
             d, MG_DOCTOR_NOTE,
             "GPUs 0 and 1 do not reach each other's memory: --tp costs more than it gives, prefer replicas");
-    if (d->world->size == 1) try_peers(d, plugin, n);
 }
 
 static void say_versions(mg_doctor *d, const mg_cuda_plugin *plugin)
@@ -135,8 +107,37 @@ mg_status mg_doctor_check_gpu(mg_doctor *d)
     if (w->rank > 0 || !plugin || plugin->count(&n) != MG_OK) goto done;
     say_versions(d, plugin);
     say_devices(d, plugin, n);
+    d->plugin = plugin;
 done:
     if (st == MG_OK) mg_clear_error();
     free(all);
     return st;
+}
+
+void mg_doctor_try_peers(mg_doctor *d)
+{
+    const mg_cuda_plugin *plugin = d->plugin;
+    int n = 0, n_tried = 0, n_lost = 0;
+
+    if (!plugin || d->world->size > 1 || plugin->count(&n) != MG_OK) return;
+    for (int from = 0; from < n && !d->is_stuck; from++)
+        for (int to = 0; to < n && !d->is_stuck; to++) {
+            bool arrives = false;
+            if (from == to || !plugin->can_peer(from, to)) continue;
+            if (plugin->try_peer(from, to, &arrives, &d->is_stuck) != MG_OK) {
+                mg_clear_error(); /* another job's */
+                continue;
+            }
+            n_tried++;
+            if (arrives || n_lost++ > 0) continue;
+            mg_doctor_say(
+                d, MG_DOCTOR_NOTE,
+                "GPU %d writes to the memory of GPU %d, and it does not arrive, though the driver says "
+                "that it can: --tp above 1 would hang. It is most often the IOMMU, or ACS: switch it "
+                "off in the BIOS, or set NCCL_P2P_DISABLE=1 and give --reduce nccl",
+                from, to);
+        }
+    if (n_lost > 1) mg_doctor_say(d, MG_DOCTOR_NOTE, "so do %d of %d pairs of GPUs", n_lost, n_tried);
+    if (n_tried > 0 && n_lost == 0)
+        mg_doctor_say(d, MG_DOCTOR_FINE, "copies between GPUs arrive: %d of %d", n_tried, n_tried);
 }
