@@ -24,12 +24,14 @@ done
 
 for at in $(grep -nE '^ *__sync(threads|warp)\(\);' $sources /dev/null | grep -v 'kept:' | cut -d: -f1,2); do
     n=$((n + 1)) noticed=
-    for program; do
-        CUDA_ON_CPU="asc,mute=$(basename "${at%:*}"):${at##*:}" timeout 100 "$program" >"$out" 2>&1
-        code=$?
-        if [ $code -eq 0 ] || [ $code -eq 124 ]; then continue; fi
-        noticed=$(basename "$program")
-        break
+    for order in asc desc; do # what another thread is to read is written before it comes, or behind it
+        for program; do
+            CUDA_ON_CPU="$order,mute=$(basename "${at%:*}"):${at##*:}" timeout 100 "$program" >"$out" 2>&1
+            code=$?
+            if [ $code -eq 0 ] || [ $code -eq 124 ]; then continue; fi
+            noticed=$(basename "$program")
+            break 2
+        done
     done
     if [ -n "$noticed" ]; then
         echo "$(basename "$at"): noticed by $noticed: $(grep -m1 -oE 'data race|cuda_on_cpu: .*|FAILED' "$out")"
