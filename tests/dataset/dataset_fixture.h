@@ -54,4 +54,34 @@ static inline void make_clip(mg_dataset *d, const mg_dataset_call *call, const m
                                                          .took_s = 1}));
 }
 
+/* Makes at most n clips. */
+static inline int64_t make_some(mg_dataset *d, const mg_dataset_call *call, int64_t n)
+{
+    mg_dataset_job job;
+    bool found = true;
+    int64_t made = 0;
+
+    for (; made < n; made++) {
+        expect_ok(deal(d, &job, &found));
+        if (!found) break;
+        make_clip(d, call, &job);
+    }
+    return made;
+}
+
+static inline char *text_of(const char *name)
+{
+    int64_t bytes;
+
+    return get_file(in_dir(name), &bytes);
+}
+
+static inline void expect_refused(const mg_dataset_call *call, mg_status wanted, const char *part)
+{
+    mg_dataset *d;
+
+    expect_failure(mg_dataset_open(&d, call), wanted, part);
+    assert_null(d);
+}
+
 #endif
