@@ -15,13 +15,7 @@ mg_status mg_beside_start(pthread_t *thread, const char *name, void *(*run)(void
 {
     sigset_t to_stop, before;
 
-    sigemptyset(&to_stop); /* they must find the thread that waits in MPI or in a read */
-    sigaddset(&to_stop, SIGINT);
-    sigaddset(&to_stop, SIGTERM);
-    sigaddset(&to_stop, SIGHUP);
-    sigaddset(&to_stop, SIGUSR1);
-    sigaddset(&to_stop, SIGUSR2);
-    sigaddset(&to_stop, SIGXCPU);
+    mg_stop_signals(&to_stop); /* they must find the thread that waits in MPI or in a read */
     pthread_sigmask(SIG_BLOCK, &to_stop, &before);
     const int error = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

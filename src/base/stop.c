@@ -1,6 +1,5 @@
 #include "stop.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,6 +34,12 @@ void mg_stop_begin(void)
         if (known && stops[i].number == SIGHUP && old.sa_handler == SIG_IGN) continue; /* nohup */
         sigaction(stops[i].number, &action, NULL);
     }
+}
+
+void mg_stop_signals(sigset_t *out)
+{
+    sigemptyset(out);
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) sigaddset(out, stops[i].number);
 }
 
 static atomic_int wish;

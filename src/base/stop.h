@@ -4,12 +4,16 @@
 #ifndef MG_STOP_H
 #define MG_STOP_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "status.h"
 
 /* Install the handlers. Once, from main.c. */
 void mg_stop_begin(void);
+
+/* All of these signals, for a thread that leaves them to others. */
+void mg_stop_signals(sigset_t *out);
 
 /* From now on it is a stop, too, that our parent is another than this process. */
 void mg_stop_with_parent(int pid);

@@ -191,21 +191,30 @@ static mg_status take_all(intake *in)
     return flush(in);
 }
 
+/* The two jobs of a clash: the first one's id and line, and all of the other. */
+static mg_status find_pair(intake *in, int64_t first, int64_t n, char id[MG_JOB_ID_SIZE], int64_t *line,
+                           mg_job_row *row)
+{
+    bool found;
+
+    MG_RETURN(mg_run_db_find(in->db, first, row, &found));
+    MG_REQUIRE(found);
+    snprintf(id, MG_JOB_ID_SIZE, "%s", row->id);
+    *line = row->line;
+    MG_RETURN(mg_run_db_find(in->db, n, row, &found));
+    MG_REQUIRE(found);
+    return MG_OK;
+}
+
 /* Two jobs that would share a file. A hash in common is not enough: their ids are compared. */
 static mg_status check_clash(void *arg, int64_t first, int64_t n)
 {
     intake *in = arg;
     mg_job_row row;
-    int64_t line;
-    bool found;
+    int64_t line = 0;
     char a[MG_JOB_ID_SIZE], folded[2][4 * MG_JOB_ID_SIZE];
 
-    MG_RETURN(mg_run_db_find(in->db, first, &row, &found));
-    MG_REQUIRE(found);
-    snprintf(a, sizeof a, "%s", row.id);
-    line = row.line;
-    MG_RETURN(mg_run_db_find(in->db, n, &row, &found));
-    MG_REQUIRE(found);
+    MG_RETURN(find_pair(in, first, n, a, &line, &row));
     MG_RETURN(mg_job_id_fold(folded[0], a));
     MG_RETURN(mg_job_id_fold(folded[1], row.id));
     if (strcmp(folded[0], folded[1]) != 0) return MG_OK;
@@ -226,16 +235,10 @@ static mg_status check_key_clash(void *arg, int64_t first, int64_t n)
 {
     intake *in = arg;
     mg_job_row row;
-    int64_t line;
-    bool found;
+    int64_t line = 0;
     char a[MG_JOB_ID_SIZE];
 
-    MG_RETURN(mg_run_db_find(in->db, first, &row, &found));
-    MG_REQUIRE(found);
-    snprintf(a, sizeof a, "%s", row.id);
-    line = row.line;
-    MG_RETURN(mg_run_db_find(in->db, n, &row, &found));
-    MG_REQUIRE(found);
+    MG_RETURN(find_pair(in, first, n, a, &line, &row));
     if (strcmp(a, row.id) == 0) return MG_OK; /* said already */
     (void)mg_fail(MG_EUSAGE,
                   "%s: line %lld: id \"%.200s\" and \"%.200s\" of line %lld have one name in a shard, where "

@@ -174,6 +174,7 @@ static void make_parts(char path[N_PARTS][96], const char *text, mg_layout layou
     }
 }
 
+static const char three[] = "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n";
 static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 static mg_run_db *open_state(const char *dir)
@@ -186,21 +187,14 @@ static mg_run_db *open_state(const char *dir)
     return db;
 }
 
-/* Three shards of three jobs. */
-static void make_shards(char path[N_PARTS][96], const char *parts[N_PARTS], mg_layout layout)
-{
-    make_parts(path, "\"a\"\n\"b\"\n\"c\"\n", layout);
-    for (int i = 0; i < N_PARTS; i++) parts[i] = path[i];
-}
-
 /* Whoever gives a shard away may have written anything into its state. */
 static void an_id_that_leads_elsewhere_is_refused(void **state)
 {
     (void)state;
     char path[N_PARTS][96], out[96];
-    const char *parts[N_PARTS], *mine = in_dir("mine.flac");
+    const char *const parts[N_PARTS] = {path[0], path[1], path[2]}, *mine = in_dir("mine.flac");
 
-    make_shards(path, parts, MG_LAYOUT_AUDIOFOLDER);
+    make_parts(path, three, MG_LAYOUT_AUDIOFOLDER);
     put_file(mine, "mine", 4);
     mg_run_db *db = open_state(path[0]);
     expect_ok(mg_run_db_add(db, &(mg_job_row){.n = 5, .id = "../../mine"}));
@@ -222,9 +216,9 @@ static void a_name_that_leads_elsewhere_is_refused(void **state)
     (void)state;
     static const char *const notes[][2] = {{"name", "../mine"}, {"format", "/../../mine"}};
     char path[N_PARTS][96], out[96], said[96];
-    const char *parts[N_PARTS];
+    const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
 
-    make_shards(path, parts, MG_LAYOUT_WEBDATASET);
+    make_parts(path, three, MG_LAYOUT_WEBDATASET);
     snprintf(out, sizeof out, "%s/out", test_dir);
     for (int k = 0; k < 2; k++) {
         for (int i = 0; i < N_PARTS; i++) {
@@ -314,9 +308,8 @@ static void damage_is_not_copied(void **state)
     (void)state;
     char path[N_PARTS][96];
     const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
-    static const char text[] = "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n";
 
-    make_parts(path, text, MG_LAYOUT_AUDIOFOLDER);
+    make_parts(path, three, MG_LAYOUT_AUDIOFOLDER);
     damage(in_dir("part-1/train/b.flac"), 2);
     expect_failure(merge_as(in_dir("out"), parts, true), MG_EFAIL, "b.flac: is damaged: its sha256 is");
 }
@@ -326,9 +319,8 @@ static void damage_in_a_shard_is_not_copied(void **state)
     (void)state;
     char path[N_PARTS][96];
     const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
-    static const char text[] = "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n";
 
-    make_parts(path, text, MG_LAYOUT_WEBDATASET);
+    make_parts(path, three, MG_LAYOUT_WEBDATASET);
     damage(in_dir("part-1/set-000000.tar"), 514);
     expect_failure(merge(in_dir("out"), parts), MG_EFAIL, "b.flac: is damaged: its sha256 is");
 }

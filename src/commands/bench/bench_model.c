@@ -102,9 +102,8 @@ static mg_status open_model(mg_step_bench *s)
     measure = mg_arena_measure("run");
     MG_TRY(mg_lm_reserve(s->lm, &measure, &limits));
     MG_TRY(mg_bench_block_open(&s->run, &arena, b->backend.ops, &measure));
-    if (b->settings->split ||
-        b->settings
-            ->kernels) { /* keys of columns that were never fed are zeros: the codes drawn are defined */
+    /* keys of columns that were never fed are zeros: the codes drawn are defined */
+    if (b->settings->split || b->settings->kernels) {
         mg_tensor room = mg_tensor_1d(s->run.data, MG_F32, (int64_t)(s->run.bytes / sizeof(float)));
         MG_TRY(mg_zero(b->backend.ops, &room));
     }

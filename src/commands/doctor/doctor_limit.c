@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "beside.h"
 #include "clock.h"
 #include "doctor.h"
 
@@ -52,7 +53,8 @@ void mg_doctor_limit_begin(int rank, double most_s)
 {
     limit.rank = rank, limit.most_s = most_s, limit.ends = false;
     mg_doctor_limit_next("the beginning");
-    limit.runs = pthread_create(&limit.thread, NULL, watch, NULL) == 0;
+    limit.runs = mg_beside_start(&limit.thread, "doctor", watch, NULL) == MG_OK;
+    mg_clear_error(); /* without it the checks go on */
 }
 
 void mg_doctor_limit_next(const char *at)

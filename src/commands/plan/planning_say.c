@@ -148,6 +148,18 @@ static void print_layouts(mg_text *t, const mg_planning *p)
     }
 }
 
+static void say_table(mg_text *t, bool of_gpus)
+{
+    mg_text_add(t, ", from a table of datasheets: ");
+    if (!of_gpus)
+        mg_text_add(t, "--measure measures here");
+    else
+        mg_text_format(t,
+                       "on the one GPU that was held against it steps took %.1f to %.1f times as long; bench "
+                       "step tells for yours",
+                       MG_PREDICT_LEAST_OFF, MG_PREDICT_MOST_OFF);
+}
+
 void mg_planning_print(mg_text *t, const mg_planning *p)
 {
     const mg_planning_settings *s = p->settings;
@@ -164,14 +176,7 @@ void mg_planning_print(mg_text *t, const mg_planning *p)
     mg_planning_why(t, p);
     mg_text_add(t, "\ntime: ");
     mg_planning_time(t, p->layout[p->chosen].run_s);
-    if (!p->settings->measure) mg_text_add(t, ", from a table of datasheets: ");
-    if (p->machine.overlaps)
-        mg_text_format(t,
-                       "on the one GPU that was held against it steps took %.1f to %.1f times as long; bench "
-                       "step tells for yours",
-                       MG_PREDICT_LEAST_OFF, MG_PREDICT_MOST_OFF);
-    else if (!p->settings->measure)
-        mg_text_add(t, "--measure measures here");
+    if (!p->settings->measure) say_table(t, p->machine.overlaps);
     mg_text_format(t, "\ndisk: %.4g GB of 16-bit samples, in FLAC less", mg_planning_sound_bytes(p) / 1e9);
     mg_text_add(t, "\ntwice as fast: ");
     mg_planning_faster(t, p);
