@@ -112,6 +112,17 @@ VF void scale_weights(float *p, const float *scale, int64_t n)
     for (int64_t j = 0; j < n; j += LANES) vf_store(p + j, vf_load(p + j) * vf_load_some(scale + j, n - j));
 }
 
+/* The values of a query alone come from the second-level cache: memory would rest, and brings the keys that
+ * are scored next. Eight lanes of 16-bit values are too busy for it (docs/PERFORMANCE.md). */
+VF const char *keys_to_fetch(const mg_cpu_query *a, const int n_queries, int64_t first, const int64_t E,
+                             const mg_dtype dtype)
+{
+    if (n_queries > 1 || (LANES < 16 && dtype != MG_F32)) return NULL;
+    if (first + CHUNK_KEYS < a->n_keys)
+        return (const char *)a->k + (first + CHUNK_KEYS) * E * value_size(dtype);
+    return a->next_k;
+}
+
 /* y_i[e] = shrink_i y_i[e] + sum over j, from <= j < n, of p[i][j] v_j[e] for n_vecs vectors of columns from
  * e on. */
 VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CHUNK_KEYS], int64_t first,
@@ -120,6 +131,7 @@ VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CH
 {
     const int64_t size = value_size(dtype);
     const char *v = (const char *)a->v + ((first + from) * E + e) * size;
+    const char *later = keys_to_fetch(a, n_queries, first, E, dtype);
     vf acc[MG_CPU_QUERIES][4], value[4];
 
     UNROLL for (int i = 0; i < n_queries; i++)
@@ -129,6 +141,7 @@ VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CH
     }
     for (int64_t j = from; j < n; j++, v += E * size) {
         if (n_queries == 1) fetch_ahead(v, n_vecs * LANES * size);
+        if (later) fetch_later(later + (j * E + e) * size, n_vecs * LANES * size);
         UNROLL for (int c = 0; c < n_vecs; c++) value[c] =
             vf_widen_some(v + c * LANES * size, dtype, E - e - c * LANES);
         UNROLL for (int i = 0; i < n_queries; i++)

@@ -38,6 +38,7 @@ typedef struct mg_cpu_query {
     float *y;       /* [E] */
     const float *q; /* [E] */
     const void *k, *v;
+    const void *next_k;             /* which the same thread scores next, or NULL */
     const float *k_scale, *v_scale; /* [n_keys] or NULL */
     mg_dtype dtype;
     int64_t E, n_keys;

@@ -265,6 +265,16 @@ static int64_t count_together(const attention_job *j, int64_t n, int64_t most)
     return MG_CPU_QUERIES;
 }
 
+/* Where the keys of unit u begin; NULL behind the last unit. */
+static const char *unit_keys(const attention_job *j, int64_t u)
+{
+    const mg_kv *kv = j->kv;
+
+    if (u >= j->N * kv->n_heads) return NULL;
+    return (const char *)kv->k +
+           kv_index(kv, j->kv_row[u % j->N], u / j->N, 0) * kv->E * (int64_t)mg_dtype_bytes(kv_dtype(kv));
+}
+
 /* Units in the order [H,N]: threads share the heads, so sequences of different lengths cost them the same. */
 static void attend_units(void *arg, int64_t first, int64_t end, int i_thread)
 {
@@ -285,6 +295,7 @@ static void attend_units(void *arg, int64_t first, int64_t end, int i_thread)
                 .q = j->x + (n + i) * j->W + h * E,
                 .k = (const char *)j->kv->k + at,
                 .v = (const char *)j->kv->v + at,
+                .next_k = unit_keys(j, u + 1),
                 .k_scale = k_scale ? k_scale + key : NULL,
                 .v_scale = v_scale ? v_scale + key : NULL,
                 .dtype = dtype,
