@@ -63,6 +63,11 @@ mg_status mg_audio_file_write(const char *path, mg_audio_format format, const mg
 mg_status mg_audio_file_write_coded(char sha256[65], const char *path, const mg_audio_coding *coding,
                                     const mg_sound *sound, const mg_audio_tags *tags);
 
+/* Frames [first, …) of a WAV of n_frames in all to standard output, for whoever hears it while it is made:
+ * its parts, in order, are the bytes that mg_audio_file_write_coded writes of the whole. */
+mg_status mg_audio_file_write_part(const mg_audio_coding *coding, const mg_sound *part, int64_t first,
+                                   int64_t n_frames, const mg_audio_tags *tags);
+
 /* What a sound file says of itself, from its header. */
 typedef struct mg_audio_info {
     int64_t n_frames, n_channels, rate_hz;

@@ -20,6 +20,7 @@ enum {
     CHUNK_VALUES = 8192,
     LONGEST_TEXT = 1024,         /* title, software */
     LONGEST_COMMENT = 32 * 1024, /* libsndfile has no room for 50 KiB in a WAV header */
+    FACT_AT = 36,                /* in a WAV file of floats, behind the format */
     WAV_HEADER_BYTES = 1024 + 2 * LONGEST_TEXT + LONGEST_COMMENT /* more than any header of ours */
 };
 #define BY_SNDFILE    " (libsndfile)"
@@ -259,13 +260,20 @@ mg_status mg_audio_coding_check(const mg_audio_coding *coding, int64_t rate_hz, 
     return try_encoder(coding, rate_hz, n_channels);
 }
 
-static mg_status check_sound(const char *path, mg_audio_format format, const mg_sound *s)
+static mg_status check_size(const char *path, mg_audio_format format, const mg_sound *s)
 {
     const int64_t C = s->n_channels, value_bytes = format == MG_AUDIO_WAV ? 2 : 4;
 
     if (format <= MG_AUDIO_WAV_F32 && s->n_frames > WAV_MAX_BYTES / (value_bytes * C))
         return mg_fail(MG_EFAIL, "%s: %lld frames are more than a WAV file holds (4 GiB)", path,
                        (long long)s->n_frames);
+    return MG_OK;
+}
+
+static mg_status check_values(const char *path, const mg_sound *s)
+{
+    const int64_t C = s->n_channels;
+
     for (int64_t i = 0; i < s->n_frames * C; i++)
         if (!isfinite(s->pcm[i]))
             return mg_fail(MG_EFAIL, "%s: sample %lld of channel %lld is %s, nothing was written", path,
@@ -292,10 +300,42 @@ mg_status mg_audio_file_write_coded(char sha256[65], const char *path, const mg_
     MG_REQUIRE(sound->n_frames >= 0 && sound->n_channels >= 1 && sound->n_channels <= 2);
     MG_REQUIRE(sound->rate_hz > 0 && sound->rate_hz <= INT32_MAX);
     MG_RETURN(check_rate(format, sound->rate_hz));
-    MG_RETURN(check_sound(name, format, sound));
+    MG_RETURN(check_size(name, format, sound));
+    MG_RETURN(check_values(name, sound));
     if (format == MG_AUDIO_MP3) MG_TRY(put_id3(&sink, &kept));
     MG_TRY(encode(&sink, name, coding, sound, &kept));
     MG_TRY(mg_audio_sink_finish(&sink, path, sha256));
+done:
+    mg_audio_sink_close(&sink);
+    return st;
+}
+
+static void put_u32(uint8_t *to, int64_t value)
+{
+    for (int i = 0; i < 4; i++) to[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* A WAV of this part alone differs in its header's sizes: of all that follows, and of the values; floats also
+ * have their number of frames there. */
+mg_status mg_audio_file_write_part(const mg_audio_coding *coding, const mg_sound *part, int64_t first,
+                                   int64_t n_frames, const mg_audio_tags *tags)
+{
+    const int64_t frame_bytes = part->n_channels * (coding->format == MG_AUDIO_WAV ? 2 : 4);
+    const mg_audio_tags kept = fitting(tags);
+    const mg_sound all = {.n_frames = n_frames, .n_channels = part->n_channels};
+    mg_status st = MG_OK;
+    mg_audio_sink sink = {0};
+
+    MG_REQUIRE(coding->format <= MG_AUDIO_WAV_F32 && first >= 0 && first + part->n_frames <= n_frames);
+    MG_RETURN(check_size("standard output", coding->format, &all));
+    MG_RETURN(check_values("standard output", part));
+    MG_TRY(encode(&sink, "standard output", coding, part, &kept));
+    const int64_t n_header = sink.n_data - part->n_frames * frame_bytes;
+    put_u32(sink.data + 4, n_header - 8 + n_frames * frame_bytes);
+    put_u32(sink.data + n_header - 4, n_frames * frame_bytes);
+    if (memcmp(sink.data + FACT_AT, "fact", 4) == 0) put_u32(sink.data + FACT_AT + 8, n_frames);
+    if (first > 0) memmove(sink.data, sink.data + n_header, (size_t)(sink.n_data -= n_header));
+    MG_TRY(mg_audio_sink_finish(&sink, "-", NULL));
 done:
     mg_audio_sink_close(&sink);
     return st;

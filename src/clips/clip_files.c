@@ -130,21 +130,25 @@ static void describe_run(clip_facts *f, const mg_generate_output *o, const mg_cl
     m->ms_per_step = result->n_steps > 0 ? result->lm_s * 1000 / (double)result->n_steps : NAN;
 }
 
-/* All but what the sound's own file tells. */
+/* All but what the codes and the sound's own file tell. */
 static mg_status describe(clip_facts *f, mg_generate_output *o, const mg_clip *c,
                           const mg_clip_result *result)
 {
-    const int64_t K = o->replica->config.lm.K;
-
     MG_RETURN(mg_generate_hashes_wait(&o->hashes)); /* the first clip may wait for them; no step does */
     describe_request(f, o, c, result);
     MG_RETURN(name_files(f, o->call, o->list->job[c->index].name));
-    MG_RETURN(
-        mg_hash_bytes(f->codes_sha256, result->codes, (size_t)(K * c->terms.T) * sizeof *result->codes));
-    f->m.codes_sha256 = f->codes_sha256;
     describe_model(f, o);
     describe_run(f, o, result);
     return MG_OK;
+}
+
+static mg_status hash_codes(clip_facts *f, const mg_generate_output *o, const mg_clip *c,
+                            const mg_clip_result *result)
+{
+    const int64_t n = o->replica->config.lm.K * c->terms.T;
+
+    f->m.codes_sha256 = f->codes_sha256;
+    return mg_hash_bytes(f->codes_sha256, result->codes, (size_t)n * sizeof *result->codes);
 }
 
 /* One in ten thousand can be heard. */
@@ -161,21 +165,33 @@ static void say_clipped(const clip_facts *f, const mg_sound *s)
                                               : "--strategy peak clips none");
 }
 
-static mg_status write_sound_file(clip_facts *f, const char *path, const mg_sound *sound)
+static mg_status measure_sound(clip_facts *f, const mg_sound *sound)
 {
-    mg_audio_tags tags = {.title = f->m.recipe.title, .software = MG_VERSION_NAME};
     const size_t n = (size_t)(sound->n_frames * sound->n_channels);
-    char *comment = NULL;
 
     MG_RETURN(mg_sound_measure(&f->m.levels, sound));
     MG_RETURN(mg_hash_bytes(f->sound_sha256, sound->pcm, n * sizeof *sound->pcm));
     f->m.n_clipped += f->m.levels.n_over;
     say_clipped(f, sound);
     f->m.sound_sha256 = f->sound_sha256;
+    return MG_OK;
+}
+
+static void describe_sound(clip_facts *f, const mg_sound *sound)
+{
     f->m.sampling_rate = sound->rate_hz;
     f->m.n_channels = sound->n_channels;
     f->m.n_frames_pcm = sound->n_frames;
     f->m.dur_s = (double)sound->n_frames / (double)sound->rate_hz;
+}
+
+static mg_status write_sound_file(clip_facts *f, const char *path, const mg_sound *sound)
+{
+    mg_audio_tags tags = {.title = f->m.recipe.title, .software = MG_VERSION_NAME};
+    char *comment = NULL;
+
+    MG_RETURN(measure_sound(f, sound));
+    describe_sound(f, sound);
     const mg_audio_coding coding = mg_recipe_coding(&f->m.recipe);
     MG_RETURN(mg_clip_metadata_tag(&comment, &f->m));
     tags.comment = comment;
@@ -184,20 +200,76 @@ static mg_status write_sound_file(clip_facts *f, const char *path, const mg_soun
     return st;
 }
 
+/* Frames of the prompt that the file leaves out. */
+static mg_status count_dropped(int64_t *n, const clip_facts *f, const mg_generate_output *o,
+                               const mg_clip_result *result)
+{
+    *n = f->m.recipe.drop_prompt ? result->T_prompt * o->replica->config.codec.hop : 0;
+    if (*n < result->sound.n_frames) return MG_OK;
+    return mg_fail(MG_EFAIL, "option --drop-prompt: no sound is left behind it");
+}
+
+static mg_sound frames_of(const mg_sound *s, int64_t first, int64_t end)
+{
+    return (mg_sound){s->pcm + first * s->n_channels, end - first, s->n_channels, s->rate_hz};
+}
+
+static mg_status set_level(int64_t *n_clipped, const mg_recipe *s, mg_sound *sound)
+{
+    const mg_normalization how = {(mg_strategy)s->strategy, s->peak_headroom_db, s->rms_headroom_db,
+                                  s->loudness_headroom_db, s->loudness_compressor};
+
+    return mg_normalize_counted(n_clipped, sound, &how);
+}
+
+bool mg_generate_output_is_heard(const mg_generate_output *o, int64_t index)
+{
+    const mg_recipe *s = mg_clip_list_recipe(o->list, index);
+
+    return mg_clip_files_to_stdout(o->call) && s->strategy >= MG_STRATEGY_CLIP &&
+           s->format <= MG_AUDIO_WAV_F32 &&
+           (s->rate_hz <= 0 || s->rate_hz == o->replica->config.codec.sampling_rate);
+}
+
+static mg_status write_part(clip_facts *f, mg_generate_output *o, const mg_clip_result *so_far, int64_t first,
+                            int64_t end)
+{
+    mg_audio_tags tags = {.title = f->m.recipe.title, .software = MG_VERSION_NAME};
+    const mg_audio_coding coding = mg_recipe_coding(&f->m.recipe);
+    char *comment = NULL;
+    int64_t n_dropped, n_clipped = 0;
+
+    MG_RETURN(count_dropped(&n_dropped, f, o, so_far));
+    if (first < n_dropped) first = n_dropped;
+    if (end <= first) return MG_OK;
+    const mg_sound all = frames_of(&so_far->sound, n_dropped, so_far->sound.n_frames);
+    mg_sound part = frames_of(&so_far->sound, first, end);
+    MG_RETURN(set_level(&n_clipped, &f->m.recipe, &part));
+    describe_sound(f, &all);
+    MG_RETURN(mg_clip_metadata_tag(&comment, &f->m));
+    tags.comment = comment;
+    const mg_status st = mg_audio_file_write_part(&coding, &part, first - n_dropped, all.n_frames, &tags);
+    free(comment);
+    o->n_heard += part.n_frames;
+    o->n_heard_clipped += n_clipped;
+    return st;
+}
+
 static mg_status write_sound(clip_facts *f, const mg_generate_output *o, const char *path,
                              const mg_clip_result *result)
 {
     const mg_recipe *s = &f->m.recipe;
-    const mg_normalization how = {(mg_strategy)s->strategy, s->peak_headroom_db, s->rms_headroom_db,
-                                  s->loudness_headroom_db, s->loudness_compressor};
-    const int64_t n_cut = s->drop_prompt ? result->T_prompt * o->replica->config.codec.hop : 0;
-    mg_sound kept = result->sound, resampled = {0};
+    mg_sound resampled = {0};
     mg_status st = MG_OK;
+    int64_t n_dropped;
 
-    if (n_cut >= kept.n_frames) return mg_fail(MG_EFAIL, "option --drop-prompt: no sound is left behind it");
-    kept.pcm += n_cut * kept.n_channels;
-    kept.n_frames -= n_cut;
-    MG_RETURN(mg_normalize_counted(&f->m.n_clipped, &kept, &how));
+    MG_RETURN(count_dropped(&n_dropped, f, o, result));
+    mg_sound kept = frames_of(&result->sound, n_dropped, result->sound.n_frames);
+    if (o->n_heard > 0) {
+        f->m.n_clipped = o->n_heard_clipped;
+        return measure_sound(f, &kept);
+    }
+    MG_RETURN(set_level(&f->m.n_clipped, s, &kept));
     if (s->rate_hz <= 0 || s->rate_hz == kept.rate_hz) return write_sound_file(f, path, &kept);
     MG_TRY(mg_sound_convert(&resampled, &kept, s->rate_hz, kept.n_channels));
     st = write_sound_file(f, path, &resampled);
@@ -266,10 +338,25 @@ mg_status mg_clip_files_write(mg_generate_output *o, const mg_clip *clip, const 
 
     if (!f) return mg_fail(MG_EFAIL, "metadata: no memory"); /* of this clip: the next may have it again */
     MG_TRY(describe(f, o, clip, result));
+    MG_TRY(hash_codes(f, o, clip, result));
     st = mg_clip_files_to_stdout(o->call) ? write_sound(f, o, "-", result) : write_files(f, o, clip, result);
     if (f->m.n_frames_pcm > 0) o->clipping = share_cut(&f->m);
 done:
     for (int i = 0; st != MG_OK && i < f->n_written; i++) unlink(f->written[i]);
+    free(f);
+    return st;
+}
+
+mg_status mg_clip_files_hear(mg_generate_output *o, const mg_clip *clip, const mg_clip_result *so_far,
+                             int64_t first, int64_t end)
+{
+    mg_status st = MG_OK;
+    clip_facts *f = calloc(1, sizeof *f);
+
+    if (!f) return mg_fail(MG_EFAIL, "metadata: no memory");
+    MG_TRY(describe(f, o, clip, so_far));
+    st = write_part(f, o, so_far, first, end);
+done:
     free(f);
     return st;
 }

@@ -110,6 +110,12 @@ void mg_generate_output_close(mg_generate_output *o);
  * counted and no reason to stop. */
 mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_result *result);
 
+/* Can clip `index` go to standard output while it is made: a WAV at the model's rate, whose level is nobody
+ * else's? Then this is the finisher's mg_clip_heard. */
+bool mg_generate_output_is_heard(const mg_generate_output *o, int64_t index);
+mg_status mg_generate_output_hear(void *arg, const mg_clip *clip, const mg_clip_result *so_far, int64_t first,
+                                  int64_t end);
+
 /* Every rank learns every outcome; rank 0 prints the paths of what was delivered, in order, on stdout (on
  * stderr if the sound went there). MG_OK, MG_EPARTIAL if some clips failed, MG_EFAIL if all did. Collective
  * and agreed. */

@@ -15,12 +15,18 @@ struct mg_generate_output {
     uint8_t *outcome;          /* [list->n]; owned */
     mg_generate_hashes hashes; /* on a leader */
     mg_renamed *applied;       /* [replica->renames.n] the accepted proposals; owned */
+    int64_t n_heard;           /* frames of the sound that standard output has, as they were made; 0: none */
+    int64_t n_heard_clipped;   /* samples of them that were cut */
     double clipping;           /* share of samples that were cut in the sound that was written last */
 };
 
 /* The sound, the codes and the metadata of one clip, whatever of them was asked for; may change the values of
  * the sound. The metadata comes last: who finds it finds the rest. A clip that fails leaves no file. */
 mg_status mg_clip_files_write(mg_generate_output *o, const mg_clip *clip, const mg_clip_result *result);
+
+/* Frames [first, end) of the sound to standard output, before the rest of it is made. */
+mg_status mg_clip_files_hear(mg_generate_output *o, const mg_clip *clip, const mg_clip_result *so_far,
+                             int64_t first, int64_t end);
 
 /* What clip `index` is delivered as, for people: "out/000000.wav". */
 mg_status mg_clip_files_path(char path[MG_PATH_SIZE], const mg_generate_output *o, int64_t index);

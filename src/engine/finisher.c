@@ -27,13 +27,72 @@ struct mg_finisher {
     int64_t n_queue;
     int64_t n_put, n_begun, n_done; /* so far: clip i is at ring[i % n_queue] until it is begun */
     bool closing;
-    double give_up_s; /* closing: what is not begun by then is dropped */
-    mg_fault fault;   /* of `done`: nothing is finished any more */
+    double give_up_s;          /* closing: what is not begun by then is dropped */
+    mg_fault fault;            /* of `done`: nothing is finished any more */
+    mg_clip_heard *heard;      /* NULL: nobody listens */
+    const mg_ready_clip *live; /* the clip that is heard; NULL: none yet */
+    int64_t n_live;            /* frames of it that have their codes */
+    int64_t n_heard;           /* values of a channel of its sound that were heard; the thread's own, as is */
+    mg_fault live_fault;       /* what became of hearing it */
     pthread_t thread;
     bool runs;
 };
 
-/* The sounds of the first n clips at hand, but of those that have a fault or get one. */
+/* Where clip i at hand has its codes and gets its sound. */
+static mg_encodec_sound sound_of(const mg_finisher *f, const mg_ready_clip *c, int64_t i)
+{
+    const mg_config *config = &f->replica->config;
+
+    return (mg_encodec_sound){.sound = {.pcm = f->pcm + (size_t)i * f->n_pcm,
+                                        .n_frames = c->terms.T * config->codec.hop,
+                                        .n_channels = config->lm.n_channels,
+                                        .rate_hz = config->codec.sampling_rate},
+                              .codes = c->codes,
+                              .row_stride = c->terms.T,
+                              .T = c->terms.T};
+}
+
+/* Until these frames of the clip that is heard have their codes. */
+static mg_status await_codes(void *arg, int64_t end)
+{
+    mg_finisher *f = arg;
+
+    pthread_mutex_lock(&f->lock);
+    while (f->n_live < end && !f->closing) pthread_cond_wait(&f->put, &f->lock);
+    const bool there = f->n_live >= end;
+    pthread_mutex_unlock(&f->lock);
+    return there ? MG_OK : mg_fail(MG_ESTOPPED, "finisher: closed");
+}
+
+static mg_status hear(void *arg, int64_t n_frames)
+{
+    mg_finisher *f = arg;
+    const mg_clip_result so_far = {.sound = sound_of(f, f->live, 0).sound,
+                                   .T_prompt = f->live->terms.T_prompt};
+    const int64_t first = f->n_heard;
+
+    f->n_heard = n_frames;
+    return f->heard(f->arg, f->live->clip, &so_far, first, n_frames);
+}
+
+/* The first clip, if it is to be heard: as its codes come; it is put later. Under the lock, which is let go
+ * of meanwhile. */
+static void hear_first(mg_finisher *f)
+{
+    const mg_encodec_listener l = {MG_PIECE_FRAMES, await_codes, hear, f};
+
+    while (!f->closing && !f->live && f->n_put == 0) pthread_cond_wait(&f->put, &f->lock);
+    if (!f->live) return;
+    pthread_mutex_unlock(&f->lock);
+    const mg_encodec_sound s = sound_of(f, f->live, 0);
+    mg_replica_lock_beside(f->replica);
+    f->live_fault = mg_fault_take(mg_encodec_decode_live(f->replica->codec, &s, &l));
+    mg_replica_unlock_beside(f->replica);
+    pthread_mutex_lock(&f->lock);
+}
+
+/* The sounds of the first n clips at hand, but of the one that was heard, and of those that have a fault or
+ * get one. */
 static void decode(mg_finisher *f, int64_t n)
 {
     mg_replica *r = f->replica;
@@ -41,23 +100,22 @@ static void decode(mg_finisher *f, int64_t n)
 
     for (int64_t i = 0; i < n; i++) {
         const mg_ready_clip *c = f->hand[i];
-        const mg_encodec_sound s = {.sound = {.pcm = f->pcm + (size_t)i * f->n_pcm,
-                                              .n_frames = c->terms.T * r->config.codec.hop,
-                                              .n_channels = r->config.lm.n_channels,
-                                              .rate_hz = r->config.codec.sampling_rate},
-                                    .codes = c->codes,
-                                    .row_stride = c->terms.T,
-                                    .T = c->terms.T};
+        const mg_encodec_sound s = sound_of(f, c, i);
         if (c->fault.st != MG_OK) continue;
         f->result[i].sound = s.sound;
+        if (c == f->live) {
+            f->result[i].fault = f->live_fault;
+            continue;
+        }
         f->result[i].fault = mg_fault_take(mg_encodec_check_codes(r->codec, &s));
         if (f->result[i].fault.st == MG_OK) f->sound[n_sounds++] = s;
     }
+    if (n_sounds == 0) return;
     mg_replica_lock_beside(r);
     const mg_fault fault = mg_fault_take(mg_encodec_decode_sounds(r->codec, f->sound, n_sounds));
     mg_replica_unlock_beside(r);
     for (int64_t i = 0; i < n; i++)
-        if (f->result[i].fault.st == MG_OK) f->result[i].fault = fault;
+        if (f->result[i].fault.st == MG_OK && f->hand[i] != f->live) f->result[i].fault = fault;
 }
 
 /* Results of the first n clips at hand, all but what becomes of them. */
@@ -118,6 +176,7 @@ static void *finish_all(void *arg)
 
     setpriority(PRIO_PROCESS, 0, MG_BESIDE_NICENESS);
     pthread_mutex_lock(&f->lock);
+    hear_first(f);
     while ((n = take_clips(f)) > 0) {
         const bool works = f->fault.st == MG_OK;
         pthread_cond_signal(&f->finished); /* there is room */
@@ -203,11 +262,33 @@ mg_status mg_finisher_put(void *finisher, mg_ready_clip *clip)
         st = mg_stop_check();
     }
     if (st == MG_OK) st = mg_fault_raise(&f->fault);
+    if (st == MG_OK && clip == f->live) f->n_live = clip->terms.T;
     if (st == MG_OK) f->ring[f->n_put++ % f->n_queue] = clip;
     pthread_cond_signal(&f->put);
     pthread_mutex_unlock(&f->lock);
     if (st != MG_OK) mg_ready_clip_close(clip);
     return st;
+}
+
+bool mg_finisher_listen(mg_finisher *f, mg_clip_heard *heard)
+{
+    if (!f->runs || !f->pcm) return false;
+    pthread_mutex_lock(&f->lock);
+    f->heard = heard;
+    pthread_mutex_unlock(&f->lock);
+    return true;
+}
+
+mg_status mg_finisher_grow(void *finisher, const mg_ready_clip *clip, int64_t n_frames)
+{
+    mg_finisher *f = finisher;
+
+    pthread_mutex_lock(&f->lock);
+    if (!f->live && f->n_put == 0) f->live = clip;
+    if (f->live == clip) f->n_live = n_frames;
+    pthread_cond_signal(&f->put);
+    pthread_mutex_unlock(&f->lock);
+    return MG_OK;
 }
 
 mg_status mg_finisher_drain(mg_finisher *f)

@@ -3,6 +3,8 @@
  * slow disk holds up the steps only when it is full. A replica without a backend beside has no thread here: a
  * clip is finished when it is put.
  *
+ * One clip can be heard while its codes are still being made: piece by piece, the same sound.
+ *
  * A clip's fault is in its result. A failure of `done` is the end of the run: it comes back from the next put
  * or drain, and later clips are dropped. */
 #ifndef MG_FINISHER_H
@@ -17,8 +19,23 @@ typedef struct mg_finisher mg_finisher;
  * than MG_OK ends the run. */
 typedef mg_status mg_clip_done(void *arg, const mg_clip *clip, const mg_clip_result *result);
 
+/* On the finisher's thread: frames [first, end) of the clip's sound are there, and their values may be
+ * changed. Pieces come in order. The result has nothing yet that comes at the end. A status other than MG_OK
+ * is the clip's fault. */
+typedef mg_status mg_clip_heard(void *arg, const mg_clip *clip, const mg_clip_result *so_far, int64_t first,
+                                int64_t end);
+
+/* Codec frames of a piece, half a second of them, and of those that its codes come in. */
+enum { MG_PIECE_FRAMES = 25, MG_GROWN_FRAMES = 5 };
+
 /* At most n_queue clips wait. `r` is loaded, and borrowed. On a leader. */
 mg_status mg_finisher_open(mg_finisher **out, mg_replica *r, int64_t n_queue, mg_clip_done *done, void *arg);
+
+/* For a call of one clip, before the steps: it goes to `heard` as its codes come by mg_finisher_grow, a
+ * scheduler's mg_clip_grown, and to `done` at last. The thread has the codec meanwhile. False, and nothing is
+ * heard, in a replica without a backend beside or without a decoder. */
+bool mg_finisher_listen(mg_finisher *f, mg_clip_heard *heard);
+mg_status mg_finisher_grow(void *finisher, const mg_ready_clip *clip, int64_t n_frames);
 
 /* Works on what waits for up to two seconds more, drops the rest, and finishes the clips at hand. */
 void mg_finisher_close(mg_finisher *f);

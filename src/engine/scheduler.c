@@ -128,6 +128,36 @@ static mg_status check_codes(const mg_scheduler *s, const mg_ready_clip *c)
                    format == MG_FORMAT_F16 ? "; give --dtype bf16 or fp32" : "");
 }
 
+void mg_scheduler_listen(mg_scheduler *s, mg_clip_grown *grown, void *arg, int64_t n_frames)
+{
+    s->grown = grown;
+    s->grown_arg = arg;
+    s->n_grown = n_frames;
+}
+
+/* Frames of the slot's clip that have all their codes: the last codebook is the latest. */
+static int64_t count_whole_frames(const mg_scheduler *s, const mg_slot *sl)
+{
+    const int64_t last = mg_delay_frame(&s->delay, sl->T, s->delay.K - 1, sl->column);
+
+    return last < 0 ? 0 : sl->first + last + 1;
+}
+
+/* Codes of the clips in the slots to whoever listens. */
+static mg_status fetch_codes(mg_scheduler *s)
+{
+    for (int64_t i = 0; s->grown && i < s->n_slots; i++) {
+        mg_slot *sl = &s->slots[i];
+        if (!sl->clip || !sl->ready) continue;
+        const int64_t n = count_whole_frames(s, sl), T = sl->clip->T;
+        if (n - sl->n_fetched < s->n_grown) continue;
+        MG_RETURN(mg_lm_get_codes(s->replica->lm, i, sl->ready->codes, T, sl->n_fetched, n));
+        sl->n_fetched = n;
+        MG_RETURN(s->grown(s->grown_arg, sl->ready, n));
+    }
+    return MG_OK;
+}
+
 /* The slot is free from now on; on the leader its clip gets its codes and goes on its way. */
 static mg_status finish(mg_scheduler *s, int64_t i_slot, const ends *e)
 {
@@ -138,7 +168,7 @@ static mg_status finish(mg_scheduler *s, int64_t i_slot, const ends *e)
     sl->clip = NULL;
     sl->ready = NULL;
     if (!clip) return MG_OK;
-    const mg_status st = mg_lm_get_codes(s->replica->lm, i_slot, clip->codes, T, T);
+    const mg_status st = mg_lm_get_codes(s->replica->lm, i_slot, clip->codes, T, sl->n_fetched, T);
     if (st != MG_OK) {
         mg_ready_clip_close(clip);
         return st;
@@ -192,6 +222,7 @@ mg_status mg_scheduler_run(mg_scheduler *s, const mg_clip_source *from, mg_clip_
         if (count_active(s) == 0) continue;
         MG_TRY(mg_scheduler_step(s));
         if (from && from->tell) MG_TRY(from->tell(from->arg, n_frames + count_frames(s)));
+        MG_TRY(fetch_codes(s));
         MG_TRY(end_windows(s, &e, &n_frames));
     }
 done:

@@ -17,6 +17,14 @@ typedef mg_status mg_clip_made(void *arg, mg_ready_clip *clip);
 mg_status mg_scheduler_open(mg_scheduler **out, mg_replica *r);
 void mg_scheduler_close(mg_scheduler *s);
 
+/* On the leader, behind a step: frames [0, n_frames) of clip->codes are there, and later steps leave them
+ * alone. It must not wait. A status other than MG_OK ends the run. */
+typedef mg_status mg_clip_grown(void *arg, const mg_ready_clip *clip, int64_t n_frames);
+
+/* From now on `grown` is told of each clip's codes, about every n_frames frames; it makes the steps wait for
+ * the device so often. */
+void mg_scheduler_listen(mg_scheduler *s, mg_clip_grown *grown, void *arg, int64_t n_frames);
+
 /* Make the source's clips until it is over; `from` is NULL on all ranks but the leader. Collective over the
  * group, not agreed: a rank that fails here ends the run for all. MG_ESTOPPED between steps. */
 mg_status mg_scheduler_run(mg_scheduler *s, const mg_clip_source *from, mg_clip_made *made, void *arg);

@@ -25,6 +25,7 @@ typedef struct mg_slot {
     int64_t M;                   /* columns to feed */
     int32_t token[MG_MAX_ROLES]; /* of each role in the current step */
     int64_t n_steps, n_windows;
+    int64_t n_fetched; /* frames of the clip whose codes are with the ready clip */
     double begin_s;
 } mg_slot;
 
@@ -39,6 +40,9 @@ struct mg_scheduler {
     mg_draw *draws;                         /* [n_slots K] */
     int64_t n_steps;
     double step_s;
+    mg_clip_grown *grown; /* NULL: nobody listens */
+    void *grown_arg;
+    int64_t n_grown; /* frames */
 };
 
 /* Room for one more token in the scheduler's arrays: a column of the slot's codes, in one role. Tokens with a

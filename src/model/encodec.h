@@ -65,6 +65,18 @@ typedef struct mg_encodec_sound {
 mg_status mg_encodec_decode_sounds(mg_encodec *c, const mg_encodec_sound *sounds, int64_t n);
 mg_status mg_encodec_encode_sounds(mg_encodec *c, const mg_encodec_sound *sounds, int64_t n);
 
+/* Whoever hears a sound while its codes are still being made. A status other than MG_OK ends the decoding. */
+typedef struct mg_encodec_listener {
+    int64_t n_piece;                                 /* codec frames that are decoded at once, at most */
+    mg_status (*await)(void *arg, int64_t end);      /* until the codes of frames [0, end) are there */
+    mg_status (*heard)(void *arg, int64_t n_frames); /* samples [0, n_frames) of all channels are there */
+    void *arg;
+} mg_encodec_listener;
+
+/* All channels of a sound, the same values as above, piece by piece. In a codec for one clip at once the
+ * second channel comes behind the whole first one. */
+mg_status mg_encodec_decode_live(mg_encodec *c, const mg_encodec_sound *s, const mg_encodec_listener *l);
+
 /* Are these codes of this codec? As decoding asks. */
 mg_status mg_encodec_check_codes(const mg_encodec *c, const mg_encodec_sound *sound);
 

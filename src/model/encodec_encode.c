@@ -67,6 +67,7 @@ static mg_status encode(mg_encodec *c, encode_job *job, int64_t n)
 {
     const mg_encodec_flow flow = {.half = &c->encoder,
                                   .step = c->stretch,
+                                  .block = c->block,
                                   .length = samples_of,
                                   .read = read_samples,
                                   .write = job->codes ? write_codes : write_latents,

@@ -81,6 +81,10 @@ struct mg_encodec {
     size_t stretch_bytes;
 };
 
+/* mg_encodec_decode of n channels of one sound, as mg_encodec_decode_live does it. */
+mg_status mg_encodec_decode_pieces(mg_encodec *c, const mg_encodec_pcm *pcm, const mg_encodec_codes *codes,
+                                   int64_t n, const mg_encodec_listener *l);
+
 /* MG_EFAIL names the first code that the codec has not. */
 mg_status mg_encodec_check(const mg_encodec *c, const mg_encodec_codes *codes);
 
@@ -114,6 +118,7 @@ mg_status mg_encodec_view(mg_tensor *out, const mg_tensor *flat, int64_t N, int6
 typedef struct mg_encodec_flow {
     mg_encodec_half *half;
     int64_t step;                                  /* rows of the last one's output at once */
+    int64_t block;                                 /* rows that the LSTM takes at once, at least */
     int64_t (*length)(const void *arg, int64_t i); /* rows of the first layer's input */
     mg_status (*read)(mg_encodec *c, void *arg, int64_t i, mg_tensor *x, mg_span rows);
     mg_status (*write)(mg_encodec *c, void *arg, int64_t i, const mg_tensor *y, mg_span rows);

@@ -182,7 +182,7 @@ static mg_status feed(mg_encodec *c, const mg_encodec_flow *flow, int64_t i_firs
     const mg_span need = after->in;
     if (need.end <= done) return MG_OK;
     MG_REQUIRE(need.first >= clip->rows.first && need.first <= done);
-    const int64_t want = need.end - done < c->block ? done + c->block : need.end, T = after->N_in;
+    const int64_t want = need.end - done < flow->block ? done + flow->block : need.end, T = after->N_in;
     const mg_span fresh = {done, want < T ? want : T};
     const mg_tensor old = mg_tensor_rows(&clip->rows.t, need.first - clip->rows.first, done - need.first);
     MG_REQUIRE(fresh.end - need.first <= c->n_window);

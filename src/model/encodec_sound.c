@@ -37,6 +37,20 @@ mg_status mg_encodec_decode_sounds(mg_encodec *codec, const mg_encodec_sound *so
     return pass_channels(codec, sounds, n, mg_encodec_decode);
 }
 
+mg_status mg_encodec_decode_live(mg_encodec *codec, const mg_encodec_sound *s, const mg_encodec_listener *l)
+{
+    enum { MOST_CHANNELS = 2 };
+    mg_encodec_codes codes[MOST_CHANNELS];
+    mg_encodec_pcm pcm[MOST_CHANNELS];
+
+    MG_REQUIRE(s->sound.n_channels <= MOST_CHANNELS);
+    for (int64_t c = 0; c < s->sound.n_channels; c++) {
+        codes[c] = codes_of(s, c);
+        pcm[c] = pcm_of(s, c);
+    }
+    return mg_encodec_decode_pieces(codec, pcm, codes, s->sound.n_channels, l);
+}
+
 static mg_status encode(mg_encodec *codec, const mg_encodec_pcm *pcm, const mg_encodec_codes *codes,
                         int64_t n)
 {

@@ -125,10 +125,12 @@ mg_status mg_lm_set_prefix(mg_lm *lm, int64_t row, const int32_t *bins, int64_t 
 /* The grid of codes [n_slots, K, n_frames] is in the backend's memory. Index of a cell in it. */
 int32_t mg_lm_cell(const mg_lm *lm, int64_t slot, int64_t k, int64_t frame);
 
-/* Codes of frames [0, T) of a slot, codes_host [K, T] with rows `stride` apart: into the grid (an audio
- * prompt), and out of it. get_codes is the one call of a clip that waits: until all steps so far are done. */
+/* Codes of frames [0, T) of a slot into the grid (an audio prompt), or [first, end) out of it. codes_host [K,
+ * stride] has the clip's frame t at column t. get_codes is the one call of a clip that waits: until all steps
+ * so far are done. */
 mg_status mg_lm_put_codes(mg_lm *lm, int64_t slot, const int32_t *codes_host, int64_t stride, int64_t T);
-mg_status mg_lm_get_codes(mg_lm *lm, int64_t slot, int32_t *codes_host, int64_t stride, int64_t T);
+mg_status mg_lm_get_codes(mg_lm *lm, int64_t slot, int32_t *codes_host, int64_t stride, int64_t first,
+                          int64_t end);
 
 /* One forward pass, then a code for each of draws [n_draws] (host), n_draws <= n_slots K: every rank draws
  * the same. Without with_logits there are no draws. Waits for nothing. Collective. */

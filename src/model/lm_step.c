@@ -10,10 +10,10 @@ int32_t mg_lm_cell(const mg_lm *lm, int64_t slot, int64_t k, int64_t frame)
     return (int32_t)((slot * lm->config.K + k) * lm->limits.n_frames + frame);
 }
 
-/* Frames [0, T) of row k of a slot. */
-static void *cells_at(const mg_lm *lm, int64_t slot, int64_t k)
+/* From a frame on, in row k of a slot. */
+static void *cells_at(const mg_lm *lm, int64_t slot, int64_t k, int64_t frame)
 {
-    return (int32_t *)lm->codes.data + mg_lm_cell(lm, slot, k, 0);
+    return (int32_t *)lm->codes.data + mg_lm_cell(lm, slot, k, frame);
 }
 
 static bool is_slot(const mg_lm *lm, int64_t slot, int64_t stride, int64_t T)
@@ -26,17 +26,18 @@ mg_status mg_lm_put_codes(mg_lm *lm, int64_t slot, const int32_t *codes_host, in
 {
     MG_REQUIRE(is_slot(lm, slot, stride, T));
     for (int64_t k = 0; k < lm->config.K; k++)
-        MG_RETURN(mg_upload(lm->ops, cells_at(lm, slot, k), codes_host + k * stride,
+        MG_RETURN(mg_upload(lm->ops, cells_at(lm, slot, k, 0), codes_host + k * stride,
                             (size_t)T * sizeof *codes_host));
     return MG_OK;
 }
 
-mg_status mg_lm_get_codes(mg_lm *lm, int64_t slot, int32_t *codes_host, int64_t stride, int64_t T)
+mg_status mg_lm_get_codes(mg_lm *lm, int64_t slot, int32_t *codes_host, int64_t stride, int64_t first,
+                          int64_t end)
 {
-    MG_REQUIRE(is_slot(lm, slot, stride, T));
+    MG_REQUIRE(is_slot(lm, slot, stride, end) && first >= 0 && first <= end);
     for (int64_t k = 0; k < lm->config.K; k++)
-        MG_RETURN(mg_download(lm->ops, codes_host + k * stride, cells_at(lm, slot, k),
-                              (size_t)T * sizeof *codes_host));
+        MG_RETURN(mg_download(lm->ops, codes_host + k * stride + first, cells_at(lm, slot, k, first),
+                              (size_t)(end - first) * sizeof *codes_host));
     return MG_OK;
 }
 

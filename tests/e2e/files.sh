@@ -125,6 +125,24 @@ for n in 1 2; do
     [ $n = 2 ] || says 'standard output: the rest is on stderr' '^standard output$'
 done
 passes 'of several ranks no rest: mpirun of Open MPI 5 would mix it with the sound' test ! -s "$BOX/said"
+# The same bytes while they are made: stereo, windows, a prompt that is left out, floats; and where they cannot be.
+heard() { # heard WHAT RANKS OPTION...
+    local what=$1 n=$2
+    shift 2
+    rm -rf "$BOX/heard"
+    passes "$what: a file" "$MG" generate -q --seed 7 --prompt piano --out "$BOX/heard" "$@"
+    ranks "$n" "$MG" generate -q --seed 7 --prompt piano --out - "$@" >"$BOX/stdout.wav" 2>"$BOX/said"
+    is "$what: heard" $? 0
+    passes "$what: the file's bytes" cmp "$BOX/stdout.wav" "$(ls "$BOX"/heard/*.wav)"
+}
+heard 'clip' 1 --model "$TINY" --frames 70 --strategy clip
+heard 'clip, two ranks' 2 --model "$TINY" --frames 70 --strategy clip
+heard 'floats' 1 --model "$TINY" --frames 70 --strategy none --format wav-f32
+heard 'stereo' 1 --model "$GOLDEN/checkpoints/tiny-stereo" --tokenizer "$TINY" --frames 70 --strategy clip
+heard 'windows' 1 --model "$TINY" --frames 120 --window 1 --extend-stride 0.5 --strategy clip
+heard 'behind a prompt' 1 --model "$TINY" --frames 90 --strategy clip --audio-prompt "$BOX/wav/000000.wav" --drop-prompt
+heard 'another rate' 1 --model "$TINY" --frames 70 --strategy clip --sample-rate 16000
+expect 1 'standard output: its reader closed it' 'a reader that goes' sh -c "{ '$MG' generate -q --model '$TINY' --prompt a --frames 400 --strategy clip --out -; echo \$? >'$BOX/rc'; } | head -c 1000 >/dev/null; exit \$(cat '$BOX/rc')"
 expect 2 'option --out: -: 2 clips' 'one clip at most' "$MG" generate -q --model "$TINY" --prompt a --prompt b --frames 4 --out -
 expect 2 'option --out: -: .*--save-codes' 'no codes' "$MG" generate -q --model "$TINY" --prompt a --frames 4 --save-codes --out -
 expect 1 'standard output: ' 'a full device' sh -c "'$MG' generate -q --model '$TINY' --prompt a --frames 20 --out - >/dev/full"

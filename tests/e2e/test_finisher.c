@@ -1,5 +1,6 @@
 /* Between the steps and the files: steps go on while a clip's files do not, a full queue holds the steps up,
- * faults come back, and clips may come one by one from a source that has none yet. */
+ * faults come back, clips may come one by one from a source that has none yet, and one may be heard while it
+ * is made. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@
 #include "cpu.h"
 #include "engine_run.h"
 
-enum { N_CLIPS = 6, K = 4, T = 12, N_SLOTS = 2, PATIENCE_S = 20 };
+enum { N_CLIPS = 6, K = 4, T = 40, N_SLOTS = 2, PATIENCE_S = 20 };
 enum { FIRST_ENDS = T + K - 1 }; /* the step with which the first clips end */
 
 typedef struct fixture {
@@ -25,12 +26,13 @@ typedef struct fixture {
     /* of the test at hand, under the lock */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int n_steps, n_made, n_begun, n_done;
+    int n_steps, n_made, n_begun, n_done, n_pieces;
     int n_wrong;               /* clips whose codes or sound are not the reference's */
     int wants_steps;           /* `done` of the first clip waits for so many more steps */
     int stuck_at, n_made_then; /* `done` of this clip waits until the queue is full */
     int fails_at;              /* `done` of this clip fails */
     double sleep_s;            /* `done` of the first clip takes so long */
+    bool wants_piece;          /* the last step of the first clip waits until a piece of it is heard */
     bool gave_up;              /* somebody waited in vain */
 } fixture;
 
@@ -83,6 +85,20 @@ static mg_status done(void *arg, const mg_clip *clip, const mg_clip_result *resu
     return MG_OK;
 }
 
+static mg_status hear(void *arg, const mg_clip *clip, const mg_clip_result *so_far, int64_t first,
+                      int64_t end)
+{
+    fixture *f = arg;
+    const float *want = f->sound[clip->index] + first, *got = so_far->sound.pcm + first;
+
+    pthread_mutex_lock(&f->lock);
+    f->n_pieces++;
+    f->n_wrong += end <= first || memcmp(got, want, (size_t)(end - first) * sizeof(float)) != 0;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+    return f->fails_at == -2 ? mg_fail(MG_EFAIL, "nobody listens") : MG_OK;
+}
+
 static mg_status keep(void *arg, const mg_clip *clip, const mg_clip_result *result)
 {
     fixture *f = arg;
@@ -110,6 +126,7 @@ static mg_status count_step(void *arg)
     f->n_steps++;
     pthread_cond_broadcast(&f->changed);
     if (f->wants_steps > 0 && f->n_steps == FIRST_ENDS + 1) wait_until(f, &f->n_begun, 1);
+    if (f->wants_piece && f->n_steps == FIRST_ENDS) wait_until(f, &f->n_pieces, 1);
     pthread_mutex_unlock(&f->lock);
     return MG_OK;
 }
@@ -151,6 +168,8 @@ static mg_status make(void *arg, mg_ready_clip *clip)
 static void open_line(line *l, fixture *f, int64_t n_queue)
 {
     f->n_steps = f->n_made = f->n_begun = f->n_done = f->n_wrong = f->wants_steps = f->n_made_then = 0;
+    f->n_pieces = 0;
+    f->wants_piece = false;
     f->stuck_at = f->fails_at = -1;
     f->sleep_s = 0;
     f->gave_up = false;
@@ -317,6 +336,53 @@ static void test_closing_finishes_what_it_can(void **state)
     assert_int_equal(f->n_done, 1);
 }
 
+static void open_live(line *l, fixture *f)
+{
+    open_line(l, f, N_CLIPS);
+    l->list.n = 1;
+    assert_true(mg_finisher_listen(l->finisher, hear));
+    mg_scheduler_listen(l->scheduler, mg_finisher_grow, l->finisher, MG_GROWN_FRAMES);
+}
+
+/* Its last step waits for the first piece; the pieces and the whole are the sound of its codes. */
+static void test_a_clip_is_heard_while_it_is_made(void **state)
+{
+    fixture *f = *state;
+    line l;
+
+    open_live(&l, f);
+    f->wants_piece = true;
+    GOLDEN_OK(run_line(&l, false));
+    GOLDEN_OK(mg_finisher_drain(l.finisher));
+    assert_false(f->gave_up);
+    assert_true(f->n_pieces > 1);
+    assert_int_equal(f->n_done, 1);
+    assert_int_equal(f->n_wrong, 0);
+    close_line(&l);
+}
+
+/* Whoever listens may go: that is the clip's fault, and the run ends as usual. A run that ends early leaves
+ * nobody waiting for codes. */
+static void test_hearing_may_end(void **state)
+{
+    fixture *f = *state;
+    line l;
+
+    open_live(&l, f);
+    f->fails_at = -2;
+    GOLDEN_OK(run_line(&l, false));
+    GOLDEN_OK(mg_finisher_drain(l.finisher));
+    assert_int_equal(f->n_pieces, 1);
+    assert_int_equal(f->n_wrong, 1); /* its result has the fault */
+    close_line(&l);
+
+    open_live(&l, f);
+    mg_ready_clip half = {.clip = &f->clip[0], .terms = f->clip[0].terms, .codes = f->reference[0]};
+    GOLDEN_OK(mg_finisher_grow(l.finisher, &half, T - 1));
+    close_line(&l);
+    assert_int_equal(f->n_done, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +391,8 @@ int main(void)
         cmocka_unit_test(test_a_failure_ends_the_run),
         cmocka_unit_test(test_clips_may_come_one_by_one),
         cmocka_unit_test(test_closing_finishes_what_it_can),
+        cmocka_unit_test(test_a_clip_is_heard_while_it_is_made),
+        cmocka_unit_test(test_hearing_may_end),
     };
 
     return cmocka_run_group_tests(tests, begin, end);

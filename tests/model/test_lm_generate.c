@@ -62,7 +62,7 @@ static void generate(fixture *f, generation *g)
 
     for (int64_t j = 0; j + 1 < mg_delay_columns(&d, g->T); j++) step(f, g, &d, j);
     for (int64_t b = 0; b < g->B; b++)
-        GOLDEN_OK(mg_lm_get_codes(f->lm, b, g->codes + b * d.K * g->T, g->T, g->T));
+        GOLDEN_OK(mg_lm_get_codes(f->lm, b, g->codes + b * d.K * g->T, g->T, 0, g->T));
 }
 
 /* Texts through tokenizer and T5 into the language model. */

@@ -81,7 +81,7 @@ static mg_status measure_split(mg_step_bench *s, int64_t i)
     times = calloc((size_t)n_times + 1, sizeof *times);
     MG_TRY(mg_comm_agree(s->b->world->all, codes && times ? MG_OK : mg_fail(MG_ENOMEM, "bench: codes")));
     MG_TRY(split_steps(s, &split, times, i));
-    MG_TRY(mg_lm_get_codes(s->lm, 0, codes, end, end));
+    MG_TRY(mg_lm_get_codes(s->lm, 0, codes, end, 0, end));
     MG_TRY(mg_comm_agree(s->b->world->all, mg_hash_bytes(hash, codes, (size_t)(K * end) * sizeof *codes)));
     hash[16] = '\0'; /* enough to see a difference */
     mg_report_text(&s->b->report, "codes", hash);

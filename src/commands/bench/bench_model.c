@@ -130,7 +130,7 @@ mg_status mg_step_bench_wait(mg_step_bench *s)
 {
     int32_t code[MG_MAX_CODEBOOKS];
 
-    return mg_lm_get_codes(s->lm, 0, code, 1, 1);
+    return mg_lm_get_codes(s->lm, 0, code, 1, 0, 1);
 }
 
 mg_status mg_step_bench_feed(mg_step_bench *s, int64_t i, const mg_draw *draws, int64_t n_draws)

@@ -63,7 +63,8 @@ static const mg_option options[] = {
      .help = "taken for AudioCraft's sake and without effect: rows of guidance never influence each other here"},
 
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(call.out_dir), .arg = "DIR", .preset = "out",
-     .group = "Output", .help = "folder for the files, made if need be; - writes one clip's sound to standard output"},
+     .group = "Output", .help = "folder for the files, made if need be; - writes one clip's sound to standard output, with "
+             "--strategy clip while it is made"},
     {.name = "name", .type = MG_OPT_CHOICE, .offset = AT(call.naming), .choices = MG_NAMING_CHOICES, .group = "Output",
      .help = "call the files 000000, 000001 …, or by title or first words (default: index; title with --prompt-file)"},
     {.name = "start-index", .type = MG_OPT_STRING, .offset = AT(start_index), .arg = "N|next", .preset = "0", .group = "Output",

@@ -157,6 +157,17 @@ static mg_status tell_progress(void *list, int64_t n_frames)
     return mg_generate_progress_tell(((const mg_list_source *)list)->told, n_frames);
 }
 
+/* The one clip to standard output while it is made, if that can be. */
+static void listen(line *l)
+{
+    if (!mg_generate_output_is_heard(l->output, l->mine[0]->index))
+        mg_log_info(
+            "generate: the sound comes when all of it is made; a WAV at the model's rate with --strategy "
+            "clip comes while it is made");
+    else if (mg_finisher_listen(l->finisher, mg_generate_output_hear))
+        mg_scheduler_listen(l->scheduler, mg_finisher_grow, l->finisher, MG_GROWN_FRAMES);
+}
+
 /* The leader has all of it, other ranks the scheduler. */
 static mg_status open_line(line *l, mg_replica *r, const mg_clip *clips, int64_t n, const mg_clip_list *list,
                            const mg_call *call, const mg_world *w)
@@ -171,8 +182,10 @@ static mg_status open_line(line *l, mg_replica *r, const mg_clip *clips, int64_t
     for (int64_t i = 0; i < n; i++)
         if (mg_plan_is_mine(w, &clips[i])) l->mine[l->n++] = &clips[i];
     MG_RETURN(mg_preparer_open(&l->preparer, r, n_slots));
-    return mg_finisher_open(&l->finisher, r, MG_FINISHING_CLIPS * n_slots, mg_generate_output_take,
-                            l->output);
+    MG_RETURN(
+        mg_finisher_open(&l->finisher, r, MG_FINISHING_CLIPS * n_slots, mg_generate_output_take, l->output));
+    if (l->n == 1 && strcmp(call->out_dir, "-") == 0) listen(l);
+    return MG_OK;
 }
 
 static void close_line(line *l)
