@@ -14,7 +14,7 @@
 /* The file at `path` below `root`, and its folders. */
 static inline void put_below(const char *root, const char *path, const char *text)
 {
-    char command[600];
+    char command[4000];
 
     snprintf(command, sizeof command, "mkdir -p '%s/%s' && rmdir '%s/%s'", root, path, root, path);
     assert_int_equal(system(command), 0);

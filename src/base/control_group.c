@@ -39,7 +39,7 @@ static int read_line(char *line, const char *controller, char **path)
 
 double mg_control_groups_least(const char *root, const char *controller, mg_group_limit *limit)
 {
-    char mounts[2][PATH_BYTES], line[512], *path; /* mounts: of versions 1 and 2 */
+    char mounts[2][PATH_BYTES], line[PATH_BYTES], *path; /* mounts: of versions 1 and 2 */
 
     (void)snprintf(mounts[0], sizeof mounts[0], "%s/sys/fs/cgroup/%s", root, controller);
     (void)snprintf(mounts[1], sizeof mounts[1], "%s/sys/fs/cgroup", root);

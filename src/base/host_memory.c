@@ -44,20 +44,34 @@ static int64_t or_none(int64_t v)
     return v > 0 ? v : 0;
 }
 
+/* A group's limit; INT64_MAX: none. Version 2 has two: beyond `max` somebody is killed, and beyond `high`
+ * (Slurm and systemd set it) all are held up until they hardly move. */
+static int64_t group_limit(const char *folder, int version)
+{
+    static const char *const names[][2] = {{"memory.limit_in_bytes"}, {"memory.max", "memory.high"}};
+    int64_t least = INT64_MAX;
+
+    for (int i = 0; i < version; i++) {
+        const int64_t limit = read_number(folder, names[version - 1][i]);
+        if (limit >= 0 && limit < least) least = limit;
+    }
+    return least > INT64_MAX / 2 ? INT64_MAX : least; /* version 1 has no other word for none */
+}
+
 /* What one control group leaves: its limit, less what is in use and cannot be dropped. Pages of files can,
  * also those that were read twice, as an earlier start's checkpoint: MemAvailable counts both, too. */
 static double group_room(const char *folder, int version)
 {
-    static const char *const names[][4] = {
-        {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ", "total_active_file "},
-        {"memory.max", "memory.current", "inactive_file ", "active_file "}};
+    static const char *const names[][3] = {
+        {"memory.usage_in_bytes", "total_inactive_file ", "total_active_file "},
+        {"memory.current", "inactive_file ", "active_file "}};
     const char *const *name = names[version - 1];
-    const int64_t limit = read_number(folder, name[0]);
+    const int64_t limit = group_limit(folder, version);
 
-    if (limit < 0 || limit > INT64_MAX / 2) return INFINITY; /* version 1 has no other word for none */
-    const int64_t usage = or_none(read_number(folder, name[1]));
+    if (limit == INT64_MAX) return INFINITY;
+    const int64_t usage = or_none(read_number(folder, name[0]));
     const int64_t files =
-        or_none(read_key(folder, "memory.stat", name[2])) + or_none(read_key(folder, "memory.stat", name[3]));
+        or_none(read_key(folder, "memory.stat", name[1])) + or_none(read_key(folder, "memory.stat", name[2]));
     return fmin((double)limit, fmax(0, (double)(limit - usage + files)));
 }
 

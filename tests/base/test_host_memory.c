@@ -1,6 +1,8 @@
 /* How much memory is left, read from folders as Linux has them under Slurm. */
 #include "system_files.h"
 
+#include <string.h>
+
 #include "host_memory.h"
 
 static char root[] = "/tmp/mg-memory-XXXXXX";
@@ -82,6 +84,40 @@ static void version_2_above_us(void **state)
     assert_int_equal(mg_host_memory_below(root), 0);
 }
 
+/* Beyond `high` a process is not killed, and hardly moves: as Slurm sets it beside `max`, and systemd for all
+ * of a user's sessions. */
+static void version_2_holds_up(void **state)
+{
+    (void)state;
+    put("proc/self/cgroup", "0::/user.slice/user-7.slice/session-1.scope\n");
+    put("sys/fs/cgroup/user.slice/user-7.slice/session-1.scope/memory.max", "600000000\n");
+    put("sys/fs/cgroup/user.slice/user-7.slice/memory.high", "max\n");
+    assert_int_equal(mg_host_memory_below(root), 600 * MB);
+    put("sys/fs/cgroup/user.slice/user-7.slice/session-1.scope/memory.high", "500000000\n");
+    assert_int_equal(mg_host_memory_below(root), 500 * MB);
+    put("sys/fs/cgroup/user.slice/memory.high", "700000000\n"); /* no max beside it */
+    put("sys/fs/cgroup/user.slice/memory.current", "300000000\n");
+    put("sys/fs/cgroup/user.slice/memory.stat", "inactive_file 10000000\n");
+    assert_int_equal(mg_host_memory_below(root), 410 * MB);
+    put("sys/fs/cgroup/memory.high", "400000000\n"); /* a container's own */
+    assert_int_equal(mg_host_memory_below(root), 400 * MB);
+}
+
+/* As of a container in a container. */
+static void version_2_far_below(void **state)
+{
+    char line[700] = "0::", path[700] = "sys/fs/cgroup";
+
+    (void)state;
+    while (strlen(path) < 600)
+        strcat(path, "/kubepods-burstable-pod01234567_89ab_cdef_0123_456789abcdef.slice");
+    strcat(line, path + strlen("sys/fs/cgroup"));
+    put("proc/self/cgroup", line);
+    strcat(path, "/memory.max");
+    put(path, "200000000\n");
+    assert_int_equal(mg_host_memory_below(root), 200 * MB);
+}
+
 static void what_limits_another_controller_is_passed_over(void **state)
 {
     (void)state;
@@ -112,6 +148,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(version_1_at_our_own_place, make, clear),
         cmocka_unit_test_setup_teardown(version_1_at_the_root, make, clear),
         cmocka_unit_test_setup_teardown(version_2_above_us, make, clear),
+        cmocka_unit_test_setup_teardown(version_2_holds_up, make, clear),
+        cmocka_unit_test_setup_teardown(version_2_far_below, make, clear),
         cmocka_unit_test_setup_teardown(what_limits_another_controller_is_passed_over, make, clear),
         cmocka_unit_test_setup_teardown(memory_of_gpus_is_not_the_hosts, make, clear),
     };
