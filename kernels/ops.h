@@ -159,7 +159,8 @@ typedef struct mg_draw {
 
 /* A memory that several ranks may share, and what it still gives. */
 typedef struct mg_budget {
-    uint64_t place; /* 0: this host's memory; else a device's: the same on its ranks, and no other's */
+    uint64_t place; /* 0: this host's memory, also where a device shares it; else a device's: the same on its
+                     * ranks, and no other's */
     int64_t available_bytes; /* INT64_MAX: unknown */
 } mg_budget;
 

@@ -50,12 +50,10 @@ static mg_status budget(const mg_ops *ops, mg_budget *out)
     size_t available, all;
 
     MG_CUDA(cudaMemGetInfo(&available, &all));
-    out->place = cuda->place;
-    out->available_bytes = (int64_t)available;
-    if (!cuda->is_integrated) return MG_OK;
-    /* CUDA counts the files that the host keeps in this memory; they go when it is asked for. */
-    const int64_t of_host = mg_smaller(mg_host_memory_available(), (int64_t)all);
-    if (of_host > out->available_bytes) out->available_bytes = of_host;
+    *out = (mg_budget){cuda->place, (int64_t)available};
+    /* One memory with the host's: files that it keeps there go when the memory is asked for, and CUDA counts
+     * them as taken. It knows of no control group, to which some drivers count what a process takes. */
+    if (cuda->is_integrated) *out = (mg_budget){0, mg_smaller(mg_host_memory_available(), (int64_t)all)};
     return MG_OK;
 }
 

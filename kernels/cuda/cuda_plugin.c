@@ -11,6 +11,7 @@
 
 #include "comm_nccl.h"
 #include "cuda_read.h"
+#include "host_memory.h"
 
 /* No driver that answers: none at all, or a container that was given no more than the host's kernel. */
 static mg_status say_no_driver(void)
@@ -129,7 +130,11 @@ static mg_status describe(int device, bool with_free, mg_cuda_device *out)
     out->numa_node = numa_node_of(out->pci);
     out->major = p.major, out->minor = p.minor, out->n_sms = p.multiProcessorCount;
     out->total_bytes = (int64_t)(with_free ? total_bytes : p.totalGlobalMem);
+    out->shares_host = p.integrated != 0;
     out->free_bytes = with_free ? (int64_t)free_bytes : -1;
+    if (!with_free || !out->shares_host) return MG_OK;
+    const int64_t of_host = mg_host_memory_available(); /* as the plan counts it */
+    out->free_bytes = of_host < out->total_bytes ? of_host : out->total_bytes;
     return MG_OK;
 }
 

@@ -18,6 +18,7 @@ typedef struct mg_cuda_device {
     int numa_node; /* -1: unknown */
     int major, minor, n_sms;
     int64_t total_bytes, free_bytes; /* the latter -1: not asked */
+    bool shares_host;                /* its memory is the host's */
 } mg_cuda_device;
 
 typedef struct mg_cuda_versions {

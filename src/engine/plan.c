@@ -92,20 +92,23 @@ static int64_t smaller(int64_t a, int64_t limit)
     return limit > 0 && limit < a ? limit : a;
 }
 
-/* Where the backend's memory is, and what may be taken of it. */
+/* Where the backend's memory is, and what may be taken of it. A device that shares the host's memory is
+ * held to the limits of both. */
 static mg_status ask_backend(mg_plan_demand *d, int i, const mg_ops *ops, const mg_memory_limits *limits)
 {
     mg_budget budget;
 
     if (d->bytes[i] == 0) return MG_OK;
     MG_RETURN(mg_ops_budget(ops, &budget));
-    if (budget.place == 0) { /* the host, as it stands */
-        d->available_bytes[i] = smaller(budget.available_bytes, limits->host_bytes);
-        return MG_OK;
-    }
-    d->place[i] = (int64_t)budget.place;
-    d->available_bytes[i] =
-        smaller(max_of(budget.available_bytes - limits->margin_bytes, 0), limits->device_bytes);
+    int64_t available = budget.available_bytes;
+    if (ops->space == MG_DEVICE)
+        available = smaller(max_of(available - limits->margin_bytes, 0), limits->device_bytes);
+    if (budget.place == 0)
+        available = smaller(available, limits->host_bytes);
+    else
+        d->place[i] = (int64_t)budget.place;
+    d->available_bytes[i] = available;
+    if (i == MG_DEMAND_LM) d->shares_host = ops->space == MG_DEVICE && budget.place == 0;
     return MG_OK;
 }
 
@@ -172,6 +175,10 @@ static mg_status choose(mg_replica_limits *out, mg_plan_demand *all, mg_replica 
     }
     if (!found) return st; /* all found the same: rank 0 says it */
     mg_clear_error();
+    if (w->rank == 0 && out->n_outside > 0 && all[0].shares_host)
+        mg_log_warn(
+            "offload: the GPU's memory is the host's: layers outside take as much of it as inside, and "
+            "steps wait for them");
     return mg_replica_measure(r, out);
 }
 

@@ -6,7 +6,7 @@
  * the host's in the file. */
 static int64_t bytes_of(const mg_plan_demand *d, int i, int64_t n_outside)
 {
-    const bool on_device = d->place[MG_DEMAND_LM] != d->place[MG_DEMAND_HOST];
+    const bool on_device = d->shares_host || d->place[MG_DEMAND_LM] != d->place[MG_DEMAND_HOST];
 
     if (i == MG_DEMAND_LM) return d->bytes[i] - mg_lm_outside_saves(d->layer, n_outside);
     return d->bytes[i] + (i == MG_DEMAND_HOST && on_device ? n_outside * d->layer.all_bytes : 0);
@@ -78,6 +78,8 @@ mg_status mg_plan_check_outside(const mg_lm_config *config, const mg_lm_formats 
 int64_t mg_plan_choose_outside(const mg_plan_demand *all, int n_ranks, int64_t most, int64_t asked)
 {
     if (asked != MG_OUTSIDE_AUTO) return asked;
+    for (int k = 0; k < n_ranks; k++)
+        if (all[k].shares_host) return 0;
     for (int64_t n = 0; n <= most; n++)
         if (mg_plan_find_misfit(all, n_ranks, n) < 0) return n;
     return most > MG_LM_BUFFERS ? most : 0;

@@ -12,6 +12,7 @@ enum { MG_DEMAND_LM, MG_DEMAND_TEXT, MG_DEMAND_CODEC, MG_DEMAND_HOST, MG_DEMANDS
  * is the same place. Bytes are those with no layer outside. */
 typedef struct mg_plan_demand {
     int64_t place[MG_DEMANDS], bytes[MG_DEMANDS], available_bytes[MG_DEMANDS];
+    int64_t shares_host; /* 1: the language model's device has no memory but the host's (mg_budget) */
     mg_lm_layer_size layer;
 } mg_plan_demand;
 
@@ -27,7 +28,8 @@ int mg_plan_find_misfit(const mg_plan_demand *all, int n_ranks, int64_t n_outsid
 int64_t mg_plan_most_outside(const mg_lm_config *config, const mg_lm_formats *formats);
 
 /* How many layers must be outside: as few as fit, or the number that was asked for. Where that does not fit
- * either, how many are least in the way. */
+ * either, how many are least in the way. None on a device in the host's memory, where a layer outside takes
+ * as much of it as before. */
 int64_t mg_plan_choose_outside(const mg_plan_demand *all, int n_ranks, int64_t most, int64_t asked);
 
 /* MG_EUSAGE if more layers are asked for than can be outside. */

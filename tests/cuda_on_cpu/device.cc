@@ -40,6 +40,8 @@ static options parse()
             o.idle = true;
         else if (strcmp(w, "lossy") == 0)
             o.lossy = true;
+        else if (strcmp(w, "integrated") == 0)
+            o.integrated = true;
         else if (sscanf(w, "error=%d", &o.error) == 1 || sscanf(w, "old=%d", &o.old) == 1)
             continue;
         else if (strcmp(w, "count") == 0)
@@ -63,8 +65,8 @@ static options parse()
         else
             fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
                  "part=N, kinds=N, memory=MB, pinned=MB, driver=VERSION, runtime=VERSION, falls=N, "
-                 "clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, lossy or "
-                 "mute=FILE:LINE",
+                 "clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, lossy, "
+                 "integrated or mute=FILE:LINE",
                  w);
     }
     return o;
@@ -266,6 +268,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->major = 9, p->pciBusID = 1 + number;
     if (number == chosen().old) p->major = 7, p->minor = 5;
     p->l2CacheSize = 1 << 20;
+    p->integrated = chosen().integrated;
     return cudaSuccess;
 }
 
@@ -277,6 +280,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int device)
     case cudaDevAttrMultiProcessorCount: *value = 4; break;
     case cudaDevAttrL2CacheSize: *value = 1 << 20; break;
     case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
+    case cudaDevAttrIntegrated: *value = chosen().integrated; break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = 228 * 1024; break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = 227 * 1024; break;
     case cudaDevAttrPciBusId: *value = 1 + visible()[static_cast<size_t>(device)]; break;

@@ -58,6 +58,15 @@ grep -q 'pins no more memory: 3 of 3 layers outside' "$box/log" || fail "nobody 
 [ "$hash" = "$first" ] || fail "layers in plain memory: other bytes"
 make eager 1 --codec-device cpu --text-device cpu --device-memory 9M --batch 1
 grep -Eq 'plan: layers .*host' "$box/log" || fail "a limit that is not kept"
+make eager 1 --codec-device cpu --text-device cpu --device-memory 12M --batch 1 --offload none
+
+# A device in the host's memory: what both need counts there, and no layer goes outside by itself.
+CUDA_ON_CPU=eager,integrated "$program" generate --model "$model" --prompt drums --duration 0.14 --device cuda --out "$box/shared" \
+    --codec-device cpu --text-device cpu --device-memory 12M --batch 1 >"$box/log" 2>&1
+[ $? = 5 ] && grep -q 'memory: 1 rank of the host of rank 0 need' "$box/log" || fail "a device in the host's memory: it counts alone"
+make eager,integrated 1 --offload layers=3
+[ "$hash" = "$first" ] || fail "a device in the host's memory: other bytes"
+grep -q "the GPU's memory is the host's: layers outside" "$box/log" || fail "nobody says that layers outside are no use here"
 model=$tiny
 
 # How ranks sum is measured, said, and recorded; fast too.

@@ -35,9 +35,10 @@ struct options {
     bool lossy = false;   /* copies from one device to another do not arrive */
     int most_graphs = -1; /* that the device has memory for at once; -1: any number */
     int host = 0;         /* devices of another host: other UUIDs at the same PCI addresses */
-    bool counts = false;  /* say at the end how many kernels were launched, by graphs and one by one */
-    int clock = -1;       /* seed of what each kernel takes (sim::set_cost); -1: events tell no time */
-    long falls_at = 0;    /* the device fails at its N-th item of work, and for ever after; 0: never */
+    bool integrated = false; /* the device's memory is the host's, as a Jetson's */
+    bool counts = false;     /* say at the end how many kernels were launched, by graphs and one by one */
+    int clock = -1;          /* seed of what each kernel takes (sim::set_cost); -1: events tell no time */
+    long falls_at = 0;       /* the device fails at its N-th item of work, and for ever after; 0: never */
 };
 const options &chosen();
 

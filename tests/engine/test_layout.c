@@ -97,6 +97,26 @@ static void test_fit_device(void **state)
     assert_int_equal(mg_plan_find_misfit(d, 2, n), MG_DEMAND_HOST);
 }
 
+/* On a device in the host's memory both count there, and a layer outside takes what it took inside. */
+static void test_fit_shared(void **state)
+{
+    mg_plan_demand d[2];
+
+    (void)state;
+    set_host(d, 240);
+    d[0].shares_host = d[1].shares_host = 1;
+    assert_int_equal(mg_plan_find_misfit(d, 2, 0), -1);
+    d[0].available_bytes[MG_DEMAND_HOST] = 239; /* the host's alone would need 2 */
+    assert_int_equal(mg_plan_find_misfit(d, 2, 0), 0);
+    assert_int_equal(mg_plan_choose_outside(d, 2, 10, MG_OUTSIDE_AUTO), 0);
+    assert_int_equal(mg_plan_choose_outside(d, 2, 10, 3), 3);
+    set_host(d, 240 + 2 * 2 * 10); /* with buffers for two layers more */
+    d[0].shares_host = d[1].shares_host = 1;
+    assert_int_equal(mg_plan_find_misfit(d, 2, 3), -1);
+    d[1].available_bytes[MG_DEMAND_LM]--;
+    assert_int_equal(mg_plan_find_misfit(d, 2, 3), 0);
+}
+
 static void test_asked(void **state)
 {
     const mg_lm_config config = {.L = 4};
@@ -113,7 +133,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tp),       cmocka_unit_test(test_slots),      cmocka_unit_test(test_cheaper),
-        cmocka_unit_test(test_fit_host), cmocka_unit_test(test_fit_device), cmocka_unit_test(test_asked),
+        cmocka_unit_test(test_fit_host), cmocka_unit_test(test_fit_device), cmocka_unit_test(test_fit_shared),
+        cmocka_unit_test(test_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

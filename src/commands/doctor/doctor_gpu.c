@@ -32,10 +32,11 @@ static void say_device(mg_doctor *d, const mg_cuda_plugin *plugin, int n, int i)
         if (k != i && plugin->can_peer(i, k))
             snprintf(peers + strlen(peers), sizeof peers - strlen(peers), " %d", k);
     mg_doctor_say(d, is.major >= 8 ? MG_DOCTOR_FINE : MG_DOCTOR_NOTE,
-                  "GPU %d: %s (sm_%d%d, %d SMs), %s, NUMA node %d, %s%.1f GiB%s%s%s%s", i, is.name, is.major,
-                  is.minor, is.n_sms, is.pci, is.numa_node, available, (double)is.total_bytes / 1073741824.0,
-                  *available ? " free" : "", *peers ? ", reads the memory of GPU" : "", peers,
-                  is.major >= 8 ? "" : ": too old, sm_80 is the least");
+                  "GPU %d: %s (sm_%d%d, %d SMs), %s, NUMA node %d, %s%.1f GiB%s%s%s%s%s", i, is.name,
+                  is.major, is.minor, is.n_sms, is.pci, is.numa_node, available,
+                  (double)is.total_bytes / 1073741824.0, *available ? " free" : "",
+                  is.shares_host ? " of the host's memory" : "", *peers ? ", reads the memory of GPU" : "",
+                  peers, is.major >= 8 ? "" : ": too old, sm_80 is the least");
 }
 
 static void say_devices(mg_doctor *d, const mg_cuda_plugin *plugin, int n)
