@@ -26,6 +26,7 @@ typedef struct mg_predict_rate {
 typedef struct mg_predict_machine {
     char name[64];
     bool overlaps;         /* a product reads and multiplies at once: the longer counts, not the sum */
+    bool shares_host;      /* a device whose memory is the host's */
     double memory_bytes;   /* of a device; 0: the host's, which is not known here */
     double overhead_bytes; /* of a device's memory that its driver and libraries take */
     double read_bytes_s;   /* of matrices */

@@ -6,7 +6,7 @@
 #include "predict.h"
 
 /* Peaks: GB/s read, dense TFLOP/s without sparsity, GB, GB/s to its neighbours and
- * to its host in one direction. PERFORMANCE.md says where each was looked up. */
+ * to its host in one direction; 0: its memory is the host's. PERFORMANCE.md says where each was looked up. */
 typedef struct device {
     const char *name;
     double read_gbps, bf16_tflops, fp32_tflops, memory_gb, link_gbps, host_gbps;
@@ -34,6 +34,10 @@ static const device devices[] = {
     {"rtx5090", 1792, 210, 105, 32, 64, 64, false}, /* bf16: twice fp32, as the 4090. PCIe Gen5 */
     {"rtx4090", 1008, 165, 82.6, 24, 32, 32, false},
     {"rtx3090", 936, 71, 35.6, 24, 32, 32, false}, /* bf16: twice fp32, as the 3090 Ti of the same chip */
+    {"rtx-pro-6000", 1792, 500, 125, 96, 64, 64, false}, /* Blackwell; 4000 in FP4 with sparsity */
+    {"gb10", 273, 125, 31, 128, 25, 0, false}, /* DGX Spark; 1000 in FP4 with sparsity. ConnectX-7 */
+    {"jetson-agx-orin", 204.8, 42.5, 5.3, 64, 1, 0, false}, /* of 64 GB; 170 in INT8 with sparsity */
+    {"jetson-agx-thor", 273, 258.5, 8, 128, 1, 0, false},   /* T5000: 20 SMs of 128 at 1.57 GHz */
     /* A rank a socket, as a Xeon Platinum 8480+: 8 channels of DDR5-4800; 56 cores with two AVX-512 units of
      * 16 values at 2 GHz, and twice that in bf16. */
     {"cpu", 307, 14, 7, 0, 20, 0, true},
@@ -68,9 +72,11 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
 {
     const bool wide = format == MG_FORMAT_F32;
     const double flop_s = (wide ? d->fp32_tflops : d->bf16_tflops) * 1e12;
+    const double host_gbps = d->host_gbps > 0 ? d->host_gbps : d->read_gbps;
 
     *m = (mg_predict_machine){
         .overlaps = !d->is_host,
+        .shares_host = !d->is_host && d->host_gbps == 0,
         .memory_bytes = d->memory_gb * 1e9,
         .overhead_bytes = d->is_host ? 0 : DEVICE_OVERHEAD_BYTES,
         .read_bytes_s = READ_PART * d->read_gbps * 1e9,
@@ -81,7 +87,7 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
         .reduce_bytes_s = LINK_PART * d->link_gbps * 1e9,
         .draw_s = d->is_host ? HOST_DRAW_S : DEVICE_DRAW_S,
         .load_bytes_s = LOAD_BYTES_S,
-        .outside_bytes_s = d->is_host ? LOAD_BYTES_S : LINK_PART * d->host_gbps * 1e9,
+        .outside_bytes_s = d->is_host ? LOAD_BYTES_S : LINK_PART * host_gbps * 1e9,
     };
     strcpy(m->name, d->name);
     m->decode_sound_s = CODEC_FLOP / (CODEC_PART * d->fp32_tflops * 1e12);

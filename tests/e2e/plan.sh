@@ -161,6 +161,15 @@ for device in h100 cpu; do
         near "$(limit_h)" "$(awk "BEGIN { print $spare * $(predicted_h) + 1 / 6 }")"
 done
 expect 0 'steps took 1\.5 to 2\.8 times as long' 'a plan of a GPU says so' "$MG" plan --shape small --gpu gh200 --clips 5
+
+# A device in the host's memory: both count there, and layers outside would take it all the same.
+on_gb10() { "$MG" plan --shape large --duration 30 --clips 5 --gpu gb10 "$@"; }
+expect 0 'most of its step' 'a DGX Spark' on_gb10
+fails 'of which no layer is outside' grep -q 'outside *[0-9]' said
+expect 5 'needs 9\.4 GB a rank, and 8\.0 GB are there; take a shorter --duration' 'its memory is limited as a device' on_gb10 --device-memory 8G
+expect 5 'and 8\.0 GB are there' 'and as the host' on_gb10 --host-memory 8G
+expect 5 'no layout fits' 'two ranks take of one memory' on_gb10 --gpus-per-node 2 --tp 1 --device-memory 16G
+expect 0 'why' 'which are not too much for two devices' "$MG" plan --shape large --duration 30 --clips 5 --gpu l40s --gpus-per-node 2 --tp 1 --device-memory 16G
 expect 2 '--gpu: V100: too old: compute capability 8\.0' 'a GPU that nothing here runs on' "$MG" plan --shape small --clips 5 --gpu V100
 
 # Bad input.

@@ -168,11 +168,12 @@ static mg_status check_fit(const mg_planning *p)
     const mg_planning_layout *l = NULL;
     const bool is_cpu = p->machine.memory_bytes <= 0, of_node = is_cpu && p->limits.host_bytes > 0;
     const double device_bytes = (double)p->limits.device_bytes;
-    const double there = of_node                                              ? (double)p->limits.host_bytes
-                         : device_bytes > 0 && device_bytes < p->memory_bytes ? device_bytes
-                                                                              : p->memory_bytes;
+    double there = of_node                                              ? (double)p->limits.host_bytes
+                   : device_bytes > 0 && device_bytes < p->memory_bytes ? device_bytes
+                                                                        : p->memory_bytes;
 
     if (p->chosen >= 0) return MG_OK;
+    if (p->machine.shares_host && p->limits.host_bytes > 0) there = fmin(there, (double)p->limits.host_bytes);
     for (int i = 0; i < p->n_layouts; i++)
         if (p->layout[i].n_clips == 1 && (!l || p->layout[i].leader_bytes < l->leader_bytes))
             l = &p->layout[i];
@@ -182,9 +183,10 @@ static mg_status check_fit(const mg_planning *p)
         "take %s, or a larger %s",
         (long long)l->tp, (l->leader_bytes + p->machine.overhead_bytes) / 1e9, there / 1e9,
         of_node ? " for all ranks of a node" : "",
-        of_node  ? "fewer ranks a node, --dtype int8"
-        : is_cpu ? "more ranks a node, --dtype int8"
-                 : "more GPUs a node, --offload auto",
+        of_node                  ? "fewer ranks a node, --dtype int8"
+        : is_cpu                 ? "more ranks a node, --dtype int8"
+        : p->machine.shares_host ? "a shorter --duration"
+                                 : "more GPUs a node, --offload auto",
         is_cpu ? "machine" : "device");
 }
 

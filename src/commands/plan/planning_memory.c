@@ -81,21 +81,22 @@ static int64_t known(double bytes)
 }
 
 /* Where the rank of this number in a node has its memory, and how much is there. On a CPU --gpu-mem is each
- * rank's own. */
+ * rank's own. A device may have none but the host's, as mg-dist's own plan counts it too. */
 static void place(mg_plan_demand *d, const mg_planning *p, int rank)
 {
     const mg_memory_limits *limits = &p->limits;
     const bool on_device = p->machine.memory_bytes > 0, own = on_device || p->memory_bytes > 0;
     const double left = p->memory_bytes - p->machine.overhead_bytes;
-    const int64_t free_bytes = left > 0 ? (int64_t)left : 0;
-    const bool is_less = limits->device_bytes > 0 && limits->device_bytes < free_bytes;
+    const int64_t of_host = known((double)limits->host_bytes);
+    int64_t of_own = left > 0 ? (int64_t)left : 0;
 
+    if (limits->device_bytes > 0 && limits->device_bytes < of_own) of_own = limits->device_bytes;
+    d->shares_host = p->machine.shares_host;
     for (int i = 0; i < MG_DEMANDS; i++) {
         const bool in_own = own && (i != MG_DEMAND_HOST || !on_device);
-        d->place[i] = in_own ? 1 + rank : 0;
-        d->available_bytes[i] = !in_own   ? known((double)limits->host_bytes)
-                                : is_less ? limits->device_bytes
-                                          : free_bytes;
+        d->place[i] = in_own && !d->shares_host ? 1 + rank : 0;
+        d->available_bytes[i] = in_own ? of_own : of_host;
+        if (d->shares_host) d->available_bytes[i] = of_host < of_own ? of_host : of_own;
     }
 }
 

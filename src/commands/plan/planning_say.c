@@ -119,7 +119,7 @@ static void print_memory(mg_text *t, const mg_planning *p)
         print_memory_line(t, "codec", mg_replica_bytes_codec(a), mg_replica_bytes_codec(b), two);
         print_memory_line(t, "host buffers", a->host, b->host, two);
         print_memory_line(t, "sum", mg_replica_bytes_all(a), mg_replica_bytes_all(b), two);
-        if (p->config.lm.L < 4) continue;
+        if (p->config.lm.L < 4 || p->machine.shares_host) continue;
         print_memory_line(t, "half outside", mg_planning_outside_bytes(a, p->config.lm.L / 2),
                           mg_planning_outside_bytes(b, p->config.lm.L / 2), two);
         print_memory_line(t, "layers outside", mg_planning_outside_bytes(a, most),
