@@ -13,7 +13,7 @@ enum { PATH_BYTES = 1024 };
 /* The first number of a file; -1 if there is none ("max"). */
 static int64_t read_number(const char *folder, const char *name)
 {
-    char path[PATH_BYTES];
+    char path[2 * PATH_BYTES];
     long long v = -1;
 
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -89,6 +89,7 @@ static int64_t read_device_nodes(const char *root)
         const long long node = read_key(gpus.gl_pathv[i], "numa_status", "Node:");
         if (node < 0) continue;
         (void)snprintf(path, sizeof path, "%s/sys/devices/system/node/node%lld", root, node);
+        if (read_number(path, "cpulist") >= 0) continue; /* processors are there: it is the host's too */
         (void)snprintf(key, sizeof key, "Node %lld MemFree:", node);
         const int64_t kib = read_key(path, "meminfo", key);
         sum += kib > 0 ? kib : 0;

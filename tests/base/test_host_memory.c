@@ -135,10 +135,21 @@ static void memory_of_gpus_is_not_the_hosts(void **state)
     put("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal: 900000 kB\nNode 0 MemFree: 500000 kB\n");
     assert_true(mg_host_memory_below(root) == 1000000LL * 1024);
     put("sys/devices/system/node/node1/meminfo", "Node 1 MemTotal: 700000 kB\nNode 1 MemFree:  600000 kB\n");
+    put("sys/devices/system/node/node1/cpulist", "\n");
     assert_true(mg_host_memory_below(root) == 400000LL * 1024);
     put("proc/driver/nvidia/gpus/0029:01:00.0/numa_status", "Node:      2\nStatus:    online\n");
     put("sys/devices/system/node/node2/meminfo", "Node 2 MemTotal: 700000 kB\nNode 2 MemFree:  600000 kB\n");
     assert_true(mg_host_memory_below(root) == 0); /* never below */
+}
+
+/* Where a GPU has no memory but the host's, the node that its driver names has processors. */
+static void memory_that_both_share_is_the_hosts(void **state)
+{
+    (void)state;
+    put("proc/driver/nvidia/gpus/000f:01:00.0/numa_status", "Node:      0\nStatus:    online\n");
+    put("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal: 900000 kB\nNode 0 MemFree: 500000 kB\n");
+    put("sys/devices/system/node/node0/cpulist", "0-19\n");
+    assert_true(mg_host_memory_below(root) == 1000000LL * 1024);
 }
 
 int main(void)
@@ -152,6 +163,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(version_2_far_below, make, clear),
         cmocka_unit_test_setup_teardown(what_limits_another_controller_is_passed_over, make, clear),
         cmocka_unit_test_setup_teardown(memory_of_gpus_is_not_the_hosts, make, clear),
+        cmocka_unit_test_setup_teardown(memory_that_both_share_is_the_hosts, make, clear),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
