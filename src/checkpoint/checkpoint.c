@@ -185,7 +185,7 @@ void mg_checkpoint_close(mg_checkpoint *c)
     if (!c) return;
     mg_checkpoint_sources_close(&c->sources);
     for (size_t i = 0; i < c->n_names; i++) free(c->names[i]);
-    for (size_t i = 0; i < c->n_made; i++) free(c->made[i]);
+    mg_checkpoint_drop_replaced(c);
     free(c->made);
     free(c->choice);
     free(c->entries);
@@ -259,6 +259,16 @@ mg_status mg_checkpoint_replace(mg_checkpoint *c, const char *name, void *data)
         return MG_OK;
     }
     return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: no such tensor", name);
+}
+
+void mg_checkpoint_drop_replaced(mg_checkpoint *c)
+{
+    for (size_t k = 0; k < c->n_made; k++) {
+        for (size_t i = 0; i < c->n_entries; i++)
+            if (c->entries[i].tensor.data == c->made[k]) c->entries[i].tensor.data = NULL;
+        free(c->made[k]);
+    }
+    c->n_made = 0;
 }
 
 size_t mg_checkpoint_count(const mg_checkpoint *c)

@@ -106,6 +106,9 @@ mg_status mg_checkpoint_borrow(mg_checkpoint *c, const mg_checkpoint_entry *e);
  * type and shape. */
 mg_status mg_checkpoint_replace(mg_checkpoint *c, const char *name, void *data);
 
+/* Give the memory of all that was replaced back, once it was loaded: these entries' values are gone. */
+void mg_checkpoint_drop_replaced(mg_checkpoint *c);
+
 /* The data files, in order: for hashing and for messages. `fd` is open for reading until close; -1: the file
  * is empty or no file. */
 size_t mg_checkpoint_n_files(const mg_checkpoint *c);
