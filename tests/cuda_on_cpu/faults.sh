@@ -54,6 +54,9 @@ expect 5 '^BAD   .*no NVIDIA driver' 'doctor: no driver' doctor driver=0
 expect 5 '^BAD   .*no GPU that this process may use' 'doctor: no device' doctor devices=0
 passes 'doctor: it says so once' test "$(grep -c 'no GPU that this process may use' "$BOX/said")" = 1
 expect 5 '^BAD   memory: 1 rank of the device' 'doctor: a model that does not fit' doctor memory=10 --model "$TINY"
+expect 5 '^BAD   memory: 1 rank of the host' 'doctor: one that does not fit into the memory of both' \
+    doctor integrated,memory=10 --model "$TINY"
+expect 0 'GiB free of the host.s memory' 'doctor: a device whose memory is the host'"'"'s' doctor integrated
 expect 5 '^BAD   a product on .*: differs by -?nan of .*WRONG' 'doctor: a GPU that computes nothing' doctor idle
 expect 0 '^note  GPU 1: .*sm_75.*too old' 'doctor: an old GPU that no rank takes is no fault' doctor devices=2,old=1
 expect 5 '^BAD   cuda: .*compute capability 7\.5.*CUDA_VISIBLE_DEVICES can name another' 'doctor: an old GPU that rank 0 takes' \
