@@ -55,39 +55,14 @@ static mg_status take_file(mg_merge *m, const char *to, const char *from, const 
     return st;
 }
 
-static mg_status look_for(mg_tar_reader *t, const char *name, mg_tar_member *member, bool *over)
-{
-    do MG_RETURN(mg_tar_reader_next(t, member, over));
-    while (!*over && !mg_dataset_is_member(member->name, name));
-    return MG_OK;
-}
-
-/* The row's member of its shard. Clips are taken in the order in which they stand there, unless a changed job
- * file has another one. */
+/* The row's member of its shard. */
 static mg_status take_member(mg_merge *m, mg_merge_source *s, const char *to, const mg_job_row *row)
 {
     char path[MG_PATH_SIZE], name[MG_PATH_SIZE];
     mg_tar_member member;
-    bool over = false;
 
-    if (s->i_tar != row->shard) {
-        mg_tar_reader_close(&s->tar);
-        s->i_tar = -1;
-        MG_RETURN(mg_path_format(path, "%s/%s-%06lld.tar", s->dir, mg_merge_note_of(s, "name"),
-                                 (long long)row->shard));
-        MG_RETURN(mg_tar_reader_open(&s->tar, path));
-        s->i_tar = row->shard;
-    }
     MG_RETURN(mg_dataset_member_name(name, row->file, NULL));
-    const bool from_begin = s->tar.at == 0;
-    MG_RETURN(look_for(&s->tar, name, &member, &over));
-    if (over && !from_begin) {
-        s->tar.at = 0;
-        MG_RETURN(look_for(&s->tar, name, &member, &over));
-    }
-    if (over)
-        return mg_fail(MG_EFAIL, "%s: %s-%06lld.tar: has no %s; mg-dist verify says what is wrong with it",
-                       s->dir, mg_merge_note_of(s, "name"), (long long)row->shard, name);
+    MG_RETURN(mg_merge_find_sound(&member, s, row->shard, name));
     if (member.bytes != row->file_bytes)
         return mg_fail(MG_EFAIL, "%s: %s: is not as long as recorded; mg-dist verify says what is wrong",
                        s->dir, name);

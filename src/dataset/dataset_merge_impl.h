@@ -11,15 +11,20 @@ typedef struct mg_merge_note {
     char *name, *value;
 } mg_merge_note;
 
+typedef struct mg_merge_index mg_merge_index; /* of a tar */
+
 typedef struct mg_merge_source {
     const char *dir;
     mg_run_db *db;
     int64_t part, n_parts;
     mg_merge_note *note;
     size_t n_notes, note_capacity;
+    const char *name; /* noted: of its shards */
     mg_run_counts count;
     mg_tar_reader tar; /* of its shard i_tar, at the clip after the last one that was taken */
     int64_t i_tar;     /* -1: none is open */
+    int64_t n_shards;
+    mg_merge_index *index; /* [n_shards] */
 } mg_merge_source;
 
 /* A clip: where it stands in the jobs, and whose it is. */
@@ -43,6 +48,11 @@ const char *mg_merge_note_of(const mg_merge_source *s, const char *name); /* NUL
 /* dataset_merge_sources.c: open all, hold them against each other, and list their clips. */
 mg_status mg_merge_open_sources(mg_merge *m);
 void mg_merge_close_sources(mg_merge *m);
+
+/* dataset_merge_tar.c: the sound of this name in a shard of the source. */
+mg_status mg_merge_open_tars(mg_merge_source *s);
+mg_status mg_merge_find_sound(mg_tar_member *out, mg_merge_source *s, int64_t shard, const char *name);
+void mg_merge_close_tars(mg_merge_source *s);
 
 /* dataset_merge_clips.c: every clip of the list that is not there yet. */
 mg_status mg_merge_take_clips(mg_merge *m);

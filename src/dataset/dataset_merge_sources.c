@@ -28,12 +28,14 @@ static mg_status open_source(mg_merge_source *s, const char *dir)
 {
     char path[MG_PATH_SIZE], *end = NULL;
 
-    *s = (mg_merge_source){.dir = dir, .i_tar = -1};
+    *s = (mg_merge_source){.dir = dir};
     MG_RETURN(mg_path_format(path, "%s/.mg-dist/run.db", dir));
     if (!mg_path_exists(path)) return mg_fail(MG_EUSAGE, "%s: is no dataset of mg-dist run", dir);
     MG_RETURN(mg_run_db_open_to_read(&s->db, path));
     MG_RETURN(mg_run_db_each_note(s->db, take_note, s));
     MG_RETURN(mg_run_db_count(s->db, &s->count));
+    s->name = mg_merge_note_of(s, "name");
+    MG_RETURN(mg_merge_open_tars(s));
     const char *part = mg_merge_note_of(s, "shard");
     if (part && *part) {
         s->part = strtoll(part, &end, 10);
@@ -209,7 +211,6 @@ mg_status mg_merge_open_sources(mg_merge *m)
 
     m->source = calloc((size_t)n + 1, sizeof *m->source);
     if (!m->source) return mg_fail(MG_ENOMEM, "merge: no memory");
-    for (int64_t i = 0; i < n; i++) m->source[i].i_tar = -1;
     for (int64_t i = 0; i < n; i++) MG_RETURN(open_source(&m->source[i], m->call->source[i]));
     qsort(m->source, (size_t)n, sizeof *m->source, compare_parts);
     MG_RETURN(check_parts(m));
@@ -234,7 +235,7 @@ void mg_merge_close_sources(mg_merge *m)
         }
         free(s->note);
         mg_run_db_close(s->db);
-        mg_tar_reader_close(&s->tar);
+        mg_merge_close_tars(s);
     }
     free(m->source);
     free(m->item);
