@@ -10,7 +10,7 @@
 #include "job_id.h"
 #include "text.h"
 
-/* ".NAME.PID.tmp", as out_file.h makes them. */
+/* ".NAME.MACHINE.PID.tmp", as out_file.h makes them. */
 static bool is_temporary(const char *name)
 {
     return name[0] == '.' && mg_text_ends_with(name, ".tmp");

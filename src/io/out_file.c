@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,6 +54,33 @@ static int give_temp_name(mg_out_file *f)
     return error;
 }
 
+/* Eight digits for this machine: two may have a process of one number at work in a folder. A cluster's hosts
+ * may all be called the same; what their kernels call this start of theirs differs. */
+static unsigned machine_number(void)
+{
+    char text[128] = "";
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    (void)gethostname(text, sizeof text / 2 - 1);
+    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        const ssize_t n = read(fd, text + strlen(text), sizeof text / 2);
+        (void)n; /* then by its name alone */
+        close(fd);
+    }
+    for (const char *p = text; *p; p++) hash = (hash ^ (unsigned char)*p) * 16777619u;
+    return hash;
+}
+
+bool mg_out_temp_name(char *out, size_t size, const char *path)
+{
+    const size_t n_folder = folder_bytes(path);
+    const int n = snprintf(out, size, "%.*s.%s.%08x.%ld.tmp", (int)n_folder, path, path + n_folder,
+                           machine_number(), (long)getpid());
+
+    return n >= 0 && (size_t)n < size;
+}
+
 /* 0 or errno. What a killed process with our number left under this name is of no use to anyone. */
 static int create_temp(mg_out_file *f)
 {
@@ -70,18 +98,14 @@ static int create_temp(mg_out_file *f)
 
 mg_status mg_out_file_begin(mg_out_file *f, const char *path)
 {
-    const size_t n_folder = folder_bytes(path);
-
     f->fd = -1;
     f->temp_path[0] = '\0';
     f->nameless = false;
     const int n = snprintf(f->path, sizeof f->path, "%s", path);
     if (n < 0 || n >= (int)sizeof f->path)
         return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", path, sizeof f->path - 1);
-    if (!path[n_folder]) return mg_fail(MG_EFAIL, "%s: not the name of a file", path);
-    const int n_temp = snprintf(f->temp_path, sizeof f->temp_path, "%.*s.%s.%ld.tmp", (int)n_folder, path,
-                                path + n_folder, (long)getpid());
-    if (n_temp < 0 || n_temp >= (int)sizeof f->temp_path)
+    if (!path[folder_bytes(path)]) return mg_fail(MG_EFAIL, "%s: not the name of a file", path);
+    if (!mg_out_temp_name(f->temp_path, sizeof f->temp_path, path))
         return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", path, sizeof f->path - 30);
 
     if (create_nameless(f)) return MG_OK;
@@ -189,7 +213,8 @@ mg_status mg_out_dir_open(const char *dir)
         return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", dir, sizeof probe.path - 65);
     MG_RETURN(make_folders(probe.path));
     mg_out_sweep(dir);
-    snprintf(probe.temp_path, sizeof probe.temp_path, "%.*s/.probe.%ld.tmp", n, dir, (long)getpid());
+    snprintf(probe.path, sizeof probe.path, "%.*s/probe", n, dir);
+    MG_REQUIRE(mg_out_temp_name(probe.temp_path, sizeof probe.temp_path, probe.path));
     const int error = create_temp(&probe);
     mg_out_file_abandon(&probe);
     return error ? mg_fail(MG_EFAIL, "%s: cannot make files in this folder: %s", dir, strerror(error))

@@ -47,7 +47,8 @@ mg_status mg_out_folder_begin(mg_out_folder *f, const char *path)
         return mg_fail(MG_EFAIL, "%s: is there already; give the name of a new folder", f->path);
     MG_RETURN(mg_path_folder(parent, f->path));
     MG_RETURN(mg_out_dir_open(parent));
-    MG_RETURN(mg_path_format(f->temp, "%s/.%s.%ld.tmp", parent, name, (long)getpid()));
+    if (!mg_out_temp_name(f->temp, sizeof f->temp, f->path))
+        return mg_fail(MG_EFAIL, "%.80s…: the path is too long", f->path);
     mg_out_remove_folder(AT_FDCWD, f->temp); /* of a killed process that had our number */
     if (mkdir(f->temp, 0777) == 0) return MG_OK;
     const mg_status st = mg_fail(MG_EFAIL, "%s: cannot make the folder: %s", f->temp, strerror(errno));

@@ -1,5 +1,5 @@
 /* Folders that appear whole or not at all: filled under a temporary name beside the target, synced, then
- * renamed. An interrupted run leaves at most ".NAME.PID.tmp", never a folder that looks whole. */
+ * renamed. An interrupted run leaves at most ".NAME.MACHINE.PID.tmp", never a folder that looks whole. */
 #ifndef MG_OUT_FOLDER_H
 #define MG_OUT_FOLDER_H
 

@@ -1,4 +1,4 @@
-/* What processes that were killed have left in a folder: ".NAME.PID.tmp". */
+/* What processes that were killed have left in a folder: ".NAME.MACHINE.PID.tmp". */
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,9 +1,11 @@
 /* Files appear whole or not at all, whatever goes wrong. */
 #include "io_fixture.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "audio_file.h"
 #include "npy.h"
@@ -53,14 +55,38 @@ static void an_abandoned_file_leaves_nothing(void **state)
 
 static void a_leftover_of_a_killed_process_is_replaced(void **state)
 {
-    char name[64];
+    char name[512];
 
     (void)state;
-    snprintf(name, sizeof name, ".a.txt.%ld.tmp", (long)getpid());
-    put_file(in_dir(name), "half", 4);
+    assert_true(mg_out_temp_name(name, sizeof name, in_dir("a.txt")));
+    put_file(name, "half", 4);
     expect_ok(mg_out_file_put(in_dir("a.txt"), "whole", 5));
     expect_content(in_dir("a.txt"), "whole");
     assert_int_equal(count_files(test_dir), 1);
+}
+
+/* 0: two machines with one number of a process take two names; 77: this one does not let us play two. */
+static int compare_machines(const char *path)
+{
+    char here[512], there[512];
+
+    const bool fits = mg_out_temp_name(here, sizeof here, path);
+    if (unshare(CLONE_NEWUSER | CLONE_NEWUTS) != 0 || sethostname("elsewhere", 9) != 0) return 77;
+    return fits && mg_out_temp_name(there, sizeof there, path) && strcmp(here, there) != 0 ? 0 : 1;
+}
+
+static void another_machine_has_another_name(void **state)
+{
+    int code;
+
+    (void)state;
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) _exit(compare_machines(in_dir("a.txt")));
+    assert_int_equal(waitpid(pid, &code, 0), pid);
+    assert_true(WIFEXITED(code));
+    if (WEXITSTATUS(code) == 77) skip();
+    assert_int_equal(WEXITSTATUS(code), 0);
 }
 
 static void bad_paths_are_named(void **state)
@@ -146,6 +172,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_appears_at_commit, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(an_abandoned_file_leaves_nothing, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_leftover_of_a_killed_process_is_replaced, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(another_machine_has_another_name, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(bad_paths_are_named, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(folders_are_made, make_dir, drop_dir),
