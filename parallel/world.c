@@ -164,6 +164,13 @@ int mg_world_largest_group(const mg_world *w)
     return 1;
 }
 
+bool mg_world_is_first_replica(const mg_world *w)
+{
+    for (int r = w->tp_rank; r < w->rank; r += w->tp)
+        if (w->links->placements[r].first_of_host == w->first_of_host) return false;
+    return true;
+}
+
 /* True if every rank of every group shares memory with the rest of its group. Collective; one answer for all.
  */
 static mg_status may_use_shm(mg_world *w, bool *answer)

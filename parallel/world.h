@@ -72,6 +72,10 @@ int mg_world_largest_group(const mg_world *w);
  * Collective, once. */
 mg_status mg_world_split(mg_world *w, int tp);
 
+/* After the split: of the ranks of this host with this tp_rank, is it the first? What each replica of a host
+ * would do alike, one does. Not collective. */
+bool mg_world_is_first_replica(const mg_world *w);
+
 /* Keep this rank, and the threads that it starts from now on, to one NUMA node, where mg_numa_choose finds
  * one below `root` for it. Not collective. */
 void mg_world_stay(const mg_world *w, const char *root);

@@ -369,8 +369,10 @@ mg_status mg_replica_keep_pack(mg_replica *r, const mg_world *w)
     const mg_arena *weights = &r->lm_memory.weights;
 
     if (!r->backend.pack_cache) return MG_OK;
-    const mg_status st =
-        mg_world_await_all(w, mg_pack_cache_write(&r->pack, &r->backend, weights->base, weights->size_bytes));
+    mg_status st = MG_OK;
+    if (mg_world_is_first_replica(w))
+        st = mg_pack_cache_write(&r->pack, &r->backend, weights->base, weights->size_bytes);
+    st = mg_world_await_all(w, st);
     if (st == MG_ECOMM || st == MG_ESTOPPED) return st;
     if (st != MG_OK && *mg_last_error())
         mg_log_warn("pack cache: %s; the run goes on without", mg_last_error());

@@ -51,6 +51,24 @@ static void test_largest_group(void **state)
     assert_true(tp == 8 || most % (2 * tp) != 0); /* no larger one would do */
 }
 
+static void test_first_replica(void **state)
+{
+    typedef struct seat {
+        int32_t host, tp_rank, is_first;
+    } seat;
+    const seat mine = {world.first_of_host, world.tp_rank, mg_world_is_first_replica(&world)};
+    seat *all = calloc((size_t)world.size, sizeof *all);
+    int n_first = 0;
+
+    (void)state;
+    assert_non_null(all);
+    assert_int_equal(mg_comm_all_gather(world.all, all, &mine, 3, MG_I32), MG_OK);
+    for (int r = 0; r < world.size; r++)
+        n_first += all[r].host == mine.host && all[r].tp_rank == mine.tp_rank && all[r].is_first;
+    assert_int_equal(n_first, 1);
+    free(all);
+}
+
 /* One rank says it. */
 static void check_word(const char *word)
 {
@@ -326,10 +344,13 @@ static void test_tree(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout),   cmocka_unit_test(test_hosts), cmocka_unit_test(test_largest_group),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_cores), cmocka_unit_test(test_numa),
-        cmocka_unit_test(test_stay),     cmocka_unit_test(test_same),  cmocka_unit_test(test_await_first),
-        cmocka_unit_test(test_tree),     cmocka_unit_test(test_idle),  cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_layout),        cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_largest_group), cmocka_unit_test(test_first_replica),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_cores),
+        cmocka_unit_test(test_numa),          cmocka_unit_test(test_stay),
+        cmocka_unit_test(test_same),          cmocka_unit_test(test_await_first),
+        cmocka_unit_test(test_tree),          cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_quota),
     };
 
     begin_world(&world, argc, argv);
