@@ -1,5 +1,6 @@
 #include "pack_cache.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,27 +10,8 @@
 #include "hash_memo.h"
 #include "log.h"
 #include "out_file.h"
-#include "pack_file.h"
+#include "pack_list.h"
 #include "text.h"
-
-enum { NAME_DIGITS = 16 };
-
-static const char folder_name[] = "mg-dist-packs";
-
-/* Beside the snapshots of a cached model, so that whoever removes the model removes the packs; else in the
- * folder of the weights. */
-static mg_status find_folder(char out[MG_PATH_SIZE], const char *where, const char *weights)
-{
-    char folder[MG_PATH_SIZE], snapshots[MG_PATH_SIZE], model[MG_PATH_SIZE];
-
-    if (strcmp(where, "model") != 0) return mg_path_format(out, "%s", where);
-    MG_RETURN(mg_path_folder(folder, weights));
-    MG_RETURN(mg_path_folder(snapshots, folder));
-    MG_RETURN(mg_path_folder(model, snapshots));
-    const bool is_cached =
-        strcmp(mg_path_name(snapshots), "snapshots") == 0 && strncmp(mg_path_name(model), "models--", 8) == 0;
-    return mg_path_format(out, "%s/%s", is_cached ? model : folder, folder_name);
-}
 
 /* The hash of each file that tensors of the language model are read from, once. */
 static mg_status describe_files(mg_text *t, const mg_checkpoint *lm, const char *folder)
@@ -95,16 +77,37 @@ done:
     return st;
 }
 
+/* For people: the id of a cached model, else the folder of the weights, whole. */
+static void name_model(char out[MG_PACK_MODEL_SIZE], const char *weights)
+{
+    char folder[MG_PATH_SIZE], id[MG_HUB_ID_SIZE], *whole = NULL;
+
+    if (mg_path_folder(folder, weights) != MG_OK) folder[0] = '\0';
+    const bool is_cached = mg_hub_id_of_snapshot(id, folder);
+    if (!is_cached) whole = realpath(folder, NULL);
+    const char *name = is_cached ? id : whole ? whole : folder;
+    const size_t n = strlen(name);
+    snprintf(out, MG_PACK_MODEL_SIZE, "%s",
+             n < MG_PACK_MODEL_SIZE ? name : name + n - MG_PACK_MODEL_SIZE + 1);
+    free(whole);
+    mg_clear_error();
+}
+
 static mg_status find_pack(mg_pack_cache *c, const mg_model_files *files, const mg_backend *lm)
 {
-    const char *level = strchr(lm->ops->name, '/');
+    const char *weights = mg_checkpoint_file(files->lm.checkpoint, 0), *level = strchr(lm->ops->name, '/');
+    mg_pack_name name = {.rank = lm->group->rank + 1, .n_ranks = lm->group->size};
+    char file[MG_PACK_NAME_SIZE];
 
-    MG_RETURN(find_folder(c->folder, lm->pack_cache, mg_checkpoint_file(files->lm.checkpoint, 0)));
+    name_model(c->model, weights);
+    MG_RETURN(mg_pack_folder(c->folder, lm->pack_cache, weights));
     c->folder_fault = mg_fault_take(mg_out_dir_open(c->folder)); /* a pack may be there all the same */
     MG_RETURN(find_key(c->key, files, lm, c->folder));
-    return mg_path_format(c->path, "%s/%s-%s-%dof%d-%.*s.pack", c->folder,
-                          mg_format_name(lm->formats.weights), level ? level + 1 : lm->ops->name,
-                          lm->group->rank + 1, lm->group->size, NAME_DIGITS, c->key);
+    snprintf(name.format, sizeof name.format, "%s", mg_format_name(lm->formats.weights));
+    snprintf(name.level, sizeof name.level, "%s", level ? level + 1 : lm->ops->name);
+    snprintf(name.key, sizeof name.key, "%.*s", MG_PACK_KEY_DIGITS, c->key);
+    mg_pack_name_format(file, &name);
+    return mg_path_format(c->path, "%s/%s", c->folder, file);
 }
 
 void mg_pack_cache_open(mg_pack_cache *c, const mg_model_files *files, const mg_backend *lm,
@@ -134,6 +137,7 @@ bool mg_pack_cache_read(mg_pack_cache *c, const mg_backend *lm, void *block, siz
     if (c->is_read) {
         mg_log_detail("pack cache: %s: %.0f MB in %.2f s", c->path, (double)bytes / 1e6, c->read_s);
     } else {
+        c->is_refused = true;
         mg_log_warn("pack cache: %s; it is made again", mg_last_error());
         mg_clear_error();
     }
@@ -151,7 +155,8 @@ mg_status mg_pack_cache_write(mg_pack_cache *c, const mg_backend *lm, const void
     MG_RETURN(mg_fault_raise(&c->folder_fault));
     if (mg_file_lock_try(&lock, c->path) == MG_OK && lock.fd < 0) return MG_OK;
     mg_clear_error(); /* file systems without locks: two may make the same one, and each is whole */
-    MG_TRY(mg_pack_write(c->path, c->key, block, (int64_t)bytes, lm->threads));
+    if (!c->is_refused && mg_path_exists(c->path)) goto done;
+    MG_TRY(mg_pack_write(c->path, c->key, c->model, block, (int64_t)bytes, lm->threads));
     c->write_s = mg_clock_s() - begin_s;
     mg_log_info("pack cache: %s: %.0f MB made in %.1f s", c->path, (double)bytes / 1e6, c->write_s);
 done:

@@ -10,16 +10,19 @@
 
 #include "backend.h"
 #include "model_files.h"
+#include "pack_file.h"
 
 typedef struct mg_pack_cache {
     bool is_on;                /* there is a key; the rest holds only then */
     bool is_read;              /* the weights are out of a pack */
+    bool is_refused;           /* … which is there, and no good */
     char folder[MG_PATH_SIZE]; /* of the packs */
     char path[MG_PATH_SIZE];   /* of this rank's */
     char key[65];
-    double key_s, read_s, write_s; /* what it took */
-    mg_fault fault;                /* why there is no key; mg_pack_cache_write raises it … */
-    mg_fault folder_fault;         /* … and why the folder takes no files, if one is to be made */
+    char model[MG_PACK_MODEL_SIZE]; /* what the pack says that it was made from */
+    double key_s, read_s, write_s;  /* what it took */
+    mg_fault fault;                 /* why there is no key; mg_pack_cache_write raises it … */
+    mg_fault folder_fault;          /* … and why the folder takes no files, if one is to be made */
 } mg_pack_cache;
 
 /* Finds the folder and the key; off if `lm->pack_cache` is NULL, on a device, or with layers outside. */
@@ -29,8 +32,8 @@ void mg_pack_cache_open(mg_pack_cache *c, const mg_model_files *files, const mg_
 /* The pack into `block`. False if there is none; one that is refused is named in a warning. */
 bool mg_pack_cache_read(mg_pack_cache *c, const mg_backend *lm, void *block, size_t bytes);
 
-/* Where the weights did not come out of a pack: make it. Nothing is done while another process makes the
- * same one, where the file system has locks. What goes wrong is for the caller to say. */
+/* Where the weights did not come out of a pack: make it. Nothing is done if another process has made the same
+ * one by now, or is at it, where the file system has locks. What goes wrong is for the caller to say. */
 mg_status mg_pack_cache_write(mg_pack_cache *c, const mg_backend *lm, const void *block, size_t bytes);
 
 #endif

@@ -13,8 +13,9 @@
 
 enum {
     KEY_AT = 32,
-    SUM_AT = 96,
-    TABLE_AT = 128,
+    MODEL_AT = 96,
+    SUM_AT = MODEL_AT + MG_PACK_MODEL_SIZE,
+    TABLE_AT = 384,
     DATA_ALIGN = 4096,
     PIECE_BYTES = 256 << 10, /* read and summed at once: it stays in a second-level cache */
     LANES = 8
@@ -71,7 +72,7 @@ static uint64_t sum_end(const checksum *s)
 static uint64_t sum_of_head(const char *head, const char *table, int64_t table_bytes)
 {
     checksum s = sum_begin();
-    char first[128] = "";
+    char first[TABLE_AT] = "";
 
     memcpy(first, head, SUM_AT);
     sum_add(&s, first, sizeof first);
@@ -100,10 +101,9 @@ static uint64_t word_at(const char *p)
 }
 
 mg_status mg_pack_head_parse(mg_pack_head *out, const char *name, const void *data, int64_t bytes,
-                             int64_t file_bytes, const char key[65], int64_t data_bytes)
+                             int64_t file_bytes, const char *key, int64_t data_bytes)
 {
     const char *head = data;
-    const int64_t first = mg_pack_head_bytes(data_bytes), n_chunks = count_chunks(data_bytes);
     uint32_t version, order;
 
     if (bytes < TABLE_AT || memcmp(head, magic, sizeof magic) != 0)
@@ -115,8 +115,12 @@ mg_status mg_pack_head_parse(mg_pack_head *out, const char *name, const void *da
     if (version != MG_PACK_VERSION)
         return mg_fail(MG_EFAIL, "%s: is stale: packs are of version %d now, this one is of %u", name,
                        MG_PACK_VERSION, version);
-    if (memcmp(head + KEY_AT, key, 64) != 0)
+    if (strncmp(head + KEY_AT, key, strnlen(key, 64)) != 0)
         return mg_fail(MG_EFAIL, "%s: is a pack of other weights or settings", name);
+    if (data_bytes < 0 && word_at(head + 16) <= (uint64_t)file_bytes)
+        data_bytes = (int64_t)word_at(head + 16);
+    if (data_bytes < 0) return mg_fail(MG_EFAIL, "%s: has %lld bytes, too few", name, (long long)file_bytes);
+    const int64_t first = mg_pack_head_bytes(data_bytes), n_chunks = count_chunks(data_bytes);
     if (word_at(head + 16) != (uint64_t)data_bytes || word_at(head + 24) != MG_PACK_CHUNK_BYTES)
         return mg_fail(MG_EFAIL, "%s: holds %llu bytes of weights, expected %lld", name,
                        (unsigned long long)word_at(head + 16), (long long)data_bytes);
@@ -125,7 +129,9 @@ mg_status mg_pack_head_parse(mg_pack_head *out, const char *name, const void *da
                        (long long)(first + data_bytes));
     if (word_at(head + SUM_AT) != sum_of_head(head, head + TABLE_AT, n_chunks * (int64_t)sizeof(uint64_t)))
         return mg_fail(MG_EFAIL, "%s: is damaged: the checksum of its head is wrong", name);
-    *out = (mg_pack_head){data_bytes, first, n_chunks, head + TABLE_AT};
+    if (!memchr(head + MODEL_AT, '\0', MG_PACK_MODEL_SIZE))
+        return mg_fail(MG_EFAIL, "%s: is damaged: its model's name has no end", name);
+    *out = (mg_pack_head){data_bytes, first, n_chunks, head + MODEL_AT, head + TABLE_AT};
     return MG_OK;
 }
 
@@ -219,6 +225,21 @@ done:
     return st;
 }
 
+mg_status mg_pack_look(char model[MG_PACK_MODEL_SIZE], const char *path, const char *key)
+{
+    mg_status st = MG_OK;
+    mg_mapped_file f;
+    mg_pack_head head = {.model = ""};
+
+    MG_RETURN(mg_in_file_map(&f, path));
+    MG_TRY(mg_pack_head_parse(&head, path, f.data, f.bytes, f.bytes, key, -1));
+    memcpy(model, head.model, MG_PACK_MODEL_SIZE);
+    st = mg_in_file_check(&f);
+done:
+    mg_in_file_unmap(&f);
+    return st;
+}
+
 /* It may take minutes: a signal to stop ends it. */
 static mg_status write_data(mg_out_file *f, const char *data, int64_t data_bytes)
 {
@@ -230,16 +251,17 @@ static mg_status write_data(mg_out_file *f, const char *data, int64_t data_bytes
     return MG_OK;
 }
 
-mg_status mg_pack_write(const char *path, const char key[65], const void *data, int64_t data_bytes,
-                        mg_threads *threads)
+mg_status mg_pack_write(const char *path, const char key[65], const char *model, const void *data,
+                        int64_t data_bytes, mg_threads *threads)
 {
     const int64_t bytes = mg_pack_head_bytes(data_bytes), n_chunks = count_chunks(data_bytes);
     const uint32_t version = MG_PACK_VERSION;
     const uint64_t n_data = (uint64_t)data_bytes, n_chunk = MG_PACK_CHUNK_BYTES;
     mg_out_file f = {.fd = -1};
     mg_status st = MG_OK;
-    char *head = calloc(1, (size_t)bytes);
 
+    MG_REQUIRE(strlen(model) < MG_PACK_MODEL_SIZE);
+    char *head = calloc(1, (size_t)bytes);
     if (!head) return mg_fail(MG_ENOMEM, "%s: %lld bytes", path, (long long)bytes);
     chunk_job job = {.fd = -1, /* only read: */ .data = (char *)(uintptr_t)data};
     job.head.data_bytes = data_bytes;
@@ -252,6 +274,7 @@ mg_status mg_pack_write(const char *path, const char key[65], const void *data, 
     memcpy(head + 16, &n_data, sizeof n_data);
     memcpy(head + 24, &n_chunk, sizeof n_chunk);
     memcpy(head + KEY_AT, key, 64);
+    memcpy(head + MODEL_AT, model, strlen(model));
     const uint64_t sum = sum_of_head(head, head + TABLE_AT, n_chunks * (int64_t)sizeof(uint64_t));
     memcpy(head + SUM_AT, &sum, sizeof sum);
     MG_TRY(mg_out_file_begin(&f, path));

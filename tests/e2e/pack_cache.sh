@@ -71,12 +71,12 @@ again() { # SENTENCE PATTERN, after something was done to the pack
 poke() { printf '%b' "$2" | dd of="$pack" bs=1 seek="$1" conv=notrunc status=none; }
 poke $((bytes - 100000)) 'garbage'
 again 'a byte of the weights' 'is damaged: the checksum of its chunk'
-poke 130 'garbage'
+poke 386 'garbage'
 again 'a byte of the table' 'is damaged: the checksum of its head'
 truncate -s $((bytes / 2)) "$pack"
 again 'half of it' "has $((bytes / 2)) bytes of $bytes"
 poke 8 '\0011'
-again 'another version' 'is stale'
+again 'another version' 'is stale: packs are of version 2 now, this one is of 9'
 cp "$other" "$pack"
 again 'the pack of other settings' 'is a pack of other weights or settings'
 echo 'something else' >"$pack"
@@ -132,6 +132,24 @@ expect 0 'pack cache: .* MB made' 'a file system without locks' env LD_PRELOAD="
     --threads 1 --dtype int8 --pack-cache "$BOX/lockless" --out "$BOX/made"
 fails 'without a warning' grep -q warning "$BOX/said"
 
+# Of several replicas of a host one makes the packs, also where no locks say so: the other's disk is full.
+expect 0 'pack cache: .* MB made' 'two replicas without locks' ranks 2 bash -c 'export FAULT_PATH=$0 FAULT_CALLS=lock FAULT_ERRNO=38
+    [ "${OMPI_COMM_WORLD_RANK:-0}" = 0 ] || export FAULT_CALLS="lock write" FAULT_ERRNO=28
+    LD_PRELOAD=$1 exec "${@:2}"' "$BOX/replicas" "$FAULTY" "$MG" generate --model "$MODEL" --prompt x --duration 0.4 --threads 1 \
+    --tp 1 --dtype int8 --pack-cache "$BOX/replicas" --out "$BOX/made"
+fails 'without a warning' grep -q warning "$BOX/said"
+
+# Another process has made it before this one came to it.
+touch "$BOX/hold"
+FAULT_PATH=$BOX/late FAULT_CALLS=lock FAULT_HOLD=$BOX/hold LD_PRELOAD=$FAULTY make late 1 --dtype int8 --pack-cache "$BOX/late" \
+    >"$BOX/said1" 2>&1 & first=$!
+for _ in $(seq 600); do ls "$BOX/late" 2>/dev/null | grep -q 'lock$' && break; sleep 0.1; done
+expect 0 'MB made' 'the first to be ready' make made 1 --dtype int8 --pack-cache "$BOX/late"
+rm "$BOX/hold"
+passes 'the second' wait $first
+fails 'makes no pack again' grep -q 'MB made' "$BOX/said1"
+passes 'the same sound' sound late made
+
 # A disk that is slow.
 slow() { # MILLISECONDS command …
     FAULT_PATH=$BOX/slow FAULT_CALLS=write FAULT_MS=$1 FAULT_COUNT=1 LD_PRELOAD=$FAULTY "${@:2}" --model "$MODEL" --prompt x \
@@ -168,6 +186,41 @@ expect 0 'made in' 'of a cached model' env HF_HUB_CACHE="$BOX/hub" "$MG" generat
     --threads 1 --pack-cache model --out "$BOX/cached"
 passes 'beside its snapshots' test -n "$(ls "$HUB"/mg-dist-packs/*.pack)"
 expect 0 'me/demo' 'the cache lists it as before' env HF_HUB_CACHE="$BOX/hub" "$MG" models
+
+# What is there, and what is of no use any more.
+export MGDIST_MANIFEST=$BOX/manifest.json HF_HUB_CACHE=$BOX/hub
+packs_of() { "$MG" models packs "$@"; }
+expect 0 'int8-.*-1of1-[0-9a-f]{16}\.pack +[0-9.]+ MB +int8 +.*/model +complete' 'a list of packs' packs_of --pack-cache "$PACKS"
+passes 'of all that are there' test "$(grep -c '\.pack ' "$BOX/said")" = $(($(packs) + $(ls "$HUB"/mg-dist-packs/*.pack | wc -l)))
+says 'with those of cached models' 'models--me--demo/mg-dist-packs$'
+says 'by their ids' '\.pack .* me/demo +complete'
+fails 'and no others' grep -q "$MODEL/mg-dist-packs" "$BOX/said"
+"$MG" models add mine "$MODEL" 2>"$BOX/note"
+expect 0 "$MODEL/mg-dist-packs" 'a key brings those of its model' env MGDIST_PACK_CACHE="$PACKS" "$MG" models packs
+expect 0 '^[0-9]+ packs, [0-9.]+ MB$' 'all of use' packs_of
+expect 0 'no such folder' 'a folder that is not there' packs_of --pack-cache "$BOX/nowhere"
+expect 0 'MB made' 'one more' kept made 1 --dtype fp32
+n=$(packs)
+pack=$(ls "$PACKS"/int8-"$best"-1of1-*)
+cp "$pack" "$PACKS/int8-$best-1of1-0000000000000000.pack"
+head -c 5000 "$pack" >"$PACKS/int4-$best-1of2-${pack##*-}"
+poke 8 '\0001'
+echo mine >"$PACKS/pack-0123456789abcdef0123456789abcdef01234567.pack"
+expect 0 'is stale: packs are of version 2 now, this one is of 1$' 'one of another version' packs_of --pack-cache "$PACKS"
+says 'one that was cut short' 'int4-.* has 5000 bytes, too few$'
+says 'one under a name of another' '-0000000000000000.* is a pack of other weights or settings$'
+says 'are counted' '; 3, [0-9.]+ MB, of no use to this build: mg-dist models packs --prune removes them'
+expect 0 '"usable": false' 'as JSON' packs_of --pack-cache "$PACKS" --json
+passes 'which is whole' python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); f = {x["path"]: x["packs"] for x in d["folders"]}
+p = f[sys.argv[2]]; assert [x["usable"] for x in p].count(False) == 3 and all(x["model"] for x in p if x["usable"])' "$BOX/said" "$PACKS"
+passes 'nothing is removed unasked' test "$(packs)" = $((n + 3))
+expect 0 '; 3, [0-9.]+ MB, removed' 'pruned' packs_of --pack-cache "$PACKS" --prune
+passes 'the others stay, and what is not ours' test "$(packs)" = "$n" -a ! -e "$pack"
+expect 0 'MB in' 'and are read' kept read 1 --dtype fp32
+expect 2 'belongs to: models packs' 'only packs are pruned' "$MG" models list --prune
+expect 2 'a word too many' 'packs takes no key' packs_of mine
+unset MGDIST_MANIFEST HF_HUB_CACHE
+
 expect 0 'pack cache: not used: layers stay outside' 'layers outside' kept outside 1 --dtype int8 --offload layers=2
 passes 'the same sound' sound plain outside
 finish

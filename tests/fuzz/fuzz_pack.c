@@ -35,6 +35,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     }
     FUZZ_CHECK(mg_pack_head_parse(&head, "fuzz", text, (int64_t)bytes, file_bytes - 1, key, DATA_BYTES) !=
                MG_OK);
+    if (mg_pack_head_parse(&head, "fuzz", text, (int64_t)bytes, file_bytes, "", -1) == MG_OK) {
+        FUZZ_CHECK(head.first_byte + head.data_bytes == file_bytes);
+        FUZZ_CHECK(strlen(head.model) < MG_PACK_MODEL_SIZE);
+        FUZZ_CHECK(head.sums + head.n_chunks * 8 <= text + bytes);
+    } else {
+        check_refusal();
+    }
     mg_clear_error();
     if (mg_hash_memo_parse(&memo, "fuzz", text) == MG_OK)
         FUZZ_CHECK(strlen(memo.sha256) == 64);

@@ -108,7 +108,7 @@ static mg_status put_pack(const char *folder)
     if (!data) MG_TRY(mg_fail(MG_ENOMEM, "seeds: %d bytes", DATA_BYTES));
     snprintf(path, sizeof path, "%.3000s/head", folder);
     MG_TRY(mg_threads_open(&threads, 1, false));
-    MG_TRY(mg_pack_write(path, key, data, DATA_BYTES, threads));
+    MG_TRY(mg_pack_write(path, key, "example/tiny", data, DATA_BYTES, threads));
     MG_TRY(mg_in_file_read(&file, &bytes, path, 2 * DATA_BYTES));
     MG_TRY(mg_out_file_put(path, file, (size_t)mg_pack_head_bytes(DATA_BYTES)));
 done:

@@ -12,6 +12,7 @@
 
 static const char key[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 static const char other_key[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdee";
+static const char model[] = "facebook/musicgen-small";
 static mg_threads *threads;
 
 static char *some_bytes(int64_t n)
@@ -42,7 +43,7 @@ static void is_read_as_written(void **state)
         int64_t bytes;
         assert_non_null(back);
         back[n] = 77;
-        expect_ok(mg_pack_write(path, key, data, n, threads));
+        expect_ok(mg_pack_write(path, key, model, data, n, threads));
         expect_ok(mg_pack_read(path, key, back, n, threads));
         assert_memory_equal(back, data, (size_t)n);
         assert_int_equal(back[n], 77);
@@ -67,15 +68,15 @@ static void no_change_is_missed(void **state)
 
     (void)state;
     assert_non_null(back);
-    expect_ok(mg_pack_write(path, key, data, n, threads));
+    expect_ok(mg_pack_write(path, key, model, data, n, threads));
     char *file = get_file(path, &bytes);
-    const int64_t first = mg_pack_head_bytes(n), table_end = 128 + 3 * 8;
+    const int64_t first = mg_pack_head_bytes(n), table_end = 384 + 3 * 8;
     const int64_t in_data[] = {
         first,      first + 1, first + 63, first + MG_PACK_CHUNK_BYTES - 1, first + MG_PACK_CHUNK_BYTES,
         bytes - 65, bytes - 1};
     for (int64_t i = 0; i < table_end; i++) {
         mg_pack_head head;
-        if (i == 104) i = 128; /* nothing is there */
+        if (i == 360) i = 384; /* nothing is there */
         for (int bit = 0; bit < 8; bit++) {
             file[i] ^= (char)(1 << bit);
             assert_int_equal(mg_pack_head_parse(&head, "pack", file, first, bytes, key, n) == MG_OK, 0);
@@ -108,7 +109,7 @@ static void says_what_it_is_not(void **state)
 
     (void)state;
     assert_non_null(back);
-    expect_ok(mg_pack_write(path, key, data, n, threads));
+    expect_ok(mg_pack_write(path, key, model, data, n, threads));
     char *file = get_file(path, &bytes);
     expect_failure(mg_pack_read(in_dir("none"), key, back, n, threads), MG_EFAIL, "none: cannot open");
     expect_failure(mg_pack_read(path, other_key, back, n, threads), MG_EFAIL, "is a pack of other weights");
@@ -117,10 +118,10 @@ static void says_what_it_is_not(void **state)
     put_file(changed, file, (size_t)bytes - 1);
     expect_failure(mg_pack_read(changed, key, back, n, threads), MG_EFAIL,
                    "changed: has 4199039 bytes of 4199040");
-    put_file(changed, file, 200);
+    put_file(changed, file, 400);
     expect_failure(mg_pack_read(changed, key, back, n, threads), MG_EFAIL,
-                   "changed: has 200 bytes of 4199040");
-    put_file(changed, file, 127);
+                   "changed: has 400 bytes of 4199040");
+    put_file(changed, file, 383);
     expect_failure(mg_pack_read(changed, key, back, n, threads), MG_EFAIL, "changed: is no pack of weights");
     put_file(changed, "", 0);
     expect_failure(mg_pack_read(changed, key, back, n, threads), MG_EFAIL, "changed: is no pack of weights");
@@ -130,9 +131,45 @@ static void says_what_it_is_not(void **state)
     memcpy(file + 12, &order, sizeof order);
     put_file(changed, file, (size_t)bytes);
     expect_failure(mg_pack_read(changed, key, back, n, threads), MG_EFAIL, "of another byte order");
-    expect_failure(mg_pack_write(in_dir("none/pack"), key, data, n, threads), MG_EFAIL, "cannot create");
+    expect_failure(mg_pack_write(in_dir("none/pack"), key, model, data, n, threads), MG_EFAIL,
+                   "cannot create");
     free(file);
     free(back);
+    free(data);
+}
+
+/* By the beginning of its key, and without reading it. */
+static void its_head_says_what_it_is(void **state)
+{
+    const int64_t n = 2 * MG_PACK_CHUNK_BYTES + 64;
+    const char *path = in_dir("pack");
+    char *data = some_bytes(n), longest[MG_PACK_MODEL_SIZE] = "", seen[MG_PACK_MODEL_SIZE];
+    const uint32_t version = MG_PACK_VERSION - 1;
+    int64_t bytes;
+
+    (void)state;
+    memset(longest, 'x', sizeof longest - 1);
+    expect_ok(mg_pack_write(path, key, longest, data, n, threads));
+    expect_ok(mg_pack_look(seen, path, ""));
+    assert_string_equal(seen, longest);
+    expect_ok(mg_pack_write(path, other_key, model, data, n, threads));
+    expect_ok(mg_pack_look(seen, path, ""));
+    assert_string_equal(seen, model);
+    expect_ok(mg_pack_look(seen, path, "0123456789abcdef"));
+    expect_failure(mg_pack_look(seen, path, "0123456789abcdee"), MG_EFAIL, "is a pack of other weights");
+    char *file = get_file(path, &bytes);
+    put_file(path, file, (size_t)bytes - 1);
+    expect_failure(mg_pack_look(seen, path, ""), MG_EFAIL, "pack: has 8392767 bytes of 8392768");
+    put_file(path, file, 4096);
+    expect_failure(mg_pack_look(seen, path, ""), MG_EFAIL, "pack: has 4096 bytes, too few");
+    put_file(path, "", 0);
+    expect_failure(mg_pack_look(seen, path, ""), MG_EFAIL, "pack: is no pack of weights");
+    memcpy(file + 8, &version, sizeof version);
+    put_file(path, file, (size_t)bytes);
+    expect_failure(mg_pack_look(seen, path, ""), MG_EFAIL,
+                   "is stale: packs are of version 2 now, this one is of 1");
+    expect_failure(mg_pack_look(seen, test_dir, ""), MG_EFAIL, "not a regular file");
+    free(file);
     free(data);
 }
 
@@ -184,7 +221,7 @@ static void version_goes_with_the_layout(void **state)
     char sha256[65];
 
     (void)state;
-    assert_int_equal(MG_PACK_VERSION, 1);
+    assert_int_equal(MG_PACK_VERSION, 2);
     for (int level = MG_CPU_SCALAR; level <= (int)mg_cpu_best_level(); level++)
         for (int f = 0; f < MG_N_FORMATS; f++) {
             hash_of_layout(sha256, (mg_format)f, (mg_cpu_level)level);
@@ -213,6 +250,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(is_read_as_written, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(no_change_is_missed, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(says_what_it_is_not, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(its_head_says_what_it_is, make_dir, drop_dir),
         cmocka_unit_test(version_goes_with_the_layout),
     };
 

@@ -1,5 +1,6 @@
 /* mg-dist models: which models are here. The manifest's keys and the caches' models with their sizes and what
- * is missing; `add` and `remove` edit the manifest. Nothing is opened but configs and indexes. */
+ * is missing; `add` and `remove` edit the manifest; `packs` is in models_packs.c. Nothing is opened but
+ * configs and indexes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "manifest.h"
 #include "model_folder.h"
 #include "model_options.h"
+#include "models_packs.h"
 #include "show.h"
 #include "text.h"
 
@@ -17,10 +19,11 @@ typedef struct models_settings {
     int what; /* models_what */
     const char *key, *source, *notes, *manifest;
     mg_model_request parts;
-    bool json, overwrite;
+    const char *pack_cache;
+    bool json, overwrite, prune;
 } models_settings;
 
-enum models_what { MODELS_LIST, MODELS_ADD, MODELS_REMOVE };
+enum models_what { MODELS_LIST, MODELS_ADD, MODELS_REMOVE, MODELS_PACKS };
 enum { STATE_SIZE = 300 };
 
 #define AT(field) offsetof(models_settings, field)
@@ -28,7 +31,7 @@ enum { STATE_SIZE = 300 };
 /* clang-format off */
 static const mg_option options[] = {
     {.name = "WHAT", .type = MG_OPT_CHOICE, .is_operand = true, .is_optional = true, .offset = AT(what),
-     .preset = "list", .choices = "list|add|remove", .group = "Operands", .help = "what to do"},
+     .preset = "list", .choices = "list|add|remove|packs", .group = "Operands", .help = "what to do"},
     {.name = "KEY", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true, .offset = AT(key),
      .group = "Operands", .help = "add, remove: a name of your own, for --model-key"},
     {.name = "PATH|ID", .type = MG_OPT_STRING, .is_operand = true, .is_optional = true, .offset = AT(source),
@@ -41,7 +44,11 @@ static const mg_option options[] = {
     {.name = "overwrite", .type = MG_OPT_FLAG, .offset = AT(overwrite), .group = "Manifest",
      .help = "add: replace what the key stands for"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Manifest",
-     .help = "list: print one JSON object instead of a table"},
+     .help = "list, packs: print one JSON object instead of a table"},
+    {.name = "pack-cache", .type = MG_OPT_STRING, .offset = AT(pack_cache), .arg = "none|model|DIR", .group = "Packs",
+     .help = "packs: look into DIR too, as the runs that were given it"},
+    {.name = "prune", .type = MG_OPT_FLAG, .offset = AT(prune), .group = "Packs",
+     .help = "packs: remove those that this build cannot use"},
 };
 /* clang-format on */
 
@@ -61,8 +68,11 @@ static mg_status check(const void *settings)
         return mg_fail(MG_EUSAGE, "models remove: KEY: missing; write: models remove KEY");
     if (s->what != MODELS_ADD && (s->source || s->notes || has_parts(&s->parts)))
         return mg_fail(MG_EUSAGE, "models: PATH|ID, parts and --notes belong to: models add KEY PATH|ID");
-    if (s->what == MODELS_LIST && s->key)
-        return mg_fail(MG_EUSAGE, "models list: \"%s\": a word too many", s->key);
+    if ((s->what == MODELS_LIST || s->what == MODELS_PACKS) && s->key)
+        return mg_fail(MG_EUSAGE, "models %s: \"%s\": a word too many",
+                       s->what == MODELS_LIST ? "list" : "packs", s->key);
+    if (s->prune && s->what != MODELS_PACKS)
+        return mg_fail(MG_EUSAGE, "models: --prune belongs to: models packs");
     if (s->key && (!*s->key || strlen(s->key) > 100))
         return mg_fail(MG_EUSAGE, "models: KEY: must have 1 to 100 bytes");
     return MG_OK;
@@ -323,13 +333,16 @@ static mg_status remove_key(mg_manifest *m, const models_settings *s)
 static mg_status work(const models_settings *s)
 {
     mg_manifest m;
-    mg_status st =
-        s->what == MODELS_LIST ? mg_manifest_open(&m, s->manifest) : mg_manifest_edit(&m, s->manifest);
+    const bool edits = s->what == MODELS_ADD || s->what == MODELS_REMOVE;
+    mg_status st = edits ? mg_manifest_edit(&m, s->manifest) : mg_manifest_open(&m, s->manifest);
 
     if (st != MG_OK) return st;
     switch (s->what) {
     case MODELS_ADD: st = add(&m, s); break;
     case MODELS_REMOVE: st = remove_key(&m, s); break;
+    case MODELS_PACKS:
+        st = mg_models_packs(&(mg_models_packs_call){&m, s->pack_cache, s->prune, s->json});
+        break;
     default: st = list(&m, s->json);
     }
     mg_manifest_close(&m);
@@ -354,13 +367,20 @@ static const char details[] =
     "\n"
     "  mg-dist models add large /models/musicgen-large --notes \"from the lab's share\"\n"
     "  mg-dist models add mine --lm /xps/9a8b/export --text-encoder t5-base --codec facebook/encodec_32khz\n"
-    "  mg-dist generate --model-key large --prompt \"slow sad piano\"";
+    "  mg-dist generate --model-key large --prompt \"slow sad piano\"\n"
+    "\n"
+    "packs lists the packed weights that --pack-cache has left beside the models of this list and in DIR, or "
+    "in\n"
+    "MGDIST_PACK_CACHE: size, number format, model, and whether this build uses them. --prune removes those\n"
+    "that it does not: of another version, cut short or damaged in the head. The data are not read.\n"
+    "\n"
+    "  mg-dist models packs --pack-cache /srv/packs --prune";
 
 const mg_command mg_cmd_models = {
     .name = "models",
-    .meant_by = "list|model|manifest|download|fetch|pull",
-    .summary = "list the models that are here, and give them short keys",
-    .usage = "[list | add KEY [PATH|ID] | remove KEY] [options]",
+    .meant_by = "list|model|manifest|download|fetch|pull|packs|cache|prune",
+    .summary = "list the models that are here and their packs, and give them short keys",
+    .usage = "[list | add KEY [PATH|ID] | remove KEY | packs] [options]",
     .details = details,
     .options = options,
     .n_options = sizeof options / sizeof *options,
