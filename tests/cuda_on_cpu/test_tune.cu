@@ -1,5 +1,6 @@
 /* The variants of the 16-bit product: `bits` forces each and compares with the rule's, `choice` sets what
- * each takes and looks at what is chosen, `refusals` lets the measurement fail. */
+ * each takes and looks at what is chosen, `refusals` lets the measurement fail. Without a word, for
+ * barriers.sh, which has no time for all of `bits`: packed rows alone. */
 #include "cuda_variants.cuh"
 #include "product_test.cuh"
 
@@ -96,6 +97,27 @@ static void test_bits()
 
     for (const shape &s : shapes)
         for (const mg_format format : {MG_FORMAT_BF16, MG_FORMAT_F16}) test_shape(ops, &s, format);
+    mg_ops_close(ops);
+}
+
+/* Rows that a kernel has packed before, through a norm of an odd width and in slices, against those that none
+ * has. */
+static void test_packed()
+{
+    mg_ops *ops = open_ops();
+
+    for (const shape &s : {shape{33, 74, 1, true}, shape{16, 96, 2, false}}) {
+        const int64_t n = 9; /* two tiles of rows */
+        const int plain = 3, packed = MG_N_FEW_VARIANTS + 1;
+        mg_matrix w = make(ops, 1, MG_FORMAT_BF16, s.n_out, s.n_in, s.n_slices);
+        float *x = put(ops, random_floats(2, n * s.n_in)), *scale = put(ops, random_floats(3, 2 * s.n_in));
+        const floats before = random_floats(4, n * s.n_out);
+        const floats want = product(ops, plain, &s, &w, x, n, scale, before);
+        EXPECT(want != before, "nothing was computed");
+        EXPECT(product(ops, packed, &s, &w, x, n, scale, before) == want, "packed rows have other bits");
+        mg_ops_release(ops, x, 0), mg_ops_release(ops, scale, 0);
+        drop(ops, &w);
+    }
     mg_ops_close(ops);
 }
 
@@ -315,7 +337,9 @@ int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
 
-    if (strcmp(what, "bits") == 0)
+    if (argc == 1)
+        test_packed();
+    else if (strcmp(what, "bits") == 0)
         test_bits();
     else if (strcmp(what, "choice") == 0)
         test_choice();
