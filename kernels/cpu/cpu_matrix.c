@@ -54,8 +54,13 @@ static int64_t load_block(const load_job *j, char *to, int64_t step_bytes, const
     }
     for (int64_t c = c1; c < c2; c++) memset(tile[c], 0, sizeof tile[c]);
     if (dtype == MG_F16) {
+        n_bad = 0; /* again: what is too large has become infinite */
         for (int64_t s = 0; s < n; s++, to += step_bytes) {
-            for (int64_t c = c0; c < c2; c++) ((uint16_t *)to)[c] = ((const uint16_t *)tile[c])[s];
+            for (int64_t c = c0; c < c2; c++) {
+                const uint16_t half = ((const uint16_t *)tile[c])[s];
+                ((uint16_t *)to)[c] = half;
+                n_bad += (half & 0x7C00) == 0x7C00;
+            }
         }
         return n_bad;
     }

@@ -1,6 +1,6 @@
 /* Weights from the host into the layouts of cuda_matrix.cuh. Pieces of the source, as it is, are read into
  * pinned memory by several threads, copied over, and put in their places by the device, which converts and
- * counts what is not finite: while one piece is read the one before is on its way. */
+ * counts what is not finite then: while one piece is read the one before is on its way. */
 #include "cuda_load.cuh"
 
 #include <string.h>
@@ -68,6 +68,12 @@ MG_INLINE void put_in_conv(const target *to, int64_t row, int64_t column, float 
                       v);
 }
 
+/* No number, or none that a matrix of this format holds: fp16 rounds it to infinity. */
+MG_INLINE bool is_bad(float v, int32_t format)
+{
+    return !(fabsf(v) < (format == MG_FORMAT_F16 ? 65520.0f : INFINITY));
+}
+
 template <class S>
 __global__ void __launch_bounds__(THREADS)
     place_k(const void *from, const target to, const piece p, int32_t *n_bad)
@@ -78,7 +84,7 @@ __global__ void __launch_bounds__(THREADS)
          e += (int64_t)gridDim.x * THREADS) {
         const int64_t row = p.row + e / p.n_cols, column = p.col + e % p.n_cols;
         const float v = source_value<S>(from, e);
-        if (!(fabsf(v) <= 3.402823466e38f)) atomicAdd(n_bad, 1);
+        if (is_bad(v, to.format)) atomicAdd(n_bad, 1);
         if (to.kind == TO_MATRIX)
             put_in_matrix(&to, to.first_out + row, column, v);
         else if (to.kind == TO_TENSOR)

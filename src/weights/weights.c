@@ -51,7 +51,7 @@ static mg_status load_part(mg_weights *w, const mg_matrix *out, int64_t first_ou
         zero_bytes += rows.zero_bytes;
     }
     mg_weights_note_zeros(w, e, zero_bytes);
-    return mg_weights_check(e, n_bad);
+    return out->format == MG_FORMAT_F16 ? mg_weights_check_f16(e, n_bad) : mg_weights_check(e, n_bad);
 }
 
 /* Rows from the random block, as many at a time as lie before it wraps. A row of the whole matrix begins at

@@ -181,6 +181,26 @@ mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad)
                    (long long)n_bad, (long long)mg_tensor_count(&e->tensor), e->file);
 }
 
+mg_status mg_weights_check_f16(const mg_checkpoint_entry *e, int64_t n_bad)
+{
+    enum { BLOCK = 1024 };
+    const int64_t n = mg_tensor_count(&e->tensor);
+    int64_t n_no_numbers = 0, n_large = 0;
+    float value[BLOCK];
+
+    if (!n_bad) return MG_OK;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        const int64_t count = n - i < BLOCK ? n - i : BLOCK;
+        MG_RETURN(mg_weights_check_read(e, mg_weights_read(value, e, i, count, &n_no_numbers)));
+        for (int64_t k = 0; k < count; k++) n_large += fabsf(value[k]) >= 65520; /* rounds to infinity */
+    }
+    if (n_no_numbers) return mg_weights_check(e, n_no_numbers);
+    return mg_fail(
+        MG_ECHECKPOINT,
+        "checkpoint: %s: %lld of %lld values in %s are beyond what fp16 can hold; use --dtype bf16", e->name,
+        (long long)n_large, (long long)n, e->file);
+}
+
 void mg_weights_note_zeros(mg_weights *w, const mg_checkpoint_entry *e, int64_t zero_bytes)
 {
     if (zero_bytes < MG_HOLE_BYTES) return;

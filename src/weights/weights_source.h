@@ -55,6 +55,10 @@ void mg_weights_consume(mg_weights *w, const mg_checkpoint_entry *e, int64_t n);
 /* MG_ECHECKPOINT naming the tensor, its file and the count, if n_bad > 0. */
 mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad);
 
+/* The same of an entry that became fp16: whether its values were none before, or are too large. Reads it
+ * again. */
+mg_status mg_weights_check_f16(const mg_checkpoint_entry *e, int64_t n_bad);
+
 /* Note it if so many bytes of an entry are zeros, piece by piece, as no training leaves them. */
 void mg_weights_note_zeros(mg_weights *w, const mg_checkpoint_entry *e, int64_t zero_bytes);
 

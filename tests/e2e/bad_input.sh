@@ -72,6 +72,10 @@ refused_by_two 4 'missing +decoder.lm_heads.0.weight' 'missing tensors'
 passes 'every missing tensor is listed' grep -q -E 'missing +audio_encoder.decoder.layers.0.conv.bias' "$BOX/said"
 fresh; patch decoder.lm_heads.0.weight '\000\000\300\177'
 refused_by_two 4 'decoder.lm_heads.0.weight' 'NaN in the weights'
+fresh; patch decoder.lm_heads.0.weight '\000\120\303\107' # 100000
+refused_by_two 4 'decoder.lm_heads.0.weight: 1 of .* beyond what fp16 can hold; use --dtype bf16' 'a weight that fp16 cannot hold' --dtype fp16
+expect 0 '' 'but bf16 can' generate 1 --dtype bf16
+rm -rf "$OUT"
 fresh; patch text_encoder.encoder.final_layer_norm.weight '\000\000\200\177'
 refused_by_two 4 'final_layer_norm.weight' 'infinity in the text encoder'
 fresh; patch decoder.model.decoder.layer_norm.weight "$(printf '\\377\\377\\177\\177%.0s' {1..128})"

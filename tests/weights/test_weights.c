@@ -177,6 +177,41 @@ static void test_bad_values_are_counted(void **state)
     patched_close(&p);
 }
 
+/* What fp16 cannot hold: bf16 can, and 65519 is 65504 in fp16. Among them a NaN is what is wrong. */
+static void test_large_values_are_counted(void **state)
+{
+    static const float large[3] = {65519, -65520, 1e30f};
+    const float nan_value = NAN;
+    patched_file p = {0};
+    mg_checkpoint *c;
+    fixture *f = *state;
+    mg_matrix m;
+
+    patched_read(&p, TINY_MONO "/model.safetensors");
+    memcpy(patched_tensor(&p, fc1) + 4 * 32700, large, sizeof large);
+    patched_write(&p, 0);
+    GOLDEN_OK(mg_checkpoint_open(&c, p.path));
+    GOLDEN_OK(load_matrix(f, c, MG_FORMAT_BF16, &m));
+    release_weights(f);
+    assert_int_equal(load_matrix(f, c, MG_FORMAT_F16, &m), MG_ECHECKPOINT);
+    assert_non_null(strstr(mg_last_error(), fc1));
+    assert_non_null(strstr(mg_last_error(), "2 of 32768 values in"));
+    assert_non_null(strstr(mg_last_error(), "beyond what fp16 can hold; use --dtype bf16"));
+    release_weights(f);
+    mg_checkpoint_close(c);
+
+    memcpy(patched_tensor(&p, fc1), &nan_value, 4);
+    unlink(p.path);
+    patched_write(&p, 0);
+    GOLDEN_OK(mg_checkpoint_open(&c, p.path));
+    assert_int_equal(load_matrix(f, c, MG_FORMAT_F16, &m), MG_ECHECKPOINT);
+    assert_non_null(strstr(mg_last_error(), "1 of 32768 values in"));
+    assert_non_null(strstr(mg_last_error(), "NaN or Inf"));
+    release_weights(f);
+    mg_checkpoint_close(c);
+    patched_close(&p);
+}
+
 /* A file that shrinks while it is open: an error, not a signal. */
 static void test_shrunk_file(void **state)
 {
@@ -357,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_hundred_missing),
         cmocka_unit_test(test_wrong_shape_is_named),
         cmocka_unit_test(test_bad_values_are_counted),
+        cmocka_unit_test(test_large_values_are_counted),
         cmocka_unit_test(test_shrunk_file),
         cmocka_unit_test(test_unaligned_data),
         cmocka_unit_test(test_dialects_of_a_convolution),
