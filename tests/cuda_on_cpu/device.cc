@@ -57,14 +57,14 @@ static options parse()
         else if (sscanf(w, "part=%d", &o.part) == 1)
             continue;
         else if (sscanf(w, "kinds=%d", &o.n_kinds) == 1 || sscanf(w, "memory=%d", &o.memory_mb) == 1 ||
-                 sscanf(w, "pinned=%d", &o.pinned_mb) == 1)
+                 sscanf(w, "pinned=%d", &o.pinned_mb) == 1 || sscanf(w, "shared=%d", &o.shared_kb) == 1)
             continue;
         else if (sscanf(w, "driver=%d", &o.driver) == 1 || sscanf(w, "runtime=%d", &o.runtime) == 1 ||
                  sscanf(w, "falls=%ld", &o.falls_at) == 1 || sscanf(w, "clock=%d", &o.clock) == 1)
             continue;
         else
             fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
-                 "part=N, kinds=N, memory=MB, pinned=MB, driver=VERSION, runtime=VERSION, falls=N, "
+                 "part=N, kinds=N, memory=MB, pinned=MB, shared=KB, driver=VERSION, runtime=VERSION, falls=N, "
                  "clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, lossy, "
                  "integrated or mute=FILE:LINE",
                  w);
@@ -261,8 +261,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->uuid.bytes[sizeof p->uuid.bytes - 1] = static_cast<char>(chosen().part);
     cudaMemGetInfo(&p->totalGlobalMem, &p->totalGlobalMem);
     cudaDeviceGetAttribute(&p->multiProcessorCount, cudaDevAttrMultiProcessorCount, device);
-    p->sharedMemPerBlock = 48 * 1024, p->sharedMemPerBlockOptin = 227 * 1024;
-    p->sharedMemPerMultiprocessor = 228 * 1024;
+    p->sharedMemPerBlock = 48 * 1024, p->sharedMemPerBlockOptin = shared_bytes_of_block();
+    p->sharedMemPerMultiprocessor = p->sharedMemPerBlockOptin + 1024;
     p->regsPerBlock = 65536, p->warpSize = 32;
     p->maxThreadsPerBlock = 1024, p->maxThreadsPerMultiProcessor = 2048;
     p->major = 9, p->pciBusID = 1 + number;
@@ -281,8 +281,10 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int device)
     case cudaDevAttrL2CacheSize: *value = 1 << 20; break;
     case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
     case cudaDevAttrIntegrated: *value = chosen().integrated; break;
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = 228 * 1024; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = 227 * 1024; break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+        *value = static_cast<int>(shared_bytes_of_block()) + 1024;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = static_cast<int>(shared_bytes_of_block()); break;
     case cudaDevAttrPciBusId: *value = 1 + visible()[static_cast<size_t>(device)]; break;
     default: *value = 0;
     }

@@ -11,7 +11,7 @@
 namespace sim
 {
 
-enum { SM_SHARED_BYTES = 227 * 1024, N_SMS = 4, SM_THREADS = 2048 };
+enum { N_SMS = 4, SM_THREADS = 2048 };
 
 static dim3 index_of(const dim3 &grid, uint64_t i)
 {
@@ -22,7 +22,7 @@ static dim3 index_of(const dim3 &grid, uint64_t i)
 int active_blocks(int n_threads, size_t smem_bytes)
 {
     const int by_threads = SM_THREADS / (n_threads < WARP ? WARP : n_threads);
-    const int by_shared = smem_bytes ? static_cast<int>(SM_SHARED_BYTES / smem_bytes) : by_threads;
+    const int by_shared = smem_bytes ? static_cast<int>(shared_bytes_of_block() / smem_bytes) : by_threads;
     const int n = by_threads < by_shared ? by_threads : by_shared;
 
     return n < 8 ? n : 8;

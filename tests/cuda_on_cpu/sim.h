@@ -26,6 +26,7 @@ struct options {
     int n_kinds = 1; /* of devices, which take turns: their names differ */
     int memory_mb = 4096;
     int pinned_mb = 4096; /* that the host pins */
+    int shared_kb = 227;  /* shared memory that a block may ask for; an SM has 1 KB more */
     int driver = 13000;   /* its version; 0: there is none */
     int runtime = 13000;
     int error = 0;        /* what is wrong with the machine: a cudaError_t, told by the call that meets it */
@@ -41,6 +42,10 @@ struct options {
     long falls_at = 0;       /* the device fails at its N-th item of work, and for ever after; 0: never */
 };
 const options &chosen();
+inline size_t shared_bytes_of_block()
+{
+    return static_cast<size_t>(chosen().shared_kb) * 1024;
+}
 
 /* A launch that is under way. */
 struct started;

@@ -239,7 +239,7 @@ void allow_smem(const void *function, size_t bytes)
 {
     const turn_of_one turn(device_lock());
 
-    if (bytes > 227 * 1024)
+    if (bytes > shared_bytes_of_block())
         set_error(cudaErrorInvalidValue);
     else
         allowed_smem()[function] = bytes;
