@@ -62,7 +62,7 @@ template <class T> static mg_status run_pad(mg_cuda *cuda, mg_tensor *y, const m
 {
     const int64_t n = (int64_t)(p.left + p.N + p.right) * p.C;
 
-    p.C /= sizeof(T) / sizeof(float);
+    p.C /= (uint32_t)(sizeof(T) / sizeof(float));
     MG_REQUIRE(n < INT32_MAX);
     MG_RUN(cuda, pad_k<T>, (unsigned)mg_smaller(mg_ceil_div(n, THREADS), 8192), THREADS, 0, (T *)y->data,
            (const T *)x->data, p);
