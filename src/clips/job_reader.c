@@ -17,7 +17,7 @@ const char *mg_job_reader_name(const mg_job_reader *r)
 
 static char delimiter_of(const mg_job_reader *r)
 {
-    return r->form == MG_JOBS_TSV ? '\t' : ',';
+    return r->form == MG_JOBS_TSV ? '\t' : r->semicolons ? ';' : ',';
 }
 
 static int64_t find_column(char *const *names, int64_t n, const char *name)
@@ -77,6 +77,11 @@ static mg_status name_columns(mg_job_reader *r, char **names, int64_t n, int64_t
         if (find_column(names, i, names[i]) >= 0)
             return mg_fail(MG_EUSAGE, "%s: line %lld: the header names the column \"%.64s\" twice",
                            r->bytes.name, (long long)line, names[i]);
+        if (!*names[i] && !chosen && !known)
+            return mg_fail(MG_EUSAGE,
+                           "%s: line %lld: column %lld of the header has no name (pandas' index? "
+                           "to_csv(index=False)); --prompt-column NAME passes over all others",
+                           r->bytes.name, (long long)line, (long long)i + 1);
         if (strcmp(names[i], prompt) == 0)
             stands_for = "prompt";
         else if (strcmp(names[i], id) == 0)

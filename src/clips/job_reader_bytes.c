@@ -140,10 +140,14 @@ static bool find_value(scan *s, const char *p, size_t n)
 
 static bool find(scan *s, mg_job_cut how, const char *p, size_t n)
 {
-    return how == MG_JOB_LINE     ? find_line(s, p, n)
-           : how == MG_JOB_COMMAS ? find_record(s, p, n, ',')
-           : how == MG_JOB_TABS   ? find_record(s, p, n, '\t')
-                                  : find_value(s, p, n);
+    switch (how) {
+    case MG_JOB_LINE: return find_line(s, p, n);
+    case MG_JOB_COMMAS: return find_record(s, p, n, ',');
+    case MG_JOB_SEMICOLONS: return find_record(s, p, n, ';');
+    case MG_JOB_TABS: return find_record(s, p, n, '\t');
+    case MG_JOB_VALUE: break;
+    }
+    return find_value(s, p, n);
 }
 
 static int64_t count_lines(const char *p, size_t n)

@@ -148,7 +148,6 @@ static mg_status refuse_form(const mg_job_reader *r, const char *seen)
 /* What was said of the form is so. Else the first bytes say it, and a name that says otherwise is refused. */
 mg_status mg_job_choose_form(mg_job_reader *r, mg_job_form asked)
 {
-    static const char semicolons[] = "semicolons part its fields, where CSV has commas";
     static const char pipes[] = "upright strokes part its fields, where CSV has commas";
     const mg_job_form named = form_of_name(r->bytes.name);
     mg_job_look seen;
@@ -164,22 +163,22 @@ mg_status mg_job_choose_form(mg_job_reader *r, mg_job_form asked)
                        b->name, b->name);
     const bool is_bracket = first < end && *first == '[';
     r->form = asked ? asked : named;
+    r->semicolons = seen == MG_LOOKS_LIKE_SEMICOLONS;
     r->in_array = r->form == MG_JOBS_JSON && is_bracket;
     if (asked || named == MG_JOBS_JSON) return MG_OK;
     const bool is_table = named == MG_JOBS_CSV || named == MG_JOBS_TSV;
     if (is_table && is_json) return refuse_form(r, "its name says a table, and it begins as JSON");
     if (named == MG_JOBS_CSV && seen == MG_LOOKS_LIKE_TABS)
         return refuse_form(r, "named as CSV, and tabs part its fields");
-    if (named == MG_JOBS_CSV && seen == MG_LOOKS_LIKE_SEMICOLONS) return refuse_form(r, semicolons);
     if (named == MG_JOBS_CSV && seen == MG_LOOKS_LIKE_PIPES) return refuse_form(r, pipes);
     if (is_table) return MG_OK;
     r->is_guess = true;
     switch (seen) {
     case MG_LOOKS_LIKE_OBJECTS:
     case MG_LOOKS_LIKE_ARRAY: r->form = MG_JOBS_JSON; break;
-    case MG_LOOKS_LIKE_COMMAS: r->form = MG_JOBS_CSV; break;
+    case MG_LOOKS_LIKE_COMMAS:
+    case MG_LOOKS_LIKE_SEMICOLONS: r->form = MG_JOBS_CSV; break;
     case MG_LOOKS_LIKE_TABS: r->form = MG_JOBS_TSV; break;
-    case MG_LOOKS_LIKE_SEMICOLONS: return refuse_form(r, semicolons);
     case MG_LOOKS_LIKE_PIPES: return refuse_form(r, pipes);
     case MG_LOOKS_LIKE_A_WORD:
         if (!r->prompt_column) return refuse_form(r, "its first line may be a header or a text");

@@ -35,7 +35,13 @@ typedef struct mg_job_piece {
     size_t bytes;
     int64_t line;
 } mg_job_piece;
-typedef enum mg_job_cut { MG_JOB_LINE, MG_JOB_COMMAS, MG_JOB_TABS, MG_JOB_VALUE } mg_job_cut;
+typedef enum mg_job_cut {
+    MG_JOB_LINE,
+    MG_JOB_COMMAS,
+    MG_JOB_SEMICOLONS,
+    MG_JOB_TABS,
+    MG_JOB_VALUE
+} mg_job_cut;
 
 /* MG_EUSAGE for a piece that is too long or is not closed; the next call goes on behind it. */
 mg_status mg_job_bytes_cut(mg_job_bytes *b, mg_job_piece *piece, mg_job_cut how);
@@ -47,6 +53,7 @@ struct mg_job_reader {
     mg_job_form form;
     char *prompt_column, *id_column; /* owned; NULL: not named */
     bool is_guess;                   /* the form follows from the first bytes alone */
+    bool semicolons;                 /* part the fields of this CSV, as Excel has it in many languages */
     bool in_array, array_over;
     char **column; /* [n_columns] what each stands for; NULL: passed over; owned */
     int64_t n_columns;

@@ -26,9 +26,10 @@ bool mg_job_is_blank(const mg_job_piece *p)
 /* A line or CSV record that is not blank. */
 mg_status mg_job_next_piece(mg_job_reader *r, mg_job_piece *piece)
 {
-    const mg_job_cut how = r->form == MG_JOBS_CSV   ? MG_JOB_COMMAS
-                           : r->form == MG_JOBS_TSV ? MG_JOB_TABS
-                                                    : MG_JOB_LINE;
+    const mg_job_cut how = r->form == MG_JOBS_TSV   ? MG_JOB_TABS
+                           : r->form != MG_JOBS_CSV ? MG_JOB_LINE
+                           : r->semicolons          ? MG_JOB_SEMICOLONS
+                                                    : MG_JOB_COMMAS;
 
     do {
         MG_RETURN(mg_job_bytes_cut(&r->bytes, piece, how));

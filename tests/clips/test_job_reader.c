@@ -84,6 +84,26 @@ static void test_csv_as_python_writes_it(void **state)
                   GOLDEN "musiccaps.jsonl");
 }
 
+/* What Excel writes where the comma is in numbers: fields may have commas, and quotes hide semicolons. */
+static void test_semicolons(void **state)
+{
+    static const char text[] = "\xEF\xBB\xBFid;caption;n\r\n1;a, b;2\r\n2;\"c; \"\"d\"\"\r\ne\";\r\n";
+    static const char *const names[] = {"a.csv", "a.csv.gz", "a", "a.txt"};
+    const mg_job_format csv = {.form = MG_JOBS_CSV, .prompt_column = "id", .id_column = "n"};
+    mg_job_reader *r;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        r = open_text(names[i], text);
+        expect_next(r, 2, "{\"id\":\"1\",\"prompt\":\"a, b\",\"n\":2}");
+        expect_next(r, 3, "{\"id\":\"2\",\"prompt\":\"c; \\\"d\\\"\\r\\ne\"}");
+        expect_over(r);
+    }
+    expect_ok(mg_job_reader_open_text(&r, "a", "n;id;mood\nx;y;z\n", 16, &csv));
+    expect_next(r, 2, "{\"id\":\"x\",\"prompt\":\"y\"}");
+    expect_over(r);
+}
+
 /* A quote that does not begin a field is a character: 12" in one row and 7" in the next do not join them. */
 static void test_bare_quotes_as_python_reads_them(void **state)
 {
@@ -232,8 +252,8 @@ static void test_what_a_file_is_not_taken_for(void **state)
         {"a.txt", "Text\nslow\n", "may be a header or a text"},
         {"a.csv", "{\"prompt\": \"x\"}", "a.csv: its name says a table, and it begins as JSON"},
         {"a.tsv.gz", "[{\"prompt\": \"x\"}]", "its name says a table"},
-        {"a.csv", "prompt;n\nx;2\n", "semicolons part its fields"},
-        {"a", "prompt;n\nx;2\n", "semicolons part its fields"},
+        {"a.csv", "prompt|n\nx|2\n", "upright strokes part its fields"},
+        {"a.csv", ",prompt\n0,x\n", "line 1: column 1 of the header has no name"},
         {"a.csv", "prompt\tn\nx\t2\n", "tabs part its fields"},
         {"a.csv", "mood,n\nx,2\n", "line 1: no column is called prompt, caption or text; --prompt-column"},
         {"a.csv", "caption,text\nx,y\n", "line 1: more than one column may hold the prompt"},
@@ -439,6 +459,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csv_as_python_writes_it),
+        cmocka_unit_test(test_semicolons),
         cmocka_unit_test(test_bare_quotes_as_python_reads_them),
         cmocka_unit_test(test_named_keys_must_be_there),
         cmocka_unit_test(test_captions_keep_what_is_wrong),
