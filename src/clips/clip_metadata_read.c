@@ -221,7 +221,8 @@ static void *take_room(reader *r, const char *key, const cJSON *array, int limit
     return room;
 }
 
-static void read_weights(reader *model, mg_clip_metadata *m)
+/* A tag has hashes alone. */
+static void read_weights(reader *model, mg_clip_metadata *m, bool is_tag)
 {
     const cJSON *files = get_array(model, "weights");
     mg_file_hash *weights = take_room(model, "weights", files, MAX_FILES, sizeof *weights);
@@ -234,6 +235,7 @@ static void read_weights(reader *model, mg_clip_metadata *m)
         mg_file_hash *h = &weights[m->n_weights];
         const char *path = get_text(&r, "file"), *sha256 = get_sha256(&r, "sha256"),
                    *from = get_text(&r, "sha256_from");
+        if (is_tag && !path) path = "";
         if (r.st == MG_OK && (!path || !sha256 || strlen(path) >= sizeof h->path))
             r.st = mg_fail(MG_EFAIL, "%s: model.weights: item %d: must have a file and its sha256", r.name,
                            m->n_weights);
@@ -293,7 +295,9 @@ static void read_model(reader *root, mg_clip_metadata *m)
     m->tokenizer = get_text(&r, "tokenizer");
     m->tokenizer_sha256 = get_sha256(&r, "tokenizer_sha256");
     read_parts(&r, m);
-    read_weights(&r, m);
+    reader weights = r.object ? r : (reader){root->object, root->name, r.st};
+    read_weights(&weights, m, !r.object);
+    r.st = weights.st;
     read_applied(&r, m);
     root->st = r.st;
 }

@@ -182,4 +182,31 @@ fails 'all of it' grep -q 'another container' "$BOX/said"
 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/opus" --format opus --sample-rate 48000 >"$BOX/said" 2>&1
 expect 0 '6 clips made again' 'Opus too, on two ranks' ranks 2 "$MG" verify -q "$BOX/opus" --replay 9 --model "$DEMO"
 fails 'all of it' grep -q 'another container' "$BOX/said"
+
+# ---- One clip from its line alone ----
+mkdir "$BOX/laptop"
+line() { grep "\"id\":\"$1\"" "$BOX/audiofolder/$2" >"$BOX/laptop/line.json"; } # ID LIST
+again() { "$MG" replay -q "$BOX/laptop/line.json" "$@"; }
+for id in a b.1 雨-1 e; do
+    line "$id" manifest.jsonl
+    expect 0 "^the same bytes: $id.flac" "clip $id again from its line" again --model "$DEMO"
+done
+tar xf "$BOX/webdataset/music-000000.tar" -C "$BOX/laptop" b_1.json b_1.flac 2>"$BOX/note"
+expect 0 '^the same bytes: b.1.flac' 'a sample of a shard' "$MG" replay -q "$BOX/laptop/b_1.json" --model "$DEMO"
+rm -f "$BOX/laptop"/b_1.*
+line a manifest.jsonl
+expect 2 "option --model: missing: a dataset's line does not say" 'a line names no model' again
+expect 1 'not the same bytes \(the sound file differs\): dtype is bf16, recorded is fp16' 'what differs is said' again --model "$DEMO" --dtype bf16
+sed -i 's/\\"seed\\":[0-9]*/\\"seed\\":1/' "$BOX/laptop/line.json"
+expect 1 'not the same bytes \(the sound file differs\)' 'another seed' again --model "$DEMO"
+fails 'and no model is blamed' grep -q 'weight files\|weights:' "$BOX/said"
+line a train/metadata.jsonl
+expect 2 "nothing to compare with: the clip's line of manifest.jsonl" 'a line without a hash' again --model "$DEMO"
+expect 0 'made: .*/kept/a.flac; nothing to compare with' 'is made if somebody wants it' again --model "$DEMO" --out "$BOX/kept"
+passes 'the same bytes' cmp "$BOX/kept/a.flac" "$BOX/audiofolder/train/a.flac"
+cp "$BOX/audiofolder/train/a.flac" "$BOX/laptop"
+expect 0 '^the same bytes: a.flac' 'or compared with the sound beside it' again --model "$DEMO"
+passes 'nothing is left' test "$(ls -A "$BOX/laptop" | tr '\n' ' ')" = 'a.flac line.json '
+cp "$BOX/audiofolder/manifest.jsonl" "$BOX/laptop/line.json"
+expect 2 'has the lines of several clips; give one of them' 'all lines at once' again --model "$DEMO"
 finish

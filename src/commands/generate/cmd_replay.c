@@ -16,7 +16,7 @@
 /* clang-format off */
 static const mg_option options[] = {
     {.name = "JSON", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(file), .group = "Operand",
-     .help = "the metadata beside a clip: out/000000.json"},
+     .help = "the metadata beside a clip: out/000000.json; or a file with a clip's line of a dataset"},
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out_dir), .arg = "DIR", .group = "Output",
      .help = "keep the clip in this folder (default: it is compared and removed)"},
     MG_MODEL_OPTIONS(mg_replay_settings, model), /* where it is now, whatever was recorded */
@@ -49,7 +49,9 @@ static mg_status share_metadata(mg_replay *r, const mg_world *w)
     MG_TRY(
         mg_comm_agree(w->all, text ? MG_OK : mg_fail(MG_ENOMEM, "metadata: %lld bytes", (long long)bytes)));
     if (bytes > 0) MG_TRY(mg_comm_bcast(w->all, text, bytes, MG_U8, 0));
-    st = mg_comm_agree(w->all, mg_clip_metadata_parse(&r->m, r->asked->file, text, bytes));
+    st = mg_comm_agree(w->all, mg_replay_is_line(text, bytes)
+                                   ? mg_replay_read_line(r, text, bytes)
+                                   : mg_clip_metadata_parse(&r->m, r->asked->file, text, bytes));
 done:
     free(text);
     return st;
@@ -96,10 +98,20 @@ static void print_same(const mg_clip_metadata *was, bool same_file, const char *
     fflush(stdout);
 }
 
+/* A dataset's line says less than a clip's own metadata: nothing of libraries and builds, nor of weights that
+ * had no part in the clip. */
+static void keep_to_line(mg_clip_metadata *now, char version[64])
+{
+    now->tokenizer_sha256 = now->audio_library = NULL;
+    if (!now->version) return;
+    snprintf(version, 64, "%.*s", (int)strcspn(now->version, "+"), now->version);
+    now->version = version;
+}
+
 static mg_status compare(const mg_replay *r)
 {
     const mg_clip_metadata *was = &r->m;
-    char path[MG_PATH_SIZE], why[8192] = "";
+    char path[MG_PATH_SIZE], why[8192] = "", version[64];
     mg_clip_metadata now;
 
     MG_RETURN(mg_path_format(path, "%s/%s.json", r->out_dir, was->recipe.id));
@@ -107,7 +119,8 @@ static mg_status compare(const mg_replay *r)
     const bool same_codes = !was->codes_sha256 || same_text(now.codes_sha256, was->codes_sha256);
     const bool same_file = !was->audio_sha256 || same_text(now.audio_sha256, was->audio_sha256);
     const bool same_sound = same_file || same_text(now.sound_sha256, was->sound_sha256);
-    add_weights(why, sizeof why, &now, was);
+    if (r->line.json) keep_to_line(&now, version);
+    if (!r->line.json || now.n_weights == was->n_weights) add_weights(why, sizeof why, &now, was);
     add_difference(why, sizeof why, "tokenizer: sha256", now.tokenizer_sha256, was->tokenizer_sha256);
     const bool same_model = !*why;
     add_difference(why, sizeof why, "version", now.version, was->version);
@@ -119,14 +132,20 @@ static mg_status compare(const mg_replay *r)
     add_difference(why, sizeof why, "reduce", now.reduce, was->reduce);
     if (same_codes) add_difference(why, sizeof why, "audio library", now.audio_library, was->audio_library);
     mg_clip_metadata_close(&now);
+    if (!was->audio_sha256 && !was->codes_sha256) {
+        mg_print(stdout, "made: %s/%s; nothing to compare with\n", r->out_dir, was->audio_file);
+        fflush(stdout);
+        return MG_OK;
+    }
     if (same_codes && same_sound && (same_model || same_file)) {
         print_same(was, same_file, why);
         return MG_OK;
     }
     return mg_fail(MG_EFAIL, "replay: %s: not the same bytes (%s): %s", r->asked->file,
-                   !same_codes   ? "the codes differ"
-                   : !same_sound ? "the codes are the same, the sound is not"
-                                 : "codes and sound are the same, the model is not",
+                   !same_codes                   ? "the codes differ"
+                   : !same_sound && r->line.json ? "the sound file differs"
+                   : !same_sound                 ? "the codes are the same, the sound is not"
+                                                 : "codes and sound are the same, the model is not",
                    *why ? why : "and weights, version, device and dtype are as recorded");
 }
 
@@ -160,6 +179,7 @@ static mg_status run(mg_context *context, const void *settings)
     if (r) {
         mg_out_folder_abandon(&r->temp);
         mg_clip_metadata_close(&r->m);
+        mg_clip_line_close(&r->line);
     }
     free(r);
     return st;
@@ -175,7 +195,8 @@ static const char details[] =
     "file that\n"
     "the clip was made from, the weights, the version, the device, the number format.\n"
     "\n"
-    "  mg-dist replay out/000000.json";
+    "  mg-dist replay out/000000.json\n"
+    "  grep '\"id\":\"track-17\"' dataset/manifest.jsonl >clip.json && mg-dist replay clip.json --model DIR";
 
 const mg_command mg_cmd_replay = {
     .name = "replay",

@@ -4,6 +4,7 @@
 #define MG_REPLAY_H
 
 #include "generate.h"
+#include "json_lines.h"
 #include "out_folder.h"
 
 typedef struct mg_replay_settings {
@@ -18,6 +19,9 @@ enum { MG_REPLAY_PARTS = 6 };
 typedef struct mg_replay {
     const mg_replay_settings *asked;
     mg_clip_metadata m;                         /* as recorded */
+    mg_clip_line line;                          /* of a dataset, behind the metadata; else closed */
+    char file_name[MG_PATH_SIZE];               /* the same: what the sound is called now, */
+    char beside_sha256[65];                     /* and its hash; rank 0 */
     mg_recipe recipe;                           /* the same, its files where they are now; rank 0 */
     char input[MG_RECIPE_INPUTS][MG_PATH_SIZE]; /* absolute; rank 0 */
     char part[MG_REPLAY_PARTS][MG_PATH_SIZE];   /* where the model is now */
@@ -25,6 +29,12 @@ typedef struct mg_replay {
     mg_out_folder temp;                         /* rank 0, without --out */
     mg_generate_settings call;
 } mg_replay;
+
+/* A dataset's line in the place of a clip's metadata. The second, by rank 0: where the line has no hash, that
+ * of the sound beside it; if there is none, --out must say what the clip is made for. */
+bool mg_replay_is_line(const char *text, int64_t bytes);
+mg_status mg_replay_read_line(mg_replay *r, const char *text, int64_t bytes);
+mg_status mg_replay_hash_beside(mg_replay *r);
 
 /* The call that makes the clip again, from its record: the same on every rank. Rank 0 also gets the request
  * and its folder. Every file that the clip was made from must be there with its recorded hash. Not agreed. */

@@ -52,7 +52,10 @@ static mg_status describe_call(mg_replay *r)
     const mg_clip_metadata *m = &r->m;
     mg_generate_settings *s = &r->call;
 
-    if (!m->recipe.id || (!m->audio_sha256 && !m->codes_sha256))
+    if (r->line.json && !r->asked->model.model && !r->asked->model.lm)
+        return mg_fail(MG_EUSAGE,
+                       "option --model: missing: a dataset's line does not say where its model is");
+    if (!r->line.json && (!m->recipe.id || (!m->audio_sha256 && !m->codes_sha256)))
         return mg_fail(MG_EFAIL, "%s: audio_sha256: missing; there is nothing to compare with",
                        r->asked->file);
     mg_generate_settings_init(s);
@@ -131,6 +134,7 @@ mg_status mg_replay_prepare(mg_replay *r, const mg_world *world)
 {
     MG_RETURN(describe_call(r));
     if (world->rank > 0) return MG_OK;
+    MG_RETURN(mg_replay_hash_beside(r));
     MG_RETURN(describe_request(r));
     return choose_folder(r);
 }
