@@ -239,6 +239,16 @@ bool mg_recipe_same_record(const mg_recipe *a, const mg_recipe *b, const mg_reci
     return recorded == mg_recipe_is_recorded(b, key) && (!recorded || same_value(a, b, key));
 }
 
+bool mg_recipe_same_asked(const mg_recipe *a, const mg_recipe *b)
+{
+    for (int i = 0; i < mg_recipe_n_keys; i++) {
+        const mg_recipe_key *key = &mg_recipe_keys[i];
+        if (!key->key || key->type == MG_KEY_ID || key->offset == offsetof(mg_recipe, n)) continue;
+        if (!same_value(a, b, key)) return false;
+    }
+    return true;
+}
+
 bool mg_recipe_same_sampling(const mg_recipe *a, const mg_recipe *b)
 {
     for (int i = 0; i < mg_recipe_n_keys; i++) {

@@ -149,6 +149,10 @@ bool mg_recipe_is_recorded(const mg_recipe *r, const mg_recipe_key *key);
 /* Would the metadata of both say the same under this key? */
 bool mg_recipe_same_record(const mg_recipe *a, const mg_recipe *b, const mg_recipe_key *key);
 
+/* Do both ask for the same clip, so far as a JSON line can? The id and the number of clips are not looked at.
+ */
+bool mg_recipe_same_asked(const mg_recipe *a, const mg_recipe *b);
+
 /* Equal guidance and sampling. */
 bool mg_recipe_same_sampling(const mg_recipe *a, const mg_recipe *b);
 

@@ -44,7 +44,9 @@ typedef struct mg_dataset_call {
     int64_t part, n_parts; /* jobs whose number is `part` modulo n_parts; n_parts 0: all */
     mg_resume resume;
     bool jobs_changed_ok;
-    int64_t retries; /* how often a failure that may pass is tried again */
+    bool jobs_changed_again; /* and clips that are done, of jobs that ask for something else now, are made
+                                again */
+    int64_t retries;         /* how often a failure that may pass is tried again */
     const mg_dataset_claim *claims;
     int n_claims;
     double stale_s; /* of a lock from another host */

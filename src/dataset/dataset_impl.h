@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "dataset.h"
+#include "recipe.h"
 #include "run_lock.h"
 
 /* Clips in a folder: Hugging Face's hub takes fewer than 10,000 entries in one. In train there are the
@@ -80,6 +81,11 @@ mg_status mg_dataset_own_path(char out[MG_PATH_SIZE], const mg_dataset *d, const
 /* dataset_jobs.c: the jobs of the call are those of the dataset; on return jobs.jsonl and the rows are there.
  */
 mg_status mg_dataset_take_jobs(mg_dataset *d);
+
+/* dataset_changed.c: does the job `text`, read as `now`, ask for the clip of row `old`, which is not moved
+ * yet? before_fd: the jobs.jsonl in which it stood; -1: that is lost. */
+mg_status mg_dataset_is_same_job(bool *same, int before_fd, const mg_job_row *old, const char *text,
+                                 int64_t bytes, const mg_recipe *now);
 
 /* dataset_deal.c */
 void mg_dataset_drop_flight(mg_dataset *d);

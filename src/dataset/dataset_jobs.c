@@ -1,5 +1,6 @@
 /* Jobs in: read once from first to last, each checked, copied to jobs.jsonl and entered as a row. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -25,8 +26,11 @@ typedef struct intake {
     size_t n_buffer;
     int64_t at; /* bytes of jobs.jsonl */
     int64_t n_records, n_clips;
-    int64_t next_n; /* of a row to add */
-    bool merge;     /* rows are there already: a changed file */
+    int64_t next_n;               /* of a row to add */
+    bool merge;                   /* rows are there already: a changed file */
+    int before_fd;                /* where their jobs stood; -1: that is lost */
+    int64_t n_other, first_shard; /* clips that are done, of jobs that are others now; of those, the shard */
+    char first_other[1024];
     mg_dataset_needs needs;
     int64_t n_bad;
     char first_bad[1024]; /* the first fault */
@@ -65,7 +69,34 @@ static bool is_ours(const mg_dataset_call *call, int64_t i)
     return call->n_parts <= 0 || i % call->n_parts == call->part;
 }
 
-static mg_status add_row(intake *in, mg_job_row *row)
+static void note_other(intake *in, const mg_job_row *row, const mg_recipe *r)
+{
+    if (in->n_other++ > 0) return;
+    snprintf(in->first_other, sizeof in->first_other,
+             "%.700s: clip %.200s is done, and of another job than this%s", r->where, row->id,
+             r->id ? "" : " (a job without an id has its number in the list: new ones go to the end)");
+}
+
+/* A clip that is done stays only if it is the job's still. One that failed is tried again with a job that is
+ * mended. */
+static mg_status meet_again(intake *in, const mg_job_row *old, const mg_job_record *record,
+                            const mg_recipe *r)
+{
+    const bool done = old->state == MG_JOB_DONE;
+    bool same;
+
+    if (!done && old->state != MG_JOB_FAILED) return MG_OK;
+    MG_RETURN(mg_dataset_is_same_job(&same, in->before_fd, old, record->text, record->bytes, r));
+    if (same) return MG_OK;
+    if (done) note_other(in, old, r);
+    if (done && old->shard >= 0) {
+        if (in->first_shard < 0 || old->shard < in->first_shard) in->first_shard = old->shard;
+        return MG_OK;
+    }
+    return mg_run_db_forget(in->db, old->n);
+}
+
+static mg_status add_row(intake *in, mg_job_row *row, const mg_job_record *record, const mg_recipe *r)
 {
     mg_job_row old;
     bool found = false;
@@ -73,6 +104,7 @@ static mg_status add_row(intake *in, mg_job_row *row)
     if (in->merge) MG_RETURN(mg_run_db_find_id(in->db, row->id, row->fold, &old, &found));
     if (found) {
         row->n = old.n;
+        MG_RETURN(meet_again(in, &old, record, r));
         return mg_run_db_move(in->db, row);
     }
     row->n = in->next_n++;
@@ -80,9 +112,9 @@ static mg_status add_row(intake *in, mg_job_row *row)
 }
 
 /* A job's clips: "ID", or "ID-0", "ID-1", … */
-static mg_status add_clips(intake *in, const mg_recipe *r, const char *where, int64_t at, int64_t bytes,
-                           int64_t line)
+static mg_status add_clips(intake *in, const mg_recipe *r, int64_t at, const mg_job_record *record)
 {
+    const char *where = r->where;
     const int64_t n = r->n > 0 ? r->n : in->call->n_per_job;
     const double dur_s = r->n_frames > 0    ? (double)r->n_frames / 50
                          : !isnan(r->dur_s) ? r->dur_s
@@ -94,13 +126,17 @@ static mg_status add_clips(intake *in, const mg_recipe *r, const char *where, in
     else
         snprintf(id, sizeof id, "%07" PRId64, in->n_records);
     for (int64_t i = 0; i < n; i++) {
-        mg_job_row row = {.at = at, .bytes = bytes, .line = line, .copy = i, .size = (int64_t)(dur_s * 1000)};
+        mg_job_row row = {.at = at,
+                          .bytes = record->bytes,
+                          .line = record->line,
+                          .copy = i,
+                          .size = (int64_t)(dur_s * 1000)};
         if (!is_ours(in->call, in->n_clips++)) continue;
         snprintf(name, sizeof name, n > 1 ? "%s-%lld" : "%s", id, (long long)i);
         MG_RETURN(mg_job_id_check(checked, where, name));
         MG_RETURN(mg_job_id_fold_hash(&row.fold, checked));
         row.id = checked;
-        MG_RETURN(add_row(in, &row));
+        MG_RETURN(add_row(in, &row, record, r));
     }
     return MG_OK;
 }
@@ -164,7 +200,7 @@ static mg_status take_record(intake *in, const mg_job_record *record, const char
     MG_TRY(put(in, record->text, (size_t)record->bytes));
     MG_TRY(put(in, "\n", 1));
     if (in->db) add_needs(&in->needs, &one.recipe[0]);
-    if (in->db) MG_TRY(add_clips(in, &one.recipe[0], where, at, record->bytes, record->line));
+    if (in->db) MG_TRY(add_clips(in, &one.recipe[0], at, record));
 done:
     mg_request_list_close(&one);
     return st;
@@ -256,6 +292,19 @@ static mg_status check_ids(intake *in)
     return mg_run_db_each_key_clash(in->db, check_key_clash, in);
 }
 
+/* Clips that are done, and whose jobs ask for something else now: they are made again if that is wished. */
+static mg_status settle_others(intake *in)
+{
+    char more[64] = "";
+
+    if (in->n_other == 0) return MG_OK;
+    if (in->n_other > 1) snprintf(more, sizeof more, ", and %" PRId64 " more like it", in->n_other - 1);
+    if (!in->call->jobs_changed_again)
+        return mg_fail(MG_EUSAGE, "%s%s; --jobs-changed again makes such clips again", in->first_other, more);
+    if (in->first_shard >= 0) MG_RETURN(mg_run_db_forget_shards(in->db, in->first_shard));
+    return mg_run_db_note(in->db, "state", "running"); /* so that their files are swept */
+}
+
 static mg_status conclude(intake *in)
 {
     const char *name = mg_job_reader_name(in->reader);
@@ -264,7 +313,7 @@ static mg_status conclude(intake *in)
     if (in->n_bad > 1)
         return mg_fail(MG_EUSAGE, "%s (and %" PRId64 " more; run --check lists all)", in->first_bad,
                        in->n_bad - 1);
-    return in->n_clips == 0 ? mg_fail(MG_EUSAGE, "%s: holds no job", name) : MG_OK;
+    return in->n_clips == 0 ? mg_fail(MG_EUSAGE, "%s: holds no job", name) : settle_others(in);
 }
 
 /* Read all into rows and, if `copy` is given, there. `sha256` is of the jobs as they are kept. */
@@ -308,16 +357,35 @@ done:
     return st;
 }
 
-static mg_status enter_jobs(mg_dataset *d, bool merge)
+/* The jobs as they were, if they are those that the state tells of. */
+static mg_status open_before(int *fd, const char *path, const char *noted)
+{
+    char sha256[65];
+
+    if (!mg_path_exists(path)) return MG_OK;
+    MG_RETURN(mg_hash_file(sha256, path));
+    if (strcmp(sha256, noted) != 0) return MG_OK;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    return *fd >= 0 ? MG_OK : mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
+}
+
+/* `noted`: the hash of the jobs that are there, and are changed; NULL: there are none yet. */
+static mg_status enter_jobs(mg_dataset *d, const char *noted)
 {
     mg_status st = MG_OK;
     char path[MG_PATH_SIZE], sha256[65];
     mg_out_file copy = {.fd = -1};
-    intake in = {.call = &d->call, .db = d->db, .copy = &copy, .merge = merge};
+    intake in = {.call = &d->call,
+                 .db = d->db,
+                 .copy = &copy,
+                 .merge = noted != NULL,
+                 .before_fd = -1,
+                 .first_shard = -1};
 
     MG_TRY(mg_run_db_n_jobs(d->db, &in.next_n));
-    if (merge) MG_TRY(mg_run_db_unmove(d->db));
     MG_TRY(mg_dataset_own_path(path, d, "jobs.jsonl"));
+    if (noted) MG_TRY(open_before(&in.before_fd, path, noted));
+    if (noted) MG_TRY(mg_run_db_unmove(d->db));
     MG_TRY(mg_out_file_begin(&copy, path));
     MG_TRY(read_jobs(&in, sha256));
     MG_TRY(note_needs(d, &in.needs));
@@ -326,6 +394,7 @@ static mg_status enter_jobs(mg_dataset *d, bool merge)
     MG_TRY(mg_out_file_commit(&copy));
     st = mg_run_db_commit(d->db);
 done:
+    if (in.before_fd >= 0) close(in.before_fd);
     mg_out_file_abandon(&copy);
     return st;
 }
@@ -374,7 +443,7 @@ mg_status mg_dataset_take_jobs(mg_dataset *d)
 
     MG_RETURN(mg_run_db_read_note(d->db, "jobs", &noted));
     if (!noted)
-        return d->call.jobs ? enter_jobs(d, false)
+        return d->call.jobs ? enter_jobs(d, NULL)
                             : mg_fail(MG_EUSAGE, "%s: no jobs were given yet; name them with --jobs", d->out);
     if (d->call.jobs) MG_TRY(compare_jobs(d, noted, &same));
     if (same) {
@@ -387,7 +456,7 @@ mg_status mg_dataset_take_jobs(mg_dataset *d)
                        "ones, keeps clips that "
                        "are done and drops jobs that are gone and not done",
                        d->call.jobs, d->out));
-    st = enter_jobs(d, true);
+    st = enter_jobs(d, noted);
 done:
     free(noted);
     return st;

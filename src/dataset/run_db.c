@@ -40,7 +40,7 @@ static const char *const queries[MG_RUN_DB_QUERIES] = {
     [Q_MOVE] = "UPDATE job SET at=?2, bytes=?3, line=?4, size=?5, state=CASE state WHEN 'gone' THEN 'waiting' ELSE state END"
                " WHERE n = ?1",
     [Q_DROP] = "UPDATE job SET state='gone' WHERE at < 0 AND state <> 'done' AND state <> 'gone'",
-    [Q_UNMOVE] = "UPDATE job SET at = -1",
+    [Q_UNMOVE] = "UPDATE job SET at = CASE WHEN at >= 0 THEN -2 - at ELSE -1 END",
     [Q_SHARD] = "INSERT INTO shard VALUES(?1, ?2, ?3, ?4, ?5)",
     [Q_IN_SHARD] = "UPDATE job SET shard = ?1 WHERE n BETWEEN ?2 AND ?3 AND state = 'done' AND shard IS NULL",
     [Q_COUNT] = "SELECT state, count(*), total(dur_s), total(size) FROM job GROUP BY state",
@@ -57,7 +57,10 @@ mg_status mg_run_db_fail(const mg_run_db *db)
     const int code = sqlite3_errcode(db->sql);
 
     if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED)
-        return mg_fail(MG_EFAIL, "%s: another process has it open: is a run at work here?", db->path);
+        return mg_fail(MG_EFAIL,
+                       "%s: another process has it open: a run is at work here (mg-dist status tells how far "
+                       "it is); wait for its end, or stop it",
+                       db->path);
     if (code == SQLITE_READONLY_ROLLBACK)
         return mg_fail(MG_EFAIL, "%s: a run was cut off here; the same mg-dist run mends it and goes on",
                        db->path);

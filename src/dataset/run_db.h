@@ -104,7 +104,9 @@ mg_status mg_run_db_retry(mg_run_db *db, int64_t *n);
 mg_status mg_run_db_forget(mg_run_db *db, int64_t n);
 mg_status mg_run_db_forget_shards(mg_run_db *db, int64_t first);
 
-/* Where it stands in a changed job file; and what stands in none any more. */
+/* Where it stands in a changed job file; and what stands in none any more. Until a job is moved, MG_JOB_MOVED
+ * is where it stood in the file before; below 0: in none. */
+#define MG_JOB_MOVED(at) (-2 - (at))
 mg_status mg_run_db_move(mg_run_db *db, const mg_job_row *row);
 mg_status mg_run_db_drop_unmoved(mg_run_db *db, int64_t *n);
 mg_status mg_run_db_unmove(mg_run_db *db);

@@ -68,15 +68,19 @@ static mg_status change_one(mg_run_db *db, const char *text, int64_t n)
     return change(db, q);
 }
 
+/* A job that is in no job file any more cannot be made again. */
+#define WAITS_AGAIN                                                                                \
+    "UPDATE job SET state=CASE WHEN at < 0 THEN 'gone' ELSE 'waiting' END, tries=0, reason=NULL, " \
+    "shard=NULL WHERE "
+
 mg_status mg_run_db_forget(mg_run_db *db, int64_t n)
 {
-    return change_one(db, "UPDATE job SET state='waiting', tries=0, reason=NULL, shard=NULL WHERE n = ?1", n);
+    return change_one(db, WAITS_AGAIN "n = ?1", n);
 }
 
 mg_status mg_run_db_forget_shards(mg_run_db *db, int64_t first)
 {
-    MG_RETURN(change_one(
-        db, "UPDATE job SET state='waiting', tries=0, reason=NULL, shard=NULL WHERE shard >= ?1", first));
+    MG_RETURN(change_one(db, WAITS_AGAIN "shard >= ?1", first));
     return change_one(db, "DELETE FROM shard WHERE n >= ?1", first);
 }
 

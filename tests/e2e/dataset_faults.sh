@@ -301,4 +301,47 @@ printf '{"id":"more","prompt":"more","duration":1}\n' >>"$BOX/fewer.jsonl"
 makes 'and taken if it is wished' run 1 changed --jobs-changed ok
 passes 'what was done is kept, what is new is there' test "$(grep -c . "$BOX/changed/manifest.jsonl")" = 11
 passes 'with the same clips' sh -c "head -10 '$BOX/changed/manifest.jsonl' | cmp - '$BOX/whole/manifest.jsonl'"
+
+# A line in the middle of a list without ids moves all behind it: no clip may keep another's text.
+for i in 1 2 3 4 5 6; do echo "song $i"; done >"$BOX/songs.txt"
+sed '3i song between' "$BOX/songs.txt" >"$BOX/between.txt"
+sed '$a song behind' "$BOX/songs.txt" >"$BOX/behind.txt"
+texts() { sed 's/.*"id":"\([^"]*\)","prompt":"\([^"]*\)".*/\1 \2/' "$BOX/$1/manifest.jsonl" | sort; }
+for layout in audiofolder webdataset; do
+    with=(env MGDIST_LAYOUT=$layout MGDIST_SHARD_CLIPS=2 MGDIST_DURATION=0.5)
+    jobs=$BOX/songs.txt
+    run 1 $layout-songs >"$BOX/said" 2>&1
+    cp -r "$BOX/$layout-songs" "$BOX/$layout-behind"
+    jobs=$BOX/behind.txt
+    makes "$layout: a line at the end" run 1 $layout-behind --jobs-changed ok
+    passes "$layout: is one clip more" test "$(texts $layout-behind | tail -1)" = '0000006 song behind'
+    jobs=$BOX/between.txt
+    run 1 $layout-fresh >"$BOX/said" 2>&1
+    expect 2 'between.txt: line 3: clip 0000002 is done, and of another job than this \(a job without an id .*, and 3 more like it; --jobs-changed again' \
+        "$layout: a line in the middle is refused" run 1 $layout-songs --jobs-changed ok
+    one_message "$layout: a line in the middle"
+    passes "$layout: nothing is touched" test "$(texts $layout-songs | sed -n 3p)" = '0000002 song 3'
+    makes "$layout: and taken if it is wished" run 1 $layout-songs --jobs-changed again
+    like "$layout: the dataset of the new list" $layout-fresh $layout-songs
+done
+with=(env MGDIST_DURATION=0.5)
+printf '{"id":"a","prompt":"one"}\n{"id":"b","melody":"none.wav"}\n' >"$BOX/ids.jsonl"
+jobs=$BOX/ids.jsonl
+sed -i 's/"melody":"none.wav"/"audio_prompt":"none.wav"/' "$BOX/ids.jsonl"
+expect 3 '1 of 2 clips failed; .*retry-failed' 'a job that fails' run 1 ids
+printf '{ "prompt": "one", "id": "a" }\n{"id":"b","prompt":"two"}\n' >"$BOX/ids.jsonl"
+makes 'a failed job that is mended, and one in other words' run 1 ids --jobs-changed ok
+passes 'is tried again' test "$(texts ids | tr '\n' ,)" = 'a one,b two,'
+echo '{"id":"b","prompt":"two"}' >"$BOX/ids.jsonl"
+makes 'a job that is gone' run 1 ids --jobs-changed ok
+printf '{"id":"a","prompt":"other"}\n{"id":"b","prompt":"two"}\n' >"$BOX/ids.jsonl"
+expect 2 'line 1: clip a is done, and of another job than this; --jobs-changed again' 'and comes back as another one' run 1 ids --jobs-changed ok
+makes 'is made again if that is wished' run 1 ids --jobs-changed again
+passes 'alone' test "$(texts ids | tr '\n' ,)" = 'a other,b two,'
+echo '{"id":"b","prompt":"two"}' >"$BOX/ids.jsonl"
+makes 'a clip of a job that is gone' run 1 ids --jobs-changed ok
+rm "$BOX/ids/train/a.flac"
+expect 1 'a.flac' 'is lost' "$MG" verify -q "$BOX/ids" --again
+makes 'and made again by nobody' run 1 ids
+passes 'the rest is whole' "$MG" verify -q "$BOX/ids"
 finish

@@ -38,8 +38,8 @@ typedef struct mg_run_settings {
     mg_machine machine;
 } mg_run_settings;
 
-enum mg_run_jobs_changed { MG_JOBS_CHANGED_REFUSE, MG_JOBS_CHANGED_OK };
-#define MG_JOBS_CHANGED_CHOICES "refuse|ok"
+enum mg_run_jobs_changed { MG_JOBS_CHANGED_REFUSE, MG_JOBS_CHANGED_OK, MG_JOBS_CHANGED_AGAIN };
+#define MG_JOBS_CHANGED_CHOICES "refuse|ok|again"
 
 enum mg_run_gate_mode { MG_GATE_OFF, MG_GATE_WARN, MG_GATE_RETRY };
 #define MG_GATE_CHOICES "off|warn|retry"

@@ -1,0 +1,58 @@
+/* A changed job file: does an id that was there before still stand for the same clip? Where a list has no ids
+ * they are the numbers of its jobs, and a line in the middle moves all behind it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataset_impl.h"
+#include "in_file.h"
+#include "json_lines.h"
+#include "request_list.h"
+
+/* By what the two jobs say; paths as they are written. */
+static mg_status compare_asked(bool *same, const char *a, int64_t a_bytes, const char *b, int64_t b_bytes)
+{
+    mg_status st = MG_OK;
+    mg_request_list both = {0};
+
+    *same = a_bytes == b_bytes && memcmp(a, b, (size_t)a_bytes) == 0;
+    if (*same) return MG_OK;
+    MG_TRY(mg_request_list_add(&both, "jobs.jsonl", "", a, a_bytes));
+    MG_TRY(mg_request_list_add(&both, "jobs.jsonl", "", b, b_bytes));
+    *same = mg_recipe_same_asked(&both.recipe[0], &both.recipe[1]);
+done:
+    mg_request_list_close(&both);
+    return st;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* What the job said is not to be had any more: what was recorded of the clip has the texts that made it. */
+static mg_status compare_record(bool *same, const mg_job_row *old, const mg_recipe *now)
+{
+    mg_clip_line line = {0};
+
+    *same = true;
+    if (!old->record) return MG_OK;
+    MG_RETURN(mg_clip_line_parse(&line, "run.db", old->record, (int64_t)strlen(old->record)));
+    *same = same_text(line.prompt, now->prompt) && same_text(line.negative_prompt, now->negative_prompt);
+    mg_clip_line_close(&line);
+    return MG_OK;
+}
+
+mg_status mg_dataset_is_same_job(bool *same, int before_fd, const mg_job_row *old, const char *text,
+                                 int64_t bytes, const mg_recipe *now)
+{
+    const int64_t at = MG_JOB_MOVED(old->at);
+
+    if (before_fd < 0 || at < 0) return compare_record(same, old, now);
+    char *was = malloc((size_t)old->bytes + 1);
+    if (!was) return mg_fail(MG_ENOMEM, "a job: %lld bytes", (long long)old->bytes);
+    const int error = mg_in_file_copy(before_fd, was, at, old->bytes);
+    const mg_status st = error ? mg_fail(MG_EFAIL, "jobs.jsonl: cannot read: %s", strerror(error))
+                               : compare_asked(same, was, old->bytes, text, bytes);
+    free(was);
+    return st;
+}
