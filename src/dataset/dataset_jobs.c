@@ -188,6 +188,18 @@ mg_status mg_dataset_get_needs(mg_dataset *d, mg_dataset_needs *needs)
     return MG_OK;
 }
 
+/* --check: a file that is not there is its clip's failure in a run, and good to know before. */
+static void look_for_files(intake *in, const mg_recipe *r)
+{
+    for (int i = 0; i < MG_RECIPE_INPUTS; i++) {
+        const mg_recipe_key *key = mg_recipe_input(i);
+        const char *path = *(const char *const *)mg_recipe_get(r, key);
+        if (!path || !*path || access(path, R_OK) == 0) continue;
+        (void)mg_fail(MG_EUSAGE, "%s: %s: %s: cannot open: %s", r->where, key->key, path, strerror(errno));
+        note_fault(in);
+    }
+}
+
 static mg_status take_record(intake *in, const mg_job_record *record, const char *name, const char *folder)
 {
     mg_status st = MG_OK;
@@ -200,6 +212,7 @@ static mg_status take_record(intake *in, const mg_job_record *record, const char
     MG_TRY(put(in, record->text, (size_t)record->bytes));
     MG_TRY(put(in, "\n", 1));
     if (in->db) add_needs(&in->needs, &one.recipe[0]);
+    if (in->say) look_for_files(in, &one.recipe[0]);
     if (in->db) MG_TRY(add_clips(in, &one.recipe[0], at, record));
 done:
     mg_request_list_close(&one);

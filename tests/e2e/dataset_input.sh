@@ -49,6 +49,19 @@ expect 2 'line 7: id "X" and "x"' '--check says all that is wrong' "$MG" run --j
 for line in 2 3 4 5 9; do passes "line $line too" grep -q "line $line: " "$BOX/said"; done
 fails 'and makes nothing' test -e "$BOX/none"
 
+# A column of a wrong name is in every line: the first of them are said, and how many follow.
+for ((i = 0; i < 40; i++)); do echo '{"prompt":"a","mood":"b"}'; done >"$BOX/moods.jsonl"
+echo '{"seed":-1}' >>"$BOX/moods.jsonl"
+expect 2 'the same in 35 lines more' '--check: what is wrong in every line' "$MG" run --jobs "$BOX/moods.jsonl" --check
+passes 'is not said forty times' test "$(grep -c "mood: no such key" "$BOX/said")" = 5
+passes 'and hides nothing' grep -q 'line 41: seed' "$BOX/said"
+printf 'prompt,melody\na,%s\nb,nowhere.wav\n' "$TESTS/../examples/tune.ogg" >"$BOX/tunes.csv"
+expect 2 'tunes.csv: line 3: melody: .*nowhere.wav: cannot open: No such file' '--check: a melody that is not there' "$MG" run --jobs "$BOX/tunes.csv" --check
+expect 2 'melody: .*tunes.csv: the jobs name some, and the model .* follows texts alone; take a melody model' \
+    'melodies for a model that follows texts alone' run --jobs "$BOX/tunes.csv" --out "$BOX/none" --duration 0.5
+says_once 'melodies for a model that follows texts alone: one message'
+rm -rf "$BOX/none"
+
 # ---- Folders ----
 echo '{"prompt":"a","duration":0.5}' >"$BOX/one.jsonl"
 mkdir "$BOX/photos"

@@ -30,9 +30,10 @@ static const mg_option options[] = {
 static void print(const mg_dataset_status *d)
 {
     const double silent_s = difftime(time(NULL), (time_t)d->time);
+    const bool running = strcmp(d->state, "running") == 0;
 
     mg_print(stdout, "%s on %s (process %.0f)", d->state, d->host, d->pid);
-    if (strcmp(d->state, "running") == 0 && silent_s > SILENT_S)
+    if (running && silent_s > SILENT_S)
         mg_print(stdout, ", not heard of for %.0f s: it may be gone", silent_s);
     mg_print(stdout, "\n%.0f of %.0f clips done, %.0f failed, %.0f left; %.2f clips/s, %.1f s of sound/s",
              d->done, d->total, d->failed, d->left, d->clips_per_s, d->sound_s_per_s);
@@ -40,10 +41,9 @@ static void print(const mg_dataset_status *d)
     mg_print(stdout, "\n");
     for (int i = 0; i < d->n_replicas; i++) {
         const mg_dataset_replica *r = &d->replica[i];
-        mg_print(stdout, "  replica %.0f on %s: %.0f clips, at hand: %s", r->replica, r->host, r->done,
-                 r->at_hand);
-        if (strcmp(d->state, "running") == 0 && r->silent_s > SILENT_S)
-            mg_print(stdout, "; not heard of for %.0f s", r->silent_s);
+        mg_print(stdout, "  replica %.0f on %s: %.0f clips", r->replica, r->host, r->done);
+        if (running) mg_print(stdout, ", at hand: %s", r->at_hand);
+        if (running && r->silent_s > SILENT_S) mg_print(stdout, "; not heard of for %.0f s", r->silent_s);
         mg_print(stdout, "\n");
     }
 }

@@ -239,7 +239,10 @@ mg_status mg_run_coordinator_verdict(mg_run_coordinator *c)
         return mg_fail(MG_EUNFINISHED, "run: stopped with %lld of %lld clips done; the same command goes on",
                        (long long)n.done, (long long)n.total);
     if (n.failed > 0)
-        return mg_fail(MG_EPARTIAL, "run: %lld of %lld clips failed; failures.jsonl says why",
+        return mg_fail(MG_EPARTIAL,
+                       "run: %lld of %lld clips failed; failures.jsonl says why, and mg-dist retry-failed "
+                       "lets the next run "
+                       "try them again",
                        (long long)n.failed, (long long)n.total);
     return MG_OK;
 }

@@ -30,23 +30,51 @@ typedef struct run_call {
     mg_manifest_room room; /* for what --model-key leads to */
 } run_call;
 
+enum { SHOWN_OF_A_KIND = 5 };
+
+/* What --check has said. */
+typedef struct checked {
+    int64_t n_said, n_alike; /* of those the last ones, which differ in their lines alone */
+    char last[512];
+} checked;
+
+static void say_alike(const checked *c)
+{
+    if (c->n_alike > SHOWN_OF_A_KIND)
+        mg_log_error("the same in %lld lines more", (long long)(c->n_alike - SHOWN_OF_A_KIND));
+}
+
+/* A column of a wrong name is in every line of a list. */
 static void say_fault(void *arg, const char *fault)
 {
-    ++*(int64_t *)arg;
-    mg_log_error("%s", fault);
+    checked *c = arg;
+    const char *line = strstr(fault, ": line "), *what = line ? strstr(line + 1, ": ") : NULL;
+    char text[sizeof c->last];
+
+    snprintf(text, sizeof text, "%s", what ? what : fault);
+    if (strcmp(text, c->last) != 0) {
+        say_alike(c);
+        snprintf(c->last, sizeof c->last, "%s", text);
+        c->n_alike = 0;
+    }
+    c->n_said++;
+    if (++c->n_alike <= SHOWN_OF_A_KIND) mg_log_error("%s", fault);
 }
 
 /* --check: rank 0 says all there is to say. */
 static mg_status check_jobs(const mg_run_settings *s, const mg_world *w)
 {
     mg_dataset_call call;
-    int64_t n, n_said = 0;
+    checked said = {0};
+    int64_t n;
 
     if (w->rank > 0) return MG_OK;
     MG_RETURN(mg_run_describe(&call, s));
-    const mg_status st = mg_dataset_check_jobs(&call, say_fault, &n_said, &n);
+    const mg_status st = mg_dataset_check_jobs(&call, say_fault, &said, &n);
+    say_alike(&said);
     if (st == MG_OK) mg_log_info("run: %s: %lld clips, nothing is wrong with them", s->jobs, (long long)n);
-    if (st == MG_EUSAGE && n_said > 0) return mg_fail(MG_EUSAGE, "run: %s: cannot be used as it is", s->jobs);
+    if (st == MG_EUSAGE && said.n_said > 0)
+        return mg_fail(MG_EUSAGE, "run: %s: cannot be used as it is", s->jobs);
     return st;
 }
 
@@ -129,6 +157,17 @@ static mg_status open_replica(run_call *c)
                                 .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0)};
 
     return mg_replica_open(&c->replica, &source, &c->backend, &c->beside, c->w->group);
+}
+
+/* A dataset keeps its model, so jobs with a melody could never be made. */
+static mg_status check_melodies(const run_call *c)
+{
+    if (!c->needs.with_melody || c->replica->config.lm.n_chroma > 0) return MG_OK;
+    return mg_fail(
+        MG_EUSAGE,
+        "melody: %s: the jobs name some, and the model %s follows texts alone; take a melody model, such as "
+        "facebook/musicgen-melody",
+        c->s->jobs ? c->s->jobs : c->s->out, c->replica->files->lm.path);
 }
 
 static mg_status check_coding(const run_call *c)
@@ -233,6 +272,7 @@ static mg_status go(run_call *c)
                                                            c->needs.with_text || c->needs.with_negative)));
     MG_RETURN(mg_comm_agree(w->all, open_replica(c)));
     MG_RETURN(mg_door_replica(w, c->replica));
+    MG_RETURN(mg_comm_agree(w->all, check_melodies(c)));
     MG_RETURN(mg_comm_agree(w->all, claim_kind(c)));
     MG_RETURN(mg_comm_agree(w->all, check_space(c)));
     MG_RETURN(load(c, &need));
