@@ -6,7 +6,7 @@
 #   text      words that have no place: notes to self, one machine's paths, printf and exit in libraries
 #   prose     sentences of headers to 25 words, in the rooms that have been gone through
 #   names     file names are unique in src, kernels and parallel; what begins with #! can be started
-#   links     every relative link in a *.md leads somewhere
+#   links     every relative link in a *.md leads to a file, and to a heading if it names one
 #   format    clang-format finds nothing to change
 #   sources   no rule: lists the source files
 set -eu
@@ -76,8 +76,10 @@ names)
         done)
     ;;
 links)
-    found=$(over "$(texts | grep '\.md$')" -f "$here/links.awk" | while IFS='	' read -r at target; do
+    found=$(over "$(texts | grep '\.md$')" -f "$here/links.awk" | while IFS='	' read -r at target heading; do
         [ -e "$target" ] || echo "$at: no such file: $target"
+        [ ! -e "$target" ] || [ -z "$heading" ] || awk -f "$here/anchors.awk" "$target" | grep -qxF -- "$heading" ||
+            echo "$at: no such heading: $target#$heading"
     done)
     ;;
 format)

@@ -79,6 +79,8 @@ clean; echo "look in $box/other" >>docs/A.md; caught text docs/A.md
 clean; : >src/io/a.c; caught names src/io/a.c
 clean; mkdir tests; printf '#!/bin/sh\n' >tests/a.sh; caught names tests/a.sh; chmod +x tests/a.sh; "$here/lint.sh" names . || fail 'a script'
 clean; echo 'See [nothing](missing.md).' >>docs/A.md; caught links docs/A.md
+clean; printf '# One `thing`, two\n[it](#one-thing-two), [it](A.md#one-thing-two)\n' >docs/A.md; "$here/lint.sh" links . || fail 'a heading'
+clean; printf '# One\nSee [nothing](A.md#two).\n' >docs/A.md; caught links docs/A.md
 
 if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
     clean
