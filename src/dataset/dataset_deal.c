@@ -241,7 +241,8 @@ mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o)
 
     MG_RETURN(take_from_flight(d, &w, o->n));
     if (o->kind == MG_MADE_PASSING && w.tries >= d->call.retries) {
-        st = mg_fail(MG_EFAIL, "clip %s: %s", w.id, o->reason ? o->reason : "cannot be written");
+        st = mg_fail(MG_EFAIL, "clip %s: %s; when that is mended, the same command goes on", w.id,
+                     o->reason ? o->reason : "cannot be written");
         mg_dataset_waiting_drop(&w);
         return st; /* it waits for the next run, when the disk is well again */
     }

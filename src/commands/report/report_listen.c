@@ -6,6 +6,7 @@
 
 #include "dataset_sound.h"
 #include "loudness.h"
+#include "progress.h"
 #include "report.h"
 #include "threads.h"
 
@@ -72,13 +73,20 @@ static void draw(mg_report_clip *c, const mg_sound *s)
     }
 }
 
+/* Clips from `from` on, at once. */
+typedef struct piece {
+    mg_report *r;
+    int64_t from;
+} piece;
+
 static void listen_to(void *arg, int64_t first, int64_t end, int i_thread)
 {
-    mg_report *r = arg;
+    const piece *p = arg;
+    mg_report *r = p->r;
     (void)i_thread;
 
     for (int64_t i = first; i < end; i++) {
-        mg_report_clip *c = &r->clip[i];
+        mg_report_clip *c = &r->clip[p->from + i];
         mg_sound s = {0};
         mg_status st = read_bytes(r, c);
         if (st == MG_OK) st = mg_dataset_decode(&s, c->bytes, c->n_bytes, c->file);
@@ -95,10 +103,17 @@ static void listen_to(void *arg, int64_t first, int64_t end, int i_thread)
 mg_status mg_report_listen(mg_report *r, int64_t n_measured, int64_t n_embedded)
 {
     mg_threads *threads;
+    mg_progress progress;
 
     MG_RETURN(choose(r, n_measured, n_embedded));
     MG_RETURN(mg_threads_open(&threads, mg_threads_available(), false));
-    mg_threads_run(threads, listen_to, r, (int64_t)r->n_clips);
+    const int64_t at_once = 4 * mg_threads_count(threads), n_all = (int64_t)r->n_clips;
+    mg_progress_begin(&progress, "report", "clips", n_all);
+    for (piece p = {.r = r}; p.from < n_all; p.from += at_once) {
+        mg_threads_run(threads, listen_to, &p, n_all - p.from < at_once ? n_all - p.from : at_once);
+        mg_progress_update(&progress, p.from + at_once < n_all ? p.from + at_once : n_all);
+    }
+    mg_progress_end(&progress);
     mg_threads_close(threads);
     mg_clear_error(); /* of a sound that cannot be read: verify is there for that */
     return MG_OK;
