@@ -102,6 +102,9 @@ static mg_status add_row(intake *in, mg_job_row *row, const mg_job_record *recor
     bool found = false;
 
     if (in->merge) MG_RETURN(mg_run_db_find_id(in->db, row->id, row->fold, &old, &found));
+    if (found && old.at >= 0) /* it has been moved */
+        return mg_fail(MG_EUSAGE, "%s: id \"%.200s\" is that of line %lld too", r->where, row->id,
+                       (long long)old.line);
     if (found) {
         row->n = old.n;
         MG_RETURN(meet_again(in, &old, record, r));

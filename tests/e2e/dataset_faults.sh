@@ -332,6 +332,8 @@ expect 3 '1 of 2 clips failed; .*retry-failed' 'a job that fails' run 1 ids
 printf '{ "prompt": "one", "id": "a" }\n{"id":"b","prompt":"two"}\n' >"$BOX/ids.jsonl"
 makes 'a failed job that is mended, and one in other words' run 1 ids --jobs-changed ok
 passes 'is tried again' test "$(texts ids | tr '\n' ,)" = 'a one,b two,'
+printf '{"id":"a","prompt":"one"}\n{"id":"b","prompt":"two"}\n{"id":"b","prompt":"three"}\n' >"$BOX/ids.jsonl"
+expect 2 'line 3: id "b" is that of line 2 too' 'a changed list with an id twice' run 1 ids --jobs-changed ok
 echo '{"id":"b","prompt":"two"}' >"$BOX/ids.jsonl"
 makes 'a job that is gone' run 1 ids --jobs-changed ok
 printf '{"id":"a","prompt":"other"}\n{"id":"b","prompt":"two"}\n' >"$BOX/ids.jsonl"
