@@ -13,6 +13,7 @@
 #include "audio_source.h"
 #include "log.h"
 #include "sndfile_mpeg.h"
+#include "stop.h"
 
 enum {
     MAX_CHANNELS = 8,
@@ -20,8 +21,9 @@ enum {
     MIN_RATE_HZ = 1000,
     MAX_RATE_HZ = 768000, /* nothing records faster; a file that says so is damaged */
     FIRST_VALUES = 1 << 20,
-    MP3_SLACK = 2 * 1152, /* frames that an MP3 file may lack at its ends */
-    MPEG_FRAMES = 576,    /* read at once: where a frame is damaged, libsndfile loses all of the call */
+    SOME_FRAMES = 1 << 14, /* read between two looks at whether to stop */
+    MP3_SLACK = 2 * 1152,  /* frames that an MP3 file may lack at its ends */
+    MPEG_FRAMES = 576,     /* read at once: where a frame is damaged, libsndfile loses all of the call */
     BLOCK_VALUES = 8 * MPEG_FRAMES,
     MAX_TOLD = 64,
     MAX_COUNTED = 64,
@@ -171,7 +173,8 @@ static mg_status open_file(reader *r, SF_INFO *info, int64_t i, const char *path
 /* At most n_frames, or fewer; 0 at the end. */
 static int64_t read_some(reader *r, float *to, int64_t n_frames)
 {
-    if (!r->source.is_mpeg) return sf_readf_float(r->file, to, n_frames);
+    if (!r->source.is_mpeg)
+        return sf_readf_float(r->file, to, n_frames < SOME_FRAMES ? n_frames : SOME_FRAMES);
     quiet_begin();
     const sf_count_t n = sf_readf_float(r->file, to, n_frames < MPEG_FRAMES ? n_frames : MPEG_FRAMES);
     quiet_end();
@@ -237,7 +240,10 @@ static mg_status count_frames(reader *r, SF_INFO *info, int64_t i, const char *p
         info->frames = c.n_frames;
         return MG_OK;
     }
-    for (; n_now > 0 && n <= most; n += n_now) n_now = read_some(r, block, BLOCK_VALUES / info->channels);
+    for (; n_now > 0 && n <= most; n += n_now) {
+        MG_RETURN(mg_stop_check());
+        n_now = read_some(r, block, BLOCK_VALUES / info->channels);
+    }
     c.is_cut = is_mpeg(info) && (sf_error(r->file) != SF_ERR_NO_ERROR || r->source.at < r->source.end);
     MG_RETURN(open_file(r, info, i, path));
     info->frames = c.n_frames = n;
@@ -343,6 +349,7 @@ static mg_status read_frames(mg_sound *s, reader *r, int64_t n_frames, const cha
     SF_INFO info;
 
     while (s->n_frames < n_frames) {
+        MG_RETURN(mg_stop_check());
         if (room < (s->n_frames + 1) * C) MG_RETURN(grow(s, &room, n_frames * C, path));
         const int64_t n = read_some(r, s->pcm + s->n_frames * C, room / C - s->n_frames);
         if (n > 0)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "audio_mpeg.h"
+#include "stop.h"
 #include "text.h"
 
 enum { OGG_HEADER_BYTES = 27, OGG_BEGIN = 2, MAX_CHUNKS = 1000, TAG_BYTES = 128 };
@@ -187,6 +188,7 @@ static mg_status find_ogg_links(mg_audio_source *s, size_t *capacity, int64_t fi
     for (int64_t at = 0; read_at(s, page, OGG_HEADER_BYTES, at) && memcmp(page, "OggS", 5) == 0;) {
         const int n_segments = page[26];
         int64_t length = OGG_HEADER_BYTES + n_segments;
+        MG_RETURN(mg_stop_check());
         const bool began = begins;
         s->ends_in_page = at + length > file_bytes;
         if (!read_at(s, page + OGG_HEADER_BYTES, n_segments, at + OGG_HEADER_BYTES)) break;

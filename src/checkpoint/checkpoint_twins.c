@@ -4,6 +4,7 @@
 
 #include "checkpoint.h"
 #include "in_file.h"
+#include "stop.h"
 #include "tensor_stream.h"
 #include "text.h"
 
@@ -34,6 +35,7 @@ static mg_status compare(bool *same, const mg_checkpoint_entry *a, const mg_chec
             mg_tensor_stream_can(a->tensor.dtype, MG_F32) && mg_tensor_stream_can(b->tensor.dtype, MG_F32);
     for (int64_t first = 0; *same && first < n; first += PIECE) {
         const int64_t n_now = n - first < PIECE ? n - first : PIECE;
+        MG_RETURN(mg_stop_check());
         MG_RETURN(read_piece(x, a, first, n_now));
         MG_RETURN(read_piece(y, b, first, n_now));
         *same = memcmp(x, y, (size_t)n_now * sizeof *x) == 0;

@@ -9,6 +9,7 @@
 #include "json.h"
 #include "lora_product.h"
 #include "path.h"
+#include "stop.h"
 #include "tensor_stream.h"
 #include "threads.h"
 
@@ -375,9 +376,11 @@ mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **o
     MG_TRY(open_adapter(&a, path));
     MG_TRY(mg_threads_open(&a.threads, n_threads < MOST_THREADS ? n_threads : MOST_THREADS, false));
     for (int of_pairs = 0; of_pairs < 2; of_pairs++)
-        for (size_t i = 0; i < mg_checkpoint_n_sources(a.weights); i++)
+        for (size_t i = 0; i < mg_checkpoint_n_sources(a.weights); i++) {
+            MG_TRY(mg_stop_check());
             if (is_of_pair(mg_checkpoint_source_at(a.weights, i)) == (of_pairs == 1))
                 MG_TRY(merge_tensor(base, &a, mg_checkpoint_source_at(a.weights, i)));
+        }
     MG_TRY(mg_checkpoint_check_files(a.weights));
     if (out) *out = a.weights, a.weights = NULL;
 done:

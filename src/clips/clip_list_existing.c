@@ -12,6 +12,7 @@
 #include "hash.h"
 #include "hub.h"
 #include "log.h"
+#include "stop.h"
 #include "text.h"
 
 enum { N_SUFFIXES = MG_AUDIO_N_FORMATS + 2, MIN_DIGITS = 6, MAX_DIGITS = 12 };
@@ -221,6 +222,7 @@ static mg_status look_at(bool *is_there, const wanted *w)
     MG_RETURN(find_any(path, &found, w));
     if (!found) return MG_OK;
     const char *why = compare(w, room);
+    MG_RETURN(mg_stop_check()); /* it may be why a hash is none */
     *is_there = !why;
     if (!why) return MG_OK;
     return mg_fail(MG_EUSAGE,

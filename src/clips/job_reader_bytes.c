@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "job_reader_impl.h"
+#include "stop.h"
 
 enum { CHUNK_BYTES = 1 << 17 };
 
@@ -23,6 +24,7 @@ mg_status mg_job_bytes_open(mg_job_bytes *b, const char *path)
     }
     const int code = errno;
     if (fd >= 0) close(fd);
+    if (code == EINTR) MG_RETURN(mg_stop_check()); /* a pipe that nobody writes into */
     return mg_fail(MG_EFAIL, "%s: cannot open: %s", b->name, code ? strerror(code) : "no memory");
 }
 
@@ -67,9 +69,11 @@ static mg_status read_more(mg_job_bytes *b)
         b->ended = b->memory_bytes == 0;
         return MG_OK;
     }
+    MG_RETURN(mg_stop_check());
     errno = 0;
     const int got = gzread(b->file, b->data + b->n, CHUNK_BYTES);
     const char *why = gzerror(b->file, &code);
+    if (got < 0) MG_RETURN(mg_stop_check());
     if (got < 0 || (code != Z_OK && code != Z_STREAM_END)) {
         const bool of_system = code == Z_ERRNO && errno;
         return mg_fail(MG_EFAIL, "%s: cannot read: %s", b->name,

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "model_notes.h"
 #include "out_file.h"
+#include "stop.h"
 #include "text.h"
 
 enum { SAMPLE_BYTES = 256, SHORT_HASH = 12, VALUE_SIZE = 200 };
@@ -159,6 +160,7 @@ static mg_status read_sample(mg_text *t, const mg_checkpoint_entry *e)
     const size_t at = (bytes - n) / 2;
     char piece[SAMPLE_BYTES];
 
+    MG_RETURN(mg_stop_check());
     if (e->fd < 0 || e->in_memory) {
         mg_text_add_bytes(t, (const char *)e->tensor.data + at, n);
         return MG_OK;

@@ -15,6 +15,7 @@
 #include "job_id.h"
 #include "json_text.h"
 #include "out_file.h"
+#include "stop.h"
 
 #define STALE_S    30.0
 #define MOST_BYTES ((int64_t)1 << 36)
@@ -106,6 +107,7 @@ static mg_status enter_jobs(mg_merge *m)
     bool found;
 
     for (size_t i = 0; i < m->n_items; i++) {
+        MG_RETURN(mg_stop_check());
         MG_RETURN(mg_run_db_find(m->source[m->item[i].i_source].db, m->item[i].n, &row, &found));
         if (!found) return mg_fail(MG_EFAIL, "merge: a shard was changed meanwhile; is a run at work there?");
         row.n = (int64_t)i;

@@ -5,6 +5,7 @@
 
 #include "dataset_merge_impl.h"
 #include "job_id.h"
+#include "stop.h"
 #include "text.h"
 
 const char *mg_merge_note_of(const mg_merge_source *s, const char *name)
@@ -145,6 +146,7 @@ static mg_status list_clip(void *arg, const mg_job_row *row)
     const lister *l = arg;
     mg_merge *m = l->m;
 
+    MG_RETURN(mg_stop_check());
     MG_RETURN(mg_grow(&m->item, &m->item_capacity, m->n_items + 1, sizeof *m->item, "merge"));
     m->item[m->n_items++] =
         (mg_merge_item){.at = row->at >= 0 ? row->at : INT64_MAX, /* of jobs that are gone */

@@ -8,6 +8,7 @@
 
 #include "dataset_impl.h"
 #include "job_id.h"
+#include "stop.h"
 #include "text.h"
 
 /* ".NAME.MACHINE.PID.tmp", as out_file.h makes them. */
@@ -36,7 +37,8 @@ static mg_status sweep(mg_dataset *d, const char *folder, bool deep, is_orphan *
     if (!dir) return MG_OK;
     for (struct dirent *e; st == MG_OK && (e = readdir(dir));) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-        st = mg_path_format(below, "%s/%s", folder, e->d_name);
+        st = mg_stop_check();
+        if (st == MG_OK) st = mg_path_format(below, "%s/%s", folder, e->d_name);
         if (st == MG_OK) st = mg_dataset_path(path, d, below);
         if (st != MG_OK) break;
         if (is_folder(e, path)) {

@@ -126,13 +126,13 @@ mg_status mg_verify_clips(mg_dataset_check *c)
         const size_t n = c->n_clips - i < BATCH ? c->n_clips - i : BATCH;
         batch b = {c, i};
         mg_threads_run(c->threads, check_range, &b, (int64_t)n);
+        st = mg_stop_check(); /* what was found then may be the stop */
         for (size_t k = i; k < i + n && st == MG_OK; k++) st = say_clip(c, &c->clip[k]);
         for (size_t k = i; k < i + n; k++) {
             c->v->n_files++;
             c->v->n_bytes += c->clip[k].file_bytes;
         }
         mg_progress_update(&progress, (int64_t)(i + n));
-        if (st == MG_OK) st = mg_stop_check();
     }
     mg_progress_end(&progress);
     return st;

@@ -6,6 +6,7 @@
 
 #include "dataset_verify_impl.h"
 #include "hash.h"
+#include "stop.h"
 
 /* The shard that a line names. Mostly it is that of the line before. */
 static mg_status find_shard(mg_dataset_check *c, int64_t *i_shard, const char *name)
@@ -73,6 +74,7 @@ static mg_status take_line(mg_dataset_check *c, const mg_json_lines *l)
     mg_verify_clip clip = {.at = l->text - l->file.data, .bytes = l->bytes, .line = l->line};
     char where[64];
 
+    MG_RETURN(mg_stop_check());
     snprintf(where, sizeof where, "manifest.jsonl: line %lld", (long long)l->line);
     st = mg_clip_line_parse(&line, where, l->text, l->bytes);
     if (st == MG_OK) st = check_line(&line, where);
@@ -203,6 +205,7 @@ static mg_status check_metadata_line(mg_dataset_check *c, const mg_json_lines *l
     mg_status st = MG_OK;
     mg_clip_line line = {0};
 
+    MG_RETURN(mg_stop_check());
     snprintf(where, sizeof where, "%s: line %lld", list, (long long)l->line);
     st = mg_clip_line_parse(&line, where, l->text, l->bytes);
     if (st == MG_EFAIL) {
@@ -256,6 +259,7 @@ static mg_status check_failure_line(mg_dataset_check *c, const mg_json_lines *l)
     char where[96];
     mg_clip_line line = {0};
 
+    MG_RETURN(mg_stop_check());
     snprintf(where, sizeof where, "failures.jsonl: line %lld", (long long)l->line);
     mg_status st = mg_clip_line_parse(&line, where, l->text, l->bytes);
     if (st == MG_OK && (!line.id || !line.reason))

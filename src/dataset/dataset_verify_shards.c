@@ -78,7 +78,10 @@ static mg_status check_members(const mg_dataset_check *c, const mg_verify_shard 
 
     MG_RETURN(mg_tar_reader_open(&tar, path));
     tar.name = s->name;
-    for (size_t i = s->first; i < s->end; i++) MG_TRY(check_sample(c, &c->clip[i], &tar));
+    for (size_t i = s->first; i < s->end; i++) {
+        MG_TRY(mg_stop_check()); /* it may be many gigabytes */
+        MG_TRY(check_sample(c, &c->clip[i], &tar));
+    }
     MG_TRY(mg_tar_reader_next(&tar, &m, &over));
     if (!over) st = mg_fail(MG_EFAIL, "%s is in it, and not in manifest.jsonl", m.name);
 done:
@@ -163,6 +166,7 @@ mg_status mg_verify_shards(mg_dataset_check *c)
         mg_dataset_check some = *c;
         some.shard += i;
         mg_threads_run(c->threads, check_range, &some, (int64_t)n);
+        st = mg_stop_check(); /* what was found then may be the stop */
         for (size_t k = i; k < i + n && st == MG_OK; k++) {
             const mg_verify_shard *s = &c->shard[k];
             const bool of_sums = s->finding && strncmp(s->finding, "SHA256SUMS", 10) == 0;
@@ -176,7 +180,6 @@ mg_status mg_verify_shards(mg_dataset_check *c)
                                    "%s", s->finding);
         }
         mg_progress_update(&progress, (int64_t)(i + n));
-        if (st == MG_OK) st = mg_stop_check();
     }
     mg_progress_end(&progress);
     for (size_t i = 0; i < c->n_clips && st == MG_OK; i++)

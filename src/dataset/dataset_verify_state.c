@@ -6,6 +6,7 @@
 #include "audio_file.h"
 #include "choice_words.h"
 #include "dataset_verify_impl.h"
+#include "stop.h"
 #include "text.h"
 
 mg_status mg_verify_open_state(mg_dataset_check *c)
@@ -73,6 +74,7 @@ static mg_status check_done(void *arg, const mg_job_row *row)
     mg_dataset_check *c = arg;
     mg_verify_clip *clip = mg_verify_find_id(c, row->id);
 
+    MG_RETURN(mg_stop_check());
     if (clip) return compare_row(c, row, clip);
     return mg_verify_say(c, row->file ? row->file : row->id, MG_LIST_MANIFEST, MG_REMEDY_LISTS,
                          "manifest.jsonl: no line for %s, which .mg-dist/run.db has as done", row->id);

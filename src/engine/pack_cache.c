@@ -11,6 +11,7 @@
 #include "log.h"
 #include "out_file.h"
 #include "pack_list.h"
+#include "stop.h"
 #include "text.h"
 
 /* The hash of each file that tensors of the language model are read from, once. */
@@ -43,6 +44,7 @@ static mg_status describe_tensors(mg_text *t, const mg_checkpoint *lm)
 
     for (size_t i = 0; i < mg_checkpoint_count(lm); i++) {
         const mg_checkpoint_entry *e = mg_checkpoint_at(lm, i);
+        MG_RETURN(mg_stop_check());
         mg_text_format(t, "%s %s %s %s ", e->name, e->source, mg_dtype_name(e->tensor.dtype),
                        mg_dims_format(dims, e->tensor.n_dims, e->tensor.dim));
         if (e->fd >= 0) {
@@ -137,8 +139,8 @@ bool mg_pack_cache_read(mg_pack_cache *c, const mg_backend *lm, void *block, siz
     if (c->is_read) {
         mg_log_detail("pack cache: %s: %.0f MB in %.2f s", c->path, (double)bytes / 1e6, c->read_s);
     } else {
-        c->is_refused = true;
-        mg_log_warn("pack cache: %s; it is made again", mg_last_error());
+        c->is_refused = !mg_stop_requested();
+        if (c->is_refused) mg_log_warn("pack cache: %s; it is made again", mg_last_error());
         mg_clear_error();
     }
     return c->is_read;

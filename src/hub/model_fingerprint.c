@@ -5,6 +5,7 @@
 
 #include "hash.h"
 #include "in_file.h"
+#include "stop.h"
 
 enum { PIECE_BYTES = 1024 };
 
@@ -15,6 +16,7 @@ static mg_status add_values(mg_hash *h, const mg_checkpoint_entry *e)
     const size_t at = (bytes - n) / 2;
     char piece[PIECE_BYTES];
 
+    MG_RETURN(mg_stop_check());
     if (e->fd < 0) return mg_hash_add(h, (const char *)e->tensor.data + at, n);
     if (mg_in_file_copy(e->fd, piece, e->offset + (int64_t)at, (int64_t)n) != 0)
         return mg_fail(MG_EFAIL, "%s: %s: cannot read", e->file, e->source);

@@ -9,7 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "stop.h"
+
 enum { CHUNK_BYTES = 1 << 20 };
+
+static atomic_bool a_signal; /* its place alone: who passes it is stopped by a signal */
+
+static mg_status check_stop(const atomic_bool *stop, const char *path)
+{
+    if (stop == &a_signal) return mg_stop_check();
+    return stop && atomic_load(stop) ? mg_fail(MG_ESTOPPED, "%s: hashing was stopped", path) : MG_OK;
+}
 
 /* What runs over `head`, which may be "", and then the file. */
 static mg_status digest_fd(EVP_MD_CTX *ctx, const EVP_MD *kind, const char *head, size_t head_bytes, int fd,
@@ -18,7 +28,7 @@ static mg_status digest_fd(EVP_MD_CTX *ctx, const EVP_MD *kind, const char *head
     if (!EVP_DigestInit_ex(ctx, kind, NULL) || !EVP_DigestUpdate(ctx, head, head_bytes))
         return mg_fail(MG_EFAIL, "%s: not available", EVP_MD_get0_name(kind));
     for (;;) {
-        if (stop && atomic_load(stop)) return mg_fail(MG_ESTOPPED, "%s: hashing was stopped", path);
+        MG_RETURN(check_stop(stop, path));
         const ssize_t n = read(fd, chunk, CHUNK_BYTES);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(errno));
@@ -89,7 +99,7 @@ mg_status mg_hash_bytes(char out[65], const void *data, size_t bytes)
 
 mg_status mg_hash_file(char out[65], const char *path)
 {
-    return hash_file(out, EVP_sha256(), false, path, -1, NULL);
+    return hash_file(out, EVP_sha256(), false, path, -1, &a_signal);
 }
 
 mg_status mg_hash_file_unless(char out[65], const char *path, const atomic_bool *stop)
@@ -104,7 +114,7 @@ mg_status mg_hash_open_file(char out[65], int fd, const char *path, const atomic
 
 mg_status mg_hash_git_file(char out[65], const char *path)
 {
-    return hash_file(out, EVP_sha1(), true, path, -1, NULL);
+    return hash_file(out, EVP_sha1(), true, path, -1, &a_signal);
 }
 
 struct mg_hash {

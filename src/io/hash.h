@@ -9,10 +9,11 @@
 
 #include "status.h"
 
-/* 64 hex digits and NUL. */
+/* 64 hex digits and NUL. MG_ESTOPPED soon after a signal to stop. */
 mg_status mg_hash_file(char out[65], const char *path);
 
-/* The same for a thread that nobody may wait for: MG_ESTOPPED soon after *stop has become true. */
+/* The same for what goes on after a signal, and for a thread that nobody may wait for: MG_ESTOPPED soon after
+ * *stop has become true; NULL: never. */
 mg_status mg_hash_file_unless(char out[65], const char *path, const atomic_bool *stop);
 
 /* Of a file that is open as `fd`, also where another has taken its name since; `path` is for messages. */

@@ -11,6 +11,7 @@
 
 #include "file_guard.h"
 #include "path.h"
+#include "stop.h"
 
 enum { FIRST_BYTES = 1 << 16 };
 
@@ -34,7 +35,10 @@ static mg_status read_all(char **buffer, int64_t *used, int fd, const char *path
     for (;;) {
         if (room - *used < 2) MG_RETURN(grow(buffer, &room, limit_bytes));
         const ssize_t n = read(fd, *buffer + *used, (size_t)(room - *used - 1));
-        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EINTR) { /* a pipe that nobody writes into */
+            MG_RETURN(mg_stop_check());
+            continue;
+        }
         if (n < 0) return mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(errno));
         if (n == 0) return MG_OK;
         *used += n;
@@ -55,6 +59,7 @@ mg_status mg_in_file_read(char **data, int64_t *bytes, const char *path, int64_t
 
     *data = NULL, *bytes = 0;
     if (!from_stdin) fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == EINTR) MG_TRY(mg_stop_check());
     if (fd < 0) MG_TRY(mg_fail(MG_EFAIL, "%s: cannot open: %s", name, strerror(errno)));
     MG_TRY(read_all(&buffer, &used, fd, name, limit_bytes));
     buffer[used] = '\0';

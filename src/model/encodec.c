@@ -105,6 +105,11 @@ int64_t mg_encodec_at_once(const mg_encodec *codec)
     return codec->n_at_once;
 }
 
+void mg_encodec_heed_stop(mg_encodec *codec)
+{
+    codec->heeds_stop = true;
+}
+
 int64_t mg_encodec_frames(const mg_codec_config *config, int64_t N)
 {
     return (N + config->hop - 1) / config->hop;

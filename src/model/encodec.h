@@ -30,6 +30,9 @@ enum { MG_ENCODEC_MOST_AT_ONCE = 32 };
 mg_status mg_encodec_reserve(mg_encodec *c, mg_arena *run, int64_t n_at_once);
 int64_t mg_encodec_at_once(const mg_encodec *c);
 
+/* From now on a signal to stop ends what is at hand with MG_ESTOPPED: an hour of sound takes minutes. */
+void mg_encodec_heed_stop(mg_encodec *c);
+
 /* A channel of a clip's codes, int32 in host memory: codebook k of frame t is at codes[k * row_stride + t].
  */
 typedef struct mg_encodec_codes {

@@ -79,6 +79,7 @@ struct mg_encodec {
     mg_tensor ids;         /* flat int32: codes of a stretch, of all codebooks */
     void *stretch_host;    /* samples or codes of a stretch; of stretch_bytes */
     size_t stretch_bytes;
+    bool heeds_stop;
 };
 
 /* mg_encodec_decode of n channels of one sound, as mg_encodec_decode_live does it. */

@@ -3,6 +3,7 @@
  * in order, is fed in blocks: its state and the rows of it that the next stretch reaches back to are kept. It
  * takes a block of each clip at hand at once; the layers take one clip after the other. */
 #include "encodec_impl.h"
+#include "stop.h"
 
 mg_status mg_encodec_view(mg_tensor *out, const mg_tensor *flat, int64_t N, int64_t C)
 {
@@ -103,6 +104,7 @@ static mg_status run_layers(mg_encodec *c, mg_encodec_rows *x, const mg_encodec_
 {
     for (int64_t l = first; l < end; l++) {
         const mg_encodec_layer *layer = &half->layers[l];
+        if (c->heeds_stop) MG_RETURN(mg_stop_check());
         switch (layer->kind) {
         case MG_LAYER_CONV: MG_RETURN(run_conv(c, x, layer)); break;
         case MG_LAYER_UP: MG_RETURN(run_up(c, x, layer)); break;

@@ -153,8 +153,9 @@ static void run_chunk(chunk_job *j, int64_t c)
 
     for (int64_t at = begin; at < begin + n; at += PIECE_BYTES) {
         const int64_t piece = begin + n - at < PIECE_BYTES ? begin + n - at : PIECE_BYTES;
-        const int error =
-            j->fd >= 0 ? mg_in_file_copy(j->fd, j->data + at, j->head.first_byte + at, piece) : 0;
+        int error = mg_stop_requested() ? ECANCELED : 0;
+        if (!error && j->fd >= 0)
+            error = mg_in_file_copy(j->fd, j->data + at, j->head.first_byte + at, piece);
         if (error) {
             __atomic_store_n(&j->error, error, __ATOMIC_RELAXED);
             return;
@@ -177,11 +178,13 @@ static void run_share(void *arg, int64_t first, int64_t end, int i_thread)
     }
 }
 
-static void run_chunks(chunk_job *j, mg_threads *threads)
+/* Of many gigabytes: a signal to stop ends it. */
+static mg_status run_chunks(chunk_job *j, mg_threads *threads)
 {
     j->n_threads = mg_threads_count(threads);
     j->n_each = (j->head.n_chunks + j->n_threads - 1) / j->n_threads;
     mg_threads_run(threads, run_share, j, j->n_threads * j->n_each);
+    return mg_stop_check();
 }
 
 static mg_status read_head(chunk_job *j, char **head, const char *path, const char key[65],
@@ -210,7 +213,7 @@ mg_status mg_pack_read(const char *path, const char key[65], void *dst, int64_t 
     mg_status st = MG_OK;
 
     MG_TRY(read_head(&job, &head, path, key, data_bytes));
-    run_chunks(&job, threads);
+    MG_TRY(run_chunks(&job, threads));
     if (job.error)
         MG_TRY(mg_fail(MG_EFAIL, "%s: cannot read: %s", path,
                        job.error == ENODATA ? "it was cut short meanwhile" : strerror(job.error)));
@@ -240,7 +243,7 @@ done:
     return st;
 }
 
-/* It may take minutes: a signal to stop ends it. */
+/* It may take minutes, as above. */
 static mg_status write_data(mg_out_file *f, const char *data, int64_t data_bytes)
 {
     for (int64_t at = 0, n; at < data_bytes; at += n) {
@@ -267,7 +270,7 @@ mg_status mg_pack_write(const char *path, const char key[65], const char *model,
     job.head.data_bytes = data_bytes;
     job.head.n_chunks = n_chunks;
     job.sum = (uint64_t *)(void *)(head + TABLE_AT);
-    run_chunks(&job, threads);
+    MG_TRY(run_chunks(&job, threads));
     memcpy(head, magic, sizeof magic);
     memcpy(head + 8, &version, sizeof version);
     memcpy(head + 12, &byte_order, sizeof byte_order);

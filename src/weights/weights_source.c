@@ -9,6 +9,7 @@
 
 #include "in_file.h"
 #include "log.h"
+#include "stop.h"
 #include "text.h"
 
 enum { NAME_SIZE = 512 };
@@ -79,6 +80,7 @@ mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const 
     const mg_checkpoint_entry *e;
 
     *out = NULL;
+    MG_RETURN(mg_stop_check());
     if (!w->checkpoint) return MG_OK;
     if (snprintf(full, sizeof full, "%s%s", w->prefix, name) >= (int)sizeof full)
         return mg_fail(MG_EBUG, "weights: the name %s is too long", name);
@@ -106,6 +108,12 @@ mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const i
     return mg_arena_is_measuring(w->arena) ? mg_weights_find(w, &e, name, n_dims, dim) : MG_OK;
 }
 
+/* A piece of a tensor: a network's file system may need a second for one. ECANCELED: we shall stop. */
+static int copy(void *dst, const mg_checkpoint_entry *e, int64_t offset, int64_t bytes)
+{
+    return mg_stop_requested() ? ECANCELED : mg_in_file_copy(e->fd, dst, e->offset + offset, bytes);
+}
+
 static void fetch(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col, int64_t n_cols)
 {
     mg_weights_rows *r = arg;
@@ -116,8 +124,7 @@ static void fetch(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64
 
     for (int64_t i = 0; i < n_pieces; i++) {
         char *to = (char *)dst + i * bytes;
-        const int error =
-            mg_in_file_copy(r->e->fd, to, r->e->offset + (first + i * r->n_cols_all) * size, bytes);
+        const int error = copy(to, r->e, (first + i * r->n_cols_all) * size, bytes);
         if (!error && mg_is_zeros(to, (size_t)bytes))
             __atomic_fetch_add(&r->zero_bytes, bytes, __ATOMIC_RELAXED);
         if (!error) continue;
@@ -143,6 +150,7 @@ mg_host_matrix mg_weights_rows_of(mg_weights_rows *r, const mg_checkpoint_entry 
 
 mg_status mg_weights_check_read(const mg_checkpoint_entry *e, int error)
 {
+    if (error == ECANCELED) MG_RETURN(mg_stop_check());
     if (error == ENODATA)
         return mg_fail(
             MG_EFAIL,
@@ -160,7 +168,7 @@ int mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int
     int error = 0;
 
     if (e->fd >= 0)
-        error = mg_in_file_copy(e->fd, to, e->offset + first * size, n * size);
+        error = copy(to, e, first * size, n * size);
     else
         memcpy(to, src, (size_t)(n * size));
     if (error) memset(dst, 0, (size_t)n * sizeof *dst);

@@ -1,10 +1,11 @@
 /* A disk that fails, and a clock that jumps, for any program: LD_PRELOAD this.
  *   FAULT_PATH   part of the path (or of the folder of a file without a name) that calls must have to fail
- *   FAULT_CALLS  which: write fsync rename open read (pread alone) lock, in any number
+ *   FAULT_CALLS  which: write fsync rename open lock, read (pread alone) and take (read alone), in any number
  *   FAULT_ERRNO  what they return: 5 is EIO, 28 ENOSPC, 30 EROFS, 116 ESTALE; 0: nothing but FAULT_MS
  *   FAULT_SKIP   so many calls pass before, FAULT_COUNT  and so many fail then (-1: all)
  *   FAULT_MS     and so long they take
  *   FAULT_HOLD   and they wait for as long as there is a file of this name
+ *   FAULT_MET    a file that is made when the first of them comes
  *   CLOCK_JUMP   seconds that the wall clock jumps when the first of these calls comes
  */
 #include <dlfcn.h>
@@ -38,6 +39,7 @@ static long number(const char *name, long otherwise)
 static int fails(const char *call, const char *path)
 {
     const char *calls = getenv("FAULT_CALLS"), *part = getenv("FAULT_PATH"), *hold = getenv("FAULT_HOLD");
+    const char *met = getenv("FAULT_MET");
     const long skip = number("FAULT_SKIP", 0), count = number("FAULT_COUNT", -1), ms = number("FAULT_MS", 0);
     const int error = (int)number("FAULT_ERRNO", 0);
 
@@ -47,6 +49,7 @@ static int fails(const char *call, const char *path)
     pthread_mutex_unlock(&lock);
     if (i < skip || (count >= 0 && i >= skip + count)) return 0;
     __atomic_store_n(&has_struck, 1, __ATOMIC_RELAXED);
+    if (met && i == skip) close(REAL(open)(met, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
     if (ms > 0) usleep((useconds_t)ms * 1000);
     while (hold && access(hold, F_OK) == 0) usleep(10000);
     if (error) errno = error;
@@ -77,6 +80,11 @@ ssize_t pwrite(int fd, const void *data, size_t bytes, off_t at)
 ssize_t pwrite64(int fd, const void *data, size_t bytes, off64_t at)
 {
     return fails_at("write", fd) ? -1 : REAL(pwrite64)(fd, data, bytes, at);
+}
+
+ssize_t read(int fd, void *data, size_t bytes)
+{
+    return fails_at("take", fd) ? -1 : REAL(read)(fd, data, bytes);
 }
 
 ssize_t pread(int fd, void *data, size_t bytes, off_t at)

@@ -22,6 +22,7 @@
 #include "door.h"
 #include "process.h"
 #include "replica.h"
+#include "stop.h"
 
 enum { CAT_BYTES = 128 << 10, PAGE_BYTES = 4096, CLIP_FRAMES = 500, TEXT_TOKENS = 16 };
 
@@ -115,13 +116,13 @@ static void reset_peak(void)
 static mg_status read_file(const char *path, char *room, int64_t *bytes)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n;
+    ssize_t n = 0;
 
     if (fd < 0) return mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
-    while ((n = read(fd, room, CAT_BYTES)) > 0) *bytes += n;
+    while (!mg_stop_requested() && (n = read(fd, room, CAT_BYTES)) > 0) *bytes += n;
     const int error = n < 0 ? errno : 0;
     close(fd);
-    return error ? mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(error)) : MG_OK;
+    return error ? mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(error)) : mg_stop_check();
 }
 
 /* All files of the model, one behind the other. */
@@ -158,7 +159,7 @@ static void touch(void *arg, int64_t first, int64_t end, int i_thread)
     volatile char *block = arg;
 
     (void)i_thread;
-    for (int64_t page = first; page < end; page++) block[page * PAGE_BYTES] = 1;
+    for (int64_t page = first; page < end && !mg_stop_requested(); page++) block[page * PAGE_BYTES] = 1;
 }
 
 /* Take the memory that the load will take, and give it back: *first_s the first time, *warm_s the second. */
@@ -174,6 +175,7 @@ static mg_status warm_memory(const mg_bench *b, size_t bytes, double *first_s, d
             mg_threads_run(b->backend.threads, touch, block, (int64_t)bytes / PAGE_BYTES);
         *(i ? warm_s : first_s) = mg_clock_s() - begin_s;
         mg_ops_release(ops, block, bytes);
+        MG_RETURN(mg_stop_check());
     }
     return MG_OK;
 }

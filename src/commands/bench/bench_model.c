@@ -3,6 +3,7 @@
 
 #include "bench_step.h"
 #include "rng.h"
+#include "stop.h"
 
 void mg_step_bench_close(mg_step_bench *s)
 {
@@ -147,6 +148,7 @@ mg_status mg_step_bench_feed(mg_step_bench *s, int64_t i, const mg_draw *draws, 
 
 mg_status mg_step_bench_run(mg_step_bench *s, int64_t i)
 {
+    MG_RETURN(mg_stop_check());
     MG_RETURN(mg_step_bench_feed(s, i, NULL, 0));
     return mg_step_bench_on_device(s) ? MG_OK : mg_lm_logits(s->lm, s->logits);
 }

@@ -94,6 +94,7 @@ static mg_status bench_codec(mg_bench *b, int half)
     MG_TRY(mg_encodec_reserve(codec, &measure, n_at_once));
     MG_TRY(mg_bench_block_open(&run, &arena, b->beside.ops, &measure));
     MG_TRY(mg_encodec_reserve(codec, &arena, n_at_once));
+    mg_encodec_heed_stop(codec);
 
     for (int64_t i = -1; i < n_runs; i++) { /* the first warms up */
         const double begin_s = mg_clock_s();

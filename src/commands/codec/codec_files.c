@@ -122,6 +122,7 @@ static mg_status load_codec(codec_call *c)
     MG_TRY(mg_encodec_reserve(c->run.codec, &measure, n_at_once));
     MG_TRY(open_block(&c->room, &arena, ops, &measure));
     MG_TRY(mg_encodec_reserve(c->run.codec, &arena, n_at_once));
+    mg_encodec_heed_stop(c->run.codec);
 done:
     mg_mapping_report_close(&report);
     mg_weights_requests_close(&requests);

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "model_notes.h"
 #include "replica.h"
+#include "stop.h"
 
 static void note_reason(mg_inspection *i)
 {
@@ -219,7 +220,7 @@ mg_status mg_inspection_open(mg_inspection *i)
         snprintf(i->reason, sizeof i->reason,
                  "it is a training checkpoint: export it first (mg-dist export)");
     if (i->loads) i->reason[0] = '\0';
-    return MG_OK;
+    return mg_stop_check(); /* it may be why a part could not be looked at */
 }
 
 void mg_inspection_close(mg_inspection *i)

@@ -13,6 +13,7 @@
 #include "model_options.h"
 #include "models_packs.h"
 #include "show.h"
+#include "stop.h"
 #include "text.h"
 
 typedef struct models_settings {
@@ -216,6 +217,7 @@ static mg_status list_cache(mg_json_text *json, const mg_hub_root *root)
     for (size_t i = 0; i < n; i++) {
         const models_row row = {models[i].id, NULL, models[i].snapshot, NULL, NULL};
         bool ours;
+        MG_TRY(mg_stop_check());
         MG_TRY(is_ours(&ours, &models[i]));
         n_others += !ours;
         if (ours) MG_TRY(print_row(json, &row, false));

@@ -5,6 +5,7 @@
 
 #include "json_lines.h"
 #include "report.h"
+#include "stop.h"
 
 /* A million reasons of which each is its own kind must not take a million times a million comparisons. */
 enum { MOST_KINDS = 200 };
@@ -70,6 +71,7 @@ static mg_status take_done(void *arg, const mg_job_row *row)
     mg_report *r = arg;
     mg_clip_line line;
 
+    MG_RETURN(mg_stop_check());
     MG_RETURN(add_number(&r->end, &r->done_capacity, r->n_done, (double)row->ended_at));
     MG_RETURN(add_number(&r->length, &r->length_capacity, r->n_done, row->dur_s));
     r->n_done++;
@@ -85,6 +87,7 @@ static mg_status take_failed(void *arg, const mg_job_row *row)
 {
     mg_report *r = arg;
 
+    MG_RETURN(mg_stop_check());
     MG_RETURN(add_number(&r->failed_at, &r->failed_capacity, r->n_failed, (double)row->ended_at));
     r->n_failed++;
     return add_reason(&r->failures, row->reason ? row->reason : "no reason was recorded", row->id);

@@ -8,6 +8,7 @@
 #include "loudness.h"
 #include "progress.h"
 #include "report.h"
+#include "stop.h"
 #include "threads.h"
 
 static mg_status choose(mg_report *r, int64_t n_measured, int64_t n_embedded)
@@ -21,6 +22,7 @@ static mg_status choose(mg_report *r, int64_t n_measured, int64_t n_embedded)
     r->clip = calloc((size_t)n_clips + 1, sizeof *r->clip);
     if (!r->clip) return mg_fail(MG_ENOMEM, "report: %lld clips", (long long)n_clips);
     for (int64_t at = 0; (int64_t)r->n_clips < n_clips; at = row.n + 1, seen++) {
+        MG_RETURN(mg_stop_check());
         MG_RETURN(mg_run_db_next(r->db, MG_JOB_DONE, at, &row, &found));
         if (!found) break;
         if (seen < next) continue;
@@ -85,7 +87,7 @@ static void listen_to(void *arg, int64_t first, int64_t end, int i_thread)
     mg_report *r = p->r;
     (void)i_thread;
 
-    for (int64_t i = first; i < end; i++) {
+    for (int64_t i = first; i < end && !mg_stop_requested(); i++) {
         mg_report_clip *c = &r->clip[p->from + i];
         mg_sound s = {0};
         mg_status st = read_bytes(r, c);
@@ -116,5 +118,5 @@ mg_status mg_report_listen(mg_report *r, int64_t n_measured, int64_t n_embedded)
     mg_progress_end(&progress);
     mg_threads_close(threads);
     mg_clear_error(); /* of a sound that cannot be read: verify is there for that */
-    return MG_OK;
+    return mg_stop_check();
 }

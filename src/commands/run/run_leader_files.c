@@ -71,7 +71,7 @@ static mg_status hash_inputs(mg_generate_output *o, mg_input_hash inputs[MG_RECI
         int64_t at = n++;
         for (; at > 0 && strcmp(inputs[at - 1].path, path) > 0; at--) inputs[at] = inputs[at - 1];
         inputs[at].path = path;
-        if (mg_hash_file(inputs[at].sha256, path) != MG_OK) inputs[at].sha256[0] = '\0';
+        if (mg_hash_file_unless(inputs[at].sha256, path, NULL) != MG_OK) inputs[at].sha256[0] = '\0';
     }
     o->hashes.n_inputs = n;
     return MG_OK;

@@ -137,7 +137,7 @@ static void walk_pieces(void *arg, int64_t first, int64_t end, int i_thread)
     int64_t n_bad = 0, zero_bytes = 0;
 
     (void)i_thread;
-    for (int64_t i = first; i < end; i++) {
+    for (int64_t i = first; i < end && !mg_stop_requested(); i++) {
         const char *piece = w->data + i * MG_HOLE_BYTES;
         const int64_t left = w->bytes - i * MG_HOLE_BYTES, n = left < MG_HOLE_BYTES ? left : MG_HOLE_BYTES;
         if (n == MG_HOLE_BYTES && mg_is_zeros(piece, (size_t)n))
