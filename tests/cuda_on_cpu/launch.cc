@@ -86,8 +86,17 @@ static void end_early(started *state)
     }
 }
 
+static bool threads_left_out;
+
+void leave_out_threads(bool on)
+{
+    const turn_of_one turn(device_lock());
+    threads_left_out = on;
+}
+
 bool run_call(const call &c, started *&state)
 {
+    if (threads_left_out && !state) return true;
     const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
     const unsigned n_threads = c.block.x * c.block.y * c.block.z;
     const size_t n_resident =

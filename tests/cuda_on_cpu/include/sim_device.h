@@ -88,6 +88,9 @@ void set_cost(const void *kernel, double us, double more_us = 0);
 /* Launches of it that the clock has seen. */
 long n_launches(const void *kernel);
 
+/* From now on launches are queued, counted and timed as ever, but their threads do nothing. */
+void leave_out_threads(bool on);
+
 /* Of all device memory but the block `except`. */
 uint64_t hash_of_memory(const void *except);
 
