@@ -66,7 +66,7 @@ static bool is_ready(const thread *t)
 }
 
 /* Takes the ready thread of the lowest slot; NULL if there is none. */
-static thread *take_ready(block *b)
+static MG_SIM_IN_PLACE thread *take_ready(block *b)
 {
     if (!b->ready_words) return nullptr;
     const unsigned word = static_cast<unsigned>(__builtin_ctz(b->ready_words));
@@ -88,7 +88,7 @@ static fibre *take_fibre()
 }
 
 /* From `here`, which waits or has ended, to the next thread that can go on, or to the main stack. */
-static void go_on(fibre *here)
+static MG_SIM_IN_PLACE void go_on(fibre *here)
 {
     thread *next = take_ready(run.now);
 
@@ -201,7 +201,8 @@ static void whole_complete(block *b, warp *w, thread *lanes, thread *t)
 }
 
 /* Meets the other lanes of the mask. */
-static void meet(thread *t, warp *w, warp_kind kind, unsigned mask, const char *file, int line)
+static MG_SIM_IN_PLACE void meet(thread *t, warp *w, warp_kind kind, unsigned mask, const char *file,
+                                 int line)
 {
     block *b = t->home;
     thread *lanes = &b->threads[t->i / WARP * WARP];
@@ -245,7 +246,7 @@ uint64_t warp_op(warp_kind kind, unsigned mask, uint64_t value, unsigned src, co
     const unsigned turn = w->n_whole & 1;
     w->value[turn][t->i % WARP] = value;
     if (kind == warp_kind::ballot && value) w->ballot[turn] |= 1u << t->i % WARP;
-    meet(t, w, kind, mask, file, line);
+    meet(t, w, kind, ALL_LANES, file, line);
     return kind == warp_kind::shuffle ? w->value[turn][src] : w->ballot[turn];
 }
 
@@ -255,6 +256,13 @@ void *warp_board()
     warp *w = &t->home->warps[t->i / WARP];
 
     return w->board[w->n_whole & 1];
+}
+
+bool is_last_at_board()
+{
+    const thread *t = running();
+
+    return t->home->warps[t->i / WARP].n_all == WARP - 1;
 }
 
 void meet_at_board(const char *file, int line)

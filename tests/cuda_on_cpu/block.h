@@ -106,6 +106,8 @@ enum { SHELF_BYTES = 512 * 1024 };
 /* Where the lanes of the running warp write what all of them read behind meet_at_board, up to their next warp
  * operation. */
 void *warp_board();
+/* The others have come to it: what this lane still does there, it does for all. */
+bool is_last_at_board();
 void meet_at_board(const char *file, int line);
 
 /* Shared memory for the block. */
