@@ -325,9 +325,8 @@ for layout in audiofolder webdataset; do
     like "$layout: the dataset of the new list" $layout-fresh $layout-songs
 done
 with=(env MGDIST_DURATION=0.5)
-printf '{"id":"a","prompt":"one"}\n{"id":"b","melody":"none.wav"}\n' >"$BOX/ids.jsonl"
+printf '{"id":"a","prompt":"one"}\n{"id":"b","audio_prompt":"none.wav"}\n' >"$BOX/ids.jsonl"
 jobs=$BOX/ids.jsonl
-sed -i 's/"melody":"none.wav"/"audio_prompt":"none.wav"/' "$BOX/ids.jsonl"
 expect 3 '1 of 2 clips failed; .*retry-failed' 'a job that fails' run 1 ids
 printf '{ "prompt": "one", "id": "a" }\n{"id":"b","prompt":"two"}\n' >"$BOX/ids.jsonl"
 makes 'a failed job that is mended, and one in other words' run 1 ids --jobs-changed ok
