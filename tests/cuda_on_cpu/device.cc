@@ -63,11 +63,12 @@ static options parse()
                  sscanf(w, "falls=%ld", &o.falls_at) == 1 || sscanf(w, "clock=%d", &o.clock) == 1)
             continue;
         else
-            fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
-                 "part=N, kinds=N, memory=MB, pinned=MB, shared=KB, driver=VERSION, runtime=VERSION, falls=N, "
-                 "clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, lossy, "
-                 "integrated or mute=FILE:LINE",
-                 w);
+            fail(
+                "CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
+                "part=N, kinds=N, memory=MB, pinned=MB, shared=KB, driver=VERSION, runtime=VERSION, falls=N, "
+                "clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, lossy, "
+                "integrated or mute=FILE:LINE",
+                w);
     }
     return o;
 }

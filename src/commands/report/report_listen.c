@@ -111,7 +111,7 @@ mg_status mg_report_listen(mg_report *r, int64_t n_measured, int64_t n_embedded)
     MG_RETURN(mg_threads_open(&threads, mg_threads_available(), false));
     const int64_t at_once = 4 * mg_threads_count(threads), n_all = (int64_t)r->n_clips;
     mg_progress_begin(&progress, "report", "clips", n_all);
-    for (piece p = {.r = r}; p.from < n_all; p.from += at_once) {
+    for (piece p = {.r = r}; p.from < n_all && !mg_stop_requested(); p.from += at_once) {
         mg_threads_run(threads, listen_to, &p, n_all - p.from < at_once ? n_all - p.from : at_once);
         mg_progress_update(&progress, p.from + at_once < n_all ? p.from + at_once : n_all);
     }
