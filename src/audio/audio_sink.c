@@ -1,12 +1,14 @@
 #include "audio_sink.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "hash.h"
 #include "out_file.h"
+#include "stop.h"
 #include "text.h"
 #include "write_out.h"
 
@@ -79,10 +81,19 @@ void mg_audio_sink_set_origin(mg_audio_sink *s)
     s->origin += mg_audio_sink_tell(s);
 }
 
+/* Whoever reads may rest, and a signal to stop is heeded then: so few bytes never wait where there is room.
+ */
 static mg_status write_stdout(const uint8_t *data, int64_t bytes)
 {
-    const int error = mg_write_out(STDOUT_FILENO, data, (size_t)bytes);
+    enum { AT_ONCE = 4096, WAIT_MS = 200 };
+    int error = 0;
 
+    for (int64_t at = 0, n; at < bytes && error == 0; at += n) {
+        while (poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, WAIT_MS) <= 0)
+            MG_RETURN(mg_stop_check());
+        n = bytes - at < AT_ONCE ? bytes - at : AT_ONCE;
+        error = mg_write_out(STDOUT_FILENO, data + at, (size_t)n);
+    }
     if (error == EPIPE)
         return mg_fail(MG_EFAIL, "standard output: its reader closed it before the sound was all written");
     return error ? mg_fail(MG_EFAIL, "standard output: cannot write: %s", strerror(error)) : MG_OK;

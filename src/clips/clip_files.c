@@ -267,6 +267,7 @@ static mg_status write_sound(clip_facts *f, const mg_generate_output *o, const c
     mg_sound kept = frames_of(&result->sound, n_dropped, result->sound.n_frames);
     if (o->n_heard > 0) {
         f->m.n_clipped = o->n_heard_clipped;
+        describe_sound(f, &kept);
         return measure_sound(f, &kept);
     }
     MG_RETURN(set_level(&f->m.n_clipped, s, &kept));
@@ -347,9 +348,10 @@ done:
     return st;
 }
 
-mg_status mg_clip_files_hear(mg_generate_output *o, const mg_clip *clip, const mg_clip_result *so_far,
-                             int64_t first, int64_t end)
+mg_status mg_generate_output_hear(void *arg, const mg_clip *clip, const mg_clip_result *so_far, int64_t first,
+                                  int64_t end)
 {
+    mg_generate_output *o = arg;
     mg_status st = MG_OK;
     clip_facts *f = calloc(1, sizeof *f);
 

@@ -77,11 +77,11 @@ static mg_status name_columns(mg_job_reader *r, char **names, int64_t n, int64_t
         if (find_column(names, i, names[i]) >= 0)
             return mg_fail(MG_EUSAGE, "%s: line %lld: the header names the column \"%.64s\" twice",
                            r->bytes.name, (long long)line, names[i]);
-        if (!*names[i] && !chosen && !known)
+        if (i == 0 && !*names[i] && !chosen && !known) /* a last one is an empty column of a spreadsheet */
             return mg_fail(MG_EUSAGE,
-                           "%s: line %lld: column %lld of the header has no name (pandas' index? "
+                           "%s: line %lld: the first column of the header has no name (pandas' index? "
                            "to_csv(index=False)); --prompt-column NAME passes over all others",
-                           r->bytes.name, (long long)line, (long long)i + 1);
+                           r->bytes.name, (long long)line);
         if (strcmp(names[i], prompt) == 0)
             stands_for = "prompt";
         else if (strcmp(names[i], id) == 0)

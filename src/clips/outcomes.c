@@ -60,12 +60,6 @@ mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_
     return MG_OK;
 }
 
-mg_status mg_generate_output_hear(void *arg, const mg_clip *clip, const mg_clip_result *so_far, int64_t first,
-                                  int64_t end)
-{
-    return mg_clip_files_hear(arg, clip, so_far, first, end);
-}
-
 /* "000001, 000003 …" of what failed. */
 static void list_failed(char *out, size_t out_bytes, const mg_generate_output *o)
 {

@@ -24,10 +24,6 @@ struct mg_generate_output {
  * the sound. The metadata comes last: who finds it finds the rest. A clip that fails leaves no file. */
 mg_status mg_clip_files_write(mg_generate_output *o, const mg_clip *clip, const mg_clip_result *result);
 
-/* Frames [first, end) of the sound to standard output, before the rest of it is made. */
-mg_status mg_clip_files_hear(mg_generate_output *o, const mg_clip *clip, const mg_clip_result *so_far,
-                             int64_t first, int64_t end);
-
 /* What clip `index` is delivered as, for people: "out/000000.wav". */
 mg_status mg_clip_files_path(char path[MG_PATH_SIZE], const mg_generate_output *o, int64_t index);
 

@@ -10,6 +10,7 @@
 #include "dataset_impl.h"
 #include "hash.h"
 #include "job_id.h"
+#include "log.h"
 #include "out_file.h"
 #include "request_list.h"
 
@@ -308,6 +309,22 @@ static mg_status check_ids(intake *in)
     return mg_run_db_each_key_clash(in->db, check_key_clash, in);
 }
 
+/* Those behind the first one that changes too, and with them what is in no list any more. */
+static mg_status forget_shards(intake *in)
+{
+    mg_run_counts was, is;
+
+    MG_RETURN(mg_run_db_count(in->db, &was));
+    MG_RETURN(mg_run_db_forget_shards(in->db, in->first_shard));
+    MG_RETURN(mg_run_db_count(in->db, &is));
+    if (is.gone > was.gone)
+        mg_log_warn("run: %" PRId64
+                    " clips whose jobs are gone stand in shards that are made again: they are "
+                    "lost with them",
+                    is.gone - was.gone);
+    return MG_OK;
+}
+
 /* Clips that are done, and whose jobs ask for something else now: they are made again if that is wished. */
 static mg_status settle_others(intake *in)
 {
@@ -317,7 +334,7 @@ static mg_status settle_others(intake *in)
     if (in->n_other > 1) snprintf(more, sizeof more, ", and %" PRId64 " more like it", in->n_other - 1);
     if (!in->call->jobs_changed_again)
         return mg_fail(MG_EUSAGE, "%s%s; --jobs-changed again makes such clips again", in->first_other, more);
-    if (in->first_shard >= 0) MG_RETURN(mg_run_db_forget_shards(in->db, in->first_shard));
+    if (in->first_shard >= 0) MG_RETURN(forget_shards(in));
     return mg_run_db_note(in->db, "state", "running"); /* so that their files are swept */
 }
 

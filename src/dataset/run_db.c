@@ -59,7 +59,7 @@ mg_status mg_run_db_fail(const mg_run_db *db)
     if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED)
         return mg_fail(MG_EFAIL,
                        "%s: another process has it open: a run is at work here (mg-dist status tells how far "
-                       "it is); wait for its end, or stop it",
+                       "it is), or someone reads it; wait for its end, or stop it",
                        db->path);
     if (code == SQLITE_READONLY_ROLLBACK)
         return mg_fail(MG_EFAIL, "%s: a run was cut off here; the same mg-dist run mends it and goes on",

@@ -33,6 +33,7 @@ struct mg_finisher {
     const mg_ready_clip *live; /* the clip that is heard; NULL: none yet */
     int64_t n_live;            /* frames of it that have their codes */
     int64_t n_heard;           /* values of a channel of its sound that were heard; the thread's own, as is */
+    bool has_left;             /* whoever listened */
     mg_fault live_fault;       /* what became of hearing it */
     pthread_t thread;
     bool runs;
@@ -52,6 +53,12 @@ static mg_encodec_sound sound_of(const mg_finisher *f, const mg_ready_clip *c, i
                               .T = c->terms.T};
 }
 
+/* Is what waits to be dropped? Under the lock. */
+static bool gives_up(const mg_finisher *f)
+{
+    return f->closing && mg_clock_s() > f->give_up_s;
+}
+
 /* Until these frames of the clip that is heard have their codes. */
 static mg_status await_codes(void *arg, int64_t end)
 {
@@ -59,7 +66,7 @@ static mg_status await_codes(void *arg, int64_t end)
 
     pthread_mutex_lock(&f->lock);
     while (f->n_live < end && !f->closing) pthread_cond_wait(&f->put, &f->lock);
-    const bool there = f->n_live >= end;
+    const bool there = f->n_live >= end && !gives_up(f);
     pthread_mutex_unlock(&f->lock);
     return there ? MG_OK : mg_fail(MG_ESTOPPED, "finisher: closed");
 }
@@ -72,7 +79,11 @@ static mg_status hear(void *arg, int64_t n_frames)
     const int64_t first = f->n_heard;
 
     f->n_heard = n_frames;
-    return f->heard(f->arg, f->live->clip, &so_far, first, n_frames);
+    const mg_status st = f->heard(f->arg, f->live->clip, &so_far, first, n_frames);
+    pthread_mutex_lock(&f->lock);
+    f->has_left = st != MG_OK;
+    pthread_mutex_unlock(&f->lock);
+    return st;
 }
 
 /* The first clip, if it is to be heard: as its codes come; it is put later. Under the lock, which is let go
@@ -86,9 +97,10 @@ static void hear_first(mg_finisher *f)
     pthread_mutex_unlock(&f->lock);
     const mg_encodec_sound s = sound_of(f, f->live, 0);
     mg_replica_lock_beside(f->replica);
-    f->live_fault = mg_fault_take(mg_encodec_decode_live(f->replica->codec, &s, &l));
+    const mg_fault fault = mg_fault_take(mg_encodec_decode_live(f->replica->codec, &s, &l));
     mg_replica_unlock_beside(f->replica);
     pthread_mutex_lock(&f->lock);
+    f->live_fault = fault;
 }
 
 /* The sounds of the first n clips at hand, but of the one that was heard, and of those that have a fault or
@@ -135,12 +147,6 @@ static void make_results(mg_finisher *f, int64_t n)
     }
     if (f->pcm) decode(f, n);
     for (int64_t i = 0; i < n; i++) f->result[i].codec_s = (mg_clock_s() - begin_s) / (double)n;
-}
-
-/* Is what waits to be dropped? Under the lock. */
-static bool gives_up(const mg_finisher *f)
-{
-    return f->closing && mg_clock_s() > f->give_up_s;
 }
 
 /* The next clips, which are the thread's from now on; 0 at the end. Under the lock. */
@@ -286,9 +292,10 @@ mg_status mg_finisher_grow(void *finisher, const mg_ready_clip *clip, int64_t n_
     pthread_mutex_lock(&f->lock);
     if (!f->live && f->n_put == 0) f->live = clip;
     if (f->live == clip) f->n_live = n_frames;
+    const mg_status st = f->has_left ? mg_fault_raise(&f->live_fault) : MG_OK;
     pthread_cond_signal(&f->put);
     pthread_mutex_unlock(&f->lock);
-    return MG_OK;
+    return st;
 }
 
 mg_status mg_finisher_drain(mg_finisher *f)

@@ -21,7 +21,7 @@ typedef mg_status mg_clip_done(void *arg, const mg_clip *clip, const mg_clip_res
 
 /* On the finisher's thread: frames [first, end) of the clip's sound are there, and their values may be
  * changed. Pieces come in order. The result has nothing yet that comes at the end. A status other than MG_OK
- * is the clip's fault. */
+ * ends the run. */
 typedef mg_status mg_clip_heard(void *arg, const mg_clip *clip, const mg_clip_result *so_far, int64_t first,
                                 int64_t end);
 
@@ -33,7 +33,8 @@ mg_status mg_finisher_open(mg_finisher **out, mg_replica *r, int64_t n_queue, mg
 
 /* For a call of one clip, before the steps: it goes to `heard` as its codes come by mg_finisher_grow, a
  * scheduler's mg_clip_grown, and to `done` at last. The thread has the codec meanwhile. False, and nothing is
- * heard, in a replica without a backend beside or without a decoder. */
+ * heard, in a replica without a backend beside or without a decoder. `clip` is borrowed until it is put or
+ * the finisher is closed. */
 bool mg_finisher_listen(mg_finisher *f, mg_clip_heard *heard);
 mg_status mg_finisher_grow(void *finisher, const mg_ready_clip *clip, int64_t n_frames);
 

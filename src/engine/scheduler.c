@@ -165,14 +165,10 @@ static mg_status finish(mg_scheduler *s, int64_t i_slot, const ends *e)
     mg_ready_clip *clip = sl->ready;
     const int64_t T = sl->clip->T;
 
+    if (clip) MG_RETURN(mg_lm_get_codes(s->replica->lm, i_slot, clip->codes, T, sl->n_fetched, T));
     sl->clip = NULL;
     sl->ready = NULL;
     if (!clip) return MG_OK;
-    const mg_status st = mg_lm_get_codes(s->replica->lm, i_slot, clip->codes, T, sl->n_fetched, T);
-    if (st != MG_OK) {
-        mg_ready_clip_close(clip);
-        return st;
-    }
     clip->n_steps = sl->n_steps;
     clip->n_windows = sl->n_windows;
     clip->lm_s = mg_clock_s() - sl->begin_s;

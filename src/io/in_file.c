@@ -58,8 +58,8 @@ mg_status mg_in_file_read(char **data, int64_t *bytes, const char *path, int64_t
     int fd = STDIN_FILENO;
 
     *data = NULL, *bytes = 0;
-    if (!from_stdin) fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == EINTR) MG_TRY(mg_stop_check());
+    while (!from_stdin && (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0 && errno == EINTR)
+        MG_TRY(mg_stop_check());
     if (fd < 0) MG_TRY(mg_fail(MG_EFAIL, "%s: cannot open: %s", name, strerror(errno)));
     MG_TRY(read_all(&buffer, &used, fd, name, limit_bytes));
     buffer[used] = '\0';

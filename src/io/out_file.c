@@ -58,16 +58,19 @@ static int give_temp_name(mg_out_file *f)
  * may all be called the same; what their kernels call this start of theirs differs. */
 static unsigned machine_number(void)
 {
-    char text[128] = "";
+    char text[192] = "";
     uint32_t hash = 2166136261u; /* FNV-1a */
 
-    (void)gethostname(text, sizeof text / 2 - 1);
+    (void)gethostname(text, 63);
     const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        const ssize_t n = read(fd, text + strlen(text), sizeof text / 2);
+        const ssize_t n = read(fd, text + strlen(text), 64);
         (void)n; /* then by its name alone */
         close(fd);
     }
+    const size_t n_text = strlen(text);
+    const ssize_t n_space = readlink("/proc/self/ns/pid", text + n_text, sizeof text - 1 - n_text);
+    (void)n_space; /* containers count their processes alone */
     for (const char *p = text; *p; p++) hash = (hash ^ (unsigned char)*p) * 16777619u;
     return hash;
 }

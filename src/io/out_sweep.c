@@ -42,6 +42,20 @@ static bool is_shared(int folder)
     return false;
 }
 
+/* Of a machine whose processes cannot be asked? Names that earlier versions gave do not say. */
+static bool is_elsewhere(const char *name)
+{
+    enum { DIGITS = 8 };
+    char own[64]; /* ".x.MACHINE.PID.tmp" */
+    size_t at = strlen(name) - 4;
+
+    while (at > 1 && isdigit((unsigned char)name[at - 1])) at--;
+    if (at < DIGITS + 3 || name[at - DIGITS - 2] != '.') return false;
+    const char *machine = name + at - DIGITS - 1;
+    if (strspn(machine, "0123456789abcdef") != DIGITS) return false;
+    return !mg_out_temp_name(own, sizeof own, "x") || memcmp(machine, own + 3, DIGITS) != 0;
+}
+
 static bool is_stale(int folder, const char *name, bool shared)
 {
     const long pid = owner_of(name);
@@ -50,7 +64,7 @@ static bool is_stale(int folder, const char *name, bool shared)
     if (pid <= 1 || pid == (long)getpid() || mg_process_is_alive(pid)) return false;
     if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
     const double age_s = difftime(time(NULL), info.st_mtime);
-    if (shared) return age_s > FOREIGN_AGE_S;
+    if (shared || is_elsewhere(name)) return age_s > FOREIGN_AGE_S;
     return strncmp(name, ".ranks-", 7) != 0 || age_s > TOKEN_AGE_S;
 }
 

@@ -7,8 +7,9 @@
  * before the columns of their sequence (set_prefix).
  *
  * The codes of all slots are the model's, in the backend's memory. The schedule says where a code is read and
- * where one is drawn; it never looks at a value. So the host may run steps ahead of the device, and waits
- * once a clip, in get_codes. Everything else goes between host and model as host arrays.
+ * where one is drawn; it never looks at a value. So the host may run steps ahead of the device. It waits once
+ * a clip, or every few frames of one that is heard, in get_codes. Everything else goes between host and
+ * model as host arrays.
  *
  * Under tensor parallelism rank r of T owns heads and feed-forward rows [r/T, (r+1)/T): Q, K, V, fc1 and the
  * output heads by rows, the out projections and fc2 by columns, completed by the ordered all-reduce: three a

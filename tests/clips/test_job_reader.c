@@ -235,6 +235,9 @@ static void test_forms_are_recognised(void **state)
     r = open_text("a.csv", "prompt\nslow\n");
     expect_next(r, 2, "{\"prompt\": \"slow\"}");
     expect_over(r);
+    r = open_text("a.csv", "prompt,n,\nslow,2,\n"); /* a spreadsheet's last column, which is empty */
+    expect_next(r, 2, "{\"prompt\": \"slow\", \"n\": 2}");
+    expect_over(r);
     const char words[] = "mood\nslow\n";
     expect_ok(
         mg_job_reader_open_text(&r, "a", words, sizeof words - 1, &(mg_job_format){.prompt_column = "mood"}));
@@ -253,7 +256,7 @@ static void test_what_a_file_is_not_taken_for(void **state)
         {"a.csv", "{\"prompt\": \"x\"}", "a.csv: its name says a table, and it begins as JSON"},
         {"a.tsv.gz", "[{\"prompt\": \"x\"}]", "its name says a table"},
         {"a.csv", "prompt|n\nx|2\n", "upright strokes part its fields"},
-        {"a.csv", ",prompt\n0,x\n", "line 1: column 1 of the header has no name"},
+        {"a.csv", ",prompt\n0,x\n", "line 1: the first column of the header has no name"},
         {"a.csv", "prompt\tn\nx\t2\n", "tabs part its fields"},
         {"a.csv", "mood,n\nx,2\n", "line 1: no column is called prompt, caption or text; --prompt-column"},
         {"a.csv", "caption,text\nx,y\n", "line 1: more than one column may hold the prompt"},

@@ -52,7 +52,7 @@ fails 'and makes nothing' test -e "$BOX/none"
 # A column of a wrong name is in every line: the first of them are said, and how many follow.
 for ((i = 0; i < 40; i++)); do echo '{"prompt":"a","mood":"b"}'; done >"$BOX/moods.jsonl"
 echo '{"seed":-1}' >>"$BOX/moods.jsonl"
-expect 2 'the same in 35 lines more' '--check: what is wrong in every line' "$MG" run --jobs "$BOX/moods.jsonl" --check
+expect 2 'the same in 35 more lines' '--check: what is wrong in every line' "$MG" run --jobs "$BOX/moods.jsonl" --check
 passes 'is not said forty times' test "$(grep -c "mood: no such key" "$BOX/said")" = 5
 passes 'and hides nothing' grep -q 'line 41: seed' "$BOX/said"
 printf 'prompt,melody\na,%s\nb,nowhere.wav\n' "$TESTS/../examples/tune.ogg" >"$BOX/tunes.csv"

@@ -143,6 +143,16 @@ heard 'windows' 1 --model "$TINY" --frames 120 --window 1 --extend-stride 0.5 --
 heard 'behind a prompt' 1 --model "$TINY" --frames 90 --strategy clip --audio-prompt "$BOX/wav/000000.wav" --drop-prompt
 heard 'another rate' 1 --model "$TINY" --frames 70 --strategy clip --sample-rate 16000
 expect 1 'standard output: its reader closed it' 'a reader that goes' sh -c "{ '$MG' generate -q --model '$TINY' --prompt a --frames 400 --strategy clip --out -; echo \$? >'$BOX/rc'; } | head -c 1000 >/dev/null; exit \$(cat '$BOX/rc')"
+mkfifo "$BOX/fifo"
+sleep 60 <"$BOX/fifo" &
+reader=$!
+timeout -s KILL 30 "$MG" generate -q --model "$TINY" --prompt a --frames 3000 --strategy clip --out - >"$BOX/fifo" 2>"$BOX/said" &
+maker=$!
+sleep 2
+pkill -TERM -P $maker
+wait $maker
+is 'a reader that rests: a signal ends the run' $? 130
+kill $reader
 expect 2 'option --out: -: 2 clips' 'one clip at most' "$MG" generate -q --model "$TINY" --prompt a --prompt b --frames 4 --out -
 expect 2 'option --out: -: .*--save-codes' 'no codes' "$MG" generate -q --model "$TINY" --prompt a --frames 4 --save-codes --out -
 expect 1 'standard output: ' 'a full device' sh -c "'$MG' generate -q --model '$TINY' --prompt a --frames 20 --out - >/dev/full"

@@ -37,6 +37,8 @@ make hf "${P[@]}" --sampler hf --top-k 40 --top-p 0.8
 again "transformers' rules" hf/000000
 make min_p "${P[@]}" --min-p 0.3
 again 'min-p' min_p/000000
+make named --model "$TINY" --prompt recipe
+again 'a prompt that is a word of a line' named/000000
 passes 'which is in the metadata' grep -q '"min_p":.0\.3' "$BOX/min_p/000000.json"
 passes 'and in the tag' grep -aq '"min_p":0\.3' "$BOX/min_p/000000.wav"
 make least "${P[@]}" --min-p 1

@@ -102,7 +102,7 @@ static void print_same(const mg_clip_metadata *was, bool same_file, const char *
  * had no part in the clip. */
 static void keep_to_line(mg_clip_metadata *now, char version[64])
 {
-    now->tokenizer_sha256 = now->audio_library = NULL;
+    now->tokenizer_sha256 = now->audio_library = now->reduce = NULL;
     if (!now->version) return;
     snprintf(version, 64, "%.*s", (int)strcspn(now->version, "+"), now->version);
     now->version = version;

@@ -7,7 +7,15 @@
 
 bool mg_replay_is_line(const char *text, int64_t bytes)
 {
-    return memmem(text, (size_t)bytes, "\"recipe\"", 8) != NULL; /* in a text its quotes would be escaped */
+    static const char key[] = "\"recipe\""; /* in a text its quotes would be escaped */
+    const char *p = text, *const end = text + bytes;
+
+    while ((p = memmem(p, (size_t)(end - p), key, sizeof key - 1))) {
+        p += sizeof key - 1;
+        while (p < end && strchr(" \t\r\n", *p)) p++;
+        if (p < end && *p == ':') return true; /* else it is a value */
+    }
+    return false;
 }
 
 /* Nobody can tell which of them is meant. */
@@ -50,7 +58,8 @@ mg_status mg_replay_read_line(mg_replay *r, const char *text, int64_t bytes)
 static mg_status find_beside(char out[MG_PATH_SIZE], const mg_replay *r)
 {
     char folder[MG_PATH_SIZE];
-    const char *file = r->asked->file, *ending = strrchr(r->file_name, '.'), *dot = strrchr(file, '.');
+    const char *file = r->asked->file, *ending = strrchr(r->file_name, '.');
+    const char *dot = strrchr(mg_path_name(file), '.');
 
     if (!r->line.file_name)
         return mg_path_format(out, "%.*s%s", (int)(dot ? dot - file : (ptrdiff_t)strlen(file)), file, ending);

@@ -127,16 +127,18 @@ static mg_status take_pack(mg_json_text *json, sums *s, const char *folder, cons
     path_text path;
 
     MG_RETURN(mg_path_format(path, "%s/%s", folder, e->file));
-    if (is_useless && prune && unlink(path) != 0)
+    const bool is_removed = is_useless && prune && access(path, R_OK) == 0; /* else it cannot be judged */
+    if (is_removed && unlink(path) != 0)
         return mg_fail(MG_EFAIL, "%s: cannot remove: %s", path, strerror(errno));
     s->n++, s->bytes += e->bytes;
-    s->n_useless += is_useless, s->useless_bytes += is_useless ? e->bytes : 0;
+    const bool counts = prune ? is_removed : is_useless;
+    s->n_useless += counts, s->useless_bytes += counts ? e->bytes : 0;
     if (json)
-        print_json_pack(json, e, is_useless && prune);
+        print_json_pack(json, e, is_removed);
     else
         mg_print(stdout, "  %-42s %9.1f MB  %-4s  %-32s %s%s\n", e->file, (double)e->bytes / 1e6,
                  e->name.format, *e->model ? e->model : "-", is_useless ? e->refusal : "complete",
-                 is_useless && prune ? "; removed" : "");
+                 is_removed ? "; removed" : "");
     return MG_OK;
 }
 

@@ -41,7 +41,8 @@ typedef struct checked {
 static void say_alike(const checked *c)
 {
     if (c->n_alike > SHOWN_OF_A_KIND)
-        mg_log_error("the same in %lld lines more", (long long)(c->n_alike - SHOWN_OF_A_KIND));
+        mg_log_error("the same in %lld more line%s", (long long)(c->n_alike - SHOWN_OF_A_KIND),
+                     c->n_alike - SHOWN_OF_A_KIND == 1 ? "" : "s");
 }
 
 /* A column of a wrong name is in every line of a list. */
