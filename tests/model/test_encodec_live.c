@@ -40,7 +40,7 @@ static mg_status heard(void *arg, int64_t n_frames)
     return MG_OK;
 }
 
-/* A sound of the golden clip's codes, thrice in a row, heard while they come. */
+/* A sound of the golden clip's codes, thrice in a row or once, heard while they come. */
 static void check_live(const char *model, int64_t n_channels, int64_t n_at_once, int64_t n_piece)
 {
     golden_codec g;
@@ -49,7 +49,7 @@ static void check_live(const char *model, int64_t n_channels, int64_t n_at_once,
     golden_codec_open(&g, model);
     g.want.n_at_once = n_at_once;
     codec_open(&f, &g.want);
-    const int64_t T = 3 * g.T, n_rows = n_channels * g.K, n = T * g.config.hop;
+    const int64_t T = (test_cuts() ? 1 : 3) * g.T, n_rows = n_channels * g.K, n = T * g.config.hop;
     int32_t *all = malloc((size_t)(n_rows * T) * sizeof *all),
             *come = malloc((size_t)(n_rows * T) * sizeof *come);
     float *want = calloc((size_t)(n * n_channels), sizeof *want),
@@ -82,8 +82,9 @@ static void test_live(void **state)
 {
     (void)state;
     check_live("tiny-mono", 1, 1, 5);
-    check_live("tiny-mono", 1, 1, 1);
     check_live("tiny-stereo", 2, 2, 4);
+    if (test_cuts()) return;
+    check_live("tiny-mono", 1, 1, 1);
     check_live("tiny-stereo", 2, 1, 7);
 }
 
