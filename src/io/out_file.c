@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "out_name.h"
 #include "path.h"
 
 /* Bytes of `path` up to and with its last slash. */
@@ -52,36 +52,6 @@ static int give_temp_name(mg_out_file *f)
     }
     f->nameless = error != 0;
     return error;
-}
-
-/* Eight digits for this machine: two may have a process of one number at work in a folder. A cluster's hosts
- * may all be called the same; what their kernels call this start of theirs differs. */
-static unsigned machine_number(void)
-{
-    char text[192] = "";
-    uint32_t hash = 2166136261u; /* FNV-1a */
-
-    (void)gethostname(text, 63);
-    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        const ssize_t n = read(fd, text + strlen(text), 64);
-        (void)n; /* then by its name alone */
-        close(fd);
-    }
-    const size_t n_text = strlen(text);
-    const ssize_t n_space = readlink("/proc/self/ns/pid", text + n_text, sizeof text - 1 - n_text);
-    (void)n_space; /* containers count their processes alone */
-    for (const char *p = text; *p; p++) hash = (hash ^ (unsigned char)*p) * 16777619u;
-    return hash;
-}
-
-bool mg_out_temp_name(char *out, size_t size, const char *path)
-{
-    const size_t n_folder = folder_bytes(path);
-    const int n = snprintf(out, size, "%.*s.%s.%08x.%ld.tmp", (int)n_folder, path, path + n_folder,
-                           machine_number(), (long)getpid());
-
-    return n >= 0 && (size_t)n < size;
 }
 
 /* 0 or errno. What a killed process with our number left under this name is of no use to anyone. */

@@ -16,10 +16,6 @@ typedef struct mg_out_file {
     bool nameless;        /* nothing stands under temp_path before commit */
 } mg_out_file;
 
-/* ".NAME.MACHINE.PID.tmp" in the folder of `path`, for what will be it when it is whole: nobody else's name,
- * on no machine that shares the folder. False if `out` is too small. */
-bool mg_out_temp_name(char *out, size_t size, const char *path);
-
 /* Create the temporary file. */
 mg_status mg_out_file_begin(mg_out_file *f, const char *path);
 

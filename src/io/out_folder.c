@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "out_file.h"
+#include "out_name.h"
 
 static bool is_dot(const char *name)
 {

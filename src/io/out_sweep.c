@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "out_file.h"
+#include "out_name.h"
 #include "process.h"
 #include "text.h"
 

@@ -10,6 +10,7 @@
 #include "audio_file.h"
 #include "npy.h"
 #include "out_file.h"
+#include "out_name.h"
 
 static void expect_content(const char *path, const char *want)
 {
