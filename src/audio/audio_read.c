@@ -14,6 +14,7 @@
 #include "log.h"
 #include "sndfile_mpeg.h"
 #include "stop.h"
+#include "text.h"
 
 enum {
     MAX_CHANNELS = 8,
@@ -307,10 +308,9 @@ static bool is_told(const char *path)
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static uint64_t told[MAX_TOLD];
     static int n_told;
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    const uint64_t hash = mg_text_hash(path);
     bool known = false;
 
-    for (const char *p = path; *p; p++) hash = (hash ^ (unsigned char)*p) * 1099511628211u;
     pthread_mutex_lock(&lock);
     for (int i = 0; i < MAX_TOLD; i++) known = known || told[i] == hash;
     if (!known) told[n_told++ % MAX_TOLD] = hash;

@@ -143,6 +143,14 @@ bool mg_text_is_same(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+uint64_t mg_text_hash(const char *text)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    return hash;
+}
+
 bool mg_text_ends_with(const char *text, const char *end)
 {
     const size_t n = strlen(text), n_end = strlen(end);

@@ -49,6 +49,9 @@ bool mg_text_is_same(const char *a, const char *b);
 
 bool mg_text_ends_with(const char *text, const char *end);
 
+/* FNV-1a: spreads well, and is no proof against malice. Some of them are kept in files. */
+uint64_t mg_text_hash(const char *text);
+
 /* How many significant digits `v` needs to read back as itself: 1 to 17. */
 int mg_double_digits(double v);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
 #include "utf8.h"
 
 /* What a letter is without its accent, from Unicode's decompositions: '-' parts words, '2' stands for two
@@ -81,17 +82,9 @@ struct mg_name_set {
     size_t n_entries, n_used;
 };
 
-static size_t hash(const char *name)
-{
-    uint64_t h = 0xcbf29ce484222325; /* FNV-1a */
-
-    for (; *name; name++) h = (h ^ (unsigned char)*name) * 0x100000001b3;
-    return (size_t)h;
-}
-
 static entry *find(const mg_name_set *s, const char *name)
 {
-    size_t i = hash(name) % s->n_entries;
+    size_t i = (size_t)mg_text_hash(name) % s->n_entries;
 
     while (s->entries[i].name && strcmp(s->entries[i].name, name) != 0) i = (i + 1) % s->n_entries;
     return &s->entries[i];

@@ -7,6 +7,7 @@
 #include <utf8proc.h>
 
 #include "hash.h"
+#include "text.h"
 #include "utf8.h"
 
 enum { MOST_BYTES = 200 };
@@ -92,15 +93,13 @@ mg_status mg_job_id_fold(char out[4 * MG_JOB_ID_SIZE], const char *id)
     return MG_OK;
 }
 
-/* FNV-1a, 63 bits of it. */
+/* 63 bits: SQLite's numbers have a sign. */
 mg_status mg_job_id_fold_hash(int64_t *out, const char *id)
 {
     char folded[4 * MG_JOB_ID_SIZE];
-    uint64_t hash = UINT64_C(14695981039346656037);
 
     MG_RETURN(mg_job_id_fold(folded, id));
-    for (const char *p = folded; *p; p++) hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
-    *out = (int64_t)(hash >> 1);
+    *out = (int64_t)(mg_text_hash(folded) >> 1);
     return MG_OK;
 }
 

@@ -23,6 +23,15 @@ typedef enum mg_layout { MG_LAYOUT_AUDIOFOLDER, MG_LAYOUT_WEBDATASET, MG_LAYOUT_
 typedef enum mg_resume { MG_RESUME_AUTO, MG_RESUME_NEVER, MG_RESUME_ONLY } mg_resume;
 #define MG_RESUME_CHOICES "auto|never|only"
 
+/* Another job file than before: it is refused; its new jobs are added and clips that are done stay; and those
+ * of jobs that ask for something else now are made again. */
+typedef enum mg_jobs_changed {
+    MG_JOBS_CHANGED_REFUSE,
+    MG_JOBS_CHANGED_OK,
+    MG_JOBS_CHANGED_AGAIN
+} mg_jobs_changed;
+#define MG_JOBS_CHANGED_CHOICES "refuse|ok|again"
+
 /* What must be the same in every run on a dataset. */
 typedef struct mg_dataset_claim {
     const char *name;  /* "model", "dtype": noted under it, and what a message calls it */
@@ -43,10 +52,8 @@ typedef struct mg_dataset_call {
     double dur_s;          /* where a job does not say; for the order of dealing */
     int64_t part, n_parts; /* jobs whose number is `part` modulo n_parts; n_parts 0: all */
     mg_resume resume;
-    bool jobs_changed_ok;
-    bool jobs_changed_again; /* and clips that are done, of jobs that ask for something else now, are made
-                                again */
-    int64_t retries;         /* how often a failure that may pass is tried again */
+    mg_jobs_changed jobs_changed;
+    int64_t retries; /* how often a failure that may pass is tried again */
     const mg_dataset_claim *claims;
     int n_claims;
     double stale_s; /* of a lock from another host */

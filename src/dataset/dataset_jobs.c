@@ -319,8 +319,7 @@ static mg_status forget_shards(intake *in)
     MG_RETURN(mg_run_db_count(in->db, &is));
     if (is.gone > was.gone)
         mg_log_warn("run: %" PRId64
-                    " clips whose jobs are gone stand in shards that are made again: they are "
-                    "lost with them",
+                    " clips whose jobs are gone stand in shards that are made again: they are lost with them",
                     is.gone - was.gone);
     return MG_OK;
 }
@@ -332,7 +331,7 @@ static mg_status settle_others(intake *in)
 
     if (in->n_other == 0) return MG_OK;
     if (in->n_other > 1) snprintf(more, sizeof more, ", and %" PRId64 " more like it", in->n_other - 1);
-    if (!in->call->jobs_changed_again)
+    if (in->call->jobs_changed != MG_JOBS_CHANGED_AGAIN)
         return mg_fail(MG_EUSAGE, "%s%s; --jobs-changed again makes such clips again", in->first_other, more);
     if (in->first_shard >= 0) MG_RETURN(forget_shards(in));
     return mg_run_db_note(in->db, "state", "running"); /* so that their files are swept */
@@ -483,11 +482,10 @@ mg_status mg_dataset_take_jobs(mg_dataset *d)
         st = mend_copy(d, noted);
         goto done;
     }
-    if (!d->call.jobs_changed_ok)
+    if (d->call.jobs_changed == MG_JOBS_CHANGED_REFUSE)
         MG_TRY(mg_fail(MG_EUSAGE,
                        "%s: the jobs are not those that %s was begun with; --jobs-changed ok adds the new "
-                       "ones, keeps clips that "
-                       "are done and drops jobs that are gone and not done",
+                       "ones, keeps clips that are done and drops jobs that are gone and not done",
                        d->call.jobs, d->out));
     st = enter_jobs(d, noted);
 done:

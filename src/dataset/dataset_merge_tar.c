@@ -1,6 +1,6 @@
 /* Sounds in the shards of a source. Mostly they are taken in the order in which they stand there. A changed
  * job file has another one, and a clip that was tried again stands behind its neighbours: what is not the
- * next is looked up in an index, so that no tar is gone through twice. */
+ * next is looked up in an index, for which the tar is gone through once. */
 #include <stdlib.h>
 
 #include "dataset_merge_impl.h"
@@ -17,14 +17,10 @@ struct mg_merge_index {
     size_t n, capacity;
 };
 
-/* FNV-1a, without the first byte: it has been written in two ways (mg_dataset_is_member). */
+/* Without the first byte: it has been written in two ways (mg_dataset_is_member). */
 static uint64_t hash_of(const char *name)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (const char *p = name + (*name != '\0'); *p; p++)
-        hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
-    return hash;
+    return mg_text_hash(name + (*name != '\0'));
 }
 
 static int compare_places(const void *a, const void *b)

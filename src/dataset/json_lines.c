@@ -89,6 +89,18 @@ mg_status mg_clip_line_parse(mg_clip_line *c, const char *name, const char *text
     return r.st == MG_ECHECKPOINT ? MG_EFAIL : r.st; /* json.h takes every file for a checkpoint's */
 }
 
+mg_status mg_clip_line_describe(mg_clip_metadata *m, const mg_clip_line *line, const char *name)
+{
+    mg_recipe *r = &m->recipe;
+
+    MG_RETURN(mg_clip_metadata_parse(m, name, line->recipe, (int64_t)strlen(line->recipe)));
+    if (line->prompt && *line->prompt) MG_SAY(r, prompt, line->prompt);
+    if (line->negative_prompt && *line->negative_prompt) MG_SAY(r, negative_prompt, line->negative_prompt);
+    if (line->title && *line->title) MG_SAY(r, title, line->title);
+    if (m->sampling_rate > 0) MG_SAY(r, rate_hz, m->sampling_rate);
+    return MG_OK;
+}
+
 void mg_clip_line_close(mg_clip_line *c)
 {
     cJSON_Delete(c->json);

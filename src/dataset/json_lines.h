@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "clip_metadata.h"
 #include "in_file.h"
 
 typedef struct mg_json_lines {
@@ -39,6 +40,10 @@ typedef struct mg_clip_line {
 /* MG_EFAIL "NAME: key: …" for what is no such object. The caller closes it. */
 mg_status mg_clip_line_parse(mg_clip_line *c, const char *name, const char *text, int64_t bytes);
 void mg_clip_line_close(mg_clip_line *c);
+
+/* The clip as its line's recipe has it: the tag of its sound, which cuts long texts; the line has them whole,
+ * and they are borrowed from it. MG_EFAIL as mg_clip_metadata_parse. The caller closes it. */
+mg_status mg_clip_line_describe(mg_clip_metadata *m, const mg_clip_line *line, const char *name);
 
 /* The first key in which they differ, but for those that say where the sound is; NULL: there is none. */
 const char *mg_clip_line_difference(const mg_clip_line *a, const mg_clip_line *b);

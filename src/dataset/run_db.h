@@ -100,7 +100,8 @@ mg_status mg_run_db_end_job(mg_run_db *db, const mg_job_row *row);
 /* Back to waiting: all that failed. *n: how many. */
 mg_status mg_run_db_retry(mg_run_db *db, int64_t *n);
 
-/* Back to waiting: job n. And all of shard `first` and of those behind it, whose rows go. */
+/* Back to waiting, or gone if it is in no job file: job n. And all of shard `first` and of those behind it,
+ * whose rows go. */
 mg_status mg_run_db_forget(mg_run_db *db, int64_t n);
 mg_status mg_run_db_forget_shards(mg_run_db *db, int64_t first);
 

@@ -1,19 +1,18 @@
 #include "out_name.h"
 
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "path.h"
+#include "text.h"
 
 /* Eight digits for this machine: two may have a process of one number at work in a folder. A cluster's hosts
  * may all be called the same; what their kernels call this start of theirs differs. */
 static unsigned machine_number(void)
 {
     char text[192] = "";
-    uint32_t hash = 2166136261u; /* FNV-1a */
 
     (void)gethostname(text, 63);
     const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -25,8 +24,7 @@ static unsigned machine_number(void)
     const size_t n_text = strlen(text);
     const ssize_t n_space = readlink("/proc/self/ns/pid", text + n_text, sizeof text - 1 - n_text);
     (void)n_space; /* containers count their processes alone */
-    for (const char *p = text; *p; p++) hash = (hash ^ (unsigned char)*p) * 16777619u;
-    return hash;
+    return (unsigned)mg_text_hash(text);
 }
 
 bool mg_out_temp_name(char *out, size_t size, const char *path)

@@ -17,16 +17,16 @@
 
 enum { FOREIGN_AGE_S = 3600, TOKEN_AGE_S = 60 };
 
-/* The process that a temporary name belongs to, 0 if it is none. */
-static long owner_of(const char *name)
+/* The number of the process that a temporary name belongs to, in the name; NULL if it is none. */
+static const char *find_owner(const char *name)
 {
     const size_t n = strlen(name);
     size_t at = n - 4;
 
-    if (n < 7 || name[0] != '.' || !mg_text_ends_with(name, ".tmp")) return 0;
+    if (n < 7 || name[0] != '.' || !mg_text_ends_with(name, ".tmp")) return NULL;
     while (at > 1 && isdigit((unsigned char)name[at - 1])) at--;
-    if (at == n - 4 || n - 4 - at > 9 || name[at - 1] != '.' || at < 3) return 0;
-    return strtol(name + at, NULL, 10);
+    if (at == n - 4 || n - 4 - at > 9 || name[at - 1] != '.' || at < 3) return NULL;
+    return name + at;
 }
 
 /* May other machines write here too? Then their processes cannot be asked. */
@@ -44,28 +44,27 @@ static bool is_shared(int folder)
 }
 
 /* Of a machine whose processes cannot be asked? Names that earlier versions gave do not say. */
-static bool is_elsewhere(const char *name)
+static bool is_elsewhere(const char *name, const char *owner)
 {
     enum { DIGITS = 8 };
     char own[64]; /* ".x.MACHINE.PID.tmp" */
-    size_t at = strlen(name) - 4;
 
-    while (at > 1 && isdigit((unsigned char)name[at - 1])) at--;
-    if (at < DIGITS + 3 || name[at - DIGITS - 2] != '.') return false;
-    const char *machine = name + at - DIGITS - 1;
-    if (strspn(machine, "0123456789abcdef") != DIGITS) return false;
+    if (owner - name < DIGITS + 3) return false;
+    const char *machine = owner - DIGITS - 1;
+    if (machine[-1] != '.' || strspn(machine, "0123456789abcdef") != DIGITS) return false;
     return !mg_out_temp_name(own, sizeof own, "x") || memcmp(machine, own + 3, DIGITS) != 0;
 }
 
 static bool is_stale(int folder, const char *name, bool shared)
 {
-    const long pid = owner_of(name);
+    const char *owner = find_owner(name);
+    const long pid = owner ? strtol(owner, NULL, 10) : 0;
     struct stat info;
 
     if (pid <= 1 || pid == (long)getpid() || mg_process_is_alive(pid)) return false;
     if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
     const double age_s = difftime(time(NULL), info.st_mtime);
-    if (shared || is_elsewhere(name)) return age_s > FOREIGN_AGE_S;
+    if (shared || is_elsewhere(name, owner)) return age_s > FOREIGN_AGE_S;
     return strncmp(name, ".ranks-", 7) != 0 || age_s > TOKEN_AGE_S;
 }
 

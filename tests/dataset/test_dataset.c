@@ -222,7 +222,7 @@ static void test_what_may_not_change(void **state)
     call.resume = MG_RESUME_AUTO;
     put_file(jobs, changed, sizeof changed - 1);
     expect_refused(&call, MG_EUSAGE, "the jobs are not those that");
-    call.jobs_changed_ok = true;
+    call.jobs_changed = MG_JOBS_CHANGED_OK;
     expect_ok(mg_dataset_open(&d, &call)); /* 0000002 and b-0 are done; b-1 is gone; a and new wait */
     mg_dataset_count(d, &n);
     assert_int_equal(n.done, 2);
@@ -230,7 +230,7 @@ static void test_what_may_not_change(void **state)
     assert_int_equal(make_some(d, &call, 9), 2);
     expect_ok(mg_dataset_finish(d));
     mg_dataset_close(d);
-    call.jobs_changed_ok = false;
+    call.jobs_changed = MG_JOBS_CHANGED_REFUSE;
     call.jobs = NULL;
     expect_ok(mg_dataset_open(&d, &call));
     mg_dataset_close(d);

@@ -342,7 +342,7 @@ static void another_order_than_the_shards(void **state)
     for (int i = 0; i < N_PARTS; i++) {
         mg_dataset_call call = call_of(path[i], jobs, MG_LAYOUT_WEBDATASET);
         mg_dataset *d;
-        call.part = i, call.n_parts = N_PARTS, call.jobs_changed_ok = true;
+        call.part = i, call.n_parts = N_PARTS, call.jobs_changed = MG_JOBS_CHANGED_OK;
         expect_ok(mg_dataset_open(&d, &call));
         expect_ok(mg_dataset_finish(d));
         mg_dataset_close(d);

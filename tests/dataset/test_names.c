@@ -71,7 +71,7 @@ static void test_names_that_jobs_left(void **state)
     expect_ok(mg_dataset_open(&d, &call));
     mg_dataset_close(d);
     put_file(jobs, after, sizeof after - 1);
-    call.jobs_changed_ok = true;
+    call.jobs_changed = MG_JOBS_CHANGED_OK;
     expect_ok(mg_dataset_open(&d, &call));
     mg_dataset_count(d, &n);
     assert_int_equal(n.total, 2);

@@ -371,7 +371,7 @@ static void test_a_disk_that_is_lost(void **state)
     char text[2048] = "";
     for (int i = 0; i < 30; i++) strcat(text, "{\"prompt\": \"x\", \"duration\": 10}\n");
     put_file(jobs, text, strlen(text));
-    call.jobs_changed_ok = true;
+    call.jobs_changed = MG_JOBS_CHANGED_OK;
     open_all();
     ask(0, 30);
     tick(0);

@@ -40,13 +40,8 @@ mg_status mg_replay_read_line(mg_replay *r, const char *text, int64_t bytes)
     MG_RETURN(mg_clip_line_parse(line, name, text, bytes));
     if (!line->recipe || !line->id)
         return mg_fail(MG_EFAIL, "%s: id or recipe: missing; this is no line of a dataset", name);
-    MG_RETURN(mg_clip_metadata_parse(&r->m, name, line->recipe, (int64_t)strlen(line->recipe)));
-    MG_SAY(recipe, id, line->id); /* a tag has no id, and cuts long texts; the line has them whole */
-    if (line->prompt && *line->prompt) MG_SAY(recipe, prompt, line->prompt);
-    if (line->negative_prompt && *line->negative_prompt)
-        MG_SAY(recipe, negative_prompt, line->negative_prompt);
-    if (line->title && *line->title) MG_SAY(recipe, title, line->title);
-    if (r->m.sampling_rate > 0) MG_SAY(recipe, rate_hz, r->m.sampling_rate);
+    MG_RETURN(mg_clip_line_describe(&r->m, line, name));
+    MG_SAY(recipe, id, line->id); /* a tag has none */
     MG_RETURN(mg_path_format(r->file_name, "%s%s", line->id,
                              mg_audio_format_suffix((mg_audio_format)recipe->format)));
     r->m.audio_file = r->file_name;

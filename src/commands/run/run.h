@@ -24,7 +24,7 @@ typedef struct mg_run_settings {
     int64_t n_per_job;
     const char *part; /* "i/n" */
     int resume;
-    int jobs_changed; /* mg_run_jobs_changed */
+    int jobs_changed; /* mg_jobs_changed */
     bool check_only;
     int64_t max_failures, retries;
     int gate; /* mg_run_gate_mode */
@@ -37,9 +37,6 @@ typedef struct mg_run_settings {
     int64_t n_slots;
     mg_machine machine;
 } mg_run_settings;
-
-enum mg_run_jobs_changed { MG_JOBS_CHANGED_REFUSE, MG_JOBS_CHANGED_OK, MG_JOBS_CHANGED_AGAIN };
-#define MG_JOBS_CHANGED_CHOICES "refuse|ok|again"
 
 enum mg_run_gate_mode { MG_GATE_OFF, MG_GATE_WARN, MG_GATE_RETRY };
 #define MG_GATE_CHOICES "off|warn|retry"

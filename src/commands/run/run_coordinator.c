@@ -241,8 +241,7 @@ mg_status mg_run_coordinator_verdict(mg_run_coordinator *c)
     if (n.failed > 0)
         return mg_fail(MG_EPARTIAL,
                        "run: %lld of %lld clips failed; failures.jsonl says why, and mg-dist retry-failed "
-                       "lets the next run "
-                       "try them again",
+                       "lets the next run try them again",
                        (long long)n.failed, (long long)n.total);
     return MG_OK;
 }

@@ -55,8 +55,7 @@ mg_status mg_run_describe(mg_dataset_call *call, const mg_run_settings *s)
         .n_per_job = s->n_per_job,
         .dur_s = isnan(s->call.all.dur_s) ? 30 : s->call.all.dur_s,
         .resume = (mg_resume)s->resume,
-        .jobs_changed_ok = s->jobs_changed != MG_JOBS_CHANGED_REFUSE,
-        .jobs_changed_again = s->jobs_changed == MG_JOBS_CHANGED_AGAIN,
+        .jobs_changed = (mg_jobs_changed)s->jobs_changed,
         .retries = s->retries,
     };
     return read_part(call, s->part);

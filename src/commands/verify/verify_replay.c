@@ -85,22 +85,17 @@ static mg_status find_inputs(chosen *c, const replay *r)
     return MG_OK;
 }
 
-/* The line as a recipe. A tag cuts long texts; the line has them whole. */
+/* The line as a recipe. */
 static mg_status describe(chosen *c, const replay *r, int64_t k)
 {
     const mg_clip_line *line = &c->line;
 
     if (!line->recipe || !line->sha256) return mg_fail(MG_EUSAGE, "its line has no recipe or no sha256");
-    MG_RETURN(mg_clip_metadata_parse(&c->m, line->file, line->recipe, (int64_t)strlen(line->recipe)));
+    MG_RETURN(mg_clip_line_describe(&c->m, line, line->file));
     c->recipe = c->m.recipe;
     c->recipe.where = line->file;
     snprintf(c->name, sizeof c->name, "replay-%06lld", (long long)k);
     MG_SAY(&c->recipe, id, c->name);
-    if (line->prompt && *line->prompt) MG_SAY(&c->recipe, prompt, line->prompt);
-    if (line->negative_prompt && *line->negative_prompt)
-        MG_SAY(&c->recipe, negative_prompt, line->negative_prompt);
-    if (line->title && *line->title) MG_SAY(&c->recipe, title, line->title);
-    if (c->m.sampling_rate > 0) MG_SAY(&c->recipe, rate_hz, c->m.sampling_rate);
     MG_RETURN(find_inputs(c, r));
     return mg_recipe_check(&c->recipe, line->file);
 }
