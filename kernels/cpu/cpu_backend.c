@@ -155,6 +155,15 @@ static bool may_use_amx(void)
     return false;
 #endif
 }
+
+/* The processor has AVX2's 8-bit products. Not every compiler of those that we take has a name for them. */
+bool mg_cpu_has_avxvnni(void)
+{
+    enum { AVX_VNNI = 1 << 4 };
+    unsigned a, b, c, d;
+
+    return __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & AVX_VNNI);
+}
 #endif
 
 mg_cpu_level mg_cpu_best_level(void)
@@ -185,6 +194,8 @@ static mg_cpu_kernels kernels_of(mg_cpu_level level)
 
 #if defined(__x86_64__)
     if (level == MG_CPU_AVX2) k = mg_cpu_kernels_avx2;
+    if (level == MG_CPU_AVX2 && mg_cpu_has_avxvnni())
+        k.tile[MG_FORMAT_Q8] = mg_cpu_tile_avxvnni, k.tile[MG_FORMAT_Q4] = mg_cpu_groups_avxvnni;
     if (level >= MG_CPU_AVX512) k = mg_cpu_kernels_avx512;
     /* Intel's processors take twice as long for vdpbf16ps as for an fp32 step (docs/PERFORMANCE.md). */
     if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512bf16") && !__builtin_cpu_is("intel"))

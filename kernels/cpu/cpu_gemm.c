@@ -45,20 +45,24 @@ typedef struct round_job {
 static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_rows, const char *w,
                       int64_t ldw, int64_t n_strips)
 {
-    const int64_t n_steps = mg_cpu_slice_steps(j->w);
-    const bool one_tile = j->kernels->tile_rows[j->w->format](n_strips, n_rows) == n_rows;
+    const int64_t n_steps = mg_cpu_slice_steps(j->w),
+                  tile_strips = n_rows > j->kernels->wide_rows ? 1 : n_strips;
+    const bool one_tile =
+        tile_strips == n_strips && j->kernels->tile_rows[j->w->format](n_strips, n_rows) == n_rows;
     const int64_t block = one_tile ? n_steps : BLOCK_BYTES / ldw / WHOLE_STEPS * WHOLE_STEPS;
 
     for (int64_t s = 0; s < n_steps; s += block) {
         const int64_t n = n_steps - s < block ? n_steps - s : block;
         const char *const behind = w + (s + n) * ldw; /* half of it by the first tile, half by the second */
-        for (int64_t r = 0, i_tile = 0; r < n_rows; i_tile++) {
-            const int64_t take = j->kernels->tile_rows[j->w->format](n_strips, n_rows - r);
+        for (int64_t r = 0, strip = 0, i_tile = 0; r < n_rows; i_tile++) {
+            const int64_t take = j->kernels->tile_rows[j->w->format](tile_strips, n_rows - r);
             const char *next = one_tile || i_tile > 1 ? NULL : behind + i_tile * n * ldw / 2;
-            mg_cpu_tile *add = j->kernels->tile[j->w->format](j->w->format, n_strips, take);
-            add(sum + r * WIDTH, x + r * j->ldx_bytes + s * j->step_bytes, j->ldx_bytes, w + s * ldw, ldw, n,
-                s > 0, next, take);
-            r += take;
+            mg_cpu_tile *add = j->kernels->tile[j->w->format](j->w->format, tile_strips, take);
+            add(sum + r * WIDTH + strip * MG_CPU_STRIP, x + r * j->ldx_bytes + s * j->step_bytes,
+                j->ldx_bytes, w + s * ldw + strip * mg_cpu_strip_bytes(j->w->format), ldw, n, s > 0, next,
+                take);
+            strip = (strip + tile_strips) % n_strips;
+            if (strip == 0) r += take;
         }
     }
 }

@@ -53,8 +53,9 @@ static inline float mg_cpu_steps_per_unit(float most)
 }
 
 typedef struct mg_cpu_kernels {
-    int64_t panel; /* columns */
-    bool pair_x;   /* bf16: rounded rows of x are bf16 pairs; else fp32 */
+    int64_t panel;     /* columns */
+    int64_t wide_rows; /* of a product with more rows, tiles take one strip each */
+    bool pair_x;       /* bf16: rounded rows of x are bf16 pairs; else fp32 */
     /* By format; 1, 2 or 4 strips. tile_rows: how many of the rows left to take next. */
     int64_t (*tile_rows[MG_N_FORMATS])(int64_t n_strips, int64_t left);
     mg_cpu_tile *(*tile[MG_N_FORMATS])(mg_format format, int64_t n_strips, int64_t n_rows);
@@ -89,7 +90,7 @@ typedef struct mg_cpu_kernels {
 /* The table of the bodies that a cpu_kernels*.c has included. */
 #define MG_CPU_KERNELS                                                                                    \
     {                                                                                                     \
-        .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS,                                             \
+        .panel = WIDEST * MG_CPU_STRIP, .wide_rows = WIDE_ROWS, .pair_x = X_IN_PAIRS,                     \
         .tile_rows = {tile_rows, tile_rows, tile_rows, tile_rows, tile_rows},                             \
         .tile = {find_tile, find_tile, find_tile, find_tile, find_tile}, .finish = finish, .add = add,    \
         .mul = mul, .act = act_row, .layer_norm = layer_norm, .rms_norm = rms_norm, .attend = attend,     \
@@ -104,6 +105,11 @@ extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_ke
 mg_cpu_tile *mg_cpu_tile_avx512bf16(mg_format format, int64_t n_strips, int64_t n_rows);
 mg_cpu_tile *mg_cpu_groups_avx512vnni(mg_format format, int64_t n_strips, int64_t n_rows);
 mg_cpu_tile *mg_cpu_tile_avx512vnni(mg_format format, int64_t n_strips, int64_t n_rows);
+
+/* The same beside the avx2 table's, and whether this processor has AVX2's 8-bit products. */
+bool mg_cpu_has_avxvnni(void);
+mg_cpu_tile *mg_cpu_groups_avxvnni(mg_format format, int64_t n_strips, int64_t n_rows);
+mg_cpu_tile *mg_cpu_tile_avxvnni(mg_format format, int64_t n_strips, int64_t n_rows);
 
 /* Tiles for AMX: of Q8 with the bits of all levels, of bf16 with bits of their own, which the plain ones have
  * too. bf16's take rows of x in pairs. */

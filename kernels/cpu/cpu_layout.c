@@ -12,10 +12,15 @@ static int64_t ceil_to(int64_t n, int64_t unit)
     return (n + unit - 1) / unit * unit;
 }
 
+int64_t mg_cpu_strip_bytes(mg_format format)
+{
+    if (format == MG_FORMAT_Q4) return MG_CPU_Q4_STRIP;
+    return format == MG_FORMAT_F16 ? 2 * STRIP : 4 * STRIP;
+}
+
 static int64_t step_size(mg_format format)
 {
-    if (format == MG_FORMAT_Q4) return MG_CPU_Q4_STRIP / STRIP;
-    return format == MG_FORMAT_F16 ? 2 : 4;
+    return mg_cpu_strip_bytes(format) / STRIP;
 }
 
 static int64_t padded_out(const mg_matrix *w)

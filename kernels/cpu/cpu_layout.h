@@ -16,6 +16,8 @@ typedef struct mg_cpu_column {
 
 mg_cpu_column mg_cpu_matrix_column(const mg_cpu *cpu, const mg_matrix *w, int64_t o);
 
+int64_t mg_cpu_strip_bytes(mg_format format); /* of a step of 16 columns */
+
 /* Steps of one slice: n, half of it rounded up for bf16, a quarter for Q8, a 64th for Q4. */
 int64_t mg_cpu_slice_steps(const mg_matrix *w);
 

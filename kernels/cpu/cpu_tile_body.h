@@ -6,18 +6,20 @@
 #include "cpu_kernels.h"
 #include "cpu_vec.h"
 
+/* Above WIDE_ROWS rows the registers hold the sums of one strip only. */
 #if defined(__AVX512BF16__)
-enum { WIDEST = 4, MOST_ROWS = 12, X_IN_PAIRS = true };
+enum { WIDEST = 4, MOST_ROWS = 12, WIDE_ROWS = INT32_MAX, X_IN_PAIRS = true };
 #elif defined(__AVX512F__)
-enum { WIDEST = 4, MOST_ROWS = 12, X_IN_PAIRS = false };
+enum { WIDEST = 4, MOST_ROWS = 12, WIDE_ROWS = INT32_MAX, X_IN_PAIRS = false };
 #elif defined(__AVX2__)
-enum { WIDEST = 1, MOST_ROWS = 6, X_IN_PAIRS = false };
+enum { WIDEST = 2, MOST_ROWS = 6, WIDE_ROWS = 3, X_IN_PAIRS = false };
 #else
-enum { WIDEST = 1, MOST_ROWS = 2, X_IN_PAIRS = false };
+enum { WIDEST = 1, MOST_ROWS = 2, WIDE_ROWS = INT32_MAX, X_IN_PAIRS = false };
 #endif
 
 enum {
     STRIP_VECS = MG_CPU_STRIP / LANES,
+    FEW_REGISTERS = LANES < 16,
     L1_AHEAD_BYTES = 1024, /* in the panel; measured with others in docs/PERFORMANCE.md */
     L2_AHEAD_BYTES = 4096,
 };
@@ -37,7 +39,7 @@ typedef struct w_step {
 
 /* Four signed bytes a lane, ready to be multiplied; add_quads adds their products with four unsigned ones to
  * an int32: one instruction, or two of 16-bit pairs, which cannot overflow, or as it is written. */
-#if defined(__AVX512VNNI__)
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 VF w_step load_quads(vf w)
 {
     return (w_step){w, w};
@@ -45,7 +47,11 @@ VF w_step load_quads(vf w)
 
 VF vf add_quads(vf sum, w_step w, vf x)
 {
+#if defined(__AVX512VNNI__)
     return (vf)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w.even);
+#else
+    return (vf)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)x, (__m256i)w.even);
+#endif
 }
 #elif defined(__AVX512F__)
 VF w_step load_quads(vf w)
@@ -165,7 +171,8 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
         return;
     }
     const int n_vecs = n_strips * STRIP_VECS,
-              w_bytes = n_strips * MG_CPU_STRIP * (format == MG_FORMAT_F16 ? 2 : 4);
+              w_bytes = n_strips * MG_CPU_STRIP * (format == MG_FORMAT_F16 ? 2 : 4),
+              at_once = FEW_REGISTERS && n_strips > 1 ? 1 : n_vecs; /* vectors of w */
 #if defined(__AVX512BF16__)
     const int x_step = 1;
 #else
@@ -180,13 +187,17 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
             resume ? vf_load(sum + r * MG_CPU_SUM_WIDTH + c * LANES) : vf_set(0);
     }
     for (int64_t i = 0; i < n; i++, w += ldw, x += 4 * x_step, far += far_step) {
-        w_step step[WIDEST * STRIP_VECS];
         UNROLL for (int b = 0; b < w_bytes; b += 64) fetch_panel(w + b, far + b);
-        UNROLL for (int c = 0; c < n_vecs; c++) step[c] = load_w(w, c, format);
-        UNROLL for (int r = 0; r < n_rows; r++)
+        UNROLL for (int first = 0; first < n_vecs; first += at_once)
         {
-            const float *x_r = (const float *)(const void *)(x + r * ldx);
-            UNROLL for (int c = 0; c < n_vecs; c++) acc[r][c] = multiply_add(acc[r][c], step[c], x_r, format);
+            w_step step[WIDEST * STRIP_VECS];
+            UNROLL for (int c = first; c < first + at_once; c++) step[c] = load_w(w, c, format);
+            UNROLL for (int r = 0; r < n_rows; r++)
+            {
+                const float *x_r = (const float *)(const void *)(x + r * ldx);
+                UNROLL for (int c = first; c < first + at_once; c++) acc[r][c] =
+                    multiply_add(acc[r][c], step[c], x_r, format);
+            }
         }
     }
     UNROLL for (int r = 0; r < n_rows; r++)
@@ -208,6 +219,7 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
 
 /* EACH_2, EACH_6: one for 1 … 2, 1 … 6 rows */
 #define EACH_2(f, d, s, sep) f(d, s, 1) sep() f(d, s, 2)
+#define EACH_3(f, d, s, sep) EACH_2(f, d, s, sep) sep() f(d, s, 3)
 #define EACH_6(f, d, s, sep) \
     EACH_2(f, d, s, sep) sep() f(d, s, 3) sep() f(d, s, 4) sep() f(d, s, 5) sep() f(d, s, 6)
 #define EACH_6_12(f, d, s, sep) EACH_6(f, d, s, sep) sep() f(d, s, 12)
@@ -219,8 +231,8 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
 #define NAMES_OF(d) \
     [d] = {{EACH_6_12(NAME, d, 1, COMMA)}, {EACH_6_12(NAME, d, 2, COMMA)}, {EACH_6(NAME, d, 4, COMMA)}}
 #elif defined(__AVX2__)
-#define TILES_OF(d) EACH_6(TILE, d, 1, NOTHING)
-#define NAMES_OF(d) [d] = {{EACH_6(NAME, d, 1, COMMA)}}
+#define TILES_OF(d) EACH_6(TILE, d, 1, NOTHING) EACH_3(TILE, d, 2, NOTHING)
+#define NAMES_OF(d) [d] = {{EACH_6(NAME, d, 1, COMMA)}, {EACH_3(NAME, d, 2, COMMA)}}
 #else
 #define TILES_OF(d) EACH_2(TILE, d, 1, NOTHING)
 #define NAMES_OF(d) [d] = {{EACH_2(NAME, d, 1, COMMA)}}

@@ -115,19 +115,17 @@ static void test_edges(void **state)
 }
 
 #if defined(__x86_64__)
-/* AVX-512 with 8-bit products and without: the same bits, of 4-bit weights and of 8-bit ones. */
-static void test_without_vnni(void **state)
+typedef mg_cpu_tile *find_tile(mg_format format, int64_t n_strips, int64_t n_rows);
+
+/* Tiles with 8-bit products and without: the same bits, of 4-bit weights and of 8-bit ones. */
+static void compare_tiles(const mg_cpu_kernels *plain, find_tile *groups, find_tile *tile)
 {
     enum { STEPS = 5, MOST = 12, WIDTH = MG_CPU_SUM_WIDTH };
     static char w[STEPS * 4 * MG_CPU_Q4_STRIP], x[MOST * STEPS * MG_CPU_X4_STEP];
     static float a[MOST * WIDTH], b[MOST * WIDTH];
     float *noise = random_floats(9, COUNT(w));
+    int n_compared = 0;
 
-    (void)state;
-    if (mg_cpu_best_level() < MG_CPU_AVX512 || !__builtin_cpu_supports("avx512vnni")) {
-        free(noise);
-        skip();
-    }
     for (int i = 0; i < COUNT(w); i++) w[i] = (char)(int)(noise[i] * 100);
     for (int i = 0; i < COUNT(x); i++) x[i] = (char)(int)(noise[i] * 3000);
     for (int i = 0; i < 4 * STEPS; i++) { /* scales are numbers */
@@ -137,36 +135,55 @@ static void test_without_vnni(void **state)
             memcpy(scales + 2 * k, &scale, sizeof scale);
         }
     }
-    for (int64_t strips = 1; strips <= 4; strips *= 2)
+    for (int64_t strips = 1; strips <= plain->panel / MG_CPU_STRIP; strips *= 2)
         for (int64_t rows = 1; rows <= 6; rows++)
             for (int four = 0; four < 2; four++) {
                 const mg_format f = four ? MG_FORMAT_Q4 : MG_FORMAT_Q8;
                 const int64_t ldw = strips * (four ? MG_CPU_Q4_STRIP : 4 * MG_CPU_STRIP);
-                mg_cpu_tile *with = four ? mg_cpu_groups_avx512vnni(f, strips, rows)
-                                         : mg_cpu_tile_avx512vnni(f, strips, rows);
+                mg_cpu_tile *with = (four ? groups : tile)(f, strips, rows),
+                            *without = plain->tile[f](f, strips, rows);
+                assert_true(!with == !without);
+                if (!with) continue;
                 with(a, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS, false, NULL, rows);
-                mg_cpu_kernels_avx512.tile[f](f, strips, rows)(b, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS,
-                                                               false, w, rows);
+                without(b, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS, false, w, rows);
                 for (int64_t r = 0; r < rows; r++)
                     assert_memory_equal(a + r * WIDTH, b + r * WIDTH,
                                         (size_t)strips * MG_CPU_STRIP * sizeof *a);
+                n_compared++;
             }
+    assert_true(n_compared >= 18);
     free(noise);
 }
-#else
-static void test_without_vnni(void **state)
+
+static void test_without_avx512vnni(void **state)
 {
     (void)state;
-    skip();
+    if (mg_cpu_best_level() < MG_CPU_AVX512 || !__builtin_cpu_supports("avx512vnni")) skip();
+    compare_tiles(&mg_cpu_kernels_avx512, mg_cpu_groups_avx512vnni, mg_cpu_tile_avx512vnni);
+}
+
+static void test_without_avxvnni(void **state)
+{
+    (void)state;
+    if (!mg_cpu_has_avxvnni()) skip();
+    compare_tiles(&mg_cpu_kernels_avx2, mg_cpu_groups_avxvnni, mg_cpu_tile_avxvnni);
 }
 #endif
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exact),       cmocka_unit_test(test_notices),
-                                       cmocka_unit_test(test_rows_alone),  cmocka_unit_test(test_ranks),
-                                       cmocka_unit_test(test_loads),       cmocka_unit_test(test_edges),
-                                       cmocka_unit_test(test_without_vnni)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_rows_alone),
+        cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_loads),
+        cmocka_unit_test(test_edges),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_without_avx512vnni),
+        cmocka_unit_test(test_without_avxvnni),
+#endif
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
