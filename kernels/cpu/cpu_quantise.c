@@ -70,7 +70,7 @@ static void store(const quantise_job *j, strip *st, const mg_cpu_piece *p, char 
     }
 }
 
-/* One slice of a strip: its pieces twice. */
+/* One slice of a strip: its pieces twice; in one piece it is still there. */
 static int64_t quantise_slice(const quantise_job *j, strip *st, int s, int i_thread)
 {
     const mg_matrix *w = j->w;
@@ -78,19 +78,20 @@ static int64_t quantise_slice(const quantise_job *j, strip *st, int s, int i_thr
     const int64_t L = w->n_in / w->n_slices, n_steps = mg_cpu_slice_steps(w);
     const int64_t row = st->o + st->c0 - j->first_out, n_rows = st->c1 - st->c0;
     char *to = column.panel + column.offset_bytes + s * n_steps * column.step_bytes;
+    mg_cpu_piece p = {0};
     int64_t n_bad = 0, n;
 
     memset(st->most, 0, sizeof st->most);
     memset(st->sum, 0, sizeof st->sum);
     for (int64_t i = 0; i < L; i += n) {
         n = smaller(j->n_cols, L - i);
-        const mg_cpu_piece p = mg_cpu_fetch(j->cpu, j->src, row, n_rows, s * L + i, n, i_thread);
+        p = mg_cpu_fetch(j->cpu, j->src, row, n_rows, s * L + i, n, i_thread);
         n_bad += measure(j, st, &p);
     }
     for (int64_t c = st->c0; c < st->c1; c++) memset(to + (n_steps - 1) * column.step_bytes + c * 4, 0, 4);
     for (int64_t i = 0; i < L; i += n) {
         n = smaller(j->n_cols, L - i);
-        const mg_cpu_piece p = mg_cpu_fetch(j->cpu, j->src, row, n_rows, s * L + i, n, i_thread);
+        if (n < L) p = mg_cpu_fetch(j->cpu, j->src, row, n_rows, s * L + i, n, i_thread);
         store(j, st, &p, to, column.step_bytes, i);
     }
     for (int64_t c = st->c0; c < st->c1; c++) {

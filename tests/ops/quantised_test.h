@@ -156,14 +156,15 @@ static void test_ranks(void **state)
 
 typedef struct file {
     const uint16_t *w;
-    int64_t n_in;
+    int64_t n_in, n_read;
 } file;
 
 static void read_file(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col,
                       int64_t n_cols)
 {
-    const file *f = arg;
+    file *f = arg;
 
+    __atomic_fetch_add(&f->n_read, n_rows * n_cols, __ATOMIC_RELAXED);
     for (int64_t r = 0; r < n_rows; r++)
         memcpy((uint16_t *)dst + r * n_cols, f->w + (first_row + r) * f->n_in + first_col,
                (size_t)n_cols * sizeof *f->w);
@@ -183,7 +184,7 @@ static void test_loads(void **state)
     for (int64_t i = 0; i < s.n_out * s.n_in; i++)
         half[i] = mg_f32_to_f16(w[i]), w[i] = mg_f16_to_f32(half[i]);
     mg_matrix m = make(b.ops, &s, w, s.n_in), read = take(b.ops, &s);
-    file head = {half, s.n_in}, tail = {half + FIRST * s.n_in, s.n_in};
+    file head = {half, s.n_in, 0}, tail = {half + FIRST * s.n_in, s.n_in, 0};
     const mg_host_matrix parts[] = {
         {.dtype = MG_F16, .n_rows = FIRST, .n_cols = s.n_in, .read = read_file, .read_arg = &head},
         {.dtype = MG_F16, .n_rows = s.n_out - FIRST, .n_cols = s.n_in, .read = read_file, .read_arg = &tail}};
@@ -199,6 +200,27 @@ static void test_loads(void **state)
     matrix_drop(b.ops, &m), matrix_drop(b.ops, &read);
     ops_close(&b);
     free(w), free(x), free(half);
+}
+
+/* What a thread has room for is read once, however often it is looked at: an adapter's product is added to it
+ * by the reading. */
+static void test_reads_once(void **state)
+{
+    const shape s = {1, 70, 2048, 1};
+    bench_ops b = ops_open(MG_CPU_AUTO, 2);
+    uint16_t *half = calloc((size_t)(s.n_out * s.n_in), sizeof *half);
+    mg_matrix m = take(b.ops, &s);
+    file f = {half, s.n_in, 0};
+    const mg_host_matrix src = {
+        .dtype = MG_F16, .n_rows = s.n_out, .n_cols = s.n_in, .read = read_file, .read_arg = &f};
+    int64_t n_bad = 0;
+
+    (void)state;
+    assert_int_equal(mg_matrix_load(b.ops, &m, 0, &src, &n_bad), MG_OK);
+    assert_int_equal(f.n_read, s.n_out * s.n_in);
+    matrix_drop(b.ops, &m);
+    ops_close(&b);
+    free(half);
 }
 
 #endif
