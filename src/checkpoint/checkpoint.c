@@ -7,6 +7,7 @@
 
 #include "averaged.h"
 #include "checkpoint_sources.h"
+#include "lora_change.h"
 #include "text.h"
 
 struct mg_checkpoint {
@@ -18,8 +19,9 @@ struct mg_checkpoint {
     size_t n_entries, entries_capacity;
     char **names; /* [n_names] of entries that are not called as in the file */
     size_t n_names, names_capacity;
-    void **made; /* [n_made] data that stand for a file's */
-    size_t n_made, made_capacity;
+    mg_lora_change **changes; /* [n_changes] of entries */
+    size_t n_changes, changes_capacity;
+    const mg_checkpoint *adapter; /* whose tensors they are; NULL: there are none */
 };
 
 static int by_name(const void *a, const void *b)
@@ -185,8 +187,8 @@ void mg_checkpoint_close(mg_checkpoint *c)
     if (!c) return;
     mg_checkpoint_sources_close(&c->sources);
     for (size_t i = 0; i < c->n_names; i++) free(c->names[i]);
-    mg_checkpoint_drop_replaced(c);
-    free(c->made);
+    for (size_t i = 0; i < c->n_changes; i++) free(c->changes[i]);
+    free(c->changes);
     free(c->choice);
     free(c->entries);
     free(c->names);
@@ -196,7 +198,7 @@ void mg_checkpoint_close(mg_checkpoint *c)
 mg_status mg_checkpoint_check_files(const mg_checkpoint *c)
 {
     for (size_t i = 0; i < c->sources.n_files; i++) MG_RETURN(mg_in_file_check(&c->sources.files[i].map));
-    return MG_OK;
+    return c->adapter ? mg_checkpoint_check_files(c->adapter) : MG_OK;
 }
 
 mg_status mg_checkpoint_check_sums(const mg_checkpoint *c, int64_t *n)
@@ -236,39 +238,31 @@ mg_status mg_checkpoint_borrow(mg_checkpoint *c, const mg_checkpoint_entry *e)
                                     .offset = e->offset};
     mg_key_target target = {.n_parts = 1};
 
+    MG_REQUIRE(!e->change);
     MG_RETURN(mg_checkpoint_sources_add(&c->sources, &s));
     snprintf(target.name, sizeof target.name, "%s", e->name);
     MG_RETURN(add_entry(c, c->sources.n - 1, &target));
     return sort_entries(c);
 }
 
-mg_status mg_checkpoint_replace(mg_checkpoint *c, const char *name, void *data)
+mg_status mg_checkpoint_change(mg_checkpoint *c, const char *name, const mg_lora_change *change,
+                               const mg_checkpoint *adapter)
 {
-    const mg_status st = mg_grow(&c->made, &c->made_capacity, c->n_made + 1, sizeof *c->made, "checkpoint");
-    if (st != MG_OK) {
-        free(data);
-        return st;
-    }
-    c->made[c->n_made++] = data;
-    for (size_t i = 0; i < c->n_entries; i++) {
-        mg_checkpoint_entry *e = &c->entries[i];
-        if (strcmp(e->name, name) != 0) continue;
-        e->tensor.data = data;
-        e->in_memory = true;
-        e->fd = -1;
-        return MG_OK;
-    }
-    return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: no such tensor", name);
-}
+    mg_checkpoint_entry *e = NULL;
 
-void mg_checkpoint_drop_replaced(mg_checkpoint *c)
-{
-    for (size_t k = 0; k < c->n_made; k++) {
-        for (size_t i = 0; i < c->n_entries; i++)
-            if (c->entries[i].tensor.data == c->made[k]) c->entries[i].tensor.data = NULL;
-        free(c->made[k]);
-    }
-    c->n_made = 0;
+    MG_REQUIRE(!c->adapter || c->adapter == adapter);
+    for (size_t i = 0; i < c->n_entries; i++)
+        if (strcmp(c->entries[i].name, name) == 0) e = &c->entries[i];
+    if (!e) return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: no such tensor", name);
+    MG_RETURN(mg_grow(&c->changes, &c->changes_capacity, c->n_changes + 1, sizeof *c->changes, "checkpoint"));
+    mg_lora_change *own = c->changes[c->n_changes] = malloc(sizeof *own);
+    if (!own) return mg_fail(MG_ENOMEM, "checkpoint: %zu bytes", sizeof *own);
+    c->n_changes++;
+    *own = *change;
+    own->before = e->change;
+    e->change = own;
+    c->adapter = adapter;
+    return MG_OK;
 }
 
 size_t mg_checkpoint_count(const mg_checkpoint *c)

@@ -13,6 +13,7 @@
 #include "tensor.h"
 
 typedef struct mg_checkpoint mg_checkpoint;
+struct mg_lora_change;
 
 typedef enum mg_checkpoint_kind {
     MG_CHECKPOINT_WEIGHTS,  /* a dict of tensors, HF's or an AudioCraft export */
@@ -20,7 +21,8 @@ typedef enum mg_checkpoint_kind {
     MG_CHECKPOINT_TRAINING, /* a solver's checkpoint.th: the best state, as AudioCraft's exporter picks it */
 } mg_checkpoint_kind;
 
-/* A tensor under our name. Of a fused one (in_proj_weight) there are three, each a share of its rows. */
+/* A tensor under our name. Of a fused one (in_proj_weight) there are three, each a share of its rows. Its
+ * values come from checkpoint_read.h: what lies at `data` or in the file is without the change. */
 typedef struct mg_checkpoint_entry {
     const char *name;   /* ours; a name that no rule knows stands as it is */
     const char *source; /* as in the file */
@@ -30,6 +32,7 @@ typedef struct mg_checkpoint_entry {
     bool in_memory;     /* its data are a copy in memory, not pages of the file */
     int fd;             /* the file, open for reading at `offset`; -1: there is none behind the data */
     int64_t offset;     /* of the data, bytes */
+    const struct mg_lora_change *change; /* what an adapter does to its values; NULL: there is none */
 } mg_checkpoint_entry;
 
 /* A tensor as the files hold it. */
@@ -54,8 +57,8 @@ void mg_checkpoint_close(mg_checkpoint *c);
 /* One file in memory, which the caller keeps until close; `name` stands for its path. */
 mg_status mg_checkpoint_parse(mg_checkpoint **out, const char *name, const void *data, size_t bytes);
 
-/* MG_EFAIL if one of its files was cut short or written to since it was opened: asked after its tensors were
- * read, before anything is made of them. */
+/* MG_EFAIL if one of its files, or of an adapter's that changes it, was cut short or written to since it was
+ * opened: asked after its tensors were read, before anything is made of them. */
 mg_status mg_checkpoint_check_files(const mg_checkpoint *c);
 
 /* Of files that torch saved, their records against the checksums in them (torch_file.h); others have none. */
@@ -102,12 +105,11 @@ mg_status mg_checkpoint_alias(mg_checkpoint *c, const mg_key_target *target, con
  * stale. */
 mg_status mg_checkpoint_borrow(mg_checkpoint *c, const mg_checkpoint_entry *e);
 
-/* Let `data`, malloc'ed and owned from here on also on failure, stand for the tensor of this name, in its own
- * type and shape. */
-mg_status mg_checkpoint_replace(mg_checkpoint *c, const char *name, void *data);
-
-/* Give the memory of all that was replaced back, once it was loaded: these entries' values are gone. */
-void mg_checkpoint_drop_replaced(mg_checkpoint *c);
+/* From now on the tensor of this name is read with this change, which is copied and done behind earlier ones:
+ * its `before` is not looked at. Its tensors are of the checkpoint `adapter`, which must outlive this one;
+ * all changes are of one. */
+mg_status mg_checkpoint_change(mg_checkpoint *c, const char *name, const struct mg_lora_change *change,
+                               const mg_checkpoint *adapter);
 
 /* The data files, in order: for hashing and for messages. `fd` is open for reading until close; -1: the file
  * is empty or no file. */

@@ -2,10 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "checkpoint.h"
-#include "in_file.h"
+#include "checkpoint_read.h"
 #include "stop.h"
-#include "tensor_stream.h"
 #include "text.h"
 
 enum { PIECE = 4096 };
@@ -14,11 +12,9 @@ static mg_status read_piece(float *dst, const mg_checkpoint_entry *e, int64_t fi
 {
     char raw[PIECE * sizeof(double)];
     mg_tensor t = e->tensor;
-    const int64_t size = (int64_t)mg_dtype_bytes(t.dtype);
+    const mg_tensor_part part = {first, 1, n, n};
 
-    if (e->fd < 0) return mg_tensor_read(dst, MG_F32, &t, first, n, NULL);
-    if (mg_in_file_copy(e->fd, raw, e->offset + first * size, n * size) != 0)
-        return mg_fail(MG_EFAIL, "%s: %s: cannot read", e->file, e->name);
+    MG_RETURN(mg_checkpoint_check_read(e, mg_checkpoint_read(e, raw, &part, NULL)));
     t.data = raw;
     return mg_tensor_read(dst, MG_F32, &t, 0, n, NULL);
 }
@@ -29,7 +25,7 @@ static mg_status compare(bool *same, const mg_checkpoint_entry *a, const mg_chec
     const int64_t n = mg_tensor_count(&a->tensor);
     float x[PIECE], y[PIECE];
 
-    *same = a->tensor.data == b->tensor.data && a->tensor.dtype == b->tensor.dtype;
+    *same = a->tensor.data == b->tensor.data && a->tensor.dtype == b->tensor.dtype && a->change == b->change;
     if (*same) return MG_OK;
     *same = mg_tensor_is(&a->tensor, a->tensor.dtype, b->tensor.n_dims, b->tensor.dim) &&
             mg_tensor_stream_can(a->tensor.dtype, MG_F32) && mg_tensor_stream_can(b->tensor.dtype, MG_F32);

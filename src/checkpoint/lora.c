@@ -3,19 +3,15 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
-#include "lora_product.h"
+#include "lora_change.h"
 #include "path.h"
-#include "stop.h"
-#include "tensor_stream.h"
-#include "threads.h"
 
 #define CONFIG "adapter_config.json"
 
-enum { MAX_RANK = 1 << 14, MOST_THREADS = 16, ROWS = 32 };
+enum { MAX_RANK = 1 << 14 };
 
 typedef struct adapter {
     const char *name; /* of its folder */
@@ -23,7 +19,6 @@ typedef struct adapter {
     mg_checkpoint *weights;
     double alpha;
     bool by_root; /* use_rslora */
-    mg_threads *threads;
 } adapter;
 
 /* What changes the merge and is not done here: absent, null, false, empty, or one of the values. What only
@@ -133,118 +128,19 @@ static mg_status no_place(const adapter *a, const char *name)
         a->name, name);
 }
 
-/* All values as fp32, malloc'ed. */
-static mg_status read_all(float **out, const adapter *a, const char *name, const mg_tensor *t)
+/* Can it be computed with? */
+static mg_status check_type(const adapter *a, const char *name, mg_dtype dtype)
 {
-    const int64_t n = mg_tensor_count(t);
-
-    *out = NULL;
-    if (!mg_tensor_stream_can(t->dtype, MG_F32))
-        return mg_fail(MG_ECHECKPOINT, "%s: %s: %s values are not supported", a->name, name,
-                       mg_dtype_name(t->dtype));
-    *out = malloc((size_t)(n > 0 ? n : 1) * sizeof **out);
-    if (!*out) return mg_fail(MG_ENOMEM, "%s: %s: %lld values", a->name, name, (long long)n);
-    const mg_status st = mg_tensor_read(*out, MG_F32, t, 0, n, NULL);
-    if (st != MG_OK) {
-        free(*out);
-        *out = NULL;
-    }
-    return st;
+    if (mg_tensor_stream_can(dtype, MG_F32)) return MG_OK;
+    return mg_fail(MG_ECHECKPOINT, "%s: %s: %s values are not supported", a->name, name,
+                   mg_dtype_name(dtype));
 }
 
-/* `data`, malloc'ed, in e's place, unless n_over values of it have become infinite. */
-static mg_status put_in_place(mg_checkpoint *base, const mg_checkpoint_entry *e, void *data, int64_t n_over)
-{
-    if (n_over == 0) return mg_checkpoint_replace(base, e->name, data);
-    free(data);
-    return mg_fail(MG_ECHECKPOINT, "%s: with the adapter %lld values are beyond what %s can hold", e->name,
-                   (long long)n_over, mg_dtype_name(e->tensor.dtype));
-}
-
-/* fp32 values into a new tensor of e's type, in e's place. */
-static mg_status put_back(mg_checkpoint *base, const mg_checkpoint_entry *e, const float *value)
-{
-    const int64_t n = mg_tensor_count(&e->tensor);
-    const mg_tensor from = {(void *)(uintptr_t)value, MG_F32, 1, {n, 1, 1, 1}};
-    void *data = malloc(mg_tensor_bytes(&e->tensor) + 1);
-    int64_t n_over = 0;
-
-    if (!data) return mg_fail(MG_ENOMEM, "%s: %zu bytes", e->name, mg_tensor_bytes(&e->tensor));
-    const mg_status st = mg_tensor_read(data, e->tensor.dtype, &from, 0, n, &n_over);
-    if (st == MG_OK) return put_in_place(base, e, data, n_over);
-    free(data);
-    return st;
-}
-
-/* base [n_rows, n_cols] + scale c [n_rows, R] v [R, n_cols]: into `out`, of base's type. The product stays in
- * fp32 whatever the adapter is stored in: PEFT widens an adapter when it loads it. */
-typedef struct merge_job {
-    const mg_tensor *base;
-    char *out;
-    const float *c, *v;
-    int64_t R;
-    float scale;
-    int64_t n_over; /* of all threads, as is: */
-    bool is_short;  /* of memory */
-} merge_job;
-
-static void merge_rows(void *arg, int64_t first, int64_t end, int i_thread)
-{
-    merge_job *j = arg;
-    const mg_tensor *t = j->base;
-    const int64_t n_cols = t->dim[1], size = (int64_t)mg_dtype_bytes(t->dtype);
-    float *rows = malloc((size_t)(ROWS * n_cols) * sizeof *rows);
-    int64_t n_over = 0, n;
-
-    (void)i_thread;
-    if (!rows) __atomic_store_n(&j->is_short, true, __ATOMIC_RELAXED);
-    for (int64_t row = first; rows && row < end; row += n) {
-        n = end - row < ROWS ? end - row : ROWS;
-        const mg_tensor merged = {rows, MG_F32, 1, {n * n_cols, 1, 1, 1}};
-        (void)mg_tensor_read(rows, MG_F32, t, row * n_cols, n * n_cols, NULL); /* the types were looked at */
-        mg_lora_add_product(rows, j->c + row * j->R, j->v, n, j->R, n_cols, j->scale);
-        (void)mg_tensor_read(j->out + row * n_cols * size, t->dtype, &merged, 0, n * n_cols, &n_over);
-    }
-    __atomic_fetch_add(&j->n_over, n_over, __ATOMIC_RELAXED);
-    free(rows);
-}
-
-static mg_status merge_product(mg_checkpoint *base, const adapter *a, const mg_checkpoint_entry *e,
-                               const float *c, const float *v, int64_t R, float scale)
-{
-    merge_job job = {.base = &e->tensor, .c = c, .v = v, .R = R, .scale = scale};
-
-    if (!mg_tensor_stream_can(e->tensor.dtype, MG_F32))
-        return mg_fail(MG_ECHECKPOINT, "%s: %s: %s values are not supported", a->name, e->name,
-                       mg_dtype_name(e->tensor.dtype));
-    job.out = malloc(mg_tensor_bytes(&e->tensor) + 1);
-    if (job.out) mg_threads_run(a->threads, merge_rows, &job, e->tensor.dim[0]);
-    if (job.out && !job.is_short) return put_in_place(base, e, job.out, job.n_over);
-    free(job.out);
-    return mg_fail(MG_ENOMEM, "%s: %zu bytes", e->name, mg_tensor_bytes(&e->tensor));
-}
-
-/* [n_rows, n_cols] -> [n_cols, n_rows], in its place. */
-static mg_status turn(float **value, int64_t n_rows, int64_t n_cols)
-{
-    float *to = malloc((size_t)(n_rows * n_cols) * sizeof *to);
-
-    if (!to) return mg_fail(MG_ENOMEM, "lora: %lld values", (long long)(n_rows * n_cols));
-    for (int64_t r = 0; r < n_rows; r++)
-        for (int64_t i = 0; i < n_cols; i++) to[i * n_rows + r] = (*value)[r * n_cols + i];
-    free(*value);
-    *value = to;
-    return MG_OK;
-}
-
-/* W [O,I] += s B [O,R] A [R,I]; of an embedding W [I,O] += s (B A) transposed, which is A transposed times B
- * transposed. */
+/* W [O,I] += s B [O,R] A [R,I]; of an embedding W [I,O]. */
 static mg_status merge_pair(mg_checkpoint *base, const adapter *a, const char *module,
-                            const mg_checkpoint_source *A, const mg_checkpoint_source *B, bool transposed)
+                            const mg_checkpoint_source *A, const mg_checkpoint_source *B, bool is_embedding)
 {
     char name[MG_KEY_MAX], want[MG_DIMS_SIZE], got[MG_DIMS_SIZE], have[MG_DIMS_SIZE];
-    float *a_value = NULL, *b_value = NULL;
-    mg_status st = MG_OK;
     double alpha;
 
     snprintf(name, sizeof name, "%.480s.weight", module);
@@ -253,24 +149,19 @@ static mg_status merge_pair(mg_checkpoint *base, const adapter *a, const char *m
     const mg_tensor *t = &e->tensor, *x = &A->tensor, *y = &B->tensor;
     const int64_t R = x->dim[0];
     const bool fits = t->n_dims == 2 && x->n_dims == 2 && y->n_dims == 2 && y->dim[1] == R && R >= 1 &&
-                      R <= MAX_RANK && x->dim[1] == t->dim[transposed ? 0 : 1] &&
-                      y->dim[0] == t->dim[transposed ? 1 : 0];
+                      R <= MAX_RANK && x->dim[1] == t->dim[is_embedding ? 0 : 1] &&
+                      y->dim[0] == t->dim[is_embedding ? 1 : 0];
     if (!fits)
         return mg_fail(MG_ECHECKPOINT, "%s: %s: shapes %s and %s do not go with the model's %s", a->name,
                        module, mg_dims_format(got, x->n_dims, x->dim),
                        mg_dims_format(have, y->n_dims, y->dim), mg_dims_format(want, t->n_dims, t->dim));
     MG_RETURN(alpha_of(&alpha, a, module));
     const double scale = alpha / (a->by_root ? sqrt((double)R) : (double)R);
-    MG_TRY(read_all(&a_value, a, A->name, x));
-    MG_TRY(read_all(&b_value, a, B->name, y));
-    if (transposed) MG_TRY(turn(&a_value, R, x->dim[1]));
-    if (transposed) MG_TRY(turn(&b_value, y->dim[0], R));
-    MG_TRY(merge_product(base, a, e, transposed ? a_value : b_value, transposed ? b_value : a_value, R,
-                         (float)scale));
-done:
-    free(a_value);
-    free(b_value);
-    return st;
+    MG_RETURN(check_type(a, e->name, t->dtype));
+    MG_RETURN(check_type(a, A->name, x->dtype));
+    MG_RETURN(check_type(a, B->name, y->dtype));
+    const mg_lora_change change = {.a = *x, .b = *y, .is_embedding = is_embedding, .scale = (float)scale};
+    return mg_checkpoint_change(base, e->name, &change, a->weights);
 }
 
 /* A whole tensor that was trained beside the adapter (modules_to_save, biases): in the base's place. */
@@ -280,7 +171,6 @@ static mg_status take_whole(mg_checkpoint *base, const adapter *a, const char *n
     static const char layer[] = ".base_layer.";
     char plain[MG_KEY_MAX];
     const char *at = strstr(name, layer);
-    float *value;
 
     snprintf(plain, sizeof plain, "%.*s%s", (int)(at ? (size_t)(at - name) : strlen(name)), name,
              at ? at + strlen(layer) - 1 : "");
@@ -289,10 +179,10 @@ static mg_status take_whole(mg_checkpoint *base, const adapter *a, const char *n
     if (!e) return no_place(a, name);
     if (!mg_tensor_is(&s->tensor, s->tensor.dtype, e->tensor.n_dims, e->tensor.dim))
         return mg_fail(MG_ECHECKPOINT, "%s: %s: of another shape than the model's", a->name, name);
-    MG_RETURN(read_all(&value, a, name, &s->tensor));
-    const mg_status st = put_back(base, e, value);
-    free(value);
-    return st;
+    MG_RETURN(check_type(a, name, s->tensor.dtype));
+    MG_RETURN(check_type(a, e->name, e->tensor.dtype));
+    const mg_lora_change change = {.is_whole = true, .whole = s->tensor};
+    return mg_checkpoint_change(base, e->name, &change, a->weights);
 }
 
 static const mg_checkpoint_source *find_source(const mg_checkpoint *c, const char *name)
@@ -369,24 +259,18 @@ static bool is_of_pair(const mg_checkpoint_source *s)
 mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **out)
 {
     adapter a = {.name = path, .alpha = 8};
-    const int n_threads = mg_threads_available();
     mg_status st = MG_OK;
 
-    if (out) *out = NULL;
+    *out = NULL;
     MG_TRY(open_adapter(&a, path));
-    MG_TRY(mg_threads_open(&a.threads, n_threads < MOST_THREADS ? n_threads : MOST_THREADS, false));
     for (int of_pairs = 0; of_pairs < 2; of_pairs++)
-        for (size_t i = 0; i < mg_checkpoint_n_sources(a.weights); i++) {
-            MG_TRY(mg_stop_check());
+        for (size_t i = 0; i < mg_checkpoint_n_sources(a.weights); i++)
             if (is_of_pair(mg_checkpoint_source_at(a.weights, i)) == (of_pairs == 1))
                 MG_TRY(merge_tensor(base, &a, mg_checkpoint_source_at(a.weights, i)));
-        }
-    MG_TRY(mg_checkpoint_check_files(a.weights));
-    if (out) *out = a.weights, a.weights = NULL;
+    *out = a.weights;
 done:
-    mg_threads_close(a.threads);
     cJSON_Delete(a.config);
-    mg_checkpoint_close(a.weights);
+    if (st != MG_OK) mg_checkpoint_close(a.weights);
     return st;
 }
 

@@ -5,9 +5,10 @@
 
 #include "checkpoint.h"
 
-/* Merge the adapter in the folder `path` into `base`. Each tensor that it changes is then in memory, whole.
- * *adapter (may be NULL) is its weights, which the caller closes; NULL on failure. MG_ECHECKPOINT names what
- * the adapter holds that is not done here, or that `base` has no place for. */
+/* Merge the adapter in the folder `path` into `base`: from now on what is read of a tensor that it changes is
+ * merged, piece by piece (checkpoint_read.h). *adapter is its weights, which must outlive `base`; on failure
+ * it is NULL, and `base` is of no more use. MG_ECHECKPOINT names what the adapter holds that is not done
+ * here, or that `base` has no place for. */
 mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **adapter);
 
 /* MG_ECHECKPOINT if `folder` holds an adapter: what it is, and how to give it. MG_OK else. */

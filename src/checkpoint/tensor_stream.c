@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PIECE = 16384, PIECE_BYTES = 1 << 20, BLOCK = 2048 };
+enum { BLOCK = 2048 };
 
 static bool is_float(mg_dtype dtype)
 {
@@ -53,16 +53,6 @@ static int64_t count_overflows(const float *value, mg_dtype dtype, int64_t n)
     return n_over;
 }
 
-static mg_status pass_through(const mg_tensor *t, mg_tensor_sink *sink, void *arg)
-{
-    const char *data = t->data;
-    const size_t bytes = mg_tensor_bytes(t);
-
-    for (size_t done = 0; done < bytes; done += PIECE_BYTES)
-        MG_RETURN(sink(arg, data + done, bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES));
-    return MG_OK;
-}
-
 mg_status mg_tensor_read(void *dst, mg_dtype dtype, const mg_tensor *t, int64_t first, int64_t n,
                          int64_t *n_overflows)
 {
@@ -81,21 +71,6 @@ mg_status mg_tensor_read(void *dst, mg_dtype dtype, const mg_tensor *t, int64_t 
         load(block, (const char *)t->data + (size_t)(first + done) * element_bytes, t->dtype, n_block);
         store((char *)dst + (size_t)done * mg_dtype_bytes(dtype), block, dtype, n_block);
         if (n_overflows) *n_overflows += count_overflows(block, dtype, n_block);
-    }
-    return MG_OK;
-}
-
-mg_status mg_tensor_stream(const mg_tensor *t, mg_dtype dtype, mg_tensor_sink *sink, void *arg,
-                           int64_t *n_overflows)
-{
-    const int64_t n = mg_tensor_count(t);
-    char piece[PIECE * sizeof(double)];
-
-    if (t->dtype == dtype) return pass_through(t, sink, arg);
-    for (int64_t first = 0; first < n; first += PIECE) {
-        const int64_t n_piece = n - first < PIECE ? n - first : PIECE;
-        MG_RETURN(mg_tensor_read(piece, dtype, t, first, n_piece, n_overflows));
-        MG_RETURN(sink(arg, piece, (size_t)n_piece * mg_dtype_bytes(dtype)));
     }
     return MG_OK;
 }

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "checkpoint_read.h"
 #include "choice_words.h"
 #include "hash.h"
 #include "log.h"
@@ -153,20 +154,13 @@ static bool is_of_part(const char *name, const char *prefix)
     return true;
 }
 
-/* A piece from the middle of a tensor: other weights of the same shape differ there. */
+/* Other weights of the same shape differ there. */
 static mg_status read_sample(mg_text *t, const mg_checkpoint_entry *e)
 {
-    const size_t bytes = mg_tensor_bytes(&e->tensor), n = bytes < SAMPLE_BYTES ? bytes : SAMPLE_BYTES;
-    const size_t at = (bytes - n) / 2;
-    char piece[SAMPLE_BYTES];
+    char piece[MG_SAMPLE_BYTES];
+    size_t n;
 
-    MG_RETURN(mg_stop_check());
-    if (e->fd < 0 || e->in_memory) {
-        mg_text_add_bytes(t, (const char *)e->tensor.data + at, n);
-        return MG_OK;
-    }
-    if (pread(e->fd, piece, n, e->offset + (int64_t)at) != (ssize_t)n)
-        return mg_fail(MG_EFAIL, "%s: cannot read %s", e->file, e->source);
+    MG_RETURN(mg_checkpoint_sample(piece, &n, e, SAMPLE_BYTES));
     mg_text_add_bytes(t, piece, n);
     return MG_OK;
 }

@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "hash_memo.h"
 #include "log.h"
+#include "lora_change.h"
 #include "out_file.h"
 #include "pack_list.h"
 #include "stop.h"
@@ -37,22 +38,48 @@ done:
     return st;
 }
 
-/* Which bytes of the files each tensor is; what is in memory alone, as a merged adapter's, by its hash. */
+static mg_status describe_data(mg_text *t, const char *what, const mg_tensor *x)
+{
+    char sha256[65];
+
+    MG_RETURN(mg_stop_check());
+    MG_RETURN(mg_hash_bytes(sha256, x->data, mg_tensor_bytes(x)));
+    mg_text_format(t, "%s %s", what, sha256);
+    return MG_OK;
+}
+
+/* What an adapter does to a tensor, the last first. */
+static mg_status describe_changes(mg_text *t, const mg_lora_change *x)
+{
+    for (; x; x = x->before)
+        if (x->is_whole) {
+            mg_text_format(t, " but %s", mg_dtype_name(x->whole.dtype));
+            MG_RETURN(describe_data(t, "", &x->whole));
+        } else {
+            mg_text_format(t, " plus %a%s of %lld", (double)x->scale, x->is_embedding ? " turned" : "",
+                           (long long)x->a.dim[0]);
+            MG_RETURN(describe_data(t, mg_dtype_name(x->b.dtype), &x->b));
+            MG_RETURN(describe_data(t, mg_dtype_name(x->a.dtype), &x->a));
+        }
+    return MG_OK;
+}
+
+/* Which bytes of the files each tensor is; what is in memory alone by its hash. */
 static mg_status describe_tensors(mg_text *t, const mg_checkpoint *lm)
 {
-    char dims[MG_DIMS_SIZE], sha256[65];
+    char dims[MG_DIMS_SIZE];
 
     for (size_t i = 0; i < mg_checkpoint_count(lm); i++) {
         const mg_checkpoint_entry *e = mg_checkpoint_at(lm, i);
         MG_RETURN(mg_stop_check());
         mg_text_format(t, "%s %s %s %s ", e->name, e->source, mg_dtype_name(e->tensor.dtype),
                        mg_dims_format(dims, e->tensor.n_dims, e->tensor.dim));
-        if (e->fd >= 0) {
-            mg_text_format(t, "at %lld\n", (long long)e->offset);
-            continue;
-        }
-        MG_RETURN(mg_hash_bytes(sha256, e->tensor.data, mg_tensor_bytes(&e->tensor)));
-        mg_text_format(t, "is %s\n", sha256);
+        if (e->fd >= 0)
+            mg_text_format(t, "at %lld", (long long)e->offset);
+        else
+            MG_RETURN(describe_data(t, "is", &e->tensor));
+        MG_RETURN(describe_changes(t, e->change));
+        mg_text_add(t, "\n");
     }
     return MG_OK;
 }

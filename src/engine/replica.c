@@ -317,15 +317,6 @@ static mg_status take_memory(mg_replica_memory *m, const mg_ops *ops)
     return take_block(ops, &m->run, &m->run_block);
 }
 
-/* What an adapter was merged into is in memory whole on every rank, and of no use behind a load, unless steps
- * read layers of it. */
-static void drop_merged(mg_replica *r, const mg_replica_limits *limits)
-{
-    const bool is_read = limits->n_outside > 0 && r->backend.ops->space == MG_HOST;
-
-    if (r->files->lm.checkpoint && !is_read) mg_checkpoint_drop_replaced(r->files->lm.checkpoint);
-}
-
 static mg_status load(mg_replica *r, const mg_replica_limits *limits)
 {
     mg_progress progress;
@@ -344,7 +335,6 @@ static mg_status load(mg_replica *r, const mg_replica_limits *limits)
     const mg_status st = load_stages(r, &progress);
     mg_progress_end(&progress);
     if (st != MG_OK) return st;
-    drop_merged(r, limits);
     MG_RETURN(mg_model_files_check(r->files));
     if (mg_lm_n_unpinned(r->lm))
         mg_log_warn("offload: the host pins no more memory: %lld of %lld layers outside are in plain memory "

@@ -46,7 +46,7 @@ static mg_status load_part(mg_weights *w, const mg_matrix *out, int64_t first_ou
         const mg_host_matrix src =
             mg_weights_rows_of(&rows, e, p->n_cols_all, p->first_row + row, n_rows, p->first_col, p->n_cols);
         MG_RETURN(mg_matrix_load(w->ops, out, first_out + row, &src, &n_bad));
-        MG_RETURN(mg_weights_check_read(e, rows.error));
+        MG_RETURN(mg_checkpoint_check_read(e, rows.error));
         mg_weights_consume(w, e, n_rows * p->n_cols);
         zero_bytes += rows.zero_bytes;
     }
@@ -123,7 +123,7 @@ static mg_status load_tensor(mg_weights *w, char *dst, const mg_checkpoint_entry
         mg_weights_rows rows;
         const mg_host_matrix src = mg_weights_rows_of(&rows, e, n, 0, 1, i, count);
         MG_RETURN(mg_tensor_load(w->ops, dst + (size_t)i * sizeof(float), &src, &n_bad));
-        MG_RETURN(mg_weights_check_read(e, rows.error));
+        MG_RETURN(mg_checkpoint_check_read(e, rows.error));
         mg_weights_consume(w, e, count);
         zero_bytes += rows.zero_bytes;
     }

@@ -126,11 +126,11 @@ static mg_status load_conv(mg_weights *w, const mg_conv *c, const conv_names *na
     MG_RETURN(mg_weights_find(w, &rows.v, names->v, 3, dim));
     if (names->g[0]) MG_RETURN(mg_weights_find(w, &rows.g, names->g, 3, g_dim));
     MG_RETURN(mg_conv_load(w->ops, c, &src));
-    MG_RETURN(mg_weights_check_read(rows.v, rows.error_v));
+    MG_RETURN(mg_checkpoint_check_read(rows.v, rows.error_v));
     MG_RETURN(mg_weights_check(rows.v, rows.n_bad_v));
     mg_weights_consume(w, rows.v, dim[0] * rows.n_inner);
     if (!rows.g) return MG_OK;
-    MG_RETURN(mg_weights_check_read(rows.g, rows.error_g));
+    MG_RETURN(mg_checkpoint_check_read(rows.g, rows.error_g));
     MG_RETURN(mg_weights_check(rows.g, rows.n_bad_g));
     mg_weights_consume(w, rows.g, dim[0]);
     return MG_OK;

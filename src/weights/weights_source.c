@@ -1,13 +1,11 @@
 /* Finding an entry, reading it from its file, and random numbers in its place. */
 #include "weights_source.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "in_file.h"
 #include "log.h"
 #include "stop.h"
 #include "text.h"
@@ -108,29 +106,23 @@ mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const i
     return mg_arena_is_measuring(w->arena) ? mg_weights_find(w, &e, name, n_dims, dim) : MG_OK;
 }
 
-/* A piece of a tensor: a network's file system may need a second for one. ECANCELED: we shall stop. */
-static int copy(void *dst, const mg_checkpoint_entry *e, int64_t offset, int64_t bytes)
-{
-    return mg_stop_requested() ? ECANCELED : mg_in_file_copy(e->fd, dst, e->offset + offset, bytes);
-}
-
 static void fetch(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col, int64_t n_cols)
 {
     mg_weights_rows *r = arg;
-    const int64_t size = (int64_t)mg_dtype_bytes(r->e->tensor.dtype);
-    const bool whole = n_cols == r->n_cols_all;
-    const int64_t n_pieces = whole ? 1 : n_rows, bytes = (whole ? n_rows : 1) * n_cols * size;
-    const int64_t first = (r->first_row + first_row) * r->n_cols_all + r->first_col + first_col;
+    const mg_tensor_part part = {(r->first_row + first_row) * r->n_cols_all + r->first_col + first_col,
+                                 n_rows, n_cols, r->n_cols_all};
+    const int64_t bytes = n_rows * n_cols * (int64_t)mg_dtype_bytes(r->e->tensor.dtype);
+    const int64_t n_pieces = n_cols == r->n_cols_all ? 1 : n_rows; /* in the file */
+    const int error = mg_checkpoint_read(r->e, dst, &part, NULL);
 
-    for (int64_t i = 0; i < n_pieces; i++) {
-        char *to = (char *)dst + i * bytes;
-        const int error = copy(to, r->e, (first + i * r->n_cols_all) * size, bytes);
-        if (!error && mg_is_zeros(to, (size_t)bytes))
-            __atomic_fetch_add(&r->zero_bytes, bytes, __ATOMIC_RELAXED);
-        if (!error) continue;
-        memset(to, 0, (size_t)bytes);
+    if (error) {
+        memset(dst, 0, (size_t)bytes);
         __atomic_store_n(&r->error, error, __ATOMIC_RELAXED);
+        return;
     }
+    for (int64_t i = 0; i < n_pieces; i++)
+        if (mg_is_zeros((char *)dst + i * (bytes / n_pieces), (size_t)(bytes / n_pieces)))
+            __atomic_fetch_add(&r->zero_bytes, bytes / n_pieces, __ATOMIC_RELAXED);
 }
 
 mg_host_matrix mg_weights_rows_of(mg_weights_rows *r, const mg_checkpoint_entry *e, int64_t n_cols_all,
@@ -141,36 +133,21 @@ mg_host_matrix mg_weights_rows_of(mg_weights_rows *r, const mg_checkpoint_entry 
         .dtype = e->tensor.dtype, .n_rows = n_rows, .n_cols = n_cols, .row_stride = n_cols_all};
 
     *r = (mg_weights_rows){e, n_cols_all, first_row, first_col, 0, 0};
-    if (e->fd >= 0)
+    if (e->fd >= 0 || e->change)
         m.read = fetch, m.read_arg = r;
     else
         m.data = (const char *)e->tensor.data + first * (int64_t)mg_dtype_bytes(e->tensor.dtype);
     return m;
 }
 
-mg_status mg_weights_check_read(const mg_checkpoint_entry *e, int error)
-{
-    if (error == ECANCELED) MG_RETURN(mg_stop_check());
-    if (error == ENODATA)
-        return mg_fail(
-            MG_EFAIL,
-            "%s: %s: was cut short while it was read: get the whole file again, and start when it is there",
-            e->file, e->name);
-    return error ? mg_fail(MG_EFAIL, "%s: %s: cannot read: %s", e->file, e->name, strerror(error)) : MG_OK;
-}
-
 int mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int64_t n, int64_t *n_bad)
 {
     const int64_t size = (int64_t)mg_dtype_bytes(e->tensor.dtype);
-    const char *src = (const char *)e->tensor.data + first * size;
+    const mg_tensor_part part = {first, 1, n, n};
     char *to = (char *)dst + n * ((int64_t)sizeof *dst - size); /* halves to its end: widening follows them */
     int64_t bad = 0;
-    int error = 0;
+    const int error = mg_checkpoint_read(e, to, &part, NULL);
 
-    if (e->fd >= 0)
-        error = copy(to, e, first * size, n * size);
-    else
-        memcpy(to, src, (size_t)(n * size));
     if (error) memset(dst, 0, (size_t)n * sizeof *dst);
     if (e->tensor.dtype != MG_F32 && !error) mg_widen(dst, to, e->tensor.dtype, n);
     for (int64_t i = 0; i < n; i++) {
@@ -185,8 +162,9 @@ int mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int
 mg_status mg_weights_check(const mg_checkpoint_entry *e, int64_t n_bad)
 {
     if (!n_bad) return MG_OK;
-    return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: %lld of %lld values in %s are NaN or Inf", e->name,
-                   (long long)n_bad, (long long)mg_tensor_count(&e->tensor), e->file);
+    return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: %lld of %lld values in %s%s are NaN or Inf", e->name,
+                   (long long)n_bad, (long long)mg_tensor_count(&e->tensor), e->file,
+                   e->change ? ", with the adapter," : "");
 }
 
 mg_status mg_weights_check_f16(const mg_checkpoint_entry *e, int64_t n_bad)
@@ -199,7 +177,7 @@ mg_status mg_weights_check_f16(const mg_checkpoint_entry *e, int64_t n_bad)
     if (!n_bad) return MG_OK;
     for (int64_t i = 0; i < n; i += BLOCK) {
         const int64_t count = n - i < BLOCK ? n - i : BLOCK;
-        MG_RETURN(mg_weights_check_read(e, mg_weights_read(value, e, i, count, &n_no_numbers)));
+        MG_RETURN(mg_checkpoint_check_read(e, mg_weights_read(value, e, i, count, &n_no_numbers)));
         for (int64_t k = 0; k < count; k++) n_large += fabsf(value[k]) >= 65520; /* rounds to infinity */
     }
     if (n_no_numbers) return mg_weights_check(e, n_no_numbers);
@@ -243,7 +221,7 @@ mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dim
     for (int i = 0; i < n_dims; i++) n *= dim[i];
     MG_RETURN(mg_weights_find(w, &e, name, n_dims, dim));
     if (e) {
-        MG_RETURN(mg_weights_check_read(e, mg_weights_read(dst, e, 0, n, &n_bad)));
+        MG_RETURN(mg_checkpoint_check_read(e, mg_weights_read(dst, e, 0, n, &n_bad)));
         mg_weights_consume(w, e, n);
         return mg_weights_check(e, n_bad);
     }

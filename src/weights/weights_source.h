@@ -3,6 +3,7 @@
 #ifndef MG_WEIGHTS_SOURCE_H
 #define MG_WEIGHTS_SOURCE_H
 
+#include "checkpoint_read.h"
 #include "weights.h"
 
 enum { MG_RANDOM_COUNT = 262139 }; /* 1 MiB of floats, a prime: rows of a matrix do not repeat soon */
@@ -27,7 +28,7 @@ mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const 
                           const int64_t *dim);
 
 /* A block of an entry, seen as [.., n_cols_all], for the backend to load: fetched from the file by whichever
- * thread asks, or in memory where there is no file. */
+ * thread asks, or in memory where there is no file and nothing to be merged. */
 typedef struct mg_weights_rows {
     const mg_checkpoint_entry *e;
     int64_t n_cols_all, first_row, first_col;
@@ -42,9 +43,6 @@ mg_host_matrix mg_weights_rows_of(mg_weights_rows *r, const mg_checkpoint_entry 
 /* `n` values of an entry from `first` on, as fp32: 0 or an errno. NaN and Inf are added to *n_bad. From any
  * thread. */
 int mg_weights_read(float *dst, const mg_checkpoint_entry *e, int64_t first, int64_t n, int64_t *n_bad);
-
-/* MG_EFAIL naming the file, if `error` is not 0. */
-mg_status mg_weights_check_read(const mg_checkpoint_entry *e, int error);
 
 /* `n` fp32 values [n] of tensor `name` in host memory, random ones included; dims as for find. */
 mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dims, const int64_t *dim);

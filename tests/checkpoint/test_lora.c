@@ -1,23 +1,81 @@
 /* Adapters that PEFT has saved, merged: the bytes of each tensor against PEFT's own merge
- * (tests/golden/make_lora.py). */
+ * (tests/golden/make_lora.py), and every piece that a rank may ask for against the whole. */
 #include "io_fixture.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
 
+#include "checkpoint_read.h"
 #include "hash.h"
 #include "json.h"
 #include "lora.h"
-#include "lora_product.h"
+#include "lora_change.h"
 
 #define LORA MG_GOLDEN_DIR "/lora/"
+
+/* All of an entry, malloc'ed. */
+static char *read_whole(const mg_checkpoint_entry *e)
+{
+    const mg_tensor_part part = {0, 1, mg_tensor_count(&e->tensor), mg_tensor_count(&e->tensor)};
+    char *out = malloc(mg_tensor_bytes(&e->tensor) + 1);
+
+    assert_non_null(out);
+    assert_int_equal(mg_checkpoint_read(e, out, &part, NULL), 0);
+    return out;
+}
 
 static void hash_entry(char sha256[65], const mg_checkpoint *c, const char *name)
 {
     const mg_checkpoint_entry *e = mg_checkpoint_find(c, name);
 
     if (!e) fail_msg("%s: missing", name);
-    expect_ok(mg_hash_bytes(sha256, e->tensor.data, mg_tensor_bytes(&e->tensor)));
+    char *value = read_whole(e);
+    expect_ok(mg_hash_bytes(sha256, value, mg_tensor_bytes(&e->tensor)));
+    free(value);
+}
+
+/* A piece of an entry, and what of `whole` it must be. */
+static void expect_part(const mg_checkpoint_entry *e, const char *whole, mg_tensor_part part)
+{
+    const size_t size = mg_dtype_bytes(e->tensor.dtype), n_row = (size_t)part.n_cols * size;
+    char *got = malloc((size_t)part.n_rows * n_row + 1);
+
+    assert_non_null(got);
+    assert_int_equal(mg_checkpoint_read(e, got, &part, NULL), 0);
+    for (int64_t i = 0; i < part.n_rows; i++)
+        if (memcmp(got + (size_t)i * n_row, whole + (size_t)(part.first + i * part.stride) * size, n_row) !=
+            0)
+            fail_msg("%s: row %lld of %lld x %lld from %lld on is not that of the whole", e->name,
+                     (long long)i, (long long)part.n_rows, (long long)part.n_cols, (long long)part.first);
+    free(got);
+}
+
+/* Rows, columns and both, as 2, 4 and 8 ranks share them; runs that begin and end anywhere; a piece from its
+ * middle that begins inside of a value. */
+static void expect_parts(const mg_checkpoint_entry *e)
+{
+    const mg_tensor *t = &e->tensor;
+    const int64_t n = mg_tensor_count(t), O = t->dim[0], I = n / O;
+    char *whole = read_whole(e), piece[MG_SAMPLE_BYTES];
+    size_t n_piece;
+
+    for (int64_t T = 1; T <= 8; T *= 2)
+        for (int64_t rank = 0; rank < T && O % T == 0 && I % T == 0; rank++) {
+            expect_part(e, whole, (mg_tensor_part){rank * O / T * I, O / T, I, I});
+            expect_part(e, whole, (mg_tensor_part){rank * I / T, O, I / T, I});
+            expect_part(e, whole, (mg_tensor_part){rank * O / T * I + rank * I / T, O / T, I / T, I});
+        }
+    for (int64_t first = 0; first < n; first += n / 7 + 1) {
+        expect_part(e, whole, (mg_tensor_part){first, 1, n - first, n - first});
+        expect_part(e, whole, (mg_tensor_part){first, 1, 1, n});
+        if (first + 2 * I + 3 <= n) expect_part(e, whole, (mg_tensor_part){first, 3, 3, I});
+    }
+    for (size_t most = 1; most <= 6; most++) {
+        expect_ok(mg_checkpoint_sample(piece, &n_piece, e, most));
+        const size_t at = (mg_tensor_bytes(t) - n_piece) / 2;
+        assert_memory_equal(piece, whole + at, n_piece);
+    }
+    free(whole);
 }
 
 static void merges_are_those_of_peft(void **state)
@@ -29,48 +87,136 @@ static void merges_are_those_of_peft(void **state)
     expect_ok(mg_json_load(&root, LORA "merged.json"));
     for (const cJSON *item = root->child; item; item = item->next) {
         char path[512], before[65], after[65];
-        mg_checkpoint *c;
+        mg_checkpoint *c, *adapter;
         snprintf(path, sizeof path, MG_GOLDEN_DIR "/checkpoints/%s",
                  cJSON_GetObjectItem(item, "model")->valuestring);
         expect_ok(mg_checkpoint_open(&c, path));
         const cJSON *tensors = cJSON_GetObjectItem(item, "tensors");
         hash_entry(before, c, tensors->child->string);
         snprintf(path, sizeof path, LORA "%s", item->string);
-        expect_ok(mg_lora_merge(c, path, NULL));
+        expect_ok(mg_lora_merge(c, path, &adapter));
         hash_entry(after, c, tensors->child->string);
         assert_string_not_equal(before, after);
         for (const cJSON *t = tensors->child; t; t = t->next, n++) {
             hash_entry(after, c, t->string);
             if (strcmp(after, cJSON_GetObjectItem(t, "sha256")->valuestring) != 0)
                 fail_msg("%s: %s is not PEFT's", item->string, t->string);
+            expect_parts(mg_checkpoint_find(c, t->string));
         }
         expect_ok(mg_checkpoint_check_files(c));
         mg_checkpoint_close(c);
+        mg_checkpoint_close(adapter);
     }
     assert_true(n >= 40);
     cJSON_Delete(root);
 }
 
-/* Blocks, rests and the processor's own instruction: the bits are those of the plain sum. */
+static float noise(void)
+{
+    static uint32_t x = 1;
+
+    return (float)((x = x * 1664525u + 1013904223u) >> 8) * 0x1p-22f - 2;
+}
+
+/* n values of a type in memory, at an odd address. */
+static mg_tensor some_values(char *room, mg_dtype dtype, int64_t n_rows, int64_t n_cols)
+{
+    for (int64_t i = 0; i < n_rows * n_cols; i++) {
+        const float value = noise();
+        const mg_tensor one = mg_tensor_1d((void *)(uintptr_t)&value, MG_F32, 1);
+        expect_ok(mg_tensor_read(room + 1 + i * (int64_t)mg_dtype_bytes(dtype), dtype, &one, 0, 1, NULL));
+    }
+    return mg_tensor_2d(room + 1, dtype, n_rows, n_cols);
+}
+
+static float value_at(const mg_tensor *t, int64_t i)
+{
+    float value;
+
+    expect_ok(mg_tensor_read(&value, MG_F32, t, i, 1, NULL));
+    return value;
+}
+
+enum { O = 67, I = 128 + 37, R_MOST = 35 };
+
+/* Is what is read base + scale (the sum over ascending r, fused), rounded to the base's type? */
+static void expect_plain_sum(const mg_checkpoint_entry *e, const mg_lora_change *x)
+{
+    char *whole = read_whole(e), stored[sizeof(double)];
+    const mg_tensor merged = {whole, e->tensor.dtype, 2, {e->tensor.dim[0], e->tensor.dim[1], 1, 1}};
+    const int64_t R = x->a.dim[0], n_cols = merged.dim[1];
+
+    for (int64_t i = 0; i < O * I; i++) {
+        const int64_t out = x->is_embedding ? i % n_cols : i / n_cols,
+                      in = x->is_embedding ? i / n_cols : i % n_cols;
+        float sum = 0;
+        for (int64_t r = 0; r < R; r++)
+            sum = fmaf(value_at(&x->b, out * R + r), value_at(&x->a, r * x->a.dim[1] + in), sum);
+        const float value = value_at(&e->tensor, i) + sum * x->scale;
+        const mg_tensor one = mg_tensor_1d((void *)(uintptr_t)&value, MG_F32, 1);
+        expect_ok(mg_tensor_read(stored, merged.dtype, &one, 0, 1, NULL));
+        assert_memory_equal(stored, whole + i * (int64_t)mg_dtype_bytes(merged.dtype),
+                            mg_dtype_bytes(merged.dtype));
+    }
+    free(whole);
+}
+
+/* Blocks, rests and the processor's own instruction: the bits are those of the plain sum, in all types. */
 static void a_product_is_the_plain_sum(void **state)
 {
-    enum { O = 3, I = 256 + 37, R_MOST = 9 };
-    static float c[O * R_MOST], v[R_MOST * I], w[O * I];
-    uint32_t x = 1;
+    static const int64_t ranks[] = {1, 3, 4, 9, 16, 17, R_MOST};
+    static const mg_dtype types[] = {MG_F32, MG_BF16, MG_F16, MG_F64};
+    static char w[8 * O * I + 1], a[8 * R_MOST * I + 1], b[8 * O * R_MOST + 1];
 
     (void)state;
-    for (int64_t R = 1; R <= R_MOST; R++) {
-        for (int i = 0; i < O * R_MOST; i++) c[i] = (float)((x = x * 1664525u + 1013904223u) >> 8) - 0x1p23f;
-        for (int i = 0; i < R_MOST * I; i++) v[i] = (float)((x = x * 1664525u + 1013904223u) >> 8) - 0x1p23f;
-        memset(w, 0, sizeof w);
-        mg_lora_add_product(w, c, v, O, R, I, 0.3f);
-        for (int64_t o = 0; o < O; o++)
-            for (int64_t i = 0; i < I; i++) {
-                float sum = 0;
-                for (int64_t r = 0; r < R; r++) sum = fmaf(c[o * R + r], v[r * I + i], sum);
-                assert_true(w[o * I + i] == sum * 0.3f);
-            }
+    for (size_t i = 0; i < 7 * 4 * 2; i++) {
+        const mg_dtype base = types[i % 4], adapter = types[(i + i / 8) % 4];
+        const bool is_embedding = i / 4 % 2;
+        const int64_t R = ranks[i / 8];
+        const mg_lora_change x = {.a = some_values(a, adapter, R, I),
+                                  .b = some_values(b, adapter, O, R),
+                                  .is_embedding = is_embedding,
+                                  .scale = 0.3f};
+        const mg_checkpoint_entry e = {.name = "w",
+                                       .tensor =
+                                           some_values(w, base, is_embedding ? I : O, is_embedding ? O : I),
+                                       .fd = -1,
+                                       .change = &x};
+        expect_plain_sum(&e, &x);
+        expect_parts(&e);
     }
+}
+
+/* One after the other, each rounded; what is whole is put in the place of what was before. What does not fit
+ * is counted. */
+static void changes_follow_each_other(void **state)
+{
+    float one[4] = {1, 1, 1, 1}, two[4] = {2, 2, 2, 2}, many[4] = {65000, 65000, 65000, 65000};
+    uint16_t w[4], got[4];
+    const mg_lora_change add = {
+        .a = mg_tensor_2d(two, MG_F32, 1, 2), .b = mg_tensor_2d(one, MG_F32, 2, 1), .scale = 1};
+    const mg_lora_change whole = {
+        .before = &add, .is_whole = true, .whole = mg_tensor_2d(many, MG_F32, 2, 2)};
+    mg_lora_change last = add, most = add;
+    const mg_tensor_part all = {0, 2, 2, 2};
+    int64_t n_over = 0;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) w[i] = mg_f32_to_f16(5);
+    mg_checkpoint_entry e = {
+        .name = "w", .tensor = mg_tensor_2d(w, MG_F16, 2, 2), .file = "", .fd = -1, .change = &add};
+    assert_int_equal(mg_checkpoint_read(&e, got, &all, &n_over), 0);
+    assert_int_equal(got[3], mg_f32_to_f16(7));
+    last.before = &whole;
+    e.change = &last; /* 65000 + 2: each of them is rounded to 64992 or 65024 */
+    assert_int_equal(mg_checkpoint_read(&e, got, &all, &n_over), 0);
+    assert_int_equal(got[3], mg_f32_to_f16(mg_f16_to_f32(mg_f32_to_f16(65000)) + 2));
+    assert_int_equal(n_over, 0);
+    most.before = &whole, most.scale = 1000;
+    e.change = &most;
+    assert_int_equal(mg_checkpoint_read(&e, got, &all, &n_over), 0);
+    assert_int_equal(n_over, 4);
+    assert_int_equal(got[0], 0x7c00);
 }
 
 /* The adapter of `from` with one word of its config changed, in the test's folder. */
@@ -114,21 +260,21 @@ static void what_is_not_done_is_refused_by_name(void **state)
         {"\"alpha_pattern\": {}", "\"alpha_pattern\": {\"^a\": 2}", "only plain names are supported"},
         {"\"lora_alpha\": 16", "\"lora_alpha\": \"x\"", "lora_alpha: must be a finite number"},
     };
-    mg_checkpoint *c;
+    mg_checkpoint *c, *adapter;
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_changed("plain", cases[i].what, cases[i].by);
         expect_ok(mg_checkpoint_open(&c, MG_GOLDEN_DIR "/checkpoints/tiny-mono"));
-        expect_failure(mg_lora_merge(c, test_dir, NULL), MG_ECHECKPOINT, cases[i].says);
+        expect_failure(mg_lora_merge(c, test_dir, &adapter), MG_ECHECKPOINT, cases[i].says);
         mg_checkpoint_close(c);
     }
     expect_ok(mg_checkpoint_open(&c, MG_GOLDEN_DIR "/checkpoints/tiny-variant")); /* of other widths */
-    expect_failure(mg_lora_merge(c, LORA "plain", NULL), MG_ECHECKPOINT, "do not go with the model's");
-    expect_failure(mg_lora_merge(c, MG_GOLDEN_DIR, NULL), MG_EFAIL, "no adapter_config.json");
+    expect_failure(mg_lora_merge(c, LORA "plain", &adapter), MG_ECHECKPOINT, "do not go with the model's");
+    expect_failure(mg_lora_merge(c, MG_GOLDEN_DIR, &adapter), MG_EFAIL, "no adapter_config.json");
     mg_checkpoint_close(c);
     expect_ok(mg_checkpoint_open(&c, MG_GOLDEN_DIR "/checkpoints/encodec-hf")); /* of another kind */
-    expect_failure(mg_lora_merge(c, LORA "plain", NULL), MG_ECHECKPOINT,
+    expect_failure(mg_lora_merge(c, LORA "plain", &adapter), MG_ECHECKPOINT,
                    "the language model has no such tensor");
     mg_checkpoint_close(c);
     expect_failure(mg_lora_refuse(LORA "plain"), MG_ECHECKPOINT,
@@ -141,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merges_are_those_of_peft),
         cmocka_unit_test(a_product_is_the_plain_sum),
+        cmocka_unit_test(changes_follow_each_other),
         cmocka_unit_test_setup_teardown(what_is_not_done_is_refused_by_name, make_dir, drop_dir),
     };
 

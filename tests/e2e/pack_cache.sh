@@ -109,6 +109,31 @@ expect 0 '' 'without the cache' make plain 1 --dtype int8
 passes 'the same sound' sound plain made
 passes 'a pack for each' test "$(packs)" = $((n + 2))
 
+# Of an adapter: what it changes is in the pack, and another one's, or the same one's with another scale, is another.
+ADAPTER=$BOX/adapter
+cp -rL "$GOLDEN/lora/plain" "$ADAPTER" && chmod -R u+w "$ADAPTER"
+adapted() { # FOLDER RANKS options …
+    ranks "$2" "$MG" generate --model "$GOLDEN/checkpoints/tiny-mono" --unconditional 1 --frames 20 --seed 3 --threads 1 \
+        --tp "$2" -v --out "$BOX/$1" "${@:3}"
+}
+tuned() { adapted "$1" "$2" --lora "$ADAPTER" --dtype int8 "${@:3}"; }
+for n in 1 2; do
+    expect 0 '' "no adapter, $n ranks" adapted base "$n" --dtype int8 --pack-cache "$PACKS"
+    expect 0 '' "an adapter, $n ranks, without a pack" tuned bare "$n"
+    expect 0 'made in' "an adapter, $n ranks: made" tuned kept "$n" --pack-cache "$PACKS"
+    expect 0 'MB in ' "an adapter, $n ranks: read" tuned again "$n" --pack-cache "$PACKS"
+    passes 'the same sound' sound bare kept
+    passes 'the same sound' sound bare again
+    fails 'which the adapter changes' sound base again
+done
+sed -i 's/"lora_alpha": 16/"lora_alpha": 32/' "$ADAPTER/adapter_config.json"
+expect 0 'made in' 'another scale' tuned other 1 --pack-cache "$PACKS"
+fails 'another sound' sound again other
+cp "$GOLDEN/lora/bin"/* "$ADAPTER" && rm "$ADAPTER/adapter_model.safetensors"
+expect 0 'made in' 'another adapter in its place' tuned last 1 --pack-cache "$PACKS"
+expect 0 '' 'without the cache' tuned bare 1
+passes 'the same sound' sound bare last
+
 # Where nothing can be written.
 full() { # RANKS
     FAULT_PATH=$BOX/full FAULT_CALLS=write FAULT_ERRNO=28 ranks "$1" env LD_PRELOAD="$FAULTY" "$MG" generate --model "$MODEL" \

@@ -114,6 +114,12 @@ as 'merged once and for all' lora merged
 expect 0 '' 'an adapter on two ranks' ranks 2 "$MG" generate -q --unconditional 1 --frames 40 --greedy --seed 1 --save-codes --tp 2 \
     --out "$BOX/two" --model "$TINY" --lora "$GOLDEN/lora/plain"
 passes 'the same codes' cmp "$BOX/lora.npy" "$BOX/two/000000.codes.npy"
+cp -rL "$GOLDEN/lora/plain" "$BOX/strong" && chmod -R u+w "$BOX/strong"
+sed -i 's/"alpha_pattern": {}/"alpha_pattern": {"fc1": 1e10}/' "$BOX/strong/adapter_config.json"
+expect 0 '' 'a model in fp16' "$MG" convert "$TINY" "$BOX/half" --dtype fp16
+expect 4 'fc1.weight: [0-9]* of .*, with the adapter, are NaN or Inf' 'what fp16 cannot hold' clip other --model "$BOX/half" --lora "$BOX/strong"
+expect 4 'fc1.weight: with the adapter [0-9]* values are beyond what fp16 can hold' 'converted' \
+    "$MG" convert "$BOX/half" "$BOX/never" --lora "$BOX/strong"
 expect 4 'a LORA adapter for example/tiny-mono, not a model: give it as --lora' 'an adapter as the model' clip other --model "$GOLDEN/lora/plain"
 expect 4 'adapter \(PEFT\)' 'inspect knows one' "$MG" inspect "$GOLDEN/lora/plain"
 expect 4 'do not go with' 'an adapter of another model' clip other --model "$GOLDEN/checkpoints/tiny-variant" --lora "$GOLDEN/lora/plain"

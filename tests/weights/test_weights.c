@@ -6,8 +6,11 @@
 
 #include <cmocka.h>
 
+#include "checkpoint_read.h"
+#include "lora_change.h"
 #include "model_fixture.h"
 #include "patched_file.h"
+#include "weights_source.h"
 
 #define TINY_MONO MG_GOLDEN_DIR "/checkpoints/tiny-mono"
 
@@ -118,19 +121,26 @@ static void test_wrong_shape_is_named(void **state)
     patched_close(&p);
 }
 
-/* Load one matrix whole; the packed bytes come back in f->weights. */
-static mg_status load_matrix(fixture *f, const mg_checkpoint *c, mg_format format, mg_matrix *m)
+/* Load a part of one matrix; the packed bytes come back in f->weights. */
+static mg_status load_part(fixture *f, const mg_checkpoint *c, mg_format format, mg_matrix *m,
+                           const mg_weights_part *part)
 {
-    const mg_weights_part part = {fc1, 256, 128, 0, 256, 0, 128};
-    const mg_matrix shape = {.format = format, .n_out = 256, .n_in = 128, .n_slices = 1};
+    const mg_matrix shape = {.format = format, .n_out = part->n_rows, .n_in = part->n_cols, .n_slices = 1};
     mg_weights w;
 
     fixture_arena(f, &f->weights, "weights", mg_matrix_bytes(f->ops, &shape) + MG_ARENA_ALIGN);
     memset(f->weights.base, 0, f->weights.size_bytes);
     mg_weights_init(&w, f->ops, c, &f->weights, "");
-    const mg_status st = mg_weights_matrix(&w, m, format, 1, &part, 1);
+    const mg_status st = mg_weights_matrix(&w, m, format, 1, part, 1);
     mg_weights_close(&w);
     return st;
+}
+
+static mg_status load_matrix(fixture *f, const mg_checkpoint *c, mg_format format, mg_matrix *m)
+{
+    const mg_weights_part part = {fc1, 256, 128, 0, 256, 0, 128};
+
+    return load_part(f, c, format, m, &part);
 }
 
 static void release_weights(fixture *f)
@@ -210,6 +220,79 @@ static void test_large_values_are_counted(void **state)
     release_weights(f);
     mg_checkpoint_close(c);
     patched_close(&p);
+}
+
+/* An adapter's product, added to what a rank loads of a matrix: the packed bytes are those of merged weights,
+ * of rows, of columns and of both, in all formats. */
+static void test_adapter_is_added_in_parts(void **state)
+{
+    static const mg_weights_part parts[] = {{fc1, 256, 128, 0, 256, 0, 128},
+                                            {fc1, 256, 128, 64, 64, 0, 128},
+                                            {fc1, 256, 128, 0, 256, 64, 64},
+                                            {fc1, 256, 128, 128, 64, 0, 64}};
+    static const mg_format formats[] = {MG_FORMAT_F32, MG_FORMAT_BF16, MG_FORMAT_F16, MG_FORMAT_Q8,
+                                        MG_FORMAT_Q4};
+    enum { R = 5 };
+    float a[R * 128], b[256 * R];
+    const mg_lora_change change = {
+        .a = mg_tensor_2d(a, MG_F32, R, 128), .b = mg_tensor_2d(b, MG_F32, 256, R), .scale = 0.3f};
+    const mg_tensor_part all = {0, 256, 128, 128};
+    patched_file p = {0};
+    mg_checkpoint *plain, *merged;
+    fixture *f = *state;
+    mg_matrix m;
+
+    for (int i = 0; i < R * 128; i++) a[i] = (float)(i * 37 % 101 - 50) / 64;
+    for (int i = 0; i < R * 256; i++) b[i] = (float)(i * 53 % 103 - 51) / 256;
+    GOLDEN_OK(mg_checkpoint_open(&plain, TINY_MONO "/model.safetensors"));
+    GOLDEN_OK(mg_checkpoint_change(plain, fc1, &change, NULL));
+    patched_read(&p, TINY_MONO "/model.safetensors");
+    float *value = malloc(256 * 128 * sizeof *value);
+    assert_non_null(value);
+    assert_int_equal(mg_checkpoint_read(mg_checkpoint_find(plain, fc1), value, &all, NULL), 0);
+    memcpy(patched_tensor(&p, fc1), value, 256 * 128 * sizeof *value);
+    patched_write(&p, 0);
+    GOLDEN_OK(mg_checkpoint_open(&merged, p.path));
+    for (size_t i = 0; i < 4 * sizeof formats / sizeof *formats; i++) {
+        GOLDEN_OK(load_part(f, plain, formats[i / 4], &m, &parts[i % 4]));
+        const mg_arena got = f->weights;
+        GOLDEN_OK(load_part(f, merged, formats[i / 4], &m, &parts[i % 4]));
+        assert_memory_equal(got.base, f->weights.base, mg_matrix_bytes(f->ops, &m));
+        mg_ops_release(f->ops, got.base, got.size_bytes);
+        release_weights(f);
+    }
+    b[7 * R] = NAN;
+    assert_int_equal(load_matrix(f, plain, MG_FORMAT_BF16, &m), MG_ECHECKPOINT);
+    assert_non_null(strstr(mg_last_error(), "128 of 32768 values in"));
+    assert_non_null(strstr(mg_last_error(), ", with the adapter, are NaN or Inf"));
+    release_weights(f);
+    free(value);
+    mg_checkpoint_close(plain);
+    mg_checkpoint_close(merged);
+    patched_close(&p);
+}
+
+/* Zeros count where a piece of the file is nothing else: rows of zeros among others are no hole. */
+static void test_zeros_of_a_piece(void **state)
+{
+    enum { O = 8, I = 16 };
+    static float w[O][I], kept[O][I], got[O][I];
+    const mg_lora_change change = {.is_whole = true, .whole = mg_tensor_2d(kept, MG_F32, O, I)};
+    const mg_checkpoint_entry e = {
+        .name = "w", .tensor = mg_tensor_2d(w, MG_F32, O, I), .file = "", .fd = -1, .change = &change};
+    mg_weights_rows rows;
+
+    (void)state;
+    for (int o = 0; o < O; o += 2) kept[o][3] = 1;
+    mg_host_matrix m = mg_weights_rows_of(&rows, &e, I, 0, O, 0, I);
+    m.read(m.read_arg, got, 0, O, 0, I);
+    assert_memory_equal(got, kept, sizeof kept);
+    assert_int_equal(rows.zero_bytes, 0);
+    m.read(m.read_arg, got, 1, 1, 0, I);
+    assert_int_equal(rows.zero_bytes, sizeof *got);
+    m = mg_weights_rows_of(&rows, &e, I, 0, O, 0, 8);
+    m.read(m.read_arg, got, 0, O, 0, 8);
+    assert_int_equal(rows.zero_bytes, O / 2 * 8 * sizeof(float));
 }
 
 /* A file that shrinks while it is open: an error, not a signal. */
@@ -393,6 +476,8 @@ int main(void)
         cmocka_unit_test(test_wrong_shape_is_named),
         cmocka_unit_test(test_bad_values_are_counted),
         cmocka_unit_test(test_large_values_are_counted),
+        cmocka_unit_test(test_adapter_is_added_in_parts),
+        cmocka_unit_test(test_zeros_of_a_piece),
         cmocka_unit_test(test_shrunk_file),
         cmocka_unit_test(test_unaligned_data),
         cmocka_unit_test(test_dialects_of_a_convolution),

@@ -1,5 +1,5 @@
-/* What the parts of `mg-dist convert` share: the list of tensors to write, each with the mapped tensors that
- * it is made of. cmd_convert.c holds the option table and the stages; convert_plan.c and convert_make.c make
+/* What the parts of `mg-dist convert` share: the list of tensors to write, each with the tensors that it is
+ * made of. cmd_convert.c holds the option table and the stages; convert_plan.c and convert_make.c make
  * the list, convert_hf.c and convert_audiocraft.c write it. */
 #ifndef MG_CONVERT_H
 #define MG_CONVERT_H
@@ -26,9 +26,8 @@ typedef struct mg_convert_tensor {
     char name[MG_CONVERT_NAME_SIZE]; /* in the output */
     mg_tensor tensor;                /* dtype and shape of the output; no data */
     int n_sources;
-    mg_tensor source[MG_CONVERT_MAX_SOURCES]; /* one above the other, by rows */
-    bool mapped[MG_CONVERT_MAX_SOURCES];      /* its source lies in a file's pages */
-    void *made;                               /* a source that no file holds; owned */
+    mg_checkpoint_entry source[MG_CONVERT_MAX_SOURCES]; /* one above the other, by rows */
+    void *made;                                         /* a source that no file holds; owned */
 } mg_convert_tensor;
 
 typedef struct mg_convert_list {
@@ -66,7 +65,7 @@ mg_dtype mg_convert_dtype_of(const mg_convert *c, mg_dtype stored);
 /* A tensor without a source of its own, by its role; of a convolution's row lengths, `base` is the fused
  * weight. */
 mg_status mg_convert_make(const mg_convert *c, mg_convert_tensor *out, const mg_listed_tensor *t,
-                          const mg_tensor *base);
+                          const mg_checkpoint_entry *base);
 
 /* AudioCraft's melody conditioner saves the window of its spectrum, Hann's, with the weights, and loads none
  * without it: into c->lm. */

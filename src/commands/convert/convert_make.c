@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint_read.h"
 #include "convert.h"
 #include "lm.h"
 #include "tensor_stream.h"
@@ -51,12 +52,11 @@ mg_dtype mg_convert_dtype_of(const mg_convert *c, mg_dtype stored)
 /* Room for a tensor of fp32 values that no file holds. */
 static mg_status make_room(mg_convert_tensor *out, const mg_listed_tensor *t)
 {
-    mg_tensor *source = &out->source[0];
+    mg_tensor made = {NULL, MG_F32, t->n_dims, {t->dim[0], t->dim[1], t->dim[2], t->dim[3]}};
 
-    *source = (mg_tensor){NULL, MG_F32, t->n_dims, {t->dim[0], t->dim[1], t->dim[2], t->dim[3]}};
-    out->made = malloc(mg_tensor_bytes(source));
-    if (!out->made) return mg_fail(MG_ENOMEM, "%s: %zu bytes", t->name, mg_tensor_bytes(source));
-    source->data = out->made;
+    made.data = out->made = malloc(mg_tensor_bytes(&made));
+    if (!out->made) return mg_fail(MG_ENOMEM, "%s: %zu bytes", t->name, mg_tensor_bytes(&made));
+    out->source[0] = (mg_checkpoint_entry){.name = "", .tensor = made, .file = "", .fd = -1};
     return MG_OK;
 }
 
@@ -84,25 +84,24 @@ static mg_status add_to_lengths(void *arg, const void *data, size_t bytes)
 }
 
 mg_status mg_convert_make(const mg_convert *c, mg_convert_tensor *out, const mg_listed_tensor *t,
-                          const mg_tensor *base)
+                          const mg_checkpoint_entry *base)
 {
     MG_RETURN(make_room(out, t));
     float *value = out->made;
-    const int64_t n = mg_tensor_count(&out->source[0]);
+    const int64_t n = mg_tensor_count(&out->source[0].tensor);
     if (t->role == MG_ROLE_POSITIONS) {
         mg_lm_positions(value, t->dim[0], t->dim[1]);
     } else if (t->role == MG_ROLE_NORM_G) {
-        row_lengths r = {value, mg_tensor_count(base) / t->dim[0], 0, 0};
-        MG_RETURN(mg_tensor_stream(base, MG_F32, add_to_lengths, &r, NULL));
+        row_lengths r = {value, mg_tensor_count(&base->tensor) / t->dim[0], 0, 0};
+        MG_RETURN(mg_checkpoint_stream(base, add_to_lengths, &r));
     } else if (t->role == MG_ROLE_PLAIN) { /* a projection that changes nothing */
         for (int64_t i = 0; i < n; i++) value[i] = t->n_dims == 2 && i % (t->dim[1] + 1) == 0;
     } else {
         for (int64_t i = 0; i < n; i++) value[i] = 1; /* inited, cluster_size */
     }
-    const mg_tensor like = base ? *base : (mg_tensor){.dtype = MG_F32};
-    out->tensor = out->source[0];
+    out->tensor = out->source[0].tensor;
     out->tensor.data = NULL;
-    out->tensor.dtype = mg_convert_dtype_of(c, t->role == MG_ROLE_NORM_G ? like.dtype : MG_F32);
+    out->tensor.dtype = mg_convert_dtype_of(c, t->role == MG_ROLE_NORM_G ? base->tensor.dtype : MG_F32);
     return MG_OK;
 }
 
@@ -117,15 +116,14 @@ mg_status mg_convert_add_window(mg_convert *c)
     memcpy(out->name, WINDOW, sizeof WINDOW);
     out->n_sources = 1;
     if (e && mg_tensor_is(&e->tensor, e->tensor.dtype, like.n_dims, like.dim)) {
-        out->source[0] = e->tensor;
-        out->mapped[0] = !e->in_memory;
+        out->source[0] = *e;
     } else {
         MG_RETURN(make_room(out, &like));
         float *value = out->made;
         for (int i = 0; i < WINDOW_SIZE; i++)
             value[i] = (float)(0.5 - 0.5 * cos(2 * acos(-1.0) * i / WINDOW_SIZE));
     }
-    out->tensor = out->source[0];
+    out->tensor = out->source[0].tensor;
     out->tensor.data = NULL;
     out->tensor.dtype = mg_convert_dtype_of(c, e ? e->tensor.dtype : dtype);
     return MG_OK;

@@ -1,4 +1,4 @@
-/* From the tensors that the output must hold (tensor_list.h) to the mapped ones that they are made of: a
+/* From the tensors that the output must hold (tensor_list.h) to those that they are made of: a
  * fused convolution is taken apart, what follows from others is computed, and for AudioCraft's form three
  * projections become one. */
 #include <stdarg.h>
@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint_read.h"
 #include "convert.h"
 #include "lines.h"
 #include "lm.h"
 #include "log.h"
-#include "tensor_stream.h"
 #include "text.h"
 
 #define PROJECTION "enc_to_dec_proj."
@@ -105,14 +105,13 @@ static mg_status plan_tensor(planner *p, mg_convert_tensor *out, mg_listed_tenso
         problem(p, "%s%s: missing", p->part->prefix, t->name);
         return MG_OK;
     }
-    if (is_fused(t, e)) return mg_convert_make(p->convert, out, t, &e->tensor);
+    if (is_fused(t, e)) return mg_convert_make(p->convert, out, t, e);
     if (t->role == MG_ROLE_POSITIONS && e->tensor.n_dims == 2) t->dim[0] = e->tensor.dim[0];
     if (!mg_tensor_is(&e->tensor, e->tensor.dtype, t->n_dims, t->dim))
         problem(p, "%s: shape %s, expected %s", e->name,
                 mg_dims_format(have, e->tensor.n_dims, e->tensor.dim),
                 mg_dims_format(want, t->n_dims, t->dim));
-    out->source[0] = e->tensor;
-    out->mapped[0] = !e->in_memory;
+    out->source[0] = *e;
     out->tensor = e->tensor;
     out->tensor.data = NULL;
     out->tensor.dtype = mg_convert_dtype_of(p->convert, e->tensor.dtype);
@@ -139,7 +138,6 @@ static mg_status stack(mg_convert_list *list, int n)
     for (int i = 1; i < n; i++) {
         const mg_convert_tensor *t = first + i;
         first->source[i] = t->source[0];
-        first->mapped[i] = t->mapped[0];
         first->tensor.dim[0] += t->tensor.dim[0];
         if (t->tensor.dtype != first->tensor.dtype) first->tensor.dtype = MG_F32;
     }
@@ -286,8 +284,8 @@ static mg_status plan_projection(mg_convert *c)
     if (c->adds_projection) lm->project_text = true;
     if (c->settings->to == MG_CONVERT_AUDIOCRAFT || !lm->project_text || lm->d_text != lm->D || !w || !b)
         return MG_OK;
-    MG_RETURN(mg_tensor_stream(&w->tensor, MG_F32, is_identity, matrix, NULL));
-    MG_RETURN(mg_tensor_stream(&b->tensor, MG_F32, is_identity, vector, NULL));
+    MG_RETURN(mg_checkpoint_stream(w, is_identity, matrix));
+    MG_RETURN(mg_checkpoint_stream(b, is_identity, vector));
     if (matrix[2] + vector[2])
         return mg_fail(
             MG_ECHECKPOINT,

@@ -1,21 +1,30 @@
 /* The elements of a tensor on their way from one file to another: stacked, converted, and forgotten. */
-#include <sys/mman.h>
-#include <unistd.h>
-
+#include "checkpoint_read.h"
 #include "convert.h"
 #include "stop.h"
-#include "tensor_stream.h"
 
-/* Mapped pages that have been read leave our memory; the system's cache keeps them as it likes. */
-static void forget(const mg_tensor *t, int64_t first, int64_t n)
+enum { PIECE = 16384 };
+
+/* Elements of a source, in the output's type. */
+static mg_status read_source(void *dst, mg_dtype dtype, const mg_checkpoint_entry *e, int64_t first,
+                             int64_t n, int64_t *n_overflows)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t begin = (uintptr_t)t->data + (uintptr_t)first * mg_dtype_bytes(t->dtype);
-    const uintptr_t end = begin + (uintptr_t)n * mg_dtype_bytes(t->dtype);
+    const bool as_stored = e->tensor.dtype == dtype;
+    char piece[PIECE * sizeof(double)];
+    const mg_tensor stored = mg_tensor_1d(piece, e->tensor.dtype, PIECE);
+    int64_t n_merged = 0;
 
-    if (end / page > (begin + page - 1) / page)
-        madvise((void *)((begin + page - 1) / page * page),
-                end / page * page - (begin + page - 1) / page * page, MADV_DONTNEED);
+    for (int64_t done = 0, n_now; done < n; done += n_now) {
+        n_now = as_stored || n - done < PIECE ? n - done : PIECE;
+        char *to = (char *)dst + (size_t)done * mg_dtype_bytes(dtype);
+        const mg_tensor_part part = {first + done, 1, n_now, n_now};
+        MG_RETURN(
+            mg_checkpoint_check_read(e, mg_checkpoint_read(e, as_stored ? to : piece, &part, &n_merged)));
+        if (!as_stored) MG_RETURN(mg_tensor_read(to, dtype, &stored, 0, n_now, n_overflows));
+    }
+    if (!n_merged) return MG_OK;
+    return mg_fail(MG_ECHECKPOINT, "%s: with the adapter %lld values are beyond what %s can hold", e->name,
+                   (long long)n_merged, mg_dtype_name(e->tensor.dtype));
 }
 
 mg_status mg_convert_read(const mg_convert_tensor *t, void *dst, int64_t first, int64_t n)
@@ -24,15 +33,13 @@ mg_status mg_convert_read(const mg_convert_tensor *t, void *dst, int64_t first, 
     char *at = dst;
 
     for (int i = 0; i < t->n_sources && n > 0; i++) {
-        const mg_tensor *source = &t->source[i];
-        const int64_t n_source = mg_tensor_count(source);
+        const int64_t n_source = mg_tensor_count(&t->source[i].tensor);
         if (first >= n_source) {
             first -= n_source;
             continue;
         }
         const int64_t n_here = n_source - first < n ? n_source - first : n;
-        MG_RETURN(mg_tensor_read(at, t->tensor.dtype, source, first, n_here, &n_overflows));
-        if (t->mapped[i]) forget(source, first, n_here);
+        MG_RETURN(read_source(at, t->tensor.dtype, &t->source[i], first, n_here, &n_overflows));
         at += (size_t)n_here * mg_dtype_bytes(t->tensor.dtype);
         first = 0;
         n -= n_here;
