@@ -1,7 +1,7 @@
 #!/bin/bash
 # The shipped Slurm scripts on a real Slurm: three nodes that are network namespaces of this machine, each with its own
-# slurmd. One job over two nodes, an array, a sweep, a time limit with requeue, a killed node, preemption; every dataset is held
-# against one that was made without Slurm. SKIPPED where Slurm, munge or namespaces are not to be had.   make slurm-check
+# slurmd. One job over two nodes, an array, a sweep, a time limit with requeue, a killed node, preemption, a killed slurmstepd;
+# every dataset is held against one that was made without Slurm. SKIPPED where Slurm, munge or namespaces are not to be had.   make slurm-check
 #   slurm.sh MG-DIST TESTS-FOLDER FAULTY-DISK
 set -u
 program=$(readlink -f "$1") tests=$(readlink -f "$2") faulty=$(readlink -f "$3")
@@ -75,6 +75,7 @@ END
     for ((i = 0; i < 3; i++)); do echo "NodeName=${hosts[$i]} NodeAddr=10.77.0.$((i + 1)) CPUs=2 State=UNKNOWN"; done >>"$SLURM_CONF"
     echo 'PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP' >>"$SLURM_CONF"
     echo 'PartitionName=spare Nodes=ALL MaxTime=INFINITE State=UP PreemptMode=CANCEL GraceTime=30' >>"$SLURM_CONF"
+    echo "PartitionName=pair Nodes=${hosts[0]},${hosts[1]} MaxTime=INFINITE State=UP" >>"$SLURM_CONF"
     echo 'PartitionName=first Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=9' >>"$SLURM_CONF"
     on slurmctld -f "$SLURM_CONF" || return 1
     for h in "${hosts[@]}"; do
@@ -225,5 +226,26 @@ log_of "$job" | grep -q 'a signal asks to stop: no new clip begins' || fail 'pre
 log_of "$job" | grep -q '^start 1 of job' || fail 'the preempted job: no second start'
 ok 'run.sbatch: preempted in a partition that cancels, back by itself, complete'
 like 'preemption' "$box/long" "$box/preempted"
+
+# 7. A slurmstepd that is killed: srun does not notice, and the node has nothing wrong but the number of that step. It is left
+# out where there is another one, and used again where there is none.
+for partition in main pair; do
+    submit -p $partition "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --comm-timeout 5 --out "$box/orphan-$partition"
+    for ((i = 0; i < 300; i++)); do
+        ls "$box/orphan-$partition/train"/*.flac >/dev/null 2>&1 && break
+        sleep 0.1
+    done
+    victim=$(on scontrol show hostnames "$(on squeue -h -j "$job" -o %N)" | grep -v "^${hosts[0]}$" | head -1)
+    [ -n "$victim" ] || fail 'no slurmstepd to kill'
+    for pid in $(ip netns pids "$victim"); do ! grep -aq '^slurmstepd' "/proc/$pid/cmdline" || kill -9 "$pid"; done
+    await 150 || fail 'the job whose slurmstepd was killed does not end'
+    log_of "$job" | grep -q "^mg-dist: lost, with code [0-9]*: $victim$" || fail 'a killed slurmstepd: the node is not named'
+    ok "run.sbatch: a slurmstepd killed in partition $partition, its node named"
+    [ "$(log_of "$job" | grep -c '^start [0-9]* of job')" = 2 ] || fail 'a killed slurmstepd: not two starts'
+    like 'a killed slurmstepd' "$box/long" "$box/orphan-$partition"
+    without=$(on scontrol show job "$job" | sed -n 's/.*ExcNodeList=//p')
+    case $partition$without in "main$victim" | 'pair(null)') ;; *) fail "partition $partition: the second start was without $without" ;; esac
+    ok "and its node is $([ $partition = main ] && echo left out || echo needed)"
+done
 echo "# $((SECONDS - began)) s in all"
 echo "1..$n"

@@ -7,15 +7,30 @@ root=$(cd "$1/.." && pwd)
 cd "$BOX" || exit 1
 for name in $(compgen -e | grep '^S\(LURM\|RUN\|BATCH\)_'); do unset "$name"; done
 mkdir bin
-# srun CODE and CLIPS are what it ends with, and how many clips there are then ("": the run never came so far)
+# srun CODE, CLIPS and SAYS are what it ends with, how many clips there are then ("": the run never came so far), and what it says.
+# A step of one task alone, "true", is taken by every node but those in GONE.
 cat >bin/srun <<'END'
 #!/bin/bash
 echo "srun $*" >>called
+if [ "${!#}" = true ]; then
+    for word; do case " ${GONE-} " in *" ${word#--nodelist=} "*) exit 1 ;; esac; done
+    exit 0
+fi
+[ -z "${SAYS-}" ] || echo "$SAYS" >&2
 out=$(printf '%s\n' "$@" | sed -n '/^--out$/{n;p}')
 [ -z "${CLIPS-}" ] || { mkdir -p "$out/.mg-dist" && printf '{\n  "state": "stopped",\n  "done": %s,\n  "done_in_this_run": 1,\n  "replicas": [\n    {\n      "done": 7\n' "$CLIPS" >"$out/.mg-dist/status.json"; }
 exit "$CODE"
 END
-printf '#!/bin/sh\necho "$*" >>requeued\n' >bin/scontrol
+# scontrol notes what it is asked to change; the job has EXCLUDED and is bound to REQUIRED. The partition's nodes are NODES.
+cat >bin/scontrol <<'END'
+#!/bin/bash
+case "$1 $2" in
+'show hostnames') tr , '\n' <<<"$3" ;;
+'show job') printf '   ReqNodeList=%s ExcNodeList=%s\n   Features=(null) DelayBoot=00:00:00\n' "${REQUIRED:-(null)}" "${EXCLUDED:-(null)}" ;;
+*) echo "$*" >>requeued ;;
+esac
+END
+printf '#!/bin/sh\nprintf "%%s\\n" ${NODES:-n1 n2}\n' >bin/sinfo
 cat >bin/mg-dist <<'END'
 #!/bin/sh
 echo "mg-dist $*" >>called
@@ -26,7 +41,7 @@ done; }
 exit "$CODE"
 END
 chmod +x bin/*
-export PATH=$BOX/bin:$PATH SLURM_JOB_ID=5 SLURM_JOB_NUM_NODES=2 SLURM_NTASKS=4 SLURM_JOB_NODELIST='n[1-2]'
+export PATH=$BOX/bin:$PATH SLURM_JOB_ID=5 SLURM_JOB_NUM_NODES=2 SLURM_NTASKS=4 SLURM_JOB_NODELIST=n1,n2 SLURM_JOB_PARTITION=main
 
 # after SENTENCE CODE CLIPS yes|no [SCRIPT]: one start that ends so; whether the job goes back into the queue
 after() {
@@ -73,6 +88,40 @@ says 'not for ever' 'give a longer --time'
 MGDIST_OUT=elsewhere after '--out goes before MGDIST_OUT' 75 3 yes
 passes 'and its clips are counted' grep -qx '3 0' mg-dist-5.starts
 rm -rf the\ set ./*.starts
+
+# A node that was lost: named, and left out of the starts to come.
+silent='mg-dist: error: run: replica 2 (rank 2, host n2) has said nothing for 30 s: it is stopped or stuck, or its host is out of reach'
+lost() { # SENTENCE NAMED EXCLUDED|"": named so, and then the list of the job ("": not changed)
+    after "$1" 6 2 yes
+    says "$1: named" "^mg-dist: lost, with code 6: $2"
+    passes "$1: ${3:-not} left out" test "$(sed -n 's/^update JobId=5 ExcNodeList=//p' requeued)" = "$3"
+    rm -rf the\ set ./*.starts
+}
+export NODES='n1 n2 n3'
+SAYS=$silent lost 'mg-dist names it' 'n2$' n2
+says 'and it is said' '^mg-dist: the next starts are without n2$'
+SAYS=${silent//n2/n2.cluster.org} lost 'by its whole name' 'n2$' n2
+SAYS='mg-dist: error: all_reduce: waited 300 s for rank 1 (host n1, pid 5): it is stuck' lost 'in a group' 'n1$' n1
+passes 'nobody asks the nodes then' test "$(grep -c -- --overlap called)" = 0
+GONE=n2 lost 'it takes no step' 'n2$' n2
+GONE='n1 n2' lost 'none takes a step' 'a rank; which node it was cannot be told' ''
+lost 'all take steps' 'a rank; which node it was cannot be told' ''
+SAYS=${silent/error/warning} lost 'one that may be heard again' 'a rank; which' ''
+EXCLUDED='n[7-9]' NODES='n1 n2 n3 n7 n8' SAYS=$silent lost 'beside those that the user named' 'n2$' 'n[7-9],n2'
+EXCLUDED=n3 SAYS=$silent lost 'too few others' 'n2$' ''
+REQUIRED='n[1-2]' SAYS=$silent lost 'a job that is bound to its nodes' 'n2$' ''
+for i in 1 2; do
+    SAYS=$silent after "no clip, $i" 6 '' yes
+    passes "no clip, $i: not at once" grep -qx "update JobId=5 StartTime=now+$((i * 120))" requeued
+done
+SAYS=$silent after 'no clip, 3' 6 '' no
+says 'the remedy names it' 'leave out n2 by --exclude'
+after 'a time limit' 75 '' yes
+fails 'is no loss: at once' grep -q StartTime requeued
+SLURM_RESTART_COUNT=3 after 'a fourth start' 75 '' yes
+passes 'its step is number 3' test "$(grep -n -- '--mpi=pmix' called | cut -d: -f1)" = 4
+rm -f ./*.starts
+export -n NODES
 
 # The other scripts end in the same way.
 ending() { sed -n '/^step=/,$p' "$root/launch/slurm/$1.sbatch"; }
