@@ -262,7 +262,7 @@ mg_status mg_clip_list_look(mg_clip_list *list, const mg_call *call, const mg_re
     if (st == MG_OK && w->rank == 0) st = look(is_there, list, call, replica);
     if (st == MG_OK && w->rank == 0 && !call->codes_only && !call->overwrite)
         st = mg_clip_index_check(call->out_dir);
-    MG_TRY(mg_comm_agree(w->all, st));
+    MG_TRY(mg_world_await_first(w, st)); /* it hashes what is there */
     MG_TRY(mg_comm_bcast(w->all, is_there, list->n, MG_U8, 0));
     for (int64_t i = 0; i < list->n; i++) n_there += list->job[i].is_there = is_there[i] != 0;
     if (n_there > 0)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Nothing that is there is replaced in silence, and the same clip is not made again.
-#   overwrite.sh MG-DIST TESTS-FOLDER
+#   overwrite.sh MG-DIST TESTS-FOLDER COMPARE-CLIP SOUND-FACTS FAULTY-DISK
 . "$(dirname "$0")/lib.sh" "$1" "$2"
+FAULTY=$5
 unset MGDIST_OVERWRITE
 
 make() { "$MG" generate --model "$TINY" --frames 20 --out "$BOX/out" "$@"; }
@@ -125,6 +126,15 @@ echo mine >"$BOX/sweep/results.csv"
 expect 2 'results.csv: is there already; it is of no sweep' 'a table of something else' \
     "$MG" bench scaling --np 1 --tp 1 --batch 1 --shape tiny --out "$BOX/sweep"
 passes 'is not replaced' grep -qx mine "$BOX/sweep/results.csv"
+
+# A folder that is looked through for longer than ranks wait for each other, before and after the work.
+slowly() { # CALL FILE: these calls on it take 5 s
+    ranks 2 env LD_PRELOAD="$FAULTY" FAULT_CALLS="$1" FAULT_PATH="$BOX/late/$2" FAULT_MS=5000 FAULT_COUNT=2 \
+        "$MG" generate --model "$TINY" --frames 20 --out "$BOX/late" --seed 1 --tp 1 --comm-timeout 2 "${@:3}"
+}
+expect 0 '' 'a folder' make --out "$BOX/late" --prompt a --seed 1
+expect 0 "^$BOX/late/000000.wav$" 'while what is there is hashed, ranks wait' slowly take 000000.wav --prompt a
+expect 0 "^$BOX/late/000001.wav$" 'and while the list of sounds is made' slowly open metadata.jsonl --prompt b --overwrite --start-index 1
 
 # A dataset's card: ours is written anew, another or an edited one is kept.
 clips() { "$MG" run --model "$TINY" --jobs "$BOX/jobs.txt" --duration 0.2 --seed 1 --out "$BOX/set" "$@"; }
