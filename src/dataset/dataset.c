@@ -14,6 +14,7 @@
 #include <cjson/cJSON.h>
 
 #include "dataset_impl.h"
+#include "log.h"
 #include "out_file.h"
 #include "rng.h"
 #include "text.h"
@@ -174,6 +175,18 @@ static mg_status count(mg_dataset *d)
     return MG_OK;
 }
 
+/* Clips whose jobs left the list long ago may wait still: earlier versions left such, and merges that are cut
+ * off do. */
+static mg_status drop_left(mg_dataset *d)
+{
+    int64_t n;
+
+    MG_RETURN(mg_run_db_drop_unmoved(d->db, &n));
+    if (n > 0)
+        mg_log_warn("run: %" PRId64 " clips that waited are dropped: their jobs are in the list no more", n);
+    return MG_OK;
+}
+
 mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
 {
     mg_status st = MG_OK;
@@ -195,6 +208,7 @@ mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
     MG_TRY(settle_claims(d));
     MG_TRY(settle_seed(d));
     MG_TRY(mg_dataset_take_jobs(d));
+    MG_TRY(drop_left(d));
     MG_TRY(open_jobs(d));
     MG_TRY(mg_dataset_find_shards(d));
     MG_TRY(mg_dataset_recover(d));

@@ -142,6 +142,7 @@ static mg_status take_clip(mg_merge *m, int64_t n, bool *changed)
         return mg_fail(MG_EUSAGE, "%s: was merged from other shards; name a new folder", m->call->out);
     if (mine.state == MG_JOB_DONE || row.state == MG_JOB_WAITING || row.state == mine.state) return MG_OK;
     if (mine.state == MG_JOB_FAILED) m->d->counts.failed--;
+    if (mine.state == MG_JOB_GONE) m->d->counts.total++; /* a run dropped it when a merge had been cut off */
     if (row.state == MG_JOB_DONE) MG_RETURN(take_sound(m, s, n, &row));
     *changed = true;
     return take_outcome(m, n, &row);

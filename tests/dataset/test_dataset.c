@@ -259,6 +259,27 @@ static void test_jobs_of_a_change_that_was_cut_off(void **state)
     mg_dataset_close(d);
 }
 
+/* As earlier versions and merges that were cut off leave them. */
+static void test_jobs_that_left_the_list_and_wait(void **state)
+{
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+    mg_dataset_counts n;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    expect_ok(mg_run_db_move(mg_dataset_db(d), &(mg_job_row){.n = 0, .at = -1, .bytes = 9}));
+    expect_ok(mg_run_db_move(mg_dataset_db(d), &(mg_job_row){.n = 2, .at = MG_JOB_MOVED(5), .bytes = 9}));
+    expect_ok(mg_dataset_commit(d));
+    mg_dataset_close(d);
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.total, 2);
+    assert_int_equal(make_some(d, &call, 9), 2);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+}
+
 static void test_bad_jobs(void **state)
 {
     static const struct {
@@ -384,6 +405,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failures_and_second_tries, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_what_may_not_change, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_jobs_of_a_change_that_was_cut_off, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_jobs_that_left_the_list_and_wait, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_bad_jobs, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_a_stale_lock, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_jobs_that_cannot_be_read, set_up, drop_dir),

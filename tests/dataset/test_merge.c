@@ -354,6 +354,30 @@ static void another_order_than_the_shards(void **state)
     free(tar);
 }
 
+/* A merge that was cut off before it came to the clip of a job that is in no list, and a run that went on
+ * there.
+ */
+static void a_run_between_two_merges(void **state)
+{
+    (void)state;
+    char path[N_PARTS][96], *noted;
+    const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
+
+    make_parts(path, three, MG_LAYOUT_WEBDATASET);
+    expect_ok(merge(in_dir("out"), parts));
+    mg_run_db *db = open_state(in_dir("out"));
+    expect_ok(mg_run_db_move(db, &(mg_job_row){.n = 1, .at = -1, .bytes = 1}));
+    expect_ok(mg_run_db_forget_shards(db, 0));
+    expect_ok(mg_run_db_commit(db));
+    mg_run_db_close(db);
+    expect_ok(merge(in_dir("out"), parts));
+    db = open_state(in_dir("out"));
+    expect_ok(mg_run_db_read_note(db, "state", &noted));
+    assert_string_equal(noted, "finished");
+    free(noted);
+    mg_run_db_close(db);
+}
+
 static double processor_s(void)
 {
     struct rusage use;
@@ -430,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_of_others_are_looked_at, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(one_name_in_a_shard_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(another_order_than_the_shards, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_run_between_two_merges, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(any_order_costs_the_same, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(damage_is_not_copied, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(damage_in_a_shard_is_not_copied, make_dir, drop_dir),
