@@ -15,11 +15,6 @@ const char *mg_job_reader_name(const mg_job_reader *r)
     return r->bytes.name;
 }
 
-static char delimiter_of(const mg_job_reader *r)
-{
-    return r->form == MG_JOBS_TSV ? '\t' : r->semicolons ? ';' : ',';
-}
-
 static int64_t find_column(char *const *names, int64_t n, const char *name)
 {
     for (int64_t i = 0; name && i < n; i++)
@@ -103,7 +98,7 @@ static mg_status read_header(mg_job_reader *r)
     if (!names) return mg_fail(MG_ENOMEM, "%s: no memory for the header", r->bytes.name);
     MG_TRY(mg_job_next_piece(r, &piece));
     if (!piece.text) goto done;
-    const int64_t n = mg_job_split_fields(piece.text, delimiter_of(r), names, MG_JOB_COLUMNS);
+    const int64_t n = mg_job_split_fields(piece.text, r->bytes.delimiter, names, MG_JOB_COLUMNS);
     if (n < 0 || n > MG_JOB_COLUMNS)
         MG_TRY(mg_fail(MG_EUSAGE, "%s: line %lld: the header %s", r->bytes.name, (long long)piece.line,
                        n < 0 ? "has text beside a quoted name" : "has more than 1024 columns"));
@@ -198,6 +193,19 @@ static void add_field(mg_json_text *t, const char *key, const char *value)
         mg_json_text_string(t, key, value);
 }
 
+/* Where the comma parts no fields it may be in numbers: 2,5. Strokes stand among blanks. */
+static char *mend_field(char delimiter, const char *key, char *value)
+{
+    const mg_recipe_key *known = mg_recipe_find(key);
+
+    if (delimiter == '|') value = mg_job_trim(value);
+    const size_t n = strspn(value, "+-0123456789");
+    if (delimiter != ',' && known && known->type == MG_KEY_NUMBER && value[n] == ',' && value[n + 1] &&
+        strspn(value + n + 1, "0123456789") == strlen(value + n + 1))
+        value[n] = '.';
+    return value;
+}
+
 static mg_status next_text(mg_job_reader *r, mg_job_record *record, bool *over)
 {
     mg_job_piece piece;
@@ -230,7 +238,7 @@ static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
     MG_RETURN(mg_job_next_piece(r, &piece));
     *over = !piece.text;
     if (*over) return MG_OK;
-    const int64_t n = mg_job_split_fields(piece.text, delimiter_of(r), r->field, r->n_columns);
+    const int64_t n = mg_job_split_fields(piece.text, r->bytes.delimiter, r->field, r->n_columns);
     if (n < 0)
         return mg_fail(MG_EUSAGE, "%s: line %lld: text beside a quoted field", r->bytes.name,
                        (long long)piece.line);
@@ -240,8 +248,10 @@ static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
                        r->is_guess ? "; if it is no table, --prompts-format text takes its lines as texts"
                                    : "");
     mg_json_text_object(&t, NULL);
-    for (int64_t i = 0; i < n; i++)
-        if (r->column[i] && *r->field[i]) add_field(&t, r->column[i], r->field[i]);
+    for (int64_t i = 0; i < n; i++) {
+        const char *value = r->column[i] ? mend_field(r->bytes.delimiter, r->column[i], r->field[i]) : "";
+        if (*value) add_field(&t, r->column[i], value);
+    }
     return mg_job_end_record(r, record, &t, piece.line);
 }
 

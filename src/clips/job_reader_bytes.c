@@ -142,16 +142,13 @@ static bool find_value(scan *s, const char *p, size_t n)
     return false;
 }
 
-static bool find(scan *s, mg_job_cut how, const char *p, size_t n)
+static bool find(scan *s, mg_job_cut how, const mg_job_bytes *b)
 {
-    switch (how) {
-    case MG_JOB_LINE: return find_line(s, p, n);
-    case MG_JOB_COMMAS: return find_record(s, p, n, ',');
-    case MG_JOB_SEMICOLONS: return find_record(s, p, n, ';');
-    case MG_JOB_TABS: return find_record(s, p, n, '\t');
-    case MG_JOB_VALUE: break;
-    }
-    return find_value(s, p, n);
+    const char *p = b->data + b->at;
+    const size_t n = b->n - b->at;
+
+    if (how == MG_JOB_VALUE) return find_value(s, p, n);
+    return how == MG_JOB_ROW ? find_record(s, p, n, b->delimiter) : find_line(s, p, n);
 }
 
 static int64_t count_lines(const char *p, size_t n)
@@ -199,8 +196,7 @@ mg_status mg_job_bytes_cut(mg_job_bytes *b, mg_job_piece *piece, mg_job_cut how)
     *piece = (mg_job_piece){0};
     MG_RETURN(mg_job_bytes_need(b, 1));
     if (b->n == b->at) return MG_OK;
-    while (!(found = find(&s, how, b->data + b->at, b->n - b->at)) && !b->ended && s.i <= MG_JOB_RECORD_BYTES)
-        MG_RETURN(read_more(b));
+    while (!(found = find(&s, how, b)) && !b->ended && s.i <= MG_JOB_RECORD_BYTES) MG_RETURN(read_more(b));
     if (s.i > MG_JOB_RECORD_BYTES) {
         MG_RETURN(pass_over(b));
         return mg_fail(MG_EUSAGE, "%s: line %lld: longer than %d bytes, the limit for a job", b->name,

@@ -97,6 +97,15 @@ static bool is_quoted(line l)
     return l.end - l.p > 2 && *l.p == '"' && l.end[-1] == '"';
 }
 
+/* "---|---", and "----+----" as databases draw it. */
+static bool is_rule(line l)
+{
+    const char *p = l.p;
+
+    while (p < l.end && strchr("-|+: ", *p)) p++;
+    return p == l.end && holds(l, "--");
+}
+
 static bool is_numbered(line l, char digit)
 {
     return l.end - l.p > 3 && l.p[0] == digit && strchr(".):", l.p[1]) && l.p[2] == ' ';
@@ -147,7 +156,8 @@ const char *mg_job_see_markup(const char *p, const char *end)
     if (is_pair(first.p, first.end)) return "it begins with a key and its value, as YAML, TOML or a program";
     if (first.end > first.p && *first.p == '[' && first.end[-1] == ']' && holds(second, "="))
         return "it begins as TOML or an INI file";
-    if (first.end - first.p > 1 && *first.p == '|' && first.end[-1] == '|')
+    if ((first.end - first.p > 1 && *first.p == '|' && first.end[-1] == '|') ||
+        (holds(first, "|") && is_rule(second)))
         return "it begins as a table in Markdown";
     if (is_numbered(first, '1') && is_numbered(second, '2'))
         return "it begins as a numbered list, whose numbers would be in the texts";

@@ -117,13 +117,32 @@ static mg_status look_for_header(mg_job_look *out, const char *p, const char *en
     return MG_OK;
 }
 
-static mg_status look_at(mg_job_look *out, mg_job_reader *r)
+/* Excel's line before the header says what parts the fields: sep=; */
+static void take_separator(mg_job_bytes *b)
+{
+    const char *p = b->data + b->at, *end = b->data + b->n;
+    const bool is_quoted = p < end && *p == '"';
+
+    p += is_quoted;
+    if (end - p < 6 || strncasecmp(p, "sep=", 4) != 0 || !memchr(",;|\t", p[4], 4)) return;
+    const char delimiter = p[4];
+    p += 5;
+    if (is_quoted && *p++ != '"') return;
+    if (p < end && *p == '\r') p++;
+    if (p == end || *p != '\n') return;
+    b->at = (size_t)(p + 1 - b->data);
+    b->line++;
+    b->delimiter = delimiter;
+}
+
+static mg_status look_at(mg_job_look *out, mg_job_reader *r, bool is_table)
 {
     mg_job_bytes *b = &r->bytes;
 
     MG_RETURN(mg_job_bytes_need(b, LOOK_BYTES));
     if (b->n - b->at >= 3 && memcmp(b->data + b->at, "\xEF\xBB\xBF", 3) == 0)
         b->at += 3; /* byte order mark */
+    if (is_table) take_separator(b);
     const char *end = b->data + b->n, *p = mg_job_skip(b->data + b->at, end);
     *out = mg_job_look_for_json(p, end);
     if (*out != MG_LOOKS_LIKE_TEXT || p == end) return MG_OK;
@@ -145,15 +164,49 @@ static mg_status refuse_form(const mg_job_reader *r, const char *seen)
                    r->bytes.name, seen);
 }
 
+/* What parts the fields, where the file's own first line does not say it. */
+static char delimiter_of(mg_job_form form, mg_job_look seen)
+{
+    if (form == MG_JOBS_TSV || (seen == MG_LOOKS_LIKE_TABS && form != MG_JOBS_CSV)) return '\t';
+    return seen == MG_LOOKS_LIKE_SEMICOLONS ? ';' : seen == MG_LOOKS_LIKE_PIPES ? '|' : ',';
+}
+
+/* No name and nobody says it: the first bytes do. */
+static mg_status guess_form(mg_job_reader *r, mg_job_look seen, const char *first, const char *end)
+{
+    const char *markup = mg_job_see_markup(first, end);
+
+    r->is_guess = true;
+    r->in_array = seen == MG_LOOKS_LIKE_ARRAY;
+    switch (seen) {
+    case MG_LOOKS_LIKE_OBJECTS:
+    case MG_LOOKS_LIKE_ARRAY: r->form = MG_JOBS_JSON; break;
+    case MG_LOOKS_LIKE_COMMAS:
+    case MG_LOOKS_LIKE_PIPES:
+    case MG_LOOKS_LIKE_SEMICOLONS: r->form = MG_JOBS_CSV; break;
+    case MG_LOOKS_LIKE_TABS: r->form = MG_JOBS_TSV; break;
+    case MG_LOOKS_LIKE_A_WORD:
+        if (!r->prompt_column) return refuse_form(r, "its first line may be a header or a text");
+        r->form = MG_JOBS_CSV;
+        break;
+    case MG_LOOKS_LIKE_TEXT:
+        if (markup) return refuse_form(r, markup);
+        r->form = MG_JOBS_TEXT;
+        break;
+    }
+    return MG_OK;
+}
+
 /* What was said of the form is so. Else the first bytes say it, and a name that says otherwise is refused. */
 mg_status mg_job_choose_form(mg_job_reader *r, mg_job_form asked)
 {
-    static const char pipes[] = "upright strokes part its fields, where CSV has commas";
     const mg_job_form named = form_of_name(r->bytes.name);
     mg_job_look seen;
 
-    MG_RETURN(look_at(&seen, r));
-    const mg_job_bytes *b = &r->bytes;
+    r->form = asked ? asked : named;
+    MG_RETURN(look_at(&seen, r, r->form != MG_JOBS_JSON && asked != MG_JOBS_TEXT));
+    mg_job_bytes *b = &r->bytes;
+    const bool says_it = b->delimiter != 0;
     const char *end = b->data + b->n, *first = mg_job_skip(b->data + b->at, end);
     const char *binary = mg_job_see_binary(b->data + b->at, end);
     if (binary) return mg_fail(MG_EUSAGE, "%s: %s", b->name, binary);
@@ -161,34 +214,15 @@ mg_status mg_job_choose_form(mg_job_reader *r, mg_job_form asked)
     if (!is_json && has_old_lines(first, end))
         return mg_fail(MG_EUSAGE, "%s: its lines end in CR alone, as those of old Macs: tr '\\r' '\\n' <%s",
                        b->name, b->name);
-    const bool is_bracket = first < end && *first == '[';
-    r->form = asked ? asked : named;
-    r->semicolons = seen == MG_LOOKS_LIKE_SEMICOLONS;
-    r->in_array = r->form == MG_JOBS_JSON && is_bracket;
+    r->in_array = r->form == MG_JOBS_JSON && first < end && *first == '[';
+    if (!says_it) b->delimiter = delimiter_of(r->form, seen);
     if (asked || named == MG_JOBS_JSON) return MG_OK;
     const bool is_table = named == MG_JOBS_CSV || named == MG_JOBS_TSV;
     if (is_table && is_json) return refuse_form(r, "its name says a table, and it begins as JSON");
-    if (named == MG_JOBS_CSV && seen == MG_LOOKS_LIKE_TABS)
+    if (named == MG_JOBS_CSV && seen == MG_LOOKS_LIKE_TABS && !says_it)
         return refuse_form(r, "named as CSV, and tabs part its fields");
-    if (named == MG_JOBS_CSV && seen == MG_LOOKS_LIKE_PIPES) return refuse_form(r, pipes);
-    if (is_table) return MG_OK;
-    r->is_guess = true;
-    switch (seen) {
-    case MG_LOOKS_LIKE_OBJECTS:
-    case MG_LOOKS_LIKE_ARRAY: r->form = MG_JOBS_JSON; break;
-    case MG_LOOKS_LIKE_COMMAS:
-    case MG_LOOKS_LIKE_SEMICOLONS: r->form = MG_JOBS_CSV; break;
-    case MG_LOOKS_LIKE_TABS: r->form = MG_JOBS_TSV; break;
-    case MG_LOOKS_LIKE_PIPES: return refuse_form(r, pipes);
-    case MG_LOOKS_LIKE_A_WORD:
-        if (!r->prompt_column) return refuse_form(r, "its first line may be a header or a text");
-        r->form = MG_JOBS_CSV;
-        break;
-    case MG_LOOKS_LIKE_TEXT:
-        if (mg_job_see_markup(first, end)) return refuse_form(r, mg_job_see_markup(first, end));
-        r->form = MG_JOBS_TEXT;
-        break;
-    }
-    r->in_array = seen == MG_LOOKS_LIKE_ARRAY;
-    return MG_OK;
+    if (seen == MG_LOOKS_LIKE_PIPES && mg_job_see_markup(first, end))
+        return refuse_form(r, mg_job_see_markup(first, end));
+    if (says_it && !is_table) r->form = MG_JOBS_CSV;
+    return is_table || says_it ? MG_OK : guess_form(r, seen, first, end);
 }

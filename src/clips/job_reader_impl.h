@@ -18,6 +18,7 @@ typedef struct mg_job_bytes {
     size_t at, n, capacity; /* data[at … n) is not taken yet */
     bool ended;             /* nothing follows data[n) */
     int64_t line;           /* of data[at], counted from 1 */
+    char delimiter;         /* of a table's fields */
 } mg_job_bytes;
 
 mg_status mg_job_bytes_open(mg_job_bytes *b, const char *path);
@@ -35,13 +36,7 @@ typedef struct mg_job_piece {
     size_t bytes;
     int64_t line;
 } mg_job_piece;
-typedef enum mg_job_cut {
-    MG_JOB_LINE,
-    MG_JOB_COMMAS,
-    MG_JOB_SEMICOLONS,
-    MG_JOB_TABS,
-    MG_JOB_VALUE
-} mg_job_cut;
+typedef enum mg_job_cut { MG_JOB_LINE, MG_JOB_ROW, MG_JOB_VALUE } mg_job_cut;
 
 /* MG_EUSAGE for a piece that is too long or is not closed; the next call goes on behind it. */
 mg_status mg_job_bytes_cut(mg_job_bytes *b, mg_job_piece *piece, mg_job_cut how);
@@ -53,7 +48,6 @@ struct mg_job_reader {
     mg_job_form form;
     char *prompt_column, *id_column; /* owned; NULL: not named */
     bool is_guess;                   /* the form follows from the first bytes alone */
-    bool semicolons;                 /* part the fields of this CSV, as Excel has it in many languages */
     bool in_array, array_over;
     char **column; /* [n_columns] what each stands for; NULL: passed over; owned */
     int64_t n_columns;

@@ -26,10 +26,7 @@ bool mg_job_is_blank(const mg_job_piece *p)
 /* A line or CSV record that is not blank. */
 mg_status mg_job_next_piece(mg_job_reader *r, mg_job_piece *piece)
 {
-    const mg_job_cut how = r->form == MG_JOBS_TSV   ? MG_JOB_TABS
-                           : r->form != MG_JOBS_CSV ? MG_JOB_LINE
-                           : r->semicolons          ? MG_JOB_SEMICOLONS
-                                                    : MG_JOB_COMMAS;
+    const mg_job_cut how = r->form == MG_JOBS_CSV || r->form == MG_JOBS_TSV ? MG_JOB_ROW : MG_JOB_LINE;
 
     do {
         MG_RETURN(mg_job_bytes_cut(&r->bytes, piece, how));
