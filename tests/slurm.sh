@@ -186,49 +186,9 @@ log_of "$job" | grep -q 'a signal asks to stop: no new clip begins' || fail 'the
 ok "run.sbatch: a time limit, requeued, complete at start $starts"
 like 'a time limit' "$box/long" "$box/limit"
 
-# 4. A node that is killed
-slow 150
-submit "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/node"
-for ((i = 0; i < 300; i++)); do
-    ls "$box/node/train"/*.flac >/dev/null 2>&1 && break
-    sleep 0.1
-done
-victim=$(on scontrol show hostnames "$(on squeue -h -j "$job" -o %N)" | grep -v "^${hosts[0]}$" | head -1)
-[ -n "$victim" ] || fail 'no node to kill'
-ip netns pids "$victim" | xargs -r kill -9
-killed=$SECONDS
-await 150 || fail 'the job whose node was killed does not end'
-log_of "$job" | grep -q '^start [1-9] of job' || fail 'the killed node: no second start'
-ok "run.sbatch: a node killed, started again on others, complete $((SECONDS - killed)) s later"
-like 'a killed node' "$box/long" "$box/node"
-
-# 5. A job that is cancelled. Its ranks hear SIGTERM, finish their clips and end with 75, as at a time limit: it must not come back.
-submit "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/cancelled"
-for ((i = 0; i < 300; i++)); do
-    ls "$box/cancelled/train"/*.flac >/dev/null 2>&1 && break
-    sleep 0.1
-done
-on scancel "$job"
-await 30 || fail 'the cancelled job is still in the queue, or there again'
-[ "$(log_of "$job" | grep -c '^start [0-9]* of job')" = 1 ] || fail 'the cancelled job: started again'
-[ "$(ls "$box/cancelled/train"/*.flac | wc -l)" -lt 120 ] || fail 'the cancelled job: was complete before it was cancelled'
-ok 'run.sbatch: a job that is cancelled stays so'
-
-# 6. A job that has to make room. Slurm would cancel it at the end of its grace time; it goes back by itself before.
-submit -p spare "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/preempted"
-for ((i = 0; i < 300; i++)); do
-    ls "$box/preempted/train"/*.flac >/dev/null 2>&1 && break
-    sleep 0.1
-done
-(cd "$box/jobs" && on sbatch --parsable -p first -N 2 --exclusive --wrap 'sleep 1' >/dev/null) || fail 'sbatch -p first'
-await 150 || fail 'the preempted job does not end'
-log_of "$job" | grep -q 'a signal asks to stop: no new clip begins' || fail 'preemption: no word of a signal'
-log_of "$job" | grep -q '^start 1 of job' || fail 'the preempted job: no second start'
-ok 'run.sbatch: preempted in a partition that cancels, back by itself, complete'
-like 'preemption' "$box/long" "$box/preempted"
-
-# 7. A slurmstepd that is killed: srun does not notice, and the node has nothing wrong but the number of that step. It is left
+# 4. A slurmstepd that is killed: srun does not notice, and the node has nothing wrong but the number of that step. It is left
 # out where there is another one, and used again where there is none.
+slow 150
 for partition in main pair; do
     submit -p $partition "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --comm-timeout 5 --out "$box/orphan-$partition"
     for ((i = 0; i < 300; i++)); do
@@ -247,5 +207,46 @@ for partition in main pair; do
     case $partition$without in "main$victim" | 'pair(null)') ;; *) fail "partition $partition: the second start was without $without" ;; esac
     ok "and its node is $([ $partition = main ] && echo left out || echo needed)"
 done
+
+# 5. A node that is killed
+submit "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/node"
+for ((i = 0; i < 300; i++)); do
+    ls "$box/node/train"/*.flac >/dev/null 2>&1 && break
+    sleep 0.1
+done
+victim=$(on scontrol show hostnames "$(on squeue -h -j "$job" -o %N)" | grep -v "^${hosts[0]}$" | head -1)
+[ -n "$victim" ] || fail 'no node to kill'
+ip netns pids "$victim" | xargs -r kill -9
+killed=$SECONDS
+await 150 || fail 'the job whose node was killed does not end'
+log_of "$job" | grep -q '^start [1-9] of job' || fail 'the killed node: no second start'
+ok "run.sbatch: a node killed, started again on others, complete $((SECONDS - killed)) s later"
+like 'a killed node' "$box/long" "$box/node"
+
+# 6. A job that is cancelled. Its ranks hear SIGTERM, finish their clips and end with 75, as at a time limit: it must not come back.
+submit "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/cancelled"
+for ((i = 0; i < 300; i++)); do
+    ls "$box/cancelled/train"/*.flac >/dev/null 2>&1 && break
+    sleep 0.1
+done
+on scancel "$job"
+await 30 || fail 'the cancelled job is still in the queue, or there again'
+[ "$(log_of "$job" | grep -c '^start [0-9]* of job')" = 1 ] || fail 'the cancelled job: started again'
+[ "$(ls "$box/cancelled/train"/*.flac | wc -l)" -lt 120 ] || fail 'the cancelled job: was complete before it was cancelled'
+ok 'run.sbatch: a job that is cancelled stays so'
+
+# 7. A job that has to make room. Slurm would cancel it at the end of its grace time; it goes back by itself before.
+submit -p spare "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/preempted"
+for ((i = 0; i < 300; i++)); do
+    ls "$box/preempted/train"/*.flac >/dev/null 2>&1 && break
+    sleep 0.1
+done
+(cd "$box/jobs" && on sbatch --parsable -p first -N 2 --exclusive --wrap 'sleep 1' >/dev/null) || fail 'sbatch -p first'
+await 150 || fail 'the preempted job does not end'
+log_of "$job" | grep -q 'a signal asks to stop: no new clip begins' || fail 'preemption: no word of a signal'
+log_of "$job" | grep -q '^start 1 of job' || fail 'the preempted job: no second start'
+ok 'run.sbatch: preempted in a partition that cancels, back by itself, complete'
+like 'preemption' "$box/long" "$box/preempted"
+
 echo "# $((SECONDS - began)) s in all"
 echo "1..$n"
