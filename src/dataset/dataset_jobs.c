@@ -244,19 +244,20 @@ static mg_status take_all(intake *in)
     return flush(in);
 }
 
-/* The two jobs of a clash: the first one's id and line, and all of the other. */
-static mg_status find_pair(intake *in, int64_t first, int64_t n, char id[MG_JOB_ID_SIZE], int64_t *line,
+/* The two jobs of a clash: all of one that is in the list, of the other its id and where that is. */
+static mg_status find_pair(intake *in, int64_t first, int64_t n, char id[MG_JOB_ID_SIZE], char where[64],
                            mg_job_row *row)
 {
     bool found;
 
-    MG_RETURN(mg_run_db_find(in->db, first, row, &found));
-    MG_REQUIRE(found);
-    snprintf(id, MG_JOB_ID_SIZE, "%s", row->id);
-    *line = row->line;
     MG_RETURN(mg_run_db_find(in->db, n, row, &found));
     MG_REQUIRE(found);
-    return MG_OK;
+    const bool has_left = row->at < 0;
+    if (!has_left) MG_RETURN(mg_run_db_find(in->db, first, row, &found));
+    snprintf(id, MG_JOB_ID_SIZE, "%s", row->id);
+    snprintf(where, 64, " of line %" PRId64, row->line);
+    if (row->at < 0) strcpy(where, ", which is done and in the list no more,");
+    return mg_run_db_find(in->db, has_left ? first : n, row, &found);
 }
 
 /* Two jobs that would share a file. A hash in common is not enough: their ids are compared. */
@@ -264,21 +265,20 @@ static mg_status check_clash(void *arg, int64_t first, int64_t n)
 {
     intake *in = arg;
     mg_job_row row;
-    int64_t line = 0;
-    char a[MG_JOB_ID_SIZE], folded[2][4 * MG_JOB_ID_SIZE];
+    char a[MG_JOB_ID_SIZE], where[64], folded[2][4 * MG_JOB_ID_SIZE];
 
-    MG_RETURN(find_pair(in, first, n, a, &line, &row));
+    MG_RETURN(find_pair(in, first, n, a, where, &row));
     MG_RETURN(mg_job_id_fold(folded[0], a));
     MG_RETURN(mg_job_id_fold(folded[1], row.id));
     if (strcmp(folded[0], folded[1]) != 0) return MG_OK;
     if (strcmp(a, row.id) == 0)
-        (void)mg_fail(MG_EUSAGE, "%s: line %lld: id \"%.200s\" is that of line %lld too",
-                      mg_job_reader_name(in->reader), (long long)row.line, a, (long long)line);
+        (void)mg_fail(MG_EUSAGE, "%s: line %lld: id \"%.200s\" is that%s too", mg_job_reader_name(in->reader),
+                      (long long)row.line, a, where);
     else
         (void)mg_fail(MG_EUSAGE,
-                      "%s: line %lld: id \"%.200s\" and \"%.200s\" of line %lld are one file where names "
-                      "ignore case or composition; rename one",
-                      mg_job_reader_name(in->reader), (long long)row.line, row.id, a, (long long)line);
+                      "%s: line %lld: id \"%.200s\" and \"%.200s\"%s are one file where names ignore case or "
+                      "composition; rename one",
+                      mg_job_reader_name(in->reader), (long long)row.line, row.id, a, where);
     note_fault(in);
     return MG_OK;
 }
@@ -288,15 +288,14 @@ static mg_status check_key_clash(void *arg, int64_t first, int64_t n)
 {
     intake *in = arg;
     mg_job_row row;
-    int64_t line = 0;
-    char a[MG_JOB_ID_SIZE];
+    char a[MG_JOB_ID_SIZE], where[64];
 
-    MG_RETURN(find_pair(in, first, n, a, &line, &row));
+    MG_RETURN(find_pair(in, first, n, a, where, &row));
     if (strcmp(a, row.id) == 0) return MG_OK; /* said already */
     (void)mg_fail(MG_EUSAGE,
-                  "%s: line %lld: id \"%.200s\" and \"%.200s\" of line %lld have one name in a shard, where "
-                  "a '.' is a '_' and \"__\" in front \"-_\"; rename one, or take another --layout",
-                  mg_job_reader_name(in->reader), (long long)row.line, row.id, a, (long long)line);
+                  "%s: line %lld: id \"%.200s\" and \"%.200s\"%s have one name in a shard, where a '.' is a "
+                  "'_' and \"__\" in front \"-_\"; rename one, or take another --layout",
+                  mg_job_reader_name(in->reader), (long long)row.line, row.id, a, where);
     note_fault(in);
     return MG_OK;
 }

@@ -32,6 +32,7 @@ typedef struct mg_merge_item {
     int64_t at, copy; /* its order */
     int64_t i_source, n;
     int64_t fold;
+    bool is_left_over; /* another part has the clip now */
 } mg_merge_item;
 
 typedef struct mg_merge {

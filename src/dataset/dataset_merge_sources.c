@@ -5,6 +5,7 @@
 
 #include "dataset_merge_impl.h"
 #include "job_id.h"
+#include "log.h"
 #include "stop.h"
 #include "text.h"
 
@@ -136,6 +137,8 @@ static mg_status check_complete(const mg_merge *m)
     return st;
 }
 
+#define IN_NO_LIST INT64_MAX /* jobs that are gone come last */
+
 typedef struct lister {
     mg_merge *m;
     int64_t i_source;
@@ -148,12 +151,11 @@ static mg_status list_clip(void *arg, const mg_job_row *row)
 
     MG_RETURN(mg_stop_check());
     MG_RETURN(mg_grow(&m->item, &m->item_capacity, m->n_items + 1, sizeof *m->item, "merge"));
-    m->item[m->n_items++] =
-        (mg_merge_item){.at = row->at >= 0 ? row->at : INT64_MAX, /* of jobs that are gone */
-                        .copy = row->copy,
-                        .i_source = l->i_source,
-                        .n = row->n,
-                        .fold = row->fold};
+    m->item[m->n_items++] = (mg_merge_item){.at = row->at >= 0 ? row->at : IN_NO_LIST,
+                                            .copy = row->copy,
+                                            .i_source = l->i_source,
+                                            .n = row->n,
+                                            .fold = row->fold};
     return MG_OK;
 }
 
@@ -167,15 +169,18 @@ static int compare_order(const void *a, const void *b)
     return x->n < y->n ? -1 : x->n > y->n;
 }
 
+/* Of equal ones first those that are in the list. */
 static int compare_folds(const void *a, const void *b)
 {
     const mg_merge_item *x = *(const mg_merge_item *const *)a, *y = *(const mg_merge_item *const *)b;
 
-    return x->fold < y->fold ? -1 : x->fold > y->fold;
+    if (x->fold != y->fold) return x->fold < y->fold ? -1 : 1;
+    return compare_order(x, y);
 }
 
-/* Two clips whose hashes agree: are they one? */
-static mg_status compare_clips(const mg_merge *m, const mg_merge_item *x, const mg_merge_item *y)
+/* Two clips whose hashes agree: are they one? In a changed list jobs may have moved to other parts, and what
+ * was made of them stays where it was: that one is passed over. */
+static mg_status compare_clips(const mg_merge *m, const mg_merge_item *x, mg_merge_item *y)
 {
     const mg_merge_source *a = &m->source[x->i_source], *b = &m->source[y->i_source];
     char id[MG_JOB_ID_SIZE], folded[2][4 * MG_JOB_ID_SIZE];
@@ -189,14 +194,30 @@ static mg_status compare_clips(const mg_merge *m, const mg_merge_item *x, const 
     MG_RETURN(mg_job_id_fold(folded[0], id));
     MG_RETURN(mg_job_id_fold(folded[1], row.id));
     if (strcmp(folded[0], folded[1]) != 0) return MG_OK;
+    y->is_left_over = y->at == IN_NO_LIST;
+    if (y->is_left_over) return MG_OK;
     return mg_fail(MG_EUSAGE, "clip %.200s: is in %s and in %s; a dataset has each id once", id, a->dir,
                    b->dir);
 }
 
-static mg_status check_ids(const mg_merge *m)
+static void drop_left_over(mg_merge *m)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n_items; i++)
+        if (!m->item[i].is_left_over) m->item[n++] = m->item[i];
+    if (n < m->n_items)
+        mg_log_info(
+            "merge: %zu clips are in two shards, for a changed list has moved their jobs; those of the "
+            "list are taken",
+            m->n_items - n);
+    m->n_items = n;
+}
+
+static mg_status check_ids(mg_merge *m)
 {
     mg_status st = MG_OK;
-    const mg_merge_item **by_fold = calloc(m->n_items + 1, sizeof *by_fold);
+    mg_merge_item **by_fold = calloc(m->n_items + 1, sizeof *by_fold);
 
     if (!by_fold) return mg_fail(MG_ENOMEM, "merge: %zu clips", m->n_items);
     for (size_t i = 0; i < m->n_items; i++) by_fold[i] = &m->item[i];
@@ -204,6 +225,7 @@ static mg_status check_ids(const mg_merge *m)
     for (size_t i = 1; i < m->n_items && st == MG_OK; i++)
         if (by_fold[i]->fold == by_fold[i - 1]->fold) st = compare_clips(m, by_fold[i - 1], by_fold[i]);
     free(by_fold);
+    if (st == MG_OK) drop_left_over(m);
     return st;
 }
 

@@ -230,6 +230,9 @@ static void test_what_may_not_change(void **state)
     assert_int_equal(make_some(d, &call, 9), 2);
     expect_ok(mg_dataset_finish(d));
     mg_dataset_close(d);
+    put_file(jobs, "{\"id\": \"B-0\"}\n", 14); /* b-0 is done, and keeps its name */
+    expect_refused(&call, MG_EUSAGE,
+                   "line 1: id \"B-0\" and \"b-0\", which is done and in the list no more, are one file");
     call.jobs_changed = MG_JOBS_CHANGED_REFUSE;
     call.jobs = NULL;
     expect_ok(mg_dataset_open(&d, &call));

@@ -354,6 +354,38 @@ static void another_order_than_the_shards(void **state)
     free(tar);
 }
 
+/* A line in the middle of a list with ids: the jobs behind it are other parts' now, which make them again. */
+static void jobs_that_moved_to_other_parts(void **state)
+{
+    (void)state;
+    char path[N_PARTS][96], jobs[96];
+    const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
+    static const char changed[] = "{\"id\":\"a\"}\n{\"id\":\"new\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n";
+
+    make_parts(path, three, MG_LAYOUT_AUDIOFOLDER);
+    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
+    put_file(jobs, changed, sizeof changed - 1);
+    for (int i = 0; i < N_PARTS; i++) {
+        mg_dataset_call call = call_of(path[i], jobs, MG_LAYOUT_AUDIOFOLDER);
+        mg_dataset *d;
+        call.part = i, call.n_parts = N_PARTS, call.jobs_changed = MG_JOBS_CHANGED_OK;
+        expect_ok(mg_dataset_open(&d, &call));
+        make_some(d, &call, 9);
+        expect_ok(mg_dataset_finish(d));
+        mg_dataset_close(d);
+    }
+    expect_ok(merge(in_dir("out"), parts));
+    expect_ok(merge(in_dir("out"), parts)); /* which has nothing to do */
+    char *sums = text_of("out/SHA256SUMS");
+    for (const char *p = changed; (p = strstr(p, ":\"")); p++) {
+        char file[32];
+        snprintf(file, sizeof file, "  train/%.*s.flac\n", (int)strcspn(p + 2, "\""), p + 2);
+        assert_non_null(strstr(sums, file));
+        assert_null(strstr(strstr(sums, file) + 1, file));
+    }
+    free(sums);
+}
+
 /* A merge that was cut off before it came to the clip of a job that is in no list, and a run that went on
  * there.
  */
@@ -455,6 +487,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_name_in_a_shard_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(another_order_than_the_shards, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_run_between_two_merges, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(jobs_that_moved_to_other_parts, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(any_order_costs_the_same, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(damage_is_not_copied, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(damage_in_a_shard_is_not_copied, make_dir, drop_dir),
