@@ -9,6 +9,7 @@
 
 #include "clip_list_impl.h"
 #include "clip_name.h"
+#include "job_id.h"
 #include "log.h"
 #include "rng.h"
 
@@ -115,7 +116,7 @@ static mg_status name_by_id(mg_clip_list *list, mg_name_set *taken, int64_t inde
 {
     const mg_recipe *r = mg_clip_list_recipe(list, index);
     const mg_request_state *state = &list->state[list->job[index].i_request];
-    char name[160];
+    char name[MG_JOB_ID_SIZE + 20];
 
     if (state->n_clips == 1)
         snprintf(name, sizeof name, "%s", r->id);

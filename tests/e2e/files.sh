@@ -39,6 +39,11 @@ printf '{"id": "one", "prompt": "piano", "seed": 3}\n{"prompt": "techno", "id": 
 make ids --prompts "$BOX/list.jsonl" >/dev/null
 is 'ids name files' "$(files ids)" 'one.json one.wav two.b.json two.b.wav '
 is 'and are recorded' "$(value ids/one id) $(value ids/one seed)" 'one 3'
+long=$(printf '%0199d' 0)
+printf '{"id": "%s1"}\n{"id": "%s2", "n": 2}\n' "$long" "$long" >"$BOX/long.jsonl"
+make long --prompts "$BOX/long.jsonl" >/dev/null
+is 'ids of 200 bytes too' "$(files long | tr ' ' '\n' | sed "s/^$long/…/" | tr '\n' ' ')" \
+    '…1.json …1.wav …2-0.json …2-0.wav …2-1.json …2-1.wav '
 make many --prompt piano -n 3 >/dev/null
 is 'clips of one prompt' "$(files many)" '000000.json 000000.wav 000001.json 000001.wav 000002.json 000002.wav '
 is 'each has its own seed' "$(value many/000000 seed) $(value many/000002 seed)" '7 9'
