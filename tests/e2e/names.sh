@@ -102,6 +102,7 @@ passes 'a key for parts: the reference' compare "$GOLDEN/audiocraft/ac-mono.safe
 expect 0 '^the same bytes' 'a key for parts: replay' "$MG" replay -q "$BOX/out/000000.json"
 expect 0 'split .*  lm = .*/lm  text_encoder = t5-base  codec = .*ac-mono  tokenizer = ' 'the list has parts' models list
 expect 2 'parts and --notes belong to' 'parts of nothing' models list --codec x
+expect 2 'parts and --notes belong to' 'an adapter of nothing' models list --lora x
 expect 0 'removed' 'a key is removed' models remove local
 expect 1 'models remove: local: not in' 'only once' models remove local
 expect 2 'PATH|ID: missing' 'add wants both' models add x

@@ -55,7 +55,7 @@ static const mg_option options[] = {
 
 static bool has_parts(const mg_model_request *p)
 {
-    return p->lm || p->text_encoder || p->codec || p->tokenizer;
+    return p->lm || p->lora || p->text_encoder || p->codec || p->tokenizer;
 }
 
 static mg_status check(const void *settings)
