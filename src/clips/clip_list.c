@@ -27,6 +27,47 @@ static mg_status draw_seed(int64_t *seed)
     return MG_OK;
 }
 
+/* Request i is left out, for mg_last_error(). `st` itself if that ends the call. */
+static mg_status refuse(mg_clip_list *list, int64_t i_request, mg_status st)
+{
+    mg_request_state *state = &list->state[i_request];
+
+    if (st != MG_EUSAGE && st != MG_EFAIL) return st;
+    state->refused = st;
+    state->files.refused = st;
+    state->why = strdup(mg_last_error());
+    mg_clear_error();
+    if (!state->why) return mg_fail(MG_ENOMEM, "requests: no memory");
+    for (int64_t j = 0; list->job && j < state->n_clips; j++) list->job[state->i_clip + j].refused = true;
+    return MG_OK;
+}
+
+/* Say what was refused since the last time and why; the last one's failure if nothing is left. */
+static mg_status report_refused(mg_clip_list *list)
+{
+    const mg_request_state *last = NULL, *said = NULL;
+    mg_status st = MG_OK;
+    int64_t n_left = 0;
+
+    for (int64_t i = 0; i < list->requests.n; i++) {
+        n_left += list->state[i].refused == MG_OK;
+        if (list->state[i].why || !last) last = &list->state[i];
+    }
+    for (int64_t i = 0; i < list->requests.n; i++) {
+        const mg_request_state *s = &list->state[i];
+        const bool again = s->why && said && strcmp(said->why, s->why) == 0;
+        if (!s->why || again || (n_left == 0 && strcmp(s->why, last->why) == 0)) continue;
+        said = s;
+        if (mg_log_rank() == 0) mg_log_error("clip %s: %s", list->job[s->i_clip].name, s->why);
+    }
+    if (n_left == 0) st = mg_fail(last->refused, "%s", last->why ? last->why : "");
+    for (int64_t i = 0; i < list->requests.n; i++) {
+        free(list->state[i].why);
+        list->state[i].why = NULL;
+    }
+    return st;
+}
+
 /* Rank 0: the requests, what their files hold, and the seed. */
 static mg_status read_call(mg_clip_list *list, const mg_call *call)
 {
@@ -42,7 +83,7 @@ static mg_status read_call(mg_clip_list *list, const mg_call *call)
     if (!list->state) return mg_fail(MG_ENOMEM, "requests: %lld", (long long)list->requests.n);
     for (int64_t i = 0; i < list->requests.n; i++) {
         const mg_status st = mg_requests_probe(&list->state[i].files, &list->requests.recipe[i]);
-        if (st != MG_OK) MG_RETURN(mg_clip_list_refuse(list, i, st));
+        if (st != MG_OK) MG_RETURN(refuse(list, i, st));
     }
     return MG_OK;
 }
@@ -166,7 +207,7 @@ mg_status mg_clip_list_open(mg_clip_list *list, const mg_call *call, const mg_wo
     if (st == MG_OK && strcmp(call->out_dir, "-") == 0 && list->n != 1)
         st = mg_fail(MG_EUSAGE, "option --out: -: %lld clips; standard output takes one", (long long)list->n);
     MG_TRY(mg_comm_agree(world->all, st));
-    st = mg_comm_agree(world->all, mg_clip_list_report(list));
+    st = mg_comm_agree(world->all, report_refused(list));
 done:
     if (st != MG_OK) mg_clip_list_close(list);
     return st;
@@ -186,45 +227,6 @@ void mg_clip_list_close(mg_clip_list *list)
     *list = (mg_clip_list){0};
 }
 
-mg_status mg_clip_list_refuse(mg_clip_list *list, int64_t i_request, mg_status st)
-{
-    mg_request_state *state = &list->state[i_request];
-
-    if (st != MG_EUSAGE && st != MG_EFAIL) return st;
-    state->refused = st;
-    state->files.refused = st;
-    state->why = strdup(mg_last_error());
-    mg_clear_error();
-    if (!state->why) return mg_fail(MG_ENOMEM, "requests: no memory");
-    for (int64_t j = 0; list->job && j < state->n_clips; j++) list->job[state->i_clip + j].refused = true;
-    return MG_OK;
-}
-
-mg_status mg_clip_list_report(mg_clip_list *list)
-{
-    const mg_request_state *last = NULL, *said = NULL;
-    mg_status st = MG_OK;
-    int64_t n_left = 0;
-
-    for (int64_t i = 0; i < list->requests.n; i++) {
-        n_left += list->state[i].refused == MG_OK;
-        if (list->state[i].why || !last) last = &list->state[i];
-    }
-    for (int64_t i = 0; i < list->requests.n; i++) {
-        const mg_request_state *s = &list->state[i];
-        const bool again = s->why && said && strcmp(said->why, s->why) == 0;
-        if (!s->why || again || (n_left == 0 && strcmp(s->why, last->why) == 0)) continue;
-        said = s;
-        if (mg_log_rank() == 0) mg_log_error("clip %s: %s", list->job[s->i_clip].name, s->why);
-    }
-    if (n_left == 0) st = mg_fail(last->refused, "%s", last->why ? last->why : "");
-    for (int64_t i = 0; i < list->requests.n; i++) {
-        free(list->state[i].why);
-        list->state[i].why = NULL;
-    }
-    return st;
-}
-
 /* The leader's tokens become every rank's numbers. Collective over the group. */
 static mg_status share_tokens(mg_clip_list *list, const mg_replica *replica, const mg_tokenizer *tokenizer)
 {
@@ -236,7 +238,7 @@ static mg_status share_tokens(mg_clip_list *list, const mg_replica *replica, con
     for (int64_t i = 0; st == MG_OK && replica->is_leader && i < n; i++) {
         if (list->state[i].refused != MG_OK) continue;
         st = mg_request_encode(&list->state[i], &list->requests.recipe[i], replica, tokenizer);
-        if (st != MG_OK) st = mg_clip_list_refuse(list, i, st);
+        if (st != MG_OK) st = refuse(list, i, st);
         all[i] = list->state[i].tokens;
         all[i].refused = list->state[i].refused;
     }
@@ -259,7 +261,7 @@ static mg_status fill(mg_clip_list *list, const mg_call *call, const mg_replica 
             mg_job *first = &list->job[state->i_clip];
             mg_clip c = first->clip;
             const mg_status st = mg_request_fill(&c, &list->requests.recipe[i], state, call, replica);
-            if (st != MG_OK) MG_RETURN(mg_clip_list_refuse(list, i, st));
+            if (st != MG_OK) MG_RETURN(refuse(list, i, st));
             for (int64_t j = 0; j < state->n_clips; j++) {
                 mg_clip *to = &first[j].clip;
                 c.index = to->index, c.terms.seed = to->terms.seed;
@@ -269,7 +271,7 @@ static mg_status fill(mg_clip_list *list, const mg_call *call, const mg_replica 
         for (int64_t j = 0; state->refused != MG_OK && j < state->n_clips; j++)
             list->job[state->i_clip + j].refused = true;
     }
-    return mg_clip_list_report(list);
+    return report_refused(list);
 }
 
 mg_status mg_clip_list_fill(mg_clip_list *list, const mg_call *call, const mg_replica *replica)

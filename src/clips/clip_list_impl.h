@@ -43,12 +43,6 @@ mg_status mg_requests_probe(mg_request_files *files, const mg_recipe *r);
  * agreed. */
 mg_status mg_requests_share(mg_clip_list *list, const mg_world *w);
 
-/* Request i is left out, for mg_last_error(). `st` itself if that ends the call. */
-mg_status mg_clip_list_refuse(mg_clip_list *list, int64_t i_request, mg_status st);
-
-/* Say what was refused since the last time and why; the last one's failure if nothing is left. */
-mg_status mg_clip_list_report(mg_clip_list *list);
-
 /* A leader: the tokens of a request's texts. `tokenizer` may be NULL if no clip has a text. */
 mg_status mg_request_encode(mg_request_state *state, const mg_recipe *q, const mg_replica *replica,
                             const mg_tokenizer *tokenizer);

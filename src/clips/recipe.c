@@ -118,7 +118,8 @@ void mg_recipe_see(mg_recipe *r)
     }
 }
 
-bool mg_recipe_is_on(const mg_recipe *r, const mg_recipe_key *key)
+/* Of a number: is it said and not 0? */
+static bool is_on(const mg_recipe *r, const mg_recipe_key *key)
 {
     const void *at = mg_recipe_get(r, key);
 
@@ -218,7 +219,7 @@ bool mg_recipe_is_recorded(const mg_recipe *r, const mg_recipe_key *key)
     if ((key->flags & MG_KEY_WITH_MELODY) && !r->melody) return false;
     if ((key->flags & MG_KEY_WHEN_SAID) && !mg_recipe_says(r, key)) return false;
     if ((key->flags & MG_KEY_WITH_WINDOWS) && !windowed) return false;
-    return !(key->flags & MG_KEY_WHEN_ON) || mg_recipe_is_on(r, key);
+    return !(key->flags & MG_KEY_WHEN_ON) || is_on(r, key);
 }
 
 static bool same_value(const mg_recipe *a, const mg_recipe *b, const mg_recipe_key *key)
@@ -267,7 +268,7 @@ static bool has_effect(const mg_recipe *r, const mg_recipe_key *key)
     if (!mg_recipe_is_of_sampling(key) || !mg_recipe_says(r, key)) return false;
     if (key->offset == offsetof(mg_recipe, sampling.top_k)) return hf || !top_p;
     if (key->offset == offsetof(mg_recipe, sampling.top_p)) return top_p && !(hf && r->sampling.top_p >= 1);
-    if (key->flags & MG_KEY_WHEN_ON) return mg_recipe_is_on(r, key);
+    if (key->flags & MG_KEY_WHEN_ON) return is_on(r, key);
     return key->type == MG_KEY_NUMBER || key->type == MG_KEY_INT;
 }
 

@@ -120,9 +120,6 @@ void mg_recipe_unsay(mg_recipe *r, const mg_recipe_key *key);
 /* Does the field have the value of what is not said? */
 bool mg_recipe_is_absent(const mg_recipe *r, const mg_recipe_key *key);
 
-/* Of a number: is it said and not 0? */
-bool mg_recipe_is_on(const mg_recipe *r, const mg_recipe_key *key);
-
 /* After the option parser wrote the fields: whatever is not absent is said. */
 void mg_recipe_see(mg_recipe *r);
 

@@ -38,7 +38,10 @@ static mg_status look_at_group(void *arg)
     return w->group ? w->plugin->check_group(w->group, -1) : MG_OK;
 }
 
-mg_format mg_machine_format(int wanted, mg_space space)
+/* Of the language model's matrices for the word of --dtype. `auto` on a GPU: what the models were trained in,
+ * and half of the bytes. On a CPU: what the checkpoint holds, when that is known (backend.h), and fp32 till
+ * then; the plain level has no quick way to read halves. */
+static mg_format format_of(int wanted, mg_space space)
 {
     switch (wanted) {
     case MG_MACHINE_BF16: return MG_FORMAT_BF16;
@@ -52,7 +55,7 @@ mg_format mg_machine_format(int wanted, mg_space space)
 
 mg_status mg_machine_formats(mg_lm_formats *out, const mg_machine *machine, mg_space space)
 {
-    out->weights = mg_machine_format(machine->dtype, space);
+    out->weights = format_of(machine->dtype, space);
     out->kv = machine->kv == MG_MACHINE_KV_INT8 ? MG_FORMAT_Q8 : mg_format_of_kv(out->weights);
     if (space == MG_HOST) return MG_OK;
     if (mg_format_is_quantised(out->weights))

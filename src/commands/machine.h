@@ -5,11 +5,6 @@
 #include "backend.h"
 #include "machine_options.h"
 
-/* Of the language model's matrices for the word of --dtype. `auto` on a GPU: what the models were trained in,
- * and half of the bytes. On a CPU: what the checkpoint holds, when that is known (backend.h), and fp32 till
- * then; the plain level has no quick way to read halves. */
-mg_format mg_machine_format(int dtype, mg_space space);
-
 /* Keep this rank to one NUMA node, as --numa says; opening a CPU does it too. */
 void mg_machine_stay(const mg_machine *machine, const mg_world *world);
 

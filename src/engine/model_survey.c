@@ -7,6 +7,12 @@
 #include "lm.h"
 #include "t5.h"
 
+typedef struct survey {
+    mg_weights_requests requests; /* what the architecture needs */
+    mg_mapping_report report;     /* missing, unexpected and misshapen tensors */
+    char *problems;               /* what a stage cannot compute, a line each; NULL if nothing */
+} survey;
+
 static mg_status survey_parts(const mg_model_files *f, mg_weights *w, mg_comm *alone)
 {
     mg_t5 *t5 = NULL;
@@ -36,31 +42,7 @@ done:
     return st;
 }
 
-mg_status mg_model_survey_open(mg_model_survey *s, const mg_model_files *files, const mg_ops *ops)
-{
-    mg_arena measure = mg_arena_measure("survey");
-    mg_comm *alone = NULL;
-    mg_status st = MG_OK;
-    mg_weights w;
-
-    *s = (mg_model_survey){0};
-    mg_weights_init(&w, ops, NULL, &measure, "");
-    w.requests = &s->requests;
-    MG_TRY(mg_comm_self_open(&alone));
-    alone->space = ops->space; /* a survey moves no numbers */
-    MG_TRY(survey_parts(files, &w, alone));
-    MG_TRY(mg_mapping_report_make(&s->report, &s->requests));
-    s->read_bytes = w.n_read_bytes;
-    s->problems = w.problems.data;
-    w.problems = (mg_text){0};
-done:
-    mg_weights_close(&w);
-    mg_comm_close(alone);
-    if (st != MG_OK) mg_model_survey_close(s);
-    return st;
-}
-
-void mg_model_survey_close(mg_model_survey *s)
+static void close_survey(survey *s)
 {
     mg_mapping_report_close(&s->report);
     mg_weights_requests_close(&s->requests);
@@ -68,24 +50,48 @@ void mg_model_survey_close(mg_model_survey *s)
     s->problems = NULL;
 }
 
+/* A tensor's fault goes into the report and is no failure here. */
+static mg_status open_survey(survey *s, const mg_model_files *files, const mg_ops *ops)
+{
+    mg_arena measure = mg_arena_measure("survey");
+    mg_comm *alone = NULL;
+    mg_status st = MG_OK;
+    mg_weights w;
+
+    *s = (survey){0};
+    mg_weights_init(&w, ops, NULL, &measure, "");
+    w.requests = &s->requests;
+    MG_TRY(mg_comm_self_open(&alone));
+    alone->space = ops->space; /* a survey moves no numbers */
+    MG_TRY(survey_parts(files, &w, alone));
+    MG_TRY(mg_mapping_report_make(&s->report, &s->requests));
+    s->problems = w.problems.data;
+    w.problems = (mg_text){0};
+done:
+    mg_weights_close(&w);
+    mg_comm_close(alone);
+    if (st != MG_OK) close_survey(s);
+    return st;
+}
+
 mg_status mg_model_survey_judge(mg_model_files *files, const mg_ops *ops, mg_mapping_renames *renames)
 {
     const size_t n_before = renames ? renames->n : 0;
-    mg_model_survey s = {0};
+    survey s = {0};
     mg_status st = MG_OK;
 
     MG_TRY(mg_model_files_check_tensors(files));
-    MG_TRY(mg_model_survey_open(&s, files, ops));
+    MG_TRY(open_survey(&s, files, ops));
     if (renames) {
         MG_TRY(mg_mapping_report_apply(&s.report, files->opened, files->n_opened, renames));
         if (renames->n > n_before) {
-            mg_model_survey_close(&s);
-            MG_TRY(mg_model_survey_open(&s, files, ops));
+            close_survey(&s);
+            MG_TRY(open_survey(&s, files, ops));
             MG_TRY(mg_mapping_report_forgive(&s.report, renames));
         }
     }
     MG_TRY(mg_mapping_report_check(&s.report, s.problems));
 done:
-    mg_model_survey_close(&s);
+    close_survey(&s);
     return st;
 }

@@ -406,12 +406,7 @@ size_t mg_replica_bytes_weights(const mg_replica_bytes *b)
     return b->lm_weights + b->t5_weights + b->codec_weights;
 }
 
-size_t mg_replica_bytes_run(const mg_replica_bytes *b)
-{
-    return b->lm_run + b->t5_run + b->codec_run;
-}
-
 size_t mg_replica_bytes_all(const mg_replica_bytes *b)
 {
-    return mg_replica_bytes_weights(b) + mg_replica_bytes_run(b) + b->outside + b->host;
+    return mg_replica_bytes_weights(b) + b->lm_run + b->t5_run + b->codec_run + b->outside + b->host;
 }

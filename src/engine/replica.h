@@ -132,7 +132,6 @@ size_t mg_replica_bytes_text(const mg_replica_bytes *b);
 size_t mg_replica_bytes_codec(const mg_replica_bytes *b);
 
 size_t mg_replica_bytes_weights(const mg_replica_bytes *b);
-size_t mg_replica_bytes_run(const mg_replica_bytes *b);
 size_t mg_replica_bytes_all(const mg_replica_bytes *b);
 
 #endif

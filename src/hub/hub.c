@@ -165,7 +165,8 @@ static mg_status find_snapshot(char out[MG_PATH_SIZE], trail *t, const char *rep
     return MG_OK;
 }
 
-bool mg_hub_dangling(char name[MG_PATH_SIZE], const char *snapshot)
+/* The first file of a snapshot that is a link to nothing; false if there is none. */
+static bool find_dangling(char name[MG_PATH_SIZE], const char *snapshot)
 {
     DIR *d = opendir(snapshot);
     bool found = false;
@@ -182,7 +183,7 @@ static mg_status check_whole(const char *snapshot, const char *id)
 {
     char name[MG_PATH_SIZE], target[MG_PATH_SIZE];
 
-    if (!mg_hub_dangling(name, snapshot)) return MG_OK;
+    if (!find_dangling(name, snapshot)) return MG_OK;
     const ssize_t n = readlink(name, target, sizeof target - 1);
     target[n > 0 ? n : 0] = '\0';
     return mg_fail(MG_EFAIL,

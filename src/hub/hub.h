@@ -56,7 +56,4 @@ mg_status mg_hub_list(mg_hub_model **models, size_t *n, const char *root);
  * False if it is none. */
 bool mg_hub_id_of_snapshot(char id[MG_HUB_ID_SIZE], const char *path);
 
-/* The first file of a snapshot that is a link to nothing; false if there is none. */
-bool mg_hub_dangling(char name[MG_PATH_SIZE], const char *snapshot);
-
 #endif

@@ -6,7 +6,7 @@ static int64_t n_delays(const mg_delay *d)
     return d->K / d->n_channels;
 }
 
-int64_t mg_delay_of(const mg_delay *d, int64_t k)
+static int64_t delay_of(const mg_delay *d, int64_t k)
 {
     return k / d->n_channels;
 }
@@ -18,7 +18,7 @@ int64_t mg_delay_columns(const mg_delay *d, int64_t T)
 
 int64_t mg_delay_frame(const mg_delay *d, int64_t T, int64_t k, int64_t j)
 {
-    const int64_t t = j - 1 - mg_delay_of(d, k);
+    const int64_t t = j - 1 - delay_of(d, k);
 
     return t >= 0 && t < T ? t : -1;
 }
@@ -29,7 +29,7 @@ void mg_delay_mask(const mg_delay *d, int32_t *mask, const int32_t *ids, int64_t
     const int64_t C = n_delays(d);
 
     for (int64_t k = 0; k < d->K; k++) {
-        const int64_t c = mg_delay_of(d, k);
+        const int64_t c = delay_of(d, k);
         for (int64_t j = 0; j < M; j++) {
             int32_t *cell = &mask[k * M + j];
             if (M < 2 * C - 1)

@@ -12,8 +12,6 @@ typedef struct mg_delay {
     int32_t pad;        /* the PAD and start token, V */
 } mg_delay;
 
-int64_t mg_delay_of(const mg_delay *d, int64_t k); /* delay of codebook k */
-
 /* Columns that T frames take: T + (number of distinct delays). Column 0 is all PAD; the last is never fed
  * back. */
 int64_t mg_delay_columns(const mg_delay *d, int64_t T);

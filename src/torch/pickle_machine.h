@@ -38,9 +38,7 @@ mg_status mg_pickle_pop_to_mark(mg_pickle_machine *m, mg_pickle_value ***first, 
 mg_status mg_pickle_memo_put(mg_pickle_machine *m, uint64_t i);
 mg_status mg_pickle_memo_get(mg_pickle_machine *m, uint64_t i);
 
-mg_status mg_pickle_push_integer(mg_pickle_machine *m, int64_t i);
 mg_status mg_pickle_push_boolean(mg_pickle_machine *m, bool b);
-mg_status mg_pickle_push_text(mg_pickle_machine *m, mg_pickle_kind kind, const void *data, size_t n);
 /* A length of `width` bytes, then that many bytes. */
 mg_status mg_pickle_push_counted(mg_pickle_machine *m, mg_pickle_kind kind, int width);
 /* LONG1, LONG4: two's complement, little-endian, of any length. */
@@ -51,8 +49,6 @@ mg_status mg_pickle_push_big_endian_double(mg_pickle_machine *m);
 /* STRING: a quoted line. Escapes stay as they are: torch writes none. */
 mg_status mg_pickle_push_quoted_line(mg_pickle_machine *m);
 mg_status mg_pickle_push_text_line(mg_pickle_machine *m, mg_pickle_kind kind);
-mg_status mg_pickle_push_global(mg_pickle_machine *m, const char *module, size_t n_module, const char *name,
-                                size_t n_name);
 mg_status mg_pickle_push_global_lines(mg_pickle_machine *m);
 mg_status mg_pickle_push_stack_global(mg_pickle_machine *m);
 mg_status mg_pickle_push_uint(mg_pickle_machine *m, int width);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-mg_status mg_pickle_push_integer(mg_pickle_machine *m, int64_t i)
+static mg_status push_integer(mg_pickle_machine *m, int64_t i)
 {
     mg_pickle_value *v;
 
@@ -23,7 +23,7 @@ mg_status mg_pickle_push_boolean(mg_pickle_machine *m, bool b)
     return MG_OK;
 }
 
-mg_status mg_pickle_push_text(mg_pickle_machine *m, mg_pickle_kind kind, const void *data, size_t n)
+static mg_status push_text(mg_pickle_machine *m, mg_pickle_kind kind, const void *data, size_t n)
 {
     mg_pickle_value *v;
 
@@ -31,7 +31,6 @@ mg_status mg_pickle_push_text(mg_pickle_machine *m, mg_pickle_kind kind, const v
     return mg_pickle_push(m, v);
 }
 
-/* A length of `width` bytes, then that many bytes. */
 mg_status mg_pickle_push_counted(mg_pickle_machine *m, mg_pickle_kind kind, int width)
 {
     const uint8_t *p;
@@ -39,10 +38,9 @@ mg_status mg_pickle_push_counted(mg_pickle_machine *m, mg_pickle_kind kind, int 
 
     MG_RETURN(mg_pickle_read_uint(m, &n, width));
     MG_RETURN(mg_pickle_read_bytes(m, &p, n));
-    return mg_pickle_push_text(m, kind, p, (size_t)n);
+    return push_text(m, kind, p, (size_t)n);
 }
 
-/* LONG1, LONG4: two's complement, little-endian, of any length. */
 mg_status mg_pickle_push_long(mg_pickle_machine *m, int width)
 {
     const uint8_t *p;
@@ -50,13 +48,12 @@ mg_status mg_pickle_push_long(mg_pickle_machine *m, int width)
 
     MG_RETURN(mg_pickle_read_uint(m, &n, width));
     MG_RETURN(mg_pickle_read_bytes(m, &p, n));
-    if (n > 8) return mg_pickle_push_text(m, MG_PICKLE_LONG, p, (size_t)n);
+    if (n > 8) return push_text(m, MG_PICKLE_LONG, p, (size_t)n);
     if (n && p[n - 1] & 0x80) bits = ~(uint64_t)0;
     for (uint64_t i = n; i-- > 0;) bits = bits << 8 | p[i];
-    return mg_pickle_push_integer(m, (int64_t)bits);
+    return push_integer(m, (int64_t)bits);
 }
 
-/* Protocol 0's numbers are lines of text: INT (also 00, 01 for False, True), LONG (ends in L), FLOAT. */
 mg_status mg_pickle_push_number_line(mg_pickle_machine *m, char opcode)
 {
     const char *line;
@@ -81,7 +78,7 @@ mg_status mg_pickle_push_number_line(mg_pickle_machine *m, char opcode)
     }
     const long long i = strtoll(text, &end, 10);
     if (end == text || *end || errno) return mg_pickle_bad(m, "not an integer of 64 bits");
-    return mg_pickle_push_integer(m, i);
+    return push_integer(m, i);
 }
 
 mg_status mg_pickle_push_big_endian_double(mg_pickle_machine *m)
@@ -97,7 +94,6 @@ mg_status mg_pickle_push_big_endian_double(mg_pickle_machine *m)
     return MG_OK;
 }
 
-/* STRING: a quoted line. Escapes stay as they are: torch writes none. */
 mg_status mg_pickle_push_quoted_line(mg_pickle_machine *m)
 {
     const char *line;
@@ -106,7 +102,7 @@ mg_status mg_pickle_push_quoted_line(mg_pickle_machine *m)
     MG_RETURN(mg_pickle_read_line(m, &line, &n));
     if (n < 2 || (line[0] != '\'' && line[0] != '"') || line[n - 1] != line[0])
         return mg_pickle_bad(m, "a string without quotes");
-    return mg_pickle_push_text(m, MG_PICKLE_STRING, line + 1, n - 2);
+    return push_text(m, MG_PICKLE_STRING, line + 1, n - 2);
 }
 
 mg_status mg_pickle_push_text_line(mg_pickle_machine *m, mg_pickle_kind kind)
@@ -115,11 +111,11 @@ mg_status mg_pickle_push_text_line(mg_pickle_machine *m, mg_pickle_kind kind)
     size_t n;
 
     MG_RETURN(mg_pickle_read_line(m, &line, &n));
-    return mg_pickle_push_text(m, kind, line, n);
+    return push_text(m, kind, line, n);
 }
 
-mg_status mg_pickle_push_global(mg_pickle_machine *m, const char *module, size_t n_module, const char *name,
-                                size_t n_name)
+static mg_status push_global(mg_pickle_machine *m, const char *module, size_t n_module, const char *name,
+                             size_t n_name)
 {
     mg_pickle_value *a, *b, *v;
 
@@ -138,7 +134,7 @@ mg_status mg_pickle_push_global_lines(mg_pickle_machine *m)
 
     MG_RETURN(mg_pickle_read_line(m, &module, &n_module));
     MG_RETURN(mg_pickle_read_line(m, &name, &n_name));
-    return mg_pickle_push_global(m, module, n_module, name, n_name);
+    return push_global(m, module, n_module, name, n_name);
 }
 
 mg_status mg_pickle_push_stack_global(mg_pickle_machine *m)
@@ -149,7 +145,7 @@ mg_status mg_pickle_push_stack_global(mg_pickle_machine *m)
     MG_RETURN(mg_pickle_pop(m, &module));
     if (module->kind != MG_PICKLE_STRING || name->kind != MG_PICKLE_STRING)
         return mg_pickle_bad(m, "a global without a name");
-    return mg_pickle_push_global(m, module->text.data, module->text.n, name->text.data, name->text.n);
+    return push_global(m, module->text.data, module->text.n, name->text.data, name->text.n);
 }
 
 mg_status mg_pickle_push_uint(mg_pickle_machine *m, int width)
@@ -157,5 +153,5 @@ mg_status mg_pickle_push_uint(mg_pickle_machine *m, int width)
     uint64_t u;
 
     MG_RETURN(mg_pickle_read_uint(m, &u, width));
-    return mg_pickle_push_integer(m, width == 4 ? (int64_t)(int32_t)(uint32_t)u : (int64_t)u);
+    return push_integer(m, width == 4 ? (int64_t)(int32_t)(uint32_t)u : (int64_t)u);
 }

@@ -11,7 +11,7 @@ typedef struct mg_pickle_block {
 
 enum { BLOCK_BYTES = 256 * 1024 };
 
-mg_status mg_pickle_store_take(mg_pickle *p, void **out, size_t bytes)
+static mg_status take(mg_pickle *p, void **out, size_t bytes)
 {
     const size_t rounded = (bytes + 15) / 16 * 16;
     mg_pickle_block *b = p->blocks;
@@ -38,7 +38,7 @@ mg_status mg_pickle_store_value(mg_pickle *p, mg_pickle_value **out, mg_pickle_k
     void *piece;
 
     *out = NULL;
-    MG_RETURN(mg_pickle_store_take(p, &piece, sizeof **out));
+    MG_RETURN(take(p, &piece, sizeof **out));
     if (!piece) return MG_ENOMEM;
     memset(piece, 0, sizeof **out);
     *out = piece;
@@ -51,7 +51,7 @@ mg_status mg_pickle_store_text(mg_pickle *p, mg_pickle_value **out, mg_pickle_ki
 {
     void *copy;
 
-    MG_RETURN(mg_pickle_store_take(p, &copy, n + 1));
+    MG_RETURN(take(p, &copy, n + 1));
     memcpy(copy, data, n);
     ((char *)copy)[n] = '\0';
     MG_RETURN(mg_pickle_store_value(p, out, kind));
@@ -65,7 +65,7 @@ mg_status mg_pickle_store_push(mg_pickle *p, mg_pickle_items *items, mg_pickle_v
     if (items->n == items->capacity) {
         const size_t capacity = items->capacity ? 2 * items->capacity : 4;
         void *grown;
-        MG_RETURN(mg_pickle_store_take(p, &grown, capacity * sizeof *items->item));
+        MG_RETURN(take(p, &grown, capacity * sizeof *items->item));
         if (items->n) memcpy(grown, items->item, items->n * sizeof *items->item);
         items->item = grown;
         items->capacity = capacity;

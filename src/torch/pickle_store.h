@@ -14,7 +14,6 @@ struct mg_pickle {
     mg_pickle_items persistents;
 };
 
-mg_status mg_pickle_store_take(mg_pickle *p, void **out, size_t bytes);
 mg_status mg_pickle_store_value(mg_pickle *p, mg_pickle_value **out, mg_pickle_kind kind);
 mg_status mg_pickle_store_text(mg_pickle *p, mg_pickle_value **out, mg_pickle_kind kind, const void *data,
                                size_t n);

@@ -33,7 +33,8 @@ void mg_random_block_close(mg_random_block *r)
     r->value = NULL;
 }
 
-const float *mg_random_block_next(mg_random_block *r, int64_t n, int64_t *got)
+/* Up to `n` values in one piece; *got says how many there are before the block wraps. */
+static const float *next_values(mg_random_block *r, int64_t n, int64_t *got)
 {
     const float *piece = r->value + r->i_value;
     const int64_t left = MG_RANDOM_COUNT - r->i_value;
@@ -230,7 +231,7 @@ mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dim
     const float scale = is_norm || n_dims == 1 ? 0.02f : 1 / sqrtf((float)(n / dim[0]));
     MG_RETURN(mg_random_block_open(&random, name, scale, is_norm ? 1 : 0));
     for (int64_t i = 0; i < n; i += got) {
-        const float *piece = mg_random_block_next(&random, n - i, &got);
+        const float *piece = next_values(&random, n - i, &got);
         memcpy(dst + i, piece, (size_t)got * sizeof *dst);
     }
     mg_random_block_close(&random);

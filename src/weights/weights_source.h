@@ -18,9 +18,6 @@ typedef struct mg_random_block {
 mg_status mg_random_block_open(mg_random_block *r, const char *name, float scale, float mean);
 void mg_random_block_close(mg_random_block *r);
 
-/* Up to `n` values in one piece; *got says how many there are before the block wraps. */
-const float *mg_random_block_next(mg_random_block *r, int64_t n, int64_t *got);
-
 /* The entry `prefix + name` with exactly these dims and a floating-point dtype, or *out = NULL: for random
  * weights, and during the survey for a tensor that is missing or wrong, which goes into the table of
  * problems. A load pass fails instead: MG_ECHECKPOINT. */
