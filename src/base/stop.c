@@ -1,7 +1,6 @@
 #include "stop.h"
 
 #include <stdatomic.h>
-#include <string.h>
 #include <unistd.h>
 
 static atomic_int stop_signal; /* lock-free: a handler may store it, and any thread may look */
@@ -21,18 +20,21 @@ static void on_signal(int signal_number)
     stop_signal = signal_number;
 }
 
+static void handle(int number, void (*by)(int))
+{
+    struct sigaction action = {.sa_handler = by};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
 void mg_stop_begin(void)
 {
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
         struct sigaction old;
         const bool known = sigaction(stops[i].number, NULL, &old) == 0;
         if (known && stops[i].number == SIGHUP && old.sa_handler == SIG_IGN) continue; /* nohup */
-        sigaction(stops[i].number, &action, NULL);
+        handle(stops[i].number, on_signal);
     }
 }
 
@@ -54,13 +56,9 @@ static void on_wish(int signal_number)
 
 void mg_stop_begin_wishes(void)
 {
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_wish;
-    sigemptyset(&action.sa_mask);
     const int wishes[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
-    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) sigaction(wishes[i], &action, NULL);
+
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) handle(wishes[i], on_wish);
 }
 
 int mg_stop_wished(void)

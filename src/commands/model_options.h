@@ -26,4 +26,13 @@
     MG_PART_OPTIONS(settings, field)
 /* clang-format on */
 
+/* The model that an operand names, with the parts that stand beside it. */
+static inline mg_model_request mg_model_with_parts(const char *model, const mg_model_request *parts)
+{
+    mg_model_request request = *parts;
+
+    request.model = model;
+    return request;
+}
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub.h"
 #include "text.h"
 
 static const char folder_name[] = "mg-dist-packs";
@@ -28,15 +29,15 @@ bool mg_pack_name_parse(mg_pack_name *out, const char *file)
 
 mg_status mg_pack_folder(char out[MG_PATH_SIZE], const char *where, const char *weights)
 {
-    char folder[MG_PATH_SIZE], snapshots[MG_PATH_SIZE], model[MG_PATH_SIZE];
+    char folder[MG_PATH_SIZE], snapshots[MG_PATH_SIZE], id[MG_HUB_ID_SIZE];
 
     if (strcmp(where, "model") != 0) return mg_path_format(out, "%s", where);
     MG_RETURN(mg_path_folder(folder, weights));
-    MG_RETURN(mg_path_folder(snapshots, folder));
-    MG_RETURN(mg_path_folder(model, snapshots));
-    const bool is_cached =
-        strcmp(mg_path_name(snapshots), "snapshots") == 0 && strncmp(mg_path_name(model), "models--", 8) == 0;
-    return mg_path_format(out, "%s/%s", is_cached ? model : folder, folder_name);
+    if (mg_hub_id_of_snapshot(id, folder)) {
+        MG_RETURN(mg_path_folder(snapshots, folder));
+        MG_RETURN(mg_path_folder(folder, snapshots));
+    }
+    return mg_path_format(out, "%s/%s", folder, folder_name);
 }
 
 static mg_status look(mg_pack_entry *e, const char *folder)

@@ -95,12 +95,9 @@ static mg_status convert(mg_convert *c)
     if (!mg_out_folder_is_free(s->out))
         return mg_fail(MG_EUSAGE, "%s: is there already; give another OUT, or remove it first", s->out);
     c->writes_pointer = !hf && s->parts.codec && strcmp(s->parts.codec, PUBLIC_CODEC) == 0;
-    const mg_model_request request = {.model = s->source,
-                                      .lm = s->parts.lm,
-                                      .lora = s->parts.lora,
-                                      .text_encoder = s->parts.text_encoder,
-                                      .codec = c->writes_pointer ? NULL : s->parts.codec,
-                                      .tokenizer = s->parts.tokenizer};
+    mg_model_request request = mg_model_with_parts(s->source, &s->parts);
+
+    if (c->writes_pointer) request.codec = NULL;
     const int need = hf ? MG_NEED_ALL : c->writes_pointer ? MG_NEED_LM : MG_NEED_LM | MG_NEED_CODEC;
 
     MG_RETURN(mg_model_files_open(&c->files, &request, need));

@@ -8,6 +8,7 @@
 #include "convert.h"
 #include "in_file.h"
 #include "safetensors_writer.h"
+#include "text.h"
 
 enum { PIECE_BYTES = 1 << 20 };
 #define MAX_SIDE_FILE_BYTES ((int64_t)64 << 20)
@@ -164,10 +165,8 @@ static mg_status copy_tokenizer(const mg_convert *c)
     char from[MG_PATH_SIZE], to[MG_PATH_SIZE];
 
     if (!mg_path_is_folder(tokenizer)) {
-        const char *name = mg_path_name(tokenizer);
-        const char *dot = strrchr(name, '.');
         MG_RETURN(mg_path_format(to, "%s/%s", c->folder.temp,
-                                 dot && strcmp(dot, ".json") == 0 ? "tokenizer.json" : "spiece.model"));
+                                 mg_text_ends_with(tokenizer, ".json") ? "tokenizer.json" : "spiece.model"));
         return copy_file(tokenizer, to);
     }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -5,6 +5,7 @@
 #include "inspect.h"
 #include "log.h"
 #include "model_notes.h"
+#include "model_options.h"
 #include "replica.h"
 #include "stop.h"
 
@@ -112,12 +113,7 @@ static void open_files(mg_inspection *i)
 {
     const mg_inspect_settings *s = i->settings;
     static const int needs[] = {MG_NEED_ALL, MG_NEED_LM | MG_NEED_CODEC, MG_NEED_LM | MG_NEED_T5, MG_NEED_LM};
-    const mg_model_request request = {.model = i->path,
-                                      .lm = s->parts.lm,
-                                      .lora = s->parts.lora,
-                                      .text_encoder = s->parts.text_encoder,
-                                      .codec = s->parts.codec,
-                                      .tokenizer = s->parts.tokenizer};
+    const mg_model_request request = mg_model_with_parts(i->path, &s->parts);
     const mg_model_request t5 = {.text_encoder = i->path, .tokenizer = s->parts.tokenizer};
     const mg_model_request codec = {.codec = i->path};
     const mg_model_request lm = {.lm = i->path};
@@ -178,13 +174,7 @@ static const char *describe(const mg_inspection *i)
 /* The very call that generate makes. */
 static void try_replica(mg_inspection *i)
 {
-    const mg_inspect_settings *s = i->settings;
-    const mg_replica_source source = {.model = {.model = i->path,
-                                                .lm = s->parts.lm,
-                                                .lora = s->parts.lora,
-                                                .text_encoder = s->parts.text_encoder,
-                                                .codec = s->parts.codec,
-                                                .tokenizer = s->parts.tokenizer},
+    const mg_replica_source source = {.model = mg_model_with_parts(i->path, &i->settings->parts),
                                       .with_text = true,
                                       .with_tokenizer = true};
     mg_replica *r = NULL;

@@ -83,12 +83,7 @@ static mg_status print(const mg_verify *v)
 static mg_status verify_files(mg_verify *v)
 {
     const mg_verify_settings *s = v->settings;
-    const mg_model_request request = {.model = s->source,
-                                      .lm = s->parts.lm,
-                                      .lora = s->parts.lora,
-                                      .text_encoder = s->parts.text_encoder,
-                                      .codec = s->parts.codec,
-                                      .tokenizer = s->parts.tokenizer};
+    const mg_model_request request = mg_model_with_parts(s->source, &s->parts);
 
     const mg_status st = mg_model_files_open(&v->files, &request, MG_NEED_ALL);
     if (st == MG_ECHECKPOINT) mg_verify_note_error(v, "opens");

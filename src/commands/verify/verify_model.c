@@ -6,6 +6,7 @@
 
 #include "conditions.h"
 #include "finisher.h"
+#include "model_options.h"
 #include "plan.h"
 #include "scheduler.h"
 #include "tokenizer.h"
@@ -254,12 +255,7 @@ done:
 mg_status mg_verify_model(mg_verify *v)
 {
     const mg_verify_settings *s = v->settings;
-    const mg_replica_source source = {.model = {.model = s->source,
-                                                .lm = s->parts.lm,
-                                                .lora = s->parts.lora,
-                                                .text_encoder = s->parts.text_encoder,
-                                                .codec = s->parts.codec,
-                                                .tokenizer = s->parts.tokenizer},
+    const mg_replica_source source = {.model = mg_model_with_parts(s->source, &s->parts),
                                       .with_text = true,
                                       .with_tokenizer = true,
                                       .with_decoder = true};
