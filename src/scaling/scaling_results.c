@@ -8,6 +8,7 @@
 
 #include "in_file.h"
 #include "json.h"
+#include "numbers.h"
 #include "path.h"
 
 enum { DELAY_STEPS = 3 }; /* of the codebooks' delay pattern, beside a step for each frame */
@@ -247,22 +248,12 @@ double mg_scaling_width(const mg_scaling_result *r)
     return (double)r->point.np * (on_cpu && r->n_threads > 0 ? r->n_threads : 1);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 double mg_scaling_rate(double *step_s, int64_t n_steps, int n_ranks, int tp)
 {
     const int64_t n = n_steps * tp;
     double rate = 0;
 
-    for (double *of = step_s; of < step_s + n_steps * n_ranks; of += n) {
-        qsort(of, (size_t)n, sizeof *of, ascending);
-        rate += 2 / (of[(n - 1) / 2] + of[n / 2]);
-    }
+    for (double *of = step_s; of < step_s + n_steps * n_ranks; of += n) rate += 1 / mg_numbers_median(of, n);
     return rate;
 }
 

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "machine.h"
 #include "machine_options.h"
+#include "memory_block.h"
 
 enum mg_bench_what {
     MG_BENCH_STEP,
@@ -31,25 +32,25 @@ typedef struct mg_bench_settings {
     mg_machine machine;
 } mg_bench_settings;
 
-enum { MG_REPORT_LINES = 96 };
+enum { MG_FIGURES_LINES = 96 };
 
 /* A list of names and values, in order. Values are formatted when they are added. */
-typedef struct mg_report {
+typedef struct mg_figures {
     int n_lines;
     struct {
         char name[32], *value; /* NULL: memory was short */
         bool is_number;        /* quoted in JSON otherwise */
-    } line[MG_REPORT_LINES];
-} mg_report;
+    } line[MG_FIGURES_LINES];
+} mg_figures;
 
-void mg_report_text(mg_report *r, const char *name, const char *value);
-void mg_report_int(mg_report *r, const char *name, int64_t value);
-void mg_report_number(mg_report *r, const char *name, double value, int n_decimals);
+void mg_figures_text(mg_figures *r, const char *name, const char *value);
+void mg_figures_int(mg_figures *r, const char *name, int64_t value);
+void mg_figures_number(mg_figures *r, const char *name, double value, int n_decimals);
 /* 0: it has no such number. */
-double mg_report_value(const mg_report *r, const char *name);
+double mg_figures_value(const mg_figures *r, const char *name);
 /* A table, or one JSON object. */
-mg_status mg_report_print(const mg_report *r, FILE *to, bool json);
-void mg_report_reset(mg_report *r);
+mg_status mg_figures_print(const mg_figures *r, FILE *to, bool json);
+void mg_figures_reset(mg_figures *r);
 
 typedef struct mg_bench {
     const mg_bench_settings *settings;
@@ -57,7 +58,7 @@ typedef struct mg_bench {
     mg_comm *comm; /* of this rank's tensor-parallel group: of all ranks, but in `step`; borrowed */
     mg_backend backend, beside;
     const mg_config *sizes; /* of decode, encode and t5; NULL: the published ones */
-    mg_report report;
+    mg_figures report;
 } mg_bench;
 
 mg_status mg_bench_step(mg_bench *b);
@@ -74,22 +75,7 @@ mg_status mg_bench_quality(mg_bench *b);
 
 /* "device": what computes. "binding": the host, processors, memories and GPU of each rank. Collective over
  * the world. */
-mg_status mg_bench_report_places(const mg_bench *b, mg_report *r);
-
-/* Memory of the backend for what `measured` counted; the arena stands over it. Release with
- * mg_bench_block_close. */
-typedef struct mg_bench_block {
-    const mg_ops *ops;
-    void *data;
-    size_t bytes;
-} mg_bench_block;
-
-mg_status mg_bench_block_open(mg_bench_block *block, mg_arena *arena, const mg_ops *ops,
-                              const mg_arena *measured);
-void mg_bench_block_close(mg_bench_block *block);
-
-/* Sorts `values` and returns the middle one, or the mean of the two that are. */
-double mg_bench_median(double *values, int64_t n);
+mg_status mg_bench_report_places(const mg_bench *b, mg_figures *r);
 
 /* How fast all ranks together read memory, through each rank's own pool of threads, or each on its device:
  * the ceiling of everything that streams weights. Collective over `comm`. */

@@ -84,7 +84,7 @@ static mg_status measure_split(mg_step_bench *s, int64_t i)
     MG_TRY(mg_lm_get_codes(s->lm, 0, codes, end, 0, end));
     MG_TRY(mg_comm_agree(s->b->world->all, mg_hash_bytes(hash, codes, (size_t)(K * end) * sizeof *codes)));
     hash[16] = '\0'; /* enough to see a difference */
-    mg_report_text(&s->b->report, "codes", hash);
+    mg_figures_text(&s->b->report, "codes", hash);
     if (mg_step_bench_on_device(s)) goto done;
     MG_TRY(mg_bench_bare_sums(&times[n_times], &split, s->b->backend.group, SPLIT_STEPS));
     MG_TRY(mg_bench_report_split(&s->b->report, &split, times, n, s->b->world));
@@ -111,8 +111,8 @@ static mg_status measure_draws(mg_step_bench *s, int64_t i)
         MG_RETURN(mg_step_bench_wait(s));
         sum_s[with_draws[k]] += mg_clock_s() - begin_s;
     }
-    mg_report_number(&s->b->report, "split_sampling_ms",
-                     fmax(sum_s[true] - sum_s[false], 0) / (double)(n * DRAW_BLOCKS / 2) * 1e3, 4);
+    mg_figures_number(&s->b->report, "split_sampling_ms",
+                      fmax(sum_s[true] - sum_s[false], 0) / (double)(n * DRAW_BLOCKS / 2) * 1e3, 4);
     return MG_OK;
 }
 

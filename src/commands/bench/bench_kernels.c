@@ -179,7 +179,7 @@ static mg_status run_kind(call *first, int64_t n, int64_t n_rounds, const mg_ops
 }
 
 /* On a device a recording holds more than its start costs. */
-static mg_status time_kind(mg_report *r, call *first, int64_t n, const mg_ops *ops, uint64_t key,
+static mg_status time_kind(mg_figures *r, call *first, int64_t n, const mg_ops *ops, uint64_t key,
                            const mg_bench_kernels_step *step, int64_t n_runs)
 {
     const int64_t n_rounds = ops->space == MG_DEVICE ? (CALLS_A_RUN * n_runs + n - 1) / n : 1;
@@ -193,9 +193,9 @@ static mg_status time_kind(mg_report *r, call *first, int64_t n, const mg_ops *o
     MG_RETURN(step->wait(step->arg));
     const double us = (mg_clock_s() - begin_s) / (double)(n_runs * n_rounds * n) * 1e6;
     (void)snprintf(line, sizeof line, "us_%s", name);
-    mg_report_number(r, line, us, 3);
+    mg_figures_number(r, line, us, 3);
     (void)snprintf(line, sizeof line, "n_%s", name);
-    mg_report_int(r, line, n);
+    mg_figures_int(r, line, n);
     return MG_OK;
 }
 
@@ -219,7 +219,7 @@ static mg_status catch_step(catcher *c, mg_ops *ops, const mg_bench_kernels_step
     return st;
 }
 
-mg_status mg_bench_kernels(mg_report *r, mg_ops *ops, const mg_bench_kernels_step *step, int64_t n_runs)
+mg_status mg_bench_kernels(mg_figures *r, mg_ops *ops, const mg_bench_kernels_step *step, int64_t n_runs)
 {
     catcher all = {0};
     int64_t n = 0;

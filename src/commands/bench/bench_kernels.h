@@ -17,6 +17,6 @@ typedef struct mg_bench_kernels_step {
 
 /* For each kind NAME "us_NAME", the time of one call, and "n_NAME", its calls in a step, by n_runs rounds of
  * all of a step's. What the calls compute is lost. Collective over the group. */
-mg_status mg_bench_kernels(mg_report *r, mg_ops *ops, const mg_bench_kernels_step *step, int64_t n_runs);
+mg_status mg_bench_kernels(mg_figures *r, mg_ops *ops, const mg_bench_kernels_step *step, int64_t n_runs);
 
 #endif

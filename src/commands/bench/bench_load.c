@@ -82,23 +82,23 @@ done:
 }
 
 /* Where the time of a start goes. */
-static void report_start(mg_report *r, const mg_replica *replica, double start_s, double open_s,
+static void report_start(mg_figures *r, const mg_replica *replica, double start_s, double open_s,
                          double load_s, double step_s)
 {
     const mg_replica_times *t = &replica->times;
     const mg_pack_cache *pack = &replica->pack;
 
-    mg_report_text(r, "pack_cache", pack->is_read ? "read" : pack->write_s > 0 ? "made" : "none");
-    if (pack->write_s > 0) mg_report_number(r, "pack_write_s", pack->write_s, 3);
-    mg_report_number(r, "start_process_s", start_s, 3);
-    mg_report_number(r, "start_open_s", open_s, 3);
-    mg_report_number(r, "start_memory_s", t->memory, 3);
-    mg_report_number(r, "start_key_s", pack->key_s, 3);
-    mg_report_number(r, "start_text_encoder_s", t->t5, 3);
-    mg_report_number(r, "start_language_model_s", t->lm, 3);
-    mg_report_number(r, "start_codec_s", t->codec, 3);
-    mg_report_number(r, "start_first_step_s", step_s, 3);
-    mg_report_number(r, "start_to_first_step_s", start_s + open_s + load_s + step_s, 3);
+    mg_figures_text(r, "pack_cache", pack->is_read ? "read" : pack->write_s > 0 ? "made" : "none");
+    if (pack->write_s > 0) mg_figures_number(r, "pack_write_s", pack->write_s, 3);
+    mg_figures_number(r, "start_process_s", start_s, 3);
+    mg_figures_number(r, "start_open_s", open_s, 3);
+    mg_figures_number(r, "start_memory_s", t->memory, 3);
+    mg_figures_number(r, "start_key_s", pack->key_s, 3);
+    mg_figures_number(r, "start_text_encoder_s", t->t5, 3);
+    mg_figures_number(r, "start_language_model_s", t->lm, 3);
+    mg_figures_number(r, "start_codec_s", t->codec, 3);
+    mg_figures_number(r, "start_first_step_s", step_s, 3);
+    mg_figures_number(r, "start_to_first_step_s", start_s + open_s + load_s + step_s, 3);
 }
 
 /* Forget the peak so far: reading files left it behind. Where the kernel does not, the peak is only higher.
@@ -194,7 +194,7 @@ static mg_status measure_link(const mg_bench *b, int64_t *bps)
 static void report_load(mg_bench *b, const mg_replica *replica, const load_account *all, int64_t file_bytes,
                         double load_s, double cat_gbps)
 {
-    mg_report *r = &b->report;
+    mg_figures *r = &b->report;
     int64_t read_bytes = 0, n_worst = 0;
     double worst = 0, link_gbps = 0;
 
@@ -204,23 +204,23 @@ static void report_load(mg_bench *b, const mg_replica *replica, const load_accou
         if (share > worst) worst = share, n_worst = i;
         read_bytes += all[i].read_bytes;
     }
-    mg_report_text(r, "dtype", mg_format_name(replica->backend.formats.weights));
-    mg_report_number(r, "file_mb", (double)file_bytes / 1e6, 1);
-    mg_report_number(r, "read_mb", (double)read_bytes / 1e6, 1);
-    mg_report_number(r, "load_s", load_s, 3);
-    mg_report_number(r, "load_gbps", (double)file_bytes / load_s / 1e9, 2);
-    mg_report_number(r, "cat_gbps", cat_gbps, 2);
-    mg_report_number(r, "fraction_of_cat", (double)file_bytes / load_s / 1e9 / cat_gbps, 3);
+    mg_figures_text(r, "dtype", mg_format_name(replica->backend.formats.weights));
+    mg_figures_number(r, "file_mb", (double)file_bytes / 1e6, 1);
+    mg_figures_number(r, "read_mb", (double)read_bytes / 1e6, 1);
+    mg_figures_number(r, "load_s", load_s, 3);
+    mg_figures_number(r, "load_gbps", (double)file_bytes / load_s / 1e9, 2);
+    mg_figures_number(r, "cat_gbps", cat_gbps, 2);
+    mg_figures_number(r, "fraction_of_cat", (double)file_bytes / load_s / 1e9 / cat_gbps, 3);
     if (link_gbps > 0) {
         const double slower_gbps = cat_gbps < link_gbps ? cat_gbps : link_gbps;
-        mg_report_number(r, "link_gbps", link_gbps, 2);
-        mg_report_number(r, "fraction_of_slower", (double)file_bytes / load_s / 1e9 / slower_gbps, 3);
+        mg_figures_number(r, "link_gbps", link_gbps, 2);
+        mg_figures_number(r, "fraction_of_slower", (double)file_bytes / load_s / 1e9 / slower_gbps, 3);
     }
-    mg_report_int(r, "worst_rank", n_worst);
-    mg_report_number(r, "planned_mb", (double)all[n_worst].planned_bytes / 1e6, 1);
-    mg_report_number(r, "before_mb", (double)all[n_worst].base_bytes / 1e6, 1);
-    mg_report_number(r, "peak_mb", (double)all[n_worst].peak_bytes / 1e6, 1);
-    mg_report_number(r, "peak_over_plan", worst, 3);
+    mg_figures_int(r, "worst_rank", n_worst);
+    mg_figures_number(r, "planned_mb", (double)all[n_worst].planned_bytes / 1e6, 1);
+    mg_figures_number(r, "before_mb", (double)all[n_worst].base_bytes / 1e6, 1);
+    mg_figures_number(r, "peak_mb", (double)all[n_worst].peak_bytes / 1e6, 1);
+    mg_figures_number(r, "peak_over_plan", worst, 3);
 }
 
 mg_status mg_bench_load(mg_bench *b)
@@ -253,8 +253,8 @@ mg_status mg_bench_load(mg_bench *b)
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes)); /* the first fills the page cache */
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes));
     MG_TRY(mg_comm_agree(b->comm, warm_memory(b, mg_replica_bytes_weights(&r->bytes), &first_s, &warm_s)));
-    mg_report_number(&b->report, "take_memory_first_s", first_s, 3);
-    mg_report_number(&b->report, "take_memory_s", warm_s, 3);
+    mg_figures_number(&b->report, "take_memory_first_s", first_s, 3);
+    mg_figures_number(&b->report, "take_memory_s", warm_s, 3);
     MG_TRY(mg_comm_agree(b->comm, measure_link(b, &mine.link_bps)));
     reset_peak();
     mine.base_bytes = memory_of("VmRSS");

@@ -9,8 +9,8 @@ void mg_step_bench_close(mg_step_bench *s)
 {
     mg_bench_power_close(&s->power);
     mg_lm_close(s->lm);
-    mg_bench_block_close(&s->weights);
-    mg_bench_block_close(&s->run);
+    mg_memory_block_close(&s->weights);
+    mg_memory_block_close(&s->run);
     free(s->cells);
     free(s->row);
     free(s->position);
@@ -96,13 +96,13 @@ static mg_status open_model(mg_step_bench *s)
     mg_weights_init(&w, b->backend.ops, NULL, &measure, "");
     MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->backend.group, &w));
     MG_TRY(mg_weights_check_survey(&w));
-    MG_TRY(mg_bench_block_open(&s->weights, &arena, b->backend.ops, &measure));
+    MG_TRY(mg_memory_block_open(&s->weights, &arena, b->backend.ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_lm_load(&s->lm, &s->config, b->backend.formats, b->backend.group, &w));
 
     measure = mg_arena_measure("run");
     MG_TRY(mg_lm_reserve(s->lm, &measure, &limits));
-    MG_TRY(mg_bench_block_open(&s->run, &arena, b->backend.ops, &measure));
+    MG_TRY(mg_memory_block_open(&s->run, &arena, b->backend.ops, &measure));
     /* keys of columns that were never fed are zeros: the codes drawn are defined */
     if (b->settings->split || b->settings->kernels) {
         mg_tensor room = mg_tensor_1d(s->run.data, MG_F32, (int64_t)(s->run.bytes / sizeof(float)));

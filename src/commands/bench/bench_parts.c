@@ -5,6 +5,7 @@
 #include "bench_shapes.h"
 #include "clock.h"
 #include "encodec.h"
+#include "numbers.h"
 #include "rng.h"
 #include "t5.h"
 
@@ -24,11 +25,11 @@ static int64_t repetitions(const mg_bench *b, int64_t otherwise)
     return b->settings->n_steps > 0 ? b->settings->n_steps : otherwise;
 }
 
-static void report_ms(mg_report *r, double *run_s, int64_t n_runs)
+static void report_ms(mg_figures *r, double *run_s, int64_t n_runs)
 {
-    mg_report_int(r, "runs", n_runs);
-    mg_report_number(r, "ms", mg_bench_median(run_s, n_runs) * 1e3, 3);
-    mg_report_number(r, "ms_min", run_s[0] * 1e3, 3);
+    mg_figures_int(r, "runs", n_runs);
+    mg_figures_number(r, "ms", mg_numbers_median(run_s, n_runs) * 1e3, 3);
+    mg_figures_number(r, "ms_min", run_s[0] * 1e3, 3);
 }
 
 /* Clips of codes and noise of their own. */
@@ -76,7 +77,7 @@ static mg_status bench_codec(mg_bench *b, int half)
     const int64_t n_at_once = n < MG_ENCODEC_MOST_AT_ONCE ? n : MG_ENCODEC_MOST_AT_ONCE;
     mg_status st = MG_OK;
     mg_arena measure = mg_arena_measure("weights"), arena;
-    mg_bench_block weights = {0}, run = {0};
+    mg_memory_block weights = {0}, run = {0};
     mg_weights w;
     mg_encodec *codec = NULL;
     codec_clips clips = {0};
@@ -87,12 +88,12 @@ static mg_status bench_codec(mg_bench *b, int half)
     MG_TRY(open_clips(&clips, &config, T, n));
     MG_TRY(mg_encodec_load(&codec, &config, half, &w));
     MG_TRY(mg_weights_check_survey(&w));
-    MG_TRY(mg_bench_block_open(&weights, &arena, b->beside.ops, &measure));
+    MG_TRY(mg_memory_block_open(&weights, &arena, b->beside.ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_encodec_load(&codec, &config, half, &w));
     measure = mg_arena_measure("run");
     MG_TRY(mg_encodec_reserve(codec, &measure, n_at_once));
-    MG_TRY(mg_bench_block_open(&run, &arena, b->beside.ops, &measure));
+    MG_TRY(mg_memory_block_open(&run, &arena, b->beside.ops, &measure));
     MG_TRY(mg_encodec_reserve(codec, &arena, n_at_once));
     mg_encodec_heed_stop(codec);
 
@@ -102,16 +103,16 @@ static mg_status bench_codec(mg_bench *b, int half)
                                           : mg_encodec_encode(codec, clips.codes, clips.pcm, n));
         if (i >= 0) run_s[i] = mg_clock_s() - begin_s;
     }
-    mg_report_number(&b->report, "seconds", (double)T / (double)config.frame_rate, 2);
-    mg_report_int(&b->report, "batch", n);
+    mg_figures_number(&b->report, "seconds", (double)T / (double)config.frame_rate, 2);
+    mg_figures_int(&b->report, "batch", n);
     report_ms(&b->report, run_s, n_runs);
-    mg_report_number(&b->report, "x_real_time",
-                     (double)(n * T) / (double)config.frame_rate / mg_bench_median(run_s, n_runs), 2);
+    mg_figures_number(&b->report, "x_real_time",
+                      (double)(n * T) / (double)config.frame_rate / mg_numbers_median(run_s, n_runs), 2);
 done:
     mg_encodec_close(codec);
     mg_weights_close(&w);
-    mg_bench_block_close(&weights);
-    mg_bench_block_close(&run);
+    mg_memory_block_close(&weights);
+    mg_memory_block_close(&run);
     close_clips(&clips);
     free(run_s);
     return st;
@@ -134,10 +135,10 @@ static mg_status decode_clips(double *ms, const mg_bench *b, const mg_config *si
         .what = MG_BENCH_DECODE, .batch = n * sizes->lm.n_channels, .dur_s = dur_s, .n_steps = 1};
     mg_bench alone = *b;
 
-    alone.settings = &sounds, alone.sizes = sizes, alone.report = (mg_report){0};
+    alone.settings = &sounds, alone.sizes = sizes, alone.report = (mg_figures){0};
     const mg_status st = mg_bench_decode(&alone);
-    *ms = mg_report_value(&alone.report, "ms") * settings->dur_s / dur_s;
-    mg_report_reset(&alone.report);
+    *ms = mg_figures_value(&alone.report, "ms") * settings->dur_s / dur_s;
+    mg_figures_reset(&alone.report);
     return st;
 }
 
@@ -159,9 +160,9 @@ mg_status mg_bench_sounds(mg_bench *b, const mg_lm_config *config, int64_t n_cli
     MG_TRY(mg_world_await_all(w, st));
     MG_TRY(mg_comm_all_gather(w->all, all, &mine, 1, MG_F64));
     for (int r = 0; r < w->size; r += w->tp) all[n++] = all[r];
-    const double lot_ms = mg_bench_median(all, n);
-    mg_report_number(&b->report, "decode_first_ms", lot_ms, 3);
-    mg_report_number(&b->report, "decode_batch_ms", lot_ms * (double)n_clips / (double)together, 3);
+    const double lot_ms = mg_numbers_median(all, n);
+    mg_figures_number(&b->report, "decode_first_ms", lot_ms, 3);
+    mg_figures_number(&b->report, "decode_batch_ms", lot_ms * (double)n_clips / (double)together, 3);
 done:
     free(all);
     return st;
@@ -179,7 +180,7 @@ mg_status mg_bench_t5(mg_bench *b)
     mg_ops *ops = mg_backend_text_ops(&b->beside);
     mg_status st = MG_OK;
     mg_arena measure = mg_arena_measure("weights"), arena;
-    mg_bench_block weights = {0}, run = {0};
+    mg_memory_block weights = {0}, run = {0};
     mg_weights w;
     mg_t5 *t5 = NULL;
     float *states = calloc((size_t)(S * config.d_model), sizeof *states);
@@ -191,12 +192,12 @@ mg_status mg_bench_t5(mg_bench *b)
     for (int64_t i = 0; i < S; i++) ids[i] = (int32_t)(mg_rng_uniform(1, i, 0) * (double)config.vocab_size);
     MG_TRY(mg_t5_load(&t5, &config, &w));
     MG_TRY(mg_weights_check_survey(&w));
-    MG_TRY(mg_bench_block_open(&weights, &arena, ops, &measure));
+    MG_TRY(mg_memory_block_open(&weights, &arena, ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_t5_load(&t5, &config, &w));
     measure = mg_arena_measure("run");
     MG_TRY(mg_t5_reserve(t5, &measure, S));
-    MG_TRY(mg_bench_block_open(&run, &arena, ops, &measure));
+    MG_TRY(mg_memory_block_open(&run, &arena, ops, &measure));
     MG_TRY(mg_t5_reserve(t5, &arena, S));
 
     for (int64_t i = -3; i < n_runs; i++) { /* the first three warm up */
@@ -204,13 +205,13 @@ mg_status mg_bench_t5(mg_bench *b)
         MG_TRY(mg_t5_encode(t5, states, ids, S));
         if (i >= 0) run_s[i] = mg_clock_s() - begin_s;
     }
-    mg_report_int(&b->report, "tokens", S);
+    mg_figures_int(&b->report, "tokens", S);
     report_ms(&b->report, run_s, n_runs);
 done:
     mg_t5_close(t5);
     mg_weights_close(&w);
-    mg_bench_block_close(&weights);
-    mg_bench_block_close(&run);
+    mg_memory_block_close(&weights);
+    mg_memory_block_close(&run);
     free(states);
     free(ids);
     free(run_s);
@@ -261,14 +262,14 @@ mg_status mg_bench_allreduce(mg_bench *b)
     mg_tensor all = mg_tensor_1d(x, MG_F32, MAX_REDUCE_FLOATS);
     if (st == MG_OK) st = mg_zero(ops, &all);
     MG_TRY(mg_comm_agree(b->comm, st));
-    mg_report_text(&b->report, "comm", b->backend.group->name);
-    mg_report_int(&b->report, "runs", n_runs);
+    mg_figures_text(&b->report, "comm", b->backend.group->name);
+    mg_figures_int(&b->report, "runs", n_runs);
     for (int64_t n = MIN_REDUCE_FLOATS; n <= MAX_REDUCE_FLOATS; n *= 2) {
         char name[32];
         MG_TRY(time_reduces(run_s, n_runs < WARM_REDUCES ? n_runs : WARM_REDUCES, &b->backend, x, n));
         MG_TRY(time_reduces(run_s, n_runs, &b->backend, x, n));
         (void)snprintf(name, sizeof name, "us_%lld_bytes", (long long)(n * 4));
-        mg_report_number(&b->report, name, mg_bench_median(run_s, n_runs) * 1e6, 2);
+        mg_figures_number(&b->report, name, mg_numbers_median(run_s, n_runs) * 1e6, 2);
     }
 done:
     mg_step_forget(ops);

@@ -54,7 +54,7 @@ static void put_devices(mg_text *t, const place *all, int n)
 }
 
 /* "node1: 0 cores 0-3 numa 0, 1 cores 4-7 numa 0; node2: …" */
-mg_status mg_bench_report_places(const mg_bench *b, mg_report *r)
+mg_status mg_bench_report_places(const mg_bench *b, mg_figures *r)
 {
     const mg_world *w = b->world;
     place mine, *all = calloc((size_t)w->size, sizeof *all);
@@ -77,8 +77,8 @@ mg_status mg_bench_report_places(const mg_bench *b, mg_report *r)
     put_devices(&devices, all, w->size);
     MG_TRY(mg_text_check(&t, "places"));
     MG_TRY(mg_text_check(&devices, "devices"));
-    mg_report_text(r, "device", devices.data);
-    mg_report_text(r, "binding", t.data);
+    mg_figures_text(r, "device", devices.data);
+    mg_figures_text(r, "binding", t.data);
 done:
     mg_text_reset(&t);
     mg_text_reset(&devices);

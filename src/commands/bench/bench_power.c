@@ -110,7 +110,7 @@ void mg_bench_power_take(mg_bench_power *p)
     p->rapl_joules += mg_rapl_take(&p->rapl);
 }
 
-mg_status mg_bench_power_report(mg_bench_power *p, mg_report *r, int64_t n_steps, double steps_s)
+mg_status mg_bench_power_report(mg_bench_power *p, mg_figures *r, int64_t n_steps, double steps_s)
 {
     const mg_world *w = p->world;
     const bool is_device = p->backend->ops->space == MG_DEVICE;
@@ -122,8 +122,8 @@ mg_status mg_bench_power_report(mg_bench_power *p, mg_report *r, int64_t n_steps
     MG_TRY(mg_comm_all_gather(w->all, all, &mine, 1, MG_F64));
     for (int i = 0; i < w->size; i++) sum += all[i];
     if (isnan(sum)) goto done; /* of one host or device it is not known */
-    mg_report_number(r, "joules_per_step", sum / (double)n_steps, 6);
-    mg_report_text(r, "energy_from", is_device ? "nvidia-smi" : "rapl");
+    mg_figures_number(r, "joules_per_step", sum / (double)n_steps, 6);
+    mg_figures_text(r, "energy_from", is_device ? "nvidia-smi" : "rapl");
 done:
     free(all);
     return st;

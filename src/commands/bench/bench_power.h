@@ -25,7 +25,7 @@ void mg_bench_power_take(mg_bench_power *p);
 
 /* After the last of n_steps timed ones, which took steps_s together on this rank: joules_per_step of all
  * ranks, and energy_from. Neither is reported if it is unknown. Collective over the world. */
-mg_status mg_bench_power_report(mg_bench_power *p, mg_report *r, int64_t n_steps, double steps_s);
+mg_status mg_bench_power_report(mg_bench_power *p, mg_figures *r, int64_t n_steps, double steps_s);
 
 /* For a run that ended before. */
 void mg_bench_power_close(mg_bench_power *p);

@@ -261,7 +261,7 @@ done:
 /* How much more than fp32's, in percent of it, and the standard error of that over the sounds: that of a
  * ratio of two sums. A mean of each sound's own percentage would be another figure, in which a sound of
  * hardly any loss counts most. */
-static void report_format(mg_report *r, const char *name, const loss *l, const loss *fp32, int64_t n)
+static void report_format(mg_figures *r, const char *name, const loss *l, const loss *fp32, int64_t n)
 {
     const double mean = l->sum / (double)l->n_codes;
     const double ratio = l->sum / fp32->sum;
@@ -269,19 +269,19 @@ static void report_format(mg_report *r, const char *name, const loss *l, const l
     char key[32];
 
     snprintf(key, sizeof key, "loss_%s", name);
-    mg_report_number(r, key, mean, 5);
+    mg_figures_number(r, key, mean, 5);
     snprintf(key, sizeof key, "right_%s", name);
-    mg_report_number(r, key, l->n_right / (double)l->n_codes, 4);
+    mg_figures_number(r, key, l->n_right / (double)l->n_codes, 4);
     if (l == fp32) return;
     for (int64_t i = 0; i < n; i++) {
         const double off = l->of_clip[i] - ratio * fp32->of_clip[i];
         squares += off * off;
     }
     snprintf(key, sizeof key, "change_%s_percent", name);
-    mg_report_number(r, key, (ratio - 1) * 100, 3);
+    mg_figures_number(r, key, (ratio - 1) * 100, 3);
     snprintf(key, sizeof key, "error_%s_percent", name);
     const double error = sqrt((double)n / (double)(n - 1) * squares) / fp32->sum;
-    mg_report_number(r, key, n > 1 ? error * 100 : NAN, 3);
+    mg_figures_number(r, key, n > 1 ? error * 100 : NAN, 3);
 }
 
 mg_status mg_bench_quality(mg_bench *b)
@@ -305,7 +305,7 @@ mg_status mg_bench_quality(mg_bench *b)
     if (b->comm->rank == 0) st = read_list(&s, b->settings);
     MG_TRY(mg_comm_agree(b->comm, st));
     MG_TRY(mg_comm_bcast(b->comm, &s.n, 1, MG_I64, 0));
-    mg_report_int(&b->report, "sounds", s.n);
+    mg_figures_int(&b->report, "sounds", s.n);
     for (int i = 0; i < N_FORMATS; i++) {
         if (i > 0 && wanted != MG_MACHINE_DTYPE_AUTO && formats[i].dtype != wanted) continue;
         if (i > 0 && formats[i].kv != kv) continue;
@@ -315,7 +315,7 @@ mg_status mg_bench_quality(mg_bench *b)
         if (b->comm->rank == 0)
             mg_log_info("bench quality: %lld sounds in %s", (long long)s.n, formats[i].name);
         MG_TRY(measure_format(&l[i], b, &s, s.n, formats[i].dtype, formats[i].kv));
-        if (i == 0) mg_report_int(&b->report, "codes", l[0].n_codes);
+        if (i == 0) mg_figures_int(&b->report, "codes", l[0].n_codes);
         report_format(&b->report, formats[i].name, &l[i], &l[0], s.n);
     }
 done:

@@ -50,7 +50,7 @@ mg_status mg_bench_bare_sums(double *median_s, const mg_bench_split *split, mg_c
  * step, in seconds; behind them the time of one step's calls alone. A rank that comes late to a sum waits
  * least. So the least time in the group's calls is what the sums cost, and what the others have more is
  * waiting. Collective over the world. */
-mg_status mg_bench_report_split(mg_report *r, const mg_bench_split *split, const double *mine,
+mg_status mg_bench_report_split(mg_figures *r, const mg_bench_split *split, const double *mine,
                                 int64_t n_steps, const mg_world *w);
 
 #endif

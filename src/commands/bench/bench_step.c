@@ -10,6 +10,7 @@
 #include "bench_shapes.h"
 #include "bench_step.h"
 #include "clock.h"
+#include "numbers.h"
 #include "predict.h"
 #include "scaling_results.h"
 
@@ -80,7 +81,7 @@ static double prefill_products(const mg_step_bench *s)
 static mg_status measure_prefill(mg_step_bench *s, double step_median_s)
 {
     const int64_t n = s->b->settings->n_prefill;
-    mg_report *r = &s->b->report;
+    mg_figures *r = &s->b->report;
     double run_s[PREFILL_RUNS];
 
     if (n == 0) return MG_OK;
@@ -89,11 +90,11 @@ static mg_status measure_prefill(mg_step_bench *s, double step_median_s)
         MG_RETURN(run_prefill(s));
         run_s[i] = mg_clock_s() - begin_s;
     }
-    const double median_s = mg_bench_median(run_s, PREFILL_RUNS);
-    mg_report_int(r, "prefill_columns", n);
-    mg_report_number(r, "prefill_ms", median_s * 1e3, 1);
-    mg_report_number(r, "prefill_gflops", 2 * prefill_products(s) / median_s / 1e9, 1);
-    mg_report_number(r, "prefill_in_steps", median_s / step_median_s, 1);
+    const double median_s = mg_numbers_median(run_s, PREFILL_RUNS);
+    mg_figures_int(r, "prefill_columns", n);
+    mg_figures_number(r, "prefill_ms", median_s * 1e3, 1);
+    mg_figures_number(r, "prefill_gflops", 2 * prefill_products(s) / median_s / 1e9, 1);
+    mg_figures_number(r, "prefill_in_steps", median_s / step_median_s, 1);
     return MG_OK;
 }
 
@@ -134,7 +135,7 @@ static mg_status measure_steps(mg_step_bench *s, mg_bench_reader *reader)
 static mg_status report_step(mg_step_bench *s)
 {
     const mg_bench *b = s->b;
-    mg_report *r = &s->b->report;
+    mg_figures *r = &s->b->report;
     const int64_t mid = s->first_position + s->n_warmup + (s->n_steps + s->n_groups) / 2;
     const double weight_bytes = (double)mg_predict_weight_bytes(&s->config, b->backend.formats.weights);
     const int64_t n_all = s->n_steps * b->world->size;
@@ -145,36 +146,36 @@ static mg_status report_step(mg_step_bench *s)
     MG_TRY(mg_comm_all_gather(b->world->all, all_s, s->step_s, s->n_steps, MG_F64));
     for (int64_t i = 0; i < s->n_steps; i++) sum_s += s->step_s[i];
     const double rate = mg_scaling_rate(all_s, s->n_steps, b->world->size, b->world->tp);
-    const double mid_bytes = step_bytes(s, mid), median_s = mg_bench_median(all_s, n_all);
-    const double read_gbps = mg_bench_median(s->gbps, s->n_groups);
+    const double mid_bytes = step_bytes(s, mid), median_s = mg_numbers_median(all_s, n_all);
+    const double read_gbps = mg_numbers_median(s->gbps, s->n_groups);
 
-    mg_report_text(r, "shape",
-                   b->settings->model ? b->settings->model : mg_bench_shape_name(b->settings->shape));
-    mg_report_text(r, "dtype", mg_format_name(b->backend.formats.weights));
-    mg_report_text(r, "kv", mg_format_name(b->backend.formats.kv));
-    mg_report_int(r, "layers", s->config.L);
-    mg_report_int(r, "width", s->config.D);
-    mg_report_int(r, "feed_forward", s->config.F);
-    mg_report_int(r, "codebooks", s->config.K);
-    mg_report_int(r, "entries", s->config.V);
-    mg_report_int(r, "text_tokens", MG_STEP_BENCH_TOKENS);
-    mg_report_int(r, "batch", s->n_clips);
-    mg_report_int(r, "rows", s->n_rows);
-    mg_report_int(r, "position", mid);
-    mg_report_int(r, "steps", s->n_steps);
-    mg_report_number(r, "ms_per_step", median_s * 1e3, 3);
-    mg_report_number(r, "ms_per_step_min", all_s[0] * 1e3, 3);
-    mg_report_number(r, "ms_per_step_p95", all_s[(n_all * 95 + 99) / 100 - 1] * 1e3, 3);
-    mg_report_number(r, "bytes_per_step", mid_bytes, 0);
-    mg_report_number(r, "weight_bytes", weight_bytes, 0);
-    mg_report_number(r, "kv_bytes", mid_bytes / b->world->n_replicas - weight_bytes, 0);
-    mg_report_number(r, "gbps", mid_bytes / median_s / 1e9, 2);
-    mg_report_number(r, "read_gbps", read_gbps, 2);
-    mg_report_number(r, "read_gbps_min", s->gbps[0], 2);
-    mg_report_number(r, "read_gbps_max", s->gbps[s->n_groups - 1], 2);
-    mg_report_number(r, "floor_ms", mid_bytes / read_gbps / 1e6, 3);
-    mg_report_number(r, "fraction_of_floor", mg_bench_median(s->fraction, s->n_steps), 3);
-    mg_report_number(r, "x_real_time", (double)s->n_clips * rate / MG_SCALING_FRAME_RATE, 6);
+    mg_figures_text(r, "shape",
+                    b->settings->model ? b->settings->model : mg_bench_shape_name(b->settings->shape));
+    mg_figures_text(r, "dtype", mg_format_name(b->backend.formats.weights));
+    mg_figures_text(r, "kv", mg_format_name(b->backend.formats.kv));
+    mg_figures_int(r, "layers", s->config.L);
+    mg_figures_int(r, "width", s->config.D);
+    mg_figures_int(r, "feed_forward", s->config.F);
+    mg_figures_int(r, "codebooks", s->config.K);
+    mg_figures_int(r, "entries", s->config.V);
+    mg_figures_int(r, "text_tokens", MG_STEP_BENCH_TOKENS);
+    mg_figures_int(r, "batch", s->n_clips);
+    mg_figures_int(r, "rows", s->n_rows);
+    mg_figures_int(r, "position", mid);
+    mg_figures_int(r, "steps", s->n_steps);
+    mg_figures_number(r, "ms_per_step", median_s * 1e3, 3);
+    mg_figures_number(r, "ms_per_step_min", all_s[0] * 1e3, 3);
+    mg_figures_number(r, "ms_per_step_p95", all_s[(n_all * 95 + 99) / 100 - 1] * 1e3, 3);
+    mg_figures_number(r, "bytes_per_step", mid_bytes, 0);
+    mg_figures_number(r, "weight_bytes", weight_bytes, 0);
+    mg_figures_number(r, "kv_bytes", mid_bytes / b->world->n_replicas - weight_bytes, 0);
+    mg_figures_number(r, "gbps", mid_bytes / median_s / 1e9, 2);
+    mg_figures_number(r, "read_gbps", read_gbps, 2);
+    mg_figures_number(r, "read_gbps_min", s->gbps[0], 2);
+    mg_figures_number(r, "read_gbps_max", s->gbps[s->n_groups - 1], 2);
+    mg_figures_number(r, "floor_ms", mid_bytes / read_gbps / 1e6, 3);
+    mg_figures_number(r, "fraction_of_floor", mg_numbers_median(s->fraction, s->n_steps), 3);
+    mg_figures_number(r, "x_real_time", (double)s->n_clips * rate / MG_SCALING_FRAME_RATE, 6);
     MG_TRY(mg_bench_power_report(&s->power, r, s->n_steps, sum_s));
     MG_TRY(mg_bench_report_places(b, r));
 done:
@@ -222,7 +223,7 @@ mg_status mg_bench_step(mg_bench *b)
     MG_TRY(report_step(&s));
     MG_TRY(mg_step_bench_behind(&s, around));
     if (settings->decode) MG_TRY(mg_bench_sounds(b, &s.config, s.n_clips));
-    MG_TRY(measure_prefill(&s, mg_bench_median(s.step_s, n_steps)));
+    MG_TRY(measure_prefill(&s, mg_numbers_median(s.step_s, n_steps)));
 done:
     mg_bench_reader_close(&reader);
     mg_step_bench_close(&s);

@@ -12,7 +12,7 @@ typedef struct mg_step_bench {
     mg_lm_config config;
     int64_t n_clips, n_rows, first_position, n_steps, n_warmup, n_groups, n_together, n_tokens, n_frames;
     int64_t n_behind; /* steps after the timed ones */
-    mg_bench_block weights, run;
+    mg_memory_block weights, run;
     mg_lm *lm;
     int32_t *cells, *row, *position, *text; /* host, [n_tokens, K], [n_tokens] x 3 */
     float *logits;                          /* [n_rows, K, V] */

@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "bench_split.h"
 #include "clock.h"
+#include "numbers.h"
 
 enum { WARM_RUNS = 3 };
 
@@ -41,7 +42,7 @@ mg_status mg_bench_bare_sums(double *median_s, const mg_bench_split *split, mg_c
         MG_TRY(run_calls(split, group, all, mine));
         if (i >= 0) run_s[i] = mg_clock_s() - begin_s;
     }
-    *median_s = mg_bench_median(run_s, n_runs);
+    *median_s = mg_numbers_median(run_s, n_runs);
 done:
     free(run_s);
     free(all);
@@ -67,7 +68,7 @@ static void add_group(split_sum *sum, const double *times, int64_t n_steps, int 
         for (int r = 0; r < tp; r++) order[i] += times[r * row + i * N_TIMES + WHOLE];
         order[n_steps + i] = order[i];
     }
-    (void)mg_bench_median(order + n_steps, n_steps); /* sorted */
+    mg_numbers_sort(order + n_steps, n_steps);
     const double last = order[n_steps + n_half - 1];
     double n_taken = 0, of_rank[8] = {0};
     for (int64_t i = 0; i < n_steps; i++) n_taken += order[i] <= last;
@@ -86,28 +87,28 @@ static void add_group(split_sum *sum, const double *times, int64_t n_steps, int 
     sum->sums_s += least_s, sum->bare_s += least_bare_s;
 }
 
-static void report_sum(mg_report *r, const mg_bench_split *split, const split_sum *s, double n_groups)
+static void report_sum(mg_figures *r, const mg_bench_split *split, const split_sum *s, double n_groups)
 {
     const double in_ms = 1e3 / n_groups;
     double rest_s = s->part_s[WHOLE], sum_bytes = 0;
 
     for (int i = 0; i < MG_BENCH_N_PARTS; i++) rest_s -= s->part_s[i];
-    mg_report_number(r, "split_step_ms", s->part_s[WHOLE] * in_ms, 4);
-    mg_report_number(r, "split_products_ms", s->part_s[MG_BENCH_PRODUCTS] * in_ms, 4);
-    mg_report_number(r, "split_attention_ms", s->part_s[MG_BENCH_ATTENTION] * in_ms, 4);
-    mg_report_number(r, "split_all_reduce_ms", s->sums_s * in_ms, 4);
-    mg_report_number(r, "split_waiting_ms", (s->part_s[MG_BENCH_REDUCE] - s->sums_s) * in_ms, 4);
-    mg_report_number(r, "split_sampling_ms", s->part_s[MG_BENCH_SAMPLING] * in_ms, 4);
-    mg_report_number(r, "split_rest_ms", rest_s * in_ms, 4);
+    mg_figures_number(r, "split_step_ms", s->part_s[WHOLE] * in_ms, 4);
+    mg_figures_number(r, "split_products_ms", s->part_s[MG_BENCH_PRODUCTS] * in_ms, 4);
+    mg_figures_number(r, "split_attention_ms", s->part_s[MG_BENCH_ATTENTION] * in_ms, 4);
+    mg_figures_number(r, "split_all_reduce_ms", s->sums_s * in_ms, 4);
+    mg_figures_number(r, "split_waiting_ms", (s->part_s[MG_BENCH_REDUCE] - s->sums_s) * in_ms, 4);
+    mg_figures_number(r, "split_sampling_ms", s->part_s[MG_BENCH_SAMPLING] * in_ms, 4);
+    mg_figures_number(r, "split_rest_ms", rest_s * in_ms, 4);
     if (split->n_calls == 0) return;
     for (size_t i = 0; i < split->n_calls; i++)
         sum_bytes += (double)split->call[i].n * (double)mg_dtype_bytes(split->call[i].dtype);
-    mg_report_int(r, "sums_per_step", (int64_t)split->n_calls);
-    mg_report_number(r, "sum_bytes_per_step", sum_bytes, 0);
-    mg_report_number(r, "bare_all_reduce_ms", s->bare_s * in_ms, 4);
+    mg_figures_int(r, "sums_per_step", (int64_t)split->n_calls);
+    mg_figures_number(r, "sum_bytes_per_step", sum_bytes, 0);
+    mg_figures_number(r, "bare_all_reduce_ms", s->bare_s * in_ms, 4);
 }
 
-mg_status mg_bench_report_split(mg_report *r, const mg_bench_split *split, const double *mine,
+mg_status mg_bench_report_split(mg_figures *r, const mg_bench_split *split, const double *mine,
                                 int64_t n_steps, const mg_world *w)
 {
     const int64_t row = n_steps * N_TIMES + 1;

@@ -120,17 +120,17 @@ static mg_status run(mg_context *context, const void *settings)
     b.comm = world->group;
     MG_TRY(mg_comm_agree(world->all, mg_machine_open(&b.backend, &b.settings->machine, world)));
     MG_TRY(mg_comm_agree(world->all, mg_machine_open_beside(&b.beside, &b.settings->machine, world, true)));
-    mg_report_text(&b.report, "what", what_names[b.settings->what]);
-    mg_report_text(&b.report, "backend", b.backend.ops->name);
-    mg_report_int(&b.report, "threads", mg_threads_count(b.backend.threads));
-    mg_report_int(&b.report, "tp", tp);
-    mg_report_int(&b.report, "replicas", world->n_replicas);
-    mg_report_text(&b.report, "host", world->host);
-    mg_report_text(&b.report, "version", mg_version());
+    mg_figures_text(&b.report, "what", what_names[b.settings->what]);
+    mg_figures_text(&b.report, "backend", b.backend.ops->name);
+    mg_figures_int(&b.report, "threads", mg_threads_count(b.backend.threads));
+    mg_figures_int(&b.report, "tp", tp);
+    mg_figures_int(&b.report, "replicas", world->n_replicas);
+    mg_figures_text(&b.report, "host", world->host);
+    mg_figures_text(&b.report, "version", mg_version());
     MG_TRY(measure(&b));
-    if (world->rank == 0) st = mg_report_print(&b.report, stdout, b.settings->json);
+    if (world->rank == 0) st = mg_figures_print(&b.report, stdout, b.settings->json);
 done:
-    mg_report_reset(&b.report);
+    mg_figures_reset(&b.report);
     mg_machine_close(&b.backend);
     mg_machine_close(&b.beside);
     return st;

@@ -8,6 +8,7 @@
 #include "door.h"
 #include "log.h"
 #include "mapping_report.h"
+#include "memory_block.h"
 #include "out_file.h"
 #include "outcome_list.h"
 #include "path.h"
@@ -16,19 +17,13 @@
 
 enum { MOST_AT_HAND_BYTES = 128 << 20 }; /* of sound: no more files are read then */
 
-/* A block of the backend's memory with an arena over it. */
-typedef struct block {
-    void *data;
-    size_t bytes;
-} block;
-
 typedef struct codec_call {
     const mg_codec_work *work;
     const mg_world *world;
     mg_backend backend;
     mg_model_files *files;
     mg_codec_run run;
-    block weights, room;
+    mg_memory_block weights, room;
     uint8_t *outcome; /* [n] of the files */
 } codec_call;
 
@@ -88,14 +83,6 @@ done:
     return st;
 }
 
-static mg_status open_block(block *b, mg_arena *arena, const mg_ops *ops, const mg_arena *measured)
-{
-    MG_RETURN(mg_ops_alloc(ops, &b->data, measured->peak_bytes));
-    b->bytes = measured->peak_bytes;
-    *arena = mg_arena_over(measured->name, b->data, b->bytes);
-    return MG_OK;
-}
-
 /* Every tensor of the codec must be there, and nothing else. */
 static mg_status load_codec(codec_call *c)
 {
@@ -114,13 +101,13 @@ static mg_status load_codec(codec_call *c)
     MG_TRY(mg_mapping_report_make(&report, &requests));
     MG_TRY(mg_mapping_report_check(&report, w.problems.data));
     w.requests = NULL;
-    MG_TRY(open_block(&c->weights, &arena, ops, &measure));
+    MG_TRY(mg_memory_block_open(&c->weights, &arena, ops, &measure));
     w.arena = &arena;
     MG_TRY(mg_encodec_load(&c->run.codec, c->run.config, c->work->halves, &w));
     MG_TRY(mg_model_files_check(c->files));
     measure = mg_arena_measure("run");
     MG_TRY(mg_encodec_reserve(c->run.codec, &measure, n_at_once));
-    MG_TRY(open_block(&c->room, &arena, ops, &measure));
+    MG_TRY(mg_memory_block_open(&c->room, &arena, ops, &measure));
     MG_TRY(mg_encodec_reserve(c->run.codec, &arena, n_at_once));
     mg_encodec_heed_stop(c->run.codec);
 done:
@@ -172,11 +159,9 @@ static mg_status open_work(codec_call *c)
 
 static void close_work(codec_call *c)
 {
-    const mg_ops *ops = c->backend.ops;
-
     mg_encodec_close(c->run.codec);
-    if (c->weights.data) mg_ops_release(ops, c->weights.data, c->weights.bytes);
-    if (c->room.data) mg_ops_release(ops, c->room.data, c->room.bytes);
+    mg_memory_block_close(&c->weights);
+    mg_memory_block_close(&c->room);
     mg_model_files_close(c->files);
     mg_machine_close(&c->backend);
     free(c->outcome);

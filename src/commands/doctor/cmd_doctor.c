@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "clock.h"
 #include "cpu.h"
 #include "doctor.h"
 #include "host_memory.h"
 #include "model_files.h"
+#include "numbers.h"
 #include "places.h"
 #include "text.h"
 
@@ -94,15 +96,15 @@ static mg_status time_reduce(mg_doctor *d, mg_comm *c)
     MG_TRY(mg_comm_agree(c, x && run_s ? MG_OK : mg_fail(MG_ENOMEM, "doctor: %d floats", REDUCE_FLOATS)));
     for (int i = 0; i < N_REDUCES; i++) {
         for (int k = 0; k < REDUCE_FLOATS; k++) x[k] = (float)(c->rank + 1) * (float)(k + i);
-        const double begin_s = mg_doctor_clock_s();
+        const double begin_s = mg_clock_s();
         MG_TRY(mg_comm_all_reduce(c, x, REDUCE_FLOATS));
-        run_s[i] = mg_doctor_clock_s() - begin_s;
+        run_s[i] = mg_clock_s() - begin_s;
         for (int k = 0; k < REDUCE_FLOATS; k++)
             right = right && x[k] == (float)(c->size * (c->size + 1) / 2) * (float)(k + i);
     }
     mg_doctor_say(d, right ? MG_DOCTOR_FINE : MG_DOCTOR_BAD,
                   "sum of 8 KiB over %d rank%s by %s: %s, median %.1f us", c->size, c->size == 1 ? "" : "s",
-                  c->name, right ? "right" : "WRONG", mg_doctor_median(run_s, N_REDUCES) * 1e6);
+                  c->name, right ? "right" : "WRONG", mg_numbers_median(run_s, N_REDUCES) * 1e6);
 done:
     free(x);
     free(run_s);

@@ -28,9 +28,6 @@ typedef struct mg_doctor {
 void mg_doctor_say(mg_doctor *d, mg_doctor_verdict verdict, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-double mg_doctor_clock_s(void);
-double mg_doctor_median(double *list, int n); /* sorts it */
-
 /* From now on, and from each `next` on, the process ends with a verdict of its own after most_s seconds. `at`
  * is what begins; borrowed. */
 void mg_doctor_limit_begin(int rank, double most_s);

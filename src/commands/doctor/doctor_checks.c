@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "doctor.h"
 #include "log.h"
+#include "numbers.h"
 #include "plan.h"
 #include "rng.h"
 #include "show.h"
@@ -28,24 +29,6 @@ void mg_doctor_say(mg_doctor *d, mg_doctor_verdict verdict, const char *format, 
     }
     mg_print(stdout, "%s  %s\n", words[verdict], text);
     fflush(stdout);
-}
-
-double mg_doctor_clock_s(void)
-{
-    return mg_clock_s();
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-double mg_doctor_median(double *list, int n)
-{
-    qsort(list, (size_t)n, sizeof *list, by_value);
-    return list[n / 2];
 }
 
 /* y = x W^T of one size, in fp32. */
@@ -133,7 +116,7 @@ static mg_status time_sum(mg_doctor *d, int n_floats, int runs)
     mg_doctor_say(
         d, right ? MG_DOCTOR_FINE : MG_DOCTOR_BAD,
         "sum of %zu KiB over %d GPU ranks by %s, fetched: %s, median %.1f us%s", bytes >> 10, c->size,
-        c->name, right ? "right" : "WRONG", mg_doctor_median(run_s, runs) * 1e6,
+        c->name, right ? "right" : "WRONG", mg_numbers_median(run_s, runs) * 1e6,
         right ? "" : ": what a GPU sends does not arrive (IOMMU, ACS): NCCL_P2P_DISABLE=1 and --reduce nccl");
 done:
     mg_ops_release(ops, dx, bytes);

@@ -18,9 +18,9 @@ enum { N_BATCHES = sizeof batches / sizeof *batches };
 static const double SOUND_S = 2;
 
 /* A part's time of a step, in seconds. */
-static double part_of(const mg_report *r, const char *name)
+static double part_of(const mg_figures *r, const char *name)
 {
-    return fmax(mg_report_value(r, name) / 1e3, 0);
+    return fmax(mg_figures_value(r, name) / 1e3, 0);
 }
 
 /* What the steps of one batch say. */
@@ -46,9 +46,9 @@ static mg_status measure_steps(measured *out, mg_bench *b, const mg_planning *p,
     };
 
     b->settings = &steps;
-    mg_report_reset(&b->report);
+    mg_figures_reset(&b->report);
     MG_RETURN(mg_bench_step(b));
-    const mg_report *r = &b->report;
+    const mg_figures *r = &b->report;
     const double sampling_s = part_of(r, "split_sampling_ms"), step_s = part_of(r, "ms_per_step");
     const double split_s = part_of(r, "split_step_ms") - sampling_s,
                  scale = split_s > 0 ? step_s / split_s : 0;
@@ -116,10 +116,10 @@ static mg_status measure_codec(mg_predict_machine *m, const mg_planning *p, mg_b
     double one_s, lot_s = 0;
 
     b->settings = &sound;
-    mg_report_reset(&b->report);
+    mg_figures_reset(&b->report);
     MG_RETURN(mg_bench_sounds(b, &p->config.lm, 1));
     one_s = part_of(&b->report, "decode_first_ms") / SOUND_S;
-    mg_report_reset(&b->report);
+    mg_figures_reset(&b->report);
     if (n > 1) MG_RETURN(mg_bench_sounds(b, &p->config.lm, n));
     if (n > 1) lot_s = part_of(&b->report, "decode_first_ms") / SOUND_S;
     const double each_s = n > 1 ? fmax(lot_s - one_s, 0) / (double)(n - 1) : one_s;
@@ -134,7 +134,7 @@ static mg_status measure_text(mg_predict_machine *m, const mg_planning *p, mg_be
     const mg_bench_settings text = {.what = MG_BENCH_T5, .n_tokens = p->n_tokens, .n_steps = TEXTS};
 
     b->settings = &text;
-    mg_report_reset(&b->report);
+    mg_figures_reset(&b->report);
     MG_RETURN(mg_bench_t5(b));
     m->text_s = part_of(&b->report, "ms");
     return MG_OK;
@@ -187,7 +187,7 @@ mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)
     MG_TRY(mg_comm_agree(w->all, measure(p, &b, w->tp)));
     MG_TRY(measure_codec(&p->machine, p, &b));
 done:
-    mg_report_reset(&b.report);
+    mg_figures_reset(&b.report);
     mg_machine_close(&b.backend);
     mg_machine_close(&b.beside);
     return st;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "json_lines.h"
+#include "numbers.h"
 #include "report.h"
 #include "stop.h"
 
@@ -93,13 +94,6 @@ static mg_status take_failed(void *arg, const mg_job_row *row)
     return add_reason(&r->failures, row->reason ? row->reason : "no reason was recorded", row->id);
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 static int compare_reasons(const void *a, const void *b)
 {
     const mg_report_reason *x = a, *y = b;
@@ -135,8 +129,8 @@ mg_status mg_report_gather(mg_report *r)
     MG_RETURN(mg_run_db_count(r->db, &r->count));
     MG_RETURN(mg_run_db_each(r->db, MG_JOB_DONE, take_done, r));
     MG_RETURN(mg_run_db_each(r->db, MG_JOB_FAILED, take_failed, r));
-    if (r->n_done) qsort(r->end, r->n_done, sizeof *r->end, compare_numbers);
-    if (r->n_failed) qsort(r->failed_at, r->n_failed, sizeof *r->failed_at, compare_numbers);
+    mg_numbers_sort(r->end, (int64_t)r->n_done);
+    mg_numbers_sort(r->failed_at, (int64_t)r->n_failed);
     if (r->failures.n) qsort(r->failures.item, r->failures.n, sizeof *r->failures.item, compare_reasons);
     if (r->remarks.n) qsort(r->remarks.item, r->remarks.n, sizeof *r->remarks.item, compare_reasons);
     return MG_OK;

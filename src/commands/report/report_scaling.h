@@ -67,9 +67,6 @@ bool mg_sweep_has_plot(const mg_sweep *s, enum mg_sweep_plot plot);
 /* Does any point tell its energy? */
 bool mg_sweep_tells_energy(const mg_sweep *s);
 
-/* Does any point tell when its sound is there? */
-bool mg_sweep_tells_sound(const mg_sweep *s);
-
 /* Have all repeats of all points the same codes? */
 bool mg_sweep_codes_agree(const mg_sweep *s);
 

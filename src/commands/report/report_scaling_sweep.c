@@ -3,21 +3,16 @@
 #include <string.h>
 
 #include "log.h"
+#include "numbers.h"
 #include "report_scaling.h"
 
 enum { MOST_REPEATS = 1000 };
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static mg_sweep_spread spread_of(double *values, int64_t n)
 {
-    qsort(values, (size_t)n, sizeof *values, ascending);
-    return (mg_sweep_spread){values[0], (values[(n - 1) / 2] + values[n / 2]) / 2, values[n - 1]};
+    const double median = mg_numbers_median(values, n);
+
+    return (mg_sweep_spread){values[0], median, values[n - 1]};
 }
 
 int mg_sweep_order(const mg_scaling_point *p, const mg_scaling_point *q)
@@ -149,14 +144,6 @@ bool mg_sweep_tells_energy(const mg_sweep *s)
     bool any = false;
 
     for (size_t i = 0; i < s->n; i++) any = any || !isnan(s->point[i].joules_s);
-    return any;
-}
-
-bool mg_sweep_tells_sound(const mg_sweep *s)
-{
-    bool any = false;
-
-    for (size_t i = 0; i < s->n; i++) any = any || !isnan(s->point[i].first_s.mid);
     return any;
 }
 

@@ -1,4 +1,3 @@
-/* What the benchmarks share: the report, medians, blocks of the backend's memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,20 +5,20 @@
 #include "bench.h"
 #include "text.h"
 
-static void add_line(mg_report *r, const char *name, const char *value, bool is_number)
+static void add_line(mg_figures *r, const char *name, const char *value, bool is_number)
 {
-    if (r->n_lines == MG_REPORT_LINES) return;
+    if (r->n_lines == MG_FIGURES_LINES) return;
     (void)snprintf(r->line[r->n_lines].name, sizeof r->line[0].name, "%s", name);
     r->line[r->n_lines].value = strdup(value);
     r->line[r->n_lines++].is_number = is_number;
 }
 
-void mg_report_text(mg_report *r, const char *name, const char *value)
+void mg_figures_text(mg_figures *r, const char *name, const char *value)
 {
     add_line(r, name, value, false);
 }
 
-void mg_report_int(mg_report *r, const char *name, int64_t value)
+void mg_figures_int(mg_figures *r, const char *name, int64_t value)
 {
     char text[32];
 
@@ -27,7 +26,7 @@ void mg_report_int(mg_report *r, const char *name, int64_t value)
     add_line(r, name, text, true);
 }
 
-void mg_report_number(mg_report *r, const char *name, double value, int n_decimals)
+void mg_figures_number(mg_figures *r, const char *name, double value, int n_decimals)
 {
     char text[64];
 
@@ -35,14 +34,14 @@ void mg_report_number(mg_report *r, const char *name, double value, int n_decima
     add_line(r, name, text, true);
 }
 
-double mg_report_value(const mg_report *r, const char *name)
+double mg_figures_value(const mg_figures *r, const char *name)
 {
     for (int i = 0; i < r->n_lines; i++)
         if (strcmp(r->line[i].name, name) == 0 && r->line[i].value) return strtod(r->line[i].value, NULL);
     return 0;
 }
 
-mg_status mg_report_print(const mg_report *r, FILE *to, bool json)
+mg_status mg_figures_print(const mg_figures *r, FILE *to, bool json)
 {
     mg_text t = {0};
     mg_status st = MG_OK;
@@ -69,35 +68,8 @@ done:
     return st;
 }
 
-void mg_report_reset(mg_report *r)
+void mg_figures_reset(mg_figures *r)
 {
     for (int i = 0; i < r->n_lines; i++) free(r->line[i].value);
     r->n_lines = 0;
-}
-
-mg_status mg_bench_block_open(mg_bench_block *block, mg_arena *arena, const mg_ops *ops,
-                              const mg_arena *measured)
-{
-    *block = (mg_bench_block){.ops = ops, .bytes = measured->peak_bytes};
-    const mg_status st = mg_ops_alloc(ops, &block->data, block->bytes);
-    *arena = mg_arena_over(measured->name, block->data, block->bytes);
-    return st;
-}
-
-void mg_bench_block_close(mg_bench_block *block)
-{
-    if (block->data) mg_ops_release(block->ops, block->data, block->bytes);
-    block->data = NULL;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double mg_bench_median(double *values, int64_t n)
-{
-    qsort(values, (size_t)n, sizeof *values, ascending);
-    return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
