@@ -64,7 +64,8 @@ mg_status mg_audio_file_write_coded(char sha256[65], const char *path, const mg_
                                     const mg_sound *sound, const mg_audio_tags *tags);
 
 /* Frames [first, …) of a WAV of n_frames in all to standard output, for whoever hears it while it is made:
- * its parts, in order, are the bytes that mg_audio_file_write_coded writes of the whole. */
+ * its parts, in order, are the bytes that mg_audio_file_write_coded writes of the whole. The tags are in the
+ * first. */
 mg_status mg_audio_file_write_part(const mg_audio_coding *coding, const mg_sound *part, int64_t first,
                                    int64_t n_frames, const mg_audio_tags *tags);
 

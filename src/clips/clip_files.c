@@ -6,15 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clip_output.h"
 #include "hash.h"
 #include "log.h"
 #include "npy.h"
-#include "outcomes.h"
 #include "resample.h"
 #include "version.h"
 
 enum { NAME_SIZE = 512, N_PARTS = 3 };
-static const double CLIPPED_HEARD = 1e-4;
 
 /* What a clip's metadata points to while it is written. */
 typedef struct clip_facts {
@@ -26,16 +25,11 @@ typedef struct clip_facts {
     int n_written;
 } clip_facts;
 
-bool mg_clip_files_to_stdout(const mg_call *call)
-{
-    return strcmp(call->out_dir, "-") == 0;
-}
-
-mg_status mg_clip_files_path(char path[MG_PATH_SIZE], const mg_generate_output *o, int64_t index)
+mg_status mg_clip_files_path(char path[MG_PATH_SIZE], const mg_clip_output *o, int64_t index)
 {
     const mg_audio_format format = (mg_audio_format)mg_clip_list_recipe(o->list, index)->format;
 
-    if (mg_clip_files_to_stdout(o->call)) return mg_path_format(path, "standard output");
+    if (mg_call_to_stdout(o->call)) return mg_path_format(path, "standard output");
     return mg_path_format(path, "%s/%s%s", o->call->out_dir, o->list->job[index].name,
                           o->call->codes_only ? ".codes.npy" : mg_audio_format_suffix(format));
 }
@@ -55,7 +49,7 @@ static mg_status name_files(clip_facts *f, const mg_call *call, const char *name
     return MG_OK;
 }
 
-static void describe_request(clip_facts *f, const mg_generate_output *o, const mg_clip *c,
+static void describe_request(clip_facts *f, const mg_clip_output *o, const mg_clip *c,
                              const mg_clip_result *result)
 {
     const mg_codec_config *codec = &o->replica->config.codec;
@@ -66,7 +60,7 @@ static void describe_request(clip_facts *f, const mg_generate_output *o, const m
     MG_SAY(&m->recipe, n_prompt_frames, result->T_prompt);
     for (int i = 0; i < MG_RECIPE_INPUTS; i++) {
         const char *path = *(const char *const *)mg_recipe_get(&m->recipe, mg_recipe_input(i));
-        if (path) m->input_sha256[i] = mg_generate_hashes_find(&o->hashes, path);
+        if (path) m->input_sha256[i] = mg_input_hashes_find(&o->hashes, path);
     }
     m->index = c->index;
     m->call_seed = o->list->seed;
@@ -76,7 +70,7 @@ static void describe_request(clip_facts *f, const mg_generate_output *o, const m
     m->dur_s = codec->frame_rate > 0 ? (double)c->terms.T / (double)codec->frame_rate : NAN;
 }
 
-static void describe_model(clip_facts *f, const mg_generate_output *o)
+static void describe_model(clip_facts *f, const mg_clip_output *o)
 {
     const mg_call *call = o->call;
     const mg_model_files *files = o->replica->files;
@@ -84,13 +78,8 @@ static void describe_model(clip_facts *f, const mg_generate_output *o)
     static const char *const names[N_PARTS] = {"language_model", "text_encoder", "codec"};
     mg_clip_metadata *m = &f->m;
 
-    m->model = call->model.model;
+    m->asked = call->model;
     m->model_key = call->model_key;
-    m->lm = call->model.lm;
-    m->lora = call->model.lora;
-    m->text_encoder = call->model.text_encoder;
-    m->codec = call->model.codec;
-    m->tokenizer = call->model.tokenizer;
     m->tokenizer_sha256 = o->hashes.tokenizer_sha256[0] ? o->hashes.tokenizer_sha256 : NULL;
     m->parts = f->parts;
     for (int i = 0; i < N_PARTS; i++)
@@ -103,7 +92,7 @@ static void describe_model(clip_facts *f, const mg_generate_output *o)
     m->n_applied = (int)o->replica->renames.n;
 }
 
-static void describe_run(clip_facts *f, const mg_generate_output *o, const mg_clip_result *result)
+static void describe_run(clip_facts *f, const mg_clip_output *o, const mg_clip_result *result)
 {
     const mg_replica *r = o->replica;
     mg_clip_metadata *m = &f->m;
@@ -131,10 +120,9 @@ static void describe_run(clip_facts *f, const mg_generate_output *o, const mg_cl
 }
 
 /* All but what the codes and the sound's own file tell. */
-static mg_status describe(clip_facts *f, mg_generate_output *o, const mg_clip *c,
-                          const mg_clip_result *result)
+static mg_status describe(clip_facts *f, mg_clip_output *o, const mg_clip *c, const mg_clip_result *result)
 {
-    MG_RETURN(mg_generate_hashes_wait(&o->hashes)); /* the first clip may wait for them; no step does */
+    MG_RETURN(mg_input_hashes_wait(&o->hashes)); /* the first clip may wait for them; no step does */
     describe_request(f, o, c, result);
     MG_RETURN(name_files(f, o->call, o->list->job[c->index].name));
     describe_model(f, o);
@@ -142,7 +130,7 @@ static mg_status describe(clip_facts *f, mg_generate_output *o, const mg_clip *c
     return MG_OK;
 }
 
-static mg_status hash_codes(clip_facts *f, const mg_generate_output *o, const mg_clip *c,
+static mg_status hash_codes(clip_facts *f, const mg_clip_output *o, const mg_clip *c,
                             const mg_clip_result *result)
 {
     const int64_t n = o->replica->config.lm.K * c->terms.T;
@@ -151,13 +139,12 @@ static mg_status hash_codes(clip_facts *f, const mg_generate_output *o, const mg
     return mg_hash_bytes(f->codes_sha256, result->codes, (size_t)n * sizeof *result->codes);
 }
 
-/* One in ten thousand can be heard. */
 static void say_clipped(const clip_facts *f, const mg_sound *s)
 {
     const mg_recipe *r = &f->m.recipe;
     const double part = (double)f->m.n_clipped / (double)(s->n_frames * s->n_channels);
 
-    if (part <= CLIPPED_HEARD) return;
+    if (part <= MG_CLIPPED_HEARD) return;
     mg_log_warn(
         "clip %s: %lld samples (%.2g %%) are clipped; %s", r->id, (long long)f->m.n_clipped, 100 * part,
         r->strategy == MG_STRATEGY_RMS        ? "give a larger --rms-headroom"
@@ -185,26 +172,34 @@ static void describe_sound(clip_facts *f, const mg_sound *sound)
     f->m.dur_s = (double)sound->n_frames / (double)sound->rate_hz;
 }
 
+/* What the file says of the sound, once that is described. *comment, which is in the tags, is the caller's.
+ */
+static mg_status make_tags(mg_audio_tags *tags, char **comment, const clip_facts *f)
+{
+    MG_RETURN(mg_clip_metadata_tag(comment, &f->m));
+    *tags = (mg_audio_tags){f->m.recipe.title, *comment, MG_VERSION_NAME};
+    return MG_OK;
+}
+
 static mg_status write_sound_file(clip_facts *f, const char *path, const mg_sound *sound)
 {
-    mg_audio_tags tags = {.title = f->m.recipe.title, .software = MG_VERSION_NAME};
-    char *comment = NULL;
+    const mg_audio_coding coding = mg_recipe_coding(&f->m.recipe);
+    mg_audio_tags tags;
+    char *comment;
 
     MG_RETURN(measure_sound(f, sound));
     describe_sound(f, sound);
-    const mg_audio_coding coding = mg_recipe_coding(&f->m.recipe);
-    MG_RETURN(mg_clip_metadata_tag(&comment, &f->m));
-    tags.comment = comment;
+    MG_RETURN(make_tags(&tags, &comment, f));
     const mg_status st = mg_audio_file_write_coded(f->audio_sha256, path, &coding, sound, &tags);
     free(comment);
     return st;
 }
 
 /* Frames of the prompt that the file leaves out. */
-static mg_status count_dropped(int64_t *n, const clip_facts *f, const mg_generate_output *o,
+static mg_status count_dropped(int64_t *n, const mg_recipe *r, const mg_clip_output *o,
                                const mg_clip_result *result)
 {
-    *n = f->m.recipe.drop_prompt ? result->T_prompt * o->replica->config.codec.hop : 0;
+    *n = r->drop_prompt ? result->T_prompt * o->replica->config.codec.hop : 0;
     if (*n < result->sound.n_frames) return MG_OK;
     return mg_fail(MG_EFAIL, "option --drop-prompt: no sound is left behind it");
 }
@@ -219,43 +214,18 @@ static mg_status set_level(int64_t *n_clipped, const mg_recipe *s, mg_sound *sou
     const mg_normalization how = {(mg_strategy)s->strategy, s->peak_headroom_db, s->rms_headroom_db,
                                   s->loudness_headroom_db, s->loudness_compressor};
 
-    return mg_normalize_counted(n_clipped, sound, &how);
+    return mg_normalize(n_clipped, sound, &how);
 }
 
-bool mg_generate_output_is_heard(const mg_generate_output *o, int64_t index)
+bool mg_clip_output_is_heard(const mg_clip_output *o, int64_t index)
 {
     const mg_recipe *s = mg_clip_list_recipe(o->list, index);
 
-    return mg_clip_files_to_stdout(o->call) && s->strategy >= MG_STRATEGY_CLIP &&
-           s->format <= MG_AUDIO_WAV_F32 &&
+    return mg_call_to_stdout(o->call) && s->strategy >= MG_STRATEGY_CLIP && s->format <= MG_AUDIO_WAV_F32 &&
            (s->rate_hz <= 0 || s->rate_hz == o->replica->config.codec.sampling_rate);
 }
 
-static mg_status write_part(clip_facts *f, mg_generate_output *o, const mg_clip_result *so_far, int64_t first,
-                            int64_t end)
-{
-    mg_audio_tags tags = {.title = f->m.recipe.title, .software = MG_VERSION_NAME};
-    const mg_audio_coding coding = mg_recipe_coding(&f->m.recipe);
-    char *comment = NULL;
-    int64_t n_dropped, n_clipped = 0;
-
-    MG_RETURN(count_dropped(&n_dropped, f, o, so_far));
-    if (first < n_dropped) first = n_dropped;
-    if (end <= first) return MG_OK;
-    const mg_sound all = frames_of(&so_far->sound, n_dropped, so_far->sound.n_frames);
-    mg_sound part = frames_of(&so_far->sound, first, end);
-    MG_RETURN(set_level(&n_clipped, &f->m.recipe, &part));
-    describe_sound(f, &all);
-    MG_RETURN(mg_clip_metadata_tag(&comment, &f->m));
-    tags.comment = comment;
-    const mg_status st = mg_audio_file_write_part(&coding, &part, first - n_dropped, all.n_frames, &tags);
-    free(comment);
-    o->n_heard += part.n_frames;
-    o->n_heard_clipped += n_clipped;
-    return st;
-}
-
-static mg_status write_sound(clip_facts *f, const mg_generate_output *o, const char *path,
+static mg_status write_sound(clip_facts *f, const mg_clip_output *o, const char *path,
                              const mg_clip_result *result)
 {
     const mg_recipe *s = &f->m.recipe;
@@ -263,7 +233,7 @@ static mg_status write_sound(clip_facts *f, const mg_generate_output *o, const c
     mg_status st = MG_OK;
     int64_t n_dropped;
 
-    MG_RETURN(count_dropped(&n_dropped, f, o, result));
+    MG_RETURN(count_dropped(&n_dropped, s, o, result));
     mg_sound kept = frames_of(&result->sound, n_dropped, result->sound.n_frames);
     if (o->n_heard > 0) {
         f->m.n_clipped = o->n_heard_clipped;
@@ -298,7 +268,7 @@ static void note_written(clip_facts *f, const char *path)
     snprintf(f->written[f->n_written++], MG_PATH_SIZE, "%s", path);
 }
 
-static mg_status write_files(clip_facts *f, const mg_generate_output *o, const mg_clip *c,
+static mg_status write_files(clip_facts *f, const mg_clip_output *o, const mg_clip *c,
                              const mg_clip_result *result)
 {
     const char *dir = o->call->out_dir;
@@ -332,7 +302,7 @@ static double share_cut(const mg_clip_metadata *m)
     return (double)(m->n_clipped - n_kept) / (double)(m->n_frames_pcm * m->n_channels);
 }
 
-mg_status mg_clip_files_write(mg_generate_output *o, const mg_clip *clip, const mg_clip_result *result)
+mg_status mg_clip_files_write(mg_clip_output *o, const mg_clip *clip, const mg_clip_result *result)
 {
     mg_status st = MG_OK;
     clip_facts *f = calloc(1, sizeof *f);
@@ -340,7 +310,7 @@ mg_status mg_clip_files_write(mg_generate_output *o, const mg_clip *clip, const 
     if (!f) return mg_fail(MG_EFAIL, "metadata: no memory"); /* of this clip: the next may have it again */
     MG_TRY(describe(f, o, clip, result));
     MG_TRY(hash_codes(f, o, clip, result));
-    st = mg_clip_files_to_stdout(o->call) ? write_sound(f, o, "-", result) : write_files(f, o, clip, result);
+    st = mg_call_to_stdout(o->call) ? write_sound(f, o, "-", result) : write_files(f, o, clip, result);
     if (f->m.n_frames_pcm > 0) o->clipping = share_cut(&f->m);
 done:
     for (int i = 0; st != MG_OK && i < f->n_written; i++) unlink(f->written[i]);
@@ -348,17 +318,42 @@ done:
     return st;
 }
 
-mg_status mg_generate_output_hear(void *arg, const mg_clip *clip, const mg_clip_result *so_far, int64_t first,
-                                  int64_t end)
+/* The header of a sound that is heard: it comes with the first part. */
+static mg_status make_heard_tags(mg_audio_tags *tags, char **comment, mg_clip_output *o, const mg_clip *clip,
+                                 const mg_clip_result *so_far, const mg_sound *whole)
 {
-    mg_generate_output *o = arg;
     mg_status st = MG_OK;
     clip_facts *f = calloc(1, sizeof *f);
 
     if (!f) return mg_fail(MG_EFAIL, "metadata: no memory");
     MG_TRY(describe(f, o, clip, so_far));
-    st = write_part(f, o, so_far, first, end);
+    describe_sound(f, whole);
+    st = make_tags(tags, comment, f);
 done:
     free(f);
+    return st;
+}
+
+mg_status mg_clip_output_hear(void *arg, const mg_clip *clip, const mg_clip_result *so_far, int64_t first,
+                              int64_t end)
+{
+    mg_clip_output *o = arg;
+    const mg_recipe *r = mg_clip_list_recipe(o->list, clip->index);
+    const mg_audio_coding coding = mg_recipe_coding(r);
+    mg_audio_tags tags = {0};
+    char *comment = NULL;
+    int64_t n_dropped, n_clipped;
+
+    MG_RETURN(count_dropped(&n_dropped, r, o, so_far));
+    if (first < n_dropped) first = n_dropped;
+    if (end <= first) return MG_OK;
+    const mg_sound whole = frames_of(&so_far->sound, n_dropped, so_far->sound.n_frames);
+    mg_sound part = frames_of(&so_far->sound, first, end);
+    MG_RETURN(set_level(&n_clipped, r, &part));
+    if (first == n_dropped) MG_RETURN(make_heard_tags(&tags, &comment, o, clip, so_far, &whole));
+    const mg_status st = mg_audio_file_write_part(&coding, &part, first - n_dropped, whole.n_frames, &tags);
+    free(comment);
+    o->n_heard += part.n_frames;
+    o->n_heard_clipped += n_clipped;
     return st;
 }

@@ -1,7 +1,9 @@
-/* The clips of a call, and the files they become: the part of `mg-dist generate` and `mg-dist replay` that
- * knows no command line. clip_list*.c make the list, outcomes.c and clip_files.c the files. */
+/* The clips of a call: the part of `mg-dist generate` and `mg-dist replay` that knows no command line.
+ * clip_list*.c make the list; clip_output.h has the files that it becomes. */
 #ifndef MG_CLIP_LIST_H
 #define MG_CLIP_LIST_H
+
+#include <string.h>
 
 #include "audio_file.h"
 #include "clip_metadata.h"
@@ -40,6 +42,12 @@ typedef struct mg_call {
     mg_model_request model;
     const char *model_key;
 } mg_call;
+
+/* One sound to standard output and no file beside it. */
+static inline bool mg_call_to_stdout(const mg_call *call)
+{
+    return strcmp(call->out_dir, "-") == 0;
+}
 
 enum mg_clip_naming { MG_NAMING_INDEX, MG_NAMING_TITLE };
 #define MG_NAMING_CHOICES "index|title"
@@ -97,32 +105,6 @@ mg_status mg_clip_list_open_one(mg_clip_list *list, const mg_call *call, const m
 /* What the clips need of the model. */
 bool mg_clip_list_has_text(const mg_clip_list *list);         /* a T5 and a tokenizer */
 bool mg_clip_list_has_audio_prompt(const mg_clip_list *list); /* the codec's encoder: sound, not codes */
-
-/* Turns finished clips into files, on a leader. */
-typedef struct mg_generate_output mg_generate_output;
-
-/* Starts hashing the weight files behind the work. The folder is there. */
-mg_status mg_generate_output_open(mg_generate_output **out, const mg_call *call, const mg_clip_list *list,
-                                  const mg_replica *replica, const mg_world *world);
-void mg_generate_output_close(mg_generate_output *o);
-
-/* The finisher's mg_clip_done; `arg` is the mg_generate_output. A clip that cannot be written is reported,
- * counted and no reason to stop. */
-mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_result *result);
-
-/* Can clip `index` go to standard output while it is made: a WAV at the model's rate, whose level is nobody
- * else's? Then this is the finisher's mg_clip_heard. */
-bool mg_generate_output_is_heard(const mg_generate_output *o, int64_t index);
-mg_status mg_generate_output_hear(void *arg, const mg_clip *clip, const mg_clip_result *so_far, int64_t first,
-                                  int64_t end);
-
-/* Every rank learns every outcome; rank 0 prints the paths of what was delivered, in order, on stdout (on
- * stderr if the sound went there). MG_OK, MG_EPARTIAL if some clips failed, MG_EFAIL if all did. Collective
- * and agreed. */
-mg_status mg_generate_output_conclude(mg_generate_output *o);
-
-/* In place of conclude, after a stop: what was delivered is listed. Not collective. */
-void mg_generate_output_stopped(mg_generate_output *o);
 
 /* How its sound is encoded. */
 static inline mg_audio_coding mg_recipe_coding(const mg_recipe *r)

@@ -105,14 +105,13 @@ static bool other_weights(const wanted *w, const mg_clip_metadata *there)
  * here. */
 static const char *other_model(const wanted *w, const mg_clip_metadata *there, const char *json)
 {
-    const mg_model_request *now = &w->call->model;
+    const mg_model_request *now = &w->call->model, *then = &there->asked;
     struct stat clip, weights;
 
-    if (!mg_text_is_same(now->model, there->model) ||
-        !mg_text_is_same(w->call->model_key, there->model_key) || !mg_text_is_same(now->lm, there->lm) ||
-        !mg_text_is_same(now->lora, there->lora) ||
-        !mg_text_is_same(now->text_encoder, there->text_encoder) ||
-        !mg_text_is_same(now->codec, there->codec) || !mg_text_is_same(now->tokenizer, there->tokenizer))
+    if (!mg_text_is_same(now->model, then->model) || !mg_text_is_same(w->call->model_key, there->model_key) ||
+        !mg_text_is_same(now->lm, then->lm) || !mg_text_is_same(now->lora, then->lora) ||
+        !mg_text_is_same(now->text_encoder, then->text_encoder) ||
+        !mg_text_is_same(now->codec, then->codec) || !mg_text_is_same(now->tokenizer, then->tokenizer))
         return "model";
     if (other_weights(w, there)) return "model";
     for (int i = 0; i < there->n_weights; i++)
@@ -256,7 +255,7 @@ mg_status mg_clip_list_look(mg_clip_list *list, const mg_call *call, const mg_re
     uint8_t *is_there = NULL;
     int64_t n_there = 0;
 
-    if (strcmp(call->out_dir, "-") == 0) return MG_OK;
+    if (mg_call_to_stdout(call)) return MG_OK;
     is_there = calloc((size_t)list->n, sizeof *is_there);
     if (!is_there) st = mg_fail(MG_ENOMEM, "clips: %lld", (long long)list->n);
     if (st == MG_OK && w->rank == 0) st = look(is_there, list, call, replica);

@@ -169,13 +169,13 @@ static void put_model(writer *w)
     const mg_clip_metadata *m = w->m;
 
     mg_json_text_object(&w->t, "model");
-    put_text(w, "path", m->model);
+    put_text(w, "path", m->asked.model);
     put_text(w, "key", m->model_key);
-    put_text(w, "lm", m->lm);
-    if (m->lora) put_text(w, "lora", m->lora);
-    put_text(w, "text_encoder", m->text_encoder);
-    put_text(w, "codec", m->codec);
-    put_text(w, "tokenizer", m->tokenizer);
+    put_text(w, "lm", m->asked.lm);
+    if (m->asked.lora) put_text(w, "lora", m->asked.lora);
+    put_text(w, "text_encoder", m->asked.text_encoder);
+    put_text(w, "codec", m->asked.codec);
+    put_text(w, "tokenizer", m->asked.tokenizer);
     put_text(w, "tokenizer_sha256", m->tokenizer_sha256);
     mg_json_text_object(&w->t, "parts");
     for (int i = 0; i < m->n_parts; i++) {

@@ -3,6 +3,7 @@
 #ifndef MG_CLIP_METADATA_H
 #define MG_CLIP_METADATA_H
 
+#include "model_files.h"
 #include "recipe.h"
 #include "sound_levels.h"
 
@@ -44,8 +45,8 @@ typedef struct mg_clip_metadata {
     uint64_t call_seed;
     int64_t n_codebooks;
     /* the model */
-    const char *model, *model_key, *lm, *lora, *text_encoder, *codec,
-        *tokenizer;               /* as asked for; NULL: not named */
+    mg_model_request asked; /* NULL: not named */
+    const char *model_key;
     const char *tokenizer_sha256; /* of spiece.model or tokenizer.json; NULL: none was found */
     const mg_part_source *parts;
     int n_parts;

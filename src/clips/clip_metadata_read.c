@@ -286,13 +286,13 @@ static void read_model(reader *root, mg_clip_metadata *m)
 {
     reader r = {get_object(root, "model"), root->name, root->st};
 
-    m->model = get_text(&r, "path");
+    m->asked.model = get_text(&r, "path");
     m->model_key = get_text(&r, "key");
-    m->lm = get_text(&r, "lm");
-    m->lora = get_text(&r, "lora");
-    m->text_encoder = get_text(&r, "text_encoder");
-    m->codec = get_text(&r, "codec");
-    m->tokenizer = get_text(&r, "tokenizer");
+    m->asked.lm = get_text(&r, "lm");
+    m->asked.lora = get_text(&r, "lora");
+    m->asked.text_encoder = get_text(&r, "text_encoder");
+    m->asked.codec = get_text(&r, "codec");
+    m->asked.tokenizer = get_text(&r, "tokenizer");
     m->tokenizer_sha256 = get_sha256(&r, "tokenizer_sha256");
     read_parts(&r, m);
     reader weights = r.object ? r : (reader){root->object, root->name, r.st};

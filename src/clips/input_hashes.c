@@ -21,7 +21,7 @@ static mg_status hash_weights(mg_file_hash *w, int fd, const atomic_bool *stop)
 }
 
 /* The file that mg_tokenizer_open takes. A clip can be made again without knowing it. */
-static void hash_tokenizer(mg_generate_hashes *h)
+static void hash_tokenizer(mg_input_hashes *h)
 {
     const char *const names[] = {"/spiece.model", "/tokenizer.json", ""};
     char path[MG_PATH_SIZE];
@@ -33,7 +33,7 @@ static void hash_tokenizer(mg_generate_hashes *h)
 }
 
 /* What was hashed is what was loaded, if nobody has written into the files since. */
-static mg_status check_weights(const mg_generate_hashes *h)
+static mg_status check_weights(const mg_input_hashes *h)
 {
     for (int i = 0; i < h->n_weights; i++)
         if (!h->weights[i].of_blob_name) return mg_model_files_check(h->files);
@@ -42,7 +42,7 @@ static mg_status check_weights(const mg_generate_hashes *h)
 
 static void *hash_all(void *arg)
 {
-    mg_generate_hashes *h = arg;
+    mg_input_hashes *h = arg;
     mg_status st = MG_OK;
 
     setpriority(PRIO_PROCESS, 0, MG_BESIDE_NICENESS); /* Linux: of this thread alone */
@@ -61,7 +61,7 @@ static void *hash_all(void *arg)
     return NULL;
 }
 
-static mg_status list_weights(mg_generate_hashes *h, const mg_model_files *files)
+static mg_status list_weights(mg_input_hashes *h, const mg_model_files *files)
 {
     size_t n = 1;
 
@@ -88,7 +88,7 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(((const mg_input_hash *)a)->path, ((const mg_input_hash *)b)->path);
 }
 
-static mg_status list_inputs(mg_generate_hashes *h, const mg_request_list *requests)
+static mg_status list_inputs(mg_input_hashes *h, const mg_request_list *requests)
 {
     int64_t n = 0;
 
@@ -106,10 +106,10 @@ static mg_status list_inputs(mg_generate_hashes *h, const mg_request_list *reque
     return MG_OK;
 }
 
-mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files,
-                                  const mg_request_list *requests)
+mg_status mg_input_hashes_open(mg_input_hashes *h, const mg_model_files *files,
+                               const mg_request_list *requests)
 {
-    *h = (mg_generate_hashes){.files = files, .tokenizer = files->tokenizer, .is_open = true};
+    *h = (mg_input_hashes){.files = files, .tokenizer = files->tokenizer, .is_open = true};
     pthread_mutex_init(&h->lock, NULL);
     mg_beside_cond_init(&h->finished);
     MG_RETURN(list_weights(h, files));
@@ -119,7 +119,7 @@ mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *f
     return MG_OK;
 }
 
-mg_status mg_generate_hashes_wait(mg_generate_hashes *h)
+mg_status mg_input_hashes_wait(mg_input_hashes *h)
 {
     mg_status st = MG_OK;
 
@@ -133,7 +133,7 @@ mg_status mg_generate_hashes_wait(mg_generate_hashes *h)
     return st;
 }
 
-void mg_generate_hashes_close(mg_generate_hashes *h)
+void mg_input_hashes_close(mg_input_hashes *h)
 {
     if (!h->is_open) return;
     atomic_store(&h->stop, true);
@@ -143,10 +143,10 @@ void mg_generate_hashes_close(mg_generate_hashes *h)
     free(h->weights);
     free(h->fds);
     free(h->inputs);
-    *h = (mg_generate_hashes){0};
+    *h = (mg_input_hashes){0};
 }
 
-const char *mg_generate_hashes_find(const mg_generate_hashes *h, const char *path)
+const char *mg_input_hashes_find(const mg_input_hashes *h, const char *path)
 {
     const mg_input_hash key = {.path = path};
     const mg_input_hash *found =

@@ -16,7 +16,7 @@ typedef struct mg_input_hash {
 } mg_input_hash;
 
 /* Zeroed it is closed. */
-typedef struct mg_generate_hashes {
+typedef struct mg_input_hashes {
     const mg_model_files *files;
     mg_file_hash *weights; /* each file once */
     int *fds;              /* [n_weights] open: what was loaded, whoever has its name by now */
@@ -32,18 +32,18 @@ typedef struct mg_generate_hashes {
     pthread_cond_t finished;
     bool is_over;
     mg_fault fault; /* a weight file cannot be read, or was written to since it was loaded */
-} mg_generate_hashes;
+} mg_input_hashes;
 
 /* Starts the thread. `requests` and `files` are borrowed until close. */
-mg_status mg_generate_hashes_open(mg_generate_hashes *h, const mg_model_files *files,
-                                  const mg_request_list *requests);
-void mg_generate_hashes_close(mg_generate_hashes *h);
+mg_status mg_input_hashes_open(mg_input_hashes *h, const mg_model_files *files,
+                               const mg_request_list *requests);
+void mg_input_hashes_close(mg_input_hashes *h);
 
 /* Until everything is hashed; the weights must be readable. MG_ESTOPPED if a signal asks to stop. From any
  * thread. */
-mg_status mg_generate_hashes_wait(mg_generate_hashes *h);
+mg_status mg_input_hashes_wait(mg_input_hashes *h);
 
 /* After wait: of a clip's file; NULL if it could not be read. */
-const char *mg_generate_hashes_find(const mg_generate_hashes *h, const char *path);
+const char *mg_input_hashes_find(const mg_input_hashes *h, const char *path);
 
 #endif

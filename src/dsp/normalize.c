@@ -84,14 +84,7 @@ static mg_status to_loudness(mg_sound *s, const mg_normalization *how)
     return MG_OK;
 }
 
-mg_status mg_normalize(mg_sound *s, const mg_normalization *how)
-{
-    int64_t n_cut;
-
-    return mg_normalize_counted(&n_cut, s, how);
-}
-
-mg_status mg_normalize_counted(int64_t *n_cut, mg_sound *s, const mg_normalization *how)
+mg_status mg_normalize(int64_t *n_cut, mg_sound *s, const mg_normalization *how)
 {
     *n_cut = 0;
     MG_REQUIRE(s->n_frames >= 0 && s->n_channels >= 1);

@@ -27,11 +27,12 @@ typedef struct mg_normalization {
     bool loudness_compressor;    /* tanh after the gain; MG_STRATEGY_LOUDNESS alone */
 } mg_normalization;
 
-/* In place. A sound too quiet to measure (silence for peak and rms; an rms below 2e-3, or less than 0.4 s,
- * for loudness) keeps its level. MG_EFAIL names the first sample that is not finite. */
-mg_status mg_normalize(mg_sound *s, const mg_normalization *how);
+/* In place; *n_cut samples were cut. A sound too quiet to measure (silence for peak and rms; an rms below
+ * 2e-3, or less than 0.4 s, for loudness) keeps its level. MG_EFAIL names the first sample that is not
+ * finite. */
+mg_status mg_normalize(int64_t *n_cut, mg_sound *s, const mg_normalization *how);
 
-/* The same, and how many samples were cut. */
-mg_status mg_normalize_counted(int64_t *n_cut, mg_sound *s, const mg_normalization *how);
+/* The share of samples that may be cut before it is heard. */
+#define MG_CLIPPED_HEARD 1e-4
 
 #endif

@@ -38,12 +38,12 @@ static mg_clip_metadata sample(void)
         .index = 7,
         .call_seed = ((uint64_t)1 << 53) - 8,
         .n_codebooks = 8,
-        .model = "/models/x",
+        .asked.model = "/models/x",
         .model_key = "big",
-        .lm = "lm",
-        .text_encoder = "t5",
-        .codec = "codec",
-        .tokenizer = "tok",
+        .asked.lm = "lm",
+        .asked.text_encoder = "t5",
+        .asked.codec = "codec",
+        .asked.tokenizer = "tok",
         .tokenizer_sha256 = SHA_A,
         .parts = parts,
         .n_parts = 2,
@@ -162,12 +162,12 @@ static void same_recipe(const mg_clip_metadata *a, const mg_clip_metadata *b)
 
 static void same_model(const mg_clip_metadata *a, const mg_clip_metadata *b)
 {
-    same_text(a->model, b->model);
+    same_text(a->asked.model, b->asked.model);
     same_text(a->model_key, b->model_key);
-    same_text(a->lm, b->lm);
-    same_text(a->text_encoder, b->text_encoder);
-    same_text(a->codec, b->codec);
-    same_text(a->tokenizer, b->tokenizer);
+    same_text(a->asked.lm, b->asked.lm);
+    same_text(a->asked.text_encoder, b->asked.text_encoder);
+    same_text(a->asked.codec, b->asked.codec);
+    same_text(a->asked.tokenizer, b->asked.tokenizer);
     same_text(a->tokenizer_sha256, b->tokenizer_sha256);
     assert_int_equal(a->n_parts, b->n_parts);
     for (int i = 0; i < a->n_parts; i++) {
@@ -306,7 +306,7 @@ static void tag_knows_no_place(void **state)
     there.codes_file = NULL;
     there.audio_sha256 = NULL;
     there.index = 0, there.call_seed = 5;
-    there.model = there.lm = there.codec = there.host = "elsewhere";
+    there.asked.model = there.asked.lm = there.asked.codec = there.host = "elsewhere";
     there.recipe.melody = "moved/melody.wav";
     there.weights = moved;
     there.n_parts = there.n_applied = 0;

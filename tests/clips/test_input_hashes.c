@@ -24,7 +24,7 @@ static void a_replaced_file_counts_as_loaded(void **state)
 {
     const mg_model_request request = {.model = test_dir};
     const mg_request_list none = {0};
-    mg_generate_hashes h;
+    mg_input_hashes h;
     mg_model_files *files;
     char loaded[65];
 
@@ -35,11 +35,11 @@ static void a_replaced_file_counts_as_loaded(void **state)
     expect_ok(mg_model_files_open(&files, &request, MG_NEED_LM));
     put_file(in_dir("other"), "weights of the next epoch", 25);
     assert_int_equal(rename(in_dir("other"), in_dir("model.safetensors")), 0);
-    expect_ok(mg_generate_hashes_open(&h, files, &none));
-    expect_ok(mg_generate_hashes_wait(&h));
+    expect_ok(mg_input_hashes_open(&h, files, &none));
+    expect_ok(mg_input_hashes_wait(&h));
     assert_int_equal(h.n_weights, 1);
     assert_string_equal(h.weights[0].sha256, loaded);
-    mg_generate_hashes_close(&h);
+    mg_input_hashes_close(&h);
     mg_model_files_close(files);
 }
 
@@ -48,7 +48,7 @@ static void a_file_that_was_written_to_is_refused(void **state)
 {
     const mg_model_request request = {.model = test_dir};
     const mg_request_list none = {0};
-    mg_generate_hashes h;
+    mg_input_hashes h;
     mg_model_files *files;
 
     (void)state;
@@ -57,10 +57,9 @@ static void a_file_that_was_written_to_is_refused(void **state)
     expect_ok(mg_model_files_open(&files, &request, MG_NEED_LM));
     usleep(20000); /* a file's clock ticks every few milliseconds */
     put_copy("model.safetensors");
-    expect_ok(mg_generate_hashes_open(&h, files, &none));
-    expect_failure(mg_generate_hashes_wait(&h), MG_EFAIL,
-                   "model.safetensors: was written to while it was read");
-    mg_generate_hashes_close(&h);
+    expect_ok(mg_input_hashes_open(&h, files, &none));
+    expect_failure(mg_input_hashes_wait(&h), MG_EFAIL, "model.safetensors: was written to while it was read");
+    mg_input_hashes_close(&h);
     mg_model_files_close(files);
 }
 

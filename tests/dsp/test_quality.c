@@ -72,7 +72,7 @@ static void test_silence(void **state)
 
 static void test_clipping(void **state)
 {
-    mg_quality q = {.clipping = 0.005}; /* counted by mg_normalize_counted */
+    mg_quality q = {.clipping = 0.005}; /* counted by mg_normalize */
 
     (void)state;
     expect_words(&q, "");

@@ -186,7 +186,7 @@ static mg_status make_metadata(const char *folder)
         .codes_file = "x.codes.npy",
         .audio_sha256 = sha256,
         .codes_sha256 = sha256,
-        .model = "/m",
+        .asked.model = "/m",
         .parts = &part,
         .n_parts = 1,
         .weights = &weights,

@@ -59,8 +59,6 @@ static mg_status read_codes(const mg_codec_run *run, mg_encodec_sound *s, const 
     return MG_OK;
 }
 
-static const double CLIPPED_HEARD = 1e-4; /* as generate has it */
-
 /* `n_cut`: samples that the strategy cut. */
 static mg_status write_file(const mg_codec_settings *settings, const char *to, const mg_sound *s,
                             int64_t n_cut)
@@ -70,7 +68,7 @@ static mg_status write_file(const mg_codec_settings *settings, const char *to, c
     const int64_t n = s->n_frames * s->n_channels;
 
     for (int64_t i = 0; i < n && format != MG_AUDIO_WAV_F32; i++) n_cut += fabsf(s->pcm[i]) > 1;
-    if ((double)n_cut > CLIPPED_HEARD * (double)n)
+    if ((double)n_cut > MG_CLIPPED_HEARD * (double)n)
         mg_log_warn("%s: %lld samples (%.3g %%) are clipped; --strategy peak clips none", to,
                     (long long)n_cut, 100 * (double)n_cut / (double)n);
     return mg_audio_file_write(to, format, s, &tags);
@@ -88,7 +86,7 @@ static mg_status write_sound(const mg_codec_run *run, mg_encodec_sound *made, co
     mg_status st = MG_OK;
     int64_t n_cut;
 
-    MG_RETURN(mg_normalize_counted(&n_cut, sound, &how));
+    MG_RETURN(mg_normalize(&n_cut, sound, &how));
     if (s->rate_hz <= 0 || s->rate_hz == sound->rate_hz) return write_file(s, to, sound, n_cut);
     MG_TRY(mg_sound_convert(&resampled, sound, s->rate_hz, sound->n_channels));
     MG_TRY(write_file(s, to, &resampled, n_cut));

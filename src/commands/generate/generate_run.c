@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clip_output.h"
 #include "clock.h"
 #include "door.h"
 #include "finisher.h"
@@ -140,7 +141,7 @@ typedef struct line {
     mg_preparer *preparer;
     mg_scheduler *scheduler;
     mg_finisher *finisher;
-    mg_generate_output *output;
+    mg_clip_output *output;
     mg_generate_progress progress;
 } line;
 
@@ -160,11 +161,11 @@ static mg_status tell_progress(void *list, int64_t n_frames)
 /* The one clip to standard output while it is made, if that can be. */
 static void listen(line *l)
 {
-    if (!mg_generate_output_is_heard(l->output, l->mine[0]->index))
+    if (!mg_clip_output_is_heard(l->output, l->mine[0]->index))
         mg_log_info(
             "generate: the sound comes when all of it is made; a WAV at the model's rate with --strategy "
             "clip comes while it is made");
-    else if (mg_finisher_listen(l->finisher, mg_generate_output_hear))
+    else if (mg_finisher_listen(l->finisher, mg_clip_output_hear))
         mg_scheduler_listen(l->scheduler, mg_finisher_grow, l->finisher, MG_GROWN_FRAMES);
 }
 
@@ -175,7 +176,7 @@ static mg_status open_line(line *l, mg_replica *r, const mg_clip *clips, int64_t
     const int64_t n_slots = r->limits.n_slots;
 
     MG_RETURN(mg_scheduler_open(&l->scheduler, r));
-    MG_RETURN(mg_generate_output_open(&l->output, call, list, r, w));
+    MG_RETURN(mg_clip_output_open(&l->output, call, list, r, w));
     if (!r->is_leader) return MG_OK;
     l->mine = calloc((size_t)n + 1, sizeof *l->mine);
     if (!l->mine) return mg_fail(MG_ENOMEM, "clips: %lld", (long long)n);
@@ -183,8 +184,8 @@ static mg_status open_line(line *l, mg_replica *r, const mg_clip *clips, int64_t
         if (mg_plan_is_mine(w, &clips[i])) l->mine[l->n++] = &clips[i];
     MG_RETURN(mg_preparer_open(&l->preparer, r, n_slots));
     MG_RETURN(
-        mg_finisher_open(&l->finisher, r, MG_FINISHING_CLIPS * n_slots, mg_generate_output_take, l->output));
-    if (l->n == 1 && strcmp(call->out_dir, "-") == 0) listen(l);
+        mg_finisher_open(&l->finisher, r, MG_FINISHING_CLIPS * n_slots, mg_clip_output_take, l->output));
+    if (l->n == 1 && mg_call_to_stdout(call)) listen(l);
     return MG_OK;
 }
 
@@ -194,7 +195,7 @@ static void close_line(line *l)
     mg_finisher_close(l->finisher);
     mg_scheduler_close(l->scheduler);
     mg_generate_progress_close(&l->progress);
-    mg_generate_output_close(l->output);
+    mg_clip_output_close(l->output);
     free(l->mine);
 }
 
@@ -215,14 +216,14 @@ static mg_status make_clips(mg_replica *r, const mg_clip *clips, int64_t n, cons
     if (l.finisher) MG_TRY(mg_finisher_drain(l.finisher));
     if (r->is_leader) MG_TRY(mg_generate_progress_end(&l.progress, count_mine(&l)));
     MG_TRY(mg_world_await_all(w, MG_OK)); /* other replicas may have more to do */
-    st = mg_generate_output_conclude(l.output);
+    st = mg_clip_output_conclude(l.output);
     if (st == MG_OK || st == MG_EPARTIAL) print_summary(l.scheduler, clips, n, r, begin_s);
 done:
     if (st == MG_ESTOPPED && l.output) {
         mg_finisher_close(l.finisher); /* what is at hand is written still */
         l.finisher = NULL;
         mg_fault fault = mg_fault_take(st);
-        mg_generate_output_stopped(l.output);
+        mg_clip_output_stopped(l.output);
         st = mg_fault_raise(&fault);
     }
     close_line(&l);
@@ -232,11 +233,11 @@ done:
 /* Nothing is left to make: all clips are there already, or were refused. */
 static mg_status account_for(mg_replica *r, const mg_clip_list *list, const mg_call *call, const mg_world *w)
 {
-    mg_generate_output *output = NULL;
-    mg_status st = mg_comm_agree(w->all, mg_generate_output_open(&output, call, list, r, w));
+    mg_clip_output *output = NULL;
+    mg_status st = mg_comm_agree(w->all, mg_clip_output_open(&output, call, list, r, w));
 
-    if (st == MG_OK) st = mg_generate_output_conclude(output);
-    mg_generate_output_close(output);
+    if (st == MG_OK) st = mg_clip_output_conclude(output);
+    mg_clip_output_close(output);
     return st;
 }
 
@@ -265,7 +266,7 @@ static mg_status check_output(const mg_call *call, const mg_clip_list *list, con
                               const mg_world *w)
 {
     MG_RETURN(mg_comm_agree(w->all, check_formats(call, list, config)));
-    return strcmp(call->out_dir, "-") != 0 ? mg_door_output(w, call->out_dir, w->tp_rank == 0) : MG_OK;
+    return mg_call_to_stdout(call) ? MG_OK : mg_door_output(w, call->out_dir, w->tp_rank == 0);
 }
 
 /* What the options say of the model; `room` is for what --model-key leads to. */

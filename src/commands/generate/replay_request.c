@@ -32,15 +32,15 @@ static mg_status find_part(char room[MG_PATH_SIZE], const char **out, const mg_r
 
 static mg_status find_parts(mg_replay *r)
 {
-    const mg_model_request *now = &r->asked->model;
+    const mg_model_request *now = &r->asked->model, *then = &r->m.asked;
     mg_call *call = &r->call.call;
 
-    MG_RETURN(find_part(r->part[0], &call->model.model, r, now->model, r->m.model));
-    MG_RETURN(find_part(r->part[1], &call->model.lm, r, now->lm, r->m.lm));
-    MG_RETURN(find_part(r->part[2], &call->model.text_encoder, r, now->text_encoder, r->m.text_encoder));
-    MG_RETURN(find_part(r->part[3], &call->model.codec, r, now->codec, r->m.codec));
-    MG_RETURN(find_part(r->part[4], &call->model.tokenizer, r, now->tokenizer, r->m.tokenizer));
-    MG_RETURN(find_part(r->part[5], &call->model.lora, r, now->lora, r->m.lora));
+    MG_RETURN(find_part(r->part[0], &call->model.model, r, now->model, then->model));
+    MG_RETURN(find_part(r->part[1], &call->model.lm, r, now->lm, then->lm));
+    MG_RETURN(find_part(r->part[2], &call->model.text_encoder, r, now->text_encoder, then->text_encoder));
+    MG_RETURN(find_part(r->part[3], &call->model.codec, r, now->codec, then->codec));
+    MG_RETURN(find_part(r->part[4], &call->model.tokenizer, r, now->tokenizer, then->tokenizer));
+    MG_RETURN(find_part(r->part[5], &call->model.lora, r, now->lora, then->lora));
     call->model_key = now->model ? NULL : r->m.model_key;
     r->call.apply_proposed = r->m.n_applied > 0;
     return MG_OK;

@@ -51,7 +51,7 @@ mg_status mg_run_leader_open(mg_run_leader **out, const mg_run_settings *s, mg_r
     MG_TRY(mg_out_dir_open(l->work));
     if (r->source.with_tokenizer) MG_TRY(mg_tokenizer_open(&l->tokenizer, r->files->tokenizer));
     MG_TRY(mg_preparer_open(&l->preparer, r, r->limits.n_slots));
-    MG_TRY(mg_generate_output_open(&l->output, &l->call, &l->none, r, w));
+    MG_TRY(mg_clip_output_open(&l->output, &l->call, &l->none, r, w));
     MG_TRY(
         mg_finisher_open(&l->finisher, r, MG_FINISHING_CLIPS * r->limits.n_slots, mg_run_leader_finish, l));
     *out = l;
@@ -65,7 +65,7 @@ void mg_run_leader_close(mg_run_leader *l)
     if (!l) return;
     mg_preparer_close(l->preparer);
     mg_finisher_close(l->finisher);
-    mg_generate_output_close(l->output);
+    mg_clip_output_close(l->output);
     mg_tokenizer_close(l->tokenizer);
     for (mg_run_result *r = l->first, *next; r; r = next) {
         next = r->next;

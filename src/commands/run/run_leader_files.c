@@ -57,12 +57,11 @@ bool mg_run_leader_files_are_away(const mg_recipe *r)
 /* Of the files that this clip names. The weights' hashes are awaited first: then their thread is done with
  * the list.
  */
-static mg_status hash_inputs(mg_generate_output *o, mg_input_hash inputs[MG_RECIPE_INPUTS],
-                             const mg_recipe *r)
+static mg_status hash_inputs(mg_clip_output *o, mg_input_hash inputs[MG_RECIPE_INPUTS], const mg_recipe *r)
 {
     int64_t n = 0;
 
-    MG_RETURN(mg_generate_hashes_wait(&o->hashes));
+    MG_RETURN(mg_input_hashes_wait(&o->hashes));
     for (int k = 0; k < MG_RECIPE_INPUTS; k++) {
         const char *path = *(const char *const *)mg_recipe_get(r, mg_recipe_input(k));
         bool known = !path;
@@ -81,7 +80,7 @@ static mg_status hash_inputs(mg_generate_output *o, mg_input_hash inputs[MG_RECI
 static mg_status write_files(mg_run_leader *l, mg_run_clip *c, const mg_clip *clip,
                              const mg_clip_result *result)
 {
-    mg_generate_output *o = l->output;
+    mg_clip_output *o = l->output;
     mg_input_hash inputs[MG_RECIPE_INPUTS] = {{0}}, *const before = o->hashes.inputs;
 
     MG_RETURN(hash_inputs(o, inputs, &c->list.requests.recipe[0]));

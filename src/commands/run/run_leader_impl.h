@@ -5,9 +5,9 @@
 
 #include <pthread.h>
 
+#include "clip_output.h"
 #include "finisher.h"
 #include "json_text.h"
-#include "outcomes.h"
 #include "run.h"
 #include "scheduler.h"
 #include "tokenizer.h"
@@ -47,7 +47,7 @@ struct mg_run_leader {
     mg_tokenizer *tokenizer;
     mg_preparer *preparer;
     mg_finisher *finisher;
-    mg_generate_output *output;
+    mg_clip_output *output;
     mg_clip_need room;  /* of a slot */
     int64_t n_asked;    /* jobs that were asked for and have not come */
     int64_t n_prepared; /* clips in the preparer */

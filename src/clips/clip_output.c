@@ -1,5 +1,5 @@
 /* The account of a call: which clips were delivered, which failed, and who says so. */
-#include "outcomes.h"
+#include "clip_output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,15 +13,15 @@
 
 #define MAX_METADATA_BYTES ((int64_t)64 << 20)
 
-mg_status mg_generate_output_open(mg_generate_output **out, const mg_call *call, const mg_clip_list *list,
-                                  const mg_replica *replica, const mg_world *world)
+mg_status mg_clip_output_open(mg_clip_output **out, const mg_call *call, const mg_clip_list *list,
+                              const mg_replica *replica, const mg_world *world)
 {
     mg_status st = MG_OK;
-    mg_generate_output *o = calloc(1, sizeof *o);
+    mg_clip_output *o = calloc(1, sizeof *o);
 
     *out = NULL;
     if (!o) return mg_fail(MG_ENOMEM, "outcomes: no memory");
-    *o = (mg_generate_output){.call = call, .list = list, .replica = replica, .world = world};
+    *o = (mg_clip_output){.call = call, .list = list, .replica = replica, .world = world};
     o->outcome = calloc((size_t)list->n, sizeof *o->outcome);
     o->applied = calloc(replica->renames.n + 1, sizeof *o->applied);
     if (!o->outcome || !o->applied) MG_TRY(mg_fail(MG_ENOMEM, "outcomes: %lld clips", (long long)list->n));
@@ -31,25 +31,25 @@ mg_status mg_generate_output_open(mg_generate_output **out, const mg_call *call,
                                                 : MG_OUTCOME_NONE;
     for (size_t i = 0; i < replica->renames.n; i++)
         o->applied[i] = (mg_renamed){replica->renames.list[i].target, replica->renames.list[i].source};
-    if (replica->is_leader) MG_TRY(mg_generate_hashes_open(&o->hashes, replica->files, &list->requests));
+    if (replica->is_leader) MG_TRY(mg_input_hashes_open(&o->hashes, replica->files, &list->requests));
     *out = o;
 done:
-    if (st != MG_OK) mg_generate_output_close(o);
+    if (st != MG_OK) mg_clip_output_close(o);
     return st;
 }
 
-void mg_generate_output_close(mg_generate_output *o)
+void mg_clip_output_close(mg_clip_output *o)
 {
     if (!o) return;
-    mg_generate_hashes_close(&o->hashes);
+    mg_input_hashes_close(&o->hashes);
     free(o->applied);
     free(o->outcome);
     free(o);
 }
 
-mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_result *result)
+mg_status mg_clip_output_take(void *arg, const mg_clip *clip, const mg_clip_result *result)
 {
-    mg_generate_output *o = arg;
+    mg_clip_output *o = arg;
     mg_status st = mg_fault_raise(&result->fault);
 
     if (st == MG_OK) st = mg_clip_files_write(o, clip, result);
@@ -61,7 +61,7 @@ mg_status mg_generate_output_take(void *arg, const mg_clip *clip, const mg_clip_
 }
 
 /* "000001, 000003 …" of what failed. */
-static void list_failed(char *out, size_t out_bytes, const mg_generate_output *o)
+static void list_failed(char *out, size_t out_bytes, const mg_clip_output *o)
 {
     size_t n = 0;
 
@@ -76,7 +76,7 @@ static void list_failed(char *out, size_t out_bytes, const mg_generate_output *o
     }
 }
 
-static mg_status verdict(const mg_generate_output *o)
+static mg_status verdict(const mg_clip_output *o)
 {
     const int64_t n_delivered = mg_outcomes_count(o->outcome, o->list->n, MG_OUTCOME_DELIVERED);
     char failed[400] = "";
@@ -89,7 +89,7 @@ static mg_status verdict(const mg_generate_output *o)
 
 /* A clip's metadata in one line, its path first. The file is JSON with line breaks and tabs between its
  * tokens, and a string holds neither. */
-static mg_status print_metadata(const mg_generate_output *o, int64_t index, const char *path)
+static mg_status print_metadata(const mg_clip_output *o, int64_t index, const char *path)
 {
     mg_json_text head = {.layout = MG_JSON_LINE};
     char file[MG_PATH_SIZE], *text = NULL, *start = NULL;
@@ -115,14 +115,14 @@ done:
     return st;
 }
 
-static mg_status print_paths(const mg_generate_output *o)
+static mg_status print_paths(const mg_clip_output *o)
 {
     char path[MG_PATH_SIZE];
 
     for (int64_t i = 0; i < o->list->n; i++) {
         if (o->outcome[i] != MG_OUTCOME_DELIVERED) continue;
         MG_RETURN(mg_clip_files_path(path, o, i));
-        if (mg_clip_files_to_stdout(o->call))
+        if (mg_call_to_stdout(o->call))
             mg_log_info("%s", path);
         else if (o->call->as_json)
             MG_RETURN(print_metadata(o, i, path));
@@ -135,16 +135,16 @@ static mg_status print_paths(const mg_generate_output *o)
 /* metadata.jsonl, for the clips of a folder. A clip that is made again for a comparison has none. */
 static mg_status list_sounds(const mg_call *call)
 {
-    if (call->codes_only || call->n_more > 0 || mg_clip_files_to_stdout(call)) return MG_OK;
+    if (call->codes_only || call->n_more > 0 || mg_call_to_stdout(call)) return MG_OK;
     return mg_clip_index_write(call->out_dir);
 }
 
-void mg_generate_output_stopped(mg_generate_output *o)
+void mg_clip_output_stopped(mg_clip_output *o)
 {
     if (o->world->rank == 0 && list_sounds(o->call) != MG_OK) mg_log_warn("%s", mg_last_error());
 }
 
-mg_status mg_generate_output_conclude(mg_generate_output *o)
+mg_status mg_clip_output_conclude(mg_clip_output *o)
 {
     const mg_world *w = o->world;
     mg_status st = MG_OK;
