@@ -1,4 +1,5 @@
-/* Clips through a loaded replica of one rank: prepared, made, finished. */
+/* Clips through a loaded replica of one rank: what it computes on, and how they are prepared, made, finished.
+ */
 #ifndef MG_ENGINE_RUN_H
 #define MG_ENGINE_RUN_H
 
@@ -6,6 +7,43 @@
 #include "golden.h"
 #include "plan.h"
 #include "scheduler.h"
+#include "test_backend.h"
+
+/* One rank with two threads, and two more beside them. */
+typedef struct engine_machine {
+    mg_backend backend, beside;
+    mg_comm *comm;
+    mg_world world;
+} engine_machine;
+
+static inline void engine_machine_open(engine_machine *m)
+{
+    *m = (engine_machine){0};
+    GOLDEN_OK(mg_threads_open(&m->backend.threads, 2, 0));
+    GOLDEN_OK(test_backend_open(&m->backend.ops, MG_CPU_AUTO, m->backend.threads));
+    GOLDEN_OK(mg_threads_open_nice(&m->beside.threads, 2, 0, 10));
+    GOLDEN_OK(test_backend_open(&m->beside.ops, MG_CPU_AUTO, m->beside.threads));
+    GOLDEN_OK(mg_comm_self_open(&m->comm));
+    m->backend.group = test_group_open(m->comm, m->backend.ops);
+    m->world = (mg_world){.size = 1,
+                          .local_size = 1,
+                          .host = "here",
+                          .n_cores = 2,
+                          .all = m->comm,
+                          .tp = 1,
+                          .n_replicas = 1,
+                          .group = m->comm};
+}
+
+static inline void engine_machine_close(engine_machine *m)
+{
+    mg_comm_close(m->backend.group);
+    mg_comm_close(m->comm);
+    mg_ops_close(m->backend.ops);
+    mg_threads_close(m->backend.threads);
+    mg_ops_close(m->beside.ops);
+    mg_threads_close(m->beside.threads);
+}
 
 static inline mg_replica_limits engine_plan(mg_replica *r, const mg_world *w, const mg_clip *clips, int n,
                                             int64_t n_slots)

@@ -56,10 +56,8 @@ void *__wrap_realloc(void *p, size_t size)
 }
 
 typedef struct fixture {
-    mg_backend backend, beside;
+    engine_machine on;
     bool with_beside;
-    mg_comm *comm;
-    mg_world world;
     mg_clip clip[N_CLIPS];
     int32_t codes[N_CLIPS][K * T_MOST]; /* of the last run */
     int n_done, order[N_CLIPS];
@@ -71,21 +69,8 @@ static int begin(void **state)
     mg_tokenizer *tokenizer;
 
     if (!f) return -1;
-    GOLDEN_OK(mg_threads_open(&f->backend.threads, 2, 0));
-    GOLDEN_OK(test_backend_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
-    GOLDEN_OK(mg_threads_open_nice(&f->beside.threads, 2, 0, 10));
-    GOLDEN_OK(test_backend_open(&f->beside.ops, MG_CPU_AUTO, f->beside.threads));
-    GOLDEN_OK(mg_comm_self_open(&f->comm));
-    f->backend.group = test_group_open(f->comm, f->backend.ops);
+    engine_machine_open(&f->on);
     GOLDEN_OK(mg_tokenizer_open(&tokenizer, MG_GOLDEN_DIR "/tokenizer"));
-    f->world = (mg_world){.size = 1,
-                          .local_size = 1,
-                          .host = "here",
-                          .n_cores = 2,
-                          .all = f->comm,
-                          .tp = 1,
-                          .n_replicas = 1,
-                          .group = f->comm};
     for (int i = 0; i < N_CLIPS; i++) {
         mg_clip *c = &f->clip[i];
         *c = (mg_clip){.index = i,
@@ -108,12 +93,7 @@ static int end(void **state)
     fixture *f = *state;
 
     for (int i = 0; i < N_CLIPS; i++) free(f->clip[i].text.ids);
-    mg_comm_close(f->backend.group);
-    mg_comm_close(f->comm);
-    mg_ops_close(f->backend.ops);
-    mg_threads_close(f->backend.threads);
-    mg_ops_close(f->beside.ops);
-    mg_threads_close(f->beside.threads);
+    engine_machine_close(&f->on);
     free(f);
     return 0;
 }
@@ -141,8 +121,9 @@ static int64_t run(fixture *f, int first, int n, int64_t n_slots)
     mg_replica *r;
 
     f->n_done = 0;
-    GOLDEN_OK(mg_replica_open(&r, &source, &f->backend, f->with_beside ? &f->beside : &f->backend, f->comm));
-    const mg_replica_limits limits = engine_plan(r, &f->world, &f->clip[first], n, n_slots);
+    GOLDEN_OK(mg_replica_open(&r, &source, &f->on.backend, f->with_beside ? &f->on.beside : &f->on.backend,
+                              f->on.comm));
+    const mg_replica_limits limits = engine_plan(r, &f->on.world, &f->clip[first], n, n_slots);
     assert_int_equal(limits.n_slots, n_slots);
     GOLDEN_OK(mg_replica_load(r, &limits));
     const int64_t n_steps = engine_run(r, &f->clip[first], n, keep, f, f->with_beside ? count : NULL);
@@ -237,9 +218,9 @@ static void test_too_long(void **state)
     mg_clip_need need = {0};
     mg_replica *r;
 
-    GOLDEN_OK(mg_replica_open(&r, &source, &f->backend, &f->backend, f->comm));
+    GOLDEN_OK(mg_replica_open(&r, &source, &f->on.backend, &f->on.backend, f->on.comm));
     assert_int_equal(mg_plan_max_frames(r, 0), 597);
-    assert_int_equal(engine_plan(r, &f->world, &clip, 1, 0).P_max, 600);
+    assert_int_equal(engine_plan(r, &f->on.world, &clip, 1, 0).P_max, 600);
     clip.terms.T = clip.terms.T_window = 598;
     assert_int_equal(mg_clip_need_add(&need, r, &clip), MG_EUSAGE);
     mg_replica_close(r);
@@ -255,8 +236,8 @@ static void test_adapter(void **state)
 
     for (int n_outside = 0; n_outside < 2; n_outside++) {
         mg_replica *r;
-        GOLDEN_OK(mg_replica_open(&r, &source, &f->backend, &f->backend, f->comm));
-        mg_replica_limits limits = engine_plan(r, &f->world, &f->clip[0], 1, 1);
+        GOLDEN_OK(mg_replica_open(&r, &source, &f->on.backend, &f->on.backend, f->on.comm));
+        mg_replica_limits limits = engine_plan(r, &f->on.world, &f->clip[0], 1, 1);
         limits.n_outside = n_outside;
         const mg_checkpoint_entry *e = mg_checkpoint_find(r->files->lm.checkpoint, name);
         assert_true(e->change && e->fd >= 0 && !e->in_memory);

@@ -10,15 +10,13 @@
 #include <cmocka.h>
 
 #include "clock.h"
-#include "cpu.h"
 #include "engine_run.h"
 
 enum { N_CLIPS = 6, K = 4, T = 40, N_SLOTS = 2, PATIENCE_S = 20 };
 enum { FIRST_ENDS = T + K - 1 }; /* the step with which the first clips end */
 
 typedef struct fixture {
-    mg_backend backend, beside;
-    mg_comm *comm;
+    engine_machine on;
     mg_replica *replica;
     mg_clip clip[N_CLIPS];
     int32_t reference[N_CLIPS][K * T];
@@ -215,13 +213,7 @@ static int begin(void **state)
     if (!f) return -1;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
-    GOLDEN_OK(mg_threads_open(&f->backend.threads, 2, 0));
-    GOLDEN_OK(mg_cpu_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
-    GOLDEN_OK(mg_threads_open_nice(&f->beside.threads, 2, 0, 10));
-    GOLDEN_OK(mg_cpu_open(&f->beside.ops, MG_CPU_AUTO, f->beside.threads));
-    GOLDEN_OK(mg_comm_self_open(&f->comm));
-    f->backend.group = f->comm;
-    const mg_world world = {.size = 1, .host = "here", .all = f->comm, .tp = 1, .n_replicas = 1};
+    engine_machine_open(&f->on);
     for (int i = 0; i < N_CLIPS; i++)
         f->clip[i] = (mg_clip){.index = i,
                                .text.text = "",
@@ -231,8 +223,8 @@ static int begin(void **state)
                                          .guidance = 1,
                                          .guidance_beta = NAN,
                                          .sampling = {.top_k = 20, .temperature = 1}}};
-    GOLDEN_OK(mg_replica_open(&f->replica, &source, &f->backend, &f->beside, f->comm));
-    const mg_replica_limits limits = engine_plan(f->replica, &world, f->clip, N_CLIPS, N_SLOTS);
+    GOLDEN_OK(mg_replica_open(&f->replica, &source, &f->on.backend, &f->on.beside, f->on.comm));
+    const mg_replica_limits limits = engine_plan(f->replica, &f->on.world, f->clip, N_CLIPS, N_SLOTS);
     GOLDEN_OK(mg_replica_load(f->replica, &limits));
     assert_int_equal(f->replica->n_sounds, N_SLOTS);
     engine_run(f->replica, f->clip, N_CLIPS, keep, f, NULL);
@@ -246,11 +238,7 @@ static int end(void **state)
     fixture *f = *state;
 
     mg_replica_close(f->replica);
-    mg_comm_close(f->comm);
-    mg_ops_close(f->backend.ops);
-    mg_ops_close(f->beside.ops);
-    mg_threads_close(f->backend.threads);
-    mg_threads_close(f->beside.threads);
+    engine_machine_close(&f->on);
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->lock);
     for (int i = 0; i < N_CLIPS; i++) free(f->sound[i]);

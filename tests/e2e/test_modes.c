@@ -103,9 +103,7 @@ static const mode_model models[] = {
 };
 
 typedef struct fixture {
-    mg_backend backend, beside;
-    mg_comm *comm;
-    mg_world world;
+    engine_machine on;
     mg_tokenizer *tokenizer;
     char folder[64]; /* of the sound files */
     /* of the model at hand */
@@ -124,23 +122,10 @@ static int begin(void **state)
     fixture *f = calloc(1, sizeof *f);
 
     if (!f) return -1;
-    GOLDEN_OK(mg_threads_open(&f->backend.threads, 2, 0));
-    GOLDEN_OK(test_backend_open(&f->backend.ops, MG_CPU_AUTO, f->backend.threads));
-    GOLDEN_OK(mg_threads_open_nice(&f->beside.threads, 2, 0, 10));
-    GOLDEN_OK(test_backend_open(&f->beside.ops, MG_CPU_AUTO, f->beside.threads));
-    GOLDEN_OK(mg_comm_self_open(&f->comm));
-    f->backend.group = test_group_open(f->comm, f->backend.ops);
+    engine_machine_open(&f->on);
     GOLDEN_OK(mg_tokenizer_open(&f->tokenizer, MG_GOLDEN_DIR "/tokenizer"));
     snprintf(f->folder, sizeof f->folder, "/tmp/test_modes.XXXXXX");
     assert_non_null(mkdtemp(f->folder));
-    f->world = (mg_world){.size = 1,
-                          .local_size = 1,
-                          .host = "here",
-                          .n_cores = 2,
-                          .all = f->comm,
-                          .tp = 1,
-                          .n_replicas = 1,
-                          .group = f->comm};
     *state = f;
     return 0;
 }
@@ -151,12 +136,7 @@ static int end(void **state)
 
     rmdir(f->folder);
     mg_tokenizer_close(f->tokenizer);
-    mg_comm_close(f->backend.group);
-    mg_comm_close(f->comm);
-    mg_ops_close(f->backend.ops);
-    mg_threads_close(f->backend.threads);
-    mg_ops_close(f->beside.ops);
-    mg_threads_close(f->beside.threads);
+    engine_machine_close(&f->on);
     free(f);
     return 0;
 }
@@ -224,7 +204,8 @@ static void open_model(fixture *f, const mode_model *model, bool beside)
     snprintf(file, sizeof file, "%s.safetensors", model->golden);
     f->model = model;
     f->golden = golden_open(file);
-    GOLDEN_OK(mg_replica_open(&f->replica, &source, &f->backend, beside ? &f->beside : &f->backend, f->comm));
+    GOLDEN_OK(mg_replica_open(&f->replica, &source, &f->on.backend, beside ? &f->on.beside : &f->on.backend,
+                              f->on.comm));
     for (f->n = 0; f->n < MAX_CASES && model->cases[f->n].name; f->n++) make_clip(f, f->n);
 }
 
@@ -287,7 +268,7 @@ static mg_status judge(void *arg, const mg_clip *clip, const mg_clip_result *res
 static void run(fixture *f, int first, int n, int64_t n_slots)
 {
     const mg_clip *clips = &f->clip[first];
-    const mg_replica_limits limits = engine_plan(f->replica, &f->world, clips, n, n_slots);
+    const mg_replica_limits limits = engine_plan(f->replica, &f->on.world, clips, n, n_slots);
 
     GOLDEN_OK(mg_replica_load(f->replica, &limits));
     f->n_different = 0, f->worst = 0, f->n_done = 0;
@@ -424,7 +405,7 @@ static void test_bad_files(void **state)
     GOLDEN_OK(mg_out_file_put(path[1], "no sound", 8));
     GOLDEN_OK(mg_out_dir_open(path[5]));
 
-    const mg_replica_limits limits = engine_plan(f->replica, &f->world, clips, N_BAD + 1, 2);
+    const mg_replica_limits limits = engine_plan(f->replica, &f->on.world, clips, N_BAD + 1, 2);
     GOLDEN_OK(mg_replica_load(f->replica, &limits));
     f->n_different = 0;
     engine_run(f->replica, clips, N_BAD + 1, note, &a, NULL);
