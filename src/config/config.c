@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "config_impl.h"
 #include "in_file.h"
 #include "json.h"
+#include "path.h"
 
-enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20, MAX_PATH_BYTES = 4096 };
+enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20 };
 #define MAX_CONFIG_BYTES ((int64_t)16 << 20)
 #define COUNT(array)     ((int)(sizeof(array) / sizeof *(array)))
 
@@ -105,9 +105,9 @@ static mg_status read_lm(mg_lm_config *out, const cJSON *section, const char *na
 
 /* A section of the composite file, which must be there. */
 static mg_status read_section(const cJSON *root, const char *file, const char *key, const cJSON **section,
-                              char name[MAX_PATH_BYTES])
+                              char name[MG_PATH_SIZE])
 {
-    snprintf(name, MAX_PATH_BYTES, "%.4000s: %s", file, key);
+    snprintf(name, MG_PATH_SIZE, "%.4000s: %s", file, key);
     MG_RETURN(mg_json_object(root, file, key, section));
     return *section ? MG_OK : mg_fail(MG_ECHECKPOINT, "%s: %s: the section is missing", file, key);
 }
@@ -147,7 +147,7 @@ static mg_generation_config default_generation(void)
 
 static mg_status read_composite(mg_config *out, const cJSON *root, const char *file)
 {
-    char name[MAX_PATH_BYTES];
+    char name[MG_PATH_SIZE];
     const cJSON *section;
     int64_t d_cross = 0;
     bool has_cross;
@@ -203,18 +203,10 @@ static mg_status read_generation(mg_generation_config *out, const cJSON *root, c
     return MG_OK;
 }
 
-static mg_status join(char path[MAX_PATH_BYTES], const char *dir, const char *file)
-{
-    const int n = snprintf(path, MAX_PATH_BYTES, "%s/%s", dir, file);
-
-    if (n < 0 || n >= MAX_PATH_BYTES) return mg_fail(MG_EFAIL, "%.80s…: the path is too long", dir);
-    return MG_OK;
-}
-
-static mg_status load_root(cJSON **root, char path[MAX_PATH_BYTES], const char *dir)
+static mg_status load_root(cJSON **root, char path[MG_PATH_SIZE], const char *dir)
 {
     *root = NULL;
-    MG_RETURN(join(path, dir, "config.json"));
+    MG_RETURN(mg_path_format(path, "%s/config.json", dir));
     return mg_json_load(root, path);
 }
 
@@ -244,17 +236,16 @@ mg_status mg_config_parse_generation(mg_generation_config *out, const char *name
 mg_status mg_config_load(mg_config *out, const char *dir)
 {
     mg_status st = MG_OK;
-    char path[MAX_PATH_BYTES];
+    char path[MG_PATH_SIZE];
     char *text = NULL;
     int64_t bytes;
-    struct stat info;
 
     *out = (mg_config){0};
-    MG_TRY(join(path, dir, "config.json"));
+    MG_TRY(mg_path_format(path, "%s/config.json", dir));
     MG_TRY(mg_in_file_read(&text, &bytes, path, MAX_CONFIG_BYTES));
     MG_TRY(mg_config_parse(out, path, text, bytes));
-    MG_TRY(join(path, dir, "generation_config.json"));
-    if (stat(path, &info) != 0) goto done;
+    MG_TRY(mg_path_format(path, "%s/generation_config.json", dir));
+    if (!mg_path_exists(path)) goto done;
     free(text);
     MG_TRY(mg_in_file_read(&text, &bytes, path, MAX_CONFIG_BYTES));
     MG_TRY(mg_config_parse_generation(&out->generation, path, text, bytes));
@@ -265,7 +256,7 @@ done:
 
 mg_status mg_config_read_type(char type[32], const char *dir)
 {
-    char path[MAX_PATH_BYTES];
+    char path[MG_PATH_SIZE];
     const char *value;
     cJSON *root;
 
@@ -279,7 +270,7 @@ mg_status mg_config_read_type(char type[32], const char *dir)
 
 mg_status mg_config_load_t5(mg_t5_config *out, const char *dir)
 {
-    char path[MAX_PATH_BYTES];
+    char path[MG_PATH_SIZE];
     cJSON *root;
 
     *out = (mg_t5_config){0};
@@ -291,7 +282,7 @@ mg_status mg_config_load_t5(mg_t5_config *out, const char *dir)
 
 mg_status mg_config_load_codec(mg_codec_config *out, const char *dir)
 {
-    char path[MAX_PATH_BYTES];
+    char path[MG_PATH_SIZE];
     cJSON *root;
 
     *out = (mg_codec_config){0};

@@ -9,15 +9,11 @@
 #include "host_memory.h"
 #include "layout.h"
 #include "log.h"
+#include "numbers.h"
 #include "plan_fit.h"
 #include "ready_clip.h"
 
 enum { DEMAND_INTS = sizeof(mg_plan_demand) / sizeof(int64_t) };
-
-static int64_t max_of(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 static mg_delay delay_of(const mg_replica *r)
 {
@@ -29,7 +25,7 @@ int64_t mg_plan_max_frames(const mg_replica *r, int64_t S)
     const mg_delay d = delay_of(r);
     const int64_t fed_beyond = mg_delay_columns(&d, 1) - 1 - 1; /* the last column is not fed */
 
-    return mg_lm_max_positions(r->lm) - mg_lm_prefix_length(&r->config.lm, max_of(S, 1)) - fed_beyond;
+    return mg_lm_max_positions(r->lm) - mg_lm_prefix_length(&r->config.lm, mg_larger(S, 1)) - fed_beyond;
 }
 
 /* Frames of an audio prompt are fewer than those of the clip and of its window. */
@@ -55,13 +51,13 @@ mg_status mg_clip_need_add(mg_clip_need *need, const mg_replica *r, const mg_cli
                        "window: %lld frames (%g s): this model's position table ends at %lld frames "
                        "(%.2f s); give a shorter --window",
                        (long long)T, (double)T / rate, (long long)T_most, (double)T_most / rate);
-    need->T_max = max_of(need->T_max, t->T);
-    need->S_max = max_of(need->S_max, S);
-    need->P_max = max_of(need->P_max, mg_lm_prefix_length(&r->config.lm, max_of(S, 1)) + n_columns);
-    need->n_rows = max_of(need->n_rows, mg_clip_n_rows(t));
-    need->n_texts = max_of(need->n_texts, t->S_negative > 0 ? 2 : 1);
+    need->T_max = mg_larger(need->T_max, t->T);
+    need->S_max = mg_larger(need->S_max, S);
+    need->P_max = mg_larger(need->P_max, mg_lm_prefix_length(&r->config.lm, mg_larger(S, 1)) + n_columns);
+    need->n_rows = mg_larger(need->n_rows, mg_clip_n_rows(t));
+    need->n_texts = mg_larger(need->n_texts, t->S_negative > 0 ? 2 : 1);
     need->with_melody |= t->with_melody;
-    need->n_payload_bytes = max_of(need->n_payload_bytes, count_payload_bytes(r, c));
+    need->n_payload_bytes = mg_larger(need->n_payload_bytes, count_payload_bytes(r, c));
     if (c->audio_prompt || t->T > t->T_window || r->config.lm.n_chroma)
         need->n_tokens = r->backend.ops->hints.n_prefill_tokens;
     return MG_OK;
@@ -79,7 +75,7 @@ static mg_status share_need(mg_clip_need *need, int64_t *n_clips, const mg_world
     mine[N - 1] = *n_clips;
     MG_TRY(mg_comm_all_gather(w->all, all, mine, N, MG_I64));
     for (int r = 0; r < w->size; r++)
-        for (int i = 0; i < N; i++) mine[i] = max_of(mine[i], all[r * N + i]);
+        for (int i = 0; i < N; i++) mine[i] = mg_larger(mine[i], all[r * N + i]);
     memcpy(need, mine, sizeof *need);
     *n_clips = mine[N - 1];
 done:
@@ -87,7 +83,7 @@ done:
     return st;
 }
 
-static int64_t smaller(int64_t a, int64_t limit)
+static int64_t at_most(int64_t a, int64_t limit)
 {
     return limit > 0 && limit < a ? limit : a;
 }
@@ -102,9 +98,9 @@ static mg_status ask_backend(mg_plan_demand *d, int i, const mg_ops *ops, const 
     MG_RETURN(mg_ops_budget(ops, &budget));
     int64_t available = budget.available_bytes;
     if (ops->space == MG_DEVICE)
-        available = smaller(max_of(available - limits->margin_bytes, 0), limits->device_bytes);
+        available = at_most(mg_larger(available - limits->margin_bytes, 0), limits->device_bytes);
     if (budget.place == 0)
-        available = smaller(available, limits->host_bytes);
+        available = at_most(available, limits->host_bytes);
     else
         d->place[i] = (int64_t)budget.place;
     d->available_bytes[i] = available;
@@ -121,7 +117,7 @@ static mg_status find_demand(mg_plan_demand *d, mg_replica *r, const mg_world *w
     MG_RETURN(mg_replica_measure(r, limits));
     mg_plan_demand_set(d, &r->bytes);
     for (int i = 0; i < MG_DEMANDS; i++) d->place[i] = w->first_of_host;
-    d->available_bytes[MG_DEMAND_HOST] = smaller(mg_host_memory_available(), m->host_bytes);
+    d->available_bytes[MG_DEMAND_HOST] = at_most(mg_host_memory_available(), m->host_bytes);
     MG_RETURN(ask_backend(d, MG_DEMAND_LM, r->backend.ops, m));
     MG_RETURN(ask_backend(d, MG_DEMAND_TEXT, mg_backend_text_ops(&r->beside), m));
     return ask_backend(d, MG_DEMAND_CODEC, r->beside.ops, m);
@@ -141,9 +137,9 @@ mg_replica_limits mg_plan_limits(const mg_clip_need *need, int64_t n_slots)
 {
     return (mg_replica_limits){
         .n_slots = n_slots,
-        .n_rows = n_slots * max_of(need->n_rows, 1),
-        .n_texts = n_slots * max_of(need->n_texts, 1),
-        .n_tokens = max_of(need->n_tokens, n_slots * max_of(need->n_rows, 1)),
+        .n_rows = n_slots * mg_larger(need->n_rows, 1),
+        .n_texts = n_slots * mg_larger(need->n_texts, 1),
+        .n_tokens = mg_larger(need->n_tokens, n_slots * mg_larger(need->n_rows, 1)),
         .T_max = need->T_max,
         .P_max = need->P_max,
         .S_max = need->S_max,

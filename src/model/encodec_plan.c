@@ -1,16 +1,7 @@
 /* Which rows of each layer a stretch needs: from the last layer backwards, clipped at the clip's own ends,
  * where the padding stands. A row beyond an end is a reflected row, and that must be there too. */
 #include "encodec_impl.h"
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
+#include "numbers.h"
 
 /* Rows of input from the first to the last one under a row of output. */
 static int64_t reach(const mg_conv *c)
@@ -58,11 +49,11 @@ static mg_span conv_needs(const mg_conv *c, mg_span out, int64_t N)
 {
     const mg_span under = mg_encodec_under(c, out);
     const int64_t last_mirror = 2 * (N - 1) - (under.end - 1); /* the lowest row reflected at the end */
-    mg_span in = {larger(under.first, 0), smaller(under.end, N)};
+    mg_span in = {mg_larger(under.first, 0), mg_smaller(under.end, N)};
 
-    if (N <= larger(mg_encodec_pad_left(c), mg_encodec_pad_right(c, N))) return (mg_span){0, N};
-    if (under.first < 0) in.end = smaller(larger(in.end, 1 - under.first), N);
-    if (under.end > N) in.first = larger(smaller(in.first, last_mirror), 0);
+    if (N <= mg_larger(mg_encodec_pad_left(c), mg_encodec_pad_right(c, N))) return (mg_span){0, N};
+    if (under.first < 0) in.end = mg_smaller(mg_larger(in.end, 1 - under.first), N);
+    if (under.end > N) in.first = mg_larger(mg_smaller(in.first, last_mirror), 0);
     return in;
 }
 
@@ -71,7 +62,7 @@ static mg_span up_needs(const mg_conv *c, mg_span out, int64_t N)
     const int64_t J = (c->n_taps + c->stride - 1) / c->stride, cut = mg_encodec_cut_left(c);
     const int64_t first = (out.first + cut) / c->stride - (J - 1);
 
-    return (mg_span){larger(first, 0), smaller((out.end - 1 + cut) / c->stride + 1, N)};
+    return (mg_span){mg_larger(first, 0), mg_smaller((out.end - 1 + cut) / c->stride + 1, N)};
 }
 
 void mg_encodec_measure(mg_encodec_half *half, int64_t N)

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "added_tokens.h"
 #include "in_file.h"
+#include "path.h"
 #include "text.h"
 #include "token_split.h"
 #include "tokenizer_impl.h"
@@ -290,12 +290,11 @@ mg_status mg_tokenizer_parse(mg_tokenizer **out, const char *name, const char *d
 /* A file of the folder, NULL if it is not there. */
 static mg_status read_side(char **data, int64_t *bytes, const char *folder, const char *name)
 {
-    char path[4096];
-    struct stat info;
+    char path[MG_PATH_SIZE];
 
     *data = NULL, *bytes = 0;
-    snprintf(path, sizeof path, "%.4000s/%s", folder, name);
-    return stat(path, &info) == 0 ? mg_in_file_read(data, bytes, path, MAX_FILE_BYTES) : MG_OK;
+    MG_RETURN(mg_path_format(path, "%s/%s", folder, name));
+    return mg_path_exists(path) ? mg_in_file_read(data, bytes, path, MAX_FILE_BYTES) : MG_OK;
 }
 
 static mg_status open_folder(mg_tokenizer **out, const char *folder)
@@ -306,7 +305,7 @@ static mg_status open_folder(mg_tokenizer **out, const char *folder)
     char *data[N] = {0};
     int64_t bytes[N] = {0};
     mg_status st = MG_OK;
-    char name[4096];
+    char name[MG_PATH_SIZE];
 
     for (int i = 0; i < N; i++) MG_TRY(read_side(&data[i], &bytes[i], folder, names[i]));
     if (!data[SPIECE] && !data[JSON])
@@ -317,7 +316,7 @@ static mg_status open_folder(mg_tokenizer **out, const char *folder)
     const int main = data[SPIECE] ? SPIECE : JSON;
     const mg_tokenizer_side side = {data[CONFIG],  data[ADDED],  data[SPECIAL],  data[JSON],
                                     bytes[CONFIG], bytes[ADDED], bytes[SPECIAL], bytes[JSON]};
-    snprintf(name, sizeof name, "%.4000s/%s", folder, names[main]);
+    MG_TRY(mg_path_format(name, "%s/%s", folder, names[main]));
     MG_TRY(mg_tokenizer_parse_side(out, name, data[main], bytes[main], main == JSON, &side));
 done:
     for (int i = 0; i < N; i++) free(data[i]);
@@ -328,10 +327,9 @@ mg_status mg_tokenizer_open(mg_tokenizer **out, const char *path)
 {
     char *data;
     int64_t bytes;
-    struct stat info;
 
     *out = NULL;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return open_folder(out, path);
+    if (mg_path_is_folder(path)) return open_folder(out, path);
     MG_RETURN(mg_in_file_read(&data, &bytes, path, MAX_FILE_BYTES));
     const mg_status st = mg_tokenizer_parse(out, path, data, bytes, mg_text_ends_with(path, ".json"));
     free(data);

@@ -8,14 +8,10 @@
 #include "bench_step.h"
 #include "clock.h"
 #include "hash.h"
+#include "numbers.h"
 #include "rng.h"
 
 enum { SPLIT_STEPS = 20, DRAW_STEPS = 10, DRAW_BLOCKS = 4, KERNEL_RUNS = 20 };
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 int64_t mg_step_bench_n_behind(const mg_bench *b)
 {
@@ -100,7 +96,7 @@ done:
 static mg_status measure_draws(mg_step_bench *s, int64_t i)
 {
     static const bool with_draws[DRAW_BLOCKS] = {false, true, true, false};
-    const int64_t n = smaller(DRAW_STEPS, s->n_steps);
+    const int64_t n = mg_smaller(DRAW_STEPS, s->n_steps);
     double sum_s[2] = {0};
 
     if (!mg_step_bench_on_device(s)) return MG_OK;
@@ -133,7 +129,7 @@ static mg_status measure_kernels(mg_step_bench *s)
 {
     const mg_bench_kernels_step step = {run_any_step, wait_for_any, s};
 
-    return mg_bench_kernels(&s->b->report, s->b->backend.ops, &step, smaller(KERNEL_RUNS, s->n_steps));
+    return mg_bench_kernels(&s->b->report, s->b->backend.ops, &step, mg_smaller(KERNEL_RUNS, s->n_steps));
 }
 
 mg_status mg_step_bench_behind(mg_step_bench *s, int64_t i)

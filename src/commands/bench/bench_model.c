@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "bench_step.h"
+#include "numbers.h"
 #include "rng.h"
 #include "stop.h"
 
@@ -20,11 +21,6 @@ void mg_step_bench_close(mg_step_bench *s)
     free(s->step_s);
     free(s->fraction);
     free(s->gbps);
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
 }
 
 static mg_status open_host(mg_step_bench *s)
@@ -76,7 +72,7 @@ done:
 static mg_status open_model(mg_step_bench *s)
 {
     const mg_bench *b = s->b;
-    const int64_t n_frames = larger(
+    const int64_t n_frames = mg_larger(
         s->first_position + s->n_warmup + s->n_steps + s->n_groups + s->n_behind + 1, b->settings->n_prefill);
     const mg_lm_limits limits = {
         .n_rows = s->n_rows,

@@ -24,11 +24,6 @@ enum {
 
 static const int64_t DEFAULT_COLUMNS = 504; /* of a 10 s clip: 500 frames and the delay */
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Steps [first, end) of the timed ones, the next of which is the *i-th of all. On a device they are queued
  * and waited for once, as in a run, and each is the mean. */
 static mg_status time_steps(mg_step_bench *s, int64_t *i, int64_t first, int64_t end)
@@ -206,7 +201,7 @@ mg_status mg_bench_step(mg_bench *b)
 
     if (settings->model)
         MG_TRY(mg_comm_agree(b->world->all, mg_bench_model_config(&s.config, settings->model)));
-    s.n_tokens = settings->n_prefill > 0 ? larger(PREFILL_TOKENS, s.n_rows) : s.n_rows;
+    s.n_tokens = settings->n_prefill > 0 ? mg_larger(PREFILL_TOKENS, s.n_rows) : s.n_rows;
 
     /* by default the timed steps lie around the middle of a 10 s clip */
     s.first_position = settings->position;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # What is in the files: loudness, peaks, clipped samples, silence; bit rates and qualities; tags that are ours.
-#   levels.sh MG-DIST TESTS-FOLDER COMPARE-CLIP SOUND-FACTS
+#   sound_levels.sh MG-DIST TESTS-FOLDER COMPARE-CLIP SOUND-FACTS
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 FACTS=$4
 
