@@ -15,6 +15,7 @@
 #include "cpu_gemm.h"
 #include "cpu_layout.h"
 #include "cpu_matrix.h"
+#include "numbers.h"
 
 enum {
     FEW_OUTPUTS = 4,
@@ -22,11 +23,6 @@ enum {
     COPY_BLOCK = 16, /* floats of a cache line: how the transposed weight is turned around */
     DOT_ROWS = 64,   /* rows of dot products that a thread takes at least */
 };
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static bool has_few_outputs(const mg_conv *c)
 {
@@ -109,9 +105,9 @@ static void read_by_phase(void *arg, void *dst, int64_t first_row, int64_t n_row
 
     for (int64_t begin = 0, end; begin < n_cols; begin = end) {
         const int64_t tap = (first_col + begin) / c->c_in, i = (first_col + begin) % c->c_in;
-        const int64_t j = J - 1 - tap, left = smaller(c->c_in - i, n_cols - begin);
+        const int64_t j = J - 1 - tap, left = mg_smaller(c->c_in - i, n_cols - begin);
         int64_t p = first_row / c->c_out, o = first_row % c->c_out;
-        end = begin + smaller(COPY_BLOCK, left);
+        end = begin + mg_smaller(COPY_BLOCK, left);
         for (int64_t r = 0; r < n_rows; r++) {
             const int64_t t = j * c->stride + p;
             float *to = (float *)dst + r * n_cols + begin;

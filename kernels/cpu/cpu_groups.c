@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cpu_layout.h"
+#include "numbers.h"
 
 enum {
     STRIP = MG_CPU_STRIP,
@@ -25,11 +26,6 @@ typedef struct group_job {
     int64_t *n_bad;
     int64_t n_cols; /* of a piece: whole groups */
 } group_job;
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static vec round_to_steps(vec v)
 {
@@ -110,12 +106,12 @@ static int64_t load_slice(const group_job *j, int64_t o, int64_t c0, int64_t c1,
     float row[BLOCK];
 
     for (int64_t i = 0; i < L; i += n) {
-        n = smaller(j->n_cols, L - i);
+        n = mg_smaller(j->n_cols, L - i);
         const mg_cpu_piece p =
             mg_cpu_fetch(j->cpu, j->src, o + c0 - j->first_out, c1 - c0, s * L + i, n, i_thread);
         for (int64_t c = c0; c < c1; c++)
             for (int64_t k = 0; k < n; k += BLOCK) {
-                const int64_t take = smaller(BLOCK, n - k);
+                const int64_t take = mg_smaller(BLOCK, n - k);
                 n_bad += j->cpu->kernels->widen(row, p.data + (c - c0) * p.row_bytes + k * size,
                                                 j->src->dtype, take);
                 for (int64_t g = 0; g < take; g += GROUP)
@@ -136,7 +132,7 @@ static void load_strips(void *arg, int64_t first, int64_t end, int i_thread)
 
     for (int64_t u = first; u < end; u++) {
         const int64_t o = (j->first_out / STRIP + u) * STRIP;
-        const int64_t c0 = j->first_out > o ? j->first_out - o : 0, c1 = smaller(end_row - o, STRIP);
+        const int64_t c0 = j->first_out > o ? j->first_out - o : 0, c1 = mg_smaller(end_row - o, STRIP);
         const mg_cpu_column column = mg_cpu_matrix_column(j->cpu, w, o);
         for (int s = 0; s < w->n_slices; s++) n_bad += load_slice(j, o, c0, c1, s, i_thread);
         if (end_row < w->n_out) continue;

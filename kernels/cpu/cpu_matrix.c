@@ -9,6 +9,7 @@
 #include "cpu_groups.h"
 #include "cpu_layout.h"
 #include "cpu_quantise.h"
+#include "numbers.h"
 
 enum {
     STRIP = MG_CPU_STRIP,
@@ -29,11 +30,6 @@ typedef struct load_job {
 static int64_t ceil_to(int64_t n, int64_t unit)
 {
     return (n + unit - 1) / unit * unit;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Steps of n <= BLOCK values of a strip's rows [c0, c1), row c at src + c * row_bytes, to `to`; columns
@@ -81,7 +77,7 @@ static int64_t load_strip(const load_job *j, int64_t o, const mg_cpu_piece *p)
     const mg_matrix *w = j->w;
     const mg_cpu_column column = mg_cpu_matrix_column(j->cpu, w, o);
     const int64_t end = j->first_out + j->src->n_rows, size = (int64_t)mg_dtype_bytes(j->src->dtype);
-    const int64_t c0 = j->first_out > o ? j->first_out - o : 0, c1 = smaller(end - o, STRIP);
+    const int64_t c0 = j->first_out > o ? j->first_out - o : 0, c1 = mg_smaller(end - o, STRIP);
     const int64_t c2 = end == w->n_out ? STRIP : c1;
     const int64_t L = w->n_in / w->n_slices, per_step = w->format == MG_FORMAT_BF16 ? 2 : 1;
     const char *rows =
@@ -89,7 +85,7 @@ static int64_t load_strip(const load_job *j, int64_t o, const mg_cpu_piece *p)
     int64_t n_bad = 0, n;
 
     for (int64_t col = p->first_col; col < p->first_col + p->n_cols; col += n) {
-        const int64_t s = col / L, i = col % L, left = smaller(L - i, p->first_col + p->n_cols - col);
+        const int64_t s = col / L, i = col % L, left = mg_smaller(L - i, p->first_col + p->n_cols - col);
         const char *src = rows + (col - p->first_col) * size;
         char *to = column.panel + column.offset_bytes +
                    (s * mg_cpu_slice_steps(w) + i / per_step) * column.step_bytes;
@@ -98,7 +94,7 @@ static int64_t load_strip(const load_job *j, int64_t o, const mg_cpu_piece *p)
             n = j->cpu->kernels->pack(to, column.step_bytes, mg_format_dtype(w->format), src, p->row_bytes,
                                       j->src->dtype, left);
         if (n > 0) continue;
-        n = smaller(left, BLOCK);
+        n = mg_smaller(left, BLOCK);
         n_bad += load_block(j, to, column.step_bytes, src, p->row_bytes, n, c0, c1, c2);
     }
     return n_bad;
@@ -112,10 +108,11 @@ static void load_strips(void *arg, int64_t first, int64_t end, int i_thread)
     int64_t n_bad = 0, n_cols;
 
     for (int64_t u = first; u < end; u++) {
-        const int64_t o = (base + u * j->n_strips) * STRIP, o_end = smaller(o + j->n_strips * STRIP, end_row);
+        const int64_t o = (base + u * j->n_strips) * STRIP,
+                      o_end = mg_smaller(o + j->n_strips * STRIP, end_row);
         const int64_t o_first = o < j->first_out ? j->first_out : o;
         for (int64_t col = 0; col < j->w->n_in; col += n_cols) {
-            n_cols = j->n_cols == j->w->n_in ? j->n_cols : smaller(j->n_cols, L - col % L);
+            n_cols = j->n_cols == j->w->n_in ? j->n_cols : mg_smaller(j->n_cols, L - col % L);
             const mg_cpu_piece p =
                 mg_cpu_fetch(j->cpu, j->src, o_first - j->first_out, o_end - o_first, col, n_cols, i_thread);
             for (int64_t strip = o; strip < o_end; strip += STRIP) n_bad += load_strip(j, strip, &p);
@@ -143,7 +140,7 @@ void mg_cpu_matrix_load(mg_cpu *cpu, const mg_matrix *w, int64_t first_out, cons
     if (src->read && room < w->n_in)
         job.n_cols = room / BLOCK * BLOCK;
     else if (room / w->n_in > 1)
-        job.n_strips = smaller(room / w->n_in, 1 + (end - first) / (4 * mg_threads_count(cpu->threads)));
+        job.n_strips = mg_smaller(room / w->n_in, 1 + (end - first) / (4 * mg_threads_count(cpu->threads)));
     mg_cpu_run(cpu, load_strips, &job, (end - first + job.n_strips - 1) / job.n_strips,
                src->n_rows * src->n_cols);
 }
@@ -159,11 +156,11 @@ static void load_values(void *arg, int64_t first, int64_t end, int i_thread)
 {
     const tensor_job *j = arg;
     const mg_host_matrix *src = j->src;
-    const int64_t last = smaller(end * TENSOR_BLOCK, src->n_cols);
+    const int64_t last = mg_smaller(end * TENSOR_BLOCK, src->n_cols);
     int64_t n_bad = 0;
 
     for (int64_t i = first * TENSOR_BLOCK; i < last; i += TENSOR_BLOCK) {
-        const int64_t n = smaller(TENSOR_BLOCK, last - i);
+        const int64_t n = mg_smaller(TENSOR_BLOCK, last - i);
         const char *from = (const char *)src->data + i * (int64_t)mg_dtype_bytes(src->dtype);
         if (src->read) {
             void *to = src->dtype == MG_F32 ? (void *)(j->dst + i) : mg_cpu_room(j->cpu, i_thread);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cpu_layout.h"
+#include "numbers.h"
 
 enum { STRIP = MG_CPU_STRIP, BLOCK = 256 };
 
@@ -23,11 +24,6 @@ typedef struct strip {
     int32_t sum[STRIP];
 } strip;
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The largest |w| of each row of a piece; returns how many values are no numbers. */
 static int64_t measure(const quantise_job *j, strip *st, const mg_cpu_piece *p)
 {
@@ -37,7 +33,7 @@ static int64_t measure(const quantise_job *j, strip *st, const mg_cpu_piece *p)
 
     for (int64_t c = st->c0; c < st->c1; c++)
         for (int64_t i = 0; i < p->n_cols; i += BLOCK) {
-            const int64_t n = smaller(BLOCK, p->n_cols - i);
+            const int64_t n = mg_smaller(BLOCK, p->n_cols - i);
             n_bad += j->cpu->kernels->widen(row, p->data + (c - st->c0) * p->row_bytes + i * size,
                                             j->src->dtype, n);
             for (int64_t k = 0; k < n; k++)
@@ -56,7 +52,7 @@ static void store(const quantise_job *j, strip *st, const mg_cpu_piece *p, char 
     for (int64_t c = st->c0; c < st->c1; c++) {
         const float per_unit = mg_cpu_steps_per_unit(st->most[c]);
         for (int64_t i = 0; i < p->n_cols; i += BLOCK) {
-            const int64_t n = smaller(BLOCK, p->n_cols - i);
+            const int64_t n = mg_smaller(BLOCK, p->n_cols - i);
             j->cpu->kernels->widen(row, p->data + (c - st->c0) * p->row_bytes + i * size, j->src->dtype, n);
             for (int64_t k = 0; k < n; k++) {
                 const int64_t at = i0 + i + k;
@@ -84,13 +80,13 @@ static int64_t quantise_slice(const quantise_job *j, strip *st, int s, int i_thr
     memset(st->most, 0, sizeof st->most);
     memset(st->sum, 0, sizeof st->sum);
     for (int64_t i = 0; i < L; i += n) {
-        n = smaller(j->n_cols, L - i);
+        n = mg_smaller(j->n_cols, L - i);
         p = mg_cpu_fetch(j->cpu, j->src, row, n_rows, s * L + i, n, i_thread);
         n_bad += measure(j, st, &p);
     }
     for (int64_t c = st->c0; c < st->c1; c++) memset(to + (n_steps - 1) * column.step_bytes + c * 4, 0, 4);
     for (int64_t i = 0; i < L; i += n) {
-        n = smaller(j->n_cols, L - i);
+        n = mg_smaller(j->n_cols, L - i);
         if (n < L) p = mg_cpu_fetch(j->cpu, j->src, row, n_rows, s * L + i, n, i_thread);
         store(j, st, &p, to, column.step_bytes, i);
     }
@@ -111,7 +107,7 @@ static void quantise_strips(void *arg, int64_t first, int64_t end, int i_thread)
     for (int64_t u = first; u < end; u++) {
         strip st = {.o = (j->first_out / STRIP + u) * STRIP};
         st.c0 = j->first_out > st.o ? j->first_out - st.o : 0;
-        st.c1 = smaller(end_row - st.o, STRIP);
+        st.c1 = mg_smaller(end_row - st.o, STRIP);
         for (int s = 0; s < w->n_slices; s++) {
             const mg_cpu_column column = mg_cpu_matrix_column(j->cpu, w, st.o);
             const int64_t n_steps = mg_cpu_slice_steps(w);

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "numbers.h"
+
 /* A block is ROWS x COLS values, whose sums stay in the first-level cache with DEPTH of each factor. */
 enum { ROWS = 32, COLS = 128, DEPTH = 16, AT_ONCE = 4 };
 
@@ -16,11 +18,6 @@ typedef struct rectangle {
     mg_dtype dtype;
     int64_t row, n_rows, col, n_cols;
 } rectangle;
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* AT_ONCE of the depth a pass over each row's sums. */
 static inline __attribute__((always_inline)) void sum_depth(block *k, int64_t n_rows, int64_t n_cols,
@@ -78,7 +75,7 @@ static void multiply(block *k, const mg_lora_change *x, int64_t row, int64_t n_r
 
     memset(k->sum, 0, sizeof k->sum);
     for (int64_t r = 0, n; r < R; r += n) {
-        n = smaller(R - r, DEPTH);
+        n = mg_smaller(R - r, DEPTH);
         for (int64_t i = 0; i < n_rows; i++)
             if (x->is_embedding)
                 take(k->c[i], &x->a, r * n_in + row + i, n_in, n);
@@ -111,7 +108,7 @@ static void add_rectangle(const mg_lora_change *x, const rectangle *q, int64_t *
 
     for (int64_t row = 0; row < q->n_rows; row += ROWS)
         for (int64_t col = 0; col < q->n_cols; col += COLS) {
-            const int64_t n_rows = smaller(ROWS, q->n_rows - row), n = smaller(COLS, q->n_cols - col);
+            const int64_t n_rows = mg_smaller(ROWS, q->n_rows - row), n = mg_smaller(COLS, q->n_cols - col);
             multiply(&k, x, q->row + row, n_rows, q->col + col, n);
             for (int64_t i = 0; i < n_rows; i++)
                 add_row(q->data + ((row + i) * q->n_cols + col) * size, q->dtype, k.sum[i], x->scale, n,
@@ -127,7 +124,7 @@ static void add_run(const mg_lora_change *x, char *data, const mg_tensor *t, int
 
     for (int64_t done = 0; done < n;) {
         const int64_t at = first + done, left = n - done, col = at % width;
-        rectangle q = {data + done * size, t->dtype, at / width, 1, col, smaller(left, width - col)};
+        rectangle q = {data + done * size, t->dtype, at / width, 1, col, mg_smaller(left, width - col)};
         if (q.n_cols == width) q.n_rows = left / width;
         add_rectangle(x, &q, n_overflows);
         done += q.n_rows * q.n_cols;
