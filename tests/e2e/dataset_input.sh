@@ -92,5 +92,10 @@ for layout in audiofolder webdataset; do
 done
 passes 'each names its file' test -s "$BOX/audiofolder/train/$long.flac" -a -s "$BOX/audiofolder/train/Дождь №1.flac" -a -s "$BOX/audiofolder/train/مطر.flac"
 passes 'in a shard too' sh -c "tar tf '$BOX/webdataset/music-000000.tar' | grep -q '^$long.json$'"
+# An audio prompt that does not say how much of it is all of it, as in generate.
+printf '{"id":"all","prompt":"x","duration":7,"seed":3,"audio_prompt":"%s"}\n' "$TESTS/../examples/intro.ogg" >"$BOX/goes_on.jsonl"
+passes 'an audio prompt without a prompt_duration' run --jobs "$BOX/goes_on.jsonl" --out "$BOX/goes_on"
+passes 'the same by generate' "$MG" generate -q --model "$DEMO" --threads 1 --format flac --prompts "$BOX/goes_on.jsonl" --out "$BOX/generated"
+passes 'has the same bytes' cmp "$BOX/goes_on/train/all.flac" "$BOX/generated/all.flac"
 passes 'the largest seed' grep -q '"seed":9007199254740991' "$BOX/audiofolder/manifest.jsonl"
 finish

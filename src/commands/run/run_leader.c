@@ -42,6 +42,9 @@ mg_status mg_run_leader_open(mg_run_leader **out, const mg_run_settings *s, mg_r
     if (!l) return mg_fail(MG_ENOMEM, "leader: no memory");
     *l = (mg_run_leader){
         .s = s, .r = r, .w = w, .channel = channel, .beside = beside, .call = s->call, .room = *room};
+    /* run has no such option, and nobody said the 0 that its field holds. In the settings it stays: datasets
+     * were begun with it, and go on. */
+    MG_UNSAY(&l->call.all, prompt_dur_s);
     l->told_s = -TELL_S; /* at once */
     l->last = &l->first;
     pthread_mutex_init(&l->lock, NULL);
