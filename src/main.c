@@ -76,7 +76,7 @@ static mg_status check_output(mg_status st)
 static mg_status run(mg_cli *cli, mg_status parsed)
 {
     mg_world world = {0};
-    mg_context context = {.world = &world};
+    mg_context context = {.world = &world, .cli = cli};
     char mistake[4096];
     mg_status st;
 

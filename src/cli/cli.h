@@ -62,6 +62,7 @@ typedef struct mg_option {
 typedef struct mg_context {
     mg_world *world;       /* begun, not yet split */
     double comm_timeout_s; /* NaN if not given */
+    const struct mg_cli *cli;
     bool resumable; /* run() sets it: a stop leaves the work in good order, and the same command goes on */
 } mg_context;
 
@@ -140,6 +141,10 @@ mg_status mg_cli_share(mg_cli *cli, const mg_world *world, mg_status parsed);
 
 /* `message` with "option --NAME" replaced by "environment MGDIST_NAME" where the value came from there. */
 void mg_cli_name_origins(const mg_cli *cli, char *out, size_t out_bytes, const char *message);
+
+/* Did no command line say it, but a variable that may be meant for other commands? The same on every rank,
+ * after mg_cli_share. */
+bool mg_cli_is_from_environment(const mg_cli *cli, const char *option);
 
 /* A command's settings as they are when nothing is given, the environment neither. */
 void mg_cli_preset(const mg_command *command, void *settings);

@@ -154,7 +154,8 @@ expect 1 'manifest.jsonl: music-000000.tar: -_x.flac is in it, and not in manife
 expect 2 'option --replay: needs --model' 'a replay without a model' "$MG" verify "$BOX/audiofolder" --replay 1
 expect 2 'is no dataset of mg-dist run' 'a replay of a model' "$MG" verify "$DEMO" --replay 1 --model "$DEMO"
 expect 2 'is for --replay' 'a model without a replay' "$MG" verify "$BOX/audiofolder" --model "$DEMO"
-expect 0 'codec sounds' 'a model is verified as ever' "$MG" verify "$DEMO"
+expect 0 '^audiofolder' 'a model that a variable names is for other commands' env MGDIST_MODEL="$DEMO" "$MG" verify -q "$BOX/audiofolder"
+expect 0 'codec sounds' 'a model is verified as ever' env MGDIST_MODEL="$TINY" "$MG" verify "$DEMO"
 fresh audiofolder
 "$MG" run -q --model "$DEMO" --jobs "$BOX/jobs.jsonl" --out "$BOX/other" --seed 6 >"$BOX/said" 2>&1
 cp "$BOX/other/train/a.flac" "$BOX/d/train/a.flac"

@@ -143,6 +143,8 @@ again 'mp3 at another bit rate' compressed/000000
 chmod -R u+w "$BOX/elsewhere"
 printf '\001' | dd of="$BOX/elsewhere/model.safetensors" bs=1 seek=$(($(stat -c %s "$BOX/elsewhere/model.safetensors") - 4)) conv=notrunc status=none
 differs 'weights: .*elsewhere/model.safetensors: sha256 is [0-9a-f]{64}, recorded is [0-9a-f]{64}' 'other weights' one/000000 --model "$BOX/elsewhere"
+expect 0 '^the same bytes: ' 'other weights of a variable, which is for other commands' \
+    env MGDIST_MODEL="$BOX/elsewhere" "$MG" replay -q "$BOX/one/000000.json"
 differs 'dtype is fp16, recorded is fp32' 'another number format' one/000000 --dtype fp16
 best=$(sed -n 's/.*"backend":[[:space:]]*"\(.*\)".*/\1/p' "$BOX/one/000000.json")
 if [ "$best" != cpu/scalar ]; then

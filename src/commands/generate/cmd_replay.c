@@ -149,6 +149,20 @@ static mg_status compare(const mg_replay *r)
                    *why ? why : "and weights, version, device and dtype are as recorded");
 }
 
+/* MGDIST_MODEL stands there for other commands: a clip's own model is not it. A dataset's line names none. */
+static void forget_environment(mg_replay *r, const mg_cli *cli)
+{
+    const struct {
+        const char *option;
+        const char **at;
+    } parts[MG_REPLAY_PARTS] = {{"model", &r->model.model}, {"lm", &r->model.lm},
+                                {"lora", &r->model.lora},   {"text-encoder", &r->model.text_encoder},
+                                {"codec", &r->model.codec}, {"tokenizer", &r->model.tokenizer}};
+
+    for (int i = 0; i < MG_REPLAY_PARTS && !r->line.json; i++)
+        if (mg_cli_is_from_environment(cli, parts[i].option)) *parts[i].at = NULL;
+}
+
 static mg_status run_replay(mg_replay *r, mg_context *context)
 {
     mg_world *w = context->world;
@@ -159,6 +173,7 @@ static mg_status run_replay(mg_replay *r, mg_context *context)
         MG_TRY(mg_fail(MG_EUSAGE, "option --tp: %lld: replay makes one clip, on one group of all %d ranks",
                        (long long)tp, w->size));
     MG_TRY(share_metadata(r, w));
+    forget_environment(r, context->cli);
     MG_TRY(mg_world_await_first(w, mg_replay_prepare(r, w)));
     MG_TRY(mg_comm_bcast(w->all, r->out_dir, MG_PATH_SIZE, MG_U8, 0));
     MG_TRY(mg_generate_run(context, &r->call));
@@ -174,6 +189,7 @@ static mg_status run(mg_context *context, const void *settings)
 
     if (st == MG_OK) {
         r->asked = settings;
+        r->model = r->asked->model;
         st = run_replay(r, context);
     }
     if (r) {

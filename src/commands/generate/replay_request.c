@@ -32,7 +32,7 @@ static mg_status find_part(char room[MG_PATH_SIZE], const char **out, const mg_r
 
 static mg_status find_parts(mg_replay *r)
 {
-    const mg_model_request *now = &r->asked->model, *then = &r->m.asked;
+    const mg_model_request *now = &r->model, *then = &r->m.asked;
     mg_call *call = &r->call.call;
 
     MG_RETURN(find_part(r->part[0], &call->model.model, r, now->model, then->model));
@@ -52,7 +52,7 @@ static mg_status describe_call(mg_replay *r)
     const mg_clip_metadata *m = &r->m;
     mg_generate_settings *s = &r->call;
 
-    if (r->line.json && !r->asked->model.model && !r->asked->model.lm)
+    if (r->line.json && !r->model.model && !r->model.lm)
         return mg_fail(MG_EUSAGE,
                        "option --model: missing: a dataset's line does not say where its model is");
     if (!r->line.json && (!m->recipe.id || (!m->audio_sha256 && !m->codes_sha256)))

@@ -126,10 +126,14 @@ static mg_status check(const void *arg)
 
     if (with_replay && !s->parts.model)
         return mg_fail(MG_EUSAGE, "option --replay: needs --model, the model that the dataset was made with");
-    if (s->parts.model && !with_replay)
-        return mg_fail(MG_EUSAGE,
-                       "option --model: is for --replay; the model to look at is named without it");
     return MG_OK;
+}
+
+/* MGDIST_MODEL stands there for other commands. */
+static mg_status check_model(const mg_context *context, const mg_verify_settings *s)
+{
+    if (!s->parts.model || s->n_replay > 0 || mg_cli_is_from_environment(context->cli, "model")) return MG_OK;
+    return mg_fail(MG_EUSAGE, "option --model: is for --replay; the model to look at is named without it");
 }
 
 /* Rank 0 looks: is it a dataset, and not a model? */
@@ -147,6 +151,7 @@ static mg_status run(mg_context *context, const void *settings)
 {
     int32_t yes;
 
+    MG_RETURN(mg_comm_agree(context->world->all, check_model(context, settings)));
     MG_RETURN(is_dataset(&yes, context->world, settings));
     if (yes) return mg_verify_dataset(context, settings);
     mg_verify *v = calloc(1, sizeof *v);
