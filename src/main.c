@@ -72,6 +72,14 @@ static mg_status check_output(mg_status st)
     return mg_fail(MG_EFAIL, "standard output: cannot write");
 }
 
+/* A stop of work that the same command goes on with. As ever, one rank alone has the message. */
+static mg_status say_it_goes_on(void)
+{
+    if (!*mg_last_error()) return MG_EUNFINISHED;
+    return mg_fail(MG_EUNFINISHED, "stopped by %s: what is done is kept, and the same command goes on",
+                   mg_stop_name());
+}
+
 /* A mistake on the command line is found before MPI begins, and said after it: once. */
 static mg_status run(mg_cli *cli, mg_status parsed)
 {
@@ -91,7 +99,7 @@ static mg_status run(mg_cli *cli, mg_status parsed)
     if (st == MG_OK && !cli->command->is_single && !cli->alone) st = mg_world_check_tasks(&world);
     if (st == MG_OK) st = cli->command->run(&context, cli->settings);
     st = mg_world_settle(&world, check_output(st));
-    if (st == MG_ESTOPPED && context.resumable) st = MG_EUNFINISHED;
+    if (st == MG_ESTOPPED && context.resumable) st = say_it_goes_on();
     report(cli, st);
     mg_world_end(&world, st);
     return st;

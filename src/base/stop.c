@@ -77,14 +77,17 @@ bool mg_stop_requested(void)
     return stop_signal != 0;
 }
 
+const char *mg_stop_name(void)
+{
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+        if (stops[i].number == stop_signal) return stops[i].name;
+    return stop_signal == PARENT_GONE ? "the end of its launcher" : "a signal";
+}
+
 mg_status mg_stop_check(void)
 {
-    const char *name = "a signal";
-
     if (!mg_stop_requested()) return MG_OK;
-    if (stop_signal == PARENT_GONE) name = "the end of its launcher";
-    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
-        if (stops[i].number == stop_signal) name = stops[i].name;
     return mg_fail(MG_ESTOPPED,
-                   "stopped by %s: what is already written is whole, nothing else was left behind", name);
+                   "stopped by %s: what is already written is whole, nothing else was left behind",
+                   mg_stop_name());
 }

@@ -20,6 +20,9 @@ void mg_stop_with_parent(int pid);
 
 bool mg_stop_requested(void);
 
+/* "Ctrl-C", "SIGTERM": what asked us to stop. */
+const char *mg_stop_name(void);
+
 /* MG_OK, or MG_ESTOPPED with its message if a signal asked us to stop. */
 mg_status mg_stop_check(void);
 

@@ -222,6 +222,11 @@ for signal in INT HUP; do
     goes_on "SIG$signal" long "by-$signal"
 done
 killed_after=''
+begin alone 1
+kill -INT "$(pid_of 0)"
+ended 'Ctrl-C to a single rank' 75 15 'stopped by Ctrl-C: what is done is kept, and the same command goes on'
+passes 'Ctrl-C to a single rank: every sound that is there is recorded' "$MG" verify "$BOX/alone"
+goes_on 'Ctrl-C to a single rank' long alone
 begin twice 1
 kill -TERM "$(pid_of 0)"
 sleep 0.1

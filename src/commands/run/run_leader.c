@@ -354,11 +354,34 @@ static mg_status made(void *arg, mg_ready_clip *clip)
     return st;
 }
 
+/* After a stop: a clip whose sound is in the dataset's folder is recorded, so nothing is there that no list
+ * names. What other leaders say so late may not come any more; the next start removes it. */
+static mg_status hand_over(mg_run_leader *l)
+{
+    mg_finisher_close(l->finisher); /* what is at hand is written still */
+    l->finisher = NULL;
+    MG_RETURN(send_results(l));
+    while (l->beside) {
+        mg_run_message *m;
+        int rank;
+        MG_RETURN(mg_run_message_receive(l->channel, &rank, &m));
+        if (!m) break;
+        const mg_status st = m->say == MG_RUN_RESULT ? mg_run_coordinator_take(l->beside, rank, m) : MG_OK;
+        free(m);
+        MG_RETURN(st);
+    }
+    return MG_OK;
+}
+
 mg_status mg_run_leader_make(mg_run_leader *l, mg_scheduler *scheduler)
 {
     const mg_clip_source from = {.next = next, .tick = tick, .arg = l};
 
     if (!l) return mg_scheduler_run(scheduler, NULL, NULL, NULL);
-    MG_RETURN(mg_scheduler_run(scheduler, &from, made, l));
-    return mg_finisher_drain(l->finisher);
+    mg_status st = mg_scheduler_run(scheduler, &from, made, l);
+    if (st == MG_OK) st = mg_finisher_drain(l->finisher);
+    if (st != MG_ESTOPPED) return st;
+    mg_fault fault = mg_fault_take(st);
+    if (hand_over(l) != MG_OK) mg_clear_error();
+    return mg_fault_raise(&fault);
 }
