@@ -173,7 +173,7 @@ static mg_status name_clips(mg_clip_list *list, const mg_call *call)
     mg_status st = MG_OK;
     mg_name_set *taken;
     char name[MG_SLUG_SIZE];
-    const bool by_title = call->naming == MG_NAMING_TITLE || (call->naming < 0 && call->prompt_files.n > 0);
+    const bool by_title = mg_clip_list_is_by_title(call);
 
     MG_RETURN(mg_name_set_open(&taken, list->n));
     for (int64_t i = 0; i < list->n; i++)

@@ -224,9 +224,10 @@ static mg_status look_at(bool *is_there, const wanted *w)
     MG_RETURN(mg_stop_check()); /* it may be why a hash is none */
     *is_there = !why;
     if (!why) return MG_OK;
-    return mg_fail(MG_EUSAGE,
-                   "%s: is there already (%s); give --overwrite, another --out or --start-index next", path,
-                   why);
+    return mg_fail(MG_EUSAGE, "%s: is there already (%s); give --overwrite%s", path, why,
+                   w->recipe->id || mg_clip_list_is_by_title(w->call)
+                       ? " or another --out"
+                       : ", another --out or --start-index next");
 }
 
 static mg_status look(uint8_t *is_there, const mg_clip_list *list, const mg_call *call,

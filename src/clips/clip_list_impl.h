@@ -52,6 +52,12 @@ mg_status mg_request_encode(mg_request_state *state, const mg_recipe *q, const m
 mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *state, const mg_call *call,
                           const mg_replica *replica);
 
+/* Do titles or first words name the files, where no id does? Else numbers do. */
+static inline bool mg_clip_list_is_by_title(const mg_call *call)
+{
+    return call->naming == MG_NAMING_TITLE || (call->naming < 0 && call->prompt_files.n > 0);
+}
+
 /* One more than the highest number that names a file in the folder. */
 mg_status mg_clip_list_find_start(int64_t *start, const char *folder);
 

@@ -77,6 +77,10 @@ expect 0 "^$BOX/out/000012.wav$" 'from a number on' make --prompt c --prompt d -
 expect 0 "^$BOX/out/000013.wav$" 'behind a gap' ranks 2 "$MG" generate --model "$TINY" --frames 20 --out "$BOX/out" --prompt e --seed 9 --start-index next
 expect 2 'start-index: "x": must be next, or a whole number' 'no number' make --prompt a --start-index x
 
+expect 0 "^$BOX/out/a-title.wav$" 'a name of words' make --prompt 'A title' --name title --seed 1
+expect 2 'a-title.wav: is there already .*; give --overwrite or another --out$' 'which no other number makes another one' \
+    make --prompt 'a title' --name title --seed 2 --start-index next
+
 # What is no clip of ours, or no longer.
 printf x >"$BOX/out/000020.flac"
 sums before
