@@ -5,7 +5,7 @@
 FULL=$BOX/full
 mkdir "$FULL"
 # 40 frames are 25,600 samples: 51 kB a clip of 16 bits, 102 kB of floats.
-make_clips() { ranks "$1" "$MG" generate -q --model "$TINY" --unconditional 3 --frames 40 --seed 1 "${@:2}"; }
+make_clips() { ranks "$1" "$MG" generate --model "$TINY" --unconditional 3 --frames 40 --seed 1 "${@:2}"; }
 whole() { # every WAV there is of its whole size, and has its metadata
     local f
     for f in "$1"/*.wav; do [ "$(stat -c %s "$f")" -ge 51200 ] && [ -s "${f%.wav}.json" ] || return 1; done
@@ -16,6 +16,7 @@ if mount -t tmpfs -o size=128k tmpfs "$FULL" 2>/dev/null; then
     for n in 1 2; do
         expect 3 'clip 000002: .*No space left' "a full disk stops one clip, not the others ($n ranks)" make_clips $n --tp $n --out "$FULL"
         passes 'the failed clip is listed' grep -q '1 of 3 clips failed: 000002' "$BOX/said"
+        says 'only what came of it is counted as music' '^generate: 1\.6 s of music'
         passes 'the delivered one is printed' grep -q "^$FULL/000001.wav" "$BOX/said"
         passes 'nothing is half-written' tidy "$FULL"
         passes 'what is there is whole' whole "$FULL"

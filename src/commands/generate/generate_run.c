@@ -13,6 +13,7 @@
 #include "log.h"
 #include "machine.h"
 #include "manifest.h"
+#include "outcome_list.h"
 #include "plan.h"
 #include "scheduler.h"
 
@@ -111,11 +112,15 @@ static int64_t count_frames(const mg_clip *clips, int64_t n)
     return T;
 }
 
-static void print_summary(const mg_scheduler *s, const mg_clip *clips, int64_t n, const mg_replica *r,
-                          double begin_s)
+/* Of the clips that came of it. */
+static void print_summary(const mg_scheduler *s, const mg_clip *clips, int64_t n, const mg_clip_output *o,
+                          const mg_replica *r, double begin_s)
 {
-    const double rate = mg_replica_frame_rate(r);
-    const double all_s = mg_clock_s() - begin_s, music_s = (double)count_frames(clips, n) / rate;
+    int64_t T = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        if (o->outcome[clips[i].index] == MG_OUTCOME_DELIVERED) T += clips[i].terms.T;
+    const double all_s = mg_clock_s() - begin_s, music_s = (double)T / mg_replica_frame_rate(r);
     const int64_t n_steps = mg_scheduler_n_steps(s);
 
     mg_log_info("generate: %.1f s of music in %.1f s, %.1f times as fast as it plays; %lld steps of %.2f ms",
@@ -217,7 +222,7 @@ static mg_status make_clips(mg_replica *r, const mg_clip *clips, int64_t n, cons
     if (r->is_leader) MG_TRY(mg_generate_progress_end(&l.progress, count_mine(&l)));
     MG_TRY(mg_world_await_all(w, MG_OK)); /* other replicas may have more to do */
     st = mg_clip_output_conclude(l.output);
-    if (st == MG_OK || st == MG_EPARTIAL) print_summary(l.scheduler, clips, n, r, begin_s);
+    if (st == MG_OK || st == MG_EPARTIAL) print_summary(l.scheduler, clips, n, l.output, r, begin_s);
 done:
     if (st == MG_ESTOPPED && l.output) {
         mg_finisher_close(l.finisher); /* what is at hand is written still */
