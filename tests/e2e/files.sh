@@ -160,5 +160,11 @@ is 'a reader that rests: a signal ends the run' $? 130
 kill $reader
 expect 2 'option --out: -: 2 clips' 'one clip at most' "$MG" generate -q --model "$TINY" --prompt a --prompt b --frames 4 --out -
 expect 2 'option --out: -: .*--save-codes' 'no codes' "$MG" generate -q --model "$TINY" --prompt a --frames 4 --save-codes --out -
+if command -v script >/dev/null; then
+    expect 2 'option --out: -: standard output is a terminal; give what takes the sound: \| aplay, or >clip.wav' 'no sound onto a terminal' \
+        script -qec "'$MG' generate -q --model '$TINY' --prompt a --frames 20 --out -" /dev/null </dev/null
+else
+    skipped 'script not found'
+fi
 expect 1 'standard output: ' 'a full device' sh -c "'$MG' generate -q --model '$TINY' --prompt a --frames 20 --out - >/dev/full"
 finish

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "audio_file.h"
 #include "foreign_words.h"
@@ -127,6 +128,11 @@ static mg_status check_pairs(const mg_generate_settings *s)
 /* People who want one file give its name; a folder of that name would surprise them. */
 static mg_status check_out(const char *out)
 {
+    /* Open MPI's mpirun gives its ranks a terminal whatever its own output is. */
+    if (strcmp(out, "-") == 0 && isatty(STDOUT_FILENO) && !getenv("OMPI_COMM_WORLD_RANK"))
+        return mg_fail(MG_EUSAGE,
+                       "option --out: -: standard output is a terminal; give what takes the sound: | aplay, "
+                       "or >clip.wav");
     if (!mg_audio_is_name(out) || mg_path_is_folder(out)) return MG_OK;
     return mg_fail(MG_EUSAGE, "option --out: %s: names a folder; one file of this name is --out - >%s", out,
                    out);
