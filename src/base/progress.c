@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "log.h"
 
-enum { BAR_WIDTH = 30 };
+enum { BAR_WIDTH = 30, LEAST_BAR_WIDTH = 5 };
 #define BAR_EVERY_S  0.1
 #define LINE_EVERY_S 5.0
 
@@ -64,23 +64,39 @@ static int format_time(char *out, size_t size, double s)
     return snprintf(out, size, "%d h %02d min", (int)(s / 3600), (int)(s / 60) % 60);
 }
 
+/* A longer line breaks, and each would be a new one: the rate goes first, then the bar. `most`: columns. */
+static void draw(char *out, size_t size, const mg_progress *p, double part, double rate, const char *left,
+                 int most)
+{
+    char bar[BAR_WIDTH + 1], speed[64], end[64];
+
+    snprintf(speed, sizeof speed, "  %.1f %s/s", rate, p->unit);
+    snprintf(end, sizeof end, "  %s left", left);
+    const int n_others = (int)(strlen(p->label) + strlen(" [] 100 %") + strlen(end));
+    if (most < n_others + BAR_WIDTH + (int)strlen(speed)) *speed = '\0';
+    const int n_free = most - n_others - (int)strlen(speed), n = n_free < BAR_WIDTH ? n_free : BAR_WIDTH;
+    if (n < LEAST_BAR_WIDTH) {
+        snprintf(out, size, "%s %3.0f %%%s", p->label, 100 * part, end);
+    } else {
+        memset(bar, '-', (size_t)n);
+        memset(bar, '#', (size_t)(part < 1 ? part * n : n));
+        bar[n] = '\0';
+        snprintf(out, size, "%s [%s] %3.0f %%%s%s", p->label, bar, 100 * part, speed, end);
+    }
+    if (most < (int)strlen(out)) out[most] = '\0';
+}
+
 static void show(mg_progress *p, double now_s)
 {
     const double part = p->n_total > 0 ? (double)p->n_done / (double)p->n_total : 1.0;
     const double spent_s = now_s - p->begin_s;
     const double rate = spent_s > 0 ? (double)p->n_done / spent_s : 0, size = (double)p->unit_size;
-    char left[32] = "?", line[256], bar[BAR_WIDTH + 1];
+    char left[32] = "?", line[256];
 
     if (rate > 0) format_time(left, sizeof left, (double)(p->n_total - p->n_done) / rate);
     if (on_terminal()) {
-        const int filled = (int)(part * BAR_WIDTH);
-        memset(bar, '-', BAR_WIDTH);
-        memset(bar, '#', (size_t)(filled < BAR_WIDTH ? filled : BAR_WIDTH));
-        bar[BAR_WIDTH] = '\0';
-        snprintf(line, sizeof line, "%s [%s] %3.0f %%  %.1f %s/s  %s left", p->label, bar, 100 * part,
-                 rate / size, p->unit, left);
-        const int most = columns() - 1; /* a longer one breaks, and each is a new line */
-        if (most > 0 && most < (int)strlen(line)) line[most] = '\0';
+        const int n = columns();
+        draw(line, sizeof line, p, part, rate / size, left, n > 1 ? n - 1 : INT_MAX);
         mg_log_bar(line);
     } else {
         const mg_log_figure figures[] = {

@@ -11,14 +11,17 @@ passes 'of another replica too, and never fewer than before' awk '
     match($0, /%, [0-9]+ of 7550 frames/) { n = substr($0, RSTART + 3) + 0; if (n < last) wrong = 1; last = n }
     END { exit wrong || last <= 50 }' "$BOX/said"
 # On a terminal a bar is written over and over: where it is narrow, in its one line, and not on one that cannot.
-narrow() { # TERM
-    TERM=$1 script -qec "stty cols 40; '$MG' generate --model '$DEMO' --prompt a --duration 15 --threads 1 --cpu-level scalar --dtype fp32 \
+narrow() { # TERM [COLUMNS]
+    TERM=$1 script -qec "stty cols ${2:-40}; '$MG' generate --model '$DEMO' --prompt a --duration 15 --threads 1 --cpu-level scalar --dtype fp32 \
         --seed 1 --codes-only --out '$BOX/narrow' 2>&1 >/dev/null" /dev/null </dev/null >"$BOX/typed"
 }
 if command -v script >/dev/null; then
     narrow xterm
     passes 'a bar on a narrow terminal' grep -q '\[[#-]\{9\}' "$BOX/typed"
     passes 'no wider than it' awk 'BEGIN { RS = "\r" } /\[[#-]/ && index($0, "\033") > 40 { wrong = 1 } END { exit wrong }' "$BOX/typed"
+    passes 'it says how much is done and how long it takes' grep -q '\[[#-]*\] *[0-9]* %  .* left' "$BOX/typed"
+    narrow xterm 20
+    passes 'without a bar where there is no room for one' grep -q 'generate *[0-9]* %  [0-9?]' "$BOX/typed"
     narrow dumb
     fails 'none on a dumb terminal' grep -q "$(printf '\033')" "$BOX/typed"
 else
