@@ -236,8 +236,9 @@ static mg_status read_rest(mg_cli *cli, const table *t)
 
         if (t->given[i]) continue;
         if (o->is_operand && !o->is_optional)
-            return mg_fail(MG_EUSAGE, "%s: missing%s%s", o->name, o->choices ? "; one of " : "",
-                           o->choices ? o->choices : "");
+            return o->choices ? mg_fail(MG_EUSAGE, "%s: missing; one of %s", o->name, o->choices)
+                              : mg_fail(MG_EUSAGE, "%s: missing; mg-dist %s %s", o->name, cli->command->name,
+                                        cli->command->usage);
         mg_cli_environment_name(name, sizeof name, o);
         if (!o->is_action && !o->is_operand && !has_rival(t, o)) {
             value = getenv(name);
@@ -318,6 +319,7 @@ static bool read_action(mg_cli *cli, int argc, char **argv)
                {"-h", MG_CLI_HELP},
                {"help", MG_CLI_HELP},
                {"--version", MG_CLI_VERSION},
+               {"version", MG_CLI_VERSION},
                {"--help-man", MG_CLI_HELP_MAN},
                {"--help-markdown", MG_CLI_HELP_MARKDOWN},
                {"--completion", MG_CLI_COMPLETION}};

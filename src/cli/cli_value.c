@@ -145,11 +145,22 @@ static mg_status append(mg_cli *cli, mg_strings *list, const char *text)
     return MG_OK;
 }
 
+/* An empty path would be the root of all: "%s/train". It comes of a shell's variable that is not set. */
+static mg_status check_place(const mg_option *o, const char *from, const char *text)
+{
+    const bool is_file = o->arg && (strstr(o->arg, "DIR") || strstr(o->arg, "FILE"));
+
+    if (*text || !(o->is_operand || (is_file && o->type == MG_OPT_STRING))) return MG_OK;
+    return mg_fail(MG_EUSAGE, "%s: its value is empty; give %s%s", from, o->arg ? o->arg : "one",
+                   o->is_operand ? "" : ", or leave it out");
+}
+
 mg_status mg_cli_set_value(mg_cli *cli, void *settings, const mg_option *o, const char *from,
                            const char *text)
 {
     void *at = (char *)settings + o->offset;
 
+    MG_RETURN(check_place(o, from, text));
     switch (o->type) {
     case MG_OPT_FLAG: return parse_flag(at, from, text);
     case MG_OPT_INT: return parse_int(at, o, from, text);

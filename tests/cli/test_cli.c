@@ -312,7 +312,7 @@ static void test_list_of_operands(void **state)
     mg_cli_close(&cli);
 
     assert_int_equal(mg_cli_parse(&cli, &command, 1, 3, few), MG_EUSAGE);
-    assert_string_equal(mg_last_error(), "FILE: missing");
+    assert_non_null(strstr(mg_last_error(), "FILE: missing; mg-dist "));
     mg_cli_close(&cli);
 
     table[1].is_optional = true;

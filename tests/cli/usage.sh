@@ -17,6 +17,14 @@ generate() { # pattern, sentence, options
 refused 'no command given' 'no command'
 refused 'command generat: unknown; did you mean generate\?' 'a mistyped command gets a suggestion' generat
 refused 'command frobnicate: unknown; see mg-dist --help' 'a strange command gets none' frobnicate
+refused 'DIR: missing; mg-dist status DIR' 'no folder: the usage is said' status
+refused 'option --out: its value is empty; give DIR, or leave it out' 'an empty folder is not the root' \
+    run --model "$TINY" --jobs "$TESTS/../examples/captions.csv" --out ''
+refused 'option --out: its value is empty' 'of generate neither' generate --model "$TINY" --prompt x --out ''
+refused 'option --out: its value is empty' 'nor of a sweep' bench-scaling --out ''
+refused 'OUT: its value is empty' 'nor of a merge' merge '' "$BOX/a"
+refused 'SHARD: its value is empty' 'nor a shard' merge "$BOX/a" ''
+refused 'option --model: its value is empty; give DIR\|ID' 'an empty model' generate --prompt x --model ''
 refused 'option --model: missing' 'no model' generate --prompt x
 refused 'nothing to make; give --prompt' 'nothing to make' generate --model "$TINY"
 

@@ -66,7 +66,6 @@ static mg_status check(const void *settings)
     if (!as_bytes(&bytes, s->shard_size))
         return mg_fail(MG_EUSAGE, "option --shard-size: \"%s\": must be a size such as 5GB, 900MB or 0",
                        s->shard_size);
-    if (!*s->out) return mg_fail(MG_EUSAGE, "OUT: the name of the folder to make is empty");
     return MG_OK;
 }
 
