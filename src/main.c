@@ -13,6 +13,7 @@
 #include "log.h"
 #include "stop.h"
 #include "version.h"
+#include "write_out.h"
 
 static void print_version(void)
 {
@@ -65,13 +66,6 @@ static void hold_standard_places(void)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)open("/dev/null", as[fd]); /* the lowest: fd */
 }
 
-/* What was printed and did not arrive is no success: a full disk behind `>`, a descriptor that is closed. */
-static mg_status check_output(mg_status st)
-{
-    if (st != MG_OK || (fflush(stdout) == 0 && !ferror(stdout))) return st;
-    return mg_fail(MG_EFAIL, "standard output: cannot write");
-}
-
 /* A stop of work that the same command goes on with. As ever, one rank alone has the message. */
 static mg_status say_it_goes_on(void)
 {
@@ -98,7 +92,8 @@ static mg_status run(mg_cli *cli, mg_status parsed)
     context.comm_timeout_s = cli->comm_timeout_s;
     if (st == MG_OK && !cli->command->is_single && !cli->alone) st = mg_world_check_tasks(&world);
     if (st == MG_OK) st = cli->command->run(&context, cli->settings);
-    st = mg_world_settle(&world, check_output(st));
+    if (st == MG_OK) st = mg_write_out_end();
+    st = mg_world_settle(&world, st);
     if (st == MG_ESTOPPED && context.resumable) st = say_it_goes_on();
     report(cli, st);
     mg_world_end(&world, st);
@@ -134,7 +129,7 @@ int main(int argc, char **argv)
     case MG_CLI_COMPLETION: MG_TRY(mg_cli_print_completion(stdout, commands, n_commands, cli.shell)); break;
     case MG_CLI_RUN: break;
     }
-    st = check_output(st);
+    st = mg_write_out_end();
 done:
     if (st != MG_OK && cli.action != MG_CLI_RUN) report(&cli, st);
     mg_cli_close(&cli);

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,4 +39,12 @@ int mg_write_out(int fd, const void *data, size_t bytes)
         sigtimedwait(&pipe_signal, NULL, &(struct timespec){0});
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
+}
+
+mg_status mg_write_out_end(void)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return MG_OK;
+    return mg_fail(MG_EFAIL, "standard output: cannot write%s%s", errno ? ": " : "",
+                   errno ? strerror(errno) : "");
 }

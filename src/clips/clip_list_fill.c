@@ -172,7 +172,8 @@ static mg_status encode(int32_t **ids, int64_t *S, const char *text, const char 
 
     MG_RETURN(mg_tokenizer_encode(tokenizer, text, ids, S));
     if (*S > MAX_TOKENS)
-        return mg_fail(MG_EUSAGE, "%s: %lld tokens, at most %d are taken", where, (long long)*S, MAX_TOKENS);
+        return mg_fail(MG_EUSAGE, "%s: %lld tokens, at most %d are taken; shorten it", where, (long long)*S,
+                       MAX_TOKENS);
     for (int64_t s = 0; s < *S; s++)
         if ((*ids)[s] < 0 || (*ids)[s] >= r->config.t5.vocab_size)
             return mg_fail(MG_ECHECKPOINT, "tokenizer: %s: gives token %d, and the text encoder has %lld",

@@ -10,6 +10,7 @@
 #include "json_text.h"
 #include "log.h"
 #include "show.h"
+#include "write_out.h"
 
 #define MAX_METADATA_BYTES ((int64_t)64 << 20)
 
@@ -129,7 +130,7 @@ static mg_status print_paths(const mg_clip_output *o)
         else
             mg_print(stdout, "%s\n", path);
     }
-    return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
+    return mg_write_out_end();
 }
 
 /* metadata.jsonl, for the clips of a folder. A clip that is made again for a comparison has none. */

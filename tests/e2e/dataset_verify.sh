@@ -19,7 +19,7 @@ finds() {
     "$MG" verify -q "$BOX/d" >"$BOX/lines" 2>"$BOX/said"
     local code=$?
     if [ $code = 1 ] && [ "$(wc -l <"$BOX/lines")" = 2 ] && head -1 "$BOX/lines" | grep -Eq -- "$1.*; ." &&
-        grep -q ': 1 things are wrong' "$BOX/said"; then
+        grep -q ': 1 thing is wrong' "$BOX/said"; then
         verdict 0 "$2"
     else
         verdict 1 "$2"

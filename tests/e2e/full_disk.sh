@@ -40,7 +40,7 @@ passes 'a clip that fails leaves nothing' sh -c "! ls -A '$BOX/limited' | grep -
 # What is printed onto a full disk, or to nobody, is no success.
 printed() { "$@" >/dev/full; }
 to_nobody() { "$@" >&-; }
-expect 1 'standard output: cannot write' 'inspect' printed "$MG" inspect "$TINY"
+expect 1 'standard output: cannot write: No space left on device' 'inspect' printed "$MG" inspect "$TINY"
 expect 1 'standard output: cannot write' 'inspect --json' printed "$MG" inspect "$TINY" --json
 expect 1 'standard output: cannot write' 'models' printed "$MG" models
 expect 1 'standard output: cannot write' 'plan' printed "$MG" plan --model "$TINY" --clips 10

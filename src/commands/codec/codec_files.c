@@ -14,6 +14,7 @@
 #include "path.h"
 #include "show.h"
 #include "stop.h"
+#include "write_out.h"
 
 enum { MOST_AT_HAND_BYTES = 128 << 20 }; /* of sound: no more files are read then */
 
@@ -264,7 +265,7 @@ static mg_status print_paths(const codec_call *c)
         MG_RETURN(name_output(path, c->work, s, s->files.item[i]));
         mg_print(stdout, "%s\n", path);
     }
-    return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
+    return mg_write_out_end();
 }
 
 /* Every rank learns every outcome. */

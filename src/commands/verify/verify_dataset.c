@@ -8,6 +8,7 @@
 #include "json_text.h"
 #include "log.h"
 #include "show.h"
+#include "write_out.h"
 
 static void say(void *arg, const char *fault)
 {
@@ -63,10 +64,10 @@ static mg_status conclude(const mg_verify_account *a, const mg_dataset_verdict *
         print_json(a, d, layout);
     else
         print_summary(a, d, layout);
-    if (fflush(stdout) != 0) return mg_fail(MG_EFAIL, "standard output: cannot write");
+    MG_RETURN(mg_write_out_end());
     if (a->n_damaged == 0) return MG_OK;
-    return mg_fail(MG_EFAIL, "verify: %s: %lld things are wrong; see above", a->settings->source,
-                   (long long)a->n_damaged);
+    return mg_fail(MG_EFAIL, "verify: %s: %lld thing%s wrong; see above", a->settings->source,
+                   (long long)a->n_damaged, a->n_damaged == 1 ? " is" : "s are");
 }
 
 /* --again: damaged clips wait for the next run. */

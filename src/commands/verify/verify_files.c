@@ -94,8 +94,9 @@ mg_status mg_verify_hashes(mg_verify *v)
     for (int i = 0; i < n_folders; i++)
         MG_RETURN(hash_folder(folder[i], &n_hashed, &n_wrong, wrong, sizeof wrong));
     if (n_wrong)
-        mg_verify_note(v, "hashes", MG_VERIFY_FAILED, "%d of %d files are not what the hub says: %s", n_wrong,
-                       n_hashed, wrong);
+        mg_verify_note(v, "hashes", MG_VERIFY_FAILED,
+                       "%d of %d files are not what the hub says; fetch them again: %s", n_wrong, n_hashed,
+                       wrong);
     else if (n_hashed)
         mg_verify_note(v, "hashes", MG_VERIFY_PASSED, "%d files are what the hub says", n_hashed);
     else
