@@ -49,6 +49,13 @@ passes 'the first one too' grep -Eq '^  replica 0 on [^ ]+: 0 clips' "$BOX/said"
 expect 0 '^finished on' 'a status that is replaced while it is read' env LD_PRELOAD="$FAULTY" FAULT_CALLS=open FAULT_ERRNO=116 \
     FAULT_PATH=status.json FAULT_COUNT=2 "$MG" status "$BOX/d"
 sed -i 's/"state": "finished"/"state": "running"/; s/"time": [0-9]*/"time": 1000000000/' "$BOX/d/.mg-dist/status.json"
+sh -c 'exit 0' &
+ended=$!
+wait $ended
+sed -i "s/\"pid\": [0-9]*/\"pid\": $ended/" "$BOX/d/.mg-dist/status.json"
+expect 0 "^cut off on .* \(process $ended\), which is gone; the same mg-dist run goes on" 'a run that was killed on this host' \
+    timeout 60 "$MG" status "$BOX/d" --watch
+sed -i "s/\"pid\": [0-9]*/\"pid\": $$/" "$BOX/d/.mg-dist/status.json"
 expect 0 'not heard of for [0-9]* s: it may be gone' 'a run that is silent' "$MG" status "$BOX/d"
 python3 - "$BOX/d/.mg-dist/status.json" <<'END'
 import json, sys, time

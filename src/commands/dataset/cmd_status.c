@@ -6,10 +6,12 @@
 
 #include "cli.h"
 #include "dataset_status.h"
+#include "process.h"
 #include "show.h"
 #include "stop.h"
+#include "write_out.h"
 
-enum { SILENT_S = 30 };
+enum { SILENT_S = 30, GONE_S = 5 };
 
 typedef struct settings {
     const char *dir;
@@ -27,12 +29,21 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
-static void print(const mg_dataset_status *d)
+/* A run of this host that was cut off says so no more. Its file is old then: in another container that calls
+ * itself as we do, its process may well be alive, and has no number here. */
+static bool is_gone(const mg_dataset_status *d, const char *host)
+{
+    return strcmp(d->state, "running") == 0 && strcmp(d->host, host) == 0 &&
+           difftime(time(NULL), (time_t)d->time) > GONE_S && !mg_process_is_alive((int64_t)d->pid);
+}
+
+static void print(const mg_dataset_status *d, bool gone)
 {
     const double silent_s = difftime(time(NULL), (time_t)d->time);
-    const bool running = strcmp(d->state, "running") == 0;
+    const bool running = strcmp(d->state, "running") == 0 && !gone;
 
-    mg_print(stdout, "%s on %s (process %.0f)", d->state, d->host, d->pid);
+    mg_print(stdout, "%s on %s (process %.0f)", gone ? "cut off" : d->state, d->host, d->pid);
+    if (gone) mg_print(stdout, ", which is gone; the same mg-dist run goes on");
     if (running && silent_s > SILENT_S)
         mg_print(stdout, ", not heard of for %.0f s: it may be gone", silent_s);
     mg_print(stdout, "\n%.0f of %.0f clips done, %.0f failed, %.0f left; %.2f clips/s, %.1f s of sound/s",
@@ -41,26 +52,27 @@ static void print(const mg_dataset_status *d)
     mg_print(stdout, "\n");
     for (int i = 0; i < d->n_replicas; i++) {
         const mg_dataset_replica *r = &d->replica[i];
-        mg_print(stdout, "  replica %.0f on %s: %.0f clips", r->replica, r->host, r->done);
-        if (running) mg_print(stdout, ", at hand: %s", r->at_hand);
+        mg_print(stdout, "  replica %.0f on %s: %.0f clips", r->replica, *r->host ? r->host : "?", r->done);
+        if (running) mg_print(stdout, ", at hand: %s", *r->at_hand ? r->at_hand : "none yet");
         if (running && r->silent_s > SILENT_S) mg_print(stdout, "; not heard of for %.0f s", r->silent_s);
         mg_print(stdout, "\n");
     }
 }
 
 /* *running: whether to look again. */
-static mg_status show(const settings *s, bool *running)
+static mg_status show(const settings *s, const char *host, bool *running)
 {
     mg_dataset_status d;
 
     MG_RETURN(mg_dataset_status_load(&d, s->dir));
-    *running = strcmp(d.state, "running") == 0;
+    const bool gone = is_gone(&d, host);
+    *running = strcmp(d.state, "running") == 0 && !gone;
     if (s->json)
         fputs(d.text, stdout);
     else
-        print(&d);
+        print(&d, gone);
     mg_dataset_status_close(&d);
-    return fflush(stdout) == 0 ? MG_OK : mg_fail(MG_EFAIL, "standard output: cannot write");
+    return mg_write_out_end();
 }
 
 static mg_status run(mg_context *context, const void *arg)
@@ -70,7 +82,7 @@ static mg_status run(mg_context *context, const void *arg)
 
     if (context->world->rank > 0) return MG_OK;
     do {
-        MG_RETURN(show(s, &running));
+        MG_RETURN(show(s, context->world->host, &running));
         for (int i = 0; s->watch && running && i < 20 && !mg_stop_requested(); i++)
             nanosleep(&(struct timespec){0, 100000000}, NULL);
     } while (s->watch && running && !mg_stop_requested());
