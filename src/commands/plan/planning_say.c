@@ -164,9 +164,9 @@ void mg_planning_print(mg_text *t, const mg_planning *p)
 {
     const mg_planning_settings *s = p->settings;
 
-    mg_text_format(t, "%lld clips of %g s, %lld node%s with %lld ranks, %s, %s%s\n", (long long)s->n_clips,
+    mg_text_format(t, "%lld clips of %g s, %lld node%s with %lld rank%s, %s, %s%s\n", (long long)s->n_clips,
                    s->dur_s, (long long)s->n_nodes, s->n_nodes == 1 ? "" : "s", (long long)s->n_per_node,
-                   p->machine.name, mg_format_name(p->formats.weights),
+                   s->n_per_node == 1 ? "" : "s", p->machine.name, mg_format_name(p->formats.weights),
                    p->formats.kv == MG_FORMAT_Q8 ? ", kv int8" : "");
     print_memory(t, p);
     print_layouts(t, p);
