@@ -95,6 +95,14 @@ static mg_status take_words(mg_cuda *cuda)
     return mg_cuda_check(cudaMemsetAsync(cuda->tickets, 0, bytes, cuda->stream), "cudaMemsetAsync");
 }
 
+bool mg_is_news(mg_cuda *cuda, const void *kernel, cudaFuncAttribute what)
+{
+    for (int i = 0; i < cuda->n_told; i++)
+        if (cuda->told[i].kernel == kernel && cuda->told[i].what == what) return false;
+    if (cuda->n_told < MG_MOST_TOLD) cuda->told[cuda->n_told++] = {kernel, what};
+    return true;
+}
+
 static mg_status open_device(backend *b)
 {
     mg_cuda *cuda = &b->cuda;

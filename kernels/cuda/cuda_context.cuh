@@ -24,6 +24,7 @@ enum {
     MG_MAX_RECORDINGS = 256,
     MG_ROWS_AT_ONCE = 128, /* of a product */
     MG_MOST_CHOICES = 64,
+    MG_MOST_TOLD = 512,
     MG_OWN_SHARED = 256, /* bytes that kernels with dynamic shared memory may have of their own beside it */
 };
 
@@ -63,6 +64,12 @@ typedef struct mg_choice {
     int32_t variant; /* -1: as the rule says */
 } mg_choice;
 
+/* What CUDA has been told of a kernel. */
+typedef struct mg_told {
+    const void *kernel;
+    cudaFuncAttribute what;
+} mg_told;
+
 typedef struct mg_fast mg_fast; /* cuda_fast.cuh */
 
 typedef struct mg_cuda {
@@ -91,6 +98,8 @@ typedef struct mg_cuda {
     mg_fast *fast;    /* NULL: every product by our own kernels */
     mg_choice choices[MG_MOST_CHOICES];
     int n_choices;
+    mg_told told[MG_MOST_TOLD];
+    int n_told;
     bool tells_no_time; /* its events do not */
 } mg_cuda;
 
@@ -103,10 +112,31 @@ mg_status mg_cuda_check(cudaError_t error, const char *what);
 
 #define MG_CUDA(call) MG_RETURN(mg_cuda_check((call), #call))
 
+/* False if CUDA has been told that of the kernel; it counts as told from now on. */
+bool mg_is_news(mg_cuda *cuda, const void *kernel, cudaFuncAttribute what);
+
+/* An attribute of a kernel, once: drivers have been seen to wait for all copies under way when they are told,
+ * which would stop a thread whose launches are not recorded in front of the other's copies, or its own. */
+template <class K>
+static inline mg_status mg_tell(mg_cuda *cuda, K *kernel, cudaFuncAttribute what, size_t value)
+{
+    if (!mg_is_news(cuda, reinterpret_cast<const void *>(kernel), what)) return MG_OK;
+    return mg_cuda_check(cudaFuncSetAttribute(kernel, what, (int)value), "cudaFuncSetAttribute");
+}
+
+/* Kernels that meet in an SM, those of the codec's stream and the language model's on any device, must agree
+ * how its memory is divided, so all of them ask for as much shared memory as there is. */
+template <class K> static inline mg_status mg_prepare(mg_cuda *cuda, K *kernel)
+{
+    return mg_tell(cuda, kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                   cudaSharedmemCarveoutMaxShared);
+}
+
 /* Launch and report what the launch itself refuses. Each kernel begins with let_successor_start (the LSTM's
  * ends with it), asks for weights at most, and then calls wait_for_predecessor, in every thread. */
 #define MG_RUN(cuda, kernel, grid, block, smem, ...)                                                    \
     do {                                                                                                \
+        MG_RETURN(mg_prepare(cuda, kernel));                                                            \
         MG_LAUNCH_OVERLAPPING((cuda)->overlap, kernel, grid, block, smem, (cuda)->stream, __VA_ARGS__); \
         MG_RETURN(mg_cuda_check(cudaPeekAtLastError(), #kernel));                                       \
     } while (0)
@@ -114,6 +144,7 @@ mg_status mg_cuda_check(cudaError_t error, const char *what);
 /* The same, of a kernel that waits for the GPUs of other ranks. */
 #define MG_RUN_COLLECTIVE(cuda, kernel, grid, block, smem, ...)                                        \
     do {                                                                                               \
+        MG_RETURN(mg_prepare(cuda, kernel));                                                           \
         MG_LAUNCH_COLLECTIVE((cuda)->overlap, kernel, grid, block, smem, (cuda)->stream, __VA_ARGS__); \
         MG_RETURN(mg_cuda_check(cudaPeekAtLastError(), #kernel));                                      \
     } while (0)
@@ -121,14 +152,11 @@ mg_status mg_cuda_check(cudaError_t error, const char *what);
 /* Let a kernel have that much shared memory, if it is more than any may have: 48 KB, with what is its own. A
  * kernel has one limit for all threads, launches and recordings, so it is always set to the same: a lower one
  * would take from another thread, between this call and its launch, what it was allowed. */
-template <class K> static inline mg_status mg_allow_shared(const mg_cuda *cuda, K *kernel, size_t bytes)
+template <class K> static inline mg_status mg_allow_shared(mg_cuda *cuda, K *kernel, size_t bytes)
 {
-    const size_t limit = bytes > cuda->shared_limit ? bytes : cuda->shared_limit; /* more is refused here */
-
     if (bytes <= (48 << 10) - MG_OWN_SHARED) return MG_OK;
-    return mg_cuda_check(
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)limit),
-        "shared memory of a kernel");
+    if (bytes > cuda->shared_limit) return mg_cuda_check(cudaErrorInvalidValue, "shared memory of a kernel");
+    return mg_tell(cuda, kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, cuda->shared_limit);
 }
 
 /* Wait for all that was asked of the stream, looking after the group meanwhile (settings.check). */

@@ -25,38 +25,19 @@ template <typename T> struct mg_type_of {
 /* MG_LAUNCH((kernel<2, false>), grid, block, dynamic shared bytes, stream, arguments…) */
 #define MG_LAUNCH(kernel, grid, block, smem, stream, ...) (kernel)<<<grid, block, smem, stream>>>(__VA_ARGS__)
 
-/* Older ones divide an SM's memory as they see fit, which costs time alone. */
-static inline bool mg_driver_takes_carveout(void)
-{
-    static const bool takes = [] {
-        int version = 0;
-        return cudaDriverGetVersion(&version) == cudaSuccess && version >= 12060;
-    }();
-    return takes;
-}
-
 /* The same; with `overlap` (sm_90 and later) the kernel may start before its predecessor in the stream ends.
- * It must call wait_for_predecessor() before it reads what that wrote, or writes what that reads. Kernels
- * that meet in an SM, those of the codec's stream and the language model's on any device, must agree how its
- * memory is divided, so all of them ask for as much shared memory as there is. */
+ * It must call wait_for_predecessor() before it reads what that wrote, or writes what that reads. */
 template <typename... P, typename... A>
 static inline void mg_launch_overlapping(bool overlap, void (*kernel)(P...), dim3 grid, dim3 block,
                                          size_t smem, cudaStream_t stream, A... args)
 {
-    cudaLaunchAttribute how[2] = {};
-    unsigned n = 0;
-#if CUDART_VERSION >= 12060
-    if (mg_driver_takes_carveout()) {
-        how[n].id = cudaLaunchAttributePreferredSharedMemoryCarveout;
-        how[n++].val.sharedMemCarveout = cudaSharedmemCarveoutMaxShared;
-    }
-#endif
-    how[n].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    how[n].val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchAttribute how = {};
+    how.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    how.val.programmaticStreamSerializationAllowed = 1;
     cudaLaunchConfig_t config = {};
     config.gridDim = grid, config.blockDim = block;
     config.dynamicSmemBytes = smem, config.stream = stream;
-    config.attrs = how, config.numAttrs = overlap ? n + 1 : n;
+    config.attrs = &how, config.numAttrs = overlap ? 1 : 0;
     cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...);
 }
 #define MG_LAUNCH_OVERLAPPING(overlap, kernel, grid, block, smem, stream, ...) \

@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <deque>
+#include <map>
 
 #include "tsan.h"
 
@@ -27,6 +28,42 @@ int active_blocks(int n_threads, size_t smem_bytes)
 
     return n < 8 ? n : 8;
 }
+
+/* ---- Attributes of kernels ---- */
+
+static std::map<const void *, size_t> &allowed()
+{
+    static std::map<const void *, size_t> *map = new std::map<const void *, size_t>;
+    return *map;
+}
+
+size_t allowed_smem(const void *function)
+{
+    const auto it = allowed().find(function);
+
+    return it == allowed().end() ? 48 * 1024 : it->second;
+}
+
+static long n_set;
+
+long n_attributes()
+{
+    return n_set;
+}
+
+void set_attribute(cudaFuncAttribute attr, const void *function, int value)
+{
+    const turn_of_one turn(device_lock());
+
+    n_set++;
+    if (attr != cudaFuncAttributeMaxDynamicSharedMemorySize) return;
+    if (static_cast<size_t>(value) > shared_bytes_of_block())
+        set_error(cudaErrorInvalidValue);
+    else
+        allowed()[function] = static_cast<size_t>(value);
+}
+
+/* ---- Blocks ---- */
 
 struct started {
     std::deque<block *> parked;

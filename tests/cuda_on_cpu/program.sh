@@ -60,6 +60,16 @@ make eager 1 --codec-device cpu --text-device cpu --device-memory 9M --batch 1
 grep -Eq 'plan: layers .*host' "$box/log" || fail "a limit that is not kept"
 make eager 1 --codec-device cpu --text-device cpu --device-memory 12M --batch 1 --offload none
 
+# A kernel's attributes are set once: a driver may wait for all copies under way when they are. Steps with layers outside
+# are launched one by one, and the next layer's copy is under way then.
+attributes() {
+    CUDA_ON_CPU=eager,count "$program" generate -q --model "$model" --prompt drums --frames "$1" --seed 7 --device cuda --dtype bf16 \
+        --offload layers=3 --codec-device cpu --out "$box/attributes$1" >"$box/log" 2>&1 || fail "generate --frames $1 --offload layers=3"
+    grep -o '[0-9]* attributes' "$box/log"
+}
+few=$(attributes 8) && more=$(attributes 16)
+[ -n "$few" ] && [ "$few" = "$more" ] || fail "$few of kernels set in 8 frames, $more in 16"
+
 # A device in the host's memory: what both need counts there, and no layer goes outside by itself.
 CUDA_ON_CPU=eager,integrated "$program" generate --model "$model" --prompt drums --duration 0.14 --device cuda --out "$box/shared" \
     --codec-device cpu --text-device cpu --device-memory 12M --batch 1 >"$box/log" 2>&1

@@ -86,6 +86,10 @@ bool tells_time();
 double time_us();
 void pass_time(const void *kernel);
 
+/* Dynamic shared memory that a kernel may have; attributes of kernels that were set. */
+size_t allowed_smem(const void *function);
+long n_attributes();
+
 /* An item of a stream's queue: true when it is done, false if it must be asked again. */
 typedef std::function<bool()> item;
 void enqueue_item(cudaStream_t s, item &&work, bool is_collective = false);

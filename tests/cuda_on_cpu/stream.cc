@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <deque>
-#include <map>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -229,29 +228,12 @@ void enqueue_item(cudaStream_t s, item &&work, bool is_collective)
     put(s, {std::move(work), nullptr, is_collective});
 }
 
-static std::map<const void *, size_t> &allowed_smem()
-{
-    static std::map<const void *, size_t> *map = new std::map<const void *, size_t>;
-    return *map;
-}
-
-void allow_smem(const void *function, size_t bytes)
-{
-    const turn_of_one turn(device_lock());
-
-    if (bytes > shared_bytes_of_block())
-        set_error(cudaErrorInvalidValue);
-    else
-        allowed_smem()[function] = bytes;
-}
-
 /* What a GPU refuses. */
 static bool launchable(const call &c)
 {
     const uint64_t n_threads = uint64_t{c.block.x} * c.block.y * c.block.z;
     const turn_of_one turn(device_lock());
-    const auto allowed = allowed_smem().find(c.function);
-    const size_t limit = allowed == allowed_smem().end() ? 48 * 1024 : allowed->second;
+    const size_t limit = allowed_smem(c.function);
 
     if (n_threads > 0 && n_threads <= 1024 && c.block.z <= 64 && c.grid.x > 0 && c.grid.y > 0 &&
         c.grid.z > 0 && c.grid.y <= 65535 && c.grid.z <= 65535 && c.grid.x <= 0x7fffffffu &&
@@ -269,8 +251,10 @@ struct launches {
     ~launches()
     {
         if (chosen().counts)
-            fprintf(stderr, "cuda_on_cpu: %ld kernels by %ld graphs, at most %ld each; %ld one by one\n",
-                    in_graphs, graphs, longest, alone);
+            fprintf(
+                stderr,
+                "cuda_on_cpu: %ld kernels by %ld graphs, at most %ld each; %ld one by one; %ld attributes\n",
+                in_graphs, graphs, longest, alone, n_attributes());
     }
 };
 static launches counted;

@@ -66,6 +66,7 @@ typedef enum cudaFuncAttribute {
     cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
     cudaFuncAttributePreferredSharedMemoryCarveout = 9
 } cudaFuncAttribute;
+enum { cudaSharedmemCarveoutMaxShared = 100 };
 typedef struct cudaFuncAttributes {
     int ptxVersion;
 } cudaFuncAttributes;

@@ -187,7 +187,7 @@ void launch(const char *name, how_to_launch how, void (*kernel)(P...), dim3 grid
                          how == how_to_launch::collective});
 }
 
-void allow_smem(const void *function, size_t bytes);
+void set_attribute(cudaFuncAttribute attr, const void *function, int value);
 cudaError_t image_error();
 int active_blocks(int n_threads, size_t smem_bytes);
 
@@ -432,8 +432,7 @@ using std::min;
 template <typename... P>
 static inline cudaError_t cudaFuncSetAttribute(void (*f)(P...), cudaFuncAttribute attr, int value)
 {
-    if (attr == cudaFuncAttributeMaxDynamicSharedMemorySize)
-        sim::allow_smem(reinterpret_cast<const void *>(f), static_cast<size_t>(value));
+    sim::set_attribute(attr, reinterpret_cast<const void *>(f), value);
     return cudaSuccess;
 }
 template <typename... P>
