@@ -107,7 +107,7 @@ static mg_status open_device(backend *b)
 {
     mg_cuda *cuda = &b->cuda;
     cudaDeviceProp device;
-    int n_devices = 0;
+    int n_devices = 0, driver = 0;
 
     const cudaError_t error = cudaGetDeviceCount(&n_devices);
     (void)cudaGetLastError();
@@ -139,7 +139,9 @@ static mg_status open_device(backend *b)
             "cuda: %s: this program has no kernels of compute capability %d.%d, or the driver is "
             "too old for them: build it with -DMG_CUDA_ARCHITECTURES=%d%s-real, or update the driver",
             device.name, device.major, device.minor, cuda->level, cuda->level == 90 ? "a" : "");
-    cuda->overlap = cuda->overlap && cuda->level >= 90;
+    /* Recordings know of it since CUDA 12.3; what drivers of before make of it in one is not said. */
+    MG_CUDA(cudaDriverGetVersion(&driver));
+    cuda->overlap = cuda->overlap && cuda->level >= 90 && driver >= 12030;
     snprintf(b->name, sizeof b->name, "cuda/sm_%d%s", cuda->level,
              cuda->settings.fast_products ? "/fast" : "");
     return MG_OK;
