@@ -15,10 +15,13 @@ enum {
     AT_ONCE = 4,  /* positions of a load by all lanes */
     SEGMENT = 32, /* keys */
     PIECES = 8,   /* of a lane, in a segment */
-    RING = 3,     /* segments of a warp in shared memory */
-    RING_WORDS = RING * PIECES * 32,
-    WARP_WORDS = RING_WORDS + MG_KEYS_OF_CHUNK / 4, /* uint4; a chunk's weights stand behind the ring */
     MOST_EARLY = 128,
+};
+
+/* RING: segments of a warp in shared memory, 3, or 2 where a block has no more than 99 KB. Behind them stand
+ * a chunk's weights. In uint4. */
+template <int RING> struct warp_room {
+    enum { RING_WORDS = RING * PIECES * 32, WORDS = RING_WORDS + MG_KEYS_OF_CHUNK / 4 };
 };
 
 /* The segment that a warp asks for next: keys of a chunk, then their values, chunk after chunk. */
@@ -173,7 +176,7 @@ template <class T> MG_INLINE void mix_segment(mixture *m, const float *weights, 
     m->value[0] += mixed[0], m->value[1] += mixed[1], m->sum += sum;
 }
 
-template <class T>
+template <class T, int RING>
 __global__ void __launch_bounds__(THREADS, 2)
     attend_many_k(const T *keys, const T *values, const attention a, int n_pairs)
 {
@@ -182,8 +185,8 @@ __global__ void __launch_bounds__(THREADS, 2)
     const int first = warp * gridDim.x + blockIdx.x, mine = lane / LANES;
     const int place = mine * PIECES + (lane & 1) * 4 + (lane & 2) + (lane & 4) / 4; /* as sum_lanes has it */
     const int column = lane % LANES * 8 + (lane & 8) / 2 + (lane & 16) / 8;         /* as sum_positions */
-    uint4 *ring = shared + warp * WARP_WORDS;
-    float *weights = reinterpret_cast<float *>(ring + RING_WORDS);
+    uint4 *ring = shared + warp * warp_room<RING>::WORDS;
+    float *weights = reinterpret_cast<float *>(ring + warp_room<RING>::RING_WORDS);
     int slot = 0, n_settled = 0;
     segments next = {};
 
@@ -263,15 +266,28 @@ __global__ void __launch_bounds__(THREADS, 2)
     cp_async_wait<0>();
 }
 
-template <class T> static mg_status run(mg_cuda *cuda, const mg_kv *kv, const attention *a, int64_t n_pairs)
+template <int RING> static size_t block_bytes()
 {
-    const size_t bytes = WARPS * WARP_WORDS * sizeof(uint4), reserved = 1024;
+    return WARPS * warp_room<RING>::WORDS * sizeof(uint4);
+}
+
+template <class T, int RING>
+static mg_status run(mg_cuda *cuda, const mg_kv *kv, const attention *a, int64_t n_pairs)
+{
+    const size_t bytes = block_bytes<RING>(), reserved = 1024;
     const int64_t per_sm = mg_smaller((int64_t)((cuda->shared_bytes + reserved) / (bytes + reserved)), 2);
 
-    MG_RETURN(mg_allow_shared(cuda, attend_many_k<T>, bytes));
-    MG_RUN(cuda, attend_many_k<T>, (unsigned)(cuda->n_sms * per_sm), THREADS, bytes, (const T *)kv->k,
+    MG_RETURN(mg_allow_shared(cuda, attend_many_k<T, RING>, bytes));
+    MG_RUN(cuda, (attend_many_k<T, RING>), (unsigned)(cuda->n_sms * per_sm), THREADS, bytes, (const T *)kv->k,
            (const T *)kv->v, *a, (int)n_pairs);
     return MG_OK;
+}
+
+template <class T>
+static mg_status run_widest(mg_cuda *cuda, const mg_kv *kv, const attention *a, int64_t n_pairs)
+{
+    return cuda->shared_bytes >= block_bytes<3>() ? run<T, 3>(cuda, kv, a, n_pairs)
+                                                  : run<T, 2>(cuda, kv, a, n_pairs);
 }
 
 mg_status mg_attend_many(mg_cuda *cuda, bool *done, const mg_kv *kv, const attention *a, int64_t N, bool all)
@@ -280,9 +296,9 @@ mg_status mg_attend_many(mg_cuda *cuda, bool *done, const mg_kv *kv, const atten
     attention many = *a;
 
     *done = kv->E == E && kv->format != MG_FORMAT_F32 && !a->rel_bias && n_pairs >= 2 * cuda->n_sms &&
-            n_pairs < INT32_MAX / 2 && cuda->shared_bytes >= WARPS * WARP_WORDS * sizeof(uint4);
+            n_pairs < INT32_MAX / 2 && cuda->shared_bytes >= block_bytes<2>();
     if (!*done) return MG_OK;
     many.n_early = kv->settled && all && N <= MOST_EARLY ? (int32_t)N : 0;
-    return kv->format == MG_FORMAT_BF16 ? run<__nv_bfloat16>(cuda, kv, &many, n_pairs)
-                                        : run<__half>(cuda, kv, &many, n_pairs);
+    return kv->format == MG_FORMAT_BF16 ? run_widest<__nv_bfloat16>(cuda, kv, &many, n_pairs)
+                                        : run_widest<__half>(cuda, kv, &many, n_pairs);
 }

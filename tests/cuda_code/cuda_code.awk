@@ -23,7 +23,8 @@ BEGIN {
     print "warp, all slices>`: packed rows; `pack_normed_k<format, four values at a time of a lane>`; `few_rows_k<rows>`: fp32;"
     print "`tile_k<outputs, rows, lanes over outputs, outputs and rows of a thread, steps on their way, blocks of an SM, x in"
     print "fours>`: fp32, blocks of 128 threads; `attend_k<format, lanes of a position, loads at once, of K and V both before the"
-    print "wait, blocks asked for>`; `oneshot_k<ranks>`; `recur_k<sequences>`."
+    print "wait, blocks asked for>`; `attend_many_k<format, segments of 32 keys on their way to a warp>`; `oneshot_k<ranks>`;"
+    print "`recur_k<sequences>`."
     print ""
     print "A layer of a step on few rows is 8 kernels, one after the other; under tensor parallelism a sum over"
     print "ranks, which adds the residual, follows 3, 6 and 8:"
@@ -103,10 +104,12 @@ function look_at_tiled(n_row_tiles, n_out_tiles, threads,    steps, weights, row
 }
 # Before the wait: weights, a norm's parameters, and what attention knows of its tokens and keys, which nobody
 # writes meanwhile; a fault that attention finds. Who comes after the LSTM would wait in the SMs as long as it lasts.
+# So would attention's blocks of keys that are not there yet, most of a grid that is made for the longest clip.
 function look_at_order() {
     if ($9 != 1) wrong($1 ": " $9 " waits for its predecessor")
     if ($6 && $1 !~ /^(attend|dots_k|few_|pack_normed_k|product_k|recur_k|tiled?_k)/) wrong($1 ": " $6 " loads before the wait")
     if ($7 && $1 !~ /^attend/) wrong($1 ": " $7 " writes before the wait")
+    if ($1 ~ /^attend_k/ && !$11) wrong($1 ": blocks without keys wait too")
     if ($8 && $1 !~ /^(recur_k|tile_k)/) wrong($1 ": " $8 " loads that may miss what the predecessor wrote")
     if ($10 != ($1 ~ /^recur_k/ ? "late" : "early")) wrong($1 ": its successor starts " $10)
 }

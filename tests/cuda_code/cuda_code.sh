@@ -4,6 +4,7 @@
 #   matrix kernels                   all loads of weights stand before the wait for the predecessor (of a tiled
 #                                    one those of all stages but one), and the blocks of an SM ask for 32 KB
 #   every kernel, sm_90a             waits, and touches nothing before that its predecessor may write or read
+#   attend_k, sm_90a                 blocks without keys are gone before the wait
 # and the table docs/GPU_KERNELS.md, which must be as it was written; --write writes it.
 # Needs nvcc and nvdisasm (PyPI: nvidia-cuda-nvdisasm); exits 77 where one is missing.
 set -eu
@@ -35,11 +36,13 @@ for arch in sm_80 sm_90a; do
         /Used [0-9]+ registers/ { smem = 0; for (i = 1; i < NF; i++) { if ($(i+1) ~ /^registers/) used = $i
             if ($(i+2) ~ /^smem/) smem = $i } print kernel "\t" used "\t" smem }' | sort >"$dir/used.$arch"
     # kernel; 16-byte loads before and after the wait, to registers or to shared memory; all loads before it, and all writes;
-    # loads by way of a cache that knows nothing of the predecessor; waits; whether its successor starts early or "late"
-    cat "$dir"/*.$arch.sass | awk 'function put() { if (kernel) print kernel "\t" early + 0 "\t" late + 0 "\t" reads + 0 "\t" writes + 0 "\t" deaf + 0 "\t" waits + 0 "\t" start }
+    # loads by way of a cache that knows nothing of the predecessor; waits; whether its successor starts early or "late";
+    # ways out before the wait
+    cat "$dir"/*.$arch.sass | awk 'function put() { if (kernel) print kernel "\t" early + 0 "\t" late + 0 "\t" reads + 0 "\t" writes + 0 "\t" deaf + 0 "\t" waits + 0 "\t" start "\t" ways_out + 0 }
         /^[ \t]*\.text\./ { put(); kernel = $1; sub(/^\.text\./, "", kernel); sub(/:$/, "", kernel)
-            early = late = reads = writes = deaf = waits = 0; start = "never" }
+            early = late = reads = writes = deaf = waits = ways_out = 0; start = "never" }
         /ACQBULK/ { waits++ }
+        !waits && /[ \t]EXIT[ \t;]/ { ways_out++ }
         /PREEXIT/ { start = waits ? "late" : "early" }
         !waits && /[ \t]LDG(STS)?\./ { reads++ }
         !waits && /[ \t](STG|ATOM|ATOMG|RED|REDG)\./ { writes++ }
