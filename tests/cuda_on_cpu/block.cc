@@ -104,6 +104,26 @@ static MG_SIM_IN_PLACE void go_on(fibre *here)
     fibre_switch(here, next->stack);
 }
 
+/* The same from a thread that waits. Mostly the one of the warp's next slot goes on, and then the processor
+ * need not know who is ready to look up its stack. */
+static MG_SIM_IN_PLACE void go_on_from(thread *t)
+{
+    block *b = run.now;
+    thread *next = t->after;
+    const unsigned word = t->slot / WARP, bit = 1u << next->slot % WARP, ready = b->ready[word];
+
+    if ((ready & (bit | (bit - 1))) != bit || b->ready_words & ((1u << word) - 1) || !next->stack ||
+        next == t) {
+        go_on(t->stack);
+        return;
+    }
+    b->ready[word] = ready & ~bit;
+    if (ready == bit) b->ready_words &= ~(1u << word);
+    self = next;
+    run.next_body = next;
+    fibre_switch(t->stack, next->stack);
+}
+
 /* All live threads have come to it. */
 static void release_barrier(block *b)
 {
@@ -139,7 +159,7 @@ void barrier(const char *file, int line)
     else if (line != b->barrier_line || (file != b->barrier_file && strcmp(file, b->barrier_file) != 0))
         b->barrier_differs = true;
     if (b->n_at_barrier == b->n_live) release_barrier(b);
-    go_on(t->stack);
+    go_on_from(t);
     t->where = at::running;
     tsan_acquire(sync);
 }
@@ -152,7 +172,7 @@ void nap()
     t->where = at::nap;
     b->napping[t->slot / WARP] |= 1u << t->slot % WARP;
     b->any_napping = true;
-    go_on(t->stack);
+    go_on_from(t);
 }
 
 void wait_for_predecessor()
@@ -162,7 +182,7 @@ void wait_for_predecessor()
     if (!run.is_early) return;
     t->where = at::predecessor;
     t->home->n_early++;
-    go_on(t->stack);
+    go_on_from(t);
     tsan_acquire(&t->home->sync[0]);
 }
 
@@ -175,7 +195,7 @@ static void warp_complete(warp *w, thread *lanes, thread *t)
         thread *o = &lanes[l];
         if (!(t->mask >> l & 1)) continue;
         if (o->mask != t->mask || o->kind != t->kind || o->line != t->line)
-            fail("lanes %u and %u of one mask are at different warp operations", t->i % WARP, l);
+            fail("lanes %u and %u of one mask are at different warp operations", t->lane, l);
         if (o->kind == warp_kind::shuffle && !(t->mask >> o->src & 1))
             fail("lane %u shuffles from lane %u, which is not in mask %08x", l, o->src, t->mask);
         if (o->kind == warp_kind::ballot && o->value) ballot |= 1u << l;
@@ -205,14 +225,14 @@ static MG_SIM_IN_PLACE void meet(thread *t, warp *w, warp_kind kind, unsigned ma
                                  int line)
 {
     block *b = t->home;
-    thread *lanes = &b->threads[t->i / WARP * WARP];
+    thread *lanes = t - t->lane;
 
     t->where = at::warp, t->file = file, t->line = line;
     t->kind = kind, t->mask = mask;
-    if (!(mask >> t->i % WARP & 1)) fail("lane %u is not in its own mask %08x", t->i % WARP, mask);
+    if (!(mask >> t->lane & 1)) fail("lane %u is not in its own mask %08x", t->lane, mask);
     if (mask & ~w->live)
         fail("mask %08x names lanes that have ended or never were (%08x live)", mask, w->live);
-    w->arrived |= 1u << t->i % WARP;
+    w->arrived |= 1u << t->lane;
     char *sync = &w->sync[w->n_syncs & 1];
     if (kind == warp_kind::sync) tsan_release(sync);
     if (mask == ALL_LANES) {
@@ -227,7 +247,7 @@ static MG_SIM_IN_PLACE void meet(thread *t, warp *w, warp_kind kind, unsigned ma
         else
             warp_complete(w, lanes, t);
     }
-    go_on(t->stack);
+    go_on_from(t);
     t->where = at::running;
     if (kind == warp_kind::sync) tsan_acquire(sync);
 }
@@ -235,7 +255,7 @@ static MG_SIM_IN_PLACE void meet(thread *t, warp *w, warp_kind kind, unsigned ma
 uint64_t warp_op(warp_kind kind, unsigned mask, uint64_t value, unsigned src, const char *file, int line)
 {
     thread *t = running();
-    warp *w = &t->home->warps[t->i / WARP];
+    warp *w = t->team;
 
     if (kind == warp_kind::sync && is_muted(file, line)) return 0;
     t->value = value, t->src = src;
@@ -244,8 +264,8 @@ uint64_t warp_op(warp_kind kind, unsigned mask, uint64_t value, unsigned src, co
         return t->result;
     }
     const unsigned turn = w->n_whole & 1;
-    w->value[turn][t->i % WARP] = value;
-    if (kind == warp_kind::ballot && value) w->ballot[turn] |= 1u << t->i % WARP;
+    w->value[turn][t->lane] = value;
+    if (kind == warp_kind::ballot && value) w->ballot[turn] |= 1u << t->lane;
     meet(t, w, kind, ALL_LANES, file, line);
     return kind == warp_kind::shuffle ? w->value[turn][src] : w->ballot[turn];
 }
@@ -253,7 +273,7 @@ uint64_t warp_op(warp_kind kind, unsigned mask, uint64_t value, unsigned src, co
 void *warp_board()
 {
     thread *t = running();
-    warp *w = &t->home->warps[t->i / WARP];
+    warp *w = t->team;
 
     return w->board[w->n_whole & 1];
 }
@@ -262,14 +282,14 @@ bool is_last_at_board()
 {
     const thread *t = running();
 
-    return t->home->warps[t->i / WARP].n_all == WARP - 1;
+    return t->team->n_all == WARP - 1;
 }
 
 void meet_at_board(const char *file, int line)
 {
     thread *t = running();
 
-    meet(t, &t->home->warps[t->i / WARP], warp_kind::share, ALL_LANES, file, line);
+    meet(t, t->team, warp_kind::share, ALL_LANES, file, line);
 }
 
 /* ---- Threads and blocks ---- */
@@ -277,16 +297,16 @@ void meet_at_board(const char *file, int line)
 static void end_thread(thread *t)
 {
     block *b = t->home;
-    warp *w = &b->warps[t->i / WARP];
-    const unsigned bit = 1u << t->i % WARP;
+    warp *w = t->team;
+    const unsigned bit = 1u << t->lane;
 
     if (t->copies && !t->copies->empty()) fail("thread %u ends with copies in flight (cp_async_wait)", t->i);
     tsan_release(&b->sync[3]);
     t->where = at::end;
     w->live &= ~bit;
     for (unsigned l = 0; l < WARP && w->arrived; l++)
-        if ((w->arrived >> l & 1) && (b->threads[t->i / WARP * WARP + l].mask & bit))
-            fail("lane %u ends while lane %u waits for it in a warp operation", t->i % WARP, l);
+        if ((w->arrived >> l & 1) && ((t - t->lane)[l].mask & bit))
+            fail("lane %u ends while lane %u waits for it in a warp operation", t->lane, l);
     b->n_live--;
     if (b->n_live > 0 && b->n_at_barrier == b->n_live) release_barrier(b);
 }
@@ -355,7 +375,9 @@ block *open_block(const call &c, dim3 index)
         t->thread_idx = dim3(i % c.block.x, i / c.block.x % c.block.y, i / c.block.x / c.block.y);
         t->block_idx = index;
         t->home = b, t->stack = nullptr, t->file = nullptr, t->line = 0;
-        t->i = i, t->slot = s, t->n_groups = 0;
+        t->i = i, t->slot = s, t->lane = i % WARP, t->n_groups = 0;
+        t->team = &b->warps[i / WARP];
+        t->after = &b->threads[order[(s + 1) % WARP && s + 1 < n ? s + 1 : s / WARP * WARP]];
         make_ready(t);
         t->where = at::start;
         if (TSAN) t->stack = take_fibre();

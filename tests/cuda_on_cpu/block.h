@@ -19,6 +19,7 @@ const unsigned ALL_LANES = 0xffffffffu;
 enum class at { start, running, barrier, warp, nap, predecessor, end };
 
 struct block;
+struct warp;
 
 struct copy16 {
     void *dst;
@@ -28,11 +29,13 @@ struct copy16 {
 
 struct thread : seat {
     block *home;
+    warp *team;
+    thread *after; /* of the warp's next slot, behind the last one the first */
     fibre *stack;
     at where;
     const char *file;
     int line;
-    unsigned i, slot; /* in the block; place in the order */
+    unsigned i, slot, lane; /* in the block; place in the order; in the warp */
     /* in a warp operation */
     warp_kind kind;
     unsigned mask, src;

@@ -50,7 +50,7 @@ template <float (*VALUE)(uint16_t)>
 static void mma(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const char *file, int line)
 {
     operands *all = static_cast<operands *>(warp_board());
-    const unsigned lane = static_cast<thread *>(self)->i % WARP, g = lane / 4, t = lane % 4;
+    const unsigned lane = static_cast<thread *>(self)->lane, g = lane / 4, t = lane % 4;
 
     bring<VALUE>(all, a, b, g, t);
     memcpy(&all->c[g][2 * t], &c[0], 2 * sizeof c[0]);
