@@ -114,6 +114,8 @@ as 'merged once and for all' lora merged
 expect 0 '' 'an adapter on two ranks' ranks 2 "$MG" generate -q --unconditional 1 --frames 40 --greedy --seed 1 --save-codes --tp 2 \
     --out "$BOX/two" --model "$TINY" --lora "$GOLDEN/lora/plain"
 passes 'the same codes' cmp "$BOX/lora.npy" "$BOX/two/000000.codes.npy"
+expect 0 '' 'an adapter, and layers that come from the file' clip outside --model "$TINY" --lora "$GOLDEN/lora/plain" --offload layers=2
+as 'with layers outside' lora outside
 cp -rL "$GOLDEN/lora/plain" "$BOX/strong" && chmod -R u+w "$BOX/strong"
 sed -i 's/"alpha_pattern": {}/"alpha_pattern": {"fc1": 1e10}/' "$BOX/strong/adapter_config.json"
 expect 0 '' 'a model in fp16' "$MG" convert "$TINY" "$BOX/half" --dtype fp16
