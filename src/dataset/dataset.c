@@ -81,14 +81,14 @@ static mg_status refuse_kind(const mg_dataset *d, const mg_dataset_claim *c, con
 }
 
 /* Noted by the first run, compared by all others. */
-static mg_status claim(mg_dataset *d, const mg_dataset_claim *c)
+static mg_status claim(mg_dataset *d, const mg_dataset_claim *c, bool may_change)
 {
     mg_status st = MG_OK;
     char *noted = NULL;
 
     if (!c->value) return MG_OK;
     MG_RETURN(mg_run_db_read_note(d->db, c->name, &noted));
-    if (!noted)
+    if (!noted || may_change)
         st = mg_run_db_note(d->db, c->name, c->value);
     else if (strcmp(noted, c->value) != 0)
         st = refuse_kind(d, c, noted);
@@ -98,7 +98,7 @@ static mg_status claim(mg_dataset *d, const mg_dataset_claim *c)
 
 mg_status mg_dataset_claim_value(mg_dataset *d, const char *name, const char *value)
 {
-    return claim(d, &(mg_dataset_claim){name, value});
+    return claim(d, &(mg_dataset_claim){name, value}, d->is_empty);
 }
 
 static mg_status settle_claims(mg_dataset *d)
@@ -113,8 +113,8 @@ static mg_status settle_claims(mg_dataset *d)
         snprintf(part, sizeof part, "%" PRId64 "/%" PRId64, d->call.part, d->call.n_parts);
     const mg_dataset_claim own[] = {
         {"layout", layout}, {"format", d->call.suffix}, {"name", d->call.name}, {"shard", part}};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) MG_RETURN(claim(d, &own[i]));
-    for (int i = 0; i < d->call.n_claims; i++) MG_RETURN(claim(d, &d->call.claims[i]));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) MG_RETURN(claim(d, &own[i], false));
+    for (int i = 0; i < d->call.n_claims; i++) MG_RETURN(claim(d, &d->call.claims[i], d->is_empty));
     return MG_OK;
 }
 
@@ -136,12 +136,13 @@ static mg_status settle_seed(mg_dataset *d)
         d->seed = (int64_t)(drawn % MG_SEED_LIMIT);
     }
     snprintf(text, sizeof text, "%" PRId64, d->seed);
-    return claim(d, &(mg_dataset_claim){"seed", text});
+    return claim(d, &(mg_dataset_claim){"seed", text}, d->is_empty);
 }
 
 static mg_status open_state(mg_dataset *d)
 {
     char path[MG_PATH_SIZE];
+    mg_run_counts made;
     int64_t n;
 
     MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
@@ -151,6 +152,8 @@ static mg_status open_state(mg_dataset *d)
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
     d->is_new = n == 0;
+    MG_RETURN(mg_run_db_count(d->db, &made));
+    d->is_empty = made.done + made.failed + made.gone == 0;
     if (d->call.resume == MG_RESUME_NEVER && !d->is_new)
         return mg_fail(MG_EUSAGE, "option --resume never: %s: a dataset is there already", d->out);
     return MG_OK;

@@ -32,7 +32,7 @@ typedef enum mg_jobs_changed {
 } mg_jobs_changed;
 #define MG_JOBS_CHANGED_CHOICES "refuse|ok|again"
 
-/* What must be the same in every run on a dataset. */
+/* What must be the same in every run on a dataset, once a clip is made. */
 typedef struct mg_dataset_claim {
     const char *name;  /* "model", "dtype": noted under it, and what a message calls it */
     const char *value; /* NULL: nothing is claimed */

@@ -481,7 +481,7 @@ mg_status mg_dataset_take_jobs(mg_dataset *d)
         st = mend_copy(d, noted);
         goto done;
     }
-    if (d->call.jobs_changed == MG_JOBS_CHANGED_REFUSE)
+    if (d->call.jobs_changed == MG_JOBS_CHANGED_REFUSE && !d->is_empty)
         MG_TRY(mg_fail(MG_EUSAGE,
                        "%s: the jobs are not those that %s was begun with; --jobs-changed ok adds the new "
                        "ones, keeps clips that are done and drops jobs that are gone and not done",

@@ -239,6 +239,35 @@ static void test_what_may_not_change(void **state)
     mg_dataset_close(d);
 }
 
+/* Nothing was made with what was wrong: a mended list, and another model, are no other dataset. */
+static void test_what_may_change_before_the_first_clip(void **state)
+{
+    mg_dataset_claim claim = {"model", "one"};
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+    mg_dataset_counts n;
+
+    (void)state;
+    call.claims = &claim, call.n_claims = 1;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+    call.layout = MG_LAYOUT_WEBDATASET;
+    expect_refused(&call, MG_EUSAGE, "was begun with layout audiofolder");
+    call.layout = MG_LAYOUT_AUDIOFOLDER;
+    put_file(jobs, changed, sizeof changed - 1);
+    claim.value = "two";
+    call.seed = 8;
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(mg_dataset_seed(d), 8);
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.total, 2);
+    assert_int_equal(make_some(d, &call, 1), 1);
+    expect_ok(mg_dataset_commit(d));
+    mg_dataset_close(d);
+    claim.value = "one";
+    expect_refused(&call, MG_EUSAGE, "was begun with model two, and this run has one");
+}
+
 /* Killed when the changed file had its name and the state did not know it yet. */
 static void test_jobs_of_a_change_that_was_cut_off(void **state)
 {
@@ -406,6 +435,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_goes_on_where_it_stopped, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_shards_hold_the_order_of_jobs, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_failures_and_second_tries, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_what_may_change_before_the_first_clip, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_what_may_not_change, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_jobs_of_a_change_that_was_cut_off, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_jobs_that_left_the_list_and_wait, set_up, drop_dir),
