@@ -270,10 +270,10 @@ static mg_status check_prompt(const mg_clip *c, const mg_request_files *f, const
     if (T0 < T_limit) return MG_OK;
     return mg_fail(MG_EUSAGE,
                    "%s: %lld frames (%.2f s), which count toward the limit, and %s %lld frames (%.2f s); "
-                   "give a shorter --prompt-duration%s",
+                   "shorten the prompt (--prompt-duration, in a list prompt_duration)%s",
                    c->audio_prompt, (long long)T0, (double)T0 / rate,
                    windowed ? "the model's window is" : "the clip has", (long long)T_limit,
-                   (double)T_limit / rate, windowed ? "" : " or a longer --duration");
+                   (double)T_limit / rate, windowed ? "" : " or make the clip longer");
 }
 
 mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *state, const mg_call *call,

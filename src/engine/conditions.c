@@ -57,7 +57,7 @@ static mg_status take_prompt(int32_t **codes, const mg_replica *r, const mg_clip
         return mg_fail(
             MG_EUSAGE,
             "audio prompt: %s: its %lld frames (%.2f s) count toward the length, and %s %lld (%.2f s): "
-            "give a shorter --prompt-duration",
+            "shorten the prompt (--prompt-duration, in a list prompt_duration)",
             clip->audio_prompt, (long long)T0, (double)T0 / rate,
             t->T <= t->T_window ? "the clip has" : "a window of the model has", (long long)limit,
             (double)limit / rate);
