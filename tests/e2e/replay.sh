@@ -145,6 +145,8 @@ printf '\001' | dd of="$BOX/elsewhere/model.safetensors" bs=1 seek=$(($(stat -c 
 differs 'weights: .*elsewhere/model.safetensors: sha256 is [0-9a-f]{64}, recorded is [0-9a-f]{64}' 'other weights' one/000000 --model "$BOX/elsewhere"
 expect 0 '^the same bytes: ' 'other weights of a variable, which is for other commands' \
     env MGDIST_MODEL="$BOX/elsewhere" "$MG" replay -q "$BOX/one/000000.json"
+expect 0 '^the same bytes: ' 'nor number formats and instructions' \
+    env MGDIST_DTYPE=int8 MGDIST_CPU_LEVEL=scalar MGDIST_KV=int8 "$MG" replay -q "$BOX/one/000000.json"
 differs 'dtype is fp16, recorded is fp32' 'another number format' one/000000 --dtype fp16
 best=$(sed -n 's/.*"backend":[[:space:]]*"\(.*\)".*/\1/p' "$BOX/one/000000.json")
 if [ "$best" != cpu/scalar ]; then

@@ -7,6 +7,7 @@
 #include "in_file.h"
 #include "model_options.h"
 #include "path.h"
+#include "recorded_machine.h"
 #include "replay.h"
 #include "show.h"
 
@@ -174,6 +175,7 @@ static mg_status run_replay(mg_replay *r, mg_context *context)
                        (long long)tp, w->size));
     MG_TRY(share_metadata(r, w));
     forget_environment(r, context->cli);
+    mg_recorded_machine_open(&r->machine, context->cli);
     MG_TRY(mg_world_await_first(w, mg_replay_prepare(r, w)));
     MG_TRY(mg_comm_bcast(w->all, r->out_dir, MG_PATH_SIZE, MG_U8, 0));
     MG_TRY(mg_generate_run(context, &r->call));
@@ -190,6 +192,7 @@ static mg_status run(mg_context *context, const void *settings)
     if (st == MG_OK) {
         r->asked = settings;
         r->model = r->asked->model;
+        r->machine = r->asked->machine;
         st = run_replay(r, context);
     }
     if (r) {

@@ -19,6 +19,7 @@ enum { MG_REPLAY_PARTS = 6 };
 typedef struct mg_replay {
     const mg_replay_settings *asked;
     mg_model_request model;       /* asked for; of a clip that has a record of its model, not by a variable */
+    mg_machine machine;           /* the same */
     mg_clip_metadata m;           /* as recorded */
     mg_clip_line line;            /* of a dataset, behind the metadata; else closed */
     char file_name[MG_PATH_SIZE]; /* the same: what the sound is called now, */

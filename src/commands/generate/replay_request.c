@@ -60,7 +60,7 @@ static mg_status describe_call(mg_replay *r)
                        r->asked->file);
     mg_generate_settings_init(s);
     MG_RETURN(find_parts(r));
-    s->machine = r->asked->machine;
+    s->machine = r->machine;
     MG_RETURN(mg_recorded_machine(&s->machine, m, r->asked->file));
     s->call.codes_only = !m->audio_file;
     s->call.save_codes = m->codes_file != NULL;
