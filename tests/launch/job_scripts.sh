@@ -8,15 +8,17 @@ cd "$BOX" || exit 1
 for name in $(compgen -e | grep '^S\(LURM\|RUN\|BATCH\)_'); do unset "$name"; done
 mkdir bin
 # srun CODE, CLIPS and SAYS are what it ends with, how many clips there are then ("": the run never came so far), and what it says.
-# A step of one task alone, "true", is taken by every node but those in GONE.
+# A step of one task alone, "true", is taken by every node but those in GONE. TOLD: a signal that the script gets meanwhile.
 cat >bin/srun <<'END'
 #!/bin/bash
 echo "srun $*" >>called
 if [ "${!#}" = true ]; then
+    [ -z "${TOLD-}" ] || kill -"$TOLD" "$(ps -o ppid= "$PPID" | tr -d ' ')"
     for word; do case " ${GONE-} " in *" ${word#--nodelist=} "*) exit 1 ;; esac; done
     exit 0
 fi
 [ -z "${SAYS-}" ] || echo "$SAYS" >&2
+[ -z "${TOLD-}" ] || exec sleep 9
 out=$(printf '%s\n' "$@" | sed -n '/^--out$/{n;p}')
 [ -z "${CLIPS-}" ] || { mkdir -p "$out/.mg-dist" && printf '{\n  "state": "stopped",\n  "done": %s,\n  "done_in_this_run": 1,\n  "replicas": [\n    {\n      "done": 7\n' "$CLIPS" >"$out/.mg-dist/status.json"; }
 exit "$CODE"
@@ -88,6 +90,12 @@ says 'not for ever' 'give a longer --time'
 MGDIST_OUT=elsewhere after '--out goes before MGDIST_OUT' 75 3 yes
 passes 'and its clips are counted' grep -qx '3 0' mg-dist-5.starts
 rm -rf the\ set ./*.starts
+
+for signal in USR1 TERM; do
+    TOLD=$signal SLURM_RESTART_COUNT=3 after "$signal before the ranks are there" 138 '' yes
+    passes "$signal: no more steps are spent" test "$(grep -c 'true$' called)" = 1
+    rm -f ./*.starts
+done
 
 # A node that was lost: named, and left out of the starts to come.
 silent='mg-dist: error: run: replica 2 (rank 2, host n2) has said nothing for 30 s: it is stopped or stuck, or its host is out of reach'

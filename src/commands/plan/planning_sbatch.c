@@ -58,6 +58,7 @@ static void add_command(mg_text *t, const mg_planning *p)
 static const char end[] =
     "step=$!\n"
     "trap 'kill -USR1 $step' USR1 TERM\n"
+    "[ -z \"$told\" ] || kill -USR1 $step\n"
     "wait $step\n"
     "code=$?\n"
     "while kill -0 $step 2>/dev/null; do wait $step; code=$?; done\n"
@@ -74,8 +75,7 @@ static const char end[] =
     "2>&1 || lost=$lost${lost:+,}$node\n"
     "    done\n"
     "    [ \"$lost\" != \"$nodes\" ] || lost=\n"
-    "    echo \"mg-dist: lost, with code $code: ${lost:-a rank; which node it was cannot be told, for all "
-    "take steps}\" >&2\n"
+    "    echo \"mg-dist: lost, with code $code: ${lost:-a rank; which node it was cannot be told}\" >&2\n"
     "fi\n"
     "\n"
     "leave_out() {\n"
@@ -164,8 +164,11 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
                 "from=$(stat -Lc %s /dev/stderr) # in the log; what is said of this start stands behind\n"
                 "# Each start counts its steps from 0, and PMIx cannot have the number of a step that was "
                 "killed on a node before.\n"
-                "for ((i = 0; i < ${SLURM_RESTART_COUNT:-0} && i < 50; i++)); do srun --mpi=none --nodes=1 "
-                "--ntasks=1 true 2>/dev/null; done\n"
+                "told=''\n"
+                "trap 'told=1' USR1 TERM # before the ranks are there\n"
+                "for ((i = 0; i < ${SLURM_RESTART_COUNT:-0} && i < 50 && !told; i++)); do\n"
+                "    timeout 60 srun --mpi=none --nodes=1 --ntasks=1 true 2>/dev/null\n"
+                "done\n"
                 "# srun does not take --cpus-per-task by itself; unsaid, ranks share what the site gives\n");
     add_command(t, p);
     mg_text_add(t, end);
