@@ -66,10 +66,14 @@ static void hold_standard_places(void)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)open("/dev/null", as[fd]); /* the lowest: fd */
 }
 
-/* A stop of work that the same command goes on with. As ever, one rank alone has the message. */
-static mg_status say_it_goes_on(void)
+/* A stop of work that the same command goes on with. One rank alone has the message. */
+static mg_status finish_later(void)
 {
     if (!*mg_last_error()) return MG_EUNFINISHED;
+    if (!mg_stop_requested())
+        return mg_fail(
+            MG_EUNFINISHED,
+            "stopped, for another rank was asked to: what is done is kept, and the same command goes on");
     return mg_fail(MG_EUNFINISHED, "stopped by %s: what is done is kept, and the same command goes on",
                    mg_stop_name());
 }
@@ -94,7 +98,7 @@ static mg_status run(mg_cli *cli, mg_status parsed)
     if (st == MG_OK) st = cli->command->run(&context, cli->settings);
     if (st == MG_OK) st = mg_write_out_end();
     st = mg_world_settle(&world, st);
-    if (st == MG_ESTOPPED && context.resumable) st = say_it_goes_on();
+    if (st == MG_ESTOPPED && context.resumable) st = finish_later();
     report(cli, st);
     mg_world_end(&world, st);
     return st;

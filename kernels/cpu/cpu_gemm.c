@@ -138,8 +138,8 @@ static int64_t deal_units(gemm_job *j)
         if (n * 10 >= share * T * 9) return n;
         if (j->n_rows / j->n_chunks > 24)
             j->n_chunks *= 2;
-        else if (j->n_strips > 1)
-            j->n_strips /= 2;
+        else if (j->n_strips > 1 && n * 4 < share * T * 3)
+            j->n_strips /= 2; /* a panel's half is read with gaps: that may cost a quarter */
         else
             return n;
     }

@@ -145,7 +145,7 @@ static mg_status append(mg_cli *cli, mg_strings *list, const char *text)
     return MG_OK;
 }
 
-/* An empty path would be the root of all: "%s/train". It comes of a shell's variable that is not set. */
+/* "%s/train" of an empty path is "/train". It comes of a shell's variable that is not set. */
 static mg_status check_place(const mg_option *o, const char *from, const char *text)
 {
     const bool is_file = o->arg && (strstr(o->arg, "DIR") || strstr(o->arg, "FILE"));

@@ -29,7 +29,7 @@ mg_status mg_clip_files_path(char path[MG_PATH_SIZE], const mg_clip_output *o, i
 {
     const mg_audio_format format = (mg_audio_format)mg_clip_list_recipe(o->list, index)->format;
 
-    if (mg_call_to_stdout(o->call)) return mg_path_format(path, "standard output");
+    if (mg_call_is_to_stdout(o->call)) return mg_path_format(path, "standard output");
     return mg_path_format(path, "%s/%s%s", o->call->out_dir, o->list->job[index].name,
                           o->call->codes_only ? ".codes.npy" : mg_audio_format_suffix(format));
 }
@@ -172,8 +172,7 @@ static void describe_sound(clip_facts *f, const mg_sound *sound)
     f->m.dur_s = (double)sound->n_frames / (double)sound->rate_hz;
 }
 
-/* What the file says of the sound, once that is described. *comment, which is in the tags, is the caller's.
- */
+/* What the file says of a sound that is described. *comment is the caller's. */
 static mg_status make_tags(mg_audio_tags *tags, char **comment, const clip_facts *f)
 {
     MG_RETURN(mg_clip_metadata_tag(comment, &f->m));
@@ -221,7 +220,8 @@ bool mg_clip_output_is_heard(const mg_clip_output *o, int64_t index)
 {
     const mg_recipe *s = mg_clip_list_recipe(o->list, index);
 
-    return mg_call_to_stdout(o->call) && s->strategy >= MG_STRATEGY_CLIP && s->format <= MG_AUDIO_WAV_F32 &&
+    return mg_call_is_to_stdout(o->call) && s->strategy >= MG_STRATEGY_CLIP &&
+           s->format <= MG_AUDIO_WAV_F32 &&
            (s->rate_hz <= 0 || s->rate_hz == o->replica->config.codec.sampling_rate);
 }
 
@@ -310,7 +310,7 @@ mg_status mg_clip_files_write(mg_clip_output *o, const mg_clip *clip, const mg_c
     if (!f) return mg_fail(MG_EFAIL, "metadata: no memory"); /* of this clip: the next may have it again */
     MG_TRY(describe(f, o, clip, result));
     MG_TRY(hash_codes(f, o, clip, result));
-    st = mg_call_to_stdout(o->call) ? write_sound(f, o, "-", result) : write_files(f, o, clip, result);
+    st = mg_call_is_to_stdout(o->call) ? write_sound(f, o, "-", result) : write_files(f, o, clip, result);
     if (f->m.n_frames_pcm > 0) o->clipping = share_cut(&f->m);
 done:
     for (int i = 0; st != MG_OK && i < f->n_written; i++) unlink(f->written[i]);

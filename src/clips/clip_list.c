@@ -204,7 +204,7 @@ mg_status mg_clip_list_open(mg_clip_list *list, const mg_call *call, const mg_wo
     st = count_clips(list);
     if (st == MG_OK) lay_out(list);
     if (st == MG_OK && world->tp_rank == 0) st = name_clips(list, call);
-    if (st == MG_OK && mg_call_to_stdout(call) && list->n != 1)
+    if (st == MG_OK && mg_call_is_to_stdout(call) && list->n != 1)
         st = mg_fail(MG_EUSAGE, "option --out: -: %lld clips; standard output takes one", (long long)list->n);
     MG_TRY(mg_comm_agree(world->all, st));
     st = mg_comm_agree(world->all, report_refused(list));

@@ -44,7 +44,7 @@ typedef struct mg_call {
 } mg_call;
 
 /* One sound to standard output and no file beside it. */
-static inline bool mg_call_to_stdout(const mg_call *call)
+static inline bool mg_call_is_to_stdout(const mg_call *call)
 {
     return strcmp(call->out_dir, "-") == 0;
 }

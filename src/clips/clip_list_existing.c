@@ -256,7 +256,7 @@ mg_status mg_clip_list_look(mg_clip_list *list, const mg_call *call, const mg_re
     uint8_t *is_there = NULL;
     int64_t n_there = 0;
 
-    if (mg_call_to_stdout(call)) return MG_OK;
+    if (mg_call_is_to_stdout(call)) return MG_OK;
     is_there = calloc((size_t)list->n, sizeof *is_there);
     if (!is_there) st = mg_fail(MG_ENOMEM, "clips: %lld", (long long)list->n);
     if (st == MG_OK && w->rank == 0) st = look(is_there, list, call, replica);

@@ -45,7 +45,7 @@ typedef struct mg_clip_metadata {
     uint64_t call_seed;
     int64_t n_codebooks;
     /* the model */
-    mg_model_request asked; /* NULL: not named */
+    mg_model_request asked; /* a part that is NULL was not named */
     const char *model_key;
     const char *tokenizer_sha256; /* of spiece.model or tokenizer.json; NULL: none was found */
     const mg_part_source *parts;

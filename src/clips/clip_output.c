@@ -123,7 +123,7 @@ static mg_status print_paths(const mg_clip_output *o)
     for (int64_t i = 0; i < o->list->n; i++) {
         if (o->outcome[i] != MG_OUTCOME_DELIVERED) continue;
         MG_RETURN(mg_clip_files_path(path, o, i));
-        if (mg_call_to_stdout(o->call))
+        if (mg_call_is_to_stdout(o->call))
             mg_log_info("%s", path);
         else if (o->call->as_json)
             MG_RETURN(print_metadata(o, i, path));
@@ -136,7 +136,7 @@ static mg_status print_paths(const mg_clip_output *o)
 /* metadata.jsonl, for the clips of a folder. A clip that is made again for a comparison has none. */
 static mg_status list_sounds(const mg_call *call)
 {
-    if (call->codes_only || call->n_more > 0 || mg_call_to_stdout(call)) return MG_OK;
+    if (call->codes_only || call->n_more > 0 || mg_call_is_to_stdout(call)) return MG_OK;
     return mg_clip_index_write(call->out_dir);
 }
 

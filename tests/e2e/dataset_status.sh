@@ -53,7 +53,7 @@ sh -c 'exit 0' &
 ended=$!
 wait $ended
 sed -i "s/\"pid\": [0-9]*/\"pid\": $ended/" "$BOX/d/.mg-dist/status.json"
-expect 0 "^cut off on .* \(process $ended\), which is gone; the same mg-dist run goes on" 'a run that was killed on this host' \
+expect 0 "^cut off on .* \(process $ended\), which is gone; start the same mg-dist run again to go on" 'a run that was killed on this host' \
     timeout 60 "$MG" status "$BOX/d" --watch
 sed -i "s/\"pid\": [0-9]*/\"pid\": $$/" "$BOX/d/.mg-dist/status.json"
 expect 0 'not heard of for [0-9]* s: it may be gone' 'a run that is silent' "$MG" status "$BOX/d"

@@ -29,8 +29,8 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
-/* A run of this host that was cut off says so no more. Its file is old then: in another container that calls
- * itself as we do, its process may well be alive, and has no number here. */
+/* A run that was killed leaves "running" in its file, which is old then: in another container that calls
+ * itself as this host, the process may well be alive, and has no number here. */
 static bool is_gone(const mg_dataset_status *d, const char *host)
 {
     return strcmp(d->state, "running") == 0 && strcmp(d->host, host) == 0 &&
@@ -43,7 +43,7 @@ static void print(const mg_dataset_status *d, bool gone)
     const bool running = strcmp(d->state, "running") == 0 && !gone;
 
     mg_print(stdout, "%s on %s (process %.0f)", gone ? "cut off" : d->state, d->host, d->pid);
-    if (gone) mg_print(stdout, ", which is gone; the same mg-dist run goes on");
+    if (gone) mg_print(stdout, ", which is gone; start the same mg-dist run again to go on");
     if (running && silent_s > SILENT_S)
         mg_print(stdout, ", not heard of for %.0f s: it may be gone", silent_s);
     mg_print(stdout, "\n%.0f of %.0f clips done, %.0f failed, %.0f left; %.2f clips/s, %.1f s of sound/s",

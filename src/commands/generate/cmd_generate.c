@@ -106,10 +106,10 @@ static mg_status check_pairs(const mg_generate_settings *s)
                        "option --cfg-coef-beta: weighs the text against a melody, and there is no --melody");
     if (all->loudness_compressor && all->strategy != MG_STRATEGY_LOUDNESS)
         return mg_fail(MG_EUSAGE, "option --loudness-compressor: goes with --strategy loudness");
-    if (mg_call_to_stdout(call) && call->as_json)
+    if (mg_call_is_to_stdout(call) && call->as_json)
         return mg_fail(MG_EUSAGE,
                        "option --json: prints the metadata beside the files, and --out - has none");
-    if (mg_call_to_stdout(call) && (call->save_codes || call->codes_only))
+    if (mg_call_is_to_stdout(call) && (call->save_codes || call->codes_only))
         return mg_fail(MG_EUSAGE, "option --out: -: standard output takes the sound alone; leave out --%s",
                        call->codes_only ? "codes-only" : "save-codes");
     if (!isnan(all->dur_s) && all->n_frames > 0)
@@ -182,7 +182,7 @@ static mg_status run(mg_context *context, const void *settings)
     mg_generate_settings s = *(const mg_generate_settings *)settings;
 
     /* mpirun of Open MPI 5 lets pieces of a rank's standard output fall into its stderr, if it has any. */
-    if (mg_call_to_stdout(&s.call) && context->world->size > 1)
+    if (mg_call_is_to_stdout(&s.call) && context->world->size > 1)
         mg_log_init(MG_LOG_QUIET, context->world->rank, context->world->host);
     mg_recipe_see(&s.call.all);
     mg_say_do_sample(&s.call.all, s.do_sample);

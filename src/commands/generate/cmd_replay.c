@@ -150,7 +150,7 @@ static mg_status compare(const mg_replay *r)
                    *why ? why : "and weights, version, device and dtype are as recorded");
 }
 
-/* MGDIST_MODEL stands there for other commands: a clip's own model is not it. A dataset's line names none. */
+/* MGDIST_MODEL is meant for other commands: a clip's own model is not it. A dataset's line names none. */
 static void forget_environment(mg_replay *r, const mg_cli *cli)
 {
     const struct {

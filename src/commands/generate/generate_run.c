@@ -190,7 +190,7 @@ static mg_status open_line(line *l, mg_replica *r, const mg_clip *clips, int64_t
     MG_RETURN(mg_preparer_open(&l->preparer, r, n_slots));
     MG_RETURN(
         mg_finisher_open(&l->finisher, r, MG_FINISHING_CLIPS * n_slots, mg_clip_output_take, l->output));
-    if (l->n == 1 && mg_call_to_stdout(call)) listen(l);
+    if (l->n == 1 && mg_call_is_to_stdout(call)) listen(l);
     return MG_OK;
 }
 
@@ -271,7 +271,7 @@ static mg_status check_output(const mg_call *call, const mg_clip_list *list, con
                               const mg_world *w)
 {
     MG_RETURN(mg_comm_agree(w->all, check_formats(call, list, config)));
-    return mg_call_to_stdout(call) ? MG_OK : mg_door_output(w, call->out_dir, w->tp_rank == 0);
+    return mg_call_is_to_stdout(call) ? MG_OK : mg_door_output(w, call->out_dir, w->tp_rank == 0);
 }
 
 /* What the options say of the model; `room` is for what --model-key leads to. */

@@ -192,7 +192,7 @@ static mg_status end_if_done(mg_run_coordinator *c)
 
 static mg_status look_for_wishes(mg_run_coordinator *c)
 {
-    if (mg_stop_wished()) return stop_dealing(c, "a signal asks to stop, and the same command goes on");
+    if (mg_stop_wished()) return stop_dealing(c, "a signal asks to stop");
     if (c->end_at > 0 && c->clock.date_s(c->clock.arg) >= c->end_at)
         return stop_dealing(c, "the job's time is nearly over");
     return MG_OK;

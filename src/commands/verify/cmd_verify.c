@@ -129,7 +129,7 @@ static mg_status check(const void *arg)
     return MG_OK;
 }
 
-/* MGDIST_MODEL stands there for other commands. */
+/* MGDIST_MODEL is meant for other commands. */
 static mg_status check_model(const mg_context *context, const mg_verify_settings *s)
 {
     if (!s->parts.model || s->n_replay > 0 || mg_cli_is_from_environment(context->cli, "model")) return MG_OK;
