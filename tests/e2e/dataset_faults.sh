@@ -219,6 +219,7 @@ for signal in INT HUP; do
     begin "by-$signal" 2
     kill -$signal "$(pid_of 1)"
     ended "SIG$signal to one of two ranks" 75 15 'stopped by'
+    [ -n "$killed_after" ] || passes "SIG$signal to one of two ranks: every sound that is there is recorded" "$MG" verify "$BOX/by-$signal"
     goes_on "SIG$signal" long "by-$signal"
 done
 killed_after=''
