@@ -15,6 +15,9 @@
 #define TELL_S 2.0
 #define LOOK_S 0.2
 
+/* A finisher that closes gives up after 2 s. */
+#define HAND_OVER_S 3.0
+
 static void close_clip(mg_run_clip *c)
 {
     if (!c) return;
@@ -221,6 +224,7 @@ static mg_status take_message(mg_run_leader *l, int rank, const mg_run_message *
     case MG_RUN_JOB: return take_job(l, m);
     case MG_RUN_STOP: l->stopping = true; return MG_OK;
     case MG_RUN_OVER: l->over = true; return MG_OK;
+    case MG_RUN_LEFT: l->n_left++; return MG_OK;
     default:
         if (!l->beside) return mg_fail(MG_EBUG, "leader: message %lld of rank %d", (long long)m->say, rank);
         return mg_run_coordinator_take(l->beside, rank, m);
@@ -355,22 +359,31 @@ static mg_status made(void *arg, mg_ready_clip *clip)
 }
 
 /* After a stop: a clip whose sound is in the dataset's folder is recorded, so nothing is there that no list
- * names. What other leaders say so late may not come any more; the next start removes it. */
+ * names. Rank 0 waits for the others, which close their finishers meanwhile. What one says that takes longer,
+ * or goes on because nobody has told it, may not come any more; the next start removes it. */
 static mg_status hand_over(mg_run_leader *l)
 {
+    const double give_up_s = mg_clock_s() + HAND_OVER_S;
+
     mg_finisher_close(l->finisher); /* what is at hand is written still */
     l->finisher = NULL;
     MG_RETURN(send_results(l));
-    while (l->beside) {
+    if (!l->beside) return mg_run_message_send(l->channel, 0, &(mg_run_message){.say = MG_RUN_LEFT});
+    for (;;) {
         mg_run_message *m;
         int rank;
         MG_RETURN(mg_run_message_receive(l->channel, &rank, &m));
-        if (!m) break;
-        const mg_status st = m->say == MG_RUN_RESULT ? mg_run_coordinator_take(l->beside, rank, m) : MG_OK;
-        free(m);
-        MG_RETURN(st);
+        if (m) {
+            const bool counts = m->say == MG_RUN_RESULT || m->say == MG_RUN_LEFT;
+            const mg_status st = counts ? take_message(l, rank, m) : MG_OK;
+            free(m);
+            MG_RETURN(st);
+            continue;
+        }
+        if (l->n_left >= l->w->n_replicas - 1 || mg_clock_s() >= give_up_s) return MG_OK;
+        if (mg_world_look(l->w) == MG_ECOMM) return MG_OK; /* one will never say it */
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
     }
-    return MG_OK;
 }
 
 mg_status mg_run_leader_make(mg_run_leader *l, mg_scheduler *scheduler)

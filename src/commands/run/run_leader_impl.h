@@ -52,6 +52,7 @@ struct mg_run_leader {
     int64_t n_asked;    /* jobs that were asked for and have not come */
     int64_t n_prepared; /* clips in the preparer */
     bool stopping, over;
+    int n_left; /* on world rank 0: other leaders that have given their last result after a stop */
     double told_s, looked_s; /* when we last said what is at hand, and looked for dead ranks */
 
     mg_run_clip **clip; /* [n_clips] all that have come and are not reported */

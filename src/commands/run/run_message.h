@@ -12,6 +12,7 @@ typedef enum mg_run_say {
     MG_RUN_OVER,    /* coordinator: all is recorded, nothing comes any more */
     MG_RUN_RESULT,  /* leader: what came of it; texts: reason, sha256, record ("": none) */
     MG_RUN_AT_HAND, /* leader: what it is making; texts: host, ids */
+    MG_RUN_LEFT,    /* leader, after a stop: this was my last result */
 } mg_run_say;
 
 enum { MG_RUN_TEXTS = 3 };
