@@ -109,7 +109,8 @@ static bool find_line(scan *s, const char *p, size_t n)
     return newline != NULL;
 }
 
-/* A quote that begins a field opens it, the next one closes it; of a doubled one the second opens again. */
+/* A quote that begins a field opens it, the next one closes it; of a doubled one the second opens again.
+ * Between strokes a field begins behind its blanks. */
 static bool find_record(scan *s, const char *p, size_t n, char delimiter)
 {
     for (; s->i < n; s->i++) {
@@ -118,7 +119,8 @@ static bool find_record(scan *s, const char *p, size_t n, char delimiter)
             s->in_string = !s->in_string;
         } else if (!s->in_string) {
             if (c == '\n') return true;
-            s->within = c != delimiter;
+            const bool is_blank = delimiter == '|' && (c == ' ' || c == '\t');
+            s->within = c != delimiter && (s->within || !is_blank);
         }
     }
     return false;

@@ -31,6 +31,12 @@ static mg_job_form form_of_name(const char *name)
     return MG_JOBS_AUTO;
 }
 
+/* Fields between strokes have blanks around them. */
+static char *skip_blanks(char *p, char delimiter)
+{
+    return delimiter == '|' ? p + strspn(p, " \t") : p;
+}
+
 /* Cut a record into fields, in place. Returns how many there are; -1: text beside a quoted field. */
 int64_t mg_job_split_fields(char *text, char delimiter, char **field, int64_t most)
 {
@@ -38,6 +44,8 @@ int64_t mg_job_split_fields(char *text, char delimiter, char **field, int64_t mo
     char *p = text;
 
     for (;; n++) {
+        char *quoted = skip_blanks(p, delimiter);
+        if (*quoted == '"') p = quoted;
         char *to = p;
         if (n < most) field[n] = p;
         if (*p == '"') {
@@ -45,7 +53,7 @@ int64_t mg_job_split_fields(char *text, char delimiter, char **field, int64_t mo
                 if (*p == '"') p++;
                 *to++ = *p;
             }
-            if (*p == '"') p++;
+            if (*p == '"') p = skip_blanks(p + 1, delimiter);
             if (*p && *p != delimiter) return -1;
         } else {
             while (*p && *p != delimiter) p++;

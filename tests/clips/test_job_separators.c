@@ -58,6 +58,22 @@ static void test_strokes(void **state)
     }
 }
 
+/* Blanks beside strokes are no text: quotes behind and before them hide a field's strokes and line ends. */
+static void test_quotes_between_strokes(void **state)
+{
+    static const char text[] = "prompt | \"title\"\n\"slow piano\" | \"My song\"\nslow | \"My song\"\n"
+                               "x |\t\"a | b\"\t\r\ny | \"c\nd\" \n5\" vinyl | a \"b\n";
+
+    (void)state;
+    mg_job_reader *r = open_text("a.csv", text);
+    expect_next(r, 2, "{\"prompt\":\"slow piano\",\"title\":\"My song\"}");
+    expect_next(r, 3, "{\"prompt\":\"slow\",\"title\":\"My song\"}");
+    expect_next(r, 4, "{\"prompt\":\"x\",\"title\":\"a | b\"}");
+    expect_next(r, 5, "{\"prompt\":\"y\",\"title\":\"c\\nd\"}");
+    expect_next(r, 7, "{\"prompt\":\"5\\\" vinyl\",\"title\":\"a \\\"b\"}");
+    expect_over(r);
+}
+
 /* Where it parts no fields; whole numbers, texts and what is no key keep it. */
 static void test_a_comma_in_a_number(void **state)
 {
@@ -84,6 +100,7 @@ int main(void)
         cmocka_unit_test(test_semicolons),
         cmocka_unit_test(test_what_parts_the_fields_is_said),
         cmocka_unit_test(test_strokes),
+        cmocka_unit_test(test_quotes_between_strokes),
         cmocka_unit_test(test_a_comma_in_a_number),
     };
 
