@@ -217,6 +217,28 @@ const mg_checkpoint_entry *mg_checkpoint_find(const mg_checkpoint *c, const char
     return c->n_entries ? bsearch(&key, c->entries, c->n_entries, sizeof *c->entries, by_name) : NULL;
 }
 
+/* What an adapter does to source `i` it does to the last entry as well: to the same rows, or to none of them.
+ * A change is of whole entries. */
+static mg_status take_change(mg_checkpoint *c, size_t i)
+{
+    mg_checkpoint_entry *e = &c->entries[c->n_entries - 1];
+    const char *first = e->tensor.data, *end = first + mg_tensor_bytes(&e->tensor);
+
+    for (size_t k = 0; k + 1 < c->n_entries; k++) {
+        const mg_checkpoint_entry *other = &c->entries[k];
+        const char *data = other->tensor.data, *end_data = data + mg_tensor_bytes(&other->tensor);
+        if (other->i_source != i || !other->change || end_data <= first || end <= data) continue;
+        if (data != first || end_data != end)
+            return mg_fail(
+                MG_ECHECKPOINT,
+                "%s: %s: an adapter changes %s, and only a part of it would be %s: merge the adapter "
+                "into the model that has the right names",
+                e->file, e->source, other->name, e->name);
+        e->change = other->change;
+    }
+    return MG_OK;
+}
+
 mg_status mg_checkpoint_alias(mg_checkpoint *c, const mg_key_target *target, const char *source)
 {
     const mg_checkpoint_source *s = mg_checkpoint_sources_find(&c->sources, source);
@@ -225,6 +247,7 @@ mg_status mg_checkpoint_alias(mg_checkpoint *c, const mg_key_target *target, con
     if (mg_checkpoint_find(c, target->name))
         return mg_fail(MG_ECHECKPOINT, "%s: %s: is there already", s->file, target->name);
     MG_RETURN(add_entry(c, (size_t)(s - c->sources.list), target));
+    MG_RETURN(take_change(c, (size_t)(s - c->sources.list)));
     return sort_entries(c);
 }
 

@@ -98,7 +98,8 @@ const char *mg_checkpoint_xp_config(const mg_checkpoint *c); /* AudioCraft's YAM
 const char *mg_checkpoint_pointer(const mg_checkpoint *c);   /* NAME of a pointer, else NULL */
 
 /* Give the tensor of `source` (a file's name), or the part of its rows that `target` says, the additional
- * name `target`: an accepted proposal. Entries that were found before are stale. */
+ * name `target`: an accepted proposal. What an adapter changes is changed under this name too; MG_ECHECKPOINT
+ * if it is a part of that. Entries that were found before are stale. */
 mg_status mg_checkpoint_alias(mg_checkpoint *c, const mg_key_target *target, const char *source);
 
 /* Take a tensor of another checkpoint as well, under the same name: that one must outlive this. Likewise

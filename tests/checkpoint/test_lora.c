@@ -219,6 +219,30 @@ static void changes_follow_each_other(void **state)
     assert_int_equal(got[0], 0x7c00);
 }
 
+/* A tensor's other name has its change as well; a part of it cannot. */
+static void another_name_is_changed_too(void **state)
+{
+    static const char name[] = "decoder.model.decoder.layers.0.self_attn.q_proj.weight";
+    mg_key_target whole = {.name = "other", .n_parts = 1}, part = {.name = "half", .i_part = 1, .n_parts = 2};
+    mg_checkpoint *c, *adapter;
+    char before[65], after[65];
+
+    (void)state;
+    expect_ok(mg_checkpoint_open(&c, MG_GOLDEN_DIR "/checkpoints/tiny-mono"));
+    hash_entry(before, c, name);
+    expect_ok(mg_lora_merge(c, LORA "plain", &adapter));
+    const char *source = mg_checkpoint_find(c, name)->source;
+    expect_ok(mg_checkpoint_alias(c, &whole, source));
+    hash_entry(after, c, name);
+    assert_string_not_equal(before, after);
+    hash_entry(before, c, "other");
+    assert_string_equal(before, after);
+    expect_failure(mg_checkpoint_alias(c, &part, source), MG_ECHECKPOINT,
+                   "only a part of it would be half: merge the adapter");
+    mg_checkpoint_close(c);
+    mg_checkpoint_close(adapter);
+}
+
 /* The adapter of `from` with one word of its config changed, in the test's folder. */
 static void put_changed(const char *from, const char *what, const char *by)
 {
@@ -288,6 +312,7 @@ int main(void)
         cmocka_unit_test(merges_are_those_of_peft),
         cmocka_unit_test(a_product_is_the_plain_sum),
         cmocka_unit_test(changes_follow_each_other),
+        cmocka_unit_test(another_name_is_changed_too),
         cmocka_unit_test_setup_teardown(what_is_not_done_is_refused_by_name, make_dir, drop_dir),
     };
 
