@@ -67,12 +67,13 @@ mg_status mg_checkpoint_sample(char piece[MG_SAMPLE_BYTES], size_t *bytes, const
                                size_t most)
 {
     const size_t size = mg_dtype_bytes(e->tensor.dtype), all = mg_tensor_bytes(&e->tensor);
+
+    MG_REQUIRE(most <= MG_SAMPLE_BYTES && size >= 1 && size <= 16);
     const size_t n = all < most ? all : most, at = (all - n) / 2;
     const size_t first = at / size, end = (at + n + size - 1) / size; /* elements that it touches */
     const int64_t n_values = (int64_t)(end - first);
     char room[MG_SAMPLE_BYTES + 2 * 16];
 
-    MG_REQUIRE(most <= MG_SAMPLE_BYTES && size <= 16);
     *bytes = n;
     MG_RETURN(mg_stop_check());
     const mg_tensor_part part = {(int64_t)first, 1, n_values, n_values};

@@ -4,7 +4,7 @@
 #define MG_CHECKPOINT_READ_H
 
 #include "checkpoint.h"
-#include "tensor_stream.h"
+#include "tensor_read.h"
 
 /* `part` of the entry into `dst`, as it is stored: 0, or an errno (ENODATA past the file's end, ECANCELED
  * when a signal asks to stop). From any thread. What an adapter made infinite is added to *n_overflows (may

@@ -28,7 +28,7 @@ static mg_status compare(bool *same, const mg_checkpoint_entry *a, const mg_chec
     *same = a->tensor.data == b->tensor.data && a->tensor.dtype == b->tensor.dtype && a->change == b->change;
     if (*same) return MG_OK;
     *same = mg_tensor_is(&a->tensor, a->tensor.dtype, b->tensor.n_dims, b->tensor.dim) &&
-            mg_tensor_stream_can(a->tensor.dtype, MG_F32) && mg_tensor_stream_can(b->tensor.dtype, MG_F32);
+            mg_tensor_can_read(a->tensor.dtype, MG_F32) && mg_tensor_can_read(b->tensor.dtype, MG_F32);
     for (int64_t first = 0; *same && first < n; first += PIECE) {
         const int64_t n_now = n - first < PIECE ? n - first : PIECE;
         MG_RETURN(mg_stop_check());

@@ -131,7 +131,7 @@ static mg_status no_place(const adapter *a, const char *name)
 /* Can it be computed with? */
 static mg_status check_type(const adapter *a, const char *name, mg_dtype dtype)
 {
-    if (mg_tensor_stream_can(dtype, MG_F32)) return MG_OK;
+    if (mg_tensor_can_read(dtype, MG_F32)) return MG_OK;
     return mg_fail(MG_ECHECKPOINT, "%s: %s: %s values are not supported", a->name, name,
                    mg_dtype_name(dtype));
 }

@@ -73,7 +73,7 @@ static void multiply(block *k, const mg_lora_change *x, int64_t row, int64_t n_r
 {
     const int64_t R = x->a.dim[0], n_in = x->a.dim[1];
 
-    memset(k->sum, 0, sizeof k->sum);
+    memset(k->sum, 0, (size_t)n_rows * sizeof k->sum[0]);
     for (int64_t r = 0, n; r < R; r += n) {
         n = mg_smaller(R - r, DEPTH);
         for (int64_t i = 0; i < n_rows; i++)

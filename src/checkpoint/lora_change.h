@@ -3,7 +3,7 @@
 #ifndef MG_LORA_CHANGE_H
 #define MG_LORA_CHANGE_H
 
-#include "tensor_stream.h"
+#include "tensor_read.h"
 
 /* Another tensor in the place of W; or W [out, in] += scale B A, of an embedding W [in, out] += scale (B A)
  * transposed. The product stays in fp32 whatever the adapter is stored in: PEFT widens an adapter when it

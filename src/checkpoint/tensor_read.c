@@ -1,4 +1,4 @@
-#include "tensor_stream.h"
+#include "tensor_read.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,7 +10,7 @@ static bool is_float(mg_dtype dtype)
     return dtype == MG_F32 || dtype == MG_F16 || dtype == MG_BF16 || dtype == MG_F64;
 }
 
-bool mg_tensor_stream_can(mg_dtype from, mg_dtype to)
+bool mg_tensor_can_read(mg_dtype from, mg_dtype to)
 {
     return from == to || (is_float(from) && is_float(to));
 }
@@ -62,7 +62,7 @@ mg_status mg_tensor_read(void *dst, mg_dtype dtype, const mg_tensor *t, int64_t 
         memcpy(dst, (const char *)t->data + (size_t)first * element_bytes, (size_t)n * element_bytes);
         return MG_OK;
     }
-    if (!mg_tensor_stream_can(t->dtype, dtype))
+    if (!mg_tensor_can_read(t->dtype, dtype))
         return mg_fail(MG_ECHECKPOINT, "tensor: %s cannot become %s", mg_dtype_name(t->dtype),
                        mg_dtype_name(dtype));
     for (int64_t done = 0; done < n; done += BLOCK) {

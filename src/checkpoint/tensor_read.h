@@ -1,6 +1,6 @@
 /* A tensor's elements in pieces, converted on the way. */
-#ifndef MG_TENSOR_STREAM_H
-#define MG_TENSOR_STREAM_H
+#ifndef MG_TENSOR_READ_H
+#define MG_TENSOR_READ_H
 
 #include "status.h"
 #include "tensor.h"
@@ -19,6 +19,6 @@ mg_status mg_tensor_read(void *dst, mg_dtype dtype, const mg_tensor *t, int64_t 
                          int64_t *n_overflows);
 
 /* Can mg_tensor_read make `to` of `from`? */
-bool mg_tensor_stream_can(mg_dtype from, mg_dtype to);
+bool mg_tensor_can_read(mg_dtype from, mg_dtype to);
 
 #endif

@@ -8,7 +8,7 @@
 #include "in_file.h"
 #include "npy.h"
 #include "safetensors.h"
-#include "tensor_stream.h"
+#include "tensor_read.h"
 
 static mg_status check_shape(const char *path, int64_t S, int64_t d)
 {

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
-#include "tensor_stream.h"
+#include "tensor_read.h"
 #include "torch_writer.h"
 
 /* tests/golden first, then the large golden set; NULL, and loudly, if it is in neither. */

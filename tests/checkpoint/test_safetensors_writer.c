@@ -5,7 +5,7 @@
 #include "json_text.h"
 #include "out_folder.h"
 #include "safetensors_writer.h"
-#include "tensor_stream.h"
+#include "tensor_read.h"
 
 static const float values[6] = {1.0f, -2.5f, 0.333333f, 1e-3f, 65504.0f, -0.0f};
 

@@ -8,7 +8,7 @@
 #include "checkpoint_read.h"
 #include "convert.h"
 #include "lm.h"
-#include "tensor_stream.h"
+#include "tensor_read.h"
 #include "text.h"
 
 #define WINDOW "condition_provider.conditioners.self_wav.chroma.spec.window"
@@ -40,7 +40,7 @@ mg_status mg_convert_add(mg_convert_list *list, mg_convert_tensor **out)
 
 mg_dtype mg_convert_dtype_of(const mg_convert *c, mg_dtype stored)
 {
-    if (!mg_tensor_stream_can(stored, MG_F32)) return stored; /* integers */
+    if (!mg_tensor_can_read(stored, MG_F32)) return stored; /* integers */
     switch (c->dtype) {
     case MG_CONVERT_FP32: return MG_F32;
     case MG_CONVERT_FP16: return MG_F16;
