@@ -128,8 +128,10 @@ static mg_status check_pairs(const mg_generate_settings *s)
 /* People who want one file give its name; a folder of that name would surprise them. */
 static mg_status check_out(const char *out)
 {
-    /* Open MPI's mpirun gives its ranks a terminal whatever its own output is. */
-    if (strcmp(out, "-") == 0 && isatty(STDOUT_FILENO) && !getenv("OMPI_COMM_WORLD_RANK"))
+    /* The first rank writes the sound. Open MPI's mpirun gives its ranks a terminal whatever its own output
+     * is. */
+    if (strcmp(out, "-") == 0 && mg_world_launched_rank() == 0 && isatty(STDOUT_FILENO) &&
+        !getenv("OMPI_COMM_WORLD_RANK"))
         return mg_fail(MG_EUSAGE,
                        "option --out: -: standard output is a terminal; give what takes the sound: | aplay, "
                        "or >clip.wav");
