@@ -186,7 +186,8 @@ static mg_status drop_left(mg_dataset *d)
 
     MG_RETURN(mg_run_db_drop_unmoved(d->db, &n));
     if (n > 0)
-        mg_log_warn("run: %" PRId64 " clips that waited are dropped: their jobs are in the list no more", n);
+        mg_log_warn("run: %" PRId64 " clip%s not done dropped: no job of the list asks for %s any more", n,
+                    n == 1 ? "" : "s", n == 1 ? "it" : "them");
     return MG_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "hash.h"
 #include "job_id.h"
 #include "log.h"
+#include "numbers.h"
 #include "out_file.h"
 #include "request_list.h"
 
@@ -145,11 +146,6 @@ static mg_status add_clips(intake *in, const mg_recipe *r, int64_t at, const mg_
     return MG_OK;
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void add_needs(mg_dataset_needs *n, const mg_recipe *r)
 {
     const char *const texts[] = {r->prompt, r->negative_prompt};
@@ -160,10 +156,10 @@ static void add_needs(mg_dataset_needs *n, const mg_recipe *r)
     n->with_audio_prompt |= r->audio_prompt && *r->audio_prompt;
     n->with_melody |= r->melody && *r->melody;
     for (int i = 0; i < 2; i++)
-        if (texts[i]) n->text_bytes = larger(n->text_bytes, (int64_t)strlen(texts[i]));
-    n->n_frames = larger(n->n_frames, r->n_frames);
-    if (!isnan(r->dur_s)) n->dur_ms = larger(n->dur_ms, (int64_t)ceil(r->dur_s * 1000));
-    if (!isnan(r->window_s)) n->window_ms = larger(n->window_ms, (int64_t)ceil(r->window_s * 1000));
+        if (texts[i]) n->text_bytes = mg_larger(n->text_bytes, (int64_t)strlen(texts[i]));
+    n->n_frames = mg_larger(n->n_frames, r->n_frames);
+    if (!isnan(r->dur_s)) n->dur_ms = mg_larger(n->dur_ms, (int64_t)ceil(r->dur_s * 1000));
+    if (!isnan(r->window_s)) n->window_ms = mg_larger(n->window_ms, (int64_t)ceil(r->window_s * 1000));
     n->without_length += r->n_frames <= 0 && isnan(r->dur_s);
 }
 
@@ -254,10 +250,15 @@ static mg_status find_pair(intake *in, int64_t first, int64_t n, char id[MG_JOB_
     MG_REQUIRE(found);
     const bool has_left = row->at < 0;
     if (!has_left) MG_RETURN(mg_run_db_find(in->db, first, row, &found));
+    MG_REQUIRE(found);
     snprintf(id, MG_JOB_ID_SIZE, "%s", row->id);
-    snprintf(where, 64, " of line %" PRId64, row->line);
-    if (row->at < 0) strcpy(where, ", which is done and in the list no more,");
-    return mg_run_db_find(in->db, has_left ? first : n, row, &found);
+    if (row->at < 0)
+        snprintf(where, 64, ", which is done and in the list no more,");
+    else
+        snprintf(where, 64, " of line %" PRId64, row->line);
+    MG_RETURN(mg_run_db_find(in->db, has_left ? first : n, row, &found));
+    MG_REQUIRE(found);
+    return MG_OK;
 }
 
 /* Two jobs that would share a file. A hash in common is not enough: their ids are compared. */

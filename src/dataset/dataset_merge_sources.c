@@ -207,10 +207,8 @@ static void drop_left_over(mg_merge *m)
     for (size_t i = 0; i < m->n_items; i++)
         if (!m->item[i].is_left_over) m->item[n++] = m->item[i];
     if (n < m->n_items)
-        mg_log_info(
-            "merge: %zu clips are in two shards, for a changed list has moved their jobs; those of the "
-            "list are taken",
-            m->n_items - n);
+        mg_log_info("merge: %zu clip%s left out: another part has the same id now", m->n_items - n,
+                    m->n_items - n == 1 ? "" : "s");
     m->n_items = n;
 }
 
