@@ -186,7 +186,7 @@ begin() {
     local out=$1 n=$2
     shift 2
     touch "$BOX/hold"
-    start "$n" "${through[@]}" env LD_PRELOAD="$FAULTY" FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_SKIP=1 FAULT_HOLD="$BOX/hold" \
+    start "$n" "${through[@]}" env LD_PRELOAD="$FAULTY" "${held[@]}" FAULT_HOLD="$BOX/hold" \
         "$MG" run -q --model "$DEMO" --jobs "$BOX/long.jsonl" --out "$BOX/$out" --seed 5 --threads 1 --batch 2 --tp 1 "$@"
     for _ in $(seq 600); do
         ls "$BOX/$out/train"/*.flac >/dev/null 2>&1 && return
@@ -195,6 +195,7 @@ begin() {
     verdict 1 'the first clip appears'
 }
 through=()
+held=(FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_SKIP=1)
 release() { rm -f "$BOX/hold"; }
 ended() { # SENTENCE CODE SECONDS [PATTERN]
     local begin=$SECONDS
@@ -222,6 +223,14 @@ for signal in INT HUP; do
     [ -n "$killed_after" ] || passes "SIG$signal to one of two ranks: every sound that is there is recorded" "$MG" verify "$BOX/by-$signal"
     goes_on "SIG$signal" long "by-$signal"
 done
+# The other rank writes a clip still when the first one, which records it, has nothing more at hand.
+held=(FAULT_CALLS=write FAULT_PATH=/making/1/)
+begin late 2
+held=(FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_SKIP=1)
+kill -INT "$(pid_of 0)"
+ended 'Ctrl-C to the first of two ranks' 75 15 'stopped by Ctrl-C'
+[ -n "$killed_after" ] || passes "Ctrl-C to the first of two ranks: the other's last sound is recorded" "$MG" verify "$BOX/late"
+goes_on 'Ctrl-C to the first of two ranks' long late
 killed_after=''
 begin alone 1
 kill -INT "$(pid_of 0)"
