@@ -131,7 +131,8 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) attend_k(const T *keys, const
 
     let_successor_start();
     bool is_here = !a.n_early || find_place(&a, &p);
-    if (!is_here && blockIdx.x > 0) return; /* its room is wanted; the first block of a head waits for all */
+    /* Its room is wanted; a head's first block waits, so the grid does not end before its predecessor. */
+    if (!is_here && blockIdx.x > 0) return;
     const int n_settled = a.n_early && is_here ? count_settled(&a, &p) : 0;
     load_settled<LANES, GROUP>(k_load, reinterpret_cast<const uint4 *>(keys + p.at) + part, n_settled);
     load_settled<LANES, GROUP, BOTH_EARLY>(v_load, reinterpret_cast<const uint4 *>(values + p.at) + part,

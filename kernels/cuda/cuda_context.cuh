@@ -133,7 +133,8 @@ template <class K> static inline mg_status mg_prepare(mg_cuda *cuda, K *kernel)
 }
 
 /* Launch and report what the launch itself refuses. Each kernel begins with let_successor_start (the LSTM's
- * ends with it), asks for weights at most, and then calls wait_for_predecessor, in every thread. */
+ * ends with it), asks for weights at most, and then calls wait_for_predecessor: every thread of a block, or
+ * none of it; one block of a grid at least (device.cuh). */
 #define MG_RUN(cuda, kernel, grid, block, smem, ...)                                                    \
     do {                                                                                                \
         MG_RETURN(mg_prepare(cuda, kernel));                                                            \

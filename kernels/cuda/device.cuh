@@ -82,7 +82,9 @@ static __device__ __forceinline__ void let_successor_start()
 #endif
 }
 
-/* Returns when the predecessor has ended and its writes can be read. Every thread calls it. */
+/* Returns when the predecessor has ended and its writes can be read. A whole block may end without it, if it
+ * has read and written nothing of others' work; but one block of every grid must call it: the successor waits
+ * for this grid alone, and so for the kernel before it. */
 static __device__ __forceinline__ void wait_for_predecessor()
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900

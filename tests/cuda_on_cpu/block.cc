@@ -179,6 +179,7 @@ void wait_for_predecessor()
 {
     thread *t = running();
 
+    *run.waited = true;
     if (!run.is_early) return;
     t->where = at::predecessor;
     t->home->n_early++;
@@ -416,8 +417,13 @@ void turn(block *b)
 
 static std::string place_of(const thread *t)
 {
-    static const char *const names[] = {"not begun",           "running",        "at __syncthreads",
-                                        "in a warp operation", "in __nanosleep", "ended"};
+    static const char *const names[] = {"not begun",
+                                        "running",
+                                        "at __syncthreads",
+                                        "in a warp operation",
+                                        "in __nanosleep",
+                                        "at wait_for_predecessor",
+                                        "ended"};
     if (is_ready(t)) return names[static_cast<int>(t->where == at::start ? at::start : at::running)];
     std::string text = names[static_cast<int>(t->where)];
     if (t->where == at::barrier || t->where == at::warp) {

@@ -91,7 +91,8 @@ struct runner {
     thread *next_body = nullptr; /* for a fibre that starts, or starts anew */
     fibre *free = nullptr;       /* a list: fibres put themselves on it, and must not allocate */
     std::vector<block *> *spare = new std::vector<block *>;
-    bool is_early = false; /* the predecessor has not ended */
+    bool is_early = false;  /* the predecessor has not ended */
+    bool *waited = nullptr; /* set where a thread of the launch comes to wait_for_predecessor() */
 };
 extern runner run;
 

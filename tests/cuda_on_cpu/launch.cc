@@ -70,6 +70,7 @@ struct started {
     uint64_t next = 0;        /* block to start */
     double waiting_since = 0; /* no thread has ended or passed a barrier */
     size_t n_idle = 0;        /* turns since a thread ended or a block began */
+    bool waited = false;      /* a thread has come to wait_for_predecessor() */
 };
 
 [[noreturn]] static void report_naps(const call &c, const started &state, block *b)
@@ -90,7 +91,7 @@ void start_early(const call &c, started *&state)
 
     if (state) return;
     state = new started;
-    run.launch = &c;
+    run.launch = &c, run.waited = &state->waited;
     grid_dim = c.grid, block_dim = c.block;
     run.is_early = true;
     device_read_only(true);
@@ -143,7 +144,7 @@ bool run_call(const call &c, started *&state)
     if (!state) state = new started;
     end_early(state);
     std::deque<block *> &parked = state->parked;
-    run.launch = &c;
+    run.launch = &c, run.waited = &state->waited;
     grid_dim = c.grid, block_dim = c.block;
     while (state->next < n_blocks || !parked.empty()) {
         block *b;
@@ -176,6 +177,7 @@ bool run_call(const call &c, started *&state)
         if (now_s() - state->waiting_since > chosen().patience_s) report_naps(c, *state, b);
         if (parked.size() == 1 && state->next == n_blocks) sched_yield();
     }
+    if (c.overlaps && !state->waited) fail("%s: no block waits for the predecessor", c.name);
     delete state;
     state = nullptr;
     run.launch = nullptr;

@@ -333,6 +333,11 @@ static __global__ void hurried(int *x)
     wait_for_predecessor();
 }
 
+static __global__ void nobody_waits(int *)
+{
+    let_successor_start();
+}
+
 static void provoke(const char *name)
 {
     int *x = device<int>(32), host[32] = {};
@@ -352,6 +357,7 @@ static void provoke(const char *name)
     if (strcmp(name, "async") == 0) MG_LAUNCH(no_wait, 1, 8, 128, stream, reinterpret_cast<uint4 *>(x));
     if (strcmp(name, "hurry") == 0)
         for (int i = 0; i < 2; i++) MG_LAUNCH_OVERLAPPING(true, hurried, 1, 32, 0, stream, x);
+    if (strcmp(name, "nobody") == 0) MG_LAUNCH_OVERLAPPING(true, nobody_waits, 2, 32, 0, stream, x);
     if (strcmp(name, "host") == 0) x[0] = 1;
     if (strcmp(name, "copy") == 0) cudaMemcpy(host, x, 256, cudaMemcpyDeviceToHost);
     if (strcmp(name, "direction") == 0) cudaMemcpy(host, x, 4, cudaMemcpyHostToDevice);
