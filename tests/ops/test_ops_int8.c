@@ -3,9 +3,9 @@
 #define FORMAT MG_FORMAT_Q8
 #include "quantised_test.h"
 
-static const shape shapes[] = {{1, 1, 1, 1},    {2, 7, 3, 1},    {3, 16, 65, 1},  {5, 48, 64, 8},
-                               {7, 65, 24, 8},  {9, 100, 56, 4}, {13, 80, 40, 2}, {30, 33, 770, 1},
-                               {26, 70, 72, 8}, {4, 96, 3032, 2}};
+static const shape shapes[] = {{1, 1, 1, 1},    {2, 7, 3, 1},     {3, 16, 65, 1},  {5, 48, 64, 8},
+                               {7, 65, 24, 8},  {9, 100, 56, 4},  {13, 80, 40, 2}, {30, 33, 770, 1},
+                               {26, 70, 72, 8}, {4, 96, 3032, 2}, {5, 48, 4200, 1}};
 
 /* The definition: whole sums of a slice times both scales, slices in a binary tree. */
 static float plain_product(const float *x, const float *w, const shape *s)
