@@ -108,15 +108,19 @@ bool has_fallen()
     return fallen;
 }
 
-/* The launches behind the first entry, if that is one, as far as each may overlap the one before. */
+/* The first launch, as if its predecessor had not ended, and those behind it, as far as each may overlap the
+ * one before. */
 static void start_successors(cudaStream_t s)
 {
     enum { MOST = 8 };
 
-    for (size_t i = 1; i < s->queue.size() && i <= MOST; i++) {
+    for (size_t i = 0; i < s->queue.size() && i <= MOST; i++) {
         const auto &now = s->queue[i].launch;
-        if (!s->queue[i - 1].launch || !now || !now->what.overlaps) break;
-        start_early(now->what, now->state);
+        if (!now) break;
+        if (now->what.overlaps)
+            start_early(now->what, now->state);
+        else if (i > 0)
+            break;
     }
 }
 
