@@ -95,12 +95,16 @@ static mg_status take_words(mg_cuda *cuda)
     return mg_cuda_check(cudaMemsetAsync(cuda->tickets, 0, bytes, cuda->stream), "cudaMemsetAsync");
 }
 
-bool mg_is_news(mg_cuda *cuda, const void *kernel, cudaFuncAttribute what)
+bool mg_is_told(const mg_cuda *cuda, const void *kernel, cudaFuncAttribute what)
 {
     for (int i = 0; i < cuda->n_told; i++)
-        if (cuda->told[i].kernel == kernel && cuda->told[i].what == what) return false;
+        if (cuda->told[i].kernel == kernel && cuda->told[i].what == what) return true;
+    return false;
+}
+
+void mg_note_told(mg_cuda *cuda, const void *kernel, cudaFuncAttribute what)
+{
     if (cuda->n_told < MG_MOST_TOLD) cuda->told[cuda->n_told++] = {kernel, what};
-    return true;
 }
 
 static mg_status open_device(backend *b)
@@ -139,7 +143,7 @@ static mg_status open_device(backend *b)
             "cuda: %s: this program has no kernels of compute capability %d.%d, or the driver is "
             "too old for them: build it with -DMG_CUDA_ARCHITECTURES=%d%s-real, or update the driver",
             device.name, device.major, device.minor, cuda->level, cuda->level == 90 ? "a" : "");
-    /* Recordings know of it since CUDA 12.3; what drivers of before make of it in one is not said. */
+    /* Graphs keep the early start since CUDA 12.3; what an older driver records is not documented. */
     MG_CUDA(cudaDriverGetVersion(&driver));
     cuda->overlap = cuda->overlap && cuda->level >= 90 && driver >= 12030;
     snprintf(b->name, sizeof b->name, "cuda/sm_%d%s", cuda->level,

@@ -13,6 +13,7 @@
 
 extern "C" {
 #include "mg_cuda.h"
+#include "numbers.h"
 }
 
 #define MG_BOTH __host__ __device__ static inline
@@ -112,16 +113,22 @@ mg_status mg_cuda_check(cudaError_t error, const char *what);
 
 #define MG_CUDA(call) MG_RETURN(mg_cuda_check((call), #call))
 
-/* False if CUDA has been told that of the kernel; it counts as told from now on. */
-bool mg_is_news(mg_cuda *cuda, const void *kernel, cudaFuncAttribute what);
+/* CUDA has been told that of the kernel, and has taken it. */
+bool mg_is_told(const mg_cuda *cuda, const void *kernel, cudaFuncAttribute what);
+void mg_note_told(mg_cuda *cuda, const void *kernel, cudaFuncAttribute what);
 
-/* An attribute of a kernel, once: drivers have been seen to wait for all copies under way when they are told,
- * which would stop a thread whose launches are not recorded in front of the other's copies, or its own. */
+/* Sets an attribute once for each kernel and instance, and so for each device. Drivers have been seen to wait
+ * for all copies under way at such a call, so one at each launch would stop the codec's thread, and steps
+ * with layers outside. */
 template <class K>
 static inline mg_status mg_tell(mg_cuda *cuda, K *kernel, cudaFuncAttribute what, size_t value)
 {
-    if (!mg_is_news(cuda, reinterpret_cast<const void *>(kernel), what)) return MG_OK;
-    return mg_cuda_check(cudaFuncSetAttribute(kernel, what, (int)value), "cudaFuncSetAttribute");
+    const void *const name = reinterpret_cast<const void *>(kernel);
+
+    if (mg_is_told(cuda, name, what)) return MG_OK;
+    MG_RETURN(mg_cuda_check(cudaFuncSetAttribute(kernel, what, (int)value), "cudaFuncSetAttribute"));
+    mg_note_told(cuda, name, what);
+    return MG_OK;
 }
 
 /* Kernels that meet in an SM, those of the codec's stream and the language model's on any device, must agree
@@ -170,11 +177,6 @@ mg_status mg_ring_send(mg_cuda *cuda, mg_ring_piece *piece, void *dst, size_t by
 static inline int64_t mg_ceil_div(int64_t n, int64_t unit)
 {
     return (n + unit - 1) / unit;
-}
-
-static inline int64_t mg_smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 static inline unsigned mg_blocks(int64_t n_threads, int per_block)

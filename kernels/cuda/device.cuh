@@ -5,9 +5,9 @@
  *   launch with MG_LAUNCH; shared memory by MG_SHARED and MG_DYNAMIC_SHARED alone; one __syncthreads() a line
  *   a block is a multiple of 32 threads; warp operations name their mask, which is the whole warp
  *   flags between blocks or GPUs are read by ld_acquire and written by st_release; a loop that waits for one
- *   calls __nanosleep, or look_again where the wait is of a microsecond; pointers are arguments, not members
- * of struct arguments that live on the host no atomicAdd on floats, no thread fences: the order of every sum
- * is fixed */
+ *   calls __nanosleep, or look_again where the wait is of a microsecond
+ *   pointers are arguments, not members of struct arguments that live on the host
+ *   no atomicAdd on floats, no thread fences: the order of every sum is fixed */
 #ifndef MG_DEVICE_CUH
 #define MG_DEVICE_CUH
 
@@ -55,13 +55,11 @@ static inline void mg_launch_overlapping(bool overlap, void (*kernel)(P...), dim
 #else
 
 #define MG_LAUNCH(kernel, grid, block, smem, stream, ...) \
-    sim::launch(#kernel, sim::how_to_launch::plain, kernel, grid, block, smem, stream, __VA_ARGS__)
+    sim::launch(#kernel, false, false, kernel, grid, block, smem, stream, __VA_ARGS__)
 #define MG_LAUNCH_OVERLAPPING(overlap, kernel, grid, block, smem, stream, ...) \
-    ((void)(overlap),                                                          \
-     sim::launch(#kernel, sim::how_to_launch::overlapping, kernel, grid, block, smem, stream, __VA_ARGS__))
+    sim::launch(#kernel, overlap, false, kernel, grid, block, smem, stream, __VA_ARGS__)
 #define MG_LAUNCH_COLLECTIVE(overlap, kernel, grid, block, smem, stream, ...) \
-    ((void)(overlap),                                                         \
-     sim::launch(#kernel, sim::how_to_launch::collective, kernel, grid, block, smem, stream, __VA_ARGS__))
+    sim::launch(#kernel, overlap, true, kernel, grid, block, smem, stream, __VA_ARGS__)
 #define MG_SHARED(name, ...)                                                     \
     static const char name##_key = 0;                                            \
     auto &name = *static_cast<typename mg_type_of<__VA_ARGS__>::type *>(         \

@@ -231,7 +231,7 @@ cudaError_t cudaGetDeviceCount(int *n)
 {
     *n = 0;
     while (chosen().hangs) pause();
-    if (chosen().driver < 13000) return cudaErrorInsufficientDriver;
+    if (chosen().driver / 1000 < chosen().runtime / 1000) return cudaErrorInsufficientDriver;
     if (error_at(false, false) != cudaSuccess) return error_at(false, false);
     *n = static_cast<int>(visible().size());
     return *n > 0 ? cudaSuccess : cudaErrorNoDevice;

@@ -31,15 +31,17 @@ int active_blocks(int n_threads, size_t smem_bytes)
 
 /* ---- Attributes of kernels ---- */
 
-static std::map<const void *, size_t> &allowed()
+typedef std::map<std::pair<int, const void *>, size_t> limits; /* of a kernel, on a device */
+
+static limits &allowed()
 {
-    static std::map<const void *, size_t> *map = new std::map<const void *, size_t>;
+    static limits *map = new limits;
     return *map;
 }
 
 size_t allowed_smem(const void *function)
 {
-    const auto it = allowed().find(function);
+    const auto it = allowed().find({device_of_thread(), function});
 
     return it == allowed().end() ? 48 * 1024 : it->second;
 }
@@ -51,16 +53,16 @@ long n_attributes()
     return n_set;
 }
 
-void set_attribute(cudaFuncAttribute attr, const void *function, int value)
+cudaError_t set_attribute(cudaFuncAttribute attr, const void *function, int value)
 {
     const turn_of_one turn(device_lock());
 
     n_set++;
-    if (attr != cudaFuncAttributeMaxDynamicSharedMemorySize) return;
+    if (attr != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
     if (static_cast<size_t>(value) > shared_bytes_of_block())
-        set_error(cudaErrorInvalidValue);
-    else
-        allowed()[function] = static_cast<size_t>(value);
+        return set_error(cudaErrorInvalidValue), cudaErrorInvalidValue;
+    allowed()[{device_of_thread(), function}] = static_cast<size_t>(value);
+    return cudaSuccess;
 }
 
 /* ---- Blocks ---- */

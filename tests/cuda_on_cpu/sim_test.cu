@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "device.cuh"
+#include "cuda_context.cuh"
 
 static int n_wrong;
 
@@ -384,7 +384,7 @@ static __global__ void read_twice(int *y, const int *x)
 
 static void test_early()
 {
-    int *x = device<int>(32), *y = device<int>(32), host[32];
+    int *x = device<int>(32), *y = device<int>(32), *z = device<int>(32), host[32];
     cudaGraph_t graph;
     cudaGraphExec_t step;
 
@@ -393,15 +393,38 @@ static void test_early()
     MG_LAUNCH_OVERLAPPING(true, put_all, 1, 32, 0, stream, x, 1);
     MG_LAUNCH_OVERLAPPING(true, put_all, 1, 32, 0, stream, x, 2);
     MG_LAUNCH_OVERLAPPING(true, read_twice, 1, 32, 0, stream, y, x);
+    MG_LAUNCH_OVERLAPPING(true, put_all, 1, 32, 0, stream, x, 3);
+    MG_LAUNCH_OVERLAPPING(false, read_twice, 1, 32, 0, stream, z, x);
     cudaStreamEndCapture(stream, &graph);
     cudaGraphInstantiate(&step, graph, 0);
     for (int i = 0; i < 2; i++) {
         cudaGraphLaunch(step, stream);
         fetch(host, y, 32);
-        expect(host[7] == (i ? 202 : 2), "read before the wait");
+        expect(host[7] == (i ? 302 : 2), "read before the wait");
+        fetch(host, z, 32);
+        expect(host[7] == 303, "one that must not begin early");
     }
     cudaGraphExecDestroy(step);
     cudaGraphDestroy(graph);
+}
+
+/* ---- The backend over it ---- */
+
+static void test_backend(bool overlaps)
+{
+    mg_ops *ops = nullptr;
+    mg_cuda_settings settings = {};
+
+    expect(mg_cuda_open(&ops, &settings) == MG_OK, "a backend");
+    if (!ops) return;
+    mg_cuda *cuda = mg_cuda_of(ops);
+    expect(cuda->overlap == overlaps, "a driver that records early starts, or does not");
+    const cudaFuncAttribute limit = cudaFuncAttributeMaxDynamicSharedMemorySize;
+    for (int i = 0; i < 2; i++)
+        expect(mg_tell(cuda, put_all, limit, 1 << 20) == MG_EDEVICE, "what CUDA refused is told anew");
+    expect(mg_tell(cuda, put_all, limit, 1 << 10) == MG_OK, "what CUDA takes");
+    expect(mg_tell(cuda, put_all, limit, 1 << 20) == MG_OK, "is told once");
+    mg_ops_close(ops);
 }
 
 /* ---- Races: right only with their barriers. The mutation run mutes them one by one. ---- */
@@ -445,6 +468,10 @@ int main(int argc, char **argv)
         test_peer();
     } else if (strcmp(what, "early") == 0) {
         test_early();
+    } else if (strcmp(what, "backend") == 0) {
+        test_backend(true);
+    } else if (strcmp(what, "old") == 0) {
+        test_backend(false);
     } else if (strcmp(what, "tree") == 0) {
         test_tree();
     } else {

@@ -150,8 +150,6 @@ template <typename T> T from_word(uint64_t word)
     return v;
 }
 
-enum class how_to_launch { plain, overlapping, collective };
-
 /* A launch: kept in its stream's queue with its arguments as they are now. */
 struct call {
     const char *name;
@@ -176,18 +174,17 @@ template <typename T> void check_argument(const char *kernel, int i, T *const &p
 }
 
 template <typename... P, typename... A>
-void launch(const char *name, how_to_launch how, void (*kernel)(P...), dim3 grid, dim3 block, size_t smem,
-            cudaStream_t stream, A &&...args)
+void launch(const char *name, bool overlaps, bool waits_for_ranks, void (*kernel)(P...), dim3 grid,
+            dim3 block, size_t smem, cudaStream_t stream, A &&...args)
 {
     const std::tuple<P...> frozen(static_cast<P>(args)...);
     int i = 0;
     std::apply([&](const auto &...p) { (check_argument(name, i++, p), ...); }, frozen);
     enqueue(stream, call{name, reinterpret_cast<const void *>(kernel), grid, block, smem,
-                         [kernel, frozen] { std::apply(kernel, frozen); }, how != how_to_launch::plain,
-                         how == how_to_launch::collective});
+                         [kernel, frozen] { std::apply(kernel, frozen); }, overlaps, waits_for_ranks});
 }
 
-void set_attribute(cudaFuncAttribute attr, const void *function, int value);
+cudaError_t set_attribute(cudaFuncAttribute attr, const void *function, int value);
 cudaError_t image_error();
 int active_blocks(int n_threads, size_t smem_bytes);
 
@@ -432,8 +429,7 @@ using std::min;
 template <typename... P>
 static inline cudaError_t cudaFuncSetAttribute(void (*f)(P...), cudaFuncAttribute attr, int value)
 {
-    sim::set_attribute(attr, reinterpret_cast<const void *>(f), value);
-    return cudaSuccess;
+    return sim::set_attribute(attr, reinterpret_cast<const void *>(f), value);
 }
 template <typename... P>
 static inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *to, void (*)(P...))
