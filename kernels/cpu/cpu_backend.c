@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
 #include <cpuid.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -186,8 +188,8 @@ bool mg_cpu_has_level(mg_cpu_level level)
     return level <= best || (level == MG_CPU_AMX && best == MG_CPU_AVX512);
 }
 
-/* With and without 8-bit and bf16 products avx512 is one level, and amx with and without AMX: the bits are
- * the same. */
+/* With and without 8-bit and bf16 products avx2 and avx512 are one level each, and amx with and without AMX:
+ * the bits are the same. */
 static mg_cpu_kernels kernels_of(mg_cpu_level level)
 {
     mg_cpu_kernels k = mg_cpu_kernels_plain;

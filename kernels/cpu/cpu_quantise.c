@@ -66,7 +66,7 @@ static void store(const quantise_job *j, strip *st, const mg_cpu_piece *p, char 
     }
 }
 
-/* One slice of a strip: its pieces twice; in one piece it is still there. */
+/* One slice of a strip. Its pieces are fetched twice; a slice of one piece is still in the thread's room. */
 static int64_t quantise_slice(const quantise_job *j, strip *st, int s, int i_thread)
 {
     const mg_matrix *w = j->w;

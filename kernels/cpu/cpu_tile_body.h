@@ -217,7 +217,7 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
     }
 #define NAME(format, strips, rows) [rows - 1] = tile_##format##_##strips##_##rows
 
-/* EACH_2, EACH_6: one for 1 … 2, 1 … 6 rows */
+/* EACH_2, EACH_3, EACH_6: one for 1 … 2, 1 … 3, 1 … 6 rows */
 #define EACH_2(f, d, s, sep) f(d, s, 1) sep() f(d, s, 2)
 #define EACH_3(f, d, s, sep) EACH_2(f, d, s, sep) sep() f(d, s, 3)
 #define EACH_6(f, d, s, sep) \
