@@ -1,7 +1,7 @@
 /* Attention of many tokens: every warp goes through (token, head) pairs of its own, from the first key to the
- * last, and asks for the keys and values after next while it computes; so the memory is never idle, and no
- * warp waits for another. The same sums in the same order as in cuda_attention.cu, where eight warps share a
- * chunk of 256 keys: here one warp goes through their eight segments.
+ * last, and asks for later keys and values while it computes; so the memory is never idle, and no warp waits
+ * for another. The same sums in the same order as in cuda_attention.cu, where eight warps share a chunk of
+ * 256 keys: here one warp goes through their eight segments.
  *
  * A segment is 32 keys or their values, 4 KB in the warp's part of shared memory. A lane reads there what it
  * has copied itself, so nothing but its own copies need be waited for. */
