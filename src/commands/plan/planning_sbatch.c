@@ -58,7 +58,7 @@ static void add_command(mg_text *t, const mg_planning *p)
 static const char end[] =
     "step=$!\n"
     "trap 'kill -USR1 $step' USR1 TERM\n"
-    "[ -z \"$told\" ] || kill -USR1 $step\n"
+    "[ -z \"$told\" ] || { sleep 1; kill -USR1 $step; } # srun is there then\n"
     "wait $step\n"
     "code=$?\n"
     "while kill -0 $step 2>/dev/null; do wait $step; code=$?; done\n"
