@@ -104,6 +104,14 @@ await() { # SECONDS: until the job is out of the queue
     return 1
 }
 log_of() { cat "$box/jobs/mg-dist-$1.log"; }
+first_clip() { # FOLDER: until it has one, or half a minute
+    local i
+    for ((i = 0; i < 300; i++)); do
+        ls "$1/train"/*.flac >/dev/null 2>&1 && break
+        sleep 0.1
+    done
+}
+another_node() { on scontrol show hostnames "$(on squeue -h -j "$job" -o %N)" | grep -v "^${hosts[0]}$" | head -1; } # of the job
 facts() { (cd "$1" && find . -name .mg-dist -prune -o -type f -print0 | sort -z | xargs -0 sha256sum); }
 like() { [ -n "$(facts "$2")" ] && [ "$(facts "$2")" = "$(facts "$3")" ] || fail "$1: other bytes"; ok "$1: the bytes of a run without Slurm"; }
 jobs() { for ((i = 1; i <= $1; i++)); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' $i $i "$2"; done; }
@@ -191,11 +199,8 @@ like 'a time limit' "$box/long" "$box/limit"
 slow 150
 for partition in main pair; do
     submit -p $partition "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --comm-timeout 5 --out "$box/orphan-$partition"
-    for ((i = 0; i < 300; i++)); do
-        ls "$box/orphan-$partition/train"/*.flac >/dev/null 2>&1 && break
-        sleep 0.1
-    done
-    victim=$(on scontrol show hostnames "$(on squeue -h -j "$job" -o %N)" | grep -v "^${hosts[0]}$" | head -1)
+    first_clip "$box/orphan-$partition"
+    victim=$(another_node)
     [ -n "$victim" ] || fail 'no slurmstepd to kill'
     for pid in $(ip netns pids "$victim"); do ! grep -aq '^slurmstepd' "/proc/$pid/cmdline" || kill -9 "$pid"; done
     await 150 || fail 'the job whose slurmstepd was killed does not end'
@@ -210,11 +215,8 @@ done
 
 # 5. A node that is killed
 submit "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/node"
-for ((i = 0; i < 300; i++)); do
-    ls "$box/node/train"/*.flac >/dev/null 2>&1 && break
-    sleep 0.1
-done
-victim=$(on scontrol show hostnames "$(on squeue -h -j "$job" -o %N)" | grep -v "^${hosts[0]}$" | head -1)
+first_clip "$box/node"
+victim=$(another_node)
 [ -n "$victim" ] || fail 'no node to kill'
 ip netns pids "$victim" | xargs -r kill -9
 killed=$SECONDS
@@ -225,10 +227,7 @@ like 'a killed node' "$box/long" "$box/node"
 
 # 6. A job that is cancelled. Its ranks hear SIGTERM, finish their clips and end with 75, as at a time limit: it must not come back.
 submit "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/cancelled"
-for ((i = 0; i < 300; i++)); do
-    ls "$box/cancelled/train"/*.flac >/dev/null 2>&1 && break
-    sleep 0.1
-done
+first_clip "$box/cancelled"
 on scancel "$job"
 await 30 || fail 'the cancelled job is still in the queue, or there again'
 [ "$(log_of "$job" | grep -c '^start [0-9]* of job')" = 1 ] || fail 'the cancelled job: started again'
@@ -237,10 +236,7 @@ ok 'run.sbatch: a job that is cancelled stays so'
 
 # 7. A job that has to make room. Slurm would cancel it at the end of its grace time; it goes back by itself before.
 submit -p spare "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$box/preempted"
-for ((i = 0; i < 300; i++)); do
-    ls "$box/preempted/train"/*.flac >/dev/null 2>&1 && break
-    sleep 0.1
-done
+first_clip "$box/preempted"
 (cd "$box/jobs" && on sbatch --parsable -p first -N 2 --exclusive --wrap 'sleep 1' >/dev/null) || fail 'sbatch -p first'
 await 150 || fail 'the preempted job does not end'
 log_of "$job" | grep -q 'a signal asks to stop: no new clip begins' || fail 'preemption: no word of a signal'

@@ -191,15 +191,22 @@ static void test_failures_and_second_tries(void **state)
     free(failures);
 }
 
+static mg_dataset_call call_that_claims(const mg_dataset_claim *claim)
+{
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+
+    call.claims = claim, call.n_claims = 1;
+    return call;
+}
+
 static void test_what_may_not_change(void **state)
 {
     mg_dataset_claim claim = {"model", "one"};
-    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset_call call = call_that_claims(&claim);
     mg_dataset *d;
     mg_dataset_counts n;
 
     (void)state;
-    call.claims = &claim, call.n_claims = 1;
     call.resume = MG_RESUME_ONLY;
     expect_refused(&call, MG_EUSAGE, "there is no dataset to go on with");
     call.resume = MG_RESUME_AUTO;
@@ -243,12 +250,11 @@ static void test_what_may_not_change(void **state)
 static void test_what_may_change_before_the_first_clip(void **state)
 {
     mg_dataset_claim claim = {"model", "one"};
-    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset_call call = call_that_claims(&claim);
     mg_dataset *d;
     mg_dataset_counts n;
 
     (void)state;
-    call.claims = &claim, call.n_claims = 1;
     expect_ok(mg_dataset_open(&d, &call));
     mg_dataset_close(d);
     call.layout = MG_LAYOUT_WEBDATASET;
