@@ -199,7 +199,7 @@ mg_status mg_board_look(mg_board *b, const char *call)
     if (i_left < 0) return MG_OK;
     const mg_status st = status_left(b, i_left);
     const char *who = mg_board_name(b, b->local_ranks[i_left]);
-    if (st == MG_ESTOPPED || st == MG_EUNFINISHED)
+    if (mg_status_is_stop(st))
         return mg_board_fail(b, MG_ESTOPPED, "%s: stopped: %s was asked to stop", call, who);
     return mg_board_fail(b, MG_ECOMM, "%s: %s left with an error (its exit code is %d)", call, who,
                          mg_exit_code(st));

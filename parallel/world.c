@@ -295,12 +295,6 @@ static bool is_orderly(const mg_world *w, mg_status st)
     return w->n_replicas == 1 && w->group && w->group->agreed == st;
 }
 
-/* After a stop nothing was agreed. */
-static bool is_stop(mg_status st)
-{
-    return st == MG_ESTOPPED || st == MG_EUNFINISHED;
-}
-
 static void leave(mg_world *w, mg_status st)
 {
     mg_world_links *k = w->links;
@@ -313,7 +307,7 @@ static void leave(mg_world *w, mg_status st)
     }
     if (!together) mg_board_leave(k->board, st, mg_last_error()[0] != '\0');
     if (st == MG_EUNFINISHED) k->last_dog.deadline_s = GOES_ON_S;
-    if (!together && is_stop(st) && k->last) together = mg_comm_barrier(k->last) == MG_OK;
+    if (!together && mg_status_is_stop(st) && k->last) together = mg_comm_barrier(k->last) == MG_OK;
     if (!together || mg_comm_mpi_is_torn(w->all) || mg_comm_mpi_is_torn(w->group)) {
         /* The launcher returns the first code it hears: let the rank that is the cause be first. */
         if (st == MG_ECOMM) nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);

@@ -3,14 +3,10 @@
 typedef int32_t vi __attribute__((vector_size(sizeof(vf))));
 
 /* sum + four products of unsigned w and signed x in each lane. */
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#if defined(ADDS_BYTES)
 VF vi add_nibbles(vi sum, vi w, vi x)
 {
-#if defined(__AVX512VNNI__)
-    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w, (__m512i)x);
-#else
-    return (vi)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)w, (__m256i)x);
-#endif
+    return (vi)add_bytes((vf)sum, (vf)w, (vf)x);
 }
 
 VF vi group_sum(vi sum)

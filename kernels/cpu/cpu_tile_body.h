@@ -37,9 +37,24 @@ typedef struct w_step {
         odd; /* odd: bf16's second element of a pair; Q8 without VNNI: 16-bit numbers 0, 2 and 1, 3 of four */
 } w_step;
 
+/* sum, an int32, + four products of bytes, unsigned and signed ones, in each lane: one instruction. */
+#if defined(__AVX512VNNI__)
+#define ADDS_BYTES 1
+VF vf add_bytes(vf sum, vf u, vf s)
+{
+    return (vf)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)s);
+}
+#elif defined(__AVXVNNI__)
+#define ADDS_BYTES 1
+VF vf add_bytes(vf sum, vf u, vf s)
+{
+    return (vf)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)u, (__m256i)s);
+}
+#endif
+
 /* Four signed bytes a lane, ready to be multiplied; add_quads adds their products with four unsigned ones to
  * an int32: one instruction, or two of 16-bit pairs, which cannot overflow, or as it is written. */
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#if defined(ADDS_BYTES)
 VF w_step load_quads(vf w)
 {
     return (w_step){w, w};
@@ -47,11 +62,7 @@ VF w_step load_quads(vf w)
 
 VF vf add_quads(vf sum, w_step w, vf x)
 {
-#if defined(__AVX512VNNI__)
-    return (vf)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w.even);
-#else
-    return (vf)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)x, (__m256i)w.even);
-#endif
+    return add_bytes(sum, x, w.even);
 }
 #elif defined(__AVX512F__)
 VF w_step load_quads(vf w)

@@ -56,6 +56,11 @@ bool mg_status_is_common(mg_status st)
     return st == MG_EBUG || st == MG_ENOMEM || st == MG_EDEVICE || st == MG_ECOMM || st == MG_ESTOPPED;
 }
 
+bool mg_status_is_stop(mg_status st)
+{
+    return st == MG_ESTOPPED || st == MG_EUNFINISHED;
+}
+
 int mg_exit_code(mg_status st)
 {
     switch (st) {

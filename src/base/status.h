@@ -52,6 +52,9 @@ mg_status mg_fault_raise(const mg_fault *f);
 /* No clip's own fault: the next one would meet it too, so it is the end of the run and marks no clip. */
 bool mg_status_is_common(mg_status st);
 
+/* A stop that was asked for, whether or not the same command goes on. */
+bool mg_status_is_stop(mg_status st);
+
 /* The process exit code for a status: 0 1 2 3 4 5 6, 75 for MG_EUNFINISHED, 130 for MG_ESTOPPED. Used by
  * main.c alone. */
 int mg_exit_code(mg_status st);

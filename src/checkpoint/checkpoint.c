@@ -271,12 +271,11 @@ mg_status mg_checkpoint_borrow(mg_checkpoint *c, const mg_checkpoint_entry *e)
 mg_status mg_checkpoint_change(mg_checkpoint *c, const char *name, const mg_lora_change *change,
                                const mg_checkpoint *adapter)
 {
-    mg_checkpoint_entry *e = NULL;
+    const mg_checkpoint_entry *found = mg_checkpoint_find(c, name);
 
     MG_REQUIRE(!c->adapter || c->adapter == adapter);
-    for (size_t i = 0; i < c->n_entries; i++)
-        if (strcmp(c->entries[i].name, name) == 0) e = &c->entries[i];
-    if (!e) return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: no such tensor", name);
+    if (!found) return mg_fail(MG_ECHECKPOINT, "checkpoint: %s: no such tensor", name);
+    mg_checkpoint_entry *e = &c->entries[found - c->entries];
     MG_RETURN(mg_grow(&c->changes, &c->changes_capacity, c->n_changes + 1, sizeof *c->changes, "checkpoint"));
     mg_lora_change *own = c->changes[c->n_changes] = malloc(sizeof *own);
     if (!own) return mg_fail(MG_ENOMEM, "checkpoint: %zu bytes", sizeof *own);

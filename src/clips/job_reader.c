@@ -169,9 +169,8 @@ void mg_job_reader_close(mg_job_reader *r)
 }
 
 /* A field's value. What is text is for the key to say; a number or a truth value stands without quotes. */
-static void add_field(mg_json_text *t, const char *key, const char *value)
+static void add_field(mg_json_text *t, const char *key, const mg_recipe_key *known, const char *value)
 {
-    const mg_recipe_key *known = mg_recipe_find(key);
     char *end;
 
     if (known && mg_recipe_is_string(known)) {
@@ -193,11 +192,9 @@ static void add_field(mg_json_text *t, const char *key, const char *value)
         mg_json_text_string(t, key, value);
 }
 
-/* Where the comma parts no fields it may be in numbers: 2,5. Strokes stand among blanks. */
-static char *mend_field(char delimiter, const char *key, char *value)
+/* Strokes stand among blanks. Where the comma parts no fields it may be in numbers: 2,5. */
+static char *mend_field(char delimiter, const mg_recipe_key *known, char *value)
 {
-    const mg_recipe_key *known = mg_recipe_find(key);
-
     if (delimiter == '|') value = mg_job_trim(value);
     const size_t n = strspn(value, "+-0123456789");
     if (delimiter != ',' && known && known->type == MG_KEY_NUMBER && value[n] == ',' && value[n + 1] &&
@@ -249,8 +246,10 @@ static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
                                    : "");
     mg_json_text_object(&t, NULL);
     for (int64_t i = 0; i < n; i++) {
-        const char *value = r->column[i] ? mend_field(r->bytes.delimiter, r->column[i], r->field[i]) : "";
-        if (*value) add_field(&t, r->column[i], value);
+        if (!r->column[i]) continue;
+        const mg_recipe_key *known = mg_recipe_find(r->column[i]);
+        const char *value = mend_field(r->bytes.delimiter, known, r->field[i]);
+        if (*value) add_field(&t, r->column[i], known, value);
     }
     return mg_job_end_record(r, record, &t, piece.line);
 }

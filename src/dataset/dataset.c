@@ -80,25 +80,26 @@ static mg_status refuse_kind(const mg_dataset *d, const mg_dataset_claim *c, con
     return st;
 }
 
-/* Noted by the first run, compared by all others. */
-static mg_status claim(mg_dataset *d, const mg_dataset_claim *c, bool may_change)
+/* Noted by the first run, compared by all others. What is not `fixed` may change before the first clip. */
+static mg_status claim(mg_dataset *d, const mg_dataset_claim *c, bool fixed)
 {
     mg_status st = MG_OK;
     char *noted = NULL;
+    bool is_untouched = false;
 
     if (!c->value) return MG_OK;
     MG_RETURN(mg_run_db_read_note(d->db, c->name, &noted));
-    if (!noted || may_change)
-        st = mg_run_db_note(d->db, c->name, c->value);
-    else if (strcmp(noted, c->value) != 0)
-        st = refuse_kind(d, c, noted);
+    if (noted && strcmp(noted, c->value) == 0) goto done;
+    if (noted && !fixed) MG_TRY(mg_run_db_is_untouched(d->db, &is_untouched));
+    st = noted && !is_untouched ? refuse_kind(d, c, noted) : mg_run_db_note(d->db, c->name, c->value);
+done:
     free(noted);
     return st;
 }
 
 mg_status mg_dataset_claim_value(mg_dataset *d, const char *name, const char *value)
 {
-    return claim(d, &(mg_dataset_claim){name, value}, d->is_empty);
+    return claim(d, &(mg_dataset_claim){name, value}, false);
 }
 
 static mg_status settle_claims(mg_dataset *d)
@@ -113,8 +114,8 @@ static mg_status settle_claims(mg_dataset *d)
         snprintf(part, sizeof part, "%" PRId64 "/%" PRId64, d->call.part, d->call.n_parts);
     const mg_dataset_claim own[] = {
         {"layout", layout}, {"format", d->call.suffix}, {"name", d->call.name}, {"shard", part}};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) MG_RETURN(claim(d, &own[i], false));
-    for (int i = 0; i < d->call.n_claims; i++) MG_RETURN(claim(d, &d->call.claims[i], d->is_empty));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) MG_RETURN(claim(d, &own[i], true));
+    for (int i = 0; i < d->call.n_claims; i++) MG_RETURN(claim(d, &d->call.claims[i], false));
     return MG_OK;
 }
 
@@ -136,13 +137,12 @@ static mg_status settle_seed(mg_dataset *d)
         d->seed = (int64_t)(drawn % MG_SEED_LIMIT);
     }
     snprintf(text, sizeof text, "%" PRId64, d->seed);
-    return claim(d, &(mg_dataset_claim){"seed", text}, d->is_empty);
+    return claim(d, &(mg_dataset_claim){"seed", text}, false);
 }
 
 static mg_status open_state(mg_dataset *d)
 {
     char path[MG_PATH_SIZE];
-    mg_run_counts made;
     int64_t n;
 
     MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
@@ -151,10 +151,7 @@ static mg_status open_state(mg_dataset *d)
         return mg_fail(MG_EUSAGE, "option --resume only: %s: there is no dataset to go on with", d->out);
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
-    d->is_new = n == 0;
-    MG_RETURN(mg_run_db_count(d->db, &made));
-    d->is_empty = made.done + made.failed + made.gone == 0;
-    if (d->call.resume == MG_RESUME_NEVER && !d->is_new)
+    if (d->call.resume == MG_RESUME_NEVER && n > 0)
         return mg_fail(MG_EUSAGE, "option --resume never: %s: a dataset is there already", d->out);
     return MG_OK;
 }

@@ -54,8 +54,6 @@ struct mg_dataset {
     int jobs_fd; /* of jobs.jsonl; -1: not open */
     int64_t seed;
     mg_dataset_counts counts;
-    bool is_new;
-    bool is_empty; /* no clip was made before: what the dataset was begun with may change */
     /* dealing */
     mg_dataset_list window; /* those to deal, the next one last */
     mg_dataset_list unread; /* those whose files somebody could not read */

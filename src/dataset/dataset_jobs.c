@@ -471,7 +471,7 @@ mg_status mg_dataset_take_jobs(mg_dataset *d)
 {
     mg_status st = MG_OK;
     char *noted = NULL;
-    bool same = true;
+    bool same = true, is_untouched = true;
 
     MG_RETURN(mg_run_db_read_note(d->db, "jobs", &noted));
     if (!noted)
@@ -482,7 +482,8 @@ mg_status mg_dataset_take_jobs(mg_dataset *d)
         st = mend_copy(d, noted);
         goto done;
     }
-    if (d->call.jobs_changed == MG_JOBS_CHANGED_REFUSE && !d->is_empty)
+    if (d->call.jobs_changed == MG_JOBS_CHANGED_REFUSE) MG_TRY(mg_run_db_is_untouched(d->db, &is_untouched));
+    if (!is_untouched)
         MG_TRY(mg_fail(MG_EUSAGE,
                        "%s: the jobs are not those that %s was begun with; --jobs-changed ok adds the new "
                        "ones, keeps clips that are done and drops jobs that are gone and not done",

@@ -328,6 +328,15 @@ mg_status mg_run_db_count(mg_run_db *db, mg_run_counts *c)
     return st;
 }
 
+mg_status mg_run_db_is_untouched(mg_run_db *db, bool *is_untouched)
+{
+    mg_run_counts c;
+
+    MG_RETURN(mg_run_db_count(db, &c));
+    *is_untouched = c.done + c.failed + c.gone == 0;
+    return MG_OK;
+}
+
 mg_status mg_run_db_n_jobs(mg_run_db *db, int64_t *n)
 {
     sqlite3_stmt *q;

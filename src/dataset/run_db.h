@@ -116,6 +116,8 @@ mg_status mg_run_db_unmove(mg_run_db *db);
 mg_status mg_run_db_add_shard(mg_run_db *db, const mg_shard_row *shard, int64_t first, int64_t last);
 
 mg_status mg_run_db_count(mg_run_db *db, mg_run_counts *counts);
+/* Was no clip made yet, nor tried? Goes through all rows. */
+mg_status mg_run_db_is_untouched(mg_run_db *db, bool *is_untouched);
 mg_status mg_run_db_n_jobs(mg_run_db *db, int64_t *n);
 
 /* Every job in that state, every shard, in order. A status other than MG_OK ends it. */
