@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "channel_impl.h"
+#include "comm_mpi.h"
 
 enum { TAG = 1 };
 
@@ -19,15 +20,6 @@ struct mg_channel_mpi {
     parcel *sent; /* on their way */
 };
 
-static mg_status fail_mpi(const char *call, int code)
-{
-    char text[MPI_MAX_ERROR_STRING] = "";
-    int n_text = 0;
-
-    MPI_Error_string(code, text, &n_text);
-    return mg_fail(MG_ECOMM, "channel: %s: %s", call, text);
-}
-
 mg_status mg_channel_mpi_open(mg_channel_mpi **out)
 {
     mg_channel_mpi *m = calloc(1, sizeof *m);
@@ -37,7 +29,7 @@ mg_status mg_channel_mpi_open(mg_channel_mpi **out)
     const int code = MPI_Comm_dup(MPI_COMM_WORLD, &m->comm);
     if (code != MPI_SUCCESS) {
         free(m);
-        return fail_mpi("open", code);
+        return mg_mpi_fail("channel: open", code);
     }
     MPI_Comm_set_errhandler(m->comm, MPI_ERRORS_RETURN);
     *out = m;
@@ -51,7 +43,7 @@ static mg_status sweep(mg_channel_mpi *m)
         parcel *p = *at;
         int done = 0;
         const int code = MPI_Test(&p->request, &done, MPI_STATUS_IGNORE);
-        if (code != MPI_SUCCESS) return fail_mpi("send", code);
+        if (code != MPI_SUCCESS) return mg_mpi_fail("channel: send", code);
         if (!done) {
             at = &p->next;
             continue;
@@ -92,7 +84,7 @@ mg_status mg_channel_mpi_send(mg_channel_mpi *m, int rank, char *data, size_t by
     if (code != MPI_SUCCESS) {
         free(data);
         free(p);
-        return fail_mpi("send", code);
+        return mg_mpi_fail("channel: send", code);
     }
     p->next = m->sent;
     m->sent = p;
@@ -107,7 +99,7 @@ mg_status mg_channel_mpi_receive(mg_channel_mpi *m, int *rank, char **data, size
 
     if (m->sent) MG_RETURN(sweep(m));
     int code = MPI_Improbe(MPI_ANY_SOURCE, TAG, m->comm, &there, &message, &status);
-    if (code != MPI_SUCCESS) return fail_mpi("receive", code);
+    if (code != MPI_SUCCESS) return mg_mpi_fail("channel: receive", code);
     if (!there) return MG_OK;
     MPI_Get_count(&status, MPI_BYTE, &n);
     *data = malloc((size_t)n + 1);
@@ -116,7 +108,7 @@ mg_status mg_channel_mpi_receive(mg_channel_mpi *m, int *rank, char **data, size
     if (code != MPI_SUCCESS) {
         free(*data);
         *data = NULL;
-        return fail_mpi("receive", code);
+        return mg_mpi_fail("channel: receive", code);
     }
     (*data)[n] = '\0';
     *bytes = (size_t)n;

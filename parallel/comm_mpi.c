@@ -23,7 +23,7 @@ typedef struct mpi {
     bool torn;
 } mpi;
 
-static mg_status fail_mpi(const char *call, int code)
+mg_status mg_mpi_fail(const char *call, int code)
 {
     char text[MPI_MAX_ERROR_STRING] = "";
     int n_text = 0;
@@ -32,10 +32,10 @@ static mg_status fail_mpi(const char *call, int code)
     return mg_fail(MG_ECOMM, "%s: %s", call, text);
 }
 
-#define MPI_TRY(name, call)                                     \
-    do {                                                        \
-        const int code_ = (call);                               \
-        if (code_ != MPI_SUCCESS) return fail_mpi(name, code_); \
+#define MPI_TRY(name, call)                                        \
+    do {                                                           \
+        const int code_ = (call);                                  \
+        if (code_ != MPI_SUCCESS) return mg_mpi_fail(name, code_); \
     } while (0)
 
 static mg_status wait_for(mg_comm *c, MPI_Request *request, const char *call)
@@ -49,7 +49,7 @@ static mg_status wait_for(mg_comm *c, MPI_Request *request, const char *call)
     while (st == MG_OK && !done) {
         const int code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
         if (code != MPI_SUCCESS)
-            st = fail_mpi(call, code);
+            st = mg_mpi_fail(call, code);
         else if (!done)
             st = mg_wait_idle(&w, -1);
     }

@@ -15,6 +15,9 @@ bool mg_mpi_launched(void);
 mg_status mg_mpi_begin(void);
 void mg_mpi_end(void);
 
+/* MG_ECOMM: what MPI says of the code that `call` gave. */
+mg_status mg_mpi_fail(const char *call, int code);
+
 /* End every rank of the run now, this one included, with this exit code. Does not return. */
 _Noreturn void mg_mpi_abort(int exit_code);
 
