@@ -40,6 +40,27 @@ static inline void fixture_backend(fixture *f, mg_cpu_level level, int n_threads
     GOLDEN_OK(test_backend_open(&f->ops, level, f->threads));
 }
 
+/* A test's setup and teardown: *state is a fixture of a backend alone. */
+static inline int fixture_setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+
+    if (!f) return 1;
+    fixture_backend(f, MG_CPU_AUTO, 1);
+    *state = f;
+    return 0;
+}
+
+static inline int fixture_teardown(void **state)
+{
+    fixture *f = *state;
+
+    mg_ops_close(f->ops);
+    mg_threads_close(f->threads);
+    free(f);
+    return 0;
+}
+
 static inline void fixture_arena(fixture *f, mg_arena *a, const char *name, size_t bytes)
 {
     void *block;

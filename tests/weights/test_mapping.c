@@ -15,26 +15,6 @@
 #define CHECKPOINTS MG_GOLDEN_DIR "/checkpoints/"
 #define LAYER       "decoder.model.decoder.layers."
 
-static int open_backend(void **state)
-{
-    fixture *f = calloc(1, sizeof *f);
-
-    if (!f) return 1;
-    fixture_backend(f, MG_CPU_AUTO, 1);
-    *state = f;
-    return 0;
-}
-
-static int close_backend(void **state)
-{
-    fixture *f = *state;
-
-    mg_ops_close(f->ops);
-    mg_threads_close(f->threads);
-    free(f);
-    return 0;
-}
-
 /* A model's parts, what the stages asked for, and the report on it. */
 typedef struct survey {
     mg_model_files *files;
@@ -431,5 +411,5 @@ int main(void)
         cmocka_unit_test(test_a_foreign_file),
     };
 
-    return cmocka_run_group_tests(tests, open_backend, close_backend);
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

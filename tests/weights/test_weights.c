@@ -16,24 +16,11 @@
 
 static const char fc1[] = "decoder.model.decoder.layers.1.fc1.weight";
 
-static int open_backend(void **state)
+static int setup(void **state)
 {
-    fixture *f = calloc(1, sizeof *f);
-
-    if (!f) return 1;
-    fixture_backend(f, MG_CPU_AUTO, 1);
-    GOLDEN_OK(mg_config_load(&f->config, TINY_MONO));
-    *state = f;
-    return 0;
-}
-
-static int close_backend(void **state)
-{
+    if (fixture_setup(state)) return 1;
     fixture *f = *state;
-
-    mg_ops_close(f->ops);
-    mg_threads_close(f->threads);
-    free(f);
+    GOLDEN_OK(mg_config_load(&f->config, TINY_MONO));
     return 0;
 }
 
@@ -485,5 +472,5 @@ int main(void)
         cmocka_unit_test(test_random_weights_are_repeatable),
     };
 
-    return cmocka_run_group_tests(tests, open_backend, close_backend);
+    return cmocka_run_group_tests(tests, setup, fixture_teardown);
 }
