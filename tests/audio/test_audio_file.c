@@ -9,8 +9,8 @@
 
 #include "audio_file.h"
 
-enum { N_FORMATS = MG_AUDIO_MP3 + 1 };
-static const char *const names[N_FORMATS] = {"a.wav", "b.wav", "a.flac", "a.ogg", "a.opus", "a.mp3"};
+static const char *const names[] = {"a.wav", "b.wav", "a.flac", "a.ogg", "a.opus", "a.mp3"};
+_Static_assert(sizeof names / sizeof *names == MG_AUDIO_N_FORMATS, "every format is tested");
 static const mg_audio_tags tags = {"Früh am Morgen", "{\"seed\": 1}", "mg-dist 0.1.0"};
 
 static mg_sound as_sound(float *pcm, int64_t n_frames, int64_t n_channels, int64_t rate_hz)
@@ -146,17 +146,17 @@ static void floats_are_untouched(void **state)
 static void the_same_sound_gives_the_same_bytes(void **state)
 {
     mg_sound s = chord(50000, 2, 48000);
-    char *before[N_FORMATS];
-    int64_t n_before[N_FORMATS], n;
+    char *before[MG_AUDIO_N_FORMATS];
+    int64_t n_before[MG_AUDIO_N_FORMATS], n;
 
     (void)state;
-    for (int f = 0; f < N_FORMATS; f++) {
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
         expect_ok(mg_audio_file_write(in_dir(names[f]), (mg_audio_format)f, &s, &tags));
         before[f] = get_file(in_dir(names[f]), &n_before[f]);
     }
     sleep(1); /* a time stamp would show */
     for (int pass = 0; pass < 2; pass++) {
-        for (int f = 0; f < N_FORMATS; f++) {
+        for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
             expect_ok(mg_audio_file_write(in_dir("again"), (mg_audio_format)f, &s, &tags));
             char *again = get_file(in_dir("again"), &n);
             if ((n == n_before[f] && memcmp(again, before[f], (size_t)n) == 0) != (pass == 0))
@@ -165,7 +165,7 @@ static void the_same_sound_gives_the_same_bytes(void **state)
         }
         for (int64_t i = 20000; i < 40000; i++) s.pcm[i] *= 0.5f; /* another sound must give other bytes */
     }
-    for (int f = 0; f < N_FORMATS; f++) free(before[f]);
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) free(before[f]);
     mg_sound_close(&s);
 }
 
@@ -186,7 +186,7 @@ static void every_format_comes_back(void **state)
 {
     static const struct {
         int rate_hz;
-        double limit_db[N_FORMATS];
+        double limit_db[MG_AUDIO_N_FORMATS];
     } rates[] = {/* LAME turns 16 kHz down to 0.95 of its level */
                  {48000, {-85, -200, -85, -20, -20, -40}},
                  {32000, {-85, -200, -85, -20, 0, -40}},
@@ -196,7 +196,7 @@ static void every_format_comes_back(void **state)
     for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
         for (int C = 1; C <= 2; C++) {
             mg_sound s = chord(rates[r].rate_hz + 123, C, rates[r].rate_hz), back;
-            for (int f = 0; f < N_FORMATS; f++) {
+            for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
                 if (rates[r].limit_db[f] == 0) continue; /* opus has no such rate */
                 mg_audio_info info;
                 expect_ok(mg_audio_format_check((mg_audio_format)f, s.rate_hz, C));
@@ -229,7 +229,7 @@ static void tags_are_written(void **state)
     int64_t n;
 
     (void)state;
-    for (int f = 0; f < N_FORMATS; f++) {
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
         expect_ok(mg_audio_file_write(in_dir("a"), (mg_audio_format)f, &s, &tags));
         char *file = get_file(in_dir("a"), &n);
         if (!contains(file, n, tags.title) || !contains(file, n, tags.comment) ||
@@ -253,7 +253,7 @@ static void long_comments_harm_nothing(void **state)
 
     (void)state;
     assert_non_null(text);
-    for (int f = 0; f < N_FORMATS; f++) {
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
         for (size_t more = 0; more < 2; more++) {
             const mg_audio_tags longest = {"a title", text, "a program"};
             int64_t n, n_x = 0;
@@ -282,7 +282,7 @@ static void wild_samples_are_cut(void **state)
 
     (void)state;
     for (int64_t i = 0; i < N; i++) s.pcm[i] *= 1e30f;
-    for (int f = MG_AUDIO_OGG; f < N_FORMATS; f++) {
+    for (int f = MG_AUDIO_OGG; f < MG_AUDIO_N_FORMATS; f++) {
         double sum = 0;
         expect_ok(mg_audio_file_write(in_dir(names[f]), (mg_audio_format)f, &s, NULL));
         expect_ok(mg_audio_file_read(&back, in_dir(names[f]), INFINITY));
@@ -333,7 +333,7 @@ static void rates_are_checked(void **state)
     expect_ok(mg_audio_format_check(MG_AUDIO_OGG, 200000, 2));
     expect_failure(mg_audio_format_check(MG_AUDIO_MP3, 96000, 1), MG_EUSAGE,
                    "option --format: mp3: it has 8000, 11025, ");
-    for (int f = 0; f < N_FORMATS; f++) {
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
         expect_ok(mg_audio_format_check((mg_audio_format)f, 24000, 2));
         if (f != MG_AUDIO_OPUS) expect_ok(mg_audio_format_check((mg_audio_format)f, 32000, 1));
         if (f != MG_AUDIO_OPUS) expect_ok(mg_audio_format_check((mg_audio_format)f, 44100, 2));
@@ -355,7 +355,7 @@ static void short_sounds_are_files(void **state)
     assert_non_null(find_chunk(file, n, "data", &bytes));
     assert_int_equal(bytes, 0);
     free(file);
-    for (int f = 0; f < N_FORMATS; f++) {
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
         mg_audio_info info;
         expect_ok(write_wav(in_dir(names[f]), (mg_audio_format)f, pcm, 0, 2, 48000));
         expect_ok(write_wav(in_dir(names[f]), (mg_audio_format)f, pcm, 1, 2, 48000));
@@ -374,7 +374,7 @@ static void a_full_disk_leaves_nothing(void **state)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     tight.rlim_max = before.rlim_max;
     signal(SIGXFSZ, SIG_IGN);
-    for (int f = 0; f < N_FORMATS; f++) {
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
         const mg_status st = mg_audio_file_write(in_dir(names[f]), (mg_audio_format)f, &s, &tags);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
@@ -405,7 +405,7 @@ static void standard_output_gets_the_same_bytes(void **state)
     int64_t n, n_stdout;
 
     (void)state;
-    for (int f = 0; f < N_FORMATS; f++) {
+    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
         const int fd = open(in_dir("stdout"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
         assert_true(fd >= 0);
         expect_ok(write_to(fd, (mg_audio_format)f, &s));
