@@ -79,6 +79,12 @@ static void take_tensor(call *c, const mg_tensor *t)
     take_back(c, t->data, mg_tensor_bytes(t));
 }
 
+static mg_status end_with(call *c, const mg_tensor *result)
+{
+    take_tensor(c, result);
+    return call_end(c);
+}
+
 static mg_matrix lend_matrix(call *c, const mg_matrix *w)
 {
     mg_matrix on_device = *w;
@@ -110,8 +116,14 @@ static void take_kv(call *c, const mg_kv *kv)
     take_back(c, kv->v, mg_kv_bytes(c->device, kv));
 }
 
-#define BEGIN    call c = call_begin(ops)
-#define LEND(t)  mg_tensor d_##t = lend_tensor(&c, t)
+#define BEGIN   call c = call_begin(ops)
+#define LEND(t) mg_tensor d_##t = lend_tensor(&c, t)
+#define LEND2(s, t) \
+    LEND(s);        \
+    LEND(t)
+#define LEND3(r, s, t) \
+    LEND(r);           \
+    LEND2(s, t)
 #define GIVEN(t) ((t) ? &d_##t : NULL)
 #define RUN(door, ...)                                         \
     do {                                                       \
@@ -160,8 +172,7 @@ static mg_status view_zero(const mg_ops *ops, mg_tensor *y)
     BEGIN;
     LEND(y);
     RUN(mg_zero, &d_y);
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static size_t view_matrix_bytes(const mg_ops *ops, const mg_matrix *w)
@@ -212,63 +223,48 @@ static mg_status view_embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *ta
                             const mg_tensor *positions, const mg_tensor *pos)
 {
     BEGIN;
-    LEND(x);
-    LEND(tables);
-    LEND(ids);
-    LEND(positions);
-    LEND(pos);
+    LEND3(x, tables, ids);
+    LEND2(positions, pos);
     RUN(mg_embed, &d_x, &d_tables, &d_ids, GIVEN(positions), GIVEN(pos));
-    take_tensor(&c, x);
-    return call_end(&c);
+    return end_with(&c, x);
 }
 
 static mg_status view_layer_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
                                  const mg_tensor *beta, float eps)
 {
     BEGIN;
-    LEND(y);
-    LEND(x);
-    LEND(gamma);
-    LEND(beta);
+    LEND2(y, x);
+    LEND2(gamma, beta);
     RUN(mg_layer_norm, &d_y, &d_x, &d_gamma, &d_beta, eps);
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static mg_status view_rms_norm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_tensor *gamma,
                                float eps)
 {
     BEGIN;
-    LEND(y);
-    LEND(x);
-    LEND(gamma);
+    LEND3(y, x, gamma);
     RUN(mg_rms_norm, &d_y, &d_x, &d_gamma, eps);
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static mg_status view_linear(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_matrix *w,
                              const mg_tensor *bias, mg_act act, bool accumulate)
 {
     BEGIN;
-    LEND(y);
-    LEND(x);
-    LEND(bias);
+    LEND3(y, x, bias);
     const mg_matrix d_w = lend_matrix(&c, w);
     RUN(mg_linear, &d_y, &d_x, &d_w, GIVEN(bias), act, accumulate);
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static mg_status in_place(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
                           mg_status (*door)(const mg_ops *ops, mg_tensor *y, const mg_tensor *x))
 {
     BEGIN;
-    LEND(y);
-    LEND(x);
+    LEND2(y, x);
     RUN(door, &d_y, &d_x);
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static mg_status view_add(const mg_ops *ops, mg_tensor *y, const mg_tensor *x)
@@ -291,9 +287,7 @@ static mg_status view_kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tens
 {
     BEGIN;
     const mg_kv d_kv = lend_kv(&c, kv);
-    LEND(x);
-    LEND(kv_row);
-    LEND(pos);
+    LEND3(x, kv_row, pos);
     RUN(mg_kv_write, &d_kv, &d_x, first_col, &d_kv_row, &d_pos);
     take_kv(&c, kv);
     return call_end(&c);
@@ -305,74 +299,57 @@ static mg_status view_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor
 {
     BEGIN;
     const mg_kv d_kv = lend_kv(&c, kv);
-    LEND(y);
-    LEND(x);
-    LEND(kv_row);
-    LEND(n_keys);
-    LEND(rel_bias);
+    LEND3(y, x, kv_row);
+    LEND2(n_keys, rel_bias);
     RUN(mg_attention, &d_y, &d_x, &d_kv, &d_kv_row, &d_n_keys, scale, GIVEN(rel_bias));
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static mg_status view_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor *codes,
                                  const mg_tensor *cells, int32_t pad)
 {
     BEGIN;
-    LEND(ids);
-    LEND(codes);
-    LEND(cells);
+    LEND3(ids, codes, cells);
     RUN(mg_gather_ids, &d_ids, &d_codes, &d_cells, pad);
-    take_tensor(&c, ids);
-    return call_end(&c);
+    return end_with(&c, ids);
 }
 
 static mg_status view_sample(const mg_ops *ops, mg_tensor *codes, const mg_tensor *logits, int64_t V,
                              const mg_draw *draws, int64_t n)
 {
     BEGIN;
-    LEND(codes);
-    LEND(logits);
+    LEND2(codes, logits);
     RUN(mg_sample, &d_codes, &d_logits, V, lend(&c, draws, (size_t)n * sizeof *draws), n);
-    take_tensor(&c, codes);
-    return call_end(&c);
+    return end_with(&c, codes);
 }
 
 static mg_status view_pad(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, int64_t left, int64_t right,
                           mg_pad_mode mode, mg_act act)
 {
     BEGIN;
-    LEND(y);
-    LEND(x);
+    LEND2(y, x);
     RUN(mg_pad, &d_y, &d_x, left, right, mode, act);
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static mg_status view_conv1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_conv *conv,
                              const mg_tensor *bias, bool accumulate)
 {
     BEGIN;
-    LEND(y);
-    LEND(x);
-    LEND(bias);
+    LEND3(y, x, bias);
     const mg_conv d_conv = lend_conv(&c, conv);
     RUN(mg_conv1d, &d_y, &d_x, &d_conv, GIVEN(bias), accumulate);
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static mg_status view_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
                                        const mg_conv *conv, const mg_tensor *bias)
 {
     BEGIN;
-    LEND(y);
-    LEND(x);
-    LEND(bias);
+    LEND3(y, x, bias);
     const mg_conv d_conv = lend_conv(&c, conv);
     RUN(mg_conv_transpose1d, &d_y, &d_x, &d_conv, GIVEN(bias));
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static mg_status view_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const int64_t *n_rows_host,
@@ -380,31 +357,23 @@ static mg_status view_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, 
                            mg_tensor *gates, mg_tensor *state)
 {
     BEGIN;
-    LEND(y);
-    LEND(x);
-    LEND(bias);
-    LEND(gates);
-    LEND(state);
+    LEND3(y, x, bias);
+    LEND2(gates, state);
     const mg_matrix d_ih = lend_matrix(&c, w_ih), d_hh = lend_matrix(&c, w_hh);
     RUN(mg_lstm, &d_y, &d_x, n_rows_host, &d_ih, &d_hh, &d_bias, &d_gates, &d_state);
     take_tensor(&c, y);
-    take_tensor(&c, state);
-    return call_end(&c);
+    return end_with(&c, state);
 }
 
 static mg_status view_nearest_code(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
                                    const mg_tensor *table, const mg_tensor *norms)
 {
     BEGIN;
-    LEND(ids);
-    LEND(x);
-    LEND(products);
-    LEND(table);
-    LEND(norms);
+    LEND3(ids, x, products);
+    LEND2(table, norms);
     RUN(mg_nearest_code, &d_ids, &d_x, &d_products, &d_table, &d_norms);
     take_tensor(&c, ids);
-    take_tensor(&c, x);
-    return call_end(&c);
+    return end_with(&c, x);
 }
 
 static mg_status view_norm_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *a, const mg_tensor *x,
@@ -416,9 +385,7 @@ static mg_status view_norm_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *a,
     mg_tensor row, pos;
 
     BEGIN;
-    LEND(y);
-    LEND(a);
-    LEND(x);
+    LEND3(y, a, x);
     mg_tensor gamma = lend_tensor(&c, norm->gamma), beta = lend_tensor(&c, norm->beta);
     const mg_norm d_norm = {&gamma, &beta, norm->eps};
     const mg_matrix d_w = lend_matrix(&c, w);
@@ -436,13 +403,10 @@ static mg_status view_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *pro
                                  const mg_matrix *w)
 {
     BEGIN;
-    LEND(y);
-    LEND(product);
-    LEND(x);
+    LEND3(y, product, x);
     const mg_matrix d_w = lend_matrix(&c, w);
     RUN(mg_linear_add, &d_y, &d_product, &d_x, &d_w);
-    take_tensor(&c, y);
-    return call_end(&c);
+    return end_with(&c, y);
 }
 
 static void view_close(mg_ops *ops)
