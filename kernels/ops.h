@@ -7,6 +7,8 @@
  * they check shapes, formats and aliasing once (ops.c), and then call the slot. So a slot may trust its
  * arguments. Each front door has a line of maths and a line of shapes; these lines are the specification.
  *
+ * To add an op: CONTRIBUTING.md, "To add".
+ *
  * Space: every tensor, matrix and cache is in the backend's memory, and host code must not read or write it.
  * Arguments in host memory have "host" in their name.
  *
