@@ -36,11 +36,10 @@ alone() {
     done
 }
 
-# matrix all|some NAME options …: every size of group, batch and threads; in `some` not each with each.
-matrix() {
-    local which=$1
-    how_name=$2
-    shift 2
+# up_to_4 NAME options …: the reference, and what a model of 4 heads can be cut into.
+up_to_4() {
+    how_name=$1
+    shift
     how=("$@")
     rm -rf "$BOX/reference"
     passes "$how_name: the reference run" make_clips 1 "$BOX/reference" "${TEXTS[@]}" "${how[@]}" --threads 1
@@ -48,8 +47,15 @@ matrix() {
     variant '2 ranks, tp 2, batch 1' 2 --batch 1 --threads 1
     variant '2 replicas of 2, batch 2' 4 --tp 2 --batch 2 --threads 1
     variant '4 ranks, tp 4' 4 --threads 1
-    variant '8 ranks, tp 8, batch 3' 8 --batch 3 --threads 1
     alone 1 1234567890124 --prompt 'slow sad piano'
+}
+
+# matrix all|some NAME options …: every size of group, batch and threads; in `some` not each with each.
+matrix() {
+    local which=$1
+    shift
+    up_to_4 "$@"
+    variant '8 ranks, tp 8, batch 3' 8 --batch 3 --threads 1
     alone 4 1234567890127 --prompt ''
     [ "$which" = all ] || [ -n "${MG_TEST_LONG-}" ] || return 0
     for threads in 1 2 4; do variant "1 rank, batch 1, $threads threads" 1 --batch 1 --threads $threads; done
@@ -77,14 +83,8 @@ fails 'int8 gives other sound than bf16' cmp "$BOX/int8/000000.wav" "$BOX/bf16/0
 fails 'bf16 gives other sound than fp32' cmp "$BOX/bf16/000000.wav" "$BOX/fp32/000000.wav"
 
 # 4 bits need a wider model, which has 4 heads.
-TINY=$DEMO how_name='int4, sampled' how=(--dtype int4)
-rm -rf "$BOX/reference"
-passes "$how_name: the reference run" make_clips 1 "$BOX/reference" "${TEXTS[@]}" "${how[@]}" --threads 1
-variant '1 rank, batch 3, 2 threads' 1 --batch 3 --threads 2
-variant '2 ranks, tp 2, batch 1' 2 --batch 1 --threads 1
-variant '2 replicas of 2, batch 2' 4 --tp 2 --batch 2 --threads 1
-variant '4 ranks, tp 4' 4 --threads 1
-alone 1 1234567890124 --prompt 'slow sad piano'
+TINY=$DEMO
+up_to_4 'int4, sampled' --dtype int4
 make_clips 1 "$BOX/demo-int8" "${TEXTS[@]}" --dtype int8
 fails 'int4 gives other sound than int8' cmp "$BOX/reference/000000.wav" "$BOX/demo-int8/000000.wav"
 finish
