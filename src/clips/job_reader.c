@@ -83,8 +83,8 @@ static mg_status name_columns(mg_job_reader *r, char **names, int64_t n, int64_t
             stands_for = "id";
         else if (chosen || known)
             continue;
-        r->column[i] = strdup(stands_for);
-        if (!r->column[i]) return mg_fail(MG_ENOMEM, "%s: no memory for the header", r->bytes.name);
+        r->column[i] = (mg_job_column){strdup(stands_for), mg_recipe_find(stands_for)};
+        if (!r->column[i].name) return mg_fail(MG_ENOMEM, "%s: no memory for the header", r->bytes.name);
     }
     return MG_OK;
 }
@@ -159,7 +159,7 @@ void mg_job_reader_close(mg_job_reader *r)
 {
     if (!r) return;
     mg_job_bytes_close(&r->bytes);
-    for (int64_t i = 0; i < r->n_columns; i++) free(r->column[i]);
+    for (int64_t i = 0; i < r->n_columns; i++) free(r->column[i].name);
     free(r->column);
     free(r->field);
     free(r->prompt_column);
@@ -246,10 +246,10 @@ static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
                                    : "");
     mg_json_text_object(&t, NULL);
     for (int64_t i = 0; i < n; i++) {
-        if (!r->column[i]) continue;
-        const mg_recipe_key *known = mg_recipe_find(r->column[i]);
-        const char *value = mend_field(r->bytes.delimiter, known, r->field[i]);
-        if (*value) add_field(&t, r->column[i], known, value);
+        const mg_job_column *c = &r->column[i];
+        if (!c->name) continue;
+        const char *value = mend_field(r->bytes.delimiter, c->key, r->field[i]);
+        if (*value) add_field(&t, c->name, c->key, value);
     }
     return mg_job_end_record(r, record, &t, piece.line);
 }

@@ -7,6 +7,7 @@
 
 #include "job_reader.h"
 #include "json_text.h"
+#include "recipe.h"
 
 /* Bytes on their way in: a window over the text, unpacked. */
 typedef struct mg_job_bytes {
@@ -43,13 +44,19 @@ mg_status mg_job_bytes_cut(mg_job_bytes *b, mg_job_piece *piece, mg_job_cut how)
 
 enum { MG_JOB_COLUMNS = 1024 };
 
+/* What a column of a table stands for. */
+typedef struct mg_job_column {
+    char *name;               /* owned; NULL: it is passed over */
+    const mg_recipe_key *key; /* NULL: no key is called so */
+} mg_job_column;
+
 struct mg_job_reader {
     mg_job_bytes bytes;
     mg_job_form form;
     char *prompt_column, *id_column; /* owned; NULL: not named */
     bool is_guess;                   /* the form follows from the first bytes alone */
     bool in_array, array_over;
-    char **column; /* [n_columns] what each stands for; NULL: passed over; owned */
+    mg_job_column *column; /* [n_columns] */
     int64_t n_columns;
     char **field; /* [n_columns] into a piece */
     char *line;   /* the record of the last call; owned */
