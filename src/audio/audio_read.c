@@ -279,10 +279,10 @@ static mg_status open_sound(reader *r, const char *path)
         MG_TRY(open_link(r, &info, i, path));
         if (info.channels != r->info.channels || info.samplerate != r->info.samplerate)
             MG_TRY(mg_fail(MG_EFAIL,
-                           "%s: its link %lld of %lld has %d channels at %d Hz, the first has %d at %d Hz: "
+                           "%s: its link %lld of %lld has %d channel%s at %d Hz, the first has %d at %d Hz: "
                            "save it as one",
                            path, (long long)i + 1, (long long)r->source.n_links, info.channels,
-                           info.samplerate, r->info.channels, r->info.samplerate));
+                           mg_plural(info.channels), info.samplerate, r->info.channels, r->info.samplerate));
         r->info.frames += info.frames;
     }
     if (r->i_link) MG_TRY(open_link(r, &info, 0, path));

@@ -210,9 +210,9 @@ static mg_status try_encoder(const mg_audio_coding *coding, int64_t rate_hz, int
     SNDFILE *file = open_encoder(&sink, coding, rate_hz, n_channels);
     const bool works = file && sf_writef_float(file, frame, 1) == 1;
     if (!works)
-        st = mg_fail(MG_EUSAGE, "option --format: %s: not at %lld Hz with %lld channels: %s",
+        st = mg_fail(MG_EUSAGE, "option --format: %s: not at %lld Hz with %lld channel%s: %s",
                      formats[coding->format].word, (long long)rate_hz, (long long)n_channels,
-                     sf_strerror(file));
+                     mg_plural(n_channels), sf_strerror(file));
     if (file) sf_close(file);
     mg_audio_sink_close(&sink);
     return st;

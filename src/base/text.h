@@ -44,6 +44,12 @@ void mg_text_reset(mg_text *t); /* empty, its memory freed */
  * how many there is room for. It grows by doubling, and new elements are not set. MG_ENOMEM names `what`. */
 mg_status mg_grow(void *list, size_t *capacity, size_t n, size_t size, const char *what);
 
+/* The ending of a word behind a number: "1 clip", "2 clips". */
+static inline const char *mg_plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 /* Equal, or both NULL. */
 bool mg_text_is_same(const char *a, const char *b);
 

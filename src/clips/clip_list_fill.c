@@ -8,6 +8,7 @@
 #include "encodec.h"
 #include "plan.h"
 #include "resample.h"
+#include "text.h"
 
 #define DEFAULT_DURATION_S 30.0 /* AudioCraft's MusicGen; AudioGen's is its window */
 #define DEFAULT_WINDOW_S   30.0
@@ -237,8 +238,8 @@ static mg_status count_prompt(int64_t *T0, const mg_clip *c, const mg_request_fi
 
     if (f->codes_T > 0) {
         if (f->codes_K != lm->K)
-            return mg_fail(MG_EFAIL, "%s: codes of %lld codebooks, and this model has %lld", c->audio_prompt,
-                           (long long)f->codes_K, (long long)lm->K);
+            return mg_fail(MG_EFAIL, "%s: codes of %lld codebook%s, and this model has %lld", c->audio_prompt,
+                           (long long)f->codes_K, mg_plural(f->codes_K), (long long)lm->K);
         if (f->codes_low < 0 || f->codes_high >= lm->V)
             return mg_fail(MG_EFAIL, "%s: holds the code %lld: this model's are 0 to %lld", c->audio_prompt,
                            (long long)(f->codes_low < 0 ? f->codes_low : f->codes_high),

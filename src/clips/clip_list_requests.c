@@ -7,6 +7,7 @@
 #include "clip_list_impl.h"
 #include "npy.h"
 #include "prompt_text.h"
+#include "text.h"
 #include "text_states.h"
 
 /* What rank 0 tells the others before the requests. */
@@ -59,8 +60,8 @@ static mg_status spread(mg_request_list *list, const mg_strings *given, const mg
     if (given->n == 0) return MG_OK;
     if (given->n != 1 && given->n != list->n)
         return mg_fail(MG_EUSAGE,
-                       "option --%s: given %lld times for %lld prompts; give it once, or once for each",
-                       key->option, (long long)given->n, (long long)list->n);
+                       "option --%s: given %lld times for %lld prompt%s; give it once, or once for each",
+                       key->option, (long long)given->n, (long long)list->n, mg_plural(list->n));
     snprintf(where, sizeof where, "option --%s", key->option);
     for (int64_t i = 0; i < given->n; i++) MG_RETURN(mg_prompt_check(where, given->item[i]));
     for (int64_t i = 0; i < list->n; i++) {

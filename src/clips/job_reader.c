@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "prompt_text.h"
-#include "recipe.h"
+#include "text.h"
 
 const char *mg_job_reader_name(const mg_job_reader *r)
 {
@@ -240,8 +240,8 @@ static mg_status next_row(mg_job_reader *r, mg_job_record *record, bool *over)
         return mg_fail(MG_EUSAGE, "%s: line %lld: text beside a quoted field", r->bytes.name,
                        (long long)piece.line);
     if (n != r->n_columns)
-        return mg_fail(MG_EUSAGE, "%s: line %lld: %lld fields, the header has %lld%s", r->bytes.name,
-                       (long long)piece.line, (long long)n, (long long)r->n_columns,
+        return mg_fail(MG_EUSAGE, "%s: line %lld: %lld field%s, the header has %lld%s", r->bytes.name,
+                       (long long)piece.line, (long long)n, mg_plural(n), (long long)r->n_columns,
                        r->is_guess ? "; if it is no table, --prompts-format text takes its lines as texts"
                                    : "");
     mg_json_text_object(&t, NULL);

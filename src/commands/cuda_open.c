@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "path.h"
+#include "text.h"
 
 /* From the program's folder: as built, and as installed (bin beside libexec). */
 static const char *const places[] = {"", "../libexec/mg-dist/", "../lib/mg-dist/"};
@@ -134,9 +135,9 @@ static mg_status refuse_two(const rank_device *mine, int other, const mg_world *
     if (mine->n_devices > 1 && mine->n_devices < w->local_size)
         return mg_fail(
             MG_EUSAGE,
-            "cuda: host %s has %d GPUs for %d ranks: start one rank a GPU, or give --share-gpu (slow; for "
+            "cuda: host %s has %d GPU%s for %d ranks: start one rank a GPU, or give --share-gpu (slow; for "
             "experiments)",
-            w->host, mine->n_devices, w->local_size);
+            w->host, mine->n_devices, mg_plural(mine->n_devices), w->local_size);
     return mg_fail(MG_EUSAGE,
                    "cuda: ranks %d and %d of host %s are both on %s (%s): start one rank a GPU, set "
                    "CUDA_VISIBLE_DEVICES for each, or give --share-gpu (slow; for experiments)",

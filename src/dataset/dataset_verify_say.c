@@ -9,6 +9,7 @@
 #include "clip_metadata.h"
 #include "dataset_verify_impl.h"
 #include "show.h"
+#include "text.h"
 
 enum {
     LOSSY_SLACK = 4800,
@@ -146,14 +147,14 @@ mg_status mg_verify_sound(const mg_clip_line *line, const char *path, const char
     }
     const int64_t off = n >= 0 ? llabs(sound.n_frames - n) : 0;
     if (off > (is_lossy(shown) ? LOSSY_SLACK : 0))
-        MG_TRY(mg_fail(MG_EFAIL, "has %lld samples, and %lld are recorded", (long long)sound.n_frames,
-                       (long long)n));
+        MG_TRY(mg_fail(MG_EFAIL, "has %lld sample%s, recorded is %lld", (long long)sound.n_frames,
+                       mg_plural(sound.n_frames), (long long)n));
     if (line->sampling_rate > 0 && line->sampling_rate != sound.rate_hz)
-        MG_TRY(mg_fail(MG_EFAIL, "has %lld Hz, and %lld are recorded", (long long)sound.rate_hz,
+        MG_TRY(mg_fail(MG_EFAIL, "has %lld Hz, recorded is %lld", (long long)sound.rate_hz,
                        (long long)line->sampling_rate));
     if (line->channels > 0 && line->channels != sound.n_channels)
-        MG_TRY(mg_fail(MG_EFAIL, "has %lld channels, and %lld are recorded", (long long)sound.n_channels,
-                       (long long)line->channels));
+        MG_TRY(mg_fail(MG_EFAIL, "has %lld channel%s, recorded is %lld", (long long)sound.n_channels,
+                       mg_plural(sound.n_channels), (long long)line->channels));
 done:
     mg_clip_metadata_close(&m);
     mg_sound_close(&sound);

@@ -10,6 +10,7 @@
 #include "progress.h"
 #include "stop.h"
 #include "tar_reader.h"
+#include "text.h"
 
 static mg_status check_member_sound(const mg_clip_line *line, const mg_tar_member *m)
 {
@@ -96,7 +97,8 @@ static mg_status check_shard(const mg_dataset_check *c, mg_verify_shard *s)
 
     MG_RETURN(mg_verify_path(path, c, s->name));
     if (mg_path_bytes(path) < 0) {
-        snprintf(text, sizeof text, "%.3000s: missing, with its %zu clips", s->name, s->end - s->first);
+        snprintf(text, sizeof text, "%.3000s: missing, with its %zu clip%s", s->name, s->end - s->first,
+                 mg_plural((int64_t)(s->end - s->first)));
         s->finding = strdup(text);
         return MG_OK;
     }

@@ -109,8 +109,8 @@ mg_status mg_verify_state(mg_dataset_check *c)
         n.failed <= n_listed && n_listed <= n.failed + n.waiting; /* retry-failed lets them wait */
     if (c->there[MG_LIST_FAILURES] && !c->told_list[MG_LIST_FAILURES] && !listed)
         return mg_verify_say(c, "failures.jsonl", MG_LIST_FAILURES, MG_REMEDY_LISTS,
-                             "failures.jsonl: has %lld jobs, and .mg-dist/run.db %lld", (long long)n_listed,
-                             (long long)n.failed);
+                             "failures.jsonl: has %lld job%s, and .mg-dist/run.db %lld", (long long)n_listed,
+                             mg_plural(n_listed), (long long)n.failed);
     return MG_OK;
 }
 

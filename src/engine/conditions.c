@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "npy.h"
 #include "resample.h"
+#include "text.h"
 #include "text_states.h"
 
 enum { CHROMA_MARGIN = 5 }; /* frames whose samples the last one may read */
@@ -76,8 +77,8 @@ static mg_status read_codes(int32_t **codes, int64_t *T0, const mg_replica *r, c
 
     MG_TRY(mg_npy_read_i32(clip->audio_prompt, &all, &n_rows, &n_cols));
     if (n_rows != lm->K)
-        MG_TRY(mg_fail(MG_EFAIL, "audio prompt: %s: codes of %lld codebooks, the model has %lld",
-                       clip->audio_prompt, (long long)n_rows, (long long)lm->K));
+        MG_TRY(mg_fail(MG_EFAIL, "audio prompt: %s: codes of %lld codebook%s, the model has %lld",
+                       clip->audio_prompt, (long long)n_rows, mg_plural(n_rows), (long long)lm->K));
     *T0 = n_cols;
     if (clip->audio_prompt_dur_s * rate < (double)n_cols) *T0 = (int64_t)(clip->audio_prompt_dur_s * rate);
     if (*T0 < 1) MG_TRY(mg_fail(MG_EFAIL, "audio prompt: %s: holds no frame", clip->audio_prompt));

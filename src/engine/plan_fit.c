@@ -100,11 +100,11 @@ mg_status mg_plan_check_fit(const mg_plan_demand *all, int n_ranks, int64_t n_sl
     const bool on_host = place == d->place[MG_DEMAND_HOST]; /* where the sounds of whole clips are */
     const bool by_length = on_host && d->bytes[MG_DEMAND_HOST] > s.bytes / 2;
     return mg_fail(MG_EFIT,
-                   "memory: %d rank%s of the %s of rank %d need %.0f MB for %lld clip%s at a time%s, and "
+                   "memory: %d rank%s of the %s of rank %d need%s %.0f MB for %lld clip%s at a time%s, and "
                    "%.0f MB are available; use %s",
                    s.n_ranks, s.n_ranks == 1 ? "" : "s", on_host ? "host" : "device", i / MG_DEMANDS,
-                   (double)s.bytes / 1e6, (long long)n_slots, n_slots == 1 ? "" : "s", outside,
-                   (double)s.available_bytes / 1e6,
+                   s.n_ranks == 1 ? "s" : "", (double)s.bytes / 1e6, (long long)n_slots,
+                   n_slots == 1 ? "" : "s", outside, (double)s.available_bytes / 1e6,
                    by_length ? "a shorter --duration or a smaller --batch"
                              : "a smaller --batch, more hosts, or --dtype bf16");
 }

@@ -7,6 +7,7 @@
 #include "delay.h"
 #include "log.h"
 #include "model_survey.h"
+#include "text.h"
 
 enum { USUAL_FRAME_RATE = 50, MOST_SOUND_BYTES = 128 << 20 };
 
@@ -162,9 +163,10 @@ static mg_status check_parts(const mg_replica *r)
     if (c->lm.K != c->codec.n_codebooks * c->lm.n_channels)
         return mg_fail(
             MG_ECHECKPOINT,
-            "codec: %s: has %lld codebooks, the language model writes %lld for each of %lld channels",
-            f->codec.path, (long long)c->codec.n_codebooks, (long long)(c->lm.K / c->lm.n_channels),
-            (long long)c->lm.n_channels);
+            "codec: %s: has %lld codebook%s, the language model writes %lld for each of %lld channel%s",
+            f->codec.path, (long long)c->codec.n_codebooks, mg_plural(c->codec.n_codebooks),
+            (long long)(c->lm.K / c->lm.n_channels), (long long)c->lm.n_channels,
+            mg_plural(c->lm.n_channels));
     if (c->lm.V != c->codec.codebook_size)
         return mg_fail(MG_ECHECKPOINT, "codec: %s: codebooks of %lld entries, the language model writes %lld",
                        f->codec.path, (long long)c->codec.codebook_size, (long long)c->lm.V);

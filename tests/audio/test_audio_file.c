@@ -326,7 +326,7 @@ static void rates_are_checked(void **state)
     expect_failure(write_wav(in_dir("a.opus"), MG_AUDIO_OPUS, NULL, 0, 1, 44100), MG_EUSAGE,
                    "not 44100: give");
     expect_failure(mg_audio_format_check(MG_AUDIO_FLAC, 2000000, 1), MG_EUSAGE,
-                   "option --format: flac: not at 2000000 Hz with 1 channels: ");
+                   "option --format: flac: not at 2000000 Hz with 1 channel: ");
     expect_failure(
         mg_audio_format_check(MG_AUDIO_OGG, 300000, 2), MG_EUSAGE,
         "option --format: ogg: it has rates up to 200000 Hz, not 300000: give --sample-rate 48000");

@@ -76,7 +76,7 @@ generate 'options --keep-prompt and --drop-prompt' 'kept and dropped' --audio-pr
 generate 'option --cfg-coef-beta: .*no --melody' 'double guidance without a melody' --cfg-coef-beta 2
 generate 'option --loudness-compressor: goes with --strategy loudness' 'a compressor without its strategy' --loudness-compressor
 generate 'option --peak-headroom: "-1": must be a number from 0' 'a headroom above full scale' --peak-headroom=-1
-generate 'option --negative-prompt: given 2 times for 1 prompts' 'two negatives for one prompt' --negative-prompt a --negative-prompt b
+generate 'option --negative-prompt: given 2 times for 1 prompt;' 'two negatives for one prompt' --negative-prompt a --negative-prompt b
 generate 'option --audio-prompt: given 2 times for 3 prompts' 'two sounds for three prompts' --prompt y --prompt z --audio-prompt a --audio-prompt b
 expect 2 'option --melody: given 2 times for 3 prompts' 'two tunes for three sounds' "$MG" generate --model "$TINY" \
     --audio-prompt a --audio-prompt b --audio-prompt c --melody d --melody e --out "$BOX/out"

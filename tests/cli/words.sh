@@ -57,7 +57,7 @@ echo '{"prompt": "x", "guidance_scale": 2}' >"$BOX/hf.jsonl"
 expect 2 'line 1: guidance_scale: no such key; here it is cfg_coef' "a key of transformers'" \
     "$MG" generate --model "$TINY" --prompts "$BOX/hf.jsonl" --out "$BOX/no"
 echo 'a song' >"$BOX/songs.txt"
-expect 0 '1 clips, nothing is wrong' 'a layout and a format by other words' "$MG" run --jobs "$BOX/songs.txt" --check --layout hf --prompts-format text
+expect 0 '1 clip, nothing is wrong with it' 'a layout and a format by other words' "$MG" run --jobs "$BOX/songs.txt" --check --layout hf --prompts-format text
 expect 2 'option --dry-run: give --check' 'a dry run' "$MG" run --jobs x --dry-run
 expect 2 'option --num_bea: unknown; ' 'part of a word is none' "$MG" generate --model "$TINY" --prompt x --num_bea 1
 expect 2 'a text to make a clip of is --prompt TEXT' 'a text alone' "$MG" generate --model "$TINY" '80s pop'

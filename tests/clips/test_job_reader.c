@@ -260,7 +260,7 @@ static void test_what_may_be_two_things_is_refused(void **state)
     expect_refused(r, "a: line 2: JSON in a list that begins as text; --prompts-format text");
     expect_over(r);
     r = open_text("a", "text, loud, fast\nslow piano\n");
-    expect_refused(r, "line 2: 1 fields, the header has 3; if it is no table, --prompts-format text");
+    expect_refused(r, "line 2: 1 field, the header has 3; if it is no table, --prompts-format text");
     expect_over(r);
     r = open_text("a", "- one line\nslow piano\n<genre> x\nKey: C minor\n"); /* texts, all of them */
     expect_next(r, 1, "{\"prompt\": \"- one line\"}");

@@ -23,7 +23,7 @@ expect 5 'cudaErrorSystemDriverMismatch: .*load the module anew' 'a driver that 
 expect 5 'GPU 0: cudaErrorDevicesUnavailable: .*COMPUTE' 'a GPU that another process has for itself' clip error=46
 expect 5 'has no kernels of compute capability 9\.0.*-DMG_CUDA_ARCHITECTURES=90a-real' 'a build for other GPUs' clip error=209
 expect 0 'device auto: the CPU, since .*nvidia-fabricmanager' 'auto takes the CPU and says what to do' clip error=802 --device auto
-expect 5 'memory: 1 rank of the device of rank 0 need [0-9]+ MB for .* MB are available; use a smaller --batch' \
+expect 5 'memory: 1 rank of the device of rank 0 needs [0-9]+ MB for .* MB are available; use a smaller --batch' \
     'a device that is too small: the plan says so' clip memory=10 --batch 1
 expect 5 'cuda: 4 MiB of device memory: 3 of 3 MiB are free' 'too small for its scratch' clip memory=3
 for n in 40 400 900; do

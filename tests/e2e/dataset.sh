@@ -62,7 +62,7 @@ expect 0 '^finished on .*process' 'status after a run' "$MG" status "$BOX/half"
 passes 'done and failed' grep -q '^1 of 2 clips done, 1 failed, 0 left' "$BOX/said"
 expect 0 '"failed": 1,' 'the same as JSON' "$MG" status "$BOX/half" --json
 expect 2 'no run has begun here' 'status of another folder' "$MG" status "$BOX"
-expect 0 '1 clips wait for the next run' 'retry-failed' "$MG" retry-failed "$BOX/half"
+expect 0 '1 clip waits for the next run' 'retry-failed' "$MG" retry-failed "$BOX/half"
 cp "$BOX/one/train/a.flac" "$BOX/none.wav"
 expect 0 '2 of 2 clips, ' 'and with the missing file there the next run makes it' \
     ranks 1 "$MG" run --model "$DEMO" --jobs "$BOX/half.jsonl" --out "$BOX/half"

@@ -36,7 +36,7 @@ flip() {
 
 for layout in audiofolder webdataset audiocraft; do
     run $layout --layout $layout >"$BOX/said" 2>&1
-    expect 0 "^$layout: 6 clips, 6.0 s of sound, .* 1 jobs failed" "$layout: nothing is wrong" "$MG" verify "$BOX/$layout"
+    expect 0 "^$layout: 6 clips, 6.0 s of sound, .* 1 job failed" "$layout: nothing is wrong" "$MG" verify "$BOX/$layout"
     expect 0 '"passed": true' 'the same as JSON' "$MG" verify "$BOX/$layout" --json
     cp -r "$BOX/$layout" "$BOX/bare" && rm -rf "$BOX/bare/.mg-dist"
     expect 0 'without .mg-dist' 'nor without the state' "$MG" verify "$BOX/bare/"
@@ -82,7 +82,7 @@ done
 for layout in audiofolder audiocraft; do
     fresh $layout; rm "$BOX/d/train/雨-1.flac"
     finds '^train/雨-1.flac: missing' "$layout: a clip missing"
-    expect 1 '1 clips wait for the next mg-dist run' 'it waits again' "$MG" verify "$BOX/d" --again
+    expect 1 '1 clip waits for the next mg-dist run' 'it waits again' "$MG" verify "$BOX/d" --again
     run d --layout $layout >"$BOX/said" 2>&1
     expect 0 '6 clips' 'the next run makes it again' "$MG" verify -q "$BOX/d"
     passes 'the same bytes' diff -r -x .mg-dist "$BOX/d" "$BOX/$layout"
@@ -142,7 +142,7 @@ late() { timeout 600 "$MG" run -q --model "$DEMO" --jobs "$BOX/late.jsonl" --out
 late >"$BOX/said" 2>&1
 cp "$BOX/audiofolder/train/a.flac" "$BOX/late.flac"
 "$MG" retry-failed "$BOX/late" >"$BOX/said" 2>&1
-expect 0 'not complete: 1 clips wait' 'a failure that is to be tried again is no damage' "$MG" verify -q "$BOX/late"
+expect 0 'not complete: 1 clip waits' 'a failure that is to be tried again is no damage' "$MG" verify -q "$BOX/late"
 late >"$BOX/said" 2>&1
 passes 'names in shards that every loader takes' test "$(cat "$BOX/late"/music-*.tar | tar tif - | tr '\n' ' ')" = \
     'x_0.flac x_0.json -_x.flac -_x.json y.flac y.json late.flac late.json '

@@ -11,7 +11,7 @@ for r in csv.DictReader(open(sys.argv[2])): print(r["np"],r["tp"],r["batch"],r["
 # What real ranks do.
 expect 0 '^mpirun -n 2 --bind-to none .* bench step --shape tiny .*--tp 2 --batch 3' 'a dry run prints the commands' \
     sweep none --np 1,2 --tp 1,2 --batch 3 --dry-run
-says 'and why others are left out' '^# np1-tp2-b3: skipped: T = 2 does not divide 1 ranks'
+says 'and why others are left out' '^# np1-tp2-b3: skipped: T = 2 does not divide 1 rank$'
 fails 'and makes no folder' test -e "$BOX/none"
 says 'the steps are around the middle of a clip: 6 of 500 columns' '--position 246( |$)'
 says 'ranks are not bound: each has its share of the processors' '^mpirun -n 2 --bind-to none .*mg-dist'

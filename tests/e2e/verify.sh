@@ -70,7 +70,7 @@ open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + out)
 END
 }
 large 0
-verify 1 4 '^no holes +ok .*but in 1 codebooks that were never trained .*layers.3.codebook.embed' 'a codebook that was never trained' "$BOX/model"
+verify 1 4 '^no holes +ok .*but in 1 codebook that was never trained .*layers.3.codebook.embed' 'a codebook that was never trained' "$BOX/model"
 large 1
 verify 1 4 '^no holes +FAILED .*0.3 MB of zeros in 1 tensors, .*layers.3.codebook.embed' 'one that says it was' "$BOX/model"
 rm -rf "$BOX/pair" && cp -r "$FORMS/ac-mono" "$BOX/pair" && chmod -R u+w "$BOX/pair"
@@ -119,5 +119,5 @@ zero audio_encoder.encoder.layers.0.conv.bias 4
 touch -r "$BOX/time" "$BOX/model/model.safetensors"
 verify 1 4 '^hashes +FAILED +1 of 2 files .*model.safetensors' 'with four bytes of zeros' "$BOX/model"
 touch -d '1 hour' "$BOX/model/model.safetensors"
-verify 1 0 '^hashes +ok +1 files are' 'a file that its owner has changed since is his' "$BOX/model"
+verify 1 0 '^hashes +ok +1 file is' 'a file that its owner has changed since is his' "$BOX/model"
 finish

@@ -8,6 +8,7 @@
 #include "normalize.h"
 #include "npy.h"
 #include "resample.h"
+#include "text.h"
 #include "version.h"
 
 /* clang-format off */
@@ -46,8 +47,8 @@ static mg_status read_codes(const mg_codec_run *run, mg_encodec_sound *s, const 
     MG_RETURN(mg_npy_read_i32(from, &s->codes, &n_rows, &s->T));
     s->row_stride = s->T;
     if (n_rows != K && n_rows != 2 * K)
-        return mg_fail(MG_EFAIL, "%s: %lld codebooks: this codec has %lld, or %lld for stereo", from,
-                       (long long)n_rows, (long long)K, (long long)(2 * K));
+        return mg_fail(MG_EFAIL, "%s: %lld codebook%s: this codec has %lld, or %lld for stereo", from,
+                       (long long)n_rows, mg_plural(n_rows), (long long)K, (long long)(2 * K));
     if (s->T < 1) return mg_fail(MG_EFAIL, "%s: holds no frame", from);
     sound->n_frames = s->T * run->config->hop;
     sound->n_channels = n_rows / K;

@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "dataset_merge.h"
 #include "log.h"
+#include "text.h"
 
 typedef struct settings {
     const char *out;
@@ -48,9 +49,10 @@ static mg_status merge(const settings *s)
         mg_log_warn("merge: %s: the shards were begun with seeds of their own; each clip's line has its seed",
                     s->out);
     mg_log_info(
-        "merge: %s: %lld clips of %lld shards, %lld failed, %lld wait; now %lld files linked, %lld copied",
-        s->out, (long long)m.done, (long long)s->shards.n, (long long)m.failed, (long long)m.waiting,
-        (long long)m.linked, (long long)m.copied);
+        "merge: %s: %lld clip%s of %lld shard%s, %lld failed, %lld wait; now %lld file%s linked, %lld copied",
+        s->out, (long long)m.done, mg_plural(m.done), (long long)s->shards.n, mg_plural(s->shards.n),
+        (long long)m.failed, (long long)m.waiting, (long long)m.linked, mg_plural(m.linked),
+        (long long)m.copied);
     return MG_OK;
 }
 

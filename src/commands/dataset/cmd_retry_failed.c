@@ -35,7 +35,8 @@ static mg_status retry(const char *dir)
     MG_TRY(mg_run_db_open(&db, path, lock));
     MG_TRY(mg_run_db_retry(db, &n));
     MG_TRY(mg_run_db_commit(db));
-    mg_log_info("retry-failed: %s: %lld clips wait for the next run", dir, (long long)n);
+    mg_log_info("retry-failed: %s: %lld clip%s for the next run", dir, (long long)n,
+                n == 1 ? " waits" : "s wait");
 done:
     mg_run_db_close(db);
     mg_run_lock_release(lock);

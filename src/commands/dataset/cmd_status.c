@@ -9,6 +9,7 @@
 #include "process.h"
 #include "show.h"
 #include "stop.h"
+#include "text.h"
 #include "write_out.h"
 
 enum { SILENT_S = 30, GONE_S = 5 };
@@ -52,7 +53,8 @@ static void print(const mg_dataset_status *d, bool gone)
     mg_print(stdout, "\n");
     for (int i = 0; i < d->n_replicas; i++) {
         const mg_dataset_replica *r = &d->replica[i];
-        mg_print(stdout, "  replica %.0f on %s: %.0f clips", r->replica, *r->host ? r->host : "?", r->done);
+        mg_print(stdout, "  replica %.0f on %s: %.0f clip%s", r->replica, *r->host ? r->host : "?", r->done,
+                 mg_plural((int64_t)r->done));
         if (running) mg_print(stdout, ", at hand: %s", *r->at_hand ? r->at_hand : "none yet");
         if (running && r->silent_s > SILENT_S) mg_print(stdout, "; not heard of for %.0f s", r->silent_s);
         mg_print(stdout, "\n");

@@ -16,6 +16,7 @@
 #include "outcome_list.h"
 #include "plan.h"
 #include "scheduler.h"
+#include "text.h"
 
 /* "guidance_scale 3, top_k 50": appended. */
 __attribute__((format(printf, 3, 4))) static void add(char *out, size_t out_bytes, const char *format, ...)
@@ -79,15 +80,15 @@ static void print_request(const mg_clip *clips, int64_t n, const mg_clip_list *l
         same = same && mg_recipe_same_sampling(first, mg_clip_list_recipe(list, clips[i].index));
     }
     if (shortest->terms.T == longest->terms.T)
-        snprintf(length, sizeof length, "%g s (%lld frames)", (double)longest->terms.T / rate,
-                 (long long)longest->terms.T);
+        snprintf(length, sizeof length, "%g s (%lld frame%s)", (double)longest->terms.T / rate,
+                 (long long)longest->terms.T, mg_plural(longest->terms.T));
     else
         snprintf(length, sizeof length, "%g to %g s", (double)shortest->terms.T / rate,
                  (double)longest->terms.T / rate);
     mg_recipe_describe_sampling(how, sizeof how, first);
     if (same)
-        mg_log_info("generate: %lld clip%s of %s, cfg-coef %g, %s, seed %llu", (long long)n,
-                    n == 1 ? "" : "s", length, clips[0].terms.guidance, how, seed);
+        mg_log_info("generate: %lld clip%s of %s, cfg-coef %g, %s, seed %llu", (long long)n, mg_plural(n),
+                    length, clips[0].terms.guidance, how, seed);
     else
         mg_log_info("generate: %lld clips of %s, sampled in different ways, seed %llu", (long long)n, length,
                     seed);

@@ -7,6 +7,7 @@
 #include "plan.h"
 #include "plan_fit.h"
 #include "planning.h"
+#include "text.h"
 
 /* A rank of a group whose others are not there. Measuring calls none of its functions. */
 static mg_comm absent(int rank, int size)
@@ -171,8 +172,8 @@ static mg_status add_groups(mg_planning *p, mg_ops *ops)
         if (s->machine.tp > 0 && s->machine.tp != tp) continue;
         mg_predict_check_group(reason, &p->config.lm, tp);
         if (!reason[0] && s->n_per_node % tp)
-            (void)snprintf(reason, sizeof reason, "T = %d does not divide the %lld ranks of a node", tp,
-                           (long long)s->n_per_node);
+            (void)snprintf(reason, sizeof reason, "T = %d does not divide the %lld rank%s of a node", tp,
+                           (long long)s->n_per_node, mg_plural(s->n_per_node));
         if (reason[0] && !p->refused[0]) (void)snprintf(p->refused, sizeof p->refused, "%s", reason);
         if (!reason[0]) MG_RETURN(add_group(p, ops, tp));
     }

@@ -4,6 +4,7 @@
 
 #include "plan_fit.h"
 #include "planning.h"
+#include "text.h"
 
 static const char *const part_words[MG_PREDICT_PARTS] = {
     "products with the matrices",  "reads of attention",
@@ -51,7 +52,7 @@ void mg_planning_why(mg_text *t, const mg_planning *p)
     const int most = largest_part(&l->times);
 
     mg_text_format(t, "T = %lld with %lld clip%s at a time ends first: ", (long long)l->tp,
-                   (long long)l->n_clips, l->n_clips == 1 ? "" : "s");
+                   (long long)l->n_clips, mg_plural(l->n_clips));
     if (other && other->run_s > l->run_s)
         mg_text_format(t, "the best with T = %lld takes %.2f times as long, and ", (long long)other->tp,
                        other->run_s / l->run_s);
@@ -59,7 +60,8 @@ void mg_planning_why(mg_text *t, const mg_planning *p)
                    100 * l->times.part_s[most] / l->times.step_s);
     if (p->chosen > 0 && p->layout[0].tp == 1 && !p->layout[0].fits) mg_text_add(t, " T = 1 does not fit.");
     if (l->n_outside > 0)
-        mg_text_format(t, " %lld layers come from outside its memory.", (long long)l->n_outside);
+        mg_text_format(t, " %lld layer%s from outside its memory.", (long long)l->n_outside,
+                       l->n_outside == 1 ? " comes" : "s come");
     if (p->unasked < 0 || p->unasked == p->chosen) return;
     const mg_planning_layout *u = &p->layout[p->unasked];
     mg_text_format(t, " Without --%sbatch run takes T = %lld with %lld: %.2f times as long.",
@@ -165,8 +167,8 @@ void mg_planning_print(mg_text *t, const mg_planning *p)
     const mg_planning_settings *s = p->settings;
 
     mg_text_format(t, "%lld clips of %g s, %lld node%s with %lld rank%s, %s, %s%s\n", (long long)s->n_clips,
-                   s->dur_s, (long long)s->n_nodes, s->n_nodes == 1 ? "" : "s", (long long)s->n_per_node,
-                   s->n_per_node == 1 ? "" : "s", p->machine.name, mg_format_name(p->formats.weights),
+                   s->dur_s, (long long)s->n_nodes, mg_plural(s->n_nodes), (long long)s->n_per_node,
+                   mg_plural(s->n_per_node), p->machine.name, mg_format_name(p->formats.weights),
                    p->formats.kv == MG_FORMAT_Q8 ? ", kv int8" : "");
     print_memory(t, p);
     print_layouts(t, p);

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "run_coordinator_impl.h"
 #include "stop.h"
+#include "text.h"
 
 enum { COMMIT_CLIPS = 256, MOST_UNREAD = 20 };
 #define COMMIT_S 1.0
@@ -233,8 +234,8 @@ mg_status mg_run_coordinator_verdict(mg_run_coordinator *c)
     mg_dataset_count(c->d, &n);
     if (c->too_many)
         return mg_fail(MG_EFAIL,
-                       "run: %lld clips failed, and --max-failures is %lld; failures.jsonl says why",
-                       (long long)c->n_failed_now, (long long)c->s->max_failures);
+                       "run: %lld clip%s failed, and --max-failures is %lld; failures.jsonl says why",
+                       (long long)c->n_failed_now, mg_plural(c->n_failed_now), (long long)c->s->max_failures);
     if (n.done + n.failed < n.total)
         return mg_fail(MG_EUNFINISHED, "run: stopped with %lld of %lld clips done; the same command goes on",
                        (long long)n.done, (long long)n.total);

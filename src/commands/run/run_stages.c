@@ -14,6 +14,7 @@
 #include "model_fingerprint.h"
 #include "run.h"
 #include "stop.h"
+#include "text.h"
 
 typedef struct run_call {
     const mg_run_settings *s;
@@ -42,7 +43,7 @@ static void say_alike(const checked *c)
 {
     if (c->n_alike > SHOWN_OF_A_KIND)
         mg_log_error("the same in %lld more line%s", (long long)(c->n_alike - SHOWN_OF_A_KIND),
-                     c->n_alike - SHOWN_OF_A_KIND == 1 ? "" : "s");
+                     mg_plural(c->n_alike - SHOWN_OF_A_KIND));
 }
 
 /* A column of a wrong name is in every line of a list. */
@@ -73,7 +74,9 @@ static mg_status check_jobs(const mg_run_settings *s, const mg_world *w)
     MG_RETURN(mg_run_describe(&call, s));
     const mg_status st = mg_dataset_check_jobs(&call, say_fault, &said, &n);
     say_alike(&said);
-    if (st == MG_OK) mg_log_info("run: %s: %lld clips, nothing is wrong with them", s->jobs, (long long)n);
+    if (st == MG_OK)
+        mg_log_info("run: %s: %lld clip%s, nothing is wrong with %s", s->jobs, (long long)n, mg_plural(n),
+                    n == 1 ? "it" : "them");
     if (st == MG_EUSAGE && said.n_said > 0)
         return mg_fail(MG_EUSAGE, "run: %s: cannot be used as it is", s->jobs);
     return st;
@@ -93,8 +96,8 @@ static mg_status open_dataset(run_call *c)
         mg_log_info("run: %s: goes on: %lld of %lld clips are done, %lld failed", c->s->out,
                     (long long)n.done, (long long)n.total, (long long)n.failed);
     else
-        mg_log_info("run: %s: %lld clips to make, seed %lld", c->s->out, (long long)n.total,
-                    (long long)mg_dataset_seed(c->d));
+        mg_log_info("run: %s: %lld clip%s to make, seed %lld", c->s->out, (long long)n.total,
+                    mg_plural(n.total), (long long)mg_dataset_seed(c->d));
     return MG_OK;
 }
 

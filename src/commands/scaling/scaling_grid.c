@@ -5,6 +5,7 @@
 
 #include "predict.h"
 #include "scaling.h"
+#include "text.h"
 
 enum { MAX_LIST = 32, MAX_NUMBER = 65536 };
 
@@ -57,8 +58,8 @@ static void judge(mg_scaling_cell *c, const mg_lm_config *config)
     const mg_scaling_point *p = &c->point;
 
     if (mg_predict_is_group(p->tp) && p->np % p->tp)
-        (void)snprintf(c->reason, sizeof c->reason, "T = %" PRId64 " does not divide %" PRId64 " ranks",
-                       p->tp, p->np);
+        (void)snprintf(c->reason, sizeof c->reason, "T = %" PRId64 " does not divide %" PRId64 " rank%s",
+                       p->tp, p->np, mg_plural(p->np));
     else
         mg_predict_check_group(c->reason, config, p->tp);
 }

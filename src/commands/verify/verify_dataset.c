@@ -8,6 +8,7 @@
 #include "json_text.h"
 #include "log.h"
 #include "show.h"
+#include "text.h"
 #include "write_out.h"
 
 static void say(void *arg, const char *fault)
@@ -43,14 +44,18 @@ static void print_json(const mg_verify_account *a, const mg_dataset_verdict *d, 
 
 static void print_summary(const mg_verify_account *a, const mg_dataset_verdict *d, const char *layout)
 {
-    mg_print(stdout, "%s: %lld clips, %.1f s of sound, %lld files, %.1f MB%s", layout, (long long)d->n_clips,
-             d->dur_s, (long long)d->n_files, (double)d->n_bytes / 1e6,
+    mg_print(stdout, "%s: %lld clip%s, %.1f s of sound, %lld file%s, %.1f MB%s", layout,
+             (long long)d->n_clips, mg_plural(d->n_clips), d->dur_s, (long long)d->n_files,
+             mg_plural(d->n_files), (double)d->n_bytes / 1e6,
              d->with_state ? "" : "; without .mg-dist, so the state was not compared");
     if (d->n_failed > 0)
-        mg_print(stdout, "; %lld jobs failed, as failures.jsonl says", (long long)d->n_failed);
+        mg_print(stdout, "; %lld job%s failed, as failures.jsonl says", (long long)d->n_failed,
+                 mg_plural(d->n_failed));
     if (d->n_waiting > 0)
-        mg_print(stdout, "; not complete: %lld clips wait for the next mg-dist run", (long long)d->n_waiting);
-    if (a->n_replayed > 0) mg_print(stdout, "; %lld clips made again", (long long)a->n_replayed);
+        mg_print(stdout, "; not complete: %lld clip%s for the next mg-dist run", (long long)d->n_waiting,
+                 d->n_waiting == 1 ? " waits" : "s wait");
+    if (a->n_replayed > 0)
+        mg_print(stdout, "; %lld clip%s made again", (long long)a->n_replayed, mg_plural(a->n_replayed));
     mg_print(stdout, "\n");
 }
 
@@ -80,7 +85,8 @@ static mg_status make_again(const mg_verify_settings *s, const mg_dataset_verdic
         return mg_fail(MG_EUSAGE, "option --again: %s: has no .mg-dist, so no run can go on with it",
                        s->source);
     MG_RETURN(mg_dataset_again(&n, s->source, d->again, d->n_again));
-    mg_log_info("verify: %s: %lld clips wait for the next mg-dist run", s->source, (long long)n);
+    mg_log_info("verify: %s: %lld clip%s for the next mg-dist run", s->source, (long long)n,
+                n == 1 ? " waits" : "s wait");
     return MG_OK;
 }
 
@@ -99,8 +105,8 @@ mg_status mg_verify_dataset(mg_context *context, const mg_verify_settings *setti
     if (w->rank == 0 && st == MG_EFAIL && a.n_damaged > 0 && settings->again) {
         const mg_status made = make_again(settings, &d);
         st = made != MG_OK ? made
-                           : mg_fail(MG_EFAIL, "verify: %s: %lld things were wrong; see above",
-                                     settings->source, (long long)a.n_damaged);
+                           : mg_fail(MG_EFAIL, "verify: %s: %lld thing%s wrong; see above", settings->source,
+                                     (long long)a.n_damaged, a.n_damaged == 1 ? " was" : "s were");
     }
     st = mg_world_await_first(w, st);
 done:

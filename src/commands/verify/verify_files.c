@@ -98,7 +98,8 @@ mg_status mg_verify_hashes(mg_verify *v)
                        "%d of %d files are not what the hub says; fetch them again: %s", n_wrong, n_hashed,
                        wrong);
     else if (n_hashed)
-        mg_verify_note(v, "hashes", MG_VERIFY_PASSED, "%d files are what the hub says", n_hashed);
+        mg_verify_note(v, "hashes", MG_VERIFY_PASSED, "%d file%s what the hub says", n_hashed,
+                       n_hashed == 1 ? " is" : "s are");
     else
         mg_verify_note(v, "hashes", MG_VERIFY_SKIPPED,
                        "no files of a cache or of hf download --local-dir, which say what they are");
@@ -228,9 +229,10 @@ static void judge(mg_verify *v, const findings *f)
                        f->hollow->file);
     else if (f->n_untrained)
         mg_verify_note(v, "no holes", MG_VERIFY_PASSED,
-                       "no zeros over many pages, but in %lld codebooks that were never trained (inited is "
-                       "0), %s the first",
-                       (long long)f->n_untrained, f->untrained->name);
+                       "no zeros over many pages, but in %lld codebook%s never trained (inited is 0), %s the "
+                       "first",
+                       (long long)f->n_untrained, f->n_untrained == 1 ? " that was" : "s that were",
+                       f->untrained->name);
     else
         mg_verify_note(v, "no holes", MG_VERIFY_PASSED, "no zeros over many pages");
 }
