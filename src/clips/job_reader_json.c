@@ -79,7 +79,7 @@ static mg_status rename_key(mg_json_text *t, const char *name, const char *key, 
 {
     const cJSON *found = NULL;
     int64_t whole;
-    char number[32];
+    char number[MG_JSON_SHOWN];
 
     for (const cJSON *item = object->child; item; item = item->next) {
         if (strcmp(item->string, key) != 0) continue;
@@ -88,8 +88,10 @@ static mg_status rename_key(mg_json_text *t, const char *name, const char *key, 
     }
     if (!found) return mg_fail(MG_EUSAGE, "%s: there is no key \"%.64s\"; null is no text", where, key);
     if (cJSON_IsNull(found)) return MG_OK;
-    if (!cJSON_IsString(found) && !mg_json_exact_int(found, &whole))
-        return mg_fail(MG_EUSAGE, "%s: %.64s: must be a text", where, key);
+    if (!cJSON_IsString(found) && !mg_json_exact_int(found, &whole)) {
+        mg_json_show(number, found);
+        return mg_fail(MG_EUSAGE, "%s: %.64s: %s: must be a text", where, key, number);
+    }
     if (!cJSON_IsString(found)) snprintf(number, sizeof number, "%lld", (long long)whole);
     mg_json_text_string(t, name, cJSON_IsString(found) ? found->valuestring : number);
     return MG_OK;

@@ -163,28 +163,50 @@ static mg_status check_text(const mg_recipe_key *key, const char *name, const ch
     return key->type == MG_KEY_ID ? mg_job_id_check(id, where, text) : MG_OK;
 }
 
+static const char *name_of(const mg_recipe_key *key)
+{
+    return key->key ? key->key : key->record ? key->record : "where";
+}
+
+mg_status mg_recipe_refuse(const mg_recipe_key *key, const char *where, const char *value)
+{
+    char what[160] = "a string";
+
+    if (key->type == MG_KEY_NUMBER)
+        snprintf(what, sizeof what, "a number from %g to %g", key->low, key->high);
+    else if (key->type == MG_KEY_INT)
+        snprintf(what, sizeof what, "a whole number from %.0f to %.0f", key->low, key->high);
+    else if (key->type == MG_KEY_CHOICE)
+        snprintf(what, sizeof what, "one of %s", key->choices);
+    else if (key->type == MG_KEY_BOOL)
+        snprintf(what, sizeof what, "true or false");
+    return mg_fail(MG_EUSAGE, "%s: %s: %s: must be %s", where, name_of(key), value, what);
+}
+
 mg_status mg_recipe_check_key(const mg_recipe *r, const mg_recipe_key *key, const char *where)
 {
-    const char *name = key->key ? key->key : key->record ? key->record : "where";
     const void *at = mg_recipe_get(r, key);
+    char shown[MG_CHOICE_WORD_SIZE];
 
-    if (mg_recipe_is_string(key)) return check_text(key, name, where, *(const char *const *)at);
+    if (mg_recipe_is_string(key)) return check_text(key, name_of(key), where, *(const char *const *)at);
     if (key->type == MG_KEY_NUMBER) {
         const double value = *(const double *)at;
         if (value >= key->low && value <= key->high) return MG_OK;
-        return mg_fail(MG_EUSAGE, "%s: %s: must be a number from %g to %g", where, name, key->low, key->high);
+        snprintf(shown, sizeof shown, "%.15g", value);
+        return mg_recipe_refuse(key, where, shown);
     }
     if (key->type == MG_KEY_INT) {
         const int64_t value = *(const int64_t *)at;
         if ((double)value >= key->low && (double)value <= key->high) return MG_OK;
-        return mg_fail(MG_EUSAGE, "%s: %s: must be a whole number from %.0f to %.0f", where, name, key->low,
-                       key->high);
+        snprintf(shown, sizeof shown, "%lld", (long long)value);
+        return mg_recipe_refuse(key, where, shown);
     }
     if (key->type == MG_KEY_CHOICE) {
-        char word[MG_CHOICE_WORD_SIZE];
-        mg_choice_word(word, key->choices, *(const int *)at);
-        if (*(const int *)at < 0 || !*word)
-            return mg_fail(MG_EUSAGE, "%s: %s: must be one of %s", where, name, key->choices);
+        const int value = *(const int *)at;
+        mg_choice_word(shown, key->choices, value);
+        if (value >= 0 && *shown) return MG_OK;
+        snprintf(shown, sizeof shown, "%d", value);
+        return mg_recipe_refuse(key, where, shown);
     }
     return MG_OK;
 }

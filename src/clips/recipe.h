@@ -126,10 +126,13 @@ void mg_recipe_see(mg_recipe *r);
 /* What `r` does not say and `from` does, but for what is a clip's own. */
 void mg_recipe_fill(mg_recipe *r, const mg_recipe *from);
 
-/* MG_EUSAGE "WHERE: KEY: must be …" for a value out of range, two lengths, or an id that cannot name a file.
- * Likewise for a text that is not UTF-8 or too long. */
+/* MG_EUSAGE "WHERE: KEY: VALUE: must be …" for a value out of range, two lengths, or an id that cannot name a
+ * file. Likewise for a text that is not UTF-8 or too long. */
 mg_status mg_recipe_check_key(const mg_recipe *r, const mg_recipe_key *key, const char *where);
 mg_status mg_recipe_check(const mg_recipe *r, const char *where);
+
+/* That message, for a value that the key cannot have. */
+mg_status mg_recipe_refuse(const mg_recipe_key *key, const char *where, const char *value);
 
 /* Is a text encoder needed for it? Not for states that are given, and not without a text. */
 bool mg_recipe_encodes_text(const mg_recipe *r);

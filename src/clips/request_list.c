@@ -64,6 +64,14 @@ void mg_request_list_close(mg_request_list *list)
     *list = (mg_request_list){0};
 }
 
+static mg_status refuse(const mg_recipe_key *key, const cJSON *item, const char *where)
+{
+    char shown[MG_JSON_SHOWN];
+
+    mg_json_show(shown, item);
+    return mg_recipe_refuse(key, where, shown);
+}
+
 /* `folder` is "" or ends in '/'. The text is checked as it stands, the path is put together. */
 static mg_status read_text(mg_request_list *list, mg_recipe *r, const mg_recipe_key *key, const cJSON *item,
                            const char *where, const char *folder)
@@ -71,7 +79,7 @@ static mg_status read_text(mg_request_list *list, mg_recipe *r, const mg_recipe_
     const char **at = mg_recipe_at(r, key), *text = item->valuestring;
     char *path;
 
-    if (!cJSON_IsString(item)) return mg_fail(MG_EUSAGE, "%s: %s: must be a string", where, key->key);
+    if (!cJSON_IsString(item)) return refuse(key, item, where);
     *at = text;
     MG_RETURN(mg_recipe_check_key(r, key, where));
     const bool is_beside = key->type == MG_KEY_PATH && *text && *text != '/';
@@ -84,19 +92,23 @@ static mg_status read_text(mg_request_list *list, mg_recipe *r, const mg_recipe_
 static mg_status read_number(mg_recipe *r, const mg_recipe_key *key, const cJSON *item, const char *where)
 {
     void *at = mg_recipe_at(r, key);
+    const bool is_whole = key->type == MG_KEY_INT;
+    int64_t whole = 0;
 
-    if (key->type == MG_KEY_INT) {
-        int64_t whole;
-        *(int64_t *)at = mg_json_exact_int(item, &whole) ? whole : -1;
-    } else {
-        *(double *)at = cJSON_IsNumber(item) ? item->valuedouble : NAN;
-    }
-    return mg_recipe_check_key(r, key, where); /* no number is none in range */
+    if (!cJSON_IsNumber(item) || (is_whole && !mg_json_exact_int(item, &whole)))
+        return refuse(key, item, where);
+    if (is_whole)
+        *(int64_t *)at = whole;
+    else
+        *(double *)at = item->valuedouble;
+    return mg_recipe_check_key(r, key, where);
 }
 
 static mg_status read_key(mg_request_list *list, mg_recipe *r, const mg_recipe_key *key, const cJSON *item,
                           const char *where, const char *folder)
 {
+    int i;
+
     if (cJSON_IsNull(item)) return MG_OK;
     mg_recipe_say(r, key);
     switch (key->type) {
@@ -106,12 +118,12 @@ static mg_status read_key(mg_request_list *list, mg_recipe *r, const mg_recipe_k
     case MG_KEY_INT:
     case MG_KEY_NUMBER: return read_number(r, key, item, where);
     case MG_KEY_CHOICE:
-        *(int *)mg_recipe_at(r, key) =
-            cJSON_IsString(item) ? mg_choice_find(key->choices, item->valuestring) : -1;
-        return mg_recipe_check_key(r, key, where);
+        i = cJSON_IsString(item) ? mg_choice_find(key->choices, item->valuestring) : -1;
+        *(int *)mg_recipe_at(r, key) = i;
+        return i < 0 ? refuse(key, item, where) : MG_OK;
     case MG_KEY_BOOL: break;
     }
-    if (!cJSON_IsBool(item)) return mg_fail(MG_EUSAGE, "%s: %s: must be true or false", where, key->key);
+    if (!cJSON_IsBool(item)) return refuse(key, item, where);
     *(bool *)mg_recipe_at(r, key) = cJSON_IsTrue(item);
     return MG_OK;
 }

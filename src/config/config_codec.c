@@ -15,11 +15,15 @@ static mg_status read_ratios(mg_codec_config *out, const cJSON *section, const c
     if (ratios) {
         out->n_ratios = 0;
         for (const cJSON *item = ratios->child; item; item = item->next) {
+            char shown[MG_JSON_SHOWN];
             int64_t ratio;
             if (out->n_ratios == MG_MAX_RATIOS)
                 return mg_fail(MG_ECHECKPOINT, "%s: upsampling_ratios: more than %d are not supported", name,
                                MG_MAX_RATIOS);
-            if (!mg_json_exact_int(item, &ratio)) ratio = 0; /* refused below, as any that is not positive */
+            if (!mg_json_exact_int(item, &ratio)) {
+                mg_json_show(shown, item);
+                return mg_fail(MG_ECHECKPOINT, "%s: upsampling_ratios: %s: must be an integer", name, shown);
+            }
             out->ratio[out->n_ratios++] = ratio;
         }
     }
@@ -37,8 +41,12 @@ static mg_status read_bandwidth(mg_codec_config *out, const cJSON *section, cons
     if (bandwidths) {
         const cJSON *last = bandwidths->child;
         while (last && last->next) last = last->next;
-        if (!cJSON_IsNumber(last) || !isfinite(last->valuedouble))
-            return mg_fail(MG_ECHECKPOINT, "%s: target_bandwidths: its last element must be a number", name);
+        char shown[MG_JSON_SHOWN];
+        if (!cJSON_IsNumber(last) || !isfinite(last->valuedouble)) {
+            mg_json_show(shown, last);
+            return mg_fail(MG_ECHECKPOINT, "%s: target_bandwidths: %s: its last element must be a number",
+                           name, shown);
+        }
         kbps = last->valuedouble;
     }
     const double n = floor(1000.0 * kbps / (double)(out->frame_rate * 10));

@@ -71,7 +71,8 @@ mg_status mg_config_codec_hop(mg_codec_config *c, const char *name, const char *
     c->hop = 1;
     for (int64_t i = 0; i < c->n_ratios; i++) {
         if (c->ratio[i] < 1 || c->ratio[i] > MAX_HOP)
-            return mg_fail(MG_ECHECKPOINT, "%s: %s: must be integers of 1 to %d", name, key, MAX_HOP);
+            return mg_fail(MG_ECHECKPOINT, "%s: %s: %lld: must be integers of 1 to %d", name, key,
+                           (long long)c->ratio[i], MAX_HOP);
         c->hop *= c->ratio[i];
         if (c->hop > MAX_HOP)
             return mg_fail(MG_ECHECKPOINT, "%s: %s: their product is over %d", name, key, MAX_HOP);

@@ -53,9 +53,11 @@ static mg_status read_ratios(mg_codec_config *out, mg_yaml *y, const char *name)
     MG_RETURN(mg_yaml_list(y, "seanet.ratios", &ratios));
     if (!ratios || ratios->n_children < 1 || ratios->n_children > MG_MAX_RATIOS)
         return mg_xp_refuse(y, name, "seanet.ratios", "a list of 1 to 8 integers");
-    for (const mg_yaml_node *n = ratios->child; n; n = n->next)
-        out->ratio[out->n_ratios++] =
-            n->kind == MG_YAML_INT ? n->integer : 0; /* 0 is refused with the rest */
+    for (const mg_yaml_node *n = ratios->child; n; n = n->next) {
+        if (n->kind != MG_YAML_INT)
+            return mg_xp_refuse(y, name, "seanet.ratios", "a list of 1 to 8 integers");
+        out->ratio[out->n_ratios++] = n->integer;
+    }
     return mg_config_codec_hop(out, name, "seanet.ratios");
 }
 

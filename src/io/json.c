@@ -4,10 +4,12 @@
 
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "in_file.h"
+#include "text.h"
 #include "utf8.h"
 
 enum { MAX_DEPTH = 64, MAX_VALUES = 4 << 20 };
@@ -100,6 +102,31 @@ bool mg_json_exact_int(const cJSON *item, int64_t *out)
     return true;
 }
 
+void mg_json_show(char out[MG_JSON_SHOWN], const cJSON *item)
+{
+    enum { MOST = MG_JSON_SHOWN - (int)sizeof "…" };
+    char *text = item ? cJSON_PrintUnformatted(item) : NULL;
+    size_t n = text ? strlen(text) : 0;
+
+    if (n > MOST) /* between two characters */
+        for (n = MOST; n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+    if (cJSON_IsNumber(item)) /* cJSON prints infinity as null, and 2^53 with too few digits */
+        snprintf(out, MG_JSON_SHOWN, "%.*g", mg_double_digits(item->valuedouble), item->valuedouble);
+    else if (text)
+        snprintf(out, MG_JSON_SHOWN, "%.*s%s", (int)n, text, text[n] ? "…" : "");
+    else
+        snprintf(out, MG_JSON_SHOWN, "nothing");
+    cJSON_free(text);
+}
+
+static mg_status refuse(const cJSON *item, const char *name, const char *key, const char *what)
+{
+    char shown[MG_JSON_SHOWN];
+
+    mg_json_show(shown, item);
+    return mg_fail(MG_ECHECKPOINT, "%s: %s: %s: must be %s", name, key, shown, what);
+}
+
 mg_status mg_json_int(const cJSON *object, const char *name, const char *key, int64_t *out, bool *found)
 {
     const cJSON *item;
@@ -110,7 +137,7 @@ mg_status mg_json_int(const cJSON *object, const char *name, const char *key, in
     if (cJSON_IsNumber(item))
         return mg_fail(MG_ECHECKPOINT, "%s: %s: %.17g: must be an integer below 2^53", name, key,
                        item->valuedouble);
-    return mg_fail(MG_ECHECKPOINT, "%s: %s: must be an integer", name, key);
+    return refuse(item, name, key, "an integer");
 }
 
 mg_status mg_json_double(const cJSON *object, const char *name, const char *key, double *out, bool *found)
@@ -121,7 +148,7 @@ mg_status mg_json_double(const cJSON *object, const char *name, const char *key,
     if (found) *found = item != NULL;
     if (!item) return MG_OK;
     if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble))
-        return mg_fail(MG_ECHECKPOINT, "%s: %s: must be a finite number", name, key);
+        return refuse(item, name, key, "a finite number");
     *out = item->valuedouble;
     return MG_OK;
 }
@@ -133,7 +160,7 @@ mg_status mg_json_bool(const cJSON *object, const char *name, const char *key, b
     MG_RETURN(find(object, name, key, &item));
     if (found) *found = item != NULL;
     if (!item) return MG_OK;
-    if (!cJSON_IsBool(item)) return mg_fail(MG_ECHECKPOINT, "%s: %s: must be true or false", name, key);
+    if (!cJSON_IsBool(item)) return refuse(item, name, key, "true or false");
     *out = cJSON_IsTrue(item);
     return MG_OK;
 }
@@ -145,7 +172,7 @@ mg_status mg_json_string(const cJSON *object, const char *name, const char *key,
     *out = NULL;
     MG_RETURN(find(object, name, key, &item));
     if (!item) return MG_OK;
-    if (!cJSON_IsString(item)) return mg_fail(MG_ECHECKPOINT, "%s: %s: must be a string", name, key);
+    if (!cJSON_IsString(item)) return refuse(item, name, key, "a string");
     *out = item->valuestring;
     return MG_OK;
 }

@@ -34,6 +34,10 @@ mg_status mg_json_object(const struct cJSON *object, const char *name, const cha
 mg_status mg_json_array(const struct cJSON *object, const char *name, const char *key,
                         const struct cJSON **out);
 
+/* A value as a message shows it, cut where it is long; "nothing" of NULL. */
+enum { MG_JSON_SHOWN = 64 };
+void mg_json_show(char out[MG_JSON_SHOWN], const struct cJSON *item);
+
 /* The number itself, for elements of arrays: false if it is no integer of -2^53 < n < 2^53. */
 bool mg_json_exact_int(const struct cJSON *item, int64_t *out);
 

@@ -35,21 +35,27 @@ static void get_text(reader *r, const char *key, char *out, size_t size)
 
 static void get_count(reader *r, const char *key, int64_t low, int64_t *out)
 {
+    bool found = false;
+
     *out = -1;
-    if (r->st == MG_OK) r->st = mg_json_int(r->object, r->name, key, out, NULL);
+    if (r->st == MG_OK) r->st = mg_json_int(r->object, r->name, key, out, &found);
+    if (r->st == MG_OK && !found) r->st = mg_fail(MG_EFAIL, "%s: %s: missing", r->name, key);
     if (r->st == MG_OK && (*out < low || *out > MAX_COUNT))
-        r->st = mg_fail(MG_EFAIL, "%s: %s: missing, or not between %" PRId64 " and %d", r->name, key, low,
-                        MAX_COUNT);
+        r->st = mg_fail(MG_EFAIL, "%s: %s: %" PRId64 ": not between %" PRId64 " and %d", r->name, key, *out,
+                        low, MAX_COUNT);
 }
 
 /* Not negative and finite; `must`: above 0. */
 static double get_number(reader *r, const char *key, bool must)
 {
     double v = NAN;
+    bool found = false;
 
-    if (r->st == MG_OK) r->st = mg_json_double(r->object, r->name, key, &v, NULL);
+    if (r->st == MG_OK) r->st = mg_json_double(r->object, r->name, key, &v, &found);
+    if (r->st == MG_OK && !found && must) r->st = mg_fail(MG_EFAIL, "%s: %s: missing", r->name, key);
     if (r->st == MG_OK && (isinf(v) || v < 0 || (must && !(v > 0))))
-        r->st = mg_fail(MG_EFAIL, "%s: %s: missing, or no number that this can be", r->name, key);
+        r->st = mg_fail(MG_EFAIL, "%s: %s: %g: must be finite and %s 0", r->name, key, v,
+                        must ? "above" : "at least");
     return v;
 }
 
@@ -77,7 +83,8 @@ static void get_sizes(reader *r, mg_scaling_sizes *out)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (r->st == MG_OK) r->st = mg_json_int(r->object, r->name, all[i].key, all[i].to, NULL);
         if (r->st == MG_OK && (*all[i].to < 0 || *all[i].to > MAX_COUNT))
-            r->st = mg_fail(MG_EFAIL, "%s: %s: not between 0 and %d", r->name, all[i].key, MAX_COUNT);
+            r->st = mg_fail(MG_EFAIL, "%s: %s: %" PRId64 ": not between 0 and %d", r->name, all[i].key,
+                            *all[i].to, MAX_COUNT);
     }
     out->n_keys++; /* a column attends to itself too */
 }

@@ -282,7 +282,7 @@ static void what_is_not_done_is_refused_by_name(void **state)
         {"\"fan_in_fan_out\": false", "\"fan_in_fan_out\": true", "fan_in_fan_out"},
         {"\"layer_replication\": null", "\"layer_replication\": [[0, 1]]", "layer_replication"},
         {"\"alpha_pattern\": {}", "\"alpha_pattern\": {\"^a\": 2}", "only plain names are supported"},
-        {"\"lora_alpha\": 16", "\"lora_alpha\": \"x\"", "lora_alpha: must be a finite number"},
+        {"\"lora_alpha\": 16", "\"lora_alpha\": \"x\"", "lora_alpha: \"x\": must be a finite number"},
     };
     mg_checkpoint *c, *adapter;
 

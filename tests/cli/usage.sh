@@ -95,7 +95,7 @@ listed() { # pattern, sentence, lines …
 }
 listed 'line 2: promt: no such key' 'an unknown key' '{"prompt": "x"}' '{"promt": "x"}'
 listed 'line 1: seed: given twice' 'a key twice' '{"seed": 1, "seed": 1}'
-listed 'line 1: duration: must be a number from 0\.001' 'a duration of another type' '{"duration": "8"}'
+listed 'line 1: duration: "8": must be a number from 0\.001' 'a duration of another type' '{"duration": "8"}'
 listed 'line 3: not JSON' 'a broken line' '{}' '' '{"prompt": "x"'
 listed 'line 1: duration and frames both' 'two lengths' '{"duration": 1, "frames": 3}'
 listed 'line 1: id: "\.\./x": may not hold' 'an id that leads elsewhere' '{"id": "../x"}'

@@ -381,17 +381,18 @@ static void says_what_is_wrong(void **state)
     refuse("{}", "x.json: seed: missing");
     refuse("{\"seed\":1}", "x.json: parameters.frames: missing");
     refuse("{\"seed\":1,\"parameters\":{\"frames\":0}}", "x.json: parameters.frames");
-    refuse("{\"seed\":\"1\"}", "x.json: seed: must be an integer");
+    refuse("{\"seed\":\"1\"}", "x.json: seed: \"1\": must be an integer");
     refuse("{\"seed\":-1}", "x.json: seed: -1: must not be negative");
     refuse("{\"seed\":9007199254740992}", "x.json: seed: ");
     refuse("{\"seed\":1,\"seed\":1}", "x.json: seed: given twice");
-    refuse("{\"seed\":1,\"prompt\":3}", "x.json: prompt: must be a string");
+    refuse("{\"seed\":1,\"prompt\":3}", "x.json: prompt: 3: must be a string");
     refuse("{\"id\":\"../x\"}", "x.json: id: \"../x\"");
     refuse("{\"audio_file\":\"a/b.wav\"}", "x.json: audio_file: \"a/b.wav\"");
     refuse("{\"audio_sha256\":\"12\"}", "x.json: audio_sha256: 12: no SHA-256");
     refuse("{\"seed\":1,\"inputs\":[]}", "x.json: inputs: must be a JSON object");
     refuse("{\"seed\":1,\"inputs\":{\"melody\":{\"sha256\":\"zz\"}}}", "x.json: sha256: zz");
-    refuse("{\"seed\":1,\"parameters\":{\"frames\":1,\"top_p\":\"x\"}}", "x.json: top_p: must be a finite");
+    refuse("{\"seed\":1,\"parameters\":{\"frames\":1,\"top_p\":\"x\"}}",
+           "x.json: top_p: \"x\": must be a finite");
     refuse("{\"seed\":1,\"parameters\":{\"frames\":1},\"model\":{\"weights\":[1]}}",
            "x.json: must be a JSON object");
     refuse("{\"seed\":1,\"parameters\":{\"frames\":1},\"model\":{\"weights\":[{\"file\":\"a\"}]}}",

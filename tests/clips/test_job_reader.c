@@ -67,8 +67,8 @@ static void test_named_keys_must_be_there(void **state)
         "{\"mood\": \"a\\u0000b\"}\n{\"mood\": \"a\"}{\"mood\": \"b\"}\n[]\n",
         &mood);
     expect_next(r, 1, "{}");
-    expect_refused(r, "line 2: mood: must be a text");
-    expect_refused(r, "line 3: mood: must be a text");
+    expect_refused(r, "line 2: mood: [\"x\"]: must be a text");
+    expect_refused(r, "line 3: mood: 1.5: must be a text");
     expect_refused(r, "line 4: mood: given twice");
     expect_refused(r, "line 5: not JSON: an escaped NUL");
     expect_refused(r, "line 6: not JSON: something behind the value");

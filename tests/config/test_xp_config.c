@@ -169,7 +169,7 @@ static const edit_case codec_cases[] = {
     {NULL, "pad_mode: constant", "pad_mode: replicate", "seanet.pad_mode: \"replicate\""},
     {NULL, "pad_mode: constant", "pad_mode: reflect", NULL},
     {NULL, "channels: 1", "channels: 2", "encodec.channels: 2"},
-    {"\nseanet:", "  - 8\n", "  - 0\n", "seanet.ratios: must be integers"},
+    {"\nseanet:", "  - 8\n", "  - 0\n", "seanet.ratios: 0: must be integers"},
     {"\nseanet:", "  - 8\n", "  - 8192\n", "seanet.ratios: their product"},
     {NULL, "compress: 2", "compress: 3", "seanet.compress: 3 does not divide"},
     {NULL, "compression_model: encodec", "lm_model: transformer_lm", "describes a language model"},

@@ -329,7 +329,8 @@ static void test_bad_jobs(void **state)
          "line 2: id \"X\" and \"x\" of line 1 are one file where names ignore case"},
         {"{\"id\": \"caf\xC3\xA9\"}\n{\"id\": \"cafe\xCC\x81\"}\n",
          "line 2: id \"caf\xC3\xA9\" is that of line 1 too"},
-        {"{\"seed\": 9007199254740992}\n", "line 1: seed: must be a whole number from 0 to 9007199254740991"},
+        {"{\"seed\": 9007199254740992}\n",
+         "line 1: seed: 9007199254740992: must be a whole number from 0 to 9007199254740991"},
         {"{\"colour\": 1}\n{}\n{\"n\": 0}\n{\n", "(and 2 more; run --check lists all)"},
         {"\n", "holds no job"},
     };

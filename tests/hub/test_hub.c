@@ -345,7 +345,7 @@ static void test_bad_manifest(void **state)
         {"{\"a\": 1}", "a: must be a JSON object"},
         {"{\"a\": null}", "a: must be an object"},
         {"{\"a\": {}}", "a: has neither \"path\" nor \"id\" nor \"lm\""},
-        {"{\"a\": {\"id\": 3}}", "id: must be a string"},
+        {"{\"a\": {\"id\": 3}}", "id: 3: must be a string"},
         {"{\"a\": {\"id\": \"x\"}, \"a\": {\"id\": \"y\"}}", "a:"},
         {"{", "not JSON"},
     };

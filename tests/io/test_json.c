@@ -89,8 +89,31 @@ static void integers_are_exact(void **state)
     expect_failure(mg_json_int(v, "t.json", "big", &n, NULL), MG_ECHECKPOINT, "t.json: big: 1e+30: must be");
     expect_failure(mg_json_int(v, "t.json", "over", &n, NULL), MG_ECHECKPOINT, "over: 9007199254740992");
     expect_failure(mg_json_int(v, "t.json", "half", &n, NULL), MG_ECHECKPOINT, "half: 0.5");
-    expect_failure(mg_json_int(v, "t.json", "s", &n, NULL), MG_ECHECKPOINT, "s: must be an integer");
+    expect_failure(mg_json_int(v, "t.json", "s", &n, NULL), MG_ECHECKPOINT, "s: \"1\": must be an integer");
     cJSON_Delete(v);
+}
+
+static void a_value_is_shown(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {{"2.5", "2.5"},
+                 {"1e999", "inf"},
+                 {"[1,{\"a\":null}]", "[1,{\"a\":null}]"},
+                 {"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\u00e9bbbbbbb\"",
+                  "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"}};
+    char shown[MG_JSON_SHOWN];
+    cJSON *v;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect_ok(parse_text(&v, cases[i].text));
+        mg_json_show(shown, v);
+        assert_string_equal(shown, cases[i].shown);
+        cJSON_Delete(v);
+    }
+    mg_json_show(shown, NULL);
+    assert_string_equal(shown, "nothing");
 }
 
 static void types_are_checked(void **state)
@@ -117,10 +140,11 @@ static void types_are_checked(void **state)
     expect_ok(mg_json_array(v, "t", "a", &part));
     assert_non_null(part);
     expect_failure(mg_json_double(v, "t", "inf", &d, NULL), MG_ECHECKPOINT,
-                   "t: inf: must be a finite number");
-    expect_failure(mg_json_double(v, "t", "s", &d, NULL), MG_ECHECKPOINT, "t: s: must be a finite number");
-    expect_failure(mg_json_bool(v, "t", "d", &b, NULL), MG_ECHECKPOINT, "t: d: must be true or false");
-    expect_failure(mg_json_string(v, "t", "d", &s), MG_ECHECKPOINT, "t: d: must be a string");
+                   "t: inf: inf: must be a finite number");
+    expect_failure(mg_json_double(v, "t", "s", &d, NULL), MG_ECHECKPOINT,
+                   "t: s: \"x\": must be a finite number");
+    expect_failure(mg_json_bool(v, "t", "d", &b, NULL), MG_ECHECKPOINT, "t: d: 2.5: must be true or false");
+    expect_failure(mg_json_string(v, "t", "d", &s), MG_ECHECKPOINT, "t: d: 2.5: must be a string");
     expect_failure(mg_json_object(v, "t", "a", &part), MG_ECHECKPOINT, "t: a: must be a JSON object");
     expect_failure(mg_json_array(v, "t", "o", &part), MG_ECHECKPOINT, "t: o: must be a JSON array");
     expect_failure(mg_json_double(v, "t", "x", &d, NULL), MG_ECHECKPOINT, "t: x: given twice");
@@ -196,6 +220,7 @@ int main(void)
         cmocka_unit_test(refuses_too_many_values),
         cmocka_unit_test(integers_are_exact),
         cmocka_unit_test(types_are_checked),
+        cmocka_unit_test(a_value_is_shown),
         cmocka_unit_test_setup_teardown(files_load, make_dir, drop_dir),
         cmocka_unit_test(utf8_is_told_from_bytes),
         cmocka_unit_test(utf8_takes_every_character),

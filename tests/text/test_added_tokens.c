@@ -150,7 +150,7 @@ static void lies_are_refused(void **state)
          "an added token without text"},
         {"tokenizer_config.json",
          "{\"added_tokens_decoder\": {\"1100\": {\"content\": \"a\", \"lstrip\": 1}}}",
-         "lstrip: must be true or false"},
+         "lstrip: 1: must be true or false"},
         {"tokenizer_config.json", "{\"extra_ids\": -1}", "extra_ids: -1 is not possible"},
         {"tokenizer_config.json", "{\"extra_ids\": 7, \"additional_special_tokens\": [\"<extra_id_0>\"]}",
          "names 1 <extra_id_n>, and extra_ids is 7"},
