@@ -383,13 +383,25 @@ void mg_cli_close(mg_cli *cli)
     *cli = (mg_cli){.action = MG_CLI_RUN};
 }
 
+/* mg_cli_check has seen that every preset is valid, and of a type that needs no list. */
+static void preset(void *settings, const mg_option *o)
+{
+    mg_cli_set_absent(settings, o);
+    if (o->preset && mg_cli_set_value(NULL, settings, o, o->name, o->preset) != MG_OK) mg_clear_error();
+}
+
 void mg_cli_preset(const mg_command *command, void *settings)
 {
     memset(settings, 0, command->settings_bytes);
-    for (int i = 0; i < command->n_options; i++) {
-        const mg_option *o = &command->options[i];
-        mg_cli_set_absent(settings, o);
-        /* mg_cli_check has seen that every preset is valid, and of a type that needs no list. */
-        if (o->preset && mg_cli_set_value(NULL, settings, o, o->name, o->preset) != MG_OK) mg_clear_error();
+    for (int i = 0; i < command->n_options; i++) preset(settings, &command->options[i]);
+}
+
+void mg_cli_forget_environment(const mg_cli *cli, void *settings, const char *options)
+{
+    for (int i = 0; i < cli->n_words; i++) {
+        const mg_cli_word *word = &cli->words[i];
+        if (!word->is_common && word->origin == MG_CLI_ENVIRONMENT &&
+            mg_choice_find(options, word->option->name) >= 0)
+            preset(settings, word->option);
     }
 }

@@ -142,9 +142,9 @@ mg_status mg_cli_share(mg_cli *cli, const mg_world *world, mg_status parsed);
 /* `message` with "option --NAME" replaced by "environment MGDIST_NAME" where the value came from there. */
 void mg_cli_name_origins(const mg_cli *cli, char *out, size_t out_bytes, const char *message);
 
-/* Did no command line say it, but a variable that may be meant for other commands? The same on every rank,
- * after mg_cli_share. */
-bool mg_cli_is_from_environment(const mg_cli *cli, const char *option);
+/* Of the `options`, "dtype|kv", those become their defaults that no command line said: the variable is meant
+ * for other commands. `settings`: a copy of the command's. The same on every rank, after mg_cli_share. */
+void mg_cli_forget_environment(const mg_cli *cli, void *settings, const char *options);
 
 /* A command's settings as they are when nothing is given, the environment neither. */
 void mg_cli_preset(const mg_command *command, void *settings);

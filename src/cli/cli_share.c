@@ -106,13 +106,6 @@ static const mg_cli_word *find_word(const mg_cli *cli, const char *name, size_t 
     return NULL;
 }
 
-bool mg_cli_is_from_environment(const mg_cli *cli, const char *option)
-{
-    const mg_cli_word *word = find_word(cli, option, strlen(option));
-
-    return word && word->origin == MG_CLI_ENVIRONMENT;
-}
-
 /* The word whose variable is named by "--NAME" at `from`; NULL if the value came from elsewhere. */
 static const mg_cli_word *find_variable(const mg_cli *cli, const char *from, size_t *n)
 {

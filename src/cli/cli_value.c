@@ -177,7 +177,13 @@ void mg_cli_set_absent(void *settings, const mg_option *o)
 {
     void *at = (char *)settings + o->offset;
 
-    if (o->type == MG_OPT_INT || o->type == MG_OPT_SIZE) *(int64_t *)at = -1;
-    if (o->type == MG_OPT_FLOAT) *(double *)at = NAN;
-    if (o->type == MG_OPT_CHOICE) *(int *)at = -1;
+    switch (o->type) {
+    case MG_OPT_FLAG: *(bool *)at = false; break;
+    case MG_OPT_INT:
+    case MG_OPT_SIZE: *(int64_t *)at = -1; break;
+    case MG_OPT_FLOAT: *(double *)at = NAN; break;
+    case MG_OPT_STRING: *(const char **)at = NULL; break;
+    case MG_OPT_STRINGS: *(mg_strings *)at = (mg_strings){0}; break;
+    case MG_OPT_CHOICE: *(int *)at = -1; break;
+    }
 }

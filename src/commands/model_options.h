@@ -24,6 +24,7 @@
      .arg = "DIR|ID", .group = "Model", .rivals = "model-key",                                              \
      .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},               \
     MG_PART_OPTIONS(settings, field)
+#define MG_MODEL_OPTION_NAMES "model|lm|lora|text-encoder|codec|tokenizer"
 /* clang-format on */
 
 /* The model that an operand names, with the parts that stand beside it. */

@@ -43,14 +43,6 @@ static void choose_level(mg_machine *machine, const mg_clip_metadata *m)
         mg_log_info("the clip was made on %s, which this machine has not", backend);
 }
 
-void mg_recorded_machine_open(mg_machine *machine, const mg_cli *cli)
-{
-    if (mg_cli_is_from_environment(cli, "dtype")) machine->dtype = MG_MACHINE_DTYPE_AUTO;
-    if (mg_cli_is_from_environment(cli, "kv")) machine->kv = MG_MACHINE_KV_AUTO;
-    if (mg_cli_is_from_environment(cli, "gemm")) machine->gemm = MG_MACHINE_GEMM_AUTO;
-    if (mg_cli_is_from_environment(cli, "cpu-level")) machine->cpu_level = MG_CPU_AUTO;
-}
-
 mg_status mg_recorded_machine(mg_machine *machine, const mg_clip_metadata *m, const char *where)
 {
     if (is_cpu(m->text_backend)) machine->text_device = MG_MACHINE_PART_CPU;

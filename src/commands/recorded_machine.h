@@ -2,12 +2,11 @@
 #ifndef MG_RECORDED_MACHINE_H
 #define MG_RECORDED_MACHINE_H
 
-#include "cli.h"
 #include "clip_metadata.h"
 #include "machine_options.h"
 
-/* Leave open what no command line said: variables like MGDIST_DTYPE are meant for clips that are new. */
-void mg_recorded_machine_open(mg_machine *machine, const mg_cli *cli);
+/* The options that a record answers: variables like MGDIST_DTYPE are meant for clips that are new. */
+#define MG_RECORDED_MACHINE_OPTIONS "dtype|kv|gemm|cpu-level"
 
 /* Give `machine` what was recorded, where the command line left it open. MG_EFAIL if the record, whose file
  * is `where`, has a word that this program does not know. Instructions that this processor lacks are said,

@@ -219,6 +219,37 @@ static void test_environment(void **state)
     unsetenv("MGDIST_HELP");
 }
 
+/* A variable that is meant for other commands. */
+static void test_environment_is_forgotten(void **state)
+{
+    mg_cli cli;
+    settings s;
+    (void)state;
+
+    setenv("MGDIST_COUNT", "9", 1);
+    setenv("MGDIST_OTHER", "9", 1);
+    setenv("MGDIST_NAME", "them", 1);
+    setenv("MGDIST_WORD", "sky", 1);
+    setenv("MGDIST_LOUD", "1", 1);
+    setenv("MGDIST_COLOUR", "red", 1);
+    assert_int_equal(parse(&cli, WORDS("round", "--other", "8")), MG_OK);
+    s = *(const settings *)cli.settings;
+    mg_cli_forget_environment(&cli, &s, "count|other|name|word|loud");
+    assert_int_equal(s.count, 3);  /* its preset */
+    assert_int_equal(s.other, 8);  /* said on the command line */
+    assert_int_equal(s.colour, 0); /* not asked for */
+    assert_null(s.name);
+    assert_int_equal(s.words.n, 0);
+    assert_false(s.loud);
+    mg_cli_close(&cli);
+    static const char *const names[] = {"COUNT", "OTHER", "NAME", "WORD", "LOUD", "COLOUR"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "MGDIST_%s", names[i]);
+        unsetenv(name);
+    }
+}
+
 static void test_actions(void **state)
 {
     mg_cli cli;
@@ -324,9 +355,13 @@ static void test_list_of_operands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_arrive),    cmocka_unit_test(test_absent_values),
-        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_actions),          cmocka_unit_test(test_tables_are_checked),
+        cmocka_unit_test(test_values_arrive),
+        cmocka_unit_test(test_absent_values),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_environment_is_forgotten),
+        cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_tables_are_checked),
         cmocka_unit_test(test_list_of_operands),
     };
 

@@ -42,8 +42,8 @@ static mg_status share_metadata(mg_replay *r, const mg_world *w)
     char *text = NULL;
     int64_t bytes = 0;
 
-    if (w->rank == 0) st = check_file(r->asked->file);
-    if (w->rank == 0 && st == MG_OK) st = mg_in_file_read(&text, &bytes, r->asked->file, MAX_METADATA_BYTES);
+    if (w->rank == 0) st = check_file(r->asked.file);
+    if (w->rank == 0 && st == MG_OK) st = mg_in_file_read(&text, &bytes, r->asked.file, MAX_METADATA_BYTES);
     MG_TRY(mg_world_await_first(w, st));
     MG_TRY(mg_comm_bcast(w->all, &bytes, 1, MG_I64, 0));
     if (w->rank > 0) text = malloc((size_t)bytes + 1);
@@ -52,7 +52,7 @@ static mg_status share_metadata(mg_replay *r, const mg_world *w)
     if (bytes > 0) MG_TRY(mg_comm_bcast(w->all, text, bytes, MG_U8, 0));
     st = mg_comm_agree(w->all, mg_replay_is_line(text, bytes)
                                    ? mg_replay_read_line(r, text, bytes)
-                                   : mg_clip_metadata_parse(&r->m, r->asked->file, text, bytes));
+                                   : mg_clip_metadata_parse(&r->m, r->asked.file, text, bytes));
 done:
     free(text);
     return st;
@@ -142,7 +142,7 @@ static mg_status compare(const mg_replay *r)
         print_same(was, same_file, why);
         return MG_OK;
     }
-    return mg_fail(MG_EFAIL, "replay: %s: not the same bytes (%s): %s", r->asked->file,
+    return mg_fail(MG_EFAIL, "replay: %s: not the same bytes (%s): %s", r->asked.file,
                    !same_codes                   ? "the codes differ"
                    : !same_sound && r->line.json ? "the sound file differs"
                    : !same_sound                 ? "the codes are the same, the sound is not"
@@ -150,32 +150,19 @@ static mg_status compare(const mg_replay *r)
                    *why ? why : "and weights, version, device and dtype are as recorded");
 }
 
-/* MGDIST_MODEL is meant for other commands: a clip's own model is not it. A dataset's line names none. */
-static void forget_environment(mg_replay *r, const mg_cli *cli)
-{
-    const struct {
-        const char *option;
-        const char **at;
-    } parts[MG_REPLAY_PARTS] = {{"model", &r->model.model}, {"lm", &r->model.lm},
-                                {"lora", &r->model.lora},   {"text-encoder", &r->model.text_encoder},
-                                {"codec", &r->model.codec}, {"tokenizer", &r->model.tokenizer}};
-
-    for (int i = 0; i < MG_REPLAY_PARTS && !r->line.json; i++)
-        if (mg_cli_is_from_environment(cli, parts[i].option)) *parts[i].at = NULL;
-}
-
 static mg_status run_replay(mg_replay *r, mg_context *context)
 {
     mg_world *w = context->world;
-    const int64_t tp = r->asked->machine.tp;
+    const int64_t tp = r->asked.machine.tp;
     mg_status st = MG_OK;
 
     if (tp > 0 && tp != w->size)
         MG_TRY(mg_fail(MG_EUSAGE, "option --tp: %lld: replay makes one clip, on one group of all %d ranks",
                        (long long)tp, w->size));
     MG_TRY(share_metadata(r, w));
-    forget_environment(r, context->cli);
-    mg_recorded_machine_open(&r->machine, context->cli);
+    mg_cli_forget_environment(context->cli, &r->asked, MG_RECORDED_MACHINE_OPTIONS);
+    if (!r->line.json) /* a dataset's line names no model */
+        mg_cli_forget_environment(context->cli, &r->asked, MG_MODEL_OPTION_NAMES);
     MG_TRY(mg_world_await_first(w, mg_replay_prepare(r, w)));
     MG_TRY(mg_comm_bcast(w->all, r->out_dir, MG_PATH_SIZE, MG_U8, 0));
     MG_TRY(mg_generate_run(context, &r->call));
@@ -190,9 +177,7 @@ static mg_status run(mg_context *context, const void *settings)
     mg_status st = mg_comm_agree(context->world->all, r ? MG_OK : mg_fail(MG_ENOMEM, "replay: no memory"));
 
     if (st == MG_OK) {
-        r->asked = settings;
-        r->model = r->asked->model;
-        r->machine = r->asked->machine;
+        r->asked = *(const mg_replay_settings *)settings;
         st = run_replay(r, context);
     }
     if (r) {

@@ -17,14 +17,12 @@ typedef struct mg_replay_settings {
 enum { MG_REPLAY_PARTS = 6 };
 
 typedef struct mg_replay {
-    const mg_replay_settings *asked;
-    mg_model_request model;       /* asked for; of a clip that has a record of its model, not by a variable */
-    mg_machine machine;           /* the same */
-    mg_clip_metadata m;           /* as recorded */
-    mg_clip_line line;            /* of a dataset, behind the metadata; else closed */
-    char file_name[MG_PATH_SIZE]; /* the same: what the sound is called now, */
-    char beside_sha256[65];       /* and its hash; rank 0 */
-    mg_recipe recipe;             /* the same, its files where they are now; rank 0 */
+    mg_replay_settings asked;                   /* what the clip's record answers: not by a variable */
+    mg_clip_metadata m;                         /* as recorded */
+    mg_clip_line line;                          /* of a dataset, behind the metadata; else closed */
+    char file_name[MG_PATH_SIZE];               /* the same: what the sound is called now, */
+    char beside_sha256[65];                     /* and its hash; rank 0 */
+    mg_recipe recipe;                           /* the same, its files where they are now; rank 0 */
     char input[MG_RECIPE_INPUTS][MG_PATH_SIZE]; /* absolute; rank 0 */
     char part[MG_REPLAY_PARTS][MG_PATH_SIZE];   /* where the model is now */
     char out_dir[MG_PATH_SIZE];                 /* rank 0's word */

@@ -32,7 +32,7 @@ static mg_status check_single(const char *name, const char *text, int64_t bytes)
 
 mg_status mg_replay_read_line(mg_replay *r, const char *text, int64_t bytes)
 {
-    const char *name = r->asked->file;
+    const char *name = r->asked.file;
     mg_clip_line *line = &r->line;
     mg_recipe *recipe = &r->m.recipe;
 
@@ -53,7 +53,7 @@ mg_status mg_replay_read_line(mg_replay *r, const char *text, int64_t bytes)
 static mg_status find_beside(char out[MG_PATH_SIZE], const mg_replay *r)
 {
     char folder[MG_PATH_SIZE];
-    const char *file = r->asked->file, *ending = strrchr(r->file_name, '.');
+    const char *file = r->asked.file, *ending = strrchr(r->file_name, '.');
     const char *dot = strrchr(mg_path_name(file), '.');
 
     if (!r->line.file_name)
@@ -71,12 +71,12 @@ mg_status mg_replay_hash_beside(mg_replay *r)
     if (mg_path_exists(path)) {
         MG_RETURN(mg_hash_file(r->beside_sha256, path));
         r->m.audio_sha256 = r->beside_sha256;
-    } else if (!r->asked->out_dir) {
+    } else if (!r->asked.out_dir) {
         return mg_fail(
             MG_EUSAGE,
             "%s: nothing to compare with: the clip's line of manifest.jsonl has its hash; or put the sound "
             "beside it, or give --out DIR, which keeps the clip",
-            r->asked->file);
+            r->asked.file);
     }
     return MG_OK;
 }

@@ -16,7 +16,7 @@ static mg_status find_path(char out[MG_PATH_SIZE], const mg_replay *r, const cha
 
     MG_RETURN(mg_path_format(out, "%s", path));
     if (path[0] == '/' || mg_path_exists(path)) return MG_OK;
-    MG_RETURN(mg_path_folder(folder, r->asked->file));
+    MG_RETURN(mg_path_folder(folder, r->asked.file));
     MG_RETURN(mg_path_format(out, "%s/%s", folder, path));
     return mg_path_exists(out) ? MG_OK : mg_path_format(out, "%s", path);
 }
@@ -32,7 +32,7 @@ static mg_status find_part(char room[MG_PATH_SIZE], const char **out, const mg_r
 
 static mg_status find_parts(mg_replay *r)
 {
-    const mg_model_request *now = &r->model, *then = &r->m.asked;
+    const mg_model_request *now = &r->asked.model, *then = &r->m.asked;
     mg_call *call = &r->call.call;
 
     MG_RETURN(find_part(r->part[0], &call->model.model, r, now->model, then->model));
@@ -52,16 +52,16 @@ static mg_status describe_call(mg_replay *r)
     const mg_clip_metadata *m = &r->m;
     mg_generate_settings *s = &r->call;
 
-    if (r->line.json && !r->model.model && !r->model.lm)
+    if (r->line.json && !r->asked.model.model && !r->asked.model.lm)
         return mg_fail(MG_EUSAGE,
                        "option --model: missing: a dataset's line does not say where its model is");
     if (!r->line.json && (!m->recipe.id || (!m->audio_sha256 && !m->codes_sha256)))
         return mg_fail(MG_EFAIL, "%s: audio_sha256: missing; there is nothing to compare with",
-                       r->asked->file);
+                       r->asked.file);
     mg_generate_settings_init(s);
     MG_RETURN(find_parts(r));
-    s->machine = r->machine;
-    MG_RETURN(mg_recorded_machine(&s->machine, m, r->asked->file));
+    s->machine = r->asked.machine;
+    MG_RETURN(mg_recorded_machine(&s->machine, m, r->asked.file));
     s->call.codes_only = !m->audio_file;
     s->call.save_codes = m->codes_file != NULL;
     s->call.all.seed = m->recipe.seed;
@@ -94,8 +94,8 @@ static mg_status check_input(char out[MG_PATH_SIZE], const mg_replay *r, const c
 static mg_status describe_request(mg_replay *r)
 {
     r->recipe = r->m.recipe;
-    r->recipe.where = r->asked->file;
-    MG_RETURN(mg_recipe_check(&r->recipe, r->asked->file));
+    r->recipe.where = r->asked.file;
+    MG_RETURN(mg_recipe_check(&r->recipe, r->asked.file));
     for (int i = 0; i < MG_RECIPE_INPUTS; i++) {
         const mg_recipe_key *key = mg_recipe_input(i);
         const char **path = mg_recipe_at(&r->recipe, key);
@@ -114,9 +114,9 @@ static mg_status choose_folder(mg_replay *r)
     char folder[MG_PATH_SIZE], path[MG_PATH_SIZE], json[MG_PATH_SIZE];
     const char *const names[] = {r->m.audio_file, r->m.codes_file, json};
 
-    if (r->asked->out_dir) {
+    if (r->asked.out_dir) {
         MG_RETURN(mg_path_format(json, "%s.json", r->m.recipe.id));
-        MG_RETURN(mg_path_format(r->out_dir, "%s", r->asked->out_dir));
+        MG_RETURN(mg_path_format(r->out_dir, "%s", r->asked.out_dir));
         for (int i = 0; i < 3; i++) {
             if (!names[i]) continue;
             MG_RETURN(mg_path_format(path, "%s/%s", r->out_dir, names[i]));
@@ -124,7 +124,7 @@ static mg_status choose_folder(mg_replay *r)
         }
         return MG_OK;
     }
-    MG_RETURN(mg_path_folder(folder, r->asked->file));
+    MG_RETURN(mg_path_folder(folder, r->asked.file));
     MG_RETURN(mg_path_format(path, "%s/%s.replay", folder, r->m.recipe.id));
     MG_RETURN(mg_out_folder_begin(&r->temp, path));
     return mg_path_format(r->out_dir, "%s", r->temp.temp);

@@ -5,6 +5,7 @@
 #include "door.h"
 #include "json_text.h"
 #include "model_options.h"
+#include "recorded_machine.h"
 #include "show.h"
 #include "verify_dataset.h"
 
@@ -129,10 +130,9 @@ static mg_status check(const void *arg)
     return MG_OK;
 }
 
-/* MGDIST_MODEL is meant for other commands. */
-static mg_status check_model(const mg_context *context, const mg_verify_settings *s)
+static mg_status check_model(const mg_verify_settings *s)
 {
-    if (!s->parts.model || s->n_replay > 0 || mg_cli_is_from_environment(context->cli, "model")) return MG_OK;
+    if (!s->parts.model || s->n_replay > 0) return MG_OK;
     return mg_fail(MG_EUSAGE, "option --model: is for --replay; the model to look at is named without it");
 }
 
@@ -149,16 +149,21 @@ static mg_status is_dataset(int32_t *yes, const mg_world *w, const mg_verify_set
 
 static mg_status run(mg_context *context, const void *settings)
 {
+    mg_verify_settings own = *(const mg_verify_settings *)settings;
     int32_t yes;
 
-    MG_RETURN(mg_comm_agree(context->world->all, check_model(context, settings)));
-    MG_RETURN(is_dataset(&yes, context->world, settings));
-    if (yes) return mg_verify_dataset(context, settings);
+    if (own.n_replay <= 0) mg_cli_forget_environment(context->cli, &own, "model");
+    MG_RETURN(mg_comm_agree(context->world->all, check_model(&own)));
+    MG_RETURN(is_dataset(&yes, context->world, &own));
+    if (yes) {
+        mg_cli_forget_environment(context->cli, &own, MG_RECORDED_MACHINE_OPTIONS);
+        return mg_verify_dataset(context, &own);
+    }
     mg_verify *v = calloc(1, sizeof *v);
     mg_status st = mg_comm_agree(context->world->all, v ? MG_OK : mg_fail(MG_ENOMEM, "verify: no memory"));
 
     if (st == MG_OK) {
-        v->settings = settings;
+        v->settings = &own;
         v->world = context->world;
         st = verify(v);
     }

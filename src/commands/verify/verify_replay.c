@@ -245,7 +245,6 @@ mg_status mg_verify_replay(mg_verify_account *a, mg_context *context, const mg_d
     mg_generate_settings_init(&r->call);
     mg_machine *machine = &r->call.machine;
     *machine = r->s->machine;
-    mg_recorded_machine_open(machine, context->cli);
     if (w->rank == 0) st = prepare(r, d);
     MG_TRY(mg_world_await_first(w, st));
     n_recipes = r->n_recipes;
