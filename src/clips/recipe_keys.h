@@ -45,7 +45,7 @@
     X(NUMBER, prompt_dur_s, 1e-3, 1e6, NULL, "prompt_duration", PARAMETERS, "prompt_duration_s", MG_KEY_WITH_PROMPT, "prompt-duration",   \
       .arg = "SECONDS", .help = "continue that much of its beginning (default: all of it)")                                               \
     X(BOOL, drop_prompt, 0, 0, NULL, NULL, PARAMETERS, "drop_prompt", MG_KEY_WITH_PROMPT, "drop-prompt",                                  \
-      .rivals = "keep-prompt", .help = "leave the audio prompt out of the files")
+      .help = "leave the audio prompt out of the files")
 
 #define MG_RECIPE_KEYS_SEED(X, L, P)                                                                                                      \
     X(INT, seed, 0, 9007199254740991.0, NULL, "seed", SEED, "seed", MG_KEY_OWN, "seed",                                                   \

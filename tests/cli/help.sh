@@ -25,7 +25,7 @@ passes 'no line of help is wider than a terminal of 110 columns' \
 passes 'docs/CLI.md is what the program prints (mg-dist --help-markdown > docs/CLI.md)' \
     diff "$TESTS/../docs/CLI.md" "$BOX/CLI.md"
 for option in model text-encoder codec tokenizer prompt prompts prompt-file unconditional n duration frames audio-prompt \
-    prompt-duration keep-prompt drop-prompt melody negative-prompt text-states cfg-coef cfg-coef-beta sampler top-k top-p \
+    prompt-duration drop-prompt melody negative-prompt text-states cfg-coef cfg-coef-beta sampler top-k top-p \
     temperature greedy seed window extend-stride tp batch dtype device threads out name format sample-rate strategy \
     peak-headroom rms-headroom loudness-headroom loudness-compressor save-codes codes-only quiet verbose help version; do
     passes "--$option is documented" grep -q -- "--$option" "$BOX/CLI.md"

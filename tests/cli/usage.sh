@@ -72,7 +72,6 @@ generate 'option --window: 60: .*table ends at 597 frames \(11\.94 s\)' 'a windo
 generate 'option --window: 0\.03: shorter than two frames' 'a window of one frame' --window 0.03
 generate 'option --drop-prompt: there is no --audio-prompt' 'no prompt to drop' --drop-prompt
 generate 'option --prompt-duration: there is no --audio-prompt' 'no prompt to cut' --prompt-duration 1
-generate 'options --keep-prompt and --drop-prompt' 'kept and dropped' --audio-prompt x.wav --keep-prompt --drop-prompt
 generate 'option --cfg-coef-beta: .*no --melody' 'double guidance without a melody' --cfg-coef-beta 2
 generate 'option --loudness-compressor: goes with --strategy loudness' 'a compressor without its strategy' --loudness-compressor
 generate 'option --peak-headroom: "-1": must be a number from 0' 'a headroom above full scale' --peak-headroom=-1

@@ -83,7 +83,8 @@ MGDIST_MODEL_KEY=nokey clip '\(4 frames\)' 'MGDIST_MODEL_KEY gives way to --mode
 MGDIST_MODEL="$BOX/nowhere" expect 1 'nokey' 'MGDIST_MODEL gives way to --model-key' \
     "$MG" generate --model-key nokey --manifest "$BOX/none.json" --prompt x
 MGDIST_QUIET=1 clip 'device( auto)?: ' 'MGDIST_QUIET gives way to -v' --frames 4 -v
-MGDIST_DROP_PROMPT=1 clip '\(4 frames\)' 'MGDIST_DROP_PROMPT gives way to --keep-prompt' --frames 4 --keep-prompt
+MGDIST_DROP_PROMPT=1 clip '\(4 frames\)' 'MGDIST_DROP_PROMPT gives way to the option' --frames 4 --drop-prompt false
+expect 2 'option --keep-prompt: .*leave it out' 'what is so anyhow' "$MG" generate --model "$TINY" --prompt x --keep-prompt
 refuse() { # variables, pattern, sentence, options
     local variables=$1 pattern=$2 sentence=$3
     shift 3

@@ -54,8 +54,6 @@ static const mg_option options[] = {
      .high = 1e6, .group = "What to make", .help = "N clips without text, after those with"},
 
     MG_RECIPE_KEYS_FOLLOW(OPTION_FOLLOW, LIST_FOLLOW, NONE)
-    {.name = "keep-prompt", .type = MG_OPT_FLAG, .offset = AT(keep_prompt), .group = "What to follow",
-     .rivals = "drop-prompt", .help = "the clip begins with the audio prompt; the default"},
 
     MG_RECIPE_KEYS_SEED(OPTION_SAMPLING, NONE, NONE)
     MG_RECIPE_KEYS_SAMPLING(OPTION_SAMPLING, NONE, NONE)
@@ -86,8 +84,10 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
-static const mg_foreign_word foreign[] = {{"shard|array|jobs", "is of mg-dist run; here give --prompts FILE"},
-                                          {0}};
+static const mg_foreign_word foreign[] = {
+    {"shard|array|jobs", "is of mg-dist run; here give --prompts FILE"},
+    {"keep-prompt", "the clip begins with the audio prompt; leave it out, or give --drop-prompt false"},
+    {0}};
 
 /* What only goes with something else. A file of JSON lines may bring it. */
 static mg_status check_pairs(const mg_generate_settings *s)
@@ -99,8 +99,6 @@ static mg_status check_pairs(const mg_generate_settings *s)
     if (!call->given.audio_prompt.n && !from_file && (!isnan(all->prompt_dur_s) || all->drop_prompt))
         return mg_fail(MG_EUSAGE, "option --%s: there is no --audio-prompt",
                        all->drop_prompt ? "drop-prompt" : "prompt-duration");
-    if (s->keep_prompt && all->drop_prompt)
-        return mg_fail(MG_EUSAGE, "options --keep-prompt and --drop-prompt: give one");
     if (!call->given.melody.n && !from_file && !isnan(all->cfg_coef_beta))
         return mg_fail(MG_EUSAGE,
                        "option --cfg-coef-beta: weighs the text against a melody, and there is no --melody");

@@ -10,7 +10,6 @@ typedef struct mg_generate_settings {
     mg_call call;
     const char *manifest;
     bool apply_proposed;
-    bool keep_prompt;
     const char *start_index; /* "next" or a number */
     bool two_step_cfg;       /* without effect */
     int do_sample;           /* mg_do_sample */
