@@ -43,6 +43,8 @@ expect 2 '"b": a word too many; a text .* is --prompt TEXT, each with its own' '
 expect 2 'option --array: give --shard I/N' 'an array' "$MG" run --model "$TINY" --jobs x --array 0/4
 expect 2 'option --limit: .*shorter list' 'a limit' "$MG" run --model "$TINY" --jobs x --limit 4
 expect 2 'option --out: OUT is the first word' 'merge --out' "$MG" merge a --out b
+expect 2 'option --out: OUT is the second word' 'convert --out' "$MG" convert a --out b
+expect 2 'option --out: OUT is the last word' 'export --out' "$MG" export a --out b
 expect 2 'option --time: give --deadline' 'plan --time' "$MG" plan --clips 10 --time 8h
 expect 0 'a100' 'a GPU in capitals' "$MG" plan --shape tiny --clips 10 --gpu A100
 expect 1 'give its id, facebook/musicgen-small$' 'an address' "$MG" generate --model https://huggingface.co/facebook/musicgen-small --prompt x

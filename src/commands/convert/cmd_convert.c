@@ -133,6 +133,9 @@ static mg_status run(mg_context *context, const void *settings)
     return mg_world_await_first(context->world, st);
 }
 
+static const mg_foreign_word foreign[] = {
+    {"out|output|output-dir", "OUT is the second word: convert SRC OUT"}, {0}};
+
 const mg_command mg_cmd_convert = {
     .name = "convert",
     .summary = "rewrite a model in Hugging Face's or in AudioCraft's form",
@@ -147,6 +150,7 @@ const mg_command mg_cmd_convert = {
         "  mg-dist convert audiocraft-musicgen/ hf-musicgen --to hf --text-encoder t5-base\n"
         "  mg-dist convert facebook/musicgen-small pair --to audiocraft --dtype fp16",
     .options = options,
+    .foreign = {foreign},
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_convert_settings),
     .is_single = true,

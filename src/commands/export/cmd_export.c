@@ -344,12 +344,16 @@ static const char details[] =
     "  mg-dist export --pointer facebook/encodec_32khz my-model/\n"
     "  mg-dist generate --model my-model --prompt \"slow sad piano\"";
 
+static const mg_foreign_word foreign[] = {
+    {"out|output|output-dir", "OUT is the last word: export CHECKPOINT OUT"}, {0}};
+
 const mg_command mg_cmd_export = {
     .name = "export",
     .summary = "make a trainer's checkpoint.th into AudioCraft's state_dict.bin",
     .usage = "CHECKPOINT OUT | --pointer NAME OUT",
     .details = details,
     .options = options,
+    .foreign = {foreign},
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(export_settings),
     .is_single = true,
