@@ -228,10 +228,15 @@ done:
 
 void mg_finisher_close(mg_finisher *f)
 {
+    mg_finisher_close_within(f, GRACE_S);
+}
+
+void mg_finisher_close_within(mg_finisher *f, double grace_s)
+{
     if (!f) return;
     pthread_mutex_lock(&f->lock);
     f->closing = true;
-    f->give_up_s = mg_clock_s() + GRACE_S;
+    f->give_up_s = mg_clock_s() + grace_s;
     pthread_cond_signal(&f->put);
     pthread_mutex_unlock(&f->lock);
     if (f->runs) pthread_join(f->thread, NULL);

@@ -38,8 +38,10 @@ mg_status mg_finisher_open(mg_finisher **out, mg_replica *r, int64_t n_queue, mg
 bool mg_finisher_listen(mg_finisher *f, mg_clip_heard *heard);
 mg_status mg_finisher_grow(void *finisher, const mg_ready_clip *clip, int64_t n_frames);
 
-/* Works on what waits for up to two seconds more, drops the rest, and finishes the clips at hand. */
+/* Works on what waits for up to two seconds more, drops the rest, and finishes the clips at hand. The second:
+ * for so many seconds; tests ask it of machines that are slow. */
 void mg_finisher_close(mg_finisher *f);
+void mg_finisher_close_within(mg_finisher *f, double grace_s);
 
 /* Takes the clip, also where it fails. Waits while the queue is full; MG_ESTOPPED if a signal asks to stop.
  * `finisher` is an mg_finisher: this is a scheduler's mg_clip_made. One caller at a time. */

@@ -109,7 +109,13 @@ expect 0 'measured on' 'measured with two ranks' ranks 2 "$MG" plan --model "$DE
     --threads "$(nproc)"
 says 'more threads than processors are warned of' 'more ranks and threads than processors'
 passes 'three rates of products' test "$(grep -o '"rows"' said | wc -l)" = 3
-passes 'sounds decoded at once' grep -Eq '"decode_sound_s":[0-9.e-]*[1-9].*"decode_lot_s":[0-9.e-]+,"decoded_at_once":4,' said
+# Of two times, of one sound and of four at once, follow what a sound takes and what a lot takes, however many are in it.
+# Where something else disturbs the first, nothing is left for the former. Both come of what was measured: not both are 0.
+passes 'sounds decoded at once' python3 -c '
+import re, sys
+said = open(sys.argv[1]).read()
+sound_s, lot_s, n = map(float, re.search(r"\"decode_sound_s\":([^,]+),.*\"decode_lot_s\":([^,]+),\"decoded_at_once\":([^,]+),", said).groups())
+assert sound_s >= 0 and lot_s >= 0 and sound_s + lot_s > 0 and n == 4, (sound_s, lot_s, n)' said
 passes 'sums take time' awk "BEGIN{exit !($(value all_reduce_s '"batch":1,') > 0)}"
 
 if [ -z "${MG_TEST_RANKS-}" ]; then # that is short of time
