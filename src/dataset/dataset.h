@@ -165,6 +165,15 @@ mg_run_db *mg_dataset_db(mg_dataset *d);
 /* May a dataset be called so? Its shards are: no path, and nothing that would break a card. */
 bool mg_dataset_name_fits(const char *name);
 
+/* MG_EUSAGE if `folder`, or one above it, is a dataset's: what would be put there belongs to it, and verify
+ * would call it damage. `itself` may be one where that is gone on with. */
+mg_status mg_dataset_check_outside(const char *folder, bool itself);
+
+/* May a row or a line of a list, which others may have written, call a clip's file so? It is one line, stays
+ * in the folder, and has an ending, whose place others' names take. A shard's lies in no folder below. */
+bool mg_dataset_file_fits(const char *name);
+bool mg_dataset_shard_fits(const char *name);
+
 /* The names of a clip's file: what SHA256SUMS calls it; and where its maker puts it, durably, before it
  * reports. NAME is under OUT. In a shard they differ. */
 mg_status mg_dataset_file_name(char out[MG_PATH_SIZE], mg_layout layout, const char *suffix, int64_t n,

@@ -47,12 +47,6 @@ static void group_clips(mg_dataset_check *c)
     }
 }
 
-/* Does it stay in the folder, and has it an ending? */
-static bool is_safe(const char *name)
-{
-    return mg_path_stays(name) && strrchr(name, '.') && strrchr(name, '.') != name;
-}
-
 static mg_status check_line(const mg_clip_line *line, const char *where)
 {
     if (!line->id || !line->file || !line->sha256 || line->bytes < 0)
@@ -62,8 +56,10 @@ static mg_status check_line(const mg_clip_line *line, const char *where)
                        : !line->sha256 ? "sha256"
                                        : "bytes");
     if (strlen(line->sha256) != 64) return mg_fail(MG_EFAIL, "%s: sha256: is none", where);
-    if (!is_safe(line->file) || (line->shard && (!is_safe(line->shard) || strchr(line->shard, '/'))))
+    if (!mg_dataset_file_fits(line->file))
         return mg_fail(MG_EFAIL, "%s: file: %.200s: is no name in this folder", where, line->file);
+    if (line->shard && !mg_dataset_shard_fits(line->shard))
+        return mg_fail(MG_EFAIL, "%s: shard: %.200s: is no name in this folder", where, line->shard);
     return MG_OK;
 }
 

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "dataset.h"
 #include "job_id.h"
-#include "path.h"
 #include "run_db_impl.h"
 
 #define MOST_JOBS  INT64_C(9999999999) /* ten digits, as parts have them */
@@ -16,14 +16,6 @@ static bool is_line(const char *text)
     for (; text && *text; text++)
         if ((unsigned char)*text < ' ' || *text == 0x7F) return false;
     return text != NULL;
-}
-
-/* A file has an ending, whose place others' names take. */
-static bool is_file(const char *name)
-{
-    if (!is_line(name) || !mg_path_stays(name)) return false;
-    const char *dot = strrchr(name, '.'), *slash = strrchr(name, '/');
-    return dot && dot > (slash ? slash + 1 : name);
 }
 
 static bool is_hash(const char *text)
@@ -47,7 +39,7 @@ static const char *wrong_in(const mg_job_row *row)
     if (!row->id || mg_job_id_check(id, "", row->id) != MG_OK) return "id";
     if (row->bytes < 0 || row->bytes > MOST_BYTES) return "bytes";
     if (row->state != MG_JOB_DONE) return NULL;
-    if (!is_file(row->file)) return "file";
+    if (!row->file || !mg_dataset_file_fits(row->file)) return "file";
     if (!is_hash(row->sha256)) return "sha256";
     if (row->file_bytes < 0) return "file_bytes";
     if (!is_object(row->record)) return "record";
@@ -69,10 +61,10 @@ mg_status mg_run_db_check_job(const mg_run_db *db, const mg_job_row *row)
 
 mg_status mg_run_db_check_shard(const mg_run_db *db, const mg_shard_row *row)
 {
-    const char *wrong = row->n < 0 || row->n > MOST_JOBS ? "n"
-                        : !is_file(row->file)            ? "file"
-                        : !is_hash(row->sha256)          ? "sha256"
-                                                         : NULL;
+    const char *wrong = row->n < 0 || row->n > MOST_JOBS                  ? "n"
+                        : !row->file || !mg_dataset_shard_fits(row->file) ? "file"
+                        : !is_hash(row->sha256)                           ? "sha256"
+                                                                          : NULL;
 
     return wrong ? refuse(db, "shard", row->n, wrong) : MG_OK;
 }

@@ -1,6 +1,11 @@
 /* What files are called: names in a shard, and how many a folder holds. */
 #include "dataset_fixture.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataset_verify.h"
+
 static char out[300], jobs[300];
 
 static int set_up(void **state)
