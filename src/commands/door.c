@@ -44,11 +44,12 @@ static mg_status find_token(const mg_world *w, const char *token, const char *fo
         w->host, w->rank, folder);
 }
 
-mg_status mg_door_output(const mg_world *w, const char *folder, bool writes)
+mg_status mg_door_output(mg_out_made *made, const mg_world *w, const char *folder, bool writes)
 {
     mg_status st = MG_OK;
     char token[MG_PATH_SIZE] = "";
 
+    if (w->rank == 0) mg_out_made_note(made, folder);
     if (w->size == 1) return mg_out_dir_open(folder);
     if (w->rank == 0) st = put_token(token, folder);
     MG_TRY(mg_comm_agree(w->all, st));

@@ -5,12 +5,14 @@
 
 #include "cpu.h"
 #include "model_files.h"
+#include "out_made.h"
 #include "replica.h"
 #include "world.h"
 
 /* Make `folder`, and check that it is one folder for all ranks that write into it: rank 0 and others, which
- * may be on other hosts. MG_EUSAGE if it is not. */
-mg_status mg_door_output(const mg_world *w, const char *folder, bool writes);
+ * may be on other hosts. MG_EUSAGE if it is not. `made`, of rank 0, says what to undo where nothing comes of
+ * it. */
+mg_status mg_door_output(mg_out_made *made, const mg_world *w, const char *folder, bool writes);
 
 /* MG_CPU_AUTO becomes the lowest of the best levels of all ranks, which rank 0 says if they differ and
  * `says`. A level

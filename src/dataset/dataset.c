@@ -146,8 +146,7 @@ static mg_status open_state(mg_dataset *d)
     int64_t n;
 
     MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
-    const bool was_there = mg_path_exists(path);
-    if (d->call.resume == MG_RESUME_ONLY && !was_there)
+    if (d->call.resume == MG_RESUME_ONLY && d->is_new)
         return mg_fail(MG_EUSAGE, "option --resume only: %s: there is no dataset to go on with", d->out);
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
@@ -188,23 +187,39 @@ static mg_status drop_left(mg_dataset *d)
     return MG_OK;
 }
 
+mg_status mg_dataset_take_folder(mg_dataset *d, double stale_s)
+{
+    enum { TRIES = 3 };
+    char path[MG_PATH_SIZE], parts[MG_PATH_SIZE];
+    mg_status st;
+    int i = 0;
+
+    MG_RETURN(mg_path_format(d->out, "%s", d->call.out));
+    MG_RETURN(mg_path_format(d->own, "%s/.mg-dist", d->call.out));
+    MG_RETURN(mg_dataset_own_path(parts, d, "parts"));
+    MG_RETURN(mg_dataset_own_path(path, d, "lock"));
+    do { /* while one waits, who had it may be refused, and remove the folder with the lock */
+        mg_out_made_note(&d->made, parts);
+        MG_RETURN(mg_out_dir_open(parts));
+        st = mg_run_lock_take(&d->lock, path, stale_s);
+    } while (st == MG_EFAIL && !mg_path_is_folder(d->own) && ++i < TRIES);
+    MG_RETURN(st);
+    MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
+    d->is_new = !mg_path_exists(path); /* asked under the lock: who held it may have made it */
+    return MG_OK;
+}
+
 mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
 {
     mg_status st = MG_OK;
     mg_dataset *d = calloc(1, sizeof *d);
-    char path[MG_PATH_SIZE];
 
     *out = NULL;
     if (!d) return mg_fail(MG_ENOMEM, "dataset: %zu bytes", sizeof *d);
     d->call = *call;
     d->jobs_fd = -1;
-    MG_TRY(mg_path_format(d->out, "%s", call->out));
-    MG_TRY(mg_path_format(d->own, "%s/.mg-dist", call->out));
-    MG_TRY(check_folder(d->out));
-    MG_TRY(mg_dataset_own_path(path, d, "parts"));
-    MG_TRY(mg_out_dir_open(path));
-    MG_TRY(mg_dataset_own_path(path, d, "lock"));
-    MG_TRY(mg_run_lock_take(&d->lock, path, call->stale_s > 0 ? call->stale_s : 30));
+    MG_TRY(check_folder(call->out));
+    MG_TRY(mg_dataset_take_folder(d, call->stale_s > 0 ? call->stale_s : 30));
     MG_TRY(open_state(d));
     MG_TRY(settle_claims(d));
     MG_TRY(settle_seed(d));
@@ -219,22 +234,43 @@ mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
     MG_TRY(count(d));
     *out = d;
 done:
-    if (st != MG_OK) mg_dataset_close(d);
+    if (st != MG_OK) mg_dataset_abandon(d);
     return st;
 }
 
-void mg_dataset_close(mg_dataset *d)
+/* What a start has put into OUT/.mg-dist, but for the lock; under the lock. */
+static void remove_state(const mg_dataset *d)
 {
-    if (!d) return;
+    static const char *const names[] = {"jobs.jsonl", "run.db-journal", "run.db"};
+    char path[MG_PATH_SIZE];
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (mg_dataset_own_path(path, d, names[i]) == MG_OK) unlink(path);
+}
+
+static void close_all(mg_dataset *d, bool abandons)
+{
     (void)mg_dataset_stop_writer(d);
     if (d->jobs_fd >= 0) close(d->jobs_fd);
     mg_run_db_close(d->db);
+    if (abandons && d->is_new && mg_run_lock_holds(d->lock)) remove_state(d);
     mg_run_lock_release(d->lock);
+    if (abandons) mg_out_made_undo(&d->made);
     mg_dataset_rows_drop(&d->pending);
     mg_dataset_list_drop(&d->window);
     mg_dataset_list_drop(&d->unread);
     mg_dataset_drop_flight(d);
     free(d);
+}
+
+void mg_dataset_close(mg_dataset *d)
+{
+    if (d) close_all(d, false);
+}
+
+void mg_dataset_abandon(mg_dataset *d)
+{
+    if (d) close_all(d, true);
 }
 
 void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts)

@@ -114,6 +114,10 @@ typedef struct mg_dataset mg_dataset;
 mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call);
 void mg_dataset_close(mg_dataset *d); /* what was not committed is left to the next run */
 
+/* In the place of `close`, of a start that was refused before a clip could be made: the state and the folders
+ * that it has made itself are removed. What was there before stays. */
+void mg_dataset_abandon(mg_dataset *d);
+
 /* Once the lock is another's, every call that would write is MG_EFAIL and leaves all as it is. */
 
 /* --check: read all jobs and hand every fault to `say`. MG_EUSAGE if there are any. Nothing is written but a

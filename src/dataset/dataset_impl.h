@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "dataset.h"
+#include "out_made.h"
 #include "recipe.h"
 #include "run_lock.h"
 
@@ -49,8 +50,10 @@ typedef struct mg_dataset_writer {
 struct mg_dataset {
     mg_dataset_call call;
     char out[MG_PATH_SIZE], own[MG_PATH_SIZE]; /* OUT, OUT/.mg-dist */
+    mg_out_made made;                          /* folders */
     mg_run_lock *lock;
     mg_run_db *db;
+    bool is_new; /* this run has made the state */
     int jobs_fd; /* of jobs.jsonl; -1: not open */
     int64_t seed;
     mg_dataset_counts counts;
@@ -76,6 +79,9 @@ struct mg_dataset {
 
 mg_status mg_dataset_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name);
 mg_status mg_dataset_own_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name);
+
+/* dataset.c: the folders and the lock; a state that is there already is not opened. */
+mg_status mg_dataset_take_folder(mg_dataset *d, double stale_s);
 
 /* dataset_jobs.c: the jobs of the call are those of the dataset; on return jobs.jsonl and the rows are there.
  */

@@ -170,12 +170,7 @@ static mg_status open_out(mg_merge *m)
 
     d->jobs_fd = -1;
     MG_RETURN(describe(d, m));
-    MG_RETURN(mg_path_format(d->out, "%s", m->call->out));
-    MG_RETURN(mg_path_format(d->own, "%s/.mg-dist", m->call->out));
-    MG_RETURN(mg_dataset_own_path(path, d, "parts"));
-    MG_RETURN(mg_out_dir_open(path));
-    MG_RETURN(mg_dataset_own_path(path, d, "lock"));
-    MG_RETURN(mg_run_lock_take(&d->lock, path, STALE_S));
+    MG_RETURN(mg_dataset_take_folder(d, STALE_S));
     MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
@@ -228,7 +223,12 @@ mg_status mg_dataset_merge(mg_dataset_merged *out, const mg_dataset_merge_call *
     m.d->jobs_fd = -1;
     MG_TRY(mg_merge_open_sources(&m));
     MG_TRY(check_out(&m));
-    MG_TRY(open_out(&m));
+    st = open_out(&m);
+    if (st != MG_OK) {
+        mg_dataset_abandon(m.d);
+        m.d = NULL;
+        goto done;
+    }
     MG_TRY(mg_merge_take_clips(&m));
     MG_TRY(mg_dataset_finish(m.d));
     MG_TRY(mg_run_db_count(m.d->db, &c));

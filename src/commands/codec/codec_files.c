@@ -22,6 +22,7 @@ typedef struct codec_call {
     const mg_codec_work *work;
     const mg_world *world;
     mg_backend backend;
+    mg_out_made made;
     mg_model_files *files;
     mg_codec_run run;
     mg_memory_block weights, room;
@@ -292,7 +293,7 @@ mg_status mg_codec_files_run(const mg_codec_work *work, mg_context *context,
 
     MG_TRY(mg_comm_agree(c.world->all, open_work(&c)));
     MG_TRY(mg_door_model(c.world, c.files, "fp32", MG_NEED_CODEC));
-    MG_TRY(mg_door_output(c.world, settings->out_dir, true));
+    MG_TRY(mg_door_output(&c.made, c.world, settings->out_dir, true));
     MG_TRY(mg_comm_agree(c.world->all, load_codec(&c)));
     mg_log_info("%s: %lld file%s, %s on %s", work->name, (long long)settings->files.n,
                 settings->files.n == 1 ? "" : "s", c.files->codec.path, c.backend.ops->name);
@@ -300,5 +301,6 @@ mg_status mg_codec_files_run(const mg_codec_work *work, mg_context *context,
     MG_TRY(conclude(&c));
 done:
     close_work(&c);
+    mg_out_made_undo(&c.made); /* it may be empty */
     return st;
 }

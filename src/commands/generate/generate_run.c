@@ -268,11 +268,11 @@ static mg_status check_formats(const mg_call *call, const mg_clip_list *list, co
 }
 
 /* What is wrong with the output is found out before the weights are read. Collective. */
-static mg_status check_output(const mg_call *call, const mg_clip_list *list, const mg_config *config,
-                              const mg_world *w)
+static mg_status check_output(mg_out_made *made, const mg_call *call, const mg_clip_list *list,
+                              const mg_config *config, const mg_world *w)
 {
     MG_RETURN(mg_comm_agree(w->all, check_formats(call, list, config)));
-    return mg_call_is_to_stdout(call) ? MG_OK : mg_door_output(w, call->out_dir, w->tp_rank == 0);
+    return mg_call_is_to_stdout(call) ? MG_OK : mg_door_output(made, w, call->out_dir, w->tp_rank == 0);
 }
 
 /* What the options say of the model; `room` is for what --model-key leads to. */
@@ -296,6 +296,7 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     mg_world *w = context->world;
     mg_status st = MG_OK;
     mg_backend backend = {0}, beside = {0};
+    mg_out_made made = {0};
     mg_clip_need need;
     mg_clip_list list = {0};
     mg_clip *clips = NULL;
@@ -313,7 +314,7 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, &backend, &beside, w->group)));
     MG_TRY(mg_door_replica(w, replica));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));
-    MG_TRY(check_output(&s->call, &list, &replica->config, w));
+    MG_TRY(check_output(&made, &s->call, &list, &replica->config, w));
     MG_TRY(mg_clip_list_look(&list, &s->call, replica, w));
     MG_TRY(mg_comm_agree(w->all, choose_clips(&clips, &n, &list)));
     if (n == 0) {
@@ -333,5 +334,6 @@ done:
     mg_clip_list_close(&list);
     mg_machine_close(&backend);
     mg_machine_close(&beside);
+    mg_out_made_undo(&made); /* it may be empty: all clips failed, or the start was refused */
     return st;
 }

@@ -27,6 +27,7 @@ typedef struct run_call {
     mg_channel *channel;
     mg_run_coordinator *coordinator; /* world rank 0 */
     mg_run_leader *leader;
+    bool begun; /* clips may be made: a failure is no refusal any more */
     mg_model_request model;
     mg_manifest_room room; /* for what --model-key leads to */
 } run_call;
@@ -281,6 +282,7 @@ static mg_status go(run_call *c)
     MG_RETURN(mg_comm_agree(w->all, check_space(c)));
     MG_RETURN(load(c, &need));
     MG_RETURN(mg_comm_agree(w->all, mg_channel_open(&c->channel, w)));
+    c->begun = true;
     MG_RETURN(mg_comm_agree(w->all, open_makers(c, &need)));
     mg_stop_begin_wishes();
     return end(c, mg_run_leader_make(c->leader, c->scheduler));
@@ -301,6 +303,9 @@ mg_status mg_run(mg_context *context, const mg_run_settings *s)
     mg_replica_close(c.replica);
     mg_machine_close(&c.backend);
     mg_machine_close(&c.beside);
-    mg_dataset_close(c.d);
+    if (st == MG_OK || c.begun || mg_status_is_stop(st))
+        mg_dataset_close(c.d);
+    else
+        mg_dataset_abandon(c.d);
     return st;
 }

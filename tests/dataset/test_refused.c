@@ -1,0 +1,87 @@
+/* A start that is refused leaves nothing behind. */
+#include "dataset_fixture.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "out_folder.h"
+
+static char out[300], jobs[300];
+
+static int set_up(void **state)
+{
+    static const char text[] = "{\"id\": \"a\", \"prompt\": \"x\"}\n";
+
+    if (make_dir(state) != 0) return -1;
+    snprintf(out, sizeof out, "%s/out", test_dir);
+    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
+    put_file(jobs, text, sizeof text - 1);
+    return 0;
+}
+
+/* What a start has made itself goes with it; what was there stays. */
+static void test_a_refused_start_leaves_nothing(void **state)
+{
+    char deep[320], bad[320];
+    mg_dataset_call call = call_of(deep, jobs, MG_LAYOUT_WEBDATASET);
+    mg_dataset *d;
+
+    (void)state;
+    snprintf(deep, sizeof deep, "%s/new/below//", test_dir);
+    snprintf(bad, sizeof bad, "%s", in_dir("bad.jsonl"));
+    put_file(bad, "{\"prompt\": 1}\n", 14);
+    call.resume = MG_RESUME_ONLY;
+    expect_refused(&call, MG_EUSAGE, "no dataset to go on with");
+    assert_false(mg_path_exists(in_dir("new")));
+    call.resume = MG_RESUME_AUTO;
+    call.jobs = bad;
+    expect_refused(&call, MG_EUSAGE, "bad.jsonl: line 1: prompt");
+    assert_false(mg_path_exists(in_dir("new")));
+    call.jobs = jobs;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_abandon(d); /* its model is missing, say */
+    assert_false(mg_path_exists(in_dir("new")));
+    assert_int_equal(mkdir(out, 0777), 0);
+    call.out = out;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_abandon(d);
+    assert_true(mg_out_folder_is_free(out) && mg_path_exists(out));
+    expect_ok(mg_dataset_open(&d, &call)); /* one that was stopped before its first clip stays */
+    mg_dataset_close(d);
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_abandon(d);
+    call.jobs = NULL;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+}
+
+/* Who waits for the lock meanwhile finds neither it nor its folder, and makes them. */
+static void test_a_refused_start_is_waited_for(void **state)
+{
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+    int code;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    const pid_t other = fork();
+    if (other == 0) {
+        const mg_status st = mg_dataset_open(&d, &call);
+        _exit(st != MG_OK && !strstr(mg_last_error(), "a run is at work here"));
+    }
+    nanosleep(&(struct timespec){0, 300000000}, NULL);
+    mg_dataset_abandon(d);
+    assert_int_equal(waitpid(other, &code, 0), other);
+    assert_int_equal(code, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_refused_start_leaves_nothing, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_a_refused_start_is_waited_for, set_up, drop_dir),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
