@@ -12,7 +12,6 @@
 #include "choice_words.h"
 #include "dataset_merge_impl.h"
 #include "in_file.h"
-#include "job_id.h"
 #include "json_text.h"
 #include "out_file.h"
 #include "stop.h"
@@ -79,23 +78,6 @@ static mg_status describe(mg_dataset *d, const mg_merge *m)
     return MG_OK;
 }
 
-/* Each array's task has looked at its own clips alone. */
-static mg_status refuse_key(void *arg, int64_t first, int64_t n)
-{
-    const mg_merge *m = arg;
-    char id[MG_JOB_ID_SIZE];
-    mg_job_row row;
-    bool found;
-
-    MG_RETURN(mg_run_db_find(m->d->db, first, &row, &found));
-    snprintf(id, sizeof id, "%s", found ? row.id : "");
-    MG_RETURN(mg_run_db_find(m->d->db, n, &row, &found));
-    return mg_fail(MG_EUSAGE,
-                   "clips %.200s and %.200s: have one name in a shard, where a '.' is a '_' and \"__\" in "
-                   "front \"-_\"; rename one in its jobs, and make that part again",
-                   id, found ? row.id : "");
-}
-
 /* The jobs, in their order, and what the shards noted. Durable all at once. */
 static mg_status enter_jobs(mg_merge *m)
 {
@@ -114,7 +96,6 @@ static mg_status enter_jobs(mg_merge *m)
         MG_RETURN(mg_run_db_add(d->db, &row));
     }
     MG_RETURN(mg_run_db_index(d->db));
-    if (d->call.layout == MG_LAYOUT_WEBDATASET) MG_RETURN(mg_run_db_each_key_clash(d->db, refuse_key, m));
     for (size_t i = 0; i < first->n_notes; i++) {
         const char *name = first->note[i].name;
         if (strcmp(name, "state") == 0 || (strcmp(name, "seed") == 0 && m->done->seeds_differ)) continue;

@@ -31,8 +31,8 @@ typedef struct mg_merge_source {
 typedef struct mg_merge_item {
     int64_t at, copy; /* its order */
     int64_t i_source, n;
-    int64_t fold;
-    bool is_left_over; /* another part has the clip now */
+    int64_t fold, key; /* hashes of its id, and of its name in a shard */
+    bool is_left_over; /* another part has the clip now, or another clip its name */
 } mg_merge_item;
 
 typedef struct mg_merge {

@@ -139,6 +139,18 @@ static mg_status check_complete(const mg_merge *m)
 
 #define IN_NO_LIST INT64_MAX /* jobs that are gone come last */
 
+/* What two clips may not share. In a shard names are others than ids: "a.b" and "a_b" are one. */
+typedef enum name_kind { OF_ID, IN_SHARD } name_kind;
+
+static mg_status name_of(char out[MG_PATH_SIZE], name_kind kind, const char *id)
+{
+    char file[MG_PATH_SIZE];
+
+    if (kind == OF_ID) return mg_job_id_fold(out, id);
+    MG_RETURN(mg_path_format(file, "%s.", id));
+    return mg_dataset_member_name(out, file, NULL);
+}
+
 typedef struct lister {
     mg_merge *m;
     int64_t i_source;
@@ -148,14 +160,17 @@ static mg_status list_clip(void *arg, const mg_job_row *row)
 {
     const lister *l = arg;
     mg_merge *m = l->m;
+    char key[MG_PATH_SIZE];
 
     MG_RETURN(mg_stop_check());
+    MG_RETURN(name_of(key, IN_SHARD, row->id));
     MG_RETURN(mg_grow(&m->item, &m->item_capacity, m->n_items + 1, sizeof *m->item, "merge"));
     m->item[m->n_items++] = (mg_merge_item){.at = row->at >= 0 ? row->at : IN_NO_LIST,
                                             .copy = row->copy,
                                             .i_source = l->i_source,
                                             .n = row->n,
-                                            .fold = row->fold};
+                                            .fold = row->fold,
+                                            .key = (int64_t)mg_text_hash(key)};
     return MG_OK;
 }
 
@@ -174,16 +189,22 @@ static int compare_folds(const void *a, const void *b)
 {
     const mg_merge_item *x = *(const mg_merge_item *const *)a, *y = *(const mg_merge_item *const *)b;
 
-    if (x->fold != y->fold) return x->fold < y->fold ? -1 : 1;
-    return compare_order(x, y);
+    return x->fold == y->fold ? compare_order(x, y) : x->fold < y->fold ? -1 : 1;
 }
 
-/* Two clips whose hashes agree: are they one? In a changed list jobs may have moved to other parts, and what
- * was made of them stays where it was: that one is passed over. */
-static mg_status compare_clips(const mg_merge *m, const mg_merge_item *x, mg_merge_item *y)
+static int compare_keys(const void *a, const void *b)
+{
+    const mg_merge_item *x = *(const mg_merge_item *const *)a, *y = *(const mg_merge_item *const *)b;
+
+    return x->key == y->key ? compare_order(x, y) : x->key < y->key ? -1 : 1;
+}
+
+/* Two clips whose hashes agree: have they one name? In a changed list jobs may have moved to other parts, or
+ * have left it, and what was made of them stays where it was: that one is passed over. */
+static mg_status compare_clips(const mg_merge *m, name_kind kind, const mg_merge_item *x, mg_merge_item *y)
 {
     const mg_merge_source *a = &m->source[x->i_source], *b = &m->source[y->i_source];
-    char id[MG_JOB_ID_SIZE], folded[2][4 * MG_JOB_ID_SIZE];
+    char id[MG_JOB_ID_SIZE], name[2][MG_PATH_SIZE];
     mg_job_row row;
     bool found;
 
@@ -191,39 +212,49 @@ static mg_status compare_clips(const mg_merge *m, const mg_merge_item *x, mg_mer
     snprintf(id, sizeof id, "%s", found ? row.id : "");
     MG_RETURN(mg_run_db_find(b->db, y->n, &row, &found));
     if (!found) return MG_OK;
-    MG_RETURN(mg_job_id_fold(folded[0], id));
-    MG_RETURN(mg_job_id_fold(folded[1], row.id));
-    if (strcmp(folded[0], folded[1]) != 0) return MG_OK;
+    MG_RETURN(name_of(name[0], kind, id));
+    MG_RETURN(name_of(name[1], kind, row.id));
+    if (strcmp(name[0], name[1]) != 0) return MG_OK;
     y->is_left_over = y->at == IN_NO_LIST;
     if (y->is_left_over) return MG_OK;
-    return mg_fail(MG_EUSAGE, "clip %.200s: is in %s and in %s; a dataset has each id once", id, a->dir,
-                   b->dir);
+    if (kind == OF_ID)
+        return mg_fail(MG_EUSAGE, "clip %.200s: is in %s and in %s; a dataset has each id once", id, a->dir,
+                       b->dir);
+    return mg_fail(MG_EUSAGE,
+                   "clips %.200s and %.200s: have one name in a shard, where a '.' is a '_' and \"__\" in "
+                   "front \"-_\"; rename one in its jobs, and make that part again",
+                   id, row.id);
 }
 
-static void drop_left_over(mg_merge *m)
+static void drop_left_over(mg_merge *m, name_kind kind)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < m->n_items; i++)
         if (!m->item[i].is_left_over) m->item[n++] = m->item[i];
     if (n < m->n_items)
-        mg_log_info("merge: %zu clip%s left out: another part has the same id now", m->n_items - n,
-                    m->n_items - n == 1 ? "" : "s");
+        mg_log_info("merge: %zu clip%s left out: %s", m->n_items - n, mg_plural((int64_t)(m->n_items - n)),
+                    kind == OF_ID ? "another part has the same id now"
+                                  : "no job asks for them, and another clip has their name in a shard");
     m->n_items = n;
 }
 
-static mg_status check_ids(mg_merge *m)
+/* Each array's task has looked at its own clips alone. */
+static mg_status check_names(mg_merge *m, name_kind kind)
 {
     mg_status st = MG_OK;
-    mg_merge_item **by_fold = calloc(m->n_items + 1, sizeof *by_fold);
+    mg_merge_item **sorted = calloc(m->n_items + 1, sizeof *sorted);
 
-    if (!by_fold) return mg_fail(MG_ENOMEM, "merge: %zu clips", m->n_items);
-    for (size_t i = 0; i < m->n_items; i++) by_fold[i] = &m->item[i];
-    qsort(by_fold, m->n_items, sizeof *by_fold, compare_folds);
-    for (size_t i = 1; i < m->n_items && st == MG_OK; i++)
-        if (by_fold[i]->fold == by_fold[i - 1]->fold) st = compare_clips(m, by_fold[i - 1], by_fold[i]);
-    free(by_fold);
-    if (st == MG_OK) drop_left_over(m);
+    if (!sorted) return mg_fail(MG_ENOMEM, "merge: %zu clips", m->n_items);
+    for (size_t i = 0; i < m->n_items; i++) sorted[i] = &m->item[i];
+    qsort(sorted, m->n_items, sizeof *sorted, kind == OF_ID ? compare_folds : compare_keys);
+    for (size_t i = 1; i < m->n_items && st == MG_OK; i++) {
+        const mg_merge_item *x = sorted[i - 1];
+        mg_merge_item *y = sorted[i];
+        if (kind == OF_ID ? x->fold == y->fold : x->key == y->key) st = compare_clips(m, kind, x, y);
+    }
+    free(sorted);
+    if (st == MG_OK) drop_left_over(m, kind);
     return st;
 }
 
@@ -244,7 +275,9 @@ mg_status mg_merge_open_sources(mg_merge *m)
             MG_RETURN(mg_run_db_each(m->source[i].db, state, list_clip, &l));
     }
     if (m->n_items > 0) qsort(m->item, m->n_items, sizeof *m->item, compare_order);
-    return check_ids(m);
+    const char *layout = n > 0 ? mg_merge_note_of(&m->source[0], "layout") : NULL;
+    MG_RETURN(check_names(m, OF_ID));
+    return layout && strcmp(layout, "webdataset") == 0 ? check_names(m, IN_SHARD) : MG_OK;
 }
 
 void mg_merge_close_sources(mg_merge *m)

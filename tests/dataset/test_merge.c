@@ -283,17 +283,6 @@ static void rows_of_others_are_looked_at(void **state)
     mg_run_db_close(db);
 }
 
-/* Each task of the array has seen one of them. */
-static void one_name_in_a_shard_is_refused(void **state)
-{
-    (void)state;
-    char path[N_PARTS][96];
-    const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
-
-    make_parts(path, "{\"id\":\"a.b\"}\n{\"id\":\"c\"}\n{\"id\":\"a_b\"}\n", MG_LAYOUT_WEBDATASET);
-    expect_failure(merge(in_dir("out"), parts), MG_EUSAGE, "clips a.b and a_b: have one name in a shard");
-}
-
 /* A byte in the second clip of a part is another than it was; its length is not. */
 static void damage(const char *name, long at)
 {
@@ -483,7 +472,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_id_that_leads_elsewhere_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_name_that_leads_elsewhere_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(rows_of_others_are_looked_at, make_dir, drop_dir),
-        cmocka_unit_test_setup_teardown(one_name_in_a_shard_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(another_order_than_the_shards, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_run_between_two_merges, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(jobs_that_moved_to_other_parts, make_dir, drop_dir),
