@@ -218,6 +218,7 @@ mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
     if (!d) return mg_fail(MG_ENOMEM, "dataset: %zu bytes", sizeof *d);
     d->call = *call;
     d->jobs_fd = -1;
+    MG_TRY(mg_dataset_check_outside(call->out, true));
     MG_TRY(check_folder(call->out));
     MG_TRY(mg_dataset_take_folder(d, call->stale_s > 0 ? call->stale_s : 30));
     MG_TRY(open_state(d));

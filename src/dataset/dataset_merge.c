@@ -203,6 +203,7 @@ mg_status mg_dataset_merge(mg_dataset_merged *out, const mg_dataset_merge_call *
     if (!m.d) MG_TRY(mg_fail(MG_ENOMEM, "merge: no memory"));
     m.d->jobs_fd = -1;
     MG_TRY(mg_merge_open_sources(&m));
+    MG_TRY(mg_dataset_check_outside(call->out, true));
     MG_TRY(check_out(&m));
     st = open_out(&m);
     if (st != MG_OK) {

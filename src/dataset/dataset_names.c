@@ -1,5 +1,7 @@
 /* Where things stand. */
 #include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataset_impl.h"
@@ -10,6 +12,52 @@ bool mg_dataset_name_fits(const char *name)
     for (; *name; name++)
         if ((unsigned char)*name < ' ' || *name == 0x7F) return false;
     return true;
+}
+
+bool mg_dataset_file_fits(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7F) return false;
+    const char *dot = strrchr(name, '.');
+    return mg_path_stays(name) && dot && dot > mg_path_name(name);
+}
+
+bool mg_dataset_shard_fits(const char *name)
+{
+    return mg_dataset_file_fits(name) && !strchr(name, '/');
+}
+
+/* "/a/b" becomes "/a", and "/a" becomes "/"; of "a" nothing is left. */
+static void cut_name(char *path)
+{
+    char *slash = strrchr(path, '/');
+
+    if (!slash)
+        *path = '\0';
+    else
+        slash[slash == path] = '\0';
+}
+
+mg_status mg_dataset_check_outside(const char *folder, bool itself)
+{
+    char path[MG_PATH_SIZE], real[PATH_MAX];
+    bool above = false; /* `folder` itself was looked at, or is not there */
+
+    MG_RETURN(mg_path_format(path, "%s", folder));
+    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) path[n - 1] = '\0';
+    while (!realpath(*path ? path : ".", real)) {
+        if (!*path || strcmp(path, "/") == 0) return MG_OK; /* who makes it says what is wrong */
+        cut_name(path);
+        above = true;
+    }
+    for (; (!above && itself) || !mg_path_has(real, ".mg-dist/run.db"); above = true) {
+        if (strcmp(real, "/") == 0) return MG_OK;
+        cut_name(real);
+    }
+    return mg_fail(MG_EUSAGE,
+                   "%s: is in the dataset %s, whose files are those of its jobs; name "
+                   "a folder elsewhere",
+                   folder, real);
 }
 
 mg_status mg_dataset_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name)

@@ -97,12 +97,81 @@ static void test_folders_stay_small(void **state)
     assert_true(2 * (n - 1) + 1 < 9000);
 }
 
+static void test_a_dataset_is_in_no_other(void **state)
+{
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    char link[300];
+    mg_dataset *d;
+
+    (void)state;
+    put_file(jobs, "{}\n", 3);
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_close(d);
+    snprintf(link, sizeof link, "%s", in_dir("link"));
+    assert_int_equal(symlink("out/train", link), 0);
+    assert_int_equal(mkdir(in_dir("out/train"), 0777), 0);
+    static const char *const inside[] = {"out/x", "out/train", "out/.mg-dist/x/y//", "link", "link/../x"};
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+        expect_failure(mg_dataset_check_outside(in_dir(inside[i]), true), MG_EUSAGE, "is in the dataset");
+        call.out = in_dir(inside[i]);
+        expect_refused(&call, MG_EUSAGE, "name a folder elsewhere");
+    }
+    expect_failure(mg_dataset_check_outside(out, false), MG_EUSAGE, "is in the dataset");
+    expect_ok(mg_dataset_check_outside(out, true));
+    expect_ok(mg_dataset_check_outside(in_dir("out-2/x"), false));
+    expect_ok(mg_dataset_check_outside(test_dir, false));
+    expect_ok(mg_dataset_check_outside("not/there", false));
+    expect_ok(mg_dataset_check_outside("/", false));
+}
+
+/* What verify says of the one line of a manifest. */
+static void note_fault(void *arg, const char *fault)
+{
+    if (strstr(fault, "line 1: ")) snprintf(arg, 200, "%s", strstr(fault, "line 1: "));
+}
+
+/* A state and a manifest may be others' work: both are held to one rule (test_merge.c: a state). */
+static void test_names_that_a_manifest_may_say(void **state)
+{
+    static const struct {
+        const char *file, *shard, *fault;
+    } cases[] = {
+        {"train/a.flac", NULL, ""},
+        {"a.flac", "set-000000.tar", ""},
+        {"../a.flac", NULL, "line 1: file: "},
+        {"a", NULL, "line 1: file: "},
+        {"train.d/a", NULL, "line 1: file: "},
+        {"train/.flac", NULL, "line 1: file: "},
+        {"a\\u0001.flac", NULL, "line 1: file: "},
+        {"a.flac", "below/set-000000.tar", "line 1: shard: below/set-000000.tar: is no name"},
+        {"a.flac", "..", "line 1: shard: ..: is no name"},
+    };
+    char text[400], said[200];
+
+    (void)state;
+    assert_int_equal(mkdir(out, 0777), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mg_dataset_verdict v = {0};
+        const char *shard = cases[i].shard;
+        snprintf(text, sizeof text, "{\"id\":\"a\",\"file\":\"%s\",\"sha256\":\"%064d\",\"bytes\":1%s%s%s}\n",
+                 cases[i].file, 0, shard ? ",\"shard\":\"" : "", shard ? shard : "", shard ? "\"" : "");
+        put_file(in_dir("out/manifest.jsonl"), text, strlen(text));
+        *said = '\0';
+        expect_ok(mg_dataset_verify(&v, out, 1, note_fault, said));
+        mg_dataset_verdict_close(&v);
+        if (strncmp(said, cases[i].fault, strlen(cases[i].fault)) != 0 || (!*cases[i].fault && *said))
+            fail_msg("%s: %s", text, said);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_names_in_a_shard, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_names_that_jobs_left, set_up, drop_dir),
         cmocka_unit_test(test_folders_stay_small),
+        cmocka_unit_test_setup_teardown(test_a_dataset_is_in_no_other, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_names_that_a_manifest_may_say, set_up, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,15 @@ fails 'stays as it was' sh -c "ls -A '$BOX/photos' | grep -v holiday"
 expect 2 'one.jsonl: is there already' 'a file in the place of the folder' run --jobs "$BOX/one.jsonl" --out "$BOX/one.jsonl"
 passes 'generate, into a folder' "$MG" generate -q --model "$DEMO" --prompt a --duration 0.5 --out "$BOX/clips" --threads 1
 expect 2 'clips: holds other things' 'the clips of generate are no dataset' run --jobs "$BOX/one.jsonl" --out "$BOX/clips"
+expect 2 'option --out: -: a dataset is a folder' 'nor does it go to standard output' run --jobs "$BOX/one.jsonl" --out -
+passes 'a dataset' run --jobs "$BOX/one.jsonl" --out "$BOX/whole"
+expect 2 'whole/train/x: is in the dataset .*/whole, whose' 'a dataset in another one' run --jobs "$BOX/one.jsonl" --out "$BOX/whole/train/x"
+expect 2 'whole/train: is in the dataset' 'clips of generate among its own' "$MG" generate --model "$DEMO" --prompt a --out "$BOX/whole/train"
+sound=$(ls "$BOX"/whole/train/*.flac)
+expect 2 'whole: is in the dataset' 'codes beside its lists' "$MG" encode --model "$DEMO" "$sound" --out "$BOX/whole"
+grep . "$BOX/whole/manifest.jsonl" >"$BOX/line.json"
+expect 2 'whole: is in the dataset' 'a clip made again' "$MG" replay "$BOX/line.json" --model "$DEMO" --out "$BOX/whole"
+passes 'it is whole still' "$MG" verify -q "$BOX/whole"
 mkdir -p "$BOX/odd/.mg-dist"
 echo nonsense >"$BOX/odd/.mg-dist/run.db"
 expect 1 'run.db: damaged, or not the state of a dataset' 'a state that is none' run --jobs "$BOX/one.jsonl" --out "$BOX/odd"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataset.h"
 #include "door.h"
 #include "log.h"
 #include "mapping_report.h"
@@ -67,6 +68,7 @@ mg_status mg_codec_files_check(const mg_codec_work *work, const mg_codec_setting
     mg_status st = MG_OK;
 
     if (!list) return mg_fail(MG_ENOMEM, "files: %lld names", (long long)files->n);
+    MG_TRY(mg_dataset_check_outside(settings->out_dir, false));
     if (!settings->model && !settings->codec)
         MG_TRY(mg_fail(MG_EUSAGE, "option --codec: missing; give it, or a --model that has one"));
     for (int64_t i = 0; i < files->n; i++) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "audio_file.h"
+#include "dataset.h"
 #include "foreign_words.h"
 #include "generate.h"
 #include "log.h"
@@ -133,6 +134,8 @@ static mg_status check_out(const char *out)
         return mg_fail(MG_EUSAGE,
                        "option --out: -: standard output is a terminal; give what takes the sound: | aplay, "
                        "or >clip.wav");
+    if (strcmp(out, "-") == 0) return MG_OK;
+    MG_RETURN(mg_dataset_check_outside(out, false));
     if (!mg_audio_is_name(out) || mg_path_is_folder(out)) return MG_OK;
     return mg_fail(MG_EUSAGE, "option --out: %s: names a folder; one file of this name is --out - >%s", out,
                    out);

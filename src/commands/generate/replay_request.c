@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dataset.h"
 #include "hash.h"
 #include "out_file.h"
 #include "recorded_machine.h"
@@ -115,6 +116,7 @@ static mg_status choose_folder(mg_replay *r)
     const char *const names[] = {r->m.audio_file, r->m.codes_file, json};
 
     if (r->asked.out_dir) {
+        MG_RETURN(mg_dataset_check_outside(r->asked.out_dir, false));
         MG_RETURN(mg_path_format(json, "%s.json", r->m.recipe.id));
         MG_RETURN(mg_path_format(r->out_dir, "%s", r->asked.out_dir));
         for (int i = 0; i < 3; i++) {

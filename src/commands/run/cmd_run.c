@@ -154,6 +154,9 @@ static mg_status check(const void *settings)
                        "option --model: missing; give a checkpoint folder, models/mg-demo for one");
     if (s->call.model.model && s->call.model_key)
         return mg_fail(MG_EUSAGE, "options --model and --model-key: both say which model; give one");
+    if (strcmp(s->out, "-") == 0)
+        return mg_fail(MG_EUSAGE, "option --out: -: a dataset is a folder; one clip's sound goes to standard "
+                                  "output with mg-dist generate");
     MG_RETURN(check_name(s->name));
     MG_RETURN(mg_check_do_sample(&s->call.all, s->do_sample));
     const int64_t tp = s->machine.tp;
