@@ -73,7 +73,7 @@ few=$(attributes 8) && more=$(attributes 16)
 # A device in the host's memory: what both need counts there, and no layer goes outside by itself.
 CUDA_ON_CPU=eager,integrated "$program" generate --model "$model" --prompt drums --duration 0.14 --device cuda --out "$box/shared" \
     --codec-device cpu --text-device cpu --device-memory 12M --batch 1 >"$box/log" 2>&1
-[ $? = 5 ] && grep -q 'memory: 1 rank of the host of rank 0 need' "$box/log" || fail "a device in the host's memory: it counts alone"
+[ $? = 5 ] && grep -q 'memory: 1 rank of the host of rank 0 needs' "$box/log" || fail "a device in the host's memory: it counts alone"
 make eager,integrated 1 --offload layers=3
 [ "$hash" = "$first" ] || fail "a device in the host's memory: other bytes"
 grep -q "the GPU's memory is the host's: layers outside" "$box/log" || fail "nobody says that layers outside are no use here"

@@ -127,7 +127,7 @@ expect 2 'heads' 'heads that --tp does not divide' \
     ranks 8 "$MG" generate -q --model "$GOLDEN/checkpoints/tiny-variant" --prompt x --frames 4 --tp 8 --out "$OUT"
 
 # Room
-expect 5 'memory: .* need .* available' 'more clips at once than fit' \
+expect 5 'memory: .* needs? .* available' 'more clips at once than fit' \
     "$MG" generate -q --model "$TINY" --unconditional 100000 --frames 1500 --batch 100000 --out "$OUT"
 expect 2 'is there already, and is no folder' 'a file where the output folder should be' generate 1 --out "$MODEL/config.json"
 expect 1 'cannot make' 'a folder that cannot be made' generate 1 --out /proc/nowhere
