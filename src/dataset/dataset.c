@@ -229,13 +229,14 @@ mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
     MG_TRY(open_jobs(d));
     MG_TRY(mg_dataset_find_shards(d));
     MG_TRY(mg_dataset_recover(d));
+    MG_TRY(mg_run_db_read_note(d->db, "state", &d->was));
     MG_TRY(mg_run_db_note(d->db, "state", "running"));
     MG_TRY(mg_run_db_commit(d->db));
     MG_TRY(mg_run_db_shrink(d->db));
     MG_TRY(count(d));
     *out = d;
 done:
-    if (st != MG_OK) mg_dataset_abandon(d);
+    if (st != MG_OK) mg_dataset_abandon(d, false);
     return st;
 }
 
@@ -249,29 +250,38 @@ static void remove_state(const mg_dataset *d)
         if (mg_dataset_own_path(path, d, names[i]) == MG_OK) unlink(path);
 }
 
-static void close_all(mg_dataset *d, bool abandons)
+/* It is as finished, or stopped, as it was: its lists are right. */
+static void restore_state(mg_dataset *d)
+{
+    if (!d->db || !d->was || d->has_changed_jobs) return;
+    if (mg_run_db_note(d->db, "state", d->was) == MG_OK) (void)mg_run_db_commit(d->db);
+}
+
+static void close_all(mg_dataset *d, bool restores, bool removes)
 {
     (void)mg_dataset_stop_writer(d);
     if (d->jobs_fd >= 0) close(d->jobs_fd);
+    if (restores) restore_state(d);
     mg_run_db_close(d->db);
-    if (abandons && d->is_new && mg_run_lock_holds(d->lock)) remove_state(d);
+    if (removes && d->is_new && mg_run_lock_holds(d->lock)) remove_state(d);
     mg_run_lock_release(d->lock);
-    if (abandons) mg_out_made_undo(&d->made);
+    if (removes) mg_out_made_undo(&d->made);
     mg_dataset_rows_drop(&d->pending);
     mg_dataset_list_drop(&d->window);
     mg_dataset_list_drop(&d->unread);
     mg_dataset_drop_flight(d);
+    free(d->was);
     free(d);
 }
 
 void mg_dataset_close(mg_dataset *d)
 {
-    if (d) close_all(d, false);
+    if (d) close_all(d, false, false);
 }
 
-void mg_dataset_abandon(mg_dataset *d)
+void mg_dataset_abandon(mg_dataset *d, bool keeps_new)
 {
-    if (d) close_all(d, true);
+    if (d) close_all(d, true, !keeps_new);
 }
 
 void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts)

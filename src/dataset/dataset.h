@@ -115,8 +115,8 @@ mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call);
 void mg_dataset_close(mg_dataset *d); /* what was not committed is left to the next run */
 
 /* In the place of `close`, of a start that was refused before a clip could be made: the state and the folders
- * that it has made itself are removed. What was there before stays. */
-void mg_dataset_abandon(mg_dataset *d);
+ * that it has made itself are removed, and what was there is as it was. One that was stopped `keeps_new`. */
+void mg_dataset_abandon(mg_dataset *d, bool keeps_new);
 
 /* Once the lock is another's, every call that would write is MG_EFAIL and leaves all as it is. */
 

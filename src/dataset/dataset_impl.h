@@ -53,8 +53,10 @@ struct mg_dataset {
     mg_out_made made;                          /* folders */
     mg_run_lock *lock;
     mg_run_db *db;
-    bool is_new; /* this run has made the state */
-    int jobs_fd; /* of jobs.jsonl; -1: not open */
+    bool is_new;           /* this run has made the state */
+    bool has_changed_jobs; /* and its jobs; a new one's too */
+    char *was;             /* noted as "state" before this run; NULL: nothing */
+    int jobs_fd;           /* of jobs.jsonl; -1: not open */
     int64_t seed;
     mg_dataset_counts counts;
     /* dealing */

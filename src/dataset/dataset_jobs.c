@@ -414,6 +414,7 @@ static mg_status enter_jobs(mg_dataset *d, const char *noted)
                  .before_fd = -1,
                  .first_shard = -1};
 
+    d->has_changed_jobs = true;
     MG_TRY(mg_run_db_n_jobs(d->db, &in.next_n));
     MG_TRY(mg_dataset_own_path(path, d, "jobs.jsonl"));
     if (noted) MG_TRY(open_before(&in.before_fd, path, noted));

@@ -207,7 +207,7 @@ mg_status mg_dataset_merge(mg_dataset_merged *out, const mg_dataset_merge_call *
     MG_TRY(check_out(&m));
     st = open_out(&m);
     if (st != MG_OK) {
-        mg_dataset_abandon(m.d);
+        mg_dataset_abandon(m.d, false);
         m.d = NULL;
         goto done;
     }

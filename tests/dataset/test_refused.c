@@ -40,20 +40,60 @@ static void test_a_refused_start_leaves_nothing(void **state)
     assert_false(mg_path_exists(in_dir("new")));
     call.jobs = jobs;
     expect_ok(mg_dataset_open(&d, &call));
-    mg_dataset_abandon(d); /* its model is missing, say */
+    mg_dataset_abandon(d, false); /* its model is missing, say */
     assert_false(mg_path_exists(in_dir("new")));
     assert_int_equal(mkdir(out, 0777), 0);
     call.out = out;
     expect_ok(mg_dataset_open(&d, &call));
-    mg_dataset_abandon(d);
+    mg_dataset_abandon(d, false);
     assert_true(mg_out_folder_is_free(out) && mg_path_exists(out));
-    expect_ok(mg_dataset_open(&d, &call)); /* one that was stopped before its first clip stays */
-    mg_dataset_close(d);
     expect_ok(mg_dataset_open(&d, &call));
-    mg_dataset_abandon(d);
+    mg_dataset_abandon(d, true); /* one that was stopped before its first clip stays */
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_abandon(d, false);
     call.jobs = NULL;
     expect_ok(mg_dataset_open(&d, &call));
     mg_dataset_close(d);
+}
+
+static void expect_state(const char *want)
+{
+    char path[MG_PATH_SIZE], *state;
+    mg_run_db *db;
+
+    expect_ok(mg_path_format(path, "%s/.mg-dist/run.db", out));
+    expect_ok(mg_run_db_open_to_read(&db, path));
+    expect_ok(mg_run_db_read_note(db, "state", &state));
+    assert_string_equal(state, want);
+    free(state);
+    mg_run_db_close(db);
+}
+
+/* A dataset that is whole stays so. */
+static void test_a_refused_start_changes_nothing(void **state)
+{
+    static const char more[] = "{\"id\": \"a\", \"prompt\": \"x\"}\n{\"id\": \"b\"}\n";
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(make_some(d, &call, 9), 1);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    expect_state("finished");
+    for (int stopped = 0; stopped < 2; stopped++) {
+        expect_ok(mg_dataset_open(&d, &call));
+        (void)mg_fail(MG_EFIT, "does not fit");
+        mg_dataset_abandon(d, stopped);
+        assert_string_equal(mg_last_error(), "does not fit");
+        expect_state("finished");
+    }
+    put_file(jobs, more, sizeof more - 1); /* its lists are not those of the new jobs */
+    call.jobs_changed = MG_JOBS_CHANGED_OK;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_abandon(d, false);
+    expect_state("running");
 }
 
 /* Who waits for the lock meanwhile finds neither it nor its folder, and makes them. */
@@ -71,7 +111,7 @@ static void test_a_refused_start_is_waited_for(void **state)
         _exit(st != MG_OK && !strstr(mg_last_error(), "a run is at work here"));
     }
     nanosleep(&(struct timespec){0, 300000000}, NULL);
-    mg_dataset_abandon(d);
+    mg_dataset_abandon(d, false);
     assert_int_equal(waitpid(other, &code, 0), other);
     assert_int_equal(code, 0);
 }
@@ -80,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_refused_start_leaves_nothing, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_a_refused_start_changes_nothing, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_a_refused_start_is_waited_for, set_up, drop_dir),
     };
 

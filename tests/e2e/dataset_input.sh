@@ -78,6 +78,7 @@ sound=$(ls "$BOX"/whole/train/*.flac)
 expect 2 'whole: is in the dataset' 'codes beside its lists' "$MG" encode --model "$DEMO" "$sound" --out "$BOX/whole"
 grep . "$BOX/whole/manifest.jsonl" >"$BOX/line.json"
 expect 2 'whole: is in the dataset' 'a clip made again' "$MG" replay "$BOX/line.json" --model "$DEMO" --out "$BOX/whole"
+expect 5 'memory: ' 'a start that does not fit' run --jobs "$BOX/one.jsonl" --out "$BOX/whole" --host-memory 1M
 passes 'it is whole still' "$MG" verify -q "$BOX/whole"
 mkdir -p "$BOX/odd/.mg-dist"
 echo nonsense >"$BOX/odd/.mg-dist/run.db"

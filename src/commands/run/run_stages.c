@@ -303,9 +303,9 @@ mg_status mg_run(mg_context *context, const mg_run_settings *s)
     mg_replica_close(c.replica);
     mg_machine_close(&c.backend);
     mg_machine_close(&c.beside);
-    if (st == MG_OK || c.begun || mg_status_is_stop(st))
+    if (c.begun)
         mg_dataset_close(c.d);
     else
-        mg_dataset_abandon(c.d);
+        mg_dataset_abandon(c.d, mg_status_is_stop(st));
     return st;
 }
