@@ -41,7 +41,7 @@ static const mg_option options[] = {
     {.name = "max-new-tokens", .type = MG_OPT_INT, .offset = AT(call.n_new_tokens), .arg = "N", .low = 1, .high = 1e8,
      .rivals = "duration|frames", .group = "What to make",
      .help = "length as transformers counts it: N columns of the delay pattern, 3 more than the frames of a MusicGen"},
-    {.name = "prompts", .type = MG_OPT_STRING, .offset = AT(call.prompts_file), .arg = "FILE", .group = "What to make",
+    {.name = "prompts", .type = MG_OPT_STRING, .is_once = true, .offset = AT(call.prompts_file), .arg = "FILE", .group = "What to make",
      .help = "a clip for every entry of this list: lines of text, JSON lines, a JSON array, CSV or TSV; - is standard input"},
     {.name = "prompts-format", .type = MG_OPT_CHOICE, .offset = AT(call.prompts_how.form), .preset = "auto",
      .choices = MG_JOB_FORM_CHOICES, .group = "What to make", .help = "what the list is; auto looks at its name and its first bytes"},

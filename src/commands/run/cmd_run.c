@@ -22,8 +22,8 @@ static const mg_option options[] = {
     {.name = "apply-proposed", .type = MG_OPT_FLAG, .offset = AT(apply_proposed), .group = "Model",
      .also = "APPLY_PROPOSED", .help = "accept the proposals for missing tensors that are sure; also APPLY_PROPOSED=1"},
 
-    {.name = "jobs", .letter = 'j', .alias = "prompts", .type = MG_OPT_STRING, .offset = AT(jobs), .arg = "FILE", .group = "Jobs",
-     .help = "JSON lines, a JSON array, CSV, TSV or plain text, packed by gzip or not; - is standard input"},
+    {.name = "jobs", .letter = 'j', .alias = "prompts", .type = MG_OPT_STRING, .is_once = true, .offset = AT(jobs), .arg = "FILE",
+     .group = "Jobs", .help = "JSON lines, a JSON array, CSV, TSV or plain text, packed by gzip or not; - is standard input"},
     {.name = "jobs-format", .alias = "prompts-format", .type = MG_OPT_CHOICE, .offset = AT(how.form), .preset = "auto",
      .choices = MG_JOB_FORM_CHOICES, .group = "Jobs", .help = "what the jobs are; auto looks at the file's name and its first bytes"},
     {.name = "prompt-column", .type = MG_OPT_STRING, .offset = AT(how.prompt_column), .arg = "NAME", .group = "Jobs",

@@ -37,7 +37,10 @@ static mg_status read_part(mg_dataset_call *call, const char *part)
     }
     if (!part && !(task && count)) return MG_OK;
     if (call->n_parts >= 1 && call->part >= 0 && call->part < call->n_parts && (!end || !*end)) return MG_OK;
-    return mg_fail(MG_EUSAGE, "option --shard: %s: must be I/N with I from 0 to N-1", part ? part : task);
+    if (part) return mg_fail(MG_EUSAGE, "option --shard: %s: must be I/N with I from 0 to N-1", part);
+    return mg_fail(MG_EUSAGE,
+                   "SLURM_ARRAY_TASK_ID: %s: is none of the %s of SLURM_ARRAY_TASK_COUNT: give --shard I/N",
+                   task, count);
 }
 
 mg_status mg_run_describe(mg_dataset_call *call, const mg_run_settings *s)
