@@ -44,6 +44,7 @@ mg_status mg_sum_list_parse(mg_sum_list *l, const char *name, char *text, int64_
         if (!stop) stop = end;
         next = stop + 1;
         *stop = '\0';
+        if (stop > p && stop[-1] == '\r') *--stop = '\0'; /* of a checkout that changes line ends */
         MG_TRY(add_line(l, name, p, (size_t)(stop - p), ++number));
     }
     if (l->n) qsort(l->sum, l->n, sizeof *l->sum, compare);

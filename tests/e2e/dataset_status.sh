@@ -66,6 +66,6 @@ json.dump(s, open(sys.argv[1], "w"))
 END
 expect 0 '^  replica 1 on .*; not heard of for 75 s' 'a replica that is silent' "$MG" status "$BOX/d"
 echo '{' >"$BOX/d/.mg-dist/status.json"
-expect 4 'status.json' 'a file that is none' "$MG" status "$BOX/d"
+expect 1 'status.json' 'a file that is none' "$MG" status "$BOX/d"
 expect 2 'no run has begun here' 'another folder' "$MG" status "$BOX"
 finish
