@@ -134,6 +134,9 @@ mg_status mg_dataset_deal_to(mg_dataset *d, int maker, int n_makers, mg_dataset_
 /* Is any job there that was read and not dealt? */
 bool mg_dataset_has_jobs(const mg_dataset *d);
 
+/* The id of a clip that was dealt and has no outcome yet, for a message; borrowed. */
+const char *mg_dataset_id_of(const mg_dataset *d, int64_t n);
+
 /* What came of a clip that was dealt. */
 mg_status mg_dataset_record(mg_dataset *d, const mg_dataset_outcome *o);
 

@@ -112,6 +112,14 @@ static void drop_one(void *own)
     free(own);
 }
 
+const char *mg_dataset_id_of(const mg_dataset *d, int64_t n)
+{
+    const mg_dataset_waiting key = {.n = n};
+    mg_dataset_waiting *const *found = tfind(&key, &d->flight, compare_n);
+
+    return found ? (*found)->id : "?";
+}
+
 void mg_dataset_drop_flight(mg_dataset *d)
 {
     tdestroy(d->flight, drop_one);

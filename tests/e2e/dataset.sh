@@ -57,6 +57,7 @@ expect 0 '6 clips, nothing is wrong' 'and nothing of good ones' "$MG" run --jobs
 printf '{"id":"good","prompt":"x","duration":1}\n{"id":"lost","prompt":"x","duration":1,"audio_prompt":"none.wav","prompt_duration":0.5}\n' >"$BOX/half.jsonl"
 expect 3 '1 of 2 clips failed; failures.jsonl says why' 'a job that cannot be made is no end of the run' \
     ranks 1 "$MG" run --model "$DEMO" --jobs "$BOX/half.jsonl" --out "$BOX/half"
+says 'the log names it' 'error: clip lost: .*none.wav: cannot open'
 passes 'it is listed with its reason' grep -q '"id":"lost","line":2,"reason":".*none.wav: cannot open: No such file' "$BOX/half/failures.jsonl"
 expect 0 '^finished on .*process' 'status after a run' "$MG" status "$BOX/half"
 passes 'done and failed' grep -q '^1 of 2 clips done, 1 failed, 0 left' "$BOX/said"

@@ -28,13 +28,13 @@ bad_model offset 3c00 $(codec 15.conv.bias)
 bad_model nan 7bff $(codec {3,6,9,12,15}.conv.weight_g {4,7,10,13}.block.{1,3}.conv.weight_g) # beyond what a float holds
 bad_model stuck 0000 decoder.lm_heads.{0,1,2,3}.weight # all codes are equally likely, and the first one wins
 for gate in off warn; do
-    expect 3 'clip [01]: sound: not a number in [0-9]+ samples' "not a number, gate $gate: no clip, whatever the gate" \
+    expect 3 'clip clip-[12]: sound: not a number in [0-9]+ samples' "not a number, gate $gate: no clip, whatever the gate" \
         run 1 "nan-$gate" "$BOX/nan" two --gate $gate
     passes 'each is a line of failures.jsonl' test "$(grep -c '"reason":"sound: not a number' "$BOX/nan-$gate/failures.jsonl")" = 2
 done
 expect 3 'gate: not a number: it is made again' 'not a number, gate retry' run 1 nan-retry "$BOX/nan" two --gate retry --gate-retries 1
 passes 'tried so often' grep -q 'made 2 times, and refused before for: not a number"' "$BOX/nan-retry/failures.jsonl"
-expect 0 'clip [01]: gate: silence.*: it is kept' 'silence, gate warn' run 1 silent-warn "$BOX/silent" two --gate warn
+expect 0 'clip clip-[12]: gate: silence.*: it is kept' 'silence, gate warn' run 1 silent-warn "$BOX/silent" two --gate warn
 passes 'its metadata says so' test "$(grep -c '"gate":{"found":"silence.*","attempt":0,"refused":"","silence":1.0,' "$BOX/silent-warn/train/metadata.jsonl")" = 2
 expect 3 '2 of 2 clips failed' 'silence, gate retry' run 1 silent-retry "$BOX/silent" two --gate retry --gate-retries 2
 passes 'failed after three' test "$(grep -c '"reason":"sound: silence 1 (limit 0.8).*made 3 times' "$BOX/silent-retry/failures.jsonl")" = 2

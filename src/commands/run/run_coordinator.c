@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job_id.h"
 #include "log.h"
 #include "run_coordinator_impl.h"
 #include "stop.h"
@@ -71,13 +72,13 @@ static mg_status set_text(char **at, const char *text)
 }
 
 /* A node that has lost a disk fails clip after clip, faster than others make them. */
-static mg_status count_unread(mg_run_coordinator *c, int i_replica, const mg_run_message *m)
+static mg_status count_unread(mg_run_coordinator *c, int i_replica, const mg_run_message *m, const char *id)
 {
     mg_run_leader_view *l = &c->leader[i_replica];
 
     if (m->outcome == MG_MADE_DONE && m->n_files > 0) l->n_unread = 0;
     if (m->outcome != MG_MADE_UNREAD) return MG_OK;
-    mg_log_info("clip %lld: %s: it is tried once more, %s", (long long)m->n, m->text[0],
+    mg_log_info("clip %s: %s: it is tried once more, %s", id, m->text[0],
                 c->n_hosts > 1 ? "on another host" : "after all others");
     if (++l->n_unread < MOST_UNREAD) return MG_OK;
     return mg_fail(
@@ -100,15 +101,18 @@ static mg_status record(mg_run_coordinator *c, int i_replica, const mg_run_messa
                                   .dur_s = m->dur_s,
                                   .took_s = m->took_s};
 
+    char id[MG_JOB_ID_SIZE];
+
+    snprintf(id, sizeof id, "%s", mg_dataset_id_of(c->d, o.n));
     if (o.kind == MG_MADE_FAILED) {
-        mg_log_error("clip %lld: %s", (long long)o.n, o.reason ? o.reason : "");
+        mg_log_error("clip %s: %s", id, o.reason ? o.reason : "");
         c->n_failed_now++;
     }
     if (o.reason && (o.kind == MG_MADE_BAD || o.kind == MG_MADE_DONE))
-        mg_log_info("clip %lld: gate: %s: it is %s", (long long)o.n, o.reason,
+        mg_log_info("clip %s: gate: %s: it is %s", id, o.reason,
                     o.kind == MG_MADE_BAD ? "made again" : "kept");
     MG_RETURN(mg_dataset_record(c->d, &o));
-    MG_RETURN(count_unread(c, i_replica, m));
+    MG_RETURN(count_unread(c, i_replica, m, id));
     c->n_uncommitted++;
     if (c->s->max_failures < 0 || c->n_failed_now <= c->s->max_failures || c->too_many) return MG_OK;
     c->too_many = true;
