@@ -76,7 +76,7 @@ mg_status mg_nccl_run_out(mg_comm *c, double most_s, bool *late)
         }
         MG_RETURN(mg_comm_nccl_check(c, waited_s));
     }
-    return error == cudaSuccess ? MG_OK : mg_fail(MG_EDEVICE, "cuda: a sum: %s", cudaGetErrorString(error));
+    return error == cudaSuccess ? MG_OK : mg_cuda_failed("a sum", cudaGetErrorString(error));
 }
 
 /* A stream takes some thousand launches; the next one waits in the driver. Behind a sum that a lost rank will

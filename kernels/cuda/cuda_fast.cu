@@ -16,6 +16,7 @@
  * Sums of parts of the inner dimension meet in the workspace in a fixed order, so a run has the bytes of the
  * run before. How a shape is computed is asked of cuBLASLt once and kept; recorded steps keep it too. */
 #include <cublasLt.h> /* here: some of it is C++ */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,9 +63,12 @@ struct mg_fast {
 
 static mg_status check(cublasStatus_t status, const char *what)
 {
+    char why[32];
+
     if (status == CUBLAS_STATUS_SUCCESS) return MG_OK;
-    return mg_fail(status == CUBLAS_STATUS_ALLOC_FAILED ? MG_EFIT : MG_EDEVICE, "cublasLt: %s: status %d",
-                   what, (int)status);
+    (void)snprintf(why, sizeof why, "status %d", (int)status);
+    return status == CUBLAS_STATUS_ALLOC_FAILED ? mg_fail(MG_EFIT, "cublasLt: %s: %s", what, why)
+                                                : mg_cuda_failed(what, why);
 }
 
 #define LT(fast, function, ...) MG_RETURN(check((fast)->lt->function(__VA_ARGS__), #function))

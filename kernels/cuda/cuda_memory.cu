@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 mg_cuda *mg_cuda_of(const mg_ops *ops)
 {
@@ -15,12 +16,25 @@ mg_cuda *mg_cuda_of(const mg_ops *ops)
     return cuda;
 }
 
+extern "C" mg_status mg_cuda_failed(const char *what, const char *why)
+{
+    char host[64] = "", address[32] = "?";
+    int device = -1;
+
+    (void)gethostname(host, sizeof host - 1);
+    if (cudaGetDevice(&device) == cudaSuccess) (void)cudaDeviceGetPCIBusId(address, sizeof address, device);
+    (void)cudaGetLastError();
+    return mg_fail(MG_EDEVICE, "cuda: GPU %d (host %s, %s): %s: %s", device, host, address, what, why);
+}
+
 mg_status mg_cuda_check(cudaError_t error, const char *what)
 {
+    const char *why = cudaGetErrorString(error);
+
     if (error == cudaSuccess) return MG_OK;
     (void)cudaGetLastError(); /* it has been said now */
-    return mg_fail(error == cudaErrorMemoryAllocation ? MG_EFIT : MG_EDEVICE, "cuda: %s: %s", what,
-                   cudaGetErrorString(error));
+    if (error == cudaErrorMemoryAllocation) return mg_fail(MG_EFIT, "cuda: %s: %s", what, why);
+    return mg_cuda_failed(what, why);
 }
 
 mg_status mg_cuda_alloc(const mg_ops *ops, void **out, size_t bytes)

@@ -26,4 +26,7 @@ mg_status mg_cuda_open(mg_ops **out, const mg_cuda_settings *settings);
 /* Version of the cuBLASLt that fast_products would take: 130100 for 13.1.0. MG_EFIT if there is none. */
 mg_status mg_cuda_fast_version(int *out);
 
+/* MG_EDEVICE, whose sentence names the calling thread's GPU and host: job scripts look for these. */
+mg_status mg_cuda_failed(const char *what, const char *why);
+
 #endif

@@ -27,7 +27,7 @@ expect 5 'memory: 1 rank of the device of rank 0 needs [0-9]+ MB for .* MB are a
     'a device that is too small: the plan says so' clip memory=10 --batch 1
 expect 5 'cuda: 4 MiB of device memory: 3 of 3 MiB are free' 'too small for its scratch' clip memory=3
 for n in 40 400 900; do
-    expect 6 'cuda: .*cudaErrorLaunchFailure' "the device falls off at its ${n}th call" clip falls=$n
+    expect 6 "cuda: GPU 0 \\(host $(hostname), 0000:01:00\\.0\\): .*cudaErrorLaunchFailure" "the device falls off at its ${n}th call" clip falls=$n
     says_once 'one message'
     passes 'nothing is half-written' tidy "$OUT"
 done
