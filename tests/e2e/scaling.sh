@@ -111,6 +111,12 @@ passes 'of all repeats' test "$(column step_ms "$BOX/cut/results.csv" | grep -c 
 echo 'not json' >>"$BOX/whole/results.jsonl"
 expect 1 'results.jsonl: line 25' 'a line that is none is named' fake whole "${grid[@]}"
 
+# Ranks that a scheduler stops: no point has failed, and the sweep is over for now. srun's code is that of what it killed then.
+printf '#!/bin/sh\necho "[n2:3] mg-dist: error: stopped by SIGTERM: what" >&2\nexit 137\n' >"$BOX/preempted"
+chmod +x "$BOX/preempted"
+expect 75 'stopped, for another rank was asked to' 'ranks that are told to stop' sweep preempted-out --launcher "$BOX/preempted" --np 2,4 --tp 1 --batch 1
+passes 'no point has failed by it' test ! -s "$BOX/preempted-out/results.jsonl"
+
 touch "$BOX/hang"
 "$MG" bench scaling --shape tiny --out "$BOX/stop" --launcher "$BOX/launch" --np 4 --tp 1 --batch 3 >"$BOX/said" 2>&1 &
 job=$!

@@ -6,38 +6,47 @@ root=$(cd "$1/.." && pwd)
 . "$root/tests/e2e/lib.sh" none "$root/tests"
 cd "$BOX" || exit 1
 for name in $(compgen -e | grep '^S\(LURM\|RUN\|BATCH\)_'); do unset "$name"; done
+unset MG_DIST OUT
 mkdir bin
 # srun CODE, CLIPS and SAYS are what it ends with, how many clips there are then ("": the run never came so far), and what it says.
-# A step of one task alone, "true", is taken by every node but those in GONE. TOLD: a signal that the script gets meanwhile.
+# A step of all nodes names them, but those in GONE. TOLD: a signal that the script gets while it takes a step, "true".
 cat >bin/srun <<'END'
 #!/bin/bash
 echo "srun $*" >>called
 if [ "${!#}" = true ]; then
     [ -z "${TOLD-}" ] || kill -"$TOLD" "$(ps -o ppid= "$PPID" | tr -d ' ')"
-    for word; do case " ${GONE-} " in *" ${word#--nodelist=} "*) exit 1 ;; esac; done
     exit 0
 fi
+[ "${!#}" != SLURMD_NODENAME ] || { for node in n1 n2; do [[ " ${GONE-} " = *" $node "* ]] || echo "$node"; done; exit 0; }
 [ -z "${SAYS-}" ] || echo "$SAYS" >&2
 [ -z "${TOLD-}" ] || exec sleep 9
 out=$(printf '%s\n' "$@" | sed -n '/^--out$/{n;p}')
 [ -z "${CLIPS-}" ] || { mkdir -p "$out/.mg-dist" && printf '{\n  "state": "stopped",\n  "done": %s,\n  "done_in_this_run": 1,\n  "replicas": [\n    {\n      "done": 7\n' "$CLIPS" >"$out/.mg-dist/status.json"; }
 exit "$CODE"
 END
-# scontrol notes what it is asked to change; the job has EXCLUDED and is bound to REQUIRED. The partition's nodes are NODES.
+# scontrol notes what it is asked to change; the job has EXCLUDED, asks for FEATURES and is bound to REQUIRED. The partition's
+# nodes are NODES, each NAME or NAME/STATE/KIND. SLURM: all of it hangs, or refuses.
 cat >bin/scontrol <<'END'
 #!/bin/bash
-case "$1 $2" in
-'show hostnames') tr , '\n' <<<"$3" ;;
-'show job') printf '   ReqNodeList=%s ExcNodeList=%s\n   Features=(null) DelayBoot=00:00:00\n' "${REQUIRED:-(null)}" "${EXCLUDED:-(null)}" ;;
+case "${SLURM-} $1 $2" in
+hangs*) exec sleep 99 ;;
+'refuses '*) echo "Access/permission denied" >&2; exit 1 ;;
+*'show hostnames') tr , '\n' <<<"$3" ;;
+*'show job') printf '   ReqNodeList=%s ExcNodeList=%s\n   Features=%s DelayBoot=00:00:00\n' "${REQUIRED:-(null)}" "${EXCLUDED:-(null)}" "${FEATURES:-(null)}" ;;
 *) echo "$*" >>requeued ;;
 esac
 END
-printf '#!/bin/sh\nprintf "%%s\\n" ${NODES:-n1 n2}\n' >bin/sinfo
+cat >bin/sinfo <<'END'
+#!/bin/bash
+echo asked >>sinfo
+[ "${SLURM-}" != hangs ] || exec sleep 99
+for node in ${NODES:-n1 n2}; do IFS=/ read -r name state kind <<<"$node"; echo "is $name ${state:-idle} 64 500000 ${kind:-gpu:4(S:0-1)} (null)"; done
+END
 cat >bin/mg-dist <<'END'
 #!/bin/sh
 echo "mg-dist $*" >>called
 env | grep '^SRUN_' >>called
-[ "$1" != bench ] || { mkdir -p sweep; for i in $(seq "${POINTS:-0}"); do
+[ "$1" != bench ] || { mkdir -p sweep/logs; [ -z "${SAYS-}" ] || echo "$SAYS" >sweep/logs/np4-tp2-b1-1.log; for i in $(seq "${POINTS:-0}"); do
     echo "{\"np\":${SAME:-$(cat sweep/results.jsonl 2>/dev/null | wc -l)},\"tp\":1,\"batch\":1,\"repeat\":1,\"status\":\"ok\"," >>sweep/results.jsonl
 done; }
 exit "$CODE"
@@ -111,6 +120,7 @@ says 'and it is said' '^mg-dist: the next starts are without n2$'
 SAYS=${silent//n2/n2.cluster.org} lost 'by its whole name' 'n2$' n2
 SAYS='mg-dist: error: all_reduce: waited 300 s for rank 1 (host n1, pid 5): it is stuck' lost 'in a group' 'n1$' n1
 passes 'nobody asks the nodes then' test "$(grep -c -- --overlap called)" = 0
+SAYS='{"level":"error","time":"x","rank":0,"host":"n1","message":"run: replica 1 (rank 2, host n2) has said nothing for 30 s"}' lost 'in JSON' 'n2$' n2
 GONE=n2 lost 'it takes no step' 'n2$' n2
 GONE='n1 n2' lost 'none takes a step' 'a rank; which node it was cannot be told' ''
 lost 'all take steps' 'a rank; which node it was cannot be told' ''
@@ -118,6 +128,28 @@ SAYS=${silent/error/warning} lost 'one that may be heard again' 'a rank; which' 
 EXCLUDED='n[7-9]' NODES='n1 n2 n3 n7 n8' SAYS=$silent lost 'beside those that the user named' 'n2$' 'n[7-9],n2'
 EXCLUDED=n3 SAYS=$silent lost 'too few others' 'n2$' ''
 REQUIRED='n[1-2]' SAYS=$silent lost 'a job that is bound to its nodes' 'n2$' ''
+FEATURES='[rack1|rack2]' SAYS=$silent lost 'a job whose nodes must be alike' 'n2$' ''
+FEATURES='ib&ssd' SAYS=$silent lost 'one that asks for features' 'n2$' n2
+NODES='n1 n2 n3//gpu:8' SAYS=$silent lost 'others of another kind' 'n2$' ''
+NODES='n1 n2 n3/down* n4/drain n5/idle*' SAYS=$silent lost 'others that take no job' 'n2$' ''
+NODES='n1/comp n2/down* n3/idle~' SAYS=$silent lost 'one that sleeps' 'n2$' n2
+rm -f sinfo
+NODES=$(printf 'n%d ' {1..500}) SAYS=$silent lost 'one of hundreds' 'n2$' n2
+passes 'Slurm is asked once' test "$(wc -l <sinfo)" = 1
+# A GPU: also where the job has one node alone.
+gpu='[n2:3] mg-dist: error: cuda: GPU 1 (host n2, 0000:4E:00.0): waiting for the device: an illegal memory access was encountered'
+SAYS=$gpu lost 'a GPU' 'n2: GPU 1 \(host n2, 0000:4E:00\.0\)$' n2
+SLURM_JOB_NUM_NODES=1 SLURM_JOB_NODELIST=n2 NODES='n2 n3' SAYS=$gpu lost 'of one node' 'n2: GPU 1 \(host n2, ' n2
+SAYS="$gpu"$'\n'"${gpu//n2/n1}" lost 'all nodes have one that fails' 'a rank; which node it was cannot be told' ''
+# What Slurm does not answer, or refuses; the waiting is shortened.
+printf '#!/bin/sh\nshift 3\nexec /usr/bin/timeout -k 1 0.3 "$@"\n' >bin/timeout
+chmod +x bin/timeout
+for how in hangs refuses; do
+    SLURM=$how SAYS=$silent after "Slurm $how" 6 2 no
+    says "Slurm $how: and it is said" "^mg-dist: not put back into the queue \((no answer|Access/permission denied)\): the same command goes on"
+    rm -rf the\ set ./*.starts
+done
+rm bin/timeout
 for i in 1 2; do
     SAYS=$silent after "no clip, $i" 6 '' yes
     passes "no clip, $i: not at once" grep -qx "update JobId=5 StartTime=now+$((i * 120))" requeued
@@ -131,10 +163,10 @@ passes 'its step is number 3' test "$(grep -n -- '--mpi=pmix' called | cut -d: -
 rm -f ./*.starts
 export -n NODES
 
-# The other scripts end in the same way.
-ending() { sed -n '/^step=/,$p' "$root/launch/slurm/$1.sbatch"; }
-for other in container array; do passes "$other.sbatch ends as run.sbatch" diff <(ending run) <(ending $other); done
-passes 'that is something' test "$(ending run | wc -l)" -gt 15
+# The other scripts hold the same lines.
+shared() { sed -n '/^# ---- The same/,/^# ---- as far/p' "$root/launch/slurm/$1.sbatch"; }
+for other in container array scaling; do passes "$other.sbatch has the lines of run.sbatch" diff <(shared run) <(shared $other); done
+passes 'that is something' test "$(shared run | wc -l)" -gt 60
 APPTAINER=x after 'container.sbatch' 75 2 yes container
 rm -rf the\ set ./*.starts
 array() { rm -f requeued; CODE=$1 CLIPS=$2 OUT=part SLURM_ARRAY_JOB_ID=4 SLURM_ARRAY_TASK_ID=1 bash "$root/launch/slurm/array.sbatch" --jobs x >"$BOX/said" 2>&1; }
@@ -168,10 +200,32 @@ fails 'scaling.sbatch: nothing tells the daemons of mpirun' grep -q '^SRUN_' cal
 passes 'scaling.sbatch: and the report is made' grep -qx 'mg-dist report sweep' called
 SLURM_RESTART_COUNT=9 sweep 75 1 yes 'the time is over, and something was measured'
 SLURM_RESTART_COUNT=9 sweep 130 0 yes 'preempted before anything was measured'
+rm -rf sweep ./*.starts
+SAME=0 sweep 75 1 yes 'one point is measured'
 SAME=0 sweep 75 1 yes 'a point that has failed before says nothing new'
+SAME=0 sweep 75 1 yes 'and again'
 SAME=0 sweep 75 1 no 'a point takes longer than the job'
-says 'scaling.sbatch: the remedy' 'three starts in a row measured nothing: give a longer --time'
+says 'scaling.sbatch: the remedy' 'three starts in a row measured nothing, the last ended with 75: give a longer --time'
 fails 'scaling.sbatch: nothing is left of the counting' test -e mg-dist-5.starts
+tries() { grep -c '^mg-dist bench' called; }
+sweep 3 1 no 'points failed, and no node is to blame'
+passes 'scaling.sbatch: they are tried once more at once' test "$(tries)" = 2
+passes 'scaling.sbatch: and the report is made' grep -qx 'mg-dist report sweep' called
+fails 'scaling.sbatch: nobody is blamed' grep -q 'lost, with' "$BOX/said"
+lost_point() { # SENTENCE CODE
+    NODES='n1 n2 n3' sweep "$2" 1 yes "$1"
+    passes 'scaling.sbatch: not tried on it again' test "$(tries)" = 1
+    passes 'scaling.sbatch: which is left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
+    rm -rf sweep ./*.starts
+}
+SAYS=$silent lost_point 'a point says that a node is silent' 3
+SAYS=$gpu lost_point 'a point names a GPU' 3
+GONE=n2 lost_point 'no point was measured, and a node takes no step' 1
+sweep 75 5 yes 'five steps'
+SLURM_RESTART_COUNT=1 sweep 0 1 no 'the next start'
+passes 'scaling.sbatch: its first step is number 6' test "$(grep -n 'mg-dist bench' called | cut -d: -f1)" = 7
+sweep 0 1 no 'another job'
+passes 'scaling.sbatch: begins with number 0' test "$(grep -n 'mg-dist bench' called | cut -d: -f1)" = 1
 
 # mg-launch in an allocation: as many ranks on a node as the job has tasks there, or GPUs.
 printf '#!/bin/sh\nprintf "n1\\nn2\\nn3\\n"\n' >bin/scontrol

@@ -1,6 +1,7 @@
 /* The job that makes the clips, in the manner of launch/slurm/run.sbatch. */
 #include <string.h>
 
+#include "job_script.h" /* of run.sbatch: cmake/job_script.cmake */
 #include "planning.h"
 
 /* Of the time limit over the prediction; on GPUs as far as that was off. */
@@ -54,68 +55,10 @@ static void add_command(mg_text *t, const mg_planning *p)
     mg_text_add(t, " \"$@\" &\n");
 }
 
-/* Behind the start of the ranks: as in launch/slurm/run.sbatch, which says why. */
-static const char end[] =
-    "step=$!\n"
-    "trap 'kill -USR1 $step' USR1 TERM\n"
-    "[ -z \"$told\" ] || { sleep 1; kill -USR1 $step; } # srun is there then\n"
-    "wait $step\n"
-    "code=$?\n"
-    "while kill -0 $step 2>/dev/null; do wait $step; code=$?; done\n"
-    "\n"
-    "lost='' said=''\n"
-    "if [[ $code =~ ^(6|13[4-79])$ ]] && [ \"${SLURM_JOB_NUM_NODES:-1}\" -gt 1 ]; then\n"
-    "    nodes=$(scontrol show hostnames \"$SLURM_JOB_NODELIST\" | paste -sd,)\n"
-    "    [ ! -f /dev/stderr ] || said=$(tail -c \"+$((from + 1))\" /dev/stderr | grep -E 'error: .*(has said "
-    "nothing|waited )')\n"
-    "    for node in ${nodes//,/ }; do case $said in *\"host $node\"[.,\\)]*) lost=$lost${lost:+,}$node ;; "
-    "esac; done\n"
-    "    [ \"$lost\" ] || for node in ${nodes//,/ }; do\n"
-    "        timeout 60 srun --overlap --mpi=none --nodes=1 --ntasks=1 --nodelist=\"$node\" true >/dev/null "
-    "2>&1 || lost=$lost${lost:+,}$node\n"
-    "    done\n"
-    "    [ \"$lost\" != \"$nodes\" ] || lost=\n"
-    "    echo \"mg-dist: lost, with code $code: ${lost:-a rank; which node it was cannot be told}\" >&2\n"
-    "fi\n"
-    "\n"
-    "leave_out() {\n"
-    "    local is all others\n"
-    "    is=$(scontrol show job \"$SLURM_JOB_ID\")\n"
-    "    all=$(sed -n 's/.* ExcNodeList=\\([^(].*\\)/\\1,/p' <<<\"$is\")$lost\n"
-    "    others=$(sinfo -h -N -p \"$SLURM_JOB_PARTITION\" -t idle,alloc,mix,comp -o %N | sort -u | grep "
-    "-cvxFf <(scontrol show hostnames \"$all\"))\n"
-    "    [[ $is = *' ReqNodeList=(null)'*' Features=(null)'* && $is != *Reservation=* && $others -ge "
-    "$SLURM_JOB_NUM_NODES ]] &&\n"
-    "        scontrol update JobId=\"$job\" ExcNodeList=\"$all\" && echo \"mg-dist: the next starts are "
-    "without $lost\" >&2\n"
-    "}\n"
-    "\n"
-    "note=mg-dist-$SLURM_JOB_ID.starts # how many clips there were, and how many starts in a row made none\n"
-    "read -r had idle 2>/dev/null <\"$note\" || had=0 idle=0\n"
-    "case $had$idle in *[!0-9]*) had=0 idle=0 ;; esac # the folder may be others' too, and bash runs what "
-    "stands in a sum\n"
-    "has=$(grep -o '\"done\":[^0-9]*[0-9]*' \"$out/.mg-dist/status.json\" 2>/dev/null | head -n 1 | tr -dc "
-    "0-9)\n"
-    "if [ \"${has:-0}\" -gt \"$had\" ]; then idle=0; else idle=$((idle + 1)); fi\n"
-    "case $code in\n"
-    "6 | 75 | 130 | 13[4-9] | 143)\n"
-    "    if [ $idle -lt 3 ] && { echo \"${has:-0} $idle\" >\"$note\" || [ \"${SLURM_RESTART_COUNT:-0}\" -lt "
-    "3 ]; }; then\n"
-    "        trap '' TERM # which this script gets now, with some seconds to end\n"
-    "        scontrol requeue Incomplete \"$job\" || exit $code # Incomplete: what scancel has ended stays "
-    "ended\n"
-    "        [ -z \"$lost\" ] || leave_out\n"
-    "        case $code in 6 | 13[4-79]) [ $idle = 0 ] || scontrol update JobId=\"$job\" "
-    "StartTime=now+$((idle * 120)) ;; esac\n"
-    "        exit $code\n"
-    "    fi\n"
-    "    echo \"mg-dist: three starts in a row made no clip, the last ended with $code: give a longer --time "
-    "if they were\" \\\n"
-    "        \"stopped while loading; leave out ${lost:-a node that fails} by --exclude\" >&2\n"
-    "    ;;\n"
-    "esac\n"
-    "rm -f \"$note\"\n"
-    "exit $code\n";
+static void add_lines(mg_text *t, const char *const *line, size_t n)
+{
+    for (size_t i = 0; i < n; i++) mg_text_add(t, line[i]);
+}
 
 void mg_planning_sbatch(mg_text *t, const mg_planning *p)
 {
@@ -153,23 +96,10 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
                    "job=$SLURM_JOB_ID\n"
                    "out=");
     add_word(t, s->out);
+    mg_text_add(t, "\n");
+    add_lines(t, before_ranks, sizeof before_ranks / sizeof *before_ranks);
     mg_text_add(t,
-                "\n"
-                "for word; do # or another one behind the script's name\n"
-                "    case ${last-} in --out | -o) out=$word ;; esac\n"
-                "    case $word in --out=* | -o=*) out=${word#*=} ;; esac\n"
-                "    last=$word\n"
-                "done\n"
-                "\n"
-                "from=$(stat -Lc %s /dev/stderr) # in the log; what is said of this start stands behind\n"
-                "# Each start counts its steps from 0, and PMIx cannot have the number of a step that was "
-                "killed on a node before.\n"
-                "told=''\n"
-                "trap 'told=1' USR1 TERM # before the ranks are there\n"
-                "for ((i = 0; i < ${SLURM_RESTART_COUNT:-0} && i < 50 && !told; i++)); do\n"
-                "    timeout 60 srun --mpi=none --nodes=1 --ntasks=1 true 2>/dev/null\n"
-                "done\n"
                 "# srun does not take --cpus-per-task by itself; unsaid, ranks share what the site gives\n");
     add_command(t, p);
-    mg_text_add(t, end);
+    add_lines(t, behind_ranks, sizeof behind_ranks / sizeof *behind_ranks);
 }
