@@ -19,10 +19,10 @@ typedef struct mg_sweep_point {
     int64_t n_repeats;
     double width, n_threads; /* processors or GPUs of all its ranks; threads of a rank; NaN: not told */
     mg_sweep_spread step_ms, rate, clip_s, fraction; /* rate: seconds of audio a second */
-    double part_ms[MG_SCALING_PARTS], split_ms;      /* means over the repeats; NaN: not split */
-    double bare_ms; /* of the calls that part_ms[MG_SCALING_ALL_REDUCE] has in a step; mean; NaN: not told */
+    double part_ms[MG_SCALING_PARTS], split_ms;      /* of the repeat of the median split; NaN: not split */
+    double bare_ms; /* of the calls that part_ms[MG_SCALING_ALL_REDUCE] has in a step; NaN: not told */
     mg_sweep_spread first_s, last_s; /* till the first and the last clip of a batch is sound; NaN: not told */
-    double joules_s;                 /* a second of sound, mean over the repeats; NaN: not told */
+    double joules_s;                 /* a second of sound; NaN: not told */
     double predicted_ms;             /* the step, from other points; NaN: they do not tell enough */
     const mg_scaling_sizes *sizes;
     const char *dtype;

@@ -12,7 +12,7 @@ enum { MOST = 64, MOST_NAMED = 12 /* more names would lie upon each other: those
 const char *const mg_sweep_plot_name[MG_SWEEP_PLOTS] = {"speedup", "front", "parts", "floor", "predicted"};
 
 /* Speed-up over the base, with the spread of both: processors or GPUs relative to the base, low, mid, high.
- */
+ * The base over itself has none. */
 static void put_curve(mg_text *t, const char *name, const mg_sweep_point **p, size_t n, bool of_rate)
 {
     mg_text_format(t, "$%s << EOD\n", name);
@@ -20,12 +20,14 @@ static void put_curve(mg_text *t, const char *name, const mg_sweep_point **p, si
         const mg_sweep_spread *a = of_rate ? &p[0]->rate : &p[0]->step_ms;
         const mg_sweep_spread *b = of_rate ? &p[i]->rate : &p[i]->step_ms;
         const double width = p[i]->width / p[0]->width;
-        if (of_rate)
-            mg_text_format(t, "%g %.6g %.6g %.6g\n", width, b->mid / a->mid, b->low / a->mid,
-                           b->high / a->mid);
+        if (i == 0)
+            mg_text_add(t, "1 1 1 1\n");
+        else if (of_rate)
+            mg_text_format(t, "%g %.6g %.6g %.6g\n", width, b->mid / a->mid, b->low / a->high,
+                           b->high / a->low);
         else
-            mg_text_format(t, "%g %.6g %.6g %.6g\n", width, a->mid / b->mid, a->mid / b->high,
-                           a->mid / b->low);
+            mg_text_format(t, "%g %.6g %.6g %.6g\n", width, a->mid / b->mid, a->low / b->high,
+                           a->high / b->low);
     }
     mg_text_add(t, "EOD\n");
 }

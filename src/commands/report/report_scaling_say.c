@@ -8,6 +8,14 @@ enum { MOST = 64 };
 
 static const double NEAR = 0.15;
 
+/* Of a ratio of two points, from all repeats of both. One of each has no spread. */
+static void say_range(mg_text *t, const char *format, double low, double high)
+    __attribute__((format(printf, 2, 0)));
+static void say_range(mg_text *t, const char *format, double low, double high)
+{
+    if (low < high) mg_text_format(t, format, low, high);
+}
+
 static void say_speedup(mg_text *t, const mg_sweep *s)
 {
     const mg_sweep_point *p[MOST];
@@ -18,10 +26,11 @@ static void say_speedup(mg_text *t, const mg_sweep *s)
     } else {
         const mg_sweep_point *a = p[0], *b = p[n - 1];
         const double up = a->step_ms.mid / b->step_ms.mid;
-        mg_text_format(t,
-                       "T = %" PRId64 " makes a clip %.2f times as fast as T = %" PRId64
-                       ", and costs %.2f times its %s time. ",
-                       b->at.tp, up, a->at.tp, b->width / a->width / up,
+        mg_text_format(t, "T = %" PRId64 " makes a clip %.2f times as fast as T = %" PRId64, b->at.tp, up,
+                       a->at.tp);
+        say_range(t, " (%.2f to %.2f by the spread of the repeats)", a->step_ms.low / b->step_ms.high,
+                  a->step_ms.high / b->step_ms.low);
+        mg_text_format(t, ", and costs %.2f times its %s time. ", b->width / a->width / up,
                        mg_sweep_threads_agree(s) ? "rank" : "processor");
     }
     n = mg_sweep_replicas(s, p, MOST);
@@ -32,8 +41,11 @@ static void say_speedup(mg_text *t, const mg_sweep *s)
     const double gain = p[n - 1]->rate.mid / p[0]->rate.mid, ideal = p[n - 1]->width / p[0]->width;
     mg_text_format(t,
                    "%" PRId64 " ranks as replicas of T = %" PRId64 " make %.2f times the audio of %" PRId64
-                   ": an efficiency of %.0f %%.",
+                   ": an efficiency of %.0f %%",
                    p[n - 1]->at.np, p[0]->at.tp, gain, p[0]->at.np, 100 * gain / ideal);
+    say_range(t, " (%.0f to %.0f)", 100 * p[n - 1]->rate.low / p[0]->rate.high / ideal,
+              100 * p[n - 1]->rate.high / p[0]->rate.low / ideal);
+    mg_text_add(t, ".");
 }
 
 /* Ranks that share a host's processors are no larger machine than one rank that has them all. */

@@ -37,11 +37,39 @@ bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *r)
     return r->status == MG_SCALING_OK && mg_scaling_find(&s->results, &r->point, r->repeat) == r;
 }
 
+/* Of what not every line tells; NaN if none does. */
+static double middle_of(double *values, int64_t n)
+{
+    int64_t n_told = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(values[i])) values[n_told++] = values[i];
+    return n_told > 0 ? mg_numbers_median(values, n_told) : NAN;
+}
+
+/* The parts are those of one repeat, whose split steps took the median time: they add up to it, as a median
+ * of each would not, and a repeat that was disturbed has no share in them, as it has in a mean. */
+static void take_parts(mg_sweep_point *p, const mg_scaling_result **line, int64_t n)
+{
+    double split[MOST_REPEATS];
+    int64_t n_told = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(line[i]->split_step_ms)) split[n_told++] = line[i]->split_step_ms;
+    mg_numbers_sort(split, n_told);
+    const mg_scaling_result *r = line[0];
+    for (int64_t i = 0; i < n && n_told > 0; i++)
+        if (line[i]->split_step_ms == split[(n_told - 1) / 2]) r = line[i];
+    for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] = r->part_ms[k];
+    p->split_ms = r->split_step_ms;
+}
+
 /* All repeats of p->at. */
 static void sum_up(const mg_sweep *s, mg_sweep_point *p)
 {
     double step[MOST_REPEATS], rate[MOST_REPEATS], clip[MOST_REPEATS], fraction[MOST_REPEATS];
-    double first[MOST_REPEATS], last[MOST_REPEATS];
+    double first[MOST_REPEATS], last[MOST_REPEATS], bare[MOST_REPEATS], joules[MOST_REPEATS];
+    const mg_scaling_result *line[MOST_REPEATS];
     int64_t n = 0;
 
     (void)mg_scaling_point_name(p->name, &p->at);
@@ -51,16 +79,16 @@ static void sum_up(const mg_sweep *s, mg_sweep_point *p)
         step[n] = r->step_ms, fraction[n] = r->fraction;
         rate[n] = r->x_real_time;
         first[n] = mg_scaling_first_s(r), last[n] = mg_scaling_last_s(r);
-        clip[n++] = mg_scaling_steps_s(r);
-        for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] += r->part_ms[k];
-        p->split_ms += r->split_step_ms, p->bare_ms += r->bare_ms;
-        p->joules_s += r->joules * MG_SCALING_FRAME_RATE / (double)(p->at.np / p->at.tp * p->at.batch);
+        clip[n] = mg_scaling_steps_s(r);
+        bare[n] = r->bare_ms;
+        joules[n] = r->joules * MG_SCALING_FRAME_RATE / (double)(p->at.np / p->at.tp * p->at.batch);
+        line[n++] = r;
         if (r->binding) p->binding = r->binding;
         p->width = mg_scaling_width(r), p->n_threads = r->n_threads;
         p->codes = r->codes, p->sizes = &r->sizes, p->dtype = r->dtype;
     }
-    for (int k = 0; k < MG_SCALING_PARTS; k++) p->part_ms[k] /= (double)n;
-    p->split_ms /= (double)n, p->bare_ms /= (double)n, p->joules_s /= (double)n;
+    take_parts(p, line, n);
+    p->bare_ms = middle_of(bare, n), p->joules_s = middle_of(joules, n);
     p->n_repeats = n;
     p->step_ms = spread_of(step, n), p->rate = spread_of(rate, n);
     p->clip_s = spread_of(clip, n), p->fraction = spread_of(fraction, n);
