@@ -65,6 +65,12 @@ after() {
 for code in 6 75 130 134 137 138 139 143; do after "code $code" $code 1 yes; rm -rf the\ set ./*.starts; done
 for code in 0 1 2 3 4 5; do after "code $code" $code 1 no; rm -rf the\ set; done
 
+crash='srun: error: n1: task 0: Segmentation fault'
+SAYS=$crash CODE=1 CLIPS=1 bash "$root/launch/slurm/run.sbatch" --jobs "a list" --out "the set" >"$BOX/said" 2>&1
+passes 'a rank crashes while MPI begins: code' test $? = 139
+passes 'and the job starts again' grep -qx 'requeue Incomplete 5' requeued
+rm -rf the\ set ./*.starts
+
 # Preemptions and time limits are no losses.
 for ((i = 1; i <= 5; i++)); do SLURM_RESTART_COUNT=$((i - 1)) after "preempted, start $i" 75 $i yes; done
 SLURM_RESTART_COUNT=5 after 'a rank is lost at start 6, which made clips' 6 9 yes
@@ -167,6 +173,8 @@ export -n NODES
 shared() { sed -n '/^# ---- The same/,/^# ---- as far/p' "$root/launch/slurm/$1.sbatch"; }
 for other in container array scaling; do passes "$other.sbatch has the lines of run.sbatch" diff <(shared run) <(shared $other); done
 passes 'that is something' test "$(shared run | wc -l)" -gt 60
+ends() { sed -n '/^await$/,$p' "$root/launch/slurm/$1.sbatch"; }
+for other in container array; do passes "$other.sbatch ends as run.sbatch" diff <(ends run) <(ends $other); done
 APPTAINER=x after 'container.sbatch' 75 2 yes container
 rm -rf the\ set ./*.starts
 array() { rm -f requeued; CODE=$1 CLIPS=$2 OUT=part SLURM_ARRAY_JOB_ID=4 SLURM_ARRAY_TASK_ID=1 bash "$root/launch/slurm/array.sbatch" --jobs x >"$BOX/said" 2>&1; }
