@@ -29,6 +29,7 @@ typedef struct mg_bench_settings {
     const char *model, *text_encoder, *codec, *tokenizer;
     const char *list; /* of sounds and their texts */
     bool no_guidance, split, decode, kernels, json;
+    bool no_floor; /* of a step: its time alone, not against what memory can do at that moment */
     mg_machine machine;
 } mg_bench_settings;
 

@@ -102,15 +102,16 @@ static double step_bytes(const mg_step_bench *s, int64_t position)
                                 s->n_clips, MG_STEP_BENCH_TOKENS));
 }
 
+/* `reader` NULL: nothing is read between the steps. */
 static mg_status measure_steps(mg_step_bench *s, mg_bench_reader *reader)
 {
     int64_t i = 0, n_done = 0;
 
     while (i < s->n_warmup) MG_RETURN(mg_step_bench_run(s, i++));
     mg_bench_power_begin(&s->power, &s->b->backend, s->b->world);
-    MG_RETURN(mg_bench_reader_probe(reader));
+    if (reader) MG_RETURN(mg_bench_reader_probe(reader));
     for (int64_t group = 0; group < s->n_groups; group++) {
-        const double before_gbps = reader->gbps;
+        const double before_gbps = reader ? reader->gbps : 0;
         const int64_t first = n_done, first_position = s->first_position + i + 1;
         MG_RETURN(mg_step_bench_run(s, i++)); /* not timed: the probe has swept the caches */
         if (mg_step_bench_on_device(s)) MG_RETURN(mg_step_bench_wait(s));
@@ -118,6 +119,7 @@ static mg_status measure_steps(mg_step_bench *s, mg_bench_reader *reader)
         mg_bench_power_skip(&s->power);
         MG_RETURN(time_steps(s, &i, first, n_done));
         mg_bench_power_take(&s->power);
+        if (!reader) continue;
         MG_RETURN(mg_bench_reader_probe(reader));
         s->gbps[group] = (before_gbps + reader->gbps) / 2;
         for (int64_t j = first; j < n_done; j++)
@@ -125,6 +127,18 @@ static mg_status measure_steps(mg_step_bench *s, mg_bench_reader *reader)
                 step_bytes(s, first_position + j - first) / (s->gbps[group] * 1e9) / s->step_s[j];
     }
     return MG_OK;
+}
+
+static void report_floor(mg_step_bench *s, double step_bytes_mid)
+{
+    mg_figures *r = &s->b->report;
+    const double read_gbps = mg_numbers_median(s->gbps, s->n_groups);
+
+    mg_figures_number(r, "read_gbps", read_gbps, 2);
+    mg_figures_number(r, "read_gbps_min", s->gbps[0], 2);
+    mg_figures_number(r, "read_gbps_max", s->gbps[s->n_groups - 1], 2);
+    mg_figures_number(r, "floor_ms", step_bytes_mid / read_gbps / 1e6, 3);
+    mg_figures_number(r, "fraction_of_floor", mg_numbers_median(s->fraction, s->n_steps), 3);
 }
 
 static mg_status report_step(mg_step_bench *s)
@@ -142,7 +156,6 @@ static mg_status report_step(mg_step_bench *s)
     for (int64_t i = 0; i < s->n_steps; i++) sum_s += s->step_s[i];
     const double rate = mg_scaling_rate(all_s, s->n_steps, b->world->size, b->world->tp);
     const double mid_bytes = step_bytes(s, mid), median_s = mg_numbers_median(all_s, n_all);
-    const double read_gbps = mg_numbers_median(s->gbps, s->n_groups);
 
     mg_figures_text(r, "shape",
                     b->settings->model ? b->settings->model : mg_bench_shape_name(b->settings->shape));
@@ -165,11 +178,7 @@ static mg_status report_step(mg_step_bench *s)
     mg_figures_number(r, "weight_bytes", weight_bytes, 0);
     mg_figures_number(r, "kv_bytes", mid_bytes / b->world->n_replicas - weight_bytes, 0);
     mg_figures_number(r, "gbps", mid_bytes / median_s / 1e9, 2);
-    mg_figures_number(r, "read_gbps", read_gbps, 2);
-    mg_figures_number(r, "read_gbps_min", s->gbps[0], 2);
-    mg_figures_number(r, "read_gbps_max", s->gbps[s->n_groups - 1], 2);
-    mg_figures_number(r, "floor_ms", mid_bytes / read_gbps / 1e6, 3);
-    mg_figures_number(r, "fraction_of_floor", mg_numbers_median(s->fraction, s->n_steps), 3);
+    if (!b->settings->no_floor) report_floor(s, mid_bytes);
     mg_figures_number(r, "x_real_time", (double)s->n_clips * rate / MG_SCALING_FRAME_RATE, 6);
     MG_TRY(mg_bench_power_report(&s->power, r, s->n_steps, sum_s));
     MG_TRY(mg_bench_report_places(b, r));
@@ -212,9 +221,10 @@ mg_status mg_bench_step(mg_bench *b)
                        (long long)s.first_position, (long long)(around + n_behind),
                        (long long)s.config.max_positions));
     MG_TRY(mg_comm_agree(b->world->all, mg_step_bench_open(&s)));
-    st = mg_bench_reader_open(&reader, &b->backend, b->world->all, step_bytes(&s, s.first_position));
+    if (!settings->no_floor)
+        st = mg_bench_reader_open(&reader, &b->backend, b->world->all, step_bytes(&s, s.first_position));
     MG_TRY(mg_comm_agree(b->world->all, st));
-    MG_TRY(measure_steps(&s, &reader));
+    MG_TRY(measure_steps(&s, settings->no_floor ? NULL : &reader));
     MG_TRY(report_step(&s));
     MG_TRY(mg_step_bench_behind(&s, around));
     if (settings->decode) MG_TRY(mg_bench_sounds(b, &s.config, s.n_clips));

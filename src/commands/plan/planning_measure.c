@@ -42,6 +42,7 @@ static mg_status measure_steps(measured *out, mg_bench *b, const mg_planning *p,
         .n_warmup = WARM_STEPS,
         .position = middle > STEPS_AROUND ? middle - STEPS_AROUND : 0,
         .split = true,
+        .no_floor = true,
         .machine = p->settings->machine,
     };
 
