@@ -1,5 +1,4 @@
-/* What a fuzz target is: one function over bytes, for libFuzzer (MG_FUZZ=ON, clang) or for fuzz_driver.c,
- * which replays seeds and mutations of them in every ordinary build. */
+/* What a fuzz target is: one function over bytes, for libFuzzer (MG_FUZZ=ON, clang). */
 #ifndef MG_FUZZ_H
 #define MG_FUZZ_H
 
