@@ -163,9 +163,11 @@ bench() { # NAME OPTIONS…
 
 # A step with what draws add, each kind of its operations alone, and in the log how fast each way of a product was.
 step() { # NAME SHAPE BATCH OPTIONS…
-    local name=$1 shape=$2 batch=$3
+    local name=$1 shape=$2 batch=$3 parts='--split --kernels'
     shift 3
-    bench "$name" step --device cuda --shape "$shape" --dtype bf16 --batch "$batch" --steps "$steps" --split --kernels "$@"
+    [ -z "$brief" ] || [ "$batch" != 1 ] || parts=''
+    # shellcheck disable=SC2086
+    bench "$name" step --device cuda --shape "$shape" --dtype bf16 --batch "$batch" --steps "$steps" $parts "$@"
 }
 
 # 128 clips of 5 s by a model of small's shape, files and all: the last run's time, the model already in the page cache.
@@ -221,7 +223,7 @@ if [ -x "$program" ]; then
     for shape in $shapes; do
         stage "step-$shape-1" 40 step "step-$shape-1" "$shape" 1
         stage "step-$shape-$many" 40 step "step-$shape-$many" "$shape" "$many"
-        stage "step-$shape-$many-fast" 40 step "step-$shape-$many-fast" "$shape" "$many" --gemm fast
+        [ -n "$brief" ] || stage "step-$shape-$many-fast" 40 step "step-$shape-$many-fast" "$shape" "$many" --gemm fast
     done
     device=cuda
     [ -z "$dry" ] || device=cpu # the fixture has not the SMs for a codec of this size

@@ -14,7 +14,7 @@ fail() {
 }
 
 quick=--quick more=''
-[ -z "${MG_TEST_LONG-}" ] || quick='' more='golden-2 modes same-bytes'
+[ -z "${MG_TEST_LONG-}" ] || quick='' more='golden-2 modes same-bytes step-tiny-2-fast'
 # shellcheck disable=SC2086
 bash "$root/bench/gpu.sh" $quick --dry-run "$program" --out "$box/logs" >"$box/out" 2>&1 || fail "a stage failed"
 for name in doctor golden-1 $more step-tiny-1 step-tiny-2 decode; do
