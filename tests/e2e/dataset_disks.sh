@@ -15,7 +15,7 @@ DISK=$BOX/disk
 mkdir "$DISK"
 mount -t tmpfs -o size=600k tmpfs "$DISK" || { echo 'SKIPPED: no tmpfs can be mounted here'; exit 77; }
 trap 'umount "$DISK"; rm -rf "$BOX"' EXIT
-for i in $(seq 1 24); do printf '{"id":"clip-%d","prompt":"song number %d","duration":2}\n' "$i" "$i"; done >"$BOX/jobs.jsonl"
+for i in $(seq 1 14); do printf '{"id":"clip-%d","prompt":"song number %d","duration":2}\n' "$i" "$i"; done >"$BOX/jobs.jsonl"
 run() { # OUT …
     local out=$1
     shift
