@@ -21,7 +21,7 @@ make() {
     shift 2
     n=$((n + 1))
     CUDA_ON_CPU=$fixture timeout -k 5 120 mpirun -np "$np" "$program" generate --model "$model" --prompt "drums" \
-        --prompt "a slow piano and strings" --duration 0.14 --seed 7 --device cuda --out "$box/$n" "$@" >"$box/log" 2>&1 ||
+        --prompt "a slow piano and strings" --duration 0.08 --seed 7 --device cuda --out "$box/$n" "$@" >"$box/log" 2>&1 ||
         fail "$fixture np $np $*"
     hash=$(cat "$box/$n"/*.wav | sha256sum)
 }
