@@ -11,9 +11,9 @@ command -v nm >/dev/null || { echo "SKIPPED: nm not found"; exit 77; }
 [ -n "$(find . -name status.c.o)" ] || { echo "$1: no objects: build first"; exit 1; }
 
 # "FILE T name" and "FILE U name"; then an edge for every name that one file uses and another one defines.
-loops=$(find . -name '*.[co].o' ! -path '*/tests/*' | sort | while read -r object; do
-    nm -P "$object" | awk -v file="$(basename "$object" .o)" '$2 ~ /^[TDBRVWU]$/ { print file, $2, $1 }'
-done | awk '$2 != "U" { at[$3] = $1; next } { use[++n] = $1 SUBSEP $3 }
+loops=$(find . -name '*.[co].o' ! -path '*/tests/*' | sort | xargs nm -A -P |
+    sed -n 's|^\(.*/\)\{0,1\}\([^/]*\)\.o: \([^ ]*\) \([TDBRVWU]\)\( .*\)\{0,1\}$|\2 \4 \3|p' |
+    awk '$2 != "U" { at[$3] = $1; next } { use[++n] = $1 SUBSEP $3 }
     END { for (i = 1; i <= n; i++) { split(use[i], u, SUBSEP); if (u[2] in at && at[u[2]] != u[1]) print u[1], at[u[2]] } }' |
     sort -u | tsort 2>&1 >/dev/null | sed -n 's/^tsort: //p' | grep -v 'contains a loop' || true)
 
