@@ -1,47 +1,63 @@
-/* The tile of 4-bit weights for one level. Included by cpu_tile_body.h only. A group's sum is exact: in 16
- * bits where there is no VNNI (32 times 15 times 127 fits, in two halves), in 32 where there is. */
+/* The tile of 4-bit weights for one level of the processor. Included by cpu_tile_body.h only. A group's sum
+ * is exact: four products fit 16 bits (4 times 64 times 127) where there is no VNNI. */
+#include "cpu_groups.h"
+
 typedef int32_t vi __attribute__((vector_size(sizeof(vf))));
 
-/* sum + four products of unsigned w and signed x in each lane. */
-#if defined(ADDS_BYTES)
-VF vi add_nibbles(vi sum, vi w, vi x)
+/* Of each byte, 0 to 15, the level. */
+#if defined(__AVX512F__)
+VF vi levels_of(vi index)
 {
-    return (vi)add_bytes((vf)sum, (vf)w, (vf)x);
-}
+    const __m128i levels = _mm_loadu_si128((const __m128i *)(const void *)mg_cpu_q4_levels);
 
-VF vi group_sum(vi sum)
-{
-    return sum;
-}
-#elif defined(__AVX512F__)
-VF vi add_nibbles(vi sum, vi w, vi x)
-{
-    return (vi)_mm512_add_epi16((__m512i)sum, _mm512_maddubs_epi16((__m512i)w, (__m512i)x));
-}
-
-VF vi group_sum(vi sum)
-{
-    return (vi)_mm512_madd_epi16((__m512i)sum, _mm512_set1_epi16(1));
+    return (vi)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), (__m512i)index);
 }
 #elif defined(__AVX2__)
-VF vi add_nibbles(vi sum, vi w, vi x)
+VF vi levels_of(vi index)
 {
-    return (vi)_mm256_add_epi16((__m256i)sum, _mm256_maddubs_epi16((__m256i)w, (__m256i)x));
-}
+    const __m128i levels = _mm_loadu_si128((const __m128i *)(const void *)mg_cpu_q4_levels);
 
-VF vi group_sum(vi sum)
-{
-    return (vi)_mm256_madd_epi16((__m256i)sum, _mm256_set1_epi16(1));
+    return (vi)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(levels), (__m256i)index);
 }
 #else
-VF vi add_nibbles(vi sum, vi w, vi x)
+VF vi levels_of(vi index)
 {
-    UNROLL for (int b = 0; b < 4; b++) sum += ((w >> (8 * b)) & 15) * ((vi)((vu)x << (24 - 8 * b)) >> 24);
-    return sum;
-}
+    uint8_t bytes[sizeof index];
 
-VF vi group_sum(vi sum)
+    memcpy(bytes, &index, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = mg_cpu_q4_levels[bytes[i]];
+    memcpy(&index, bytes, sizeof bytes);
+    return index;
+}
+#endif
+
+/* sum + eight products of unsigned w and signed x in each lane. */
+#if defined(ADDS_BYTES)
+VF vi add_eight(vi sum, const vi w[2], const vi x[2])
 {
+    return (vi)add_bytes(add_bytes((vf)sum, (vf)w[0], (vf)x[0]), (vf)w[1], (vf)x[1]);
+}
+#elif defined(__AVX512F__)
+VF vi add_eight(vi sum, const vi w[2], const vi x[2])
+{
+    const __m512i pairs = _mm512_add_epi16(_mm512_maddubs_epi16((__m512i)w[0], (__m512i)x[0]),
+                                           _mm512_maddubs_epi16((__m512i)w[1], (__m512i)x[1]));
+
+    return sum + (vi)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+}
+#elif defined(__AVX2__)
+VF vi add_eight(vi sum, const vi w[2], const vi x[2])
+{
+    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16((__m256i)w[0], (__m256i)x[0]),
+                                           _mm256_maddubs_epi16((__m256i)w[1], (__m256i)x[1]));
+
+    return sum + (vi)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+#else
+VF vi add_eight(vi sum, const vi w[2], const vi x[2])
+{
+    UNROLL for (int i = 0; i < 8; i++) sum +=
+        ((w[i / 4] >> (8 * (i % 4))) & 0xFF) * ((vi)((vu)x[i / 4] << (24 - 8 * (i % 4))) >> 24);
     return sum;
 }
 #endif
@@ -84,19 +100,18 @@ VF void run_groups(float *sum, const char *x, int64_t ldx, const char *w, int64_
                     const vi eight =
                         (vi)vf_load((const float *)(const void *)(strip + first * 4 +
                                                                   (half * HALF_WORDS + k) * WORD_BYTES));
-                    const vi low = eight & 0x0F0F0F0F, high = (eight >> 4) & 0x0F0F0F0F;
+                    const vi w_k[2] = {levels_of(eight & 0x0F0F0F0F), levels_of((eight >> 4) & 0x0F0F0F0F)};
                     UNROLL for (int r = 0; r < n_rows; r++)
                     {
                         const char *x_r = x + r * ldx + (half * HALF_WORDS + k) * 8;
-                        total[r] = add_nibbles(total[r], low, same_word(x_r));
-                        total[r] = add_nibbles(total[r], high, same_word(x_r + 4));
+                        const vi x_k[2] = {same_word(x_r), same_word(x_r + 4)};
+                        total[r] = add_eight(total[r], w_k, x_k);
                     }
                 }
                 const vf scale = vf_from_bf16(strip + MG_CPU_Q4_WEIGHTS + (half * MG_CPU_STRIP + first) * 2);
                 UNROLL for (int r = 0; r < n_rows; r++)
                 {
-                    const vi whole =
-                        group_sum(total[r]) + same_word(x + r * ldx + 2 * MG_Q4_GROUP + 4 * half);
+                    const vi whole = total[r] + same_word(x + r * ldx + 2 * MG_Q4_GROUP + 4 * half);
                     acc[r][c] += __builtin_convertvector(whole, vf) * scale;
                 }
             }

@@ -50,7 +50,7 @@ typedef struct mg_lm_batch {
 } mg_lm_batch;
 
 /* Formats of the blocks' and the heads' matrices, and of the KV caches. Embeddings, positions, norms and the
- * projections of text and melody are fp32. With Q4 the first layer, the second feed-forward matrix of every
+ * projections of text and melody are fp32. With Q4 the first layer, the first feed-forward matrix of every
  * layer and the heads are Q8. */
 typedef struct mg_lm_formats {
     mg_format weights, kv;

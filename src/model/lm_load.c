@@ -122,7 +122,7 @@ static mg_status load_norm(mg_lm *lm, mg_weights *w, mg_tensor *gamma, mg_tensor
     return MG_OK;
 }
 
-/* What 4 bits hurt most stays at 8: the first layer, every second feed-forward matrix, the heads. */
+/* What 4 bits hurt most stays at 8: the first layer, every first feed-forward matrix, the heads. */
 static mg_format format_of(const mg_lm *lm, bool is_delicate)
 {
     return is_delicate && lm->formats.weights == MG_FORMAT_Q4 ? MG_FORMAT_Q8 : lm->formats.weights;
@@ -145,7 +145,7 @@ static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l, int which, mg_l
     };
     const int64_t D = lm->config.D, F = lm->config.F;
     const int n_slices = MG_TP_SLICES / lm->comm->size;
-    const mg_format format = format_of(lm, l == 0), format_2 = format_of(lm, true);
+    const mg_format format = format_of(lm, l == 0), format_1 = format_of(lm, true);
     char name[N_NAMES][NAME_SIZE];
     mg_weights_part part[N_NAMES];
 
@@ -169,8 +169,8 @@ static mg_status load_layer(mg_lm *lm, mg_weights *w, int64_t l, int which, mg_l
         MG_RETURN(mg_weights_matrix(w, &layer->cross_out, format, n_slices, &part[CROSS_OUT], 1));
     }
     MG_RETURN(load_norm(lm, w, &layer->ff_gamma, &layer->ff_beta, l, "final_layer_norm"));
-    MG_RETURN(mg_weights_matrix(w, &layer->fc1, format, 1, &part[FC1], 1));
-    return mg_weights_matrix(w, &layer->fc2, format_2, n_slices, &part[FC2], 1);
+    MG_RETURN(mg_weights_matrix(w, &layer->fc1, format_1, 1, &part[FC1], 1));
+    return mg_weights_matrix(w, &layer->fc2, format, n_slices, &part[FC2], 1);
 }
 
 /* The K heads are one matrix [KV,D]; this rank's rows may begin and end inside a head. */
@@ -266,12 +266,12 @@ static mg_status check_groups(const mg_lm_config *c)
 {
     enum { UNIT = MG_TP_SLICES * MG_Q4_GROUP };
 
-    if (c->D % UNIT)
+    if (c->D % UNIT || c->F % UNIT)
         return mg_fail(
             MG_EUSAGE,
-            "option --dtype: int4: the model's width is %lld, which is no multiple of %d (%d slices of "
-            "groups of %d inputs): use int8",
-            (long long)c->D, UNIT, MG_TP_SLICES, MG_Q4_GROUP);
+            "option --dtype: int4: the model's width is %lld, that of its feed-forward %lld: not both are "
+            "multiples of %d (%d slices of groups of %d inputs): use int8",
+            (long long)c->D, (long long)c->F, UNIT, MG_TP_SLICES, MG_Q4_GROUP);
     return MG_OK;
 }
 

@@ -19,7 +19,7 @@
 
 /* To be raised whenever this layout, a packed matrix, a scale or the order of a stage's weights changes
  * (tests/weights/test_pack_file.c holds their hashes). */
-enum { MG_PACK_VERSION = 3 };
+enum { MG_PACK_VERSION = 4 };
 
 enum { MG_PACK_CHUNK_BYTES = 4 << 20, MG_PACK_MODEL_SIZE = 256 };
 

@@ -78,7 +78,7 @@ again 'a byte of the table' 'is damaged: the checksum of its head'
 truncate -s $((bytes / 2)) "$pack"
 again 'half of it' "has $((bytes / 2)) bytes of $bytes"
 poke 8 '\0011'
-again 'another version' 'is stale: packs are of version 3 now, this one is of 9'
+again 'another version' 'is stale: packs are of version 4 now, this one is of 9'
 cp "$other" "$pack"
 again 'the pack of other settings' 'is a pack of other weights or settings'
 echo 'something else' >"$pack"
@@ -233,7 +233,7 @@ cp "$pack" "$PACKS/int8-$best-1of1-0000000000000000.pack"
 head -c 5000 "$pack" >"$PACKS/int4-$best-1of2-${pack##*-}"
 poke 8 '\0001'
 echo mine >"$PACKS/pack-0123456789abcdef0123456789abcdef01234567.pack"
-expect 0 'is stale: packs are of version 3 now, this one is of 1$' 'one of another version' packs_of --pack-cache "$PACKS"
+expect 0 'is stale: packs are of version 4 now, this one is of 1$' 'one of another version' packs_of --pack-cache "$PACKS"
 says 'one that was cut short' 'int4-.* has 5000 bytes, too few$'
 says 'one under a name of another' '-0000000000000000.* is a pack of other weights or settings$'
 says 'are counted' '; 3, [0-9.]+ MB, of no use to this build: mg-dist models packs --prune removes them'
