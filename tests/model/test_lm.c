@@ -118,8 +118,8 @@ static void test_formats_of_a_trained_model(void **state)
         double bound;
     } cases[] = {
         {MG_FORMAT_F32, false, 2e-4}, {MG_FORMAT_F16, false, 2e-2}, {MG_FORMAT_BF16, false, 3e-1},
-        {MG_FORMAT_Q8, false, 1.4},   {MG_FORMAT_Q8, true, 1.7},    {MG_FORMAT_Q4, false, 7},
-        {MG_FORMAT_Q4, true, 7},
+        {MG_FORMAT_Q8, false, 1.4},   {MG_FORMAT_Q8, true, 1.7},    {MG_FORMAT_Q4, false, 5},
+        {MG_FORMAT_Q4, true, 5},
     };
 
     (void)state;
