@@ -167,6 +167,10 @@ template <class K> static inline mg_status mg_allow_shared(mg_cuda *cuda, K *ker
     return mg_tell(cuda, kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, cuda->shared_limit);
 }
 
+/* Reads all of a block, 16 bytes at a time: the cache of the device holds that then, as far as it can, and
+ * owes memory nothing. */
+mg_status mg_read_through(mg_cuda *cuda, const void *block, size_t bytes);
+
 /* Wait for all that was asked of the stream, looking after the group meanwhile (settings.check). */
 mg_status mg_cuda_wait(mg_cuda *cuda);
 

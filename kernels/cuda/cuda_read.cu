@@ -1,4 +1,5 @@
-/* How fast the device reads its memory: the ceiling of everything that streams weights. For `bench`. */
+/* Reads a block of the device's memory: for `bench`, how fast it does, the ceiling of everything that streams
+ * weights; for a tuner, so that nothing else is in the cache. */
 #include <time.h>
 
 #include "cuda_context.cuh"
@@ -40,17 +41,23 @@ static double now_s()
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+mg_status mg_read_through(mg_cuda *cuda, const void *block, size_t bytes)
+{
+    const unsigned grid = (unsigned)(cuda->n_sms * BLOCKS_PER_SM);
+
+    MG_RUN(cuda, read_k, grid, READ_THREADS, 0, (uint32_t *)cuda->scratch, (const uint4 *)block,
+           (int64_t)(bytes / sizeof(uint4)));
+    return MG_OK;
+}
+
 extern "C" mg_status mg_cuda_read(const mg_ops *ops, const void *block, size_t bytes, double *gbps)
 {
     mg_cuda *cuda = mg_cuda_of(ops);
-    const unsigned grid = (unsigned)(cuda->n_sms * BLOCKS_PER_SM);
-    const int64_t n = (int64_t)(bytes / sizeof(uint4));
 
     MG_RETURN(mg_cuda_wait(cuda));
     for (int n_passes = 1;; n_passes = PASSES) { /* one alone first; where it lasts, it is enough */
         const double begin_s = now_s();
-        for (int i = 0; i < n_passes; i++)
-            MG_RUN(cuda, read_k, grid, READ_THREADS, 0, (uint32_t *)cuda->scratch, (const uint4 *)block, n);
+        for (int i = 0; i < n_passes; i++) MG_RETURN(mg_read_through(cuda, block, bytes));
         /* No other rank has a part in it, and mg_cuda_wait naps: it would be late by a twentieth. */
         MG_CUDA(cudaStreamSynchronize(cuda->stream));
         const double s = now_s() - begin_s;
