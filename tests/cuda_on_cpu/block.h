@@ -24,7 +24,9 @@ struct warp;
 struct copy16 {
     void *dst;
     const void *src;
-    bool last; /* of its group */
+    bool last;     /* of its group */
+    bool is_early; /* read before the predecessor had ended: then `words` are what was there */
+    uint64_t words[2];
 };
 
 struct thread : seat {

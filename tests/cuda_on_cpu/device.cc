@@ -60,15 +60,16 @@ static options parse()
                  sscanf(w, "pinned=%d", &o.pinned_mb) == 1 || sscanf(w, "shared=%d", &o.shared_kb) == 1)
             continue;
         else if (sscanf(w, "driver=%d", &o.driver) == 1 || sscanf(w, "runtime=%d", &o.runtime) == 1 ||
-                 sscanf(w, "falls=%ld", &o.falls_at) == 1 || sscanf(w, "clock=%d", &o.clock) == 1)
+                 sscanf(w, "falls=%ld", &o.falls_at) == 1 || sscanf(w, "clock=%d", &o.clock) == 1 ||
+                 sscanf(w, "sms=%d", &o.n_sms) == 1)
             continue;
         else
-            fail(
-                "CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
-                "part=N, kinds=N, memory=MB, pinned=MB, shared=KB, driver=VERSION, runtime=VERSION, falls=N, "
-                "clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, lossy, "
-                "integrated or mute=FILE:LINE",
-                w);
+            fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
+                 "part=N, kinds=N, memory=MB, pinned=MB, shared=KB, sms=N, driver=VERSION, runtime=VERSION, "
+                 "falls=N, "
+                 "clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, lossy, "
+                 "integrated or mute=FILE:LINE",
+                 w);
     }
     return o;
 }
@@ -278,7 +279,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int device)
     if (device < 0 || device >= static_cast<int>(visible().size())) return cudaErrorInvalidDevice;
     switch (attr) {
     case cudaDevAttrMaxThreadsPerBlock: *value = 1024; break;
-    case cudaDevAttrMultiProcessorCount: *value = 4; break;
+    case cudaDevAttrMultiProcessorCount: *value = chosen().n_sms; break;
     case cudaDevAttrL2CacheSize: *value = 1 << 20; break;
     case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
     case cudaDevAttrIntegrated: *value = chosen().integrated; break;

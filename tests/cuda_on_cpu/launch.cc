@@ -12,7 +12,7 @@
 namespace sim
 {
 
-enum { N_SMS = 4, SM_THREADS = 2048 };
+enum { SM_THREADS = 2048 };
 
 static dim3 index_of(const dim3 &grid, uint64_t i)
 {
@@ -140,7 +140,7 @@ bool run_call(const call &c, started *&state)
     const uint64_t n_blocks = uint64_t{c.grid.x} * c.grid.y * c.grid.z;
     const unsigned n_threads = c.block.x * c.block.y * c.block.z;
     const size_t n_resident =
-        static_cast<size_t>(N_SMS * active_blocks(static_cast<int>(n_threads), c.smem_bytes));
+        static_cast<size_t>(chosen().n_sms * active_blocks(static_cast<int>(n_threads), c.smem_bytes));
 
     if (self) fail("a launch inside a kernel");
     if (!state) state = new started;

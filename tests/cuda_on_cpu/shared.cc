@@ -71,7 +71,9 @@ void cp_async16(void *dst, const void *src)
         fail("cp_async16: %p from %p: not aligned to 16 bytes", dst, src);
     if (!t->copies) t->copies = new std::vector<copy16>;
     memset(dst, 0xff, 16); /* not there yet */
-    t->copies->push_back({dst, src, false});
+    copy16 c = {dst, src, false, run.is_early, {}};
+    if (c.is_early) copy_in_sight(c.words, src);
+    t->copies->push_back(c);
 }
 
 void cp_async_commit()
@@ -80,7 +82,7 @@ void cp_async_commit()
 
     if (!t->copies) t->copies = new std::vector<copy16>;
     if (t->copies->empty() || t->copies->back().last)
-        t->copies->push_back({nullptr, nullptr, true});
+        t->copies->push_back({nullptr, nullptr, true, false, {}});
     else
         t->copies->back().last = true;
     t->n_groups++;
@@ -93,7 +95,7 @@ void cp_async_wait(int n_left)
 
     while (t->n_groups > static_cast<unsigned>(n_left)) {
         const copy16 &c = (*t->copies)[done++];
-        if (c.dst) copy_in_sight(c.dst, c.src);
+        if (c.dst) copy_in_sight(c.dst, c.is_early ? c.words : c.src);
         if (c.last) t->n_groups--;
     }
     if (done) t->copies->erase(t->copies->begin(), t->copies->begin() + static_cast<long>(done));

@@ -26,8 +26,9 @@ struct options {
     int n_kinds = 1; /* of devices, which take turns: their names differ */
     int memory_mb = 4096;
     int pinned_mb = 4096; /* that the host pins */
-    int shared_kb = 227;  /* shared memory that a block may ask for; an SM has 1 KB more */
-    int driver = 13000;   /* its version; 0: there is none */
+    int n_sms = 4;
+    int shared_kb = 227; /* shared memory that a block may ask for; an SM has 1 KB more */
+    int driver = 13000;  /* its version; 0: there is none */
     int runtime = 13000;
     int error = 0;        /* what is wrong with the machine: a cudaError_t, told by the call that meets it */
     int old = -1;         /* the device of this number is of compute capability 7.5 */
