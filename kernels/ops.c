@@ -351,6 +351,28 @@ mg_status mg_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product, con
     return ops->iface->linear_add(ops, y, product, x, w);
 }
 
+mg_status mg_attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
+                              const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
+{
+    MG_REQUIRE(over);
+    if (!ops->iface->attention_linear) {
+        MG_RETURN(mg_attention(ops, a, x, over->kv, over->kv_row, over->n_keys, over->scale, NULL));
+        return product ? mg_linear_add(ops, y, product, a, w)
+                       : mg_linear(ops, y, a, w, NULL, MG_ACT_NONE, false);
+    }
+    MG_REQUIRE(is_kv(over->kv) && is_matrix(w) && is_rows(x));
+    const int64_t N = x->dim[0], D = over->kv->n_heads * over->kv->E;
+
+    MG_REQUIRE(x->dim[1] >= D && w->n_in == D && is_2d(a, MG_F32, N, D) && is_2d(y, MG_F32, N, w->n_out));
+    MG_REQUIRE(is_1d(over->kv_row, MG_I32, N) && is_1d(over->n_keys, MG_I32, N));
+    MG_REQUIRE(!overlap(y, x) && !overlap(y, a) && !overlap(a, x));
+    if (product) {
+        MG_REQUIRE(is_2d(product, MG_F32, N, w->n_out));
+        MG_REQUIRE(!overlap(product, x) && !overlap(product, y) && !overlap(product, a));
+    }
+    return ops->iface->attention_linear(ops, y, product, a, x, over, w);
+}
+
 mg_status mg_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor *codes, const mg_tensor *cells,
                         int32_t pad)
 {

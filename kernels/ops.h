@@ -120,7 +120,7 @@ typedef struct mg_conv {
 } mg_conv;
 
 /* Keys and values of one attention layer: k, v [n_rows, H, T_max, E]; Q8: each key and value
- * with a scale, on a CPU. A row is one sequence. `settled` lets a backend read early: in mg_attention let m
+ * with a scale, on a CPU. A row is one sequence. `settled` lets a backend read early: in attention let m
  * be the smallest n_keys among a row's tokens. Keys j < m - 1 of that row are as they were at the last
  * mg_upload, and so are kv_row and n_keys. */
 typedef struct mg_kv {
@@ -142,6 +142,13 @@ typedef struct mg_norm {
     const mg_tensor *gamma, *beta;
     float eps;
 } mg_norm;
+
+/* What a query looks at: keys and values of its row, as mg_attention takes them. */
+typedef struct mg_attend {
+    const mg_kv *kv;
+    const mg_tensor *kv_row, *n_keys;
+    float scale;
+} mg_attend;
 
 /* The sequences of a clip: its own; with guidance also the one that it is led away from; with double guidance
  * also the one with the melody alone. */
@@ -268,6 +275,8 @@ typedef struct mg_ops_iface {
                              const mg_norm *norm, const mg_matrix *w, mg_act act, const mg_kv_place *into);
     mg_status (*linear_add)(const mg_ops *ops, mg_tensor *y, mg_tensor *product, const mg_tensor *x,
                             const mg_matrix *w);
+    mg_status (*attention_linear)(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
+                                  const mg_tensor *x, const mg_attend *over, const mg_matrix *w);
 
     void (*close)(mg_ops *ops); /* frees the instance too */
 } mg_ops_iface;
@@ -403,6 +412,12 @@ mg_status mg_norm_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *a, const mg
  * y, product [N,O]. `product` is scratch. */
 mg_status mg_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product, const mg_tensor *x,
                         const mg_matrix *w);
+
+/* a = mg_attention(x, over) and y = a W^T, or with `product` (else NULL) y += a W^T as mg_linear_add has it.
+ * a and product are scratch: what they hold afterwards is unspecified. x [N,W], W >= HE · a [N,HE] · y,
+ * product [N,O]. */
+mg_status mg_attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
+                              const mg_tensor *x, const mg_attend *over, const mg_matrix *w);
 
 /* ids[n,k] = cells[n,k] < 0 ? pad : codes[cells[n,k]]. ids, cells [N,K] int32 · codes int32 of any shape: a
  * cell is an index into it. */

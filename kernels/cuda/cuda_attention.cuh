@@ -3,6 +3,7 @@
 #define MG_CUDA_ATTENTION_CUH
 
 #include "cuda_half.cuh"
+#include "cuda_matrix.cuh"
 
 enum { MG_KEYS_OF_CHUNK = 256 };
 
@@ -74,5 +75,10 @@ MG_INLINE float mg_of_chunks(const attention *a, int64_t n, int64_t h, int n_chu
 /* Attention of many tokens (cuda_attention_many.cu), where that kernel suits them: *done says it. `all`: they
  * are all tokens of the call. */
 mg_status mg_attend_many(mg_cuda *cuda, bool *done, const mg_kv *kv, const attention *a, int64_t N, bool all);
+
+/* Attention and the product behind it (cuda_product_attended.cu), where one kernel suits both: *done says it.
+ */
+mg_status mg_attended_product(mg_cuda *cuda, bool *done, const mg_finish *to, const mg_tensor *x,
+                              const mg_attend *over, const mg_matrix *w);
 
 #endif

@@ -6,15 +6,16 @@
  * A segment is 32 keys or their values, 4 KB in the warp's part of shared memory. A lane reads there what it
  * has copied itself, so nothing but its own copies need be waited for. */
 #include "cuda_attention.cuh"
+#include "cuda_segment.cuh"
 
 enum {
     THREADS = 256,
     WARPS = THREADS / 32,
-    E = 64,
-    LANES = 8,    /* that hold a position, 16 bytes each */
-    AT_ONCE = 4,  /* positions of a load by all lanes */
-    SEGMENT = 32, /* keys */
-    PIECES = 8,   /* of a lane, in a segment */
+    E = MG_SEGMENT_E,
+    LANES = MG_SEGMENT_LANES,
+    AT_ONCE = MG_SEGMENT_AT_ONCE,
+    SEGMENT = MG_SEGMENT,
+    PIECES = MG_SEGMENT_PIECES,
     MOST_EARLY = 128,
 };
 
@@ -94,39 +95,6 @@ MG_INLINE void ask(uint4 *slot, const segments *s, const T *keys, const T *value
     }
 }
 
-/* warp_sum<8> of each of 8 values, bit for bit: value `return` of them is in v[0]. */
-MG_INLINE int sum_lanes(float (&v)[8])
-{
-    const int lane = threadIdx.x % 32;
-
-#pragma unroll
-    for (int width = 4, o = 1; width > 0; width /= 2, o *= 2) {
-#pragma unroll
-        for (int i = 0; i < width; i++) {
-            const float mine = lane & o ? v[i + width] : v[i], other = lane & o ? v[i] : v[i + width];
-            v[i] = mine + __shfl_xor_sync(0xffffffffu, other, o);
-        }
-    }
-    return (lane & 1) * 4 + (lane & 2) + (lane & 4) / 4;
-}
-
-/* The sums over the four positions of a load: columns `return` and the next of a lane's 8 are in v[0], v[1].
- */
-MG_INLINE int sum_positions(float (&v)[8])
-{
-    const int lane = threadIdx.x % 32;
-
-#pragma unroll
-    for (int width = 4, o = LANES; width > 1; width /= 2, o *= 2) {
-#pragma unroll
-        for (int i = 0; i < width; i++) {
-            const float mine = lane & o ? v[i + width] : v[i], other = lane & o ? v[i] : v[i + width];
-            v[i] = mine + __shfl_xor_sync(0xffffffffu, other, o);
-        }
-    }
-    return (lane & 8) / 2 + (lane & 16) / 8;
-}
-
 /* Scores of a segment of which n keys are there: a key's stands at the lane's place in `scores`. */
 template <class T>
 MG_INLINE float score_segment(float *scores, const uint4 *slot, const float *q, int n, float scale)
@@ -134,15 +102,8 @@ MG_INLINE float score_segment(float *scores, const uint4 *slot, const float *q, 
     const int lane = threadIdx.x % 32, mine = lane / LANES;
     float dot[PIECES];
 
-#pragma unroll
-    for (int i = 0; i < PIECES; i++) {
-        float key[8];
-        mg_unpack<T>(key, slot[i * 32 + lane]);
-        dot[i] = 0;
-#pragma unroll
-        for (int c = 0; c < 8; c++) dot[i] = fmaf(q[c], key[c], dot[i]);
-    }
-    const int piece = sum_lanes(dot);
+    mg_segment_dots<T>(dot, slot, q);
+    const int piece = mg_sum_lanes(dot);
     const float score = piece * AT_ONCE + mine < n ? dot[0] * scale : -INFINITY;
     scores[mine * PIECES + piece] = score;
     return score;
@@ -156,23 +117,11 @@ typedef struct mixture {
 
 template <class T> MG_INLINE void mix_segment(mixture *m, const float *weights, const uint4 *slot)
 {
-    const int lane = threadIdx.x % 32, mine = lane / LANES;
-    const float4 low = reinterpret_cast<const float4 *>(weights)[mine * 2],
-                 high = reinterpret_cast<const float4 *>(weights)[mine * 2 + 1];
-    const float weight[PIECES] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
-    float mixed[8] = {0, 0, 0, 0, 0, 0, 0, 0}, sum = 0;
+    float weight[PIECES], mixed[8] = {0, 0, 0, 0, 0, 0, 0, 0}, sum = 0;
 
-#pragma unroll
-    for (int i = 0; i < PIECES; i++) {
-        float value[8];
-        mg_unpack<T>(value, slot[i * 32 + lane]);
-        sum += weight[i];
-#pragma unroll
-        for (int c = 0; c < 8; c++) mixed[c] = fmaf(weight[i], value[c], mixed[c]);
-    }
-    sum += __shfl_xor_sync(0xffffffffu, sum, LANES);
-    sum += __shfl_xor_sync(0xffffffffu, sum, 2 * LANES);
-    (void)sum_positions(mixed);
+    mg_segment_weights(weight, weights);
+    mg_segment_mix<T>(mixed, &sum, weight, slot);
+    mg_segment_finish(mixed, &sum);
     m->value[0] += mixed[0], m->value[1] += mixed[1], m->sum += sum;
 }
 
@@ -183,8 +132,9 @@ __global__ void __launch_bounds__(THREADS, 2)
     MG_DYNAMIC_SHARED(uint4, shared);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, stride = gridDim.x * WARPS;
     const int first = warp * gridDim.x + blockIdx.x, mine = lane / LANES;
-    const int place = mine * PIECES + (lane & 1) * 4 + (lane & 2) + (lane & 4) / 4; /* as sum_lanes has it */
-    const int column = lane % LANES * 8 + (lane & 8) / 2 + (lane & 16) / 8;         /* as sum_positions */
+    const int place =
+        mine * PIECES + (lane & 1) * 4 + (lane & 2) + (lane & 4) / 4; /* as mg_sum_lanes has it */
+    const int column = mg_segment_column();
     uint4 *ring = shared + warp * warp_room<RING>::WORDS;
     float *weights = reinterpret_cast<float *>(ring + warp_room<RING>::RING_WORDS);
     int slot = 0, n_settled = 0;

@@ -218,6 +218,7 @@ static const mg_ops_iface iface = {
     .nearest_code = mg_cuda_nearest_code,
     .norm_linear = mg_cuda_norm_linear,
     .linear_add = mg_cuda_linear_add,
+    .attention_linear = mg_cuda_attention_linear,
     .close = close_backend,
 };
 

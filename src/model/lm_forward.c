@@ -11,6 +11,15 @@
 
 static const float norm_eps = 1e-5f;
 
+/* x += the sum over ranks of their partial sums. */
+static mg_status add_partial(mg_lm *lm, mg_tensor *x, mg_tensor *partial)
+{
+    if (mg_comm_can_add(lm->comm))
+        return mg_comm_all_reduce_add(lm->comm, x->data, partial->data, mg_tensor_count(partial));
+    MG_RETURN(mg_comm_all_reduce(lm->comm, partial->data, mg_tensor_count(partial)));
+    return mg_add(lm->ops, x, partial);
+}
+
 /* x += the sum over ranks of a W^T. */
 static mg_status add_row_parallel(mg_lm *lm, mg_tensor *x, const mg_tensor *a, const mg_matrix *w)
 {
@@ -18,10 +27,7 @@ static mg_status add_row_parallel(mg_lm *lm, mg_tensor *x, const mg_tensor *a, c
 
     if (lm->comm->size == 1) return mg_linear_add(lm->ops, x, &partial, a, w);
     MG_RETURN(mg_linear(lm->ops, &partial, a, w, NULL, MG_ACT_NONE, false));
-    if (mg_comm_can_add(lm->comm))
-        return mg_comm_all_reduce_add(lm->comm, x->data, partial.data, mg_tensor_count(&partial));
-    MG_RETURN(mg_comm_all_reduce(lm->comm, partial.data, mg_tensor_count(&partial)));
-    return mg_add(lm->ops, x, &partial);
+    return add_partial(lm, x, &partial);
 }
 
 /* Queries, keys and values of x; the latter two into the cache. */
@@ -60,10 +66,14 @@ static mg_status forward_cross(mg_lm *lm, int64_t l, const mg_lm_layer *layer, m
     const mg_tensor n_keys = mg_tensor_1d(lm->in.n_text_keys, MG_I32, N);
     mg_tensor a = mg_tensor_rows(&lm->a, 0, N), mixed = mg_tensor_rows(&lm->mixed, 0, N);
     mg_tensor q = mg_tensor_2d(lm->qkv.data, MG_F32, N, lm->H * lm->E);
+    mg_tensor partial = mg_tensor_rows(&lm->partial, 0, N);
+    const mg_attend over = {&lm->caches[l].cross, &text, &n_keys, scale};
+    const bool is_alone = lm->comm->size == 1;
 
     MG_RETURN(mg_norm_linear(lm->ops, &q, &a, x, &norm, &layer->cross_q, MG_ACT_NONE, NULL));
-    MG_RETURN(mg_attention(lm->ops, &mixed, &q, &lm->caches[l].cross, &text, &n_keys, scale, NULL));
-    return add_row_parallel(lm, x, &mixed, &layer->cross_out);
+    MG_RETURN(mg_attention_linear(lm->ops, is_alone ? x : &partial, is_alone ? &partial : NULL, &mixed, &q,
+                                  &over, &layer->cross_out));
+    return is_alone ? MG_OK : add_partial(lm, x, &partial);
 }
 
 static mg_status forward_ff(mg_lm *lm, const mg_lm_layer *layer, mg_tensor *x)

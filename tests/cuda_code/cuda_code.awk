@@ -10,7 +10,7 @@ BEGIN {
     print "was measured on a GPU."
     print ""
     print "- *blocks*: blocks that the registers of an SM (65,536) hold, of 256 threads but for `tiled_k` and"
-    print "  `pack_normed_k`; shared memory may hold fewer: of `tiled_k` and `attend_many_k` two."
+    print "  `pack_normed_k`; shared memory may hold fewer: of `tiled_k` and `attend_many_k` two, of `few_attended_k` one."
     print "- *asked before*: 16-byte loads of a lane that stand before the wait for the kernel's predecessor. Those of"
     print "  a matrix kernel's weights all do: they are on their way while the kernel before still computes."
     print "- *in flight*: what the blocks of an SM ask for at once by these loads. An H100 needs 18 KB of it at all"
@@ -18,7 +18,8 @@ BEGIN {
     print "  one with the rows that it asks for behind the wait."
     print ""
     print "`few_k<format, row tiles of 8, loads at once, through a norm, blocks asked for>`, whose loads go to shared memory,"
-    print "and those of a norm\047s parameters; where it takes slices or parts, both ways are counted; `product_k<format, row tiles"
+    print "and those of a norm\047s parameters; where it takes slices or parts, both ways are counted; `few_attended_k<format>`,"
+    print "with 16 steps of weights and the keys and values of one of its heads, 8 pieces of each; `product_k<format, row tiles"
     print "of 8, loads at once, blocks asked for>`; `tiled_k<format, row tiles of 8, tiles of 16 outputs, of these and of those a"
     print "warp, all slices>`: packed rows; `pack_normed_k<format, four values at a time of a lane>`; `few_rows_k<rows>`: fp32;"
     print "`tile_k<outputs, rows, lanes over outputs, outputs and rows of a thread, steps on their way, blocks of an SM, x in"
@@ -26,8 +27,8 @@ BEGIN {
     print "wait, blocks asked for>`; `attend_many_k<format, segments of 32 keys on their way to a warp>`; `oneshot_k<ranks>`;"
     print "`recur_k<sequences>`."
     print ""
-    print "A layer of a step on few rows is 8 kernels, one after the other; under tensor parallelism a sum over"
-    print "ranks, which adds the residual, follows 3, 6 and 8:"
+    print "A layer of a step on few rows is 8 kernels, one after the other, or 7: `few_attended_k` is 5 and 6 where texts are"
+    print "short (docs/GPU_SPEED.md). Under tensor parallelism a sum over ranks, which adds the residual, follows 3, 6 and 8:"
     print ""
     print "| | kernel | asked before the wait |"
     print "|---|---|---|"
@@ -58,7 +59,7 @@ FNR == 1 {
     threads = THREADS
     if ($1 ~ /^tiled_k/) threads = 32 * part[4] / part[5] * part[3] / part[6]
     if ($1 ~ /^pack_normed_k/) threads = 32
-    most = $1 ~ /^tiled_k|^attend_many_k/ ? 2 : threads == THREADS ? 8 : 32
+    most = $1 ~ /^tiled_k|^attend_many_k/ ? 2 : $1 ~ /^few_attended_k/ ? 1 : threads == THREADS ? 8 : 32
     rounded = int(($2 + 7) / 8) * 8
     blocks = int(65536 / (rounded * threads))
     if (blocks > most) blocks = most
@@ -75,6 +76,7 @@ FNR == 1 {
     print row " " ($4 ? $4 : "") " | " ($4 ? kb " KB" : "") " |"
     if ($1 ~ /^tiled_k/) { look_at_tiled(part[3], part[4], threads); next }
     if ($1 ~ /^pack_normed_k/ && $4 < 2 * part[3]) wrong($1 ": " $4 " of " 2 * part[3] " loads before the wait")
+    if ($1 ~ /^few_attended_k/ && $4 < 32) wrong($1 ": " $4 " of 32 loads of weights, keys and values before the wait")
     if ($1 ~ /^attend_many_k/ && $4 < 8) wrong($1 ": " $4 " of 8 loads before the wait")
     if ($1 !~ /^(product_k|few_k|few_rows_k|attend_k)/) next
     want = 8

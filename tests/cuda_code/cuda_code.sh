@@ -4,6 +4,7 @@
 #   matrix kernels                   all loads of weights stand before the wait for the predecessor (of a tiled
 #                                    one those of all stages but one), and the blocks of an SM ask for 32 KB
 #   every kernel, sm_90a             waits, and touches nothing before that its predecessor may write or read
+#   few_attended_k, sm_90a           keys and values that are settled are asked for before the wait, as weights are
 #   attend_k, sm_90a                 blocks without keys are gone before the wait
 # and the table docs/GPU_KERNELS.md, which must be as it was written; --write writes it.
 # Needs nvcc and nvdisasm (PyPI: nvidia-cuda-nvdisasm); exits 77 where one is missing.

@@ -45,7 +45,7 @@ static float *put(const mg_ops *ops, const floats &host)
     return static_cast<float *>(p);
 }
 
-static floats get(const mg_ops *ops, const float *p, int64_t n)
+[[maybe_unused]] static floats get(const mg_ops *ops, const float *p, int64_t n)
 {
     floats host(static_cast<size_t>(n));
 

@@ -92,6 +92,25 @@ CUDA_ON_CPU=eager,count "$program" generate -q --model "$model" --prompt drums -
     --out "$box/count" >"$box/log" 2>&1 || fail 'generate --frames 12'
 grep -q 'kernels by 15 graphs, at most 20 each' "$box/log" || fail '12 frames are 15 steps, each a graph of 8 x 2 + 4 kernels'
 
+# Seven, where a text's attention and its out product are one kernel: heads of 64, as every model's are, and processors that
+# have the memory for its blocks. The same codes, on two ranks too.
+mkdir "$box/wide"
+cp "$model"/*.safetensors "$box/wide"
+sed 's/"hidden_size": 128/"hidden_size": 512/' "$model/config.json" >"$box/wide/config.json"
+wide() {
+    CUDA_ON_CPU=count,$1 timeout -k 5 120 mpirun -np "$2" "$program" bench step "$box/wide" --tp "$2" --dtype bf16 --device cuda --steps 1 \
+        --warmup 1 --position 8 --split >"$box/log" 2>&1 || fail "bench step: $1 np $2"
+    grep -q "graphs, at most $3 each" "$box/log" || fail "$1 np $2: not $3 kernels a step"
+    codes=$(sed -n 's/^codes *//p' "$box/log")
+}
+wide late,sms=4 1 20
+first=$codes
+[ -n "$first" ] || fail 'no codes'
+wide early,late,sms=132 1 18
+[ "$codes" = "$first" ] || fail 'attention and product in one kernel: other codes'
+wide devices=2,eager,sms=132 2 24
+[ "$codes" = "$first" ] || fail 'attention and product in one kernel on two ranks: other codes'
+
 # Where the device has memory for one recorded step alone, each new one takes the place of the one before: the same bytes.
 make eager 1 --batch 2 --prompt waves
 first=$hash

@@ -409,6 +409,20 @@ static mg_status view_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *pro
     return end_with(&c, y);
 }
 
+static mg_status view_attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
+                                       const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
+{
+    BEGIN;
+    LEND2(y, x);
+    LEND2(product, a);
+    const mg_kv d_kv = lend_kv(&c, over->kv);
+    const mg_matrix d_w = lend_matrix(&c, w);
+    const mg_tensor kv_row = lend_tensor(&c, over->kv_row), n_keys = lend_tensor(&c, over->n_keys);
+    const mg_attend d_over = {&d_kv, &kv_row, &n_keys, over->scale};
+    RUN(mg_attention_linear, &d_y, GIVEN(product), &d_a, &d_x, &d_over, &d_w);
+    return end_with(&c, y);
+}
+
 static void view_close(mg_ops *ops)
 {
     view *v = ops->ctx;
@@ -448,6 +462,7 @@ static const mg_ops_iface view_iface = {
     .nearest_code = view_nearest_code,
     .norm_linear = view_norm_linear,
     .linear_add = view_linear_add,
+    .attention_linear = view_attention_linear,
     .close = view_close,
 };
 

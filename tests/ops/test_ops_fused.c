@@ -12,7 +12,7 @@ static mg_ops with_table(const mg_ops *ops, mg_ops_iface *table, bool fused)
     mg_ops out = *ops;
 
     *table = *ops->iface;
-    if (!fused) table->norm_linear = NULL, table->linear_add = NULL;
+    if (!fused) table->norm_linear = NULL, table->linear_add = NULL, table->attention_linear = NULL;
     out.iface = table;
     return out;
 }
@@ -91,11 +91,83 @@ static void test_norm_linear(void **state)
     }
 }
 
+/* As cross-attention of a step is: one text, or two of different lengths, of few keys or of too many for one
+ * kernel; heads of 64 in slices of whole heads, and others. */
+static const struct attend_case {
+    int64_t H, E, T_max, N;
+    int n_slices;
+} attend_cases[] = {{16, 64, 16, 1, 8}, {8, 64, 20, 2, 8}, {4, 64, 13, 3, 4},
+                    {8, 64, 33, 2, 8},  {4, 64, 16, 1, 8}, {8, 16, 9, 2, 8}};
+
+static void fill_cache(const mg_ops *ops, const mg_kv *kv)
+{
+    const int64_t W = 2 * kv->n_heads * kv->E, n = kv->n_rows * kv->T_max;
+    float *x = random_floats(6, n * W);
+    int32_t *row = calloc((size_t)n, sizeof *row), *pos = calloc((size_t)n, sizeof *pos);
+    const mg_tensor tx = mg_tensor_2d(x, MG_F32, n, W), t_row = mg_tensor_1d(row, MG_I32, n),
+                    t_pos = mg_tensor_1d(pos, MG_I32, n);
+
+    for (int64_t i = 0; i < n; i++) row[i] = (int32_t)(i / kv->T_max), pos[i] = (int32_t)(i % kv->T_max);
+    assert_int_equal(mg_kv_write(ops, kv, &tx, 0, &t_row, &t_pos), MG_OK);
+    free(x), free(row), free(pos);
+}
+
+static void attend_and_multiply(const mg_ops *ops, const struct attend_case *a, mg_dtype dtype)
+{
+    const int64_t HE = a->H * a->E, W = HE + 4;
+    float *w = random_floats(1, 24 * HE), *x = random_floats(2, a->N * W), *y = random_floats(3, a->N * 24);
+    float *mixed = random_floats(4, a->N * HE), *product = random_floats(5, a->N * 24);
+    float *want = random_floats(3, a->N * 24);
+    int32_t row[3] = {1, 0, 1}, n_keys[3] = {(int32_t)a->T_max, (int32_t)a->T_max - 3, 0};
+    mg_tensor tx = mg_tensor_2d(x, MG_F32, a->N, W), ty = mg_tensor_2d(y, MG_F32, a->N, 24);
+    mg_tensor ta = mg_tensor_2d(mixed, MG_F32, a->N, HE), tp = mg_tensor_2d(product, MG_F32, a->N, 24);
+    mg_tensor tw = mg_tensor_2d(want, MG_F32, a->N, 24);
+    const mg_tensor t_row = mg_tensor_1d(row, MG_I32, a->N), t_keys = mg_tensor_1d(n_keys, MG_I32, a->N);
+    mg_kv kv = {format_of(dtype), true, 2, a->H, a->T_max, a->E, NULL, NULL};
+    const mg_attend over = {&kv, &t_row, &t_keys, 0.125f};
+    mg_matrix m = matrix_make(ops, dtype, 24, HE, a->n_slices, w, HE);
+    mg_ops_iface table;
+
+    kv.k = calloc(1, mg_kv_bytes(ops, &kv)), kv.v = calloc(1, mg_kv_bytes(ops, &kv));
+    fill_cache(ops, &kv);
+    for (int adds = 0; adds < 2; adds++) {
+        mg_tensor *scratch = adds ? &tp : NULL;
+        assert_int_equal(mg_attention(ops, &ta, &tx, &kv, &t_row, &t_keys, 0.125f, NULL), MG_OK);
+        assert_int_equal(mg_linear(ops, adds ? &tp : &tw, &ta, &m, NULL, MG_ACT_NONE, false), MG_OK);
+        for (int64_t k = 0; adds && k < a->N * 24; k++) want[k] = random_value(3, k);
+        if (adds) assert_int_equal(mg_add(ops, &tw, &tp), MG_OK);
+        for (int fused = 0; fused < 2; fused++) {
+            const mg_ops one = with_table(ops, &table, fused);
+            for (int64_t k = 0; k < a->N * 24; k++) y[k] = random_value(3, k);
+            assert_int_equal(mg_attention_linear(&one, &ty, scratch, &ta, &tx, &over, &m), MG_OK);
+            assert_memory_equal(y, want, (size_t)(a->N * 24) * sizeof *y);
+        }
+        assert_int_equal(mg_attention_linear(ops, &ty, scratch, &tx, &tx, &over, &m), MG_EBUG);
+        assert_int_equal(mg_attention_linear(ops, &tx, scratch, &ta, &tx, &over, &m), MG_EBUG);
+        assert_int_equal(mg_attention_linear(ops, &ty, scratch, &ta, &tx, NULL, &m), MG_EBUG);
+    }
+    matrix_drop(ops, &m);
+    free(kv.k), free(kv.v), free(w), free(x), free(y), free(mixed), free(product), free(want);
+}
+
+static void test_attention_linear(void **state)
+{
+    (void)state;
+    FOR_LEVELS(level)
+    {
+        bench_ops b = ops_open(level, 2);
+        for (int i = 0; i < COUNT(attend_cases); i++)
+            for (int d = 0; d < COUNT(dtypes); d++) attend_and_multiply(b.ops, &attend_cases[i], dtypes[d]);
+        ops_close(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linear_add),
         cmocka_unit_test(test_norm_linear),
+        cmocka_unit_test(test_attention_linear),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,12 +12,22 @@ enum { CALLS_A_RUN = 3 /* times the runs: 60 calls in each of 20 */ };
 /* No step of the language model has it in its key (lm_step.c). */
 static const uint64_t OWN_KEY = (uint64_t)1 << 62;
 
-typedef enum slot { NORM_LINEAR, LINEAR_ADD, LINEAR, ATTENTION, SAMPLE, GATHER, EMBED } slot;
+typedef enum slot {
+    NORM_LINEAR,
+    LINEAR_ADD,
+    ATTENTION_LINEAR,
+    LINEAR,
+    ATTENTION,
+    SAMPLE,
+    GATHER,
+    EMBED
+} slot;
 
 /* A call with all that it was given: what stood on the caller's stack is copied. */
 typedef struct call {
     slot slot;
     mg_tensor y, a, x, rows, numbers; /* rows: of the cache; numbers: of keys, or positions */
+    mg_tensor product;
     const mg_matrix *w;
     const mg_kv *kv;
     mg_norm norm;
@@ -26,7 +36,7 @@ typedef struct call {
     float scale;
     const mg_draw *draws;
     int32_t pad;
-    bool accumulate;
+    bool accumulate; /* of attention_linear: there is a product */
 } call;
 
 /* The backend's table in whose slots calls are kept and made. */
@@ -66,6 +76,25 @@ static mg_status linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product,
 
     MG_RETURN(keep(ops, &c, &plain));
     return plain->linear_add(ops, y, product, x, w);
+}
+
+static mg_status attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
+                                  const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
+{
+    const mg_ops_iface *plain;
+    call c = {.slot = ATTENTION_LINEAR,
+              .y = *y,
+              .a = *a,
+              .x = *x,
+              .w = w,
+              .kv = over->kv,
+              .rows = *over->kv_row,
+              .numbers = *over->n_keys,
+              .scale = over->scale};
+
+    if (product) c.product = *product, c.accumulate = true;
+    MG_RETURN(keep(ops, &c, &plain));
+    return plain->attention_linear(ops, y, product, a, x, over, w);
 }
 
 /* The model's have no bias. */
@@ -125,11 +154,14 @@ static mg_status embed(const mg_ops *ops, mg_tensor *x, const mg_tensor *tables,
 static mg_status make(const mg_ops *ops, call *c)
 {
     const mg_kv_place into = {c->kv, c->first_col, &c->rows, &c->numbers};
+    const mg_attend over = {c->kv, &c->rows, &c->numbers, c->scale};
 
     switch (c->slot) {
     case NORM_LINEAR:
         return mg_norm_linear(ops, &c->y, &c->a, &c->x, &c->norm, c->w, c->act, c->kv ? &into : NULL);
     case LINEAR_ADD: return mg_linear_add(ops, &c->y, &c->a, &c->x, c->w);
+    case ATTENTION_LINEAR:
+        return mg_attention_linear(ops, &c->y, c->accumulate ? &c->product : NULL, &c->a, &c->x, &over, c->w);
     case LINEAR: return mg_linear(ops, &c->y, &c->x, c->w, NULL, c->act, c->accumulate);
     case ATTENTION: return mg_attention(ops, &c->y, &c->x, c->kv, &c->rows, &c->numbers, c->scale, NULL);
     case SAMPLE: return mg_sample(ops, &c->y, &c->x, c->first_col, c->draws, c->n);
@@ -138,17 +170,17 @@ static mg_status make(const mg_ops *ops, call *c)
     }
 }
 
-/* A product by its shape, attention by the keys that its cache has room for. */
+/* A product by its shape, attention by the keys that its cache has room for, with a product or without. */
 static void name_kind(char out[32], const call *c)
 {
-    static const char *const word[] = {"norm_linear", "linear_add", "linear", "attention",
-                                       "sample",      "gather_ids", "embed"};
+    static const char *const word[] = {"norm_linear", "linear_add", "attention_linear", "linear",
+                                       "attention",   "sample",     "gather_ids",       "embed"};
     int n = snprintf(out, 32, "%s", word[c->slot]);
 
-    if (c->w)
-        (void)snprintf(out + n, 32 - (size_t)n, "_%lldx%lld", (long long)c->w->n_out, (long long)c->w->n_in);
-    else if (c->slot == ATTENTION)
+    if (c->slot == ATTENTION || c->slot == ATTENTION_LINEAR)
         (void)snprintf(out + n, 32 - (size_t)n, "_%lld", (long long)c->kv->T_max);
+    else if (c->w)
+        (void)snprintf(out + n, 32 - (size_t)n, "_%lldx%lld", (long long)c->w->n_out, (long long)c->w->n_in);
 }
 
 /* Bring the calls of the first one's kind to the front, in their order; their number. */
@@ -212,6 +244,7 @@ static mg_status catch_step(catcher *c, mg_ops *ops, const mg_bench_kernels_step
     c->table.embed = embed;
     if (c->plain->norm_linear) c->table.norm_linear = norm_linear;
     if (c->plain->linear_add) c->table.linear_add = linear_add;
+    if (c->plain->attention_linear) c->table.attention_linear = attention_linear;
     ops->iface = &c->table;
     mg_status st = step->run(step->arg);
     if (st == MG_OK) st = step->wait(step->arg);

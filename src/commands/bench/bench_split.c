@@ -38,6 +38,13 @@ static mg_status linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product,
     TIMED(s, PRODUCTS, s->plain->linear_add(ops, y, product, x, w));
 }
 
+static mg_status attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
+                                  const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
+{
+    mg_bench_split *s = split_of(ops);
+    TIMED(s, PRODUCTS, s->plain->attention_linear(ops, y, product, a, x, over, w));
+}
+
 static mg_status kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
                           const mg_tensor *kv_row, const mg_tensor *pos)
 {
@@ -91,6 +98,7 @@ void mg_bench_split_begin(mg_bench_split *split, mg_bench_split_comm *of_comm, m
     split->ops.sample = sample;
     if (split->plain->norm_linear) split->ops.norm_linear = norm_linear;
     if (split->plain->linear_add) split->ops.linear_add = linear_add;
+    if (split->plain->attention_linear) split->ops.attention_linear = attention_linear;
     *of_comm = (mg_bench_split_comm){.comm = *comm->iface, .plain = comm->iface, .split = split};
     of_comm->comm.all_reduce = all_reduce;
     of_comm->comm.all_gather = all_gather;
