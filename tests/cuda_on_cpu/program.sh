@@ -106,7 +106,7 @@ wide() {
 wide late,sms=4 1 20
 first=$codes
 [ -n "$first" ] || fail 'no codes'
-wide early,late,sms=132 1 18
+wide late,random:5,sms=132 1 18
 [ "$codes" = "$first" ] || fail 'attention and product in one kernel: other codes'
 wide devices=2,eager,sms=132 2 24
 [ "$codes" = "$first" ] || fail 'attention and product in one kernel on two ranks: other codes'
