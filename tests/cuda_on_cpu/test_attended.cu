@@ -62,7 +62,7 @@ static call make_call(const mg_ops *ops, const shape *s, mg_format format, int s
     c.n_rows = s->n_rows, c.D = H * E;
     c.w = make(ops, 1, format, N_OUT, c.D, s->n_slices);
     c.kv = make_cache(ops, format, H, s->T_max);
-    c.x = put(ops, random_floats(2, s->n_rows * (c.D + 4)));
+    c.x = put(ops, random_floats(100 + (unsigned)shift, s->n_rows * (c.D + 4)));
     c.a = put(ops, random_floats(3, s->n_rows * c.D));
     c.product = put(ops, random_floats(4, s->n_rows * N_OUT));
     for (int i = 0; i < 2; i++) c.newest[i] = put(ops, random_floats(7 + (unsigned)i, s->n_rows * 2 * c.D));
@@ -171,8 +171,10 @@ static void test_bits(const mg_ops *ops, bool all)
                 if (!all && !(is_taken(&s) && part[0] * part[1] == 16 && T_max >= 16)) continue;
                 test_shape(ops, &s, T_max % 2 || n % 2 == 0 ? MG_FORMAT_BF16 : MG_FORMAT_F16, 0);
                 if (n == 1) test_shape(ops, &s, MG_FORMAT_BF16, 1);
-                if (n == 1 && T_max == 16)
-                    for (int shift = 2; shift <= 16; shift++) test_shape(ops, &s, MG_FORMAT_F16, shift);
+                if (n > 1 || T_max != 16) continue;
+                /* Every number of keys; and many queries, for rounding hides what differs in a last bit. */
+                const int most = all && part[0] * part[1] == 16 ? 100 : 16;
+                for (int shift = 2; shift <= most; shift++) test_shape(ops, &s, MG_FORMAT_F16, shift);
             }
 }
 
