@@ -1,7 +1,7 @@
 /* Weights in 4 bits, rows of x in 8: MG_FORMAT_Q4 of ops.h. A weight is its group's scale times one of 16
- * levels, from -35 to 29, which stand closer near zero, as weights do. They were found by descent: of sixteen
- * whole numbers that span 64 those of the least squared error, half of it over groups of normal values and
- * half over the demo model's. The span lets four products be summed in 16 bits.
+ * levels, from -35 to 29, which stand closer near zero, as weights do. Their span of 64 lets four products be
+ * summed in 16 bits. Which ones was a search for the least squared error, over groups of normal values and
+ * those of the demo model.
  *
  * What is kept of a weight is which level it has; what is multiplied is 35 more than the level, 0 to 64, and
  * x as it is. So a group's sum begins at -35 times the sum of its x, and is exact. */
