@@ -153,7 +153,7 @@ wait $job
 [ "$(sed 's/.*"id":"\([^"]*\)".*/\1/' "$box/cut/manifest.jsonl" | sort -u | wc -l)" = 300 ] || fail "the dataset: not every clip once"
 ok "and the dataset is whole, each clip once"
 head -5 "$box/jobs.jsonl" >"$box/five.jsonl"
-"$program" "${dataset[@]}" --jobs "$box/five.jsonl" --out "$box/five" >/dev/null 2>&1 || fail "five clips on one host"
+"$program" "${dataset[@]/jobs.jsonl/five.jsonl}" --out "$box/five" >/dev/null 2>&1 || fail "five clips on one host"
 for i in 1 2 3 4 5; do cmp -s "$box/five/train/clip-$i.flac" "$box/cut/train/clip-$i.flac" || fail "clip-$i differs"; done
 ok "with the bytes of one host"
 echo "1..$n"
