@@ -112,10 +112,16 @@ echo 'not json' >>"$BOX/whole/results.jsonl"
 expect 1 'results.jsonl: line 25' 'a line that is none is named' fake whole "${grid[@]}"
 
 # Ranks that a scheduler stops: no point has failed, and the sweep is over for now. srun's code is that of what it killed then.
-printf '#!/bin/sh\necho "[n2:3] mg-dist: error: stopped by SIGTERM: what" >&2\nexit 137\n' >"$BOX/preempted"
-chmod +x "$BOX/preempted"
-expect 75 'stopped, for another rank was asked to' 'ranks that are told to stop' sweep preempted-out --launcher "$BOX/preempted" --np 2,4 --tp 1 --batch 1
-passes 'no point has failed by it' test ! -s "$BOX/preempted-out/results.jsonl"
+mkdir "$BOX/told"
+printf '#!/bin/sh\necho "[n2:3] mg-dist: error: stopped by SIGTERM: what" >&2\n[ ! -e "%s" ] || exec sleep 60\nexit 137\n' "$BOX/late" >"$BOX/told/srun"
+chmod +x "$BOX/told/srun"
+expect 75 'stopped, for another rank was asked to' 'ranks that are told to stop' sweep preempted --launcher "$BOX/told/srun" --np 2,4 --tp 1 --batch 1
+passes 'no point has failed by it' test ! -s "$BOX/preempted/results.jsonl"
+touch "$BOX/late"
+expect 1 '1 of 1 points failed' 'ranks that the sweep itself told to, for they were late' sweep late-out --launcher "$BOX/told/srun" --np 2 --tp 1 --batch 1 --limit 1
+rm "$BOX/late"
+mv "$BOX/told/srun" "$BOX/told/mpirun"
+expect 1 '1 of 1 points failed' 'and those that mpirun told to, beside one that crashed' sweep beside --launcher "$BOX/told/mpirun" --np 2 --tp 1 --batch 1
 
 touch "$BOX/hang"
 "$MG" bench scaling --shape tiny --out "$BOX/stop" --launcher "$BOX/launch" --np 4 --tp 1 --batch 3 >"$BOX/said" 2>&1 &

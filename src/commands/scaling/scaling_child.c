@@ -300,8 +300,10 @@ mg_status mg_scaling_run_child(mg_scaling_outcome *o, const mg_scaling_settings 
     MG_TRY(mg_in_file_read(&said, &bytes, said_path, SAID_BYTES));
     keep_object(o->json);
     judge(o, status, was_late, s->limit_s, said);
-    /* By a scheduler that wants the nodes: the next point would be told so, too. */
-    if (o->status != MG_SCALING_OK && strstr(said, "mg-dist: error: stopped by SIG"))
+    /* By a scheduler that wants the nodes: the next point would be told so, too. We tell ranks that are late,
+     * and mpirun those beside one that crashed. */
+    if (o->status != MG_SCALING_OK && !was_late && is_srun(s) &&
+        strstr(said, "mg-dist: error: stopped by SIG"))
         MG_TRY(mg_fail(MG_ESTOPPED, "scaling: %s: its ranks were told to stop", name));
 done:
     if (printed >= 0) close(printed);
