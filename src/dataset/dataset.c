@@ -150,6 +150,7 @@ static mg_status open_state(mg_dataset *d)
         return mg_fail(MG_EUSAGE, "option --resume only: %s: there is no dataset to go on with", d->out);
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
+    d->is_new = d->is_new && n == 0; /* a network's file system may not have shown it */
     if (d->call.resume == MG_RESUME_NEVER && n > 0)
         return mg_fail(MG_EUSAGE, "option --resume never: %s: a dataset is there already", d->out);
     return MG_OK;
@@ -203,6 +204,7 @@ mg_status mg_dataset_take_folder(mg_dataset *d, double stale_s)
         MG_RETURN(mg_out_dir_open(parts));
         st = mg_run_lock_take(&d->lock, path, stale_s);
     } while (st == MG_EFAIL && !mg_path_is_folder(d->own) && ++i < TRIES);
+    if (st != MG_OK && mg_path_exists(path)) d->made = (mg_out_made){0}; /* they are another run's */
     MG_RETURN(st);
     MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
     d->is_new = !mg_path_exists(path); /* asked under the lock: who held it may have made it */
@@ -263,9 +265,11 @@ static void close_all(mg_dataset *d, bool restores, bool removes)
     if (d->jobs_fd >= 0) close(d->jobs_fd);
     if (restores) restore_state(d);
     mg_run_db_close(d->db);
-    if (removes && d->is_new && mg_run_lock_holds(d->lock)) remove_state(d);
+    /* Who has the lock by now works in the folders, and so does who made a state that was there. */
+    const bool undoes = removes && (!d->lock || (d->is_new && mg_run_lock_holds(d->lock)));
+    if (undoes && d->is_new) remove_state(d);
     mg_run_lock_release(d->lock);
-    if (removes) mg_out_made_undo(&d->made);
+    if (undoes) mg_out_made_undo(&d->made);
     mg_dataset_rows_drop(&d->pending);
     mg_dataset_list_drop(&d->window);
     mg_dataset_list_drop(&d->unread);

@@ -155,6 +155,7 @@ static mg_status open_out(mg_merge *m)
     MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
+    d->is_new = d->is_new && n == 0; /* a network's file system may not have shown it */
     MG_RETURN(n == 0 ? enter_jobs(m) : compare_state(m));
     MG_RETURN(mg_dataset_find_shards(d));
     MG_RETURN(mg_dataset_recover(d));

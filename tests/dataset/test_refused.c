@@ -116,12 +116,28 @@ static void test_a_refused_start_is_waited_for(void **state)
     assert_int_equal(code, 0);
 }
 
+/* Who has taken the lock over meanwhile works in the folders. */
+static void test_a_refused_start_leaves_others_theirs(void **state)
+{
+    static const char other[] = "elsewhere 7 7\n";
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_WEBDATASET);
+    mg_dataset *d;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    put_file(in_dir("out/.mg-dist/lock"), other, sizeof other - 1);
+    mg_dataset_abandon(d, false);
+    assert_true(mg_path_exists(in_dir("out/.mg-dist/run.db")));
+    assert_true(mg_path_is_folder(in_dir("out/.mg-dist/parts")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_refused_start_leaves_nothing, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_a_refused_start_changes_nothing, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_a_refused_start_is_waited_for, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_a_refused_start_leaves_others_theirs, set_up, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
