@@ -97,7 +97,7 @@ MG_INLINE void ask_keys(uint4 *to, const attention *a, text mine, const uint4 *k
                 }
             } else {
 #pragma unroll 1
-                for (int i = n_settled / AT_ONCE; i * AT_ONCE < n; i++) {
+                for (int i = max(n_settled, 0) / AT_ONCE; i * AT_ONCE < n; i++) {
                     const int j = i * AT_ONCE + lane / LANES;
                     if (j >= n_settled && j < n) ask_piece(to, keys, values, at, i, n_pieces, true);
                 }

@@ -202,19 +202,26 @@ static void test_refusals(const mg_ops *ops)
     drop_call(ops, &c);
 }
 
-/* A row or a number of keys that the cache does not have: said, as mg_attention says it. */
+/* A row or a number of keys that the cache does not have: said, as mg_attention says it. Where a number far
+ * below zero counted keys, they would be asked for far outside of all memory. */
 static void test_faults()
 {
-    for (const bool of_rows : {true, false}) {
+    static const struct {
+        bool of_rows;
+        int32_t value;
+    } cases[] = {{true, CACHE_ROWS}, {false, 17}, {false, -100000000}};
+
+    for (const auto &wrong : cases) {
         std::string said[2];
         for (int i = 0; i < 2; i++) {
             mg_ops *ops = open_ops();
             const shape s = {8, 1, 16, 2};
             call c = make_call(ops, &s, MG_FORMAT_BF16, 0);
-            const std::vector<int32_t> wrong = {0, of_rows ? CACHE_ROWS : 17};
+            const std::vector<int32_t> numbers = {0, wrong.value};
             mg_status st;
             bool done;
-            EXPECT(mg_upload(ops, of_rows ? c.row : c.n_keys, wrong.data(), 2 * sizeof(int32_t)) == MG_OK,
+            EXPECT(mg_upload(ops, wrong.of_rows ? c.row : c.n_keys, numbers.data(), 2 * sizeof(int32_t)) ==
+                       MG_OK,
                    "upload");
             mg_cuda_of(ops)->n_sms = 132;
             mg_ops_release(ops, c.pos, 0), c.pos = nullptr; /* the write would find it first */
