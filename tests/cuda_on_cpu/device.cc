@@ -66,9 +66,8 @@ static options parse()
         else
             fail("CUDA_ON_CPU: %s: must be asc, desc, random:N, late, eager, hasty, early, count, devices=N, "
                  "part=N, kinds=N, memory=MB, pinned=MB, shared=KB, sms=N, driver=VERSION, runtime=VERSION, "
-                 "falls=N, "
-                 "clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, lossy, "
-                 "integrated or mute=FILE:LINE",
+                 "falls=N, clock=SEED, patience=SECONDS, graphs=N, host=N, error=N, old=N, hangs, idle, "
+                 "lossy, integrated or mute=FILE:LINE",
                  w);
     }
     return o;
