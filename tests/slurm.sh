@@ -178,7 +178,7 @@ broken_gpu "$box/failed-1"
     --jobs "$box/short.jsonl" >"$box/id") || fail 'sbatch --array'
 job=$(cat "$box/id")
 await 60 || fail 'array.sbatch does not end'
-named_gpu 'array.sbatch' "$(grep -l '^start\|lost' "$box"/jobs/mg-dist-"$job"_*.log | head -1)"
+named_gpu 'array.sbatch' "$(grep -l '^mg-dist: lost' "$box"/jobs/mg-dist-"$job"_*.log | head -1)"
 [ "$(cat "$box"/part-[012]/manifest.jsonl | sed 's/.*"id":"\([^"]*\)".*/\1/' | sort -u | wc -l)" = 12 ] || fail 'the array: 12 clips in all'
 ok 'array.sbatch: three tasks make twelve clips, each once'
 for f in "$box"/part-[012]/train/*.flac; do cmp -s "$f" "$box/one/train/$(basename "$f")" || fail "the array: $f"; done

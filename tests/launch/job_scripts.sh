@@ -25,7 +25,8 @@ out=$(printf '%s\n' "$@" | sed -n '/^--out$/{n;p}')
 exit "$CODE"
 END
 # scontrol notes what it is asked to change; the job has EXCLUDED, asks for FEATURES and is bound to REQUIRED. The partition's
-# nodes are NODES, each NAME or NAME/STATE/KIND. SLURM: all of it hangs, or refuses.
+# nodes are NODES, each NAME or NAME/STATE/KIND. SLURM: all of it hangs, or refuses; a requeue tells the job to end before it is
+# through (told); its controller is away at first (away).
 cat >bin/scontrol <<'END'
 #!/bin/bash
 case "${SLURM-} $1 $2" in
@@ -33,9 +34,14 @@ hangs*) exec sleep 99 ;;
 'refuses '*) echo "Access/permission denied" >&2; exit 1 ;;
 *'show hostnames') tr , '\n' <<<"$3" ;;
 *'show job') printf '   ReqNodeList=%s ExcNodeList=%s\n   Features=%s DelayBoot=00:00:00\n' "${REQUIRED:-(null)}" "${EXCLUDED:-(null)}" "${FEATURES:-(null)}" ;;
-*) echo "$*" >>requeued ;;
+*)
+    [ "${SLURM-}" != told ] || { kill -TERM "$PPID" && sleep 0.2; }
+    [ "${SLURM-}" != away ] || [ -e away ] || { touch away; echo "Unable to contact slurm controller (connect failure)" >&2; exit 1; }
+    echo "$*" >>requeued
+    ;;
 esac
 END
+printf '#!/bin/sh\n[ "$1" = 20 ] || exec /bin/sleep "$@"\n' >bin/sleep
 cat >bin/sinfo <<'END'
 #!/bin/bash
 echo asked >>sinfo
@@ -69,6 +75,11 @@ crash='srun: error: n1: task 0: Segmentation fault'
 SAYS=$crash CODE=1 CLIPS=1 bash "$root/launch/slurm/run.sbatch" --jobs "a list" --out "the set" >"$BOX/said" 2>&1
 passes 'a rank crashes while MPI begins: code' test $? = 139
 passes 'and the job starts again' grep -qx 'requeue Incomplete 5' requeued
+rm -rf the\ set ./*.starts
+
+SLURM=told after 'told to end by its own requeue' 75 1 yes
+fails 'and that is no refusal' grep -q 'not put back' "$BOX/said"
+SLURM=away after 'a controller that is away for a moment' 75 2 yes
 rm -rf the\ set ./*.starts
 
 # Preemptions and time limits are no losses.
