@@ -68,9 +68,12 @@ slow 1 read model.safetensors run --model "$MODEL" --jobs "$BOX/jobs.jsonl" --ou
 stops 'run: while weights are read' TERM 75 SIGTERM
 
 listening() { # it has its handlers
-    until [ -s "$BOX/rank.0" ]; do sleep 0.05; done
-    until [ "$(readlink "/proc/$(pid_of 0)/exe")" = "$(readlink -f "$MG")" ] &&
-        [ $((0x0$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$(pid_of 0)/status") & 2)) -ne 0 ]; do sleep 0.05; done
+    local i
+    for ((i = 0; i < 600; i++)); do
+        [ -s "$BOX/rank.0" ] && [ "$(readlink "/proc/$(pid_of 0)/exe")" = "$(readlink -f "$MG")" ] &&
+            [ $((0x0$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$(pid_of 0)/status") & 2)) -ne 0 ] && break
+        sleep 0.05
+    done
     sleep 0.5
 }
 mkfifo "$BOX/pipe"
@@ -82,7 +85,7 @@ writer=$!
 start 1 "$MG" run --model "$MODEL" --jobs "$BOX/pipe" --out "$OUT"
 listening
 stops 'run: nobody writes into the pipe' TERM 75 SIGTERM
-start 1 "$MG" generate --model "$MODEL" --prompts "$BOX/pipe" --out "$OUT"
+start 1 "$MG" generate --model "$MODEL" --prompts "$BOX/pipe" --out "$BOX/clips"
 listening
 stops 'generate: nobody writes into the pipe' TERM 130 SIGTERM
 kill $writer
