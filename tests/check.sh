@@ -22,11 +22,10 @@ outcomes() {
          /^Test Skipped\./ || /^Skipped$/ { print name "\tskipped" }' "$1"
 }
 
-# Of the CUDA plug-in no PTX is made: that of 9.0 comes of the same code as 9.0's own instructions, and takes nvcc a third of
-# its time.
+# MG_CHECK_OPTIONS: what a new folder is configured with besides.
 build() { # STAGE
-    { [ -f "$(folder "$1")/build.ninja" ] ||
-        cmake --preset "$1" -DMG_CUDA_ARCHITECTURES='80-real;90a-real' --log-level=WARNING >/dev/null; } && cmake --build --preset "$1"
+    { [ -f "$(folder "$1")/build.ninja" ] || cmake --preset "$1" ${MG_CHECK_OPTIONS-} --log-level=WARNING >/dev/null; } &&
+        cmake --build --preset "$1"
 }
 # CTest starts first what took longest before; where there was no run before, as in tests/costs.txt.
 expect_costs() { # FOLDER
