@@ -115,7 +115,7 @@ expect 1 'results.jsonl: line 25' 'a line that is none is named' fake whole "${g
 mkdir "$BOX/told"
 printf '#!/bin/sh\necho "[n2:3] mg-dist: error: stopped by SIGTERM: what" >&2\n[ ! -e "%s" ] || exec sleep 60\nexit 137\n' "$BOX/late" >"$BOX/told/srun"
 chmod +x "$BOX/told/srun"
-expect 75 'stopped, for another rank was asked to' 'ranks that are told to stop' sweep preempted --launcher "$BOX/told/srun" --np 2,4 --tp 1 --batch 1
+expect 75 'its ranks were told to stop: what is measured is kept, and the same command goes on' 'ranks that are told to stop' sweep preempted --launcher "$BOX/told/srun" --np 2,4 --tp 1 --batch 1
 passes 'no point has failed by it' test ! -s "$BOX/preempted/results.jsonl"
 touch "$BOX/late"
 expect 1 '1 of 1 points failed' 'ranks that the sweep itself told to, for they were late' sweep late-out --launcher "$BOX/told/srun" --np 2 --tp 1 --batch 1 --limit 1

@@ -304,7 +304,10 @@ mg_status mg_scaling_run_child(mg_scaling_outcome *o, const mg_scaling_settings 
      * and mpirun those beside one that crashed. */
     if (o->status != MG_SCALING_OK && !was_late && is_srun(s) &&
         strstr(said, "mg-dist: error: stopped by SIG"))
-        MG_TRY(mg_fail(MG_ESTOPPED, "scaling: %s: its ranks were told to stop", name));
+        MG_TRY(mg_fail(MG_EUNFINISHED,
+                       "scaling: %s: its ranks were told to stop: what is measured is kept, and the same "
+                       "command goes on",
+                       name));
 done:
     if (printed >= 0) close(printed);
     if (said_fd >= 0) close(said_fd);
