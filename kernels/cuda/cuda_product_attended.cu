@@ -224,6 +224,7 @@ static bool suits(const mg_cuda *cuda, const half_product *p, const attention *a
 {
     const bool is_half = w->format == MG_FORMAT_BF16 || w->format == MG_FORMAT_F16;
 
+    if (!cuda->overlap) return false; /* keys and values would come behind the wait, to every block */
     if (!is_half || kv->format != w->format || !kv->settled || kv->E != E || kv->T_max > MG_SEGMENT)
         return false;
     if (p->n_slices == 1 || p->n_in % E != 0 || mg_few_chunks(p->n_steps, true) > RING) return false;
