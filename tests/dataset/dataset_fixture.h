@@ -69,6 +69,25 @@ static inline int64_t make_some(mg_dataset *d, const mg_dataset_call *call, int6
     return made;
 }
 
+/* Each of a dataset's parts, part-0 and so on, takes the list, new or changed, and makes what it has to. */
+static inline void take_list(int n_parts, const char *list, mg_layout layout)
+{
+    char out[300], jobs[300];
+
+    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
+    put_file(jobs, list, strlen(list));
+    for (int i = 0; i < n_parts; i++) {
+        snprintf(out, sizeof out, "%s/part-%d", test_dir, i);
+        mg_dataset_call call = call_of(out, jobs, layout);
+        mg_dataset *d;
+        call.part = i, call.n_parts = n_parts, call.jobs_changed = MG_JOBS_CHANGED_OK;
+        expect_ok(mg_dataset_open(&d, &call));
+        make_some(d, &call, 9);
+        expect_ok(mg_dataset_finish(d));
+        mg_dataset_close(d);
+    }
+}
+
 static inline char *text_of(const char *name)
 {
     int64_t bytes;

@@ -316,24 +316,6 @@ static void damage_in_a_shard_is_not_copied(void **state)
     expect_failure(merge(in_dir("out"), parts), MG_EFAIL, "b.flac: is damaged: its sha256 is");
 }
 
-/* Each part takes the changed list, and makes what it has to. */
-static void take_list(char path[N_PARTS][96], const char *list, mg_layout layout)
-{
-    char jobs[96];
-
-    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
-    put_file(jobs, list, strlen(list));
-    for (int i = 0; i < N_PARTS; i++) {
-        mg_dataset_call call = call_of(path[i], jobs, layout);
-        mg_dataset *d;
-        call.part = i, call.n_parts = N_PARTS, call.jobs_changed = MG_JOBS_CHANGED_OK;
-        expect_ok(mg_dataset_open(&d, &call));
-        make_some(d, &call, 9);
-        expect_ok(mg_dataset_finish(d));
-        mg_dataset_close(d);
-    }
-}
-
 /* A changed job file has the clips of a part in another order than its tar. */
 static void another_order_than_the_shards(void **state)
 {
@@ -344,7 +326,7 @@ static void another_order_than_the_shards(void **state)
 
     make_parts(path, "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n{\"id\":\"d\"}\n",
                MG_LAYOUT_WEBDATASET);
-    take_list(path, changed, MG_LAYOUT_WEBDATASET);
+    take_list(N_PARTS, changed, MG_LAYOUT_WEBDATASET);
     expect_ok(merge(in_dir("out"), parts));
     int64_t n;
     char *tar = get_file(in_dir("out/set-000000.tar"), &n);
@@ -361,7 +343,7 @@ static void jobs_that_moved_to_other_parts(void **state)
     static const char changed[] = "{\"id\":\"a\"}\n{\"id\":\"new\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n";
 
     make_parts(path, three, MG_LAYOUT_AUDIOFOLDER);
-    take_list(path, changed, MG_LAYOUT_AUDIOFOLDER);
+    take_list(N_PARTS, changed, MG_LAYOUT_AUDIOFOLDER);
     expect_ok(merge(in_dir("out"), parts));
     expect_ok(merge(in_dir("out"), parts)); /* which has nothing to do */
     char *sums = text_of("out/SHA256SUMS");

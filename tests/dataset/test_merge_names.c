@@ -14,24 +14,6 @@ static int set_up(void **state)
     return 0;
 }
 
-/* Each part takes the list, new or changed, and makes what it has to. */
-static void take_list(const char *list)
-{
-    char jobs[300];
-
-    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
-    put_file(jobs, list, strlen(list));
-    for (int i = 0; i < N_PARTS; i++) {
-        mg_dataset_call call = call_of(path[i], jobs, MG_LAYOUT_WEBDATASET);
-        mg_dataset *d;
-        call.part = i, call.n_parts = N_PARTS, call.jobs_changed = MG_JOBS_CHANGED_OK;
-        expect_ok(mg_dataset_open(&d, &call));
-        make_some(d, &call, 9);
-        expect_ok(mg_dataset_finish(d));
-        mg_dataset_close(d);
-    }
-}
-
 static mg_status merge(mg_dataset_merged *done)
 {
     const char *const parts[N_PARTS] = {path[0], path[1]};
@@ -50,7 +32,7 @@ static void two_that_are_asked_for(void **state)
     mg_dataset_merged done;
 
     (void)state;
-    take_list("{\"id\":\"a.b\"}\n{\"id\":\"a_b\"}\n");
+    take_list(N_PARTS, "{\"id\":\"a.b\"}\n{\"id\":\"a_b\"}\n", MG_LAYOUT_WEBDATASET);
     expect_failure(merge(&done), MG_EUSAGE, "clips a.b and a_b: have one name in a shard");
     assert_false(mg_path_exists(in_dir("out"))); /* nor a folder of it */
 }
@@ -61,8 +43,8 @@ static void one_that_is_left_over(void **state)
     mg_dataset_merged done;
 
     (void)state;
-    take_list("{\"id\":\"a.b\"}\n{\"id\":\"c\"}\n");
-    take_list("{\"id\":\"x\"}\n{\"id\":\"a_b\"}\n");
+    take_list(N_PARTS, "{\"id\":\"a.b\"}\n{\"id\":\"c\"}\n", MG_LAYOUT_WEBDATASET);
+    take_list(N_PARTS, "{\"id\":\"x\"}\n{\"id\":\"a_b\"}\n", MG_LAYOUT_WEBDATASET);
     expect_ok(merge(&done));
     assert_int_equal(done.done, 3);
     char *manifest = text_of("out/manifest.jsonl");
