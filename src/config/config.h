@@ -18,6 +18,29 @@ typedef struct mg_t5_config {
     double eps;
 } mg_t5_config;
 
+/* MERT: what a style encoder hears an excerpt with (transformers' HubertModel, norms after each half of a
+ * layer). */
+enum { MG_MAX_MERT_CONVS = 8, MG_MAX_MERT_TAPS = 64 };
+typedef struct mg_mert_config {
+    int64_t sampling_rate;
+    int64_t n_convs, conv_dim[MG_MAX_MERT_CONVS], conv_kernel[MG_MAX_MERT_CONVS],
+        conv_stride[MG_MAX_MERT_CONVS];
+    int64_t D, n_layers, n_heads, F;
+    int64_t n_pos_taps, n_pos_groups; /* of the convolution that knows where a row stands */
+    double eps;                       /* of the layer norms */
+} mg_mert_config;
+
+/* MusicGen-Style's encoder of an excerpt. */
+typedef struct mg_style_config {
+    mg_mert_config mert;
+    int64_t D, n_layers, n_heads, F;
+    int64_t n_codebooks, codebook_size; /* of the quantiser; 0 codebooks: there is none */
+    int64_t eval_codebooks;             /* as many of them as are used unless something else is asked for */
+    int64_t ds_factor;                  /* every so many rows one is kept */
+    double excerpt_s;
+    bool batch_norm;
+} mg_style_config;
+
 typedef struct mg_lm_config {
     int64_t D, L, H, F;    /* hidden_size, num_hidden_layers, num_attention_heads, ffn_dim */
     int64_t V, K;          /* vocab_size, num_codebooks; the PAD and start token is V */
@@ -67,6 +90,9 @@ mg_status mg_config_read_type(char type[32], const char *dir);
 mg_status mg_config_load_t5(mg_t5_config *out, const char *dir);
 mg_status mg_config_load_codec(mg_codec_config *out, const char *dir);
 
+/* MERT's folder. What it does otherwise than MERT-v1 is MG_ECHECKPOINT, by key and value. */
+mg_status mg_config_load_mert(mg_mert_config *out, const char *dir);
+
 /* The published T5 of these sizes: "t5-base", "google/flan-t5-base"; NULL: none that is known. */
 const char *mg_config_public_t5(const mg_t5_config *c);
 
@@ -78,5 +104,6 @@ mg_status mg_config_check_t5(const mg_t5_config *c, const char *path, const char
 mg_status mg_config_parse(mg_config *out, const char *name, const char *text, int64_t text_bytes);
 mg_status mg_config_parse_generation(mg_generation_config *out, const char *name, const char *text,
                                      int64_t text_bytes);
+mg_status mg_config_parse_mert(mg_mert_config *out, const char *name, const char *text, int64_t text_bytes);
 
 #endif

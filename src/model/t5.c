@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "weights_source.h"
-
 typedef struct t5_layer {
     mg_tensor attention_norm, ff_norm; /* [D] */
     mg_matrix qkv;                     /* [3HE,D] */
@@ -84,30 +82,18 @@ static mg_status load_layer(t5_layer *layer, const mg_t5_config *c, mg_weights *
     return mg_weights_matrix(w, &layer->wo, MG_FORMAT_F32, 1, &wo, 1);
 }
 
-/* The bias table stays on the host; only its presence and shape are surveyed. */
-static mg_status load_bias_table(mg_t5 *t5, mg_weights *w)
-{
-    static const char name[] = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
-    const int64_t dim[2] = {t5->config.n_buckets, t5->config.n_heads};
-    const mg_checkpoint_entry *e;
-
-    if (!mg_arena_is_measuring(w->arena)) return mg_weights_host(w, t5->bias_table, name, 2, dim);
-    MG_RETURN(mg_weights_find(w, &e, name, 2, dim));
-    mg_weights_consume(w, e, dim[0] * dim[1]);
-    return MG_OK;
-}
-
 static mg_status load_all(mg_t5 *t5, mg_weights *w)
 {
     const mg_t5_config *c = &t5->config;
-    const int64_t embedding_dim[2] = {c->vocab_size, c->d_model};
+    static const char bias[] = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
+    const int64_t embedding_dim[2] = {c->vocab_size, c->d_model}, bias_dim[2] = {c->n_buckets, c->n_heads};
     const char *embedding = "shared.weight";
 
     if (!mg_weights_has(w, embedding) && mg_weights_has(w, "encoder.embed_tokens.weight"))
         embedding = "encoder.embed_tokens.weight";
     MG_RETURN(mg_weights_tensor(w, &t5->embedding, embedding, 0, 2, embedding_dim));
     t5->embedding = mg_tensor_3d(t5->embedding.data, MG_F32, 1, c->vocab_size, c->d_model);
-    MG_RETURN(load_bias_table(t5, w));
+    MG_RETURN(mg_weights_keep(w, t5->bias_table, bias, 2, bias_dim));
     for (int64_t l = 0; l < c->n_layers; l++) MG_RETURN(load_layer(&t5->layers[l], c, w, l));
     return mg_weights_tensor(w, &t5->final_norm, "encoder.final_layer_norm.weight", 0, 1, &c->d_model);
 }

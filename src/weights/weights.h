@@ -74,10 +74,21 @@ mg_status mg_weights_tensor(mg_weights *w, mg_tensor *out, const char *format, i
 /* The sum of two vectors [n]: an LSTM's bias_ih + bias_hh. */
 mg_status mg_weights_sum(mg_weights *w, mg_tensor *out, const char *name_a, const char *name_b, int64_t n);
 
+/* `count` vectors [n], one behind the other: the biases of a stacked matrix. */
+mg_status mg_weights_stack(mg_weights *w, mg_tensor *out, const char *const *names, int count, int64_t n);
+
 /* A convolution `name`.{weight_g,weight_v | parametrizations.weight.original{0,1} | weight}, fused in fp64:
  * w = g v/|v|, the norm over all dims but the first. c's geometry is set by the caller; sets c->data, and
- * bias [c_out]. */
+ * bias [c_out], which is NULL if it has none. */
 mg_status mg_weights_conv(mg_weights *w, mg_conv *c, mg_tensor *bias, const char *name);
+
+/* One whose channels are cut into groups, each of which sees its own alone: c [n_groups], all of one
+ * geometry, bias [n_groups, c_out]. The norm is over all dims but the last: each tap has its g. */
+mg_status mg_weights_conv_groups(mg_weights *w, mg_conv *c, int64_t n_groups, mg_tensor *bias,
+                                 const char *name);
+
+/* A tensor that stays in host memory, dst [n]: survey or load. */
+mg_status mg_weights_keep(mg_weights *w, float *dst, const char *name, int n_dims, const int64_t *dim);
 
 /* The architecture has this tensor, but this rank keeps nothing of it: the survey still looks for it. */
 mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const int64_t *dim);

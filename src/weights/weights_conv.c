@@ -10,18 +10,14 @@ enum { NAME_SIZE = 512, FUSE_ROWS = 8 };
 
 mg_status mg_weights_sum(mg_weights *w, mg_tensor *out, const char *name_a, const char *name_b, int64_t n)
 {
-    const mg_checkpoint_entry *e;
     mg_status st = MG_OK;
     float *host = NULL;
 
     *out = mg_tensor_1d(NULL, MG_F32, n);
     MG_RETURN(mg_arena_take(w->arena, &out->data, mg_tensor_bytes(out)));
     if (mg_arena_is_measuring(w->arena)) {
-        MG_RETURN(mg_weights_find(w, &e, name_a, 1, &n));
-        mg_weights_consume(w, e, n);
-        MG_RETURN(mg_weights_find(w, &e, name_b, 1, &n));
-        mg_weights_consume(w, e, n);
-        return MG_OK;
+        MG_RETURN(mg_weights_keep(w, NULL, name_a, 1, &n));
+        return mg_weights_keep(w, NULL, name_b, 1, &n);
     }
     host = malloc(2 * (size_t)n * sizeof *host);
     if (!host) return mg_fail(MG_ENOMEM, "weights: no memory for %lld values", (long long)(2 * n));
@@ -29,6 +25,22 @@ mg_status mg_weights_sum(mg_weights *w, mg_tensor *out, const char *name_a, cons
     MG_TRY(mg_weights_host(w, host + n, name_b, 1, &n));
     for (int64_t i = 0; i < n; i++) host[i] += host[n + i];
     MG_TRY(mg_upload(w->ops, out->data, host, (size_t)n * sizeof *host));
+done:
+    free(host);
+    return st;
+}
+
+mg_status mg_weights_stack(mg_weights *w, mg_tensor *out, const char *const *names, int count, int64_t n)
+{
+    mg_status st = MG_OK;
+    float *host = NULL;
+
+    *out = mg_tensor_1d(NULL, MG_F32, count * n);
+    MG_RETURN(mg_arena_take(w->arena, &out->data, mg_tensor_bytes(out)));
+    host = malloc(mg_tensor_bytes(out));
+    if (!host) return mg_fail(MG_ENOMEM, "weights: no memory for %lld values", (long long)(count * n));
+    for (int i = 0; i < count; i++) MG_TRY(mg_weights_keep(w, host + i * n, names[i], 1, &n));
+    if (!mg_arena_is_measuring(w->arena)) MG_TRY(mg_upload(w->ops, out->data, host, mg_tensor_bytes(out)));
 done:
     free(host);
     return st;
@@ -141,7 +153,6 @@ mg_status mg_weights_conv(mg_weights *w, mg_conv *c, mg_tensor *bias, const char
     const int64_t dim[3] = {c->transposed ? c->c_in : c->c_out, c->transposed ? c->c_out : c->c_in,
                             c->n_taps};
     const int64_t g_dim[3] = {dim[0], 1, 1};
-    const mg_checkpoint_entry *e;
     conv_names names;
     char bias_name[NAME_SIZE];
 
@@ -149,14 +160,73 @@ mg_status mg_weights_conv(mg_weights *w, mg_conv *c, mg_tensor *bias, const char
     snprintf(bias_name, sizeof bias_name, "%s.bias", name);
     MG_RETURN(mg_arena_take(w->arena, &c->data, mg_conv_bytes(w->ops, c)));
     if (mg_arena_is_measuring(w->arena)) {
-        MG_RETURN(mg_weights_find(w, &e, names.v, 3, dim));
-        mg_weights_consume(w, e, dim[0] * dim[1] * dim[2]);
-        if (names.g[0]) {
-            MG_RETURN(mg_weights_find(w, &e, names.g, 3, g_dim));
-            mg_weights_consume(w, e, dim[0]);
-        }
+        MG_RETURN(mg_weights_keep(w, NULL, names.v, 3, dim));
+        if (names.g[0]) MG_RETURN(mg_weights_keep(w, NULL, names.g, 3, g_dim));
     } else {
         MG_RETURN(load_conv(w, c, &names, dim));
     }
-    return mg_weights_tensor(w, bias, bias_name, 0, 1, &c->c_out);
+    return bias ? mg_weights_tensor(w, bias, bias_name, 0, 1, &c->c_out) : MG_OK;
+}
+
+/* v [n_rows, n_taps] times g / |v|, each tap by its own norm. */
+static void fuse_taps(float *v, const float *g, int64_t n_rows, int64_t n_taps, double *scale)
+{
+    for (int64_t t = 0; t < n_taps; t++) scale[t] = 0;
+    for (int64_t r = 0; r < n_rows; r++)
+        for (int64_t t = 0; t < n_taps; t++) scale[t] += (double)v[r * n_taps + t] * v[r * n_taps + t];
+    for (int64_t t = 0; t < n_taps; t++) scale[t] = scale[t] > 0 ? g[t] / sqrt(scale[t]) : 0;
+    for (int64_t r = 0; r < n_rows; r++)
+        for (int64_t t = 0; t < n_taps; t++) v[r * n_taps + t] = (float)(v[r * n_taps + t] * scale[t]);
+}
+
+/* The whole weight [n_groups * c_out, c_in, n_taps], cut into the groups' own. */
+static mg_status load_groups(mg_weights *w, const mg_conv *c, int64_t n_groups, const conv_names *names)
+{
+    const int64_t T = c->n_taps, n_inner = c->c_in * T, n_rows = n_groups * c->c_out;
+    const int64_t dim[3] = {n_rows, c->c_in, T}, g_dim[3] = {1, 1, T};
+    mg_status st = MG_OK;
+    float *v = malloc((size_t)(n_rows * n_inner + T) * sizeof *v), *g = v ? v + n_rows * n_inner : NULL;
+    double *scale = malloc((size_t)T * sizeof *scale);
+
+    if (!v || !scale)
+        MG_TRY(mg_fail(MG_ENOMEM, "weights: no memory for %lld values", (long long)(n_rows * n_inner)));
+    MG_TRY(mg_weights_host(w, v, names->v, 3, dim));
+    if (names->g[0]) {
+        MG_TRY(mg_weights_host(w, g, names->g, 3, g_dim));
+        fuse_taps(v, g, n_rows * c->c_in, T, scale);
+    }
+    for (int64_t i = 0; i < n_groups; i++) {
+        const mg_host_matrix src = {.data = v + i * c->c_out * n_inner,
+                                    .dtype = MG_F32,
+                                    .n_rows = c->c_out,
+                                    .n_cols = n_inner,
+                                    .row_stride = n_inner};
+        MG_TRY(mg_conv_load(w->ops, &c[i], &src));
+    }
+done:
+    free(v);
+    free(scale);
+    return st;
+}
+
+mg_status mg_weights_conv_groups(mg_weights *w, mg_conv *c, int64_t n_groups, mg_tensor *bias,
+                                 const char *name)
+{
+    const int64_t dim[3] = {n_groups * c->c_out, c->c_in, c->n_taps}, g_dim[3] = {1, 1, c->n_taps};
+    conv_names names;
+    char bias_name[NAME_SIZE];
+
+    find_names(w, &names, name);
+    snprintf(bias_name, sizeof bias_name, "%s.bias", name);
+    for (int64_t i = 0; i < n_groups; i++)
+        MG_RETURN(mg_arena_take(w->arena, &c[i].data, mg_conv_bytes(w->ops, &c[i])));
+    if (mg_arena_is_measuring(w->arena)) {
+        MG_RETURN(mg_weights_keep(w, NULL, names.v, 3, dim));
+        if (names.g[0]) MG_RETURN(mg_weights_keep(w, NULL, names.g, 3, g_dim));
+    } else {
+        MG_RETURN(load_groups(w, c, n_groups, &names));
+    }
+    MG_RETURN(mg_weights_tensor(w, bias, bias_name, 0, 1, &dim[0]));
+    *bias = mg_tensor_2d(bias->data, MG_F32, n_groups, c->c_out);
+    return MG_OK;
 }

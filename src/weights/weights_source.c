@@ -227,7 +227,7 @@ mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dim
         return mg_weights_check(e, n_bad);
     }
     /* norms near 1, everything else by its fan-in */
-    const bool is_norm = n_dims == 1 && strstr(name, "weight");
+    const bool is_norm = n_dims == 1 && (strstr(name, "weight") || strstr(name, "running_var"));
     const float scale = is_norm || n_dims == 1 ? 0.02f : 1 / sqrtf((float)(n / dim[0]));
     MG_RETURN(mg_random_block_open(&random, name, scale, is_norm ? 1 : 0));
     for (int64_t i = 0; i < n; i += got) {
@@ -236,5 +236,17 @@ mg_status mg_weights_host(mg_weights *w, float *dst, const char *name, int n_dim
     }
     mg_random_block_close(&random);
     mg_weights_consume(w, NULL, n);
+    return MG_OK;
+}
+
+mg_status mg_weights_keep(mg_weights *w, float *dst, const char *name, int n_dims, const int64_t *dim)
+{
+    const mg_checkpoint_entry *e;
+    int64_t n = 1;
+
+    if (!mg_arena_is_measuring(w->arena)) return mg_weights_host(w, dst, name, n_dims, dim);
+    for (int i = 0; i < n_dims; i++) n *= dim[i];
+    MG_RETURN(mg_weights_find(w, &e, name, n_dims, dim));
+    mg_weights_consume(w, e, n);
     return MG_OK;
 }
