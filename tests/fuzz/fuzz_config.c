@@ -1,5 +1,5 @@
-/* Any bytes as config.json, generation_config.json and adapter_config.json, and as JSON and YAML whose keys
- * are judged: a status with a message, or sizes that are sane. */
+/* Any bytes as config.json, MERT's too, generation_config.json and adapter_config.json, and as JSON and YAML
+ * whose keys are judged: a status with a message, or sizes that are sane. */
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +32,15 @@ static void check_codec(const mg_codec_config *c)
     FUZZ_CHECK(c->n_filters >= 1 && c->compress >= 1 && c->n_filters % c->compress == 0);
 }
 
+static void check_mert(const mg_mert_config *c)
+{
+    FUZZ_CHECK(c->n_convs >= 1 && c->n_convs <= MG_MAX_MERT_CONVS);
+    for (int64_t i = 0; i < c->n_convs; i++)
+        FUZZ_CHECK(c->conv_dim[i] >= 1 && c->conv_stride[i] >= 1 && c->conv_kernel[i] >= 1 &&
+                   c->conv_kernel[i] <= MG_MAX_MERT_TAPS);
+    FUZZ_CHECK(c->D >= 1 && c->D % c->n_heads == 0 && c->D % c->n_pos_groups == 0 && c->eps > 0);
+}
+
 static void judge_keys(const char *text, int64_t bytes)
 {
     static const mg_keys_facts facts = {.V = 64, .sampling_rate = 32000};
@@ -55,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     mg_config config;
     mg_generation_config generation;
+    mg_mert_config mert;
 
     mg_clear_error();
     if (mg_config_parse(&config, "fuzz", (const char *)data, (int64_t)bytes) == MG_OK) {
@@ -66,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     }
     if (mg_config_parse_generation(&generation, "fuzz", (const char *)data, (int64_t)bytes) == MG_OK)
         FUZZ_CHECK(generation.temperature > 0 && generation.top_k >= 0);
+    if (mg_config_parse_mert(&mert, "fuzz", (const char *)data, (int64_t)bytes) == MG_OK) check_mert(&mert);
     if (mg_lora_check("fuzz", (const char *)data, (int64_t)bytes) != MG_OK) FUZZ_CHECK(mg_last_error()[0]);
     judge_keys((const char *)data, (int64_t)bytes);
     return 0;

@@ -19,6 +19,11 @@ static const char small_config[] =
     "\"pad_mode\":\"reflect\",\"chunk_length_s\":null},\"guidance_scale\":3.0,\"top_k\":250,\"do_sample\":"
     "true}";
 
+static const char mert_config[] =
+    "{\"model_type\":\"mert_model\",\"hidden_size\":24,\"num_attention_heads\":2,\"conv_dim\":[8,12],"
+    "\"conv_kernel\":[10,3],\"conv_stride\":[5,2],\"num_conv_pos_embedding_groups\":4,\"attention_relax\":"
+    "-1.0,\"feature_extractor_cqt\":false,\"feat_extract_norm\":\"group\"}";
+
 static const char small_safetensors[] =
     "{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[8,32]},"
     "\"b\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
@@ -144,6 +149,7 @@ static mg_status make(const char *config, const char *safetensors, const char *t
     MG_RETURN(mg_out_dir_open(safetensors));
     MG_RETURN(mg_out_dir_open(tokenizer));
     MG_RETURN(seed_put(config, "small", "", 0, small_config, sizeof small_config - 1));
+    MG_RETURN(seed_put(config, "mert", "", 0, mert_config, sizeof mert_config - 1));
     MG_RETURN(seed_copy(config, "tiny-mono", "", "checkpoints/tiny-mono/config.json"));
     MG_RETURN(seed_copy(config, "tiny-mono-generation", "", "checkpoints/tiny-mono/generation_config.json"));
     MG_RETURN(seed_copy(config, "adapter", "", "lora/patterns/adapter_config.json"));
