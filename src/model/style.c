@@ -68,7 +68,8 @@ static mg_status make(mg_style *s, const mg_style_config *c, const mg_ops *ops)
                                               .norm_ff = "norm2."}};
     const size_t n_codes = (size_t)(c->n_codebooks * c->codebook_size * c->D);
 
-    MG_REQUIRE(c->D >= 4 && c->D % 2 == 0 && c->D % c->n_heads == 0 && c->ds_factor > 0);
+    MG_REQUIRE(c->D >= 4 && c->D % 2 == 0 && c->ds_factor > 0);
+    MG_REQUIRE(c->n_layers == 0 || (c->n_heads > 0 && c->D % c->n_heads == 0));
     s->config = *c;
     s->ops = ops;
     s->mean_host = calloc((size_t)c->D, sizeof *s->mean_host);
