@@ -46,6 +46,12 @@ static const rule rules[] = {
     {MG_DIALECT_HF, "encoder.layers.#.*", "encoder.layers.#.*"},
     {MG_DIALECT_HF, "decoder.layers.#.*", "decoder.layers.#.*"},
     {MG_DIALECT_HF, "quantizer.layers.#.*", "quantizer.layers.#.*"},
+    /* MERT, a HubertModel: as it is; its layers are above */
+    {MG_DIALECT_HF, "feature_extractor.conv_layers.#.*", "feature_extractor.conv_layers.#.*"},
+    {MG_DIALECT_HF, "feature_projection.*", "feature_projection.*"},
+    {MG_DIALECT_HF, "encoder.pos_conv_embed.*", "encoder.pos_conv_embed.*"},
+    {MG_DIALECT_HF, "encoder.layer_norm.*", "encoder.layer_norm.*"},
+    {MG_DIALECT_HF, "masked_spec_embed", "masked_spec_embed"},
     /* audiocraft.models.lm.LMModel */
     {MG_DIALECT_AUDIOCRAFT_LM, "emb.#.weight", "decoder.model.decoder.embed_tokens.#.weight"},
     {MG_DIALECT_AUDIOCRAFT_LM, AC_LAYER "self_attn.in_proj_weight", LM_LAYER "self_attn.%_proj.weight"},
@@ -69,6 +75,10 @@ static const rule rules[] = {
     {MG_DIALECT_AUDIOCRAFT_LM, AC_CONDITIONER "description.output_proj.bias", "enc_to_dec_proj.bias"},
     {MG_DIALECT_AUDIOCRAFT_LM, AC_CONDITIONER "self_wav.output_proj.weight", "audio_enc_to_dec_proj.weight"},
     {MG_DIALECT_AUDIOCRAFT_LM, AC_CONDITIONER "self_wav.output_proj.bias", "audio_enc_to_dec_proj.bias"},
+    {MG_DIALECT_AUDIOCRAFT_LM, AC_CONDITIONER "self_wav.embed.*", "style_encoder.embed.*"},
+    {MG_DIALECT_AUDIOCRAFT_LM, AC_CONDITIONER "self_wav.transformer.*", "style_encoder.transformer.*"},
+    {MG_DIALECT_AUDIOCRAFT_LM, AC_CONDITIONER "self_wav.batch_norm.*", "style_encoder.batch_norm.*"},
+    {MG_DIALECT_AUDIOCRAFT_LM, AC_CONDITIONER "self_wav.rvq.*", "style_encoder.rvq.*"},
     /* audiocraft.models.encodec.EncodecModel */
     {MG_DIALECT_AUDIOCRAFT_CODEC, "encoder.model.#.conv.conv.*", "encoder.layers.#.conv.*"},
     {MG_DIALECT_AUDIOCRAFT_CODEC, "encoder.model.#.block.#.conv.conv.*", "encoder.layers.#.block.#.conv.*"},
@@ -89,6 +99,9 @@ static const char *const ignorable[] = {
     "quantizer.layers.#.codebook.embed_avg",
     "quantizer.layers.#.codebook.cluster_size",
     "quantizer.layers.#.codebook.inited",
+    "style_encoder.rvq.vq.layers.#._codebook.embed_avg",
+    "style_encoder.rvq.vq.layers.#._codebook.cluster_size",
+    "style_encoder.rvq.vq.layers.#._codebook.inited",
     "encoder.layers.#.*", /* EnCodec's encoder */
     "shared.weight",      /* one alias of the embedding is enough; none at all is a missing target */
     "encoder.embed_tokens.weight",
@@ -96,6 +109,7 @@ static const char *const ignorable[] = {
     "decoder.block.#.*",
     "decoder.final_layer_norm.weight",
     "lm_head.weight",
+    "masked_spec_embed", /* MERT's training alone */
     "condition_provider.conditioners.self_wav.chroma.spec.window",
 };
 static const char *const ignorable_ends[] = {".num_batches_tracked", ".inv_freq", ".spec.window",

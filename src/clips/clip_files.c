@@ -13,7 +13,7 @@
 #include "resample.h"
 #include "version.h"
 
-enum { NAME_SIZE = 512, N_PARTS = 3 };
+enum { NAME_SIZE = 512, N_PARTS = 4 };
 
 /* What a clip's metadata points to while it is written. */
 typedef struct clip_facts {
@@ -74,8 +74,8 @@ static void describe_model(clip_facts *f, const mg_clip_output *o)
 {
     const mg_call *call = o->call;
     const mg_model_files *files = o->replica->files;
-    const mg_model_part *const all[N_PARTS] = {&files->lm, &files->t5, &files->codec};
-    static const char *const names[N_PARTS] = {"language_model", "text_encoder", "codec"};
+    const mg_model_part *const all[N_PARTS] = {&files->lm, &files->t5, &files->codec, &files->mert};
+    static const char *const names[N_PARTS] = {"language_model", "text_encoder", "codec", "style_encoder"};
     mg_clip_metadata *m = &f->m;
 
     m->asked = call->model;

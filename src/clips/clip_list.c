@@ -118,6 +118,7 @@ static mg_clip describe(const mg_recipe *r)
         .text = {.text = r->prompt ? r->prompt : "", .states = r->text_states},
         .negative = {.text = r->negative_prompt ? r->negative_prompt : ""},
         .melody = r->melody,
+        .style_start_s = r->style_start_s,
         .audio_prompt = r->audio_prompt,
         .audio_prompt_dur_s = r->prompt_dur_s,
     };
@@ -331,6 +332,13 @@ bool mg_clip_list_has_text(const mg_clip_list *list)
 {
     for (int64_t i = 0; i < list->n; i++)
         if (!list->job[i].refused && has_words(&list->job[i].clip)) return true;
+    return false;
+}
+
+bool mg_clip_list_has_melody(const mg_clip_list *list)
+{
+    for (int64_t i = 0; i < list->requests.n; i++)
+        if (list->state[i].refused == MG_OK && list->requests.recipe[i].melody) return true;
     return false;
 }
 

@@ -104,6 +104,7 @@ mg_status mg_clip_list_open_one(mg_clip_list *list, const mg_call *call, const m
 
 /* What the clips need of the model. */
 bool mg_clip_list_has_text(const mg_clip_list *list);         /* a T5 and a tokenizer */
+bool mg_clip_list_has_melody(const mg_clip_list *list);       /* a style model's encoder */
 bool mg_clip_list_has_audio_prompt(const mg_clip_list *list); /* the codec's encoder: sound, not codes */
 
 /* How its sound is encoded. */

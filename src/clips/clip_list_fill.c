@@ -223,6 +223,13 @@ static mg_status check_melody(const mg_clip *c, const mg_recipe *q, const mg_req
                        "facebook/musicgen-melody",
                        c->melody, r->files->lm.path);
     const mg_recipe asked = {.said = state->own};
+    if (!r->config.lm.is_style &&
+        (MG_SAID(q, style_n_codebooks) || MG_SAID(q, style_dur_s) || MG_SAID(q, style_start_s)))
+        return mg_fail(
+            MG_EUSAGE,
+            "style_codebooks, style_duration, style_start: are for MusicGen-Style, which the model %s "
+            "is not",
+            r->files->lm.path);
     if (!c->melody && MG_SAID(&asked, cfg_coef_beta))
         return mg_fail(MG_EUSAGE, "cfg_coef_beta: %g: weighs the text against a melody, and there is none",
                        q->cfg_coef_beta);
@@ -277,11 +284,28 @@ static mg_status check_prompt(const mg_clip *c, const mg_request_files *f, const
                    (double)T_limit / rate, windowed ? "" : " or make the clip longer");
 }
 
+/* What a style model hears of the melody's file. */
+static mg_status set_style(mg_clip *c, mg_recipe *q, const mg_replica *r)
+{
+    const mg_style_config *s = &r->config.style;
+
+    if (!c->melody || !r->config.lm.is_style) return MG_OK;
+    if (!MG_SAID(q, style_n_codebooks)) MG_SAY(q, style_n_codebooks, s->eval_codebooks);
+    if (!MG_SAID(q, style_dur_s)) MG_SAY(q, style_dur_s, s->excerpt_s);
+    if (q->style_n_codebooks > s->n_codebooks)
+        return mg_fail(MG_EUSAGE, "style_codebooks: %lld: this model has %lld",
+                       (long long)q->style_n_codebooks, (long long)s->n_codebooks);
+    c->style_n_codebooks = q->style_n_codebooks;
+    c->style_dur_s = q->style_dur_s;
+    return MG_OK;
+}
+
 mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *state, const mg_call *call,
                           const mg_replica *replica)
 {
     MG_RETURN(check_melody(c, q, state, replica));
     if (!c->melody) MG_UNSAY(q, cfg_coef_beta); /* of the call, for clips that have one */
+    MG_RETURN(set_style(c, q, replica));
     MG_RETURN(set_texts(c, state, replica));
     MG_RETURN(count_frames(c, q, state, call, replica));
     MG_RETURN(set_windows(c, q, replica, mg_clip_n_tokens(&c->terms)));

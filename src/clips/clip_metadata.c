@@ -174,6 +174,7 @@ static void put_model(writer *w)
     put_text(w, "lm", m->asked.lm);
     if (m->asked.lora) put_text(w, "lora", m->asked.lora);
     put_text(w, "text_encoder", m->asked.text_encoder);
+    if (m->asked.style_encoder) put_text(w, "style_encoder", m->asked.style_encoder);
     put_text(w, "codec", m->asked.codec);
     put_text(w, "tokenizer", m->asked.tokenizer);
     put_text(w, "tokenizer_sha256", m->tokenizer_sha256);

@@ -16,7 +16,7 @@ typedef struct mg_file_hash {
 
 /* Where a part came from. Strings are borrowed. */
 typedef struct mg_part_source {
-    const char *name;      /* "language_model", "text_encoder", "codec" */
+    const char *name;      /* "language_model", "text_encoder", "codec", "style_encoder" */
     const char *path;      /* the folder or file that was opened */
     const char *form;      /* "Hugging Face", "AudioCraft" */
     const char *container; /* "safetensors", "torch zip", "torch pickle" */

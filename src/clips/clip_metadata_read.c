@@ -291,6 +291,7 @@ static void read_model(reader *root, mg_clip_metadata *m)
     m->asked.lm = get_text(&r, "lm");
     m->asked.lora = get_text(&r, "lora");
     m->asked.text_encoder = get_text(&r, "text_encoder");
+    m->asked.style_encoder = get_text(&r, "style_encoder");
     m->asked.codec = get_text(&r, "codec");
     m->asked.tokenizer = get_text(&r, "tokenizer");
     m->tokenizer_sha256 = get_sha256(&r, "tokenizer_sha256");

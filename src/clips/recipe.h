@@ -24,6 +24,8 @@ typedef struct mg_recipe {
     double dur_s;
     int64_t n_frames; /* codec frames */
     bool melody_is_stem;
+    int64_t style_n_codebooks;         /* of a style model: how closely the melody's style is followed, */
+    double style_dur_s, style_start_s; /* and which excerpt of it is heard */
     double prompt_dur_s;
     bool drop_prompt;
     int64_t seed;

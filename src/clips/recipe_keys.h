@@ -37,9 +37,19 @@
     L(PATH, audio_prompt, 0, 0, NULL, "audio_prompt", INPUTS, "audio_prompt", 0, "audio-prompt",                                          \
       .arg = "FILE", .help = "continue this sound, or these codes (.npy); once for all prompts, or once for each")                        \
     L(PATH, melody, 0, 0, NULL, "melody", INPUTS, "melody", 0, "melody",                                                                  \
-      .arg = "FILE", .help = "follow this tune (melody models); once for all prompts, or once for each")                                  \
+      .alias = "style", .arg = "FILE",                                                                                                    \
+      .help = "follow this tune (melody models) or the style of this music (MusicGen-Style); once, or once for each prompt")              \
     X(BOOL, melody_is_stem, 0, 0, NULL, "melody_stem", PARAMETERS, "melody_stem", MG_KEY_WITH_MELODY | MG_KEY_NOT_IN_TAG, "melody-stem",  \
-      .help = "the tune is a stem, separated already (recorded; it is heard as it is either way)")                                       \
+      .help = "the tune is a stem, separated already (recorded; it is heard as it is either way)")                                        \
+    X(INT, style_n_codebooks, 1, 16, NULL, "style_codebooks", PARAMETERS, "style_codebooks",                                              \
+      MG_KEY_WITH_MELODY | MG_KEY_WHEN_SAID, "style-codebooks",                                                                           \
+      .arg = "N", .help = "MusicGen-Style: how closely to follow the style: 1, loosely, to 6 (default: the model's own, 3)")              \
+    X(NUMBER, style_dur_s, 0.5, 10, NULL, "style_duration", PARAMETERS, "style_duration_s",                                               \
+      MG_KEY_WITH_MELODY | MG_KEY_WHEN_SAID, "style-duration",                                                                            \
+      .arg = "SECONDS", .help = "MusicGen-Style: length of the excerpt that is heard (default: the model's own, 3)")                      \
+    X(NUMBER, style_start_s, 0, 1e6, NULL, "style_start", PARAMETERS, "style_start_s",                                                    \
+      MG_KEY_WITH_MELODY | MG_KEY_WHEN_SAID, "style-start",                                                                               \
+      .arg = "SECONDS", .help = "MusicGen-Style: where the excerpt begins (default: it is the middle)")                                   \
     P(INT, n_prompt_frames, 0, 1e8, NULL, NULL, PARAMETERS, "prompt_frames",                                                              \
       MG_KEY_OWN | MG_KEY_WITH_PROMPT | MG_KEY_OF_RESULT, NULL)                                                                           \
     X(NUMBER, prompt_dur_s, 1e-3, 1e6, NULL, "prompt_duration", PARAMETERS, "prompt_duration_s", MG_KEY_WITH_PROMPT, "prompt-duration",   \

@@ -107,6 +107,31 @@ static void describe_t5(mg_text *t, const mg_t5_config *c)
     mg_text_add_bytes(t, &c->eps, sizeof c->eps);
 }
 
+static void describe_style(mg_text *t, const mg_style_config *c)
+{
+    const mg_mert_config *m = &c->mert;
+    const int64_t sizes[] = {c->D,
+                             c->n_layers,
+                             c->n_heads,
+                             c->F,
+                             c->n_codebooks,
+                             c->codebook_size,
+                             c->eval_codebooks,
+                             c->ds_factor,
+                             c->batch_norm,
+                             m->sampling_rate,
+                             m->n_convs,
+                             m->D,
+                             m->n_layers,
+                             m->n_heads,
+                             m->F,
+                             m->n_pos_taps,
+                             m->n_pos_groups};
+
+    mg_text_add_bytes(t, sizes, sizeof sizes);
+    mg_text_add_bytes(t, &c->excerpt_s, sizeof c->excerpt_s);
+}
+
 static void describe_lm(mg_text *t, const mg_lm_config *c, double window_s, const mg_generation_config *g)
 {
     const int64_t sizes[] = {c->D,
@@ -120,7 +145,8 @@ static void describe_lm(mg_text *t, const mg_lm_config *c, double window_s, cons
                              c->n_chroma,
                              c->max_positions,
                              c->chroma_length,
-                             c->project_text};
+                             c->project_text,
+                             c->is_style};
     const bool has[] = {g->has_guidance_scale, g->has_top_k,      g->has_top_p, g->has_temperature,
                         g->has_do_sample,      g->has_max_length, g->do_sample, g->has_min_p};
     const double values[] = {window_s,         g->guidance_scale,    g->top_p, g->min_p, g->temperature,
@@ -147,10 +173,10 @@ static void describe_codec(mg_text *t, const mg_codec_config *c)
 /* Of parts in one file each has its own names. */
 static bool is_of_part(const char *name, const char *prefix)
 {
-    static const char *const others[] = {"text_encoder.", "audio_encoder."};
+    static const char *const others[] = {"text_encoder.", "audio_encoder.", "style_encoder."};
 
     if (*prefix) return strncmp(name, prefix, strlen(prefix)) == 0;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         if (strncmp(name, others[i], strlen(others[i])) == 0) return false;
     return true;
 }
@@ -245,6 +271,7 @@ static mg_status describe_tokenizer(char out[VALUE_SIZE], const char *path)
 typedef struct model_values {
     char number[VALUE_SIZE], lm[VALUE_SIZE], t5[VALUE_SIZE], codec[VALUE_SIZE], tokenizer[VALUE_SIZE];
     char lm_blobs[VALUE_SIZE], t5_blobs[VALUE_SIZE], codec_blobs[VALUE_SIZE];
+    char style[VALUE_SIZE], style_blobs[VALUE_SIZE];
 } model_values;
 
 static mg_status describe_model(model_values *v, const mg_model_files *f, int needs)
@@ -266,6 +293,11 @@ static mg_status describe_model(model_values *v, const mg_model_files *f, int ne
         MG_RETURN(describe_part(v->codec, &f->codec, &config));
         MG_RETURN(describe_blobs(v->codec_blobs, &f->codec));
     }
+    if (needs & MG_NEED_STYLE && f->mert.checkpoint) {
+        describe_style(&config, &f->config.style);
+        MG_RETURN(describe_part(v->style, &f->mert, &config));
+        MG_RETURN(describe_blobs(v->style_blobs, &f->mert));
+    }
     return needs & MG_NEED_TOKENIZER && *f->tokenizer ? describe_tokenizer(v->tokenizer, f->tokenizer)
                                                       : MG_OK;
 }
@@ -283,6 +315,8 @@ mg_status mg_door_model(const mg_world *w, const mg_model_files *files, const ch
         {"content of the language model", v.lm_blobs},
         {"text encoder", v.t5},
         {"content of the text encoder", v.t5_blobs},
+        {"style encoder", v.style},
+        {"content of the style encoder", v.style_blobs},
         {"codec", v.codec},
         {"content of the codec", v.codec_blobs},
         {"tokenizer", v.tokenizer},
@@ -301,7 +335,7 @@ static int model_needs(const mg_replica *r)
     const mg_replica_source *s = &r->source;
 
     return MG_NEED_LM | (s->with_tokenizer ? MG_NEED_TOKENIZER : 0) |
-           (r->is_leader && s->with_text ? MG_NEED_T5 : 0) |
+           (r->is_leader && s->with_text ? MG_NEED_T5 : 0) | (r->is_leader && r->style ? MG_NEED_STYLE : 0) |
            (r->is_leader && (s->with_decoder || s->with_encoder) ? MG_NEED_CODEC : 0);
 }
 

@@ -336,7 +336,7 @@ static mg_status open_text(mg_backend *beside, const mg_cuda_plugin *plugin, con
 }
 
 mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world,
-                                 bool with_text)
+                                 bool with_conditioners)
 {
     const bool codec_on_cpu = is_codec_on_cpu(machine),
                text_on_cpu = machine->text_device == MG_MACHINE_PART_CPU;
@@ -344,11 +344,12 @@ mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, con
     const mg_cuda_plugin *plugin = NULL, *of_codec, *of_text;
 
     *out = (mg_backend){0};
-    if (!codec_on_cpu || (with_text && !text_on_cpu)) MG_TRY(choose_plugin(&plugin, machine, world, false));
+    if (!codec_on_cpu || (with_conditioners && !text_on_cpu))
+        MG_TRY(choose_plugin(&plugin, machine, world, false));
     of_codec = codec_on_cpu ? NULL : plugin;
     of_text = text_on_cpu ? NULL : plugin;
     MG_TRY(open_part(out, of_codec, machine, world));
-    if (with_text && of_text != of_codec) MG_TRY(open_text(out, of_text, machine, world));
+    if (with_conditioners && of_text != of_codec) MG_TRY(open_text(out, of_text, machine, world));
 done:
     if (st != MG_OK) mg_machine_close(out);
     return st;

@@ -25,7 +25,7 @@ mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_w
  * yield the processors to the language model's. With text, and if the text encoder is to run elsewhere than
  * the codec, out->text too. */
 mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world,
-                                 bool with_text);
+                                 bool with_conditioners);
 
 /* How fast the backend's device reads `block`, which is in its memory. Not for a CPU. */
 mg_status mg_machine_read(const mg_backend *b, const void *block, size_t bytes, double *gbps);

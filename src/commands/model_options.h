@@ -15,6 +15,9 @@
      .group = "Model", .help = "merge this LoRA adapter (a folder that PEFT saved) into the language model"}, \
     {.name = "text-encoder", .type = MG_OPT_STRING, .offset = offsetof(settings, field.text_encoder),       \
      .arg = "DIR|FILE|ID", .group = "Model", .help = "take the T5 text encoder from here instead"},         \
+    {.name = "style-encoder", .type = MG_OPT_STRING, .offset = offsetof(settings, field.style_encoder),     \
+     .arg = "DIR|FILE|ID", .group = "Model",                                                                \
+     .help = "MusicGen-Style: take MERT from here (default: m-a-p/MERT-v1-95M, cached)"},                   \
     {.name = "codec", .type = MG_OPT_STRING, .offset = offsetof(settings, field.codec),                     \
      .arg = "DIR|FILE|ID", .group = "Model", .help = "take the EnCodec from here instead"},                 \
     {.name = "tokenizer", .type = MG_OPT_STRING, .offset = offsetof(settings, field.tokenizer),             \
@@ -24,7 +27,7 @@
      .arg = "DIR|ID", .group = "Model", .rivals = "model-key",                                              \
      .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},               \
     MG_PART_OPTIONS(settings, field)
-#define MG_MODEL_OPTION_NAMES "model|lm|lora|text-encoder|codec|tokenizer"
+#define MG_MODEL_OPTION_NAMES "model|lm|lora|text-encoder|style-encoder|codec|tokenizer"
 /* clang-format on */
 
 /* The model that an operand names, with the parts that stand beside it. */

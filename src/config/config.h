@@ -30,7 +30,10 @@ typedef struct mg_mert_config {
     double eps;                       /* of the layer norms */
 } mg_mert_config;
 
-/* MusicGen-Style's encoder of an excerpt. */
+/* MusicGen-Style's encoder of an excerpt, of so many seconds (recipe_keys.h); it was trained with 1.5 to 4.5.
+ */
+#define MG_STYLE_LEAST_S 0.5
+#define MG_STYLE_MOST_S  10.0
 typedef struct mg_style_config {
     mg_mert_config mert;
     int64_t D, n_layers, n_heads, F;
@@ -51,6 +54,8 @@ typedef struct mg_lm_config {
     int64_t n_chroma;      /* melody models: num_chroma, chroma and text stand before the codes;
                               0: text by cross-attention */
     int64_t chroma_length; /* melody models: frames of chroma that stand there; 0 otherwise */
+    bool is_style;         /* MusicGen-Style: rows of style, n_chroma wide, at most chroma_length, stand
+                              where chroma does */
 } mg_lm_config;
 
 typedef struct mg_codec_config {
@@ -76,6 +81,7 @@ typedef struct mg_config {
     mg_t5_config t5;
     mg_lm_config lm;
     mg_codec_config codec;
+    mg_style_config style; /* if lm.is_style */
     mg_generation_config generation;
 } mg_config;
 

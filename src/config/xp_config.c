@@ -18,7 +18,6 @@ static const char *kind_of(const mg_yaml_node *n)
     } kinds[] = {
         {"transformer_lm_magnet", ": this is MAGNeT; take a MusicGen or an AudioGen"},
         {"flow_matching", ": this is JASCO; take a MusicGen or an AudioGen"},
-        {"style", ": this is MusicGen-Style; take a MusicGen of texts or melodies"},
     };
 
     for (int i = 0; n && n->kind == MG_YAML_STRING && i < COUNT(kinds); i++)
@@ -105,9 +104,12 @@ static const mg_xp_rule lm_rules[] = {
 };
 
 static const mg_xp_rule melody_rules[] = {
-    {"conditioners.self_wav.model", "chroma_stem", true},
     {"conditioners.self_wav.chroma_stem.radix2_exp", "14", true},
     {"conditioners.self_wav.chroma_stem.argmax", "true", true},
+};
+
+static const mg_xp_rule style_rules[] = {
+    {"conditioners.self_wav.style.model_name", "mert", true},
 };
 
 static mg_status read_kind(mg_yaml *y, const char *name)
@@ -204,12 +206,62 @@ static mg_status check_fuser(bool melody, mg_yaml *y, const char *name)
     return MG_OK;
 }
 
+/* AudioCraft's transformer_scale, of the style encoder. */
+static mg_status read_style_heads(int64_t *n_heads, mg_yaml *y, const char *name)
+{
+    static const char key[] = "conditioners.self_wav.style.transformer_scale";
+    const char *scale;
+
+    MG_RETURN(mg_yaml_string(y, key, &scale));
+    if (!scale || strcmp(scale, "default") == 0 || strcmp(scale, "xsmall") == 0)
+        *n_heads = 8;
+    else if (strcmp(scale, "large") == 0)
+        *n_heads = 16;
+    else
+        return mg_xp_refuse(y, name, key, "xsmall, default or large");
+    return MG_OK;
+}
+
+static mg_status read_style(mg_style_config *c, mg_yaml *y, const char *name)
+{
+    const mg_config_field fields[] = {
+        {"conditioners.self_wav.style.ds_factor", &c->ds_factor, 1, 1000},
+        {"conditioners.self_wav.style.n_q_out", &c->n_codebooks, 1, MG_MAX_CODEBOOKS},
+        {"conditioners.self_wav.style.eval_q", &c->eval_codebooks, 1, MG_MAX_CODEBOOKS},
+    };
+
+    *c = (mg_style_config){
+        .n_codebooks = 6, .eval_codebooks = 3, .ds_factor = 15, .excerpt_s = 3, .batch_norm = true};
+    MG_RETURN(mg_xp_check_rules(y, name, style_rules, COUNT(style_rules)));
+    MG_RETURN(mg_xp_read_fields(y, name, fields, COUNT(fields)));
+    if (c->eval_codebooks > c->n_codebooks) return mg_xp_refuse(y, name, fields[2].key, "at most n_q_out");
+    MG_RETURN(mg_yaml_double(y, "conditioners.self_wav.style.length", &c->excerpt_s, NULL));
+    if (!(c->excerpt_s >= MG_STYLE_LEAST_S && c->excerpt_s <= MG_STYLE_MOST_S))
+        return mg_xp_refuse(y, name, "conditioners.self_wav.style.length", "0.5 to 10 seconds");
+    MG_RETURN(mg_yaml_bool(y, "conditioners.self_wav.style.batch_norm", &c->batch_norm, NULL));
+    return read_style_heads(&c->n_heads, y, name);
+}
+
+/* The model's own sound: a melody's chroma or a style. */
+static mg_status read_self_wav(mg_xp_lm *out, mg_yaml *y, const char *name)
+{
+    const mg_config_field n_chroma = {"conditioners.self_wav.chroma_stem.n_chroma", &out->lm.n_chroma, 1,
+                                      4096};
+    const mg_yaml_node *model;
+
+    MG_RETURN(mg_yaml_find(y, "conditioners.self_wav.model", &model));
+    out->lm.is_style = model && is_value(model, "style");
+    if (out->lm.is_style) return read_style(&out->style, y, name);
+    if (!model || !is_value(model, "chroma_stem"))
+        return mg_xp_refuse(y, name, "conditioners.self_wav.model", "chroma_stem or style");
+    MG_RETURN(mg_xp_check_rules(y, name, melody_rules, COUNT(melody_rules)));
+    return mg_xp_read_fields(y, name, &n_chroma, 1);
+}
+
 static mg_status read_conditioners(mg_xp_lm *out, mg_yaml *y, const char *name)
 {
     const mg_yaml_node *all;
     const char *t5_name;
-    const mg_config_field n_chroma = {"conditioners.self_wav.chroma_stem.n_chroma", &out->lm.n_chroma, 1,
-                                      4096};
 
     MG_RETURN(mg_yaml_dict(y, "conditioners", &all));
     for (const mg_yaml_node *c = all ? all->child : NULL; c; c = c->next) {
@@ -225,10 +277,7 @@ static mg_status read_conditioners(mg_xp_lm *out, mg_yaml *y, const char *name)
         return mg_xp_refuse(y, name, "conditioners.description.t5.name",
                             "the name of a T5, such as t5-base,");
     strcpy(out->t5_name, t5_name);
-    if (out->melody) {
-        MG_RETURN(mg_xp_check_rules(y, name, melody_rules, COUNT(melody_rules)));
-        MG_RETURN(mg_xp_read_fields(y, name, &n_chroma, 1));
-    }
+    if (out->melody) MG_RETURN(read_self_wav(out, y, name));
     return check_fuser(out->melody, y, name);
 }
 

@@ -11,7 +11,8 @@ enum { MG_T5_NAME_SIZE = 128 };
 typedef struct mg_xp_lm {
     mg_lm_config lm;               /* d_text stays 0: the text encoder's folder says it */
     char t5_name[MG_T5_NAME_SIZE]; /* "t5-base", "t5-large" */
-    bool melody;                   /* conditioners.self_wav: chroma_stem */
+    bool melody;                   /* conditioners.self_wav: chroma_stem, or style (lm.is_style) */
+    mg_style_config style;         /* what is said of it: the widths are for the tensors to say */
     double segment_s;              /* dataset.segment_duration: the window */
     int64_t sampling_rate;
     int64_t n_codebooks;             /* compression_model_n_q, 0 if absent */

@@ -17,13 +17,14 @@ typedef struct mg_clip_terms {
     int64_t T_window;      /* the most that the model sees at once; a longer clip is made in windows */
     int64_t T_stride;      /* from one window's beginning to the next one's; 1 … T_window-1 */
     int64_t S, S_negative; /* tokens of the text and of the negative text; 0: none */
-    bool with_melody;      /* conditioned on a melody's chroma */
+    bool with_melody;      /* conditioned on a melody's chroma, or on a style */
     double guidance;       /* 1: off */
     double guidance_beta;  /* double guidance, text over melody; NaN: off */
     mg_sampling sampling;
     /* what preparing finds (conditions.h); 0 before */
     int64_t T_prompt; /* codec frames of the audio prompt */
     int64_t n_bins;   /* pitch classes of the melody in each window */
+    int64_t n_style;  /* rows of the style; 0: none */
 } mg_clip_terms;
 
 /* A text for the language model: tokens, or precomputed text states. */
@@ -40,6 +41,9 @@ typedef struct mg_clip {
     mg_clip_text text;         /* terms.S tokens */
     mg_clip_text negative;     /* terms.S_negative tokens */
     const char *melody;        /* sound file, if terms.with_melody */
+    double style_start_s;      /* of a style model: where the excerpt of it begins; NaN: it is the middle */
+    double style_dur_s;        /* its length */
+    int64_t style_n_codebooks; /* of the style's quantiser that are used */
     const char *audio_prompt;  /* sound or codes (.npy) that the clip continues; NULL: none */
     double audio_prompt_dur_s; /* that much of its beginning; NaN: all */
 } mg_clip;

@@ -11,7 +11,8 @@
 #include "text.h"
 #include "text_states.h"
 
-enum { CHROMA_MARGIN = 5 }; /* frames whose samples the last one may read */
+enum { CHROMA_MARGIN = 5 };   /* frames whose samples the last one may read */
+#define RESAMPLE_MARGIN_S 0.1 /* of a sound behind an excerpt, which resampling reads */
 
 struct mg_conditions {
     mg_replica *replica; /* borrowed */
@@ -21,7 +22,7 @@ struct mg_conditions {
 /* What preparing a clip collects before it is packed. */
 typedef struct conditioning {
     int32_t *prompt; /* [K,T_prompt] */
-    mg_sound melody; /* mono, at the codec's rate */
+    mg_sound melody; /* mono, at the codec's rate; of a style model the excerpt, at MERT's */
 } conditioning;
 
 mg_status mg_conditions_open(mg_conditions **out, mg_replica *r)
@@ -32,7 +33,7 @@ mg_status mg_conditions_open(mg_conditions **out, mg_replica *r)
     *out = NULL;
     if (!c) return mg_fail(MG_ENOMEM, "conditions: %zu bytes", sizeof *c);
     c->replica = r;
-    if (r->limits.with_melody)
+    if (r->limits.with_melody && !r->config.lm.is_style)
         MG_TRY(mg_chroma_open(&c->chroma, r->config.codec.sampling_rate, r->config.lm.n_chroma));
     *out = c;
 done:
@@ -143,6 +144,37 @@ done:
     return st;
 }
 
+/* The excerpt of a style's sound: as AudioCraft takes it, of the sound at the codec's rate, then at MERT's.
+ */
+static mg_status read_excerpt(mg_sound *excerpt, const mg_replica *r, const mg_clip *clip)
+{
+    const mg_config *config = &r->config;
+    const double rate = (double)config->codec.sampling_rate, start_s = clip->style_start_s;
+    const int64_t n = (int64_t)(clip->style_dur_s * rate);
+    const double most_s =
+        start_s + clip->style_dur_s + RESAMPLE_MARGIN_S; /* NaN: all of it, for its middle */
+    mg_status st = MG_OK;
+    mg_sound file = {0}, all = {0}, part;
+
+    MG_TRY(mg_audio_file_read(&file, clip->melody, most_s));
+    MG_TRY(mg_sound_convert(&all, &file, config->codec.sampling_rate, config->lm.n_channels));
+    const int64_t first = isnan(start_s) ? (all.n_frames - n) / 2 : (int64_t)(start_s * rate);
+    if (all.n_frames < n || first + n > all.n_frames)
+        MG_TRY(mg_fail(MG_EFAIL,
+                       "style: %s: ends after %.2f s, and the excerpt has %g s%s: give --style-duration, "
+                       "--style-start (in a list style_duration, style_start), or a longer sound",
+                       clip->melody, (double)all.n_frames / rate, clip->style_dur_s,
+                       isnan(start_s) ? "" : " from its start on"));
+    part = all;
+    part.pcm += first * all.n_channels;
+    part.n_frames = n;
+    MG_TRY(mg_sound_convert(excerpt, &part, config->style.mert.sampling_rate, 1));
+done:
+    mg_sound_close(&file);
+    mg_sound_close(&all);
+    return st;
+}
+
 /* States [S, d_text] of one text. */
 static mg_status encode_text(float *out, mg_replica *r, const mg_clip_text *text, int64_t S_wanted)
 {
@@ -210,6 +242,15 @@ done:
     return st;
 }
 
+static mg_status find_style(float *rows, mg_replica *r, const mg_clip *clip, const mg_sound *excerpt)
+{
+    mg_replica_lock_beside(r);
+    const mg_status st =
+        mg_style_encode(r->style, rows, excerpt->pcm, excerpt->n_frames, clip->style_n_codebooks);
+    mg_replica_unlock_beside(r);
+    return st;
+}
+
 /* What the files hold, and so how large the payload is. */
 static mg_status read_files(mg_conditions *c, conditioning *m, mg_clip_terms *t, const mg_clip *clip)
 {
@@ -219,6 +260,16 @@ static mg_status read_files(mg_conditions *c, conditioning *m, mg_clip_terms *t,
         MG_RETURN(mg_npy_is_named(clip->audio_prompt) ? read_codes(&m->prompt, &t->T_prompt, r, clip)
                                                       : encode_sound(&m->prompt, &t->T_prompt, r, clip));
     if (!clip->melody) return MG_OK;
+    if (r->config.lm.is_style) {
+        MG_RETURN(read_excerpt(&m->melody, r, clip));
+        t->n_style = mg_style_n_rows(&r->config.style, m->melody.n_frames);
+        if (t->n_style < 1 || t->n_style > r->config.lm.chroma_length)
+            return mg_fail(MG_ECHECKPOINT,
+                           "style encoder: %s: makes %lld rows of %g s, 1 to %lld are possible",
+                           r->files->mert.path, (long long)t->n_style, clip->style_dur_s,
+                           (long long)r->config.lm.chroma_length);
+        return MG_OK;
+    }
     MG_RETURN(read_melody(&m->melody, r, clip));
     t->n_bins = count_bins(c, t, &m->melody);
     return MG_OK;
@@ -238,6 +289,7 @@ static mg_status pack(mg_conditions *c, mg_ready_clip *ready, const conditioning
     if (m->prompt) memcpy(to.prompt, m->prompt, (size_t)(lm->K * t->T_prompt) * sizeof *to.prompt);
     MG_RETURN(encode_text(to.text, c->replica, &clip->text, t->S));
     MG_RETURN(encode_text(to.negative, c->replica, &clip->negative, t->S_negative));
+    if (t->n_style > 0) return find_style(to.style, c->replica, clip, &m->melody);
     return t->with_melody ? find_bins(to.bins, c, t, &m->melody) : MG_OK;
 }
 

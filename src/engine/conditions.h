@@ -1,6 +1,6 @@
-/* A clip's conditioning: text states, the codes of an audio prompt, the pitch classes of a melody. The
- * group's leader prepares it on any thread, without communication. When the clip takes a slot, the
- * conditioning is shared with the group. */
+/* A clip's conditioning: text states, the codes of an audio prompt, the pitch classes of a melody, or the
+ * rows of a style. The group's leader prepares it on any thread, without communication. When the clip takes a
+ * slot, the conditioning is shared with the group. */
 #ifndef MG_CONDITIONS_H
 #define MG_CONDITIONS_H
 

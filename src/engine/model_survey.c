@@ -5,6 +5,7 @@
 #include "comm.h"
 #include "encodec.h"
 #include "lm.h"
+#include "style.h"
 #include "t5.h"
 
 typedef struct survey {
@@ -18,6 +19,7 @@ static mg_status survey_parts(const mg_model_files *f, mg_weights *w, mg_comm *a
     mg_t5 *t5 = NULL;
     mg_lm *lm = NULL;
     mg_encodec *codec = NULL;
+    mg_style *style = NULL;
     mg_status st = MG_OK;
 
     if (f->t5.checkpoint) {
@@ -35,10 +37,16 @@ static mg_status survey_parts(const mg_model_files *f, mg_weights *w, mg_comm *a
         w->prefix = f->codec.prefix;
         MG_TRY(mg_encodec_load(&codec, &f->config.codec, MG_ENCODEC_DECODER | MG_ENCODEC_ENCODER, w));
     }
+    if (f->mert.checkpoint) {
+        w->checkpoint = f->lm.checkpoint;
+        w->prefix = MG_STYLE_PREFIX;
+        MG_TRY(mg_style_load(&style, &f->config.style, w, f->mert.checkpoint, f->mert.prefix));
+    }
 done:
     mg_t5_close(t5);
     mg_lm_close(lm);
     mg_encodec_close(codec);
+    mg_style_close(style);
     return st;
 }
 

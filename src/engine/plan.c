@@ -20,12 +20,18 @@ static mg_delay delay_of(const mg_replica *r)
     return (mg_delay){r->config.lm.K, r->config.lm.n_channels, (int32_t)r->config.lm.V};
 }
 
+/* With the longest style. */
+static int64_t prefix_length(const mg_replica *r, int64_t S)
+{
+    return mg_lm_prefix_length(&r->config.lm, r->config.lm.chroma_length, mg_larger(S, 1));
+}
+
 int64_t mg_plan_max_frames(const mg_replica *r, int64_t S)
 {
     const mg_delay d = delay_of(r);
     const int64_t fed_beyond = mg_delay_columns(&d, 1) - 1 - 1; /* the last column is not fed */
 
-    return mg_lm_max_positions(r->lm) - mg_lm_prefix_length(&r->config.lm, mg_larger(S, 1)) - fed_beyond;
+    return mg_lm_max_positions(r->lm) - prefix_length(r, S) - fed_beyond;
 }
 
 /* Frames of an audio prompt are fewer than those of the clip and of its window. */
@@ -34,7 +40,7 @@ static int64_t count_payload_bytes(const mg_replica *r, const mg_clip *c)
     mg_clip_terms t = c->terms;
 
     if (c->audio_prompt) t.T_prompt = t.T < t.T_window ? t.T : t.T_window;
-    if (t.with_melody) t.n_bins = r->config.lm.chroma_length;
+    if (t.with_melody) *(r->config.lm.is_style ? &t.n_style : &t.n_bins) = r->config.lm.chroma_length;
     return (int64_t)mg_clip_payload_bytes(&t, &r->config.lm);
 }
 
@@ -53,7 +59,7 @@ mg_status mg_clip_need_add(mg_clip_need *need, const mg_replica *r, const mg_cli
                        (long long)T, (double)T / rate, (long long)T_most, (double)T_most / rate);
     need->T_max = mg_larger(need->T_max, t->T);
     need->S_max = mg_larger(need->S_max, S);
-    need->P_max = mg_larger(need->P_max, mg_lm_prefix_length(&r->config.lm, mg_larger(S, 1)) + n_columns);
+    need->P_max = mg_larger(need->P_max, prefix_length(r, S) + n_columns);
     need->n_rows = mg_larger(need->n_rows, mg_clip_n_rows(t));
     need->n_texts = mg_larger(need->n_texts, t->S_negative > 0 ? 2 : 1);
     need->with_melody |= t->with_melody;

@@ -37,6 +37,7 @@ typedef struct mg_clip_payload {
     float *text;     /* [S,d_text] */
     float *negative; /* [S_negative,d_text] */
     int32_t *bins;   /* [n_windows,n_bins]: pitch classes of the melody */
+    float *style;    /* [n_style,n_chroma] */
 } mg_clip_payload;
 
 size_t mg_clip_payload_bytes(const mg_clip_terms *terms, const mg_lm_config *lm);

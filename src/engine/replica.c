@@ -23,6 +23,11 @@ static int codec_halves(const mg_replica *r)
            (r->source.with_encoder ? MG_ENCODEC_ENCODER : 0);
 }
 
+static bool has_style(const mg_replica *r)
+{
+    return r->is_leader && r->config.lm.is_style && r->files->mert.checkpoint;
+}
+
 /* T5 -> LM -> EnCodec from their checkpoints: surveyed or loaded, by what the arenas are. */
 static mg_status load_stages(mg_replica *r, mg_progress *progress)
 {
@@ -39,6 +44,11 @@ static mg_status load_stages(mg_replica *r, mg_progress *progress)
     if (r->is_leader && r->source.with_text) {
         read_from(&w, &files->t5);
         MG_TRY(mg_t5_load(&r->t5, &c->t5, &w));
+    }
+    if (has_style(r)) {
+        read_from(&w, &files->lm);
+        w.prefix = MG_STYLE_PREFIX;
+        MG_TRY(mg_style_load(&r->style, &c->style, &w, files->mert.checkpoint, files->mert.prefix));
     }
     b->t5_weights = r->text_memory.weights.used_bytes;
     t->t5 = mg_clock_s() - begin_s;
@@ -127,6 +137,9 @@ static mg_status reserve_stages(mg_replica *r, const mg_replica_limits *limits)
     };
 
     if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, &r->text_memory.run, S));
+    if (r->style)
+        MG_RETURN(mg_style_reserve(r->style, &r->text_memory.run,
+                                   (int64_t)(MG_STYLE_MOST_S * (double)r->config.style.mert.sampling_rate)));
     b->t5_run = r->text_memory.run.used_bytes;
     MG_RETURN(reserve_codec(r, limits));
     b->codec_run = r->codec_memory.run.used_bytes;
@@ -210,10 +223,11 @@ mg_status mg_replica_open(mg_replica **out, const mg_replica_source *source, con
 
     *out = NULL;
     if (!r) return mg_fail(MG_ENOMEM, "replica: %zu bytes", sizeof *r);
-    MG_TRY(mg_model_files_open(&r->files, &source->model,
-                               MG_NEED_LM | (codec_halves(r) ? MG_NEED_CODEC : 0) |
-                                   (source->with_text ? MG_NEED_T5 : 0) |
-                                   (source->with_tokenizer ? MG_NEED_TOKENIZER : 0)));
+    MG_TRY(mg_model_files_open(
+        &r->files, &source->model,
+        MG_NEED_LM | (codec_halves(r) ? MG_NEED_CODEC : 0) | (source->with_text ? MG_NEED_T5 : 0) |
+            (source->with_melody ? MG_NEED_STYLE : 0) | (source->may_style ? MG_WANT_STYLE : 0) |
+            (source->with_tokenizer ? MG_NEED_TOKENIZER : 0)));
     r->config = r->files->config;
     MG_TRY(check_parts(r));
     MG_TRY(mg_model_survey_judge(r->files, lm->ops, source->apply_proposed ? &r->renames : NULL));
@@ -259,6 +273,7 @@ void mg_replica_close(mg_replica *r)
 {
     if (!r) return;
     mg_t5_close(r->t5);
+    mg_style_close(r->style);
     mg_lm_close(r->lm);
     mg_encodec_close(r->codec);
     mg_mapping_renames_close(&r->renames);
@@ -380,7 +395,7 @@ static const char *if_other(const mg_ops *ops, const mg_replica *r)
 
 const char *mg_replica_text_backend(const mg_replica *r)
 {
-    return r->source.with_text ? if_other(mg_backend_text_ops(&r->beside), r) : NULL;
+    return r->source.with_text || r->style ? if_other(mg_backend_text_ops(&r->beside), r) : NULL;
 }
 
 const char *mg_replica_codec_backend(const mg_replica *r)

@@ -1,5 +1,6 @@
 /* One tensor-parallel group's loaded pipeline: T5 -> LM -> EnCodec. Every rank has its part of the LM; the
- * leader (rank 0 of the group) alone has T5 and EnCodec, and only what the clips need of them.
+ * leader (rank 0 of the group) alone has T5 and EnCodec, and only what the clips need of them. With T5 is the
+ * style encoder of a model that has one: same backend, same memory.
  *
  * The LM computes on one backend, T5 and EnCodec on the one beside it, or each on its own. If these are not
  * the LM's, T5 and EnCodec may work while the steps run, for one caller at a time: who holds the lock.
@@ -17,6 +18,7 @@
 #include "mapping_report.h"
 #include "model_files.h"
 #include "pack_cache.h"
+#include "style.h"
 #include "t5.h"
 #include "world.h"
 
@@ -29,6 +31,8 @@ typedef struct mg_replica_source {
     bool with_tokenizer; /* it must be there; opening it is for the caller */
     bool with_decoder;   /* false: codes are all that is wanted */
     bool with_encoder;   /* for audio prompts that are sound; without either the codec may be missing */
+    bool with_melody;    /* clips follow a melody or a style: a style model's encoder is needed */
+    bool may_style;      /* such an encoder is loaded if it is there */
     bool apply_proposed; /* accept the mapping's proposals that are sure */
 } mg_replica_source;
 
@@ -78,6 +82,7 @@ typedef struct mg_replica {
     mg_config config;           /* of the files */
     mg_mapping_renames renames; /* proposals that were applied; the same on every rank */
     mg_t5 *t5;                  /* leader, with text */
+    mg_style *style;            /* leader, of a style model, with melody */
     mg_lm *lm;
     mg_encodec *codec; /* leader */
     int64_t n_sounds;  /* clips that it decodes at once; 1 without it */

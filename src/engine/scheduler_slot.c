@@ -60,22 +60,25 @@ static mg_status feed_known(mg_scheduler *s, int64_t i_slot)
     return MG_OK;
 }
 
-/* Melody models: what each sequence has before its columns, in window `i_window`. */
+/* Melody models: what each sequence has before its columns, in window `i_window`. Without a style one row of
+ * zeros stands there, as in AudioCraft. */
 static mg_status set_prefixes(mg_scheduler *s, int64_t i_slot, int64_t i_window)
 {
     mg_slot *sl = &s->slots[i_slot];
     const mg_clip_terms *c = sl->clip;
     const int64_t S = mg_clip_n_tokens(c) > 0 ? mg_clip_n_tokens(c) : 1;
-    const int32_t *bins = c->n_bins > 0 ? sl->payload.bins + i_window * c->n_bins : NULL;
 
     for (int role = 0; role < sl->n_roles; role++) {
         const bool is_plain = role == MG_ROLE_UNCONDITIONAL;
         const int64_t n = is_plain ? c->S_negative : role == MG_ROLE_CONDITIONAL ? c->S : 0;
-        const float *states = is_plain ? sl->payload.negative : sl->payload.text;
-        MG_RETURN(mg_lm_set_prefix(s->replica->lm, row_of(s, i_slot, (mg_role)role), is_plain ? NULL : bins,
-                                   c->n_bins, n > 0 ? states : NULL, n, S));
+        mg_lm_prefix p = {.n_style = c->n_style > 0 ? c->n_style : 1, .n_states = n, .S = S};
+        if (n > 0) p.text = is_plain ? sl->payload.negative : sl->payload.text;
+        if (c->n_bins > 0 && !is_plain)
+            p.bins = sl->payload.bins + i_window * c->n_bins, p.n_bins = c->n_bins;
+        if (c->n_style > 0 && !is_plain) p.style = sl->payload.style;
+        MG_RETURN(mg_lm_set_prefix(s->replica->lm, row_of(s, i_slot, (mg_role)role), &p));
+        sl->prefix = mg_lm_prefix_length(&s->replica->config.lm, p.n_style, S);
     }
-    sl->prefix = mg_lm_prefix_length(&s->replica->config.lm, S);
     return MG_OK;
 }
 
@@ -130,7 +133,7 @@ mg_status mg_scheduler_next_window(mg_scheduler *s, int64_t i_slot, bool *more)
 
     *more = sl->first + sl->T < c->T;
     if (!*more) return MG_OK;
-    if (c->with_melody) /* each window hears its own part of it */
+    if (c->n_bins > 0) /* each window hears its own part of the melody */
         MG_RETURN(set_conditions(s, i_slot, sl->n_windows));
     return begin_window(s, i_slot, sl->first + c->T_stride, sl->T - c->T_stride);
 }

@@ -8,8 +8,8 @@
 #include "json.h"
 #include "out_file.h"
 
-static const char *const fields[] = {"id",           "path",  "notes",     "lm",
-                                     "text_encoder", "codec", "tokenizer", "lora"};
+static const char *const fields[] = {"id",    "path",      "notes", "lm",           "text_encoder",
+                                     "codec", "tokenizer", "lora",  "style_encoder"};
 enum { N_FIELDS = sizeof fields / sizeof *fields };
 
 static mg_status name_file(char out[MG_PATH_SIZE], const char *named)
@@ -97,7 +97,7 @@ static mg_manifest_entry entry_of(const cJSON *item)
     for (int i = 0; i < N_FIELDS; i++)
         value[i] = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, fields[i]));
     return (mg_manifest_entry){item->string, value[0], value[1], value[2], value[3],
-                               value[4],     value[5], value[6], value[7]};
+                               value[4],     value[5], value[6], value[7], value[8]};
 }
 
 mg_manifest_entry mg_manifest_at(const mg_manifest *m, size_t i)
@@ -145,8 +145,9 @@ mg_status mg_manifest_locate_part(char path[MG_PATH_SIZE], const mg_manifest *m,
 
 mg_status mg_manifest_set(mg_manifest *m, const mg_manifest_entry *entry)
 {
-    const char *const value[N_FIELDS] = {entry->id,           entry->path,  entry->notes,     entry->lm,
-                                         entry->text_encoder, entry->codec, entry->tokenizer, entry->lora};
+    const char *const value[N_FIELDS] = {entry->id,        entry->path,         entry->notes,
+                                         entry->lm,        entry->text_encoder, entry->codec,
+                                         entry->tokenizer, entry->lora,         entry->style_encoder};
     cJSON *item = cJSON_GetObjectItemCaseSensitive(m->root, entry->key);
 
     if (!item) item = cJSON_AddObjectToObject(m->root, entry->key);
@@ -219,7 +220,8 @@ static mg_status take_model(mg_model_request *request, mg_manifest_room *room, c
     MG_RETURN(take_part(&request->text_encoder, room->path[2], m, e->text_encoder));
     MG_RETURN(take_part(&request->codec, room->path[3], m, e->codec));
     MG_RETURN(take_part(&request->tokenizer, room->path[4], m, e->tokenizer));
-    return take_part(&request->lora, room->path[5], m, e->lora);
+    MG_RETURN(take_part(&request->lora, room->path[5], m, e->lora));
+    return take_part(&request->style_encoder, room->path[6], m, e->style_encoder);
 }
 
 mg_status mg_manifest_find_model(mg_model_request *request, mg_manifest_room *room, const char *key,

@@ -5,9 +5,9 @@
  *
  * The file is the one named, else MGDIST_MANIFEST, else XDG_CONFIG_HOME/mg-dist/models_manifest.json, else
  * ~/.config/mg-dist/models_manifest.json. `path` wins over `id`; a path that does not begin with / is seen
- * from the manifest's own folder. A part ("lm", "text_encoder", "codec", "tokenizer", "lora") is a path or an
- * id, and stands in place of the model's; with an "lm" there need be no model. Keys that are not ours stay as
- * they are. */
+ * from the manifest's own folder. A part ("lm", "text_encoder", "codec", "tokenizer", "lora",
+ * "style_encoder") is a path or an id, and stands in place of the model's; with an "lm" there need be no
+ * model. Keys that are not ours stay as they are. */
 #ifndef MG_MANIFEST_H
 #define MG_MANIFEST_H
 
@@ -21,7 +21,7 @@ struct cJSON;
 
 typedef struct mg_manifest_entry {
     const char *key, *id, *path, *notes; /* NULL: not given; borrowed from the manifest until it is changed */
-    const char *lm, *text_encoder, *codec, *tokenizer, *lora;
+    const char *lm, *text_encoder, *codec, *tokenizer, *lora, *style_encoder;
 } mg_manifest_entry;
 
 typedef struct mg_manifest {
@@ -50,7 +50,7 @@ mg_status mg_manifest_locate_part(char path[MG_PATH_SIZE], const mg_manifest *m,
 /* The model and the parts that `key` names, into `request`, where it does not name them itself. What is found
  * stands in `room`. MG_EFAIL lists the keys there are. */
 typedef struct mg_manifest_room {
-    char path[6][MG_PATH_SIZE];
+    char path[7][MG_PATH_SIZE];
 } mg_manifest_room;
 mg_status mg_manifest_find_model(mg_model_request *request, mg_manifest_room *room, const char *key,
                                  const char *file);

@@ -6,6 +6,7 @@
 
 #include "foreign_folder.h"
 #include "lora.h"
+#include "model_files_impl.h"
 #include "model_folder.h"
 #include "text.h"
 #include "xp_config.h"
@@ -13,52 +14,12 @@
 /* Columns that there are positions for where no table says: AudioCraft computes them without end. */
 enum { MIN_POSITIONS = 2048 };
 
-/* AudioCraft's ChromaExtractor with radix2_exp 14: pitch classes, and samples from one frame to the next. */
-enum { DEFAULT_CHROMA = 12, CHROMA_HOP = 4096 };
-
-static const char hf[] = "Hugging Face", audiocraft[] = "AudioCraft";
+static const char audiocraft[] = "AudioCraft";
 static const char lm_file[] = "state_dict.bin", codec_file[] = "compression_state_dict.bin";
-
-/* The checkpoint at `path`, which several parts may share. */
-static mg_status open_shared(mg_model_files *m, mg_checkpoint **out, const char *path)
-{
-    for (int i = 0; i < m->n_opened; i++) {
-        if (strcmp(m->opened_path[i], path) != 0) continue;
-        *out = m->opened[i];
-        return MG_OK;
-    }
-    MG_REQUIRE(m->n_opened < MG_MODEL_MAX_FILES);
-    MG_RETURN(mg_path_format(m->opened_path[m->n_opened], "%s", path));
-    MG_RETURN(mg_checkpoint_open(&m->opened[m->n_opened], path));
-    *out = m->opened[m->n_opened++];
-    return MG_OK;
-}
-
-static mg_status open_part(mg_model_files *m, mg_model_part *part, const char *path, const char *form)
-{
-    MG_RETURN(mg_path_format(part->path, "%s", path));
-    part->form = form;
-    part->prefix = "";
-    return open_shared(m, &part->checkpoint, path);
-}
-
-/* The folder in which the config.json of `path` lies. */
-static mg_status folder_of(char folder[MG_PATH_SIZE], const char *path)
-{
-    return mg_path_is_folder(path) ? mg_path_format(folder, "%s", path) : mg_path_folder(folder, path);
-}
 
 static bool is_composite(const char *type)
 {
     return strncmp(type, "musicgen", strlen("musicgen")) == 0;
-}
-
-/* The width that a projection reads; 0: there is none. */
-static int64_t width_of(const mg_checkpoint *c, const char *projection)
-{
-    const mg_checkpoint_entry *e = mg_checkpoint_find(c, projection);
-
-    return e && e->tensor.n_dims == 2 ? e->tensor.dim[1] : 0;
 }
 
 /* The architecture as the xp.cfg of `source` says it. */
@@ -70,18 +31,16 @@ static mg_status read_audiocraft_lm(mg_model_files *m, const mg_checkpoint *sour
     m->lm_yaml = mg_checkpoint_xp_config(source);
     MG_RETURN(mg_xp_config_lm(&xp, path, m->lm_yaml));
     *lm = xp.lm;
-    lm->d_text = width_of(source, "enc_to_dec_proj.weight"); /* xp.cfg names the T5 and no width */
+    lm->d_text = mg_model_width_of(source, "enc_to_dec_proj.weight"); /* xp.cfg names the T5 and no width */
     lm->project_text = true;
-    if (xp.melody) {
-        const int64_t n_chroma = width_of(source, "audio_enc_to_dec_proj.weight");
-        lm->n_chroma = n_chroma ? n_chroma : DEFAULT_CHROMA;
-        lm->chroma_length = 1 + (int64_t)(xp.segment_s * (double)xp.sampling_rate) / CHROMA_HOP;
-    }
+    if (xp.melody) MG_RETURN(mg_model_files_set_sound(m, &xp, source, path));
     if (lm->max_positions < MIN_POSITIONS) lm->max_positions = MIN_POSITIONS;
     m->config.generation = xp.generation;
     m->window_s = xp.segment_s;
     snprintf(m->config.model_type, sizeof m->config.model_type, "%s",
-             xp.melody ? "musicgen_melody" : "musicgen");
+             lm->is_style ? "musicgen_style"
+             : xp.melody  ? "musicgen_melody"
+                          : "musicgen");
     snprintf(m->t5_name, sizeof m->t5_name, "%s", xp.t5_name);
     m->trained_with = m->t5_name;
     m->config.codec.sampling_rate = xp.sampling_rate; /* for open_codec */
@@ -139,15 +98,15 @@ static mg_status read_lm_of(mg_model_files *m, const char *model)
     mg_checkpoint *base;
 
     MG_RETURN(find_weights(file, model));
-    MG_RETURN(open_shared(m, &base, file));
+    MG_RETURN(mg_model_files_open_shared(m, &base, file));
     if (mg_checkpoint_xp_config(base)) {
         MG_RETURN(read_audiocraft_lm(m, base, file));
     } else {
-        MG_RETURN(folder_of(folder, file));
+        MG_RETURN(mg_model_folder_of(folder, file));
         MG_RETURN(read_hf_lm(m, folder));
     }
     MG_RETURN(borrow_projections(m->lm.checkpoint, base));
-    if (width_of(m->lm.checkpoint, "enc_to_dec_proj.weight")) m->config.lm.project_text = true;
+    if (mg_model_width_of(m->lm.checkpoint, "enc_to_dec_proj.weight")) m->config.lm.project_text = true;
     return MG_OK;
 }
 
@@ -170,7 +129,7 @@ static mg_status open_lm(mg_model_files *m, const char *path, const char *model)
     bool own;
 
     MG_RETURN(find_weights(file, path));
-    MG_RETURN(open_part(m, &m->lm, file, hf));
+    MG_RETURN(mg_model_files_open_part(m, &m->lm, file, mg_model_form_hf));
     const mg_dialect dialect = mg_checkpoint_get_dialect(m->lm.checkpoint);
     if (mg_checkpoint_get_kind(m->lm.checkpoint) == MG_CHECKPOINT_POINTER)
         return mg_fail(MG_ECHECKPOINT, "model: %s: is a codec pointer (to %s), not a language model", file,
@@ -180,7 +139,7 @@ static mg_status open_lm(mg_model_files *m, const char *path, const char *model)
     if (mg_checkpoint_xp_config(m->lm.checkpoint) || dialect == MG_DIALECT_AUDIOCRAFT_LM)
         m->lm.form = audiocraft;
     if (mg_checkpoint_xp_config(m->lm.checkpoint)) return read_audiocraft_lm(m, m->lm.checkpoint, file);
-    MG_RETURN(folder_of(folder, file));
+    MG_RETURN(mg_model_folder_of(folder, file));
     MG_RETURN(has_config(&own, folder));
     if (own && dialect != MG_DIALECT_AUDIOCRAFT_LM) return read_hf_lm(m, folder);
     if (model && strcmp(model, path) != 0) return read_lm_of(m, model);
@@ -199,11 +158,11 @@ static mg_status open_hf_part(mg_model_files *m, mg_model_part *part, const char
     char folder[MG_PATH_SIZE], type[32];
 
     MG_RETURN(mg_model_folder_check_cached(path));
-    MG_RETURN(folder_of(folder, path));
+    MG_RETURN(mg_model_folder_of(folder, path));
     MG_RETURN(mg_config_read_type(type, folder));
     *whole = is_composite(type);
     if (*whole) MG_RETURN(mg_config_load(composite, folder));
-    MG_RETURN(open_part(m, part, path, hf));
+    MG_RETURN(mg_model_files_open_part(m, part, path, mg_model_form_hf));
     if (*whole) part->prefix = prefix;
     return MG_OK;
 }
@@ -214,7 +173,7 @@ static mg_status open_t5(mg_model_files *m, const char *path)
     mg_config composite;
     bool whole;
 
-    MG_RETURN(folder_of(folder, path));
+    MG_RETURN(mg_model_folder_of(folder, path));
     MG_RETURN(open_hf_part(m, &m->t5, path, "text_encoder.", &composite, &whole));
     if (whole)
         m->config.t5 = composite.t5;
@@ -229,7 +188,7 @@ static mg_status open_hf_codec(mg_model_files *m, mg_codec_config *config, const
     mg_config composite;
     bool whole;
 
-    MG_RETURN(folder_of(folder, path));
+    MG_RETURN(mg_model_folder_of(folder, path));
     MG_RETURN(open_hf_part(m, &m->codec, path, "audio_encoder.", &composite, &whole));
     if (!whole) return mg_config_load_codec(config, folder);
     *config = composite.codec;
@@ -267,7 +226,7 @@ static mg_status open_codec_config(mg_model_files *m, mg_codec_config *config, c
                            path, codec_file);
         path = file;
     }
-    MG_RETURN(open_part(m, &m->codec, path, audiocraft));
+    MG_RETURN(mg_model_files_open_part(m, &m->codec, path, audiocraft));
     if (mg_checkpoint_get_kind(m->codec.checkpoint) == MG_CHECKPOINT_POINTER)
         return follow_pointer(m, config, path);
     if (mg_checkpoint_get_dialect(m->codec.checkpoint) == MG_DIALECT_AUDIOCRAFT_LM)
@@ -306,7 +265,7 @@ static mg_status find_codec(char path[MG_PATH_SIZE], const char *model)
 
     path[0] = '\0';
     if (!model) return MG_OK;
-    MG_RETURN(folder_of(folder, model));
+    MG_RETURN(mg_model_folder_of(folder, model));
     if (mg_model_folder_is_hf(folder)) return mg_path_format(path, "%s", model);
     if (mg_path_has(folder, codec_file)) return mg_path_format(path, "%s/%s", folder, codec_file);
     return MG_OK;
@@ -320,7 +279,7 @@ static mg_status find_t5(const mg_model_files *m, char path[MG_PATH_SIZE], const
 
     path[0] = '\0';
     if (model) {
-        MG_RETURN(folder_of(folder, model));
+        MG_RETURN(mg_model_folder_of(folder, model));
         if (mg_model_folder_is_hf(folder)) return mg_path_format(path, "%s", model);
     }
     if (!*m->t5_name || !needed) return MG_OK;
@@ -346,7 +305,7 @@ static mg_status find_tokenizer(mg_model_files *m, const char *model, const char
     if (named) return mg_hub_find(m->tokenizer, named);
     for (int i = 0; i < 2; i++) {
         if (!places[i] || !*places[i]) continue;
-        MG_RETURN(folder_of(folder, places[i]));
+        MG_RETURN(mg_model_folder_of(folder, places[i]));
         if (has_tokenizer(folder)) return mg_path_format(m->tokenizer, "%s", folder);
     }
     if (!needed) return MG_OK;
@@ -412,6 +371,7 @@ static mg_status open_parts(mg_model_files *m, const mg_model_request *request, 
     }
     if (codec) MG_RETURN(open_codec(m, codec));
     if (!codec && need & MG_NEED_CODEC) return missing_part("codec", model, "--codec");
+    if (lm) MG_RETURN(mg_model_files_open_mert(m, request->style_encoder, need));
     return find_tokenizer(m, model, request->tokenizer, need & MG_NEED_TOKENIZER);
 }
 
@@ -454,14 +414,14 @@ mg_status mg_model_files_check(const mg_model_files *m)
 
 void mg_model_part_count(int64_t n[MG_DTYPES], const mg_model_part *part)
 {
-    static const char *const others[] = {"text_encoder.", "audio_encoder."};
+    static const char *const others[] = {"text_encoder.", "audio_encoder.", "style_encoder."};
     const size_t n_prefix = strlen(part->prefix);
 
     for (size_t i = 0; i < MG_DTYPES; i++) n[i] = 0;
     for (size_t i = 0; part->checkpoint && i < mg_checkpoint_count(part->checkpoint); i++) {
         const mg_checkpoint_entry *e = mg_checkpoint_at(part->checkpoint, i);
         bool skip = strncmp(e->name, part->prefix, n_prefix) != 0 || mg_key_map_is_ignorable(e->name);
-        for (int k = 0; k < 2 && !n_prefix; k++)
+        for (int k = 0; k < 3 && !n_prefix; k++)
             skip = skip || strncmp(e->name, others[k], strlen(others[k])) == 0;
         if (!skip) n[e->tensor.dtype] += mg_tensor_count(&e->tensor);
     }

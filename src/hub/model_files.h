@@ -2,9 +2,9 @@
  * codec and the tokenizer, together in one folder or apart, in any form of checkpoint.h.
  *
  * Where a part comes from: the request's own name for it; else `model`, if that holds it; else what `model`
- * points to (AudioCraft's codec pointer, the name of its T5). A language model's weights by themselves, as
- * trainers leave them, are of the architecture that `model` names, and take its projections where they have
- * none. */
+ * points to (AudioCraft's codec pointer, the name of its T5); MERT else under its public name. A language
+ * model's weights by themselves, as trainers leave them, are of the architecture that `model` names, and take
+ * its projections where they have none. */
 #ifndef MG_MODEL_FILES_H
 #define MG_MODEL_FILES_H
 
@@ -15,7 +15,8 @@
 /* Each a path or an id (hub.h), or NULL. `model` gives every part that is not named apart. */
 typedef struct mg_model_request {
     const char *model, *lm, *text_encoder, *codec, *tokenizer;
-    const char *lora; /* an adapter that is merged into the language model (lora.h) */
+    const char *style_encoder; /* MERT, of MusicGen-Style */
+    const char *lora;          /* an adapter that is merged into the language model (lora.h) */
 } mg_model_request;
 
 typedef struct mg_model_part {
@@ -25,11 +26,12 @@ typedef struct mg_model_part {
     char path[MG_PATH_SIZE];   /* what was opened */
 } mg_model_part;
 
-enum { MG_MODEL_MAX_FILES = 6 };
+enum { MG_MODEL_MAX_FILES = 7 };
 
 typedef struct mg_model_files {
     mg_config config; /* of the parts that are there; the rest is zero */
     mg_model_part lm, t5, codec;
+    mg_model_part mert;  /* of a style model: what its style encoder hears with; the rest of it is in `lm` */
     const char *lm_yaml; /* the xp.cfg that says what the language model is; NULL: a config.json does */
     char lm_folder[MG_PATH_SIZE]; /* the folder of that config.json; "" else */
     char tokenizer[MG_PATH_SIZE]; /* "" if there is none */
@@ -45,7 +47,15 @@ typedef struct mg_model_files {
 
 /* Which parts the caller will need: what is not needed may be missing, and is then not looked for beyond the
  * request and `model`. */
-enum { MG_NEED_LM = 1, MG_NEED_T5 = 2, MG_NEED_CODEC = 4, MG_NEED_TOKENIZER = 8, MG_NEED_ALL = 15 };
+enum {
+    MG_NEED_LM = 1,
+    MG_NEED_T5 = 2,
+    MG_NEED_CODEC = 4,
+    MG_NEED_TOKENIZER = 8,
+    MG_NEED_ALL = 15,
+    MG_NEED_STYLE = 16, /* MERT, if the model is of that kind */
+    MG_WANT_STYLE = 32  /* the same, if it is there */
+};
 
 /* MG_EFAIL if something is not there, MG_ECHECKPOINT if it contradicts itself. Whether the parts go together,
  * and whether this program can play them, is for the caller to say. */

@@ -101,8 +101,9 @@ mg_status mg_lm_tune(mg_lm *lm);
 /* Positions that the table has: of a prefix and its columns together. */
 int64_t mg_lm_max_positions(const mg_lm *lm);
 
-/* Positions before column 0 in a sequence with a text of S tokens: 0 but for melody models. */
-int64_t mg_lm_prefix_length(const mg_lm_config *config, int64_t S);
+/* Positions before column 0 in a sequence with a text of S tokens: 0 but for melody models. n_style: rows of
+ * style, where the model is of that kind. */
+int64_t mg_lm_prefix_length(const mg_lm_config *config, int64_t n_style, int64_t S);
 
 /* table [n_positions, D] in host memory: row p is cos(p w_i), then sin(p w_i), in fp32 and in transformers'
  * order of operations: what a checkpoint without a position table gets. */
@@ -116,12 +117,19 @@ mg_status mg_lm_project(mg_lm *lm, float *projected_host, const float *states_ho
  * cross-attention keys and values. Every rank must call it. Not for melody models. */
 mg_status mg_lm_set_text(mg_lm *lm, int64_t text, const float *states_host, int64_t S);
 
-/* Melody models: what stands before the columns of sequence `row`. First chroma_length frames of melody: bins
- * [n_bins], repeated or cut to that length; NULL is the null melody, all bin 0. Then S >= 1 rows of text:
- * states_host [n_states, d_text], n_states <= S, projected, and rows of zeros behind it; NULL: all zeros.
- * Collective. */
-mg_status mg_lm_set_prefix(mg_lm *lm, int64_t row, const int32_t *bins, int64_t n_bins,
-                           const float *states_host, int64_t n_states, int64_t S);
+/* Melody models: what stands before the columns of a sequence, in host memory, the same on every rank. */
+typedef struct mg_lm_prefix {
+    const int32_t *bins; /* [n_bins] melody, repeated or cut to chroma_length; NULL: the null melody, all 0 */
+    int64_t n_bins;
+    const float *style; /* [n_style, n_chroma] in its place, of a style model; NULL: rows of zeros */
+    int64_t n_style;    /* 1 … chroma_length */
+    const float *text;  /* states [n_states, d_text]; NULL: none */
+    int64_t n_states;   /* at most S */
+    int64_t S;          /* rows of text: behind the states' projections rows of zeros; at least 1 */
+} mg_lm_prefix;
+
+/* Of sequence `row`. Collective. */
+mg_status mg_lm_set_prefix(mg_lm *lm, int64_t row, const mg_lm_prefix *prefix);
 
 /* The grid of codes [n_slots, K, n_frames] is in the backend's memory. Index of a cell in it. */
 int32_t mg_lm_cell(const mg_lm *lm, int64_t slot, int64_t k, int64_t frame);

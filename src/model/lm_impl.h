@@ -72,7 +72,7 @@ struct mg_lm {
     mg_tensor states;        /* [S_max,d_text] */
     mg_tensor projected;     /* [S_max,D] */
     mg_tensor text_kv;       /* [S_max,2HE] */
-    mg_tensor onehot;        /* [chroma_length,n_chroma], melody models */
+    mg_tensor onehot;        /* [chroma_length,n_chroma], melody models: rows of sound */
     mg_tensor prefix;        /* [chroma_length + S_max,D], melody models */
     float *onehot_host;      /* [chroma_length,n_chroma], melody models */
 };

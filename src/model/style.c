@@ -80,7 +80,20 @@ static mg_status make(mg_style *s, const mg_style_config *c, const mg_ops *ops)
     return mg_encoder_init(&s->layers, &shape, ops);
 }
 
-mg_status mg_style_load(mg_style **out, const mg_style_config *config, mg_weights *mert, mg_weights *own)
+/* MERT's tensors are in a checkpoint of their own: `w` reads that in between. */
+static mg_status load_mert(mg_style *s, mg_weights *w, const mg_checkpoint *mert, const char *prefix)
+{
+    const mg_checkpoint *own = w->checkpoint;
+    const char *own_prefix = w->prefix;
+
+    w->checkpoint = mert, w->prefix = prefix;
+    const mg_status st = mg_mert_load(&s->mert, &s->config.mert, w);
+    w->checkpoint = own, w->prefix = own_prefix;
+    return st;
+}
+
+mg_status mg_style_load(mg_style **out, const mg_style_config *config, mg_weights *w,
+                        const mg_checkpoint *mert, const char *mert_prefix)
 {
     mg_status st = MG_OK;
     mg_style *s = *out;
@@ -88,10 +101,10 @@ mg_status mg_style_load(mg_style **out, const mg_style_config *config, mg_weight
     if (!s) {
         s = *out = calloc(1, sizeof *s);
         if (!s) return mg_fail(MG_ENOMEM, "style: %zu bytes", sizeof *s);
-        MG_TRY(make(s, config, own->ops));
+        MG_TRY(make(s, config, w->ops));
     }
-    MG_TRY(mg_mert_load(&s->mert, &config->mert, mert));
-    MG_TRY(load_own(s, own));
+    MG_TRY(load_own(s, w));
+    MG_TRY(load_mert(s, w, mert, mert_prefix));
 done:
     if (st != MG_OK) {
         mg_style_close(s);

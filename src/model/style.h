@@ -9,11 +9,14 @@
 
 typedef struct mg_style mg_style;
 
-/* Survey or load, by what the arenas are: both alike. `mert`: the feature extractor's names, as its folder
- * has them; `own`: the conditioner's, after its prefix ("embed.weight", "transformer.layers.0.norm1.weight",
- * …). *out is made on the first call (set it to NULL before) and kept on the second; a call that fails closes
- * it and sets it to NULL. */
-mg_status mg_style_load(mg_style **out, const mg_style_config *config, mg_weights *mert, mg_weights *own);
+#define MG_STYLE_PREFIX "style_encoder." /* before its names in a language model's checkpoint (key_map.c) */
+
+/* Survey or load, by what w->arena is. `w` reads the conditioner's own tensors ("embed.weight",
+ * "transformer.layers.0.norm1.weight", …), then MERT's from `mert`, whose names stand behind mert_prefix;
+ * NULL: random weights. *out is made on the first call (set it to NULL before) and kept on the second; a call
+ * that fails closes it and sets it to NULL. */
+mg_status mg_style_load(mg_style **out, const mg_style_config *config, mg_weights *w,
+                        const mg_checkpoint *mert, const char *mert_prefix);
 void mg_style_close(mg_style *s);
 
 /* Rows that an excerpt of n_samples at mert.sampling_rate becomes; 0: it is too short for one. */

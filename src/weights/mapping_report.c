@@ -15,12 +15,13 @@ static const double sure_confidence = 0.83, sure_margin = 0.03, shown_confidence
 /* More pairs than two whole models make are not worth comparing: these names have nothing in common. */
 enum { MAX_PAIRS = 1 << 20 };
 
-enum { PART_REST, PART_TEXT_ENCODER, PART_AUDIO_ENCODER, N_PARTS };
+enum { PART_REST, PART_TEXT_ENCODER, PART_AUDIO_ENCODER, PART_STYLE_ENCODER, N_PARTS };
 
 static int part_of(const char *name)
 {
     if (strncmp(name, "text_encoder.", 13) == 0) return PART_TEXT_ENCODER;
     if (strncmp(name, "audio_encoder.", 14) == 0) return PART_AUDIO_ENCODER;
+    if (strncmp(name, "style_encoder.", 14) == 0) return PART_STYLE_ENCODER;
     return PART_REST;
 }
 

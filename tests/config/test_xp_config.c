@@ -62,6 +62,7 @@ static void other_models_are_read(void **state)
 {
     char *stereo = xp_of("ac-stereo", LM);
     char *melody = xp_of("ac-melody", LM);
+    char *style = xp_of("ac-style", LM);
     char *audiogen = xp_of("ac-audiogen", LM);
     char *codec = xp_of("ac-audiogen", CODEC);
     mg_codec_config c;
@@ -72,12 +73,17 @@ static void other_models_are_read(void **state)
     assert_true(xp.lm.n_channels == 2 && xp.lm.K == 8);
     expect_ok(mg_xp_config_lm(&xp, "ac-melody", melody));
     assert_true(xp.melody && xp.lm.n_chroma == 12);
+    assert_false(xp.lm.is_style);
+    expect_ok(mg_xp_config_lm(&xp, "ac-style", style));
+    assert_true(xp.melody && xp.lm.is_style && xp.style.n_heads == 8 && xp.style.batch_norm);
+    assert_true(xp.style.n_codebooks == 6 && xp.style.eval_codebooks == 3);
+    assert_true(xp.style.ds_factor == 15 && xp.style.excerpt_s == 3);
     expect_ok(mg_xp_config_lm(&xp, "ac-audiogen", audiogen));
     assert_true(xp.sampling_rate == 16000 && xp.segment_s == 10);
     assert_string_equal(xp.t5_name, "t5-large");
     expect_ok(mg_xp_config_codec(&c, "ac-audiogen", codec));
     assert_true(c.sampling_rate == 16000 && c.hop == 320 && c.ratio[3] == 2 && c.frame_rate == 50);
-    free(stereo), free(melody), free(audiogen), free(codec);
+    free(stereo), free(melody), free(style), free(audiogen), free(codec);
 }
 
 /* A line of the text in the section that `section` begins (NULL: anywhere) replaced; the caller frees it. */
@@ -149,6 +155,20 @@ static const edit_case lm_cases[] = {
     {NULL, "lm_model: transformer_lm", "lm_model: ${oc.env:LM}", "is a resolver"},
 };
 
+static const edit_case style_cases[] = {
+    {NULL, "model_name: mert", "model_name: encodec",
+     "style.model_name: \"encodec\" is not supported, only mert is"},
+    {NULL, "transformer_scale: default", "transformer_scale: none", "only xsmall, default or large is"},
+    {NULL, "transformer_scale: default", "transformer_scale: large", NULL},
+    {NULL, "eval_q: 3", "eval_q: 7", "style.eval_q: 7 is not supported, only at most n_q_out is"},
+    {NULL, "ds_factor: 15", "ds_factor: 0", "conditioners.self_wav.style.ds_factor"},
+    {"transformer_scale", "length: 3.0", "length: 60",
+     "style.length: 60 is not supported, only 0.5 to 10 seconds"},
+    {NULL, "model: style", "model: clap",
+     "self_wav.model: \"clap\" is not supported, only chroma_stem or style is"},
+    {NULL, "  - self_wav\n", "", "fuser.prepend"},
+};
+
 static const edit_case codec_cases[] = {
     {NULL, "quantizer: rvq", "quantizer: no_quant", "FILE: xp.cfg: encodec.quantizer: \"no_quant\""},
     {NULL, "autoencoder: seanet", "autoencoder: dac", "encodec.autoencoder: \"dac\""},
@@ -193,15 +213,18 @@ static void check_case(const char *yaml, const edit_case *c, bool is_codec)
 
 static void other_settings_are_refused_by_name(void **state)
 {
-    char *lm = xp_of("ac-mono", LM), *codec = xp_of("ac-mono", CODEC);
+    char *lm = xp_of("ac-mono", LM), *codec = xp_of("ac-mono", CODEC), *style = xp_of("ac-style", LM);
 
     (void)state;
-    assert_true(lm && codec);
+    assert_true(lm && codec && style);
+    for (size_t i = 0; i < sizeof style_cases / sizeof *style_cases; i++)
+        check_case(style, &style_cases[i], false);
     for (size_t i = 0; i < sizeof lm_cases / sizeof *lm_cases; i++) check_case(lm, &lm_cases[i], false);
     for (size_t i = 0; i < sizeof codec_cases / sizeof *codec_cases; i++)
         check_case(codec, &codec_cases[i], true);
     free(lm);
     free(codec);
+    free(style);
 }
 
 int main(void)

@@ -102,6 +102,19 @@ cat >"$BOX/ac-melody.jsonl" <<EOF
 EOF
 printf '%s\n' 'text_cfg3_alone_1 0' 'double_cfg_3_2 0' >"$BOX/ac-melody.cases"
 if wanted ac-melody; then reference ac-melody audiocraft/ac-melody --text-encoder "$GOLDEN/t5-tiny"; fi
+
+sounds ac-style audiocraft/ac-style 32000 style_audio
+sound=ac-style-style_audio.wav
+cat >"$BOX/ac-style.jsonl" <<EOF
+{"prompt": "$POP", "frames": 60, "melody": "$sound"}
+{"prompt": "$POP", "frames": 60, "melody": "$sound", "style_codebooks": 1}
+{"prompt": "$POP", "frames": 60}
+{"prompt": "", "frames": 60, "melody": "$sound", "style_start": 0.5}
+{"prompt": "$POP", "frames": 60, "melody": "$sound", "style_codebooks": 2, "cfg_coef_beta": 5}
+EOF
+printf '%s 0 codes\n' text_style_cfg3 text_style_one_codebook text_cfg3 style_cfg3 double_cfg_3_5 >"$BOX/ac-style.cases"
+STYLE=(--text-encoder "$GOLDEN/t5-tiny" --codec "$GOLDEN/checkpoints/ac-melody" --style-encoder "$GOLDEN/checkpoints/mert-tiny")
+if wanted ac-style; then reference ac-style audiocraft/ac-style "${STYLE[@]}"; fi
 wanted all || finish
 
 # The same bytes, sampled: every mode in one list, cut in every way.

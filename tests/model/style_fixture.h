@@ -39,18 +39,15 @@ typedef struct style_fixture {
 static inline mg_status style_fixture_load(style_fixture *f, mg_arena *arena, const mg_mert_config *mert,
                                            const mg_style_config *style)
 {
-    mg_weights w, own;
+    mg_weights w;
     mg_status st = MG_OK;
 
-    mg_weights_init(&w, f->base.ops, f->file, arena, f->prefix);
-    mg_weights_init(&own, f->base.ops, f->file, arena, "own.");
+    mg_weights_init(&w, f->base.ops, f->file, arena, style ? "own." : f->prefix);
     if (mert) MG_TRY(mg_mert_load(&f->mert, mert, &w));
-    if (style) MG_TRY(mg_style_load(&f->style, style, &w, &own));
+    if (style) MG_TRY(mg_style_load(&f->style, style, &w, f->file, f->prefix));
     MG_TRY(mg_weights_check_survey(&w));
-    MG_TRY(mg_weights_check_survey(&own));
 done:
     mg_weights_close(&w);
-    mg_weights_close(&own);
     return st;
 }
 

@@ -56,9 +56,10 @@ static void run(fixture *f, const golden_melody *g, const int32_t *bins, const f
 {
     static float logits[MAX_COLUMNS * MAX_K * MAX_V];
     int32_t ids[MAX_COLUMNS * MAX_K], row[MAX_COLUMNS], position[MAX_COLUMNS];
-    const int64_t prefix = mg_lm_prefix_length(&f->config.lm, g->S);
+    const int64_t prefix = mg_lm_prefix_length(&f->config.lm, 0, g->S);
 
-    GOLDEN_OK(mg_lm_set_prefix(f->lm, ROW, bins, g->n_bins, states_host, g->S, g->S));
+    GOLDEN_OK(
+        mg_lm_set_prefix(f->lm, ROW, &(mg_lm_prefix){bins, g->n_bins, NULL, 0, states_host, g->S, g->S}));
     for (int64_t first = 0; first < g->T; first += n_at_once) {
         const int64_t n = first + n_at_once < g->T ? n_at_once : g->T - first;
         for (int64_t i = 0; i < n; i++) {

@@ -34,7 +34,7 @@ static int64_t run_melody(fixture *f, float *logits)
 {
     const mg_lm_config *c = &f->config.lm;
     const int64_t S = 4;
-    const int32_t row[1] = {2}, position[1] = {(int32_t)mg_lm_prefix_length(c, S)};
+    const int32_t row[1] = {2}, position[1] = {(int32_t)mg_lm_prefix_length(c, 0, S)};
     const int32_t bins[3] = {1, 5, 9};
     float states[4 * 512];
     int32_t ids[16];
@@ -43,7 +43,7 @@ static int64_t run_melody(fixture *f, float *logits)
     for (int64_t i = 0; i < S * c->d_text; i++) states[i] = (float)(i % 17) / 17 - 0.5f;
     for (int64_t k = 0; k < c->K; k++) ids[k] = (int32_t)k;
     const mg_lm_batch batch = {.n_tokens = 1, .row = row, .position = position};
-    GOLDEN_OK(mg_lm_set_prefix(f->lm, 2, bins, 3, states, S, S));
+    GOLDEN_OK(mg_lm_set_prefix(f->lm, 2, &(mg_lm_prefix){bins, 3, NULL, 0, states, S, S}));
     GOLDEN_OK(fixture_forward(f->lm, c->K, c->V, batch, ids, logits));
     return c->K * c->V;
 }

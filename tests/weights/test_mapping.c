@@ -11,6 +11,7 @@
 #include "model_files.h"
 #include "model_fixture.h"
 #include "patched_file.h"
+#include "style.h"
 
 #define CHECKPOINTS MG_GOLDEN_DIR "/checkpoints/"
 #define LAYER       "decoder.model.decoder.layers."
@@ -32,6 +33,8 @@ static mg_status ask(survey *s, const mg_ops *ops, bool with_ends)
     mg_t5 *t5 = NULL;
     mg_lm *lm = NULL;
     mg_encodec *codec = NULL;
+    mg_style *style = NULL;
+    const mg_model_part *mert = &s->files->mert;
     mg_weights w;
 
     mg_weights_init(&w, ops, s->files->t5.checkpoint, &measured, s->files->t5.prefix);
@@ -42,11 +45,15 @@ static mg_status ask(survey *s, const mg_ops *ops, bool with_ends)
     MG_TRY(mg_lm_load(&lm, &c->lm, (mg_lm_formats){MG_FORMAT_F32, MG_FORMAT_F32}, comm, &w));
     w.checkpoint = s->files->codec.checkpoint, w.prefix = s->files->codec.prefix;
     if (with_ends) MG_TRY(mg_encodec_load(&codec, &c->codec, MG_ENCODEC_DECODER, &w));
+    w.checkpoint = s->files->lm.checkpoint, w.prefix = MG_STYLE_PREFIX;
+    if (with_ends && mert->checkpoint)
+        MG_TRY(mg_style_load(&style, &c->style, &w, mert->checkpoint, mert->prefix));
     snprintf(s->problems, sizeof s->problems, "%s", w.problems.n ? w.problems.data : "");
 done:
     mg_t5_close(t5);
     mg_lm_close(lm);
     mg_encodec_close(codec);
+    mg_style_close(style);
     mg_comm_close(comm);
     mg_weights_close(&w);
     return st;
@@ -118,6 +125,10 @@ static void test_every_form_is_accounted_for(void **state)
         {.model = CHECKPOINTS "ac-melody",
          .text_encoder = MG_GOLDEN_DIR "/t5-tiny",
          .codec = CHECKPOINTS "encodec-hf"},
+        {.model = CHECKPOINTS "ac-style",
+         .text_encoder = MG_GOLDEN_DIR "/t5-tiny",
+         .codec = CHECKPOINTS "encodec-hf",
+         .style_encoder = CHECKPOINTS "mert-tiny"},
         {.model = CHECKPOINTS "tiny-melody"},
     };
 

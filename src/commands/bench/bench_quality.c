@@ -94,8 +94,10 @@ static mg_status set_text(mg_replica *r, row *rows, int64_t i, const float *stat
     const mg_lm_config *lm = &r->config.lm;
     const int64_t S = rows[i].terms.S;
 
-    rows[i].prefix = mg_lm_prefix_length(lm, S > 0 ? S : 1);
-    if (lm->n_chroma) return mg_lm_set_prefix(r->lm, i, NULL, 0, S > 0 ? states : NULL, S, S > 0 ? S : 1);
+    const mg_lm_prefix p = {.n_style = 1, .text = S > 0 ? states : NULL, .n_states = S, .S = S > 0 ? S : 1};
+
+    rows[i].prefix = mg_lm_prefix_length(lm, p.n_style, p.S);
+    if (lm->n_chroma) return mg_lm_set_prefix(r->lm, i, &p);
     return S > 0 ? mg_lm_set_text(r->lm, i, states, S) : MG_OK;
 }
 

@@ -302,6 +302,11 @@ static mg_status check_parts(const mg_convert *c)
 {
     const mg_config *g = &c->config;
 
+    if (g->lm.is_style)
+        return mg_fail(
+            MG_ECHECKPOINT,
+            "convert: %s: is MusicGen-Style, which transformers does not have; it is used as it is",
+            c->files->lm.path);
     if (c->settings->to == MG_CONVERT_HF && g->t5.d_model != g->lm.d_text)
         return mg_fail(MG_ECHECKPOINT,
                        "text encoder: %s: states of width %lld, the language model reads %lld",

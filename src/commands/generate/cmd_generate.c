@@ -103,6 +103,12 @@ static mg_status check_pairs(const mg_generate_settings *s)
     if (!call->given.melody.n && !from_file && !isnan(all->cfg_coef_beta))
         return mg_fail(MG_EUSAGE,
                        "option --cfg-coef-beta: weighs the text against a melody, and there is no --melody");
+    if (!call->given.melody.n && !from_file &&
+        (all->style_n_codebooks > 0 || !isnan(all->style_dur_s) || !isnan(all->style_start_s)))
+        return mg_fail(MG_EUSAGE, "option --style-%s: there is no --style",
+                       all->style_n_codebooks > 0 ? "codebooks"
+                       : !isnan(all->style_dur_s) ? "duration"
+                                                  : "start");
     if (all->loudness_compressor && all->strategy != MG_STRATEGY_LOUDNESS)
         return mg_fail(MG_EUSAGE, "option --loudness-compressor: goes with --strategy loudness");
     if (mg_call_is_to_stdout(call) && call->as_json)

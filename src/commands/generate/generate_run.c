@@ -98,7 +98,7 @@ static void print_request(const mg_clip *clips, int64_t n, const mg_clip_list *l
     print_checkpoint_says(&clips[0], r);
     for (int64_t i = 0; i < n; i++) {
         const mg_recipe *q = mg_clip_list_recipe(list, clips[i].index);
-        if (!clips[i].melody || q->melody_is_stem) continue;
+        if (!clips[i].melody || q->melody_is_stem || r->config.lm.is_style) continue;
         mg_log_info("generate: a melody is heard as it is; AudioCraft takes drums and bass out first "
                     "(docs/GENERATE.md, Following a tune); --melody-stem says that this is done");
         break;
@@ -285,6 +285,7 @@ static mg_status describe_source(mg_replica_source *source, mg_manifest_room *ro
         .with_tokenizer = mg_clip_list_has_text(list),
         .with_decoder = !s->call.codes_only,
         .with_encoder = mg_clip_list_has_audio_prompt(list),
+        .with_melody = mg_clip_list_has_melody(list),
         .apply_proposed = s->apply_proposed,
     };
     if (!s->call.model_key) return MG_OK;
@@ -310,7 +311,8 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     MG_TRY(mg_comm_agree(w->all, describe_source(&source, &room, s, &list)));
     MG_TRY(mg_generate_split(w, &source.model, &s->machine, list.n));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open(&backend, &s->machine, w)));
-    MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&beside, &s->machine, w, source.with_text)));
+    MG_TRY(mg_comm_agree(
+        w->all, mg_machine_open_beside(&beside, &s->machine, w, source.with_text || source.with_melody)));
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, &backend, &beside, w->group)));
     MG_TRY(mg_door_replica(w, replica));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));

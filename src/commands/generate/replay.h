@@ -14,7 +14,7 @@ typedef struct mg_replay_settings {
     mg_machine machine;
 } mg_replay_settings;
 
-enum { MG_REPLAY_PARTS = 6 };
+enum { MG_REPLAY_PARTS = 7 };
 
 typedef struct mg_replay {
     mg_replay_settings asked;                   /* what the clip's record answers: not by a variable */

@@ -42,6 +42,7 @@ static mg_status find_parts(mg_replay *r)
     MG_RETURN(find_part(r->part[3], &call->model.codec, r, now->codec, then->codec));
     MG_RETURN(find_part(r->part[4], &call->model.tokenizer, r, now->tokenizer, then->tokenizer));
     MG_RETURN(find_part(r->part[5], &call->model.lora, r, now->lora, then->lora));
+    MG_RETURN(find_part(r->part[6], &call->model.style_encoder, r, now->style_encoder, then->style_encoder));
     call->model_key = now->model ? NULL : r->m.model_key;
     r->call.apply_proposed = r->m.n_applied > 0;
     return MG_OK;

@@ -119,7 +119,7 @@ static void open_files(mg_inspection *i)
     const mg_model_request lm = {.lm = i->path};
 
     for (size_t k = 0; k < sizeof needs / sizeof *needs; k++) {
-        const mg_status st = mg_model_files_open(&i->files, &request, needs[k]);
+        const mg_status st = mg_model_files_open(&i->files, &request, needs[k] | MG_WANT_STYLE);
         if (st == MG_OK) return;
         if (k == 0 && st == MG_ECHECKPOINT) i->is_sound = false;
         note_reason(i);
@@ -176,7 +176,8 @@ static void try_replica(mg_inspection *i)
 {
     const mg_replica_source source = {.model = mg_model_with_parts(i->path, &i->settings->parts),
                                       .with_text = true,
-                                      .with_tokenizer = true};
+                                      .with_tokenizer = true,
+                                      .may_style = true};
     mg_replica *r = NULL;
 
     i->loads = mg_replica_open(&r, &source, &i->backend, &i->backend, i->backend.group) == MG_OK;

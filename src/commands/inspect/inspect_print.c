@@ -62,7 +62,10 @@ static void print_architecture(const mg_inspection *i)
     const mg_model_files *f = i->files;
 
     if (f->lm.checkpoint) {
-        line("makes", "sound from %s, %s", c->lm.n_chroma ? "text and melody" : "text",
+        line("makes", "sound from %s, %s",
+             c->lm.is_style   ? "text and the style of an excerpt"
+             : c->lm.n_chroma ? "text and melody"
+                              : "text",
              c->lm.n_channels == 2 ? "stereo" : "mono");
         line("language model", "width %lld, %lld layers, %lld heads, feed-forward %lld", (long long)c->lm.D,
              (long long)c->lm.L, (long long)c->lm.H, (long long)c->lm.F);
@@ -71,6 +74,11 @@ static void print_architecture(const mg_inspection *i)
              i->part[MG_INSPECT_LM].has_positions ? " (stored)" : " (computed)", (long long)c->lm.d_text,
              c->lm.project_text ? " (projected)" : "");
     }
+    if (c->lm.is_style)
+        line("style encoder", "width %lld, %lld layers, %lld heads, %lld codebooks of %lld; MERT %s",
+             (long long)c->style.D, (long long)c->style.n_layers, (long long)c->style.n_heads,
+             (long long)c->style.n_codebooks, (long long)c->style.codebook_size,
+             f->mert.checkpoint ? f->mert.path : "is not here");
     if (f->t5.checkpoint)
         line("text encoder", "T5, width %lld, %lld layers, %lld heads, feed-forward %lld%s, %lld pieces",
              (long long)c->t5.d_model, (long long)c->t5.n_layers, (long long)c->t5.n_heads,

@@ -55,7 +55,7 @@ static const mg_option options[] = {
 
 static bool has_parts(const mg_model_request *p)
 {
-    return p->lm || p->lora || p->text_encoder || p->codec || p->tokenizer;
+    return p->lm || p->lora || p->text_encoder || p->style_encoder || p->codec || p->tokenizer;
 }
 
 static mg_status check(const void *settings)
@@ -117,12 +117,14 @@ static mg_status look_at(models_state *out, const models_row *row)
     return MG_OK;
 }
 
-enum { N_PARTS = 5 };
-static const char *const part_names[N_PARTS] = {"lm", "text_encoder", "codec", "tokenizer", "lora"};
+enum { N_PARTS = 6 };
+static const char *const part_names[N_PARTS] = {"lm",        "text_encoder", "codec",
+                                                "tokenizer", "lora",         "style_encoder"};
 
 static const char *part_at(const mg_manifest_entry *e, int i)
 {
-    const char *const parts[N_PARTS] = {e->lm, e->text_encoder, e->codec, e->tokenizer, e->lora};
+    const char *const parts[N_PARTS] = {e->lm,        e->text_encoder, e->codec,
+                                        e->tokenizer, e->lora,         e->style_encoder};
 
     return parts[i];
 }
@@ -316,6 +318,7 @@ static mg_status add(mg_manifest *m, const models_settings *s)
     MG_RETURN(take(room.path[3], &e.codec, &e.codec, s->parts.codec));
     MG_RETURN(take(room.path[4], &e.tokenizer, &e.tokenizer, s->parts.tokenizer));
     MG_RETURN(take(room.path[5], &e.lora, &e.lora, s->parts.lora));
+    MG_RETURN(take(room.path[6], &e.style_encoder, &e.style_encoder, s->parts.style_encoder));
     MG_RETURN(check_free(m, &e, s->overwrite));
     MG_RETURN(mg_manifest_set(m, &e));
     MG_RETURN(mg_manifest_save(m));

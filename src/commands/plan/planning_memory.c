@@ -18,7 +18,8 @@ static mg_comm absent(int rank, int size)
 static mg_status open_replica(mg_replica **out, const mg_planning *p, mg_ops *ops, mg_comm *group)
 {
     const mg_planning_settings *s = p->settings;
-    mg_replica_source source = {.model = s->model, .with_text = true, .with_decoder = true};
+    mg_replica_source source = {
+        .model = s->model, .with_text = true, .with_decoder = true, .may_style = true};
     const mg_backend lm = {.ops = ops, .group = group, .formats = p->formats, .as_stored = p->as_stored},
                      beside = {.ops = ops};
 

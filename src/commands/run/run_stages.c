@@ -159,6 +159,7 @@ static mg_status open_replica(run_call *c)
                                 .with_tokenizer = text,
                                 .with_decoder = true,
                                 .with_encoder = c->needs.with_audio_prompt,
+                                .with_melody = c->needs.with_melody,
                                 .apply_proposed = s->apply_proposed || (apply && strcmp(apply, "1") == 0)};
 
     return mg_replica_open(&c->replica, &source, &c->backend, &c->beside, c->w->group);
@@ -273,8 +274,9 @@ static mg_status go(run_call *c)
     MG_RETURN(mg_world_await_first(w, open_dataset(c))); /* a pipe, a million files to look through */
     MG_RETURN(mg_comm_bcast(w->all, &c->needs, sizeof c->needs / sizeof(int64_t), MG_I64, 0));
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open(&c->backend, &c->s->machine, w)));
-    MG_RETURN(mg_comm_agree(w->all, mg_machine_open_beside(&c->beside, &c->s->machine, w,
-                                                           c->needs.with_text || c->needs.with_negative)));
+    const bool with_conditioners = c->needs.with_text || c->needs.with_negative || c->needs.with_melody;
+    MG_RETURN(
+        mg_comm_agree(w->all, mg_machine_open_beside(&c->beside, &c->s->machine, w, with_conditioners)));
     MG_RETURN(mg_comm_agree(w->all, open_replica(c)));
     MG_RETURN(mg_door_replica(w, c->replica));
     MG_RETURN(mg_comm_agree(w->all, check_melodies(c)));

@@ -9,7 +9,7 @@
 #include "text.h"
 #include "verify.h"
 
-enum { MAX_NAMED = 6 };
+enum { MAX_NAMED = 6, N_PARTS = 4 };
 
 /* One file of a cache or of a download: is its content what its blob's name, or the note beside it, says? */
 static mg_status check_hash(const char *folder, const char *name, char seen[65], bool *same)
@@ -50,12 +50,12 @@ done:
 }
 
 /* The folders that the parts lie in, each once. */
-static int part_folders(char folder[3][MG_PATH_SIZE], const mg_model_files *f)
+static int part_folders(char folder[N_PARTS][MG_PATH_SIZE], const mg_model_files *f)
 {
-    const mg_model_part *const parts[] = {&f->lm, &f->t5, &f->codec};
+    const mg_model_part *const parts[N_PARTS] = {&f->lm, &f->t5, &f->codec, &f->mert};
     int n = 0;
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < N_PARTS; i++) {
         if (!parts[i]->checkpoint) continue;
         const mg_status st = mg_path_is_folder(parts[i]->path)
                                  ? mg_path_format(folder[n], "%s", parts[i]->path)
@@ -87,7 +87,7 @@ static mg_status check_sums(mg_verify *v)
 
 mg_status mg_verify_hashes(mg_verify *v)
 {
-    char folder[3][MG_PATH_SIZE], wrong[1024] = "";
+    char folder[N_PARTS][MG_PATH_SIZE], wrong[1024] = "";
     const int n_folders = part_folders(folder, v->files);
     int n_hashed = 0, n_wrong = 0;
 

@@ -53,12 +53,15 @@ static mg_status take_sound(void *arg, const mg_clip *clip, const mg_clip_result
 static mg_status set_text(mg_replica *r, int64_t i, const float *states, int64_t S)
 {
     static const int32_t melody[] = {0, 4, 7, 4}; /* an arpeggio of C major */
+    mg_lm_prefix p = {.n_style = 1, .text = states, .n_states = S, .S = S};
 
     if (!r->config.lm.n_chroma) return mg_lm_set_text(r->lm, i, states, S);
-    MG_RETURN(mg_lm_set_prefix(r->lm, i, NULL, 0, states, S, S));
+    MG_RETURN(mg_lm_set_prefix(r->lm, i, &p));
     if (i > 0) return MG_OK;
-    MG_RETURN(mg_lm_set_prefix(r->lm, NO_TEXT, NULL, 0, NULL, 0, S));
-    return mg_lm_set_prefix(r->lm, WITH_MELODY, melody, 4, states, S, S);
+    p.bins = melody, p.n_bins = 4;
+    if (r->config.lm.n_chroma <= S * r->config.lm.d_text) p.style = states; /* any numbers will do */
+    MG_RETURN(mg_lm_set_prefix(r->lm, WITH_MELODY, &p));
+    return mg_lm_set_prefix(r->lm, NO_TEXT, &(mg_lm_prefix){.n_style = 1, .S = S});
 }
 
 /* A clip's text into row i of the model, on every rank. */
@@ -100,7 +103,7 @@ static mg_status first_logits(mg_replica *r, mg_conditions *conditions, const mg
 
     for (int64_t i = 0; i < N_ROWS * lm->K; i++) cells[i] = -1;
     for (int64_t i = 0; i < N_ROWS; i++)
-        position[i] = (int32_t)mg_lm_prefix_length(lm, clips[i == 1].terms.S);
+        position[i] = (int32_t)mg_lm_prefix_length(lm, 1, clips[i == 1].terms.S);
     for (int64_t i = 0; i < N_TEXTS; i++) MG_RETURN(share_text(r, conditions, i, &clips[i]));
     MG_RETURN(mg_lm_step(r->lm, &batch, NULL, 0));
     return mg_lm_logits(r->lm, logits);
@@ -258,7 +261,8 @@ mg_status mg_verify_model(mg_verify *v)
     const mg_replica_source source = {.model = mg_model_with_parts(s->source, &s->parts),
                                       .with_text = true,
                                       .with_tokenizer = true,
-                                      .with_decoder = true};
+                                      .with_decoder = true,
+                                      .may_style = true};
     mg_clip clips[N_TEXTS] = {0};
     mg_status st;
 

@@ -1,0 +1,82 @@
+#!/bin/bash
+# MusicGen-Style beyond its reference's codes (modes.sh): windows, datasets, replay, and what is refused.
+#   style.sh MG-DIST TESTS-FOLDER COMPARE-CLIP
+. "$(dirname "$0")/lib.sh" "$1" "$2"
+WAV=$(dirname "$3")/golden_wav
+MERT=$GOLDEN/checkpoints/mert-tiny
+MODEL=(--model "$GOLDEN/checkpoints/ac-style")
+PARTS=(--text-encoder "$GOLDEN/t5-tiny" --codec "$GOLDEN/checkpoints/ac-melody" --tokenizer "$GOLDEN/tokenizer")
+export HF_HUB_CACHE=$BOX/empty
+"$WAV" "$GOLDEN/audiocraft/ac-style.safetensors" style_audio 32000 "$BOX/music.wav" || exit 2
+
+# The same bytes, sampled, of clips with and without a style, one of them in windows.
+cat >"$BOX/all.jsonl" <<'EOF'
+{"prompt": "techno", "frames": 120, "window": 1.2, "extend_stride": 0.7, "melody": "music.wav", "style_duration": 2}
+{"prompt": "techno", "frames": 40}
+{"prompt": "slow sad piano", "frames": 50, "melody": "music.wav", "style_codebooks": 1, "cfg_coef_beta": 5, "seed": 7}
+{"prompt": "", "frames": 30, "melody": "music.wav", "style_start": 0, "style_duration": 1.5}
+EOF
+make_clips() { # NP FOLDER options …
+    local n=$1 out=$2
+    shift 2
+    rm -rf "$out"
+    ranks "$n" "$MG" generate -q "${MODEL[@]}" "${PARTS[@]}" --style-encoder "$MERT" --seed 5 --save-codes --dtype fp32 \
+        --prompts "$BOX/all.jsonl" --out "$out" "$@"
+}
+passes 'the reference run' make_clips 1 "$BOX/reference" --threads 1 --batch 1
+for how in '1 --batch 4 --threads 2' '2 --tp 2 --batch 2' '2 --tp 1'; do
+    make_clips "${how%% *}" "$BOX/other" ${how#* } >"$BOX/said" 2>&1 || sed 's/^/# /' "$BOX/said"
+    same "the same bytes: -np $how" "$BOX/reference" "$BOX/other"
+done
+passes 'the metadata says what was heard' grep -q '"style_codebooks":.1,' "$BOX/reference/000002.json"
+passes 'and with what' grep -q 'mert-tiny' "$BOX/reference/000002.json"
+expect 0 'the same bytes: 000002.wav' 'replay makes it again' "$MG" replay "$BOX/reference/000002.json"
+
+# How closely it is followed, and which excerpt is heard, makes a difference.
+one() {
+    "$MG" generate -q "${MODEL[@]}" "${PARTS[@]}" --style-encoder "$MERT" --seed 5 --frames 40 --codes-only --save-codes \
+        --out "$BOX/$1" "${@:2}" >/dev/null || exit 2
+}
+one all --style "$BOX/music.wav" --style-codebooks 6
+one few --style "$BOX/music.wav" --style-codebooks 1
+one begin --style "$BOX/music.wav" --style-codebooks 6 --style-start 0
+one none --unconditional 1
+for other in few begin none; do
+    fails "other codes than with: $other" cmp "$BOX/all/000000.codes.npy" "$BOX/$other/000000.codes.npy"
+done
+
+# A dataset: the excerpt is an input of each job.
+cp "$BOX/all.jsonl" "$BOX/jobs.jsonl"
+run() {
+    "$MG" run "${MODEL[@]}" "${PARTS[@]}" --style-encoder "$MERT" --jobs "$BOX/jobs.jsonl" --out "$BOX/set" --format wav --dtype fp32 "$@"
+}
+expect 0 '4 clips' 'a dataset' run --batch 3
+expect 0 '4 clips' 'verify finds it whole' "$MG" verify "$BOX/set"
+passes 'its clips are those of generate' cmp "$(find "$BOX/set" -name '*.wav' | sort | sed -n 3p)" "$BOX/reference/000002.wav"
+
+# What is looked at, and what is refused.
+expect 0 'text and the style of an excerpt' 'inspect' \
+    "$MG" inspect "$GOLDEN/checkpoints/ac-style" "${PARTS[@]}" --style-encoder "$MERT"
+expect 0 'melody acts +ok' 'verify' "$MG" verify "$GOLDEN/checkpoints/ac-style" "${PARTS[@]}" --style-encoder "$MERT"
+refuse() { # CODE PATTERN SENTENCE options …
+    expect "$1" "$2" "$3" "$MG" generate "${MODEL[@]}" "${PARTS[@]}" --frames 20 --out "$BOX/refused" "${@:4}"
+    says_once "$3, once"
+}
+refuse 1 'm-a-p/MERT-v1-95M, which is not here \(or give --style-encoder\).*hf download' 'MERT is missing' \
+    --style "$BOX/music.wav"
+expect 0 '000000.wav' 'without a style it is not needed' \
+    "$MG" generate "${MODEL[@]}" "${PARTS[@]}" --frames 20 --prompt techno --out "$BOX/text"
+refuse 4 'model_type: "t5"' 'another encoder' --style "$BOX/music.wav" --style-encoder "$GOLDEN/t5-tiny"
+refuse 2 'option --style-start: there is no --style' 'an excerpt of nothing' --prompt techno --style-start 1
+refuse 2 'style_codebooks: 7: this model has 6' 'more codebooks than it has' \
+    --style "$BOX/music.wav" --style-codebooks 7 --style-encoder "$MERT"
+expect 1 'ends after 4.00 s, and the excerpt has 4.5 s: give --style-duration' 'an excerpt longer than the sound' \
+    "$MG" generate "${MODEL[@]}" "${PARTS[@]}" --style-encoder "$MERT" --frames 20 --out "$BOX/refused" \
+    --style "$BOX/music.wav" --style-duration 4.5
+expect 4 'MusicGen-Style, which transformers does not have' 'convert' \
+    "$MG" convert "$GOLDEN/checkpoints/ac-style" "$BOX/hf" --to hf "${PARTS[@]}"
+MODEL=(--model "$GOLDEN/checkpoints/ac-melody")
+refuse 2 'are for MusicGen-Style' 'a melody model has no codebooks of style' --melody "$BOX/music.wav" --style-codebooks 2
+refuse 2 'is no MusicGen-Style' 'and no style encoder' --prompt techno --style-encoder "$MERT"
+
+finish
