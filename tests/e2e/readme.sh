@@ -23,6 +23,11 @@ stand_in() { # OWNER--NAME FOLDER …
 stand_in facebook--musicgen-small "$DEMO"
 stand_in facebook--musicgen-large "$DEMO"
 stand_in facebook--musicgen-melody "$GOLDEN/checkpoints/tiny-melody" "$GOLDEN/tokenizer"
+mkdir "$BOX/style"
+ln -s "$GOLDEN/checkpoints/ac-style/state_dict.bin" "$GOLDEN/checkpoints/ac-melody/compression_state_dict.bin" "$BOX/style"
+stand_in facebook--musicgen-style "$BOX/style"
+stand_in m-a-p--MERT-v1-95M "$GOLDEN/checkpoints/mert-tiny"
+stand_in t5-base "$GOLDEN/t5-tiny" "$GOLDEN/tokenizer"
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none # eight ranks, wherever this is
 export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe PRTE_MCA_hwloc_default_binding_policy=none # Open MPI 5
 mkdir "$BOX/bin"
