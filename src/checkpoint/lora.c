@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint_files.h"
 #include "json.h"
 #include "lora_change.h"
 #include "path.h"
@@ -38,8 +39,14 @@ static const struct {
     {"use_qalora", {0}},
     {"alora_invocation_tokens", {0}},
     {"target_parameters", {0}},
+    {"trainable_token_indices", {0}},
     {"corda_config", {0}},
+    {"lora_ga_config", {0}},
     {"arrow_config", {0}},
+    {"kasa_config", {0}},
+    {"monteclora_config", {0}},
+    {"velora_config", {0}},
+    {"use_bdlora", {0}},
 };
 
 static bool is_empty(const cJSON *item)
@@ -274,11 +281,26 @@ done:
     return st;
 }
 
-mg_status mg_lora_refuse(const char *folder)
+/* The folder of the adapter that somebody who asks for the weights at `path` is given; "" if it is none. */
+static mg_status find_adapter(char folder[MG_PATH_SIZE], const char *path)
 {
     char file[MG_PATH_SIZE];
+
+    if (mg_checkpoint_resolve(file, path) == MG_OK) {
+        folder[0] = '\0';
+        return strncmp(mg_path_name(file), "adapter_model.", 14) == 0 ? mg_path_folder(folder, file) : MG_OK;
+    }
+    mg_clear_error(); /* a folder without weights may be an adapter's all the same */
+    return mg_path_format(folder, "%s", path);
+}
+
+mg_status mg_lora_refuse(const char *path)
+{
+    char file[MG_PATH_SIZE], folder[MG_PATH_SIZE];
     cJSON *config;
 
+    MG_RETURN(find_adapter(folder, path));
+    if (!*folder) return MG_OK;
     MG_RETURN(mg_path_format(file, "%s/" CONFIG, folder));
     if (!mg_path_exists(file)) return MG_OK;
     MG_RETURN(mg_json_load(&config, file));

@@ -11,8 +11,9 @@
  * here, or that `base` has no place for. */
 mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **adapter);
 
-/* MG_ECHECKPOINT if `folder` holds an adapter: what it is, and how to give it. MG_OK else. */
-mg_status mg_lora_refuse(const char *folder);
+/* MG_ECHECKPOINT if the weights at `path`, a folder or a file, are an adapter's, whatever else lies beside
+ * them: what it is, and how to give it. MG_OK else. */
+mg_status mg_lora_refuse(const char *path);
 
 /* adapter_config.json as text, for the fuzzer. */
 mg_status mg_lora_check(const char *name, const char *text, int64_t bytes);

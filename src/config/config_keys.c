@@ -140,11 +140,16 @@ static void judge_item(said *s, const mg_keys_list *list, const mg_keys_facts *f
 mg_status mg_config_keys_check(mg_text *notes, mg_keys_file file, const mg_keys_facts *facts,
                                const cJSON *section, const char *name)
 {
+    const mg_keys_list *list = mg_config_keys_of(file);
     said s = {0};
 
     if (!cJSON_IsObject(section)) return MG_OK;
-    for (const cJSON *item = section->child; item; item = item->next)
-        judge_item(&s, mg_config_keys_of(file), facts, item);
+    for (const cJSON *item = section->child; item; item = item->next) judge_item(&s, list, facts, item);
+    /* transformers 5 puts the whole preprocessor_config.json into processor_config.json, one level down */
+    const cJSON *inner =
+        file == MG_KEYS_PROCESSOR ? cJSON_GetObjectItemCaseSensitive(section, "feature_extractor") : NULL;
+    for (const cJSON *item = inner ? inner->child : NULL; item; item = item->next)
+        judge_item(&s, list, facts, item);
     return end_said(&s, notes, name);
 }
 

@@ -20,6 +20,7 @@ typedef enum mg_keys_file {
     MG_KEYS_TOKENIZER_CONFIG,
     MG_KEYS_TOKENIZER_JSON,
     MG_KEYS_TOKENS_MAP, /* special_tokens_map.json */
+    MG_KEYS_ADAPTER,    /* adapter_config.json, PEFT's */
     MG_KEYS_XP_LM,      /* xp.cfg of state_dict.bin, and of compression_state_dict.bin: paths */
     MG_KEYS_XP_CODEC,
     MG_KEYS_FILES

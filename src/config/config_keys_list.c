@@ -1,5 +1,6 @@
-/* The list itself: transformers 4.46 to 5, AudioCraft 1.4. A word is a key, or KEY=VALUE|VALUE, or the
- * beginning of a path and .* for all below it. @V, @rate, @chroma and @channels are the model's own. */
+/* The list itself: transformers 4.46 to 5.17, PEFT 0.21, AudioCraft 1.4. A word is a key, or KEY=VALUE|VALUE,
+ * or the beginning of a path and .* for all below it. @V, @rate, @chroma and @channels are the model's own.
+ */
 #include "config_keys.h"
 
 #define ANY_CONFIG                                                                                        \
@@ -50,7 +51,7 @@ static const mg_keys_list lists[MG_KEYS_FILES] = {
             "quantization_config=null",
             "bos_token_id eos_token_id pad_token_id classifier_dropout cross_attention_hidden_size "
             "dropout_rate "
-            "initializer_factor n_positions num_decoder_layers output_past" ANY_CONFIG,
+            "initializer_factor n_positions num_decoder_layers output_past scale_decoder_outputs" ANY_CONFIG,
         },
     [MG_KEYS_CODEC] =
         {
@@ -92,14 +93,18 @@ static const mg_keys_list lists[MG_KEYS_FILES] = {
             "penalty_alpha=null|0 prompt_lookup_num_tokens=null repetition_penalty=1 sequence_bias=null|{} "
             "stop_strings=null suppress_tokens=null|[] token_healing=false top_h=null typical_p=1 "
             "watermarking_config=null custom_generate=null",
-            "_from_model_config assistant_confidence_threshold assistant_early_exit assistant_lookbehind "
-            "cache_config cache_implementation compile_config disable_compile early_stopping "
+            "_from_model_config assistant_confidence_threshold assistant_early_exit "
+            "assistant_ensemble_weight assistant_lookbehind "
+            "cache_config cache_implementation compile_config continuous_batching_config disable_compile "
+            "early_stopping "
             "generation_kwargs "
-            "is_assistant length_penalty low_memory max_matching_ngram_size num_assistant_tokens "
+            "is_assistant length_penalty low_memory max_cache_len max_matching_ngram_size "
+            "num_assistant_tokens "
             "num_assistant_tokens_schedule output_attentions output_hidden_states output_logits "
             "output_scores "
             "prefill_chunk_size remove_invalid_values renormalize_logits return_dict_in_generate "
-            "return_legacy_cache target_lookbehind trust_remote_code transformers_version use_cache",
+            "return_legacy_cache speculation_type target_lookbehind trust_remote_code transformers_version "
+            "use_cache use_mtp",
         },
     [MG_KEYS_PROCESSOR] =
         {
@@ -145,6 +150,21 @@ static const mg_keys_list lists[MG_KEYS_FILES] = {
             "",
             "",
             "extra_special_tokens",
+        },
+    [MG_KEYS_ADAPTER] =
+        {
+            "adapter_config.json",
+            "lora_alpha alpha_pattern use_rslora",
+            "peft_type=LORA bias=none|all|lora_only init_lora_weights=gaussian|eva|orthogonal|true|false "
+            "use_dora=false fan_in_fan_out=false lora_bias=false layer_replication=null megatron_config=null "
+            "use_qalora=false alora_invocation_tokens=null target_parameters=null "
+            "trainable_token_indices=null corda_config=null lora_ga_config=null arrow_config=null "
+            "kasa_config=null monteclora_config=null velora_config=null use_bdlora=null",
+            "",
+            "auto_mapping base_model_name_or_path ensure_weight_tying eva_config exclude_modules "
+            "inference_mode layers_pattern layers_to_transform loftq_config lora_dropout megatron_core "
+            "modules_to_save peft_version qalora_group_size r rank_pattern revision runtime_config "
+            "target_modules task_type",
         },
     [MG_KEYS_XP_LM] =
         {

@@ -338,8 +338,7 @@ static mg_status merge_lora(mg_model_files *m, const char *path)
     MG_RETURN(mg_path_format(m->opened_path[m->n_opened], "%s", path));
     MG_RETURN(mg_lora_merge(m->lm.checkpoint, path, &m->opened[m->n_opened]));
     m->n_opened++;
-    m->is_merged = true;
-    return MG_OK;
+    return mg_model_folder_of(m->lora_folder, path);
 }
 
 static mg_status open_parts(mg_model_files *m, const mg_model_request *request, int need)

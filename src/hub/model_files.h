@@ -42,7 +42,7 @@ typedef struct mg_model_files {
     mg_checkpoint *opened[MG_MODEL_MAX_FILES];
     char opened_path[MG_MODEL_MAX_FILES][MG_PATH_SIZE];
     int n_opened;
-    bool is_merged; /* an adapter is in the language model */
+    char lora_folder[MG_PATH_SIZE]; /* of the adapter that is in the language model; "" if none is */
 } mg_model_files;
 
 /* Which parts the caller will need: what is not needed may be missing, and is then not looked for beyond the

@@ -1,6 +1,7 @@
 /* The files of a model's parts: each is opened once. */
 #include <string.h>
 
+#include "lora.h"
 #include "model_files_impl.h"
 
 const char mg_model_form_hf[] = "Hugging Face";
@@ -13,6 +14,7 @@ mg_status mg_model_files_open_shared(mg_model_files *m, mg_checkpoint **out, con
         return MG_OK;
     }
     MG_REQUIRE(m->n_opened < MG_MODEL_MAX_FILES);
+    MG_RETURN(mg_lora_refuse(path));
     MG_RETURN(mg_path_format(m->opened_path[m->n_opened], "%s", path));
     MG_RETURN(mg_checkpoint_open(&m->opened[m->n_opened], path));
     *out = m->opened[m->n_opened++];

@@ -108,11 +108,13 @@ static void check_choices(mg_text *notes, const mg_model_files *f)
 }
 
 /* transformers would merge an adapter that lies beside the weights, where PEFT is installed. */
-static mg_status check_adapter(mg_text *notes, const mg_model_files *f)
+static mg_status check_adapter(mg_text *notes, const mg_keys_facts *facts, const mg_model_files *f)
 {
     char folder[MG_PATH_SIZE];
 
-    if (!f->lm.checkpoint || f->is_merged) return MG_OK;
+    if (*f->lora_folder)
+        return check_file(notes, MG_KEYS_ADAPTER, facts, f->lora_folder, "adapter_config.json");
+    if (!f->lm.checkpoint) return MG_OK;
     MG_RETURN(folder_of(folder, f->lm.path));
     if (mg_path_has(folder, "adapter_config.json"))
         mg_text_format(
@@ -129,7 +131,7 @@ mg_status mg_model_notes(mg_text *notes, const mg_model_files *f)
                                  f->config.lm.n_channels};
 
     check_choices(notes, f);
-    MG_RETURN(check_adapter(notes, f));
+    MG_RETURN(check_adapter(notes, &facts, f));
     MG_RETURN(check_lm(notes, &facts, f));
     MG_RETURN(check_part(notes, MG_KEYS_T5, &facts, &f->t5));
     MG_RETURN(check_part(notes, MG_KEYS_CODEC, &facts, &f->codec));

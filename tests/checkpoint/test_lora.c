@@ -281,6 +281,13 @@ static void what_is_not_done_is_refused_by_name(void **state)
          "init_lora_weights: olora is not supported"},
         {"\"fan_in_fan_out\": false", "\"fan_in_fan_out\": true", "fan_in_fan_out"},
         {"\"layer_replication\": null", "\"layer_replication\": [[0, 1]]", "layer_replication"},
+        {"\"use_dora\": false", "\"trainable_token_indices\": {\"embed_tokens.0\": [0, 5]}", /* PEFT 0.21's */
+         "trainable_token_indices: what it says is not supported: merge the adapter in Python"},
+        {"\"use_dora\": false", "\"kasa_config\": {\"beta\": 0.0001}", "kasa_config"},
+        {"\"use_dora\": false", "\"use_bdlora\": {\"nblocks\": 1}", "use_bdlora"},
+        {"\"use_dora\": false", "\"lora_ga_config\": {\"scale\": \"stable\"}", "lora_ga_config"},
+        {"\"use_dora\": false", "\"velora_config\": {\"scale\": 1}", "velora_config"},
+        {"\"use_dora\": false", "\"monteclora_config\": {\"n\": 2}", "monteclora_config"},
         {"\"alpha_pattern\": {}", "\"alpha_pattern\": {\"^a\": 2}", "only plain names are supported"},
         {"\"lora_alpha\": 16", "\"lora_alpha\": \"x\"", "lora_alpha: \"x\": must be a finite number"},
     };
@@ -303,6 +310,8 @@ static void what_is_not_done_is_refused_by_name(void **state)
     mg_checkpoint_close(c);
     expect_failure(mg_lora_refuse(LORA "plain"), MG_ECHECKPOINT,
                    "a LORA adapter for example/tiny-mono, not a model: give it as --lora, beside --model");
+    expect_failure(mg_lora_refuse(LORA "plain/adapter_model.safetensors"), MG_ECHECKPOINT,
+                   "a LORA adapter for");
     expect_ok(mg_lora_refuse(MG_GOLDEN_DIR "/checkpoints/tiny-mono"));
 }
 

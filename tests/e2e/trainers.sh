@@ -124,6 +124,17 @@ expect 4 'fc1.weight: with the adapter [0-9]* values are beyond what fp16 can ho
     "$MG" convert "$BOX/half" "$BOX/never" --lora "$BOX/strong"
 expect 4 'a LORA adapter for example/tiny-mono, not a model: give it as --lora' 'an adapter as the model' clip other --model "$GOLDEN/lora/plain"
 expect 4 'adapter \(PEFT\)' 'inspect knows one' "$MG" inspect "$GOLDEN/lora/plain"
+mkdir "$BOX/trained" && cp "$TINY"/*.json "$GOLDEN/lora/plain"/* "$BOX/trained" && chmod -R u+w "$BOX/trained"
+expect 4 'trained: a LORA adapter for example/tiny-mono, not a model: give it as --lora' 'a trainer left config.json beside it' \
+    clip other --model "$BOX/trained"
+expect 4 'a LORA adapter for example/tiny-mono, not a model' 'its file as --lm' \
+    clip other --model "$TINY" --lm "$BOX/trained/adapter_model.safetensors"
+expect 4 'is +adapter \(PEFT\)' 'inspect knows that one, too' "$MG" inspect "$BOX/trained"
+expect 0 '' 'and --lora takes it' clip file --model "$TINY" --lora "$BOX/trained"
+as 'an adapter beside a config.json' lora file
+sed -i 's/"use_dora": false/"new_kind_of_scale": 3/' "$BOX/trained/adapter_config.json"
+expect 0 'warning: .*adapter_config.json: unknown key, not looked at: new_kind_of_scale' 'what a newer PEFT says is told' \
+    "$MG" generate --model "$TINY" --lora "$BOX/trained" --unconditional 1 --frames 4 --out "$BOX/out"
 expect 4 'do not go with' 'an adapter of another model' clip other --model "$GOLDEN/checkpoints/tiny-variant" --lora "$GOLDEN/lora/plain"
 
 expect 0 '' 'an adapter by its file' clip file --model "$TINY" --lora "$GOLDEN/lora/plain/adapter_model.safetensors"
