@@ -17,6 +17,10 @@ static const struct {
     {"*.distcp",
      "a distributed checkpoint: make one file of it with python -m "
      "torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER OUT.pt, and give that as --lm"},
+    {"shard-[0-9]*-model-*.safetensors",
+     "a distributed checkpoint in safetensors: make one file of it with "
+     "consolidate_safetensors_files(FOLDER, "
+     "OUT) of torch.distributed.checkpoint._consolidate_hf_safetensors, and give OUT"},
     {"zero_to_fp32.py",
      "a DeepSpeed checkpoint: make one file of it with python zero_to_fp32.py FOLDER OUT, and "
      "give that as --lm"},

@@ -28,18 +28,23 @@ bool mg_torch_file_is_tensor(const mg_pickle_value *v)
 const char *mg_torch_file_odd_tensor(const mg_pickle_value *v)
 {
     static const struct {
-        const char *function, *what;
+        const char *module, *function, *what;
     } odd[] = {
-        {"_rebuild_sparse_tensor", " with all its values, but a sparse one: save it with to_dense()"},
-        {"_rebuild_qtensor", " of plain numbers, but a quantised one: save it with dequantize()"},
-        {"_rebuild_meta_tensor_no_storage",
+        {"torch._utils", "_rebuild_sparse_tensor",
+         " with all its values, but a sparse one: save it with to_dense()"},
+        {"torch._utils", "_rebuild_qtensor",
+         " of plain numbers, but a quantised one: save it with dequantize()"},
+        {"torch._utils", "_rebuild_meta_tensor_no_storage",
          " with values, but one on the device meta, which has none: load the model before it is saved"},
-        {"_rebuild_wrapper_subclass",
+        {"torch._utils", "_rebuild_wrapper_subclass",
          " of plain numbers, but a wrapper around some: save a plain copy of it"},
+        {"torch._tensor", "_rebuild_from_type_v2",
+         " of plain numbers, but of a class of its own: save a plain copy of it (of a DTensor, as FSDP2 has "
+         "them, full_tensor(), on all ranks)"},
     };
 
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
-        if (mg_pickle_is_object_of(v, "torch._utils", odd[i].function)) return odd[i].what;
+        if (mg_pickle_is_object_of(v, odd[i].module, odd[i].function)) return odd[i].what;
     return "";
 }
 
@@ -72,6 +77,14 @@ static int64_t reach(mg_torch_tensor *t, const mg_pickle_value *offset, const mg
     return last < INT64_MAX ? last + 1 : -1;
 }
 
+/* {'neg': True} or {'conj': True} behind the arguments: the stored values are not yet the tensor's. */
+static bool is_lazy(const mg_pickle_items *args)
+{
+    for (size_t i = 6; i < args->n; i++)
+        if (args->item[i]->kind == MG_PICKLE_DICT && args->item[i]->items.n) return true;
+    return false;
+}
+
 mg_status mg_torch_file_tensor(const mg_torch_file *f, mg_torch_tensor *out, const char *name,
                                const mg_pickle_value *v)
 {
@@ -92,6 +105,10 @@ mg_status mg_torch_file_tensor(const mg_torch_file *f, mg_torch_tensor *out, con
             "%s: %s: its element type is not supported, only fp64, fp32, fp16, bf16, int64, int32, "
             "int8, uint8 and bool are",
             f->path, name);
+    if (is_lazy(args))
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: %s: a view whose values are still to be negated: save it with resolve_neg()",
+                       f->path, name);
     if (!mg_torch_storage_find(f, key, &data, &bytes))
         return mg_fail(MG_ECHECKPOINT, "%s: %s: its storage %s is missing: the file is damaged", f->path,
                        name, key);

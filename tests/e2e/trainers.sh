@@ -162,6 +162,8 @@ folder() {
 folder 'is a DeepSpeed checkpoint: .*zero_to_fp32.py FOLDER OUT' DeepSpeed latest zero_to_fp32.py global_step4/mp_rank_00_model_states.pt
 folder 'is a part of a DeepSpeed checkpoint' 'its inner folder' mp_rank_00_model_states.pt zero_pp_rank_0_mp_rank_00_optim_states.pt
 folder 'is a distributed checkpoint: .*dcp_to_torch' 'torch.distributed' __0_0.distcp __1_0.distcp .metadata
+folder 'is a distributed checkpoint in safetensors: .*consolidate_safetensors_files' 'torch.distributed for the hub' \
+    shard-00001-model-00001-of-00001.safetensors shard-00002-model-00001-of-00001.safetensors
 folder 'is a folder of checkpoints, .*it holds checkpoint-1000' 'a Trainer' checkpoint-500/a checkpoint-1000/a checkpoint-90/a runs/a
 folder 'is a model for OpenVINO' OpenVINO openvino_decoder_model.xml openvino_decoder_model.bin
 folder 'is a model for ONNX' ONNX onnx/decoder_model.onnx

@@ -108,6 +108,16 @@ def save_untyped(path):
             z.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
 
 
+def save_dtensor(path):
+    """A tensor of FSDP2: a class of its own around this rank's rows."""
+    from torch.distributed.tensor import Shard, distribute_tensor, init_device_mesh
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29511", RANK="0", WORLD_SIZE="1")
+    torch.distributed.init_process_group("gloo")
+    mesh = init_device_mesh("cpu", (1,))
+    torch.save({"b": torch.ones(2), "w": distribute_tensor(torch.ones(4, 2), mesh, [Shard(0)])}, path)
+    torch.distributed.destroy_process_group()
+
+
 def main(out):
     os.makedirs(out, exist_ok=True)
     at = lambda name: os.path.join(out, name)
@@ -127,6 +137,8 @@ def main(out):
     torch.save(Command(), at("command-old.pt"), _use_new_zipfile_serialization=False)
     torch.save({"w": torch.ones(1).expand(1 << 20, 1 << 20)}, at("expanded-bomb.pt"))
     torch.save({"w": torch.zeros(2, dtype=torch.complex64)}, at("complex.pt"))
+    torch.save({"w": torch._neg_view(torch.ones(2))}, at("negated.pt"))
+    save_dtensor(at("dtensor.pt"))
     torch.save(torch.nn.Linear(2, 2), at("module.pt"))
     torch.save({"state_dict": {"model." + k: v for k, v in small.items()}, "epoch": 3}, at("nested.pt"))
     # averaged copies: a list, and names without dots

@@ -229,6 +229,10 @@ static void hostile_files_cost_a_message(void **state)
     expect_failure(open_path(TORCH "expanded-bomb.pt"), MG_ECHECKPOINT,
                    "w: an expanded tensor of 4398046511104 bytes");
     expect_failure(open_path(TORCH "complex.pt"), MG_ECHECKPOINT, "w: its element type is not supported");
+    expect_failure(open_path(TORCH "negated.pt"), MG_ECHECKPOINT,
+                   "w: a view whose values are still to be negated");
+    expect_failure(open_path(TORCH "dtensor.pt"), MG_ECHECKPOINT,
+                   "w: not a tensor of plain numbers, but of a class of its own: save a plain copy");
     expect_failure(open_path(TORCH "module.pt"), MG_ECHECKPOINT,
                    "a Python object (torch.nn.modules.linear.Linear), whose code is not run");
     expect_failure(open_path(TORCH "compressed.pt"), MG_ECHECKPOINT, "is compressed: not of torch.save");
