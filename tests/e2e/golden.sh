@@ -56,7 +56,7 @@ for n in $n_ranks; do
     check $n tiny-variant "$GOLDEN/checkpoints/tiny-variant"
 done
 for level in scalar avx2; do
-    wanted levels && [ -z "${MG_TEST_RANKS-}" ] || continue # with sanitizers the program's kernels are plain ones
+    wanted levels && [ -z "${MG_TEST_SANITIZED-}" ] || continue
     if "$MG" generate -q --model "$TINY" --unconditional 1 --frames 1 --cpu-level $level --out "$BOX/level" >/dev/null 2>&1; then
         check 1 tiny-mono "$TINY" --cpu-level $level
     else

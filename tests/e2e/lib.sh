@@ -12,6 +12,7 @@ export MGDIST_OVERWRITE=1 # most scripts write into one folder again and again; 
 # MG_TEST_OVER=cuda: the clips are made by the CUDA sources on the CPU (tests/cuda_on_cpu), in fp32 as the golden data.
 # MG_TEST_GEMM: the products that they take there.
 # MG_TEST_RANKS: the numbers of ranks to try; MG_TEST_ONLY: the parts of a script to run.
+# MG_TEST_SANITIZED: the program is slow, and has plain kernels alone.
 if [ "${MG_TEST_OVER-}" = cuda ]; then export MGDIST_DEVICE=cuda MGDIST_DTYPE=fp32 CUDA_ON_CPU=${MG_TEST_FIXTURE:-eager}; fi
 [ -z "${MG_TEST_GEMM-}" ] || export MGDIST_GEMM=$MG_TEST_GEMM
 [ -z "${MG_TEST_SHARE-}" ] || export MGDIST_SHARE_GPU=1 # more ranks than GPUs
