@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agreement.h"
 #include "beside.h"
 #include "comm_staged.h"
 #include "cpu.h"
 #include "cuda_open.h"
-#include "door.h"
 #include "log.h"
 #include "places.h"
 #include "stop.h"
@@ -158,7 +158,7 @@ static mg_status open_cpu(mg_backend *out, const mg_machine *machine, const mg_w
     mg_machine_stay(machine, world);
     if (!beside) say_idle(machine, world);
     if (!beside) MG_RETURN(mg_places_log(world));
-    MG_RETURN(mg_door_level(&level, world, !beside));
+    MG_RETURN(mg_agree_level(&level, world, !beside));
     MG_RETURN(mg_threads_open_nice(&out->threads, n_threads, may_spin, beside ? MG_BESIDE_NICENESS : 0));
     return mg_cpu_open(&out->ops, level, out->threads);
 }

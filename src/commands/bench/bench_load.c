@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agreement.h"
 #include "bench.h"
 #include "clock.h"
-#include "door.h"
 #include "process.h"
 #include "replica.h"
 #include "stop.h"
@@ -248,7 +248,7 @@ mg_status mg_bench_load(mg_bench *b)
     MG_TRY(mg_comm_agree(b->comm, all ? MG_OK : mg_fail(MG_ENOMEM, "bench: %d ranks", b->comm->size)));
     load_s = mg_clock_s();
     MG_TRY(mg_comm_agree(b->comm, mg_replica_open(&r, &source, &b->backend, &b->beside, b->comm)));
-    MG_TRY(mg_door_model(b->world, r->files, mg_format_name(b->backend.formats.weights), MG_NEED_LM));
+    MG_TRY(mg_agree_model(b->world, r->files, mg_format_name(b->backend.formats.weights), MG_NEED_LM));
     open_s = mg_clock_s() - load_s;
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes)); /* the first fills the page cache */
     MG_TRY(probe(b, r, &cat_gbps, &file_bytes));

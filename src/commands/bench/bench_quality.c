@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agreement.h"
 #include "bench.h"
 #include "conditions.h"
 #include "delay.h"
-#include "door.h"
 #include "log.h"
 #include "plan.h"
 #include "request_list.h"
@@ -247,7 +247,7 @@ static mg_status measure_format(loss *total, mg_bench *b, sounds *s, int64_t n, 
     machine.kv = kv;
     MG_TRY(mg_comm_agree(b->comm, mg_machine_open(&backend, &machine, b->world)));
     MG_TRY(mg_comm_agree(b->comm, mg_replica_open(&r, &source, &backend, &b->beside, b->comm)));
-    MG_TRY(mg_door_model(b->world, r->files, mg_format_name(backend.formats.weights), MG_NEED_LM));
+    MG_TRY(mg_agree_model(b->world, r->files, mg_format_name(backend.formats.weights), MG_NEED_LM));
     if (r->is_leader) st = describe_clips(s, &need, r, settings->dur_s);
     MG_TRY(mg_comm_agree(b->comm, st));
     MG_TRY(mg_plan_make(&limits, r, b->world, &need, n, 0));

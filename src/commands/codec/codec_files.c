@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agreement.h"
 #include "dataset.h"
-#include "door.h"
 #include "log.h"
 #include "mapping_report.h"
 #include "memory_block.h"
@@ -294,8 +294,8 @@ mg_status mg_codec_files_run(const mg_codec_work *work, mg_context *context,
     mg_status st = MG_OK;
 
     MG_TRY(mg_comm_agree(c.world->all, open_work(&c)));
-    MG_TRY(mg_door_model(c.world, c.files, "fp32", MG_NEED_CODEC));
-    MG_TRY(mg_door_output(&c.made, c.world, settings->out_dir, true));
+    MG_TRY(mg_agree_model(c.world, c.files, "fp32", MG_NEED_CODEC));
+    MG_TRY(mg_agree_output(&c.made, c.world, settings->out_dir, true));
     MG_TRY(mg_comm_agree(c.world->all, load_codec(&c)));
     mg_log_info("%s: %lld file%s, %s on %s", work->name, (long long)settings->files.n,
                 settings->files.n == 1 ? "" : "s", c.files->codec.path, c.backend.ops->name);

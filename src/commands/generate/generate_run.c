@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agreement.h"
 #include "clip_output.h"
 #include "clock.h"
-#include "door.h"
 #include "finisher.h"
 #include "generate.h"
 #include "generate_progress.h"
@@ -272,7 +272,7 @@ static mg_status check_output(mg_out_made *made, const mg_call *call, const mg_c
                               const mg_config *config, const mg_world *w)
 {
     MG_RETURN(mg_comm_agree(w->all, check_formats(call, list, config)));
-    return mg_call_is_to_stdout(call) ? MG_OK : mg_door_output(made, w, call->out_dir, w->tp_rank == 0);
+    return mg_call_is_to_stdout(call) ? MG_OK : mg_agree_output(made, w, call->out_dir, w->tp_rank == 0);
 }
 
 /* What the options say of the model; `room` is for what --model-key leads to. */
@@ -314,7 +314,7 @@ mg_status mg_generate_run(mg_context *context, const mg_generate_settings *s)
     MG_TRY(mg_comm_agree(
         w->all, mg_machine_open_beside(&beside, &s->machine, w, source.with_text || source.with_melody)));
     MG_TRY(mg_comm_agree(w->all, mg_replica_open(&replica, &source, &backend, &beside, w->group)));
-    MG_TRY(mg_door_replica(w, replica));
+    MG_TRY(mg_agree_replica(w, replica));
     MG_TRY(mg_comm_agree(w->all, mg_clip_list_fill(&list, &s->call, replica)));
     MG_TRY(check_output(&made, &s->call, &list, &replica->config, w));
     MG_TRY(mg_clip_list_look(&list, &s->call, replica, w));

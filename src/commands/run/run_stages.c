@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "agreement.h"
 #include "clock.h"
-#include "door.h"
 #include "generate.h"
 #include "layout.h"
 #include "log.h"
@@ -278,7 +278,7 @@ static mg_status go(run_call *c)
     MG_RETURN(
         mg_comm_agree(w->all, mg_machine_open_beside(&c->beside, &c->s->machine, w, with_conditioners)));
     MG_RETURN(mg_comm_agree(w->all, open_replica(c)));
-    MG_RETURN(mg_door_replica(w, c->replica));
+    MG_RETURN(mg_agree_replica(w, c->replica));
     MG_RETURN(mg_comm_agree(w->all, check_melodies(c)));
     MG_RETURN(mg_comm_agree(w->all, claim_kind(c)));
     MG_RETURN(mg_comm_agree(w->all, check_space(c)));

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "door.h"
+#include "agreement.h"
 #include "json_text.h"
 #include "model_options.h"
 #include "recorded_machine.h"
@@ -109,7 +109,7 @@ static mg_status verify(mg_verify *v)
     MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&v->beside, &v->settings->machine, w, true)));
     st = mg_world_await_first(w, verify_files(v));
     if (st == MG_OK)
-        MG_TRY(mg_door_model(w, v->files, mg_format_name(v->backend.formats.weights), MG_NEED_ALL));
+        MG_TRY(mg_agree_model(w, v->files, mg_format_name(v->backend.formats.weights), MG_NEED_ALL));
     if (st == MG_OK) st = mg_verify_model(v);
     if (st == MG_OK || st == MG_ECHECKPOINT) st = mg_comm_agree(w->all, w->rank == 0 ? print(v) : MG_OK);
 done:

@@ -1,4 +1,4 @@
-#include "door.h"
+#include "agreement.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static mg_status find_token(const mg_world *w, const char *token, const char *fo
         w->host, w->rank, folder);
 }
 
-mg_status mg_door_output(mg_out_made *made, const mg_world *w, const char *folder, bool writes)
+mg_status mg_agree_output(mg_out_made *made, const mg_world *w, const char *folder, bool writes)
 {
     mg_status st = MG_OK;
     char token[MG_PATH_SIZE] = "";
@@ -71,7 +71,7 @@ static mg_cpu_level best_level(void)
     return (mg_cpu_level)(most > 0 && most < best ? most : best);
 }
 
-mg_status mg_door_level(mg_cpu_level *level, const mg_world *w, bool says)
+mg_status mg_agree_level(mg_cpu_level *level, const mg_world *w, bool says)
 {
     const int32_t mine = (int32_t)best_level();
     mg_status st = MG_OK;
@@ -302,7 +302,7 @@ static mg_status describe_model(model_values *v, const mg_model_files *f, int ne
                                                       : MG_OK;
 }
 
-mg_status mg_door_model(const mg_world *w, const mg_model_files *files, const char *number_format, int needs)
+mg_status mg_agree_model(const mg_world *w, const mg_model_files *files, const char *number_format, int needs)
 {
     model_values v = {0};
 
@@ -339,8 +339,8 @@ static int model_needs(const mg_replica *r)
            (r->is_leader && (s->with_decoder || s->with_encoder) ? MG_NEED_CODEC : 0);
 }
 
-mg_status mg_door_replica(const mg_world *w, const mg_replica *r)
+mg_status mg_agree_replica(const mg_world *w, const mg_replica *r)
 {
     if (w->rank == 0) mg_model_notes_say(r->files);
-    return mg_door_model(w, r->files, mg_format_name(r->backend.formats.weights), model_needs(r));
+    return mg_agree_model(w, r->files, mg_format_name(r->backend.formats.weights), model_needs(r));
 }
