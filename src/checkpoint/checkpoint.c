@@ -335,6 +335,7 @@ const char *mg_checkpoint_packing(const mg_checkpoint *c)
         {".qzeros", "GPTQ or AWQ"},
         {".weight_scale_inv", "fp8"},
         {".weight._data", "quanto"},
+        {"._weight_qdata", "torchao"},
     };
 
     for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)

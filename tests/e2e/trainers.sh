@@ -176,7 +176,7 @@ as 'accelerate' hf other
 expect 4 'plain: weights of a language model that do not say what it is' 'without a model beside them' clip other --model "$BOX/plain"
 
 # Quantised files.
-for pair in 'bnb-int8:bitsandbytes int8' 'bnb-nf4:bitsandbytes nf4' 'fp8:fp8' 'gptq:GPTQ'; do
+for pair in 'bnb-int8:bitsandbytes int8' 'bnb-nf4:bitsandbytes nf4' 'fp8:fp8' 'gptq:GPTQ' torchao:torchao; do
     for end in safetensors pt; do
         expect 4 "is quantised \(${pair#*:}" "${pair%%:*}.$end" clip other --model "$TINY" --lm "$LEFT/${pair%%:*}.$end"
     done

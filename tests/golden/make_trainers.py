@@ -48,6 +48,9 @@ for name, tensors in {
     "fp8": {w + ".weight": torch.zeros(4, 4).to(torch.float8_e4m3fn)},
     "gptq": {w + ".qweight": torch.zeros(4, 4, dtype=torch.int32), w + ".qzeros": torch.zeros(4, 4, dtype=torch.int32),
              w + ".scales": torch.zeros(4, 4), w + ".g_idx": torch.zeros(4, dtype=torch.int32)},
+    # as transformers 5.17 with torchao 0.18 flattens a tensor of its own class
+    "torchao": {w + "._weight_qdata": torch.zeros(4, 4, dtype=torch.int8), w + "._weight_scale": torch.zeros(4, 1),
+                w + "._weight_zero_point": torch.zeros(4, 1, dtype=torch.int8)},
     "int16": {"x.q": torch.zeros(4, dtype=torch.int16)},
 }.items():
     save_file(tensors, out / (name + ".safetensors"))
