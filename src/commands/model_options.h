@@ -11,7 +11,7 @@
 #define MG_PART_OPTIONS(settings, field)                                                                    \
     {.name = "lm", .type = MG_OPT_STRING, .offset = offsetof(settings, field.lm), .arg = "DIR|FILE|ID",     \
      .group = "Model", .help = "take the language model from here instead; the model says what it is"},     \
-    {.name = "lora", .type = MG_OPT_STRING, .is_once = true, .offset = offsetof(settings, field.lora), .arg = "DIR",         \
+    {.name = "lora", .type = MG_OPT_STRING, .is_once = true, .offset = offsetof(settings, field.lora), .arg = "DIR|FILE|ID",         \
      .group = "Model", .help = "merge this LoRA adapter (a folder that PEFT saved) into the language model"}, \
     {.name = "text-encoder", .type = MG_OPT_STRING, .offset = offsetof(settings, field.text_encoder),       \
      .arg = "DIR|FILE|ID", .group = "Model", .help = "take the T5 text encoder from here instead"},         \

@@ -139,6 +139,10 @@ expect 4 'do not go with' 'an adapter of another model' clip other --model "$GOL
 
 expect 0 '' 'an adapter by its file' clip file --model "$TINY" --lora "$GOLDEN/lora/plain/adapter_model.safetensors"
 as 'the file or the folder' lora file
+mkdir -p "$BOX/hub/models--an--adapter/snapshots" && cp -r "$GOLDEN/lora/plain" "$BOX/hub/models--an--adapter/snapshots/0a1b2c3d"
+expect 0 '' 'an adapter by its id' env HF_HUB_CACHE="$BOX/hub" "$MG" generate -q --unconditional 1 --frames 40 --greedy --seed 1 --save-codes \
+    --out "$BOX/by_id" --model "$TINY" --lora an/adapter
+passes 'the id or the folder' cmp "$BOX/lora.npy" "$BOX/by_id/000000.codes.npy"
 expect 2 'option --lora: given twice' 'two adapters' clip file --model "$TINY" --lora "$GOLDEN/lora/plain" --lora "$GOLDEN/lora/bin"
 mkdir "$BOX/both" && cp "$TINY"/* "$GOLDEN/lora/plain"/* "$BOX/both" && chmod -R u+w "$BOX/both"
 expect 0 'warning: .*both: an adapter lies beside the weights .*--lora .*both merges it' 'one beside the weights is said' \
