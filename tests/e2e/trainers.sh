@@ -100,6 +100,14 @@ expect 4 'accepts the 104 marked' 'a part under another name' clip other --model
 expect 0 '' 'accepted, and its buffers are left over as they would be' clip other --model "$BOX/model" --apply-proposed
 as 'a part renamed' hf other
 
+# As transformers 5 saves a model, without a tokenizer.model and without positions: no word of warning.
+mkdir "$BOX/five" && cp "$GOLDEN/transformers5"/*.json "$GOLDEN/tokenizer/tokenizer.json" "$BOX/five"
+cp "$GOLDEN/checkpoints/tiny-mono-fused-no-positions/model.safetensors" "$BOX/five"
+expect 0 '' 'saved by transformers 5' "$MG" generate --model "$BOX/five" --prompt piano --frames 40 --greedy --seed 1 --save-codes --out "$BOX/of5"
+fails 'without a warning' grep -q warning "$BOX/said"
+expect 0 '' 'saved by 4.46' "$MG" generate --model "$TINY" --prompt piano --frames 40 --greedy --seed 1 --save-codes --out "$BOX/of4"
+passes 'the same codes' cmp "$BOX/of5/000000.codes.npy" "$BOX/of4/000000.codes.npy"
+
 # Adapters.
 expect 0 '' 'with an adapter' clip lora --model "$TINY" --lora "$GOLDEN/lora/plain"
 fails 'another clip' cmp "$BOX/hf.npy" "$BOX/lora.npy"
