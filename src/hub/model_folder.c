@@ -112,6 +112,7 @@ mg_status mg_model_folder_survey(mg_model_folder *out, const char *dir)
     out->has_lm = mg_path_has(dir, "state_dict.bin");
     out->has_codec = mg_path_has(dir, "compression_state_dict.bin");
     out->has_tokenizer = mg_path_has(dir, "spiece.model") || mg_path_has(dir, "tokenizer.json");
+    out->has_adapter = mg_path_has(dir, "adapter_config.json");
     out->has_weights = has_any(dir, single_names, COUNT(single_names));
     for (size_t i = 0; i < COUNT(index_names) && !out->has_weights; i++) {
         if (!mg_path_has(dir, index_names[i])) continue;
@@ -142,6 +143,8 @@ void mg_model_folder_state(char *out, size_t size, const mg_model_folder *f)
         lack = (is_whole || is_text) && !f->has_tokenizer ? "no tokenizer" : NULL;
     else if (f->has_lm || f->has_codec)
         lack = !f->has_codec ? "no compression_state_dict.bin" : NULL;
+    else if (f->has_adapter)
+        lack = "an adapter, for --lora";
     else
         lack = f->has_config ? "no weights" : "no config.json";
     snprintf(out, size, "%s", lack ? lack : "complete");

@@ -14,6 +14,7 @@ typedef struct mg_model_folder {
     bool has_lm;        /* AudioCraft's state_dict.bin */
     bool has_codec;     /* AudioCraft's compression_state_dict.bin */
     bool has_tokenizer; /* spiece.model or tokenizer.json */
+    bool has_adapter;   /* adapter_config.json, PEFT's */
     char
         missing[MG_PATH_SIZE]; /* the first file that the index names, or a link promises, and is not there */
     int64_t bytes;             /* of all files in it, links followed */
@@ -31,7 +32,8 @@ bool mg_model_folder_has_weights(const char *dir);
 /* A folder in Hugging Face's layout: a config.json, and not just AudioCraft's weights beside it. */
 bool mg_model_folder_is_hf(const char *dir);
 
-/* "complete", or what is missing for playing it: "no tokenizer", "no model-00002-of-00002.safetensors". */
+/* "complete", or what is missing for playing it: "no tokenizer", "no model-00002-of-00002.safetensors"; an
+ * adapter is called one. */
 void mg_model_folder_state(char *out, size_t size, const mg_model_folder *folder);
 
 /* "Hugging Face", "AudioCraft", "both" or "-". */

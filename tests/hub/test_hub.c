@@ -381,6 +381,8 @@ static void test_folder(void **state)
     expect_state("no config.json");
     put("model/config.json", "{\"model_type\": \"musicgen\"}");
     expect_state("no weights");
+    put("model/adapter_config.json", "{}");
+    expect_state("an adapter, for --lora");
     put("model/model.safetensors.index.json",
         "{\"weight_map\": {\"a\": \"one.safetensors\", \"b\": \"two.safetensors\"}}");
     put("model/one.safetensors", "x");
