@@ -81,28 +81,43 @@ static mg_status check_config(adapter *a)
     return mg_fail(MG_ECHECKPOINT, "%s: " CONFIG ": lora_alpha: %g is not possible", a->name, a->alpha);
 }
 
-/* alpha_pattern: {"a.b": 16} holds for every module whose name ends in .a.b. */
+/* A key of alpha_pattern, a regular expression that is a name: ^ before it, and \. for a dot. */
+static bool read_pattern(char name[MG_KEY_MAX], bool *is_whole, const char *key)
+{
+    size_t n = 0;
+
+    *is_whole = *key == '^';
+    for (key += *is_whole; *key; key++) {
+        if (key[0] == '\\' && key[1] == '.') key++;
+        if (n + 1 >= MG_KEY_MAX || strchr("^$*+?()[]{}|\\", *key)) return false;
+        name[n++] = *key;
+    }
+    name[n] = '\0';
+    return true;
+}
+
+/* alpha_pattern: {"a.b": 16} holds for every module whose name ends in .a.b, {"^a.b": 16} for a.b alone; the
+ * first that fits does. */
 static mg_status alpha_of(double *alpha, const adapter *a, const char *module)
 {
     const cJSON *pattern;
     const size_t n_module = strlen(module);
+    char name[MG_KEY_MAX];
+    bool is_whole, found = false;
 
     *alpha = a->alpha;
     MG_RETURN(mg_json_object(a->config, a->name, "alpha_pattern", &pattern));
-    for (const cJSON *p = pattern ? pattern->child : NULL; p; p = p->next) {
-        const size_t n = strlen(p->string);
-        if (!cJSON_IsNumber(p) || p->string[strcspn(p->string, "^$*+?()[]{}|\\")])
+    for (const cJSON *p = pattern ? pattern->child : NULL; p && !found; p = p->next) {
+        if (!cJSON_IsNumber(p) || !read_pattern(name, &is_whole, p->string))
             return mg_fail(MG_ECHECKPOINT,
                            "%s: " CONFIG
                            ": alpha_pattern: \"%.64s\": only plain names are supported: merge the "
                            "adapter in Python (merge_and_unload() of PEFT)",
                            a->name, p->string);
-        const bool same = n == n_module && strcmp(p->string, module) == 0;
-        const bool ends =
-            n < n_module && module[n_module - n - 1] == '.' && strcmp(module + n_module - n, p->string) == 0;
-        if (!same && !ends) continue;
-        *alpha = p->valuedouble;
-        break;
+        const size_t n = strlen(name);
+        if (n > n_module || strcmp(module + n_module - n, name) != 0) continue;
+        found = n == n_module || (!is_whole && module[n_module - n - 1] == '.');
+        if (found) *alpha = p->valuedouble;
     }
     return MG_OK;
 }
