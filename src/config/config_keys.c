@@ -108,17 +108,24 @@ static void add_more(mg_text *t, int n)
     if (n > MOST_NAMED) mg_text_show(t, " and %d more", n - MOST_NAMED);
 }
 
+/* "\n" is not shown: it would be escaped. */
+static void begin_note(mg_text *notes)
+{
+    if (notes->n) mg_text_add(notes, "\n");
+}
+
 static mg_status end_said(said *s, mg_text *notes, const char *name)
 {
     if (s->n_other) {
         add_more(&s->other, s->n_other);
-        mg_text_show(notes, "%s%s: not done here, where the reference does it: ", notes->n ? "\n" : "", name);
+        begin_note(notes);
+        mg_text_show(notes, "%s: not done here, where the reference does it: ", name);
         mg_text_add(notes, s->other.data ? s->other.data : "");
     }
     if (s->n_unknown) {
         add_more(&s->unknown, s->n_unknown);
-        mg_text_show(notes, "%s%s: unknown key%s, not looked at: ", notes->n ? "\n" : "", name,
-                     s->n_unknown == 1 ? "" : "s");
+        begin_note(notes);
+        mg_text_show(notes, "%s: unknown key%s, not looked at: ", name, s->n_unknown == 1 ? "" : "s");
         mg_text_add(notes, s->unknown.data ? s->unknown.data : "");
     }
     notes->failed |= s->other.failed || s->unknown.failed;

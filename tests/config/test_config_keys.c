@@ -98,6 +98,26 @@ static void neutral_values_are_not_said(void **state)
     expect_said(MG_KEYS_XP_LM, "transformer_lm.max_period", "10000.0", NULL);
 }
 
+/* One note a line, of one file and of several. */
+static void notes_are_lines(void **state)
+{
+    mg_text notes = {0};
+    cJSON *root;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const char *name = i ? "B" : "A", text[] = "{\"num_beams\": 4, \"newly_invented\": 7}";
+        expect_ok(mg_json_parse(&root, name, text, sizeof text - 1));
+        expect_ok(mg_config_keys_check(&notes, MG_KEYS_GENERATION, &facts, root, name));
+        cJSON_Delete(root);
+    }
+    assert_string_equal(notes.data, "A: not done here, where the reference does it: num_beams 4\n"
+                                    "A: unknown key, not looked at: newly_invented\n"
+                                    "B: not done here, where the reference does it: num_beams 4\n"
+                                    "B: unknown key, not looked at: newly_invented");
+    mg_text_reset(&notes);
+}
+
 /* transformers 5 writes processor_config.json alone, with the feature extractor's keys one level down. */
 static void keys_of_a_nested_feature_extractor(void **state)
 {
@@ -153,8 +173,11 @@ static void documentation_has_the_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_word_does_what_its_column_says), cmocka_unit_test(neutral_values_are_not_said),
-        cmocka_unit_test(keys_of_a_nested_feature_extractor),   cmocka_unit_test(legacy_keys_of_config_json),
+        cmocka_unit_test(every_word_does_what_its_column_says),
+        cmocka_unit_test(neutral_values_are_not_said),
+        cmocka_unit_test(notes_are_lines),
+        cmocka_unit_test(keys_of_a_nested_feature_extractor),
+        cmocka_unit_test(legacy_keys_of_config_json),
         cmocka_unit_test(documentation_has_the_table),
     };
 
