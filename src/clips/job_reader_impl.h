@@ -55,7 +55,7 @@ struct mg_job_reader {
     mg_job_form form;
     char *prompt_column, *id_column; /* owned; NULL: not named */
     bool is_guess;                   /* the form follows from the first bytes alone */
-    bool in_array, array_over;
+    bool in_array, array_over, has_element;
     mg_job_column *column; /* [n_columns] */
     int64_t n_columns;
     char **field; /* [n_columns] into a piece */

@@ -62,11 +62,12 @@ static mg_status next_element(mg_job_reader *r, mg_job_piece *piece, bool *over)
             for (char *p = piece->text; *p; p++) {
                 if (*p == '\n' || *p == '\r') *p = ' '; /* in a string it would be refused anyway */
             }
+            r->has_element = true;
             return mg_job_check_text(r, piece);
         }
-        if (!r->array_over)
-            return mg_fail(MG_EUSAGE, "%s: line %lld: nothing between two commas", r->bytes.name,
-                           (long long)piece->line);
+        if (!r->array_over || r->has_element)
+            return mg_fail(MG_EUSAGE, "%s: line %lld: nothing %s", r->bytes.name, (long long)piece->line,
+                           r->array_over ? "between a comma and the end of the array" : "between two commas");
     }
     MG_RETURN(end_array(r));
     *over = true;

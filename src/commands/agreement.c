@@ -14,7 +14,6 @@
 #include "hash.h"
 #include "log.h"
 #include "model_notes.h"
-#include "out_file.h"
 #include "stop.h"
 #include "text.h"
 
@@ -25,7 +24,6 @@ static mg_status put_token(char token[MG_PATH_SIZE], const char *folder)
 {
     uint64_t bits = 0;
 
-    MG_RETURN(mg_out_dir_open(folder));
     if (getrandom(&bits, sizeof bits, 0) != sizeof bits) bits = (uint64_t)getpid();
     MG_RETURN(mg_path_format(token, "%s/.ranks-%016" PRIx64 ".%ld.tmp", folder, bits, (long)getpid()));
     const int fd = open(token, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
@@ -49,9 +47,9 @@ mg_status mg_agree_output(mg_out_made *made, const mg_world *w, const char *fold
     mg_status st = MG_OK;
     char token[MG_PATH_SIZE] = "";
 
-    if (w->rank == 0) mg_out_made_note(made, folder);
-    if (w->size == 1) return mg_out_dir_open(folder);
-    if (w->rank == 0) st = put_token(token, folder);
+    if (w->rank == 0) st = mg_out_made_open(made, folder);
+    if (w->size == 1) return st;
+    if (w->rank == 0 && st == MG_OK) st = put_token(token, folder);
     MG_TRY(mg_comm_agree(w->all, st));
     MG_TRY(mg_comm_bcast(w->all, token, MG_PATH_SIZE, MG_U8, 0));
     if (writes && w->rank > 0) st = find_token(w, token, folder);

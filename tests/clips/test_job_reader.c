@@ -334,6 +334,10 @@ static void test_bad_records_are_passed_over(void **state)
     expect_refused(r, "nothing between two commas");
     expect_refused(r, "the array has no end");
     expect_over(r);
+    r = open_text("a.json", "[{\"n\": 1},\n]");
+    expect_next(r, 1, "{\"n\": 1}");
+    expect_refused(r, "line 2: nothing between a comma and the end of the array");
+    expect_over(r);
     r = open_text("a.json", "[{\"n\": 1}] x");
     expect_next(r, 1, "{\"n\": 1}");
     expect_refused(r, "something stands behind the array");

@@ -10,6 +10,7 @@
 #include "audio_file.h"
 #include "npy.h"
 #include "out_file.h"
+#include "out_made.h"
 #include "out_name.h"
 
 static void expect_content(const char *path, const char *want)
@@ -167,6 +168,26 @@ static void folders_are_made(void **state)
     expect_failure(mg_out_dir_open(longer), MG_EFAIL, "the path is longer than");
 }
 
+/* Two calls write into one new folder; the one that made it is refused late. */
+static void folders_of_two_stay(void **state)
+{
+    mg_out_made first, second, third;
+
+    (void)state;
+    expect_ok(mg_out_made_open(&first, in_dir("new/deep")));
+    expect_ok(mg_out_made_open(&second, in_dir("new/deep")));
+    mg_out_made_undo(&first);
+    assert_true(mg_path_is_folder(in_dir("new/deep")));
+    mg_out_made_undo(&second);
+    assert_true(mg_path_is_folder(in_dir("new/deep"))); /* it was there before */
+    assert_int_equal(rmdir(in_dir("new/deep")), 0);
+    expect_ok(mg_out_made_open(&third, in_dir("new/deep")));
+    mg_out_made_undo(&third);
+    assert_false(mg_path_is_folder(in_dir("new/deep")));
+    assert_true(mg_path_is_folder(in_dir("new")));
+    mg_out_made_undo(&third);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +198,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_paths_are_named, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(folders_are_made, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(folders_of_two_stay, make_dir, drop_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
