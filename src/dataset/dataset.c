@@ -250,6 +250,8 @@ static void remove_state(const mg_dataset *d)
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (mg_dataset_own_path(path, d, names[i]) == MG_OK) unlink(path);
+    if (mg_dataset_own_path(path, d, "making") == MG_OK)
+        mg_out_remove_folder(AT_FDCWD, path); /* its makers' */
 }
 
 /* It is as finished, or stopped, as it was: its lists are right. */

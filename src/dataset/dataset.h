@@ -175,6 +175,7 @@ bool mg_dataset_name_fits(const char *name);
 /* MG_EUSAGE if `folder`, or one above it, is a dataset's: what would be put there belongs to it, and verify
  * would call it damage. `itself` may be one where that is gone on with. */
 mg_status mg_dataset_check_outside(const char *folder, bool itself);
+mg_status mg_dataset_check_file_outside(const char *file);
 
 /* May a row or a line of a list, which others may have written, call a clip's file so? It is one line, stays
  * in the folder, and has an ending, whose place others' names take. A shard's lies in no folder below. */

@@ -381,6 +381,7 @@ mg_status mg_dataset_check_jobs(const mg_dataset_call *call, mg_dataset_say *say
     intake in = {.call = call, .say = say, .say_arg = arg};
     char sha256[65];
 
+    MG_TRY(mg_dataset_check_outside(call->out, true));
     MG_TRY(mg_run_db_open(&in.db, "", NULL)); /* SQLite's temporary file, gone when it is closed */
     st = read_jobs(&in, sha256);
     *n_clips = in.n_clips;

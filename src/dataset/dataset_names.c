@@ -60,6 +60,14 @@ mg_status mg_dataset_check_outside(const char *folder, bool itself)
                    folder, real);
 }
 
+mg_status mg_dataset_check_file_outside(const char *file)
+{
+    char folder[MG_PATH_SIZE];
+
+    MG_RETURN(mg_path_folder(folder, file));
+    return mg_dataset_check_outside(folder, false);
+}
+
 mg_status mg_dataset_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name)
 {
     return mg_path_format(out, "%s/%s", d->out, name);

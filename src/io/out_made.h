@@ -19,7 +19,8 @@ void mg_out_made_note(mg_out_made *m, const char *dir);
  * under the other. */
 mg_status mg_out_made_open(mg_out_made *m, const char *dir);
 
-/* Those that were not there, are empty, and are held by nobody else, are removed. Legal on a zeroed struct, and twice. */
+/* Those that were not there, are empty, and are held by nobody else, are removed. Legal on a zeroed struct,
+ * and twice. */
 void mg_out_made_undo(mg_out_made *m);
 
 #endif

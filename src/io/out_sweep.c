@@ -77,7 +77,8 @@ void mg_out_remove_folder(int parent, const char *name)
         if (fd >= 0) close(fd);
         return;
     }
-    for (struct dirent *e; (e = readdir(d));) unlinkat(fd, e->d_name, 0);
+    for (struct dirent *e; (e = readdir(d));)
+        if (unlinkat(fd, e->d_name, 0) != 0) unlinkat(fd, e->d_name, AT_REMOVEDIR);
     closedir(d);
     unlinkat(parent, name, AT_REMOVEDIR);
 }

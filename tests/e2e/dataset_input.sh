@@ -78,6 +78,23 @@ sound=$(ls "$BOX"/whole/train/*.flac)
 expect 2 'whole: is in the dataset' 'codes beside its lists' "$MG" encode --model "$DEMO" "$sound" --out "$BOX/whole"
 grep . "$BOX/whole/manifest.jsonl" >"$BOX/line.json"
 expect 2 'whole: is in the dataset' 'a clip made again' "$MG" replay "$BOX/line.json" --model "$DEMO" --out "$BOX/whole"
+expect 2 'whole/train: is in the dataset' 'a page among its sounds' "$MG" report "$BOX/whole" --out "$BOX/whole/train/report.html"
+expect 2 'whole: is in the dataset' 'a page of another name beside its lists' "$MG" report "$BOX/whole" --out "$BOX/whole/page.html"
+expect 0 'report.html' 'its own page is where it belongs' "$MG" report "$BOX/whole" --clips 0 --measure 0 --out "$BOX/whole/report.html"
+expect 2 'whole/model: is in the dataset' 'a model' "$MG" convert "$DEMO" "$BOX/whole/model"
+expect 2 'whole: is in the dataset' 'a checkpoint' "$MG" export --pointer facebook/encodec_32khz "$BOX/whole/"
+expect 2 'whole: is in the dataset' 'a job script' "$MG" plan --model "$DEMO" --clips 9 --sbatch "$BOX/whole/job.sbatch"
+expect 2 'whole/sweep: is in the dataset' 'a sweep' "$MG" bench scaling --model "$DEMO" --out "$BOX/whole/sweep"
+expect 2 'whole: is in the dataset' 'its own figures' run --jobs "$BOX/one.jsonl" --out "$BOX/whole" --metrics "$BOX/whole/metrics.prom"
+expect 2 'new: is in the dataset' 'those of a new one' run --jobs "$BOX/one.jsonl" --out "$BOX/new" --metrics "$BOX/new/metrics.prom"
+fails 'which is gone again' test -e "$BOX/new"
+expect 2 'whole/x: is in the dataset' '--check says so of its folder' "$MG" run --jobs "$BOX/one.jsonl" --out "$BOX/whole/x" --check
+cp -rL "$DEMO" "$BOX/broken" && echo nonsense >"$BOX/broken/spiece.model"
+expect 4 'spiece.model: not a SentencePiece model' 'a tokenizer that is none' \
+    timeout 600 "$MG" run --model "$BOX/broken" --seed 5 -q --jobs "$BOX/one.jsonl" --out "$BOX/none"
+fails 'leaves nothing' test -e "$BOX/none"
+expect 1 'making/0: cannot make files' 'a disk that fails when all is loaded' env LD_PRELOAD="$5" FAULT_CALLS=open FAULT_ERRNO=28 \
+    FAULT_PATH=/making/ "$MG" run --model "$DEMO" --seed 5 --threads 1 -q --jobs "$BOX/one.jsonl" --out "$BOX/whole"
 expect 5 'memory: ' 'a start that does not fit' run --jobs "$BOX/one.jsonl" --out "$BOX/whole" --host-memory 1M
 passes 'it is whole still' "$MG" verify -q "$BOX/whole"
 mkdir -p "$BOX/odd/.mg-dist"

@@ -2,6 +2,7 @@
 # mg-dist verify of a dataset: every kind of damage is one line that names the thing, and the exit code is 1.
 #   dataset_verify.sh MG-DIST TESTS-FOLDER …
 . "$(dirname "$0")/lib.sh" "$1" "$2"
+FAULTY=$5
 
 cat >"$BOX/jobs.jsonl" <<'END'
 {"id":"a","prompt":"slow sad piano","duration":1.5,"title":"A song"}
@@ -43,6 +44,10 @@ for layout in audiofolder webdataset audiocraft; do
     rm -rf "$BOX/bare"
     expect 0 '3 clips made again' 'three clips made again have the same bytes' "$MG" verify -q "$BOX/$layout" --replay 3 --model "$DEMO"
     fails 'nothing is left of them' sh -c "ls -A '$BOX' | grep replay"
+    mkdir -p "$BOX/elsewhere"
+    expect 0 '1 clip made again' 'where the dataset may only be read' sh -c 'cd "$0/elsewhere" && LD_PRELOAD="$1" FAULT_CALLS=open \
+        FAULT_ERRNO=30 FAULT_PATH="$0/.probe" "$2" verify -q "$0/$3" --replay 1 --model "$4"' "$BOX" "$FAULTY" "$MG" "$layout" "$DEMO"
+    passes 'nothing is left of it' rmdir "$BOX/elsewhere"
     for list in manifest.jsonl SHA256SUMS failures.jsonl README.md; do
         fresh $layout; rm "$BOX/d/$list"
         finds "^$list: missing" "$list missing"

@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "convert.h"
+#include "dataset.h"
 #include "log.h"
 #include "machine_options.h"
 #include "model_notes.h"
@@ -91,6 +92,7 @@ static mg_status convert(mg_convert *c)
     const mg_convert_settings *s = c->settings;
     const bool hf = s->to == MG_CONVERT_HF;
 
+    MG_RETURN(mg_dataset_check_outside(s->out, false));
     if (!mg_out_folder_is_free(s->out))
         return mg_fail(MG_EUSAGE, "%s: is there already; give another OUT, or remove it first", s->out);
     c->writes_pointer = !hf && s->parts.codec && strcmp(s->parts.codec, PUBLIC_CODEC) == 0;

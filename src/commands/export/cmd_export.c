@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "dataset.h"
 #include "hub.h"
 #include "key_map.h"
 #include "log.h"
@@ -160,6 +161,7 @@ static mg_status prepare_file(const char *out, const export_settings *s)
 {
     char folder[MG_PATH_SIZE];
 
+    MG_RETURN(mg_dataset_check_file_outside(out));
     MG_RETURN(mg_out_check_free(out, s->overwrite, "give --overwrite or another OUT"));
     MG_RETURN(mg_path_folder(folder, out));
     return mg_out_dir_open(folder);

@@ -7,6 +7,7 @@
 
 #include "bench_shapes.h"
 #include "cli.h"
+#include "dataset.h"
 #include "log.h"
 #include "machine.h"
 #include "model_options.h"
@@ -130,6 +131,7 @@ static mg_status check(const void *settings)
     MG_RETURN(check_memory(s, is_cpu));
     if (s->sbatch && !s->model.model)
         return mg_fail(MG_EUSAGE, "option --sbatch: the job needs --model; --shape has no weights");
+    if (s->sbatch) MG_RETURN(mg_dataset_check_file_outside(s->sbatch));
     if (s->sbatch)
         MG_RETURN(mg_out_check_free(s->sbatch, s->overwrite, "give --overwrite or another --sbatch"));
     return MG_OK;

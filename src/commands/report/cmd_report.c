@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "dataset.h"
 #include "log.h"
 #include "path.h"
 #include "report.h"
@@ -34,8 +35,13 @@ static const mg_option options[] = {
 };
 /* clang-format on */
 
+/* DATASET/report.html is beside its lists and none of them. */
 static mg_status check_out(const char *path)
 {
+    char folder[MG_PATH_SIZE];
+
+    MG_RETURN(mg_path_folder(folder, path));
+    MG_RETURN(mg_dataset_check_outside(folder, strcmp(mg_path_name(path), "report.html") == 0));
     return mg_sealed_check(path, "name another file with --out");
 }
 

@@ -91,6 +91,7 @@ static mg_status open_dataset(run_call *c)
     if (c->w->rank > 0) return MG_OK;
     MG_RETURN(mg_run_describe(&call, c->s));
     MG_RETURN(mg_dataset_open(&c->d, &call));
+    if (c->s->metrics) MG_RETURN(mg_dataset_check_file_outside(c->s->metrics));
     MG_RETURN(mg_dataset_get_needs(c->d, &c->needs));
     mg_dataset_count(c->d, &n);
     if (n.done + n.failed > 0)
@@ -284,8 +285,8 @@ static mg_status go(run_call *c)
     MG_RETURN(mg_comm_agree(w->all, check_space(c)));
     MG_RETURN(load(c, &need));
     MG_RETURN(mg_comm_agree(w->all, mg_channel_open(&c->channel, w)));
-    c->begun = true;
     MG_RETURN(mg_comm_agree(w->all, open_makers(c, &need)));
+    c->begun = true;
     mg_stop_begin_wishes();
     return end(c, mg_run_leader_make(c->leader, c->scheduler));
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bench_shapes.h"
+#include "dataset.h"
 #include "log.h"
 #include "out_file.h"
 #include "path.h"
@@ -54,6 +55,7 @@ mg_status mg_scaling_open(mg_scaling_sweep *w)
     char path[MG_PATH_SIZE];
 
     MG_RETURN(describe(w));
+    MG_RETURN(mg_dataset_check_outside(dir, false));
     MG_RETURN(mg_path_format(path, "%s/results.csv", dir));
     MG_RETURN(
         mg_out_check_free(path, mg_path_has(dir, "results.jsonl"), "it is of no sweep; give another --out"));
