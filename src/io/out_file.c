@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,6 +79,8 @@ mg_status mg_out_file_begin(mg_out_file *f, const char *path)
     if (n < 0 || n >= (int)sizeof f->path)
         return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", path, sizeof f->path - 1);
     if (!path[folder_bytes(path)]) return mg_fail(MG_EFAIL, "%s: not the name of a file", path);
+    if (strlen(path + folder_bytes(path)) > NAME_MAX)
+        return mg_fail(MG_EFAIL, "%.80s…: a file's name has at most %d bytes", path, NAME_MAX);
     if (!mg_out_temp_name(f->temp_path, sizeof f->temp_path, path))
         return mg_fail(MG_EFAIL, "%.80s…: the path is longer than %zu bytes", path, sizeof f->path - 30);
 

@@ -1,6 +1,7 @@
 #include "out_name.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,9 +30,15 @@ static unsigned machine_number(void)
 
 bool mg_out_temp_name(char *out, size_t size, const char *path)
 {
-    const size_t n_folder = (size_t)(mg_path_name(path) - path);
-    const int n = snprintf(out, size, "%.*s.%s.%08x.%ld.tmp", (int)n_folder, path, path + n_folder,
-                           machine_number(), (long)getpid());
+    enum { MOST_BYTES = 200 }; /* of 255, which file systems allow */
+    const char *name = mg_path_name(path);
+    const int n_folder = (int)(name - path);
+    char number[32];
+
+    snprintf(number, sizeof number, "%016" PRIx64, mg_text_hash(name));
+    if (strlen(name) > MOST_BYTES) name = number;
+    const int n = snprintf(out, size, "%.*s.%s.%08x.%ld.tmp", n_folder, path, name, machine_number(),
+                           (long)getpid());
 
     return n >= 0 && (size_t)n < size;
 }
