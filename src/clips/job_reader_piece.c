@@ -23,16 +23,25 @@ bool mg_job_is_blank(const mg_job_piece *p)
     return strspn(p->text, " \t\r\n") == p->bytes;
 }
 
+/* A spreadsheet has rows below its last one, too: ";;;". */
+static bool is_empty_row(const mg_job_piece *p, char delimiter)
+{
+    const char blanks[] = {' ', '\t', '\r', '\n', delimiter, '\0'};
+
+    return strspn(p->text, blanks) == p->bytes;
+}
+
 /* A line or CSV record that is not blank. */
 mg_status mg_job_next_piece(mg_job_reader *r, mg_job_piece *piece)
 {
     const mg_job_cut how = r->form == MG_JOBS_CSV || r->form == MG_JOBS_TSV ? MG_JOB_ROW : MG_JOB_LINE;
+    const char delimiter = how == MG_JOB_ROW ? r->bytes.delimiter : ' ';
 
     do {
         MG_RETURN(mg_job_bytes_cut(&r->bytes, piece, how));
         if (!piece->text) return MG_OK;
         if (piece->bytes > 0 && piece->text[piece->bytes - 1] == '\r') piece->text[--piece->bytes] = '\0';
-    } while (mg_job_is_blank(piece));
+    } while (is_empty_row(piece, delimiter));
     return mg_job_check_text(r, piece);
 }
 

@@ -37,8 +37,8 @@ bool mg_out_temp_name(char *out, size_t size, const char *path)
 
     snprintf(number, sizeof number, "%016" PRIx64, mg_text_hash(name));
     if (strlen(name) > MOST_BYTES) name = number;
-    const int n = snprintf(out, size, "%.*s.%s.%08x.%ld.tmp", n_folder, path, name, machine_number(),
-                           (long)getpid());
+    const int n =
+        snprintf(out, size, "%.*s.%s.%08x.%ld.tmp", n_folder, path, name, machine_number(), (long)getpid());
 
     return n >= 0 && (size_t)n < size;
 }

@@ -94,6 +94,22 @@ static void test_a_comma_in_a_number(void **state)
     expect_over(r);
 }
 
+/* Rows that hold nothing, below the last one or between, are no clips without a text. */
+static void test_what_a_spreadsheet_adds(void **state)
+{
+    static const char text[] = "prompt;greedy;n\r\nx;TRUE;\r\n;;\r\ny;False;2\r\n;;\r\n ; ;\r\n";
+    static const char quoted[] = "prompt,n\n\"\",\n";
+
+    (void)state;
+    mg_job_reader *r = open_text("a.csv", text);
+    expect_next(r, 2, "{\"prompt\":\"x\",\"greedy\":true}");
+    expect_next(r, 4, "{\"prompt\":\"y\",\"greedy\":false,\"n\":2}");
+    expect_over(r);
+    r = open_text("a.csv", quoted);
+    expect_next(r, 2, "{}"); /* that one is said */
+    expect_over(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +118,7 @@ int main(void)
         cmocka_unit_test(test_strokes),
         cmocka_unit_test(test_quotes_between_strokes),
         cmocka_unit_test(test_a_comma_in_a_number),
+        cmocka_unit_test(test_what_a_spreadsheet_adds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
