@@ -88,6 +88,9 @@ void mg_clip_list_close(mg_clip_list *list);
 mg_status mg_clip_list_look(mg_clip_list *list, const mg_call *call, const mg_replica *replica,
                             const mg_world *world);
 
+/* MG_EFAIL if a file has come under the name since: another call writes into the folder too. */
+mg_status mg_clip_list_check_free(const mg_call *call, const char *name);
+
 /* One clip from one record, on a leader alone and at any time: what open and fill do with all. MG_EUSAGE or
  * MG_EFAIL: it cannot be made, and nothing is left open. `tokenizer` may be NULL if it has no text. */
 typedef struct mg_clip_record {

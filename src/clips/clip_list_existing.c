@@ -230,6 +230,20 @@ static mg_status look_at(bool *is_there, const wanted *w)
                        : ", another --out or --start-index next");
 }
 
+mg_status mg_clip_list_check_free(const mg_call *call, const char *name)
+{
+    const wanted w = {.call = call, .name = name};
+    char path[MG_PATH_SIZE];
+    bool found;
+
+    MG_RETURN(find_any(path, &found, &w));
+    if (!found) return MG_OK;
+    return mg_fail(MG_EFAIL,
+                   "%s: is there by now, made by another call, and is not replaced; give this one another "
+                   "--out, or names of its own",
+                   path);
+}
+
 static mg_status look(uint8_t *is_there, const mg_clip_list *list, const mg_call *call,
                       const mg_replica *replica)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clip_index.h"
+#include "file_lock.h"
 #include "in_file.h"
 #include "json_text.h"
 #include "log.h"
@@ -48,12 +49,29 @@ void mg_clip_output_close(mg_clip_output *o)
     free(o);
 }
 
+/* Of two calls that write into one folder the one that comes first has the name: under a lock, or a sound of
+ * one might stand beside the metadata of the other. Where there are no locks it must do without. */
+static mg_status write_files(mg_clip_output *o, const mg_clip *clip, const mg_clip_result *result)
+{
+    const char *name = o->list->job[clip->index].name;
+    mg_file_lock lock = {.fd = -1};
+    char path[MG_PATH_SIZE];
+
+    if (mg_call_is_to_stdout(o->call)) return mg_clip_files_write(o, clip, result);
+    MG_RETURN(mg_path_format(path, "%s/.%s", o->call->out_dir, name));
+    if (mg_file_lock_take(&lock, path) != MG_OK) mg_clear_error();
+    mg_status st = o->call->overwrite ? MG_OK : mg_clip_list_check_free(o->call, name);
+    if (st == MG_OK) st = mg_clip_files_write(o, clip, result);
+    mg_file_lock_release(&lock);
+    return st;
+}
+
 mg_status mg_clip_output_take(void *arg, const mg_clip *clip, const mg_clip_result *result)
 {
     mg_clip_output *o = arg;
     mg_status st = mg_fault_raise(&result->fault);
 
-    if (st == MG_OK) st = mg_clip_files_write(o, clip, result);
+    if (st == MG_OK) st = write_files(o, clip, result);
     if (mg_status_is_common(st)) return st;
     o->outcome[clip->index] = st == MG_OK ? MG_OUTCOME_DELIVERED : MG_OUTCOME_FAILED;
     if (st != MG_OK) mg_log_error("clip %s: %s", o->list->job[clip->index].name, mg_last_error());

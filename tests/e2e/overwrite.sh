@@ -140,6 +140,25 @@ expect 0 '' 'a folder' make --out "$BOX/late" --prompt a --seed 1
 expect 0 "^$BOX/late/000000.wav$" 'while what is there is hashed, ranks wait' slowly take 000000.wav --prompt a
 expect 0 "^$BOX/late/000001.wav$" 'and while the list of sounds is made' slowly open metadata.jsonl --prompt b --overwrite --start-index 1
 
+# Two calls at once that want the same name: the second one looked while nothing was there.
+touch "$BOX/hold"
+LD_PRELOAD="$FAULTY" FAULT_CALLS=rename FAULT_PATH=two/000000.wav FAULT_HOLD="$BOX/hold" FAULT_MET="$BOX/met" \
+    timeout 300 "$MG" generate --model "$TINY" --frames 20 --out "$BOX/two" --prompt first --seed 1 >"$BOX/first" 2>&1 &
+first=$!
+for _ in $(seq 600); do [ ! -e "$BOX/met" ] || break; sleep 0.1; done
+timeout 300 "$MG" generate --model "$TINY" --frames 20 --out "$BOX/two" --prompt second --seed 2 >"$BOX/said" 2>&1 &
+second=$!
+for _ in $(seq 600); do ! grep -q plan: "$BOX/said" || break; sleep 0.1; done
+rm "$BOX/hold"
+wait $first
+passes 'of two calls at once the first has the name' test $? = 0
+wait $second
+passes 'the second one fails' test $? = 1
+says 'and says why' '000000.wav: is there by now, made by another call, and is not replaced'
+passes 'the clip is the first one' "$MG" replay -q "$BOX/two/000000.json"
+passes 'with its text' grep -q '"prompt":"first"' "$BOX/two/metadata.jsonl"
+fails 'and no lock is left' sh -c "ls -A '$BOX/two' | grep lock"
+
 # A dataset's card: ours is written anew, another or an edited one is kept.
 clips() { "$MG" run --model "$TINY" --jobs "$BOX/jobs.txt" --duration 0.2 --seed 1 --out "$BOX/set" "$@"; }
 expect 0 '' 'a dataset' clips
