@@ -58,7 +58,7 @@ static mg_status write_files(mg_clip_output *o, const mg_clip *clip, const mg_cl
     char path[MG_PATH_SIZE];
 
     if (mg_call_is_to_stdout(o->call)) return mg_clip_files_write(o, clip, result);
-    MG_RETURN(mg_path_format(path, "%s/.%s", o->call->out_dir, name));
+    MG_RETURN(mg_path_format(path, "%s/.%s" MG_FILE_LOCK_SWEPT, o->call->out_dir, name));
     if (mg_file_lock_take(&lock, path) != MG_OK) mg_clear_error();
     mg_status st = o->call->overwrite ? MG_OK : mg_clip_list_check_free(o->call, name);
     if (st == MG_OK) st = mg_clip_files_write(o, clip, result);

@@ -11,7 +11,9 @@ typedef struct mg_file_lock {
 } mg_file_lock;
 
 /* Wait for the lock of `path`: an empty file PATH.lock beside it, which the folder must have room for and
- * which goes with release. A process that dies leaves no lock behind, perhaps the empty file. */
+ * which goes with release. A process that dies leaves no lock behind, perhaps the empty file, which
+ * mg_out_sweep removes if PATH begins with a dot and ends like this. */
+#define MG_FILE_LOCK_SWEPT ".mg-dist"
 mg_status mg_file_lock_take(mg_file_lock *l, const char *path);
 
 /* The same without waiting: MG_OK with l->fd -1 if another has it. */

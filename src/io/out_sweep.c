@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file_lock.h"
 #include "out_file.h"
 #include "out_name.h"
 #include "process.h"
@@ -83,6 +84,18 @@ void mg_out_remove_folder(int parent, const char *name)
     unlinkat(parent, name, AT_REMOVEDIR);
 }
 
+static void sweep_lock(const char *dir, const char *name)
+{
+    char path[MG_PATH_SIZE];
+    mg_file_lock lock;
+
+    if (!mg_text_ends_with(name, MG_FILE_LOCK_SWEPT ".lock")) return;
+    const int n = (int)(strlen(name) - strlen(".lock"));
+    if (mg_path_format(path, "%s/%.*s", dir, n, name) == MG_OK && mg_file_lock_try(&lock, path) == MG_OK)
+        mg_file_lock_release(&lock); /* with its file */
+    mg_clear_error();
+}
+
 void mg_out_sweep(const char *dir)
 {
     DIR *d = opendir(dir);
@@ -90,8 +103,11 @@ void mg_out_sweep(const char *dir)
     if (!d) return;
     const int fd = dirfd(d);
     const bool shared = is_shared(fd);
-    for (struct dirent *e; (e = readdir(d));)
-        if (e->d_name[0] == '.' && is_stale(fd, e->d_name, shared) && unlinkat(fd, e->d_name, 0) != 0)
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] != '.') continue;
+        sweep_lock(dir, e->d_name);
+        if (is_stale(fd, e->d_name, shared) && unlinkat(fd, e->d_name, 0) != 0)
             mg_out_remove_folder(fd, e->d_name); /* such as a model half written */
+    }
     closedir(d);
 }

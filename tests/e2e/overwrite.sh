@@ -158,6 +158,9 @@ says 'and says why' '000000.wav: is there by now, made by another call, and is n
 passes 'the clip is the first one' "$MG" replay -q "$BOX/two/000000.json"
 passes 'with its text' grep -q '"prompt":"first"' "$BOX/two/metadata.jsonl"
 fails 'and no lock is left' sh -c "ls -A '$BOX/two' | grep lock"
+touch "$BOX/two/.000003.mg-dist.lock"
+expect 0 '' 'a lock that a killed call left' "$MG" generate --model "$TINY" --frames 20 --out "$BOX/two" --prompt c --start-index next
+fails 'is removed by the next one' test -e "$BOX/two/.000003.mg-dist.lock"
 
 # A dataset's card: ours is written anew, another or an edited one is kept.
 clips() { "$MG" run --model "$TINY" --jobs "$BOX/jobs.txt" --duration 0.2 --seed 1 --out "$BOX/set" "$@"; }
