@@ -354,13 +354,9 @@ mg_status mg_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product, con
 mg_status mg_attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
                               const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
 {
-    MG_REQUIRE(over);
-    if (!ops->iface->attention_linear) {
-        MG_RETURN(mg_attention(ops, a, x, over->kv, over->kv_row, over->n_keys, over->scale, NULL));
-        return product ? mg_linear_add(ops, y, product, a, w)
-                       : mg_linear(ops, y, a, w, NULL, MG_ACT_NONE, false);
-    }
-    MG_REQUIRE(is_kv(over->kv) && is_matrix(w) && is_rows(x));
+    bool done = false;
+
+    MG_REQUIRE(over && is_kv(over->kv) && is_matrix(w) && is_rows(x));
     const int64_t N = x->dim[0], D = over->kv->n_heads * over->kv->E;
 
     MG_REQUIRE(x->dim[1] >= D && w->n_in == D && is_2d(a, MG_F32, N, D) && is_2d(y, MG_F32, N, w->n_out));
@@ -370,7 +366,11 @@ mg_status mg_attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *produc
         MG_REQUIRE(is_2d(product, MG_F32, N, w->n_out));
         MG_REQUIRE(!overlap(product, x) && !overlap(product, y) && !overlap(product, a));
     }
-    return ops->iface->attention_linear(ops, y, product, a, x, over, w);
+    if (ops->iface->attention_linear)
+        MG_RETURN(ops->iface->attention_linear(ops, &done, y, product, a, x, over, w));
+    if (done) return MG_OK;
+    MG_RETURN(mg_attention(ops, a, x, over->kv, over->kv_row, over->n_keys, over->scale, NULL));
+    return product ? mg_linear_add(ops, y, product, a, w) : mg_linear(ops, y, a, w, NULL, MG_ACT_NONE, false);
 }
 
 mg_status mg_gather_ids(const mg_ops *ops, mg_tensor *ids, const mg_tensor *codes, const mg_tensor *cells,

@@ -270,13 +270,15 @@ typedef struct mg_ops_iface {
     mg_status (*nearest_code)(const mg_ops *ops, mg_tensor *ids, mg_tensor *x, const mg_tensor *products,
                               const mg_tensor *table, const mg_tensor *norms);
 
-    /* Fused: optional. Without them ops.c calls the slots above in their place. */
+    /* Fused: optional. Without them ops.c calls the slots above in their place; so it does where
+     * attention_linear leaves *done false, which it was, and has done nothing. */
     mg_status (*norm_linear)(const mg_ops *ops, mg_tensor *y, mg_tensor *a, const mg_tensor *x,
                              const mg_norm *norm, const mg_matrix *w, mg_act act, const mg_kv_place *into);
     mg_status (*linear_add)(const mg_ops *ops, mg_tensor *y, mg_tensor *product, const mg_tensor *x,
                             const mg_matrix *w);
-    mg_status (*attention_linear)(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
-                                  const mg_tensor *x, const mg_attend *over, const mg_matrix *w);
+    mg_status (*attention_linear)(const mg_ops *ops, bool *done, mg_tensor *y, mg_tensor *product,
+                                  mg_tensor *a, const mg_tensor *x, const mg_attend *over,
+                                  const mg_matrix *w);
 
     void (*close)(mg_ops *ops); /* frees the instance too */
 } mg_ops_iface;

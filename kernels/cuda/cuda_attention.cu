@@ -275,27 +275,37 @@ static mg_status run_tokens(mg_cuda *cuda, const mg_kv *kv, const attention *a, 
     }
 }
 
+attention mg_attention_of(const mg_cuda *cuda, const mg_tensor *x, const mg_attend *over)
+{
+    const mg_kv *kv = over->kv;
+
+    return {
+        .x = (const float *)x->data,
+        .partial = (float *)cuda->scratch,
+        .tickets = cuda->tickets,
+        .kv_row = (const int32_t *)over->kv_row->data,
+        .n_keys = (const int32_t *)over->n_keys->data,
+        .fault = cuda->fault,
+        .x_width = x->dim[1],
+        .H = (int32_t)kv->n_heads,
+        .T_max = (int32_t)kv->T_max,
+        .E = (int32_t)kv->E,
+        .n_rows = (int32_t)kv->n_rows,
+        .n_chunks = (int32_t)mg_ceil_div(kv->T_max, CHUNK),
+        .n_early = kv->settled && x->dim[0] <= MOST_EARLY ? (int32_t)x->dim[0] : 0,
+        .scale = over->scale,
+    };
+}
+
 mg_status mg_cuda_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const mg_kv *kv,
                             const mg_tensor *kv_row, const mg_tensor *n_keys, float scale,
                             const mg_tensor *rel_bias)
 {
     mg_cuda *cuda = mg_cuda_of(ops);
     const int64_t N = x->dim[0], HE = kv->n_heads * kv->E;
-    attention a = {
-        .partial = (float *)cuda->scratch,
-        .tickets = cuda->tickets,
-        .rel_bias = rel_bias ? (const float *)rel_bias->data : NULL,
-        .fault = cuda->fault,
-        .x_width = x->dim[1],
-        .bias_width = (int32_t)(2 * N - 1),
-        .H = (int32_t)kv->n_heads,
-        .T_max = (int32_t)kv->T_max,
-        .E = (int32_t)kv->E,
-        .n_rows = (int32_t)kv->n_rows,
-        .n_chunks = (int32_t)mg_ceil_div(kv->T_max, CHUNK),
-        .n_early = kv->settled && N <= MOST_EARLY ? (int32_t)N : 0,
-        .scale = scale,
-    };
+    const mg_attend over = {kv, kv_row, n_keys, scale};
+    const attention all = mg_attention_of(cuda, x, &over);
+    attention a = all;
     const int64_t token_bytes = a.H * (int64_t)a.n_chunks * (2 + a.E) * (int64_t)sizeof(float);
     int64_t at_once = 65535;
 
@@ -303,11 +313,13 @@ mg_status mg_cuda_attention(const mg_ops *ops, mg_tensor *y, const mg_tensor *x,
         at_once = mg_smaller((int64_t)cuda->scratch_bytes / token_bytes, MG_MAX_TICKETS / a.H);
     MG_REQUIRE(at_once > 0 && a.H <= 65535);
     if (at_once < N) a.n_early = 0; /* a block would not see all tokens */
+    a.rel_bias = rel_bias ? (const float *)rel_bias->data : NULL;
+    a.bias_width = (int32_t)(2 * N - 1);
     for (int64_t n = 0; n < N; n += at_once) {
         a.y = (float *)y->data + n * HE;
-        a.x = (const float *)x->data + n * a.x_width;
-        a.kv_row = (const int32_t *)kv_row->data + n;
-        a.n_keys = (const int32_t *)n_keys->data + n;
+        a.x = all.x + n * a.x_width;
+        a.kv_row = all.kv_row + n;
+        a.n_keys = all.n_keys + n;
         a.bias_first = (int32_t)(N - 1 - n);
         MG_RETURN(run_tokens(cuda, kv, &a, mg_smaller(at_once, N - n), at_once >= N));
     }

@@ -76,8 +76,7 @@ MG_INLINE float mg_of_chunks(const attention *a, int64_t n, int64_t h, int n_chu
  * are all tokens of the call. */
 mg_status mg_attend_many(mg_cuda *cuda, bool *done, const mg_kv *kv, const attention *a, int64_t N, bool all);
 
-/* Attention and the product behind it (cuda_product_attended.cu), where one kernel suits: *done says it. */
-mg_status mg_attended_product(mg_cuda *cuda, bool *done, const mg_finish *to, const mg_tensor *x,
-                              const mg_attend *over, const mg_matrix *w);
+/* The arguments of all tokens of x [N, W]; y, rel_bias and n_chunks' memory are the caller's to say. */
+attention mg_attention_of(const mg_cuda *cuda, const mg_tensor *x, const mg_attend *over);
 
 #endif

@@ -14,6 +14,7 @@
 #include "cuda_attention.cuh"
 #include "cuda_product_few.cuh"
 #include "cuda_segment.cuh"
+#include "cuda_step.cuh"
 
 enum {
     STEPS = 16, /* of a slice: all of them are asked for before the wait */
@@ -245,33 +246,22 @@ static mg_status run(mg_cuda *cuda, const half_product *p, const attention *a, c
     return MG_OK;
 }
 
-mg_status mg_attended_product(mg_cuda *cuda, bool *done, const mg_finish *to, const mg_tensor *x,
-                              const mg_attend *over, const mg_matrix *w)
+mg_status mg_cuda_attention_linear(const mg_ops *ops, bool *done, mg_tensor *y, mg_tensor *product,
+                                   mg_tensor *a, const mg_tensor *x, const mg_attend *over,
+                                   const mg_matrix *w)
 {
-    const mg_kv *kv = over->kv;
-    half_product p = {};
-    attention a = {};
+    mg_cuda *cuda = mg_cuda_of(ops);
+    const attention attend = mg_attention_of(cuda, x, over);
+    mg_finish to = {};
 
-    p.w = (const uint4 *)w->data;
-    p.to = *to;
+    (void)a;
+    to.y = (float *)y->data;
+    to.row_stride = w->n_out;
+    to.accumulate = product != NULL;
+    half_product p = mg_half_product_of(cuda, &to, w);
     p.x.n = x->dim[0];
-    p.n_out = (int32_t)w->n_out;
-    p.n_tiles = (int32_t)mg_ceil_div(w->n_out, MG_TILE_HALF);
-    p.n_in = (int32_t)(w->n_in / w->n_slices);
-    p.n_slices = w->n_slices;
-    p.n_steps = mg_slice_steps(p.n_in);
-    a.x = (const float *)x->data;
-    a.kv_row = (const int32_t *)over->kv_row->data;
-    a.n_keys = (const int32_t *)over->n_keys->data;
-    a.fault = cuda->fault;
-    a.x_width = x->dim[1];
-    a.H = (int32_t)kv->n_heads;
-    a.T_max = (int32_t)kv->T_max;
-    a.E = (int32_t)kv->E;
-    a.n_rows = (int32_t)kv->n_rows;
-    a.n_early = (int32_t)x->dim[0];
-    a.scale = over->scale;
-    *done = suits(cuda, &p, &a, kv, w);
+    *done = suits(cuda, &p, &attend, over->kv, w);
     if (!*done) return MG_OK;
-    return w->format == MG_FORMAT_BF16 ? run<__nv_bfloat16>(cuda, &p, &a, kv) : run<__half>(cuda, &p, &a, kv);
+    return w->format == MG_FORMAT_BF16 ? run<__nv_bfloat16>(cuda, &p, &attend, over->kv)
+                                       : run<__half>(cuda, &p, &attend, over->kv);
 }

@@ -164,10 +164,11 @@ mg_status mg_product_half(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, 
     return mg_product_half_by(cuda, MG_BY_CHOICE, to, x, w, norm);
 }
 
-mg_status mg_product_half_by(mg_cuda *cuda, int variant, const mg_finish *to, const mg_rows *x,
-                             const mg_matrix *w, const mg_row_norm *norm)
+half_product mg_half_product_of(const mg_cuda *cuda, const mg_finish *to, const mg_matrix *w)
 {
-    half_product p = {
+    const int32_t n_in = (int32_t)(w->n_in / w->n_slices);
+
+    return {
         .w = (const uint4 *)w->data,
         .packed = (uint2 *)cuda->scratch,
         .to = *to,
@@ -175,9 +176,16 @@ mg_status mg_product_half_by(mg_cuda *cuda, int variant, const mg_finish *to, co
         .tickets = cuda->tickets,
         .n_out = (int32_t)w->n_out,
         .n_tiles = (int32_t)mg_ceil_div(w->n_out, MG_TILE_HALF),
-        .n_in = (int32_t)(w->n_in / w->n_slices),
+        .n_in = n_in,
         .n_slices = w->n_slices,
+        .n_steps = mg_slice_steps(n_in),
     };
+}
+
+mg_status mg_product_half_by(mg_cuda *cuda, int variant, const mg_finish *to, const mg_rows *x,
+                             const mg_matrix *w, const mg_row_norm *norm)
+{
+    half_product p = mg_half_product_of(cuda, to, w);
     const int64_t partial_row = (int64_t)p.n_slices * p.n_tiles * MG_TILE_HALF * (int64_t)sizeof(float);
     const mg_variant *all = mg_variants(w->format, norm);
     int64_t at_once = mg_smaller(MG_ROWS_AT_ONCE, mg_partial_bytes(cuda) / partial_row);
@@ -185,7 +193,6 @@ mg_status mg_product_half_by(mg_cuda *cuda, int variant, const mg_finish *to, co
     MG_REQUIRE(!norm || p.n_slices == 1);
     MG_REQUIRE(p.n_slices == 1 || (at_once > 0 && p.n_tiles <= MG_MAX_TICKETS));
     if (p.n_slices == 1) at_once = MG_ROWS_AT_ONCE;
-    p.n_steps = mg_slice_steps(p.n_in);
     at_once = mg_smaller(at_once, mg_packed_bytes(cuda) / ((int64_t)p.n_slices * p.n_steps * 32) & ~7);
     MG_REQUIRE(at_once > 0);
     if (norm) p.norm = *norm;

@@ -18,6 +18,9 @@ typedef struct half_product {
     int32_t n_row_tiles;                             /* of 8 rows, in packed */
 } half_product;
 
+/* Of all that `to` and w say; x, the norm and the rows' tiles are the caller's to say. */
+half_product mg_half_product_of(const mg_cuda *cuda, const mg_finish *to, const mg_matrix *w);
+
 /* x of the rows into p->packed, through the norm if there is one (cuda_pack.cu). */
 mg_status mg_pack_rows(mg_cuda *cuda, const half_product *p, mg_format format);
 

@@ -1,10 +1,8 @@
 /* A step of the language model in few launches: norm, product and cache in one kernel, product and residual
- * in one, with the attention before it where that has few keys; and all of a step's launches in a graph,
- * recorded when its key is seen first. What changes from step to step is read from device memory, so one
- * recording serves all steps of its size. */
+ * in one; and all of a step's launches in a graph, recorded when its key is seen first. What changes from
+ * step to step is read from device memory, so one recording serves all steps of its size. */
 #include "cuda_step.cuh"
 
-#include "cuda_attention.cuh"
 #include "cuda_matrix.cuh"
 #include "cuda_transformer.cuh"
 
@@ -58,22 +56,6 @@ mg_status mg_cuda_linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product
     to.row_stride = w->n_out;
     to.accumulate = true;
     return mg_product(mg_cuda_of(ops), &to, &rows, w, NULL);
-}
-
-mg_status mg_cuda_attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
-                                   const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
-{
-    mg_finish to = {};
-    bool done;
-
-    to.y = (float *)y->data;
-    to.row_stride = w->n_out;
-    to.accumulate = product != NULL;
-    MG_RETURN(mg_attended_product(mg_cuda_of(ops), &done, &to, x, over, w));
-    if (done) return MG_OK;
-    MG_RETURN(mg_cuda_attention(ops, a, x, over->kv, over->kv_row, over->n_keys, over->scale, NULL));
-    return product ? mg_cuda_linear_add(ops, y, product, a, w)
-                   : mg_cuda_linear(ops, y, a, w, NULL, MG_ACT_NONE, false);
 }
 
 /* Put the recording of `key` first, where it is; false: there is none. */

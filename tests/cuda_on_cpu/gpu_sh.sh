@@ -23,7 +23,7 @@ done
 tail -n 8 "$box/out" | grep -Eq '^step tiny bf16 batch 1: part of the floor +[0-9.]+ ms +read [0-9]+ GB/s +[0-9.]+' || fail "no table at the end"
 tail -n 8 "$box/out" | grep -q '^EnCodec decode' || fail "no line for EnCodec"
 # Where the time goes, kind by kind: of the tiny shape's two layers, and of what stands beside them.
-for kind in norm_linear_384x128 linear_add_128x128 attention_linear_16 norm_linear_8192x128 sample; do
+for kind in norm_linear_384x128 linear_add_128x128 attention_16 norm_linear_8192x128 sample; do
     grep -Eq "^  $kind +[0-9.]+ us x +[124] = +[0-9.]+ ms" "$box/logs/kernels.txt" || fail "kernels.txt has no $kind: $(cat "$box/logs/kernels.txt")"
 done
 grep -q 'split_sampling_ms' "$box/logs/step-tiny-2.json" || fail "nobody says what draws add to a step"

@@ -1,6 +1,6 @@
 /* Attention and the product behind it by one kernel: which cases it takes, the bits of the two slots that it
  * stands for, and what it finds wrong. */
-#include "cuda_attention.cuh"
+#include "cuda_step.cuh"
 #include "product_test.cuh"
 
 enum { E = 64, N_OUT = 40, CACHE_ROWS = 3, MOST_ROWS = 5 };
@@ -112,9 +112,7 @@ static floats attend(const mg_ops *ops, const call *c, way how, bool adds, const
     if (how == SLOT) {
         *st = mg_attention_linear(ops, &ty, adds ? &tp : nullptr, &ta, &tx, &over, &c->w);
     } else if (how == KERNEL) {
-        mg_finish to = {};
-        to.y = y, to.row_stride = N_OUT, to.accumulate = adds;
-        *st = mg_attended_product(mg_cuda_of(ops), done, &to, &tx, &over, &c->w);
+        *st = mg_cuda_attention_linear(ops, done, &ty, adds ? &tp : nullptr, &ta, &tx, &over, &c->w);
     } else {
         *st = mg_attention(ops, &ta, &tx, &c->kv, &tr, &tk, 0.125f, nullptr);
         if (*st == MG_OK)

@@ -78,10 +78,11 @@ static mg_status linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product,
     return plain->linear_add(ops, y, product, x, w);
 }
 
-static mg_status attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
-                                  const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
+/* Where the backend leaves it to ops.c, attention and the product are kept as what they are. */
+static mg_status attention_linear(const mg_ops *ops, bool *done, mg_tensor *y, mg_tensor *product,
+                                  mg_tensor *a, const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
 {
-    const mg_ops_iface *plain;
+    const mg_ops_iface *plain = ((const catcher *)ops->iface)->plain;
     call c = {.slot = ATTENTION_LINEAR,
               .y = *y,
               .a = *a,
@@ -93,8 +94,8 @@ static mg_status attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *pr
               .scale = over->scale};
 
     if (product) c.product = *product, c.accumulate = true;
-    MG_RETURN(keep(ops, &c, &plain));
-    return plain->attention_linear(ops, y, product, a, x, over, w);
+    MG_RETURN(plain->attention_linear(ops, done, y, product, a, x, over, w));
+    return *done ? keep(ops, &c, &plain) : MG_OK;
 }
 
 /* The model's have no bias. */

@@ -38,11 +38,11 @@ static mg_status linear_add(const mg_ops *ops, mg_tensor *y, mg_tensor *product,
     TIMED(s, PRODUCTS, s->plain->linear_add(ops, y, product, x, w));
 }
 
-static mg_status attention_linear(const mg_ops *ops, mg_tensor *y, mg_tensor *product, mg_tensor *a,
-                                  const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
+static mg_status attention_linear(const mg_ops *ops, bool *done, mg_tensor *y, mg_tensor *product,
+                                  mg_tensor *a, const mg_tensor *x, const mg_attend *over, const mg_matrix *w)
 {
     mg_bench_split *s = split_of(ops);
-    TIMED(s, PRODUCTS, s->plain->attention_linear(ops, y, product, a, x, over, w));
+    TIMED(s, PRODUCTS, s->plain->attention_linear(ops, done, y, product, a, x, over, w));
 }
 
 static mg_status kv_write(const mg_ops *ops, const mg_kv *kv, const mg_tensor *x, int64_t first_col,
