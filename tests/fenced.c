@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "slots.h"
+
 static void fence_protect(fence *f, int how)
 {
     for (int i = 0; i < f->n_blocks; i++)
@@ -354,6 +356,7 @@ mg_ops *fence_open(mg_ops *inner)
         .lstm = fence_lstm,
         .nearest_code = fence_nearest_code,
     };
+    slots_need("fenced.c", &f->table);
     f->ops = (mg_ops){
         .iface = &f->table, .name = inner->name, .space = MG_DEVICE, .hints = inner->hints, .ctx = f};
     return &f->ops;

@@ -52,6 +52,12 @@ done
 
 expect 2 'int4: the model.s width is [0-9]*, that of its feed-forward [0-9]*: not both are multiples of 256' '4 bits of a model that groups do not divide' "$MG" generate -q \
     --tokenizer "$GOLDEN/tokenizer" --model "$GOLDEN/checkpoints/tiny-melody" --prompt x --frames 2 --out "$BOX/int4" --dtype int4
+mkdir "$BOX/narrow" && cp "$TINY"/*.safetensors "$BOX/narrow"
+for widths in '256 384' '384 256'; do # of which one alone is a multiple of 256
+    sed -E "s/\"hidden_size\": 128/\"hidden_size\": ${widths% *}/; s/\"ffn_dim\": 256/\"ffn_dim\": ${widths#* }/" "$TINY/config.json" >"$BOX/narrow/config.json"
+    expect 2 "int4: the model.s width is ${widths% *}, that of its feed-forward ${widths#* }: not both" "4 bits: widths $widths" \
+        "$MG" bench step "$BOX/narrow" --dtype int4 --steps 1 --warmup 1
+done
 expect 2 'prompts: missing' 'no list' "$MG" bench quality "$DEMO"
 expect 2 'MODEL: missing' 'no model' "$MG" bench quality
 printf '{"prompt": "slow piano"}\n' >"$BOX/none.jsonl"

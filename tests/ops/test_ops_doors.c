@@ -1,6 +1,7 @@
 /* The front doors refuse what breaks the contract of ops.h, and the backend opens, names itself and closes.
  */
 #include "ops_test.h"
+#include "slots.h"
 
 enum { N = 4, D = 32, H = 2, E = 16, F = 48 };
 
@@ -47,6 +48,20 @@ static void test_open(void **state)
     }
     REFUSED(mg_cpu_open(&ops, MG_CPU_AUTO, NULL));
     assert_null(ops);
+}
+
+/* What stands before a backend in tests is held against the whole table. */
+static void test_slots(void **state)
+{
+    mg_ops_iface table = *b.ops->iface;
+
+    (void)state;
+    assert_int_equal(slots_check("a table", &table), MG_OK);
+    table.tune = NULL, table.fetch = NULL, table.attention_linear = NULL;
+    assert_int_equal(slots_check("a table", &table), MG_OK);
+    table.zero = NULL;
+    REFUSED(slots_check("a table", &table));
+    assert_string_equal(mg_last_error(), "a table: slot 7 of mg_ops_iface (ops.h) is missing");
 }
 
 static void test_memory(void **state)
@@ -301,10 +316,10 @@ static void test_lstm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),   cmocka_unit_test(test_memory), cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_load),   cmocka_unit_test(test_norms),  cmocka_unit_test(test_embed),
-        cmocka_unit_test(test_codec),  cmocka_unit_test(test_lstm),   cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_copies), cmocka_unit_test(test_tune),
+        cmocka_unit_test(test_open),      cmocka_unit_test(test_slots),  cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_linear),    cmocka_unit_test(test_load),   cmocka_unit_test(test_norms),
+        cmocka_unit_test(test_embed),     cmocka_unit_test(test_codec),  cmocka_unit_test(test_lstm),
+        cmocka_unit_test(test_attention), cmocka_unit_test(test_copies), cmocka_unit_test(test_tune),
     };
 
     return cmocka_run_group_tests(tests, open_backend, close_backend);
