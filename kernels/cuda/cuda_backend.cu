@@ -123,6 +123,7 @@ static mg_status open_device(backend *b)
     MG_RETURN(mg_cuda_check(error, "cudaGetDeviceCount"));
     if (cuda->settings.device < 0 || cuda->settings.device >= n_devices)
         return mg_fail(MG_EFIT, "cuda: device %d: this process sees %d", cuda->settings.device, n_devices);
+    mg_cuda_name_device(cuda->settings.device);
     MG_CUDA(cudaSetDevice(cuda->settings.device));
     MG_CUDA(cudaGetDeviceProperties(&device, cuda->settings.device));
     cuda->is_integrated = device.integrated != 0;

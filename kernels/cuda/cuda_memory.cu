@@ -2,15 +2,36 @@
  * its bytes back at once, and the copy takes its place in the stream. */
 #include "cuda_memory.cuh"
 
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What a fault is said of: behind one CUDA may answer no question, so it is known before. The calling
+ * thread's device, and addresses on the bus by their numbers. */
+enum { MOST_DEVICES = 64, ADDRESS = 32 };
+static thread_local int device_here = -1;
+static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER;
+static char addresses[MOST_DEVICES][ADDRESS];
+
+void mg_cuda_name_device(int device)
+{
+    char address[ADDRESS] = "";
+
+    device_here = device;
+    if (device >= MOST_DEVICES || cudaDeviceGetPCIBusId(address, sizeof address, device) != cudaSuccess)
+        return;
+    (void)pthread_mutex_lock(&naming);
+    memcpy(addresses[device], address, sizeof address);
+    (void)pthread_mutex_unlock(&naming);
+}
 
 mg_cuda *mg_cuda_of(const mg_ops *ops)
 {
     mg_cuda *cuda = (mg_cuda *)ops->ctx;
     int now;
 
+    device_here = cuda->settings.device;
     if (cudaGetDevice(&now) != cudaSuccess || now != cuda->settings.device)
         (void)cudaSetDevice(cuda->settings.device); /* what fails here fails again in what follows */
     return cuda;
@@ -18,13 +39,16 @@ mg_cuda *mg_cuda_of(const mg_ops *ops)
 
 extern "C" mg_status mg_cuda_failed(const char *what, const char *why)
 {
-    char host[64] = "", address[32] = "?";
-    int device = -1;
+    char host[64] = "", address[ADDRESS] = "";
 
-    (void)gethostname(host, sizeof host - 1);
-    if (cudaGetDevice(&device) == cudaSuccess) (void)cudaDeviceGetPCIBusId(address, sizeof address, device);
     (void)cudaGetLastError();
-    return mg_fail(MG_EDEVICE, "cuda: GPU %d (host %s, %s): %s: %s", device, host, address, what, why);
+    (void)gethostname(host, sizeof host - 1);
+    (void)pthread_mutex_lock(&naming);
+    if (device_here >= 0 && device_here < MOST_DEVICES)
+        memcpy(address, addresses[device_here], sizeof address);
+    (void)pthread_mutex_unlock(&naming);
+    return mg_fail(MG_EDEVICE, "cuda: GPU %d (host %s, %s): %s: %s", device_here, host,
+                   address[0] ? address : "?", what, why);
 }
 
 mg_status mg_cuda_check(cudaError_t error, const char *what)

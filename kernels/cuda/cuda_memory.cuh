@@ -4,6 +4,9 @@
 
 #include "cuda_context.cuh"
 
+/* The calling thread is about to open that device: its faults are said with the address that it has now. */
+void mg_cuda_name_device(int device);
+
 mg_status mg_cuda_alloc(const mg_ops *ops, void **out, size_t bytes);
 void mg_cuda_release(const mg_ops *ops, void *block, size_t bytes);
 mg_status mg_cuda_upload(const mg_ops *ops, void *dst, const void *src_host, size_t bytes);

@@ -237,13 +237,16 @@ cudaError_t cudaGetDeviceCount(int *n)
     return *n > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 
+/* A device that has fallen may take every call with it. */
 cudaError_t cudaGetDevice(int *device)
 {
+    if (has_fallen()) return cudaErrorLaunchFailure;
     return *device = current_device, cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device)
 {
+    if (has_fallen()) return cudaErrorLaunchFailure;
     if (device < 0 || device >= static_cast<int>(visible().size())) return cudaErrorInvalidDevice;
     current_device = device;
     return error_at(true, false);
@@ -294,6 +297,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int device)
 
 cudaError_t cudaDeviceGetPCIBusId(char *id, int n, int device)
 {
+    if (has_fallen()) return cudaErrorLaunchFailure;
     if (device < 0 || device >= static_cast<int>(visible().size())) return cudaErrorInvalidDevice;
     snprintf(id, static_cast<size_t>(n), "0000:%02X:00.0", 1 + visible()[static_cast<size_t>(device)]);
     return cudaSuccess;
