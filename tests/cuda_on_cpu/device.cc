@@ -176,6 +176,8 @@ cudaError_t image_error()
 
 using namespace sim;
 
+enum { L2_BYTES = 3 << 20 };
+
 extern "C" {
 
 const char *cudaGetErrorName(cudaError_t e)
@@ -271,7 +273,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->maxThreadsPerBlock = 1024, p->maxThreadsPerMultiProcessor = 2048;
     p->major = 9, p->pciBusID = 1 + number;
     if (number == chosen().old) p->major = 7, p->minor = 5;
-    p->l2CacheSize = 1 << 20;
+    p->l2CacheSize = L2_BYTES;
     p->integrated = chosen().integrated;
     return cudaSuccess;
 }
@@ -282,7 +284,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int device)
     switch (attr) {
     case cudaDevAttrMaxThreadsPerBlock: *value = 1024; break;
     case cudaDevAttrMultiProcessorCount: *value = chosen().n_sms; break;
-    case cudaDevAttrL2CacheSize: *value = 1 << 20; break;
+    case cudaDevAttrL2CacheSize: *value = L2_BYTES; break;
     case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
     case cudaDevAttrIntegrated: *value = chosen().integrated; break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
