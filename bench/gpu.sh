@@ -7,9 +7,11 @@
 #
 # BUILD of --built was made elsewhere (bench/gpu_carry.sh brings it, with the libraries that it opens, to a machine
 # without them). PYTHON has torch and transformers, for the comparison.
-# --limit: stages that have not begun by then are left out, those at work are ended, and the table comes all the same.
+# --limit: stages that have not begun by then are left out, those at work are ended, and the table comes all the same; so it
+# does when the script is told to end (SIGTERM, Ctrl-C).
 # --only: the stages whose names match (an extended regular expression, 'step|decode'); the results of the others stay.
-# The logs of all stages are in --out (default: build-gpu). Exit code 0 if every test passed.
+# The logs of all stages are in --out (default: build-gpu), and all but what is large in --out/results.tar.gz. Exit code 0 if
+# every test passed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 built='' python=python3 out=$root/build-gpu dry='' quick='' limit=86400 only=.
@@ -34,7 +36,9 @@ program=${dry:-$build/mg-dist}
 tests=$(dirname "$program")
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl=self,vader OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_plm=isolated # no ssh is needed
+export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe PRTE_MCA_hwloc_default_binding_policy=none # of Open MPI 5
 export MG_TEST_OVER=cuda MG_TEST_SHARE=1
+command -v nvcc >/dev/null || export PATH=$PATH:/usr/local/cuda/bin
 
 # cuBLASLt for --gemm fast, where PyTorch's packages alone have it
 if [ -z "$dry${MGDIST_CUBLASLT-}" ] && ! ldconfig -p 2>/dev/null | grep -q 'libcublasLt\.so\.1[23]'; then
@@ -42,9 +46,15 @@ if [ -z "$dry${MGDIST_CUBLASLT-}" ] && ! ldconfig -p 2>/dev/null | grep -q 'libc
     [ -z "$lt" ] || export MGDIST_CUBLASLT=$lt
 fi
 
+# The line of a log that says most of a failure: a compiler's or the program's, a test's, or the last.
+reason() {
+    grep -m1 -A2 -E 'error:|CMake Error' "$1" | tr -s ' \n' ' ' | grep . || grep -m1 -E 'not ok|FAILED|rror' "$1" || tail -n 1 "$1"
+}
+
 # stage NAME SECONDS COMMAND…: its output goes to NAME.log; remembered as passed, FAILED, or skipped (exit code 77)
+pid=''
 stage() {
-    local name=$1 most=$2 begin=$SECONDS left=$((limit - SECONDS)) code pid late='' i
+    local name=$1 most=$2 begin=$SECONDS left=$((limit - SECONDS)) code late='' i
     shift 2
     [[ $name =~ $only ]] || return 0
     if [ $left -le 0 ]; then
@@ -68,12 +78,13 @@ stage() {
     kill -KILL -- -$pid 2>/dev/null
     wait $pid
     code=$?
+    pid=''
     [ -z "$late" ] || code=124
     case $code in
     0) word=passed ;;
     77) word="skipped: $(tail -1 "$out/$name.log")" ;;
     124) word="FAILED: longer than $most s" ;;
-    *) word="FAILED: exit code $code: $(grep -m1 -E 'not ok|FAILED|error' "$out/$name.log" | cut -c1-90)" ;;
+    *) word="FAILED: exit code $code: $(reason "$out/$name.log" | cut -c1-150)" ;;
     esac
     printf '%s\t%s\t%d\n' "$name" "$word" $((SECONDS - begin)) >>"$out/stages"
     printf '%-18s %4d s  %s\n' "$name" $((SECONDS - begin)) "$word"
@@ -89,34 +100,32 @@ describe() {
     "$python" -c 'import torch, transformers; print("torch", torch.__version__, "transformers", transformers.__version__)' || true
 }
 
+# For this device alone, where nvcc knows it; else as cmake/cuda.cmake says, PTX for what is newer.
 compile() {
-    local arch
+    local arch nccl
     arch=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
+    nvcc --list-gpu-code 2>/dev/null | grep -qx "sm_$arch" || arch=''
     [ "$arch" != 90 ] || arch=90a
-    local nccl
     nccl=$("$python" -c 'import nvidia.nccl, os; print(list(nvidia.nccl.__path__)[0])' 2>/dev/null)
     [ -z "$nccl" ] || [ -n "${NCCL_HOME-}" ] || export NCCL_HOME=$nccl
-    cmake -S "$root" -B "$build" -G Ninja -DMG_CUDA=on -DMG_CUDA_ARCHITECTURES="${arch:-80}-real" --log-level=WARNING &&
-        cmake --build "$build" --target mg-dist compare_clip golden_wav sound_facts gpu_tests
+    cmake -S "$root" -B "$build" -G Ninja -DMG_CUDA=on ${arch:+-DMG_CUDA_ARCHITECTURES=$arch-real} --log-level=WARNING &&
+        cmake --build "$build" --target mg-dist compare_clip golden_wav sound_facts gpu_tests -- -k 0 # as much as there is
 }
 
 # ---- Tests ----
 
 doctor() { "$program" doctor --device cuda --model "$root/tests/golden/checkpoints/tiny-mono"; }
 
-# Every op and stage against PyTorch's and transformers' numbers, on the device; all of them, whichever fail.
+# Every op and stage against PyTorch's and transformers' numbers, on the device: a stage each, so that one that hangs, or
+# takes the device with it, is that one.
 units() {
-    local t n=0 bad=0
+    local t n=0
     for t in "$tests"/tests/*/test_*_gpu; do
         [ -x "$t" ] || continue
-        n=$((n + 1))
-        echo "== $t"
-        "$t" && continue
-        echo "FAILED: $(basename "$t"): exit code $?"
-        bad=$((bad + 1))
+        n=$((n + 1)) t=${t%_gpu}
+        stage "unit-${t##*/test_}" 40 "${t}_gpu"
     done
-    [ $n -gt 0 ] || { echo "no test_*_gpu was built" && return 77; }
-    [ $bad -eq 0 ]
+    [ $n -gt 0 ] || stage units 10 bash -c 'echo "no test_*_gpu was built"; exit 77'
 }
 
 launched() { command -v mpirun >/dev/null || { echo 'no mpirun' && return 1; }; }
@@ -130,11 +139,12 @@ golden() { # NP
 }
 modes() { MG_TEST_RANKS=1 MG_TEST_ONLY=${dry:+tiny-melody} suite modes; }
 
-# Two clips in bf16: one rank, two and four on one GPU, other batches; the same bytes.
+# Two clips in bf16: one rank, two and four on one GPU, other batches, two GPUs where there are; the same bytes.
 same_bytes() {
-    local first='' hash np
+    local first='' hash np how ways=('1' '1 --batch 1' '2 --tp 2' '4 --tp 4' '4 --tp 2' '2 --tp 1')
     launched || return 77
-    for how in '1' '1 --batch 1' '2 --tp 2' '4 --tp 4' '4 --tp 2' '2 --tp 1'; do
+    [ -n "$dry" ] || [ "$(nvidia-smi -L | grep -c ^GPU)" -lt 2 ] || ways+=('2 --tp 2 --reduce nccl' '2 --tp 2 --reduce oneshot')
+    for how in "${ways[@]}"; do
         np=${how%% *}
         rm -rf "$out/clips"
         # shellcheck disable=SC2086
@@ -167,7 +177,9 @@ step() { # NAME SHAPE BATCH OPTIONS…
     shift 3
     [ -z "$brief" ] || [ "$batch" != 1 ] || parts=''
     # shellcheck disable=SC2086
-    bench "$name" step --device cuda --shape "$shape" --dtype bf16 --batch "$batch" --steps "$steps" $parts "$@"
+    bench "$name" step --device cuda --shape "$shape" --dtype bf16 --batch "$batch" --steps "$steps" $parts "$@" && return
+    [[ $name =~ -fast$ ]] && grep -q 'error: cublasLt: .*install cuBLAS' "$out/$name.log" && echo 'no cuBLASLt' && return 77
+    return 1
 }
 
 # 128 clips of 5 s by a model of small's shape, files and all: the last run's time, the model already in the page cache.
@@ -191,16 +203,35 @@ transformers() { "$python" "$root/bench/gpu_transformers.py" "$@"; }
 watcher=''
 watch_clocks() {
     [ -z "$dry" ] || return 0
-    nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu,power.draw,clocks_throttle_reasons.active \
+    local why=clocks_event_reasons.active # older drivers have another word for it
+    nvidia-smi --query-gpu=$why --format=csv,noheader >/dev/null 2>&1 || why=clocks_throttle_reasons.active
+    nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu,power.draw,$why \
         --format=csv,noheader,nounits -lms 500 >"$out/clocks.csv" 2>&1 &
     watcher=$!
-    trap 'kill $watcher 2>/dev/null' EXIT
 }
+
+# The table, and what others may want of it in one file.
+finish() {
+    trap '' TERM INT HUP
+    [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+    "$python" "$root/bench/gpu_table.py" "$out" --seconds $((SECONDS - begin)) || cat "$out/stages"
+    (cd "$out" && shopt -s nullglob && tar czf results.tar.gz stages ./*.log ./*.json ./*.csv ./*.txt)
+    [ -s "$out/stages" ] && ! grep -Eq 'FAILED|left out|ended' "$out/stages"
+}
+end_early() {
+    [ -z "$pid" ] || kill -TERM -- -"$pid" 2>/dev/null
+    [ -z "$pid" ] || sleep 1 # mpirun ends its ranks, which are no group of ours
+    [ -z "$pid" ] || kill -KILL -- -"$pid" 2>/dev/null
+    printf 'the rest\tended by a signal\t0\n' >>"$out/stages"
+    finish
+    exit 1
+}
+trap end_early TERM INT HUP
 
 brief=${dry:+$quick} # the fixture's own tests have the rest
 cd "$root" || exit 1
 export root python out dry build program tests brief
-export -f describe compile doctor units launched suite golden modes same_bytes sanitizer bench step clips transformers
+export -f describe compile doctor launched suite golden modes same_bytes sanitizer bench step clips transformers
 begin=$SECONDS
 if [ -n "$dry" ]; then
     export CUDA_ON_CPU=devices=1,eager MG_TEST_FIXTURE=devices=1,eager
@@ -212,8 +243,8 @@ else
 fi
 stage machine 20 describe
 if [ -x "$program" ]; then
-    stage doctor 20 doctor
-    stage units 40 units
+    stage doctor 60 doctor # PTX is compiled now, where a device is newer than the build
+    units
     stage golden-1 30 golden 1
     [ -n "$brief" ] || stage golden-2 30 golden 2
     [ -n "$dry" ] || stage golden-4 40 golden 4
@@ -225,6 +256,10 @@ if [ -x "$program" ]; then
         stage "step-$shape-$many" 40 step "step-$shape-$many" "$shape" "$many"
         [ -n "$brief" ] || stage "step-$shape-$many-fast" 40 step "step-$shape-$many-fast" "$shape" "$many" --gemm fast
     done
+    # Texts of 32 tokens, whose attention is one kernel with the product behind it, and of 33: two kernels.
+    for tokens in 32 33; do
+        [ -n "$dry" ] || stage "text-$tokens" 40 step "text-$tokens" small 1 --tokens $tokens
+    done
     device=cuda
     [ -z "$dry" ] || device=cpu # the fixture has not the SMs for a codec of this size
     stage decode 30 bench decode decode --device $device --seconds "$seconds"
@@ -235,6 +270,7 @@ if [ -x "$program" ]; then
     [ -n "$dry" ] || stage sustained 60 bench sustained step --device cuda --shape large --dtype bf16 --batch 64 --steps 300
     [ -n "$dry" ] || stage clips 100 clips
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+    watcher=''
     [ -n "$dry" ] || stage memcheck 40 sanitizer memcheck
     [ -n "$dry$quick" ] || stage racecheck 40 sanitizer racecheck
 fi
@@ -244,5 +280,4 @@ else
     stage transformers 150 transformers --out "$out/transformers.json"
 fi
 
-"$python" "$root/bench/gpu_table.py" "$out" --seconds $((SECONDS - begin)) || cat "$out/stages"
-[ -s "$out/stages" ] && ! grep -Eq 'FAILED|left out' "$out/stages"
+finish

@@ -28,6 +28,30 @@ for kind in norm_linear_384x128 linear_add_128x128 attention_16 norm_linear_8192
 done
 grep -q 'split_sampling_ms' "$box/logs/step-tiny-2.json" || fail "nobody says what draws add to a step"
 
+tar tzf "$box/logs/results.tar.gz" | grep -q '^./step-tiny-1.json$' || fail "results.tar.gz lacks a step"
+
+# What a stage has not said is missing in its row alone.
+mkdir "$box/half" && printf 'doctor\tpassed\t1\n' >"$box/half/stages"
+echo '{"shape": "small", "batch": 1}' >"$box/half/step-small-1.json"
+echo '{"shape": "large", "batch": 64, "dtype": "bf16", "ms_per_step": 18.6, "us_embed": 3}' >"$box/half/step-large-64.json"
+echo '{"ms": 57}' >"$box/half/decode.json" && echo '{"ms_per_step": 1.5}' >"$box/half/text-33.json" && echo '{}' >"$box/half/clips.json"
+printf '{"what": "step", "shape": "large", "batch": 64, "ms_per_step": 77.9}\n{"what": "st' >"$box/half/transformers.json"
+python3 "$root/bench/gpu_table.py" "$box/half" >"$box/out" 2>&1 || fail "half of the figures: no table"
+grep -Eq '^step small .* nan ms' "$box/out" && grep -Eq '^  times faster than transformers.* 4\.2 ' "$box/out" && grep -Eq '^EnCodec decode.* 57\.0 ms' "$box/out" ||
+    fail "half of the figures: not those that are there"
+
+# Told to end, it ends what runs, and prints the table.
+printf '#!/bin/sh\nexec sleep 300\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"
+bash "$root/bench/gpu.sh" --quick --dry-run "$box/mg-dist" --out "$box/ended" --only 'doctor|decode' >"$box/out" 2>&1 &
+script=$!
+for _ in $(seq 100); do
+    [ -e "$box/ended/doctor.log" ] && break
+    sleep 0.1
+done
+kill -TERM $script
+wait $script && fail "ended, and all is well"
+grep -q '^  the rest: ended by a signal' "$box/out" && grep -q '^0 of 1 stages passed' "$box/out" || fail "ended: no table"
+
 # Some stages alone, and none when the time is over: what the others have found stays, and the table comes.
 bash "$root/bench/gpu.sh" --quick --dry-run "$program" --out "$box/logs" --only 'doctor|decode' --limit 0 >"$box/out" 2>&1 && fail "no time, and all is well"
 grep -Eq 'doctor: left out: no time' "$box/out" && grep -q '^step tiny bf16 batch 1' "$box/out" || fail "--limit 0: no table"

@@ -97,9 +97,9 @@ grep -q 'kernels by 15 graphs, at most 20 each' "$box/log" || fail '12 frames ar
 mkdir "$box/wide"
 cp "$model"/*.safetensors "$box/wide"
 sed 's/"hidden_size": 128/"hidden_size": 512/' "$model/config.json" >"$box/wide/config.json"
-wide() {
+wide() { # FIXTURE NP KERNELS OPTIONS…
     CUDA_ON_CPU=count,$1 timeout -k 5 120 mpirun -np "$2" "$program" bench step "$box/wide" --tp "$2" --dtype bf16 --device cuda --steps 1 \
-        --warmup 1 --position 8 --split >"$box/log" 2>&1 || fail "bench step: $1 np $2"
+        --warmup 1 --position 8 --split "${@:4}" >"$box/log" 2>&1 || fail "bench step: $1 np $2"
     grep -q "graphs, at most $3 each" "$box/log" || fail "$1 np $2: not $3 kernels a step"
     codes=$(sed -n 's/^codes *//p' "$box/log")
 }
@@ -110,6 +110,8 @@ wide late,random:5,sms=132 1 18
 [ "$codes" = "$first" ] || fail 'attention and product in one kernel: other codes'
 wide devices=2,eager,sms=132 2 24
 [ "$codes" = "$first" ] || fail 'attention and product in one kernel on two ranks: other codes'
+wide late,sms=132 1 18 --tokens 32
+wide late,sms=132 1 20 --tokens 33 # a text of more keys than that kernel has
 
 # Where the device has memory for one recorded step alone, each new one takes the place of the one before: the same bytes.
 make eager 1 --batch 2 --prompt waves

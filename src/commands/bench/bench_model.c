@@ -49,7 +49,7 @@ static mg_status open_host(mg_step_bench *s)
 /* Random texts, and random codes for every slot. */
 static mg_status set_inputs(mg_step_bench *s)
 {
-    const int64_t K = s->config.K, n_states = MG_STEP_BENCH_TOKENS * s->config.d_text;
+    const int64_t K = s->config.K, n_states = s->b->settings->n_tokens * s->config.d_text;
     float *states = calloc((size_t)n_states, sizeof *states);
     int32_t *codes = calloc((size_t)(K * s->n_frames), sizeof *codes);
     mg_status st = MG_OK;
@@ -59,7 +59,7 @@ static mg_status set_inputs(mg_step_bench *s)
     for (int64_t clip = 0; clip < s->n_clips; clip++) {
         for (int64_t i = 0; i < K * s->n_frames; i++)
             codes[i] = (int32_t)(mg_rng_uniform((uint64_t)clip, i, 0) * (double)s->config.V);
-        MG_TRY(mg_lm_set_text(s->lm, clip, states, MG_STEP_BENCH_TOKENS));
+        MG_TRY(mg_lm_set_text(s->lm, clip, states, s->b->settings->n_tokens));
         MG_TRY(mg_lm_put_codes(s->lm, clip, codes, s->n_frames, s->n_frames));
     }
 done:
@@ -80,7 +80,7 @@ static mg_status open_model(mg_step_bench *s)
         .n_tokens = s->n_tokens,
         .n_logits = s->n_rows,
         .T_max = n_frames,
-        .S_max = MG_STEP_BENCH_TOKENS,
+        .S_max = s->b->settings->n_tokens,
         .n_slots = s->n_clips,
         .n_frames = n_frames,
     };

@@ -99,7 +99,7 @@ static double step_bytes(const mg_step_bench *s, int64_t position)
     return s->b->world->n_replicas *
            ((double)mg_predict_weight_bytes(&s->config, s->b->backend.formats.weights) +
             mg_predict_kv_bytes(&s->config, s->b->backend.formats.kv, s->n_rows, (double)(position + 1),
-                                s->n_clips, MG_STEP_BENCH_TOKENS));
+                                s->n_clips, s->b->settings->n_tokens));
 }
 
 /* `reader` NULL: nothing is read between the steps. */
@@ -166,7 +166,7 @@ static mg_status report_step(mg_step_bench *s)
     mg_figures_int(r, "feed_forward", s->config.F);
     mg_figures_int(r, "codebooks", s->config.K);
     mg_figures_int(r, "entries", s->config.V);
-    mg_figures_int(r, "text_tokens", MG_STEP_BENCH_TOKENS);
+    mg_figures_int(r, "text_tokens", s->b->settings->n_tokens);
     mg_figures_int(r, "batch", s->n_clips);
     mg_figures_int(r, "rows", s->n_rows);
     mg_figures_int(r, "position", mid);

@@ -22,8 +22,6 @@ typedef struct mg_step_bench {
     mg_bench_power power;                   /* of the timed steps */
 } mg_step_bench;
 
-enum { MG_STEP_BENCH_TOKENS = 16 }; /* of a text */
-
 /* What the sizes in `s` ask for. Closing what is half open is legal. */
 mg_status mg_step_bench_open(mg_step_bench *s);
 void mg_step_bench_close(mg_step_bench *s);

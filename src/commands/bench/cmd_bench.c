@@ -52,7 +52,7 @@ static const mg_option options[] = {
      .preset = "10", .low = 0.02, .high = 3600, .group = "Measurement",
      .help = "decode, encode, step --decode: length of the clip; quality: at most so much of each sound"},
     {.name = "tokens", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_tokens), .arg = "N",
-     .preset = "16", .low = 1, .high = 4096, .group = "Measurement", .help = "t5: length of the text"},
+     .preset = "16", .low = 1, .high = 4096, .group = "Measurement", .help = "step, t5: length of the text"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = offsetof(mg_bench_settings, json), .group = "Measurement",
      .help = "print one JSON object instead of a table"},
     MG_MACHINE_OPTIONS(mg_bench_settings),
