@@ -9,14 +9,13 @@
 
 #include <cuda_runtime.h>
 
+#include "attended.h"
 #include "device.cuh"
 
 extern "C" {
 #include "mg_cuda.h"
 #include "numbers.h"
 }
-
-#define MG_BOTH __host__ __device__ static inline
 
 enum {
     MG_RING_PIECES = 8,

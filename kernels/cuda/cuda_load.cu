@@ -208,7 +208,7 @@ static mg_status load(mg_cuda *cuda, const target *to, const mg_host_matrix *src
 
 static int64_t tile_of(mg_format format)
 {
-    return format == MG_FORMAT_F32 ? MG_TILE_F32 : MG_TILE_HALF;
+    return format == MG_FORMAT_F32 ? (int)MG_TILE_F32 : (int)MG_TILE_HALF;
 }
 
 /* A multiple of 512: whole tiles. */

@@ -14,19 +14,9 @@
 
 #include "cuda_context.cuh"
 
-enum {
-    MG_STEP = 16,      /* inputs */
-    MG_PARTS = 8,      /* of a slice */
-    MG_TILE_HALF = 16, /* outputs */
-    MG_TILE_F32 = 32,
-};
+enum { MG_TILE_F32 = 32 }; /* outputs; attended.h has the other sizes */
 
-/* Steps of one slice, and where part p of them begins. */
-MG_BOTH int mg_slice_steps(int64_t L)
-{
-    return (int)((L + MG_STEP - 1) / MG_STEP);
-}
-
+/* Where part p of a slice's steps begins. */
 MG_BOTH int mg_part_begin(int n_steps, int part)
 {
     return n_steps * part / MG_PARTS;

@@ -7,44 +7,21 @@
  * costs is little, for what does not change from step to step, weights, keys and values, is in shared memory
  * before the wait. The bits are those of attention and then the product.
  *
- * When it is worth it, by arithmetic and the compiled code; no GPU has measured it. A kernel of a step costs
- * 1.6 to 2 us, so attention may take MOST_CYCLES, 1.2 us at 1.75 GHz. The memory of an SM holds what other
- * kernels ask for ahead of time as well: a fifth of each SM's is left to the block of the norm before (36 KB
- * for small), and half of all SMs' to the products around it. */
+ * When it is worth it, attended.h computes; no GPU has measured it. */
 #include "cuda_attention.cuh"
 #include "cuda_product_few.cuh"
 #include "cuda_segment.cuh"
 #include "cuda_step.cuh"
 
 enum {
-    STEPS = 16, /* of a slice: all of them are asked for before the wait */
+    STEPS = MG_ATTENDED_STEPS,
     RING = STEPS / MG_FEW_CHUNK,
     E = MG_SEGMENT_E,
     LANES = MG_SEGMENT_LANES,
     AT_ONCE = MG_SEGMENT_AT_ONCE,
     PIECES = MG_SEGMENT_PIECES,
     HALF = PIECES / 2,
-    MOST_CYCLES = 2100,
 };
-
-/* A warp's part of shared memory behind the weights, in 16 bytes: keys, then values, of each row and head;
- * queries; a head's softmax; the rows that the product takes. */
-typedef struct attended_room {
-    int n_pieces; /* of a row and head: 4 for 16 keys, or 8 */
-    int queries, softmax, rows, all;
-} attended_room;
-
-MG_BOTH attended_room attended_room_of(int T_max, int n_rows, int n_heads, int n_steps)
-{
-    attended_room r;
-
-    r.n_pieces = T_max <= HALF * AT_ONCE ? HALF : PIECES;
-    r.queries = n_rows * n_heads * 2 * r.n_pieces * 32;
-    r.softmax = r.queries + n_rows * n_heads * E / 4;
-    r.rows = r.softmax + MG_SEGMENT / 4;
-    r.all = r.rows + n_rows * mg_few_pitch(n_steps, true) / 8;
-    return r;
-}
 
 /* What lane r knows of row r's text: where it is, its keys, and those that stood in the cache before. */
 typedef struct text {
@@ -155,7 +132,7 @@ __global__ void __launch_bounds__(FEW_THREADS, 2)
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, n_rows = a.n_early, n_heads = p.n_in / E;
     const int held = mg_few_held(p.n_steps, true, STEPS) * MG_FEW_CHUNK * 32;
     const int pitch = mg_few_pitch(p.n_steps, true), first_head = warp * n_heads;
-    const attended_room at = attended_room_of(a.T_max, n_rows, n_heads, p.n_steps);
+    const mg_attended_room at = mg_attended_room_of(a.T_max, n_rows, n_heads, p.n_steps);
     uint4 *ring = rings + warp * held + lane, *room = rings + p.n_slices * held + warp * at.all;
     T *const rounded = reinterpret_cast<T *>(room + at.rows);
     const few_share share = few_share_of(&p, true);
@@ -202,44 +179,21 @@ __global__ void __launch_bounds__(FEW_THREADS, 2)
     few_finish<1>(&p, sum, reinterpret_cast<float *>(rings), held * 4, true, place);
 }
 
-static size_t shared_bytes(const half_product *p, const attention *a)
-{
-    const attended_room at = attended_room_of(a->T_max, a->n_early, p->n_in / E, p->n_steps);
-    const int held = mg_few_held(p->n_steps, true, STEPS) * MG_FEW_CHUNK * 32;
-
-    return (size_t)p->n_slices * (size_t)(held + at.all) * sizeof(uint4);
-}
-
-/* What attention takes behind the wait: a head's instructions and those of each piece, twice where two warps
- * share a scheduler; one alone waits for its own results, half as long again. */
-static int64_t cycles_of(const half_product *p, int n_pieces)
-{
-    enum { HEAD = 165, PIECE = 44 };
-
-    return p->x.n * (p->n_in / E) * (HEAD + PIECE * n_pieces) * (p->n_slices > 4 ? 4 : 3) / 2;
-}
-
 /* Does the kernel know how, and is it worth it? */
-static bool suits(const mg_cuda *cuda, const half_product *p, const attention *a, const mg_kv *kv,
+static bool suits(const mg_cuda *cuda, const mg_attended *sizes, const attention *a, const mg_kv *kv,
                   const mg_matrix *w)
 {
     const bool is_half = w->format == MG_FORMAT_BF16 || w->format == MG_FORMAT_F16;
 
     if (!cuda->overlap) return false; /* keys and values would come behind the wait, to every block */
-    if (!is_half || kv->format != w->format || !kv->settled || kv->E != E || kv->T_max > MG_SEGMENT)
-        return false;
-    if (p->n_slices == 1 || p->n_in % E != 0 || mg_few_chunks(p->n_steps, true) > RING) return false;
-    if (p->x.n < 1 || a->x_width % 4 != 0 || (uintptr_t)a->x % 16 != 0) return false;
-    if (cycles_of(p, attended_room_of(a->T_max, 1, 1, 1).n_pieces) > MOST_CYCLES) return false;
-    const size_t bytes = shared_bytes(p, a), all = (size_t)cuda->n_sms * cuda->shared_bytes;
-    return bytes <= cuda->shared_bytes / 5 * 4 && (size_t)p->n_tiles * bytes <= all / 2;
+    if (!is_half || kv->format != w->format || !kv->settled || kv->E != E) return false;
+    if (a->x_width % 4 != 0 || (uintptr_t)a->x % 16 != 0) return false;
+    return mg_attended_pays(sizes, cuda->n_sms, cuda->shared_bytes);
 }
 
 template <class T>
-static mg_status run(mg_cuda *cuda, const half_product *p, const attention *a, const mg_kv *kv)
+static mg_status run(mg_cuda *cuda, const half_product *p, const attention *a, const mg_kv *kv, size_t bytes)
 {
-    const size_t bytes = shared_bytes(p, a);
-
     MG_RETURN(mg_allow_shared(cuda, few_attended_k<T>, bytes));
     MG_RUN(cuda, few_attended_k<T>, (unsigned)p->n_tiles, FEW_THREADS, bytes, *p, (const uint4 *)kv->k,
            (const uint4 *)kv->v, *a);
@@ -251,17 +205,20 @@ mg_status mg_cuda_attention_linear(const mg_ops *ops, bool *done, mg_tensor *y, 
                                    const mg_matrix *w)
 {
     mg_cuda *cuda = mg_cuda_of(ops);
+    const mg_kv *kv = over->kv;
     const attention attend = mg_attention_of(cuda, x, over);
+    const mg_attended sizes = {x->dim[0], kv->T_max, w->n_out, kv->n_heads, w->n_slices};
     mg_finish to = {};
 
     (void)a;
+    *done = suits(cuda, &sizes, &attend, kv, w);
+    if (!*done) return MG_OK;
     to.y = (float *)y->data;
     to.row_stride = w->n_out;
     to.accumulate = product != NULL;
     half_product p = mg_half_product_of(cuda, &to, w);
     p.x.n = x->dim[0];
-    *done = suits(cuda, &p, &attend, over->kv, w);
-    if (!*done) return MG_OK;
-    return w->format == MG_FORMAT_BF16 ? run<__nv_bfloat16>(cuda, &p, &attend, over->kv)
-                                       : run<__half>(cuda, &p, &attend, over->kv);
+    const size_t bytes = mg_attended_bytes(&sizes);
+    return w->format == MG_FORMAT_BF16 ? run<__nv_bfloat16>(cuda, &p, &attend, kv, bytes)
+                                       : run<__half>(cuda, &p, &attend, kv, bytes);
 }

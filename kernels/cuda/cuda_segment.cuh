@@ -6,13 +6,7 @@
 
 #include "cuda_half.cuh"
 
-enum {
-    MG_SEGMENT = 32,                            /* keys */
-    MG_SEGMENT_E = 64,                          /* the width of a head */
-    MG_SEGMENT_LANES = 8,                       /* that hold a position, 16 bytes each */
-    MG_SEGMENT_PIECES = 8,                      /* of a lane */
-    MG_SEGMENT_AT_ONCE = 32 / MG_SEGMENT_LANES, /* keys of a piece of all lanes */
-};
+enum { MG_SEGMENT_LANES = 32 / MG_SEGMENT_AT_ONCE }; /* that hold a position, 16 bytes each */
 
 /* warp_sum<8> of each of 8 values, bit for bit: value `return` of them is in v[0]. */
 MG_INLINE int mg_sum_lanes(float (&v)[8])

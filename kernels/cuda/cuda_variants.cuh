@@ -29,34 +29,12 @@ enum {
     MG_N_TILED_VARIANTS = 16,
     MG_N_VARIANTS = MG_N_PLAIN_VARIANTS + MG_N_TILED_VARIANTS,
     MG_FEW_ROWS = 16, /* that the first ones hold */
-    MG_FEW_CHUNK = 4, /* steps that they ask for and wait for together */
     MG_BY_CHOICE = -1,
     MG_VARIANT_PITCH = MG_TILE_HALF + 4, /* floats from row to row of a part's sums */
 };
 
 /* [MG_N_VARIANTS] of bf16 or fp16; of either kind the narrow first, then those with fewer steps. */
 const mg_variant *mg_variants(mg_format format, bool with_norm);
-
-/* Chunks that a warp takes, of a slice or of a part of one; that its ring holds, one at least; and values
- * from row to row of its x, which needs no two rows in the same banks. */
-MG_BOTH int mg_few_chunks(int n_steps, bool sliced)
-{
-    const int part = (n_steps + MG_PARTS - 1) / MG_PARTS;
-
-    return sliced ? MG_PARTS / MG_FEW_CHUNK * part : (part + MG_FEW_CHUNK - 1) / MG_FEW_CHUNK;
-}
-
-MG_BOTH int mg_few_held(int n_steps, bool sliced, int depth)
-{
-    const int n = mg_few_chunks(n_steps, sliced);
-
-    return n < 1 ? 1 : n < depth / MG_FEW_CHUNK ? n : depth / MG_FEW_CHUNK;
-}
-
-MG_BOTH int mg_few_pitch(int n_steps, bool sliced)
-{
-    return (sliced ? n_steps : (n_steps + MG_PARTS - 1) / MG_PARTS) * MG_STEP + 8;
-}
 
 size_t mg_variant_shared_bytes(const mg_variant *v, const mg_matrix *w, bool with_norm, int64_t n_rows);
 bool mg_variant_fits(const mg_cuda *cuda, const mg_variant *v, const mg_matrix *w, bool with_norm,

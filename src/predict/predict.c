@@ -3,6 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "attended.h"
+#include "numbers.h"
+
 /* Operations of a layer: norm and q, k, v; attention; out; the same for the text; the feed-forward's two. */
 enum { OPS_PLAIN = 5, OPS_TEXT = 3, OPS_OUTSIDE_LAYERS = 4, SUMS_PLAIN = 2, SUMS_TEXT = 1 };
 
@@ -82,18 +85,64 @@ static double reduce_s(const mg_predict_step *s, const mg_predict_machine *m)
            over(gather_bytes, m->reduce_bytes_s);
 }
 
+static bool is_16_bit(mg_format format)
+{
+    return format != MG_FORMAT_F32;
+}
+
+/* A product's kernels on a device, as the rule of cuda_variants.cuh has them: up to 16 rows it is one. More
+ * are packed by another before, and where n_slices are long, or the rows many, one more adds them. With fp32
+ * a norm before more than 8 rows is a kernel of its own. */
+static int64_t product_kernels(const mg_predict_step *s, int64_t n_rows, int64_t n_in, int64_t n_slices,
+                               bool with_norm)
+{
+    enum { FEW = 16, FEW_F32 = 8, AT_ONCE = 128, WHOLE_ROWS = 64, WHOLE_INPUTS = 2048 };
+    int64_t n = 0;
+
+    if (!is_16_bit(s->weights)) return 1 + (with_norm && n_rows > FEW_F32);
+    for (; n_rows > 0; n_rows -= AT_ONCE) {
+        const int64_t piece = mg_smaller(n_rows, AT_ONCE);
+        n += piece <= FEW ? 1 : 2 + (n_slices > 1 && (piece > WHOLE_ROWS || n_in > WHOLE_INPUTS));
+    }
+    return n;
+}
+
+/* Attention over a clip's text and its out product, and before them the norm and q. */
+static int64_t text_kernels(const mg_predict_step *s, const mg_predict_machine *m, int64_t n_slices)
+{
+    const mg_lm_config *c = &s->config;
+    const mg_attended sizes = {s->n_clips, s->n_tokens, c->D, c->H / s->tp, n_slices};
+    const int64_t q = product_kernels(s, s->n_clips, c->D, 1, true);
+
+    if (is_16_bit(s->weights) && s->kv == s->weights && c->D == c->H * MG_SEGMENT_E && m->n_sms > 0 &&
+        mg_attended_pays(&sizes, m->n_sms, MG_PREDICT_BLOCK_BYTES))
+        return q + 1;
+    return q + 1 + product_kernels(s, s->n_clips, c->D / s->tp, n_slices, false);
+}
+
+int64_t mg_predict_launches(const mg_predict_step *s, const mg_predict_machine *m)
+{
+    const mg_lm_config *c = &s->config;
+    const int64_t n_slices = MG_TP_SLICES / s->tp, text = c->n_chroma ? 0 : text_kernels(s, m, n_slices);
+
+    if (!m->is_device) return c->L * (OPS_PLAIN + (c->n_chroma ? 0 : OPS_TEXT)) + OPS_OUTSIDE_LAYERS;
+    const int64_t behind_norm = product_kernels(s, s->n_rows, c->D, 1, true);
+    const int64_t out = product_kernels(s, s->n_rows, c->D / s->tp, n_slices, false);
+    const int64_t fc2 = product_kernels(s, s->n_rows, c->F / s->tp, n_slices, false);
+    return c->L * (2 * behind_norm + 1 + out + fc2 + text) + behind_norm + OPS_OUTSIDE_LAYERS - 1;
+}
+
 void mg_predict_step_time(mg_predict_times *out, const mg_predict_step *s, const mg_predict_machine *m)
 {
     const mg_lm_config *c = &s->config;
     const double kv = mg_predict_kv_bytes(c, s->kv, s->n_rows, s->n_keys, s->n_clips, s->n_tokens);
-    const double n_ops = (double)(c->L * (OPS_PLAIN + (c->n_chroma ? 0 : OPS_TEXT)) + OPS_OUTSIDE_LAYERS);
 
     *out = (mg_predict_times){0};
     out->part_s[MG_PREDICT_PRODUCTS] = products_s(&out->reading_s, s, m);
     out->part_s[MG_PREDICT_ATTENTION] = over(kv / (double)s->tp, m->attend_bytes_s);
     out->part_s[MG_PREDICT_REDUCE] = reduce_s(s, m);
     out->part_s[MG_PREDICT_SAMPLING] = (double)(s->n_clips * c->K) * m->draw_s;
-    out->part_s[MG_PREDICT_LAUNCHES] = n_ops * m->launch_s;
+    out->part_s[MG_PREDICT_LAUNCHES] = (double)mg_predict_launches(s, m) * m->launch_s;
     for (int i = 0; i < MG_PREDICT_OUTSIDE; i++) out->step_s += out->part_s[i];
     out->part_s[MG_PREDICT_OUTSIDE] = fmax(over(s->outside_bytes, m->outside_bytes_s) - out->step_s, 0);
     out->step_s += out->part_s[MG_PREDICT_OUTSIDE];

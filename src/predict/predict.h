@@ -33,6 +33,8 @@ typedef struct mg_predict_machine {
     double attend_bytes_s; /* of keys and values */
     double product_flop_s; /* in products with many rows; a multiplication and an addition are two */
     double launch_s;       /* of each operation of a step, however small */
+    bool is_device;        /* its operations are those of kernels/cuda */
+    int64_t n_sms;         /* of a device where kernels overlap and a block has 227 KB; else 0 */
     double reduce_s;       /* of a sum or a gathering over the group, however small */
     double reduce_bytes_s; /* of the other ranks' numbers in a longer one; 0: as fast as may be */
     double draw_s;         /* of a code */
@@ -74,6 +76,9 @@ typedef struct mg_predict_times {
     double reading_s; /* of it: reading matrices, what more clips at once would share */
 } mg_predict_times;
 
+/* Operations of a step: on a device its kernels, but for what the sums over ranks are counted with. */
+int64_t mg_predict_launches(const mg_predict_step *step, const mg_predict_machine *m);
+
 void mg_predict_step_time(mg_predict_times *out, const mg_predict_step *step, const mg_predict_machine *m);
 
 /* Steps of a clip of `n_frames` frames: the delay of its codebooks added. */
@@ -113,9 +118,12 @@ bool mg_predict_device(mg_predict_machine *out, const char *name, mg_format form
 /* A GPU that is known, and that this program does not run on. */
 bool mg_predict_is_too_old(const char *name);
 
+/* Of an n_sms device: shared memory that a block may ask for, less what kernels have of their own. */
+enum { MG_PREDICT_BLOCK_BYTES = (227 << 10) - 256 };
+
 /* A step of the one GPU that the table was held against took from so many to so many times as long
  * (docs/PERFORMANCE.md, "Devices"). */
-#define MG_PREDICT_LEAST_OFF 1.5
-#define MG_PREDICT_MOST_OFF  2.8
+#define MG_PREDICT_LEAST_OFF 1.4
+#define MG_PREDICT_MOST_OFF  2.4
 
 #endif

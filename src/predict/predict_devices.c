@@ -45,6 +45,13 @@ static const device devices[] = {
 
 enum { N_DEVICES = sizeof devices / sizeof *devices };
 
+/* Processors of those where kernels overlap and a block may have 227 KB of shared memory. */
+static const struct {
+    const char *name;
+    int n_sms;
+} overlapping[] = {{"h100", 132}, {"h100-pcie", 114}, {"h100-nvl", 132},
+                   {"h200", 132}, {"gh200", 132},     {"b200", 148}};
+
 /* What people ask for, and no kernel here runs on: compute capability below 8.0. */
 static const char *const too_old[] = {"v100", "t4", "p100", "rtx8000", "rtx2080ti"};
 
@@ -76,6 +83,7 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
 
     *m = (mg_predict_machine){
         .overlaps = !d->is_host,
+        .is_device = !d->is_host,
         .shares_host = !d->is_host && d->host_gbps == 0,
         .memory_bytes = d->memory_gb * 1e9,
         .overhead_bytes = d->is_host ? 0 : DEVICE_OVERHEAD_BYTES,
@@ -90,6 +98,8 @@ static void fill(mg_predict_machine *m, const device *d, mg_format format)
         .outside_bytes_s = d->is_host ? LOAD_BYTES_S : LINK_PART * host_gbps * 1e9,
     };
     strcpy(m->name, d->name);
+    for (size_t i = 0; i < sizeof overlapping / sizeof *overlapping; i++)
+        if (strcmp(overlapping[i].name, d->name) == 0) m->n_sms = overlapping[i].n_sms;
     m->decode_sound_s = CODEC_FLOP / (CODEC_PART * d->fp32_tflops * 1e12);
     m->decode_lot_s = FRAMES_S * (LSTM_BYTES / m->read_bytes_s + LSTM_LAUNCHES * m->launch_s);
     m->n_decoded = mg_hints_of(d->is_host ? MG_HOST : MG_DEVICE).n_sequences;

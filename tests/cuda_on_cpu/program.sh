@@ -112,6 +112,14 @@ wide devices=2,eager,sms=132 2 24
 [ "$codes" = "$first" ] || fail 'attention and product in one kernel on two ranks: other codes'
 wide late,sms=132 1 18 --tokens 32
 wide late,sms=132 1 20 --tokens 33 # a text of more keys than that kernel has
+# More rows than 16 are packed by kernels of their own. tests/predict/test_predict.c predicts all of these numbers.
+wide late,sms=132 1 29 --batch 9
+if [ -n "${MG_TEST_LONG-}" ]; then
+    wide late,sms=132 1 18 --batch 3
+    wide late,sms=132 1 20 --batch 8
+    wide late,sms=132 1 33 --batch 17
+    wide late,sms=132 1 37 --batch 33
+fi
 
 # Where the device has memory for one recorded step alone, each new one takes the place of the one before: the same bytes.
 make eager 1 --batch 2 --prompt waves

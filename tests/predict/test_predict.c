@@ -85,6 +85,44 @@ static void test_parts(void **state)
     near(t.part_s[MG_PREDICT_SAMPLING], 16e-3);
 }
 
+/* What tests/cuda_on_cpu/program.sh counts in a step of the same model, on a device with as many processors.
+ */
+static void test_launches(void **state)
+{
+    static const int64_t clips[][2] = {{1, 18}, {3, 18}, {8, 20}, {9, 29}, {16, 29}, {17, 33}, {33, 37}};
+    const mg_predict_machine m = {.is_device = true, .n_sms = 132}, few = {.is_device = true, .n_sms = 4};
+    mg_predict_step s = step_of(1, 1);
+
+    (void)state;
+    s.config = (mg_lm_config){.D = 512, .L = 2, .H = 8, .F = 256, .V = 2048, .K = 4};
+    for (size_t i = 0; i < sizeof clips / sizeof *clips; i++) {
+        s.n_clips = clips[i][0], s.n_rows = 2 * clips[i][0];
+        assert_int_equal(mg_predict_launches(&s, &m), clips[i][1]);
+    }
+    s.n_clips = 1, s.n_rows = 2;
+    assert_int_equal(mg_predict_launches(&s, &few), 20);
+    s.n_tokens = 32;
+    assert_int_equal(mg_predict_launches(&s, &m), 18);
+    s.n_tokens = 33;
+    assert_int_equal(mg_predict_launches(&s, &m), 20);
+    s.n_tokens = 16, s.tp = 2; /* without the sums over ranks */
+    assert_int_equal(mg_predict_launches(&s, &m), 18);
+
+    /* The models: on one rank small alone has both in one kernel, on two ranks with two clips too. */
+    s = step_of(1, 1);
+    assert_int_equal(mg_predict_launches(&s, &m), 24 * 7 + 4);
+    s = step_of(1, 2);
+    assert_int_equal(mg_predict_launches(&s, &m), 24 * 8 + 4);
+    s = step_of(2, 2);
+    assert_int_equal(mg_predict_launches(&s, &m), 24 * 7 + 4);
+    s = step_of(1, 1), s.config.D = 1536, s.config.H = 24, s.config.F = 6144, s.config.L = 48;
+    assert_int_equal(mg_predict_launches(&s, &m), 48 * 8 + 4);
+    s.tp = 2;
+    assert_int_equal(mg_predict_launches(&s, &m), 48 * 7 + 4);
+    s.config.n_chroma = 12;
+    assert_int_equal(mg_predict_launches(&s, &m), 48 * 5 + 4);
+}
+
 /* Layers from outside come beside the step: what they take longer counts. */
 static void test_outside(void **state)
 {
@@ -210,6 +248,7 @@ static void test_devices(void **state)
     assert_true(mg_predict_device(&h100, "h100", MG_FORMAT_BF16));
     mg_predict_step_time(&a, &s, &a100);
     mg_predict_step_time(&h, &s, &h100);
+    assert_true(a100.is_device && a100.n_sms == 0 && h100.n_sms == 132);
     near(a.reading_s, 721420288 / (0.7 * 2039e9));
     assert_true(h.step_s < a.step_s);
 
@@ -222,10 +261,15 @@ static void test_devices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),   cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_outside), cmocka_unit_test(test_alone_sums_nothing),
-        cmocka_unit_test(test_overlap), cmocka_unit_test(test_rates),
-        cmocka_unit_test(test_clip),    cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_launches),
+        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_alone_sums_nothing),
+        cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_clip),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
