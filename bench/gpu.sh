@@ -83,7 +83,7 @@ stage() {
     case $code in
     0) word=passed ;;
     77) word="skipped: $(tail -1 "$out/$name.log")" ;;
-    124) word="FAILED: longer than $most s" ;;
+    124) word="FAILED: longer than $most s: $(tail -n 1 "$out/$name.log" | cut -c1-150)" ;; # where it hangs
     *) word="FAILED: exit code $code: $(reason "$out/$name.log" | cut -c1-150)" ;;
     esac
     printf '%s\t%s\t%d\n' "$name" "$word" $((SECONDS - begin)) >>"$out/stages"
@@ -226,13 +226,14 @@ end_early() {
     finish
     exit 1
 }
+begin=$SECONDS
 trap end_early TERM INT HUP
+trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null' EXIT
 
 brief=${dry:+$quick} # the fixture's own tests have the rest
 cd "$root" || exit 1
 export root python out dry build program tests brief
 export -f describe compile doctor launched suite golden modes same_bytes sanitizer bench step clips transformers
-begin=$SECONDS
 if [ -n "$dry" ]; then
     export CUDA_ON_CPU=devices=1,eager MG_TEST_FIXTURE=devices=1,eager
     export shapes=tiny many=2 steps=2 seconds=0.2

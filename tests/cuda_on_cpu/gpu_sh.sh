@@ -40,6 +40,11 @@ python3 "$root/bench/gpu_table.py" "$box/half" >"$box/out" 2>&1 || fail "half of
 grep -Eq '^step small .* nan ms' "$box/out" && grep -Eq '^  times faster than transformers.* 4\.2 ' "$box/out" && grep -Eq '^EnCodec decode.* 57\.0 ms' "$box/out" ||
     fail "half of the figures: not those that are there"
 
+# A stage that hangs says where.
+printf '#!/bin/sh\necho "[ RUN      ] test_of_a_kernel"\nexec sleep 300\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"
+bash "$root/bench/gpu.sh" --quick --dry-run "$box/mg-dist" --out "$box/hung" --only 'doctor' --limit 3 >"$box/out" 2>&1 && fail "it hangs, and all is well"
+grep -Eq '^doctor .*FAILED: longer than [0-9]+ s: \[ RUN      \] test_of_a_kernel' "$box/out" || fail "hung: nobody says where"
+
 # Told to end, it ends what runs, and prints the table.
 printf '#!/bin/sh\nexec sleep 300\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"
 bash "$root/bench/gpu.sh" --quick --dry-run "$box/mg-dist" --out "$box/ended" --only 'doctor|decode' >"$box/out" 2>&1 &
