@@ -9,7 +9,8 @@ for name in $(compgen -e | grep '^S\(LURM\|RUN\|BATCH\)_'); do unset "$name"; do
 unset MG_DIST OUT
 mkdir bin
 # srun CODE, CLIPS and SAYS are what it ends with, how many clips there are then ("": the run never came so far), and what it says.
-# A step of all nodes names them, but those in GONE. TOLD: a signal that the script gets while it takes a step, "true".
+# A step of all nodes names them, but those in GONE; where there is one, only those before BROKEN, if that is set.
+# TOLD: a signal that the script gets while it takes a step, "true".
 cat >bin/srun <<'END'
 #!/bin/bash
 echo "srun $*" >>called
@@ -17,7 +18,14 @@ if [ "${!#}" = true ]; then
     [ -z "${TOLD-}" ] || kill -"$TOLD" "$(ps -o ppid= "$PPID" | tr -d ' ')"
     exit 0
 fi
-[ "${!#}" != SLURMD_NODENAME ] || { for node in n1 n2; do [[ " ${GONE-} " = *" $node "* ]] || echo "$node"; done; exit 0; }
+if [ "${!#}" = SLURMD_NODENAME ]; then
+    alone=$(printf '%s\n' "$@" | sed -n 's/^--nodelist=//p')
+    for node in ${alone:-$(tr , ' ' <<<"$SLURM_JOB_NODELIST")}; do
+        [ "$node" != "${BROKEN-}" ] || [ "$alone" ] || break
+        [[ " ${GONE-} " = *" $node "* ]] || echo "$node"
+    done
+    exit 0
+fi
 [ -z "${SAYS-}" ] || echo "$SAYS" >&2
 [ -z "${TOLD-}" ] || exec sleep 9
 out=$(printf '%s\n' "$@" | sed -n '/^--out$/{n;p}')
@@ -25,8 +33,8 @@ out=$(printf '%s\n' "$@" | sed -n '/^--out$/{n;p}')
 exit "$CODE"
 END
 # scontrol notes what it is asked to change; the job has EXCLUDED, asks for FEATURES and is bound to REQUIRED. The partition's
-# nodes are NODES, each NAME or NAME/STATE/KIND. SLURM: all of it hangs, or refuses; a requeue tells the job to end before it is
-# through (told); its controller is away at first (away).
+# nodes are NODES, each NAME or NAME/STATE/KIND/CORES. SLURM: all of it hangs, or refuses; a requeue tells the job to end before it is
+# through (told; a moment after its start, for until then the signal ends timeout); its controller is away at first (away).
 cat >bin/scontrol <<'END'
 #!/bin/bash
 case "${SLURM-} $1 $2" in
@@ -35,7 +43,7 @@ hangs*) exec sleep 99 ;;
 *'show hostnames') tr , '\n' <<<"$3" ;;
 *'show job') printf '   ReqNodeList=%s ExcNodeList=%s\n   Features=%s DelayBoot=00:00:00\n' "${REQUIRED:-(null)}" "${EXCLUDED:-(null)}" "${FEATURES:-(null)}" ;;
 *)
-    [ "${SLURM-}" != told ] || { kill -TERM "$PPID" && sleep 0.2; }
+    [ "${SLURM-}" != told ] || { sleep 0.2 && kill -TERM "$PPID" && sleep 0.2; }
     [ "${SLURM-}" != away ] || [ -e away ] || { touch away; echo "Unable to contact slurm controller (connect failure)" >&2; exit 1; }
     echo "$*" >>requeued
     ;;
@@ -46,7 +54,7 @@ cat >bin/sinfo <<'END'
 #!/bin/bash
 echo asked >>sinfo
 [ "${SLURM-}" != hangs ] || exec sleep 99
-for node in ${NODES:-n1 n2}; do IFS=/ read -r name state kind <<<"$node"; echo "is $name ${state:-idle} 64 500000 ${kind:-gpu:4(S:0-1)} (null)"; done
+for node in ${NODES:-n1 n2}; do IFS=/ read -r name state kind cores <<<"$node"; echo "is $name ${state:-idle} ${cores:-64} 500000 ${kind:-gpu:4(S:0-1)} (null)"; done
 END
 cat >bin/mg-dist <<'END'
 #!/bin/sh
@@ -71,11 +79,34 @@ after() {
 for code in 6 75 130 134 137 138 139 143; do after "code $code" $code 1 yes; rm -rf the\ set ./*.starts; done
 for code in 0 1 2 3 4 5; do after "code $code" $code 1 no; rm -rf the\ set; done
 
-crash='srun: error: n1: task 0: Segmentation fault'
-SAYS=$crash CODE=1 CLIPS=1 bash "$root/launch/slurm/run.sbatch" --jobs "a list" --out "the set" >"$BOX/said" 2>&1
-passes 'a rank crashes while MPI begins: code' test $? = 139
-passes 'and the job starts again' grep -qx 'requeue Incomplete 5' requeued
-rm -rf the\ set ./*.starts
+says 'and the end of the log says so' '^mg-dist: ended with code 5, after which no start follows$'
+SAYS='[n1:0] mg-dist: error: clip x: No space left on device' after 'a full disk' 1 1 no
+says 'and the end of the log has the reason' '^mg-dist: ended with code 1, after which no start follows: clip x: No space left on device$'
+rm -rf the\ set
+
+# The launcher's own codes, and what becomes of them.
+launcher() { # SENTENCE CODE SAYS CODE
+    rm -f requeued called
+    CODE=$2 SAYS=$3 CLIPS='' NODES='n1 n2 n3' bash "$root/launch/slurm/run.sbatch" --jobs "a list" --out "the set" >"$BOX/said" 2>&1
+    passes "$1: code" test $? = "$4"
+}
+away() {
+    launcher "$@"
+    passes "$1: starts again" grep -qx 'requeue Incomplete 5' requeued
+    passes "$1: not at once" grep -qx 'update JobId=5 StartTime=now+120' requeued
+    rm -f ./*.starts
+}
+away 'a rank crashes while MPI begins' 1 'srun: error: n1: task 0: Segmentation fault' 139
+away 'a node is gone, and Slurm does not know it yet' 233 "srun: error: Task launch for StepId=5.0 failed on node n2: Communication connection failure
+srun: error: Application launch failed: Communication connection failure" 6
+says 'it is named' '^mg-dist: lost, with code 6: n2$'
+passes 'and left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
+away 'the controller is away' 1 'srun: error: Unable to confirm allocation for job 5: Unable to contact slurm controller (connect failure)' 6
+away 'it is busy' 1 'srun: error: Unable to create step for job 5: Socket timed out on send/recv operation' 6
+away 'mpirun loses a host' 205 '' 6
+launcher 'no such program' 2 'slurmstepd: error: execve(): mg-dist: No such file or directory' 2
+launcher 'a step that cannot be' 1 'srun: error: Unable to create step for job 5: More processors requested than permitted' 1
+fails 'has ended' test -e requeued
 
 SLURM=told after 'told to end by its own requeue' 75 1 yes
 fails 'and that is no refusal' grep -q 'not put back' "$BOX/said"
@@ -141,13 +172,23 @@ SAYS='{"level":"error","time":"x","rank":0,"host":"n1","message":"run: replica 1
 GONE=n2 lost 'it takes no step' 'n2$' n2
 GONE='n1 n2' lost 'none takes a step' 'a rank; which node it was cannot be told' ''
 lost 'all take steps' 'a rank; which node it was cannot be told' ''
+GONE=n2 BROKEN=n1 lost 'the step of all fails with it' 'n2$' n2
+twelve=$(printf ',n%d' {1..12})
+GONE=n7 BROKEN=n6 SLURM_JOB_NUM_NODES=12 SLURM_JOB_NODELIST=${twelve#,} NODES=$(printf 'n%d ' {1..13}) lost 'one of twelve' 'n7$' n7
+passes 'one of twelve: those that did not answer are asked alone' test "$(grep -c -- '--nodelist' called)" = 7
+BROKEN=n1 SLURM_JOB_NUM_NODES=12 SLURM_JOB_NODELIST=${twelve#,} lost 'none of twelve answers' 'a rank; which' ''
+passes 'none of twelve answers: not each is asked' test "$(grep -c -- '--nodelist' called)" = 0
 SAYS=${silent/error/warning} lost 'one that may be heard again' 'a rank; which' ''
+SAYS=$'srun: error: n2: task 3: Killed\nsrun: error: n1: tasks 0-1: Exited with exit code 6' lost 'all take steps, and one ended first' \
+    'a rank; which node it was cannot be told \(first to end was n2: task 3: Killed\)$' ''
 EXCLUDED='n[7-9]' NODES='n1 n2 n3 n7 n8' SAYS=$silent lost 'beside those that the user named' 'n2$' 'n[7-9],n2'
 EXCLUDED=n3 SAYS=$silent lost 'too few others' 'n2$' ''
 REQUIRED='n[1-2]' SAYS=$silent lost 'a job that is bound to its nodes' 'n2$' ''
 FEATURES='[rack1|rack2]' SAYS=$silent lost 'a job whose nodes must be alike' 'n2$' ''
 FEATURES='ib&ssd' SAYS=$silent lost 'one that asks for features' 'n2$' n2
 NODES='n1 n2 n3//gpu:8' SAYS=$silent lost 'others of another kind' 'n2$' ''
+NODES='n1 n2 n3///32' SAYS=$silent lost 'others of fewer cores' 'n2$' ''
+NODES='n1 n2 n3///128' SAYS=$silent lost 'one of more cores' 'n2$' n2
 NODES='n1 n2 n3/down* n4/drain n5/idle*' SAYS=$silent lost 'others that take no job' 'n2$' ''
 NODES='n1/comp n2/down* n3/idle~' SAYS=$silent lost 'one that sleeps' 'n2$' n2
 rm -f sinfo
@@ -175,6 +216,10 @@ SAYS=$silent after 'no clip, 3' 6 '' no
 says 'the remedy names it' 'leave out n2 by --exclude'
 after 'a time limit' 75 '' yes
 fails 'is no loss: at once' grep -q StartTime requeued
+says 'and the log says that it goes on' '^mg-dist: ended with code 75 and is back in the queue: 0 done so far$'
+rm -f ./*.starts
+after 'a rank is ended by SIGTERM' 143 '' yes
+passes 'is one: not at once' grep -qx 'update JobId=5 StartTime=now+120' requeued
 SLURM_RESTART_COUNT=3 after 'a fourth start' 75 '' yes
 passes 'its step is number 3' test "$(grep -n -- '--mpi=pmix' called | cut -d: -f1)" = 4
 rm -f ./*.starts
