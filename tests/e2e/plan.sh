@@ -137,6 +137,7 @@ expect 0 'start it with: sbatch' 'a job is written' "$MG" plan --model "$DEMO" -
     --jobs "it's jobs.jsonl" --out 'the set'
 passes 'with its nodes' grep -qx '#SBATCH --nodes=1' job.sbatch
 passes 'its ranks' grep -qx '#SBATCH --ntasks-per-node=2' job.sbatch
+passes 'the place for what the site needs' grep -qxF "$(grep '^# What the site needs before' "$TESTS/../launch/slurm/run.sbatch")" job.sbatch
 passes 'and its time' grep -Eqx '#SBATCH --time=[0-9]+-[0-9]{2}:[0-9]{2}:00' job.sbatch
 around_srun() { sed -n '/^for word; do$/,/^spend_steps /p; /^await$/,$p' "$1"; }
 passes 'it begins, ends and requeues as run.sbatch' diff <(around_srun job.sbatch) <(around_srun "$TESTS/../launch/slurm/run.sbatch")

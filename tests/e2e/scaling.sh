@@ -117,11 +117,27 @@ printf '#!/bin/sh\necho "[n2:3] mg-dist: error: stopped by SIGTERM: what" >&2\n[
 chmod +x "$BOX/told/srun"
 expect 75 'its ranks were told to stop: what is measured is kept, and the same command goes on' 'ranks that are told to stop' sweep preempted --launcher "$BOX/told/srun" --np 2,4 --tp 1 --batch 1
 passes 'no point has failed by it' test ! -s "$BOX/preempted/results.jsonl"
+printf '#!/bin/sh\necho "{\"level\":\"error\",\"message\":\"stopped by SIGTERM: what\"}" >&2\nexit 137\n' >"$BOX/told/json"
+printf '#!/bin/sh\n[ "$MGDIST_LOG_FORMAT" = json ] && exec "%s"\nexec "%s"\n' "$BOX/told/json" "$BOX/told/srun" >"$BOX/told/either"
+mkdir "$BOX/either" && cp "$BOX/told/either" "$BOX/either/srun" && chmod +x "$BOX/told/json" "$BOX/either/srun"
+MGDIST_LOG_FORMAT=json expect 75 'its ranks were told to stop' 'also where logs are JSON' sweep json --launcher "$BOX/either/srun" --np 2 --tp 1 --batch 1
 touch "$BOX/late"
 expect 1 '1 of 1 points failed' 'ranks that the sweep itself told to, for they were late' sweep late-out --launcher "$BOX/told/srun" --np 2 --tp 1 --batch 1 --limit 1
 rm "$BOX/late"
 mv "$BOX/told/srun" "$BOX/told/mpirun"
 expect 1 '1 of 1 points failed' 'and those that mpirun told to, beside one that crashed' sweep beside --launcher "$BOX/told/mpirun" --np 2 --tp 1 --batch 1
+
+# A node that is lost under srun: points to come would wait for it, too.
+for what in 'mg-dist: error: all_reduce: waited 300 s for rank 1 (host n2, pid 5): it is stuck' 'mg-dist: error: cuda: GPU 1 (host n2, 0000:4E:00.0): x' \
+    'srun: error: Task launch for StepId=5.3 failed on node n2: Communication connection failure'; do
+    printf '#!/bin/sh\necho "%s" >&2\nexit 6\n' "$what" >"$BOX/told/srun"
+    chmod +x "$BOX/told/srun"
+    rm -rf "$BOX/gone"
+    expect 6 'a node or a GPU was lost' "a sweep ends: $what" sweep gone --launcher "$BOX/told/srun" --np 2,4 --tp 1 --batch 4
+    passes 'that point has failed' test "$(grep -c '"status":"failed"' "$BOX/gone/results.jsonl")" = 1
+done
+cp "$BOX/launch" "$BOX/told/srun"
+expect 3 '1 points measured, 0 skipped, 1 failed' 'the same command goes on without it' sweep gone --launcher "$BOX/told/srun" --np 2,4 --tp 1 --batch 4
 
 touch "$BOX/hang"
 "$MG" bench scaling --shape tiny --out "$BOX/stop" --launcher "$BOX/launch" --np 4 --tp 1 --batch 3 >"$BOX/said" 2>&1 &

@@ -283,6 +283,19 @@ lost_point() { # SENTENCE CODE
     rm -rf sweep ./*.starts
 }
 SAYS=$silent lost_point 'a point says that a node is silent' 3
+SAYS=$gpu lost_point 'which ended the sweep' 6
+mkdir -p sweep/logs # of an earlier start, on a host whose clock is ahead
+echo "$silent" >sweep/logs/np2-tp1-b1-1.log
+touch -d '1 hour' sweep/logs/np2-tp1-b1-1.log
+sweep 3 1 no 'points failed, and an earlier start lost a node'
+rm -rf sweep ./*.starts
+mkdir -p sweep/logs # and one of this start, on a host whose clock is behind
+printf '#!/bin/sh\nmg-dist.real "$@"; code=$?; touch -d "1 hour ago" sweep/logs/*; exit $code\n' >bin/behind
+mv bin/mg-dist bin/mg-dist.real
+mv bin/behind bin/mg-dist
+chmod +x bin/mg-dist
+SAYS=$silent lost_point 'a file server whose clock is behind' 3
+mv bin/mg-dist.real bin/mg-dist
 SAYS=$gpu lost_point 'a point names a GPU' 3
 GONE=n2 lost_point 'no point was measured, and a node takes no step' 1
 sweep 75 5 yes 'five steps'

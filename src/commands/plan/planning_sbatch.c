@@ -92,6 +92,7 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
                    "#SBATCH --output=mg-dist-%j.log\n"
                    "#SBATCH --signal=USR1@300\n"
                    "\n"
+                   "# What the site needs before (module load …) stands here.\n"
                    "mg_dist=${MG_DIST:-mg-dist} # the program; the same path on every node\n"
                    "job=$SLURM_JOB_ID\n"
                    "out=");

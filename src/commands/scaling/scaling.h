@@ -52,6 +52,7 @@ typedef struct mg_scaling_outcome {
     char reason[240]; /* unless it is MG_SCALING_OK */
     char *json;       /* what it printed, one line; the caller frees it */
     double wall_s;
+    bool has_lost; /* a node or a GPU, by its own words: the points to come would, too */
 } mg_scaling_outcome;
 
 /* Run it. What it says goes to OUT/logs/NAME.log, which stays unless all is well. MG_ESTOPPED after a signal:

@@ -197,6 +197,7 @@ static _Noreturn void become(const mg_scaling_command *c, int printed, int said,
     const int null = open("/dev/null", O_RDONLY);
 
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    (void)setenv("MGDIST_LOG_FORMAT", "text", 1); /* we look for sentences in it */
     if (getppid() != parent || null < 0 || dup2(null, 0) < 0 || dup2(printed, 1) < 0 || dup2(said, 2) < 0)
         _exit(126);
     (void)execvp(c->word[0], c->word);
@@ -259,6 +260,14 @@ static void judge(mg_scaling_outcome *o, int status, bool was_late, double limit
         (void)snprintf(o->reason, sizeof o->reason, "exit code %d, and no word", code);
 }
 
+/* A node that cannot be reached or is stuck, a GPU that failed: what launch/slurm/scaling.sbatch looks for.
+ */
+static bool tells_of_loss(const char *said)
+{
+    return strstr(said, "cuda: GPU ") || strstr(said, ": waited ") ||
+           strstr(said, "srun: error: Task launch for ");
+}
+
 static mg_status open_file(int *fd, char path[MG_PATH_SIZE], const char *dir, const char *name,
                            const char *end)
 {
@@ -300,6 +309,7 @@ mg_status mg_scaling_run_child(mg_scaling_outcome *o, const mg_scaling_settings 
     MG_TRY(mg_in_file_read(&said, &bytes, said_path, SAID_BYTES));
     keep_object(o->json);
     judge(o, status, was_late, s->limit_s, said);
+    o->has_lost = o->status == MG_SCALING_FAILED && is_srun(s) && tells_of_loss(said);
     /* By a scheduler that wants the nodes: the next point would be told so, too. We tell ranks that are late,
      * and mpirun those beside one that crashed. */
     if (o->status != MG_SCALING_OK && !was_late && is_srun(s) &&
