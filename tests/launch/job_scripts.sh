@@ -34,14 +34,18 @@ exit "$CODE"
 END
 # scontrol notes what it is asked to change; the job has EXCLUDED, asks for FEATURES and is bound to REQUIRED. The partition's
 # nodes are NODES, each NAME or NAME/STATE/KIND/CORES. SLURM: all of it hangs, or refuses; a requeue tells the job to end before it is
-# through (told; a moment after its start, for until then the signal ends timeout); its controller is away at first (away).
+# through (told; a moment after its start, for until then the signal ends timeout); its controller is away at first (away); scancel
+# has ended the job (cancelled); Slurm has put it back itself (elsewhere). REASON: why the job ends, which requeue Incomplete heeds.
 cat >bin/scontrol <<'END'
 #!/bin/bash
 case "${SLURM-} $1 $2" in
 hangs*) exec sleep 99 ;;
 'refuses '*) echo "Access/permission denied" >&2; exit 1 ;;
 *'show hostnames') tr , '\n' <<<"$3" ;;
-*'show job') printf '   ReqNodeList=%s ExcNodeList=%s\n   Features=%s DelayBoot=00:00:00\n' "${REQUIRED:-(null)}" "${EXCLUDED:-(null)}" "${FEATURES:-(null)}" ;;
+*'show job') printf '   ReqNodeList=%s ExcNodeList=%s\n   Features=%s DelayBoot=00:00:00\n' "${REQUIRED:-(null)}" "${EXCLUDED:-(null)}" "${FEATURES:-(null)}"
+    [ "${SLURM-}" != elsewhere ] || SLURM_RESTART_COUNT=1
+    printf '   JobState=COMPLETING Reason=%s\n   Restarts=%d\n' "${REASON-None}" $((${SLURM_RESTART_COUNT:-0} + $(cat requeued 2>/dev/null | grep -c ^requeue))) ;;
+*' requeue Incomplete') [ "${SLURM-}" != cancelled ] && [ "${REASON-}" != TimeLimit ] || exit 0 ;;&
 *)
     [ "${SLURM-}" != told ] || { sleep 0.2 && kill -TERM "$PPID" && sleep 0.2; }
     [ "${SLURM-}" != away ] || [ -e away ] || { touch away; echo "Unable to contact slurm controller (connect failure)" >&2; exit 1; }
@@ -68,12 +72,13 @@ END
 chmod +x bin/*
 export PATH=$BOX/bin:$PATH SLURM_JOB_ID=5 SLURM_JOB_NUM_NODES=2 SLURM_NTASKS=4 SLURM_JOB_NODELIST=n1,n2 SLURM_JOB_PARTITION=main
 
-# after SENTENCE CODE CLIPS yes|no [SCRIPT]: one start that ends so; whether the job goes back into the queue
+# after SENTENCE CODE CLIPS yes|no|limit [SCRIPT]: one start that ends so; whether the job goes back into the queue
 after() {
     local script=$root/launch/slurm/${5:-run}.sbatch
     rm -f requeued called
     CODE=$2 CLIPS=$3 bash "$script" --jobs "a list" --out "the set" >"$BOX/said" 2>&1
     [ $? = "$2" ] || { verdict 1 "$1: exit code"; return; }
+    if [ "$4" = limit ]; then passes "$1: starts again" grep -qx 'requeue 5' requeued; return; fi
     if [ "$4" = yes ]; then passes "$1: starts again" grep -qx 'requeue Incomplete 5' requeued; else fails "$1: has ended" test -e requeued; fi
 }
 for code in 6 75 130 134 137 138 139 143; do after "code $code" $code 1 yes; rm -rf the\ set ./*.starts; done
@@ -85,16 +90,16 @@ says 'and the end of the log has the reason' '^mg-dist: ended with code 1, after
 rm -rf the\ set
 
 # The launcher's own codes, and what becomes of them.
-launcher() { # SENTENCE CODE SAYS CODE
+launcher() { # SENTENCE CODE SAYS CODE [CLIPS]
     rm -f requeued called
-    CODE=$2 SAYS=$3 CLIPS='' NODES='n1 n2 n3' bash "$root/launch/slurm/run.sbatch" --jobs "a list" --out "the set" >"$BOX/said" 2>&1
+    CODE=$2 SAYS=$3 CLIPS=${5-} NODES='n1 n2 n3' bash "$root/launch/slurm/run.sbatch" --jobs "a list" --out "the set" >"$BOX/said" 2>&1
     passes "$1: code" test $? = "$4"
 }
 away() {
     launcher "$@"
     passes "$1: starts again" grep -qx 'requeue Incomplete 5' requeued
-    passes "$1: not at once" grep -qx 'update JobId=5 StartTime=now+120' requeued
-    rm -f ./*.starts
+    passes "$1: not at once" grep -qx "update JobId=5 StartTime=now+$((${5:-1} * 120))" requeued
+    [ "${5-}" ] || rm -f ./*.starts
 }
 away 'a rank crashes while MPI begins' 1 'srun: error: n1: task 0: Segmentation fault' 139
 away 'a node is gone, and Slurm does not know it yet' 233 "srun: error: Task launch for StepId=5.0 failed on node n2: Communication connection failure
@@ -104,6 +109,14 @@ passes 'and left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
 away 'the controller is away' 1 'srun: error: Unable to confirm allocation for job 5: Unable to contact slurm controller (connect failure)' 6
 away 'it is busy' 1 'srun: error: Unable to create step for job 5: Socket timed out on send/recv operation' 6
 away 'mpirun loses a host' 205 '' 6
+held='mg-dist: error: the set/.mg-dist/lock: a run is at work here: process 7 of host n9; wait for its end, or stop it'
+for i in 1 2; do
+    away "ranks of an earlier start are still at work, $i" 1 "$held" 6 $i
+    fails 'and no node is blamed' grep -q '^mg-dist: lost' "$BOX/said"
+done
+launcher 'it is another job' 1 "$held" 6 3
+fails 'and has all the time' test -e requeued
+rm -rf the\ set ./*.starts
 launcher 'no such program' 2 'slurmstepd: error: execve(): mg-dist: No such file or directory' 2
 launcher 'a step that cannot be' 1 'srun: error: Unable to create step for job 5: More processors requested than permitted' 1
 fails 'has ended' test -e requeued
@@ -111,6 +124,14 @@ fails 'has ended' test -e requeued
 SLURM=told after 'told to end by its own requeue' 75 1 yes
 fails 'and that is no refusal' grep -q 'not put back' "$BOX/said"
 SLURM=away after 'a controller that is away for a moment' 75 2 yes
+rm -rf the\ set ./*.starts
+
+SLURM=cancelled after 'scancel' 75 3 no
+says 'and it is said' '^mg-dist: not put back into the queue \(Slurm has ended it\): the same command goes on'
+REASON=TimeLimit after 'at its time limit' 75 4 limit
+SLURM=elsewhere after 'a job that Slurm has put back itself' 137 5 no
+says 'and it is said' '^mg-dist: ended with code 137 and is back in the queue'
+rm -f ./*.starts
 rm -rf the\ set ./*.starts
 
 # Preemptions and time limits are no losses.
@@ -153,6 +174,18 @@ for signal in USR1 TERM; do
     passes "$signal: no more steps are spent" test "$(grep -c 'true$' called)" = 1
     rm -f ./*.starts
 done
+
+# Ranks that are stuck when Slurm says that they are to end: what is left of its patience is for the script.
+printf '#!/bin/sh\ntrap "" USR1\nkill -TERM "$PPID"\nexec /bin/sleep 30\n' >bin/stuck
+printf '#!/bin/sh\n[ "$1" = 15 ] && exec /bin/sleep 1\n[ "$1" = 20 ] || exec /bin/sleep "$@"\n' >bin/sleep
+chmod +x bin/stuck
+mv bin/srun bin/srun.ready
+mv bin/stuck bin/srun
+began=$SECONDS
+after 'stuck at the time limit' 75 '' yes
+passes 'and the ranks are not waited for' test $((SECONDS - began)) -lt 20
+mv bin/srun.ready bin/srun
+rm -f ./*.starts
 
 # A node that was lost: named, and left out of the starts to come.
 silent='mg-dist: error: run: replica 2 (rank 2, host n2) has said nothing for 30 s: it is stopped or stuck, or its host is out of reach'

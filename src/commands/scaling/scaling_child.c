@@ -260,8 +260,7 @@ static void judge(mg_scaling_outcome *o, int status, bool was_late, double limit
         (void)snprintf(o->reason, sizeof o->reason, "exit code %d, and no word", code);
 }
 
-/* A node that cannot be reached or is stuck, a GPU that failed: what launch/slurm/scaling.sbatch looks for.
- */
+/* Of a node that cannot be reached or is stuck, or a GPU that failed, as launch/slurm/scaling.sbatch does. */
 static bool tells_of_loss(const char *said)
 {
     return strstr(said, "cuda: GPU ") || strstr(said, ": waited ") ||
