@@ -117,6 +117,9 @@ expect 0 '' 'replayed from its JSON' "$MG" replay "$BOX/again.json" --out "$BOX/
 passes 'with the same adapter' grep -q '"lora":.*lora/plain' "$BOX"/replayed/*.json
 passes 'to the same sound' test "$(grep -ho '"audio_sha256".*' "$BOX/lora.json")" = "$(grep -ho '"audio_sha256".*' "$BOX"/replayed/*.json)"
 expect 0 '' 'merged by convert' "$MG" convert "$TINY" "$BOX/merged" --lora "$GOLDEN/lora/plain"
+expect 0 '' 'by one thread' taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[^0-9].*//')" \
+    "$MG" convert "$TINY" "$BOX/merged_alone" --lora "$GOLDEN/lora/plain"
+passes 'to the same bytes' cmp "$BOX/merged/model.safetensors" "$BOX/merged_alone/model.safetensors"
 expect 0 '' 'which loads' clip merged --model "$BOX/merged"
 as 'merged once and for all' lora merged
 expect 0 '' 'an adapter on two ranks' ranks 2 "$MG" generate -q --unconditional 1 --frames 40 --greedy --seed 1 --save-codes --tp 2 \

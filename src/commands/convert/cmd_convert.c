@@ -106,6 +106,7 @@ static mg_status convert(mg_convert *c)
     if (!hf && !s->parts.codec && strcmp(c->files->pointer, PUBLIC_CODEC) == 0) c->writes_pointer = true;
     mg_model_notes_say(c->files);
     MG_RETURN(mg_convert_plan(c));
+    MG_RETURN(mg_threads_open(&c->threads, mg_threads_available(), false));
     MG_RETURN(write_all(c));
     mg_log_info("convert: %s: %lld tensors, %.1f MB, in %s form", c->folder.path,
                 (long long)(c->lm.n + c->rest.n), (double)c->n_done_bytes / 1e6,
@@ -130,6 +131,7 @@ static mg_status run(mg_context *context, const void *settings)
         mg_convert_list_close(&c->lm);
         mg_convert_list_close(&c->rest);
         mg_model_files_close(c->files);
+        mg_threads_close(c->threads);
         free(c);
     }
     return mg_world_await_first(context->world, st);

@@ -8,6 +8,7 @@
 #include "out_folder.h"
 #include "progress.h"
 #include "tensor_list.h"
+#include "threads.h"
 
 typedef enum mg_convert_form { MG_CONVERT_HF, MG_CONVERT_AUDIOCRAFT } mg_convert_form;
 enum mg_convert_dtype { MG_CONVERT_AUTO, MG_CONVERT_KEEP, MG_CONVERT_FP32, MG_CONVERT_FP16, MG_CONVERT_BF16 };
@@ -46,6 +47,7 @@ typedef struct mg_convert {
     bool adds_projection;     /* AudioCraft's projection of texts, for a model that has none */
     bool drops_projection;    /* it changes nothing, and transformers has no room for it */
     mg_convert_list lm, rest; /* of Hugging Face's form all is in lm; AudioCraft's codec is in rest */
+    mg_threads *threads;
     mg_out_folder folder;
     mg_progress progress;
     int64_t n_done_bytes;
@@ -77,7 +79,8 @@ int64_t mg_convert_list_bytes(const mg_convert_list *list);
 /* Elements [first, first+n) of the output's tensor into `dst`. MG_EFAIL if a value does not fit its new
  * dtype.
  */
-mg_status mg_convert_read(const mg_convert_tensor *t, void *dst, int64_t first, int64_t n);
+mg_status mg_convert_read(const mg_convert *c, const mg_convert_tensor *t, void *dst, int64_t first,
+                          int64_t n);
 
 /* Say that `bytes` more are written: progress; MG_ESTOPPED if a signal asks. */
 mg_status mg_convert_advance(mg_convert *c, int64_t bytes);

@@ -25,12 +25,15 @@ static const char *choose_t5(const mg_convert *c)
 }
 
 typedef struct reader {
+    const mg_convert *convert;
     const mg_convert_tensor *tensor;
 } reader;
 
 static mg_status read_tensor(void *context, void *dst, int64_t first, int64_t n)
 {
-    return mg_convert_read(((const reader *)context)->tensor, dst, first, n);
+    const reader *r = context;
+
+    return mg_convert_read(r->convert, r->tensor, dst, first, n);
 }
 
 typedef struct meter {
@@ -46,14 +49,15 @@ static mg_status advance(void *context, int64_t done_bytes, int64_t all_bytes)
     return mg_convert_advance(m->convert, m->begin_bytes + done_bytes - m->convert->n_done_bytes);
 }
 
-static mg_status add_state(mg_torch_writer *w, const mg_convert_list *list, reader *readers)
+static mg_status add_state(const mg_convert *c, mg_torch_writer *w, const mg_convert_list *list,
+                           reader *readers)
 {
     MG_RETURN(mg_torch_writer_begin_dict(w, "best_state"));
     for (int64_t i = 0; i < list->n; i++) {
         const mg_convert_tensor *t = &list->tensor[i];
         mg_torch_tensor shape = {.dtype = t->tensor.dtype, .n_dims = t->tensor.n_dims};
         for (int d = 0; d < shape.n_dims; d++) shape.dim[d] = t->tensor.dim[d];
-        readers[i] = (reader){t};
+        readers[i] = (reader){c, t};
         MG_RETURN(mg_torch_writer_stream(w, t->name, &shape, read_tensor, &readers[i]));
     }
     return mg_torch_writer_end_dict(w);
@@ -70,7 +74,7 @@ static mg_status write_package(mg_convert *c, const char *name, const mg_convert
     if (!readers) return mg_fail(MG_ENOMEM, "%s: no memory for %lld tensors", name, (long long)list->n);
     MG_TRY(mg_path_format(path, "%s/%s", c->folder.temp, name));
     MG_TRY(mg_torch_writer_open(&w, path));
-    MG_TRY(add_state(w, list, readers));
+    MG_TRY(add_state(c, w, list, readers));
     MG_TRY(mg_torch_writer_text(w, "xp.cfg", yaml));
     MG_TRY(mg_torch_writer_text(w, "version", AUDIOCRAFT_VERSION));
     MG_TRY(mg_torch_writer_bool(w, "exported", true));

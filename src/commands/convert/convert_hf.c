@@ -39,7 +39,7 @@ static mg_status write_tensor(mg_convert *c, mg_safetensors_writer *w, const mg_
     for (int64_t first = 0; first < n; first += n_piece) {
         const int64_t n_now = n - first < n_piece ? n - first : n_piece;
         const size_t bytes = (size_t)n_now * mg_dtype_bytes(t->tensor.dtype);
-        MG_RETURN(mg_convert_read(t, piece, first, n_now));
+        MG_RETURN(mg_convert_read(c, t, piece, first, n_now));
         MG_RETURN(mg_safetensors_writer_add(w, piece, bytes));
         MG_RETURN(mg_convert_advance(c, (int64_t)bytes));
     }
