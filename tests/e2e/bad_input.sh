@@ -76,6 +76,9 @@ fresh; patch decoder.lm_heads.0.weight '\000\120\303\107' # 100000
 refused_by_two 4 'decoder.lm_heads.0.weight: 1 of .* beyond what fp16 can hold; use --dtype bf16' 'a weight that fp16 cannot hold' --dtype fp16
 expect 0 '' 'but bf16 can' generate 1 --dtype bf16
 rm -rf "$OUT"
+expect 1 'heads.0.weight: 1 values are beyond what fp16 can hold; use --dtype bf16 or fp32' 'converted' "$MG" convert "$MODEL" "$OUT" --dtype fp16
+patch decoder.lm_heads.0.weight '\377\377\177\177' # the largest float
+expect 1 'heads.0.weight: 1 values are beyond what bf16 can hold; use --dtype fp32$' 'what bf16 cannot hold' "$MG" convert "$MODEL" "$OUT" --dtype bf16
 fresh; patch text_encoder.encoder.final_layer_norm.weight '\000\000\200\177'
 refused_by_two 4 'final_layer_norm.weight' 'infinity in the text encoder'
 fresh; patch decoder.model.decoder.layer_norm.weight "$(printf '\\377\\377\\177\\177%.0s' {1..128})"

@@ -75,8 +75,9 @@ mg_status mg_convert_read(const mg_convert *c, const mg_convert_tensor *t, void 
         n -= n_here;
     }
     if (n_overflows)
-        return mg_fail(MG_EFAIL, "%s: %lld values are beyond what %s can hold; use --dtype bf16 or fp32",
-                       t->name, (long long)n_overflows, mg_dtype_name(t->tensor.dtype));
+        return mg_fail(MG_EFAIL, "%s: %lld values are beyond what %s can hold; use --dtype %s", t->name,
+                       (long long)n_overflows, mg_dtype_name(t->tensor.dtype),
+                       t->tensor.dtype == MG_BF16 ? "fp32" : "bf16 or fp32");
     return MG_OK;
 }
 
