@@ -331,6 +331,28 @@ mg_status mg_lora_refuse(const char *path)
     return st;
 }
 
+mg_status mg_lora_check_merged(const mg_checkpoint *c, const char *path)
+{
+    const char *found = NULL;
+    bool has_base = false;
+
+    for (size_t i = 0; i < mg_checkpoint_n_sources(c); i++) {
+        const char *name = mg_checkpoint_source_at(c, i)->name;
+        if (strstr(name, ".lora_A.") || strstr(name, ".lora_embedding_A")) found = name;
+        has_base |= strstr(name, ".base_layer.") != NULL;
+    }
+    if (!found) return MG_OK;
+    if (has_base)
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: weights with an adapter that is not merged (%s): save what merge_and_unload() of "
+                       "PEFT makes of them, or the adapter by its save_pretrained(), for --lora",
+                       path, found);
+    return mg_fail(MG_ECHECKPOINT,
+                   "%s: an adapter's weights (%s), not a model's: give the folder that has them beside their "
+                   "adapter_config.json as --lora",
+                   path, found);
+}
+
 mg_status mg_lora_check(const char *name, const char *text, int64_t bytes)
 {
     adapter a = {.name = name, .alpha = 8};

@@ -15,6 +15,10 @@ mg_status mg_lora_merge(mg_checkpoint *base, const char *path, mg_checkpoint **a
  * them: what it is, and how to give it. MG_OK else. */
 mg_status mg_lora_refuse(const char *path);
 
+/* MG_ECHECKPOINT if weights taken for a model's are an adapter's, or hold one beside what it changes, as a
+ * trainer's state dict does. */
+mg_status mg_lora_check_merged(const mg_checkpoint *c, const char *path);
+
 /* adapter_config.json as text, for the fuzzer. */
 mg_status mg_lora_check(const char *name, const char *text, int64_t bytes);
 

@@ -18,7 +18,7 @@ mg_status mg_model_files_open_shared(mg_model_files *m, mg_checkpoint **out, con
     MG_RETURN(mg_path_format(m->opened_path[m->n_opened], "%s", path));
     MG_RETURN(mg_checkpoint_open(&m->opened[m->n_opened], path));
     *out = m->opened[m->n_opened++];
-    return MG_OK;
+    return mg_lora_check_merged(*out, path);
 }
 
 mg_status mg_model_files_open_part(mg_model_files *m, mg_model_part *part, const char *path, const char *form)

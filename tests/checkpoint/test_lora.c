@@ -310,6 +310,17 @@ static void what_is_not_done_is_refused_by_name(void **state)
     mg_checkpoint_close(c);
     expect_failure(mg_lora_refuse(LORA "plain"), MG_ECHECKPOINT,
                    "a LORA adapter for example/tiny-mono, not a model: give it as --lora, beside --model");
+    expect_ok(mg_checkpoint_open(&c, LORA "plain/adapter_model.safetensors"));
+    expect_failure(mg_lora_check_merged(c, "F"), MG_ECHECKPOINT,
+                   "F: an adapter's weights (base_model.model.");
+    mg_checkpoint_close(c);
+    expect_ok(mg_checkpoint_open(&c, LORA "half-embedding/adapter_model.safetensors"));
+    expect_failure(mg_lora_check_merged(c, "F"), MG_ECHECKPOINT,
+                   "F: weights with an adapter that is not merged");
+    mg_checkpoint_close(c);
+    expect_ok(mg_checkpoint_open(&c, MG_GOLDEN_DIR "/checkpoints/tiny-mono"));
+    expect_ok(mg_lora_check_merged(c, "F"));
+    mg_checkpoint_close(c);
     expect_failure(mg_lora_refuse(LORA "plain/adapter_model.safetensors"), MG_ECHECKPOINT,
                    "a LORA adapter for");
     expect_ok(mg_lora_refuse(MG_GOLDEN_DIR "/checkpoints/tiny-mono"));

@@ -140,6 +140,8 @@ expect 4 'trained: a LORA adapter for example/tiny-mono, not a model: give it as
     clip other --model "$BOX/trained"
 expect 4 'a LORA adapter for example/tiny-mono, not a model' 'its file as --lm' \
     clip other --model "$TINY" --lm "$BOX/trained/adapter_model.safetensors"
+cp "$BOX/trained/adapter_model.safetensors" "$BOX/lora-v2.safetensors"
+expect 4 "lora-v2.safetensors: an adapter's weights .*as --lora" 'its file under another name' clip other --model "$TINY" --lm "$BOX/lora-v2.safetensors"
 expect 4 'is +adapter \(PEFT\)' 'inspect knows that one, too' "$MG" inspect "$BOX/trained"
 expect 0 '' 'and --lora takes it' clip file --model "$TINY" --lora "$BOX/trained"
 as 'an adapter beside a config.json' lora file
