@@ -92,6 +92,7 @@ rm -rf the\ set
 # The launcher's own codes, and what becomes of them.
 launcher() { # SENTENCE CODE SAYS CODE [CLIPS]
     rm -f requeued called
+    [ -z "${MADE-}" ] || { mkdir -p 'the set/.mg-dist' && echo "\"done\": $MADE" >'the set/.mg-dist/status.json'; }
     CODE=$2 SAYS=$3 CLIPS=${5-} NODES='n1 n2 n3' bash "$root/launch/slurm/run.sbatch" --jobs "a list" --out "the set" >"$BOX/said" 2>&1
     passes "$1: code" test $? = "$4"
 }
@@ -117,6 +118,21 @@ done
 launcher 'it is another job' 1 "$held" 6 3
 fails 'and has all the time' test -e requeued
 rm -rf the\ set ./*.starts
+missing='mg-dist: error: device: cuda: no GPU is there'
+launcher 'no GPU, at first' 5 "$missing" 5
+fails 'is a mistake' test -e requeued
+SLURM_RESTART_COUNT=1 launcher 'before a clip was made' 5 "$missing" 5
+for at in 5:3 4:0 1:3; do
+    MADE=7 SLURM_RESTART_COUNT=1 SLURMD_NODENAME=n1 away "code ${at%:*} of a job that has made clips" "${at%:*}" "$([ "${at#*:}" = 0 ] || echo "[n2:3] ")$missing" 6
+    passes 'its node is left out' grep -qx "update JobId=5 ExcNodeList=$([ "${at#*:}" = 0 ] && echo n1 || echo n2)" requeued
+    rm -rf the\ set
+done
+for own in 'run: 3 clips failed, and --max-failures is 2' 'clip x: cannot write: No space left on device'; do
+    MADE=7 SLURM_RESTART_COUNT=1 launcher "$own" 1 "mg-dist: error: $own" 1
+    rm -rf the\ set
+done
+away 'a node has lost a disk' 1 'mg-dist: error: run: replica 3 on n2 could not read the files of 20 clips in a row, the last one: x' 6
+passes 'and is left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
 launcher 'no such program' 2 'slurmstepd: error: execve(): mg-dist: No such file or directory' 2
 launcher 'a step that cannot be' 1 'srun: error: Unable to create step for job 5: More processors requested than permitted' 1
 fails 'has ended' test -e requeued
@@ -176,7 +192,7 @@ for signal in USR1 TERM; do
 done
 
 # Ranks that are stuck when Slurm says that they are to end: what is left of its patience is for the script.
-printf '#!/bin/sh\ntrap "" USR1\nkill -TERM "$PPID"\nexec /bin/sleep 30\n' >bin/stuck
+printf '#!/bin/sh\ntrap "" USR1\n/bin/sleep 0.5\nkill -TERM "$PPID"\nexec /bin/sleep 30\n' >bin/stuck
 printf '#!/bin/sh\n[ "$1" = 15 ] && exec /bin/sleep 1\n[ "$1" = 20 ] || exec /bin/sleep "$@"\n' >bin/sleep
 chmod +x bin/stuck
 mv bin/srun bin/srun.ready
