@@ -33,9 +33,10 @@ out=$(printf '%s\n' "$@" | sed -n '/^--out$/{n;p}')
 exit "$CODE"
 END
 # scontrol notes what it is asked to change; the job has EXCLUDED, asks for FEATURES and is bound to REQUIRED. The partition's
-# nodes are NODES, each NAME or NAME/STATE/KIND/CORES. SLURM: all of it hangs, or refuses; a requeue tells the job to end before it is
-# through (told; a moment after its start, for until then the signal ends timeout); its controller is away at first (away); scancel
-# has ended the job (cancelled); Slurm has put it back itself (elsewhere). REASON: why the job ends, which requeue Incomplete heeds.
+# nodes are NODES, each NAME or NAME/STATE/KIND/CORES. STATE, REASON, ROOM: of the job; requeue Incomplete heeds the latter two. SLURM: all of
+# it hangs, or refuses; a requeue tells the job to end before it is through (told; a moment after its start, for until then the
+# signal ends timeout); its controller is away at first (away); scancel has ended the job (cancelled); it is put back already
+# (elsewhere).
 cat >bin/scontrol <<'END'
 #!/bin/bash
 case "${SLURM-} $1 $2" in
@@ -44,8 +45,8 @@ hangs*) exec sleep 99 ;;
 *'show hostnames') tr , '\n' <<<"$3" ;;
 *'show job') printf '   ReqNodeList=%s ExcNodeList=%s\n   Features=%s DelayBoot=00:00:00\n' "${REQUIRED:-(null)}" "${EXCLUDED:-(null)}" "${FEATURES:-(null)}"
     [ "${SLURM-}" != elsewhere ] || SLURM_RESTART_COUNT=1
-    printf '   JobState=COMPLETING Reason=%s\n   Restarts=%d\n' "${REASON-None}" $((${SLURM_RESTART_COUNT:-0} + $(cat requeued 2>/dev/null | grep -c ^requeue))) ;;
-*' requeue Incomplete') [ "${SLURM-}" != cancelled ] && [ "${REASON-}" != TimeLimit ] || exit 0 ;;&
+    printf '   JobState=%s Reason=%s\n   PreemptEligibleTime=2026 PreemptTime=%s\n   Restarts=%d\n' "${STATE:-COMPLETING}" "${REASON-None}" "${ROOM:-None}" $((${SLURM_RESTART_COUNT:-0} + $(cat requeued 2>/dev/null | grep -c ^requeue))) ;;
+*' requeue Incomplete') [ "${SLURM-}" != cancelled ] && [ "${REASON-}" != TimeLimit ] && [ -z "${ROOM-}" ] || exit 0 ;;&
 *)
     [ "${SLURM-}" != told ] || { sleep 0.2 && kill -TERM "$PPID" && sleep 0.2; }
     [ "${SLURM-}" != away ] || [ -e away ] || { touch away; echo "Unable to contact slurm controller (connect failure)" >&2; exit 1; }
@@ -145,7 +146,8 @@ rm -rf the\ set ./*.starts
 SLURM=cancelled after 'scancel' 75 3 no
 says 'and it is said' '^mg-dist: not put back into the queue \(Slurm has ended it\): the same command goes on'
 REASON=TimeLimit after 'at its time limit' 75 4 limit
-SLURM=elsewhere after 'a job that Slurm has put back itself' 137 5 no
+ROOM=2026-11-30T20:20:52 after 'to make room, where Slurm cancels' 75 5 limit
+SLURM=elsewhere after 'a job that Slurm has put back itself' 137 6 no
 says 'and it is said' '^mg-dist: ended with code 137 and is back in the queue'
 rm -f ./*.starts
 rm -rf the\ set ./*.starts
@@ -199,7 +201,11 @@ mv bin/srun bin/srun.ready
 mv bin/stuck bin/srun
 began=$SECONDS
 after 'stuck at the time limit' 75 '' yes
-passes 'and the ranks are not waited for' test $((SECONDS - began)) -lt 20
+passes 'and the ranks are not waited for' test $((SECONDS - began)) -lt 6
+sed -i 's/ 30$/ 6/' bin/srun
+began=$SECONDS
+STATE=RUNNING after 'that long only to make room' 0 '' no
+passes 'which has its own time' test $((SECONDS - began)) -ge 6
 mv bin/srun.ready bin/srun
 rm -f ./*.starts
 
