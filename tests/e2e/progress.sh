@@ -27,5 +27,10 @@ if command -v script >/dev/null; then
 else
     skipped 'script not found'
 fi
+# The longest clip begins first: 203 steps, and the short ones beside it; in the order of the list it would be alone for 180.
+printf '{"frames": %s}\n' 20 20 20 20 200 >"$BOX/lengths.jsonl"
+expect 0 '; 20[0-9] steps of ' 'clips of many lengths' "$MG" generate --model "$TINY" --prompts "$BOX/lengths.jsonl" --batch 2 --seed 1 \
+    --codes-only --out "$BOX/lengths"
+passes 'their names are in the order of the list' grep -q '"frames":200' <(tr -d ' \n\t' <"$BOX/lengths/000004.json")
 passes 'how fast it was is said' grep -Eq 'of music in [0-9.]+ s, [0-9.]+ times as fast as it plays' "$BOX/said"
 finish

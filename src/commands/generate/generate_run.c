@@ -175,6 +175,15 @@ static void listen(line *l)
         mg_scheduler_listen(l->scheduler, mg_finisher_grow, l->finisher, MG_GROWN_FRAMES);
 }
 
+/* The longest first: one that begins last would go on alone. */
+static int by_length(const void *a, const void *b)
+{
+    const mg_clip *x = *(const mg_clip *const *)a, *y = *(const mg_clip *const *)b;
+
+    if (x->terms.T != y->terms.T) return x->terms.T > y->terms.T ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
 /* The leader has all of it, other ranks the scheduler. */
 static mg_status open_line(line *l, mg_replica *r, const mg_clip *clips, int64_t n, const mg_clip_list *list,
                            const mg_call *call, const mg_world *w)
@@ -188,6 +197,7 @@ static mg_status open_line(line *l, mg_replica *r, const mg_clip *clips, int64_t
     if (!l->mine) return mg_fail(MG_ENOMEM, "clips: %lld", (long long)n);
     for (int64_t i = 0; i < n; i++)
         if (mg_plan_is_mine(w, &clips[i])) l->mine[l->n++] = &clips[i];
+    qsort(l->mine, (size_t)l->n, sizeof *l->mine, by_length);
     MG_RETURN(mg_preparer_open(&l->preparer, r, n_slots));
     MG_RETURN(
         mg_finisher_open(&l->finisher, r, MG_FINISHING_CLIPS * n_slots, mg_clip_output_take, l->output));
