@@ -57,6 +57,13 @@ mg_status mg_out_folder_begin(mg_out_folder *f, const char *path)
     return st;
 }
 
+mg_status mg_out_folder_begin_somewhere(mg_out_folder *f, const char *path)
+{
+    if (mg_out_folder_begin(f, path) == MG_OK) return MG_OK;
+    mg_clear_error();
+    return mg_out_folder_begin(f, mg_path_name(path));
+}
+
 mg_status mg_out_folder_commit(mg_out_folder *f)
 {
     char parent[MG_PATH_SIZE];

@@ -19,6 +19,10 @@ bool mg_out_folder_is_free(const char *path);
  * folder. */
 mg_status mg_out_folder_begin(mg_out_folder *f, const char *path);
 
+/* The same for what is made to be looked at and removed: where the place may only be read, it is made under
+ * the last name of `path` in the current folder. */
+mg_status mg_out_folder_begin_somewhere(mg_out_folder *f, const char *path);
+
 /* Sync it, rename it, sync what is above. */
 mg_status mg_out_folder_commit(mg_out_folder *f);
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A clip made again from its metadata: the same bytes, or what differs.
-#   replay.sh MG-DIST TESTS-FOLDER
+#   replay.sh MG-DIST TESTS-FOLDER COMPARE-CLIP SOUND-FACTS FAULTY-DISK
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 
 # make FOLDER options …
@@ -31,6 +31,10 @@ edit() { LC_ALL=C sed -i "$2" "$BOX/$1"; }
 P=(--model "$TINY" --prompt 'slow sad piano')
 make one "${P[@]}" --prompt techno --prompt '' --unconditional 1 --save-codes
 for i in 0 1 2 3; do again "clip $i of a batch" one/00000$i; done
+mkdir "$BOX/here"
+expect 0 '^the same bytes: ' 'where its folder may only be read' sh -c 'cd "$0/here" && LD_PRELOAD="$1" FAULT_CALLS=open FAULT_ERRNO=30 \
+    FAULT_PATH="$0/one/.probe" "$2" replay -q "$0/one/000000.json"' "$BOX" "$5" "$MG"
+passes 'in the current one, of which nothing is left' rmdir "$BOX/here"
 make sampled "${P[@]}" --top-p 0.9 --temperature 1.3 --cfg-coef 4.7 --dtype bf16
 again 'other sampling, bf16' sampled/000000
 make hf "${P[@]}" --sampler hf --top-k 40 --top-p 0.8

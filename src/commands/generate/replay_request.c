@@ -129,7 +129,7 @@ static mg_status choose_folder(mg_replay *r)
     }
     MG_RETURN(mg_path_folder(folder, r->asked.file));
     MG_RETURN(mg_path_format(path, "%s/%s.replay", folder, r->m.recipe.id));
-    MG_RETURN(mg_out_folder_begin(&r->temp, path));
+    MG_RETURN(mg_out_folder_begin_somewhere(&r->temp, path));
     return mg_path_format(r->out_dir, "%s", r->temp.temp);
 }
 

@@ -145,7 +145,7 @@ static mg_status choose_machine(replay *r)
     return MG_OK;
 }
 
-/* For the clips: beside the dataset; where that may only be read, in the current folder. */
+/* For the clips, beside the dataset. */
 static mg_status make_folder(replay *r)
 {
     char path[MG_PATH_SIZE];
@@ -153,11 +153,7 @@ static mg_status make_folder(replay *r)
     MG_RETURN(mg_path_format(path, "%s", r->s->source));
     for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) path[n - 1] = '\0';
     MG_RETURN(mg_path_format(r->out_dir, "%s.replay", path));
-    if (mg_out_folder_begin(&r->temp, r->out_dir) != MG_OK) {
-        mg_clear_error();
-        MG_RETURN(mg_path_format(r->out_dir, "%s.replay", mg_path_name(path)));
-        MG_RETURN(mg_out_folder_begin(&r->temp, r->out_dir));
-    }
+    MG_RETURN(mg_out_folder_begin_somewhere(&r->temp, r->out_dir));
     return mg_path_format(r->out_dir, "%s", r->temp.temp);
 }
 
