@@ -96,11 +96,10 @@ static void describe_run(clip_facts *f, const mg_clip_output *o, const mg_clip_r
 {
     const mg_replica *r = o->replica;
     mg_clip_metadata *m = &f->m;
-    const bool follows_style = r->config.lm.is_style && m->recipe.melody;
 
     m->version = mg_version();
     m->backend = r->backend.ops->name;
-    m->text_backend = mg_recipe_encodes_text(&m->recipe) || follows_style ? mg_replica_text_backend(r) : NULL;
+    m->text_backend = mg_clip_text_backend(&m->recipe, r);
     m->codec_backend = mg_replica_codec_backend(r);
     m->dtype = mg_format_name(r->backend.formats.weights);
     m->kv = r->backend.formats.kv == MG_FORMAT_Q8 ? mg_format_name(MG_FORMAT_Q8) : NULL;

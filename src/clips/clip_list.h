@@ -119,6 +119,14 @@ static inline mg_audio_coding mg_recipe_coding(const mg_recipe *r)
                              .quality = r->quality};
 }
 
+/* The backend that a clip's text or style is encoded on, if it is another than the language model's. */
+static inline const char *mg_clip_text_backend(const mg_recipe *recipe, const mg_replica *replica)
+{
+    const bool has_style = replica->config.lm.is_style && recipe->melody;
+
+    return mg_recipe_encodes_text(recipe) || has_style ? mg_replica_text_backend(replica) : NULL;
+}
+
 /* The recipe of a clip in the list. */
 static inline const mg_recipe *mg_clip_list_recipe(const mg_clip_list *list, int64_t index)
 {

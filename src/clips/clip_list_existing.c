@@ -91,12 +91,9 @@ static bool other_weights(const wanted *w, const mg_clip_metadata *there)
 
     for (int i = 0; i < files->n_opened; i++) {
         const mg_checkpoint *c = files->opened[i];
-        const bool of_text =
-            c == files->t5.checkpoint && c != files->lm.checkpoint && c != files->codec.checkpoint;
+        if (!mg_recipe_uses(w->recipe, mg_model_files_use(files, c))) continue;
         for (size_t f = 0; f < mg_checkpoint_n_files(c); f++)
-            if ((!of_text || mg_recipe_encodes_text(w->recipe)) &&
-                !was_made_of(there, mg_checkpoint_file(c, f)))
-                return true;
+            if (!was_made_of(there, mg_checkpoint_file(c, f))) return true;
     }
     return false;
 }
@@ -111,6 +108,7 @@ static const char *other_model(const wanted *w, const mg_clip_metadata *there, c
     if (!mg_text_is_same(now->model, then->model) || !mg_text_is_same(w->call->model_key, there->model_key) ||
         !mg_text_is_same(now->lm, then->lm) || !mg_text_is_same(now->lora, then->lora) ||
         !mg_text_is_same(now->text_encoder, then->text_encoder) ||
+        !mg_text_is_same(now->style_encoder, then->style_encoder) ||
         !mg_text_is_same(now->codec, then->codec) || !mg_text_is_same(now->tokenizer, then->tokenizer))
         return "model";
     if (other_weights(w, there)) return "model";
@@ -118,7 +116,7 @@ static const char *other_model(const wanted *w, const mg_clip_metadata *there, c
         if (stat(json, &clip) != 0 || stat(there->weights[i].path, &weights) != 0 ||
             weights.st_mtime > clip.st_mtime)
             return "model";
-    const char *text = mg_recipe_encodes_text(w->recipe) ? mg_replica_text_backend(w->replica) : NULL;
+    const char *text = mg_clip_text_backend(w->recipe, w->replica);
     if (!mg_text_is_same(w->replica->backend.ops->name, there->backend)) return "device";
     if (!mg_text_is_same(text, there->text_backend)) return "text device";
     if (!mg_text_is_same(mg_replica_codec_backend(w->replica), there->codec_backend)) return "codec device";

@@ -219,8 +219,8 @@ static mg_status check_melody(const mg_clip *c, const mg_recipe *q, const mg_req
                        c->melody);
     if (c->melody && r->config.lm.n_chroma == 0)
         return mg_fail(MG_EUSAGE,
-                       "melody: %s: the model %s follows texts alone; take a melody model, such as "
-                       "facebook/musicgen-melody",
+                       "melody: %s: the model %s follows texts alone; take one that follows a melody or a "
+                       "style, such as facebook/musicgen-melody or facebook/musicgen-style",
                        c->melody, r->files->lm.path);
     const mg_recipe asked = {.said = state->own};
     if (!r->config.lm.is_style &&
@@ -230,6 +230,9 @@ static mg_status check_melody(const mg_clip *c, const mg_recipe *q, const mg_req
             "style_codebooks, style_duration, style_start: are for MusicGen-Style, which the model %s "
             "is not",
             r->files->lm.path);
+    if (!c->melody && (MG_SAID(&asked, style_n_codebooks) || MG_SAID(&asked, style_dur_s) ||
+                       MG_SAID(&asked, style_start_s)))
+        return mg_fail(MG_EUSAGE, "style_codebooks, style_duration, style_start: there is no music (melody)");
     if (!c->melody && MG_SAID(&asked, cfg_coef_beta))
         return mg_fail(MG_EUSAGE, "cfg_coef_beta: %g: weighs the text against a melody, and there is none",
                        q->cfg_coef_beta);

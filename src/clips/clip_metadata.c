@@ -146,15 +146,19 @@ static void put_levels(writer *w)
     mg_json_text_close(&w->t);
 }
 
-/* A tag leaves out the text encoder of a clip without text: beside clips with text it was loaded, alone not.
- */
+bool mg_recipe_uses(const mg_recipe *r, mg_weights_use use)
+{
+    return use == MG_USED_BY_ALL || (use == MG_USED_BY_TEXTS ? mg_recipe_encodes_text(r) : r->melody != NULL);
+}
+
+/* A tag leaves out what the clip was not made of: it was loaded for the clips beside it. */
 static void put_weights(writer *w)
 {
     const mg_clip_metadata *m = w->m;
 
     mg_json_text_array(&w->t, "weights");
     for (int i = 0; i < m->n_weights; i++) {
-        if (w->is_tag && m->weights[i].is_of_text && !mg_recipe_encodes_text(&m->recipe)) continue;
+        if (w->is_tag && !mg_recipe_uses(&m->recipe, m->weights[i].use)) continue;
         mg_json_text_object(&w->t, NULL);
         if (!w->is_tag) put_text(w, "file", m->weights[i].path);
         put_text(w, "sha256", m->weights[i].sha256);

@@ -11,8 +11,11 @@ typedef struct mg_file_hash {
     char path[4096];
     char sha256[65];
     bool of_blob_name; /* not computed: the name of the blob in Hugging Face's cache that the file links to */
-    bool is_of_text;   /* holds the text encoder and nothing else */
+    mg_weights_use use;
 } mg_file_hash;
+
+/* Is a clip of this recipe made of such weights? */
+bool mg_recipe_uses(const mg_recipe *r, mg_weights_use use);
 
 /* Where a part came from. Strings are borrowed. */
 typedef struct mg_part_source {

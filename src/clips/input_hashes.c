@@ -71,13 +71,11 @@ static mg_status list_weights(mg_input_hashes *h, const mg_model_files *files)
     if (!h->weights || !h->fds) return mg_fail(MG_ENOMEM, "hashes: %zu files", n);
     for (int i = 0; i < files->n_opened; i++) {
         const mg_checkpoint *c = files->opened[i];
-        const bool is_of_text =
-            c == files->t5.checkpoint && c != files->lm.checkpoint && c != files->codec.checkpoint;
         for (size_t f = 0; f < mg_checkpoint_n_files(c); f++) {
             h->fds[h->n_weights] = mg_checkpoint_file_fd(c, f);
             mg_file_hash *w = &h->weights[h->n_weights++];
             snprintf(w->path, sizeof w->path, "%s", mg_checkpoint_file(c, f));
-            w->is_of_text = is_of_text;
+            w->use = mg_model_files_use(files, c);
         }
     }
     return MG_OK;

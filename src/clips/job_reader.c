@@ -187,7 +187,9 @@ static void add_field(mg_json_text *t, const char *key, const mg_recipe_key *kno
     const double number = strtod(value, &end);
     if (!*end && strspn(value, "0123456789+-.eE") == strlen(value))
         mg_json_text_number(t, key, number);
-    else if (strcasecmp(value, "true") == 0 || strcasecmp(value, "false") == 0) /* a spreadsheet has TRUE */
+    else if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0 ||
+             (known && known->type == MG_KEY_BOOL && /* a spreadsheet has TRUE */
+              (strcasecmp(value, "true") == 0 || strcasecmp(value, "false") == 0)))
         mg_json_text_bool(t, key, *value == 't' || *value == 'T');
     else
         mg_json_text_string(t, key, value);

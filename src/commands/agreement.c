@@ -127,6 +127,10 @@ static void describe_style(mg_text *t, const mg_style_config *c)
                              m->n_pos_groups};
 
     mg_text_add_bytes(t, sizes, sizeof sizes);
+    mg_text_add_bytes(t, m->conv_dim, (size_t)m->n_convs * sizeof *m->conv_dim);
+    mg_text_add_bytes(t, m->conv_kernel, (size_t)m->n_convs * sizeof *m->conv_kernel);
+    mg_text_add_bytes(t, m->conv_stride, (size_t)m->n_convs * sizeof *m->conv_stride);
+    mg_text_add_bytes(t, &m->eps, sizeof m->eps);
     mg_text_add_bytes(t, &c->excerpt_s, sizeof c->excerpt_s);
 }
 
@@ -171,10 +175,10 @@ static void describe_codec(mg_text *t, const mg_codec_config *c)
 /* Of parts in one file each has its own names. */
 static bool is_of_part(const char *name, const char *prefix)
 {
-    static const char *const others[] = {"text_encoder.", "audio_encoder.", "style_encoder."};
+    static const char *const others[] = {"text_encoder.", "audio_encoder."};
 
     if (*prefix) return strncmp(name, prefix, strlen(prefix)) == 0;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 2; i++)
         if (strncmp(name, others[i], strlen(others[i])) == 0) return false;
     return true;
 }

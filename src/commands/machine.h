@@ -22,8 +22,8 @@ int64_t mg_machine_device_bytes(const mg_machine *machine, const mg_world *world
 mg_status mg_machine_open(mg_backend *out, const mg_machine *machine, const mg_world *world);
 
 /* The backend beside it: an instance and threads of its own, so that another thread may call it. Its threads
- * yield the processors to the language model's. With text, and if the text encoder is to run elsewhere than
- * the codec, out->text too. */
+ * yield the processors to the language model's. With conditioners (text, style), and if they are to run
+ * elsewhere than the codec, out->text too. */
 mg_status mg_machine_open_beside(mg_backend *out, const mg_machine *machine, const mg_world *world,
                                  bool with_conditioners);
 

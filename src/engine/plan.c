@@ -40,7 +40,8 @@ static int64_t count_payload_bytes(const mg_replica *r, const mg_clip *c)
     mg_clip_terms t = c->terms;
 
     if (c->audio_prompt) t.T_prompt = t.T < t.T_window ? t.T : t.T_window;
-    if (t.with_melody) *(r->config.lm.is_style ? &t.n_style : &t.n_bins) = r->config.lm.chroma_length;
+    if (t.with_melody && r->config.lm.is_style) t.n_style = r->config.lm.chroma_length;
+    if (t.with_melody && !r->config.lm.is_style) t.n_bins = r->config.lm.chroma_length;
     return (int64_t)mg_clip_payload_bytes(&t, &r->config.lm);
 }
 

@@ -168,6 +168,10 @@ static mg_status check_parts(const mg_replica *r)
         return mg_fail(MG_ECHECKPOINT,
                        "text encoder: %s: states of width %lld, the language model reads %lld", f->t5.path,
                        (long long)c->t5.d_model, (long long)c->lm.d_text);
+    if (f->mert.checkpoint &&
+        mg_style_n_rows(&c->style, (int64_t)(MG_STYLE_MOST_S * (double)c->style.mert.sampling_rate)) < 1)
+        return mg_fail(MG_ECHECKPOINT, "style encoder: %s: makes no row of %g s of sound", f->mert.path,
+                       MG_STYLE_MOST_S);
     if (!codec_halves(r)) return MG_OK;
     if (c->codec.n_channels != 1)
         return mg_fail(MG_ECHECKPOINT,

@@ -77,8 +77,8 @@ static mg_status find_weights(char file[MG_PATH_SIZE], const char *path)
                    lm_file);
 }
 
-/* The projections of texts and melodies stand outside of the decoder: one that was saved alone takes the
- * base's. */
+/* The projections of texts and melodies, and a style encoder, stand outside of the decoder: one that was
+ * saved alone takes the base's. */
 static mg_status borrow_projections(mg_checkpoint *c, const mg_checkpoint *base)
 {
     static const char *const names[] = {"enc_to_dec_proj.weight", "enc_to_dec_proj.bias",
@@ -87,6 +87,11 @@ static mg_status borrow_projections(mg_checkpoint *c, const mg_checkpoint *base)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const mg_checkpoint_entry *e = mg_checkpoint_find(base, names[i]);
         if (e && !mg_checkpoint_find(c, names[i])) MG_RETURN(mg_checkpoint_borrow(c, e));
+    }
+    for (size_t i = 0; i < mg_checkpoint_count(base); i++) {
+        const mg_checkpoint_entry *e = mg_checkpoint_at(base, i);
+        if (strncmp(e->name, "style_encoder.", 14) == 0 && !mg_checkpoint_find(c, e->name))
+            MG_RETURN(mg_checkpoint_borrow(c, e));
     }
     return MG_OK;
 }
@@ -409,6 +414,14 @@ mg_status mg_model_files_check(const mg_model_files *m)
 {
     for (int i = 0; i < m->n_opened; i++) MG_RETURN(mg_checkpoint_check_files(m->opened[i]));
     return MG_OK;
+}
+
+mg_weights_use mg_model_files_use(const mg_model_files *m, const mg_checkpoint *c)
+{
+    if (c == m->lm.checkpoint || c == m->codec.checkpoint) return MG_USED_BY_ALL;
+    return c == m->t5.checkpoint     ? MG_USED_BY_TEXTS
+           : c == m->mert.checkpoint ? MG_USED_BY_STYLES
+                                     : MG_USED_BY_ALL;
 }
 
 void mg_model_part_count(int64_t n[MG_DTYPES], const mg_model_part *part)

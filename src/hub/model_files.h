@@ -62,6 +62,10 @@ enum {
 mg_status mg_model_files_open(mg_model_files **out, const mg_model_request *request, int need);
 void mg_model_files_close(mg_model_files *m);
 
+/* Which clips are made of a checkpoint's weights: all, or those with a text, or with a style. */
+typedef enum mg_weights_use { MG_USED_BY_ALL, MG_USED_BY_TEXTS, MG_USED_BY_STYLES } mg_weights_use;
+mg_weights_use mg_model_files_use(const mg_model_files *m, const mg_checkpoint *c);
+
 /* MG_ECHECKPOINT if the numbers of a part are packed (quantised by somebody else), or one tensor stands twice
  * under two names and differs. */
 mg_status mg_model_files_check_tensors(const mg_model_files *m);

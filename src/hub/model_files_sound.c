@@ -63,21 +63,19 @@ mg_status mg_model_files_open_mert(mg_model_files *m, const char *named, int nee
 {
     char path[MG_PATH_SIZE], folder[MG_PATH_SIZE], said[8000];
 
-    if (!m->config.lm.is_style) {
-        if (!named) return MG_OK;
-        return mg_fail(MG_EUSAGE, "style encoder: %s: %s is no MusicGen-Style, and has none", named,
-                       m->lm.path);
-    }
+    if (!m->config.lm.is_style) return MG_OK; /* as a codec where none is needed */
     if (!named && !(need & (MG_NEED_STYLE | MG_WANT_STYLE))) return MG_OK;
-    if (mg_hub_find(path, named ? named : public_mert) != MG_OK) {
-        if (!named && !(need & MG_NEED_STYLE)) {
+    if (named) {
+        MG_RETURN(mg_hub_find(path, named));
+    } else if (mg_hub_find(path, public_mert) != MG_OK) {
+        if (!(need & MG_NEED_STYLE)) {
             mg_clear_error();
             return MG_OK;
         }
         snprintf(said, sizeof said, "%s", mg_last_error());
         return mg_fail(MG_EFAIL,
                        "style encoder: %s hears with %s, which is not here (or give --style-encoder): %s",
-                       m->lm.path, named ? named : public_mert, said);
+                       m->lm.path, public_mert, said);
     }
     MG_RETURN(mg_model_folder_check_cached(path));
     MG_RETURN(mg_model_folder_of(folder, path));

@@ -17,6 +17,12 @@ static mg_status add_tensor(mg_hash *h, const mg_checkpoint_entry *e)
     return mg_hash_add(h, piece, n_piece);
 }
 
+static mg_status add_checkpoint(mg_hash *h, const mg_checkpoint *c)
+{
+    for (size_t k = 0; k < mg_checkpoint_count(c); k++) MG_RETURN(add_tensor(h, mg_checkpoint_at(c, k)));
+    return MG_OK;
+}
+
 mg_status mg_model_fingerprint(char out[65], const mg_model_files *files)
 {
     mg_status st = MG_OK;
@@ -24,8 +30,20 @@ mg_status mg_model_fingerprint(char out[65], const mg_model_files *files)
 
     MG_RETURN(mg_hash_open(&h));
     for (int i = 0; i < files->n_opened; i++)
-        for (size_t k = 0; k < mg_checkpoint_count(files->opened[i]); k++)
-            MG_TRY(add_tensor(h, mg_checkpoint_at(files->opened[i], k)));
+        if (files->opened[i] != files->mert.checkpoint) MG_TRY(add_checkpoint(h, files->opened[i]));
+    return mg_hash_end(h, out);
+done:
+    mg_hash_close(h);
+    return st;
+}
+
+mg_status mg_style_fingerprint(char out[65], const mg_model_files *files)
+{
+    mg_status st = MG_OK;
+    mg_hash *h;
+
+    MG_RETURN(mg_hash_open(&h));
+    MG_TRY(add_checkpoint(h, files->mert.checkpoint));
     return mg_hash_end(h, out);
 done:
     mg_hash_close(h);

@@ -28,6 +28,7 @@ static mg_status take(mg_file_lock *l, const char *path, int how)
         while (n != 0 && errno == EINTR);
         if (n != 0) {
             const int error = errno;
+            if (error != EWOULDBLOCK) unlink(l->path); /* where there are no locks, none is left */
             close(l->fd);
             l->fd = -1;
             if (error == EWOULDBLOCK) return MG_OK;

@@ -59,8 +59,11 @@ mg_status mg_out_made_open(mg_out_made *m, const char *dir)
     for (int i = 0; i < TRIES; i++) {
         MG_RETURN(mg_out_dir_open(dir));
         m->held = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) + 1;
-        if (!m->held && errno != ENOENT) return MG_OK;                 /* it may be written but not read */
-        if (m->held && flock(m->held - 1, LOCK_SH) != 0) return MG_OK; /* nor can others lock it, then */
+        if (!m->held && errno != ENOENT) return MG_OK;     /* it may be written but not read */
+        if (m->held && flock(m->held - 1, LOCK_SH) != 0) { /* nor can others lock it, then */
+            let_go(m);
+            return MG_OK;
+        }
         if (m->held && is_current(m, dir)) return MG_OK;
         let_go(m);
     }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "encoder_layers.h"
+#include "numbers.h"
 #include "stop.h"
 
 enum { NAME_SIZE = 96 };
@@ -150,28 +151,24 @@ static mg_status take(mg_arena *run, mg_tensor *t, int64_t d0, int64_t d1)
     return mg_arena_take(run, &t->data, mg_tensor_bytes(t));
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 mg_status mg_mert_reserve(mg_mert *m, mg_arena *run, int64_t n_samples)
 {
     const mg_mert_config *c = &m->config;
     const int64_t C = c->conv_dim[0], n_taps = c->conv_kernel[0], S = mg_mert_n_rows(c, n_samples);
     const int64_t n_columns = (S + c->n_pos_taps - 1) * c->D;
-    const int64_t n_wide = larger(larger(n_rows_of(c, n_samples, 1) * n_taps, C * (n_taps + 1)), n_columns);
-    int64_t n_a = larger(n_rows_of(c, n_samples, 1) * C, S * c->D), n_b = 1;
+    const int64_t n_wide =
+        mg_larger(mg_larger(n_rows_of(c, n_samples, 1) * n_taps, C * (n_taps + 1)), n_columns);
+    int64_t n_a = mg_larger(n_rows_of(c, n_samples, 1) * C, S * c->D), n_b = 1;
 
     MG_REQUIRE(S > 0);
     for (int64_t i = 1; i < c->n_convs; i++)
-        n_b = larger(n_b, n_rows_of(c, n_samples, i + 1) * c->conv_dim[i]);
+        n_b = mg_larger(n_b, n_rows_of(c, n_samples, i + 1) * c->conv_dim[i]);
     m->n_samples = n_samples;
     m->first.w = (mg_matrix){.format = MG_FORMAT_F32, .n_out = C, .n_in = n_taps, .n_slices = 1};
     MG_RETURN(mg_arena_take(run, &m->first.w.data, mg_matrix_bytes(m->ops, &m->first.w)));
     MG_RETURN(take(run, &m->first.bias, C, 0));
     MG_RETURN(take(run, &m->wide, n_wide, 0));
-    MG_RETURN(take(run, &m->a, larger(n_a, n_b), 0)); /* GELU of b's rows too */
+    MG_RETURN(take(run, &m->a, mg_larger(n_a, n_b), 0)); /* GELU of b's rows too */
     MG_RETURN(take(run, &m->b, n_b, 0));
     MG_RETURN(take(run, &m->h, S, c->D));
     MG_RETURN(mg_encoder_reserve(&m->layers, run, S));
@@ -265,8 +262,8 @@ static mg_status run_convs(mg_mert *m, mg_tensor *x, const float *pcm, int64_t n
     return MG_OK;
 }
 
-/* Columns of rows [S,D] and the groups' own rows, one group behind the other, `before` rows further on of
- * n_rows each. */
+/* The columns of each group of rows [S,D] as rows of its own, [n_rows,D/n_groups], one group behind the
+ * other; the first `before` of them, and those behind the S, are zeros. */
 static void cut(float *groups, const float *rows, int64_t S, int64_t D, int64_t n_groups, int64_t before,
                 int64_t n_rows)
 {
@@ -279,6 +276,7 @@ static void cut(float *groups, const float *rows, int64_t S, int64_t D, int64_t 
                    (size_t)per * sizeof *rows);
 }
 
+/* Back again, without the zeros. */
 static void join(float *rows, const float *groups, int64_t S, int64_t D, int64_t n_groups)
 {
     const int64_t per = D / n_groups;

@@ -127,6 +127,10 @@ static mg_status claim_kind(run_call *c)
     if (c->w->rank > 0) return MG_OK;
     MG_RETURN(mg_model_fingerprint(model, c->replica->files));
     MG_RETURN(mg_dataset_claim_value(c->d, "model", model));
+    if (c->replica->files->mert.checkpoint) { /* the first jobs with a style bring it along */
+        MG_RETURN(mg_style_fingerprint(model, c->replica->files));
+        MG_RETURN(mg_dataset_claim_value(c->d, "style-encoder", model));
+    }
     snprintf(dtype, sizeof dtype, "%s%s", mg_format_name(formats->weights),
              formats->kv == MG_FORMAT_Q8 ? ", kv int8" : "");
     MG_RETURN(mg_dataset_claim_value(c->d, "dtype", dtype));
@@ -170,11 +174,11 @@ static mg_status open_replica(run_call *c)
 static mg_status check_melodies(const run_call *c)
 {
     if (!c->needs.with_melody || c->replica->config.lm.n_chroma > 0) return MG_OK;
-    return mg_fail(
-        MG_EUSAGE,
-        "melody: %s: the jobs name some, and the model %s follows texts alone; take a melody model, such as "
-        "facebook/musicgen-melody",
-        c->s->jobs ? c->s->jobs : c->s->out, c->replica->files->lm.path);
+    return mg_fail(MG_EUSAGE,
+                   "melody: %s: the jobs name some, and the model %s follows texts alone; take one that "
+                   "follows a melody "
+                   "or a style, such as facebook/musicgen-melody or facebook/musicgen-style",
+                   c->s->jobs ? c->s->jobs : c->s->out, c->replica->files->lm.path);
 }
 
 static mg_status check_coding(const run_call *c)
