@@ -126,9 +126,15 @@ static inline bool test_has_threads(void)
 #endif
 }
 
-/* Run `body` at every level this machine has; inside, `level` is one. */
-#define FOR_LEVELS(level)                                                     \
-    for (mg_cpu_level level = test_first_level(); level <= test_last_level(); \
-         level = (mg_cpu_level)(level + 1))
+/* The next level of this machine that has bits of its own, or one past the last. */
+static inline mg_cpu_level test_next_level(mg_cpu_level level)
+{
+    if (level == MG_CPU_SCALAR && mg_cpu_best_level() == MG_CPU_NEON) return MG_CPU_NEON;
+    return (mg_cpu_level)(level + 1);
+}
+
+/* Run `body` at every level of this machine that has bits of its own; inside, `level` is one. */
+#define FOR_LEVELS(level) \
+    for (mg_cpu_level level = test_first_level(); level <= test_last_level(); level = test_next_level(level))
 
 #endif

@@ -6,11 +6,19 @@
 #include <math.h>
 
 #include "cpu_kernels.h"
-#include "cpu_math.h"
+#include "cpu_sums.h"
 
 enum {
     CHUNK_KEYS = 256,   /* whole vectors */
     AHEAD_BYTES = 2048, /* of a query alone, which waits for memory */
+/* Vectors of columns whose sums are in registers: of a query alone, and of each of several. */
+#if defined(MG_CPU_FOR_NEON)
+    ALONE_VECS = 8,
+    SHARED_VECS = 4,
+#else
+    ALONE_VECS = 4,
+    SHARED_VECS = LANES < 16 ? 2 : 4,
+#endif
 };
 
 VF void fetch_ahead(const char *p, int64_t n_bytes)
@@ -29,33 +37,33 @@ VF int64_t value_size(const mg_dtype dtype)
     return dtype == MG_F32 ? 4 : dtype == MG_I8 ? 1 : 2;
 }
 
-/* s[i][j …] = q_i·k_j for as many keys as fill a vector with the scores of n_queries; only n of them are
- * there, and the others' scores mean nothing. */
+/* s[i][j …] = q_i·k_j for as many keys as give SUM_LANES scores of n_queries; only n of them are there, and
+ * the others' scores mean nothing. */
 VF void score_tile(float (*s)[CHUNK_KEYS], const mg_cpu_query *a, const int n_queries, int64_t first,
                    int64_t j, int64_t n, const int64_t E, const mg_dtype dtype)
 {
     const int64_t size = value_size(dtype);
-    const int n_keys = LANES / n_queries;
+    const int n_keys = SUM_LANES / n_queries;
     const char *k = (const char *)a->k + (first + j) * E * size;
-    vf sum[LANES];
-    float lane[LANES];
+    vs sum[SUM_LANES];
+    float lane[SUM_LANES];
 
     if (n_queries == 1) {
         fetch_ahead(k, n_keys * E * size);
         fetch_later((const char *)a->v + (first + j) * E * size, n_keys * E * size); /* their values */
     }
-    UNROLL for (int i = 0; i < LANES; i++) sum[i] = vf_set(0);
-    for (int64_t e = 0; e < E; e += LANES) {
-        vf q[MG_CPU_QUERIES];
-        UNROLL for (int i = 0; i < n_queries; i++) q[i] = vf_load_some(a[i].q + e, E - e);
+    UNROLL for (int i = 0; i < SUM_LANES; i++) sum[i] = vs_set(0);
+    for (int64_t e = 0; e < E; e += SUM_LANES) {
+        vs q[MG_CPU_QUERIES];
+        UNROLL for (int i = 0; i < n_queries; i++) q[i] = vs_load_some(a[i].q + e, E - e);
         UNROLL for (int c = 0; c < n_keys; c++)
         {
-            const vf key = vf_widen_some(k + ((c < n ? c : 0) * E + e) * size, dtype, E - e);
+            const vs key = vs_widen_some(k + ((c < n ? c : 0) * E + e) * size, dtype, E - e);
             UNROLL for (int i = 0; i < n_queries; i++) sum[i * n_keys + c] =
-                vf_fma(q[i], key, sum[i * n_keys + c]);
+                vs_fma(q[i], key, sum[i * n_keys + c]);
         }
     }
-    vf_store(lane, vf_sum_each(sum));
+    vs_store(lane, vs_sum_each(sum));
     UNROLL for (int i = 0; i < n_queries; i++)
         memcpy(s[i] + j, lane + i * n_keys, (size_t)n_keys * sizeof *lane);
 }
@@ -64,46 +72,46 @@ VF void score_tile(float (*s)[CHUNK_KEYS], const mg_cpu_query *a, const int n_qu
 VF void score_keys(float (*s)[CHUNK_KEYS], const mg_cpu_query *a, const int n_queries, int64_t first,
                    int64_t n, const int64_t E, const mg_dtype dtype)
 {
-    const int64_t step = LANES / n_queries;
+    const int64_t step = SUM_LANES / n_queries;
     int64_t j = 0;
 
     for (; j + step <= n; j += step) score_tile(s, a, n_queries, first, j, step, E, dtype);
     if (j < n) score_tile(s, a, n_queries, first, j, n - j, E, dtype);
 }
 
-/* s[j] = scale s[j] (+ bias[j]), s[j] first times its key's scale if that has one; and -infinity up to a
- * whole vector. Returns the largest, or top. */
+/* s[j] = scale s[j] (+ bias[j]), s[j] first times its key's scale if that has one; and -infinity up to whole
+ * SUM_LANES. Returns the largest, or top. */
 VF float scale_scores(float *s, const mg_cpu_query *a, int64_t first, int64_t n, float top,
                       const mg_dtype dtype)
 {
-    vf most = vf_set(top);
-    float lane[LANES];
+    vs most = vs_set(top);
+    float lane[SUM_LANES];
 
-    for (int64_t j = 0; j < n; j += LANES) {
-        vf v = vf_load(s + j);
-        if (dtype == MG_I8) v = v * vf_load_some(a->k_scale + first + j, n - j);
-        v = v * vf_set(a->scale);
-        if (a->bias) v = v + vf_load_some(a->bias + first + j, n - j);
-        vf_store(s + j, v);
-        for (int64_t i = n; i < j + LANES; i++) s[i] = -INFINITY;
-        most = vf_max(vf_load(s + j), most);
+    for (int64_t j = 0; j < n; j += SUM_LANES) {
+        vs v = vs_load(s + j);
+        if (dtype == MG_I8) v = vs_mul(v, vs_load_some(a->k_scale + first + j, n - j));
+        v = vs_mul(v, vs_set(a->scale));
+        if (a->bias) v = vs_add(v, vs_load_some(a->bias + first + j, n - j));
+        vs_store(s + j, v);
+        for (int64_t i = n; i < j + SUM_LANES; i++) s[i] = -INFINITY;
+        most = vs_max(vs_load(s + j), most);
     }
-    vf_store(lane, most);
-    for (int i = 0; i < LANES; i++) top = lane[i] > top ? lane[i] : top;
+    vs_store(lane, most);
+    for (int i = 0; i < SUM_LANES; i++) top = lane[i] > top ? lane[i] : top;
     return top;
 }
 
 /* p[j] = e^(s[j] - top) in place; returns their sum. */
 VF float weigh_keys(float *s, int64_t n, float top)
 {
-    vf sum = vf_set(0);
+    vs sum = vs_set(0);
 
-    for (int64_t j = 0; j < n; j += LANES) {
-        const vf p = vf_exp(vf_load(s + j) - vf_set(top));
-        vf_store(s + j, p);
-        sum = sum + p;
+    for (int64_t j = 0; j < n; j += SUM_LANES) {
+        const vs p = vs_exp(vs_sub(vs_load(s + j), vs_set(top)));
+        vs_store(s + j, p);
+        sum = vs_add(sum, p);
     }
-    return vf_sum(sum);
+    return vs_sum(sum);
 }
 
 /* p[j] times the scale of its value. */
@@ -132,7 +140,11 @@ VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CH
     const int64_t size = value_size(dtype);
     const char *v = (const char *)a->v + ((first + from) * E + e) * size;
     const char *later = keys_to_fetch(a, n_queries, first, E, dtype);
-    vf acc[MG_CPU_QUERIES][4], value[4];
+#if defined(MG_CPU_FOR_NEON)
+    vf acc[MG_CPU_QUERIES][ALONE_VECS];
+#else
+    vf acc[MG_CPU_QUERIES][ALONE_VECS], value[ALONE_VECS];
+#endif
 
     UNROLL for (int i = 0; i < n_queries; i++)
     {
@@ -140,6 +152,9 @@ VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CH
             vf_load_some(a[i].y + e + c * LANES, E - e - c * LANES) * vf_set(shrink[i]);
     }
     for (int64_t j = from; j < n; j++, v += E * size) {
+#if defined(MG_CPU_FOR_NEON)
+        vf value[ALONE_VECS]; /* GCC for aarch64 writes one from outside of the loop to memory each time */
+#endif
         if (n_queries == 1) fetch_ahead(v, n_vecs * LANES * size);
         if (later) fetch_later(later + (j * E + e) * size, n_vecs * LANES * size);
         UNROLL for (int c = 0; c < n_vecs; c++) value[c] =
@@ -161,7 +176,7 @@ VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CH
 VF void gather_values(const mg_cpu_query *a, const int n_queries, float (*p)[CHUNK_KEYS], int64_t first,
                       int64_t from, int64_t n, const float *shrink, const int64_t E, const mg_dtype dtype)
 {
-    const int n_vecs = n_queries > 1 && LANES < 16 ? 2 : 4;
+    const int n_vecs = n_queries > 1 ? SHARED_VECS : ALONE_VECS;
     int64_t e = 0;
 
     for (; e + n_vecs * LANES <= E; e += n_vecs * LANES)

@@ -10,6 +10,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 #include "arena.h"
 #include "cpu_codec.h"
@@ -138,6 +141,7 @@ const char *mg_cpu_level_name(mg_cpu_level level)
     case MG_CPU_AVX2: return "cpu/avx2";
     case MG_CPU_AVX512: return "cpu/avx512";
     case MG_CPU_AMX: return "cpu/amx";
+    case MG_CPU_NEON: return "cpu/neon";
     }
     return "cpu";
 }
@@ -168,6 +172,17 @@ bool mg_cpu_has_avxvnni(void)
 }
 #endif
 
+#if defined(__aarch64__)
+bool mg_cpu_has_neondot(void)
+{
+#if defined(__linux__)
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+#else
+    return false;
+#endif
+}
+#endif
+
 mg_cpu_level mg_cpu_best_level(void)
 {
 #if defined(__x86_64__)
@@ -177,19 +192,32 @@ mg_cpu_level mg_cpu_best_level(void)
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         return may_use_amx() ? MG_CPU_AMX : MG_CPU_AVX512;
     if (avx2) return MG_CPU_AVX2; /* every AVX2 processor has F16C */
-#endif
     return MG_CPU_SCALAR;
+#elif defined(__aarch64__)
+    return MG_CPU_NEON; /* every one has it, with fused steps and the conversion of fp16 */
+#else
+    return MG_CPU_SCALAR;
+#endif
 }
 
 bool mg_cpu_has_level(mg_cpu_level level)
 {
     const mg_cpu_level best = mg_cpu_best_level();
 
+    if (level == MG_CPU_NEON) return best >= MG_CPU_AVX2;
+    if (best == MG_CPU_NEON) return level <= MG_CPU_AVX2;
     return level <= best || (level == MG_CPU_AMX && best == MG_CPU_AVX512);
 }
 
-/* With and without 8-bit and bf16 products avx2 and avx512 are one level each, and amx with and without AMX:
- * the bits are the same. */
+/* The one of avx2 and neon that this processor has: the bits are the same. */
+static mg_cpu_level own_level(mg_cpu_level level)
+{
+    if (level != MG_CPU_AVX2 && level != MG_CPU_NEON) return level;
+    return mg_cpu_best_level() == MG_CPU_NEON ? MG_CPU_NEON : MG_CPU_AVX2;
+}
+
+/* With and without 8-bit and bf16 products avx2, avx512 and neon are one level each, and amx with and without
+ * AMX: the bits are the same. */
 static mg_cpu_kernels kernels_of(mg_cpu_level level)
 {
     mg_cpu_kernels k = mg_cpu_kernels_plain;
@@ -212,6 +240,10 @@ static mg_cpu_kernels kernels_of(mg_cpu_level level)
         k.tile[MG_FORMAT_BF16] = k.tile[MG_FORMAT_Q8] = mg_cpu_tile_amx;
         k.tile_rows[MG_FORMAT_Q8] = mg_cpu_tile_amx_rows;
     }
+#elif defined(__aarch64__)
+    if (level == MG_CPU_NEON) k = mg_cpu_kernels_neon;
+    if (level == MG_CPU_NEON && mg_cpu_has_neondot())
+        k.tile[MG_FORMAT_Q8] = mg_cpu_tile_neondot, k.tile[MG_FORMAT_Q4] = mg_cpu_groups_neondot;
 #else
     (void)level; /* there is but one */
 #endif
@@ -273,19 +305,20 @@ mg_status mg_cpu_open(mg_ops **out, mg_cpu_level level, mg_threads *threads)
     const mg_cpu_level best = mg_cpu_best_level();
 
     *out = NULL;
-    MG_REQUIRE(threads && level >= MG_CPU_AUTO && level <= MG_CPU_AMX);
+    MG_REQUIRE(threads && level >= MG_CPU_AUTO && level <= MG_CPU_NEON);
     if (!mg_cpu_has_level(level))
         return mg_fail(MG_EFIT, "cpu: %s: this machine has %s at best", mg_cpu_level_name(level),
                        mg_cpu_level_name(best));
     b = calloc(1, sizeof *b);
     if (!b) return mg_fail(MG_ENOMEM, "cpu: %zu bytes", sizeof *b);
-    b->cpu.level = level == MG_CPU_AUTO ? best : level;
+    if (level == MG_CPU_AUTO) level = best;
+    b->cpu.level = own_level(level);
     b->kernels = kernels_of(b->cpu.level);
     b->cpu.kernels = &b->kernels;
     b->cpu.threads = threads;
     b->cpu.scratch_bytes = scratch_bytes(mg_threads_count(threads));
     b->ops = (mg_ops){.iface = &iface,
-                      .name = mg_cpu_level_name(b->cpu.level),
+                      .name = mg_cpu_level_name(level),
                       .space = MG_HOST,
                       .hints = mg_hints_of(MG_HOST),
                       .ctx = &b->cpu};

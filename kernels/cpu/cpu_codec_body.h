@@ -1,10 +1,10 @@
 /* The codec's inner loops over vectors: dot products and the LSTM cell. Included by cpu_codec_kernels.c and
- * its _avx2 and _avx512 siblings, once per level. */
+ * its _avx2, _avx512 and _neon siblings, once per level. */
 #ifndef MG_CPU_CODEC_BODY_H
 #define MG_CPU_CODEC_BODY_H
 
 #include "cpu_codec_kernels.h"
-#include "cpu_math.h"
+#include "cpu_sums.h"
 
 VF vf vf_sigmoid(vf x)
 {
@@ -24,21 +24,21 @@ VF vf vf_tanh(vf x)
 /* n_rows is a constant where this is inlined: the sums stay in registers. */
 VF void dot_rows(float *y, const float *x, int n_rows, const mg_cpu_dots *d, int64_t o)
 {
-    const int64_t n = d->run_count, whole = n / LANES * LANES;
-    vf sum[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
+    const int64_t n = d->run_count, whole = n / SUM_LANES * SUM_LANES;
+    vs sum[4] = {vs_set(0), vs_set(0), vs_set(0), vs_set(0)};
 
     for (int64_t run = 0; run < d->n_runs; run++) {
         const float *a = x + run * d->run_stride, *w = d->w + (o * d->n_runs + run) * n;
-        for (int64_t i = 0; i < whole; i += LANES)
+        for (int64_t i = 0; i < whole; i += SUM_LANES)
             for (int r = 0; r < n_rows; r++)
-                sum[r] = vf_fma(vf_load(a + r * d->row_stride + i), vf_load(w + i), sum[r]);
+                sum[r] = vs_fma(vs_load(a + r * d->row_stride + i), vs_load(w + i), sum[r]);
         if (whole == n) continue;
-        const vf w_tail = vf_load_some(w + whole, n - whole);
+        const vs w_tail = vs_load_some(w + whole, n - whole);
         for (int r = 0; r < n_rows; r++)
-            sum[r] = vf_fma(vf_load_some(a + r * d->row_stride + whole, n - whole), w_tail, sum[r]);
+            sum[r] = vs_fma(vs_load_some(a + r * d->row_stride + whole, n - whole), w_tail, sum[r]);
     }
     for (int r = 0; r < n_rows; r++) {
-        const float value = vf_sum(sum[r]) + (d->bias ? d->bias[o] : 0.0F);
+        const float value = vs_sum(sum[r]) + (d->bias ? d->bias[o] : 0.0F);
         y[r * d->c_out + o] = d->accumulate ? y[r * d->c_out + o] + value : value;
     }
 }

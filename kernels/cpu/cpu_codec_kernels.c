@@ -10,6 +10,8 @@ const mg_cpu_codec_kernels *mg_cpu_codec_at(mg_cpu_level level)
 #if defined(__x86_64__)
     if (level >= MG_CPU_AVX512) return &mg_cpu_codec_avx512;
     if (level == MG_CPU_AVX2) return &mg_cpu_codec_avx2;
+#elif defined(__aarch64__)
+    if (level == MG_CPU_NEON) return &mg_cpu_codec_neon;
 #else
     (void)level; /* there is but one */
 #endif

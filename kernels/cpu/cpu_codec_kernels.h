@@ -19,7 +19,8 @@ typedef struct mg_cpu_codec_kernels {
     void (*lstm_cell)(float *h, float *c, const float *gates, int64_t C);         /* gates [4C]: i,f,g,o */
 } mg_cpu_codec_kernels;
 
-extern const mg_cpu_codec_kernels mg_cpu_codec_plain, mg_cpu_codec_avx2, mg_cpu_codec_avx512;
+extern const mg_cpu_codec_kernels mg_cpu_codec_plain, mg_cpu_codec_avx2, mg_cpu_codec_avx512,
+    mg_cpu_codec_neon;
 
 const mg_cpu_codec_kernels *mg_cpu_codec_at(mg_cpu_level level);
 

@@ -19,6 +19,11 @@ VF vi levels_of(vi index)
 
     return (vi)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(levels), (__m256i)index);
 }
+#elif defined(MG_CPU_FOR_NEON)
+VF vi levels_of(vi index)
+{
+    return (vi)vqtbl1q_u8(vld1q_u8(mg_cpu_q4_levels), (uint8x16_t)index);
+}
 #else
 VF vi levels_of(vi index)
 {
@@ -30,6 +35,16 @@ VF vi levels_of(vi index)
     return index;
 }
 #endif
+
+/* Of each byte, its upper half. */
+VF vi upper_halves(vi eight)
+{
+#if defined(MG_CPU_FOR_NEON)
+    return (vi)vshrq_n_u8((uint8x16_t)eight, 4);
+#else
+    return (eight >> 4) & 0x0F0F0F0F;
+#endif
+}
 
 /* sum + eight products of unsigned w and signed x in each lane. */
 #if defined(ADDS_BYTES)
@@ -53,6 +68,17 @@ VF vi add_eight(vi sum, const vi w[2], const vi x[2])
 
     return sum + (vi)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
+#elif defined(MG_CPU_FOR_NEON)
+VF vi add_eight(vi sum, const vi w[2], const vi x[2])
+{
+    const int8x16_t w_0 = (int8x16_t)w[0], w_1 = (int8x16_t)w[1], x_0 = (int8x16_t)x[0],
+                    x_1 = (int8x16_t)x[1];
+    const int16x8_t first =
+        vmlal_s8(vmull_s8(vget_low_s8(w_0), vget_low_s8(x_0)), vget_low_s8(w_1), vget_low_s8(x_1));
+    const int16x8_t last = vmlal_high_s8(vmull_high_s8(w_0, x_0), w_1, x_1);
+
+    return (vi)vpadalq_s16((int32x4_t)sum, vpaddq_s16(first, last));
+}
 #else
 VF vi add_eight(vi sum, const vi w[2], const vi x[2])
 {
@@ -62,6 +88,14 @@ VF vi add_eight(vi sum, const vi w[2], const vi x[2])
 }
 #endif
 
+/* GCC for aarch64 would keep all of x that the columns share, on the stack, for there are no registers. */
+VF void read_again(void)
+{
+#if defined(MG_CPU_FOR_NEON)
+    __asm__ volatile("" ::: "memory");
+#endif
+}
+
 /* Four bytes of x in every lane. */
 VF vi same_word(const char *x)
 {
@@ -69,6 +103,21 @@ VF vi same_word(const char *x)
 
     memcpy(&word, x, sizeof word);
     return (vi)vf_set(word);
+}
+
+/* As add_eight, of eight bytes of x. */
+VF vi add_words(vi sum, const vi w[2], const char *x)
+{
+#if defined(MG_CPU_FOR_NEON) && defined(__ARM_FEATURE_DOTPROD)
+    const int8x8_t both = vld1_s8((const int8_t *)x);
+
+    return (vi)vdotq_lane_s32(vdotq_lane_s32((int32x4_t)sum, (int8x16_t)w[0], both, 0), (int8x16_t)w[1], both,
+                              1);
+#else
+    const vi both[2] = {same_word(x), same_word(x + 4)};
+
+    return add_eight(sum, w, both);
+#endif
 }
 
 VF void run_groups(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, bool resume,
@@ -93,6 +142,7 @@ VF void run_groups(float *sum, const char *x, int64_t ldx, const char *w, int64_
                     fetch_panel(strip + b, far + (strip - w) + b);
             }
             for (int half = 0; half < 2; half++) {
+                read_again();
                 vi total[MOST_ROWS];
                 UNROLL for (int r = 0; r < n_rows; r++) total[r] = (vi)vf_set(0);
                 UNROLL for (int k = 0; k < HALF_WORDS; k++)
@@ -100,13 +150,9 @@ VF void run_groups(float *sum, const char *x, int64_t ldx, const char *w, int64_
                     const vi eight =
                         (vi)vf_load((const float *)(const void *)(strip + first * 4 +
                                                                   (half * HALF_WORDS + k) * WORD_BYTES));
-                    const vi w_k[2] = {levels_of(eight & 0x0F0F0F0F), levels_of((eight >> 4) & 0x0F0F0F0F)};
-                    UNROLL for (int r = 0; r < n_rows; r++)
-                    {
-                        const char *x_r = x + r * ldx + (half * HALF_WORDS + k) * 8;
-                        const vi x_k[2] = {same_word(x_r), same_word(x_r + 4)};
-                        total[r] = add_eight(total[r], w_k, x_k);
-                    }
+                    const vi w_k[2] = {levels_of(eight & 0x0F0F0F0F), levels_of(upper_halves(eight))};
+                    UNROLL for (int r = 0; r < n_rows; r++) total[r] =
+                        add_words(total[r], w_k, x + r * ldx + (half * HALF_WORDS + k) * 8);
                 }
                 const vf scale = vf_from_bf16(strip + MG_CPU_Q4_WEIGHTS + (half * MG_CPU_STRIP + first) * 2);
                 UNROLL for (int r = 0; r < n_rows; r++)

@@ -1,5 +1,6 @@
-/* The CPU backend's inner loops: one table a level, filled by cpu_kernels.c (any machine), cpu_kernels_avx2.c
- * and cpu_kernels_avx512.c from the same bodies. They run on the calling thread. Inside the backend.
+/* The CPU backend's inner loops: one table a level, filled by cpu_kernels.c (any machine),
+ * cpu_kernels_avx2.c, _avx512.c and _neon.c from the same bodies. They run on the calling thread. Inside the
+ * backend.
  *
  * W in a matrix's `data`: columns (outputs) stand in panels of `panel`, the last one narrower, its width
  * rounded up to 16 with zeros; a panel is [n_in, width]. bf16: pairs of i side by side, [ceil(n/2), width, 2]
@@ -23,7 +24,8 @@ enum {
 
 /* sum[r, o] = (resume ? sum[r, o] : 0) + over i < n ascending of x[r, i] w[i, o], one accumulator each. x row
  * r stands at x + r ldx; step i of w at w + i ldw, both in bytes. For bf16 a step is a pair of i. For Q8 it
- * is four, x is bytes 1 … 255 (128 is zero) and sum holds int32. For Q4 it is two groups.
+ * is four, x is bytes 1 … 255 (128 is zero) and sum holds int32, on NEON that of x - 128. For Q4 it is two
+ * groups.
  *
  * Rows of several tiles walk the same steps one after the other, from the cache. Meanwhile `next`, where the
  * following ones begin, is fetched from memory: half of as many bytes by one tile. NULL: w itself is.
@@ -98,7 +100,8 @@ typedef struct mg_cpu_kernels {
         .quantise = quantise, .rescale = rescale                                                          \
     }
 
-extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512;
+extern const mg_cpu_kernels mg_cpu_kernels_plain, mg_cpu_kernels_avx2, mg_cpu_kernels_avx512,
+    mg_cpu_kernels_neon;
 
 /* Tiles of one format for processors with instructions of its own: the same bits as the avx512 table's,
  * sooner. bf16's take rows of x in pairs. */
@@ -110,6 +113,11 @@ mg_cpu_tile *mg_cpu_tile_avx512vnni(mg_format format, int64_t n_strips, int64_t 
 bool mg_cpu_has_avxvnni(void);
 mg_cpu_tile *mg_cpu_groups_avxvnni(mg_format format, int64_t n_strips, int64_t n_rows);
 mg_cpu_tile *mg_cpu_tile_avxvnni(mg_format format, int64_t n_strips, int64_t n_rows);
+
+/* The same beside the neon table's, and whether this processor has NEON's dot products. */
+bool mg_cpu_has_neondot(void);
+mg_cpu_tile *mg_cpu_groups_neondot(mg_format format, int64_t n_strips, int64_t n_rows);
+mg_cpu_tile *mg_cpu_tile_neondot(mg_format format, int64_t n_strips, int64_t n_rows);
 
 /* Tiles for AMX: of Q8 with the bits of all levels, of bf16 with bits of their own, which the plain ones have
  * too. bf16's take rows of x in pairs. */

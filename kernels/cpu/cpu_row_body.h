@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "cpu_kernels.h"
-#include "cpu_math.h"
+#include "cpu_sums.h"
 
 VF void finish_as(float *y, const float *sum, const float *bias, int64_t n, const mg_act act, bool accumulate)
 {
@@ -44,28 +44,29 @@ static void mul(float *y, const float *x, int64_t n)
         vf_store_some(y + i, vf_load_some(y + i, n - i) * vf_load_some(x + i, n - i), n - i);
 }
 
-/* part += v, or v^2, over LANES values from d on; past D they count as zero. */
-VF vf add_values(vf part, const float *x, int64_t D, int64_t d, float shift, const bool square)
+/* part += v, or v^2, over SUM_LANES values from d on; past D they count as zero. */
+VF vs add_values(vs part, const float *x, int64_t D, int64_t d, float shift, const bool square)
 {
-    const vf v = vf_keep(vf_load_some(x + d, D - d) - vf_set(shift), D - d);
+    const vs v = vs_keep(vs_sub(vs_load_some(x + d, D - d), vs_set(shift)), D - d);
 
-    if (square) return vf_fma(v, v, part);
-    return part + v;
+    if (square) return vs_fma(v, v, part);
+    return vs_add(part, v);
 }
 
-/* Sum over d of x - shift, or of its square; four vectors of partial sums, combined as a tree. */
+/* Sum over d of x - shift, or of its square; four times SUM_LANES partial sums, combined as a tree. */
 VF float sum_row(const float *x, int64_t D, float shift, const bool square)
 {
-    vf part[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
+    vs part[4] = {vs_set(0), vs_set(0), vs_set(0), vs_set(0)};
     int64_t d = 0;
 
-    for (; d + 4 * LANES <= D; d += 4 * LANES)
-        UNROLL for (int c = 0; c < 4; c++) part[c] = add_values(part[c], x, D, d + c * LANES, shift, square);
+    for (; d + 4 * SUM_LANES <= D; d += 4 * SUM_LANES)
+        UNROLL for (int c = 0; c < 4; c++) part[c] =
+            add_values(part[c], x, D, d + c * SUM_LANES, shift, square);
     UNROLL for (int c = 0; c < 4; c++)
     {
-        if (d + c * LANES < D) part[c] = add_values(part[c], x, D, d + c * LANES, shift, square);
+        if (d + c * SUM_LANES < D) part[c] = add_values(part[c], x, D, d + c * SUM_LANES, shift, square);
     }
-    return vf_sum((part[0] + part[1]) + (part[2] + part[3]));
+    return vs_sum(vs_add(vs_add(part[0], part[1]), vs_add(part[2], part[3])));
 }
 
 static void layer_norm(float *y, const float *x, const float *gamma, const float *beta, int64_t D, float eps)

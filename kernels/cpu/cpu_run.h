@@ -5,7 +5,7 @@
 #include "cpu_kernels.h"
 
 typedef struct mg_cpu {
-    mg_cpu_level level; /* never AUTO */
+    mg_cpu_level level; /* that computes, never AUTO: of avx2 and neon the one of this processor */
     const mg_cpu_kernels *kernels;
     mg_threads *threads; /* borrowed */
     void *scratch;       /* rounded rows of x for bf16, samplers; sized once, in cpu_backend.c */

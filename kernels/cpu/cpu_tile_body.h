@@ -11,7 +11,7 @@
 enum { WIDEST = 4, MOST_ROWS = 12, WIDE_ROWS = INT32_MAX, X_IN_PAIRS = true };
 #elif defined(__AVX512F__)
 enum { WIDEST = 4, MOST_ROWS = 12, WIDE_ROWS = INT32_MAX, X_IN_PAIRS = false };
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) || defined(MG_CPU_FOR_NEON)
 enum { WIDEST = 2, MOST_ROWS = 6, WIDE_ROWS = 3, X_IN_PAIRS = false };
 #else
 enum { WIDEST = 1, MOST_ROWS = 2, WIDE_ROWS = INT32_MAX, X_IN_PAIRS = false };
@@ -96,7 +96,7 @@ VF vf add_quads(vf sum, w_step w, vf x)
 
     return (vf)_mm256_add_epi32((__m256i)sum, _mm256_add_epi32(even, odd));
 }
-#else
+#else /* NEON has a tile of its own for them */
 VF w_step load_quads(vf w)
 {
     return (w_step){w, w};
@@ -133,6 +133,9 @@ VF vf multiply_add(vf sum, w_step w, const float *x, mg_format format)
     if (format == MG_FORMAT_BF16) return _mm512_dpbf16_ps(sum, (__m512bh)w.even, (__m512bh)vf_set(*x));
 #elif defined(__AVX512F__)
     if (format == MG_FORMAT_BF16) return vf_fma(w.even, vf_set(x[0]), vf_fma(w.odd, vf_set(x[1]), sum));
+#elif defined(MG_CPU_FOR_NEON)
+    if (format == MG_FORMAT_BF16)
+        return vfmaq_lane_f32(vfmaq_lane_f32(sum, w.even, vld1_f32(x), 0), w.odd, vld1_f32(x), 1);
 #else
     if (format == MG_FORMAT_BF16) return vf_fma(w.odd, vf_set(x[1]), vf_fma(w.even, vf_set(x[0]), sum));
 #endif
@@ -170,6 +173,9 @@ VF void end_bf16(unsigned before)
 #endif
 
 #include "cpu_groups_body.h"
+#if defined(MG_CPU_FOR_NEON)
+#include "cpu_quads_body.h"
+#endif
 
 VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, bool resume,
                  const char *next, mg_format format, const int n_strips, const int n_rows)
@@ -181,6 +187,12 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
         run_groups(sum, x, ldx, w, ldw, n, resume, far, far_step, n_strips, n_rows);
         return;
     }
+#if defined(MG_CPU_FOR_NEON)
+    if (format == MG_FORMAT_Q8) {
+        run_quads(sum, x, ldx, w, ldw, n, resume, far, far_step, n_strips, n_rows);
+        return;
+    }
+#endif
     const int n_vecs = n_strips * STRIP_VECS,
               w_bytes = n_strips * MG_CPU_STRIP * (format == MG_FORMAT_F16 ? 2 : 4),
               at_once = FEW_REGISTERS && n_strips > 1 ? 1 : n_vecs; /* vectors of w */
@@ -241,7 +253,7 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
 #define TILES_OF(d) EACH_6_12(TILE, d, 1, NOTHING) EACH_6_12(TILE, d, 2, NOTHING) EACH_6(TILE, d, 4, NOTHING)
 #define NAMES_OF(d) \
     [d] = {{EACH_6_12(NAME, d, 1, COMMA)}, {EACH_6_12(NAME, d, 2, COMMA)}, {EACH_6(NAME, d, 4, COMMA)}}
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) || defined(MG_CPU_FOR_NEON)
 #define TILES_OF(d) EACH_6(TILE, d, 1, NOTHING) EACH_3(TILE, d, 2, NOTHING)
 #define NAMES_OF(d) [d] = {{EACH_6(NAME, d, 1, COMMA)}, {EACH_3(NAME, d, 2, COMMA)}}
 #else

@@ -1,5 +1,6 @@
 /* A vector of floats as wide as the instructions that the including file is compiled for: 16, 8 or 4 lanes.
- * Included by cpu_kernels*.c only, once per level, so that each body of the backend is written once.
+ * Included by cpu_kernels*.c only, once per level, so that each body of the backend is written once. Every
+ * aarch64 compiler has NEON, the plain level's too: files of the level neon define MG_CPU_FOR_NEON.
  *
  * vf_fma is fused on the vector levels and a product and a sum on the plain one; tails of rows go through the
  * same lanes, padded with zeros, so an element's bits do not depend on where in a row it stands. */
@@ -26,6 +27,10 @@ typedef __m512 vf;
 #include <immintrin.h>
 enum { LANES = 8 };
 typedef __m256 vf;
+#elif defined(MG_CPU_FOR_NEON)
+#include <arm_neon.h>
+enum { LANES = 4 };
+typedef float32x4_t vf;
 #else
 enum { LANES = 4 };
 typedef float vf __attribute__((vector_size(16)));
@@ -81,6 +86,8 @@ VF vf vf_set(float f)
     return _mm512_set1_ps(f);
 #elif defined(__AVX2__)
     return _mm256_set1_ps(f);
+#elif defined(MG_CPU_FOR_NEON)
+    return vdupq_n_f32(f);
 #else
     return (vf){f, f, f, f};
 #endif
@@ -93,6 +100,8 @@ VF vf vf_fma(vf a, vf b, vf c)
     return _mm512_fmadd_ps(a, b, c);
 #elif defined(__AVX2__)
     return _mm256_fmadd_ps(a, b, c);
+#elif defined(MG_CPU_FOR_NEON)
+    return vfmaq_f32(c, a, b);
 #else
     return a * b + c;
 #endif
@@ -101,7 +110,11 @@ VF vf vf_fma(vf a, vf b, vf c)
 /* mask ? a : b; a mask is all ones or all zeros in each lane, as a comparison gives it */
 VF vf vf_pick(vu mask, vf a, vf b)
 {
+#if defined(MG_CPU_FOR_NEON)
+    return vbslq_f32((uint32x4_t)mask, a, b);
+#else
     return (vf)((mask & (vu)a) | (~mask & (vu)b));
+#endif
 }
 
 /* The larger; b where either is not a number. */
@@ -143,6 +156,8 @@ VF float vf_sum(vf a)
     const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
     const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
     return _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps(d, d, 1)));
+#elif defined(MG_CPU_FOR_NEON)
+    return vpadds_f32(vadd_f32(vget_low_f32(a), vget_high_f32(a)));
 #else
     return (a[0] + a[2]) + (a[1] + a[3]);
 #endif
@@ -153,6 +168,13 @@ VF float vf_sum(vf a)
 #define QUARTERS(a, b, i, j) _mm512_shuffle_ps(a, b, (i) | (j) << 2 | (i) << 4 | (j) << 6)
 #elif defined(__AVX2__)
 #define QUARTERS(a, b, i, j) _mm256_shuffle_ps(a, b, (i) | (j) << 2 | (i) << 4 | (j) << 6)
+#elif defined(MG_CPU_FOR_NEON) /* (0, 1), (2, 3), (0, 2) and (1, 3) */
+#define HALVES(zip, a, b) ((vf)zip((float64x2_t)(a), (float64x2_t)(b)))
+#define QUARTERS(a, b, i, j)               \
+    ((j) == 1   ? HALVES(vzip1q_f64, a, b) \
+     : (i) == 2 ? HALVES(vzip2q_f64, a, b) \
+     : (i) == 0 ? vuzp1q_f32(a, b)         \
+                : vuzp2q_f32(a, b))
 #else
 #define QUARTERS(a, b, i, j) ((vf){(a)[i], (a)[j], (b)[i], (b)[j]})
 #endif
@@ -184,6 +206,8 @@ VF vf vf_from_bf16(const void *p)
     return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)), 16);
 #elif defined(__AVX2__)
     return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16);
+#elif defined(MG_CPU_FOR_NEON)
+    return (vf)vshll_n_u16(vld1_u16(p), 16);
 #else
     vh h;
     memcpy(&h, p, sizeof h);
@@ -207,6 +231,8 @@ VF vf vf_from_f16(const void *p)
     return _mm512_cvtph_ps(_mm256_loadu_si256(p));
 #elif defined(__AVX2__)
     return _mm256_cvtph_ps(_mm_loadu_si128(p));
+#elif defined(MG_CPU_FOR_NEON)
+    return vcvt_f32_f16(vld1_f16(p));
 #else
     uint16_t h[LANES];
     memcpy(h, p, sizeof h);
@@ -220,6 +246,8 @@ VF void vf_to_f16(uint16_t *p, vf v)
     _mm256_storeu_si256((void *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 #elif defined(__AVX2__)
     _mm_storeu_si128((void *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#elif defined(MG_CPU_FOR_NEON)
+    vst1_f16((void *)p, vcvt_f16_f32(v));
 #else
     for (int i = 0; i < LANES; i++) p[i] = mg_f32_to_f16(v[i]);
 #endif
@@ -231,6 +259,11 @@ VF vf vf_from_i8(const void *p)
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p)));
 #elif defined(__AVX2__)
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
+#elif defined(MG_CPU_FOR_NEON)
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    const int16x8_t wide = vmovl_s8(vcreate_s8((uint32_t)four));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
 #else
     int8_t b[LANES];
     memcpy(b, p, sizeof b);

@@ -66,7 +66,7 @@ static mg_cpu_level best_level(void)
 {
     const int most = mg_choice_find(level_words, getenv("MGDIST_CPU_BEST")), best = (int)mg_cpu_best_level();
 
-    return (mg_cpu_level)(most > 0 && most < best ? most : best);
+    return (mg_cpu_level)(most > 0 && most < best && mg_cpu_has_level((mg_cpu_level)most) ? most : best);
 }
 
 mg_status mg_agree_level(mg_cpu_level *level, const mg_world *w, bool says)

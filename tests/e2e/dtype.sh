@@ -9,9 +9,10 @@ make() { # FOLDER MODEL options …
     "$MG" generate --model "$model" --prompt x --frames 8 --seed 1 --threads 1 --out "$BOX/$out" "$@"
 }
 levels=scalar
-if [ "$(uname -m)" = x86_64 ]; then
-    levels+=$(grep -qw avx2 /proc/cpuinfo && echo ' avx2')$(grep -qw avx512bw /proc/cpuinfo && echo ' avx512 amx')
-fi
+case $(uname -m) in
+x86_64) levels+=$(grep -qw avx2 /proc/cpuinfo && echo ' avx2')$(grep -qw avx512bw /proc/cpuinfo && echo ' avx512 amx') ;;
+aarch64) levels+=' neon' ;;
+esac
 for stored in fp32 fp16 bf16; do
     expect 0 '' "a checkpoint in $stored" "$MG" convert "$TINY" "$BOX/$stored" --dtype "$stored"
     for level in $levels; do

@@ -19,6 +19,7 @@ packs() { ls "$PACKS" | grep -c '\.pack$'; }
 levels='scalar avx2 avx512 amx'
 "$MG" bench step --shape tiny --steps 1 --cpu-level avx512 >/dev/null 2>&1 || levels='scalar avx2'
 "$MG" bench step --shape tiny --steps 1 --cpu-level avx2 >/dev/null 2>&1 || levels=scalar
+[ "$(uname -m)" != aarch64 ] || levels='scalar avx2 neon'
 best=${levels##* }
 
 # Nothing is written unasked.

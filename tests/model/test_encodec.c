@@ -20,10 +20,10 @@ static void check_golden(const char *model)
 
     golden_codec_open(&g, model);
     g.want.n_threads = 2;
-    for (int level = MG_CPU_SCALAR; level <= (int)test_last_level(); level++) {
+    for (mg_cpu_level level = MG_CPU_SCALAR; level <= test_last_level(); level = test_next_level(level)) {
         codec_fixture f;
         char what[256];
-        g.want.level = (mg_cpu_level)level;
+        g.want.level = level;
         codec_open(&f, &g.want);
         float *got = codec_decode(&f, g.codes, g.T, g.T), *got_one = codec_decode(&f, g.codes, g.T, 1);
         snprintf(what, sizeof what, "%s, %s, %d frames", model, f.ops->name, (int)g.T);

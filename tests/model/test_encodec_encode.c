@@ -70,11 +70,11 @@ static void check_golden(const char *model, const char *golden, const char *name
     golden_clip_open(&g, model, golden, name_prefix);
     const int64_t n = g.T * g.want.config->hidden_size, n_codes = g.T * g.want.config->n_codebooks;
     assert_int_equal(g.want.config->pad_reflect, pad_reflect);
-    for (int level = MG_CPU_SCALAR; level <= (int)test_last_level(); level++) {
+    for (mg_cpu_level level = MG_CPU_SCALAR; level <= test_last_level(); level = test_next_level(level)) {
         codec_fixture f;
         char what[256];
-        g.want.level = (mg_cpu_level)level;
-        g.want.n_threads = 1 + level % 2;
+        g.want.level = level;
+        g.want.n_threads = 1 + (int)level % 2;
         codec_open(&f, &g.want);
         float *latents = codec_latents(&f, g.audio, g.N);
         int32_t *codes = codec_encode(&f, g.audio, g.N);

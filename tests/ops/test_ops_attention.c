@@ -26,7 +26,7 @@ typedef struct tokens {
 static order order_of(mg_cpu_level level)
 {
     if (level == MG_CPU_SCALAR) return (order){4, false};
-    return (order){level == MG_CPU_AVX2 ? 8 : 16, true};
+    return (order){level == MG_CPU_AVX2 || level == MG_CPU_NEON ? 8 : 16, true};
 }
 
 static float multiply_add(order o, float a, float b, float c)

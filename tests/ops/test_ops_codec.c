@@ -111,18 +111,18 @@ typedef void check_fn(backend *b, int i);
 
 static void check_all(check_fn *check, const char *first)
 {
-    for (int level = (int)test_first_level(); level <= (int)test_last_level(); level++)
-        for (int n_threads = 1; n_threads <= 3; n_threads += 2) {
-            backend b;
-            printf("%s, %d threads\n", mg_cpu_level_name((mg_cpu_level)level), n_threads);
-            for (int i = 0; i == 0 || b.n_blocks; i++) {
-                backend_open(&b, (mg_cpu_level)level, n_threads);
-                if (has(&b, first, i)) check(&b, i);
-                const bool more = b.n_blocks > 0;
-                backend_close(&b);
-                if (!more) break;
-            }
+    FOR_LEVELS(level)
+    for (int n_threads = 1; n_threads <= 3; n_threads += 2) {
+        backend b;
+        printf("%s, %d threads\n", mg_cpu_level_name(level), n_threads);
+        for (int i = 0; i == 0 || b.n_blocks; i++) {
+            backend_open(&b, level, n_threads);
+            if (has(&b, first, i)) check(&b, i);
+            const bool more = b.n_blocks > 0;
+            backend_close(&b);
+            if (!more) break;
         }
+    }
 }
 
 static void check_conv(backend *b, int i)
@@ -406,9 +406,10 @@ static void test_elu_everywhere(void **state)
     enum { N = 4099 };
 
     (void)state;
-    for (int level = (int)test_first_level(); level <= (int)test_last_level(); level++) {
+    FOR_LEVELS(level)
+    {
         backend b;
-        backend_open(&b, (mg_cpu_level)level, 2);
+        backend_open(&b, level, 2);
         mg_tensor x = make(&b, N, 1), y = make(&b, N, 1), x1 = make(&b, 1, 1), y1 = make(&b, 1, 1);
         float *in = x.data, *got = y.data, want[N];
         for (int i = 0; i < N; i++) {

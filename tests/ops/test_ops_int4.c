@@ -118,7 +118,7 @@ static void test_edges(void **state)
     }
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 typedef mg_cpu_tile *find_tile(mg_format format, int64_t n_strips, int64_t n_rows);
 
 /* Tiles with 8-bit products and without: the same bits, of 4-bit weights and of 8-bit ones. */
@@ -130,8 +130,9 @@ static void compare_tiles(const mg_cpu_kernels *plain, find_tile *groups, find_t
     float *noise = random_floats(9, COUNT(w));
     int n_compared = 0;
 
-    for (int i = 0; i < COUNT(w); i++) w[i] = (char)(int)(noise[i] * 100);
-    for (int i = 0; i < COUNT(x); i++) x[i] = (char)(int)(noise[i] * 3000);
+    /* -127 … 127, and of x all but 0: what they are made of 8 and 4 bits */
+    for (int i = 0; i < COUNT(w); i++) w[i] = (char)((int)(noise[i] * 3000) % 128);
+    for (int i = 0; i < COUNT(x); i++) x[i] = (char)(((unsigned)(int)(noise[i] * 3000) % 255) + 1);
     for (int i = 0; i < 4 * STEPS; i++) { /* scales are numbers */
         char *scales = w + i * MG_CPU_Q4_STRIP + MG_CPU_Q4_WEIGHTS;
         for (int k = 0; k < 32; k++) {
@@ -158,7 +159,18 @@ static void compare_tiles(const mg_cpu_kernels *plain, find_tile *groups, find_t
     assert_int_equal(n_compared, n_tiles);
     free(noise);
 }
+#endif
 
+#if defined(__aarch64__)
+static void test_without_neondot(void **state)
+{
+    (void)state;
+    if (!mg_cpu_has_neondot()) skip();
+    compare_tiles(&mg_cpu_kernels_neon, mg_cpu_groups_neondot, mg_cpu_tile_neondot, 18);
+}
+#endif
+
+#if defined(__x86_64__)
 static void test_without_avx512vnni(void **state)
 {
     (void)state;
@@ -187,6 +199,9 @@ int main(void)
 #if defined(__x86_64__)
         cmocka_unit_test(test_without_avx512vnni),
         cmocka_unit_test(test_without_avxvnni),
+#endif
+#if defined(__aarch64__)
+        cmocka_unit_test(test_without_neondot),
 #endif
     };
 

@@ -225,12 +225,15 @@ static void version_goes_with_the_layout(void **state)
 
     (void)state;
     assert_int_equal(MG_PACK_VERSION, 4);
-    for (int level = MG_CPU_SCALAR; level <= (int)mg_cpu_best_level(); level++)
-        for (int f = 0; f < MG_N_FORMATS; f++) {
-            hash_of_layout(sha256, (mg_format)f, (mg_cpu_level)level);
-            if (strncmp(sha256, of_level[level < MG_CPU_AVX512 ? level : MG_CPU_AVX512][f], 16) != 0)
+    for (mg_cpu_level level = MG_CPU_SCALAR; level <= MG_CPU_NEON; level = (mg_cpu_level)(level + 1))
+        for (int f = 0; f < MG_N_FORMATS && mg_cpu_has_level(level); f++) {
+            const mg_cpu_level like = level == MG_CPU_AMX    ? MG_CPU_AVX512
+                                      : level == MG_CPU_NEON ? MG_CPU_AVX2
+                                                             : level;
+            hash_of_layout(sha256, (mg_format)f, level);
+            if (strncmp(sha256, of_level[like][f], 16) != 0)
                 fail_msg("%s at %s: %.16s: it is packed otherwise: raise MG_PACK_VERSION",
-                         mg_format_name((mg_format)f), mg_cpu_level_name((mg_cpu_level)level), sha256);
+                         mg_format_name((mg_format)f), mg_cpu_level_name(level), sha256);
         }
 }
 
