@@ -108,6 +108,9 @@ static void test_what_a_spreadsheet_adds(void **state)
     r = open_text("a.csv", quoted);
     expect_next(r, 2, "{}"); /* that one is said */
     expect_over(r);
+    r = open_text("a.csv", "prompt,instrumental\nx,True\n"); /* not ours: as it was */
+    expect_next(r, 2, "{\"prompt\":\"x\",\"instrumental\":\"True\"}");
+    expect_over(r);
 }
 
 int main(void)
