@@ -56,7 +56,7 @@ passes 'is not said forty times' test "$(grep -c "mood: no such key" "$BOX/said"
 passes 'and hides nothing' grep -q 'line 41: seed' "$BOX/said"
 printf 'prompt,melody\na,%s\nb,nowhere.wav\n' "$TESTS/../examples/tune.ogg" >"$BOX/tunes.csv"
 expect 2 'tunes.csv: line 3: melody: .*nowhere.wav: cannot open: No such file' '--check: a melody that is not there' "$MG" run --jobs "$BOX/tunes.csv" --check
-expect 2 'melody: .*tunes.csv: the jobs name some, and the model .* follows texts alone; take a melody model' \
+expect 2 'melody: .*tunes.csv: the jobs name some, and the model .* follows texts alone; take one that follows a melody' \
     'melodies for a model that follows texts alone' run --jobs "$BOX/tunes.csv" --out "$BOX/none" --duration 0.5
 says_once 'melodies for a model that follows texts alone: one message'
 fails 'and no folder: what the start made itself is gone' test -e "$BOX/none"
