@@ -19,8 +19,11 @@ void mg_cuda_name_device(int device)
     char address[ADDRESS] = "";
 
     device_here = device;
-    if (device >= MOST_DEVICES || cudaDeviceGetPCIBusId(address, sizeof address, device) != cudaSuccess)
+    if (device >= MOST_DEVICES) return;
+    if (cudaDeviceGetPCIBusId(address, sizeof address, device) != cudaSuccess) {
+        (void)cudaGetLastError(); /* else the next launch has it */
         return;
+    }
     (void)pthread_mutex_lock(&naming);
     memcpy(addresses[device], address, sizeof address);
     (void)pthread_mutex_unlock(&naming);
