@@ -123,9 +123,10 @@ static int64_t text_kernels(const mg_predict_step *s, const mg_predict_machine *
 int64_t mg_predict_launches(const mg_predict_step *s, const mg_predict_machine *m)
 {
     const mg_lm_config *c = &s->config;
-    const int64_t n_slices = MG_TP_SLICES / s->tp, text = c->n_chroma ? 0 : text_kernels(s, m, n_slices);
+    const int64_t n_slices = MG_TP_SLICES / s->tp;
 
     if (!m->is_device) return c->L * (OPS_PLAIN + (c->n_chroma ? 0 : OPS_TEXT)) + OPS_OUTSIDE_LAYERS;
+    const int64_t text = c->n_chroma ? 0 : text_kernels(s, m, n_slices);
     const int64_t behind_norm = product_kernels(s, s->n_rows, c->D, 1, true);
     const int64_t out = product_kernels(s, s->n_rows, c->D / s->tp, n_slices, false);
     const int64_t fc2 = product_kernels(s, s->n_rows, c->F / s->tp, n_slices, false);
