@@ -34,6 +34,6 @@ find "$to" "$box$lib" -type f \( -name '*.so*' -o -perm -u+x \) -exec ldd {} \; 
     cp "$real" "$box$lib/$(basename "$name")"
 done
 missing=$(find "$to" -type f -perm -u+x -exec ldd {} \; 2>/dev/null | grep 'not found' | sort -u || true)
-[ -z "$missing" ] || { echo "gpu_carry: what the build needs is not here: $missing" && exit 1; }
+[ -z "$missing" ] || { echo "gpu_carry: what the build needs is not here: $missing" >&2 && exit 1; }
 tar c -C "$box" --owner=0 --group=0 . | zstd -q -19 -T0 -f -o "$file"
 ls -l "$file"
