@@ -35,26 +35,41 @@ build=${built:-$out/build}
 program=${dry:-$build/mg-dist}
 tests=$(dirname "$program")
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl=self,vader OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_plm=isolated # no ssh is needed
+export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_oob_tcp_if_include=lo
+[[ $(mpirun --version 2>/dev/null) != *"(Open MPI) 4."* ]] || export OMPI_MCA_plm=isolated # no ssh is needed; 5 has not this one
 export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe PRTE_MCA_hwloc_default_binding_policy=none # of Open MPI 5
 export MG_TEST_OVER=cuda MG_TEST_SHARE=1
 command -v nvcc >/dev/null || export PATH=$PATH:/usr/local/cuda/bin
 
-# cuBLASLt for --gemm fast, where PyTorch's packages alone have it
-if [ -z "$dry${MGDIST_CUBLASLT-}" ] && ! ldconfig -p 2>/dev/null | grep -q 'libcublasLt\.so\.1[23]'; then
-    lt=$("$python" -c 'import glob, nvidia; print(*glob.glob(list(nvidia.__path__)[0] + "/**/libcublasLt.so.1[23]", recursive=True)[:1])' 2>/dev/null)
-    [ -z "$lt" ] || export MGDIST_CUBLASLT=$lt
-fi
+# A library that the program opens, where PyTorch's packages alone have it: VARIABLE PATTERN
+of_torch() {
+    local file
+    [ -z "$dry${!1-}" ] && ! ldconfig -p 2>/dev/null | grep -q "$2" || return 0
+    file=$("$python" -c 'import glob, nvidia, sys; print(*glob.glob(list(nvidia.__path__)[0] + "/**/" + sys.argv[1], recursive=True)[:1])' "$2" 2>/dev/null)
+    [ -z "$file" ] || export "$1=$file"
+}
+of_torch MGDIST_CUBLASLT 'libcublasLt.so.1[23]' # for --gemm fast
+of_torch MGDIST_NCCL libnccl.so.2               # for two GPUs
 
 # The line of a log that says most of a failure: a compiler's or the program's, a test's, or the last.
 reason() {
     grep -m1 -A2 -E 'error:|CMake Error' "$1" | tr -s ' \n' ' ' | grep . || grep -m1 -E 'not ok|FAILED|rror' "$1" || tail -n 1 "$1"
 }
 
+# gone ID FIFTHS: whether the process, or the group -ID, has ended within so many fifths of a second.
+gone() {
+    local i
+    for ((i = 0; i < $2; i++)); do
+        kill -0 -- "$1" 2>/dev/null || return 0
+        sleep 0.2
+    done
+    return 1
+}
+
 # stage NAME SECONDS COMMAND…: its output goes to NAME.log; remembered as passed, FAILED, or skipped (exit code 77)
 pid=''
 stage() {
-    local name=$1 most=$2 begin=$SECONDS left=$((limit - SECONDS)) code late='' i
+    local name=$1 most=$2 begin=$SECONDS left=$((limit - SECONDS)) code=124 word
     shift 2
     [[ $name =~ $only ]] || return 0
     if [ $left -le 0 ]; then
@@ -66,26 +81,24 @@ stage() {
     rm -f "$out/$name.json"
     setsid bash -c '"$@"' stage "$@" >"$out/$name.log" 2>&1 &
     pid=$! # its group has its number
-    for ((i = 0; i < most * 5; i++)); do
-        kill -0 $pid 2>/dev/null || break
-        sleep 0.2
-    done
-    if kill -0 $pid 2>/dev/null; then
-        late=yes
+    if gone $pid $((most * 5)); then
+        kill -KILL -- -$pid 2>/dev/null # what it left
+        wait $pid
+        code=$?
+    else
         kill -TERM -- -$pid
-        sleep 3
+        gone -$pid 15
+        kill -KILL -- -$pid 2>/dev/null
+        gone $pid 25 # no wait: one that hangs in the driver may never end
     fi
-    kill -KILL -- -$pid 2>/dev/null
-    wait $pid
-    code=$?
     pid=''
-    [ -z "$late" ] || code=124
     case $code in
     0) word=passed ;;
     77) word="skipped: $(tail -1 "$out/$name.log")" ;;
     124) word="FAILED: longer than $most s: $(tail -n 1 "$out/$name.log" | cut -c1-150)" ;; # where it hangs
     *) word="FAILED: exit code $code: $(reason "$out/$name.log" | cut -c1-150)" ;;
     esac
+    word=$(printf %s "$word" | LC_ALL=C tr -c '[:print:]' ' ') # a table's cell, whatever a log holds
     printf '%s\t%s\t%d\n' "$name" "$word" $((SECONDS - begin)) >>"$out/stages"
     printf '%-18s %4d s  %s\n' "$name" $((SECONDS - begin)) "$word"
     [ $code -eq 0 ]
@@ -103,6 +116,7 @@ describe() {
 # For this device alone, where nvcc knows it; else as cmake/cuda.cmake says, PTX for what is newer.
 compile() {
     local arch nccl
+    rm -f "$program" "$build/libmg_cuda.so" "$build"/tests/*/test_*_gpu # what fails to build is not an older one
     arch=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
     nvcc --list-gpu-code 2>/dev/null | grep -qx "sm_$arch" || arch=''
     [ "$arch" != 90 ] || arch=90a
@@ -117,13 +131,13 @@ compile() {
 doctor() { "$program" doctor --device cuda --model "$root/tests/golden/checkpoints/tiny-mono"; }
 
 # Every op and stage against PyTorch's and transformers' numbers, on the device: a stage each, so that one that hangs, or
-# takes the device with it, is that one.
+# takes the device with it, is that one. Together they have 120 s: where all hang, there is time to measure.
 units() {
-    local t n=0
+    local t n=0 left end=$((SECONDS + 120))
     for t in "$tests"/tests/*/test_*_gpu; do
         [ -x "$t" ] || continue
-        n=$((n + 1)) t=${t%_gpu}
-        stage "unit-${t##*/test_}" 40 "${t}_gpu"
+        n=$((n + 1)) t=${t%_gpu} left=$((end - SECONDS))
+        stage "unit-${t##*/test_}" $((left < 5 ? 5 : left < 40 ? left : 40)) "${t}_gpu"
     done
     [ $n -gt 0 ] || stage units 10 bash -c 'echo "no test_*_gpu was built"; exit 77'
 }
@@ -143,7 +157,8 @@ modes() { MG_TEST_RANKS=1 MG_TEST_ONLY=${dry:+tiny-melody} suite modes; }
 same_bytes() {
     local first='' hash np how ways=('1' '1 --batch 1' '2 --tp 2' '4 --tp 4' '4 --tp 2' '2 --tp 1')
     launched || return 77
-    [ -n "$dry" ] || [ "$(nvidia-smi -L | grep -c ^GPU)" -lt 2 ] || ways+=('2 --tp 2 --reduce nccl' '2 --tp 2 --reduce oneshot')
+    # nvidia-smi does not heed CUDA_VISIBLE_DEVICES
+    [ -n "$dry" ] || [[ ${CUDA_VISIBLE_DEVICES-,} != *,* ]] || [ "$(nvidia-smi -L | grep -c ^GPU)" -lt 2 ] || ways+=('2 --tp 2 --reduce nccl' '2 --tp 2 --reduce oneshot')
     for how in "${ways[@]}"; do
         np=${how%% *}
         rm -rf "$out/clips"
@@ -200,23 +215,22 @@ clips() {
 transformers() { "$python" "$root/bench/gpu_transformers.py" "$@"; }
 
 # What the clocks do meanwhile: a GPU that is hot, or at its limit of power, is slower than another day's.
+# Beside the stages from its first command on: nvidia-smi hangs where the driver does.
 watcher=''
 watch_clocks() {
-    [ -z "$dry" ] || return 0
     local why=clocks_event_reasons.active # older drivers have another word for it
     nvidia-smi --query-gpu=$why --format=csv,noheader >/dev/null 2>&1 || why=clocks_throttle_reasons.active
-    nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu,power.draw,$why \
-        --format=csv,noheader,nounits -lms 500 >"$out/clocks.csv" 2>&1 &
-    watcher=$!
+    exec nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu,power.draw,$why \
+        --format=csv,noheader,nounits -lms 500
 }
 
 # The table, and what others may want of it in one file.
 finish() {
     trap '' TERM INT HUP
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
-    "$python" "$root/bench/gpu_table.py" "$out" --seconds $((SECONDS - begin)) || cat "$out/stages"
+    "$python" "$root/bench/gpu_table.py" "$out" --seconds $SECONDS || cat "$out/stages"
     (cd "$out" && shopt -s nullglob && tar czf results.tar.gz stages ./*.log ./*.json ./*.csv ./*.txt)
-    [ -s "$out/stages" ] && ! grep -Eq 'FAILED|left out|ended' "$out/stages"
+    [ -s "$out/stages" ] && ! grep -Eq $'\t(FAILED|left out|ended)' "$out/stages"
 }
 end_early() {
     [ -z "$pid" ] || kill -TERM -- -"$pid" 2>/dev/null
@@ -226,7 +240,6 @@ end_early() {
     finish
     exit 1
 }
-begin=$SECONDS
 trap end_early TERM INT HUP
 trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null' EXIT
 
@@ -251,7 +264,7 @@ if [ -x "$program" ]; then
     [ -n "$dry" ] || stage golden-4 40 golden 4
     [ -n "$brief" ] || stage modes 60 modes
     [ -n "$brief" ] || stage same-bytes 60 same_bytes
-    watch_clocks
+    [ -n "$dry" ] || { watch_clocks >"$out/clocks.csv" 2>&1 & watcher=$!; }
     for shape in $shapes; do
         stage "step-$shape-1" 40 step "step-$shape-1" "$shape" 1
         stage "step-$shape-$many" 40 step "step-$shape-$many" "$shape" "$many"

@@ -56,7 +56,7 @@ def write_kernels(folder: pathlib.Path, steps: dict[str, dict]) -> None:
 def say_clocks(folder: pathlib.Path) -> None:
     """MHz, C and W from the least to the most, and why it was throttled (a mask; 0 and 1: it was not)."""
     try:
-        rows = [line.split(", ") for line in (folder / "clocks.csv").read_text().splitlines()]
+        rows = [line.split(", ") for line in (folder / "clocks.csv").read_text(errors="replace").split("\n")[:-1]]  # the last may be cut
         rows = [r for r in rows if len(r) == 5 and r[0].isdigit()]
     except OSError:
         rows = []
@@ -131,7 +131,8 @@ def other_rows(folder: pathlib.Path, steps: dict[str, dict]) -> list[tuple]:
 
 
 def say_stages(folder: pathlib.Path, seconds: int) -> None:
-    stages = [line.split("\t")[:2] for line in (folder / "stages").read_text().splitlines()]
+    lines = (folder / "stages").read_bytes().decode("ascii", "backslashreplace").split("\n")
+    stages = [line.split("\t")[:2] for line in lines if "\t" in line]
     passed = sum(word == "passed" for _, word in stages)
     print(f"\n{passed} of {len(stages)} stages passed, {seconds} s; logs: {folder}")
     for name, word in stages:

@@ -31,7 +31,8 @@ grep -q 'split_sampling_ms' "$box/logs/step-tiny-2.json" || fail "nobody says wh
 tar tzf "$box/logs/results.tar.gz" | grep -q '^./step-tiny-1.json$' || fail "results.tar.gz lacks a step"
 
 # What a stage has not said is missing in its row alone.
-mkdir "$box/half" && printf 'doctor\tpassed\t1\n' >"$box/half/stages"
+mkdir "$box/half" && printf 'doctor\tpassed\t1\nunit-x\tFAILED: 10%%\r20%% \303\t3\nno stage\n' >"$box/half/stages"
+printf '1980, 2619, 40, 300.5, 0x0\n1980, 2619, 41, 301.5, 0x' >"$box/half/clocks.csv"
 echo '{"shape": "small", "batch": 1}' >"$box/half/step-small-1.json"
 echo '{"shape": "large", "batch": 64, "dtype": "bf16", "ms_per_step": 18.6, "us_embed": 3}' >"$box/half/step-large-64.json"
 echo '{"ms": 57}' >"$box/half/decode.json" && echo '{"ms_per_step": 1.5}' >"$box/half/text-33.json" && echo '{}' >"$box/half/clips.json"
@@ -39,23 +40,39 @@ printf '{"what": "step", "shape": "large", "batch": 64, "ms_per_step": 77.9}\n{"
 python3 "$root/bench/gpu_table.py" "$box/half" >"$box/out" 2>&1 || fail "half of the figures: no table"
 grep -Eq '^step small .* nan ms' "$box/out" && grep -Eq '^  times faster than transformers.* 4\.2 ' "$box/out" && grep -Eq '^EnCodec decode.* 57\.0 ms' "$box/out" ||
     fail "half of the figures: not those that are there"
+grep -q '^1 of 2 stages passed' "$box/out" && grep -q '^clocks while measuring: SM MHz 1980' "$box/out" || fail "odd lines: not the others"
+
+# Whatever a log ends with: the table comes, and a stage that was skipped is none that failed or was ended.
+printf '#!/bin/sh\nprintf "extended: 10%%%%\\r20%%%%\\t\\303"\nexit 77\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"
+bash "$root/bench/gpu.sh" --quick --dry-run "$box/mg-dist" --out "$box/odd" --only doctor >"$box/out" 2>&1 || fail "an odd log: it failed"
+grep -q '^  doctor: skipped: extended: 10% 20%  *$' "$box/out" || fail "an odd log: no table"
 
 # A stage that hangs says where.
 printf '#!/bin/sh\necho "[ RUN      ] test_of_a_kernel"\nexec sleep 300\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"
 bash "$root/bench/gpu.sh" --quick --dry-run "$box/mg-dist" --out "$box/hung" --only 'doctor' --limit 3 >"$box/out" 2>&1 && fail "it hangs, and all is well"
 grep -Eq '^doctor .*FAILED: longer than [0-9]+ s: \[ RUN      \] test_of_a_kernel' "$box/out" || fail "hung: nobody says where"
 
-# Told to end, it ends what runs, and prints the table.
-printf '#!/bin/sh\nexec sleep 300\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"
+# One that no signal ends, as in a driver that hangs, is left behind. (So bash sends none but 0.)
+printf '#!/bin/sh\necho $$ >"$0.pid"\nexec sleep 300\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"
+(
+    kill() { [ "$1" != -0 ] || builtin kill "$@"; }
+    export -f kill
+    timeout 100 bash "$root/bench/gpu.sh" --quick --dry-run "$box/mg-dist" --out "$box/stuck" --only doctor --limit 3 >"$box/out" 2>&1
+)
+kill "$(cat "$box/mg-dist.pid")"
+grep -q '^  doctor: FAILED: longer than 3 s' "$box/out" || fail "stuck: no table"
+
+# Told to end, it ends what runs, and prints the table, with the time of all.
+printf '#!/bin/sh\n[ "$1" != doctor ] || exec sleep 2\nexec sleep 300\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"
 bash "$root/bench/gpu.sh" --quick --dry-run "$box/mg-dist" --out "$box/ended" --only 'doctor|decode' >"$box/out" 2>&1 &
 script=$!
-for _ in $(seq 100); do
-    [ -e "$box/ended/doctor.log" ] && break
+for _ in $(seq 300); do
+    [ -e "$box/ended/decode.log" ] && break
     sleep 0.1
 done
 kill -TERM $script
 wait $script && fail "ended, and all is well"
-grep -q '^  the rest: ended by a signal' "$box/out" && grep -q '^0 of 1 stages passed' "$box/out" || fail "ended: no table"
+grep -q '^  the rest: ended by a signal' "$box/out" && grep -Eq '^1 of 2 stages passed, ([2-9]|[0-9]{2,}) s' "$box/out" || fail "ended: no table"
 
 # Some stages alone, and none when the time is over: what the others have found stays, and the table comes.
 bash "$root/bench/gpu.sh" --quick --dry-run "$program" --out "$box/logs" --only 'doctor|decode' --limit 0 >"$box/out" 2>&1 && fail "no time, and all is well"
