@@ -128,14 +128,26 @@ mv "$BOX/told/srun" "$BOX/told/mpirun"
 expect 1 '1 of 1 points failed' 'and those that mpirun told to, beside one that crashed' sweep beside --launcher "$BOX/told/mpirun" --np 2 --tp 1 --batch 1
 
 # A node that is lost under srun: points to come would wait for it, too.
-for what in 'mg-dist: error: all_reduce: waited 300 s for rank 1 (host n2, pid 5): it is stuck' 'mg-dist: error: cuda: GPU 1 (host n2, 0000:4E:00.0): x' \
-    'srun: error: Task launch for StepId=5.3 failed on node n2: Communication connection failure'; do
-    printf '#!/bin/sh\necho "%s" >&2\nexit 6\n' "$what" >"$BOX/told/srun"
+# ends CODE SAYS FAILED WHAT [OPTIONS…]: a sweep whose points all fail with WHAT, of which the shell takes $2, a point's ranks
+ends() {
+    local waits=
+    [ ! -e "$BOX/late" ] || waits='exec sleep 60'
+    printf '#!/bin/sh\necho "%s" >&2\n%s\nexit 6\n' "$4" "$waits" >"$BOX/told/srun"
     chmod +x "$BOX/told/srun"
     rm -rf "$BOX/gone"
-    expect 6 'a node or a GPU was lost' "a sweep ends: $what" sweep gone --launcher "$BOX/told/srun" --np 2,4 --tp 1 --batch 4
-    passes 'that point has failed' test "$(grep -c '"status":"failed"' "$BOX/gone/results.jsonl")" = 1
-done
+    expect "$1" "$2" "a sweep ends with $1: $4" sweep gone --launcher "$BOX/told/srun" --np 2,4 --tp 1 --batch 4 "${@:5}"
+    passes "$3 points have failed" test "$(grep -c '"status":"failed"' "$BOX/gone/results.jsonl")" = "$3"
+}
+stuck='all_reduce: waited 300 s for rank 1 (host n2, pid 5): it is stuck'
+ends 6 'a node or a GPU was lost' 1 "mg-dist: error: $stuck"
+ends 1 '2 of 2 points failed' 2 "mg-dist: warning: $stuck"
+touch "$BOX/late"
+ends 1 '2 of 2 points failed' 2 "mg-dist: error: $stuck" --limit 1
+rm "$BOX/late"
+# A point may make a GPU fail by itself, two of the same one hardly.
+ends 1 '2 of 2 points failed' 2 'mg-dist: error: cuda: GPU $2 (host n2, 0000:4E:00.0): x'
+ends 6 'a node or a GPU was lost' 2 'mg-dist: error: cuda: GPU 1 (host n2, 0000:4E:00.0): x of $2'
+ends 6 'a node or a GPU was lost' 1 'srun: error: Task launch for StepId=5.3 failed on node n2: Communication connection failure'
 cp "$BOX/launch" "$BOX/told/srun"
 expect 3 '1 points measured, 0 skipped, 1 failed' 'the same command goes on without it' sweep gone --launcher "$BOX/told/srun" --np 2,4 --tp 1 --batch 4
 

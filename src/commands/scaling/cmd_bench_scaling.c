@@ -93,7 +93,9 @@ static mg_status measure(mg_scaling_sweep *w, const mg_scaling_point *p, int64_t
     MG_TRY(mg_scaling_run_child(&o, w->settings, &command, file));
     MG_TRY(mg_scaling_keep(w, p, repeat, &o, &command));
     say(&o, name, repeat, w);
-    if (o.has_lost)
+    const bool fails_again = o.gpu[0] && strcmp(o.gpu, w->gpu) == 0;
+    memcpy(w->gpu, o.gpu, sizeof w->gpu);
+    if (o.has_lost || fails_again)
         MG_TRY(mg_fail(MG_ECOMM,
                        "scaling: %s: a node or a GPU was lost, which other points need: what is measured "
                        "is kept, and the same command goes on without this point",

@@ -52,7 +52,8 @@ typedef struct mg_scaling_outcome {
     char reason[240]; /* unless it is MG_SCALING_OK */
     char *json;       /* what it printed, one line; the caller frees it */
     double wall_s;
-    bool has_lost; /* a node or a GPU, by its own words: the points to come would, too */
+    bool has_lost; /* a node, by its own words: the points to come would, too */
+    char gpu[160]; /* that failed */
 } mg_scaling_outcome;
 
 /* Run it. What it says goes to OUT/logs/NAME.log, which stays unless all is well. MG_ESTOPPED after a signal:
@@ -65,8 +66,9 @@ typedef struct mg_scaling_sweep {
     const mg_scaling_settings *settings;
     mg_scaling_grid grid;
     mg_scaling_results results;
-    char *common; /* what all lines have in common */
-    int fd;       /* results.jsonl, locked; -1: not open */
+    char *common;  /* what all lines have in common */
+    char gpu[160]; /* that failed at the point before */
+    int fd;        /* results.jsonl, locked; -1: not open */
 } mg_scaling_sweep;
 
 /* Open the results for adding, alone, and read what is there. MG_EUSAGE if that is of another sweep. */

@@ -260,11 +260,26 @@ static void judge(mg_scaling_outcome *o, int status, bool was_late, double limit
         (void)snprintf(o->reason, sizeof o->reason, "exit code %d, and no word", code);
 }
 
-/* Of a node that cannot be reached or is stuck, or a GPU that failed, as launch/slurm/scaling.sbatch does. */
-static bool tells_of_loss(const char *said)
+/* What one of its errors says from `what` on, else NULL. */
+static const char *find_error(const char *said, const char *what)
 {
-    return strstr(said, "cuda: GPU ") || strstr(said, ": waited ") ||
-           strstr(said, "srun: error: Task launch for ");
+    const char *found = NULL;
+
+    while (!found && (said = strstr(said, "error: ")) != NULL) {
+        const size_t n = strcspn(said, "\n");
+        found = memmem(said, n, what, strlen(what));
+        said += n;
+    }
+    return found;
+}
+
+/* A node that cannot be reached or is stuck; or a GPU that failed, perhaps by the point's own doing. */
+static void find_loss(mg_scaling_outcome *o, const char *said)
+{
+    const char *gpu = find_error(said, "cuda: GPU ");
+
+    o->has_lost = find_error(said, ": waited ") || find_error(said, "Task launch for ");
+    if (gpu) (void)snprintf(o->gpu, sizeof o->gpu, "%.*s", (int)strcspn(gpu, ")\n"), gpu);
 }
 
 static mg_status open_file(int *fd, char path[MG_PATH_SIZE], const char *dir, const char *name,
@@ -308,7 +323,8 @@ mg_status mg_scaling_run_child(mg_scaling_outcome *o, const mg_scaling_settings 
     MG_TRY(mg_in_file_read(&said, &bytes, said_path, SAID_BYTES));
     keep_object(o->json);
     judge(o, status, was_late, s->limit_s, said);
-    o->has_lost = o->status == MG_SCALING_FAILED && is_srun(s) && tells_of_loss(said);
+    if (o->status == MG_SCALING_FAILED && !was_late && (is_srun(s) || getenv("SLURM_JOB_ID")))
+        find_loss(o, said);
     /* By a scheduler that wants the nodes: the next point would be told so, too. We tell ranks that are late,
      * and mpirun those beside one that crashed. */
     if (o->status != MG_SCALING_OK && !was_late && is_srun(s) &&
