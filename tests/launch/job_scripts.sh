@@ -10,15 +10,21 @@ unset MG_DIST OUT
 mkdir bin
 # srun CODE, CLIPS and SAYS are what it ends with, how many clips there are then ("": the run never came so far), and what it says.
 # A step of all nodes names them, but those in GONE; where there is one, only those before BROKEN, if that is set.
-# TOLD: a signal that the script gets while it takes a step, "true".
+# TOLD: a signal that the script gets while it takes a step, "true". ASKED: one that it gets while the nodes are asked. FAILS: so
+# many steps fail.
 cat >bin/srun <<'END'
 #!/bin/bash
 echo "srun $*" >>called
 if [ "${!#}" = true ]; then
     [ -z "${TOLD-}" ] || kill -"$TOLD" "$(ps -o ppid= "$PPID" | tr -d ' ')"
-    exit 0
+    [ "$(grep -c 'true$' called)" -gt "${FAILS:-0}" ]
+    exit
 fi
 if [ "${!#}" = SLURMD_NODENAME ]; then
+    at=$PPID
+    of() { ps -o ppid= "$1" | tr -d ' '; }
+    while grep -aq '[.]sbatch' "/proc/$(of "$at")/cmdline"; do at=$(of "$at"); done
+    [ -z "${ASKED-}" ] || kill -"$ASKED" "$at"
     alone=$(printf '%s\n' "$@" | sed -n 's/^--nodelist=//p')
     for node in ${alone:-$(tr , ' ' <<<"$SLURM_JOB_NODELIST")}; do
         [ "$node" != "${BROKEN-}" ] || [ "$alone" ] || break
@@ -54,7 +60,7 @@ hangs*) exec sleep 99 ;;
     ;;
 esac
 END
-printf '#!/bin/sh\n[ "$1" = 20 ] || exec /bin/sleep "$@"\n' >bin/sleep
+printf '#!/bin/sh\n[ "$1" != 15 ] || echo "sleep 15" >>called\n[ "$1" = 20 ] || exec /bin/sleep "$@"\n' >bin/sleep
 cat >bin/sinfo <<'END'
 #!/bin/bash
 echo asked >>sinfo
@@ -192,6 +198,16 @@ for signal in USR1 TERM; do
     passes "$signal: no more steps are spent" test "$(grep -c 'true$' called)" = 1
     rm -f ./*.starts
 done
+
+ASKED=TERM after 'a signal while the nodes are asked' 6 '' yes
+fails 'is none for ranks that are gone' grep -q '^sleep 15' called
+rm -f ./*.starts
+spent() { grep -c 'true$' called; }
+FAILS=1 SLURM_RESTART_COUNT=3 after 'a step fails' 75 1 yes
+passes 'and three are spent' test "$(spent)" = 4
+FAILS=9 SLURM_RESTART_COUNT=3 after 'all fail' 75 2 yes
+passes 'and no more are tried' test "$(spent)" = 2
+rm -rf the\ set ./*.starts
 
 # Ranks that are stuck when Slurm says that they are to end: what is left of its patience is for the script.
 printf '#!/bin/sh\ntrap "" USR1\n/bin/sleep 0.5\nkill -TERM "$PPID"\nexec /bin/sleep 30\n' >bin/stuck
