@@ -128,12 +128,12 @@ alone short
 alone long
 echo "# $((SECONDS - began)) s so far"
 
-# A GPU of the second node that fails, once, at the end of the work: a program beside the real one, and an srun that starts it.
-broken_gpu() { # a folder that it makes then
+# A GPU of the second node that fails at the end of the work: a program beside the real one, and an srun that starts it.
+broken_gpu() { # a command that says whether
     cat >"$box/gpu" <<END
 #!/bin/bash
 [ "\$1" != $program ] || shift
-[ "\$(hostname)" = ${hosts[1]} ] && mkdir "$1" 2>/dev/null || exec $program "\$@"
+[ "\$(hostname)" = ${hosts[1]} ] && $1 2>/dev/null || exec $program "\$@"
 $program "\$@"
 echo "[\$(hostname):1] mg-dist: error: cuda: GPU 1 (host \$(hostname), 0000:4E:00.0): waiting for the device: unspecified launch failure" >&2
 exit 6
@@ -173,7 +173,7 @@ ok 'run.sbatch: one job over two nodes, four ranks'
 like 'run.sbatch' "$box/short" "$box/one"
 
 # 2. An array; in one of its tasks a GPU fails
-broken_gpu "$box/failed-1"
+broken_gpu "mkdir $box/failed"
 (cd "$box/jobs" && MG_DIST=$box/gpu OUT=$box/part on sbatch --parsable --array=0-2 "$root/launch/slurm/array.sbatch" --model "$root/models/mg-demo" \
     --jobs "$box/short.jsonl" >"$box/id") || fail 'sbatch --array'
 job=$(cat "$box/id")
@@ -197,20 +197,20 @@ await 60 || fail 'container.sbatch does not end'
 ok 'container.sbatch: four ranks through a container runtime'
 like 'container.sbatch' "$box/short" "$box/contained"
 
-# A sweep: groups of two on one node each, two replicas on two nodes. It is told to stop as at its time limit, and goes on; a
-# GPU fails in the second start, and the third goes on without that node.
-broken_gpu "$box/later/failed"
-PATH=$box/bin:$PATH OUT=$box/scaling submit "$root/launch/slurm/scaling.sbatch" --shape tiny --steps 5 --warmup 1 --repeats 2 --np 2,4 --tp 2 --batch 1
+# A sweep: groups of two on one node each, two replicas on two nodes. It is told to stop as at its time limit, and goes on; from
+# then on a GPU fails, and the third start goes on without its node.
+broken_gpu "test -d $box/later"
+PATH=$box/bin:$PATH OUT=$box/scaling submit "$root/launch/slurm/scaling.sbatch" --shape tiny --steps 5 --warmup 1 --repeats 2 --np 2,4 --tp 2 --batch 1,2
 for ((i = 0; i < 600; i++)); do [ -s "$box/scaling/results.jsonl" ] && break; sleep 0.05; done
 on scancel --batch --signal=USR1 "$job"
 for ((i = 0; i < 200; i++)); do [ "$(on squeue -h -j "$job" -o %t)" != PD ] || break; sleep 0.1; done
 mkdir "$box/later"
 await 200 || fail 'scaling.sbatch does not end'
 log_of "$job" | grep -q "start 1 of job $job on 2 nodes" || fail 'scaling.sbatch: no second start'
-log_of "$job" | grep -q '2 points measured, 0 skipped, 0 failed' || fail 'scaling.sbatch: not both points'
+log_of "$job" | grep -q '4 points measured, 0 skipped, 0 failed' || fail 'scaling.sbatch: not all points'
 named_gpu 'scaling.sbatch' "$box/jobs/mg-dist-$job.log"
-[ "$(grep -o '"np":[0-9]*,.*"status":"ok"' "$box/scaling/results.jsonl" | sort | uniq | wc -l)" = 4 ] &&
-    [ "$(grep -c '"status":"ok"' "$box/scaling/results.jsonl")" = 4 ] || fail 'scaling.sbatch: not every repeat once'
+[ "$(grep -o '"np":[0-9]*,.*"status":"ok"' "$box/scaling/results.jsonl" | sort | uniq | wc -l)" = 8 ] &&
+    [ "$(grep -c '"status":"ok"' "$box/scaling/results.jsonl")" = 8 ] || fail 'scaling.sbatch: not every repeat once'
 for at in 2:1 4:2; do # ranks, and the nodes that they fill
     grep -q "\"command\":\"srun -n ${at%:*} -N ${at#*:} " "$box/scaling/results.jsonl" || fail "scaling.sbatch: nodes of $at"
 done

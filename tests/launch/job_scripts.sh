@@ -110,7 +110,7 @@ away() {
     [ "${5-}" ] || rm -f ./*.starts
 }
 away 'a rank crashes while MPI begins' 1 'srun: error: n1: task 0: Segmentation fault' 139
-away 'a node is gone, and Slurm does not know it yet' 233 "srun: error: Task launch for StepId=5.0 failed on node n2: Communication connection failure
+GONE=n2 away 'a node is gone, and Slurm does not know it yet' 233 "srun: error: Task launch for StepId=5.0 failed on node n2: Communication connection failure
 srun: error: Application launch failed: Communication connection failure" 6
 says 'it is named' '^mg-dist: lost, with code 6: n2$'
 passes 'and left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
@@ -249,6 +249,9 @@ GONE=n7 BROKEN=n6 SLURM_JOB_NUM_NODES=12 SLURM_JOB_NODELIST=${twelve#,} NODES=$(
 passes 'one of twelve: those that did not answer are asked alone' test "$(grep -c -- '--nodelist' called)" = 7
 BROKEN=n1 SLURM_JOB_NUM_NODES=12 SLURM_JOB_NODELIST=${twelve#,} lost 'none of twelve answers' 'a rank; which' ''
 passes 'none of twelve answers: not each is asked' test "$(grep -c -- '--nodelist' called)" = 0
+SAYS=$(printf 'srun: error: Task launch for StepId=5.0 failed on node n%s: Communication connection failure\n' 3 4) GONE=n4 \
+    SLURM_JOB_NUM_NODES=12 SLURM_JOB_NODELIST=${twelve#,} NODES=$(printf 'n%d ' {1..13}) lost 'srun names it, and one behind it' 'n4$' n4
+passes 'those that srun names are asked alone, and no others' test "$(grep -c -- '--overlap' called)$(grep -c -- '--nodelist' called)" = 22
 SAYS=${silent/error/warning} lost 'one that may be heard again' 'a rank; which' ''
 SAYS=$'srun: error: n2: task 3: Killed\nsrun: error: n1: tasks 0-1: Exited with exit code 6' lost 'all take steps, and one ended first' \
     'a rank; which node it was cannot be told \(first to end was n2: task 3: Killed\)$' ''
@@ -347,27 +350,31 @@ sweep 3 1 no 'points failed, and no node is to blame'
 passes 'scaling.sbatch: they are tried once more at once' test "$(tries)" = 2
 passes 'scaling.sbatch: and the report is made' grep -qx 'mg-dist report sweep' called
 fails 'scaling.sbatch: nobody is blamed' grep -q 'lost, with' "$BOX/said"
+SAYS=$gpu sweep 3 1 no 'a point may make a GPU fail'
+passes 'scaling.sbatch: it is tried once more at once' test "$(tries)" = 2
+rm -rf sweep ./*.starts
 lost_point() { # SENTENCE CODE
     NODES='n1 n2 n3' sweep "$2" 1 yes "$1"
     passes 'scaling.sbatch: not tried on it again' test "$(tries)" = 1
     passes 'scaling.sbatch: which is left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
     rm -rf sweep ./*.starts
 }
-SAYS=$silent lost_point 'a point says that a node is silent' 3
-SAYS=$gpu lost_point 'which ended the sweep' 6
+SAYS=$silent lost_point 'a point says that a node is silent' 6
+SAYS=$gpu lost_point 'a GPU failed at two' 6
 mkdir -p sweep/logs # of an earlier start, on a host whose clock is ahead
 echo "$silent" >sweep/logs/np2-tp1-b1-1.log
 touch -d '1 hour' sweep/logs/np2-tp1-b1-1.log
-sweep 3 1 no 'points failed, and an earlier start lost a node'
+sweep 6 1 yes 'a node is lost, and an earlier start lost another one'
+says 'scaling.sbatch: which is not blamed again' 'lost, with code 6: a rank; which node it was cannot be told'
 rm -rf sweep ./*.starts
 mkdir -p sweep/logs # and one of this start, on a host whose clock is behind
 printf '#!/bin/sh\nmg-dist.real "$@"; code=$?; touch -d "1 hour ago" sweep/logs/*; exit $code\n' >bin/behind
 mv bin/mg-dist bin/mg-dist.real
 mv bin/behind bin/mg-dist
 chmod +x bin/mg-dist
-SAYS=$silent lost_point 'a file server whose clock is behind' 3
+SAYS=$silent lost_point 'a file server whose clock is behind' 6
 mv bin/mg-dist.real bin/mg-dist
-SAYS=$gpu lost_point 'a point names a GPU' 3
+GONE=n2 lost_point 'points failed, and a node takes no step' 3
 GONE=n2 lost_point 'no point was measured, and a node takes no step' 1
 sweep 75 5 yes 'five steps'
 SLURM_RESTART_COUNT=1 sweep 0 1 no 'the next start'
