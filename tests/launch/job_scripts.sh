@@ -92,7 +92,7 @@ for code in 6 75 130 134 137 138 139 143; do after "code $code" $code 1 yes; rm 
 for code in 0 1 2 3 4 5; do after "code $code" $code 1 no; rm -rf the\ set; done
 
 says 'and the end of the log says so' '^mg-dist: ended with code 5, after which no start follows$'
-SAYS='[n1:0] mg-dist: error: clip x: No space left on device' after 'a full disk' 1 1 no
+SAYS=$'[n1:0] mg-dist: error: clip w: x\n[n1:0] mg-dist: error: clip x: No space left on device' after 'a full disk' 1 1 no
 says 'and the end of the log has the reason' '^mg-dist: ended with code 1, after which no start follows: clip x: No space left on device$'
 rm -rf the\ set
 
@@ -122,9 +122,13 @@ for i in 1 2; do
     away "ranks of an earlier start are still at work, $i" 1 "$held" 6 $i
     fails 'and no node is blamed' grep -q '^mg-dist: lost' "$BOX/said"
 done
-launcher 'it is another job' 1 "$held" 6 3
-fails 'and has all the time' test -e requeued
-rm -rf the\ set ./*.starts
+ended() { # CODE SENTENCE
+    fails 'has ended' test -e requeued
+    says 'with the reason' "^mg-dist: ended with code $1, after which no start follows: $2"
+    rm -rf the\ set ./*.starts
+}
+launcher 'it is another job, at work for long' 1 "$held" 1 3
+ended 1 'the set/.mg-dist/lock: a run is at work here'
 missing='mg-dist: error: device: cuda: no GPU is there'
 launcher 'no GPU, at first' 5 "$missing" 5
 fails 'is a mistake' test -e requeued
@@ -138,8 +142,19 @@ for own in 'run: 3 clips failed, and --max-failures is 2' 'clip x: cannot write:
     MADE=7 SLURM_RESTART_COUNT=1 launcher "$own" 1 "mg-dist: error: $own" 1
     rm -rf the\ set
 done
-away 'a node has lost a disk' 1 'mg-dist: error: run: replica 3 on n2 could not read the files of 20 clips in a row, the last one: x' 6
+disk='mg-dist: error: run: replica 3 on n2 could not read the files of 20 clips in a row, the last one: x'
+away 'a node has lost a disk' 1 "$disk" 6
 passes 'and is left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
+for i in 1 2; do
+    SLURM_RESTART_COUNT=$i away "no GPU on one node after the other, $i" 5 "$missing" 6 $i
+done
+SLURM_RESTART_COUNT=3 launcher 'nor on a third' 5 "$missing" 5 3
+ended 5 'device: cuda: no GPU is there$'
+for i in 1 2; do
+    away "no disk on one node after the other, $i" 1 "$disk" 6 $i
+done
+launcher 'nor on a third' 1 "$disk" 1 3
+ended 1 'run: replica 3 on n2 could not read the files'
 launcher 'no such program' 2 'slurmstepd: error: execve(): mg-dist: No such file or directory' 2
 launcher 'a step that cannot be' 1 'srun: error: Unable to create step for job 5: More processors requested than permitted' 1
 fails 'has ended' test -e requeued
