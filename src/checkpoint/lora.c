@@ -253,7 +253,7 @@ static mg_status open_adapter(adapter *a, const char *path)
     static const char *const names[] = {"adapter_model.safetensors", "adapter_model.bin"};
     char file[MG_PATH_SIZE], folder[MG_PATH_SIZE];
 
-    MG_RETURN(mg_path_is_folder(path) ? mg_path_format(folder, "%s", path) : mg_path_folder(folder, path));
+    MG_RETURN(mg_path_as_folder(folder, path));
     MG_RETURN(mg_path_format(file, "%s/" CONFIG, folder));
     if (!mg_path_exists(file))
         return mg_fail(MG_EFAIL,

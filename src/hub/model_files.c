@@ -107,7 +107,7 @@ static mg_status read_lm_of(mg_model_files *m, const char *model)
     if (mg_checkpoint_xp_config(base)) {
         MG_RETURN(read_audiocraft_lm(m, base, file));
     } else {
-        MG_RETURN(mg_model_folder_of(folder, file));
+        MG_RETURN(mg_path_as_folder(folder, file));
         MG_RETURN(read_hf_lm(m, folder));
     }
     MG_RETURN(borrow_projections(m->lm.checkpoint, base));
@@ -144,7 +144,7 @@ static mg_status open_lm(mg_model_files *m, const char *path, const char *model)
     if (mg_checkpoint_xp_config(m->lm.checkpoint) || dialect == MG_DIALECT_AUDIOCRAFT_LM)
         m->lm.form = audiocraft;
     if (mg_checkpoint_xp_config(m->lm.checkpoint)) return read_audiocraft_lm(m, m->lm.checkpoint, file);
-    MG_RETURN(mg_model_folder_of(folder, file));
+    MG_RETURN(mg_path_as_folder(folder, file));
     MG_RETURN(has_config(&own, folder));
     if (own && dialect != MG_DIALECT_AUDIOCRAFT_LM) return read_hf_lm(m, folder);
     if (model && strcmp(model, path) != 0) return read_lm_of(m, model);
@@ -163,7 +163,7 @@ static mg_status open_hf_part(mg_model_files *m, mg_model_part *part, const char
     char folder[MG_PATH_SIZE], type[32];
 
     MG_RETURN(mg_model_folder_check_cached(path));
-    MG_RETURN(mg_model_folder_of(folder, path));
+    MG_RETURN(mg_path_as_folder(folder, path));
     MG_RETURN(mg_config_read_type(type, folder));
     *whole = is_composite(type);
     if (*whole) MG_RETURN(mg_config_load(composite, folder));
@@ -178,7 +178,7 @@ static mg_status open_t5(mg_model_files *m, const char *path)
     mg_config composite;
     bool whole;
 
-    MG_RETURN(mg_model_folder_of(folder, path));
+    MG_RETURN(mg_path_as_folder(folder, path));
     MG_RETURN(open_hf_part(m, &m->t5, path, "text_encoder.", &composite, &whole));
     if (whole)
         m->config.t5 = composite.t5;
@@ -193,7 +193,7 @@ static mg_status open_hf_codec(mg_model_files *m, mg_codec_config *config, const
     mg_config composite;
     bool whole;
 
-    MG_RETURN(mg_model_folder_of(folder, path));
+    MG_RETURN(mg_path_as_folder(folder, path));
     MG_RETURN(open_hf_part(m, &m->codec, path, "audio_encoder.", &composite, &whole));
     if (!whole) return mg_config_load_codec(config, folder);
     *config = composite.codec;
@@ -270,7 +270,7 @@ static mg_status find_codec(char path[MG_PATH_SIZE], const char *model)
 
     path[0] = '\0';
     if (!model) return MG_OK;
-    MG_RETURN(mg_model_folder_of(folder, model));
+    MG_RETURN(mg_path_as_folder(folder, model));
     if (mg_model_folder_is_hf(folder)) return mg_path_format(path, "%s", model);
     if (mg_path_has(folder, codec_file)) return mg_path_format(path, "%s/%s", folder, codec_file);
     return MG_OK;
@@ -284,7 +284,7 @@ static mg_status find_t5(const mg_model_files *m, char path[MG_PATH_SIZE], const
 
     path[0] = '\0';
     if (model) {
-        MG_RETURN(mg_model_folder_of(folder, model));
+        MG_RETURN(mg_path_as_folder(folder, model));
         if (mg_model_folder_is_hf(folder)) return mg_path_format(path, "%s", model);
     }
     if (!*m->t5_name || !needed) return MG_OK;
@@ -310,7 +310,7 @@ static mg_status find_tokenizer(mg_model_files *m, const char *model, const char
     if (named) return mg_hub_find(m->tokenizer, named);
     for (int i = 0; i < 2; i++) {
         if (!places[i] || !*places[i]) continue;
-        MG_RETURN(mg_model_folder_of(folder, places[i]));
+        MG_RETURN(mg_path_as_folder(folder, places[i]));
         if (has_tokenizer(folder)) return mg_path_format(m->tokenizer, "%s", folder);
     }
     if (!needed) return MG_OK;
@@ -343,7 +343,7 @@ static mg_status merge_lora(mg_model_files *m, const char *path)
     MG_RETURN(mg_path_format(m->opened_path[m->n_opened], "%s", path));
     MG_RETURN(mg_lora_merge(m->lm.checkpoint, path, &m->opened[m->n_opened]));
     m->n_opened++;
-    return mg_model_folder_of(m->lora_folder, path);
+    return mg_path_as_folder(m->lora_folder, path);
 }
 
 static mg_status open_parts(mg_model_files *m, const mg_model_request *request, int need)

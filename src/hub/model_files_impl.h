@@ -12,9 +12,6 @@ mg_status mg_model_files_open_shared(mg_model_files *m, mg_checkpoint **out, con
 mg_status mg_model_files_open_part(mg_model_files *m, mg_model_part *part, const char *path,
                                    const char *form);
 
-/* The folder in which the config.json of `path` lies. */
-mg_status mg_model_folder_of(char folder[MG_PATH_SIZE], const char *path);
-
 /* The width that a projection reads; 0: there is none. */
 int64_t mg_model_width_of(const mg_checkpoint *c, const char *projection);
 

@@ -29,11 +29,6 @@ mg_status mg_model_files_open_part(mg_model_files *m, mg_model_part *part, const
     return mg_model_files_open_shared(m, &part->checkpoint, path);
 }
 
-mg_status mg_model_folder_of(char folder[MG_PATH_SIZE], const char *path)
-{
-    return mg_path_is_folder(path) ? mg_path_format(folder, "%s", path) : mg_path_folder(folder, path);
-}
-
 int64_t mg_model_width_of(const mg_checkpoint *c, const char *projection)
 {
     const mg_checkpoint_entry *e = mg_checkpoint_find(c, projection);

@@ -78,7 +78,7 @@ mg_status mg_model_files_open_mert(mg_model_files *m, const char *named, int nee
                        m->lm.path, public_mert, said);
     }
     MG_RETURN(mg_model_folder_check_cached(path));
-    MG_RETURN(mg_model_folder_of(folder, path));
+    MG_RETURN(mg_path_as_folder(folder, path));
     MG_RETURN(mg_config_load_mert(&m->config.style.mert, folder));
     MG_RETURN(mg_model_files_open_part(m, &m->mert, path, mg_model_form_hf));
     const int64_t width = mg_model_width_of(m->lm.checkpoint, "style_encoder.embed.weight");

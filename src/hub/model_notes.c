@@ -8,11 +8,6 @@
 #include "json.h"
 #include "log.h"
 
-static mg_status folder_of(char folder[MG_PATH_SIZE], const char *path)
-{
-    return mg_path_is_folder(path) ? mg_path_format(folder, "%s", path) : mg_path_folder(folder, path);
-}
-
 /* FOLDER/NAME parsed; NULL if it is not there. */
 static mg_status load(cJSON **root, char path[MG_PATH_SIZE], const char *folder, const char *name)
 {
@@ -79,7 +74,7 @@ static mg_status check_part(mg_text *notes, mg_keys_file part, const mg_keys_fac
     const char *yaml = mg_checkpoint_xp_config(files->checkpoint);
     if (yaml && part == MG_KEYS_CODEC)
         return mg_config_keys_check_xp(notes, MG_KEYS_XP_CODEC, yaml, files->path);
-    MG_RETURN(folder_of(folder, files->path));
+    MG_RETURN(mg_path_as_folder(folder, files->path));
     return check_config(notes, part, facts, folder);
 }
 
@@ -115,7 +110,7 @@ static mg_status check_adapter(mg_text *notes, const mg_keys_facts *facts, const
     if (*f->lora_folder)
         return check_file(notes, MG_KEYS_ADAPTER, facts, f->lora_folder, "adapter_config.json");
     if (!f->lm.checkpoint) return MG_OK;
-    MG_RETURN(folder_of(folder, f->lm.path));
+    MG_RETURN(mg_path_as_folder(folder, f->lm.path));
     if (mg_path_has(folder, "adapter_config.json"))
         mg_text_format(
             notes,

@@ -67,6 +67,11 @@ bool mg_path_is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+mg_status mg_path_as_folder(char out[MG_PATH_SIZE], const char *path)
+{
+    return mg_path_is_folder(path) ? mg_path_format(out, "%s", path) : mg_path_folder(out, path);
+}
+
 bool mg_path_has(const char *dir, const char *name)
 {
     char path[MG_PATH_SIZE];

@@ -19,6 +19,9 @@ mg_status mg_path_program(char out[MG_PATH_SIZE]);
 /* "a/b/c" -> "a/b"; "c" -> "."; "/c" -> "/". */
 mg_status mg_path_folder(char out[MG_PATH_SIZE], const char *path);
 
+/* `path` itself if it is a folder, else the one that it lies in. */
+mg_status mg_path_as_folder(char out[MG_PATH_SIZE], const char *path);
+
 /* "a/b/c" -> "c": a part of `path`. */
 const char *mg_path_name(const char *path);
 

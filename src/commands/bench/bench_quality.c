@@ -93,7 +93,6 @@ static mg_status set_text(mg_replica *r, row *rows, int64_t i, const float *stat
 {
     const mg_lm_config *lm = &r->config.lm;
     const int64_t S = rows[i].terms.S;
-
     const mg_lm_prefix p = {.n_style = 1, .text = S > 0 ? states : NULL, .n_states = S, .S = S > 0 ? S : 1};
 
     rows[i].prefix = mg_lm_prefix_length(lm, p.n_style, p.S);

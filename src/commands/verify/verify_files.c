@@ -57,9 +57,7 @@ static int part_folders(char folder[N_PARTS][MG_PATH_SIZE], const mg_model_files
 
     for (int i = 0; i < N_PARTS; i++) {
         if (!parts[i]->checkpoint) continue;
-        const mg_status st = mg_path_is_folder(parts[i]->path)
-                                 ? mg_path_format(folder[n], "%s", parts[i]->path)
-                                 : mg_path_folder(folder[n], parts[i]->path);
+        const mg_status st = mg_path_as_folder(folder[n], parts[i]->path);
         bool known = st != MG_OK;
         for (int k = 0; k < n; k++) known = known || strcmp(folder[k], folder[n]) == 0;
         n += !known;
