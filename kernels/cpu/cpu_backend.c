@@ -224,8 +224,10 @@ static mg_cpu_kernels kernels_of(mg_cpu_level level)
 
 #if defined(__x86_64__)
     if (level == MG_CPU_AVX2) k = mg_cpu_kernels_avx2;
-    if (level == MG_CPU_AVX2 && mg_cpu_has_avxvnni())
-        k.tile[MG_FORMAT_Q8] = mg_cpu_tile_avxvnni, k.tile[MG_FORMAT_Q4] = mg_cpu_groups_avxvnni;
+    if (level == MG_CPU_AVX2 && mg_cpu_has_avxvnni()) {
+        k.tile[MG_FORMAT_Q8] = mg_cpu_tile_avxvnni, k.x_from_zero = false;
+        k.tile[MG_FORMAT_Q4] = mg_cpu_groups_avxvnni;
+    }
     if (level >= MG_CPU_AVX512) k = mg_cpu_kernels_avx512;
     /* Intel's processors take twice as long for vdpbf16ps as for an fp32 step (docs/PERFORMANCE.md). */
     if (level == MG_CPU_AVX512 && __builtin_cpu_supports("avx512bf16") && !__builtin_cpu_is("intel"))

@@ -47,20 +47,20 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
 {
     const int64_t n_steps = mg_cpu_slice_steps(j->w),
                   tile_strips = n_rows > j->kernels->wide_rows ? 1 : n_strips;
-    const bool one_tile =
-        tile_strips == n_strips && j->kernels->tile_rows[j->w->format](n_strips, n_rows) == n_rows;
-    const int64_t block = one_tile ? n_steps : BLOCK_BYTES / ldw / WHOLE_STEPS * WHOLE_STEPS;
+    int64_t n_tiles = 0;
 
+    for (int64_t r = 0; r < n_rows; r += j->kernels->tile_rows[j->w->format](tile_strips, n_rows - r))
+        n_tiles += n_strips / tile_strips;
+    const int64_t block = n_tiles > 1 ? BLOCK_BYTES / ldw / WHOLE_STEPS * WHOLE_STEPS : n_steps;
     for (int64_t s = 0; s < n_steps; s += block) {
         const int64_t n = n_steps - s < block ? n_steps - s : block;
-        const char *const behind = w + (s + n) * ldw; /* half of it by the first tile, half by the second */
-        for (int64_t r = 0, strip = 0, i_tile = 0; r < n_rows; i_tile++) {
+        const char *next = w + (s + n) * ldw; /* each tile fetches its share, for memory never to rest */
+        for (int64_t r = 0, strip = 0; r < n_rows; next += n * ldw / n_tiles) {
             const int64_t take = j->kernels->tile_rows[j->w->format](tile_strips, n_rows - r);
-            const char *next = one_tile || i_tile > 1 ? NULL : behind + i_tile * n * ldw / 2;
             mg_cpu_tile *add = j->kernels->tile[j->w->format](j->w->format, tile_strips, take);
             add(sum + r * WIDTH + strip * MG_CPU_STRIP, x + r * j->ldx_bytes + s * j->step_bytes,
-                j->ldx_bytes, w + s * ldw + strip * mg_cpu_strip_bytes(j->w->format), ldw, n, s > 0, next,
-                take);
+                j->ldx_bytes, w + s * ldw + strip * mg_cpu_strip_bytes(j->w->format), ldw, n, s > 0,
+                n_tiles > 1 ? next : NULL, ldw / n_tiles, take);
             strip = (strip + tile_strips) % n_strips;
             if (strip == 0) r += take;
         }
@@ -78,8 +78,9 @@ static void rescale_slice(const gemm_job *j, float *sum, int64_t r, int64_t n_ro
             for (int64_t c = 0; c < n_cols; c++) sum[i * WIDTH + c] *= x_scales[s];
             continue;
         }
-        j->kernels->rescale(sum + i * WIDTH, mg_cpu_scales(j->w, s) + o, mg_cpu_offsets(j->w, s) + o,
-                            x_scales[s], n_cols);
+        j->kernels->rescale(sum + i * WIDTH, mg_cpu_scales(j->w, s) + o,
+                            j->kernels->x_from_zero ? NULL : mg_cpu_offsets(j->w, s) + o, x_scales[s],
+                            n_cols);
     }
 }
 

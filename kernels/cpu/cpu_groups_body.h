@@ -2,8 +2,6 @@
  * is exact: four products fit 16 bits (4 times 64 times 127) where there is no VNNI. */
 #include "cpu_groups.h"
 
-typedef int32_t vi __attribute__((vector_size(sizeof(vf))));
-
 /* Of each byte, 0 to 15, the level. */
 #if defined(__AVX512F__)
 VF vi levels_of(vi index)
@@ -50,7 +48,7 @@ VF vi upper_halves(vi eight)
 #if defined(ADDS_BYTES)
 VF vi add_eight(vi sum, const vi w[2], const vi x[2])
 {
-    return (vi)add_bytes(add_bytes((vf)sum, (vf)w[0], (vf)x[0]), (vf)w[1], (vf)x[1]);
+    return add_bytes(add_bytes(sum, w[0], x[0]), w[1], x[1]);
 }
 #elif defined(__AVX512F__)
 VF vi add_eight(vi sum, const vi w[2], const vi x[2])
@@ -87,23 +85,6 @@ VF vi add_eight(vi sum, const vi w[2], const vi x[2])
     return sum;
 }
 #endif
-
-/* GCC for aarch64 would keep all of x that the columns share, on the stack, for there are no registers. */
-VF void read_again(void)
-{
-#if defined(MG_CPU_FOR_NEON)
-    __asm__ volatile("" ::: "memory");
-#endif
-}
-
-/* Four bytes of x in every lane. */
-VF vi same_word(const char *x)
-{
-    float word;
-
-    memcpy(&word, x, sizeof word);
-    return (vi)vf_set(word);
-}
 
 /* As add_eight, of eight bytes of x. */
 VF vi add_words(vi sum, const vi w[2], const char *x)
@@ -142,7 +123,7 @@ VF void run_groups(float *sum, const char *x, int64_t ldx, const char *w, int64_
                     fetch_panel(strip + b, far + (strip - w) + b);
             }
             for (int half = 0; half < 2; half++) {
-                read_again();
+                if (LANES < 8 || (LANES == 8 && n_rows < 3)) read_again();
                 vi total[MOST_ROWS];
                 UNROLL for (int r = 0; r < n_rows; r++) total[r] = (vi)vf_set(0);
                 UNROLL for (int k = 0; k < HALF_WORDS; k++)

@@ -23,15 +23,15 @@ enum {
 };
 
 /* sum[r, o] = (resume ? sum[r, o] : 0) + over i < n ascending of x[r, i] w[i, o], one accumulator each. x row
- * r stands at x + r ldx; step i of w at w + i ldw, both in bytes. For bf16 a step is a pair of i. For Q8 it
- * is four, x is bytes 1 … 255 (128 is zero) and sum holds int32, on NEON that of x - 128. For Q4 it is two
- * groups.
+ * r stands at x + r ldx; step i of w at w + i ldw, both in bytes. For bf16 a step is a pair of i, for Q4 two
+ * groups. For Q8 it is four, and x is bytes 1 … 255 (128 is zero); sum holds int32, of x or of x - 128
+ * (x_from_zero).
  *
- * Rows of several tiles walk the same steps one after the other, from the cache. Meanwhile `next`, where the
- * following ones begin, is fetched from memory: half of as many bytes by one tile. NULL: w itself is.
- * n_rows, as it was found for, is for those that take any number. */
+ * Rows of several tiles walk the same steps one after the other, from the cache. Meanwhile some of those that
+ * follow are fetched from memory: from `next` on, next_step bytes a step. NULL: w itself is. n_rows, as it
+ * was found for, is for those that take any number. */
 typedef void mg_cpu_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n,
-                         bool resume, const char *next, int64_t n_rows);
+                         bool resume, const char *next, int64_t next_step, int64_t n_rows);
 
 enum { MG_CPU_QUERIES = 4 }; /* that attend takes at once */
 
@@ -58,6 +58,7 @@ typedef struct mg_cpu_kernels {
     int64_t panel;     /* columns */
     int64_t wide_rows; /* of a product with more rows, tiles take one strip each */
     bool pair_x;       /* bf16: rounded rows of x are bf16 pairs; else fp32 */
+    bool x_from_zero;  /* Q8: tiles sum products of x - 128; else of x */
     /* By format; 1, 2 or 4 strips. tile_rows: how many of the rows left to take next. */
     int64_t (*tile_rows[MG_N_FORMATS])(int64_t n_strips, int64_t left);
     mg_cpu_tile *(*tile[MG_N_FORMATS])(mg_format format, int64_t n_strips, int64_t n_rows);
@@ -85,7 +86,7 @@ typedef struct mg_cpu_kernels {
 
     /* y [n] = 128 + x / scale, to nearest even; returns the scale: the largest |x| is 127 of it. */
     float (*quantise)(uint8_t *y, const float *x, int64_t n);
-    /* sum[o] = (int32 sum[o] - offset[o]) * (x_scale * scale[o]) */
+    /* sum[o] = (int32 sum[o] - offset[o]) * (x_scale * scale[o]); offset may be NULL, n is whole strips */
     void (*rescale)(float *sum, const float *scale, const int32_t *offset, float x_scale, int64_t n);
 } mg_cpu_kernels;
 
@@ -93,7 +94,7 @@ typedef struct mg_cpu_kernels {
 #define MG_CPU_KERNELS                                                                                    \
     {                                                                                                     \
         .panel = WIDEST * MG_CPU_STRIP, .wide_rows = WIDE_ROWS, .pair_x = X_IN_PAIRS,                     \
-        .tile_rows = {tile_rows, tile_rows, tile_rows, tile_rows, tile_rows},                             \
+        .x_from_zero = X_FROM_ZERO, .tile_rows = {tile_rows, tile_rows, tile_rows, tile_rows, tile_rows}, \
         .tile = {find_tile, find_tile, find_tile, find_tile, find_tile}, .finish = finish, .add = add,    \
         .mul = mul, .act = act_row, .layer_norm = layer_norm, .rms_norm = rms_norm, .attend = attend,     \
         .widen = widen, .narrow = narrow, .round_bf16 = round_bf16, .transpose = transpose, .pack = pack, \

@@ -1,9 +1,13 @@
-/* The tile of 8-bit weights on NEON. Included by cpu_tile_body.h only.
+/* The tile of 8-bit weights for one level of the processor. Included by cpu_tile_body.h only. Sums are exact,
+ * so they do not depend on the level.
  *
- * NEON multiplies bytes that both have signs: x becomes x - 128, whose zero is 0, so what is summed needs no
- * offset (rescale, cpu_quantise_body.h). Sums are exact, with dot products and without. Four steps of x are
- * loaded at once. */
+ * The zero of x is 128. Where both factors have to be signed, x becomes x - 128, and what is summed needs no
+ * offset (X_FROM_ZERO; rescale, cpu_quantise_body.h). */
 
+#if defined(MG_CPU_FOR_NEON)
+enum { X_FROM_ZERO = true };
+
+/* Four steps of x are loaded at once. */
 enum { QUADS = 4 }; /* steps */
 
 /* sum + the four products of step k of x in each lane. Two products of -127 … 127 fit 16 bits. */
@@ -77,3 +81,123 @@ VF void run_quads(float *sum, const char *x, int64_t ldx, const char *w, int64_t
             vf_store(sum + r * MG_CPU_SUM_WIDTH + c * LANES, (vf)acc[r][c]);
     }
 }
+#else
+
+/* Four bytes a lane, ready to be multiplied. */
+typedef struct quads {
+    vi first, second;
+} quads;
+
+#if defined(ADDS_BYTES)
+enum { X_FROM_ZERO = false };
+
+VF quads ready_w(vi w)
+{
+    return (quads){w, w};
+}
+
+VF quads ready_x(vi x)
+{
+    return (quads){x, x};
+}
+
+VF vi add_quads(vi sum, quads w, quads x)
+{
+    return add_bytes(sum, x.first, w.first);
+}
+#elif defined(__AVX512F__) /* in 16 bits: bytes 0 and 2, and 1 and 3 */
+enum { X_FROM_ZERO = false };
+
+VF quads ready_w(vi w)
+{
+    return (quads){(vi)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)w, 8), 8),
+                   (vi)_mm512_srai_epi16((__m512i)w, 8)};
+}
+
+VF quads ready_x(vi x)
+{
+    return (quads){(vi)_mm512_and_si512((__m512i)x, _mm512_set1_epi16(0xFF)),
+                   (vi)_mm512_srli_epi16((__m512i)x, 8)};
+}
+
+VF vi add_quads(vi sum, quads w, quads x)
+{
+    return sum + ((vi)_mm512_madd_epi16((__m512i)w.first, (__m512i)x.first) +
+                  (vi)_mm512_madd_epi16((__m512i)w.second, (__m512i)x.second));
+}
+#elif defined(__AVX2__)    /* |w| times x with the sign of w: two products of -127 … 127 fit 16 bits */
+enum { X_FROM_ZERO = true };
+
+VF quads ready_w(vi w)
+{
+    return (quads){(vi)_mm256_abs_epi8((__m256i)w), w};
+}
+
+VF quads ready_x(vi x)
+{
+    const vi from_zero = x ^ (int32_t)0x80808080;
+
+    return (quads){from_zero, from_zero};
+}
+
+VF vi add_quads(vi sum, quads w, quads x)
+{
+    const __m256i signed_x = _mm256_sign_epi8((__m256i)x.first, (__m256i)w.second);
+    const __m256i pairs = _mm256_maddubs_epi16((__m256i)w.first, signed_x);
+
+    return sum + (vi)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+#else
+enum { X_FROM_ZERO = false };
+
+VF quads ready_w(vi w)
+{
+    return (quads){w, w};
+}
+
+VF quads ready_x(vi x)
+{
+    return (quads){x, x};
+}
+
+VF vi add_quads(vi sum, quads w, quads x)
+{
+    UNROLL for (int b = 0; b < 4; b++) sum +=
+        ((vi)((vu)w.first << (24 - 8 * b)) >> 24) * ((x.first >> (8 * b)) & 0xFF);
+    return sum;
+}
+#endif
+
+VF void run_quads(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, bool resume,
+                  const char *far, int64_t far_step, const int n_strips, const int n_rows)
+{
+    const int n_vecs = n_strips * STRIP_VECS, at_once = FEW_REGISTERS ? 1 : n_vecs; /* vectors of w */
+    vi acc[MOST_ROWS][WIDEST * STRIP_VECS];
+
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        UNROLL for (int c = 0; c < n_vecs; c++) acc[r][c] =
+            (vi)(resume ? vf_load(sum + r * MG_CPU_SUM_WIDTH + c * LANES) : vf_set(0));
+    }
+    for (int64_t i = 0; i < n; i++, w += ldw, x += 4, far += far_step) {
+        UNROLL for (int b = 0; b < n_strips * MG_CPU_STRIP * 4; b += 64) fetch_panel(w + b, far + b);
+        UNROLL for (int first = 0; first < n_vecs; first += at_once)
+        {
+            quads w_c[WIDEST * STRIP_VECS];
+            UNROLL for (int c = first; c < first + at_once; c++) w_c[c] =
+                ready_w((vi)vf_load((const float *)(const void *)w + c * LANES));
+            UNROLL for (int r = 0; r < n_rows; r++)
+            {
+                const quads x_r = ready_x(same_word(x + r * ldx));
+                UNROLL for (int c = first; c < first + at_once; c++) acc[r][c] =
+                    add_quads(acc[r][c], w_c[c], x_r);
+            }
+        }
+    }
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        UNROLL for (int c = 0; c < n_vecs; c++)
+            vf_store(sum + r * MG_CPU_SUM_WIDTH + c * LANES, (vf)acc[r][c]);
+    }
+}
+#endif

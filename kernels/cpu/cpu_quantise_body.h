@@ -10,6 +10,11 @@ VF void store_bytes(uint8_t *to, vf v)
 #if defined(__AVX512F__)
     const __m512i i = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(128));
     _mm_storeu_si128((void *)to, _mm512_cvtepi32_epi8(i));
+#elif defined(__AVX2__)
+    const __m256i i = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(128));
+    const __m256i four = _mm256_shuffle_epi8(i, _mm256_set1_epi32(0x0C080400)); /* the lowest byte of each */
+    const __m128i bytes = _mm_unpacklo_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+    _mm_storel_epi64((void *)to, bytes);
 #elif defined(MG_CPU_FOR_NEON)
     const int16x4_t i = vadd_s16(vmovn_s32(vcvtnq_s32_f32(v)), vdup_n_s16(128));
     const uint8x8_t bytes = vreinterpret_u8_s8(vmovn_s16(vcombine_s16(i, i)));
@@ -38,21 +43,11 @@ static float quantise(uint8_t *y, const float *x, int64_t n)
     return mg_cpu_steps_per_unit(most) > 0 ? most / 127.0f : 0;
 }
 
-#if defined(MG_CPU_FOR_NEON)
-/* The products of these tiles are of x - 128: their sums have no offset (cpu_quads_body.h). */
 static void rescale(float *sum, const float *scale, const int32_t *offset, float x_scale, int64_t n)
 {
-    (void)offset;
-    for (int64_t o = 0; o < n; o += LANES) /* whole strips */
-        vf_store(sum + o,
-                 vcvtq_f32_s32((int32x4_t)vf_load(sum + o)) * (vf_set(x_scale) * vf_load(scale + o)));
+    for (int64_t o = 0; o < n; o += LANES) {
+        vi whole = (vi)vf_load(sum + o);
+        if (offset) whole -= (vi)vf_load((const float *)(const void *)(offset + o));
+        vf_store(sum + o, __builtin_convertvector(whole, vf) * (vf_set(x_scale) * vf_load(scale + o)));
+    }
 }
-#else
-static void rescale(float *sum, const float *scale, const int32_t *offset, float x_scale, int64_t n)
-{
-    int32_t whole[MG_CPU_SUM_WIDTH];
-
-    memcpy(whole, sum, (size_t)n * sizeof *whole);
-    for (int64_t o = 0; o < n; o++) sum[o] = (float)(whole[o] - offset[o]) * (x_scale * scale[o]);
-}
-#endif

@@ -95,11 +95,11 @@ static inline __attribute__((always_inline)) void add_steps(const char *x, int64
 
 static inline __attribute__((always_inline)) void run_tile(float *sum, const char *x, int64_t ldx,
                                                            const char *w, int64_t ldw, int64_t n, bool resume,
-                                                           const char *next, const bool is_bf16,
-                                                           const int n_strips, int n_rows)
+                                                           const char *next, int64_t next_step,
+                                                           const bool is_bf16, const int n_strips, int n_rows)
 {
     const char *far = next ? next : w + L2_AHEAD_STEPS * ldw;
-    const int64_t far_step = next ? ldw / 2 : ldw;
+    const int64_t far_step = next ? next_step : ldw;
     int64_t i = 0;
 
     shape_tiles(n_rows);
@@ -125,11 +125,11 @@ static inline __attribute__((always_inline)) void run_tile(float *sum, const cha
     EACH_STRIP(STORE);
 }
 
-#define TILE(name, is_bf16, strips)                                                                 \
-    static void name##_##strips(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, \
-                                int64_t n, bool resume, const char *next, int64_t n_rows)           \
-    {                                                                                               \
-        run_tile(sum, x, ldx, w, ldw, n, resume, next, is_bf16, strips, (int)n_rows);               \
+#define TILE(name, is_bf16, strips)                                                                          \
+    static void name##_##strips(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw,          \
+                                int64_t n, bool resume, const char *next, int64_t next_step, int64_t n_rows) \
+    {                                                                                                        \
+        run_tile(sum, x, ldx, w, ldw, n, resume, next, next_step, is_bf16, strips, (int)n_rows);             \
     }
 
 TILE(bf16, true, 1)

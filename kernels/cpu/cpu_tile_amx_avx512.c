@@ -50,9 +50,9 @@ static void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int6
 
 #define TILE(strips)                                                                                         \
     static void tile_##strips(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, \
-                              bool resume, const char *next, int64_t n_rows)                                 \
+                              bool resume, const char *next, int64_t next_step, int64_t n_rows)              \
     {                                                                                                        \
-        (void)next;                                                                                          \
+        (void)next, (void)next_step;                                                                         \
         run_tile(sum, x, ldx, w, ldw, n, resume, strips, n_rows);                                            \
     }
 

@@ -33,83 +33,36 @@ VF void fetch_panel(const char *w, const char *far)
 }
 
 typedef struct w_step {
-    vf even,
-        odd; /* odd: bf16's second element of a pair; Q8 without VNNI: 16-bit numbers 0, 2 and 1, 3 of four */
+    vf even, odd; /* odd: bf16's second element of a pair */
 } w_step;
+
+/* Four bytes of x in every lane. */
+VF vi same_word(const char *x)
+{
+    float word;
+
+    memcpy(&word, x, sizeof word);
+    return (vi)vf_set(word);
+}
+
+/* GCC would keep all of x that columns share, on the stack where there are no registers for it. */
+VF void read_again(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
 
 /* sum, an int32, + four products of bytes, unsigned and signed ones, in each lane: one instruction. */
 #if defined(__AVX512VNNI__)
 #define ADDS_BYTES 1
-VF vf add_bytes(vf sum, vf u, vf s)
+VF vi add_bytes(vi sum, vi u, vi s)
 {
-    return (vf)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)s);
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)s);
 }
 #elif defined(__AVXVNNI__)
 #define ADDS_BYTES 1
-VF vf add_bytes(vf sum, vf u, vf s)
+VF vi add_bytes(vi sum, vi u, vi s)
 {
-    return (vf)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)u, (__m256i)s);
-}
-#endif
-
-/* Four signed bytes a lane, ready to be multiplied; add_quads adds their products with four unsigned ones to
- * an int32: one instruction, or two of 16-bit pairs, which cannot overflow, or as it is written. */
-#if defined(ADDS_BYTES)
-VF w_step load_quads(vf w)
-{
-    return (w_step){w, w};
-}
-
-VF vf add_quads(vf sum, w_step w, vf x)
-{
-    return add_bytes(sum, x, w.even);
-}
-#elif defined(__AVX512F__)
-VF w_step load_quads(vf w)
-{
-    return (w_step){(vf)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)w, 8), 8),
-                    (vf)_mm512_srai_epi16((__m512i)w, 8)};
-}
-
-VF vf add_quads(vf sum, w_step w, vf x)
-{
-    const __m512i x_even = _mm512_and_si512((__m512i)x, _mm512_set1_epi16(0xFF)),
-                  x_odd = _mm512_srli_epi16((__m512i)x, 8);
-    const __m512i even = _mm512_madd_epi16((__m512i)w.even, x_even),
-                  odd = _mm512_madd_epi16((__m512i)w.odd, x_odd);
-
-    return (vf)_mm512_add_epi32((__m512i)sum, _mm512_add_epi32(even, odd));
-}
-#elif defined(__AVX2__)
-VF w_step load_quads(vf w)
-{
-    return (w_step){(vf)_mm256_srai_epi16(_mm256_slli_epi16((__m256i)w, 8), 8),
-                    (vf)_mm256_srai_epi16((__m256i)w, 8)};
-}
-
-VF vf add_quads(vf sum, w_step w, vf x)
-{
-    const __m256i x_even = _mm256_and_si256((__m256i)x, _mm256_set1_epi16(0xFF)),
-                  x_odd = _mm256_srli_epi16((__m256i)x, 8);
-    const __m256i even = _mm256_madd_epi16((__m256i)w.even, x_even),
-                  odd = _mm256_madd_epi16((__m256i)w.odd, x_odd);
-
-    return (vf)_mm256_add_epi32((__m256i)sum, _mm256_add_epi32(even, odd));
-}
-#else /* NEON has a tile of its own for them */
-VF w_step load_quads(vf w)
-{
-    return (w_step){w, w};
-}
-
-VF vf add_quads(vf sum, w_step w, vf x)
-{
-    typedef int32_t vi __attribute__((vector_size(sizeof(vf))));
-    vi total = (vi)sum;
-
-    UNROLL for (int b = 0; b < 4; b++) total +=
-        ((vi)((vu)w.even << (24 - 8 * b)) >> 24) * (vi)(((vu)x >> (8 * b)) & 0xFFu);
-    return (vf)total;
+    return (vi)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)u, (__m256i)s);
 }
 #endif
 
@@ -118,7 +71,6 @@ VF w_step load_w(const char *w, int i_vec, mg_format format)
     if (format == MG_FORMAT_F32) return (w_step){vf_load((const float *)w + i_vec * LANES), vf_set(0)};
     if (format == MG_FORMAT_F16) return (w_step){vf_from_f16((const uint16_t *)w + i_vec * LANES), vf_set(0)};
     const vf pairs = vf_load((const float *)w + i_vec * LANES);
-    if (format == MG_FORMAT_Q8) return load_quads(pairs);
 #if defined(__AVX512BF16__)
     return (w_step){pairs, vf_set(0)};
 #else
@@ -128,7 +80,6 @@ VF w_step load_w(const char *w, int i_vec, mg_format format)
 
 VF vf multiply_add(vf sum, w_step w, const float *x, mg_format format)
 {
-    if (format == MG_FORMAT_Q8) return add_quads(sum, w, vf_set(*x));
 #if defined(__AVX512BF16__)
     if (format == MG_FORMAT_BF16) return _mm512_dpbf16_ps(sum, (__m512bh)w.even, (__m512bh)vf_set(*x));
 #elif defined(__AVX512F__)
@@ -173,29 +124,27 @@ VF void end_bf16(unsigned before)
 #endif
 
 #include "cpu_groups_body.h"
-#if defined(MG_CPU_FOR_NEON)
 #include "cpu_quads_body.h"
-#endif
 
 VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t ldw, int64_t n, bool resume,
-                 const char *next, mg_format format, const int n_strips, const int n_rows)
+                 const char *next, int64_t next_step, mg_format format, const int n_strips, const int n_rows)
 {
     const char *far = next ? next : w + L2_AHEAD_BYTES;
-    const int64_t far_step = next ? ldw / 2 : ldw;
+    const int64_t far_step = next ? next_step : ldw;
 
     if (format == MG_FORMAT_Q4) {
         run_groups(sum, x, ldx, w, ldw, n, resume, far, far_step, n_strips, n_rows);
         return;
     }
-#if defined(MG_CPU_FOR_NEON)
     if (format == MG_FORMAT_Q8) {
         run_quads(sum, x, ldx, w, ldw, n, resume, far, far_step, n_strips, n_rows);
         return;
     }
-#endif
     const int n_vecs = n_strips * STRIP_VECS,
-              w_bytes = n_strips * MG_CPU_STRIP * (format == MG_FORMAT_F16 ? 2 : 4),
-              at_once = FEW_REGISTERS && n_strips > 1 ? 1 : n_vecs; /* vectors of w */
+              w_bytes = n_strips * MG_CPU_STRIP * (format == MG_FORMAT_F16 ? 2 : 4);
+    /* AVX2's sixteen registers, by the sums and what they are made of */
+    const bool full = format == MG_FORMAT_BF16 && LANES == 8 && n_rows * n_vecs > 10;
+    const int at_once = full || (FEW_REGISTERS && n_strips > 1) ? 1 : n_vecs; /* vectors of w */
 #if defined(__AVX512BF16__)
     const int x_step = 1;
 #else
@@ -214,6 +163,7 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
         UNROLL for (int first = 0; first < n_vecs; first += at_once)
         {
             w_step step[WIDEST * STRIP_VECS];
+            if (full) read_again();
             UNROLL for (int c = first; c < first + at_once; c++) step[c] = load_w(w, c, format);
             UNROLL for (int r = 0; r < n_rows; r++)
             {
@@ -233,10 +183,10 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
 #define TILE(format, strips, rows)                                                                       \
     static void tile_##format##_##strips##_##rows(float *sum, const char *x, int64_t ldx, const char *w, \
                                                   int64_t ldw, int64_t n, bool resume, const char *next, \
-                                                  int64_t n_rows)                                        \
+                                                  int64_t next_step, int64_t n_rows)                     \
     {                                                                                                    \
         (void)n_rows;                                                                                    \
-        run_tile(sum, x, ldx, w, ldw, n, resume, next, format, strips, rows);                            \
+        run_tile(sum, x, ldx, w, ldw, n, resume, next, next_step, format, strips, rows);                 \
     }
 #define NAME(format, strips, rows) [rows - 1] = tile_##format##_##strips##_##rows
 

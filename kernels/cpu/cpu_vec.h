@@ -37,6 +37,7 @@ typedef float vf __attribute__((vector_size(16)));
 #endif
 
 typedef uint32_t vu __attribute__((vector_size(sizeof(vf))));
+typedef int32_t vi __attribute__((vector_size(sizeof(vf))));
 typedef uint16_t vh __attribute__((vector_size(sizeof(vf) / 2)));
 
 VF vf vf_load(const float *p)

@@ -34,7 +34,7 @@ static void run(float *out, const case_ *c, mg_cpu_tile *tile, int64_t n_strips,
 {
     memcpy(out, c->sum, sizeof c->sum);
     tile(out, (const char *)c->x, STEPS * 4, (const char *)c->w, n_strips * MG_CPU_STRIP * 4, n, true, NULL,
-         n_rows);
+         0, n_rows);
 }
 
 /* The exponents of everyday numbers, all, and those of products and sums near the smallest and largest. */
@@ -100,7 +100,7 @@ static void test_order(void **state)
     for (int i = 0; i < COUNT(wide); i++) wide[i] = mg_bf16_to_f32(c.x[i]);
     memcpy(other, c.sum, sizeof other);
     mg_cpu_kernels_avx512.tile[MG_FORMAT_BF16](MG_FORMAT_BF16, 1, 12)(
-        other, (const char *)wide, STEPS * 8, (const char *)c.w, 64, STEPS, true, NULL, 12);
+        other, (const char *)wide, STEPS * 8, (const char *)c.w, 64, STEPS, true, NULL, 0, 12);
     for (int r = 0; r < 12; r++)
         for (int o = 0; o < MG_CPU_STRIP; o++) n_other += !same(a[r * WIDTH + o], other[r * WIDTH + o]);
     assert_true(n_other > 0);

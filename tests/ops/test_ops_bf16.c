@@ -34,9 +34,9 @@ static int64_t compare(uint64_t *state, int64_t n_strips, int64_t n_rows, uint32
     }
     for (int i = 0; i < COUNT(a); i++) a[i] = b[i] = mg_bf16_to_f32(pick_bf16(state, low / 2, range));
     mg_cpu_tile_avx512bf16(MG_FORMAT_BF16, n_strips, n_rows)(a, (const char *)x, STEPS * 4, (const char *)w,
-                                                             ldw, STEPS, true, NULL, n_rows);
+                                                             ldw, STEPS, true, NULL, 0, n_rows);
     mg_cpu_kernels_avx512.tile[MG_FORMAT_BF16](MG_FORMAT_BF16, n_strips, n_rows)(
-        b, (const char *)wide, STEPS * 8, (const char *)w, ldw, STEPS, true, NULL, n_rows);
+        b, (const char *)wide, STEPS * 8, (const char *)w, ldw, STEPS, true, NULL, 0, n_rows);
     for (int64_t r = 0; r < n_rows; r++)
         for (int64_t c = 0; c < n_strips * MG_CPU_STRIP; c++) n += !same(a[r * WIDTH + c], b[r * WIDTH + c]);
     return n;
@@ -59,9 +59,9 @@ static void test_order_shows(void **state)
         for (int c = 0; c < MG_CPU_STRIP; c++)
             a[c] = b[c] = mg_bf16_to_f32(pick_bf16(&seed, 117, 14)) * 1.0009765625f;
         mg_cpu_tile_avx512bf16(MG_FORMAT_BF16, 1, 1)(a, (const char *)x, 4, (const char *)w, 64, 1, true,
-                                                     NULL, 1);
-        mg_cpu_kernels_avx2.tile[MG_FORMAT_BF16](MG_FORMAT_BF16, 1, 1)(b, (const char *)w_x, 8,
-                                                                       (const char *)w, 64, 1, true, NULL, 1);
+                                                     NULL, 0, 1);
+        mg_cpu_kernels_avx2.tile[MG_FORMAT_BF16](MG_FORMAT_BF16, 1, 1)(
+            b, (const char *)w_x, 8, (const char *)w, 64, 1, true, NULL, 0, 1);
         for (int c = 0; c < MG_CPU_STRIP; c++) n += !same(a[c], b[c]);
     }
     assert_true(n > 0);

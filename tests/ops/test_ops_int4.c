@@ -121,10 +121,29 @@ static void test_edges(void **state)
 #if defined(__x86_64__) || defined(__aarch64__)
 typedef mg_cpu_tile *find_tile(mg_format format, int64_t n_strips, int64_t n_rows);
 
-/* Tiles with 8-bit products and without: the same bits, of 4-bit weights and of 8-bit ones. */
-static void compare_tiles(const mg_cpu_kernels *plain, find_tile *groups, find_tile *tile, int n_tiles)
+enum { STEPS = 5, WIDTH = MG_CPU_SUM_WIDTH };
+
+/* What the sums of 8-bit weights w have more where the zero of x is 128, and not 0. */
+static void add_offsets(float *sum, const char *w, int64_t n_rows, int64_t n_outputs)
 {
-    enum { STEPS = 5, MOST = 12, WIDTH = MG_CPU_SUM_WIDTH };
+    for (int64_t o = 0; o < n_outputs; o++) {
+        int32_t offset = 0;
+        for (int64_t i = 0; i < STEPS * 4; i++) offset += 128 * w[(i / 4 * n_outputs + o) * 4 + i % 4];
+        for (int64_t r = 0; r < n_rows; r++) {
+            int32_t whole;
+            memcpy(&whole, sum + r * WIDTH + o, sizeof whole);
+            whole += offset;
+            memcpy(sum + r * WIDTH + o, &whole, sizeof whole);
+        }
+    }
+}
+
+/* Tiles with 8-bit products, which take x from zero or not, and without: the same bits, of 4-bit weights and
+ * of 8-bit ones. */
+static void compare_tiles(const mg_cpu_kernels *plain, find_tile *groups, find_tile *tile, bool from_zero,
+                          int n_tiles)
+{
+    enum { MOST = 12 };
     static char w[STEPS * 4 * MG_CPU_Q4_STRIP], x[MOST * STEPS * MG_CPU_X4_STEP];
     static float a[MOST * WIDTH], b[MOST * WIDTH];
     float *noise = random_floats(9, COUNT(w));
@@ -149,8 +168,9 @@ static void compare_tiles(const mg_cpu_kernels *plain, find_tile *groups, find_t
                             *without = plain->tile[f](f, strips, rows);
                 assert_true(!with == !without);
                 if (!with) continue;
-                with(a, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS, false, NULL, rows);
-                without(b, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS, false, w, rows);
+                with(a, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS, false, NULL, 0, rows);
+                without(b, x, STEPS * MG_CPU_X4_STEP, w, ldw, STEPS, false, w, ldw / 3, rows);
+                if (!four && plain->x_from_zero && !from_zero) add_offsets(b, w, rows, strips * MG_CPU_STRIP);
                 for (int64_t r = 0; r < rows; r++)
                     assert_memory_equal(a + r * WIDTH, b + r * WIDTH,
                                         (size_t)strips * MG_CPU_STRIP * sizeof *a);
@@ -166,7 +186,7 @@ static void test_without_neondot(void **state)
 {
     (void)state;
     if (!mg_cpu_has_neondot()) skip();
-    compare_tiles(&mg_cpu_kernels_neon, mg_cpu_groups_neondot, mg_cpu_tile_neondot, 18);
+    compare_tiles(&mg_cpu_kernels_neon, mg_cpu_groups_neondot, mg_cpu_tile_neondot, true, 18);
 }
 #endif
 
@@ -175,14 +195,14 @@ static void test_without_avx512vnni(void **state)
 {
     (void)state;
     if (mg_cpu_best_level() < MG_CPU_AVX512 || !__builtin_cpu_supports("avx512vnni")) skip();
-    compare_tiles(&mg_cpu_kernels_avx512, mg_cpu_groups_avx512vnni, mg_cpu_tile_avx512vnni, 36);
+    compare_tiles(&mg_cpu_kernels_avx512, mg_cpu_groups_avx512vnni, mg_cpu_tile_avx512vnni, false, 36);
 }
 
 static void test_without_avxvnni(void **state)
 {
     (void)state;
     if (!mg_cpu_has_avxvnni()) skip();
-    compare_tiles(&mg_cpu_kernels_avx2, mg_cpu_groups_avxvnni, mg_cpu_tile_avxvnni, 18);
+    compare_tiles(&mg_cpu_kernels_avx2, mg_cpu_groups_avxvnni, mg_cpu_tile_avxvnni, false, 18);
 }
 #endif
 
