@@ -12,7 +12,7 @@ dir=$PWD/build-aarch64
 root=$dir/root
 lib=$root/usr/lib/aarch64-linux-gnu
 for tool in aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64 apt-get; do
-    command -v $tool >/dev/null || { echo "aarch64.sh: $tool: not found" >&2; exit 1; }
+    command -v $tool >/dev/null || { echo "SKIPPED: aarch64: $tool not found"; exit 77; }
 done
 
 libraries() { # an apt of its own: no list of this machine's changes
@@ -31,10 +31,10 @@ APT::Architecture "arm64";
 APT::Architectures { "arm64"; };
 APT::Install-Recommends "false";
 END
-    APT_CONFIG=$apt/conf apt-get update -qq
-    APT_CONFIG=$apt/conf apt-get install -d -y -qq libc6-dev libcmocka-dev libcjson-dev libsndfile1-dev \
-        libsentencepiece-dev libogg-dev libssl-dev libyaml-dev zlib1g-dev libutf8proc-dev libsqlite3-dev libkissfft-dev \
-        libopenmpi-dev >/dev/null
+    APT_CONFIG=$apt/conf apt-get update -qq &&
+        APT_CONFIG=$apt/conf apt-get install -d -y -qq libc6-dev libcmocka-dev libcjson-dev libsndfile1-dev libsentencepiece-dev libogg-dev \
+            libssl-dev libyaml-dev zlib1g-dev libutf8proc-dev libsqlite3-dev libkissfft-dev libopenmpi-dev >/dev/null ||
+        { echo "SKIPPED: aarch64: arm64's libraries could not be had"; exit 77; }
     for package in "$apt"/cache/archives/*.deb; do dpkg-deb -x "$package" "$root"; done
     find "$root" -type l | while read -r link; do # what is absolute leads out of the folder
         to=$(readlink "$link")
