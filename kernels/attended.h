@@ -1,57 +1,21 @@
 /* Attention over a short text and the product behind it in one kernel of a device: whether it is worth it, by
  * arithmetic. The CUDA backend asks it of a call (cuda_product_attended.cu), and mg_predict of a step that
- * runs elsewhere. So the sizes that decide it stand here: of 16-bit products of few rows, and of a text. */
+ * runs elsewhere. So the sizes of a text stand here; those of products are device_products.h's. */
 #ifndef MG_ATTENDED_H
 #define MG_ATTENDED_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#ifdef __CUDACC__
-#define MG_BOTH __host__ __device__ static inline
-#else
-#define MG_BOTH static inline
-#endif
+#include "device_products.h"
 
 enum {
-    MG_STEP = 16,           /* inputs */
-    MG_PARTS = 8,           /* of a slice */
-    MG_TILE_HALF = 16,      /* outputs */
-    MG_FEW_CHUNK = 4,       /* steps that a warp asks for and waits for together */
-    MG_SEGMENT = 32,        /* keys */
-    MG_SEGMENT_E = 64,      /* the width of a head */
-    MG_SEGMENT_AT_ONCE = 4, /* keys of a piece of all lanes */
+    MG_SEGMENT = 32,                                     /* keys */
+    MG_SEGMENT_E = 64,                                   /* the width of a head */
+    MG_SEGMENT_AT_ONCE = 4,                              /* keys of a piece of all lanes */
     MG_SEGMENT_PIECES = MG_SEGMENT / MG_SEGMENT_AT_ONCE, /* of a lane, 16 bytes each */
     MG_ATTENDED_STEPS = 16, /* of a slice: all of them are asked for before the wait */
     MG_ATTENDED_CYCLES = 2100,
 };
-
-MG_BOTH int mg_slice_steps(int64_t L)
-{
-    return (int)((L + MG_STEP - 1) / MG_STEP);
-}
-
-/* Chunks that a warp takes, of a slice or of a part of one; that its ring holds, one at least; and values
- * from row to row of its x, which needs no two rows in the same banks. */
-MG_BOTH int mg_few_chunks(int n_steps, bool sliced)
-{
-    const int part = (n_steps + MG_PARTS - 1) / MG_PARTS;
-
-    return sliced ? MG_PARTS / MG_FEW_CHUNK * part : (part + MG_FEW_CHUNK - 1) / MG_FEW_CHUNK;
-}
-
-MG_BOTH int mg_few_held(int n_steps, bool sliced, int depth)
-{
-    const int n = mg_few_chunks(n_steps, sliced);
-
-    return n < 1 ? 1 : n < depth / MG_FEW_CHUNK ? n : depth / MG_FEW_CHUNK;
-}
-
-MG_BOTH int mg_few_pitch(int n_steps, bool sliced)
-{
-    return (sliced ? n_steps : (n_steps + MG_PARTS - 1) / MG_PARTS) * MG_STEP + 8;
-}
 
 /* A warp's part of shared memory behind the weights, in 16 bytes: keys, then values, of each row and head;
  * queries; a head's softmax; the rows that the product takes. */

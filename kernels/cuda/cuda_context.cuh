@@ -22,7 +22,6 @@ enum {
     MG_RING_BYTES = 512 << 10, /* of a piece of pinned memory */
     MG_MAX_TICKETS = 16384,    /* column tiles of a product over slices */
     MG_MAX_RECORDINGS = 256,
-    MG_ROWS_AT_ONCE = 128, /* of a product */
     MG_MOST_CHOICES = 64,
     MG_MOST_TOLD = 512,
     MG_OWN_SHARED = 256, /* bytes that kernels with dynamic shared memory may have of their own beside it */

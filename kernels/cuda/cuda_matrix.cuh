@@ -14,7 +14,7 @@
 
 #include "cuda_context.cuh"
 
-enum { MG_TILE_F32 = 32 }; /* outputs; attended.h has the other sizes */
+enum { MG_TILE_F32 = 32 }; /* outputs; device_products.h has the other sizes */
 
 /* Where part p of a slice's steps begins. */
 MG_BOTH int mg_part_begin(int n_steps, int part)

@@ -87,9 +87,6 @@ static inline int64_t mg_partial_bytes(const mg_cuda *cuda)
     return (int64_t)cuda->scratch_bytes - mg_packed_bytes(cuda);
 }
 
-/* Rows of an fp32 product that go the short way. */
-enum { MG_FEW_F32_ROWS = 8 };
-
 mg_status mg_product_half(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, const mg_matrix *w,
                           const mg_row_norm *norm);
 mg_status mg_product_f32(mg_cuda *cuda, const mg_finish *to, const mg_rows *x, const mg_matrix *w,

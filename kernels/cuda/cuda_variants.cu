@@ -2,10 +2,6 @@
 #include "cuda_variants.cuh"
 
 enum { MIDDLE_STEPS = 16, BLOCK_BYTES = 1 << 10 }; /* BLOCK_BYTES: that CUDA takes beside those of a block */
-enum {
-    WHOLE_ROWS = 64,   /* the most, and … */
-    WHOLE_STEPS = 128, /* of all slices, that one block goes through */
-};
 
 size_t mg_variant_shared_bytes(const mg_variant *v, const mg_matrix *w, bool with_norm, int64_t n_rows)
 {
@@ -74,8 +70,7 @@ static int tiled_by_rule(const mg_cuda *cuda, const mg_matrix *w, int64_t n_rows
 {
     const mg_variant *all = mg_variants(w->format, false);
     const int64_t n_tiles = mg_ceil_div(w->n_out, MG_TILE_HALF);
-    const int n_steps = mg_slice_steps(w->n_in / w->n_slices) * w->n_slices;
-    const bool is_short = w->n_slices > 1 && n_steps <= WHOLE_STEPS && n_rows <= WHOLE_ROWS;
+    const bool is_short = mg_slices_are_short(w->n_in, w->n_slices, n_rows);
     int best = -1;
 
     for (int i = MG_N_PLAIN_VARIANTS; i < MG_N_VARIANTS; i++) {

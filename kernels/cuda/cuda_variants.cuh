@@ -28,7 +28,6 @@ enum {
     MG_N_PLAIN_VARIANTS = 11, /* with those that pack; the tiled ones follow */
     MG_N_TILED_VARIANTS = 16,
     MG_N_VARIANTS = MG_N_PLAIN_VARIANTS + MG_N_TILED_VARIANTS,
-    MG_FEW_ROWS = 16, /* that the first ones hold */
     MG_BY_CHOICE = -1,
     MG_VARIANT_PITCH = MG_TILE_HALF + 4, /* floats from row to row of a part's sums */
 };

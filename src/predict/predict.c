@@ -90,19 +90,18 @@ static bool is_16_bit(mg_format format)
     return format != MG_FORMAT_F32;
 }
 
-/* A product's kernels on a device, as the rule of cuda_variants.cuh has them: up to 16 rows it is one. More
- * are packed by another before, and where n_slices are long, or the rows many, one more adds them. With fp32
- * a norm before more than 8 rows is a kernel of its own. */
+/* A product's kernels on a device, as its rule has them (device_products.h): of few rows it is one. More are
+ * packed by another before, and where slices are not short, one more adds them. With fp32 a norm before more
+ * than few rows is a kernel of its own. */
 static int64_t product_kernels(const mg_predict_step *s, int64_t n_rows, int64_t n_in, int64_t n_slices,
                                bool with_norm)
 {
-    enum { FEW = 16, FEW_F32 = 8, AT_ONCE = 128, WHOLE_ROWS = 64, WHOLE_INPUTS = 2048 };
     int64_t n = 0;
 
-    if (!is_16_bit(s->weights)) return 1 + (with_norm && n_rows > FEW_F32);
-    for (; n_rows > 0; n_rows -= AT_ONCE) {
-        const int64_t piece = mg_smaller(n_rows, AT_ONCE);
-        n += piece <= FEW ? 1 : 2 + (n_slices > 1 && (piece > WHOLE_ROWS || n_in > WHOLE_INPUTS));
+    if (!is_16_bit(s->weights)) return 1 + (with_norm && n_rows > MG_FEW_F32_ROWS);
+    for (; n_rows > 0; n_rows -= MG_ROWS_AT_ONCE) {
+        const int64_t piece = mg_smaller(n_rows, MG_ROWS_AT_ONCE);
+        n += piece <= MG_FEW_ROWS ? 1 : 2 + (n_slices > 1 && !mg_slices_are_short(n_in, n_slices, piece));
     }
     return n;
 }
