@@ -55,19 +55,35 @@ double time_us()
     return the_clock().now_us;
 }
 
+static std::vector<heard> *all_heard;
+
+void listen()
+{
+    const turn_of_one turn(device_lock());
+    if (!all_heard) all_heard = new std::vector<heard>;
+}
+
+std::vector<heard> take_heard()
+{
+    const turn_of_one turn(device_lock());
+    return std::move(*all_heard);
+}
+
 /* A kernel that is seen first takes up to 2 us, by the seed and the number of kernels before it. */
-void pass_time(const void *kernel)
+void pass_time(const call &c)
 {
     made_up_clock &clock = the_clock();
     const int seed = chosen().clock;
+    const void *const kernel = c.function;
 
+    if (all_heard) all_heard->push_back({c.name, c.arguments});
     if (!clock.goes) return;
     if (!clock.costs.count(kernel)) {
         std::mt19937 random(static_cast<unsigned>(seed) * 7919 + static_cast<unsigned>(clock.costs.size()));
         clock.costs[kernel] = {seed < 0 ? 1.0 : static_cast<double>(random()) * 0x1p-31, 0};
     }
-    cost &c = clock.costs[kernel];
-    clock.now_us += c.us + (c.n++ % 3 == 2 ? c.more_us : 0);
+    cost &its = clock.costs[kernel];
+    clock.now_us += its.us + (its.n++ % 3 == 2 ? its.more_us : 0);
 }
 
 } // namespace sim

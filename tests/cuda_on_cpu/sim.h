@@ -85,7 +85,7 @@ double now_s();
 /* What events tell (sim_device.h, set_cost), and the end of a launch. */
 bool tells_time();
 double time_us();
-void pass_time(const void *kernel);
+void pass_time(const call &c);
 
 /* Dynamic shared memory that a kernel may have; attributes of kernels that were set. */
 size_t allowed_smem(const void *function);

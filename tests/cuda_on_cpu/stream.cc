@@ -33,7 +33,7 @@ struct entry {
     {
         if (!launch) return work();
         if (!sim::run_call(launch->what, launch->state)) return false;
-        sim::pass_time(launch->what.function);
+        sim::pass_time(launch->what);
         return true;
     }
     /* For another run, from its beginning. */

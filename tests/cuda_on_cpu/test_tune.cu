@@ -258,6 +258,45 @@ static void test_tiles(const mg_ops *ops, const layers *l)
     EXPECT(sim::n_launches(kernel_of(&mg_variants(MG_FORMAT_BF16, false)[9])) == n, "measured twice");
 }
 
+/* Before each round twice the bytes of the L2 cache are read, and none of them twice: what scratch holds of
+ * them, and the rest elsewhere. */
+static void test_cold(const mg_ops *ops, const layers *l, size_t scratch_bytes)
+{
+    mg_cuda *cuda = mg_cuda_of(ops);
+    const size_t all = cuda->scratch_bytes;
+    int list[MG_N_VARIANTS], l2_bytes = 0, n_rounds = 0;
+    std::vector<sim::heard> before; /* of a round */
+    const int n = mg_variant_candidates(list, cuda, l->list[0], false, 2);
+
+    EXPECT(cudaDeviceGetAttribute(&l2_bytes, cudaDevAttrL2CacheSize, 0) == cudaSuccess, "no cache");
+    set_all(mg_variants(MG_FORMAT_BF16, false), 10);
+    cuda->scratch_bytes = scratch_bytes;
+    sim::leave_out_threads(true);
+    sim::listen();
+    (void)chosen(ops, l, N_LAYERS, false, 2);
+    for (const sim::heard &h : sim::take_heard()) {
+        if (strcmp(h.kernel, "read_k") == 0) {
+            before.push_back(h);
+            continue;
+        }
+        if (before.empty()) continue;
+        uint64_t bytes = 0, end = 0;
+        std::sort(before.begin(), before.end(),
+                  [](const auto &a, const auto &b) { return a.arguments[1] < b.arguments[1]; });
+        for (const sim::heard &r : before) { /* where to, from, how many of 16 bytes */
+            EXPECT(r.arguments[1] >= end, "something is read twice");
+            bytes += r.arguments[2] * 16, end = r.arguments[1] + r.arguments[2] * 16;
+        }
+        EXPECT(bytes == 2 * static_cast<uint64_t>(l2_bytes), "%llu bytes are read before a round",
+               static_cast<unsigned long long>(bytes));
+        n_rounds++;
+        before.clear();
+    }
+    EXPECT(n > 1 && n_rounds == 4 * n, "%d rounds of %d variants", n_rounds, n);
+    sim::leave_out_threads(false);
+    cuda->scratch_bytes = all;
+}
+
 static void test_choice()
 {
     mg_ops *ops = open_ops();
@@ -273,6 +312,8 @@ static void test_choice()
     test_use(ops, &plain);
     test_spread(ops, &sliced);
     test_tiles(ops, &plain);
+    for (const size_t bytes : {mg_cuda_of(ops)->scratch_bytes, size_t{1} << 20})
+        test_cold(ops, &plain, bytes);
     close_layers(&plain, ops), close_layers(&sliced, ops);
     mg_ops_close(ops);
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 #define __global__
 #define __device__
@@ -91,6 +92,14 @@ long n_launches(const void *kernel);
 /* From now on launches are queued, counted and timed as ever, but their threads do nothing. */
 void leave_out_threads(bool on);
 
+/* Launches in the order in which they ran, once listen() was called: arguments of more than 8 bytes are 0. */
+struct heard {
+    const char *kernel;
+    std::vector<uint64_t> arguments;
+};
+void listen();
+std::vector<heard> take_heard();
+
 /* Of all device memory but the block `except`. */
 uint64_t hash_of_memory(const void *except);
 
@@ -159,6 +168,7 @@ struct call {
     std::function<void()> body; /* one thread */
     bool overlaps;              /* may begin before its predecessor ends */
     bool waits_for_ranks;       /* its threads nap until other processes have done their part */
+    std::vector<uint64_t> arguments;
 };
 void enqueue(cudaStream_t stream, call &&what);
 void check_pointer(const char *kernel, int i_argument, const void *p);
@@ -173,6 +183,14 @@ template <typename T> void check_argument(const char *kernel, int i, T *const &p
     check_pointer(kernel, i, p);
 }
 
+template <typename T> uint64_t word_of_argument(const T &v)
+{
+    if constexpr (sizeof v <= 8)
+        return to_word(v);
+    else
+        return 0;
+}
+
 template <typename... P, typename... A>
 void launch(const char *name, bool overlaps, bool waits_for_ranks, void (*kernel)(P...), dim3 grid,
             dim3 block, size_t smem, cudaStream_t stream, A &&...args)
@@ -180,8 +198,15 @@ void launch(const char *name, bool overlaps, bool waits_for_ranks, void (*kernel
     const std::tuple<P...> frozen(static_cast<P>(args)...);
     int i = 0;
     std::apply([&](const auto &...p) { (check_argument(name, i++, p), ...); }, frozen);
-    enqueue(stream, call{name, reinterpret_cast<const void *>(kernel), grid, block, smem,
-                         [kernel, frozen] { std::apply(kernel, frozen); }, overlaps, waits_for_ranks});
+    enqueue(stream, call{name,
+                         reinterpret_cast<const void *>(kernel),
+                         grid,
+                         block,
+                         smem,
+                         [kernel, frozen] { std::apply(kernel, frozen); },
+                         overlaps,
+                         waits_for_ranks,
+                         {word_of_argument(static_cast<P>(args))...}});
 }
 
 cudaError_t set_attribute(cudaFuncAttribute attr, const void *function, int value);
