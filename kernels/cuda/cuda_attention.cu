@@ -147,8 +147,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) attend_k(const T *keys, const
     const uint4 *v = reinterpret_cast<const uint4 *>(values + p.at) + part;
     const float *bias = bias_of(&a, &p);
     const float *from = a.x + (int64_t)blockIdx.z * a.x_width + (int64_t)blockIdx.y * E + part * V;
-#pragma unroll
-    for (int i = 0; i < V; i++) q[i] = __ldcg(from + i);
+    mg_read_query(q, &a, from);
     load_rest<LANES, GROUP>(k_load, k, 0, n_settled, p.n);
     load_rest<LANES, GROUP>(v_load, v, 0, BOTH_EARLY ? n_settled : 0, p.n);
 #pragma unroll

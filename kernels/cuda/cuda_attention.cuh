@@ -56,20 +56,62 @@ MG_INLINE float *mg_chunk_of(const attention *a, int64_t n, int64_t h, int chunk
     return a->partial + ((n * a->H + h) * a->n_chunks + chunk) * (2 + a->E);
 }
 
-/* Column e of a token's chunks put together, in ascending order. */
+/* A column of a token's chunks, as far as they have been put together. */
+typedef struct chunk_sums {
+    float sum, value;
+} chunk_sums;
+
+MG_INLINE void mg_add_chunk(chunk_sums *s, float top_of_all, float top, float sum, float value)
+{
+    const float shrink = expf(top - top_of_all);
+
+    s->sum = fmaf(sum, shrink, s->sum);
+    s->value = fmaf(value, shrink, s->value);
+}
+
+/* Column e of a token's chunks put together, in ascending order. A step waits for it: what a clip of the
+ * usual length has is asked for at once. */
 MG_INLINE float mg_of_chunks(const attention *a, int64_t n, int64_t h, int n_chunks, int e)
 {
-    float top = -INFINITY, sum = 0, value = 0;
+    enum { AT_ONCE = 8 };
+    float tops[AT_ONCE], sums[AT_ONCE], values[AT_ONCE], top = -INFINITY;
+    chunk_sums all = {0, 0};
 
-    for (int c = 0; c < n_chunks; c++) top = fmaxf(top, __ldcg(mg_chunk_of(a, n, h, c)));
-#pragma unroll 4
-    for (int c = 0; c < n_chunks; c++) {
+#pragma unroll
+    for (int c = 0; c < AT_ONCE; c++) {
         const float *from = mg_chunk_of(a, n, h, c);
-        const float shrink = expf(__ldcg(from) - top);
-        sum = fmaf(__ldcg(from + 1), shrink, sum);
-        value = fmaf(__ldcg(from + 2 + e), shrink, value);
+        tops[c] = c < n_chunks ? __ldcg(from) : -INFINITY;
+        sums[c] = c < n_chunks ? __ldcg(from + 1) : 0.0f;
+        values[c] = c < n_chunks ? __ldcg(from + 2 + e) : 0.0f;
     }
-    return value / sum;
+#pragma unroll
+    for (int c = 0; c < AT_ONCE; c++) top = fmaxf(top, tops[c]);
+    for (int c = AT_ONCE; c < n_chunks; c++) top = fmaxf(top, __ldcg(mg_chunk_of(a, n, h, c)));
+#pragma unroll
+    for (int c = 0; c < AT_ONCE; c++)
+        if (c < n_chunks) mg_add_chunk(&all, top, tops[c], sums[c], values[c]);
+    for (int c = AT_ONCE; c < n_chunks; c++) {
+        const float *from = mg_chunk_of(a, n, h, c);
+        mg_add_chunk(&all, top, __ldcg(from), __ldcg(from + 1), __ldcg(from + 2 + e));
+    }
+    return all.value / all.sum;
+}
+
+/* N values of a token's head, of which the kernel before has written: 16 bytes at a time where they stand so.
+ */
+template <int N> MG_INLINE void mg_read_query(float (&q)[N], const attention *a, const float *from)
+{
+    static_assert(N % 4 == 0, "whole fours");
+    if (a->x_width % 4 == 0 && reinterpret_cast<uintptr_t>(a->x) % 16 == 0) {
+#pragma unroll
+        for (int i = 0; i < N; i += 4) {
+            const float4 v = __ldcg(reinterpret_cast<const float4 *>(from + i));
+            q[i] = v.x, q[i + 1] = v.y, q[i + 2] = v.z, q[i + 3] = v.w;
+        }
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++) q[i] = __ldcg(from + i);
 }
 
 /* Attention of many tokens (cuda_attention_many.cu), where that kernel suits them: *done says it. `all`: they

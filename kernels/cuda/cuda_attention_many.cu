@@ -166,8 +166,7 @@ __global__ void __launch_bounds__(THREADS, 2)
         float q[8];
         int row;
         const int n_keys = mg_keys_of(&a, n, &row, lane == 0);
-#pragma unroll
-        for (int i = 0; i < 8; i++) q[i] = __ldcg(from + i);
+        mg_read_query(q, &a, from);
         if (n_keys == 0) y[0] = y[1] = 0;
         for (int chunk = 0; chunk < n_keys; chunk += MG_KEYS_OF_CHUNK) {
             const int left = n_keys - chunk, n_here = left < MG_KEYS_OF_CHUNK ? left : MG_KEYS_OF_CHUNK;

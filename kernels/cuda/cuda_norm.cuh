@@ -52,29 +52,7 @@ MG_INLINE float mg_scale_of(float4 square, float share, float eps)
     return rsqrtf(warp_sum(mg_sum_four(square)) * share + eps);
 }
 
-/* By all lanes of a warp. */
-template <bool SHARED> MG_INLINE mg_row_scale mg_norm_row(const float *x, int D, const mg_row_norm *norm)
-{
-    const int lane = threadIdx.x % 32;
-    const bool aligned = D % 4 == 0 && reinterpret_cast<uintptr_t>(x) % 16 == 0;
-    const float share = 1.0f / (float)D;
-    mg_row_scale s = {0, 0};
-    float4 sum = {0, 0, 0, 0}, square = {0, 0, 0, 0};
-
-#pragma unroll 4
-    for (int i = 4 * lane; i < D; i += 128) {
-        const float4 v = mg_row_four<SHARED>(x, i, D, aligned);
-        sum.x += v.x, sum.y += v.y, sum.z += v.z, sum.w += v.w;
-    }
-    if (norm->beta) s.mean = mg_mean_of(sum, share);
-#pragma unroll 4
-    for (int i = 4 * lane; i < D; i += 128)
-        mg_square_four(&square, mg_row_four<SHARED>(x, i, D, aligned), s.mean, D - i);
-    s.scale = mg_scale_of(square, share, norm->eps);
-    return s;
-}
-
-/* The same of a row that the lanes of a warp hold, D a multiple of 4: lane l has fours l, l + 32 … of it. */
+/* Of a row that the lanes of a warp hold, D a multiple of 4: lane l has fours l, l + 32 … of it. */
 template <int FOURS>
 MG_INLINE mg_row_scale mg_norm_held(const float4 (&v)[FOURS], int D, const mg_row_norm *norm)
 {
@@ -90,6 +68,40 @@ MG_INLINE mg_row_scale mg_norm_held(const float4 (&v)[FOURS], int D, const mg_ro
 #pragma unroll
     for (int j = 0; j < FOURS; j++)
         if (first + 128 * j < D) mg_square_four(&square, v[j], s.mean, 4);
+    s.scale = mg_scale_of(square, share, norm->eps);
+    return s;
+}
+
+enum { MG_HELD_FOURS = 8 };
+
+/* The same of a row in memory. One in shared memory that the lanes can hold is read once, and all at once: a
+ * step waits for it. */
+template <bool SHARED> MG_INLINE mg_row_scale mg_norm_row(const float *x, int D, const mg_row_norm *norm)
+{
+    const int lane = threadIdx.x % 32;
+    const bool aligned = D % 4 == 0 && reinterpret_cast<uintptr_t>(x) % 16 == 0;
+    const float share = 1.0f / (float)D;
+    mg_row_scale s = {0, 0};
+    float4 sum = {0, 0, 0, 0}, square = {0, 0, 0, 0};
+
+    if (SHARED && D % 4 == 0 && D <= 128 * MG_HELD_FOURS) {
+        float4 v[MG_HELD_FOURS];
+#pragma unroll
+        for (int j = 0; j < MG_HELD_FOURS; j++) {
+            v[j] = make_float4(0, 0, 0, 0);
+            if (4 * lane + 128 * j < D) v[j] = mg_row_four<SHARED>(x, 4 * lane + 128 * j, D, aligned);
+        }
+        return mg_norm_held(v, D, norm);
+    }
+#pragma unroll 4
+    for (int i = 4 * lane; i < D; i += 128) {
+        const float4 v = mg_row_four<SHARED>(x, i, D, aligned);
+        sum.x += v.x, sum.y += v.y, sum.z += v.z, sum.w += v.w;
+    }
+    if (norm->beta) s.mean = mg_mean_of(sum, share);
+#pragma unroll 4
+    for (int i = 4 * lane; i < D; i += 128)
+        mg_square_four(&square, mg_row_four<SHARED>(x, i, D, aligned), s.mean, D - i);
     s.scale = mg_scale_of(square, share, norm->eps);
     return s;
 }

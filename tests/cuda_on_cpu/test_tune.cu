@@ -18,11 +18,12 @@ typedef struct shape {
 } shape;
 
 /* Parts of 18 steps, of 9, and of one and none; slices of more steps than any ring holds, of parts of 1 and
- * 2, and of 2 and 3; outputs and inputs that fill no tile; those of a model. */
-static const shape shapes[] = {{40, 2304, 1, false}, {24, 1152, 1, true},  {24, 1216, 8, false},
-                               {33, 74, 1, true},    {18, 96, 2, false},   {16, 2304, 1, true},
-                               {16, 4736, 8, false}, {17, 1280, 4, false}, {200, 1024, 8, false},
-                               {20, 2048, 1, true},  {130, 512, 4, false}};
+ * 2, and of 2 and 3; outputs and inputs that fill no tile; a row that lanes hold in part; those of a model.
+ */
+static const shape shapes[] = {{40, 2304, 1, false},  {24, 1152, 1, true},  {24, 1216, 8, false},
+                               {33, 74, 1, true},     {24, 720, 1, true},   {18, 96, 2, false},
+                               {16, 2304, 1, true},   {16, 4736, 8, false}, {17, 1280, 4, false},
+                               {200, 1024, 8, false}, {20, 2048, 1, true},  {130, 512, 4, false}};
 static const int64_t rows[] = {1, 2, 7, 8, 9, 16, 17, 32, 40, 100, 128};
 
 /* How many hold so many rows, if shared memory holds them too; the last summands are tiled, and one for

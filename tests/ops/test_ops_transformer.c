@@ -195,6 +195,7 @@ typedef struct attend_case {
 static const attend_case attend_cases[] = {
     {2, 16, 9, 9, true},     {3, 64, 40, 7, false}, {1, 64, 700, 4, false}, {2, 128, 300, 3, false},
     {2, 32, 33, 33, true},   {3, 7, 20, 5, false},  {1, 65, 257, 3, false}, {2, 80, 513, 2, false},
+    {1, 16, 2400, 2, false}, /* more chunks than are put together at once */
     {3, 64, 600, 41, false}, /* many (token, head) pairs, of one to three chunks */
 };
 
