@@ -27,7 +27,8 @@ install(FILES launch/mg-compare.awk launch/mg-probe.sh DESTINATION ${MG_LIBEXEC}
 file(CREATE_LINK ../${MG_LIBEXEC}/mg-launch ${pages}/mg-launch SYMBOLIC)
 install(FILES ${pages}/mg-launch DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT mg-dist)
 
-install(DIRECTORY launch/slurm hostfiles models/mg-demo DESTINATION ${MG_DATA} COMPONENT mg-dist)
+install(DIRECTORY launch/slurm hostfiles models/mg-demo DESTINATION ${MG_DATA} COMPONENT mg-dist
+        PATTERN job.sh EXCLUDE) # the program has it
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT mg-dist-doc FILES_MATCHING PATTERN "*.md")
 install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT mg-dist-doc)
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "job_functions.h" /* launch/slurm/job.sh: cmake/job_functions.cmake */
 #include "log.h"
 #include "stop.h"
 #include "version.h"
@@ -131,6 +132,7 @@ int main(int argc, char **argv)
     case MG_CLI_VERSION: print_version(); break;
     case MG_CLI_HELP_MAN: mg_cli_print_man(stdout, commands, n_commands, mg_version()); break;
     case MG_CLI_COMPLETION: MG_TRY(mg_cli_print_completion(stdout, commands, n_commands, cli.shell)); break;
+    case MG_CLI_JOB_FUNCTIONS: fputs(job_functions, stdout); break;
     case MG_CLI_RUN: break;
     }
     st = mg_write_out_end();

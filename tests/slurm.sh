@@ -132,6 +132,7 @@ echo "# $((SECONDS - began)) s so far"
 broken_gpu() { # a command that says whether
     cat >"$box/gpu" <<END
 #!/bin/bash
+[ "\$1" != --job-functions ] || exec $program "\$@"
 [ "\$1" != $program ] || shift
 [ "\$(hostname)" = ${hosts[1]} ] && $1 2>/dev/null || exec $program "\$@"
 $program "\$@"

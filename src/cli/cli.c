@@ -322,7 +322,8 @@ static bool read_action(mg_cli *cli, int argc, char **argv)
                {"version", MG_CLI_VERSION},
                {"--help-man", MG_CLI_HELP_MAN},
                {"--help-markdown", MG_CLI_HELP_MARKDOWN},
-               {"--completion", MG_CLI_COMPLETION}};
+               {"--completion", MG_CLI_COMPLETION},
+               {"--job-functions", MG_CLI_JOB_FUNCTIONS}};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(argv[1], all[i].word) == 0) cli->action = all[i].action;

@@ -99,6 +99,7 @@ typedef enum mg_cli_action {
     MG_CLI_HELP_MARKDOWN,
     MG_CLI_HELP_MAN,
     MG_CLI_COMPLETION,
+    MG_CLI_JOB_FUNCTIONS,
 } mg_cli_action;
 
 /* Where a value was found. */

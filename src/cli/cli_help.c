@@ -150,7 +150,8 @@ void mg_cli_print_help(FILE *to, const mg_command *commands, int n_commands, con
         fprintf(to, "\n  mg-dist help COMMAND                 options of a command\n"
                     "  mg-dist --version                    version\n"
                     "  mg-dist --help-man | man -l -        the manual page\n"
-                    "  mg-dist --completion bash|zsh|fish   completion for a shell\n");
+                    "  mg-dist --completion bash|zsh|fish   completion for a shell\n"
+                    "  mg-dist --job-functions              functions of a Slurm job script\n");
         return;
     }
     fprintf(to, "usage: mg-dist %s %s\n\n%s\n", command->name, command->usage, command->summary);

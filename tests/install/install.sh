@@ -21,6 +21,8 @@ passes 'a stack that is overrun ends it' sh -c "readelf --dyn-syms -W '$stage/op
 if grep -Eq '^CMAKE_BUILD_TYPE:.*=(Release|RelWithDebInfo)$' "$build/CMakeCache.txt"; then # others have no such checks
     passes 'and so does an array' sh -c "readelf --dyn-syms -W '$stage/opt/mg/bin/mg-dist' | grep -q __snprintf_chk"
 fi
+fails 'the functions of a job script lie nowhere beside' [ -e "$stage/opt/mg/share/mg-dist/slurm/job.sh" ]
+passes 'but in the program' diff <("$stage/opt/mg/bin/mg-dist" --job-functions) "$root/launch/slurm/job.sh"
 passes 'the manual page names every command' sh -c "zcat '$stage/opt/mg/share/man/man1/mg-dist.1.gz' | grep -q 'mg..dist run'"
 passes 'bash reads its completion' bash -n "$stage/opt/mg/share/bash-completion/completions/mg-dist"
 

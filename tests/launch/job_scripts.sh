@@ -1,10 +1,13 @@
 #!/bin/bash
 # The job scripts without a Slurm: a stand-in for srun ends as it is told to, one for scontrol notes what is requeued.
 # When a job goes back into the queue, when it ends, and with how many cores and slots ranks are started.
-#   job_scripts.sh TESTS-FOLDER
-root=$(cd "$1/.." && pwd)
-. "$root/tests/e2e/lib.sh" none "$root/tests"
+#   job_scripts.sh MG-DIST TESTS-FOLDER
+root=$(cd "$2/.." && pwd)
+. "$root/tests/e2e/lib.sh" "$(realpath "$1")" "$root/tests"
 cd "$BOX" || exit 1
+"$MG" --job-functions >functions || verdict 1 'the program has the functions'
+passes 'they are those of job.sh' diff functions "$root/launch/slurm/job.sh"
+export FUNCTIONS=$BOX/functions
 for name in $(compgen -e | grep '^S\(LURM\|RUN\|BATCH\)_'); do unset "$name"; done
 unset MG_DIST OUT
 mkdir bin
@@ -69,6 +72,7 @@ for node in ${NODES:-n1 n2}; do IFS=/ read -r name state kind cores <<<"$node"; 
 END
 cat >bin/mg-dist <<'END'
 #!/bin/sh
+[ "$1" != --job-functions ] || exec cat "$FUNCTIONS"
 echo "mg-dist $*" >>called
 env | grep '^SRUN_' >>called
 [ "$1" != bench ] || { mkdir -p sweep/logs; [ -z "${SAYS-}" ] || echo "$SAYS" >sweep/logs/np4-tp2-b1-1.log; for i in $(seq "${POINTS:-0}"); do
@@ -76,6 +80,7 @@ env | grep '^SRUN_' >>called
 done; }
 exit "$CODE"
 END
+printf '#!/bin/sh\necho "apptainer $*" >>contained\n[ "$4" = x.sif ] && shift 4 && exec "$@"\n' >bin/apptainer
 chmod +x bin/*
 export PATH=$BOX/bin:$PATH SLURM_JOB_ID=5 SLURM_JOB_NUM_NODES=2 SLURM_NTASKS=4 SLURM_JOB_NODELIST=n1,n2 SLURM_JOB_PARTITION=main
 
@@ -314,13 +319,65 @@ passes 'its step is number 3' test "$(grep -n -- '--mpi=pmix' called | cut -d: -
 rm -f ./*.starts
 export -n NODES
 
-# The other scripts hold the same lines.
-shared() { sed -n '/^# ---- The same/,/^# ---- as far/p' "$root/launch/slurm/$1.sbatch"; }
-for other in container array scaling; do passes "$other.sbatch has the lines of run.sbatch" diff <(shared run) <(shared $other); done
-passes 'that is something' test "$(shared run | wc -l)" -gt 60
-ends() { sed -n '/^await$/,$p' "$root/launch/slurm/$1.sbatch"; }
-for other in container array; do passes "$other.sbatch ends as run.sbatch" diff <(ends run) <(ends $other); done
-APPTAINER=x after 'container.sbatch' 75 2 yes container
+# The functions come from the program, or the script says that they cannot.
+for script in run array scaling container; do
+    for how in none older; do
+        printf '#!/bin/sh\necho "mg-dist: error: $1: unknown" >&2\nexit 4\n' >bin/older
+        chmod +x bin/older
+        rm -f requeued called
+        MG_DIST=$how APPTAINER=$how IMAGE=$how SLURM_RESTART_COUNT=1 bash "$root/launch/slurm/$script.sbatch" --jobs x >"$BOX/said" 2>&1
+        passes "$script.sbatch, a program that is $how: code 2" test $? = 2
+        says "$script.sbatch, a program that is $how: and why" "^mg-dist: error: $how: does not start on $(hostname), or is too old: [A-Z_]* names another$"
+        fails "$script.sbatch, a program that is $how: nothing is started" test -e called
+        fails "$script.sbatch, a program that is $how: has ended" test -e requeued
+    done
+done
+# own LINES: a script of somebody's own, in a job that is started a second time
+own() {
+    rm -f requeued called
+    printf '%s\n' "${SET-}" 'eval "$(mg-dist --job-functions)"' "$@" >own.sbatch
+    SLURM_RESTART_COUNT=1 bash own.sbatch >"$BOX/said" 2>&1
+}
+CODE=0 own 'run_dataset srun true.sh'
+passes 'a command without mg-dist run: code 2' test $? = 2
+says 'and why' '^mg-dist: error: run_dataset: srun true.sh: no word run: give it the whole command that starts mg-dist run$'
+fails 'and no step is taken' test -e called
+CODE=0 own run_sweep
+says 'nor an empty one' '^mg-dist: error: run_sweep: : no word scaling: '
+SLURM_JOB_ID='' own 'run_dataset srun mg-dist run'
+passes 'no job: code 2' test $? = 2
+says 'and why' '^mg-dist: error: run_dataset: SLURM_JOB_ID: not set, so this is no Slurm job: give the script to sbatch$'
+CODE=0 own 'job=a out=b code=c' 'run_dataset srun mg-dist run --jobs "$job" --out "$out"' 'echo "$job $out $code, $?"'
+says 'names of variables are free' '^a b c, 0$'
+SET='set -euo pipefail' CODE=75 CLIPS=3 own 'run_dataset srun mg-dist run --out own'
+passes 'a script that ends at errors: the code' test $? = 75
+passes 'and is back in the queue' grep -qx 'requeue Incomplete 5' requeued
+rm -rf own ./*.starts
+counted() { # FOLDER WORDS: the clips of a command are looked for there
+    mkdir -p "$1/.mg-dist"
+    echo '"done": 8' >"$1/.mg-dist/status.json"
+    CODE=75 own "run_dataset srun $2"
+    passes "the folder of $2" grep -qx '8 0' mg-dist-5.starts
+    rm -rf "$1" ./*.starts
+}
+counted own '-o log mg-dist run -o own --jobs x'
+counted own '--job-name run mg-dist run --out=other --out=own'
+counted own 'mg-dist run --out "own" --jobs'
+counted dataset '-o log mg-dist run --jobs x'
+MGDIST_OUT=own counted own 'mg-dist run'
+HOST_OUT=own counted own 'mg-dist run --out /data/own'
+for other in mpirun mg-launch; do # as the comment says, in the place of the last command
+    cp bin/srun bin/$other
+    sed -n "/^run_dataset srun/q; p; s/^#   \(run_dataset $other .* run \"\$@\"\).*/\1/p" "$root/launch/slurm/run.sbatch" >own.sbatch
+    CODE=75 CLIPS=2 bash own.sbatch --jobs x --out "the set" >"$BOX/said" 2>&1
+    passes "$other in the place of srun" test $? = 75
+    passes "$other in the place of srun: clips are counted" grep -qx '2 0' mg-dist-5.starts
+    rm -rf bin/$other the\ set ./*.starts
+done
+IMAGE=x.sif after 'container.sbatch' 75 2 yes container
+passes 'container.sbatch: its functions are those of the image' grep -qx "apptainer exec --bind $BOX x.sif mg-dist --job-functions" contained
+passes 'container.sbatch: the ranks are in it' grep -q "^srun .* apptainer exec --bind $BOX x.sif mg-dist run --jobs a list --out the set$" called
+export IMAGE=x.sif
 rm -rf the\ set ./*.starts
 array() { rm -f requeued; CODE=$1 CLIPS=$2 OUT=part SLURM_ARRAY_JOB_ID=4 SLURM_ARRAY_TASK_ID=1 bash "$root/launch/slurm/array.sbatch" --jobs x >"$BOX/said" 2>&1; }
 array 75 3

@@ -1,11 +1,23 @@
 /* The job that makes the clips, in the manner of launch/slurm/run.sbatch. */
 #include <string.h>
 
-#include "job_script.h" /* of run.sbatch: cmake/job_script.cmake */
 #include "planning.h"
 
 /* Of the time limit over the prediction; on GPUs as far as that was off. */
 static const double SPARE = 1.5, SPARE_S = 600;
+
+/* Lines of run.sbatch. */
+static const char before_ranks[] =
+    "# What the site needs before (module load …) stands here.\n"
+    "mg_dist=${MG_DIST:-mg-dist} # the program; the same path on every node\n"
+    "# What happens around the ranks is the program's: run_dataset puts the job back into the queue "
+    "(docs/LAUNCH.md, Slurm).\n"
+    "functions=$(\"$mg_dist\" --job-functions) || {\n"
+    "    echo \"mg-dist: error: $mg_dist: does not start on $(hostname), or is too old: MG_DIST names "
+    "another\" >&2\n"
+    "    exit 2\n"
+    "}\n"
+    "eval \"$functions\"\n";
 
 /* A word as a shell takes it. */
 static void add_word(mg_text *t, const char *word)
@@ -32,7 +44,7 @@ static void add_command(mg_text *t, const mg_planning *p)
     const mg_planning_settings *s = p->settings;
     const mg_planning_layout *l = &p->layout[p->chosen];
 
-    mg_text_add(t, "srun --mpi=pmix --kill-on-bad-exit=1 "
+    mg_text_add(t, "run_dataset srun --mpi=pmix --kill-on-bad-exit=1 "
                    "${SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK} \"$mg_dist\" run");
     add_option(t, "model", s->model.model);
     add_option(t, "lm", s->model.lm);
@@ -41,8 +53,9 @@ static void add_command(mg_text *t, const mg_planning *p)
     add_option(t, "codec", s->model.codec);
     add_option(t, "tokenizer", s->model.tokenizer);
     add_option(t, "jobs", s->jobs);
-    mg_text_format(t, " \\\n    --out \"$out\" --duration %g --tp %lld --batch %lld --dtype %s --device %s",
-                   s->dur_s, (long long)l->tp, (long long)l->n_clips, mg_format_name(p->formats.weights),
+    add_option(t, "out", s->out);
+    mg_text_format(t, " \\\n    --duration %g --tp %lld --batch %lld --dtype %s --device %s", s->dur_s,
+                   (long long)l->tp, (long long)l->n_clips, mg_format_name(p->formats.weights),
                    strcmp(s->gpu, "cpu") == 0 ? "cpu" : "cuda");
     if (s->machine.threads > 0) mg_text_format(t, " --threads %lld", (long long)s->machine.threads);
     if (s->machine.kv == MG_MACHINE_KV_INT8) mg_text_add(t, " --kv int8");
@@ -52,12 +65,7 @@ static void add_command(mg_text *t, const mg_planning *p)
     if (s->machine.device_memory > 0)
         mg_text_format(t, " --device-memory %lld", (long long)s->machine.device_memory);
     if (strcmp(s->machine.offload, "auto") != 0) add_option(t, "offload", s->machine.offload);
-    mg_text_add(t, " \"$@\" &\n");
-}
-
-static void add_lines(mg_text *t, const char *const *line, size_t n)
-{
-    for (size_t i = 0; i < n; i++) mg_text_add(t, line[i]);
+    mg_text_add(t, " \"$@\"\n");
 }
 
 void mg_planning_sbatch(mg_text *t, const mg_planning *p)
@@ -91,16 +99,9 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
                    "#SBATCH --open-mode=append\n"
                    "#SBATCH --output=mg-dist-%j.log\n"
                    "#SBATCH --signal=USR1@300\n"
-                   "\n"
-                   "# What the site needs before (module load …) stands here.\n"
-                   "mg_dist=${MG_DIST:-mg-dist} # the program; the same path on every node\n"
-                   "job=$SLURM_JOB_ID\n"
-                   "out=");
-    add_word(t, s->out);
-    mg_text_add(t, "\n");
-    add_lines(t, before_ranks, sizeof before_ranks / sizeof *before_ranks);
-    mg_text_add(t,
-                "# srun does not take --cpus-per-task by itself; unsaid, ranks share what the site gives\n");
+                   "\n");
+    mg_text_add(t, before_ranks);
+    mg_text_add(
+        t, "\n# srun does not take --cpus-per-task by itself; unsaid, ranks share what the site gives\n");
     add_command(t, p);
-    add_lines(t, behind_ranks, sizeof behind_ranks / sizeof *behind_ranks);
 }
