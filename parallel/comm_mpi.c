@@ -15,13 +15,22 @@ enum {
     DIRECT_BYTES = 4 * 1 << 20, /* longer messages go in pieces of this size: MPI counts are ints */
 };
 
+/* What MPI reads and writes, in place of the caller's memory. */
+typedef struct room {
+    struct room *next; /* of those that are left to MPI */
+    size_t bytes;
+    char data[];
+} room;
+
 typedef struct mpi {
     MPI_Comm comm;
     const mg_watchdog *watchdog;
-    float *gathered;     /* [size, PIECE_BYTES / 4] */
-    const float **parts; /* [size] into gathered */
-    bool torn;
+    room *room;          /* as large as was needed so far */
+    const float **parts; /* [size] into it */
+    bool torn;           /* a call was given up */
 } mpi;
+
+static room *left_to_mpi; /* until the process ends */
 
 mg_status mg_mpi_fail(const char *call, int code)
 {
@@ -38,6 +47,28 @@ mg_status mg_mpi_fail(const char *call, int code)
         if (code_ != MPI_SUCCESS) return mg_mpi_fail(name, code_); \
     } while (0)
 
+static mg_status take_room(mpi *m, size_t bytes)
+{
+    if (!m->room || m->room->bytes < bytes) {
+        free(m->room);
+        m->room = malloc(sizeof *m->room + bytes);
+        if (!m->room) return mg_fail(MG_ENOMEM, "comm: %zu bytes", bytes);
+        *m->room = (room){.bytes = bytes};
+    }
+    return MG_OK;
+}
+
+static void give_up(mpi *m)
+{
+    m->torn = true;
+    if (!m->room) return;
+    m->room->next = left_to_mpi;
+    left_to_mpi = m->room;
+    m->room = NULL;
+}
+
+/* A collective call cannot be taken back. MPI goes on with one that was given up, in any later call of its
+ * own, when the caller's stack and heap have other uses: so it works in a room that is left to it. */
 static mg_status wait_for(mg_comm *c, MPI_Request *request, const char *call)
 {
     mpi *m = c->ctx;
@@ -45,7 +76,6 @@ static mg_status wait_for(mg_comm *c, MPI_Request *request, const char *call)
     mg_status st = MG_OK;
     int done = 0;
 
-    m->torn = true;
     while (st == MG_OK && !done) {
         const int code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
         if (code != MPI_SUCCESS)
@@ -53,7 +83,7 @@ static mg_status wait_for(mg_comm *c, MPI_Request *request, const char *call)
         else if (!done)
             st = mg_wait_idle(&w, -1);
     }
-    if (done && st == MG_OK) m->torn = false;
+    if (!done || st != MG_OK) give_up(m);
     return st;
 }
 
@@ -65,10 +95,13 @@ static mg_status mpi_all_reduce(mg_comm *c, float *x, int64_t n)
     for (int64_t at = 0; at < n; at += n_piece) {
         const int n_now = (int)(n - at < n_piece ? n - at : n_piece);
         MPI_Request request;
-        MPI_TRY("all_reduce",
-                MPI_Iallgather(x + at, n_now, MPI_FLOAT, m->gathered, n_now, MPI_FLOAT, m->comm, &request));
+        MG_RETURN(take_room(m, (size_t)c->size * (size_t)n_now * sizeof *x));
+        float *gathered = (float *)(void *)m->room->data;
+        memcpy(gathered + (int64_t)c->rank * n_now, x + at, (size_t)n_now * sizeof *x);
+        MPI_TRY("all_reduce", MPI_Iallgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, gathered, n_now, MPI_FLOAT,
+                                             m->comm, &request));
         MG_RETURN(wait_for(c, &request, "all_reduce"));
-        for (int r = 0; r < c->size; r++) m->parts[r] = m->gathered + (int64_t)r * n_now;
+        for (int r = 0; r < c->size; r++) m->parts[r] = gathered + (int64_t)r * n_now;
         mg_tree_sum(x + at, m->parts, c->size, n_now);
     }
     return MG_OK;
@@ -81,8 +114,12 @@ static mg_status bcast_bytes(mg_comm *c, char *x, size_t bytes, int root, const 
     for (size_t at = 0; at < bytes; at += DIRECT_BYTES) {
         const int now_bytes = (int)(bytes - at < DIRECT_BYTES ? bytes - at : DIRECT_BYTES);
         MPI_Request request;
-        MPI_TRY(call, MPI_Ibcast(x + at, now_bytes, MPI_BYTE, root, m->comm, &request));
+        MG_RETURN(take_room(m, (size_t)now_bytes));
+        char *data = m->room->data;
+        if (c->rank == root) memcpy(data, x + at, (size_t)now_bytes);
+        MPI_TRY(call, MPI_Ibcast(data, now_bytes, MPI_BYTE, root, m->comm, &request));
         MG_RETURN(wait_for(c, &request, call));
+        if (c->rank != root) memcpy(x + at, data, (size_t)now_bytes);
     }
     return MG_OK;
 }
@@ -99,9 +136,14 @@ static mg_status mpi_all_gather(mg_comm *c, void *all, const void *mine, int64_t
         return MG_OK;
     }
     MPI_Request request;
-    MPI_TRY("all_gather",
-            MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, m->comm, &request));
-    return wait_for(c, &request, "all_gather");
+    MG_RETURN(take_room(m, (size_t)c->size * bytes));
+    char *data = m->room->data;
+    if (bytes > 0) memcpy(data + (size_t)c->rank * bytes, mine, bytes);
+    MPI_TRY("all_gather", MPI_Iallgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, data, (int)bytes, MPI_BYTE,
+                                         m->comm, &request));
+    MG_RETURN(wait_for(c, &request, "all_gather"));
+    if (bytes > 0) memcpy(all, data, (size_t)c->size * bytes);
+    return MG_OK;
 }
 
 static mg_status mpi_bcast(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root)
@@ -125,7 +167,7 @@ static void mpi_close(mg_comm *c)
 
     if (!m) return;
     if (m->comm != MPI_COMM_NULL && !m->torn) MPI_Comm_free(&m->comm);
-    free(m->gathered);
+    free(m->room);
     free(m->parts);
     free(m);
 }
@@ -151,14 +193,12 @@ static mg_status open_over(mg_comm **out, MPI_Comm comm, const mg_watchdog *watc
         MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
         MPI_Comm_rank(comm, &c->rank);
         MPI_Comm_size(comm, &c->size);
-        m->gathered = malloc((size_t)c->size * PIECE_BYTES);
         m->parts = calloc((size_t)c->size, sizeof *m->parts);
     }
-    if (c && m && m->gathered && m->parts) {
+    if (c && m && m->parts) {
         *out = c;
         return MG_OK;
     }
-    if (m) free(m->gathered), free(m->parts);
     free(m);
     free(c);
     return mg_fail(MG_ENOMEM, "comm: an MPI group");

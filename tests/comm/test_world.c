@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "comm_mpi.h"
 #include "numa.h"
 #include "reduce_tree.h"
 #include "system_files.h"
@@ -317,6 +318,48 @@ static void test_await_first(void **state)
     mg_world_set_timeout(&world, 60);
 }
 
+enum { GIVEN_UP_BYTES = 512 };
+
+static mg_status call_bcast(mg_comm *c, char data[GIVEN_UP_BYTES])
+{
+    return mg_comm_bcast(c, data, GIVEN_UP_BYTES, MG_U8, 0);
+}
+
+static mg_status call_all_gather(mg_comm *c, char data[GIVEN_UP_BYTES])
+{
+    static const char mine[64];
+
+    return mg_comm_all_gather(c, data, mine, sizeof mine, MG_U8);
+}
+
+/* Rank 0 makes a call that all others have given up. What comes for it then reaches no memory of theirs: who
+ * called has other uses for it. */
+static void check_given_up(mg_status (*call)(mg_comm *c, char *data))
+{
+    const mg_watchdog hasty = {.deadline_s = 0.05};
+    char ours[GIVEN_UP_BYTES], other[GIVEN_UP_BYTES] = {0};
+    mg_comm *c;
+
+    assert_int_equal(mg_comm_mpi_split(&c, world.all, 0, &hasty), MG_OK);
+    if (world.rank > 0) assert_int_equal(call(c, ours), MG_ECOMM);
+    memset(ours, 7, sizeof ours);
+    assert_int_equal(mg_comm_barrier(world.all), MG_OK);
+    if (world.rank == 0) (void)call(c, other);
+    for (int i = 0; i < 20; i++) assert_int_equal(mg_comm_barrier(world.all), MG_OK);
+    for (int i = 0; i < GIVEN_UP_BYTES; i++) assert_int_equal(ours[i], 7);
+    assert_true(world.rank == 0 || mg_comm_mpi_is_torn(c));
+    mg_comm_close(c);
+    mg_clear_error();
+}
+
+static void test_given_up(void **state)
+{
+    (void)state;
+    if (world.size == 1) return;
+    check_given_up(call_bcast);
+    if (world.size <= 8) check_given_up(call_all_gather);
+}
+
 /* Sixteen parts: a group may be larger than the tree's unrolled heart. */
 static void test_tree(void **state)
 {
@@ -349,8 +392,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_refusals),      cmocka_unit_test(test_cores),
         cmocka_unit_test(test_numa),          cmocka_unit_test(test_stay),
         cmocka_unit_test(test_same),          cmocka_unit_test(test_await_first),
-        cmocka_unit_test(test_tree),          cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_given_up),      cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_idle),          cmocka_unit_test(test_quota),
     };
 
     begin_world(&world, argc, argv);
