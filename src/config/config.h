@@ -37,7 +37,7 @@ typedef struct mg_mert_config {
 typedef struct mg_style_config {
     mg_mert_config mert;
     int64_t D, n_layers, n_heads, F;
-    int64_t n_codebooks, codebook_size; /* of the quantiser; 0 codebooks: there is none */
+    int64_t n_codebooks, codebook_size; /* of the quantiser */
     int64_t eval_codebooks;             /* as many of them as are used unless something else is asked for */
     int64_t ds_factor;                  /* every so many rows one is kept */
     double excerpt_s;

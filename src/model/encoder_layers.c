@@ -11,7 +11,6 @@ enum { STEM_SIZE = 96, NAME_SIZE = STEM_SIZE + 8 };
 mg_status mg_encoder_init(mg_encoder_layers *e, const mg_encoder_shape *shape, const mg_ops *ops)
 {
     *e = (mg_encoder_layers){.shape = *shape, .ops = ops};
-    if (shape->n_layers == 0) return MG_OK;
     e->layers = calloc((size_t)shape->n_layers, sizeof *e->layers);
     return e->layers ? MG_OK
                      : mg_fail(MG_ENOMEM, "encoder: no memory for %lld layers", (long long)shape->n_layers);
@@ -99,7 +98,6 @@ mg_status mg_encoder_reserve(mg_encoder_layers *e, mg_arena *run, int64_t S_max)
 
     MG_REQUIRE(S_max > 0);
     e->S_max = S;
-    if (s->n_layers == 0) return MG_OK;
     e->kv =
         (mg_kv){.format = MG_FORMAT_F32, .n_rows = 1, .n_heads = s->n_heads, .T_max = S, .E = D / s->n_heads};
     MG_RETURN(mg_arena_take(run, &e->kv.k, mg_kv_bytes(e->ops, &e->kv)));
@@ -186,9 +184,7 @@ mg_status mg_encoder_run(mg_encoder_layers *e, mg_tensor *h)
 {
     const int64_t S = h->dim[0];
 
-    MG_REQUIRE(S > 0 && S <= e->S_max);
-    if (e->shape.n_layers == 0) return MG_OK;
-    MG_REQUIRE(e->rows_host);
+    MG_REQUIRE(e->rows_host && S > 0 && S <= e->S_max);
     MG_RETURN(upload_geometry(e, S));
     for (int64_t l = 0; l < e->shape.n_layers; l++) {
         MG_RETURN(mg_stop_check());

@@ -69,12 +69,12 @@ static mg_status make(mg_style *s, const mg_style_config *c, const mg_ops *ops)
     const size_t n_codes = (size_t)(c->n_codebooks * c->codebook_size * c->D);
 
     MG_REQUIRE(c->D >= 4 && c->D % 2 == 0 && c->ds_factor > 0);
-    MG_REQUIRE(c->n_layers == 0 || (c->n_heads > 0 && c->D % c->n_heads == 0));
+    MG_REQUIRE(c->n_layers > 0 && c->n_heads > 0 && c->D % c->n_heads == 0 && c->n_codebooks > 0);
     s->config = *c;
     s->ops = ops;
     s->mean_host = calloc((size_t)c->D, sizeof *s->mean_host);
     s->var_host = calloc((size_t)c->D, sizeof *s->var_host);
-    s->codebooks_host = calloc(n_codes ? n_codes : 1, sizeof *s->codebooks_host);
+    s->codebooks_host = calloc(n_codes, sizeof *s->codebooks_host);
     if (!s->mean_host || !s->var_host || !s->codebooks_host)
         return mg_fail(MG_ENOMEM, "style: no memory for %lld codebooks", (long long)c->n_codebooks);
     return mg_encoder_init(&s->layers, &shape, ops);
@@ -154,7 +154,6 @@ static mg_status add_positions(mg_style *s, mg_tensor *h)
     const int64_t S = h->dim[0];
     const mg_tensor added = mg_tensor_rows(&s->added, 0, S);
 
-    if (s->config.n_layers == 0) return MG_OK; /* without layers there is no transformer to add them */
     mg_lm_positions(s->rows_host, S, s->config.D);
     MG_RETURN(mg_upload(s->ops, added.data, s->rows_host, mg_tensor_bytes(&added)));
     return mg_add(s->ops, h, &added);
@@ -211,7 +210,7 @@ static void keep_rows(mg_style *s, float *rows, int64_t S, int64_t n_codebooks)
     for (int64_t r = 0; r < S; r += c->ds_factor, rows += c->D) {
         memcpy(rows, s->rows_host + r * c->D, (size_t)c->D * sizeof *rows);
         if (c->batch_norm) normalise(s, rows);
-        if (n_codebooks > 0) quantise(s, rows, s->rows_host + r * c->D, n_codebooks);
+        quantise(s, rows, s->rows_host + r * c->D, n_codebooks);
     }
 }
 
@@ -222,7 +221,7 @@ mg_status mg_style_encode(mg_style *s, float *rows_host, const float *pcm, int64
     mg_tensor states, h;
 
     MG_REQUIRE(s->rows_host && n_samples <= s->n_samples);
-    MG_REQUIRE(n_codebooks <= c->n_codebooks && (n_codebooks > 0) == (c->n_codebooks > 0));
+    MG_REQUIRE(n_codebooks > 0 && n_codebooks <= c->n_codebooks);
     MG_RETURN(mg_mert_encode(s->mert, &states, pcm, n_samples));
     h = mg_tensor_rows(&s->h, 0, states.dim[0]);
     MG_RETURN(mg_encoder_apply(s->ops, &h, &states, &s->embed, MG_ACT_NONE, false));

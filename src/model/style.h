@@ -26,8 +26,8 @@ int64_t mg_style_n_rows(const mg_style_config *c, int64_t n_samples);
 mg_status mg_style_reserve(mg_style *s, mg_arena *run, int64_t n_samples);
 
 /* rows_host [mg_style_n_rows, D] fp32, before output_proj, from pcm [n_samples] in host memory: mono, at
- * mert.sampling_rate. Of the quantiser the first n_codebooks are used, 1 … config.n_codebooks (without one:
- * 0). Waits for them. */
+ * mert.sampling_rate. Of the quantiser the first n_codebooks are used, 1 … config.n_codebooks. Waits
+ * for them. */
 mg_status mg_style_encode(mg_style *s, float *rows_host, const float *pcm, int64_t n_samples,
                           int64_t n_codebooks);
 

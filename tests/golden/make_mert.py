@@ -169,8 +169,6 @@ def make_style(path):
         out["rows_unquantised"] = embed(c, pcm, 0)
         c.batch_norm = None
         out["rows_plain"] = embed(c, pcm, 0)
-        c.transformer = None
-        out["rows_embedded"] = embed(c, pcm, 0)
     save_file({k: v.contiguous() for k, v in out.items()}, path)
 
 
