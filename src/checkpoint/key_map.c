@@ -102,8 +102,11 @@ static const char *const ignorable[] = {
     "style_encoder.rvq.vq.layers.#._codebook.embed_avg",
     "style_encoder.rvq.vq.layers.#._codebook.cluster_size",
     "style_encoder.rvq.vq.layers.#._codebook.inited",
-    "encoder.layers.#.*", /* EnCodec's encoder */
-    "shared.weight",      /* one alias of the embedding is enough; none at all is a missing target */
+    "encoder.layers.#.conv.*", /* EnCodec's encoder; MERT's layers have other names */
+    "encoder.layers.#.block.#.*",
+    "encoder.layers.#.shortcut.*",
+    "encoder.layers.#.lstm.*",
+    "shared.weight", /* one alias of the embedding is enough; none at all is a missing target */
     "encoder.embed_tokens.weight",
     "decoder.embed_tokens.weight", /* from here a full T5 */
     "decoder.block.#.*",

@@ -87,6 +87,9 @@ refuse 1 'm-a-p/MERT-v1-95M, which is not here \(or give --style-encoder\).*hf d
     --style "$BOX/music.wav"
 expect 0 '000000.wav' 'without a style it is not needed' \
     "$MG" generate "${MODEL[@]}" "${PARTS[@]}" --frames 20 --prompt techno --out "$BOX/text"
+cp -r "$MERT" "$BOX/cut"
+sed -i 's/"num_hidden_layers": 2/"num_hidden_layers": 1/' "$BOX/cut/config.json"
+refuse 4 'encoder.layers.1.attention.k_proj.bias' 'more layers than its config says' --style "$BOX/music.wav" --style-encoder "$BOX/cut"
 refuse 4 'model_type: "t5"' 'another encoder' --style "$BOX/music.wav" --style-encoder "$GOLDEN/t5-tiny"
 refuse 2 'option --style-start: there is no --style' 'an excerpt of nothing' --prompt techno --style-start 1
 echo '{"prompt": "techno", "style_codebooks": 2}' >"$BOX/nothing.jsonl"
