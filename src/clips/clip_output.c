@@ -49,17 +49,14 @@ void mg_clip_output_close(mg_clip_output *o)
     free(o);
 }
 
-/* Of two calls that write into one folder the one that comes first has the name: under a lock, or a sound of
- * one might stand beside the metadata of the other. Where there are no locks it must do without. */
+/* Under a lock, or of two calls at once a sound of one might stand beside the metadata of the other. */
 static mg_status write_files(mg_clip_output *o, const mg_clip *clip, const mg_clip_result *result)
 {
     const char *name = o->list->job[clip->index].name;
-    mg_file_lock lock = {.fd = -1};
-    char path[MG_PATH_SIZE];
+    mg_file_lock lock;
 
     if (mg_call_is_to_stdout(o->call)) return mg_clip_files_write(o, clip, result);
-    MG_RETURN(mg_path_format(path, "%s/.%s" MG_FILE_LOCK_SWEPT, o->call->out_dir, name));
-    if (mg_file_lock_take(&lock, path) != MG_OK) mg_clear_error();
+    MG_RETURN(mg_file_lock_take_name(&lock, o->call->out_dir, name));
     mg_status st = o->call->overwrite ? MG_OK : mg_clip_list_check_free(o->call, name);
     if (st == MG_OK) st = mg_clip_files_write(o, clip, result);
     mg_file_lock_release(&lock);

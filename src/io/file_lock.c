@@ -49,6 +49,16 @@ mg_status mg_file_lock_try(mg_file_lock *l, const char *path)
     return take(l, path, LOCK_EX | LOCK_NB);
 }
 
+mg_status mg_file_lock_take_name(mg_file_lock *l, const char *folder, const char *name)
+{
+    char path[MG_PATH_SIZE];
+
+    l->fd = -1;
+    MG_RETURN(mg_path_format(path, "%s/.%s" MG_FILE_LOCK_SWEPT, folder, name));
+    if (mg_file_lock_take(l, path) != MG_OK) mg_clear_error();
+    return MG_OK;
+}
+
 void mg_file_lock_release(mg_file_lock *l)
 {
     if (l->fd < 0) return;

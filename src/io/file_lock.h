@@ -19,6 +19,10 @@ mg_status mg_file_lock_take(mg_file_lock *l, const char *path);
 /* The same without waiting: MG_OK with l->fd -1 if another has it. */
 mg_status mg_file_lock_try(mg_file_lock *l, const char *path);
 
+/* The lock of all files that a call makes as FOLDER/NAME.*: of two calls at once the one that comes first has
+ * the name, and the other finds its files. Where there are no locks it must do without, with l->fd -1. */
+mg_status mg_file_lock_take_name(mg_file_lock *l, const char *folder, const char *name);
+
 /* Legal on one that is not taken. */
 void mg_file_lock_release(mg_file_lock *l);
 

@@ -162,6 +162,37 @@ touch "$BOX/two/.000003.mg-dist.lock"
 expect 0 '' 'a lock that a killed call left' "$MG" generate --model "$TINY" --frames 20 --out "$BOX/two" --prompt c --start-index next
 fails 'is removed by the next one' test -e "$BOX/two/.000003.mg-dist.lock"
 
+# The same of encode and decode: codes and sounds of one name.
+mkdir "$BOX/other"
+cp "$BOX/two/000000.wav" "$BOX/other/tune.wav"
+convert() { # COMMAND FROM: into $BOX/same
+    timeout 300 "$MG" "$1" "$2" --model "$TINY" --threads 1 --out "$BOX/same"
+}
+at_once() { # COMMAND FILE FIRST SECOND
+    rm -f "$BOX/met"
+    touch "$BOX/hold"
+    LD_PRELOAD="$FAULTY" FAULT_CALLS=rename FAULT_PATH="same/$2" FAULT_HOLD="$BOX/hold" FAULT_MET="$BOX/met" convert "$1" "$3" >"$BOX/first" 2>&1 &
+    first=$!
+    for _ in $(seq 600); do [ ! -e "$BOX/met" ] || break; sleep 0.1; done
+    convert "$1" "$4" >"$BOX/said" 2>&1 &
+    second=$!
+    for _ in $(seq 600); do ! grep -q "$1: 1 file" "$BOX/said" || break; sleep 0.1; done
+    rm "$BOX/hold"
+    wait $first
+    passes "$1: of two calls at once the first has the name" test $? = 0
+    wait $second
+    passes "$1: the second one fails" test $? = 1
+    says "$1: and says why" "$2: is there already; another call has made it by now, and it is not replaced; give another --out"
+    "$MG" "$1" "$3" --model "$TINY" --threads 1 --out "$BOX/alone" >/dev/null 2>&1
+    passes "$1: the file is the first one's" cmp "$BOX/same/$2" "$BOX/alone/$2"
+    fails "$1: and no lock is left" sh -c "ls -A '$BOX/same' | grep lock"
+}
+at_once encode tune.codes.npy "$TESTS/../examples/tune.ogg" "$BOX/other/tune.wav"
+mkdir "$BOX/codes"
+cp "$BOX/same/tune.codes.npy" "$BOX/codes"
+"$MG" encode "$BOX/other/tune.wav" --model "$TINY" --out "$BOX/other" >/dev/null 2>&1
+at_once decode tune.wav "$BOX/codes/tune.codes.npy" "$BOX/other/tune.codes.npy"
+
 # A dataset's card: ours is written anew, another or an edited one is kept.
 clips() { "$MG" run --model "$TINY" --jobs "$BOX/jobs.txt" --duration 0.2 --seed 1 --out "$BOX/set" "$@"; }
 expect 0 '' 'a dataset' clips

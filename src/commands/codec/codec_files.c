@@ -7,6 +7,7 @@
 
 #include "agreement.h"
 #include "dataset.h"
+#include "file_lock.h"
 #include "log.h"
 #include "mapping_report.h"
 #include "memory_block.h"
@@ -37,9 +38,8 @@ typedef struct batch {
     int64_t n, sound_bytes;
 } batch;
 
-/* "a/b.codes.npy" -> "b", with the suffix of what it becomes. */
-static mg_status name_output(char out[MG_PATH_SIZE], const mg_codec_work *work,
-                             const mg_codec_settings *settings, const char *from)
+/* "a/b.codes.npy" -> "b" */
+static mg_status name_stem(char out[MG_PATH_SIZE], const char *from)
 {
     const char *name = mg_path_name(from), *dot = strrchr(name, '.');
     size_t n = dot && dot > name ? (size_t)(dot - name) : strlen(name);
@@ -47,7 +47,17 @@ static mg_status name_output(char out[MG_PATH_SIZE], const mg_codec_work *work,
     const size_t n_codes = sizeof codes - 1;
 
     if (n > n_codes && memcmp(name + n - n_codes, codes, n_codes) == 0) n -= n_codes;
-    return mg_path_format(out, "%s/%.*s%s", settings->out_dir, (int)n, name, work->suffix(settings));
+    return mg_path_format(out, "%.*s", (int)n, name);
+}
+
+/* With the suffix of what it becomes. */
+static mg_status name_output(char out[MG_PATH_SIZE], const mg_codec_work *work,
+                             const mg_codec_settings *settings, const char *from)
+{
+    char stem[MG_PATH_SIZE];
+
+    MG_RETURN(name_stem(stem, from));
+    return mg_path_format(out, "%s/%s%s", settings->out_dir, stem, work->suffix(settings));
 }
 
 typedef struct target {
@@ -223,15 +233,32 @@ static mg_status read_file(codec_call *c, batch *b, int64_t i)
     return MG_OK;
 }
 
+/* Under the lock of its name: another call may have made it since it was looked for. */
+static mg_status write_file(codec_call *c, mg_encodec_sound *sound, const char *from, const char *to)
+{
+    const mg_codec_settings *s = c->run.settings;
+    char stem[MG_PATH_SIZE];
+    mg_file_lock lock;
+
+    MG_RETURN(name_stem(stem, from));
+    MG_RETURN(mg_file_lock_take_name(&lock, s->out_dir, stem));
+    mg_status st = mg_out_check_free(
+        to, s->overwrite, "another call has made it by now, and it is not replaced; give another --out");
+    if (st == MG_OK) st = c->work->write(&c->run, sound, to);
+    mg_file_lock_release(&lock);
+    return st;
+}
+
 static mg_status convert_batch(codec_call *c, batch *b)
 {
     const mg_fault fault = mg_fault_take(c->work->convert(c->run.codec, b->sound, b->n));
     char to[MG_PATH_SIZE];
 
     for (int64_t i = 0; i < b->n; i++) {
-        MG_RETURN(name_output(to, c->work, c->run.settings, c->run.settings->files.item[b->i_file[i]]));
+        const char *from = c->run.settings->files.item[b->i_file[i]];
+        MG_RETURN(name_output(to, c->work, c->run.settings, from));
         mg_status st = mg_fault_raise(&fault);
-        if (st == MG_OK) st = c->work->write(&c->run, &b->sound[i], to);
+        if (st == MG_OK) st = write_file(c, &b->sound[i], from, to);
         MG_RETURN(note_outcome(c, b->i_file[i], to, st));
     }
     return MG_OK;
