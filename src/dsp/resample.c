@@ -12,10 +12,11 @@
 #include <string.h>
 
 enum {
-    ZEROS = 24,           /* zero crossings of the sinc on each side */
-    LANES = 8,            /* partial sums of a dot product; a kernel's length is a multiple of it */
-    RUN = 2048,           /* outputs made from one stretch of input */
-    TABLE_BYTES = 1 << 22 /* of kernels; 44.1 to 32 kHz takes 92 KB */
+    ZEROS = 24,            /* zero crossings of the sinc on each side */
+    LANES = 8,             /* partial sums of a dot product; a kernel's length is a multiple of it */
+    RUN = 2048,            /* outputs made from one stretch of input */
+    TABLE_BYTES = 1 << 22, /* of kernels; 44.1 to 32 kHz takes 92 KB */
+    MADE_AT_ONCE = 1 << 16 /* outputs: some milliseconds */
 };
 static const double rolloff = 0.945;
 
@@ -26,6 +27,8 @@ typedef struct resampler {
     int64_t group;    /* phases in the table */
     float *table;     /* [group, n_taps] */
     float *stretch;   /* one channel of the input, with what the kernels reach on both sides */
+    mg_status (*stop)(void);
+    int64_t n_made; /* outputs since it was asked */
 } resampler;
 
 static int64_t common_divisor(int64_t a, int64_t b)
@@ -130,21 +133,27 @@ static void add_run(const resampler *r, float *out, int64_t stride, const mg_sou
     }
 }
 
-/* Outputs j … stop - 1 of all channels; their phases are in the table from `first_phase` on. */
-static void add_runs(const resampler *r, mg_sound *out, const mg_sound *in, int64_t n_in, int64_t j,
-                     int64_t stop, int64_t first_phase)
+/* Outputs j … last - 1 of all channels; their phases are in the table from `first_phase` on. */
+static mg_status add_runs(resampler *r, mg_sound *out, const mg_sound *in, int64_t n_in, int64_t j,
+                          int64_t last, int64_t first_phase)
 {
     const int64_t C = out->n_channels;
 
-    for (; j < stop; j += RUN) {
-        const int64_t end = j + RUN < stop ? j + RUN : stop;
+    for (; j < last; j += RUN) {
+        const int64_t end = j + RUN < last ? j + RUN : last;
+        if (r->stop && r->n_made >= MADE_AT_ONCE) {
+            MG_RETURN(r->stop());
+            r->n_made = 0;
+        }
+        r->n_made += (end - j) * n_in;
         for (int64_t c = 0; c < n_in; c++) add_run(r, out->pcm + c % C, C, in, c, j, end, first_phase);
     }
+    return MG_OK;
 }
 
 /* Adds the first n_in channels of the input to the channels c % out->n_channels of the (zeroed) output. If
  * one table holds all phases, the outputs need not be taken period by period. */
-static void resample(const resampler *r, mg_sound *out, const mg_sound *in, int64_t n_in)
+static mg_status resample(resampler *r, mg_sound *out, const mg_sound *in, int64_t n_in)
 {
     const int64_t N = out->n_frames;
     const bool at_once = r->group == r->to;
@@ -153,10 +162,11 @@ static void resample(const resampler *r, mg_sound *out, const mg_sound *in, int6
         const int64_t n = phase + r->group < r->to ? r->group : r->to - phase;
         for (int64_t i = 0; i < n; i++) make_kernel(r, r->table + i * r->n_taps, phase + i);
         for (int64_t start = 0; start < N; start += at_once ? N : r->to) {
-            const int64_t stop = at_once ? N : start + phase + n;
-            add_runs(r, out, in, n_in, start + phase, stop < N ? stop : N, phase);
+            const int64_t last = at_once ? N : start + phase + n;
+            MG_RETURN(add_runs(r, out, in, n_in, start + phase, last < N ? last : N, phase));
         }
     }
+    return MG_OK;
 }
 
 static void copy_channels(mg_sound *out, const mg_sound *in, int64_t n_in)
@@ -179,8 +189,14 @@ static void finish_channels(mg_sound *out, int64_t n_in)
 
 mg_status mg_sound_convert(mg_sound *out, const mg_sound *in, int64_t rate_hz, int64_t n_channels)
 {
+    return mg_sound_convert_unless(out, in, rate_hz, n_channels, NULL);
+}
+
+mg_status mg_sound_convert_unless(mg_sound *out, const mg_sound *in, int64_t rate_hz, int64_t n_channels,
+                                  mg_status (*stop)(void))
+{
     mg_status st = MG_OK;
-    resampler r = {0};
+    resampler r = {.stop = stop};
 
     *out = (mg_sound){0};
     MG_REQUIRE(in->rate_hz > 0 && rate_hz > 0 && in->n_frames >= 0 && in->n_channels >= 1);
@@ -198,7 +214,7 @@ mg_status mg_sound_convert(mg_sound *out, const mg_sound *in, int64_t rate_hz, i
         copy_channels(out, in, n_in);
     } else {
         MG_TRY(resampler_open(&r, in->rate_hz, rate_hz));
-        resample(&r, out, in, n_in);
+        MG_TRY(resample(&r, out, in, n_in));
     }
     finish_channels(out, n_in);
 done:

@@ -14,4 +14,9 @@ int64_t mg_resample_count(int64_t n_frames, int64_t from_hz, int64_t to_hz);
  * copies; fewer of more than one are the first ones. MG_EFAIL if that leaves no frame. */
 mg_status mg_sound_convert(mg_sound *out, const mg_sound *in, int64_t rate_hz, int64_t n_channels);
 
+/* The same of a sound that may be hours long, asking `stop` now and then: what is not MG_OK ends it, and is
+ * returned. */
+mg_status mg_sound_convert_unless(mg_sound *out, const mg_sound *in, int64_t rate_hz, int64_t n_channels,
+                                  mg_status (*stop)(void));
+
 #endif

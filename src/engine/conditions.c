@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "npy.h"
 #include "resample.h"
+#include "stop.h"
 #include "text.h"
 #include "text_states.h"
 
@@ -105,7 +106,8 @@ static mg_status encode_sound(int32_t **codes, int64_t *T0, mg_replica *r, const
     mg_sound file = {0}, sound = {0};
 
     MG_TRY(mg_audio_file_read(&file, clip->audio_prompt, clip->audio_prompt_dur_s));
-    MG_TRY(mg_sound_convert(&sound, &file, r->config.codec.sampling_rate, r->config.lm.n_channels));
+    MG_TRY(mg_sound_convert_unless(&sound, &file, r->config.codec.sampling_rate, r->config.lm.n_channels,
+                                   mg_stop_check));
     *T0 = mg_encodec_frames(&r->config.codec, sound.n_frames);
     MG_TRY(take_prompt(codes, r, clip, *T0));
     mg_replica_lock_beside(r);
@@ -136,8 +138,9 @@ static mg_status read_melody(mg_sound *melody, const mg_replica *r, const mg_cli
     mg_sound file = {0}, sound = {0};
 
     MG_TRY(mg_audio_file_read(&file, clip->melody, heard_s));
-    MG_TRY(mg_sound_convert(&sound, &file, config->codec.sampling_rate, config->lm.n_channels));
-    MG_TRY(mg_sound_convert(melody, &sound, config->codec.sampling_rate, 1));
+    MG_TRY(mg_sound_convert_unless(&sound, &file, config->codec.sampling_rate, config->lm.n_channels,
+                                   mg_stop_check));
+    MG_TRY(mg_sound_convert_unless(melody, &sound, config->codec.sampling_rate, 1, mg_stop_check));
 done:
     mg_sound_close(&file);
     mg_sound_close(&sound);

@@ -184,13 +184,33 @@ static void a_single_frame_is_enough(void **state)
     assert_null(out.pcm);
 }
 
+static int n_asked;
+
+static mg_status stop_at_the_third(void)
+{
+    return ++n_asked < 3 ? MG_OK : mg_fail(MG_ESTOPPED, "stopped");
+}
+
+static void a_long_sound_can_be_stopped(void **state)
+{
+    mg_sound in = {calloc(500000, sizeof(float)), 500000, 1, 48000}, out;
+
+    (void)state;
+    assert_non_null(in.pcm);
+    expect_failure(mg_sound_convert_unless(&out, &in, 32000, 1, stop_at_the_third), MG_ESTOPPED, "stopped");
+    assert_int_equal(n_asked, 3);
+    assert_null(out.pcm);
+    mg_sound_close(&in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(audiocraft_is_matched),    cmocka_unit_test(julius_is_matched),
-        cmocka_unit_test(counts_are_rounded_down),  cmocka_unit_test(a_constant_stays_constant),
-        cmocka_unit_test(a_tone_stays_a_tone),      cmocka_unit_test(long_sounds_have_no_seams),
-        cmocka_unit_test(channels_follow_the_rule), cmocka_unit_test(a_single_frame_is_enough),
+        cmocka_unit_test(audiocraft_is_matched),       cmocka_unit_test(julius_is_matched),
+        cmocka_unit_test(counts_are_rounded_down),     cmocka_unit_test(a_constant_stays_constant),
+        cmocka_unit_test(a_tone_stays_a_tone),         cmocka_unit_test(long_sounds_have_no_seams),
+        cmocka_unit_test(channels_follow_the_rule),    cmocka_unit_test(a_single_frame_is_enough),
+        cmocka_unit_test(a_long_sound_can_be_stopped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

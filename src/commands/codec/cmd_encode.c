@@ -6,6 +6,7 @@
 #include "codec_files.h"
 #include "npy.h"
 #include "resample.h"
+#include "stop.h"
 
 /* clang-format off */
 static const mg_option options[] = {
@@ -37,7 +38,7 @@ static mg_status read_sound(const mg_codec_run *run, mg_encodec_sound *s, const 
                        "%s: %lld channels: two cannot be made of them; --channels 1 mixes them down", from,
                        (long long)info.n_channels);
     MG_TRY(mg_audio_file_read(&file, from, (double)NAN));
-    MG_TRY(mg_sound_convert(&s->sound, &file, run->config->sampling_rate, n_channels));
+    MG_TRY(mg_sound_convert_unless(&s->sound, &file, run->config->sampling_rate, n_channels, mg_stop_check));
     s->T = s->row_stride = mg_encodec_frames(run->config, s->sound.n_frames);
     s->codes = calloc((size_t)(run->config->n_codebooks * n_channels * s->T), sizeof *s->codes);
     if (!s->codes) st = mg_fail(MG_ENOMEM, "codes: no memory for %lld frames", (long long)s->T);
