@@ -8,6 +8,7 @@
 #include "encodec.h"
 #include "plan.h"
 #include "resample.h"
+#include "style_excerpt.h"
 #include "text.h"
 
 #define DEFAULT_DURATION_S 30.0 /* AudioCraft's MusicGen; AudioGen's is its window */
@@ -287,8 +288,18 @@ static mg_status check_prompt(const mg_clip *c, const mg_request_files *f, const
                    (double)T_limit / rate, windowed ? "" : " or make the clip longer");
 }
 
+/* Is the melody's file as long as its excerpt? Found out before the weights are read. */
+static mg_status check_excerpt(const mg_clip *c, const mg_request_files *f, const mg_replica *r)
+{
+    int64_t first, n;
+
+    return mg_style_excerpt_find(
+        &first, &n, &r->config, c,
+        mg_resample_count(f->melody_n_frames, f->melody_rate_hz, r->config.codec.sampling_rate));
+}
+
 /* What a style model hears of the melody's file. */
-static mg_status set_style(mg_clip *c, mg_recipe *q, const mg_replica *r)
+static mg_status set_style(mg_clip *c, mg_recipe *q, const mg_request_files *f, const mg_replica *r)
 {
     const mg_style_config *s = &r->config.style;
 
@@ -300,7 +311,7 @@ static mg_status set_style(mg_clip *c, mg_recipe *q, const mg_replica *r)
                        (long long)q->style_n_codebooks, (long long)s->n_codebooks);
     c->style_n_codebooks = q->style_n_codebooks;
     c->style_dur_s = q->style_dur_s;
-    return MG_OK;
+    return check_excerpt(c, f, r);
 }
 
 mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *state, const mg_call *call,
@@ -308,7 +319,7 @@ mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *stat
 {
     MG_RETURN(check_melody(c, q, state, replica));
     if (!c->melody) MG_UNSAY(q, cfg_coef_beta); /* of the call, for clips that have one */
-    MG_RETURN(set_style(c, q, replica));
+    MG_RETURN(set_style(c, q, &state->files, replica));
     MG_RETURN(set_texts(c, state, replica));
     MG_RETURN(count_frames(c, q, state, call, replica));
     MG_RETURN(set_windows(c, q, replica, mg_clip_n_tokens(&c->terms)));

@@ -10,6 +10,7 @@
 typedef struct mg_request_files {
     int64_t prompt_n_frames, prompt_n_channels, prompt_rate_hz; /* an audio prompt that is sound */
     int64_t codes_K, codes_T, codes_low, codes_high;            /* or codes */
+    int64_t melody_n_frames, melody_rate_hz;
     int64_t states_S, states_d;
     int64_t refused; /* mg_status: one of them cannot be used */
 } mg_request_files;

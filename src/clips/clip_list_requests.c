@@ -125,7 +125,11 @@ mg_status mg_requests_probe(mg_request_files *files, const mg_recipe *r)
     *files = (mg_request_files){0};
     if (r->text_states && *r->text_states)
         MG_RETURN(mg_text_states_probe(&files->states_S, &files->states_d, r->text_states));
-    if (r->melody && *r->melody) MG_RETURN(mg_audio_file_probe(&info, r->melody));
+    if (r->melody && *r->melody) {
+        MG_RETURN(mg_audio_file_probe(&info, r->melody));
+        files->melody_n_frames = info.n_frames;
+        files->melody_rate_hz = info.rate_hz;
+    }
     if (!r->audio_prompt || !*r->audio_prompt) return MG_OK;
     if (mg_npy_is_named(r->audio_prompt)) return probe_codes(files, r->audio_prompt);
     MG_RETURN(mg_audio_file_probe(&info, r->audio_prompt));

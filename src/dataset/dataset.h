@@ -104,6 +104,7 @@ typedef struct mg_dataset_needs {
     int64_t n_frames, dur_ms, window_ms; /* the longest; -1: never said */
     int64_t text_bytes;                  /* of the longest text, a negative one too */
     int64_t without_length;              /* jobs that say no length */
+    int64_t style_ms;                    /* the longest excerpt of a style; 0: never said */
 } mg_dataset_needs;
 
 typedef struct mg_dataset mg_dataset;

@@ -94,6 +94,10 @@ mg_status mg_dataset_take_jobs(mg_dataset *d);
 mg_status mg_dataset_is_same_job(bool *same, int before_fd, const mg_job_row *old, const char *text,
                                  int64_t bytes, const mg_recipe *now);
 
+/* dataset_inputs.c: look at the files that a job names, as far as they can be judged without a model. Each
+ * fault is the last error when `note` is called. */
+void mg_dataset_check_inputs(const mg_recipe *r, void (*note)(void *arg), void *arg);
+
 /* dataset_deal.c */
 void mg_dataset_drop_flight(mg_dataset *d);
 

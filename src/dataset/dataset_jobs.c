@@ -59,8 +59,10 @@ static mg_status put(intake *in, const char *data, size_t bytes)
     return MG_OK;
 }
 
-static void note_fault(intake *in)
+static void note_fault(void *arg)
 {
+    intake *in = arg;
+
     if (in->n_bad++ == 0) snprintf(in->first_bad, sizeof in->first_bad, "%.1000s", mg_last_error());
     if (in->say) in->say(in->say_arg, mg_last_error());
 }
@@ -161,6 +163,7 @@ static void add_needs(mg_dataset_needs *n, const mg_recipe *r)
     if (!isnan(r->dur_s)) n->dur_ms = mg_larger(n->dur_ms, (int64_t)ceil(r->dur_s * 1000));
     if (!isnan(r->window_s)) n->window_ms = mg_larger(n->window_ms, (int64_t)ceil(r->window_s * 1000));
     n->without_length += r->n_frames <= 0 && isnan(r->dur_s);
+    if (MG_SAID(r, style_dur_s)) n->style_ms = mg_larger(n->style_ms, (int64_t)ceil(r->style_dur_s * 1000));
 }
 
 enum { NEED_INTS = sizeof(mg_dataset_needs) / sizeof(int64_t), NEED_TEXT = NEED_INTS * 24 };
@@ -188,18 +191,6 @@ mg_status mg_dataset_get_needs(mg_dataset *d, mg_dataset_needs *needs)
     return MG_OK;
 }
 
-/* --check: a file that is not there is its clip's failure in a run, and good to know before. */
-static void look_for_files(intake *in, const mg_recipe *r)
-{
-    for (int i = 0; i < MG_RECIPE_INPUTS; i++) {
-        const mg_recipe_key *key = mg_recipe_input(i);
-        const char *path = *(const char *const *)mg_recipe_get(r, key);
-        if (!path || !*path || access(path, R_OK) == 0) continue;
-        (void)mg_fail(MG_EUSAGE, "%s: %s: %s: cannot open: %s", r->where, key->key, path, strerror(errno));
-        note_fault(in);
-    }
-}
-
 static mg_status take_record(intake *in, const mg_job_record *record, const char *name, const char *folder)
 {
     mg_status st = MG_OK;
@@ -212,7 +203,7 @@ static mg_status take_record(intake *in, const mg_job_record *record, const char
     MG_TRY(put(in, record->text, (size_t)record->bytes));
     MG_TRY(put(in, "\n", 1));
     if (in->db) add_needs(&in->needs, &one.recipe[0]);
-    if (in->say) look_for_files(in, &one.recipe[0]);
+    if (in->say) mg_dataset_check_inputs(&one.recipe[0], note_fault, in);
     if (in->db) MG_TRY(add_clips(in, &one.recipe[0], at, record));
 done:
     mg_request_list_close(&one);

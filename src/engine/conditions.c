@@ -9,11 +9,11 @@
 #include "npy.h"
 #include "resample.h"
 #include "stop.h"
+#include "style_excerpt.h"
 #include "text.h"
 #include "text_states.h"
 
-enum { CHROMA_MARGIN = 5 };   /* frames whose samples the last one may read */
-#define RESAMPLE_MARGIN_S 0.1 /* of a sound behind an excerpt, which resampling reads */
+enum { CHROMA_MARGIN = 5 }; /* frames whose samples the last one may read */
 
 struct mg_conditions {
     mg_replica *replica; /* borrowed */
@@ -147,37 +147,6 @@ done:
     return st;
 }
 
-/* The excerpt of a style's sound: as AudioCraft takes it, of the sound at the codec's rate, then at MERT's.
- */
-static mg_status read_excerpt(mg_sound *excerpt, const mg_replica *r, const mg_clip *clip)
-{
-    const mg_config *config = &r->config;
-    const double rate = (double)config->codec.sampling_rate, start_s = clip->style_start_s;
-    const int64_t n = (int64_t)(clip->style_dur_s * rate);
-    const double most_s =
-        start_s + clip->style_dur_s + RESAMPLE_MARGIN_S; /* NaN: all of it, for its middle */
-    mg_status st = MG_OK;
-    mg_sound file = {0}, all = {0}, part;
-
-    MG_TRY(mg_audio_file_read(&file, clip->melody, most_s));
-    MG_TRY(mg_sound_convert(&all, &file, config->codec.sampling_rate, config->lm.n_channels));
-    const int64_t first = isnan(start_s) ? (all.n_frames - n) / 2 : (int64_t)(start_s * rate);
-    if (all.n_frames < n || first + n > all.n_frames)
-        MG_TRY(mg_fail(MG_EFAIL,
-                       "style: %s: ends after %.2f s, and the excerpt has %g s%s: give --style-duration, "
-                       "--style-start (in a list style_duration, style_start), or a longer sound",
-                       clip->melody, (double)all.n_frames / rate, clip->style_dur_s,
-                       isnan(start_s) ? "" : " from its start on"));
-    part = all;
-    part.pcm += first * all.n_channels;
-    part.n_frames = n;
-    MG_TRY(mg_sound_convert(excerpt, &part, config->style.mert.sampling_rate, 1));
-done:
-    mg_sound_close(&file);
-    mg_sound_close(&all);
-    return st;
-}
-
 /* States [S, d_text] of one text. */
 static mg_status encode_text(float *out, mg_replica *r, const mg_clip_text *text, int64_t S_wanted)
 {
@@ -264,13 +233,8 @@ static mg_status read_files(mg_conditions *c, conditioning *m, mg_clip_terms *t,
                                                       : encode_sound(&m->prompt, &t->T_prompt, r, clip));
     if (!clip->melody) return MG_OK;
     if (r->config.lm.is_style) {
-        MG_RETURN(read_excerpt(&m->melody, r, clip));
+        MG_RETURN(mg_style_excerpt_read(&m->melody, &r->config, clip));
         t->n_style = mg_style_n_rows(&r->config.style, m->melody.n_frames);
-        if (t->n_style < 1 || t->n_style > r->config.lm.chroma_length)
-            return mg_fail(MG_ECHECKPOINT,
-                           "style encoder: %s: makes %lld rows of %g s, 1 to %lld are possible",
-                           r->files->mert.path, (long long)t->n_style, clip->style_dur_s,
-                           (long long)r->config.lm.chroma_length);
         return MG_OK;
     }
     MG_RETURN(read_melody(&m->melody, r, clip));

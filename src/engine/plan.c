@@ -12,6 +12,7 @@
 #include "numbers.h"
 #include "plan_fit.h"
 #include "ready_clip.h"
+#include "style_excerpt.h"
 
 enum { DEMAND_INTS = sizeof(mg_plan_demand) / sizeof(int64_t) };
 
@@ -64,6 +65,8 @@ mg_status mg_clip_need_add(mg_clip_need *need, const mg_replica *r, const mg_cli
     need->n_rows = mg_larger(need->n_rows, mg_clip_n_rows(t));
     need->n_texts = mg_larger(need->n_texts, t->S_negative > 0 ? 2 : 1);
     need->with_melody |= t->with_melody;
+    if (t->with_melody && r->config.lm.is_style)
+        need->n_excerpt = mg_larger(need->n_excerpt, mg_style_excerpt_heard(&r->config, c->style_dur_s));
     need->n_payload_bytes = mg_larger(need->n_payload_bytes, count_payload_bytes(r, c));
     if (c->audio_prompt || t->T > t->T_window || r->config.lm.n_chroma)
         need->n_tokens = r->backend.ops->hints.n_prefill_tokens;
@@ -151,6 +154,7 @@ mg_replica_limits mg_plan_limits(const mg_clip_need *need, int64_t n_slots)
         .P_max = need->P_max,
         .S_max = need->S_max,
         .with_melody = need->with_melody,
+        .n_excerpt = need->n_excerpt,
         .n_payload_bytes = (size_t)need->n_payload_bytes,
     };
 }

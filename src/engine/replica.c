@@ -7,6 +7,7 @@
 #include "delay.h"
 #include "log.h"
 #include "model_survey.h"
+#include "style_excerpt.h"
 #include "text.h"
 
 enum { USUAL_FRAME_RATE = 50, MOST_SOUND_BYTES = 128 << 20 };
@@ -137,9 +138,8 @@ static mg_status reserve_stages(mg_replica *r, const mg_replica_limits *limits)
     };
 
     if (r->t5) MG_RETURN(mg_t5_reserve(r->t5, &r->text_memory.run, S));
-    if (r->style)
-        MG_RETURN(mg_style_reserve(r->style, &r->text_memory.run,
-                                   (int64_t)(MG_STYLE_MOST_S * (double)r->config.style.mert.sampling_rate)));
+    if (r->style && limits->n_excerpt > 0)
+        MG_RETURN(mg_style_reserve(r->style, &r->text_memory.run, limits->n_excerpt));
     b->t5_run = r->text_memory.run.used_bytes;
     MG_RETURN(reserve_codec(r, limits));
     b->codec_run = r->codec_memory.run.used_bytes;
@@ -152,6 +152,21 @@ static mg_status reserve_stages(mg_replica *r, const mg_replica_limits *limits)
 static bool is_training(const mg_model_part *part)
 {
     return part->checkpoint && mg_checkpoint_get_kind(part->checkpoint) == MG_CHECKPOINT_TRAINING;
+}
+
+/* Every excerpt that may be asked for must make rows, and no more than the prefix has room for. */
+static mg_status check_style(const mg_replica *r)
+{
+    const mg_config *c = &r->config;
+
+    if (c->codec.sampling_rate == 0) return MG_OK; /* there is no sound then to take one of */
+    const int64_t least = mg_style_n_rows(&c->style, mg_style_excerpt_heard(c, MG_STYLE_LEAST_S)),
+                  most = mg_style_n_rows(&c->style, mg_style_excerpt_heard(c, MG_STYLE_MOST_S));
+    if (least >= 1 && most <= c->lm.chroma_length) return MG_OK;
+    return mg_fail(MG_ECHECKPOINT,
+                   "style encoder: %s: makes %lld rows of %g s and %lld of %g s; 1 to %lld are possible",
+                   r->files->mert.path, (long long)least, MG_STYLE_LEAST_S, (long long)most, MG_STYLE_MOST_S,
+                   (long long)c->lm.chroma_length);
 }
 
 /* Do the parts belong together? */
@@ -168,10 +183,7 @@ static mg_status check_parts(const mg_replica *r)
         return mg_fail(MG_ECHECKPOINT,
                        "text encoder: %s: states of width %lld, the language model reads %lld", f->t5.path,
                        (long long)c->t5.d_model, (long long)c->lm.d_text);
-    if (f->mert.checkpoint &&
-        mg_style_n_rows(&c->style, (int64_t)(MG_STYLE_MOST_S * (double)c->style.mert.sampling_rate)) < 1)
-        return mg_fail(MG_ECHECKPOINT, "style encoder: %s: makes no row of %g s of sound", f->mert.path,
-                       MG_STYLE_MOST_S);
+    if (f->mert.checkpoint) MG_RETURN(check_style(r));
     if (!codec_halves(r)) return MG_OK;
     if (c->codec.n_channels != 1)
         return mg_fail(MG_ECHECKPOINT,

@@ -14,7 +14,7 @@ cat >"$BOX/all.jsonl" <<'EOF'
 {"prompt": "techno", "frames": 120, "window": 1.2, "extend_stride": 0.7, "melody": "music.wav", "style_duration": 2}
 {"prompt": "techno", "frames": 40}
 {"prompt": "slow sad piano", "frames": 50, "melody": "music.wav", "style_codebooks": 1, "cfg_coef_beta": 5, "seed": 7}
-{"prompt": "", "frames": 30, "melody": "music.wav", "style_start": 0, "style_duration": 1.5}
+{"prompt": "", "frames": 30, "melody": "music.wav", "style_start": 0, "style_duration": 3.5}
 EOF
 make_clips() { # NP FOLDER options …
     local n=$1 out=$2
@@ -53,6 +53,18 @@ run() {
 expect 0 '4 clips' 'a dataset' run --batch 3
 expect 0 '4 clips' 'verify finds it whole' "$MG" verify "$BOX/set"
 passes 'its clips are those of generate' cmp "$(find "$BOX/set" -name '*.wav' | sort | sed -n 3p)" "$BOX/reference/000002.wav"
+
+cat >"$BOX/short.jsonl" <<'EOF'
+{"prompt": "a", "melody": "music.wav", "style_start": 1, "style_duration": 3}
+{"prompt": "b", "melody": "music.wav", "style_start": 1.5, "style_duration": 3}
+{"prompt": "c", "melody": "music.wav", "style_duration": 4.5}
+{"prompt": "d", "melody": "music.wav", "style_start": 3.6}
+{"prompt": "e", "melody": "short.jsonl", "style_start": 1}
+EOF
+expect 2 'cannot be used as it is' 'a list of excerpts that end too late' "$MG" run --jobs "$BOX/short.jsonl" --check
+passes 'each is named' test "$(grep -Ec 'error: .*short.jsonl: line (2|3|4): melody: .*music.wav: ends after 4.00 s' "$BOX/said")" = 3
+says 'and what is no sound' 'line 5: melody: .*short.jsonl: not a sound file'
+fails 'the first is not' grep -q 'line 1' "$BOX/said"
 
 # MERT from a cache, and only for those that need it: what stands beside a clip changes no byte of it.
 cache=$BOX/hub/models--m-a-p--MERT-v1-95M
@@ -99,6 +111,13 @@ refuse 2 'style_codebooks: 7: this model has 6' 'more codebooks than it has' \
 expect 1 'ends after 4.00 s, and the excerpt has 4.5 s: give --style-duration' 'an excerpt longer than the sound' \
     "$MG" generate "${MODEL[@]}" "${PARTS[@]}" --style-encoder "$MERT" --frames 20 --out "$BOX/refused" \
     --style "$BOX/music.wav" --style-duration 4.5
+fails 'is found before anything is loaded' grep -q plan: "$BOX/said"
+printf '{"prompt": "%s", "frames": 20, "melody": "music.wav", "style_start": %s}\n' good 0.5 bad 1.5 >"$BOX/two.jsonl"
+expect 3 'error: clip 000001: style: .*music.wav: ends after 4.00 s, and the excerpt has 3 s from its start on' 'one of two' \
+    "$MG" generate "${MODEL[@]}" "${PARTS[@]}" --style-encoder "$MERT" --out "$BOX/refused" --prompts "$BOX/two.jsonl"
+sed -n '/plan:/,$p' "$BOX/said" >"$BOX/late"
+passes 'and the other is made' grep -q 000000.wav "$BOX/late"
+fails 'it is left out before' grep -q style: "$BOX/late"
 expect 4 'MusicGen-Style, which transformers does not have' 'convert' \
     "$MG" convert "$GOLDEN/checkpoints/ac-style" "$BOX/hf" --to hf "${PARTS[@]}"
 MODEL=(--model "$GOLDEN/checkpoints/ac-melody")

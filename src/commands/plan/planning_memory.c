@@ -63,9 +63,10 @@ static void close_pair(pair *g)
 
 static mg_status measure(mg_replica *r, const mg_planning *p, int64_t n_clips, int64_t n_outside)
 {
-    const mg_clip clip = clip_of(p);
+    mg_clip clip = clip_of(p);
     mg_clip_need need = {0};
 
+    clip.style_dur_s = r->config.style.excerpt_s;
     MG_RETURN(mg_clip_need_add(&need, r, &clip));
     mg_replica_limits limits = mg_plan_limits(&need, n_clips);
     limits.n_outside = n_outside;

@@ -1,4 +1,5 @@
 /* What a slot must have room for, before any job is dealt: the largest that the jobs ask for. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ static mg_status add_one(mg_clip_need *need, const mg_run_settings *s, const mg_
     if (jobs->with_text || jobs->with_states) c->terms.S = S;
     if (jobs->with_negative) c->terms.S_negative = tokens_of(jobs->text_bytes);
     if (jobs->with_melody) c->terms.with_melody = true;
+    c->style_dur_s = fmax((double)jobs->style_ms / 1000, r->config.style.excerpt_s);
     if (jobs->with_audio_prompt) c->audio_prompt = "jobs"; /* asked whether it is there, and never opened */
     c->terms.guidance = 3;
     if (jobs->with_melody) c->terms.guidance_beta = 1;
