@@ -11,6 +11,7 @@
 
 #include "audio_file.h"
 #include "audio_source.h"
+#include "in_file.h"
 #include "log.h"
 #include "sndfile_mpeg.h"
 #include "stop.h"
@@ -202,19 +203,14 @@ static pthread_mutex_t counted_lock = PTHREAD_MUTEX_INITIALIZER;
 static counted counts[MAX_COUNTED];
 static int n_counts;
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 static bool is_counted(counted *c)
 {
     bool found = false;
 
     pthread_mutex_lock(&counted_lock);
     for (int i = 0; i < MAX_COUNTED && !found; i++)
-        if (counts[i].n_frames > 0 && counts[i].i_link == c->i_link && is_same(&counts[i].file, &c->file))
+        if (counts[i].n_frames > 0 && counts[i].i_link == c->i_link &&
+            mg_in_file_is_same(&counts[i].file, &c->file))
             *c = counts[i], found = true;
     pthread_mutex_unlock(&counted_lock);
     return found;

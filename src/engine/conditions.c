@@ -10,6 +10,7 @@
 #include "resample.h"
 #include "stop.h"
 #include "style_excerpt.h"
+#include "style_memo.h"
 #include "text.h"
 #include "text_states.h"
 
@@ -18,12 +19,16 @@ enum { CHROMA_MARGIN = 5 }; /* frames whose samples the last one may read */
 struct mg_conditions {
     mg_replica *replica; /* borrowed */
     mg_chroma *chroma;   /* of a melody model */
+    mg_style_memo styles;
 };
 
 /* What preparing a clip collects before it is packed. */
 typedef struct conditioning {
-    int32_t *prompt; /* [K,T_prompt] */
-    mg_sound melody; /* mono, at the codec's rate; of a style model the excerpt, at MERT's */
+    int32_t *prompt;    /* [K,T_prompt] */
+    mg_sound melody;    /* mono, at the codec's rate; of a style model the excerpt, at MERT's, or */
+    const float *style; /* its rows, which the memo has; NULL: it has not */
+    mg_style_key style_key;
+    bool has_key;
 } conditioning;
 
 mg_status mg_conditions_open(mg_conditions **out, mg_replica *r)
@@ -46,6 +51,7 @@ void mg_conditions_close(mg_conditions *c)
 {
     if (!c) return;
     mg_chroma_close(c->chroma);
+    mg_style_memo_reset(&c->styles);
     free(c);
 }
 
@@ -147,6 +153,21 @@ done:
     return st;
 }
 
+/* A style's rows that are known, or the excerpt that they are to be heard in. */
+static mg_status read_style(mg_conditions *c, conditioning *m, mg_clip_terms *t, const mg_clip *clip)
+{
+    const mg_replica *r = c->replica;
+
+    m->style_key = (mg_style_key){
+        .start_s = clip->style_start_s, .dur_s = clip->style_dur_s, .n_codebooks = clip->style_n_codebooks};
+    m->has_key = stat(clip->melody, &m->style_key.file) == 0;
+    if (m->has_key) m->style = mg_style_memo_find(&c->styles, &t->n_style, &m->style_key);
+    if (m->style) return MG_OK;
+    MG_RETURN(mg_style_excerpt_read(&m->melody, &r->config, clip));
+    t->n_style = mg_style_n_rows(&r->config.style, m->melody.n_frames);
+    return MG_OK;
+}
+
 /* States [S, d_text] of one text. */
 static mg_status encode_text(float *out, mg_replica *r, const mg_clip_text *text, int64_t S_wanted)
 {
@@ -214,12 +235,21 @@ done:
     return st;
 }
 
-static mg_status find_style(float *rows, mg_replica *r, const mg_clip *clip, const mg_sound *excerpt)
+static mg_status find_style(float *rows, mg_conditions *c, const conditioning *m, const mg_clip_terms *t,
+                            const mg_clip *clip)
 {
+    mg_replica *r = c->replica;
+    const int64_t D = r->config.lm.n_chroma;
+
+    if (m->style) {
+        memcpy(rows, m->style, (size_t)(t->n_style * D) * sizeof *rows);
+        return MG_OK;
+    }
     mg_replica_lock_beside(r);
     const mg_status st =
-        mg_style_encode(r->style, rows, excerpt->pcm, excerpt->n_frames, clip->style_n_codebooks);
+        mg_style_encode(r->style, rows, m->melody.pcm, m->melody.n_frames, clip->style_n_codebooks);
     mg_replica_unlock_beside(r);
+    if (st == MG_OK && m->has_key) mg_style_memo_put(&c->styles, &m->style_key, rows, t->n_style, D);
     return st;
 }
 
@@ -232,11 +262,7 @@ static mg_status read_files(mg_conditions *c, conditioning *m, mg_clip_terms *t,
         MG_RETURN(mg_npy_is_named(clip->audio_prompt) ? read_codes(&m->prompt, &t->T_prompt, r, clip)
                                                       : encode_sound(&m->prompt, &t->T_prompt, r, clip));
     if (!clip->melody) return MG_OK;
-    if (r->config.lm.is_style) {
-        MG_RETURN(mg_style_excerpt_read(&m->melody, &r->config, clip));
-        t->n_style = mg_style_n_rows(&r->config.style, m->melody.n_frames);
-        return MG_OK;
-    }
+    if (r->config.lm.is_style) return read_style(c, m, t, clip);
     MG_RETURN(read_melody(&m->melody, r, clip));
     t->n_bins = count_bins(c, t, &m->melody);
     return MG_OK;
@@ -256,7 +282,7 @@ static mg_status pack(mg_conditions *c, mg_ready_clip *ready, const conditioning
     if (m->prompt) memcpy(to.prompt, m->prompt, (size_t)(lm->K * t->T_prompt) * sizeof *to.prompt);
     MG_RETURN(encode_text(to.text, c->replica, &clip->text, t->S));
     MG_RETURN(encode_text(to.negative, c->replica, &clip->negative, t->S_negative));
-    if (t->n_style > 0) return find_style(to.style, c->replica, clip, &m->melody);
+    if (t->n_style > 0) return find_style(to.style, c, m, t, clip);
     return t->with_melody ? find_bins(to.bins, c, t, &m->melody) : MG_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "model_survey.h"
 #include "style_excerpt.h"
+#include "style_memo.h"
 #include "text.h"
 
 enum { USUAL_FRAME_RATE = 50, MOST_SOUND_BYTES = 128 << 20 };
@@ -118,6 +119,8 @@ static void measure_host(mg_replica *r, const mg_replica_limits *limits)
     b->leader =
         n_slots * (limits->n_payload_bytes + (2 + MG_FINISHING_CLIPS) * codes) + (size_t)r->n_sounds * codes;
     if (r->codec && r->source.with_decoder) b->leader += (size_t)(r->n_sounds + 1) * sound_bytes(r, limits);
+    if (limits->n_excerpt > 0)
+        b->leader += MG_STYLE_MEMO_PLACES * (size_t)(lm->chroma_length * lm->n_chroma) * sizeof(float);
     if (!r->is_leader) b->leader = 0;
     b->host += b->leader;
 }

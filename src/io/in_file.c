@@ -112,6 +112,13 @@ bool mg_in_file_is_away(const char *path)
     return away;
 }
 
+bool mg_in_file_is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
 mg_status mg_in_file_map(mg_mapped_file *f, const char *path)
 {
     mg_status st = MG_OK;
