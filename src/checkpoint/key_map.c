@@ -258,14 +258,30 @@ const char *mg_dialect_name(mg_dialect d)
     return "unknown";
 }
 
+/* Of parts that may share a file with a language model. */
+static const char *const part_prefixes[] = {"text_encoder.", "audio_encoder."};
+enum { N_PART_PREFIXES = sizeof part_prefixes / sizeof *part_prefixes };
+
+static bool begins(const char *name, const char *with)
+{
+    return strncmp(name, with, strlen(with)) == 0;
+}
+
+bool mg_key_map_is_of_part(const char *target_name, const char *prefix)
+{
+    bool others = false;
+
+    for (int i = 0; i < N_PART_PREFIXES; i++) others = others || begins(target_name, part_prefixes[i]);
+    return *prefix ? begins(target_name, prefix) : !others;
+}
+
 bool mg_key_map_is_ignorable(const char *target_name)
 {
-    static const char *const prefixes[] = {"text_encoder.", "audio_encoder."};
     capture captures[MAX_CAPTURES];
     const char *name = target_name;
 
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) name += strlen(prefixes[i]);
+    for (int i = 0; i < N_PART_PREFIXES; i++)
+        if (begins(name, part_prefixes[i])) name += strlen(part_prefixes[i]);
     for (size_t i = 0; i < sizeof ignorable / sizeof *ignorable; i++)
         if (match(captures, ignorable[i], name)) return true;
     for (size_t i = 0; i < sizeof ignorable_ends / sizeof *ignorable_ends; i++) {

@@ -43,6 +43,10 @@ int mg_key_map(mg_key_target target[MG_KEY_PARTS], mg_dialect d, const char *sou
  * has two for a convolution ("conv.conv", then "convtr.convtr"): the upsampling layers are the second. */
 int mg_key_map_back(mg_key_target source[MG_KEY_SPELLINGS], mg_dialect d, const char *target);
 
+/* Is it a tensor of the part whose names stand behind `prefix`? Without one, of all but the text encoder and
+ * the codec, which have prefixes of their own where parts share a file. */
+bool mg_key_map_is_of_part(const char *target_name, const char *prefix);
+
 /* May this one be left over? EMA, rotary and window buffers may, and num_batches_tracked. So may a full T5's
  * decoder, the second alias of T5's embedding, and the codec's encoder, which decoding does not use. */
 bool mg_key_map_is_ignorable(const char *target_name);

@@ -12,6 +12,7 @@
 #include "checkpoint_read.h"
 #include "choice_words.h"
 #include "hash.h"
+#include "key_map.h"
 #include "log.h"
 #include "model_notes.h"
 #include "stop.h"
@@ -172,17 +173,6 @@ static void describe_codec(mg_text *t, const mg_codec_config *c)
     mg_text_add_bytes(t, c->ratio, (size_t)c->n_ratios * sizeof *c->ratio);
 }
 
-/* Of parts in one file each has its own names. */
-static bool is_of_part(const char *name, const char *prefix)
-{
-    static const char *const others[] = {"text_encoder.", "audio_encoder."};
-
-    if (*prefix) return strncmp(name, prefix, strlen(prefix)) == 0;
-    for (int i = 0; i < 2; i++)
-        if (strncmp(name, others[i], strlen(others[i])) == 0) return false;
-    return true;
-}
-
 /* Other weights of the same shape differ there. */
 static mg_status read_sample(mg_text *t, const mg_checkpoint_entry *e)
 {
@@ -216,7 +206,7 @@ static mg_status describe_part(char out[VALUE_SIZE], const mg_model_part *part, 
     for (size_t i = 0; i < mg_checkpoint_count(c); i++) {
         const mg_checkpoint_entry *e = mg_checkpoint_at(c, i);
         char dims[MG_DIMS_SIZE];
-        if (!is_of_part(e->name, part->prefix)) continue;
+        if (!mg_key_map_is_of_part(e->name, part->prefix)) continue;
         mg_text_format(&shapes, "%s %s %s\n", e->name, mg_dtype_name(e->tensor.dtype),
                        mg_dims_format(dims, e->tensor.n_dims, e->tensor.dim));
         MG_TRY(read_sample(&contents, e));

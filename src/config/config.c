@@ -8,13 +8,10 @@
 #include <string.h>
 
 #include "config_impl.h"
-#include "in_file.h"
 #include "json.h"
-#include "path.h"
 
 enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20 };
-#define MAX_CONFIG_BYTES ((int64_t)16 << 20)
-#define COUNT(array)     ((int)(sizeof(array) / sizeof *(array)))
+#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
 static mg_status read_feed_forward(mg_t5_config *out, const cJSON *section, const char *name)
 {
@@ -203,7 +200,7 @@ static mg_status read_generation(mg_generation_config *out, const cJSON *root, c
     return MG_OK;
 }
 
-static mg_status load_root(cJSON **root, char path[MG_PATH_SIZE], const char *dir)
+mg_status mg_config_load_root(cJSON **root, char path[MG_PATH_SIZE], const char *dir)
 {
     *root = NULL;
     MG_RETURN(mg_path_format(path, "%s/config.json", dir));
@@ -237,20 +234,18 @@ mg_status mg_config_load(mg_config *out, const char *dir)
 {
     mg_status st = MG_OK;
     char path[MG_PATH_SIZE];
-    char *text = NULL;
-    int64_t bytes;
+    cJSON *root = NULL, *generation = NULL;
 
     *out = (mg_config){0};
-    MG_TRY(mg_path_format(path, "%s/config.json", dir));
-    MG_TRY(mg_in_file_read(&text, &bytes, path, MAX_CONFIG_BYTES));
-    MG_TRY(mg_config_parse(out, path, text, bytes));
+    MG_TRY(mg_config_load_root(&root, path, dir));
+    MG_TRY(read_composite(out, root, path));
     MG_TRY(mg_path_format(path, "%s/generation_config.json", dir));
     if (!mg_path_exists(path)) goto done;
-    free(text);
-    MG_TRY(mg_in_file_read(&text, &bytes, path, MAX_CONFIG_BYTES));
-    MG_TRY(mg_config_parse_generation(&out->generation, path, text, bytes));
+    MG_TRY(mg_json_load(&generation, path));
+    st = read_generation(&out->generation, generation, path);
 done:
-    free(text);
+    cJSON_Delete(root);
+    cJSON_Delete(generation);
     return st;
 }
 
@@ -261,7 +256,7 @@ mg_status mg_config_read_type(char type[32], const char *dir)
     cJSON *root;
 
     type[0] = '\0';
-    MG_RETURN(load_root(&root, path, dir));
+    MG_RETURN(mg_config_load_root(&root, path, dir));
     const mg_status st = mg_json_string(root, path, "model_type", &value);
     if (st == MG_OK && value) snprintf(type, 32, "%s", value);
     cJSON_Delete(root);
@@ -274,7 +269,7 @@ mg_status mg_config_load_t5(mg_t5_config *out, const char *dir)
     cJSON *root;
 
     *out = (mg_t5_config){0};
-    MG_RETURN(load_root(&root, path, dir));
+    MG_RETURN(mg_config_load_root(&root, path, dir));
     const mg_status st = read_t5(out, root, path);
     cJSON_Delete(root);
     return st;
@@ -286,7 +281,7 @@ mg_status mg_config_load_codec(mg_codec_config *out, const char *dir)
     cJSON *root;
 
     *out = (mg_codec_config){0};
-    MG_RETURN(load_root(&root, path, dir));
+    MG_RETURN(mg_config_load_root(&root, path, dir));
     const mg_status st = mg_config_read_codec(out, root, path);
     cJSON_Delete(root);
     return st;

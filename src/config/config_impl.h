@@ -1,11 +1,16 @@
-/* What config.c and config_codec.c share: reading one section of a config.json. Private to them. */
+/* What config.c, config_codec.c and config_mert.c share: reading one section of a config.json. Private to
+ * them. */
 #ifndef MG_CONFIG_IMPL_H
 #define MG_CONFIG_IMPL_H
 
 #include "config.h"
 #include "config_field.h"
+#include "path.h"
 
 struct cJSON;
+
+/* DIR/config.json, and its path for messages. The caller cJSON_Deletes it. */
+mg_status mg_config_load_root(struct cJSON **root, char path[MG_PATH_SIZE], const char *dir);
 
 /* Each *out holds its default before. */
 mg_status mg_config_fields(const struct cJSON *section, const char *name, const mg_config_field *fields,

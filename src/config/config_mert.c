@@ -1,16 +1,12 @@
 /* MERT's config.json. Defaults are those of its MERTConfig, which hold for every key that a file leaves out.
  * The names are those of transformers' HubertConfig, and MERT's own behind them. */
 #include <cjson/cJSON.h>
-#include <stdlib.h>
 
 #include "config_impl.h"
-#include "in_file.h"
 #include "json.h"
-#include "path.h"
 
 enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1024, MAX_POSITIONS = 4096 };
-#define MAX_CONFIG_BYTES ((int64_t)1 << 20)
-#define COUNT(array)     ((int)(sizeof(array) / sizeof *(array)))
+#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
 /* A list of 1 … MG_MAX_MERT_CONVS integers, 1 … high; absent: as it is. */
 static mg_status read_list(int64_t *n, int64_t out[MG_MAX_MERT_CONVS], const cJSON *root, const char *name,
@@ -134,16 +130,12 @@ mg_status mg_config_parse_mert(mg_mert_config *out, const char *name, const char
 
 mg_status mg_config_load_mert(mg_mert_config *out, const char *dir)
 {
-    mg_status st = MG_OK;
     char path[MG_PATH_SIZE];
-    char *text = NULL;
-    int64_t bytes;
+    cJSON *root;
 
     *out = (mg_mert_config){0};
-    MG_TRY(mg_path_format(path, "%s/config.json", dir));
-    MG_TRY(mg_in_file_read(&text, &bytes, path, MAX_CONFIG_BYTES));
-    MG_TRY(mg_config_parse_mert(out, path, text, bytes));
-done:
-    free(text);
+    MG_RETURN(mg_config_load_root(&root, path, dir));
+    const mg_status st = read_mert(out, root, path);
+    cJSON_Delete(root);
     return st;
 }

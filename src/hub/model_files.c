@@ -426,16 +426,14 @@ mg_weights_use mg_model_files_use(const mg_model_files *m, const mg_checkpoint *
 
 void mg_model_part_count(int64_t n[MG_DTYPES], const mg_model_part *part)
 {
-    static const char *const others[] = {"text_encoder.", "audio_encoder.", "style_encoder."};
-    const size_t n_prefix = strlen(part->prefix);
+    static const char style[] = "style_encoder."; /* in the language model's file, and no part of its own */
 
     for (size_t i = 0; i < MG_DTYPES; i++) n[i] = 0;
     for (size_t i = 0; part->checkpoint && i < mg_checkpoint_count(part->checkpoint); i++) {
         const mg_checkpoint_entry *e = mg_checkpoint_at(part->checkpoint, i);
-        bool skip = strncmp(e->name, part->prefix, n_prefix) != 0 || mg_key_map_is_ignorable(e->name);
-        for (int k = 0; k < 3 && !n_prefix; k++)
-            skip = skip || strncmp(e->name, others[k], strlen(others[k])) == 0;
-        if (!skip) n[e->tensor.dtype] += mg_tensor_count(&e->tensor);
+        if (mg_key_map_is_of_part(e->name, part->prefix) && !mg_key_map_is_ignorable(e->name) &&
+            strncmp(e->name, style, strlen(style)) != 0)
+            n[e->tensor.dtype] += mg_tensor_count(&e->tensor);
     }
 }
 

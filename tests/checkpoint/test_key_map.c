@@ -167,13 +167,24 @@ static void what_may_be_left_over(void **state)
     assert_int_equal(mg_key_map_detect(none, 0), MG_DIALECT_UNKNOWN);
 }
 
+static void parts_share_a_file(void **state)
+{
+    (void)state;
+    assert_true(mg_key_map_is_of_part("text_encoder.shared.weight", "text_encoder."));
+    assert_false(mg_key_map_is_of_part("audio_encoder.shared.weight", "text_encoder."));
+    assert_false(mg_key_map_is_of_part("decoder.lm_heads.0.weight", "text_encoder."));
+    assert_true(mg_key_map_is_of_part("decoder.lm_heads.0.weight", ""));
+    assert_true(mg_key_map_is_of_part("style_encoder.embed.weight", ""));
+    assert_false(mg_key_map_is_of_part("text_encoder.shared.weight", ""));
+    assert_false(mg_key_map_is_of_part("audio_encoder.shared.weight", ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_go_there_and_back),
-        cmocka_unit_test(an_upsampling_layer_has_two_spellings),
-        cmocka_unit_test(wrappers_are_dropped),
-        cmocka_unit_test(what_may_be_left_over),
+        cmocka_unit_test(names_go_there_and_back), cmocka_unit_test(an_upsampling_layer_has_two_spellings),
+        cmocka_unit_test(wrappers_are_dropped),    cmocka_unit_test(what_may_be_left_over),
+        cmocka_unit_test(parts_share_a_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

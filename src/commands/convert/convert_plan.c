@@ -8,6 +8,7 @@
 
 #include "checkpoint_read.h"
 #include "convert.h"
+#include "key_map.h"
 #include "lines.h"
 #include "lm.h"
 #include "log.h"
@@ -186,7 +187,6 @@ static bool is_codebook(const char *name)
 /* Nothing is dropped in silence. Another part's tensors are its own business. */
 static void check_left_over(planner *p)
 {
-    static const char *const others[] = {"text_encoder.", "audio_encoder."};
     const mg_checkpoint *c = p->part->checkpoint;
     const size_t n_prefix = strlen(p->part->prefix);
     bool leaves_codebooks = false;
@@ -194,9 +194,7 @@ static void check_left_over(planner *p)
     for (size_t i = 0; i < mg_checkpoint_count(c); i++) {
         const char *name = mg_checkpoint_at(c, i)->name;
         bool skip =
-            p->used[i] || mg_key_map_is_ignorable(name) || strncmp(name, p->part->prefix, n_prefix) != 0;
-        for (int k = 0; k < 2 && !n_prefix; k++)
-            skip = skip || strncmp(name, others[k], strlen(others[k])) == 0;
+            p->used[i] || mg_key_map_is_ignorable(name) || !mg_key_map_is_of_part(name, p->part->prefix);
         skip = skip || (p->convert->drops_projection && strncmp(name, PROJECTION, strlen(PROJECTION)) == 0);
         if (!skip && is_codebook(name + n_prefix)) skip = leaves_codebooks = true;
         if (!skip) problem(p, "%s: unexpected", mg_checkpoint_at(c, i)->source);

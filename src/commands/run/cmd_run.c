@@ -172,10 +172,8 @@ static mg_status run(mg_context *context, const void *settings)
     s.call.naming = -1;
     s.call.n_unconditional = -1;
     mg_recipe_see(&s.call.all);
-    /* They are for the jobs to say: run has no such options, and their fields hold 0. */
-    MG_UNSAY(&s.call.all, style_n_codebooks);
-    MG_UNSAY(&s.call.all, style_dur_s);
-    MG_UNSAY(&s.call.all, style_start_s);
+    for (int i = 0; i < mg_recipe_n_keys; i++) /* for the jobs to say: run has no such options, and holds 0 */
+        if (mg_recipe_keys[i].flags & MG_KEY_WITH_MELODY) mg_recipe_unsay(&s.call.all, &mg_recipe_keys[i]);
     mg_say_do_sample(&s.call.all, s.do_sample);
     return mg_run(context, &s);
 }
