@@ -1,10 +1,14 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "text.h"
 
 /* Of /proc/PID/stat all that stands behind the name, which may hold anything: field 3 and on. false: not
  * there. */
@@ -49,4 +53,23 @@ uint64_t mg_process_start_ticks(int64_t pid)
     const char *p = text;
     for (int field = 3; p && field < 22; field++) p = strchr(p + 1, ' ');
     return p && sscanf(p, "%llu", &ticks) == 1 ? ticks : 0;
+}
+
+/* A name is not enough, so what the kernel calls this start of the host, too. */
+uint32_t mg_process_machine(void)
+{
+    char text[192] = "";
+
+    (void)gethostname(text, 63);
+    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        const ssize_t n = read(fd, text + strlen(text), 64);
+        (void)n; /* then by its name alone */
+        close(fd);
+    }
+    const size_t n_text = strlen(text);
+    const ssize_t n_space = readlink("/proc/self/ns/pid", text + n_text, sizeof text - 1 - n_text);
+    (void)n_space;
+    const uint32_t number = (uint32_t)mg_text_hash(text);
+    return number ? number : 1;
 }

@@ -15,4 +15,8 @@ bool mg_process_is_stopped(int64_t pid);
 /* When it began, in clock ticks: a number is given again. 0: there is none. */
 uint64_t mg_process_start_ticks(int64_t pid);
 
+/* Whose numbers these are: this host's, from one start of it to the next, or this container's. The hosts of a
+ * cluster may all be called the same. Never 0. */
+uint32_t mg_process_machine(void);
+
 #endif

@@ -24,7 +24,8 @@ enum { TOUCHES = 6, LOOKS = 10 }; /* touches while another waits; looks before i
 typedef struct holder {
     char host[65];
     long pid;
-    uint64_t begun; /* when the process began, in the kernel's ticks: a number is given again */
+    uint64_t begun;   /* when the process began, in the kernel's ticks: a number is given again */
+    uint32_t machine; /* whose number it is (process.h); 0: not said, as earlier versions */
 } holder;
 
 struct mg_run_lock {
@@ -45,11 +46,13 @@ static void describe_self(holder *h)
     h->host[sizeof h->host - 1] = '\0';
     h->pid = (long)getpid();
     h->begun = mg_process_start_ticks(h->pid);
+    h->machine = mg_process_machine();
 }
 
 static bool is_same(const holder *a, const holder *b)
 {
-    return a->pid == b->pid && a->begun == b->begun && strcmp(a->host, b->host) == 0;
+    return a->pid == b->pid && a->begun == b->begun && a->machine == b->machine &&
+           strcmp(a->host, b->host) == 0;
 }
 
 /* What the file says: 1: it is there, 0: it is not, -1: errno says why it cannot be read. One that is being
@@ -61,7 +64,7 @@ static int read_holder(holder *h, const char *path, const holder *toucher)
     *h = (holder){.host = "?"};
     if (!f) return errno == ENOENT ? 0 : -1;
     errno = 0;
-    if (fscanf(f, "%64s %ld %" SCNu64, h->host, &h->pid, &h->begun) != 3) h->pid = 0;
+    if (fscanf(f, "%64s %ld %" SCNu64 " %" SCNx32, h->host, &h->pid, &h->begun, &h->machine) < 3) h->pid = 0;
     const int code = ferror(f) ? (errno ? errno : EIO) : 0;
     if (!code && toucher && is_same(h, toucher)) (void)futimens(fileno(f), NULL);
     fclose(f);
@@ -76,7 +79,8 @@ static int create(const char *path, const holder *self)
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 
     if (fd < 0) return errno == EEXIST ? 0 : -1;
-    const int n = snprintf(text, sizeof text, "%s %ld %" PRIu64 "\n", self->host, self->pid, self->begun);
+    const int n = snprintf(text, sizeof text, "%s %ld %" PRIu64 " %08" PRIx32 "\n", self->host, self->pid,
+                           self->begun, self->machine);
     const bool whole = write(fd, text, (size_t)n) == n && fsync(fd) == 0;
     const int code = errno;
     close(fd);
@@ -131,9 +135,15 @@ static bool is_alive(const holder *h)
     return mg_process_is_alive(h->pid) && (!begun || begun == h->begun);
 }
 
+/* Can its process be asked? */
+static bool is_here(const holder *h, const holder *self)
+{
+    return strcmp(h->host, self->host) == 0 && (!h->machine || h->machine == self->machine);
+}
+
 static bool is_stale(const holder *h, const holder *self, const char *path, double stale_s)
 {
-    if (strcmp(h->host, self->host) != 0) return is_left(path, stale_s);
+    if (!is_here(h, self)) return is_left(path, stale_s);
     if (h->pid <= 0) return is_left(path, 1); /* being written, or cut off */
     const double begin_s = mg_clock_s();
     while (is_alive(h)) { /* the rest of a run that a launcher is ending is soon gone */

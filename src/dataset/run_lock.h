@@ -1,6 +1,7 @@
-/* One run at a time on a dataset: a file that names host and process. A thread keeps it fresh for as long as
- * it is held, whatever the run does meanwhile. Who was suspended, or cut off from the disk, for longer than
- * others wait may find it taken. Then the file names somebody else, and is neither touched nor removed. */
+/* One run at a time on a dataset: a file that names host, process and machine (process.h). A thread keeps it
+ * fresh for as long as it is held, whatever the run does meanwhile. Who was suspended, or cut off from the
+ * disk, for longer than others wait may find it taken. Then the file names somebody else, and is neither
+ * touched nor removed. */
 #ifndef MG_RUN_LOCK_H
 #define MG_RUN_LOCK_H
 
@@ -10,9 +11,9 @@
 
 typedef struct mg_run_lock mg_run_lock;
 
-/* Take it. A lock whose process has ended on this host is taken over. So is the lock of another host that has
- * not touched it for `stale_s` seconds. MG_EFAIL names the host and process that hold it. Waits for up to
- * `stale_s` to see whether a lock of another host is touched. */
+/* Take it. A lock whose process has ended on this machine is taken over. So is the lock of another one, which
+ * may have the same name, that has not touched it for `stale_s` seconds. MG_EFAIL names the host and process
+ * that hold it. Waits for up to `stale_s` to see whether a lock of another host is touched. */
 mg_status mg_run_lock_take(mg_run_lock **out, const char *path, double stale_s);
 
 /* Before anything is written: reads the file again. MG_EFAIL if it names somebody else, is gone, or cannot be

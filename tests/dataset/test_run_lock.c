@@ -2,12 +2,14 @@
 #include "dataset_fixture.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "process.h"
 #include "run_lock.h"
 
 static const char others[] = "elsewhere 12 7\n";
@@ -137,6 +139,25 @@ static void test_of_another_that_lives(void **state)
     mg_run_lock_release(l);
 }
 
+/* Its host is called as ours, and is another: a process of that number is not to be asked for here. */
+static void test_of_a_namesake(void **state)
+{
+    char text[160], host[65];
+    pthread_t toucher;
+    mg_run_lock *l;
+
+    (void)state;
+    assert_int_equal(gethostname(host, sizeof host), 0);
+    const uint32_t other = mg_process_machine() ^ 1;
+    snprintf(text, sizeof text, "%s %d 7 %08x\n", host, INT_MAX, other ? other : 2);
+    put_file(path, text, strlen(text));
+    assert_int_equal(pthread_create(&toucher, NULL, touch_on, NULL), 0);
+    expect_failure(mg_run_lock_take(&l, path, 0.7), MG_EFAIL, "a run is at work here: process 2147483647");
+    assert_int_equal(pthread_join(toucher, NULL), 0);
+    expect_ok(mg_run_lock_take(&l, path, 0.7)); /* it was left */
+    mg_run_lock_release(l);
+}
+
 /* The child of the test below: 0 if all is as it should be. */
 static int be_suspended(const mg_dataset_call *call)
 {
@@ -247,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_of_another_is_let_alone, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_gone, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_of_another_that_lives, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_of_a_namesake, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_cannot_be_read_now, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_suspended, set_up, drop_dir),
     };
