@@ -125,6 +125,8 @@ mg_status mg_dataset_stop_writer(mg_dataset *d);
 /* dataset_shards.c: close what is complete; `last`: also what is left. */
 mg_status mg_dataset_close_shards(mg_dataset *d, bool last);
 mg_status mg_dataset_find_shards(mg_dataset *d);
+mg_status mg_dataset_find_lost_parts(
+    mg_dataset *d); /* clips whose file is gone before it was in a shard wait again */
 
 /* dataset_recover.c */
 mg_status mg_dataset_recover(mg_dataset *d);

@@ -99,6 +99,7 @@ mg_status mg_dataset_recover(mg_dataset *d)
     mg_status st = MG_OK;
     char *state = NULL;
 
+    if (d->call.layout == MG_LAYOUT_WEBDATASET) MG_RETURN(mg_dataset_find_lost_parts(d));
     MG_RETURN(mg_run_db_read_note(d->db, "state", &state));
     const bool cut_off = state && strcmp(state, "running") == 0;
     free(state);

@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include "dataset_impl.h"
+#include "log.h"
+#include "stop.h"
 #include "tar_writer.h"
+#include "text.h"
 
 static mg_status part_path(char out[MG_PATH_SIZE], const mg_dataset *d, const mg_job_row *row)
 {
@@ -120,6 +123,40 @@ mg_status mg_dataset_close_shards(mg_dataset *d, bool last)
         d->shard_next++;
     }
     return last && d->shard_next == n_jobs ? close_at(d, n_jobs) : MG_OK;
+}
+
+/* Clips whose part is not as it was recorded. */
+typedef struct lost_parts {
+    mg_dataset *d;
+    int64_t *n; /* of the rows */
+    size_t n_lost, capacity;
+} lost_parts;
+
+static mg_status look_at_part(void *arg, const mg_job_row *row)
+{
+    lost_parts *l = arg;
+    char path[MG_PATH_SIZE];
+
+    MG_RETURN(mg_stop_check());
+    MG_RETURN(part_path(path, l->d, row));
+    if (mg_path_bytes(path) == row->file_bytes) return MG_OK;
+    MG_RETURN(mg_grow(&l->n, &l->capacity, l->n_lost + 1, sizeof *l->n, "shards"));
+    l->n[l->n_lost++] = row->n;
+    return MG_OK;
+}
+
+mg_status mg_dataset_find_lost_parts(mg_dataset *d)
+{
+    lost_parts l = {.d = d};
+    mg_status st = mg_run_db_each_in_no_shard(d->db, look_at_part, &l);
+
+    for (size_t i = 0; i < l.n_lost && st == MG_OK; i++) st = mg_run_db_forget(d->db, l.n[i]);
+    if (st == MG_OK && l.n_lost > 0)
+        mg_log_warn("%s/parts: of %zu clip%s that waited for a shard the file is missing or cut short: made "
+                    "again",
+                    d->own, l.n_lost, mg_plural((int64_t)l.n_lost));
+    free(l.n);
+    return st;
 }
 
 static mg_status count_shard(void *arg, const mg_shard_row *row)

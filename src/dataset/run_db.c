@@ -23,6 +23,7 @@ enum {
     Q_COUNT,
     Q_N_JOBS,
     Q_EACH,
+    Q_IN_NO_SHARD,
     Q_EACH_SHARD,
     N_QUERIES,
 };
@@ -46,6 +47,7 @@ static const char *const queries[MG_RUN_DB_QUERIES] = {
     [Q_COUNT] = "SELECT state, count(*), total(dur_s), total(size) FROM job GROUP BY state",
     [Q_N_JOBS] = "SELECT coalesce(max(n) + 1, 0) FROM job",
     [Q_EACH] = "SELECT " COLUMNS " FROM job WHERE state = ?1 ORDER BY n",
+    [Q_IN_NO_SHARD] = "SELECT " COLUMNS " FROM job WHERE state = 'done' AND shard IS NULL ORDER BY n",
     [Q_EACH_SHARD] = "SELECT n, file, sha256, n_clips, bytes FROM shard ORDER BY n",
 };
 /* clang-format on */
@@ -348,15 +350,12 @@ mg_status mg_run_db_n_jobs(mg_run_db *db, int64_t *n)
     return st;
 }
 
-mg_status mg_run_db_each(mg_run_db *db, mg_job_state state, mg_job_visit *visit, void *arg)
+static mg_status each_row(mg_run_db *db, sqlite3_stmt *q, mg_job_visit *visit, void *arg)
 {
     mg_status st = MG_OK;
     mg_job_row row;
-    sqlite3_stmt *q;
     int code = SQLITE_DONE;
 
-    MG_RETURN(prepare(db, &q, Q_EACH));
-    bind_text(q, 1, state_words[state]);
     while (st == MG_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
         st = read_row(db, &row, q);
         if (st == MG_OK) st = visit(arg, &row);
@@ -364,6 +363,23 @@ mg_status mg_run_db_each(mg_run_db *db, mg_job_state state, mg_job_visit *visit,
     if (st == MG_OK && code != SQLITE_DONE) st = mg_run_db_fail(db);
     sqlite3_reset(q);
     return st;
+}
+
+mg_status mg_run_db_each(mg_run_db *db, mg_job_state state, mg_job_visit *visit, void *arg)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_EACH));
+    bind_text(q, 1, state_words[state]);
+    return each_row(db, q, visit, arg);
+}
+
+mg_status mg_run_db_each_in_no_shard(mg_run_db *db, mg_job_visit *visit, void *arg)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(prepare(db, &q, Q_IN_NO_SHARD));
+    return each_row(db, q, visit, arg);
 }
 
 mg_status mg_run_db_each_shard(mg_run_db *db, mg_shard_visit *visit, void *arg)

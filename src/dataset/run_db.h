@@ -124,6 +124,8 @@ mg_status mg_run_db_n_jobs(mg_run_db *db, int64_t *n);
 typedef mg_status mg_job_visit(void *arg, const mg_job_row *row);
 typedef mg_status mg_shard_visit(void *arg, const mg_shard_row *row);
 mg_status mg_run_db_each(mg_run_db *db, mg_job_state state, mg_job_visit *visit, void *arg);
+mg_status mg_run_db_each_in_no_shard(mg_run_db *db, mg_job_visit *visit,
+                                     void *arg); /* of those that are done */
 mg_status mg_run_db_each_shard(mg_run_db *db, mg_shard_visit *visit, void *arg);
 
 #endif
