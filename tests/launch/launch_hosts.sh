@@ -115,6 +115,13 @@ launch --hostfile "$box/hostfile" --program "$program" -- generate --model "$roo
 grep -q "start 2 of" "$box/err" && fail "a usage mistake was tried again"
 ok "a usage mistake is not tried again"
 
+# A host that cannot be reached for a moment, as the ranks are to begin: all are well when they are asked again
+# shellcheck disable=SC2016
+fake mpirun '[ -e "$0.was" ] && exit 0; touch "$0.was"; exit 255'
+PATH=$box/fake:$PATH launch --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}" || fail "a start that mpirun gave up: exit code $?"
+said "mpirun returned 255; start 2 of at most 4, with 3 hosts" "a start that mpirun gave up is tried again"
+rm -rf "$box/fake"
+
 # A dataset: a host falls silent, the run goes on without it; the host comes back, a rank is killed, and all three go on
 for i in $(seq 300); do printf '{"id":"clip-%d","prompt":"song number %d","duration":0.5}\n' "$i" "$i"; done >"$box/jobs.jsonl"
 dataset=(run --model "$root/models/mg-demo" --jobs "$box/jobs.jsonl" --seed 5 --tp 1 --log-every 2)
