@@ -82,6 +82,13 @@ static bool is_idle_part(mg_dataset *d, const char *folder, const char *name, mg
     return *st == MG_OK && (!found || row.state != MG_JOB_DONE || row.shard >= 0);
 }
 
+/* What makers had at hand. */
+static bool is_left(mg_dataset *d, const char *folder, const char *name, mg_status *st)
+{
+    (void)d, (void)folder, (void)name, (void)st;
+    return true;
+}
+
 /* NAME-000012.tar that no row tells of. */
 static bool is_unrecorded_shard(mg_dataset *d, const char *folder, const char *name, mg_status *st)
 {
@@ -104,6 +111,7 @@ mg_status mg_dataset_recover(mg_dataset *d)
     const bool cut_off = state && strcmp(state, "running") == 0;
     free(state);
     if (!cut_off) return MG_OK;
+    MG_TRY(sweep(d, ".mg-dist/making", true, is_left));
     if (d->call.layout == MG_LAYOUT_WEBDATASET) {
         MG_TRY(sweep(d, ".mg-dist/parts", false, is_idle_part));
         st = sweep(d, ".", false, is_unrecorded_shard);

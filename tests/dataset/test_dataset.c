@@ -78,11 +78,15 @@ static void test_goes_on_where_it_stopped(void **state)
     assert_int_equal(make_some(d, &call, 1), 1); /* durable and not recorded */
     mg_dataset_close(d);
     assert_int_equal(count_files(in_dir("out/train")), 3);
+    expect_ok(
+        mg_out_dir_open(in_dir("out/.mg-dist/making/3"))); /* of a replica that the next run does not have */
+    put_file(in_dir("out/.mg-dist/making/3/0000003.flac"), "whole", 5);
 
     expect_ok(mg_dataset_open(&d, &call));
     mg_dataset_count(d, &n);
     assert_int_equal(n.done, 2);
-    assert_int_equal(count_files(in_dir("out/train")), 2); /* it was removed */
+    assert_int_equal(count_files(in_dir("out/train")), 2); /* it was removed, */
+    assert_int_equal(count_files(in_dir("out/.mg-dist/making/3")), 0);
     assert_int_equal(make_some(d, &call, 9), 2);
     expect_ok(mg_dataset_finish(d));
     mg_dataset_close(d);

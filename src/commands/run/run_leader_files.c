@@ -207,13 +207,13 @@ static mg_status finish(mg_run_leader *l, mg_run_clip *c, const mg_clip *clip, c
     mg_run_gate_measure(&q, l, result);
     if (mg_run_gate_refuses(&q, l)) return mg_run_gate_refuse(out, &q, l, c);
     out->kind = MG_MADE_PASSING; /* unless all goes well */
-    MG_RETURN(write_files(l, c, clip, result));
+    mg_status st = write_files(l, c, clip, result);
     q.clipping = l->output->clipping;
-    if (mg_run_gate_refuses(&q, l)) {
-        drop_files(l, c);
-        return mg_run_gate_refuse(out, &q, l, c);
-    }
-    MG_RETURN(deliver(l, c, &q, out));
+    const bool refused = st == MG_OK && mg_run_gate_refuses(&q, l);
+    if (st == MG_OK && !refused) st = deliver(l, c, &q, out);
+    if (st != MG_OK || refused) drop_files(l, c); /* another replica may be the next to make it */
+    MG_RETURN(st);
+    if (refused) return mg_run_gate_refuse(out, &q, l, c);
     out->kind = MG_MADE_DONE;
     mg_quality_words(words, &q, &l->s->limits);
     if (l->s->gate == MG_GATE_OFF || !*words) return MG_OK;
