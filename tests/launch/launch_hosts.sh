@@ -120,6 +120,15 @@ ok "a usage mistake is not tried again"
 fake mpirun '[ -e "$0.was" ] && exit 0; touch "$0.was"; exit 255'
 PATH=$box/fake:$PATH launch --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}" || fail "a start that mpirun gave up: exit code $?"
 said "mpirun returned 255; start 2 of at most 4, with 3 hosts" "a start that mpirun gave up is tried again"
+# shellcheck disable=SC2016
+fake mpirun 'echo >>"$0.was"; case $(wc -l <"$0.was") in 1) exit 205 ;; 2) exit 1 ;; esac; exit 0'
+fake sleep '[ "$1" = 20 ] && exit 0; exec /bin/sleep "$1"'
+PATH=$box/fake:$PATH launch --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}" || fail "a start behind a loss that is refused: exit code $?"
+said "mpirun returned 1; start 3 of at most 4" "a start behind a loss that is refused is tried again"
+fake mpirun 'exit 1'
+PATH=$box/fake:$PATH launch --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}"; [ $? = 1 ] || fail "a first start that is refused"
+grep -q "start 2 of" "$box/err" && fail "a first start that is refused was tried again"
+ok "a first start that is refused is not"
 rm -rf "$box/fake"
 
 # A dataset: a host falls silent, the run goes on without it; the host comes back, a rank is killed, and all three go on
