@@ -125,6 +125,16 @@ fake mpirun 'echo >>"$0.was"; case $(wc -l <"$0.was") in 1) exit 205 ;; 2) exit 
 fake sleep '[ "$1" = 20 ] && exit 0; exec /bin/sleep "$1"'
 PATH=$box/fake:$PATH launch --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}" || fail "a start behind a loss that is refused: exit code $?"
 said "mpirun returned 1; start 3 of at most 4" "a start behind a loss that is refused is tried again"
+cat >"$box/rsh" <<RSH
+#!/bin/sh
+[ ! -e "$box/away" ] || exit 255
+exec "$hosts_rsh" "\$@"
+RSH
+chmod +x "$box/rsh"
+fake mpirun "[ -e '$box/once' ] && exit 0; touch '$box/once' '$box/away'; exit 205"
+fake sleep "[ \$1 = 20 ] && exec rm -f '$box/away'; exec /bin/sleep \$1"
+PATH=$box/fake:$PATH launch --rsh "$box/rsh" --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}" || fail "all hosts away for a moment: exit code $?"
+said "no host is left (mpirun returned 205); they are asked again" "hosts that are all away for a moment are waited for"
 fake mpirun 'exit 1'
 PATH=$box/fake:$PATH launch --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}"; [ $? = 1 ] || fail "a first start that is refused"
 grep -q "start 2 of" "$box/err" && fail "a first start that is refused was tried again"
