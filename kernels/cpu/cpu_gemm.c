@@ -60,7 +60,7 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
             mg_cpu_tile *add = j->kernels->tile[j->w->format](j->w->format, tile_strips, take);
             add(sum + r * WIDTH + strip * MG_CPU_STRIP, x + r * j->ldx_bytes + s * j->step_bytes,
                 j->ldx_bytes, w + s * ldw + strip * mg_cpu_strip_bytes(j->w->format), ldw, n, s > 0,
-                n_tiles > 1 ? next : NULL, ldw / n_tiles, take);
+                n_tiles > 1 ? next : NULL, (ldw + n_tiles - 1) / n_tiles, take);
             strip = (strip + tile_strips) % n_strips;
             if (strip == 0) r += take;
         }

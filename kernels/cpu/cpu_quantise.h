@@ -1,6 +1,7 @@
 /* Weights in 8 bits: w = scale q, q in -127 … 127, a scale for each output and slice. A row of x is quantised
- * the same way, to bytes 1 … 255 (cpu_kernels.h), so a product is an exact int32 sum: offset[o] = 128 * the
- * sum of q is taken off it, and one multiplication by both scales gives fp32. */
+ * the same way, to bytes 1 … 255 (cpu_kernels.h), so a product is an exact int32 sum. What 128 has added to
+ * it is taken off, offset[o] = 128 * the sum of q, and one multiplication by both scales gives fp32. Tiles
+ * that take x from its zero need no offset. */
 #ifndef MG_CPU_QUANTISE_H
 #define MG_CPU_QUANTISE_H
 

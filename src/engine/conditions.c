@@ -1,7 +1,10 @@
 #include "conditions.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "audio_file.h"
 #include "chroma.h"
@@ -153,6 +156,16 @@ done:
     return st;
 }
 
+/* Of a file as it is now: where hosts share it, only opening asks the server. */
+static bool has_state(const char *path, struct stat *state)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const bool has = fd >= 0 && fstat(fd, state) == 0;
+
+    if (fd >= 0) close(fd);
+    return has;
+}
+
 /* A style's rows that are known, or the excerpt that they are to be heard in. */
 static mg_status read_style(mg_conditions *c, conditioning *m, mg_clip_terms *t, const mg_clip *clip)
 {
@@ -160,7 +173,7 @@ static mg_status read_style(mg_conditions *c, conditioning *m, mg_clip_terms *t,
 
     m->style_key = (mg_style_key){
         .start_s = clip->style_start_s, .dur_s = clip->style_dur_s, .n_codebooks = clip->style_n_codebooks};
-    m->has_key = stat(clip->melody, &m->style_key.file) == 0;
+    m->has_key = has_state(clip->melody, &m->style_key.file);
     if (m->has_key) m->style = mg_style_memo_find(&c->styles, &t->n_style, &m->style_key);
     if (m->style) return MG_OK;
     MG_RETURN(mg_style_excerpt_read(&m->melody, &r->config, clip));

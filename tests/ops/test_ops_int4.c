@@ -128,7 +128,8 @@ static void add_offsets(float *sum, const char *w, int64_t n_rows, int64_t n_out
 {
     for (int64_t o = 0; o < n_outputs; o++) {
         int32_t offset = 0;
-        for (int64_t i = 0; i < STEPS * 4; i++) offset += 128 * w[(i / 4 * n_outputs + o) * 4 + i % 4];
+        for (int64_t i = 0; i < STEPS * 4; i++)
+            offset += 128 * (int8_t)w[(i / 4 * n_outputs + o) * 4 + i % 4];
         for (int64_t r = 0; r < n_rows; r++) {
             int32_t whole;
             memcpy(&whole, sum + r * WIDTH + o, sizeof whole);

@@ -66,7 +66,7 @@ static mg_status measure(mg_replica *r, const mg_planning *p, int64_t n_clips, i
     mg_clip clip = clip_of(p);
     mg_clip_need need = {0};
 
-    clip.style_dur_s = r->config.style.excerpt_s;
+    if (r->config.style.excerpt_s > 0) clip.style_dur_s = MG_STYLE_MOST_S; /* a job may ask for it */
     MG_RETURN(mg_clip_need_add(&need, r, &clip));
     mg_replica_limits limits = mg_plan_limits(&need, n_clips);
     limits.n_outside = n_outside;
