@@ -179,14 +179,17 @@ static mg_status note_needs(mg_dataset *d, const mg_dataset_needs *needs)
     return mg_run_db_note(d->db, "needs", text);
 }
 
+/* An earlier version noted no style_ms: its jobs may ask for the longest that there is. */
 mg_status mg_dataset_get_needs(mg_dataset *d, mg_dataset_needs *needs)
 {
+    const double most_s = mg_recipe_key_of(offsetof(mg_recipe, style_dur_s))->high;
     int64_t *value = (int64_t *)needs;
-    char *text;
+    char *text, *end;
 
+    *needs = (mg_dataset_needs){.style_ms = (int64_t)ceil(most_s * 1000)};
     MG_RETURN(mg_run_db_read_note(d->db, "needs", &text));
-    char *p = text;
-    for (int i = 0; i < NEED_INTS; i++) value[i] = p ? strtoll(p, &p, 10) : 0;
+    const char *p = text;
+    for (int i = 0; p && *p && i < NEED_INTS; i++, p = end) value[i] = strtoll(p, &end, 10);
     free(text);
     return MG_OK;
 }

@@ -1,8 +1,10 @@
 /* Shards: clips wait in .mg-dist/parts until all before them are settled, so that a shard holds its clips in
  * the order of the jobs whatever finished first. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dataset_impl.h"
@@ -130,18 +132,24 @@ typedef struct lost_parts {
     mg_dataset *d;
     int64_t *n; /* of the rows */
     size_t n_lost, capacity;
+    int64_t n_gone; /* of them, with jobs that are in no list any more */
 } lost_parts;
 
 static mg_status look_at_part(void *arg, const mg_job_row *row)
 {
     lost_parts *l = arg;
     char path[MG_PATH_SIZE];
+    struct stat info = {0};
 
     MG_RETURN(mg_stop_check());
     MG_RETURN(part_path(path, l->d, row));
-    if (mg_path_bytes(path) == row->file_bytes) return MG_OK;
+    if (stat(path, &info) != 0 && errno != ENOENT) /* a disk that is away for a moment has lost nothing */
+        return mg_fail(MG_EFAIL, "%s: cannot look at it: %s; when the disk works, the same command goes on",
+                       path, strerror(errno));
+    if (S_ISREG(info.st_mode) && info.st_size == row->file_bytes) return MG_OK;
     MG_RETURN(mg_grow(&l->n, &l->capacity, l->n_lost + 1, sizeof *l->n, "shards"));
     l->n[l->n_lost++] = row->n;
+    l->n_gone += row->at < 0;
     return MG_OK;
 }
 
@@ -149,12 +157,15 @@ mg_status mg_dataset_find_lost_parts(mg_dataset *d)
 {
     lost_parts l = {.d = d};
     mg_status st = mg_run_db_each_in_no_shard(d->db, look_at_part, &l);
+    char gone[64] = "";
 
+    if (l.n_gone > 0) snprintf(gone, sizeof gone, ", %" PRId64 " lost, for their jobs are gone", l.n_gone);
     for (size_t i = 0; i < l.n_lost && st == MG_OK; i++) st = mg_run_db_forget(d->db, l.n[i]);
     if (st == MG_OK && l.n_lost > 0)
-        mg_log_warn("%s/parts: of %zu clip%s that waited for a shard the file is missing or cut short: made "
-                    "again",
-                    d->own, l.n_lost, mg_plural((int64_t)l.n_lost));
+        mg_log_warn(
+            "%s/parts: of %zu clip%s that waited for a shard the file is missing or cut short: %" PRId64
+            " made again%s",
+            d->own, l.n_lost, mg_plural((int64_t)l.n_lost), (int64_t)l.n_lost - l.n_gone, gone);
     free(l.n);
     return st;
 }
