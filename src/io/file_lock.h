@@ -12,7 +12,8 @@ typedef struct mg_file_lock {
 
 /* Wait for the lock of `path`: an empty file PATH.lock beside it, which the folder must have room for and
  * which goes with release. A process that dies leaves no lock behind, perhaps the empty file, which
- * mg_out_sweep removes if PATH begins with a dot and ends like this. */
+ * mg_out_sweep removes if PATH begins with a dot and ends like this. MG_ESTOPPED: another has it still two
+ * seconds after a stop. */
 #define MG_FILE_LOCK_SWEPT ".mg-dist"
 mg_status mg_file_lock_take(mg_file_lock *l, const char *path);
 

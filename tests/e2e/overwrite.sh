@@ -193,6 +193,22 @@ cp "$BOX/same/tune.codes.npy" "$BOX/codes"
 "$MG" encode "$BOX/other/tune.wav" --model "$TINY" --out "$BOX/other" >/dev/null 2>&1
 at_once decode tune.wav "$BOX/codes/tune.codes.npy" "$BOX/other/tune.codes.npy"
 
+# The other call is suspended, or a file server does not answer: a stop ends the wait.
+mkdir "$BOX/stuck"
+exec 9>"$BOX/stuck/.tune.mg-dist.lock"
+passes 'a lock that nobody lets go' flock 9
+"$MG" encode "$TESTS/../examples/tune.ogg" --model "$TINY" --threads 1 --out "$BOX/stuck" >"$BOX/said" 2>&1 9>&- &
+job=$!
+for _ in $(seq 600); do ! ls -l /proc/$job/fd | grep -q 'tune.mg-dist.lock$' || break; sleep 0.1; done
+kill -USR1 $job
+passes 'SIGUSR1 ends who waits for it' gone 10 $job
+lives $job && kill -KILL $job
+wait $job
+passes 'with exit code 130' test $? = 130
+says 'and says so' 'stopped by SIGUSR1'
+passes 'the lock stays, for it is another'"'"'s, and nothing is written' test "$(ls -A "$BOX/stuck")" = .tune.mg-dist.lock
+exec 9>&-
+
 # A dataset's card: ours is written anew, another or an edited one is kept.
 clips() { "$MG" run --model "$TINY" --jobs "$BOX/jobs.txt" --duration 0.2 --seed 1 --out "$BOX/set" "$@"; }
 expect 0 '' 'a dataset' clips
