@@ -12,20 +12,19 @@
 
 enum {
     PIECE_BYTES = 1 << 18,      /* of an all-reduce: the gathered parts of 8 ranks stay within 2 MiB */
-    DIRECT_BYTES = 4 * 1 << 20, /* longer messages go in pieces of this size: MPI counts are ints */
+    DIRECT_BYTES = 4 * 1 << 20, /* longer messages go in pieces of this size */
 };
 
 /* What MPI reads and writes, in place of the caller's memory. */
 typedef struct room {
     struct room *next; /* of those that are left to MPI */
-    size_t bytes;
     char data[];
 } room;
 
 typedef struct mpi {
     MPI_Comm comm;
     const mg_watchdog *watchdog;
-    room *room;          /* as large as was needed so far */
+    room *room;          /* NULL: it was left to MPI */
     const float **parts; /* [size] into it */
     bool torn;           /* a call was given up */
 } mpi;
@@ -47,15 +46,19 @@ mg_status mg_mpi_fail(const char *call, int code)
         if (code_ != MPI_SUCCESS) return mg_mpi_fail(name, code_); \
     } while (0)
 
-static mg_status take_room(mpi *m, size_t bytes)
+static size_t room_bytes(int size)
 {
-    if (!m->room || m->room->bytes < bytes) {
-        free(m->room);
-        m->room = malloc(sizeof *m->room + bytes);
-        if (!m->room) return mg_fail(MG_ENOMEM, "comm: %zu bytes", bytes);
-        *m->room = (room){.bytes = bytes};
-    }
-    return MG_OK;
+    const size_t bytes = (size_t)size * PIECE_BYTES;
+
+    return bytes > DIRECT_BYTES ? bytes : DIRECT_BYTES;
+}
+
+/* When the group is opened: later one rank alone might fail, and its next exchange would meet the others'
+ * last. */
+static mg_status take_room(mpi *m, int size)
+{
+    if (!m->room) m->room = malloc(sizeof *m->room + room_bytes(size));
+    return m->room ? MG_OK : mg_fail(MG_ENOMEM, "comm: room for %d ranks", size);
 }
 
 static void give_up(mpi *m)
@@ -87,68 +90,66 @@ static mg_status wait_for(mg_comm *c, MPI_Request *request, const char *call)
     return st;
 }
 
+/* `bytes` of each rank into the room. */
+static mg_status gather(mg_comm *c, const void *mine, size_t bytes, const char *call)
+{
+    mpi *m = c->ctx;
+    MPI_Request request;
+
+    MG_RETURN(take_room(m, c->size));
+    if (bytes > 0) memcpy(m->room->data + (size_t)c->rank * bytes, mine, bytes);
+    MPI_TRY(call, MPI_Iallgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, m->room->data, (int)bytes, MPI_BYTE,
+                                 m->comm, &request));
+    return wait_for(c, &request, call);
+}
+
 static mg_status mpi_all_reduce(mg_comm *c, float *x, int64_t n)
 {
     mpi *m = c->ctx;
     const int64_t n_piece = PIECE_BYTES / (int64_t)sizeof *x;
 
     for (int64_t at = 0; at < n; at += n_piece) {
-        const int n_now = (int)(n - at < n_piece ? n - at : n_piece);
-        MPI_Request request;
-        MG_RETURN(take_room(m, (size_t)c->size * (size_t)n_now * sizeof *x));
-        float *gathered = (float *)(void *)m->room->data;
-        memcpy(gathered + (int64_t)c->rank * n_now, x + at, (size_t)n_now * sizeof *x);
-        MPI_TRY("all_reduce", MPI_Iallgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, gathered, n_now, MPI_FLOAT,
-                                             m->comm, &request));
-        MG_RETURN(wait_for(c, &request, "all_reduce"));
+        const int64_t n_now = n - at < n_piece ? n - at : n_piece;
+        MG_RETURN(gather(c, x + at, (size_t)n_now * sizeof *x, "all_reduce"));
+        const float *gathered = (const float *)(void *)m->room->data;
         for (int r = 0; r < c->size; r++) m->parts[r] = gathered + (int64_t)r * n_now;
         mg_tree_sum(x + at, m->parts, c->size, n_now);
     }
     return MG_OK;
 }
 
-static mg_status bcast_bytes(mg_comm *c, char *x, size_t bytes, int root, const char *call)
+static mg_status mpi_all_gather(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype)
 {
-    mpi *m = c->ctx;
+    const mpi *m = c->ctx;
+    const size_t bytes = (size_t)n * mg_dtype_bytes(dtype), most = room_bytes(c->size) / (size_t)c->size;
+    size_t at = 0;
 
-    for (size_t at = 0; at < bytes; at += DIRECT_BYTES) {
-        const int now_bytes = (int)(bytes - at < DIRECT_BYTES ? bytes - at : DIRECT_BYTES);
-        MPI_Request request;
-        MG_RETURN(take_room(m, (size_t)now_bytes));
-        char *data = m->room->data;
-        if (c->rank == root) memcpy(data, x + at, (size_t)now_bytes);
-        MPI_TRY(call, MPI_Ibcast(data, now_bytes, MPI_BYTE, root, m->comm, &request));
-        MG_RETURN(wait_for(c, &request, call));
-        if (c->rank != root) memcpy(x + at, data, (size_t)now_bytes);
-    }
+    do {
+        const size_t now_bytes = bytes - at < most ? bytes - at : most;
+        MG_RETURN(gather(c, (const char *)mine + at, now_bytes, "all_gather"));
+        for (int r = 0; r < c->size && now_bytes > 0; r++)
+            memcpy((char *)all + (size_t)r * bytes + at, m->room->data + (size_t)r * now_bytes, now_bytes);
+        at += now_bytes;
+    } while (at < bytes);
     return MG_OK;
 }
 
-static mg_status mpi_all_gather(mg_comm *c, void *all, const void *mine, int64_t n, mg_dtype dtype)
+static mg_status mpi_bcast(mg_comm *c, void *data, int64_t n, mg_dtype dtype, int root)
 {
     mpi *m = c->ctx;
     const size_t bytes = (size_t)n * mg_dtype_bytes(dtype);
 
-    if (bytes > DIRECT_BYTES) { /* a row of the result is then longer than one message */
-        memcpy((char *)all + (size_t)c->rank * bytes, mine, bytes);
-        for (int r = 0; r < c->size; r++)
-            MG_RETURN(bcast_bytes(c, (char *)all + (size_t)r * bytes, bytes, r, "all_gather"));
-        return MG_OK;
+    for (size_t at = 0; at < bytes; at += DIRECT_BYTES) {
+        const size_t now_bytes = bytes - at < DIRECT_BYTES ? bytes - at : DIRECT_BYTES;
+        char *x = (char *)data + at;
+        MPI_Request request;
+        MG_RETURN(take_room(m, c->size));
+        if (c->rank == root) memcpy(m->room->data, x, now_bytes);
+        MPI_TRY("bcast", MPI_Ibcast(m->room->data, (int)now_bytes, MPI_BYTE, root, m->comm, &request));
+        MG_RETURN(wait_for(c, &request, "bcast"));
+        if (c->rank != root) memcpy(x, m->room->data, now_bytes);
     }
-    MPI_Request request;
-    MG_RETURN(take_room(m, (size_t)c->size * bytes));
-    char *data = m->room->data;
-    if (bytes > 0) memcpy(data + (size_t)c->rank * bytes, mine, bytes);
-    MPI_TRY("all_gather", MPI_Iallgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, data, (int)bytes, MPI_BYTE,
-                                         m->comm, &request));
-    MG_RETURN(wait_for(c, &request, "all_gather"));
-    if (bytes > 0) memcpy(all, data, (size_t)c->size * bytes);
     return MG_OK;
-}
-
-static mg_status mpi_bcast(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root)
-{
-    return bcast_bytes(c, x, (size_t)n * mg_dtype_bytes(dtype), root, "bcast");
 }
 
 static mg_status mpi_barrier(mg_comm *c)
@@ -195,10 +196,11 @@ static mg_status open_over(mg_comm **out, MPI_Comm comm, const mg_watchdog *watc
         MPI_Comm_size(comm, &c->size);
         m->parts = calloc((size_t)c->size, sizeof *m->parts);
     }
-    if (c && m && m->parts) {
+    if (c && m && m->parts && take_room(m, c->size) == MG_OK) {
         *out = c;
         return MG_OK;
     }
+    if (m) free(m->parts);
     free(m);
     free(c);
     return mg_fail(MG_ENOMEM, "comm: an MPI group");

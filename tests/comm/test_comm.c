@@ -137,6 +137,7 @@ static void test_gather_and_bcast(void **state)
             check_bcast(counts[k], dtypes[d], (int)(d + k) % world.group->size);
         }
     check_bcast(9 * 1024 * 1024 + 1, MG_U8, world.group->size - 1); /* longer than one MPI message */
+    check_gather(1024 * 1024 + 1, MG_U8); /* in pieces, from four ranks on with MPI */
     if (world.group->size <= 2) check_gather(5 * 1024 * 1024 + 1, MG_U8);
 }
 
