@@ -347,12 +347,25 @@ says 'nor an empty one' '^mg-dist: error: run_sweep: : no word scaling: '
 SLURM_JOB_ID='' own 'run_dataset srun mg-dist run'
 passes 'no job: code 2' test $? = 2
 says 'and why' '^mg-dist: error: run_dataset: SLURM_JOB_ID: not set, so this is no Slurm job: give the script to sbatch$'
-CODE=0 own 'job=a out=b code=c' 'run_dataset srun mg-dist run --jobs "$job" --out "$out"' 'echo "$job $out $code, $?"'
-says 'names of variables are free' '^a b c, 0$'
+CODE=0 own 'job=a; readonly out=b code=c' 'ask() { false; }' 'run_dataset srun mg-dist run --jobs "$job" --out "$out"' \
+    'echo "$job $out $code, $?"'
+says 'names are free, also of what is read-only' '^a b c, 0$'
+own 'export work=d code=e' "run_dataset sh -c 'echo \$work \$code' run"
+says 'and the command gets those that are exported' '^d e$'
+for kind in 'dataset srun mg-dist run' 'sweep srun mg-dist bench scaling'; do
+    SET='set -euo pipefail; trap "echo mine" USR1' CODE=2 own "run_$kind || echo \"code \$?, \$-\" \$SHELLOPTS" 'trap -p TERM' 'kill -USR1 $$' 'false' 'echo behind'
+    says "run_${kind%% *}: a script goes on with its code, and with its own set" '^code 2, ehuB .*errexit.*nounset.*pipefail'
+    says "run_${kind%% *}: its trap holds" '^mine$'
+    fails "run_${kind%% *}: no other does" grep -q '^trap' said
+    fails "run_${kind%% *}: and it ends at errors" grep -qx behind said
+done
 SET='set -euo pipefail' CODE=75 CLIPS=3 own 'run_dataset srun mg-dist run --out own'
 passes 'a script that ends at errors: the code' test $? = 75
 passes 'and is back in the queue' grep -qx 'requeue Incomplete 5' requeued
 rm -rf own ./*.starts
+SLURM=refuses CODE=75 own 'run_dataset srun mg-dist run' 'trap -p TERM; echo behind'
+says 'a job that cannot be put back: the script goes on' '^behind$'
+fails 'and can be ended' grep -q '^trap' said
 counted() { # FOLDER WORDS: the clips of a command are looked for there
     mkdir -p "$1/.mg-dist"
     echo '"done": 8' >"$1/.mg-dist/status.json"
@@ -366,6 +379,19 @@ counted own 'mg-dist run --out "own" --jobs'
 counted dataset '-o log mg-dist run --jobs x'
 MGDIST_OUT=own counted own 'mg-dist run'
 HOST_OUT=own counted own 'mg-dist run --out /data/own'
+counted dataset '--job-name run -o log mg-dist run --jobs x'
+counted own 'apptainer run -o over x.sif mg-dist run -o own --jobs run'
+counted run 'mg-dist run --out run'
+measured() { # FOLDER WORDS: the same of points
+    mkdir -p "$1"
+    printf '{"np":%d,"tp":1,"batch":1,"repeat":1,"status":"ok",\n' 1 2 3 >"$1/results.jsonl"
+    CODE=75 own "run_sweep srun $2"
+    passes "the folder of $2" grep -qx '3 0' mg-dist-5.starts
+    rm -rf "$1" ./*.starts
+}
+measured scaling 'mg-dist bench scaling'
+measured own 'mg-dist bench scaling -o own'
+MGDIST_OUT=own measured own 'mg-dist bench scaling'
 for other in mpirun mg-launch; do # as the comment says, in the place of the last command
     cp bin/srun bin/$other
     sed -n "/^run_dataset srun/q; p; s/^#   \(run_dataset $other .* run \"\$@\"\).*/\1/p" "$root/launch/slurm/run.sbatch" >own.sbatch
@@ -454,42 +480,4 @@ passes 'scaling.sbatch: its first step is number 6' test "$(grep -n 'mg-dist ben
 sweep 0 1 no 'another job'
 passes 'scaling.sbatch: begins with number 0' test "$(grep -n 'mg-dist bench' called | cut -d: -f1)" = 1
 
-# mg-launch in an allocation: as many ranks on a node as the job has tasks there, or GPUs.
-printf '#!/bin/sh\nprintf "n1\\nn2\\nn3\\n"\n' >bin/scontrol
-printf '#!/bin/sh\nwhile [ "$1" != --hostfile ]; do shift; done\ncat "$2"\n' >bin/mpirun
-chmod +x bin/mpirun
-slots() { # SENTENCE SLOTS VARIABLES… -- OPTIONS…: of the three nodes
-    local sentence=$1 slots=$2 variables=()
-    shift 2
-    while [ "$1" != -- ]; do variables+=("$1"); shift; done
-    expect 0 "" "$sentence" env -u SLURM_NTASKS "${variables[@]}" "$root/launch/mg-launch" --no-check --program /bin/true "${@:2}" -- models
-    passes "$sentence: $slots" test "$(sed -n 's/^n[1-3] slots=//p' said | paste -sd,)" = "$slots"
-}
-slots 'sbatch --ntasks-per-node=4' 4,4,4 SLURM_NTASKS=12 SLURM_NTASKS_PER_NODE=4 'SLURM_TASKS_PER_NODE=4(x3)' --
-slots 'sbatch -N 3 -n 7' 3,3,1 SLURM_NTASKS=7 'SLURM_TASKS_PER_NODE=3(x2),1' --
-slots 'no tasks, but GPUs' 8,8,8 SLURM_GPUS_ON_NODE=8 'SLURM_TASKS_PER_NODE=64(x3)' --
-slots 'GPUs, and fewer cores' 1,1,1 SLURM_GPUS_ON_NODE=8 'SLURM_TASKS_PER_NODE=1(x3)' --
-slots 'neither' 1,1,1 'SLURM_TASKS_PER_NODE=64(x3)' --
-slots '--slots holds' 2,2,2 SLURM_NTASKS=7 SLURM_NTASKS_PER_NODE=4 'SLURM_TASKS_PER_NODE=3(x2),1' -- --slots 2
-
-# What it hands on: to a remote shell no word that it takes for an option, to the ranks what they read alone.
-launch() { env -u SLURM_JOB_NODELIST "$root/launch/mg-launch" --no-check --program /bin/true "$@" -- models; }
-for name in '-oProxyCommand=touch${IFS}ran' 'a;touch' '../n1' 'n1$(x)'; do
-    expect 2 'hosts: line 2: .*: is no name of a host' "a host called $name" launch --hosts "n1,$name"
-done
-printf '#!/bin/sh\necho "$*"\n' >bin/mpirun
-expect 0 ' -x HF_HOME ' 'the cache is told' env HF_HOME=x HF_TOKEN=secret NCCL_DEBUG=INFO "$root/launch/mg-launch" --no-check --program /bin/true --hosts n1,me@n2.x -- models
-says 'and what NCCL reads' ' -x NCCL_DEBUG '
-fails 'no token is' grep -q HF_TOKEN said
-
-# mg-probe.sh: the plug-in that the program would open.
-mkdir -p at/bin at/libexec/mg-dist
-cp /bin/true at/bin/mg-dist
-probe() { sh "$root/launch/mg-probe.sh" "$BOX/at/bin/mg-dist" | sed -n 's/^plugin\t//p'; }
-sum() { sha256sum "$1" | cut -c1-16; }
-passes 'no plug-in' test "$(probe)" = none
-echo one >at/libexec/mg-dist/libmg_cuda.so
-passes 'an installed one' test "$(probe)" = "$(sum at/libexec/mg-dist/libmg_cuda.so)"
-echo two >at/bin/libmg_cuda.so
-passes 'one beside the program comes first' test "$(probe)" = "$(sum at/bin/libmg_cuda.so)"
 finish
