@@ -115,32 +115,6 @@ launch --hostfile "$box/hostfile" --program "$program" -- generate --model "$roo
 grep -q "start 2 of" "$box/err" && fail "a usage mistake was tried again"
 ok "a usage mistake is not tried again"
 
-# A host that cannot be reached for a moment, as the ranks are to begin: all are well when they are asked again
-# shellcheck disable=SC2016
-fake mpirun '[ -e "$0.was" ] && exit 0; touch "$0.was"; exit 255'
-PATH=$box/fake:$PATH launch --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}" || fail "a start that mpirun gave up: exit code $?"
-said "mpirun returned 255; start 2 of at most 4, with 3 hosts" "a start that mpirun gave up is tried again"
-# shellcheck disable=SC2016
-fake mpirun 'echo >>"$0.was"; case $(wc -l <"$0.was") in 1) exit 205 ;; 2) exit 1 ;; esac; exit 0'
-fake sleep '[ "$1" = 20 ] && exit 0; exec /bin/sleep "$1"'
-PATH=$box/fake:$PATH launch --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}" || fail "a start behind a loss that is refused: exit code $?"
-said "mpirun returned 1; start 3 of at most 4" "a start behind a loss that is refused is tried again"
-cat >"$box/rsh" <<RSH
-#!/bin/sh
-[ ! -e "$box/away" ] || exit 255
-exec "$hosts_rsh" "\$@"
-RSH
-chmod +x "$box/rsh"
-fake mpirun "[ -e '$box/once' ] && exit 0; touch '$box/once' '$box/away'; exit 205"
-fake sleep "[ \$1 = 20 ] && exec rm -f '$box/away'; exec /bin/sleep \$1"
-PATH=$box/fake:$PATH launch --rsh "$box/rsh" --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}" || fail "all hosts away for a moment: exit code $?"
-said "no host is left (mpirun returned 205); they are asked again" "hosts that are all away for a moment are waited for"
-fake mpirun 'exit 1'
-PATH=$box/fake:$PATH launch --hostfile "$box/hostfile" --program "$program" -- "${ask[@]}"; [ $? = 1 ] || fail "a first start that is refused"
-grep -q "start 2 of" "$box/err" && fail "a first start that is refused was tried again"
-ok "a first start that is refused is not"
-rm -rf "$box/fake"
-
 # A dataset: a host falls silent, the run goes on without it; the host comes back, a rank is killed, and all three go on
 for i in $(seq 300); do printf '{"id":"clip-%d","prompt":"song number %d","duration":0.5}\n' "$i" "$i"; done >"$box/jobs.jsonl"
 dataset=(run --model "$root/models/mg-demo" --jobs "$box/jobs.jsonl" --seed 5 --tp 1 --log-every 2)
