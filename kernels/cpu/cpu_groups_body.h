@@ -123,7 +123,7 @@ VF void run_groups(float *sum, const char *x, int64_t ldx, const char *w, int64_
                     fetch_panel(strip + b, far + (strip - w) + b);
             }
             for (int half = 0; half < 2; half++) {
-                if (LANES < 8 || (LANES == 8 && n_rows < 3)) read_again();
+                if (FEW_REGISTERS && (LANES < 8 || n_rows < 3)) read_again(); /* AVX2: more gain nothing */
                 vi total[MOST_ROWS];
                 UNROLL for (int r = 0; r < n_rows; r++) total[r] = (vi)vf_set(0);
                 UNROLL for (int k = 0; k < HALF_WORDS; k++)

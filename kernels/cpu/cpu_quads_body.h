@@ -88,24 +88,7 @@ typedef struct quads {
     vi first, second;
 } quads;
 
-#if defined(ADDS_BYTES)
-enum { X_FROM_ZERO = false };
-
-VF quads ready_w(vi w)
-{
-    return (quads){w, w};
-}
-
-VF quads ready_x(vi x)
-{
-    return (quads){x, x};
-}
-
-VF vi add_quads(vi sum, quads w, quads x)
-{
-    return add_bytes(sum, x.first, w.first);
-}
-#elif defined(__AVX512F__) /* in 16 bits: bytes 0 and 2, and 1 and 3 */
+#if defined(__AVX512F__) && !defined(ADDS_BYTES) /* in 16 bits: bytes 0 and 2, and 1 and 3 */
 enum { X_FROM_ZERO = false };
 
 VF quads ready_w(vi w)
@@ -125,9 +108,10 @@ VF vi add_quads(vi sum, quads w, quads x)
     return sum + ((vi)_mm512_madd_epi16((__m512i)w.first, (__m512i)x.first) +
                   (vi)_mm512_madd_epi16((__m512i)w.second, (__m512i)x.second));
 }
-#elif defined(__AVX2__)    /* |w| times x with the sign of w: two products of -127 … 127 fit 16 bits */
+#elif defined(__AVX2__) && !defined(ADDS_BYTES)
 enum { X_FROM_ZERO = true };
 
+/* |w| times x with the sign of w: two products of -127 … 127 fit 16 bits. */
 VF quads ready_w(vi w)
 {
     return (quads){(vi)_mm256_abs_epi8((__m256i)w), w};
@@ -162,9 +146,13 @@ VF quads ready_x(vi x)
 
 VF vi add_quads(vi sum, quads w, quads x)
 {
+#if defined(ADDS_BYTES)
+    return add_bytes(sum, x.first, w.first);
+#else
     UNROLL for (int b = 0; b < 4; b++) sum +=
         ((vi)((vu)w.first << (24 - 8 * b)) >> 24) * ((x.first >> (8 * b)) & 0xFF);
     return sum;
+#endif
 }
 #endif
 
