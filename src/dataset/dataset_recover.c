@@ -26,6 +26,7 @@ static bool is_folder(const struct dirent *e, const char *path)
 
 typedef bool is_orphan(mg_dataset *d, const char *folder, const char *name, mg_status *st);
 
+/* test NULL: all files are. */
 static mg_status sweep(mg_dataset *d, const char *folder, bool deep, is_orphan *test)
 {
     mg_status st = MG_OK;
@@ -43,7 +44,7 @@ static mg_status sweep(mg_dataset *d, const char *folder, bool deep, is_orphan *
         if (st != MG_OK) break;
         if (is_folder(e, path)) {
             if (deep) st = sweep(d, below, false, test);
-        } else if (is_temporary(e->d_name) || test(d, folder, e->d_name, &st)) {
+        } else if (!test || is_temporary(e->d_name) || test(d, folder, e->d_name, &st)) {
             st = mg_run_lock_check(d->lock);
             if (st == MG_OK) unlink(path);
         }
@@ -82,13 +83,6 @@ static bool is_idle_part(mg_dataset *d, const char *folder, const char *name, mg
     return *st == MG_OK && (!found || row.state != MG_JOB_DONE || row.shard >= 0);
 }
 
-/* What makers had at hand. */
-static bool is_left(mg_dataset *d, const char *folder, const char *name, mg_status *st)
-{
-    (void)d, (void)folder, (void)name, (void)st;
-    return true;
-}
-
 /* NAME-000012.tar that no row tells of. */
 static bool is_unrecorded_shard(mg_dataset *d, const char *folder, const char *name, mg_status *st)
 {
@@ -111,7 +105,7 @@ mg_status mg_dataset_recover(mg_dataset *d)
     const bool cut_off = state && strcmp(state, "running") == 0;
     free(state);
     if (!cut_off) return MG_OK;
-    MG_TRY(sweep(d, ".mg-dist/making", true, is_left));
+    MG_TRY(sweep(d, ".mg-dist/making", true, NULL)); /* what makers had at hand */
     if (d->call.layout == MG_LAYOUT_WEBDATASET) {
         MG_TRY(sweep(d, ".mg-dist/parts", false, is_idle_part));
         st = sweep(d, ".", false, is_unrecorded_shard);

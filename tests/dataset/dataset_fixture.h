@@ -24,6 +24,17 @@ static inline mg_dataset_call call_of(const char *out, const char *jobs, mg_layo
                              .stale_s = 1};
 }
 
+/* The set-up of a test: a folder with a list of jobs, and where the dataset will be. */
+enum { FIXTURE_PATH = 300 };
+static inline int make_jobs(void **state, char out[FIXTURE_PATH], char jobs[FIXTURE_PATH], const char *text)
+{
+    if (make_dir(state) != 0) return -1;
+    snprintf(out, FIXTURE_PATH, "%s/out", test_dir);
+    snprintf(jobs, FIXTURE_PATH, "%s/jobs.jsonl", test_dir);
+    put_file(jobs, text, strlen(text));
+    return 0;
+}
+
 /* To a maker that is alone. */
 static inline mg_status deal(mg_dataset *d, mg_dataset_job *job, bool *found)
 {

@@ -16,15 +16,11 @@ static const char jobs_text[] = "{\"id\": \"a\", \"prompt\": \"x\", \"duration\"
 static const char changed[] = "{\"prompt\": \"w\", \"id\": \"new\"}\n"
                               "{\"id\": \"a\", \"prompt\": \"x\", \"duration\": 5}\n";
 
-static char out[300], jobs[300];
+static char out[FIXTURE_PATH], jobs[FIXTURE_PATH];
 
 static int set_up(void **state)
 {
-    if (make_dir(state) != 0) return -1;
-    snprintf(out, sizeof out, "%s/out", test_dir);
-    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
-    put_file(jobs, jobs_text, sizeof jobs_text - 1);
-    return 0;
+    return make_jobs(state, out, jobs, jobs_text);
 }
 
 static void test_longest_first_and_the_files(void **state)

@@ -7,17 +7,11 @@
 
 #include "out_folder.h"
 
-static char out[300], jobs[300];
+static char out[FIXTURE_PATH], jobs[FIXTURE_PATH];
 
 static int set_up(void **state)
 {
-    static const char text[] = "{\"id\": \"a\", \"prompt\": \"x\"}\n";
-
-    if (make_dir(state) != 0) return -1;
-    snprintf(out, sizeof out, "%s/out", test_dir);
-    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
-    put_file(jobs, text, sizeof text - 1);
-    return 0;
+    return make_jobs(state, out, jobs, "{\"id\": \"a\", \"prompt\": \"x\"}\n");
 }
 
 /* What a start has made itself goes with it; what was there stays. */

@@ -7,7 +7,7 @@
 
 enum { N_REPLICAS = 3, TP = 2, N_JOBS = 10, MOST_TOLD = 64 };
 
-static char out[300], jobs[300];
+static char out[FIXTURE_PATH], jobs[FIXTURE_PATH];
 static double now_s;
 static int64_t date_s;
 
@@ -69,11 +69,8 @@ static int set_up(void **state)
 {
     char text[1024] = "";
 
-    if (make_dir(state) != 0) return -1;
     for (int i = 0; i < N_JOBS; i++) strcat(text, "{\"prompt\": \"x\", \"duration\": 10}\n");
-    snprintf(out, sizeof out, "%s/out", test_dir);
-    snprintf(jobs, sizeof jobs, "%s/jobs.jsonl", test_dir);
-    put_file(jobs, text, strlen(text));
+    if (make_jobs(state, out, jobs, text) != 0) return -1;
     now_s = 1000, date_s = 1000000;
     world = (mg_world){.host = "here", .n_replicas = N_REPLICAS, .tp = TP};
     settings = (mg_run_settings){.out = out, .max_failures = -1, .log_every_s = 1e9, .stop_before_s = 60};
