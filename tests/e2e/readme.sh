@@ -79,7 +79,7 @@ ours() {
 as_mpirun() { sed 's/^srun --mpi=pmix -N 2 --ntasks-per-node 4 /mpirun -np 8 /' <<<"$1"; }
 cannot() { # what no test can do: the network, files of the reader's own
     case $1 in
-    *'git clone'* | *'gdb '* | apptainer* | *'pip install'* | sox* | srun*) return 0 ;;
+    *'git clone'* | 'module load '* | *'gdb '* | apptainer* | *'pip install'* | sox* | srun*) return 0 ;;
     'mg-dist generate --lm state_dict.bin'* | *--codec\ encodec_32khz/* | *--lm\ /xps/* | *'--model M '* | *…*) return 0 ;; # the reader's own
     *) return 1 ;;
     esac
@@ -145,7 +145,7 @@ while IFS=$'\t' read -r block command; do
     before=$block
     try GENERATE "$command"
 done < <(commands "$ROOT/docs/GENERATE.md")
-passes "commands were found: $n_run run, $n_named looked at, $n_not not" test "$n_run" -ge 24 -a "$n_named" -ge 14 -a "$n_not" -le 13
+passes "commands were found: $n_run run, $n_named looked at, $n_not not" test "$n_run" -ge 24 -a "$n_named" -ge 14 -a "$n_not" -le 14
 
 # Files that are named are there.
 for page in README.md docs/{GENERATE,DATASETS,LAUNCH}.md; do
