@@ -1,7 +1,7 @@
 #!/bin/sh
 # barriers.sh SOURCE… -- PROGRAM…: takes out the barriers of the sources, one after the other. Each must be noticed:
 # one of the programs fails. What nobody misses is not needed and should be deleted, or is not tested.
-# A program that fails with all barriers in place proves nothing, nor does one that is still running after 100 s.
+# A program that fails with all barriers in place proves nothing, nor does one that is still running after 400 s.
 # A __syncthreads() that a source's comment calls "kept: WHY" on its line is passed over.
 set -u
 sources=
@@ -13,7 +13,7 @@ n=0 missed=0
 export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS-}"
 
 for program; do
-    CUDA_ON_CPU=asc timeout 100 "$program" >"$out" 2>&1
+    CUDA_ON_CPU=asc timeout 400 "$program" >"$out" 2>&1
     code=$?
     if [ $code -ne 0 ] && [ $code -ne 124 ]; then
         echo "barriers: $(basename "$program") fails with all barriers in place"
@@ -26,7 +26,7 @@ for at in $(grep -nE '^ *__sync(threads|warp)\(\);' $sources /dev/null | grep -v
     n=$((n + 1)) noticed=
     for order in asc desc; do # what another thread is to read is written before it comes, or behind it
         for program; do
-            CUDA_ON_CPU="$order,mute=$(basename "${at%:*}"):${at##*:}" timeout 100 "$program" >"$out" 2>&1
+            CUDA_ON_CPU="$order,mute=$(basename "${at%:*}"):${at##*:}" timeout 400 "$program" >"$out" 2>&1
             code=$?
             if [ $code -eq 0 ] || [ $code -eq 124 ]; then continue; fi
             noticed=$(basename "$program")
