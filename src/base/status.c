@@ -3,8 +3,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "show.h"
+#include "utf8.h"
 
 enum { MESSAGE_BYTES = 128 * 1024 }; /* room for a table of every missing tensor */
 
@@ -41,7 +43,7 @@ mg_fault mg_fault_take(mg_status st)
     mg_fault f = {.st = st};
 
     if (st == MG_OK) return f;
-    snprintf(f.text, sizeof f.text, "%.*s", (int)sizeof f.text - 1, last_error);
+    memcpy(f.text, last_error, mg_utf8_fit(last_error, sizeof f.text - 1));
     mg_clear_error();
     return f;
 }

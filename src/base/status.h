@@ -37,7 +37,7 @@ const char *mg_last_error(void);
 void mg_clear_error(void);
 
 /* An error as a value: how it travels from the thread that found it to another, or stays with the one clip
- * that it is of. A longer message is cut. */
+ * that it is of. A longer message is cut, between two characters. */
 typedef struct mg_fault {
     mg_status st;
     char text[480];

@@ -1,6 +1,9 @@
 /* After Table 3-7 of the Unicode standard: the range of the second byte depends on the first. */
 #include "utf8.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 /* Length of the character at s, of which `left` bytes are there, or 0. */
 static int64_t character_bytes(const unsigned char *s, int64_t left)
 {
@@ -26,9 +29,9 @@ int32_t mg_utf8_next(const char **text, const char *end)
 {
     const unsigned char *s = (const unsigned char *)*text;
     const int64_t n = *text < end ? character_bytes(s, end - *text) : 0;
-    int32_t c = n == 1 ? s[0] : s[0] & (0xFF >> (n + 1));
 
     if (!n) return -1;
+    int32_t c = n == 1 ? s[0] : s[0] & (0xFF >> (n + 1));
     for (int64_t i = 1; i < n; i++) c = c << 6 | (s[i] & 0x3F);
     *text += n;
     return c;
@@ -44,4 +47,19 @@ int64_t mg_utf8_bad_offset(const char *text, int64_t bytes)
         i += n;
     }
     return -1;
+}
+
+static bool goes_on(char c)
+{
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+size_t mg_utf8_fit(const char *text, size_t most)
+{
+    const size_t bytes = strnlen(text, most + 1);
+    size_t n = most;
+
+    if (bytes <= most) return bytes;
+    while (n > 0 && most - n < 3 && goes_on(text[n])) n--;
+    return goes_on(text[n]) ? most : n; /* it was no UTF-8 */
 }

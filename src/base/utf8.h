@@ -2,6 +2,7 @@
 #ifndef MG_UTF8_H
 #define MG_UTF8_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Offset of the first byte that belongs to no well-formed UTF-8 character, or -1 if the text is UTF-8.
@@ -11,5 +12,8 @@ int64_t mg_utf8_bad_offset(const char *text, int64_t bytes);
 /* The character at *text, which goes on behind it; -1 if none that is well-formed stands before `end`, and
  * *text stays. */
 int32_t mg_utf8_next(const char **text, const char *end);
+
+/* How many of the text's bytes are at most `most` and end between two characters. */
+size_t mg_utf8_fit(const char *text, size_t most);
 
 #endif

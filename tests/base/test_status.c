@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "utf8.h"
+
 static void keeps_the_last_message(void **state)
 {
     (void)state;
@@ -40,6 +42,25 @@ static void cuts_what_is_too_long(void **state)
     text[sizeof text - 1] = '\0';
     mg_fail(MG_EFAIL, "%s", text);
     assert_in_range(strlen(mg_last_error()), 1000, sizeof text - 1);
+}
+
+/* It comes into files of JSON, which are UTF-8. */
+static void a_fault_is_cut_between_characters(void **state)
+{
+    static const char *const character[] = {"a", "\u00e9", "\u266b", "\U0001f3b5"};
+    char text[1000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof character / sizeof *character; i++) {
+        for (size_t before = 0; before < 4; before++) {
+            size_t n = before;
+            memset(text, 'x', before);
+            for (; n + 5 < sizeof text; n += strlen(character[i])) strcpy(text + n, character[i]);
+            const mg_fault fault = mg_fault_take(mg_fail(MG_EFAIL, "%s", text));
+            assert_int_equal(mg_utf8_bad_offset(fault.text, (int64_t)strlen(fault.text)), -1);
+            assert_in_range(strlen(fault.text), sizeof fault.text - 4, sizeof fault.text - 1);
+        }
+    }
 }
 
 static void *find_a_fault(void *arg)
@@ -136,6 +157,7 @@ int main(void)
         cmocka_unit_test(keeps_the_last_message),
         cmocka_unit_test(is_of_one_thread),
         cmocka_unit_test(cuts_what_is_too_long),
+        cmocka_unit_test(a_fault_is_cut_between_characters),
         cmocka_unit_test(a_fault_travels_between_threads),
         cmocka_unit_test(no_fault_is_none),
         cmocka_unit_test(macros_hand_the_status_up),

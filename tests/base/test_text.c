@@ -71,6 +71,18 @@ static void characters(void **state)
     assert_int_equal(mg_utf8_next(&p, text + 2), -1); /* the end is in the middle */
     p = text;
     assert_int_equal(mg_utf8_next(&p, text), -1);
+
+    char *whole = malloc(sizeof text - 1); /* no byte is behind it */
+    memcpy(whole, text, sizeof text - 1);
+    p = whole + sizeof text - 1;
+    assert_int_equal(mg_utf8_next(&p, p), -1);
+    free(whole);
+    assert_int_equal(mg_utf8_fit("", 0), 0);
+    assert_int_equal(mg_utf8_fit(text, 100), sizeof text - 1);
+    static const size_t fit[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10};
+    for (size_t most = 0; most < sizeof fit / sizeof *fit; most++)
+        assert_int_equal(mg_utf8_fit(text, most), fit[most]);
+    assert_int_equal(mg_utf8_fit("\x80\x80\x80\x80\x80\x80", 5), 5); /* no UTF-8: as it comes */
 }
 
 static void digits_read_back(void **state)
