@@ -64,4 +64,7 @@ int64_t mg_torch_tensor_count(const mg_torch_tensor *t);
 /* Its elements in row-major order into `dst`, in its own dtype. */
 void mg_torch_tensor_copy(void *dst, const mg_torch_tensor *t);
 
+/* Elements [first, first+n) of that order. */
+void mg_torch_tensor_copy_part(void *dst, const mg_torch_tensor *t, int64_t first, int64_t n);
+
 #endif

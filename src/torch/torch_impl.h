@@ -1,5 +1,5 @@
-/* Inside the torch reader: torch_file.c (the two containers), torch_storage.c (where
- * elements lie), torch_tensor.c (what a pickled tensor is). */
+/* Inside the room: torch_file.c (the two containers), torch_storage.c (where elements lie, and of what type
+ * they are), torch_tensor.c (what a pickled tensor is), torch_writer.c. */
 #ifndef MG_TORCH_IMPL_H
 #define MG_TORCH_IMPL_H
 
@@ -29,14 +29,17 @@ struct mg_torch_file {
 };
 
 typedef struct mg_torch_type {
-    const char *name; /* torch.NAMEStorage, torch.name */
-    const char *dtype_name;
+    const char *name;       /* torch.NAME; "": such elements have no class of storages */
+    const char *dtype_name; /* torch.NAME */
     mg_dtype dtype;
 } mg_torch_type;
 
 /* The type that `v`, torch.<NAME>Storage or the dtype torch.<name>, stands for; NULL if it is not supported.
  */
 const mg_torch_type *mg_torch_type_of(const mg_pickle_value *v);
+
+/* NAMEStorage for elements of that type; NULL: torch has none. */
+const char *mg_torch_storage_name(mg_dtype dtype);
 
 /* The parts of a persistent id: ('storage', type, key, location, n_elements[, view]). *type is NULL for
  * UntypedStorage and for types that are not supported. False if `v` is no storage. */

@@ -32,6 +32,13 @@ const mg_torch_type *mg_torch_type_of(const mg_pickle_value *v)
     return NULL;
 }
 
+const char *mg_torch_storage_name(mg_dtype dtype)
+{
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (types[i].dtype == dtype && *types[i].name) return types[i].name;
+    return NULL;
+}
+
 bool mg_torch_storage_of(const mg_pickle_value *v, const mg_torch_type **type, const char **key,
                          int64_t *n_elements)
 {

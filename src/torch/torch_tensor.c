@@ -144,11 +144,19 @@ int64_t mg_torch_tensor_count(const mg_torch_tensor *t)
 
 void mg_torch_tensor_copy(void *dst, const mg_torch_tensor *t)
 {
+    mg_torch_tensor_copy_part(dst, t, 0, mg_torch_tensor_count(t));
+}
+
+void mg_torch_tensor_copy_part(void *dst, const mg_torch_tensor *t, int64_t first, int64_t n)
+{
     const size_t element_bytes = mg_dtype_bytes(t->dtype);
-    const int64_t n = mg_torch_tensor_count(t);
     int64_t index[MG_TORCH_MAX_DIMS] = {0};
     char *to = dst;
 
+    for (int i = t->n_dims - 1; i >= 0 && first > 0; i--) {
+        index[i] = first % t->dim[i];
+        first /= t->dim[i];
+    }
     for (int64_t k = 0; k < n; k++, to += element_bytes) {
         int64_t at = 0;
         for (int i = 0; i < t->n_dims; i++) at += index[i] * t->stride[i];

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "text.h"
+#include "torch_impl.h"
 #include "zip_writer.h"
 
 enum { MAX_DEPTH = 16, PIECE_BYTES = 4 << 20 };
@@ -119,33 +120,21 @@ static mg_status put_tuple(mg_torch_writer *w, const int64_t *value, int n)
     return put_opcodes(w, "t");
 }
 
-static const char *storage_class(mg_dtype dtype)
-{
-    switch (dtype) {
-    case MG_F32: return "ctorch\nFloatStorage\n";
-    case MG_BF16: return "ctorch\nBFloat16Storage\n";
-    case MG_F16: return "ctorch\nHalfStorage\n";
-    case MG_I32: return "ctorch\nIntStorage\n";
-    case MG_F64: return "ctorch\nDoubleStorage\n";
-    case MG_I64: return "ctorch\nLongStorage\n";
-    default: return "ctorch\nByteStorage\n";
-    }
-}
-
 /* torch._utils._rebuild_tensor_v2(storage, 0, size, stride, False, OrderedDict()) */
 static mg_status put_tensor(mg_torch_writer *w, const mg_torch_tensor *t, int64_t n_elements)
 {
     int64_t stride[MG_TORCH_MAX_DIMS], step = 1;
-    char number[24];
+    char number[24], class[40];
 
     for (int i = t->n_dims - 1; i >= 0; i--) {
         stride[i] = step;
         step *= t->dim[i] > 0 ? t->dim[i] : 1;
     }
     snprintf(number, sizeof number, "%zu", w->n_storages);
+    snprintf(class, sizeof class, "ctorch\n%s\n", mg_torch_storage_name(t->dtype));
     MG_RETURN(put_opcodes(w, "ctorch._utils\n_rebuild_tensor_v2\n(("));
     MG_RETURN(put_text(w, "storage"));
-    MG_RETURN(put_opcodes(w, storage_class(t->dtype)));
+    MG_RETURN(put_opcodes(w, class));
     MG_RETURN(put_text(w, number));
     MG_RETURN(put_text(w, "cpu"));
     MG_RETURN(put_int(w, n_elements));
@@ -162,7 +151,11 @@ mg_status mg_torch_writer_stream(mg_torch_writer *w, const char *key, const mg_t
 {
     int64_t n_elements = 1;
 
-    MG_REQUIRE(shape->n_dims >= 0 && shape->n_dims <= MG_TORCH_MAX_DIMS && storage_class(shape->dtype));
+    MG_REQUIRE(shape->n_dims >= 0 && shape->n_dims <= MG_TORCH_MAX_DIMS);
+    if (!mg_torch_storage_name(shape->dtype))
+        return mg_fail(MG_ECHECKPOINT,
+                       "%s: %s: is %s, of which torch has no storages; save it as another type", w->path, key,
+                       mg_dtype_name(shape->dtype));
     for (int i = 0; i < shape->n_dims; i++)
         if (shape->dim[i] < 0 || __builtin_mul_overflow(n_elements, shape->dim[i], &n_elements) ||
             n_elements > INT64_MAX / 16)
@@ -180,24 +173,6 @@ mg_status mg_torch_writer_tensor(mg_torch_writer *w, const char *key, const mg_t
     return mg_torch_writer_stream(w, key, source, NULL, NULL);
 }
 
-/* Elements [first, first+n), in row-major order, of a tensor with strides. */
-static void gather(char *to, const mg_torch_tensor *t, int64_t first, int64_t n)
-{
-    const size_t element_bytes = mg_dtype_bytes(t->dtype);
-    int64_t index[MG_TORCH_MAX_DIMS] = {0};
-
-    for (int i = t->n_dims - 1; i >= 0; i--) {
-        index[i] = first % t->dim[i];
-        first /= t->dim[i];
-    }
-    for (int64_t k = 0; k < n; k++, to += element_bytes) {
-        int64_t at = 0;
-        for (int i = 0; i < t->n_dims; i++) at += index[i] * t->stride[i];
-        memcpy(to, (const char *)t->data + (size_t)at * element_bytes, element_bytes);
-        for (int i = t->n_dims - 1; i >= 0 && ++index[i] == t->dim[i]; i--) index[i] = 0;
-    }
-}
-
 static mg_status write_storage(mg_torch_zip *z, const storage *s, char *piece, int64_t *done_bytes,
                                int64_t all_bytes, mg_torch_writer_progress progress, void *context)
 {
@@ -213,7 +188,7 @@ static mg_status write_storage(mg_torch_zip *z, const storage *s, char *piece, i
         else if (s->read)
             MG_RETURN(s->read(s->context, piece, i, n));
         else
-            gather(piece, &s->source, i, n);
+            mg_torch_tensor_copy_part(piece, &s->source, i, n);
         MG_RETURN(mg_torch_zip_write(z, data, (size_t)(n * element_bytes)));
         *done_bytes += n * element_bytes;
         if (progress) MG_RETURN(progress(context, *done_bytes, all_bytes));

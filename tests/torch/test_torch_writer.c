@@ -118,6 +118,37 @@ static void streams_arrive_in_order(void **state)
     mg_torch_file_close(f);
 }
 
+/* Of each type that the reader knows, its own bytes; what torch could not load is refused. */
+static void types_come_back(void **state)
+{
+    static const mg_dtype good[] = {MG_F64, MG_F32, MG_F16, MG_BF16, MG_I64, MG_I32, MG_I16, MG_I8, MG_U8};
+    static const mg_dtype bad[] = {MG_U16, MG_U32, MG_U64, MG_F8_E4M3, MG_F8_E5M2, MG_C64};
+    mg_torch_tensor from = {plain, MG_F32, 1, {3}, {1}}, t;
+    mg_torch_writer *w;
+    mg_torch_file *f;
+
+    (void)state;
+    expect_ok(mg_torch_writer_open(&w, in_dir("t.bin")));
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        from.dtype = good[i];
+        expect_ok(mg_torch_writer_tensor(w, mg_dtype_name(good[i]), &from));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        from.dtype = bad[i];
+        expect_failure(mg_torch_writer_tensor(w, "odd", &from), MG_ECHECKPOINT, "no storages");
+    }
+    expect_ok(mg_torch_writer_commit(w, NULL, NULL));
+    mg_torch_writer_close(w);
+    expect_ok(mg_torch_file_open(&f, in_dir("t.bin")));
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        const char *name = mg_dtype_name(good[i]);
+        expect_ok(mg_torch_file_tensor(f, &t, name, mg_pickle_get(mg_torch_file_root(f), name)));
+        assert_true(t.dtype == good[i] && t.n_dims == 1 && t.dim[0] == 3);
+        assert_memory_equal(t.data, plain, 3 * mg_dtype_bytes(good[i]));
+    }
+    mg_torch_file_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +156,7 @@ int main(void)
         cmocka_unit_test(the_same_input_makes_the_same_bytes),
         cmocka_unit_test(an_interrupted_file_is_not_there),
         cmocka_unit_test(streams_arrive_in_order),
+        cmocka_unit_test(types_come_back),
     };
 
     return cmocka_run_group_tests(tests, make_dir, drop_dir);
