@@ -170,7 +170,8 @@ void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts);
 int64_t mg_dataset_seed(const mg_dataset *d);
 mg_run_db *mg_dataset_db(mg_dataset *d);
 
-/* May a dataset be called so? Its shards are: no path, and nothing that would break a card. */
+/* May a dataset be called so? Its shards are: at most 200 bytes of UTF-8, no '.' in front, and none of
+ * / \ : ; # * ? " [ ] { }, which would be a path, a pattern, or break a card. */
 bool mg_dataset_name_fits(const char *name);
 
 /* MG_EUSAGE if `folder`, or one above it, is a dataset's: what would be put there belongs to it, and verify

@@ -5,12 +5,16 @@
 #include <string.h>
 
 #include "dataset_impl.h"
+#include "utf8.h"
 
+/* It begins files' names, stands in a pattern, in YAML, and in what WebDataset takes for an address. */
 bool mg_dataset_name_fits(const char *name)
 {
-    if (!*name || *name == '.' || strpbrk(name, "/\"")) return false;
+    const size_t n = strlen(name);
+
+    if (n == 0 || n > 200 || *name == '.' || mg_utf8_bad_offset(name, (int64_t)n) >= 0) return false;
     for (; *name; name++)
-        if ((unsigned char)*name < ' ' || *name == 0x7F) return false;
+        if ((unsigned char)*name < ' ' || *name == 0x7F || strchr("/\\:;#*?\"[]{}", *name)) return false;
     return true;
 }
 

@@ -216,15 +216,16 @@ static void an_id_that_leads_elsewhere_is_refused(void **state)
 static void a_name_that_leads_elsewhere_is_refused(void **state)
 {
     (void)state;
-    static const char *const notes[][2] = {{"name", "../mine"}, {"format", "/../../mine"}};
+    static const char *const notes[][2] = {{"name", "../mine"}, {"name", "a\\b"}, {"format", "/../../mine"}};
     char path[N_PARTS][96], out[96], said[96];
     const char *const parts[N_PARTS] = {path[0], path[1], path[2]};
 
     make_parts(path, three, MG_LAYOUT_WEBDATASET);
     snprintf(out, sizeof out, "%s/out", test_dir);
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 3; k++) {
         for (int i = 0; i < N_PARTS; i++) {
             mg_run_db *db = open_state(path[i]);
+            expect_ok(mg_run_db_note(db, "name", "set"));
             expect_ok(mg_run_db_note(db, notes[k][0], notes[k][1]));
             expect_ok(mg_run_db_commit(db));
             mg_run_db_close(db);

@@ -6,7 +6,6 @@
 #include "recipe_keys.h"
 #include "recipe_options.h"
 #include "run.h"
-#include "utf8.h"
 
 #define AT(field) offsetof(mg_run_settings, field)
 
@@ -126,15 +125,9 @@ static const mg_foreign_word foreign[] = {
     {"overwrite|force", "a dataset is gone on with, not replaced; give another --out"},
     {0}};
 
-/* It begins files' names, stands in a pattern, in YAML, and in what WebDataset takes for an address. */
 static mg_status check_name(const char *name)
 {
-    const size_t n = strlen(name);
-    bool good = n > 0 && n <= 200 && *name != '.' && mg_utf8_bad_offset(name, (int64_t)n) < 0;
-
-    for (const char *p = name; *p && good; p++)
-        good = (unsigned char)*p >= ' ' && *p != 0x7F && !strchr("/\\:;#*?\"[]{}", *p);
-    if (good) return MG_OK;
+    if (mg_dataset_name_fits(name)) return MG_OK;
     return mg_fail(
         MG_EUSAGE,
         "option --name: %s: names files: at most 200 bytes, no '.' in front, and none of / \\ : ; # "
