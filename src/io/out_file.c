@@ -103,12 +103,20 @@ mg_status mg_out_file_write(mg_out_file *f, const void *data, size_t bytes)
     return MG_OK;
 }
 
+/* 0 or errno. A signal may cut it short on a network's file system. */
+static int sync_all(int fd)
+{
+    while (fsync(fd) != 0)
+        if (errno != EINTR) return errno;
+    return 0;
+}
+
 mg_status mg_out_sync_folder(const char *folder)
 {
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0) return MG_OK; /* it may be written but not read */
-    const int error = fsync(fd) != 0 ? errno : 0;
+    const int error = sync_all(fd);
     close(fd);
     if (error && error != EINVAL && error != ENOTSUP && error != EROFS)
         return mg_fail(MG_EFAIL, "%s: cannot sync the folder: %s", folder, strerror(error));
@@ -120,12 +128,13 @@ mg_status mg_out_file_commit(mg_out_file *f)
     char folder[MG_PATH_SIZE];
 
     MG_REQUIRE(f->fd >= 0);
-    if (fsync(f->fd) != 0 && errno != EINVAL) return give_up(f, "write", errno);
-    const int error = f->nameless ? give_temp_name(f) : 0;
+    int error = sync_all(f->fd);
+    if (error && error != EINVAL) return give_up(f, "write", error);
+    error = f->nameless ? give_temp_name(f) : 0;
     if (error) return give_up(f, "give it a name", error);
     const int closed = close(f->fd); /* a network file system may only now say that the disk is full */
     f->fd = -1;
-    if (closed != 0) return give_up(f, "write", errno);
+    if (closed != 0 && errno != EINTR) return give_up(f, "write", errno); /* cut short, it is closed */
     if (rename(f->temp_path, f->path) != 0) return give_up(f, "rename to it", errno);
     f->temp_path[0] = '\0';
     MG_RETURN(mg_path_folder(folder, f->path));

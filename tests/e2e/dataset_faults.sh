@@ -66,6 +66,8 @@ momentary 'EIO while a sound is written: tried again' eio-write write 5 /making/
 like 'the same bytes' whole eio-write
 momentary 'ESTALE while it is synced' stale-sync fsync 116 /making/ 1
 like 'the same bytes' whole stale-sync
+makes 'a signal that cuts a sync short is no fault' env LD_PRELOAD="$FAULTY" FAULT_CALLS=fsync FAULT_ERRNO=4 FAULT_PATH="$BOX/cut" \
+    FAULT_COUNT=3 "$MG" generate -q --model "$DEMO" --unconditional 1 --frames 4 --seed 1 --threads 1 --out "$BOX/cut"
 momentary 'EIO while it gets its name' eio-rename rename 5 /train/ 2
 like 'the same bytes' whole eio-rename
 momentary 'EIO in the state: entered again' eio-state 'write fsync' 5 run.db-journal 2
