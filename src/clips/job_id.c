@@ -12,22 +12,9 @@
 
 enum { MOST_BYTES = 200 };
 
-/* One line of at most 64 bytes, for a message. */
-static void quote(char out[80], const char *text)
-{
-    snprintf(out, 80, "%.64s", text);
-    for (char *p = out; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7F) *p = '?';
-    const int64_t bad = mg_utf8_bad_offset(out, (int64_t)strlen(out));
-    if (bad >= 0) out[bad] = '\0';
-}
-
 static mg_status refuse(const char *where, const char *id, const char *why)
 {
-    char quoted[80];
-
-    quote(quoted, id);
-    return mg_fail(MG_EUSAGE, "%s: id: \"%s\": %s", where, quoted, why);
+    return mg_fail(MG_EUSAGE, "%s: id: \"%.64s\": %s", where, id, why);
 }
 
 static mg_status map(char **out, const char *id, utf8proc_option_t options)

@@ -147,13 +147,6 @@ void mg_recipe_fill(mg_recipe *r, const mg_recipe *from)
     }
 }
 
-void mg_recipe_quote(char out[MG_QUOTE_SIZE], const char *text)
-{
-    snprintf(out, MG_QUOTE_SIZE, "%.64s", text);
-    for (char *p = out; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7F) *p = '?';
-}
-
 static mg_status check_text(const mg_recipe_key *key, const char *name, const char *where, const char *text)
 {
     char all[4200], id[MG_JOB_ID_SIZE];

@@ -158,8 +158,4 @@ bool mg_recipe_same_asked(const mg_recipe *a, const mg_recipe *b);
 /* Equal guidance and sampling. */
 bool mg_recipe_same_sampling(const mg_recipe *a, const mg_recipe *b);
 
-/* One line of at most 64 bytes of a text, for a message. */
-enum { MG_QUOTE_SIZE = 80 };
-void mg_recipe_quote(char out[MG_QUOTE_SIZE], const char *text);
-
 #endif

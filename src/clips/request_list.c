@@ -156,22 +156,20 @@ static mg_status read_object(mg_request_list *list, mg_recipe *r, const cJSON *o
                              const char *folder)
 {
     bool seen[MG_RECIPE_MAX_KEYS] = {false};
-    char quoted[MG_QUOTE_SIZE];
 
     if (!cJSON_IsObject(object)) return mg_fail(MG_EUSAGE, "%s: must be a JSON object", where);
     for (const cJSON *item = object->child; item; item = item->next) {
         const mg_recipe_key *key = mg_recipe_find(item->string);
         if (!key) {
             const char *ours = our_key(item->string);
-            mg_recipe_quote(quoted, item->string);
             if (ours)
-                return mg_fail(MG_EUSAGE, "%s: %s: no such key; here it is %s (docs/GENERATE.md)", where,
-                               quoted, ours);
+                return mg_fail(MG_EUSAGE, "%s: %.64s: no such key; here it is %s (docs/GENERATE.md)", where,
+                               item->string, ours);
             return mg_fail(
                 MG_EUSAGE,
-                "%s: %s: no such key; docs/GENERATE.md lists them, and --prompt-column NAME passes over "
+                "%s: %.64s: no such key; docs/GENERATE.md lists them, and --prompt-column NAME passes over "
                 "all but one",
-                where, quoted);
+                where, item->string);
         }
         if (seen[key - mg_recipe_keys]) return mg_fail(MG_EUSAGE, "%s: %s: given twice", where, key->key);
         seen[key - mg_recipe_keys] = true;
