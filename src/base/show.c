@@ -169,16 +169,6 @@ int mg_show_vformat(char *out, size_t size, const char *format, va_list args)
     return (int)t.n;
 }
 
-int mg_show_format(char *out, size_t size, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    const int n = mg_show_vformat(out, size, format, args);
-    va_end(args);
-    return n;
-}
-
 void mg_print(FILE *to, const char *format, ...)
 {
     char short_text[512], *text = short_text;

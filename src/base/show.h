@@ -18,7 +18,6 @@ bool mg_show_escapes(int32_t c);
  * and m are not known. */
 int mg_show_vformat(char *out, size_t size, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
-int mg_show_format(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* To stdout or stderr. */
 void mg_print(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -34,24 +34,17 @@ void mg_text_add(mg_text *t, const char *text)
     mg_text_add_bytes(t, text, strlen(text));
 }
 
-void mg_text_vformat(mg_text *t, const char *format, va_list args)
+void mg_text_format(mg_text *t, const char *format, ...)
 {
-    va_list again;
+    va_list args, again;
 
+    va_start(args, format);
     va_copy(again, args);
     const int n = vsnprintf(NULL, 0, format, again);
     va_end(again);
     if (n < 0) t->failed = true;
     if (n >= 0 && reserve(t, (size_t)n))
         t->n += (size_t)vsnprintf(t->data + t->n, (size_t)n + 1, format, args);
-}
-
-void mg_text_format(mg_text *t, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    mg_text_vformat(t, format, args);
     va_end(args);
 }
 

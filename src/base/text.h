@@ -19,7 +19,6 @@ typedef struct mg_text {
 
 void mg_text_add(mg_text *t, const char *text);
 void mg_text_add_bytes(mg_text *t, const void *data, size_t n);
-void mg_text_vformat(mg_text *t, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void mg_text_format(mg_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same with control characters of %s arguments escaped (show.h): for people, not for files. */

@@ -13,7 +13,7 @@ enum { MG_SLUG_SIZE = 49 };
  * "clip" if nothing is left. `text` is UTF-8; the rest of what is not is skipped. */
 void mg_slug_make(char out[MG_SLUG_SIZE], const char *text);
 
-/* Names taken so far. Zeroed it is empty. */
+/* Names taken so far. */
 typedef struct mg_name_set mg_name_set;
 mg_status mg_name_set_open(mg_name_set **out, int64_t n_most);
 void mg_name_set_close(mg_name_set *s);

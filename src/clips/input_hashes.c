@@ -10,8 +10,6 @@
 #include "hub.h"
 #include "stop.h"
 
-enum { NICENESS = 10 };
-
 /* A cached file is already named by its hash, and reading it all again costs a minute for a large model:
  * `mg-dist verify` compares. */
 static mg_status hash_weights(mg_file_hash *w, int fd, const atomic_bool *stop)

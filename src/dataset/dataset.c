@@ -13,6 +13,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "choice_words.h"
 #include "dataset_impl.h"
 #include "log.h"
 #include "out_file.h"
@@ -104,12 +105,9 @@ mg_status mg_dataset_claim_value(mg_dataset *d, const char *name, const char *va
 
 static mg_status settle_claims(mg_dataset *d)
 {
-    char layout[32];
-    const char *word = MG_LAYOUT_CHOICES;
-    char part[48] = "";
+    char layout[MG_CHOICE_WORD_SIZE], part[48] = "";
 
-    for (int i = 0; i < (int)d->call.layout; i++) word = strchr(word, '|') + 1;
-    snprintf(layout, sizeof layout, "%.*s", (int)strcspn(word, "|"), word);
+    mg_choice_word(layout, MG_LAYOUT_CHOICES, d->call.layout);
     if (d->call.n_parts > 0)
         snprintf(part, sizeof part, "%" PRId64 "/%" PRId64, d->call.part, d->call.n_parts);
     const mg_dataset_claim own[] = {
@@ -184,7 +182,7 @@ static mg_status drop_left(mg_dataset *d)
     MG_RETURN(mg_run_db_drop_unmoved(d->db, &n));
     if (n > 0)
         mg_log_warn("run: %" PRId64 " clip%s not done dropped: no job of the list asks for %s any more", n,
-                    n == 1 ? "" : "s", n == 1 ? "it" : "them");
+                    mg_plural(n), n == 1 ? "it" : "them");
     return MG_OK;
 }
 
@@ -299,11 +297,6 @@ void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts)
 int64_t mg_dataset_seed(const mg_dataset *d)
 {
     return d->seed;
-}
-
-mg_run_db *mg_dataset_db(mg_dataset *d)
-{
-    return d->db;
 }
 
 mg_status mg_dataset_check_space(mg_dataset *d, double bytes_per_s)

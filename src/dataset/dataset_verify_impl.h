@@ -57,7 +57,6 @@ typedef struct mg_dataset_check {
     mg_threads *threads;
 } mg_dataset_check;
 
-extern const char *const mg_verify_list_names[MG_N_LISTS]; /* NULL: as the layout says */
 const char *mg_verify_list_name(const mg_dataset_check *c, mg_verify_list list);
 mg_status mg_verify_path(char out[MG_PATH_SIZE], const mg_dataset_check *c, const char *name);
 

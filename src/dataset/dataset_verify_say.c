@@ -16,12 +16,13 @@ enum {
     MOST_TOLD = 10000, /* lines beyond are counted, and may repeat a subject */
 };
 
-const char *const mg_verify_list_names[MG_N_LISTS] = {"SHA256SUMS", "manifest.jsonl", NULL, "failures.jsonl",
-                                                      "README.md"};
+/* NULL: as the layout says. */
+static const char *const list_names[MG_N_LISTS] = {"SHA256SUMS", "manifest.jsonl", NULL, "failures.jsonl",
+                                                   "README.md"};
 
 const char *mg_verify_list_name(const mg_dataset_check *c, mg_verify_list list)
 {
-    if (mg_verify_list_names[list]) return mg_verify_list_names[list];
+    if (list_names[list]) return list_names[list];
     return c->v->layout == MG_LAYOUT_AUDIOCRAFT ? "egs/train/data.jsonl" : "train/metadata.jsonl";
 }
 

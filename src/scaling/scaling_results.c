@@ -14,8 +14,8 @@
 enum { DELAY_STEPS = 3 }; /* of the codebooks' delay pattern, beside a step for each frame */
 enum { MAX_FILE_BYTES = 64 << 20, MAX_COUNT = 1 << 20 };
 
-const char *const mg_scaling_part_name[MG_SCALING_PARTS] = {"products", "attention", "all_reduce",
-                                                            "waiting",  "sampling",  "rest"};
+static const char *const part_names[MG_SCALING_PARTS] = {"products", "attention", "all_reduce",
+                                                         "waiting",  "sampling",  "rest"};
 static const char *const status_name[] = {"ok", "skipped", "failed"};
 
 /* One key after the other; the first failure stays. */
@@ -128,7 +128,7 @@ static void get_figures(reader *r, mg_scaling_result *out)
     get_binding(r, &out->binding);
     for (int i = 0; i < MG_SCALING_PARTS; i++) {
         char key[32];
-        (void)snprintf(key, sizeof key, "split_%s_ms", mg_scaling_part_name[i]);
+        (void)snprintf(key, sizeof key, "split_%s_ms", part_names[i]);
         double v = NAN; /* the rest is a difference: clocks may leave it a little below 0 */
         if (r->st == MG_OK) r->st = mg_json_double(r->object, r->name, key, &v, NULL);
         out->part_ms[i] = v < 0 ? 0 : v;
@@ -293,7 +293,7 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
     mg_text_add(t,
                 "np,tp,replicas,batch,repeat,status,duration_s,step_ms,step_min_ms,step_p95_ms,x_real_time,"
                 "bytes_per_step,read_gbps,fraction_of_floor");
-    for (int p = 0; p < MG_SCALING_PARTS; p++) mg_text_format(t, ",%s_ms", mg_scaling_part_name[p]);
+    for (int p = 0; p < MG_SCALING_PARTS; p++) mg_text_format(t, ",%s_ms", part_names[p]);
     mg_text_add(t, ",split_step_ms,sums_per_step,sum_bytes_per_step,bare_all_reduce_ms,joules_per_step,"
                    "energy_from,decode_first_ms,decode_batch_ms,clip_steps_s,first_sample_s,last_sample_s,"
                    "codes,shape,dtype,backend,device,host,binding,version,reason,threads\n");

@@ -29,8 +29,6 @@ enum mg_scaling_part {
     MG_SCALING_PARTS
 };
 
-extern const char *const mg_scaling_part_name[MG_SCALING_PARTS];
-
 /* A point of the grid. */
 typedef struct mg_scaling_point {
     int64_t np, tp, batch; /* ranks in all, ranks of a group, clips at once of a replica */

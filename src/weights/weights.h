@@ -90,9 +90,6 @@ mg_status mg_weights_conv_groups(mg_weights *w, mg_conv *c, int64_t n_groups, mg
 /* A tensor that stays in host memory, dst [n]: survey or load. */
 mg_status mg_weights_keep(mg_weights *w, float *dst, const char *name, int n_dims, const int64_t *dim);
 
-/* The architecture has this tensor, but this rank keeps nothing of it: the survey still looks for it. */
-mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const int64_t *dim);
-
 /* Record a problem of the survey: "NAME: what". With a list of requests, missing tensors and wrong shapes are
  * not recorded here. */
 void mg_weights_problem(mg_weights *w, const char *format, ...) __attribute__((format(printf, 2, 3)));

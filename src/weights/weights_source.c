@@ -100,13 +100,6 @@ mg_status mg_weights_find(mg_weights *w, const mg_checkpoint_entry **out, const 
     return MG_OK;
 }
 
-mg_status mg_weights_expect(mg_weights *w, const char *name, int n_dims, const int64_t *dim)
-{
-    const mg_checkpoint_entry *e;
-
-    return mg_arena_is_measuring(w->arena) ? mg_weights_find(w, &e, name, n_dims, dim) : MG_OK;
-}
-
 static void fetch(void *arg, void *dst, int64_t first_row, int64_t n_rows, int64_t first_col, int64_t n_cols)
 {
     mg_weights_rows *r = arg;

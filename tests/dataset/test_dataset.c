@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "dataset_impl.h"
 #include "process.h"
 
 static const char jobs_text[] = "{\"id\": \"a\", \"prompt\": \"x\", \"duration\": 5}\n"
@@ -184,7 +185,7 @@ static void test_failures_and_second_tries(void **state)
     mg_dataset_count(d, &n);
     assert_int_equal(n.failed, 1);
     expect_ok(mg_dataset_finish(d));
-    expect_ok(mg_run_db_retry(mg_dataset_db(d), &n_again));
+    expect_ok(mg_run_db_retry(d->db, &n_again));
     assert_int_equal(n_again, 1);
     mg_dataset_close(d); /* not committed: undone */
     char *failures = text_of("out/failures.jsonl");
@@ -308,8 +309,8 @@ static void test_jobs_that_left_the_list_and_wait(void **state)
 
     (void)state;
     expect_ok(mg_dataset_open(&d, &call));
-    expect_ok(mg_run_db_move(mg_dataset_db(d), &(mg_job_row){.n = 0, .at = -1, .bytes = 9}));
-    expect_ok(mg_run_db_move(mg_dataset_db(d), &(mg_job_row){.n = 2, .at = MG_JOB_MOVED(5), .bytes = 9}));
+    expect_ok(mg_run_db_move(d->db, &(mg_job_row){.n = 0, .at = -1, .bytes = 9}));
+    expect_ok(mg_run_db_move(d->db, &(mg_job_row){.n = 2, .at = MG_JOB_MOVED(5), .bytes = 9}));
     expect_ok(mg_dataset_commit(d));
     mg_dataset_close(d);
     expect_ok(mg_dataset_open(&d, &call));

@@ -6,6 +6,7 @@
 
 #include "fuzz.h"
 #include "mapping_report.h"
+#include "weights_source.h"
 
 enum { MAX_NAMES = 24, TENSOR_BYTES = 24, NAME_ROOM = 600 };
 
@@ -72,13 +73,14 @@ static size_t judge(mg_checkpoint *c, mg_mapping_renames *renames)
     mg_weights_requests requests = {0};
     mg_mapping_report report;
     mg_arena measure = mg_arena_measure("fuzz");
+    const mg_checkpoint_entry *e;
     mg_weights w;
     size_t n_missing;
 
     mg_weights_init(&w, NULL, c, &measure, "");
     w.requests = &requests;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-        FUZZ_CHECK(mg_weights_expect(&w, wanted[i].name, wanted[i].n_dims, wanted[i].dim) == MG_OK);
+        FUZZ_CHECK(mg_weights_find(&w, &e, wanted[i].name, wanted[i].n_dims, wanted[i].dim) == MG_OK);
     FUZZ_CHECK(mg_mapping_report_make(&report, &requests) == MG_OK);
     n_missing = report.n_missing;
     FUZZ_CHECK(report.n_missing + report.n_wrong + report.n_unexpected == report.n_rows);
