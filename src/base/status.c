@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "show.h"
 #include "utf8.h"
@@ -43,7 +42,7 @@ mg_fault mg_fault_take(mg_status st)
     mg_fault f = {.st = st};
 
     if (st == MG_OK) return f;
-    memcpy(f.text, last_error, mg_utf8_fit(last_error, sizeof f.text - 1));
+    mg_utf8_copy(f.text, sizeof f.text, last_error);
     mg_clear_error();
     return f;
 }

@@ -54,12 +54,13 @@ static bool goes_on(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-size_t mg_utf8_fit(const char *text, size_t most)
+void mg_utf8_copy(char *out, size_t size, const char *text)
 {
-    const size_t bytes = strnlen(text, most + 1);
-    size_t n = most;
+    const size_t most = size - 1, bytes = strnlen(text, size);
+    size_t n = bytes < size ? bytes : most;
 
-    if (bytes <= most) return bytes;
-    while (n > 0 && most - n < 3 && goes_on(text[n])) n--;
-    return goes_on(text[n]) ? most : n; /* it was no UTF-8 */
+    while (bytes == size && n > 0 && most - n < 3 && goes_on(text[n])) n--;
+    if (bytes == size && goes_on(text[n])) n = most; /* it was no UTF-8 */
+    memcpy(out, text, n);
+    out[n] = '\0';
 }

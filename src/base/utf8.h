@@ -13,7 +13,7 @@ int64_t mg_utf8_bad_offset(const char *text, int64_t bytes);
  * *text stays. */
 int32_t mg_utf8_next(const char **text, const char *end);
 
-/* How many of the text's bytes are at most `most` and end between two characters. */
-size_t mg_utf8_fit(const char *text, size_t most);
+/* As much of the text as there is room for, with a NUL: cut between two characters. */
+void mg_utf8_copy(char *out, size_t size, const char *text);
 
 #endif

@@ -77,12 +77,18 @@ static void characters(void **state)
     p = whole + sizeof text - 1;
     assert_int_equal(mg_utf8_next(&p, p), -1);
     free(whole);
-    assert_int_equal(mg_utf8_fit("", 0), 0);
-    assert_int_equal(mg_utf8_fit(text, 100), sizeof text - 1);
-    static const size_t fit[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10};
-    for (size_t most = 0; most < sizeof fit / sizeof *fit; most++)
-        assert_int_equal(mg_utf8_fit(text, most), fit[most]);
-    assert_int_equal(mg_utf8_fit("\x80\x80\x80\x80\x80\x80", 5), 5); /* no UTF-8: as it comes */
+    static const size_t kept[] = {0, 1, 1, 3, 3, 3,
+                                  6, 6, 6, 6, 10}; /* of so many bytes that there is room for */
+    char copy[20];
+    for (size_t most = 0; most < sizeof kept / sizeof *kept; most++) {
+        mg_utf8_copy(copy, most + 1, text);
+        assert_int_equal(strlen(copy), kept[most]);
+        assert_memory_equal(copy, text, kept[most]);
+    }
+    mg_utf8_copy(copy, sizeof copy, text);
+    assert_string_equal(copy, text);
+    mg_utf8_copy(copy, 6, "\x80\x80\x80\x80\x80\x80"); /* no UTF-8: as it comes */
+    assert_int_equal(strlen(copy), 5);
 }
 
 static void digits_read_back(void **state)

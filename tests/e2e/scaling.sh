@@ -63,6 +63,8 @@ case "\$np-\$batch" in
 4-2) echo "mg-dist: error: memory: 4 ranks need more" >&2; exit 5 ;;
 4-3) [ ! -e "$BOX/hang" ] || exec sleep 600 ;;
 4-5) echo 'no object' ; exit 0 ;;
+4-7) printf 'srun: n\351ant\n' >&2; exit 1 ;; # Latin-1
+4-8) printf 'mg-dist: error: ' >&2; printf 'é%.0s' {1..200} >&2; exit 1 ;;
 esac
 [ ! -e "$BOX/slow" ] || sleep 0.2
 sed "s/\"ms_per_step\": [0-9.]*/\"ms_per_step\": \$np\$tp\$batch/" "$BOX/object"
@@ -78,6 +80,10 @@ says 'a crash is recorded' '^4 2 1 1 failed node7: it fell over'
 says 'what does not fit is skipped' '^4 2 2 1 skipped memory: 4 ranks need more'
 says 'what hangs is ended' '^4 2 3 1 failed not done within 1 s'
 says 'what prints nothing has failed' '^4 2 5 1 failed'
+fake tongues --np 4 --tp 2 --batch 7,8 >"$BOX/log" 2>&1
+column reason "$BOX/tongues/results.csv" >"$BOX/tongue"
+passes 'a sentence that is not UTF-8 is told' grep -q 'failed srun: n\\xe9ant$' "$BOX/tongue"
+passes 'a long one is cut between characters' grep -q 'failed é*$' "$BOX/tongue"
 passes 'each costs only itself' test "$(grep -c ' ok ' "$BOX/said")" = 8
 passes 'its log is there' grep -q 'it fell over' "$BOX/crash/logs/np4-tp2-b1-1.log"
 expect 3 '3 of 8 points failed' 'the same command does not try them again' fake crash "${grid[@]}" --limit 1

@@ -16,6 +16,8 @@
 #include "path.h"
 #include "scaling.h"
 #include "stop.h"
+#include "text.h"
+#include "utf8.h"
 
 enum { PRINTED_BYTES = 1 << 20, SAID_BYTES = 16 << 20, KILL_AFTER_S = 10, STEPS_A_PROBE = 5 };
 
@@ -233,11 +235,14 @@ static mg_status await(pid_t child, double limit_s, int *status, bool *was_late)
 static void find_reason(char *out, size_t size, const char *said)
 {
     const char *ours = NULL, *at = said;
+    mg_text shown = {0};
 
     while ((at = strstr(at, "mg-dist: error: ")) != NULL) ours = at += strlen("mg-dist: error: ");
     if (!ours)
         for (ours = said; *ours && !((*ours | 32) >= 'a' && (*ours | 32) <= 'z');) ours++;
-    (void)snprintf(out, size, "%.*s", (int)strcspn(ours, "\n"), ours);
+    mg_text_show(&shown, "%.*s", (int)strcspn(ours, "\n"), ours); /* results.jsonl takes UTF-8 alone */
+    mg_utf8_copy(out, size, shown.data ? shown.data : "");
+    mg_text_reset(&shown);
 }
 
 static void judge(mg_scaling_outcome *o, int status, bool was_late, double limit_s, const char *said)

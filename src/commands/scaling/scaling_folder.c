@@ -14,6 +14,7 @@
 #include "out_file.h"
 #include "path.h"
 #include "scaling.h"
+#include "utf8.h"
 #include "version.h"
 
 enum { MIXED_OK = 1 };
@@ -139,7 +140,7 @@ mg_status mg_scaling_keep(mg_scaling_sweep *w, const mg_scaling_point *p, int64_
     MG_TRY(mg_text_check(&t, "line"));
     if (mg_scaling_parse(&r->item[r->n], "bench step", t.data, (int64_t)t.n - 1) != MG_OK) {
         o->status = MG_SCALING_FAILED;
-        (void)snprintf(o->reason, sizeof o->reason, "%s", mg_last_error());
+        mg_utf8_copy(o->reason, sizeof o->reason, mg_last_error());
         mg_clear_error();
         mg_text_reset(&t);
         format_line(&t, w, p, repeat, o, command);
