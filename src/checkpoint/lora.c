@@ -62,6 +62,12 @@ static bool is_one_of(const char *text, const char *const *only)
     return false;
 }
 
+static mg_status check_alpha(const adapter *a, const char *key, double alpha)
+{
+    if (isfinite(alpha) && fabs(alpha) < 1e6) return MG_OK;
+    return mg_fail(MG_ECHECKPOINT, "%s: " CONFIG ": %s: %g is not possible", a->name, key, alpha);
+}
+
 static mg_status check_config(adapter *a)
 {
     for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++) {
@@ -77,8 +83,7 @@ static mg_status check_config(adapter *a)
     }
     MG_RETURN(mg_json_double(a->config, a->name, "lora_alpha", &a->alpha, NULL));
     MG_RETURN(mg_json_bool(a->config, a->name, "use_rslora", &a->by_root, NULL));
-    if (isfinite(a->alpha) && fabs(a->alpha) < 1e6) return MG_OK;
-    return mg_fail(MG_ECHECKPOINT, "%s: " CONFIG ": lora_alpha: %g is not possible", a->name, a->alpha);
+    return check_alpha(a, "lora_alpha", a->alpha);
 }
 
 /* A key of alpha_pattern, a regular expression that is a name: ^ before it, and \. for a dot. */
@@ -119,7 +124,7 @@ static mg_status alpha_of(double *alpha, const adapter *a, const char *module)
         found = n == n_module || (!is_whole && module[n_module - n - 1] == '.');
         if (found) *alpha = p->valuedouble;
     }
-    return MG_OK;
+    return check_alpha(a, "alpha_pattern", *alpha);
 }
 
 /* The base's tensor for a name in the adapter: as it stands, or by a rule, with components before it dropped.

@@ -289,6 +289,8 @@ static void what_is_not_done_is_refused_by_name(void **state)
         {"\"use_dora\": false", "\"velora_config\": {\"scale\": 1}", "velora_config"},
         {"\"use_dora\": false", "\"monteclora_config\": {\"n\": 2}", "monteclora_config"},
         {"\"alpha_pattern\": {}", "\"alpha_pattern\": {\"a.*\": 2}", "only plain names are supported"},
+        {"\"alpha_pattern\": {}", "\"alpha_pattern\": {\"q_proj\": 1e999}",
+         "alpha_pattern: inf is not possible"},
         {"\"lora_alpha\": 16", "\"lora_alpha\": \"x\"", "lora_alpha: \"x\": must be a finite number"},
     };
     mg_checkpoint *c, *adapter;
