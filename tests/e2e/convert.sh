@@ -144,6 +144,7 @@ expect 0 'positions are rounded to fp16' 'positions in fp16 are lost, and it say
 # Refusals leave nothing.
 expect 2 'half: is there already; give another OUT' 'a folder that is there' convert "$TINY" "$BOX/half"
 expect 1 'text encoder: .*t5-base' 'no text encoder' env -u HF_HOME HF_HUB_CACHE="$BOX/none" "$MG" convert "$FORMS/ac-mono" "$BOX/no"
+expect 2 'option --shard-size: "1e10TB"' 'more than a number holds' convert "$TINY" "$BOX/no" --shard-size 1e10TB
 expect 2 'option --shard-size: "5 parsecs"' 'no size' convert "$TINY" "$BOX/no" --shard-size '5 parsecs'
 expect 2 'option --to: "onnx"' 'no form' convert "$TINY" "$BOX/no" --to onnx
 mkdir "$BOX/broken"

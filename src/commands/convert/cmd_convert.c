@@ -49,10 +49,11 @@ static bool as_bytes(size_t *out, const char *text)
     const double number = strtod(text, &end);
 
     while (*end == ' ') end++;
-    if (end == text || !(number >= 0 && number < 1e15) || strlen(end) >= sizeof unit) return false;
+    if (end == text || !(number >= 0) || strlen(end) >= sizeof unit) return false;
     for (size_t i = 0; end[i]; i++) unit[i] = (char)toupper((unsigned char)end[i]);
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (strcmp(unit, units[i].unit) != 0) continue;
+        if (number * units[i].bytes >= 0x1p62) return false;
         *out = (size_t)(number * units[i].bytes);
         return true;
     }
