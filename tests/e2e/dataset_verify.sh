@@ -54,6 +54,8 @@ for layout in audiofolder webdataset audiocraft; do
         rm -r "$BOX/d/.mg-dist"
         finds "^$list: missing" 'without the state too'
     done
+    fresh $layout; sed -i '1s/"file":/"flie":/' "$BOX/d/manifest.jsonl"
+    expect 1 '^manifest.jsonl: cannot be made again: its line has no file' 'a clip whose line has no file' "$MG" verify -q "$BOX/d" --replay 6 --model "$DEMO"
     fresh $layout; echo >>"$BOX/d/README.md"
     finds '^README.md: its sha256 is not that of SHA256SUMS' 'another card'
     fresh $layout; sed -i 's/"seed":4,/"seed":5,/' "$BOX/d/manifest.jsonl"

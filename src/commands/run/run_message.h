@@ -32,7 +32,7 @@ typedef struct mg_run_message {
 /* NULL texts go as "". */
 mg_status mg_run_message_send(mg_channel *c, int rank, mg_run_message *m);
 
-/* The next one; *data, which the caller frees, holds it. NULL: none is there. */
+/* The next one, which the caller frees, its texts with it; *m NULL: none is there. */
 mg_status mg_run_message_receive(mg_channel *c, int *rank, mg_run_message **m);
 
 #endif

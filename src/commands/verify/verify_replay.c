@@ -90,7 +90,11 @@ static mg_status describe(chosen *c, const replay *r, int64_t k)
 {
     const mg_clip_line *line = &c->line;
 
-    if (!line->recipe || !line->sha256) return mg_fail(MG_EUSAGE, "its line has no recipe or no sha256");
+    if (!line->file || !line->recipe || !line->sha256)
+        return mg_fail(MG_EUSAGE, "its line has no %s",
+                       !line->file     ? "file"
+                       : !line->recipe ? "recipe"
+                                       : "sha256");
     MG_RETURN(mg_clip_line_describe(&c->m, line, line->file));
     c->recipe = c->m.recipe;
     c->recipe.where = line->file;
