@@ -34,7 +34,7 @@ enum { SAID_BY_RULES, SAID_BY_CHECKPOINT, SAID_BY_CALL, SAID_BY_REQUEST };
  * clip has fewer frames: 1503 tokens are 1500. */
 static mg_status count_new_tokens(mg_clip *c, int64_t n_tokens, const mg_replica *r)
 {
-    const mg_delay d = {r->config.lm.K, r->config.lm.n_channels, (int32_t)r->config.lm.V};
+    const mg_delay d = {r->config.lm.K, r->config.lm.n_channels};
     const int64_t n_more = mg_delay_columns(&d, 0) - 1;
 
     c->terms.T = n_tokens - n_more;

@@ -18,7 +18,7 @@ enum { DEMAND_INTS = sizeof(mg_plan_demand) / sizeof(int64_t) };
 
 static mg_delay delay_of(const mg_replica *r)
 {
-    return (mg_delay){r->config.lm.K, r->config.lm.n_channels, (int32_t)r->config.lm.V};
+    return (mg_delay){r->config.lm.K, r->config.lm.n_channels};
 }
 
 /* With the longest style. */

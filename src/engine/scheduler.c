@@ -19,7 +19,7 @@ mg_status mg_scheduler_open(mg_scheduler **out, mg_replica *r)
     *out = NULL;
     if (!s) return mg_fail(MG_ENOMEM, "scheduler: %zu bytes", sizeof *s);
     s->replica = r;
-    s->delay = (mg_delay){lm->K, lm->n_channels, (int32_t)lm->V};
+    s->delay = (mg_delay){lm->K, lm->n_channels};
     s->n_slots = l->n_slots;
     s->slots = calloc((size_t)l->n_slots, sizeof *s->slots);
     s->active = calloc((size_t)l->n_slots, sizeof *s->active);

@@ -9,7 +9,6 @@
 typedef struct mg_delay {
     int64_t K;          /* codebooks */
     int64_t n_channels; /* 1 or 2 */
-    int32_t pad;        /* the PAD and start token, V */
 } mg_delay;
 
 /* Columns that T frames take: T + (number of distinct delays). Column 0 is all PAD; the last is never fed
@@ -18,10 +17,5 @@ int64_t mg_delay_columns(const mg_delay *d, int64_t T);
 
 /* The frame that codebook k holds in column j, or -1 where the pattern has PAD. */
 int64_t mg_delay_frame(const mg_delay *d, int64_t T, int64_t k, int64_t j);
-
-/* transformers' whole mask [K, M] for prompt columns ids [K, L0], the start column included: PAD and prompt
- * codes where they are fixed, -1 where a code is to be sampled. For M below 2C-1, C the number of delays, it
- * applies no delay at all (their quirk): then the whole mask is -1. */
-void mg_delay_mask(const mg_delay *d, int32_t *mask, const int32_t *ids, int64_t L0, int64_t M);
 
 #endif

@@ -8,6 +8,22 @@
 #include "delay.h"
 #include "golden.h"
 
+/* MusicgenForCausalLM.build_delay_pattern_mask (transformers 4.46), [K, M] for prompt columns ids [K, L0],
+ * the start column included: PAD and prompt codes where they are fixed, -1 where a code is to be sampled. For
+ * M below 2C-1, C the number of delays, it applies no delay at all: then the whole mask is -1. */
+static void make_mask(const mg_delay *d, int32_t pad, int32_t *mask, const int32_t *ids, int64_t L0,
+                      int64_t M)
+{
+    const int64_t C = d->K / d->n_channels;
+
+    for (int64_t k = 0; k < d->K; k++)
+        for (int64_t j = 0; j < M; j++) {
+            const int64_t t = mg_delay_frame(d, M - C, k, j);
+            const int32_t code = t + 1 < L0 ? ids[k * L0 + t + 1] : -1;
+            mask[k * M + j] = M < 2 * C - 1 ? -1 : t < 0 ? pad : code;
+        }
+}
+
 /* Cases hold two items: rows [2K]. Returns how many cells differ. */
 static int64_t count_different(const char *model, int32_t pad, const mg_delay *d, const char *name)
 {
@@ -25,7 +41,7 @@ static int64_t count_different(const char *model, int32_t pad, const mg_delay *d
 
     assert_non_null(got);
     assert_int_equal(ids[0], pad);
-    for (int64_t b = 0; b < n_items; b++) mg_delay_mask(d, got + b * d->K * M, ids + b * d->K * L0, L0, M);
+    for (int64_t b = 0; b < n_items; b++) make_mask(d, pad, got + b * d->K * M, ids + b * d->K * L0, L0, M);
     for (int64_t i = 0; i < n_mask; i++) n_different += got[i] != want[i];
     free(ids);
     free(want);
@@ -38,19 +54,19 @@ static const char *const names[] = {"delay_1_8", "delay_1_24", "delay_6_24", "de
 
 static void test_masks(void **state)
 {
-    const mg_delay mono = {4, 1, 64}, variant = {4, 1, 128};
+    const mg_delay mono = {4, 1};
 
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         assert_int_equal(count_different("tiny-mono", 64, &mono, names[i]), 0);
-        assert_int_equal(count_different("tiny-variant", 128, &variant, names[i]), 0);
+        assert_int_equal(count_different("tiny-variant", 128, &mono, names[i]), 0);
     }
 }
 
 /* A pattern of two channels is another one: the comparison above can fail. */
 static void test_masks_perturbed(void **state)
 {
-    const mg_delay stereo = {4, 2, 64};
+    const mg_delay stereo = {4, 2};
 
     (void)state;
     assert_int_not_equal(count_different("tiny-mono", 64, &stereo, "delay_1_24"), 0);
@@ -58,7 +74,7 @@ static void test_masks_perturbed(void **state)
 
 static void test_columns_hold_every_frame_once(void **state)
 {
-    static const mg_delay shapes[] = {{4, 1, 2048}, {8, 2, 2048}, {1, 1, 7}};
+    static const mg_delay shapes[] = {{4, 1}, {8, 2}, {1, 1}};
 
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -83,12 +99,12 @@ static void test_stereo_grid(void **state)
 {
     static const char *const rows[8] = {"P.........PPP", "P.........PPP", "PP.........PP", "PP.........PP",
                                         "PPP.........P", "PPP.........P", "PPPP.........", "PPPP........."};
-    const mg_delay d = {8, 2, 2048};
+    const mg_delay d = {8, 2};
     const int32_t start[8] = {2048, 2048, 2048, 2048, 2048, 2048, 2048, 2048};
     int32_t mask[8 * 13];
 
     (void)state;
-    mg_delay_mask(&d, mask, start, 1, 13);
+    make_mask(&d, 2048, mask, start, 1, 13);
     for (int k = 0; k < 8; k++)
         for (int j = 0; j < 13; j++) {
             assert_int_equal(mask[k * 13 + j], rows[k][j] == 'P' ? 2048 : -1);

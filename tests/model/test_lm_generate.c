@@ -58,7 +58,7 @@ static void step(fixture *f, const generation *g, const mg_delay *d, int64_t j)
 
 static void generate(fixture *f, generation *g)
 {
-    const mg_delay d = {f->config.lm.K, f->config.lm.n_channels, (int32_t)f->config.lm.V};
+    const mg_delay d = {f->config.lm.K, f->config.lm.n_channels};
 
     for (int64_t j = 0; j + 1 < mg_delay_columns(&d, g->T); j++) step(f, g, &d, j);
     for (int64_t b = 0; b < g->B; b++)

@@ -104,7 +104,7 @@ static mg_status set_text(mg_replica *r, row *rows, int64_t i, const float *stat
 static mg_status put_clip(mg_replica *r, mg_conditions *conditions, row *rows, int64_t i, const mg_clip *clip)
 {
     const mg_lm_config *lm = &r->config.lm;
-    const mg_delay delay = {lm->K, lm->n_channels, (int32_t)lm->V};
+    const mg_delay delay = {lm->K, lm->n_channels};
     const size_t room_bytes = r->limits.n_payload_bytes;
     mg_ready_clip *ready = NULL;
     mg_clip_payload payload;
@@ -160,7 +160,7 @@ static mg_status feed(loss *total, mg_replica *r, row *rows, int64_t n_rows, int
                       float *logits)
 {
     const mg_lm_config *lm = &r->config.lm;
-    const mg_delay delay = {lm->K, lm->n_channels, (int32_t)lm->V};
+    const mg_delay delay = {lm->K, lm->n_channels};
     int32_t *cells = tokens, *of_row = cells + n_rows * lm->K, *position = of_row + n_rows,
             *text = position + n_rows;
     mg_lm_batch b = {.with_logits = true, .cells = cells, .row = of_row, .position = position, .text = text};
