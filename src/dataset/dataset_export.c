@@ -98,12 +98,11 @@ static mg_status put_manifest_row(void *arg, const mg_job_row *row)
     mg_json_text t = {.layout = MG_JSON_LINE};
     char shard[MG_PATH_SIZE];
 
+    if (row->shard >= 0)
+        MG_RETURN(mg_path_format(shard, "%s-%06" PRId64 ".tar", s->d->call.name, row->shard));
     mg_json_text_object(&t, NULL);
     mg_json_text_string(&t, "file", row->file);
-    if (row->shard >= 0) {
-        MG_RETURN(mg_path_format(shard, "%s-%06" PRId64 ".tar", s->d->call.name, row->shard));
-        mg_json_text_string(&t, "shard", shard);
-    }
+    if (row->shard >= 0) mg_json_text_string(&t, "shard", shard);
     mg_json_text_string(&t, "sha256", row->sha256);
     mg_json_text_int(&t, "bytes", row->file_bytes);
     return put_record(s, &t, row);

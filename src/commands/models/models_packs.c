@@ -195,6 +195,7 @@ mg_status mg_models_packs(const mg_models_packs_call *call)
         print_sums(&s, call->prune);
     }
 done:
+    mg_text_reset(&t.text); /* if it was not ended */
     free(text);
     free(p.path);
     return st;
