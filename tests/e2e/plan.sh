@@ -148,6 +148,12 @@ passes 'its clips are there' "$MG" status 'the set'
 passes 'both of them' test "$(find 'the set' -name '*.flac' | wc -l)" = 2
 expect 2 'is there already' 'a job that is there' "$MG" plan --model "$DEMO" --clips 2 --sbatch job.sbatch
 expect 0 'start it with' 'is replaced when asked' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --sbatch job.sbatch --overwrite
+"$MG" plan -q --clips 2 -d 1.2345678 --model "$DEMO" --lm "$DEMO" --text-encoder "$DEMO" --style-encoder "$DEMO" --codec "$DEMO" --tokenizer "$DEMO" \
+    --sbatch parts.sbatch >/dev/null
+for part in model lm text-encoder style-encoder codec tokenizer; do
+    passes "the job has --$part" grep -q -- "^    --$part '$DEMO' " parts.sbatch
+done
+passes 'and the whole length' grep -q -- '--duration 1.2345678 ' parts.sbatch
 passes 'on GPUs each rank has one' grep -qx '#SBATCH --gpus-per-node=1' job.sbatch
 fails 'and as many cores as the site gives with it' grep -q '^#SBATCH --cpus-per-task' job.sbatch
 expect 0 'start it with' 'two GPUs, one model' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --gpus-per-node 2 --tp 2 --sbatch job.sbatch --overwrite

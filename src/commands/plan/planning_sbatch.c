@@ -50,13 +50,14 @@ static void add_command(mg_text *t, const mg_planning *p)
     add_option(t, "lm", s->model.lm);
     add_option(t, "lora", s->model.lora);
     add_option(t, "text-encoder", s->model.text_encoder);
+    add_option(t, "style-encoder", s->model.style_encoder);
     add_option(t, "codec", s->model.codec);
     add_option(t, "tokenizer", s->model.tokenizer);
     add_option(t, "jobs", s->jobs);
     add_option(t, "out", s->out);
-    mg_text_format(t, " \\\n    --duration %g --tp %lld --batch %lld --dtype %s --device %s", s->dur_s,
-                   (long long)l->tp, (long long)l->n_clips, mg_format_name(p->formats.weights),
-                   strcmp(s->gpu, "cpu") == 0 ? "cpu" : "cuda");
+    mg_text_format(t, " \\\n    --duration %.*g --tp %lld --batch %lld --dtype %s --device %s",
+                   mg_double_digits(s->dur_s), s->dur_s, (long long)l->tp, (long long)l->n_clips,
+                   mg_format_name(p->formats.weights), strcmp(s->gpu, "cpu") == 0 ? "cpu" : "cuda");
     if (s->machine.threads > 0) mg_text_format(t, " --threads %lld", (long long)s->machine.threads);
     if (s->machine.kv == MG_MACHINE_KV_INT8) mg_text_add(t, " --kv int8");
     if (s->machine.gemm == MG_MACHINE_GEMM_FAST) mg_text_add(t, " --gemm fast");
