@@ -58,4 +58,21 @@ inspect 2 'MODEL' 'no operand'
 inspect 4 'object of posix.system' 'a file that would run a command: it is only read' "$GOLDEN/torch/command.pt"
 says 'its keys' '^  w +fp32 \[3,2\]$'
 inspect 4 'torch.nn.modules.linear.Linear' 'a pickled module' "$GOLDEN/torch/module.pt"
+
+# Tensors of every type that a file can have, in the place of the language model's.
+cp -r "$TINY" "$BOX/types" && chmod -R u+w "$BOX/types"
+python3 - "$BOX/types/model.safetensors" <<'END'
+import json, struct, sys
+path = sys.argv[1]
+data = open(path, "rb").read()
+n = struct.unpack("<Q", data[:8])[0]
+header, body = json.loads(data[8:8 + n]), data[8 + n:]
+sizes = dict(F32=4, BF16=2, F16=2, I32=4, F64=8, I64=8, U8=1, I8=1, F8_E4M3=1, F8_E5M2=1, I16=2, U16=2, U32=4, U64=8, C64=8)
+for dtype, size in sizes.items():
+    header["decoder.model.decoder." + dtype] = {"dtype": dtype, "shape": [8 // size], "data_offsets": [len(body), len(body) + 8]}
+    body += bytes(8)
+text = json.dumps(header).encode()
+open(path, "wb").write(struct.pack("<Q", len(text)) + text + body)
+END
+inspect 4 'language model .* fp32, bf16, fp16, int32, .*, uint64, complex64 +45 +0 +0 +15 +0$' 'a part of fifteen types' "$BOX/types"
 finish

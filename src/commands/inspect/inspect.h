@@ -58,8 +58,9 @@ mg_checkpoint *mg_inspection_checkpoint(const mg_inspection *i);
 void mg_inspection_target(char out[MG_INSPECT_TEXT], const mg_inspection *i, const mg_checkpoint *c,
                           size_t i_source);
 
-/* "fp16, fp32" */
-void mg_inspection_dtypes(char out[64], const mg_inspect_part *p);
+/* "fp16, fp32": room for all that there are. */
+enum { MG_INSPECT_DTYPES_SIZE = 128 };
+void mg_inspection_dtypes(char out[MG_INSPECT_DTYPES_SIZE], const mg_inspect_part *p);
 
 /* What stands under a key of a torch file: "dict of 36", "fp16 [128,64]", "text of 7000 bytes". */
 void mg_inspection_value(char out[128], const mg_torch_file *f, const mg_pickle_value *v);

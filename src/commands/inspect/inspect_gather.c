@@ -263,14 +263,15 @@ void mg_inspection_target(char out[MG_INSPECT_TEXT], const mg_inspection *i, con
     }
 }
 
-void mg_inspection_dtypes(char out[64], const mg_inspect_part *p)
+void mg_inspection_dtypes(char out[MG_INSPECT_DTYPES_SIZE], const mg_inspect_part *p)
 {
     int n = 0;
 
     out[0] = '\0';
-    for (int d = 0; d < MG_INSPECT_DTYPES; d++)
+    for (int d = 0; d < MG_INSPECT_DTYPES && n < MG_INSPECT_DTYPES_SIZE; d++)
         if (p->dtypes[d])
-            n += snprintf(out + n, 64 - (size_t)n, "%s%s", n ? ", " : "", mg_dtype_name((mg_dtype)d));
+            n += snprintf(out + n, (size_t)(MG_INSPECT_DTYPES_SIZE - n), "%s%s", n ? ", " : "",
+                          mg_dtype_name((mg_dtype)d));
 }
 
 void mg_inspection_value(char out[128], const mg_torch_file *f, const mg_pickle_value *v)

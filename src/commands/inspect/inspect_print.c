@@ -133,7 +133,7 @@ static void print_notes(const mg_inspection *i)
 
 static void print_parts(const mg_inspection *i)
 {
-    char parameters[32], size[32], dtypes[64];
+    char parameters[32], size[32], dtypes[MG_INSPECT_DTYPES_SIZE];
 
     mg_print(stdout, "\n%-15s %15s %10s %-11s %7s %8s %6s %11s %8s\n", "part", "parameters", "size", "dtype",
              "filled", "missing", "wrong", "unexpected", "ignored");
