@@ -173,6 +173,18 @@ log_of "$job" | grep -q "start 0 of job $job on 2 nodes" || fail 'run.sbatch: it
 ok 'run.sbatch: one job over two nodes, four ranks'
 like 'run.sbatch' "$box/short" "$box/one"
 
+# The same, told to make room while the script takes its functions from a program that starts slowly
+printf '#!/bin/bash\n[ "$1" != --job-functions ] || sleep 2\nexec %s "$@"\n' "$program" >"$box/late"
+chmod +x "$box/late"
+MG_DIST=$box/late submit "$root/launch/slurm/run.sbatch" $(ask short) --out "$box/early"
+for ((i = 0; i < 300; i++)); do [ "$(on squeue -h -j "$job" -o %t)" != R ] || break; sleep 0.05; done
+sleep 0.5
+on scancel --full --signal=TERM "$job"
+await 60 || fail 'the job that was told early does not end'
+log_of "$job" | grep -q "^start 1 of job $job" || fail 'told early: no second start'
+ok 'run.sbatch: told to stop before its functions are there, requeued, complete'
+like 'told early' "$box/short" "$box/early"
+
 # 2. An array; in one of its tasks a GPU fails
 broken_gpu "mkdir $box/failed"
 (cd "$box/jobs" && MG_DIST=$box/gpu OUT=$box/part on sbatch --parsable --array=0-2 "$root/launch/slurm/array.sbatch" --model "$root/models/mg-demo" \

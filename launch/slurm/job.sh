@@ -2,13 +2,15 @@
 # What a Slurm job does around its ranks: functions for a job script. sbatch runs a copy of the script, which finds
 # no file beside it. So the program has this text, and a script takes it from there:
 #
-#   functions=$("$mg_dist" --job-functions) || exit 2
+#   trap mg_told=1 USR1 TERM
+#   functions=$(trap '' USR1 TERM; "$mg_dist" --job-functions) || exit 2
 #   eval "$functions"
 #   run_dataset srun --mpi=pmix "$mg_dist" run --jobs captions.jsonl --out dataset
 #
-# A script calls run_dataset or run_sweep, which are kept as they are, and nothing else of this. All other names begin
-# with mg_, for a script may have exported or made read-only any other; variables are local. docs/LAUNCH.md says what a
-# user sees of it; tests/launch/job_scripts.sh and tests/slurm.sh hold it.
+# The traps are for what comes before: Slurm's signals, of which SIGTERM goes to all processes of a job. A script calls
+# run_dataset or run_sweep, which are kept as they are, sets mg_told, and relies on nothing else of this. All other
+# names begin with mg_, for a script may have exported or made read-only any other; variables are local. docs/LAUNCH.md
+# says what a user sees of it; tests/launch/job_scripts.sh and tests/slurm.sh hold it.
 #
 # A start is one run of the script. Slurm counts those that follow the first in SLURM_RESTART_COUNT.
 
@@ -22,7 +24,7 @@ run_dataset() {
     local - # what the script has set by set -e, -u and pipefail, which is off meanwhile: here a command may fail
     set +eu +o pipefail
     local mg_work=dataset mg_nothing='made no clip' mg_stopped='stopped while loading'
-    local mg_job mg_out mg_starts mg_log_bytes mg_told='' mg_traps mg_code mg_lost='' mg_held='' mg_lacks=''
+    local mg_job mg_out mg_starts mg_log_bytes mg_told=${mg_told-} mg_traps mg_code mg_lost='' mg_held='' mg_lacks=''
     mg_begin run "$@" || return
     mg_log_bytes=$(stat -Lc %s /dev/stderr)
     mg_spend_steps "$mg_starts"
@@ -41,7 +43,7 @@ run_sweep() {
     local -
     set +eu +o pipefail
     local mg_work=sweep mg_nothing='measured nothing' mg_stopped='stopped within a point'
-    local mg_job mg_out mg_starts mg_old_logs mg_again mg_n_steps mg_told='' mg_traps mg_code
+    local mg_job mg_out mg_starts mg_old_logs mg_again mg_n_steps mg_told=${mg_told-} mg_traps mg_code
     local mg_lost='' mg_held='' mg_lacks=''
     mg_begin scaling "$@" || return
     mg_old_logs=$(mg_failed_logs)

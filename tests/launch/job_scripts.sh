@@ -72,7 +72,13 @@ for node in ${NODES:-n1 n2}; do IFS=/ read -r name state kind cores <<<"$node"; 
 END
 cat >bin/mg-dist <<'END'
 #!/bin/sh
-[ "$1" != --job-functions ] || exec cat "$FUNCTIONS"
+if [ "$1" = --job-functions ]; then # EARLY: a signal that all processes of the job get meanwhile
+    at=$$
+    of() { ps -o ppid= "$1" | tr -d ' '; }
+    while [ "${EARLY-}" ] && grep -aq '[.]sbatch' "/proc/$(of "$at")/cmdline"; do at=$(of "$at") all="${all-} $at"; done
+    [ -z "${EARLY-}" ] || kill -"$EARLY" $all $$
+    exec cat "$FUNCTIONS"
+fi
 echo "mg-dist $*" >>called
 env | grep '^SRUN_' >>called
 [ "$1" != bench ] || { mkdir -p sweep/logs; [ -z "${SAYS-}" ] || echo "$SAYS" >sweep/logs/np4-tp2-b1-1.log; for i in $(seq "${POINTS:-0}"); do
@@ -214,6 +220,11 @@ passes 'and its clips are counted' grep -qx '3 0' mg-dist-5.starts
 rm -rf the\ set ./*.starts
 
 for signal in USR1 TERM; do
+    for script in run array container; do
+        EARLY=$signal SLURM_RESTART_COUNT=3 APPTAINER=apptainer IMAGE=x.sif OUT='the set' after "$signal while $script.sbatch takes its functions" 138 '' yes $script
+        passes "$signal while $script.sbatch takes its functions: is heeded" test "$(grep -c 'true$' called)" = 0
+        rm -f ./*.starts
+    done
     TOLD=$signal SLURM_RESTART_COUNT=3 after "$signal before the ranks are there" 138 '' yes
     passes "$signal: no more steps are spent" test "$(grep -c 'true$' called)" = 1
     rm -f ./*.starts

@@ -1,23 +1,11 @@
 /* The job that makes the clips, in the manner of launch/slurm/run.sbatch. */
 #include <string.h>
 
+#include "before_ranks.h" /* of launch/slurm/run.sbatch: cmake/job_functions.cmake */
 #include "planning.h"
 
 /* Of the time limit over the prediction; on GPUs as far as that was off. */
 static const double SPARE = 1.5, SPARE_S = 600;
-
-/* Lines of run.sbatch. */
-static const char before_ranks[] =
-    "# What the site needs before (module load …) stands here.\n"
-    "mg_dist=${MG_DIST:-mg-dist} # the program; the same path on every node\n"
-    "# What happens around the ranks is the program's: run_dataset puts the job back into the queue "
-    "(docs/LAUNCH.md, Slurm).\n"
-    "functions=$(\"$mg_dist\" --job-functions) || {\n"
-    "    echo \"mg-dist: error: $mg_dist: does not start on $(hostname), or is too old: MG_DIST names "
-    "another\" >&2\n"
-    "    exit 2\n"
-    "}\n"
-    "eval \"$functions\"\n";
 
 /* A word as a shell takes it. */
 static void add_word(mg_text *t, const char *word)
@@ -99,8 +87,7 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
     mg_text_add(t, "#SBATCH --requeue\n"
                    "#SBATCH --open-mode=append\n"
                    "#SBATCH --output=mg-dist-%j.log\n"
-                   "#SBATCH --signal=USR1@300\n"
-                   "\n");
+                   "#SBATCH --signal=USR1@300\n");
     mg_text_add(t, before_ranks);
     mg_text_add(
         t, "\n# srun does not take --cpus-per-task by itself; unsaid, ranks share what the site gives\n");
