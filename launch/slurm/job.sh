@@ -174,6 +174,7 @@ mg_leave_stuck() {
 # start) and $mg_lacks (a node what it had) keep the code with which the third such start in a row ends.
 mg_judge() {
     local mg_cannot_start='Application launch failed|Unable to (confirm|create) .*(contact|onnection|timed out)'
+    local mg_no_program='execve\(\): |: error while loading shared libraries: '
     case $mg_code in
     0) return ;;
     9 | 205) mg_code=6 ;; # mpirun lost a host
@@ -185,8 +186,9 @@ mg_judge() {
     [ "$mg_code" != 1 ] || ! mg_was_said 'a run is at work here' || mg_code=6 mg_held=1
     # A node has lost a disk.
     ! mg_was_said 'could not read the files of' || mg_code=6 mg_lacks=1
-    # Or its GPU, its files or memory, for the same command has made clips; but for what no other node would mend.
-    if [[ $mg_code = [145] && $mg_starts -gt 0 && $(mg_made) -gt 0 ]]; then
+    # Or its GPU, its files, memory or program, for the same command has made clips; but for what no other node would
+    # mend.
+    if [[ $mg_starts -gt 0 && $(mg_made) -gt 0 ]] && { [[ $mg_code = [145] ]] || mg_was_said "$mg_no_program"; }; then
         mg_was_said '--max-failures is|No space left|quota exceeded|disk is full' || mg_lacks=$mg_code mg_code=6
     fi
 }
@@ -220,10 +222,12 @@ mg_find_lost() {
     echo "mg-dist: lost, with code $mg_code: ${mg_lost:-a rank; which node it was cannot be told$mg_first}$mg_gpu" >&2
 }
 
-# Ranks that failed have said "[NODE:RANK] mg-dist: error: …", the first one, which is on this node, without a name.
+# Ranks that failed have said "[NODE:RANK] mg-dist: error: …", the first one, which is on this node, without a name. Of
+# those whose program did not start srun tells, with a code that is the system's.
 mg_who_lacks() {
     mg_spoken | sed -n "s/^mg-dist: error:.*/(host $SLURMD_NODENAME)/p
-        s/^\[\(.*\):[0-9]*\] mg-dist: error: .*/(host \1)/p"
+        s/^\[\(.*\):[0-9]*\] mg-dist: error: .*/(host \1)/p
+        s/^srun: error: \([^ ]*\): tasks\{0,1\} .*: Exited with exit code \(2\|13\|127\)$/(host \1)/p"
 }
 
 # Those of the $mg_nodes that take no step are $mg_lost. A step asks them all, if srun has not named the $mg_silent. Who

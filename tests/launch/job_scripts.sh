@@ -166,6 +166,15 @@ for i in 1 2; do
 done
 launcher 'nor on a third' 1 "$disk" 1 3
 ended 1 'run: replica 3 on n2 could not read the files'
+no_program=$'slurmstepd: error: execve(): mg-dist: No such file or directory\nsrun: error: n2: tasks 2-3: Exited with exit code 2'
+MADE=7 SLURM_RESTART_COUNT=1 away 'a node without the program that has made clips' 2 "$no_program" 6
+passes 'is left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
+no_library='mg-dist: error while loading shared libraries: libmpi.so.40: cannot open shared object file: No such file or directory'
+MADE=7 SLURM_RESTART_COUNT=2 away 'or without a library' 127 "$no_library"$'\nsrun: error: n2: task 2: Exited with exit code 127\nsrun: error: n1: task 0: Killed' 6
+passes 'is left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
+rm -rf the\ set ./*.starts
+MADE=7 SLURM_RESTART_COUNT=1 launcher 'a mistake in a job that has made clips' 2 'mg-dist: error: --shards: unknown' 2
+ended 2 '--shards: unknown'
 launcher 'no such program' 2 'slurmstepd: error: execve(): mg-dist: No such file or directory' 2
 launcher 'a step that cannot be' 1 'srun: error: Unable to create step for job 5: More processors requested than permitted' 1
 fails 'has ended' test -e requeued
