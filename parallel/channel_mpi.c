@@ -1,4 +1,5 @@
-/* Messages over MPI, in a communicator of their own. What was sent is kept until MPI has it. */
+/* Messages over MPI, in a communicator of their own. What was sent is kept until MPI has it, and what comes
+ * until it is whole: of a large one MPI has the head, and the rest when its sender goes on. */
 #include <limits.h>
 #include <mpi.h>
 #include <stdlib.h>
@@ -13,11 +14,13 @@ typedef struct parcel {
     struct parcel *next;
     MPI_Request request;
     char *data;
+    int rank, n_bytes; /* of one that comes */
 } parcel;
 
 struct mg_channel_mpi {
     MPI_Comm comm;
-    parcel *sent; /* on their way */
+    parcel *sent;           /* on their way */
+    parcel *coming, **last; /* to us, in the order in which they began to */
 };
 
 mg_status mg_channel_mpi_open(mg_channel_mpi **out)
@@ -32,6 +35,7 @@ mg_status mg_channel_mpi_open(mg_channel_mpi **out)
         return mg_mpi_fail("channel: open", code);
     }
     MPI_Comm_set_errhandler(m->comm, MPI_ERRORS_RETURN);
+    m->last = &m->coming;
     *out = m;
     return MG_OK;
 }
@@ -55,18 +59,24 @@ static mg_status sweep(mg_channel_mpi *m)
     return MG_OK;
 }
 
+/* MPI may still use the data: they are left to the end of the process. */
+static void leave_to_mpi(parcel *p)
+{
+    for (parcel *next; p; p = next) {
+        next = p->next;
+        MPI_Request_free(&p->request);
+        free(p);
+    }
+}
+
 void mg_channel_mpi_close(mg_channel_mpi *m)
 {
     if (!m) return;
     for (int i = 0; i < 200 && m->sent && sweep(m) == MG_OK; i++)
         nanosleep(&(struct timespec){0, 10000000}, NULL);
-    const int all_gone = !m->sent;
-    for (parcel *p = m->sent, *next; p;
-         p = next) { /* MPI may still read the data: it is left to the end of the process */
-        next = p->next;
-        MPI_Request_free(&p->request);
-        free(p);
-    }
+    const int all_gone = !m->sent && !m->coming;
+    leave_to_mpi(m->sent);
+    leave_to_mpi(m->coming);
     if (all_gone) MPI_Comm_free(&m->comm);
     free(m);
 }
@@ -91,27 +101,77 @@ mg_status mg_channel_mpi_send(mg_channel_mpi *m, int rank, char *data, size_t by
     return sweep(m);
 }
 
-mg_status mg_channel_mpi_receive(mg_channel_mpi *m, int *rank, char **data, size_t *bytes)
+/* The next message begins to come, if one is there. */
+static mg_status begin_next(mg_channel_mpi *m, int *there)
 {
     MPI_Message message;
     MPI_Status status;
-    int there = 0, n = 0;
+    int code = MPI_Improbe(MPI_ANY_SOURCE, TAG, m->comm, there, &message, &status);
 
-    if (m->sent) MG_RETURN(sweep(m));
-    int code = MPI_Improbe(MPI_ANY_SOURCE, TAG, m->comm, &there, &message, &status);
     if (code != MPI_SUCCESS) return mg_mpi_fail("channel: receive", code);
-    if (!there) return MG_OK;
-    MPI_Get_count(&status, MPI_BYTE, &n);
-    *data = malloc((size_t)n + 1);
-    if (!*data) return mg_fail(MG_ENOMEM, "channel: a message of %d bytes", n);
-    code = MPI_Mrecv(*data, n, MPI_BYTE, &message, MPI_STATUS_IGNORE);
+    if (!*there) return MG_OK;
+    parcel *p = calloc(1, sizeof *p);
+    if (p) {
+        p->rank = status.MPI_SOURCE;
+        MPI_Get_count(&status, MPI_BYTE, &p->n_bytes);
+        p->data = malloc((size_t)p->n_bytes + 1);
+    }
+    if (!p || !p->data) {
+        free(p);
+        return mg_fail(MG_ENOMEM, "channel: a message");
+    }
+    code = MPI_Imrecv(p->data, p->n_bytes, MPI_BYTE, &message, &p->request);
     if (code != MPI_SUCCESS) {
-        free(*data);
-        *data = NULL;
+        free(p->data);
+        free(p);
         return mg_mpi_fail("channel: receive", code);
     }
-    (*data)[n] = '\0';
-    *bytes = (size_t)n;
-    *rank = status.MPI_SOURCE;
+    *m->last = p;
+    m->last = &p->next;
+    return MG_OK;
+}
+
+static int is_behind_another(const mg_channel_mpi *m, const parcel *p)
+{
+    const parcel *before = m->coming;
+
+    while (before->rank != p->rank) before = before->next;
+    return before != p;
+}
+
+/* The first whole one whose sender has none before it, taken out; NULL: there is none. */
+static mg_status take_whole(mg_channel_mpi *m, parcel **out)
+{
+    *out = NULL;
+    for (parcel **at = &m->coming; *at; at = &(*at)->next) {
+        parcel *p = *at;
+        int done = 0;
+        if (is_behind_another(m, p)) continue;
+        const int code = MPI_Test(&p->request, &done, MPI_STATUS_IGNORE);
+        if (code != MPI_SUCCESS) return mg_mpi_fail("channel: receive", code);
+        if (!done) continue;
+        *at = p->next;
+        if (!*at) m->last = at;
+        *out = p;
+        return MG_OK;
+    }
+    return MG_OK;
+}
+
+mg_status mg_channel_mpi_receive(mg_channel_mpi *m, int *rank, char **data, size_t *bytes)
+{
+    parcel *p = NULL;
+    int there = 1;
+
+    if (m->sent) MG_RETURN(sweep(m));
+    MG_RETURN(take_whole(m, &p));
+    while (!p && there) {
+        MG_RETURN(begin_next(m, &there));
+        MG_RETURN(take_whole(m, &p));
+    }
+    if (!p) return MG_OK;
+    p->data[p->n_bytes] = '\0';
+    *data = p->data, *bytes = (size_t)p->n_bytes, *rank = p->rank;
+    free(p);
     return MG_OK;
 }

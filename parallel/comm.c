@@ -10,11 +10,23 @@ bool mg_comm_sums_in_order(const char *name)
     return !name || strcmp(name, "nccl/fast") != 0;
 }
 
+/* What an exchange returns. */
+static mg_status exchanged(mg_comm *c, mg_status st)
+{
+    if (st == MG_OK) return st;
+    c->torn = mg_fault_take(st);
+    return mg_fault_raise(&c->torn);
+}
+
+/* An exchange, if the group is whole and there is anything to exchange. */
+#define EXCHANGE(n, call) \
+    (c->torn.st != MG_OK ? mg_fault_raise(&c->torn) : (n) > 0 ? exchanged(c, c->iface->call) : MG_OK)
+
 mg_status mg_comm_all_reduce(mg_comm *c, float *x, int64_t n)
 {
     MG_REQUIRE(c && n >= 0 && (x || n == 0));
     MG_REQUIRE((c->size & (c->size - 1)) == 0); /* the tree is whole */
-    return n > 0 ? c->iface->all_reduce(c, x, n) : MG_OK;
+    return EXCHANGE(n, all_reduce(c, x, n));
 }
 
 bool mg_comm_can_add(const mg_comm *c)
@@ -26,7 +38,7 @@ mg_status mg_comm_all_reduce_add(mg_comm *c, float *y, float *x, int64_t n)
 {
     MG_REQUIRE(c && n >= 0 && ((x && y && x != y) || n == 0));
     MG_REQUIRE((c->size & (c->size - 1)) == 0 && mg_comm_can_add(c));
-    return n > 0 ? c->iface->all_reduce_add(c, y, x, n) : MG_OK;
+    return EXCHANGE(n, all_reduce_add(c, y, x, n));
 }
 
 mg_status mg_comm_tune(mg_comm *c, int64_t n)
@@ -39,20 +51,20 @@ mg_status mg_comm_all_gather(mg_comm *c, void *all, const void *mine, int64_t n,
 {
     MG_REQUIRE(c && n >= 0 && ((all && mine && all != mine) || n == 0));
     MG_REQUIRE(mg_dtype_bytes(dtype) > 0);
-    return n > 0 ? c->iface->all_gather(c, all, mine, n, dtype) : MG_OK;
+    return EXCHANGE(n, all_gather(c, all, mine, n, dtype));
 }
 
 mg_status mg_comm_bcast(mg_comm *c, void *x, int64_t n, mg_dtype dtype, int root)
 {
     MG_REQUIRE(c && n >= 0 && (x || n == 0));
     MG_REQUIRE(root >= 0 && root < c->size && mg_dtype_bytes(dtype) > 0);
-    return n > 0 ? c->iface->bcast(c, x, n, dtype, root) : MG_OK;
+    return EXCHANGE(n, bcast(c, x, n, dtype, root));
 }
 
 mg_status mg_comm_barrier(mg_comm *c)
 {
     MG_REQUIRE(c);
-    return c->iface->barrier(c);
+    return EXCHANGE(1, barrier(c));
 }
 
 mg_status mg_comm_agree(mg_comm *c, mg_status mine)

@@ -8,8 +8,9 @@
  * those of the ops instance whose memory it moves, and does not wait for them.
  *
  * No call waits for ever. A wait that outlasts the deadline, or a lost peer, is MG_ECOMM with a message that
- * names the call and the rank. A signal to this rank is MG_ESTOPPED. After either the group cannot be used
- * any more. If several ranks of a host detect the same lost rank, only one keeps the error message; on the
+ * names the call and the rank. A signal to this rank is MG_ESTOPPED. After either the group is torn: its
+ * ranks are no longer at the same call, and every later exchange is refused at once, with the first one's
+ * error. If several ranks of a host detect the same lost rank, only one keeps the error message; on the
  * others mg_last_error() is "". */
 #ifndef MG_COMM_H
 #define MG_COMM_H
@@ -40,6 +41,7 @@ struct mg_comm {
     int rank, size;
     mg_space space;   /* of all pointers */
     mg_status agreed; /* what the last mg_comm_agree found on all ranks; MG_OK at first */
+    mg_fault torn;    /* the exchange that failed; comm.c's own */
     void *ctx;
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "clock.h"
 #include "log.h"
 #include "stop.h"
@@ -37,11 +38,51 @@ static mg_status misbehave(const char *fault)
     return MG_OK;
 }
 
+/* One that is stopped with a large letter half on its way. */
+static mg_status wait_for_letter(const mg_world *w, int culprit)
+{
+    static const char large[1 << 26];
+    mg_wait wait = mg_wait_begin(mg_world_watchdog(w), "letter");
+    mg_channel *c;
+    mg_status st;
+    char *data = NULL;
+    size_t bytes;
+    int from;
+
+    MG_RETURN(mg_channel_open(&c, w));
+    MG_RETURN(mg_comm_barrier(w->all));
+    if (w->rank == culprit) {
+        MG_RETURN(mg_channel_send(c, 0, large, sizeof large));
+        raise(SIGSTOP);
+    }
+    do {
+        st = w->rank == 0 ? mg_channel_receive(c, &from, &data, &bytes) : MG_OK;
+        if (st == MG_OK) st = mg_wait_idle(&wait, culprit);
+    } while (st == MG_OK && !data);
+    return st;
+}
+
+/* A group that an exchange failed in says so again, at once. */
+static mg_status again(const mg_world *w, mg_status st, float *x)
+{
+    char message[600];
+    const double begin_s = mg_clock_s();
+
+    snprintf(message, sizeof message, "%s", mg_last_error());
+    mg_clear_error();
+    const mg_status next = mg_comm_all_reduce(w->group, x, 1024);
+    if (next != st || strcmp(message, mg_last_error()) != 0 || mg_clock_s() - begin_s > 1.0)
+        return mg_fail(MG_EBUG, "torn by %d, %s: %.3f s later %d, another error", (int)st, message,
+                       mg_clock_s() - begin_s, (int)next);
+    return st;
+}
+
 static mg_status work(const mg_world *w, const char *fault, const char *folder, int culprit)
 {
     float x[1024];
+    mg_status st = MG_OK;
 
-    for (int64_t k = 0;; k++) {
+    for (int64_t k = 0; st == MG_OK; k++) {
         for (int i = 0; i < 1024; i++) x[i] = (float)w->rank;
         if (k == 100) write_file(folder, "ready", w->rank, "");
         if (k == 200 && w->rank == culprit) MG_RETURN(misbehave(fault));
@@ -54,8 +95,10 @@ static mg_status work(const mg_world *w, const char *fault, const char *folder, 
         if (k >= 200 && strcmp(fault, "kill-busy") == 0) /* no exchange: only the launcher's signal tells */
             for (const double end_s = mg_clock_s() + 10.0; mg_clock_s() < end_s;) MG_RETURN(mg_stop_check());
         MG_RETURN(mg_stop_check());
-        MG_RETURN(mg_comm_all_reduce(w->group, x, 1024));
+        if (k == 200 && strcmp(fault, "letter") == 0) return wait_for_letter(w, culprit);
+        st = mg_comm_all_reduce(w->group, x, 1024);
     }
+    return again(w, st, x);
 }
 
 int main(int argc, char **argv)

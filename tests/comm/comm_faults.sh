@@ -12,7 +12,7 @@ trap '[ -n "$launcher" ] && kill -9 $launcher; rm -rf "$folder"' EXIT
 fault=${case%_mpi}
 fault=${fault//_/-}
 [ "$case" != "$fault" ] && [ "${case%_mpi}" != "$case" ] && export MGDIST_COMM=mpi
-case $fault in freeze) export MGDIST_COMM_TIMEOUT=2 ;; esac
+case $fault in freeze | letter) export MGDIST_COMM_TIMEOUT=2 ;; esac
 
 fail() {
     echo "FAILED: $case: $1"
@@ -63,6 +63,7 @@ freeze)
         sentences 1 "all_reduce: waited 2 s for rank 1 (host $host, pid [0-9]*)"
     fi
     ended 6 ;;
+letter) expect 6 0 2 3; sentences 1 "letter: waited 2 s for rank 1 (host $host, pid [0-9]*): it is stopped" ;;
 error) expect 1 1; expect 6 0 2 3; sentences 1 "no space left"; ended 1 ;;
 silent-error) expect 1 1; expect 6 0 2 3; sentences 1 "rank 1 (host $host, pid [0-9]*) left with an error" ;;
 agree) expect 4 0 1 2 3; sentences 1 "bad on one rank"; ended 4; ! grep -q MPI_ABORT "$folder"/out || fail "aborted" ;;
