@@ -217,6 +217,13 @@ for signal in TERM USR1 XCPU; do
     ended "SIG$signal" 75 30 'stopped with [0-9]+ of 24 clips done; the same command goes on'
     goes_on "SIG$signal" long "by-$signal"
 done
+for signal in TERM USR1; do # to the ranks of one node, which is about to go
+    begin "one-$signal" 2
+    kill -$signal "$(pid_of 1)"
+    ended "SIG$signal to one of two ranks" 75 30 'stopped with [0-9]+ of 24 clips done; the same command goes on'
+    passes "SIG$signal to one of two ranks: every sound that is there is recorded" "$MG" verify "$BOX/one-$signal"
+    goes_on "SIG$signal to one of two ranks" long "one-$signal"
+done
 is_open_mpi_5 && killed_after=half
 for signal in INT HUP; do
     begin "by-$signal" 2

@@ -144,6 +144,7 @@ mg_status mg_run_coordinator_take(mg_run_coordinator *c, int rank, const mg_run_
     case MG_RUN_AT_HAND:
         MG_RETURN(place_leader(c, rank / c->w->tp, m->text[0]));
         return set_text(&leader->ids, m->text[1]);
+    case MG_RUN_WISH: return stop_dealing(c, m->text[0]);
     default: return mg_fail(MG_EBUG, "coordinator: message %lld of rank %d", (long long)m->say, rank);
     }
 }

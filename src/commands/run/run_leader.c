@@ -1,5 +1,6 @@
 /* A leader's clips: asked for from the coordinator several ahead, prepared, made, finished, reported. All
  * that is here runs on the thread of the steps, but for what run_leader_files.c does. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -295,6 +296,17 @@ static mg_status tell_at_hand(mg_run_leader *l)
     return st;
 }
 
+/* One node alone is told to go: the run ends in order, for without it the rest would be cut off. */
+static mg_status tell_wish(mg_run_leader *l)
+{
+    char why[128];
+
+    if (l->beside || l->has_wished || l->stopping || !mg_stop_wished()) return MG_OK;
+    l->has_wished = true;
+    snprintf(why, sizeof why, "a signal to rank %d (host %s) asks to stop", l->w->rank, l->w->host);
+    return mg_run_message_send(l->channel, 0, &(mg_run_message){.say = MG_RUN_WISH, .text = {why}});
+}
+
 /* The source's tick: before every step. */
 static mg_status tick(void *arg)
 {
@@ -307,6 +319,7 @@ static mg_status tick(void *arg)
     MG_RETURN(send_results(l));
     MG_RETURN(take_messages(l));
     if (l->beside) MG_RETURN(mg_run_coordinator_tick(l->beside));
+    MG_RETURN(tell_wish(l));
     MG_RETURN(fill_preparer(l));
     MG_RETURN(ask(l));
     return tell_at_hand(l);

@@ -51,7 +51,7 @@ struct mg_run_leader {
     mg_clip_need room;  /* of a slot */
     int64_t n_asked;    /* jobs that were asked for and have not come */
     int64_t n_prepared; /* clips in the preparer */
-    bool stopping, over;
+    bool stopping, over, has_wished;
     int n_left; /* on world rank 0: other leaders that have given their last result after a stop */
     double told_s, looked_s; /* when we last said what is at hand, and looked for dead ranks */
 

@@ -13,6 +13,7 @@ typedef enum mg_run_say {
     MG_RUN_RESULT,  /* leader: what came of it; texts: reason, sha256, record ("": none) */
     MG_RUN_AT_HAND, /* leader: what it is making; texts: host, ids */
     MG_RUN_LEFT,    /* leader, after a stop: this was my last result */
+    MG_RUN_WISH,    /* leader: a signal to it asks to stop */
 } mg_run_say;
 
 enum { MG_RUN_TEXTS = 3 };
