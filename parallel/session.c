@@ -137,38 +137,61 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t over;
     pthread_t thread;
-    pid_t launcher; /* 0: there is none */
-    bool has_thread, has_joined;
+    pid_t launcher; /* 0: there is none, or it is out of our sight */
+    double timeout_s;
+    bool is_first, has_thread, has_joined;
 } joining = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
 
-/* MPI itself ends most ranks that lose their launcher: it is given JOIN_GRACE_S for that. */
+/* Nobody can be told. Where all ranks wait in vain the first one speaks, and its launcher ends the others. */
+static void end_alone(mg_status st)
+{
+    if (!joining.is_first) nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    mg_log_last_error();
+    _exit(mg_exit_code(st));
+}
+
+static mg_status look_around(int n_gone, int n_told, int n_s)
+{
+    if (n_gone > JOIN_GRACE_S)
+        return mg_fail(MG_ECOMM,
+                       "MPI_Init: the launcher (pid %d) is gone, and this rank could not join the others",
+                       (int)joining.launcher);
+    if (n_told > JOIN_GRACE_S) return mg_stop_check();
+    if (n_s >= joining.timeout_s)
+        return mg_fail(MG_ECOMM, "MPI_Init: waited %g s for the launcher and the other ranks",
+                       joining.timeout_s);
+    return MG_OK;
+}
+
+/* MPI itself ends most ranks that lose their launcher, or that it tells to stop: they are given JOIN_GRACE_S
+ * for that. */
 static void *wait_for_join(void *unused)
 {
     struct timespec until;
-    int n_gone = 0;
+    mg_status st = MG_OK;
 
     (void)unused;
     pthread_mutex_lock(&joining.lock);
-    while (!joining.has_joined && n_gone <= JOIN_GRACE_S) {
+    for (int n_s = 0, n_gone = 0, n_told = 0; !joining.has_joined && st == MG_OK; n_s++) {
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec++;
         pthread_cond_timedwait(&joining.over, &joining.lock, &until);
-        n_gone = mg_process_is_alive(joining.launcher) ? 0 : n_gone + 1;
+        n_gone = joining.launcher && !mg_process_is_alive(joining.launcher) ? n_gone + 1 : 0;
+        n_told += mg_stop_requested();
+        st = joining.has_joined ? MG_OK : look_around(n_gone, n_told, n_s);
     }
-    if (!joining.has_joined) {
-        mg_log_error("MPI_Init: the launcher (pid %d) is gone, and this rank could not join the others",
-                     (int)joining.launcher);
-        _exit(mg_exit_code(MG_ECOMM));
-    }
+    if (st != MG_OK) end_alone(st);
     pthread_mutex_unlock(&joining.lock);
     return NULL;
 }
 
-void mg_session_join_begin(void)
+void mg_session_join_begin(bool is_first, double timeout_s)
 {
     joining.launcher = find_launcher();
+    joining.is_first = is_first;
+    joining.timeout_s = timeout_s;
     joining.has_joined = false;
-    joining.has_thread = joining.launcher && pthread_create(&joining.thread, NULL, wait_for_join, NULL) == 0;
+    joining.has_thread = pthread_create(&joining.thread, NULL, wait_for_join, NULL) == 0;
 }
 
 void mg_session_join_end(void)

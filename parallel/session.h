@@ -11,9 +11,10 @@
  * of this run alone. Returns what mg_session_tell wants; -1 elsewhere. */
 int mg_session_watch(void);
 
-/* Around MPI_Init: a rank whose launcher on this host is gone meanwhile may wait in there for ever. It ends
- * with one message and exit code 6. */
-void mg_session_join_begin(void);
+/* Around MPI_Init, which may wait for ever: for a launcher that is gone, or that has forgotten this rank. It
+ * ends with one message: exit code 6 when its launcher on this host is gone, or after `timeout_s`; that of a
+ * stop a moment after one was asked for. `is_first`: of all ranks, the one that speaks first. */
+void mg_session_join_begin(bool is_first, double timeout_s);
 void mg_session_join_end(void);
 
 /* Behind them, on every rank that mpirun has started itself: it stops in good order when mpirun is killed.

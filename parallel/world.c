@@ -83,7 +83,7 @@ static mg_status begin_with_mpi(mg_world *w, double timeout_s)
     mg_world_links *k = w->links;
 
     const int session = mg_session_watch();
-    mg_session_join_begin();
+    mg_session_join_begin(mg_world_launched_rank() == 0, timeout_s);
     st = mg_mpi_begin();
     mg_session_join_end();
     MG_RETURN(st);
