@@ -30,8 +30,8 @@ typedef struct holder {
 
 struct mg_run_lock {
     char path[MG_PATH_SIZE];
-    holder self;
-    double touch_s; /* from one touch to the next */
+    holder self;    /* who has it */
+    double touch_s; /* from one touch to the next; 0: it is another rank's, and watched */
     atomic_bool is_lost;
     pthread_mutex_t lock; /* for all that follows */
     pthread_cond_t wake;
@@ -264,6 +264,27 @@ mg_status mg_run_lock_take(mg_run_lock **out, const char *path, double stale_s)
                    "%s: others take it again and again; is a second run being started over and over?", path);
 }
 
+mg_status mg_run_lock_watch(mg_run_lock **out, const char *path)
+{
+    mg_status st = MG_OK;
+    mg_run_lock *l = calloc(1, sizeof *l);
+
+    *out = NULL;
+    if (!l) return mg_fail(MG_ENOMEM, "lock: %zu bytes", sizeof *l);
+    MG_TRY(mg_path_format(l->path, "%s", path));
+    for (int i = 0; i < LOOKS && l->self.pid <= 0; i++) {
+        if (i > 0) nanosleep(&(struct timespec){0, 50000000}, NULL);
+        if (read_holder(&l->self, path, NULL) < 0)
+            MG_TRY(mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(errno)));
+    }
+    pthread_mutex_init(&l->lock, NULL);
+    *out = l;
+    return MG_OK;
+done:
+    free(l);
+    return st;
+}
+
 mg_status mg_run_lock_check(mg_run_lock *l)
 {
     if (!l) return MG_OK;
@@ -291,13 +312,15 @@ bool mg_run_lock_is_lost(const mg_run_lock *l)
 void mg_run_lock_release(mg_run_lock *l)
 {
     if (!l) return;
-    pthread_mutex_lock(&l->lock);
-    l->closing = true;
-    pthread_cond_signal(&l->wake);
-    pthread_mutex_unlock(&l->lock);
-    pthread_join(l->thread, NULL);
-    if (mg_run_lock_holds(l)) remove_file_of(l->path, &l->self);
-    pthread_cond_destroy(&l->wake);
+    if (l->touch_s > 0) {
+        pthread_mutex_lock(&l->lock);
+        l->closing = true;
+        pthread_cond_signal(&l->wake);
+        pthread_mutex_unlock(&l->lock);
+        pthread_join(l->thread, NULL);
+        if (mg_run_lock_holds(l)) remove_file_of(l->path, &l->self);
+        pthread_cond_destroy(&l->wake);
+    }
     pthread_mutex_destroy(&l->lock);
     free(l);
 }

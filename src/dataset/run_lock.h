@@ -16,6 +16,10 @@ typedef struct mg_run_lock mg_run_lock;
  * that hold it. Waits for up to `stale_s` to see whether a lock of another host is touched. */
 mg_status mg_run_lock_take(mg_run_lock **out, const char *path, double stale_s);
 
+/* For a rank that does not hold it, but writes where it is held: whoever has it now.
+ * It is checked and released as one's own, and neither touched nor removed. */
+mg_status mg_run_lock_watch(mg_run_lock **out, const char *path);
+
 /* Before anything is written: reads the file again. MG_EFAIL if it names somebody else, is gone, or cannot be
  * read. From any thread. NULL is legal: nothing is locked. */
 mg_status mg_run_lock_check(mg_run_lock *l);

@@ -267,6 +267,26 @@ static void test_cannot_be_read_now(void **state)
     assert_false(mg_path_exists(lock));
 }
 
+/* Another rank of the run that holds it. */
+static void test_watched(void **state)
+{
+    mg_run_lock *l, *watched;
+
+    (void)state;
+    expect_ok(mg_run_lock_take(&l, path, 0.6));
+    expect_ok(mg_run_lock_watch(&watched, path));
+    expect_ok(mg_run_lock_check(watched));
+    mg_run_lock_release(watched);
+    assert_true(mg_path_exists(path));
+    expect_ok(mg_run_lock_watch(&watched, path));
+    mg_run_lock_release(l);
+    put_file(path, others, strlen(others));
+    expect_failure(mg_run_lock_check(watched), MG_EFAIL, "process 12 of host elsewhere has taken over");
+    assert_true(mg_run_lock_is_lost(watched));
+    mg_run_lock_release(watched);
+    assert_others(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_of_another_that_lives, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_of_a_namesake, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_cannot_be_read_now, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_watched, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_suspended, set_up, drop_dir),
     };
 

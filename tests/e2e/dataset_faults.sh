@@ -314,6 +314,19 @@ passes 'the lock is left to the other one' grep -qx 'elsewhere 12 7' "$BOX/away/
 fails 'nothing is written any more' test -e "$BOX/away/manifest.jsonl"
 rm "$BOX/away/.mg-dist/lock"
 goes_on 'a suspended run whose lock was taken' long away
+held=(FAULT_CALLS=write FAULT_PATH=/making/1/)
+begin woken 2
+held=(FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_SKIP=1)
+kill -STOP "$(pid_of 0)" # who would notice it: one replica alone wakes
+echo 'elsewhere 12 7' >"$BOX/woken/.mg-dist/lock"
+ls "$BOX/woken/train" >"$BOX/before"
+release
+sleep 3
+passes 'a replica that wakes puts nothing where another run is' diff "$BOX/before" <(ls "$BOX/woken/train")
+kill -CONT "$(pid_of 0)"
+ended 'a woken replica' 1 30 'lock: process 12 of host elsewhere has taken over'
+rm "$BOX/woken/.mg-dist/lock"
+goes_on 'a woken replica' long woken
 jobs=
 head -8 "$BOX/jobs.jsonl" >"$BOX/fewer.jsonl"
 cp -r "$BOX/whole" "$BOX/changed"

@@ -41,6 +41,7 @@ mg_status mg_run_leader_open(mg_run_leader **out, const mg_run_settings *s, mg_r
     mg_status st = MG_OK;
     mg_run_leader *l = calloc(1, sizeof *l);
     const char *slash = s->jobs ? strrchr(s->jobs, '/') : NULL;
+    char lock[MG_PATH_SIZE];
 
     *out = NULL;
     if (!l) return mg_fail(MG_ENOMEM, "leader: no memory");
@@ -55,6 +56,8 @@ mg_status mg_run_leader_open(mg_run_leader **out, const mg_run_settings *s, mg_r
     if (slash) MG_TRY(mg_path_format(l->folder, "%.*s/", (int)(slash - s->jobs), s->jobs));
     MG_TRY(mg_path_format(l->work, "%s/.mg-dist/making/%d", s->out, w->i_replica));
     l->call.out_dir = l->work;
+    MG_TRY(mg_path_format(lock, "%s/.mg-dist/lock", s->out));
+    MG_TRY(mg_run_lock_watch(&l->of_run, lock));
     MG_TRY(mg_out_dir_open(l->work));
     if (r->source.with_tokenizer) MG_TRY(mg_tokenizer_open(&l->tokenizer, r->files->tokenizer));
     MG_TRY(mg_preparer_open(&l->preparer, r, r->limits.n_slots));
@@ -74,6 +77,7 @@ void mg_run_leader_close(mg_run_leader *l)
     mg_finisher_close(l->finisher);
     mg_clip_output_close(l->output);
     mg_tokenizer_close(l->tokenizer);
+    mg_run_lock_release(l->of_run);
     for (mg_run_result *r = l->first, *next; r; r = next) {
         next = r->next;
         close_result(r);

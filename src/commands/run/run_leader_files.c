@@ -149,7 +149,8 @@ static mg_status move(const char *from, const char *to)
     return mg_out_sync_folder(folder);
 }
 
-/* From our folder to the dataset. */
+/* From our folder to the dataset, unless the run has lost it: a replica that was suspended wakes here, and by
+ * now another run may have recorded a clip of this name with another sound. */
 static mg_status deliver(mg_run_leader *l, const mg_run_clip *c, const mg_quality *q, mg_run_result *out)
 {
     mg_status st = MG_OK;
@@ -168,6 +169,7 @@ static mg_status deliver(mg_run_leader *l, const mg_run_clip *c, const mg_qualit
     out->dur_s = m.dur_s;
     out->file_bytes = mg_path_bytes(from);
     MG_TRY(mg_path_folder(folder, to));
+    MG_TRY(mg_run_lock_check(l->of_run));
     if (!mg_path_is_folder(folder)) MG_TRY(mg_out_dir_open(folder));
     if (layout == MG_LAYOUT_AUDIOCRAFT) MG_TRY(put_music_info(to, c, &m));
     MG_TRY(move(from, to));
@@ -211,7 +213,8 @@ static mg_status finish(mg_run_leader *l, mg_run_clip *c, const mg_clip *clip, c
     q.clipping = l->output->clipping;
     const bool refused = st == MG_OK && mg_run_gate_refuses(&q, l);
     if (st == MG_OK && !refused) st = deliver(l, c, &q, out);
-    if (st != MG_OK || refused) drop_files(l, c); /* another replica may be the next to make it */
+    if ((st != MG_OK || refused) && !mg_run_lock_is_lost(l->of_run))
+        drop_files(l, c); /* another replica may be the next to make it */
     MG_RETURN(st);
     if (refused) return mg_run_gate_refuse(out, &q, l, c);
     out->kind = MG_MADE_DONE;

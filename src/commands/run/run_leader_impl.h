@@ -9,6 +9,7 @@
 #include "finisher.h"
 #include "json_text.h"
 #include "run.h"
+#include "run_lock.h"
 #include "scheduler.h"
 #include "tokenizer.h"
 
@@ -48,9 +49,10 @@ struct mg_run_leader {
     mg_preparer *preparer;
     mg_finisher *finisher;
     mg_clip_output *output;
-    mg_clip_need room;  /* of a slot */
-    int64_t n_asked;    /* jobs that were asked for and have not come */
-    int64_t n_prepared; /* clips in the preparer */
+    mg_run_lock *of_run; /* the dataset's, which rank 0 holds */
+    mg_clip_need room;   /* of a slot */
+    int64_t n_asked;     /* jobs that were asked for and have not come */
+    int64_t n_prepared;  /* clips in the preparer */
     bool stopping, over, has_wished;
     int n_left; /* on world rank 0: other leaders that have given their last result after a stop */
     double told_s, looked_s; /* when we last said what is at hand, and looked for dead ranks */
