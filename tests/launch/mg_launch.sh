@@ -26,6 +26,20 @@ slots 'GPUs, and fewer cores' 1,1,1 SLURM_GPUS_ON_NODE=8 'SLURM_TASKS_PER_NODE=1
 slots 'neither' 1,1,1 'SLURM_TASKS_PER_NODE=64(x3)' --
 slots '--slots holds' 2,2,2 SLURM_NTASKS=7 SLURM_NTASKS_PER_NODE=4 'SLURM_TASKS_PER_NODE=3(x2),1' -- --slots 2
 
+# A hostfile as people have them.
+hostfile() { # SENTENCE TEXT NAMES-AND-SLOTS|PATTERN [CODE]
+    printf "$2" >hosts
+    expect "${4:-0}" "$([ "${4:-0}" = 0 ] || echo "$3")" "$1" env -u SLURM_JOB_NODELIST "$root/launch/mg-launch" --hostfile hosts --no-check --program /bin/true -- models
+    [ "${4:-0}" != 0 ] || passes "$1: its slots" test "$(grep slots= said | paste -sd,)" = "$3"
+}
+hostfile 'from Windows' '\xef\xbb\xbfn1 slots=2\r\n\r\nn2\r\n' 'n1 slots=2,n2 slots=1'
+hostfile 'of MPICH' 'n1:4\nme@n2:08 # two\nfe80::1\n' 'n1 slots=4,me@n2 slots=8,fe80::1 slots=1'
+hostfile 'with a zero in front' 'n1 slots=08 max_slots=9' 'n1 slots=8'
+hostfile 'without slots' 'n1\nn2:0\n' 'hosts: line 2: n2 has no slot' 2
+hostfile 'a word too many' 'n1 slots=2\nn2 4\n' 'hosts: line 2: 4: expected slots=N' 2
+expect 2 ': cannot be read; it lists a host a line' 'a folder' "$root/launch/mg-launch" --hostfile "$BOX" --no-check -- models
+expect 2 '--np: 0: no rank' 'no rank' "$root/launch/mg-launch" --hosts n1 --np 0 --no-check --program /bin/true -- models
+
 # What it hands on: to a remote shell no word that it takes for an option, to the ranks what they read alone.
 launch() { env -u SLURM_JOB_NODELIST "$root/launch/mg-launch" --no-check --program /bin/true "$@" -- models; }
 for name in '-oProxyCommand=touch${IFS}ran' 'a;touch' '../n1' 'n1$(x)'; do
@@ -79,6 +93,9 @@ starts() { # SENTENCE CODE STARTS WAITS OPTIONS…: ends so, after so many start
     passes "$1: waits" test "$(cat waited 2>/dev/null | wc -l)" = "$4"
     rm -f away.n2
 }
+touch away.fe80::2
+expect 0 '^mg-launch: 1 of 2 hosts are ready' 'an address with colons that does not answer is left out' "$root/launch/mg-launch" \
+    --rsh "$BOX/bin/rsh" --hosts n1,fe80::2 --drop-bad --check-only --program /bin/true
 AWAY=yes FIRST=6 starts 'all hosts are away for a moment, and one restart is left' 0 2 1 --restarts 1
 AWAY=one FIRST=6 starts 'one of two comes back' 0 2 1 --restarts 1
 passes 'the other one is named again' test "$(sed '1,/asked again/d' said | grep -c '^mg-launch: n2: cannot be reached')" = 1
