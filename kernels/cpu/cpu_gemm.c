@@ -31,7 +31,8 @@ typedef struct gemm_job {
     const char *x;
     int64_t ldx_bytes, slice_bytes; /* from row to row of x, from slice to slice in a row */
     int64_t step_bytes;             /* of x */
-    int64_t n_rows, n_chunks, n_strips;
+    int64_t n_rows, n_chunks, n_strips, n_groups;
+    bool by_rows; /* the next unit is of the same rows, else of the same columns */
 } gemm_job;
 
 typedef struct round_job {
@@ -113,7 +114,8 @@ static void run_units(void *arg, int64_t first, int64_t end, int i_thread)
 
     (void)i_thread;
     for (int64_t u = first; u < end; u++) {
-        const int64_t group = u / j->n_chunks, chunk = u % j->n_chunks;
+        const int64_t group = j->by_rows ? u % j->n_groups : u / j->n_chunks;
+        const int64_t chunk = j->by_rows ? u / j->n_groups : u % j->n_chunks;
         const int64_t r = j->n_rows * chunk / j->n_chunks, r_end = j->n_rows * (chunk + 1) / j->n_chunks;
         int64_t strip = group * j->n_strips;
         const int64_t strip_end = strip + j->n_strips < all_strips ? strip + j->n_strips : all_strips;
@@ -125,7 +127,9 @@ static void run_units(void *arg, int64_t first, int64_t end, int i_thread)
     }
 }
 
-/* Units: as few as the threads can share evenly, so that each streams long stretches of W. */
+/* Units: as few as the threads can share evenly, so that each streams long stretches of W. Where x is larger
+ * than W, a thread takes all columns of its rows: lines of y that two threads write by turns cost more than
+ * the products of a small W. */
 static int64_t deal_units(gemm_job *j)
 {
     const int64_t T = mg_threads_count(j->cpu->threads), most = j->w->n_slices > 1 ? ROWS / 4 : ROWS;
@@ -133,8 +137,10 @@ static int64_t deal_units(gemm_job *j)
 
     j->n_strips = j->kernels->panel / MG_CPU_STRIP;
     j->n_chunks = (j->n_rows + most - 1) / most;
+    j->by_rows = j->n_rows * j->ldx_bytes > (int64_t)mg_cpu_matrix_bytes(j->w);
     for (;;) {
-        const int64_t n = (all_strips + j->n_strips - 1) / j->n_strips * j->n_chunks;
+        j->n_groups = (all_strips + j->n_strips - 1) / j->n_strips;
+        const int64_t n = j->n_groups * j->n_chunks;
         const int64_t share = (n + T - 1) / T;
         if (n * 10 >= share * T * 9) return n;
         if (j->n_rows / j->n_chunks > 24)
