@@ -26,10 +26,21 @@ static void finish(float *y, const float *sum, const float *bias, int64_t n, mg_
     }
 }
 
+VF void act_as(float *y, const float *x, int64_t n, const mg_act act)
+{
+    for (; n >= LANES; n -= LANES, x += LANES, y += LANES) vf_store(y, vf_act(vf_load(x), act));
+    if (n > 0) vf_store_some(y, vf_act(vf_load_some(x, n), act), n);
+}
+
 static void act_row(float *y, const float *x, int64_t n, mg_act act)
 {
-    for (int64_t i = 0; i < n; i += LANES)
-        vf_store_some(y + i, vf_act(vf_load_some(x + i, n - i), act), n - i);
+    switch (act) {
+    case MG_ACT_NONE: act_as(y, x, n, MG_ACT_NONE); break;
+    case MG_ACT_RELU: act_as(y, x, n, MG_ACT_RELU); break;
+    case MG_ACT_GELU: act_as(y, x, n, MG_ACT_GELU); break;
+    case MG_ACT_GELU_TANH: act_as(y, x, n, MG_ACT_GELU_TANH); break;
+    case MG_ACT_ELU: act_as(y, x, n, MG_ACT_ELU); break;
+    }
 }
 
 static void add(float *y, const float *x, int64_t n)
