@@ -102,9 +102,8 @@ static void run_unit(const gemm_job *j, int64_t r, int64_t n_rows, int64_t o, in
             rescale_slice(j, top, r, n_rows, o, n_strips * MG_CPU_STRIP, s);
         for (int bit = 1; s & bit; bit <<= 1, top -= one) j->kernels->add(top - one, top, one);
     }
-    for (int64_t i = 0; i < n_rows; i++)
-        j->kernels->finish(j->y + (r + i) * j->ldy + o, sums + i * WIDTH, j->bias ? j->bias + o : NULL, n,
-                           j->act, j->accumulate);
+    j->kernels->finish(j->y + r * j->ldy + o, j->ldy, sums, j->bias ? j->bias + o : NULL, n_rows, n, j->act,
+                       j->accumulate);
 }
 
 static void run_units(void *arg, int64_t first, int64_t end, int i_thread)

@@ -63,8 +63,9 @@ typedef struct mg_cpu_kernels {
     int64_t (*tile_rows[MG_N_FORMATS])(int64_t n_strips, int64_t left);
     mg_cpu_tile *(*tile[MG_N_FORMATS])(mg_format format, int64_t n_strips, int64_t n_rows);
 
-    /* y = act(bias + sum), or y += that; n columns; sum is readable up to a whole strip. */
-    void (*finish)(float *y, const float *sum, const float *bias, int64_t n, mg_act act, bool accumulate);
+    /* y = act(bias + sum), or y += that; n columns; a row of sum, as a tile leaves it, has whole strips. */
+    void (*finish)(float *y, int64_t ldy, const float *sum, const float *bias, int64_t n_rows, int64_t n,
+                   mg_act act, bool accumulate);
 
     void (*add)(float *y, const float *x, int64_t n);
     void (*mul)(float *y, const float *x, int64_t n);

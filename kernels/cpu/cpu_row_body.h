@@ -4,25 +4,40 @@
 #include "cpu_kernels.h"
 #include "cpu_sums.h"
 
-VF void finish_as(float *y, const float *sum, const float *bias, int64_t n, const mg_act act, bool accumulate)
+/* The first n lanes of a vector of y. */
+VF void finish_lanes(float *y, const float *sum, const float *bias, int64_t n, const mg_act act,
+                     bool accumulate)
 {
-    for (int64_t i = 0; i < n; i += LANES) {
-        vf v = vf_load(sum + i);
-        if (bias) v = vf_load_some(bias + i, n - i) + v;
-        v = vf_act(v, act);
-        if (accumulate) v = vf_load_some(y + i, n - i) + v;
-        vf_store_some(y + i, v, n - i);
+    vf v = vf_load(sum);
+
+    if (bias) v = vf_load_some(bias, n) + v;
+    v = vf_act(v, act);
+    if (accumulate) v = vf_load_some(y, n) + v;
+    vf_store_some(y, v, n);
+}
+
+VF void finish_as(float *y, int64_t ldy, const float *sum, const float *bias, int64_t n_rows, int64_t n,
+                  const mg_act act, bool accumulate)
+{
+    const int64_t whole = n / LANES * LANES;
+
+    for (int64_t r = 0; r < n_rows; r++, y += ldy, sum += MG_CPU_SUM_WIDTH) {
+        for (int64_t i = 0; i < whole; i += LANES)
+            finish_lanes(y + i, sum + i, bias ? bias + i : NULL, LANES, act, accumulate);
+        if (whole < n)
+            finish_lanes(y + whole, sum + whole, bias ? bias + whole : NULL, n - whole, act, accumulate);
     }
 }
 
-static void finish(float *y, const float *sum, const float *bias, int64_t n, mg_act act, bool accumulate)
+static void finish(float *y, int64_t ldy, const float *sum, const float *bias, int64_t n_rows, int64_t n,
+                   mg_act act, bool accumulate)
 {
     switch (act) {
-    case MG_ACT_NONE: finish_as(y, sum, bias, n, MG_ACT_NONE, accumulate); break;
-    case MG_ACT_RELU: finish_as(y, sum, bias, n, MG_ACT_RELU, accumulate); break;
-    case MG_ACT_GELU: finish_as(y, sum, bias, n, MG_ACT_GELU, accumulate); break;
-    case MG_ACT_GELU_TANH: finish_as(y, sum, bias, n, MG_ACT_GELU_TANH, accumulate); break;
-    case MG_ACT_ELU: finish_as(y, sum, bias, n, MG_ACT_ELU, accumulate); break;
+    case MG_ACT_NONE: finish_as(y, ldy, sum, bias, n_rows, n, MG_ACT_NONE, accumulate); break;
+    case MG_ACT_RELU: finish_as(y, ldy, sum, bias, n_rows, n, MG_ACT_RELU, accumulate); break;
+    case MG_ACT_GELU: finish_as(y, ldy, sum, bias, n_rows, n, MG_ACT_GELU, accumulate); break;
+    case MG_ACT_GELU_TANH: finish_as(y, ldy, sum, bias, n_rows, n, MG_ACT_GELU_TANH, accumulate); break;
+    case MG_ACT_ELU: finish_as(y, ldy, sum, bias, n_rows, n, MG_ACT_ELU, accumulate); break;
     }
 }
 
