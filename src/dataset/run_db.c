@@ -261,7 +261,7 @@ static mg_status change_all(mg_run_db *db, int which, int64_t *n)
 
     MG_RETURN(prepare(db, &q, which));
     MG_RETURN(change(db, q));
-    if (n) *n = sqlite3_changes64(db->sql);
+    if (n) *n = sqlite3_changes(db->sql);
     return MG_OK;
 }
 
