@@ -148,6 +148,7 @@ static mg_status open_state(mg_dataset *d)
         return mg_fail(MG_EUSAGE, "option --resume only: %s: there is no dataset to go on with", d->out);
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
+    if (n > 0) MG_RETURN(mg_run_db_index_states(d->db));
     d->is_new = d->is_new && n == 0; /* a network's file system may not have shown it */
     if (d->call.resume == MG_RESUME_NEVER && n > 0)
         return mg_fail(MG_EUSAGE, "option --resume never: %s: a dataset is there already", d->out);
@@ -229,6 +230,8 @@ mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
     MG_TRY(open_jobs(d));
     MG_TRY(mg_dataset_find_shards(d));
     MG_TRY(mg_dataset_recover(d));
+    MG_TRY(mg_run_db_first_open(d->db, &d->shard_next));
+    d->shard_first = d->shard_next;
     MG_TRY(mg_run_db_read_note(d->db, "state", &d->was));
     MG_TRY(mg_run_db_note(d->db, "state", "running"));
     MG_TRY(mg_run_db_commit(d->db));

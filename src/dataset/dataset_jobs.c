@@ -416,6 +416,7 @@ static mg_status enter_jobs(mg_dataset *d, const char *noted)
     if (noted) MG_TRY(mg_run_db_unmove(d->db));
     MG_TRY(mg_out_file_begin(&copy, path));
     MG_TRY(read_jobs(&in, sha256));
+    MG_TRY(mg_run_db_index_states(d->db));
     MG_TRY(note_needs(d, &in.needs));
     MG_TRY(mg_run_db_note(d->db, "jobs", sha256));
     MG_TRY(mg_run_lock_check(d->lock));

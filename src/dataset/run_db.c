@@ -22,6 +22,7 @@ enum {
     Q_IN_SHARD,
     Q_COUNT,
     Q_N_JOBS,
+    Q_OPEN,
     Q_EACH,
     Q_IN_NO_SHARD,
     Q_EACH_SHARD,
@@ -46,6 +47,8 @@ static const char *const queries[MG_RUN_DB_QUERIES] = {
     [Q_IN_SHARD] = "UPDATE job SET shard = ?1 WHERE n BETWEEN ?2 AND ?3 AND state = 'done' AND shard IS NULL",
     [Q_COUNT] = "SELECT state, count(*), total(dur_s), total(size) FROM job GROUP BY state",
     [Q_N_JOBS] = "SELECT coalesce(max(n) + 1, 0) FROM job",
+    [Q_OPEN] = "SELECT min(n) FROM (SELECT min(n) AS n FROM job WHERE state = 'waiting'"
+               " UNION ALL SELECT min(n) FROM job WHERE state = 'done' AND shard IS NULL)",
     [Q_EACH] = "SELECT " COLUMNS " FROM job WHERE state = ?1 ORDER BY n",
     [Q_IN_NO_SHARD] = "SELECT " COLUMNS " FROM job WHERE state = 'done' AND shard IS NULL ORDER BY n",
     [Q_EACH_SHARD] = "SELECT n, file, sha256, n_clips, bytes FROM shard ORDER BY n",
@@ -161,6 +164,14 @@ mg_status mg_run_db_index(mg_run_db *db)
     return mg_run_db_do(db, "CREATE INDEX IF NOT EXISTS job_fold ON job(fold)");
 }
 
+/* What a start asks for is in the indexes: a row with its record is 30 times as long. */
+mg_status mg_run_db_index_states(mg_run_db *db)
+{
+    MG_RETURN(mg_run_db_begin(db));
+    return mg_run_db_do(db, "CREATE INDEX IF NOT EXISTS job_state ON job(state, n, shard, size, dur_s);"
+                            "CREATE INDEX IF NOT EXISTS job_left ON job(n) WHERE at < 0");
+}
+
 static mg_job_state state_of(const char *word)
 {
     for (int i = 0; word && i < 4; i++)
@@ -272,6 +283,8 @@ mg_status mg_run_db_retry(mg_run_db *db, int64_t *n)
 
 mg_status mg_run_db_unmove(mg_run_db *db)
 {
+    MG_RETURN(mg_run_db_begin(db));
+    MG_RETURN(mg_run_db_do(db, "DROP INDEX IF EXISTS job_left")); /* for a moment all are in it */
     return change_all(db, Q_UNMOVE, NULL);
 }
 
@@ -346,6 +359,18 @@ mg_status mg_run_db_n_jobs(mg_run_db *db, int64_t *n)
     MG_RETURN(prepare(db, &q, Q_N_JOBS));
     const mg_status st = sqlite3_step(q) == SQLITE_ROW ? MG_OK : mg_run_db_fail(db);
     *n = st == MG_OK ? sqlite3_column_int64(q, 0) : 0;
+    sqlite3_reset(q);
+    return st;
+}
+
+mg_status mg_run_db_first_open(mg_run_db *db, int64_t *n)
+{
+    sqlite3_stmt *q;
+
+    MG_RETURN(mg_run_db_n_jobs(db, n));
+    MG_RETURN(prepare(db, &q, Q_OPEN));
+    const mg_status st = sqlite3_step(q) == SQLITE_ROW ? MG_OK : mg_run_db_fail(db);
+    if (st == MG_OK && sqlite3_column_type(q, 0) != SQLITE_NULL) *n = sqlite3_column_int64(q, 0);
     sqlite3_reset(q);
     return st;
 }

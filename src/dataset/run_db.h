@@ -85,6 +85,10 @@ typedef mg_status mg_clash_visit(void *arg, int64_t first, int64_t n);
 mg_status mg_run_db_index(mg_run_db *db);
 mg_status mg_run_db_each_clash(mg_run_db *db, mg_clash_visit *visit, void *arg);
 
+/* So that counting, dealing and looking for what left the list read no rows; a state of an earlier version
+ * has none of it. */
+mg_status mg_run_db_index_states(mg_run_db *db);
+
 /* The same of the names in a shard, whose bytes must differ: "a.b" and "a_b" are one. */
 mg_status mg_run_db_each_key_clash(mg_run_db *db, mg_clash_visit *visit, void *arg);
 
@@ -116,9 +120,12 @@ mg_status mg_run_db_unmove(mg_run_db *db);
 mg_status mg_run_db_add_shard(mg_run_db *db, const mg_shard_row *shard, int64_t first, int64_t last);
 
 mg_status mg_run_db_count(mg_run_db *db, mg_run_counts *counts);
-/* Was no clip made yet, nor tried? Goes through all rows. */
+/* Was no clip made yet, nor tried? */
 mg_status mg_run_db_is_untouched(mg_run_db *db, bool *is_untouched);
 mg_status mg_run_db_n_jobs(mg_run_db *db, int64_t *n);
+
+/* The first job that waits, or is done and in no shard; none: how many jobs there are. */
+mg_status mg_run_db_first_open(mg_run_db *db, int64_t *n);
 
 /* Every job in that state, every shard, in order. A status other than MG_OK ends it. */
 typedef mg_status mg_job_visit(void *arg, const mg_job_row *row);
