@@ -30,6 +30,21 @@ static bool is_music_caps(char *const *names, int64_t n)
            find_column(names, n, "prompt") < 0;
 }
 
+/* The header lacks a column: `what` and the names that it has. */
+static mg_status refuse_names(const mg_job_reader *r, char *const *names, int64_t n, int64_t line,
+                              const char *what, const char *remedy)
+{
+    enum { SHOWN = 12 };
+    mg_text t = {0};
+
+    for (int64_t i = 0; i < n && i < SHOWN; i++) mg_text_format(&t, "%s\"%.64s\"", i ? ", " : "", names[i]);
+    if (n > SHOWN) mg_text_add(&t, ", …");
+    const mg_status st = mg_fail(MG_EUSAGE, "%s: line %lld: %s: %s%s", r->bytes.name, (long long)line, what,
+                                 t.data ? t.data : "", remedy);
+    mg_text_reset(&t);
+    return st;
+}
+
 /* The prompt's column where nobody names it: "prompt", else the one that is called so in other words. A table
  * without one has something else to follow. */
 static mg_status find_prompt(const mg_job_reader *r, const char **out, char *const *names, int64_t n,
@@ -50,10 +65,8 @@ static mg_status find_prompt(const mg_job_reader *r, const char **out, char *con
         if (key && mg_recipe_is_string(key) && key->type != MG_KEY_ID) n_found++;
     }
     if (i_prompt >= 0 || n_found > 0) return MG_OK;
-    return mg_fail(
-        MG_EUSAGE,
-        "%s: line %lld: no column is called prompt, caption or text; --prompt-column says which it is",
-        r->bytes.name, (long long)line);
+    return refuse_names(r, names, n, line, "no column is called prompt, caption or text",
+                        "; --prompt-column says which it is");
 }
 
 static mg_status name_columns(mg_job_reader *r, char **names, int64_t n, int64_t line)
@@ -62,11 +75,13 @@ static mg_status name_columns(mg_job_reader *r, char **names, int64_t n, int64_t
     const char *prompt = known ? "caption" : r->prompt_column;
     const char *id = known ? "ytid" : r->id_column ? r->id_column : "id";
     const char *const wanted[] = {r->prompt_column, r->id_column};
+    char what[128];
 
     for (int i = 0; i < 2; i++)
-        if (wanted[i] && find_column(names, n, wanted[i]) < 0)
-            return mg_fail(MG_EUSAGE, "%s: line %lld: there is no column \"%.64s\" in the header",
-                           r->bytes.name, (long long)line, wanted[i]);
+        if (wanted[i] && find_column(names, n, wanted[i]) < 0) {
+            snprintf(what, sizeof what, "there is no column \"%.64s\" in the header", wanted[i]);
+            return refuse_names(r, names, n, line, what, "");
+        }
     if (!prompt) MG_RETURN(find_prompt(r, &prompt, names, n, line));
     for (int64_t i = 0; i < n; i++) {
         const char *stands_for = names[i];

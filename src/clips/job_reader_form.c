@@ -85,8 +85,9 @@ bool mg_job_is_prompt_name(const char *name, const char *own)
                      strcasecmp(name, "text") == 0;
 }
 
-/* A header: names without punctuation, one of which is the prompt's. `line` is taken apart. */
-static bool is_header(char *line, char delimiter, const char *own)
+/* A header: names, one of which is the prompt's. Where that is all that speaks for a table they are without
+ * punctuation. `line` is taken apart. */
+static bool is_header(char *line, char delimiter, const char *own, bool is_table)
 {
     char *field[MG_JOB_COLUMNS];
     const int64_t n = mg_job_split_fields(line, delimiter, field, MG_JOB_COLUMNS);
@@ -95,14 +96,15 @@ static bool is_header(char *line, char delimiter, const char *own)
     if (n < 1 || n > MG_JOB_COLUMNS) return false;
     for (int64_t i = 0; i < n; i++) {
         const char *name = mg_job_trim(field[i]);
-        for (const char *p = name; *p; p++)
+        for (const char *p = name; *p && !own && !is_table; p++)
             if ((unsigned char)*p < 0x80 && !strchr("_- .", *p) && !isalnum((unsigned char)*p)) return false;
         found = found || mg_job_is_prompt_name(name, own);
     }
     return found;
 }
 
-static mg_status look_for_header(mg_job_look *out, const char *p, const char *end, const char *own)
+static mg_status look_for_header(mg_job_look *out, const char *p, const char *end, const char *own,
+                                 bool is_table)
 {
     static const struct {
         char delimiter;
@@ -119,7 +121,7 @@ static mg_status look_for_header(mg_job_look *out, const char *p, const char *en
         if (all[i].delimiter != '\n' && !memchr(p, all[i].delimiter, n)) continue;
         char *line = strndup(p, n);
         if (!line) return mg_fail(MG_ENOMEM, "jobs: %zu bytes", n);
-        if (is_header(line, all[i].delimiter, own)) *out = all[i].look;
+        if (is_header(line, all[i].delimiter, own, is_table)) *out = all[i].look;
         free(line);
     }
     return MG_OK;
@@ -155,7 +157,8 @@ static mg_status look_at(mg_job_look *out, mg_job_reader *r, bool is_table)
     *out = mg_job_look_for_json(p, end);
     if (*out != MG_LOOKS_LIKE_TEXT || p == end) return MG_OK;
     const char *newline = memchr(p, '\n', (size_t)(end - p));
-    return look_for_header(out, p, newline ? newline : end, r->prompt_column);
+    return look_for_header(out, p, newline ? newline : end, r->prompt_column,
+                           r->form == MG_JOBS_CSV || r->form == MG_JOBS_TSV);
 }
 
 /* Lines that end in CR alone are one long line to everybody else. */

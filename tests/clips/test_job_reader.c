@@ -187,7 +187,8 @@ static void test_what_a_file_is_not_taken_for(void **state)
         {"a.tsv.gz", "[{\"prompt\": \"x\"}]", "its name says a table"},
         {"a.csv", ",prompt\n0,x\n", "line 1: the first column of the header has no name"},
         {"a.csv", "prompt\tn\nx\t2\n", "tabs part its fields"},
-        {"a.csv", "mood,n\nx,2\n", "line 1: no column is called prompt, caption or text; --prompt-column"},
+        {"a.csv", "mood,n\nx,2\n",
+         "line 1: no column is called prompt, caption or text: \"mood\", \"n\"; --prompt-column"},
         {"a.csv", "caption,text\nx,y\n", "line 1: more than one column may hold the prompt"},
         {"a.xlsx", "PK\x03\x04 a", "it is a ZIP archive, as .xlsx"},
         {"a.parquet", "PAR1 a", "it is a Parquet file"},
@@ -366,7 +367,8 @@ static void test_headers_that_cannot_be_used(void **state)
     const mg_job_format by_name = {.prompt_column = "text"}, plain = {0};
 
     (void)state;
-    expect_no_reader("a.csv", "prompt,n\n", &by_name, "there is no column \"text\" in the header");
+    expect_no_reader("a.csv", "prompt,n\n", &by_name,
+                     "there is no column \"text\" in the header: \"prompt\", \"n\"");
     expect_no_reader("a.csv", "prompt,n, n\n", &plain, "the header names the column \"n\" twice");
     expect_no_reader("a.csv", "\"a\"b,n\n", &plain, "the header has text beside a quoted name");
     expect_no_reader("a.txt", "drums\n", &by_name, "plain text has no columns");

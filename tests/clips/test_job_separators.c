@@ -21,6 +21,30 @@ static void test_semicolons(void **state)
     expect_over(r);
 }
 
+/* What a file's name or a column's says is a table has names with anything in them. */
+static void test_names_with_punctuation(void **state)
+{
+    static const char text[] = "Track ID;Caption (EN);Mood / feel\n1;a, b;x\n";
+    const mg_job_format chosen = {.prompt_column = "Caption (EN)", .id_column = "Track ID"};
+    const mg_job_format caption = {.prompt_column = "caption"};
+    mg_job_reader *r;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        expect_ok(mg_job_reader_open_text(&r, i ? "a" : "a.csv", text, sizeof text - 1, &chosen));
+        expect_next(r, 2, "{\"id\":\"1\",\"prompt\":\"a, b\"}");
+        expect_over(r);
+    }
+    r = open_text("a.csv", "caption;mood (1-5)\na, b;\n");
+    expect_next(r, 2, "{\"prompt\":\"a, b\"}");
+    expect_over(r);
+    expect_failure(mg_job_reader_open_text(&r, "a.csv", text, sizeof text - 1, &caption), MG_EUSAGE,
+                   "no column \"caption\" in the header: \"Track ID;Caption (EN);");
+    r = open_text("a", "caption; mood (slow)\nsoft\n"); /* texts */
+    expect_next(r, 1, "{\"prompt\":\"caption; mood (slow)\"}");
+    mg_job_reader_close(r);
+}
+
 /* The line that tells Excel what parts the fields; it counts. */
 static void test_what_parts_the_fields_is_said(void **state)
 {
@@ -117,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_semicolons),
+        cmocka_unit_test(test_names_with_punctuation),
         cmocka_unit_test(test_what_parts_the_fields_is_said),
         cmocka_unit_test(test_strokes),
         cmocka_unit_test(test_quotes_between_strokes),
