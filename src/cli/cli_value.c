@@ -61,9 +61,12 @@ static mg_status parse_float(double *out, const mg_option *o, const char *from, 
     const double v = strtod(text, &end);
 
     if (end == text || *end || !isfinite(v) || v < o->low || v > o->high) {
+        const char *unit = o->arg && strcmp(o->arg, "SECONDS") == 0 ? " of seconds" : "";
         if (isinf(o->high))
-            return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number, at least %g", from, text, o->low);
-        return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number from %g to %g", from, text, o->low, o->high);
+            return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number%s, at least %g", from, text, unit,
+                           o->low);
+        return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number%s from %g to %g", from, text, unit, o->low,
+                       o->high);
     }
     *out = v;
     return MG_OK;

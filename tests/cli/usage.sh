@@ -52,7 +52,7 @@ generate 'option --top-p: "1\.5": must be a number from 0 to 1' 'a probability a
 generate 'option --temperature: "nan": must be a number' 'NaN is no number' --temperature nan
 generate 'option --temperature: "1e999": must be a number' 'nor is infinity' --temperature 1e999
 generate 'option --cfg-coef: "3x": must be a number' 'a tail behind the number' --guidance-scale 3x
-generate 'option --duration: "0": must be a number from 0.001' 'no duration' --duration 0
+generate 'option --duration: "0": must be a number of seconds from 0.001' 'no duration' --duration 0
 generate 'option --duration: 0.001: shorter than one frame' 'less than a frame' --duration 0.001
 generate 'option --frames: "0": must be a whole number from 1' 'no frames' --frames 0
 generate 'options --duration and --frames: both' 'two lengths' --duration 3 --frames 10
@@ -61,11 +61,11 @@ generate 'option --tp: 3: must be one of 1, 2, 4, 8' 'three ranks to a model' --
 generate 'option --batch: "0": must be' 'no clip at a time' --batch 0
 generate 'option --threads: "0": must be' 'no thread' --threads 0
 generate 'option --unconditional: "0": must be' 'no clip without text' --unconditional 0
-generate 'option --comm-timeout: "0": must be a number from 1' 'no patience' --comm-timeout 0
+generate 'option --comm-timeout: "0": must be a number of seconds from 1' 'no patience' --comm-timeout 0
 generate 'option --n: "0": must be' 'no clip for each prompt' -n 0
-generate 'option --window: "0": must be a number from 0.001' 'no window' --window 0
-generate 'option --extend-stride: "0": must be a number from 0.001' 'no step' --extend-stride 0
-generate 'option --prompt-duration: "0": must be a number from 0.001' 'nothing of a prompt' --audio-prompt x.wav --prompt-duration 0
+generate 'option --window: "0": must be a number of seconds from 0.001' 'no window' --window 0
+generate 'option --extend-stride: "0": must be a number of seconds from 0.001' 'no step' --extend-stride 0
+generate 'option --prompt-duration: "0": must be a number of seconds from 0.001' 'nothing of a prompt' --audio-prompt x.wav --prompt-duration 0
 generate 'option --extend-stride: 18: must be shorter than the window, 10 s' 'a step beyond the window' --window 10 --extend-stride 18
 generate 'option --extend-stride: 5: must be shorter than the window, 4 s' 'or beyond the model'"'"'s own window' --duration 9 --extend-stride 5
 generate 'option --window: 60: .*table ends at 597 frames \(11\.94 s\)' 'a window beyond the positions' --window 60

@@ -55,8 +55,8 @@ expect 1 'give its id, facebook/musicgen-small$' 'an address' "$MG" generate --m
 expect 2 'did you mean inspect' 'info' "$MG" info x
 expect 2 'did you mean models' 'download' "$MG" download facebook/musicgen-small
 expect 2 'a command comes first, as in mg-dist generate --model' 'no command' "$MG" --model x --prompt y
-expect 2 'is a sound; give the .json beside it' 'replay of a sound' "$MG" replay "$BOX/out/000000.mp3"
-expect 2 'is a folder; a clip is named by its metadata' 'replay of a folder' "$MG" replay "$BOX/out"
+expect 2 'is a sound; give the .json beside it, or of a dataset its line' 'replay of a sound' "$MG" replay "$BOX/out/000000.mp3"
+expect 2 'is a folder; a clip is named by its metadata: .* or of a dataset its line' 'replay of a folder' "$MG" replay "$BOX/out"
 expect 2 'does not divide the 3 ranks' 'two ranks a model of three' ranks 3 "$MG" generate --model "$TINY" --prompt x --tp 2
 passes 'said once' test "$(grep -c 'does not divide' "$BOX/said")" = 1
 echo '{"prompt": "x", "guidance_scale": 2}' >"$BOX/hf.jsonl"

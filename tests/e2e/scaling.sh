@@ -65,6 +65,7 @@ case "\$np-\$batch" in
 4-5) echo 'no object' ; exit 0 ;;
 4-7) printf 'srun: n\351ant\n' >&2; exit 1 ;; # Latin-1
 4-8) printf 'mg-dist: error: ' >&2; printf 'é%.0s' {1..200} >&2; exit 1 ;;
+4-9) printf '%s\n' ---- 'There are not enough slots available in the system to satisfy the 4' >&2; exit 1 ;;
 esac
 [ ! -e "$BOX/slow" ] || sleep 0.2
 sed "s/\"ms_per_step\": [0-9.]*/\"ms_per_step\": \$np\$tp\$batch/" "$BOX/object"
@@ -75,6 +76,7 @@ grid=(--np 2,4 --tp 2 --batch 1,2,3,5 --repeats 2)
 touch "$BOX/hang"
 expect 3 '3 of 8 points failed' 'points that crash, hang and print nothing' fake crash "${grid[@]}" --limit 1
 rm "$BOX/hang"
+expect 3 'more ranks than cores.*--launcher-args=--oversubscribe' 'more ranks than slots' fake slots --np 4 --tp 2 --batch 9 --repeats 1
 column reason "$BOX/crash/results.csv" >"$BOX/said"
 says 'a crash is recorded' '^4 2 1 1 failed node7: it fell over'
 says 'what does not fit is skipped' '^4 2 2 1 skipped memory: 4 ranks need more'

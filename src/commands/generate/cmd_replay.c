@@ -29,9 +29,15 @@ static const mg_option options[] = {
 static mg_status check_file(const char *file)
 {
     if (mg_path_is_folder(file))
-        return mg_fail(MG_EUSAGE, "%s: is a folder; a clip is named by its metadata: %s/000000.json, say",
+        return mg_fail(MG_EUSAGE,
+                       "%s: is a folder; a clip is named by its metadata: %s/000000.json, say, or of a "
+                       "dataset its line of manifest.jsonl in a file of its own",
                        file, file);
-    if (mg_audio_is_name(file)) return mg_fail(MG_EUSAGE, "%s: is a sound; give the .json beside it", file);
+    if (mg_audio_is_name(file))
+        return mg_fail(MG_EUSAGE,
+                       "%s: is a sound; give the .json beside it, or of a dataset its line of manifest.jsonl "
+                       "in a file of its own",
+                       file);
     return MG_OK;
 }
 

@@ -259,6 +259,11 @@ static void judge(mg_scaling_outcome *o, int status, bool was_late, double limit
         (void)snprintf(o->reason, sizeof o->reason, "not done within %g s", limit_s);
     else if (code == 127)
         (void)snprintf(o->reason, sizeof o->reason, "the launcher cannot be started");
+    else if (strstr(said, "not enough slots"))
+        (void)snprintf(
+            o->reason, sizeof o->reason,
+            "more ranks than cores, or than slots of the hostfile; --launcher-args=--oversubscribe "
+            "starts them all the same");
     else if (!o->reason[0] && code < 0)
         (void)snprintf(o->reason, sizeof o->reason, "ended by signal %d", WTERMSIG(status));
     else if (!o->reason[0])
