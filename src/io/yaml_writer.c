@@ -92,9 +92,9 @@ static mg_status put_scalar(mg_yaml_writer *w, const char *text, size_t n, yaml_
 {
     yaml_event_t event;
 
-    return emit(
-        w, &event,
-        yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)n, 1, 1, style));
+    /* It is copied; before libyaml 0.2.5 the parameter has no const. */
+    return emit(w, &event,
+                yaml_scalar_event_initialize(&event, NULL, NULL, (yaml_char_t *)text, (int)n, 1, 1, style));
 }
 
 mg_status mg_yaml_writer_word(mg_yaml_writer *w, const char *word)
