@@ -143,6 +143,7 @@ mg_spend_step() { mg_ask srun --mpi=none --nodes=1 --ntasks=1 true; }
 # then begun anew.
 mg_run_ranks() { # COMMAND...
     local mg_heard=1 mg_timer='' mg_ranks
+    [ -z "$mg_told" ] || { mg_code=138; return; } # none is worth it: they would be told at once
     "$@" &
     mg_ranks=$!
     trap 'mg_told=1 mg_heard=1; kill -USR1 $mg_ranks 2>/dev/null' USR1
@@ -282,8 +283,8 @@ mg_start_again() {
     [ -z "$mg_lost" ] || mg_without=$(mg_without_lost)
     trap '' TERM # which this script gets from its own requeue, with some seconds to end
     if ! mg_put_back; then
-        echo "mg-dist: not put back into the queue (${mg_answer:-no answer}): the same command goes on where it" \
-            "ended" >&2
+        mg_answer=$(tail -n 1 <<<"${mg_answer:-no answer}")
+        echo "mg-dist: not put back into the queue ($mg_answer): the same command goes on where it ended" >&2
         return
     fi
     echo "mg-dist: ended with code $mg_code and is back in the queue: $mg_has done so far" >&2

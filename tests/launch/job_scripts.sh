@@ -50,7 +50,7 @@ cat >bin/scontrol <<'END'
 #!/bin/bash
 case "${SLURM-} $1 $2" in
 hangs*) exec sleep 99 ;;
-'refuses '*) echo "Access/permission denied" >&2; exit 1 ;;
+'refuses '*) printf 'scontrol: error: x\nAccess/permission denied\n' >&2; exit 1 ;;
 *'show hostnames') tr , '\n' <<<"$3" ;;
 *'show job') printf '   ReqNodeList=%s ExcNodeList=%s\n   Features=%s DelayBoot=00:00:00\n' "${REQUIRED:-(null)}" "${EXCLUDED:-(null)}" "${FEATURES:-(null)}"
     [ "${SLURM-}" != elsewhere ] || SLURM_RESTART_COUNT=1
@@ -231,11 +231,12 @@ rm -rf the\ set ./*.starts
 for signal in USR1 TERM; do
     for script in run array container; do
         EARLY=$signal SLURM_RESTART_COUNT=3 APPTAINER=apptainer IMAGE=x.sif OUT='the set' after "$signal while $script.sbatch takes its functions" 138 '' yes $script
-        passes "$signal while $script.sbatch takes its functions: is heeded" test "$(grep -c 'true$' called)" = 0
+        fails "$signal while $script.sbatch takes its functions: nothing is started" test -e called
         rm -f ./*.starts
     done
     TOLD=$signal SLURM_RESTART_COUNT=3 after "$signal before the ranks are there" 138 '' yes
     passes "$signal: no more steps are spent" test "$(grep -c 'true$' called)" = 1
+    fails "$signal: and no ranks are started" grep -q -- --mpi=pmix called
     rm -f ./*.starts
 done
 
