@@ -9,6 +9,7 @@
 
 #include "comm_mpi.h"
 #include "comm_shm.h"
+#include "log.h"
 #include "numa.h"
 #include "session.h"
 
@@ -266,7 +267,7 @@ void mg_world_look_too(const mg_world *w, mg_status (*look)(void *arg), void *ar
     w->links->watchdog.looker = pthread_self();
 }
 
-mg_status mg_world_settle(mg_world *w, mg_status st)
+mg_status mg_world_settle(const mg_world *w, mg_status st)
 {
     mg_board *board = w->links ? w->links->board : NULL;
 
@@ -279,6 +280,20 @@ mg_status mg_world_settle(mg_world *w, mg_status st)
         return st;
     }
     return mg_board_fail(board, st, "%s", message);
+}
+
+mg_status mg_world_tell_loss(const mg_world *w, mg_status st)
+{
+    if (st == MG_ESTOPPED) {
+        const mg_fault stop = mg_fault_take(st);
+        if (mg_world_look(w) != MG_ECOMM) return mg_fault_raise(&stop);
+        st = MG_ECOMM;
+    }
+    if (st != MG_ECOMM) return st;
+    st = mg_world_settle(w, st);
+    if (*mg_last_error()) mg_log_last_error();
+    mg_clear_error();
+    return st;
 }
 
 mg_status mg_world_look(const mg_world *w)

@@ -95,7 +95,11 @@ mg_status mg_world_look(const mg_world *w);
  * launcher answers the death of one rank with SIGTERM to the others; where that looks like a user's stop, it
  * becomes MG_ECOMM naming the dead rank. Where several ranks would say the same, one keeps its message and
  * the others' mg_last_error() becomes "": a rank with an empty message keeps silent. Not collective. */
-mg_status mg_world_settle(mg_world *w, mg_status st);
+mg_status mg_world_settle(const mg_world *w, mg_status st);
+
+/* As mg_world_settle where a rank is gone, and said at once, for the launcher soon ends the others: what is
+ * at hand may take longer than that. The message is empty then. Any other status is returned as it is. */
+mg_status mg_world_tell_loss(const mg_world *w, mg_status st);
 
 /* The end, orderly if st is MG_OK, or a failure that all ranks agreed on; otherwise, if this rank alone
  * fails, the others learn it from us, and with more than one rank the call does not return: MPI_Abort ends

@@ -1,6 +1,8 @@
 #!/bin/bash
-# Ends in the middle of the work: Ctrl-C, SIGTERM, a rank that is killed.   stop.sh MG-DIST TESTS-FOLDER
+# Ends in the middle of the work: Ctrl-C, SIGTERM, a rank that is killed.
+#   stop.sh MG-DIST TESTS-FOLDER COMPARE-CLIP SOUND-FACTS FAULTY-DISK
 . "$(dirname "$0")/lib.sh" "$1" "$2"
+FAULTY=$5
 
 OUT=$BOX/out
 through=()
@@ -87,6 +89,7 @@ if ! silenced; then
 fi
 passes 'Ctrl-C to mpirun: clips are whole' whole
 
+export OMPI_MCA_odls_base_sigkill_timeout=3 # so long, twice: a busy machine
 for victim in 2 3; do
     begin 4
     gone=$(pid_of $victim)
@@ -100,6 +103,23 @@ for victim in 2 3; do
     fi
     passes "rank $victim of 4 killed: clips are whole" whole
 done
+unset OMPI_MCA_odls_base_sigkill_timeout
+
+# It is said before what is at hand is finished, which may take longer than the second that mpirun leaves the others.
+rm -rf "$OUT" "$BOX"/met.*
+start 3 env LD_PRELOAD="$FAULTY" FAULT_CALLS=fsync FAULT_PATH="$OUT" FAULT_MS=10000 sh -c 'FAULT_MET=$0.$OMPI_COMM_WORLD_RANK exec "$@"' \
+    "$BOX/met" "$MG" generate -q --model "$DEMO" --unconditional 20000 --frames 60 --tp 1 --seed 1 --threads 1 --out "$OUT"
+for _ in $(seq 300); do
+    [ -e "$BOX/met.0" ] && [ -e "$BOX/met.1" ] && [ -e "$BOX/met.2" ] && break
+    sleep 0.1
+done
+gone=$(pid_of 2)
+kill -KILL "$gone"
+ended 'a rank killed while a disk is slow' 15
+if ! silenced; then
+    says 'a rank killed while a disk is slow: the message names it' "error: .*rank 2 \(host .*pid $gone\) is gone"
+    says_once 'a rank killed while a disk is slow: one message'
+fi
 
 # Open MPI's own files of this run do not outlive it, however it ends.
 begin 2

@@ -221,6 +221,7 @@ static mg_status make_clips(mg_replica *r, const mg_clip *clips, int64_t n, cons
 {
     mg_status st = MG_OK;
     line l = {0};
+    bool is_stopped;
     const double begin_s = mg_clock_s();
 
     MG_TRY(mg_comm_agree(w->all, open_line(&l, r, clips, n, list, &settings->call, w)));
@@ -235,7 +236,9 @@ static mg_status make_clips(mg_replica *r, const mg_clip *clips, int64_t n, cons
     st = mg_clip_output_conclude(l.output);
     if (st == MG_OK || st == MG_EPARTIAL) print_summary(l.scheduler, clips, n, l.output, r, begin_s);
 done:
-    if (st == MG_ESTOPPED && l.output) {
+    is_stopped = st == MG_ESTOPPED;
+    st = mg_world_tell_loss(w, st);
+    if (is_stopped && l.output) {
         mg_finisher_close(l.finisher); /* what is at hand is written still */
         l.finisher = NULL;
         mg_fault fault = mg_fault_take(st);

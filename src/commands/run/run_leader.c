@@ -411,7 +411,9 @@ mg_status mg_run_leader_make(mg_run_leader *l, mg_scheduler *scheduler)
     if (!l) return mg_scheduler_run(scheduler, NULL, NULL, NULL);
     mg_status st = mg_scheduler_run(scheduler, &from, made, l);
     if (st == MG_OK) st = mg_finisher_drain(l->finisher);
-    if (st != MG_ESTOPPED) return st;
+    const bool is_stopped = st == MG_ESTOPPED;
+    st = mg_world_tell_loss(l->w, st);
+    if (!is_stopped) return st;
     mg_fault fault = mg_fault_take(st);
     if (hand_over(l) != MG_OK) mg_clear_error();
     return mg_fault_raise(&fault);
