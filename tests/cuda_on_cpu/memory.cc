@@ -203,6 +203,20 @@ static char *find_gap(size_t bytes)
     return at + bytes + ALIGN <= mem.base + DEVICE_BYTES ? at : nullptr;
 }
 
+/* What nobody has written yet. Into the file: pages that nobody touches stay out of the map, and to open and
+ * to shut it, which each launch does, takes as long as there are pages in it. */
+static void fill(const char *at, size_t bytes)
+{
+    static const std::vector<char> nothing(size_t{1} << 20, '\xff');
+
+    for (size_t n = 0; n < bytes;) {
+        const size_t part = bytes - n < nothing.size() ? bytes - n : nothing.size();
+        const ssize_t written = pwrite(mem.fd, nothing.data(), part, at + n - mem.base);
+        if (written <= 0) fail("no device memory: %zu bytes of the file", bytes);
+        n += static_cast<size_t>(written);
+    }
+}
+
 static void copy_now(void *dst, const void *src, size_t bytes)
 {
     memmove(dst, src, bytes);
@@ -226,9 +240,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     of(mem.taken)->emplace(at, bytes);
     mem.used_bytes += room;
     unpoison(at, room);
-    device_open();
-    memset(at, 0xff, bytes < FILL_BYTES ? bytes : FILL_BYTES);
-    device_shut();
+    fill(at, bytes < FILL_BYTES ? bytes : FILL_BYTES);
     poison(at - ALIGN, ALIGN);
     poison(at + bytes, room - bytes + ALIGN);
     *p = at;
