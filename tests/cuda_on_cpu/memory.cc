@@ -63,6 +63,10 @@ static bool within(ranges *r, const void *p, size_t bytes)
  * then, else for all. */
 static void guard(bool open)
 {
+    static unsigned n_changes;
+
+    /* Out of the map with what was touched long ago, for the same reason as in fill; the file keeps it. */
+    if (++n_changes % 128 == 0) madvise(mem.base, DEVICE_BYTES, MADV_DONTNEED);
     if (mem.key >= 0)
         pkey_set(mem.key, open ? 0 : PKEY_DISABLE_ACCESS);
     else
