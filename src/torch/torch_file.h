@@ -51,7 +51,7 @@ bool mg_torch_file_is_tensor(const mg_pickle_value *v);
 const char *mg_torch_file_odd_tensor(const mg_pickle_value *v);
 
 /* The tensor that `v` describes. `name` is for messages. MG_ECHECKPOINT if it reaches outside its storage, or
- * its element type is none of fp64, fp32, fp16, bf16, int64, int32, uint8. */
+ * its element type is none of floating point (8 to 64 bits), integer or bool. */
 mg_status mg_torch_file_tensor(const mg_torch_file *f, mg_torch_tensor *out, const char *name,
                                const mg_pickle_value *v);
 

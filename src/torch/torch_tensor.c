@@ -102,8 +102,7 @@ mg_status mg_torch_file_tensor(const mg_torch_file *f, mg_torch_tensor *out, con
     if (!type)
         return mg_fail(
             MG_ECHECKPOINT,
-            "%s: %s: its element type is not supported, only fp64, fp32, fp16, bf16, int64, int32, "
-            "int8, uint8 and bool are",
+            "%s: %s: its element type is not supported, only floating point, real integers and bool are",
             f->path, name);
     if (is_lazy(args))
         return mg_fail(MG_ECHECKPOINT,

@@ -154,8 +154,8 @@ mg_status mg_torch_writer_stream(mg_torch_writer *w, const char *key, const mg_t
     MG_REQUIRE(shape->n_dims >= 0 && shape->n_dims <= MG_TORCH_MAX_DIMS);
     if (!mg_torch_storage_name(shape->dtype))
         return mg_fail(MG_ECHECKPOINT,
-                       "%s: %s: is %s, of which torch has no storages; save it as another type", w->path, key,
-                       mg_dtype_name(shape->dtype));
+                       "%s: %s: is %s, which is not written here: save it as fp32 or another common type",
+                       w->path, key, mg_dtype_name(shape->dtype));
     for (int i = 0; i < shape->n_dims; i++)
         if (shape->dim[i] < 0 || __builtin_mul_overflow(n_elements, shape->dim[i], &n_elements) ||
             n_elements > INT64_MAX / 16)

@@ -26,8 +26,8 @@ mg_status mg_torch_writer_begin_dict(mg_torch_writer *w, const char *key);
 mg_status mg_torch_writer_end_dict(mg_torch_writer *w);
 
 /* A tensor with a storage of its own. `source` is read when the file is written, in pieces: a strided one
- * becomes contiguous. MG_ECHECKPOINT for a type of which torch has no storages: fp8, uint16 to uint64,
- * others. */
+ * becomes contiguous. MG_ECHECKPOINT for a type that has no storage class of its own: fp8, uint16 to
+ * uint64, others. */
 mg_status mg_torch_writer_tensor(mg_torch_writer *w, const char *key, const mg_torch_tensor *source);
 
 /* As above, where the bytes have yet to be made: `read` gives elements [first, first+n) of the tensor.

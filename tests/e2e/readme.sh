@@ -58,6 +58,9 @@ named() { # COMMAND; true: it was looked at
         for file in $(grep -oE -- '--preset [a-z]+' <<<"$command" | cut -d ' ' -f 2); do
             passes "$1: there is a preset $file" grep -q "\"name\": \"$file\"" "$ROOT/CMakePresets.json"
         done
+        for file in $(grep -oE -- '-DMG_[A-Z_]+' <<<"$command" | cut -c 3-); do
+            passes "$1: there is an option $file" grep -qw "$file" "$ROOT/CMakeLists.txt" "$ROOT/cmake/cuda.cmake"
+        done
         ;;
     bench/*) # takes minutes
         file=${command%% *}

@@ -8,10 +8,11 @@
 #include "model_options.h"
 #include "replica.h"
 #include "stop.h"
+#include "utf8.h"
 
 static void note_reason(mg_inspection *i)
 {
-    if (!i->reason[0]) snprintf(i->reason, sizeof i->reason, "%s", mg_last_error());
+    if (!i->reason[0]) mg_utf8_copy(i->reason, sizeof i->reason, mg_last_error());
     mg_clear_error();
 }
 
@@ -82,7 +83,7 @@ static mg_status map_part(mg_inspection *i, mg_inspect_part *p, int part)
         MG_TRY(mg_encodec_load(&codec, &i->files->config.codec, MG_ENCODEC_DECODER | MG_ENCODEC_ENCODER, &w));
         break;
     }
-    if (w.problems.n) snprintf(p->mapping_error, sizeof p->mapping_error, "%s", w.problems.data);
+    if (w.problems.n) mg_utf8_copy(p->mapping_error, sizeof p->mapping_error, w.problems.data);
     MG_TRY(mg_mapping_report_make(&p->mapping, &p->requests));
     p->is_mapped = true;
 done:
@@ -101,7 +102,7 @@ static void look_at_part(mg_inspection *i, int part, const mg_model_part *files)
     p->files = files;
     count_part(p, part);
     if (map_part(i, p, part) != MG_OK) {
-        snprintf(p->mapping_error, sizeof p->mapping_error, "%s", mg_last_error());
+        mg_utf8_copy(p->mapping_error, sizeof p->mapping_error, mg_last_error());
         mg_clear_error();
     }
     if (!p->is_mapped || p->mapping.n_rows || p->mapping_error[0]) i->is_sound = false;
