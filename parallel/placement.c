@@ -50,9 +50,8 @@ void mg_placement_take(mg_placement *placement, int rank, int first_of_host)
     placement->quota_cores = mg_placement_quota("");
     if (gethostname(placement->host, sizeof placement->host - 1) != 0)
         snprintf(placement->host, sizeof placement->host, "?");
-    if (sched_getaffinity(0, sizeof placement->mask, &placement->mask) != 0 ||
-        CPU_COUNT(&placement->mask) == 0)
-        CPU_SET(0, &placement->mask); /* more processors than a cpu_set_t holds: be modest */
+    (void)mg_process_processors(&placement->mask, 0);
+    if (CPU_COUNT(&placement->mask) == 0) CPU_SET(0, &placement->mask); /* none that it holds: be modest */
 }
 
 mg_status mg_placements_gather(mg_placement *placements, mg_comm *all, const mg_placement *mine)

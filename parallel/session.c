@@ -212,7 +212,7 @@ void mg_session_heed(void)
 
 bool mg_session_processors(cpu_set_t *out)
 {
-    return joining.launcher && sched_getaffinity(joining.launcher, sizeof *out, out) == 0;
+    return joining.launcher && mg_process_processors(out, joining.launcher) > 0;
 }
 
 int mg_session_watch(void)

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,4 +73,25 @@ uint32_t mg_process_machine(void)
     (void)n_space;
     const uint32_t number = (uint32_t)mg_text_hash(text);
     return number ? number : 1;
+}
+
+/* The kernel refuses a set that has no room for every processor that the machine could have. */
+int mg_process_processors(cpu_set_t *out, int64_t pid)
+{
+    const size_t most_bytes = 64 * sizeof *out;
+    int n = 0;
+
+    CPU_ZERO(out);
+    for (size_t bytes = sizeof *out; bytes <= most_bytes; bytes *= 2) {
+        cpu_set_t *set = calloc(1, bytes);
+        const bool is_told = set && sched_getaffinity((pid_t)pid, bytes, set) == 0;
+        const bool is_small = set && !is_told && errno == EINVAL;
+        if (is_told) {
+            n = CPU_COUNT_S(bytes, set);
+            memcpy(out, set, sizeof *out);
+        }
+        free(set);
+        if (!is_small) break;
+    }
+    return n;
 }

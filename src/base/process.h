@@ -2,6 +2,7 @@
 #ifndef MG_PROCESS_H
 #define MG_PROCESS_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,5 +19,9 @@ uint64_t mg_process_start_ticks(int64_t pid);
 /* Whose numbers these are: this host's, from one start of it to the next, or this container's. The hosts of a
  * cluster may all be called the same. Never 0. */
 uint32_t mg_process_machine(void);
+
+/* How many processors a process may run on (0: itself), and which: *out has those that a cpu_set_t has room
+ * for, numbers below 1024, however many the kernel counts. 0: it cannot be told, and *out is empty. */
+int mg_process_processors(cpu_set_t *out, int64_t pid);
 
 #endif

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "process.h"
+
 enum {
     SPIN_ROUNDS = 4000, /* about 50 us: longer than the gaps inside a step, shorter than one between clips */
     YIELD_ROUNDS = 16,  /* a nice pool offers its processor to others so often */
@@ -178,8 +180,7 @@ int mg_threads_available(void)
 {
     cpu_set_t mask;
 
-    if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-    const int n = CPU_COUNT(&mask);
+    const int n = mg_process_processors(&mask, 0);
     return n > 0 ? n : 1;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "process.h"
 
 void mg_place_find(mg_place *p, const mg_world *w)
 {
@@ -14,7 +15,7 @@ void mg_place_find(mg_place *p, const mg_world *w)
     *p = (mg_place){
         .pid = getpid(), .first_of_host = w->first_of_host, .i_replica = w->i_replica, .tp_rank = w->tp_rank};
     (void)snprintf(p->host, sizeof p->host, "%s", w->host);
-    if (sched_getaffinity(0, sizeof cores, &cores) != 0) return; /* more than a cpu_set_t holds */
+    if (mg_process_processors(&cores, 0) == 0) return;
     mg_cores_format(p->cores, sizeof p->cores, &cores);
     mg_numa_read(&numa, MG_NUMA_ROOT);
     mg_numa_format(p->nodes, sizeof p->nodes, &numa, &cores);
