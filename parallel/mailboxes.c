@@ -19,7 +19,7 @@ typedef struct card {
 
 static void read_boot(char *boot)
 {
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
     if (!f) return;
     if (!fgets(boot, BOOT_BYTES, f)) boot[0] = '\0';

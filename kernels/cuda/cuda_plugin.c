@@ -102,7 +102,7 @@ static int numa_node_of(const char *pci)
     snprintf(address, sizeof address, "%s", pci);
     for (char *c = address; *c; c++) *c = (char)tolower((unsigned char)*c);
     snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/numa_node", address);
-    FILE *f = fopen(path, "r");
+    FILE *f = fopen(path, "re");
     if (!f) return -1;
     if (fscanf(f, "%d", &node) != 1) node = -1;
     fclose(f);

@@ -17,7 +17,7 @@ mg_status mg_job_bytes_open(mg_job_bytes *b, const char *path)
 
     *b = (mg_job_bytes){.name = is_stdin ? "standard input" : path, .line = 1};
     errno = 0;
-    b->file = is_stdin ? gzdopen(fd, "rb") : gzopen(path, "rb");
+    b->file = is_stdin ? gzdopen(fd, "rb") : gzopen(path, "rbe");
     if (b->file) {
         gzbuffer(b->file, CHUNK_BYTES);
         return MG_OK;

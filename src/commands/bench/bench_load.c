@@ -37,7 +37,7 @@ enum { ACCOUNT_INTS = sizeof(load_account) / sizeof(int64_t) };
 /* A line of /proc/self/status in bytes; 0 if the system does not say. */
 static int64_t memory_of(const char *key)
 {
-    FILE *f = fopen("/proc/self/status", "r");
+    FILE *f = fopen("/proc/self/status", "re");
     char line[256];
     long long kb = 0;
 
