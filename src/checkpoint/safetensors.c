@@ -11,20 +11,28 @@
 
 enum { LENGTH_BYTES = 8 };
 
+/* Of two names for one type the first is the one that is written. */
+static const struct {
+    const char *name;
+    mg_dtype dtype;
+} dtypes[] = {{"F32", MG_F32}, {"BF16", MG_BF16}, {"F16", MG_F16},         {"I32", MG_I32},
+              {"F64", MG_F64}, {"I64", MG_I64},   {"U8", MG_U8},           {"BOOL", MG_U8},
+              {"I8", MG_I8},   {"I16", MG_I16},   {"U16", MG_U16},         {"U32", MG_U32},
+              {"U64", MG_U64}, {"C64", MG_C64},   {"F8_E4M3", MG_F8_E4M3}, {"F8_E5M2", MG_F8_E5M2}};
+
 /* One that nobody knows is MG_ODD: it may be a tensor that nobody needs. */
 static mg_dtype lookup_dtype(const char *dtype)
 {
-    static const struct {
-        const char *name;
-        mg_dtype dtype;
-    } table[] = {{"F32", MG_F32}, {"BF16", MG_BF16}, {"F16", MG_F16},         {"I32", MG_I32},
-                 {"F64", MG_F64}, {"I64", MG_I64},   {"U8", MG_U8},           {"BOOL", MG_U8},
-                 {"I8", MG_I8},   {"I16", MG_I16},   {"U16", MG_U16},         {"U32", MG_U32},
-                 {"U64", MG_U64}, {"C64", MG_C64},   {"F8_E4M3", MG_F8_E4M3}, {"F8_E5M2", MG_F8_E5M2}};
-
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcmp(table[i].name, dtype) == 0) return table[i].dtype;
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (strcmp(dtypes[i].name, dtype) == 0) return dtypes[i].dtype;
     return MG_ODD;
+}
+
+const char *mg_safetensors_dtype(mg_dtype dtype)
+{
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (dtypes[i].dtype == dtype) return dtypes[i].name;
+    return NULL;
 }
 
 /* Sets the dims of *e and the bytes that they need. */

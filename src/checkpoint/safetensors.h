@@ -27,4 +27,7 @@ typedef struct mg_safetensors {
 mg_status mg_safetensors_parse(mg_safetensors *out, const char *name, const void *file, int64_t bytes);
 void mg_safetensors_close(mg_safetensors *s);
 
+/* The format's name of a number type, as "BF16"; NULL: it has none. */
+const char *mg_safetensors_dtype(mg_dtype dtype);
+
 #endif

@@ -5,28 +5,9 @@
 #include <string.h>
 
 #include "json_text.h"
+#include "safetensors.h"
 
 enum { ALIGN = 8 };
-
-static const char *dtype_word(mg_dtype dtype)
-{
-    switch (dtype) {
-    case MG_F32: return "F32";
-    case MG_BF16: return "BF16";
-    case MG_F16: return "F16";
-    case MG_I32: return "I32";
-    case MG_F64: return "F64";
-    case MG_I64: return "I64";
-    case MG_I8: return "I8";
-    case MG_I16: return "I16";
-    case MG_U16: return "U16";
-    case MG_U32: return "U32";
-    case MG_U64: return "U64";
-    case MG_F8_E4M3: return "F8_E4M3";
-    case MG_F8_E5M2: return "F8_E5M2";
-    default: return "U8";
-    }
-}
 
 /* The header on one line, as short as it gets: names are those of tensors and need no escape. */
 static mg_status write_header(mg_safetensors_writer *w, char *text, size_t text_bytes)
@@ -40,7 +21,7 @@ static mg_status write_header(mg_safetensors_writer *w, char *text, size_t text_
         const mg_tensor *t = &w->items[i].tensor;
         const size_t end = begin + mg_tensor_bytes(t);
         used += (size_t)snprintf(text + used, text_bytes - used, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[",
-                                 w->items[i].name, dtype_word(t->dtype));
+                                 w->items[i].name, mg_safetensors_dtype(t->dtype));
         for (int d = 0; d < t->n_dims; d++)
             used += (size_t)snprintf(text + used, text_bytes - used, "%s%lld", d ? "," : "",
                                      (long long)t->dim[d]);
@@ -76,6 +57,8 @@ mg_status mg_safetensors_writer_open(mg_safetensors_writer *w, const char *path,
     for (int64_t i = 0; i < n; i++) {
         if (strpbrk(items[i].name, "\"\\"))
             return mg_fail(MG_ECHECKPOINT, "%s: not a name that a tensor can have", items[i].name);
+        if (!mg_safetensors_dtype(items[i].tensor.dtype))
+            return mg_fail(MG_ECHECKPOINT, "%s: safetensors has no number type for it", items[i].name);
         text_bytes += strlen(items[i].name) + 200;
     }
     text = malloc(text_bytes);

@@ -42,6 +42,27 @@ static void what_is_written_reads_back(void **state)
     mg_checkpoint_close(c);
 }
 
+static void every_known_type_reads_back_as_itself(void **state)
+{
+    mg_safetensors_writer w;
+    mg_checkpoint *c;
+
+    (void)state;
+    for (mg_dtype dtype = MG_F32; dtype < MG_ODD; dtype++) {
+        const mg_safetensors_item item = {"x", mg_tensor_1d(NULL, dtype, 2)};
+        expect_ok(mg_safetensors_writer_open(&w, in_dir("model.safetensors"), &item, 1));
+        expect_ok(mg_safetensors_writer_add(&w, values, mg_tensor_bytes(&item.tensor)));
+        expect_ok(mg_safetensors_writer_commit(&w));
+        mg_safetensors_writer_close(&w);
+        expect_ok(mg_checkpoint_open(&c, in_dir("model.safetensors")));
+        assert_string_equal(mg_dtype_name(mg_checkpoint_find(c, "x")->tensor.dtype), mg_dtype_name(dtype));
+        mg_checkpoint_close(c);
+    }
+    const mg_safetensors_item odd = {"x", mg_tensor_1d(NULL, MG_ODD, 2)};
+    expect_failure(mg_safetensors_writer_open(&w, in_dir("a"), &odd, 1), MG_ECHECKPOINT,
+                   "x: safetensors has no number type for it");
+}
+
 static void an_unfinished_file_does_not_appear(void **state)
 {
     const mg_safetensors_item item = {"x", mg_tensor_1d(NULL, MG_F32, 6)};
@@ -209,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_written_reads_back, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(every_known_type_reads_back_as_itself, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(an_unfinished_file_does_not_appear, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(shards_are_cut_and_indexed, make_dir, drop_dir),
         cmocka_unit_test(conversions_round_and_count),
