@@ -14,6 +14,7 @@
 
 #include "beside.h"
 #include "clock.h"
+#include "out_file.h"
 #include "process.h"
 #include "stop.h"
 
@@ -81,10 +82,9 @@ static int create(const char *path, const holder *self)
     if (fd < 0) return errno == EEXIST ? 0 : -1;
     const int n = snprintf(text, sizeof text, "%s %ld %" PRIu64 " %08" PRIx32 "\n", self->host, self->pid,
                            self->begun, self->machine);
-    const bool whole = write(fd, text, (size_t)n) == n && fsync(fd) == 0;
-    const int code = errno;
+    const int code = write(fd, text, (size_t)n) == n ? mg_out_sync(fd) : errno;
     close(fd);
-    if (whole) return 1;
+    if (!code) return 1;
     unlink(path);
     errno = code;
     return -1;

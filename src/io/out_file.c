@@ -103,8 +103,7 @@ mg_status mg_out_file_write(mg_out_file *f, const void *data, size_t bytes)
     return MG_OK;
 }
 
-/* 0 or errno. A signal may cut it short on a network's file system. */
-static int sync_all(int fd)
+int mg_out_sync(int fd)
 {
     while (fsync(fd) != 0)
         if (errno != EINTR) return errno;
@@ -116,7 +115,7 @@ mg_status mg_out_sync_folder(const char *folder)
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0) return MG_OK; /* it may be written but not read */
-    const int error = sync_all(fd);
+    const int error = mg_out_sync(fd);
     close(fd);
     if (error && error != EINVAL && error != ENOTSUP && error != EROFS)
         return mg_fail(MG_EFAIL, "%s: cannot sync the folder: %s", folder, strerror(error));
@@ -128,7 +127,7 @@ mg_status mg_out_file_commit(mg_out_file *f)
     char folder[MG_PATH_SIZE];
 
     MG_REQUIRE(f->fd >= 0);
-    int error = sync_all(f->fd);
+    int error = mg_out_sync(f->fd);
     if (error && error != EINVAL) return give_up(f, "write", error);
     error = f->nameless ? give_temp_name(f) : 0;
     if (error) return give_up(f, "give it a name", error);

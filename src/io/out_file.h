@@ -50,6 +50,9 @@ void mg_out_remove_folder(int parent, const char *name);
  * as on some file systems, is no fault. MG_EFAIL for an error of the disk. */
 mg_status mg_out_sync_folder(const char *folder);
 
+/* fsync, again where a signal cuts it short, as on a network's file system. 0 or errno. */
+int mg_out_sync(int fd);
+
 /* mkdir -p, a sweep, and a check that files can be made there. */
 mg_status mg_out_dir_open(const char *dir);
 
