@@ -126,6 +126,9 @@ bad decode floats.npy 'holds float32: codes are integers'
 expect 0 'long.wav' 'int64 is read' "$MG" decode "$BOX/bad/long.npy" --model "$TINY" --out "$BOX/sound"
 bad decode empty.npy 'holds no frame'
 bad decode not-there.npy 'cannot open'
+cp "$BOX/bad/large.npy" "$BOX/bad/a"
+expect 1 '^mg-dist: error: a: codes: [0-9]*: codebook' 'a name that is a word of the sentence' \
+    sh -c 'cd "$1" && "$2" decode a --model "$3" --out ../none' - "$BOX/bad" "$MG" "$TINY"
 passes 'nothing half-written' tidy "$BOX"
 passes 'nothing at all from bad files' test -z "$(ls -A "$BOX/none")"
 

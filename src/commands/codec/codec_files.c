@@ -181,12 +181,20 @@ static void close_work(codec_call *c)
     free(c->outcome);
 }
 
+/* Does the last error begin with this file's name? */
+static bool is_of(const char *name)
+{
+    const size_t n = strlen(name);
+
+    return strncmp(mg_last_error(), name, n) == 0 && mg_last_error()[n] == ':';
+}
+
 /* The last error, with the file's name before it unless it has one. */
 static void name_fault(const char *from, const char *to)
 {
     char text[2048];
 
-    if (strstr(mg_last_error(), from) || strstr(mg_last_error(), to)) return;
+    if (is_of(from) || is_of(to)) return;
     snprintf(text, sizeof text, "%s", mg_last_error());
     (void)mg_fail(MG_EFAIL, "%s: %s", from, text);
 }
