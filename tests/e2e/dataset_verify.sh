@@ -56,6 +56,7 @@ for layout in audiofolder webdataset audiocraft; do
     done
     fresh $layout; sed -i '1s/"file":/"flie":/' "$BOX/d/manifest.jsonl"
     expect 1 '^manifest.jsonl: cannot be made again: its line has no file' 'a clip whose line has no file' "$MG" verify -q "$BOX/d" --replay 6 --model "$DEMO"
+    says 'the other five are, the last one too' '^.*5 clips made again'
     fresh $layout; echo >>"$BOX/d/README.md"
     finds '^README.md: its sha256 is not that of SHA256SUMS' 'another card'
     fresh $layout; sed -i 's/"seed":4,/"seed":5,/' "$BOX/d/manifest.jsonl"

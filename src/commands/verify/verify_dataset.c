@@ -100,7 +100,7 @@ mg_status mg_verify_dataset(mg_context *context, const mg_verify_settings *setti
 
     if (w->rank == 0) st = mg_dataset_verify(&d, settings->source, n_threads, say, &a);
     MG_TRY(mg_world_await_first(w, st));
-    if (settings->n_replay > 0) MG_TRY(mg_verify_replay(&a, context, &d));
+    if (settings->n_replay > 0) MG_TRY(mg_verify_replay(&a, context));
     if (w->rank == 0) st = conclude(&a, &d);
     if (w->rank == 0 && st == MG_EFAIL && a.n_damaged > 0 && settings->again) {
         const mg_status made = make_again(settings, &d);

@@ -20,7 +20,7 @@ void mg_verify_account_add(mg_verify_account *a, bool is_fault, const char *form
     __attribute__((format(printf, 3, 4)));
 
 /* --replay: clips of a dataset again, and their bytes compared. Collective and agreed. */
-mg_status mg_verify_replay(mg_verify_account *a, mg_context *context, const mg_dataset_verdict *d);
+mg_status mg_verify_replay(mg_verify_account *a, mg_context *context);
 
 /* The whole of it. Collective and agreed. */
 mg_status mg_verify_dataset(mg_context *context, const mg_verify_settings *settings);
