@@ -20,7 +20,7 @@ static bool is_line(const char *text)
 
 static bool is_hash(const char *text)
 {
-    return text && !text[strspn(text, "0123456789abcdef")];
+    return text && strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
 }
 
 /* {…} with something in it: a list's line is made of it by another member before the first. */

@@ -12,6 +12,8 @@
 #include "dataset.h"
 #include "run_db_impl.h"
 
+static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 static int64_t wanted(int64_t every_day, int64_t all)
 {
     return getenv("MG_MANY_JOBS") ? all : every_day;
@@ -81,7 +83,7 @@ static void test_many_jobs_in_flight(void **state)
         if (i < in_flight) continue;
         expect_ok(mg_dataset_record(d, &(mg_dataset_outcome){.n = dealt[i - in_flight],
                                                              .kind = MG_MADE_DONE,
-                                                             .sha256 = "0",
+                                                             .sha256 = hash,
                                                              .record = "{\"id\":\"x\",\"seed\":1}",
                                                              .dur_s = 10}));
         if (i % 256 == 255) expect_ok(mg_dataset_commit(d));
@@ -155,12 +157,12 @@ static void end_jobs(int64_t n_done, mg_layout layout)
         expect_ok(mg_run_db_end_job(
             db,
             &(mg_job_row){
-                .n = i, .state = MG_JOB_DONE, .file = file, .sha256 = "0", .record = record, .dur_s = 10}));
+                .n = i, .state = MG_JOB_DONE, .file = file, .sha256 = hash, .record = record, .dur_s = 10}));
         if (layout != MG_LAYOUT_WEBDATASET || (i + 1) % IN_A_SHARD != 0) continue;
         const int64_t shard = i / IN_A_SHARD;
         snprintf(name, sizeof name, "set-%06lld.tar", (long long)shard);
-        expect_ok(
-            mg_run_db_add_shard(db, &(mg_shard_row){shard, name, "0", IN_A_SHARD, 1}, shard * IN_A_SHARD, i));
+        expect_ok(mg_run_db_add_shard(db, &(mg_shard_row){shard, name, hash, IN_A_SHARD, 1},
+                                      shard * IN_A_SHARD, i));
     }
     expect_ok(mg_run_db_note(db, "state", "stopped"));
     expect_ok(mg_run_db_commit(db));

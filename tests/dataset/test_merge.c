@@ -251,6 +251,7 @@ static void rows_of_others_are_looked_at(void **state)
         {.file = "a.flac\n0  b", .sha256 = hash, .record = "{\"a\":1}"},
         {.file = "a.flac", .sha256 = NULL, .record = "{\"a\":1}"},
         {.file = "a.flac", .sha256 = "0\n", .record = "{\"a\":1}"},
+        {.file = "a.flac", .sha256 = hash + 1, .record = "{\"a\":1}"},
         {.file = "a.flac", .sha256 = hash, .record = NULL},
         {.file = "a.flac", .sha256 = hash, .record = ""},
         {.file = "a.flac", .sha256 = hash, .record = "{}"},
