@@ -96,9 +96,8 @@ const float *mg_chroma_filters(const mg_chroma *c, int64_t *n_bins)
     return c->filters;
 }
 
-int64_t mg_chroma_count(const mg_chroma *c, int64_t n_samples)
+int64_t mg_chroma_count(int64_t n_samples)
 {
-    (void)c;
     return 1 + (n_samples > WINDOW ? n_samples : WINDOW) / MG_CHROMA_HOP;
 }
 
@@ -140,7 +139,7 @@ static int32_t loudest(const mg_chroma *c)
 mg_status mg_chroma_bins(mg_chroma *c, int32_t *bins, const float *pcm, int64_t n_samples)
 {
     MG_REQUIRE(n_samples >= 0);
-    const int64_t T = mg_chroma_count(c, n_samples);
+    const int64_t T = mg_chroma_count(n_samples);
 
     for (int64_t t = 0; t < T; t++) {
         take_frame(c, pcm, n_samples, t);

@@ -21,7 +21,7 @@ const float *mg_chroma_filters(const mg_chroma *c, int64_t *n_bins);
 
 /* Frames of a melody of n samples: 1 + n / 4096, where n is at least the transform's 16384. A shorter melody
  * is padded with zeros on both sides. */
-int64_t mg_chroma_count(const mg_chroma *c, int64_t n_samples);
+int64_t mg_chroma_count(int64_t n_samples);
 
 /* bins [mg_chroma_count]: 0 = C … 11 = B, and 0 for silence. pcm [n_samples] mono at the extractor's rate. */
 mg_status mg_chroma_bins(mg_chroma *c, int32_t *bins, const float *pcm, int64_t n_samples);

@@ -215,7 +215,7 @@ static int64_t count_heard(const mg_conditions *c, const mg_clip_terms *t, const
 
 static int64_t count_bins(const mg_conditions *c, const mg_clip_terms *t, const mg_sound *melody)
 {
-    const int64_t n_all = mg_chroma_count(c->chroma, count_heard(c, t, melody));
+    const int64_t n_all = mg_chroma_count(count_heard(c, t, melody));
     const int64_t room = c->replica->config.lm.chroma_length;
 
     return n_all < room ? n_all : room;
@@ -229,7 +229,7 @@ static mg_status find_bins(int32_t *bins, const mg_conditions *c, const mg_clip_
     const int64_t n = count_heard(c, t, melody), first = t->T_stride * c->replica->config.codec.hop;
     mg_status st = MG_OK;
     float *pcm = melody->pcm;
-    int32_t *all = calloc((size_t)mg_chroma_count(c->chroma, n), sizeof *all);
+    int32_t *all = calloc((size_t)mg_chroma_count(n), sizeof *all);
 
     if (!all) MG_TRY(mg_fail(MG_ENOMEM, "melody: %lld samples", (long long)n));
     if (is_wrapped) {

@@ -109,10 +109,6 @@ int64_t mg_lm_prefix_length(const mg_lm_config *config, int64_t n_style, int64_t
  * order of operations: what a checkpoint without a position table gets. */
 void mg_lm_positions(float *table, int64_t n_positions, int64_t D);
 
-/* The projection of a text alone, projected_host [S, D]: tests look at it. Without enc_to_dec_proj it is
- * states_host itself, [S, d_text]. */
-mg_status mg_lm_project(mg_lm *lm, float *projected_host, const float *states_host, int64_t S);
-
 /* Set text `text`: project states_host [S, d_text] (the same on every rank) and keep each layer's
  * cross-attention keys and values. Every rank must call it. Not for melody models. */
 mg_status mg_lm_set_text(mg_lm *lm, int64_t text, const float *states_host, int64_t S);

@@ -13,14 +13,6 @@ mg_status mg_lm_run_projection(mg_lm *lm, mg_tensor *projected, const float *sta
     return mg_linear(lm->ops, projected, &states, &lm->project, &lm->project_bias, MG_ACT_NONE, false);
 }
 
-mg_status mg_lm_project(mg_lm *lm, float *projected_host, const float *states_host, int64_t S)
-{
-    mg_tensor projected;
-
-    MG_RETURN(mg_lm_run_projection(lm, &projected, states_host, S));
-    return mg_download(lm->ops, projected_host, projected.data, mg_tensor_bytes(&projected));
-}
-
 /* Layer l's keys and values of a text. */
 static mg_status set_layer(mg_lm *lm, int64_t l, const mg_lm_layer *layer, const mg_tensor *projected,
                            const mg_tensor *row, const mg_tensor *position)
