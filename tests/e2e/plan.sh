@@ -152,6 +152,10 @@ expect 0 'start it with' 'is replaced when asked' "$MG" plan --model "$DEMO" --c
 for part in model lm text-encoder style-encoder codec tokenizer; do
     passes "the job has --$part" grep -q -- "^    --$part '$DEMO' " parts.sbatch
 done
+"$MG" plan -q --clips 2 --model "$TINY" --lora "$GOLDEN/lora/plain" --sbatch lora.sbatch >/dev/null
+passes 'and --lora' grep -qF -- "    --lora '$GOLDEN/lora/plain' " lora.sbatch
+names=$("$MG" plan --help | sed -n '/^Model:/,/^[A-Z][a-z]*:$/s/^ *\(-., \)*--\([a-z-]*\) .*/\2/p' | tr '\n' ' ')
+passes 'which are all that name a model' test "$names" = 'model lm lora text-encoder style-encoder codec tokenizer '
 passes 'and the whole length' grep -q -- '--duration 1.2345678 ' parts.sbatch
 passes 'on GPUs each rank has one' grep -qx '#SBATCH --gpus-per-node=1' job.sbatch
 fails 'and as many cores as the site gives with it' grep -q '^#SBATCH --cpus-per-task' job.sbatch
@@ -161,6 +165,10 @@ memory() { "$MG" plan --shape small --gpu a100 --clips 1 "$@" | awk '$1 == "sum"
 passes '--gemm fast takes more memory of a GPU' test "$(memory --gemm fast)" -gt "$(memory)"
 expect 0 'start it with' '--gemm fast is planned' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --gemm fast --sbatch job.sbatch --overwrite
 passes 'and in the job' grep -q -- ' --gemm fast' job.sbatch
+"$MG" plan --model "$DEMO" --clips 2 >whole
+expect 0 'layouts' 'a language model alone, as generate takes it' "$MG" plan --lm "$DEMO" --text-encoder "$DEMO" --codec "$DEMO" --clips 2
+passes 'is what is planned for' diff whole said
+expect 1 'no-such' 'one that is not there' "$MG" plan --lm no-such --clips 2
 expect 2 'needs --model' 'a shape has no weights to run' "$MG" plan --shape small --clips 2 --sbatch other.sbatch
 
 # The time limit: on GPUs as far above the prediction as that was off.

@@ -198,7 +198,7 @@ mg_status mg_bench_step(mg_bench *b)
     mg_bench_reader reader = {0};
     mg_step_bench s = {
         .b = b,
-        .config = mg_bench_lm_config(settings->shape),
+        .config = b->sizes ? b->sizes->lm : mg_bench_lm_config(settings->shape),
         .n_clips = settings->batch,
         .n_rows = settings->batch * (settings->no_guidance ? 1 : 2),
         .n_steps = n_steps,

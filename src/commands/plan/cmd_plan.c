@@ -129,7 +129,7 @@ static mg_status check(const void *settings)
         return mg_fail(MG_EUSAGE, "option --measure: measures ranks of a CPU; leave it or --gpu %s out",
                        s->gpu);
     MG_RETURN(check_memory(s, is_cpu));
-    if (s->sbatch && !s->model.model)
+    if (s->sbatch && !mg_planning_has_model(s))
         return mg_fail(MG_EUSAGE, "option --sbatch: the job needs --model; --shape has no weights");
     if (s->sbatch) MG_RETURN(mg_dataset_check_file_outside(s->sbatch));
     if (s->sbatch)
@@ -145,13 +145,13 @@ static mg_status describe(mg_planning *p)
     const bool is_cpu = strcmp(s->gpu, "cpu") == 0;
     mg_model_files *files = NULL;
 
-    p->as_stored = s->model.model && s->machine.dtype == MG_MACHINE_DTYPE_AUTO && is_cpu;
+    p->as_stored = mg_planning_has_model(s) && s->machine.dtype == MG_MACHINE_DTYPE_AUTO && is_cpu;
     MG_RETURN(mg_machine_formats(&p->formats, &s->machine, is_cpu ? MG_HOST : MG_DEVICE));
     MG_RETURN(mg_machine_limits(&p->limits, &s->machine));
     p->config.lm = mg_bench_lm_config(s->shape);
     p->config.t5 = mg_bench_t5_config();
     p->config.codec = mg_bench_codec_config();
-    if (s->model.model) {
+    if (mg_planning_has_model(s)) {
         MG_RETURN(mg_model_files_open(&files, &s->model, MG_NEED_LM | MG_NEED_T5 | MG_NEED_CODEC));
         p->config = files->config;
         mg_model_files_close(files);

@@ -21,6 +21,12 @@ typedef struct mg_planning_settings {
     mg_machine machine;
 } mg_planning_settings;
 
+/* As generate takes it: a language model may stand without a model. Else a shape is planned for. */
+static inline bool mg_planning_has_model(const mg_planning_settings *s)
+{
+    return s->model.model || s->model.lm;
+}
+
 /* A group of tp ranks with n_clips clips at once in each. */
 typedef struct mg_planning_layout {
     int64_t tp, n_replicas, n_clips;

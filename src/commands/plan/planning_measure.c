@@ -35,8 +35,6 @@ static mg_status measure_steps(measured *out, mg_bench *b, const mg_planning *p,
     const int64_t middle = mg_predict_clip_steps(&p->config.lm, p->n_frames) / 2;
     const mg_bench_settings steps = {
         .what = MG_BENCH_STEP,
-        .shape = p->settings->shape,
-        .model = p->settings->model.model,
         .batch = n_clips,
         .n_tokens = p->n_tokens,
         .n_steps = MEASURED_STEPS,
@@ -149,7 +147,7 @@ static mg_status measure(mg_planning *p, mg_bench *b, int64_t tp)
     if (p->config.lm.n_chroma > 0)
         return mg_fail(MG_EUSAGE,
                        "option --measure: %s: a melody model: its steps have a prefix; give --shape",
-                       p->settings->model.model);
+                       p->settings->model.lm ? p->settings->model.lm : p->settings->model.model);
     for (int i = 0; i < N_ROUNDS * N_BATCHES; i++)
         MG_RETURN(measure_steps(&round[i % N_BATCHES][i / N_BATCHES], b, p, batches[i % N_BATCHES]));
     for (int i = 0; i < N_BATCHES; i++) {

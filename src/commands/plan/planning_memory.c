@@ -24,7 +24,7 @@ static mg_status open_replica(mg_replica **out, const mg_planning *p, mg_ops *op
                      beside = {.ops = ops};
 
     source.model.lora = NULL; /* it has been looked at, and changes no size */
-    if (s->model.model) return mg_replica_open(out, &source, &lm, &beside, group);
+    if (mg_planning_has_model(s)) return mg_replica_open(out, &source, &lm, &beside, group);
     return mg_replica_open_shape(out, &source, &p->config, &lm, &beside, group);
 }
 

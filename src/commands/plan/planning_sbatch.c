@@ -1,7 +1,9 @@
 /* The job that makes the clips, in the manner of launch/slurm/run.sbatch. */
+#include <stddef.h>
 #include <string.h>
 
 #include "before_ranks.h" /* of launch/slurm/run.sbatch: cmake/job_functions.cmake */
+#include "model_options.h"
 #include "planning.h"
 
 /* Of the time limit over the prediction; on GPUs as far as that was off. */
@@ -27,6 +29,14 @@ static void add_option(mg_text *t, const char *name, const char *value)
     add_word(t, value);
 }
 
+static void add_model(mg_text *t, const mg_planning_settings *s)
+{
+    static const mg_option options[] = {MG_MODEL_OPTIONS(mg_planning_settings, model)};
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        add_option(t, options[i].name, *(const char *const *)((const char *)s + options[i].offset));
+}
+
 static void add_command(mg_text *t, const mg_planning *p)
 {
     const mg_planning_settings *s = p->settings;
@@ -34,13 +44,7 @@ static void add_command(mg_text *t, const mg_planning *p)
 
     mg_text_add(t, "run_dataset srun --mpi=pmix --kill-on-bad-exit=1 "
                    "${SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK} \"$mg_dist\" run");
-    add_option(t, "model", s->model.model);
-    add_option(t, "lm", s->model.lm);
-    add_option(t, "lora", s->model.lora);
-    add_option(t, "text-encoder", s->model.text_encoder);
-    add_option(t, "style-encoder", s->model.style_encoder);
-    add_option(t, "codec", s->model.codec);
-    add_option(t, "tokenizer", s->model.tokenizer);
+    add_model(t, s);
     add_option(t, "jobs", s->jobs);
     add_option(t, "out", s->out);
     mg_text_format(t, " \\\n    --duration %.*g --tp %lld --batch %lld --dtype %s --device %s",
