@@ -16,6 +16,7 @@ fails 'and makes no folder' test -e "$BOX/none"
 says 'the steps are around the middle of a clip: 6 of 500 columns' '--position 246( |$)'
 says 'ranks are not bound: each has its share of the processors' '^mpirun -n 2 --bind-to none .*mg-dist'
 expect 0 '^mpirun -n 2 --bind-to core [^-]*mg-dist' 'unless they are to be' sweep none --np 2 --tp 2 --batch 3 --dry-run --launcher-args='--bind-to core'
+expect 0 ' --seconds 12\.345678 ' 'the length is given whole' sweep none --np 1 --tp 1 --batch 1 --duration 12.345678 --dry-run
 expect 0 '3 points measured, 1 skipped, 0 failed' 'a grid' sweep real --np 1,2 --tp 1,2 --batch 2 --launcher-args='--oversubscribe --bind-to none'
 passes 'a line each' test "$(wc -l <"$BOX/real/results.jsonl")" = 4
 passes 'the same codes at every point' test "$(column codes "$BOX/real/results.csv" | grep ' ok ' | cut -d' ' -f6 | sort -u | wc -l)" = 1
@@ -134,6 +135,11 @@ expect 1 '1 of 1 points failed' 'ranks that the sweep itself told to, for they w
 rm "$BOX/late"
 mv "$BOX/told/srun" "$BOX/told/mpirun"
 expect 1 '1 of 1 points failed' 'and those that mpirun told to, beside one that crashed' sweep beside --launcher "$BOX/told/mpirun" --np 2 --tp 1 --batch 1
+
+printf '#!/bin/sh\nyes noise | head -c 2000000\nyes "a rank complains" | head -c 17000000 >&2\necho "mg-dist: error: in the end" >&2\nexit 1\n' >"$BOX/told/loud"
+chmod +x "$BOX/told/loud"
+expect 1 '2 of 2 points failed; .*: in the end' 'ranks that say very much have failed, and the sweep goes on' \
+    sweep loud --launcher "$BOX/told/loud" --np 2 --tp 1 --batch 1,2
 
 # A node that is lost under srun: points to come would wait for it, too.
 # ends CODE SAYS FAILED WHAT [OPTIONS…]: a sweep whose points all fail with WHAT, of which the shell takes $2, a point's ranks

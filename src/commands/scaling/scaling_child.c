@@ -125,7 +125,7 @@ mg_status mg_scaling_command_make(mg_scaling_command *c, const mg_scaling_settin
         MG_RETURN(add_words(c, "--shape"));
     if (!s->model) MG_RETURN(add_word(c, mg_bench_shape_name(s->shape)));
     MG_RETURN(add_words(c, "--split --json --decode --seconds"));
-    (void)snprintf(seconds, sizeof seconds, "%g", s->dur_s);
+    (void)snprintf(seconds, sizeof seconds, "%.*g", mg_double_digits(s->dur_s), s->dur_s);
     MG_RETURN(add_word(c, seconds));
     MG_RETURN(add_option(c, "--tp", p->tp));
     MG_RETURN(add_option(c, "--batch", p->batch));
@@ -310,12 +310,23 @@ static void keep_object(char *text)
     text[strcspn(text, "\n")] = '\0';
 }
 
+/* The end of a file that a child wrote, at most so much of it: a loop may fill it with its complaints. */
+static mg_status read_end(char **out, const char *path, int64_t most_bytes)
+{
+    mg_mapped_file f;
+
+    MG_RETURN(mg_in_file_map(&f, path));
+    const int64_t n = f.bytes < most_bytes ? f.bytes : most_bytes;
+    *out = strndup(f.data ? f.data + (f.bytes - n) : "", (size_t)n);
+    mg_in_file_unmap(&f);
+    return *out ? MG_OK : mg_fail(MG_ENOMEM, "%s: no memory for %lld bytes", path, (long long)n);
+}
+
 mg_status mg_scaling_run_child(mg_scaling_outcome *o, const mg_scaling_settings *s,
                                const mg_scaling_command *c, const char *name)
 {
     char printed_path[MG_PATH_SIZE] = "", said_path[MG_PATH_SIZE] = "", *said = NULL;
     int printed = -1, said_fd = -1, status = 0;
-    int64_t bytes;
     bool was_late;
     const pid_t parent = getpid();
     const double begin_s = mg_clock_s();
@@ -329,8 +340,8 @@ mg_status mg_scaling_run_child(mg_scaling_outcome *o, const mg_scaling_settings 
     if (child < 0) MG_TRY(mg_fail(MG_EFAIL, "fork: %s", strerror(errno)));
     MG_TRY(await(child, s->limit_s, &status, &was_late));
     o->wall_s = mg_clock_s() - begin_s;
-    MG_TRY(mg_in_file_read(&o->json, &bytes, printed_path, PRINTED_BYTES));
-    MG_TRY(mg_in_file_read(&said, &bytes, said_path, SAID_BYTES));
+    MG_TRY(read_end(&o->json, printed_path, PRINTED_BYTES));
+    MG_TRY(read_end(&said, said_path, SAID_BYTES));
     keep_object(o->json);
     judge(o, status, was_late, s->limit_s, said);
     if (o->status == MG_SCALING_FAILED && !was_late && (is_srun(s) || getenv("SLURM_JOB_ID")))

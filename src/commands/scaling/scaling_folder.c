@@ -25,9 +25,9 @@ static mg_status describe(mg_scaling_sweep *w)
     const mg_scaling_settings *s = w->settings;
     mg_text t = {0};
 
-    mg_text_format(&t, "%s, %g s, %" PRId64 " steps after %" PRId64 ", %s",
-                   s->model ? s->model : mg_bench_shape_name(s->shape), s->dur_s, s->n_steps, s->n_warmup,
-                   s->launcher);
+    mg_text_format(&t, "%s, %.*g s, %" PRId64 " steps after %" PRId64 ", %s",
+                   s->model ? s->model : mg_bench_shape_name(s->shape), mg_double_digits(s->dur_s), s->dur_s,
+                   s->n_steps, s->n_warmup, s->launcher);
     if (s->launcher_args) mg_text_format(&t, " %s", s->launcher_args);
     if (s->bench_args) mg_text_format(&t, ", bench step %s", s->bench_args);
     return mg_text_end(&t, &w->common, "settings");
@@ -79,10 +79,11 @@ mg_status mg_scaling_open(mg_scaling_sweep *w)
 static mg_status put_line(const mg_scaling_sweep *w, const char *line, size_t bytes)
 {
     const ssize_t n = write(w->fd, line, bytes);
+    const int error = n == (ssize_t)bytes ? mg_out_sync(w->fd) : n < 0 ? errno : ENOSPC;
 
-    if (n != (ssize_t)bytes || fsync(w->fd))
+    if (error)
         return mg_fail(MG_EFAIL, "%s/results.jsonl: cannot be written: %s", w->settings->out,
-                       n < 0 || n == (ssize_t)bytes ? strerror(errno) : "no room");
+                       strerror(error));
     return MG_OK;
 }
 
@@ -105,8 +106,8 @@ static void format_line(mg_text *t, const mg_scaling_sweep *w, const mg_scaling_
 
     mg_text_format(t, "{\"np\":%" PRId64 ",\"tp\":%" PRId64 ",\"batch\":%" PRId64 ",\"repeat\":%" PRId64,
                    p->np, p->tp, p->batch, repeat);
-    mg_text_format(t, ",\"status\":\"%s\",\"duration\":%g,\"wall_s\":%.3f,\"time\":", status[o->status],
-                   w->settings->dur_s, o->wall_s);
+    mg_text_format(t, ",\"status\":\"%s\",\"duration\":%.*g,\"wall_s\":%.3f,\"time\":", status[o->status],
+                   mg_double_digits(w->settings->dur_s), w->settings->dur_s, o->wall_s);
     put_time(t);
     mg_text_add(t, ",\"version\":");
     mg_text_quote(t, mg_version());
