@@ -40,7 +40,7 @@ mg_status mg_nccl_find(const mg_nccl **out)
 
     *out = &nccl;
     if (found) return MG_OK;
-    if (!path) path = "libnccl.so.2";
+    if (!path || !*path) path = "libnccl.so.2";
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library)
         return mg_fail(MG_EFIT, "nccl: %s: install NCCL, name its libnccl.so.2 in MGDIST_NCCL, or use --tp 1",
