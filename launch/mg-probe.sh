@@ -22,10 +22,19 @@ put plugin "$plugin"
 # A model is a folder, a file, or an id in the Hugging Face cache. Its digest: names, sizes and both ends of each file.
 if [ -n "$model" ]; then
     place=$model
-    if [ ! -e "$place" ]; then
+    if [ ! -e "$place" ]; then # OWNER/NAME@REVISION; small and t5-base are short for some (src/hub/hub.c)
+        name=$(printf '%s' "${model%%@*}" | sed 's|/|--|g') revision=main
+        case $model in *@*) revision=${model#*@} ;; esac
         hub=${HF_HUB_CACHE:-${HUGGINGFACE_HUB_CACHE:-${HF_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/huggingface}/hub}}
-        folder=$hub/models--$(printf '%s' "$model" | sed 's|/|--|g; s|@.*||')
-        place=$folder/snapshots/$(cat "$folder/refs/main" 2>/dev/null)
+        for root in "${AUDIOCRAFT_CACHE_DIR-}" "${TRANSFORMERS_CACHE-}" "$hub"; do
+            for folder in "$root/models--$name" "$root"/models--*--"$name" "$root/models--facebook--musicgen-$name"; do
+                commit=$(cat "$folder/refs/$revision" 2>/dev/null)
+                [ "$commit" ] || [ "$revision" = main ] || commit=$revision
+                for snapshot in "$folder/snapshots/$commit"*; do
+                    [ -e "$place" ] || place=$snapshot
+                done
+            done
+        done
     fi
     if [ -e "$place" ]; then
         digest=$(find -L "$place" -maxdepth 1 -type f 2>/dev/null | LC_ALL=C sort | while IFS= read -r f; do

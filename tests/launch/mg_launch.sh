@@ -61,6 +61,27 @@ passes 'an installed one' test "$(probe)" = "$(sum at/libexec/mg-dist/libmg_cuda
 echo two >at/bin/libmg_cuda.so
 passes 'one beside the program comes first' test "$(probe)" = "$(sum at/bin/libmg_cuda.so)"
 
+# Models as the program finds them: here, where only mg-launch is told of the cache.
+mkdir -p hub/models--facebook--musicgen-small/snapshots/{c0ffee1,beef002}
+echo one >hub/models--facebook--musicgen-small/snapshots/c0ffee1/config.json
+echo two >hub/models--facebook--musicgen-small/snapshots/beef002/config.json
+mkdir hub/models--facebook--musicgen-small/refs
+printf c0ffee1 >hub/models--facebook--musicgen-small/refs/main
+printf '#!/bin/sh\nshift\nexec env -i "PATH=$PATH" "HOME=$HOME" sh -c "$*"\n' >bin/clean
+chmod +x bin/clean
+finds() { # MODEL
+    HF_HUB_CACHE=$BOX/hub "$root/launch/mg-launch" --hosts n1 --rsh clean --program "$BOX/at/bin/mg-dist" --check-only -- generate --model "$1"
+}
+for model in facebook/musicgen-small musicgen-small small facebook/musicgen-small@beef00; do
+    expect 0 '1 of 1 hosts are ready' "a model called $model" finds $model
+done
+for model in facebook/musicgen-large medium facebook/musicgen-small@f00; do
+    expect 2 "has no model $model" "none called $model" finds $model
+done
+digest() { HF_HUB_CACHE=$BOX/hub sh "$root/launch/mg-probe.sh" "$BOX/at/bin/mg-dist" "$1" | sed -n 's/^model\t//p'; }
+passes 'main is a commit' test "$(digest small)" = "$(digest small@c0ffee1)"
+fails 'and another one is another model' test "$(digest small)" = "$(digest small@beef002)"
+
 # Starts behind a loss. mpirun's first code is FIRST, its later ones LATER (0). A host answers unless "away.HOST" is there, or
 # "away" (AWAY), which 20 s take from there, if it is not AWAY=long. TOLD: mg-launch is told to stop while the second one is asked.
 cat >bin/mpirun <<'END'
