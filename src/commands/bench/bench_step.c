@@ -220,6 +220,9 @@ mg_status mg_bench_step(mg_bench *b)
         MG_TRY(mg_fail(MG_EUSAGE, "--position: %lld: with %lld steps it passes the table of %lld positions",
                        (long long)s.first_position, (long long)(around + n_behind),
                        (long long)s.config.max_positions));
+    if (settings->n_prefill > s.config.max_positions)
+        MG_TRY(mg_fail(MG_EUSAGE, "--prefill: %lld: passes the table of %lld positions",
+                       (long long)settings->n_prefill, (long long)s.config.max_positions));
     MG_TRY(mg_comm_agree(b->world->all, mg_step_bench_open(&s)));
     if (!settings->no_floor)
         st = mg_bench_reader_open(&reader, &b->backend, b->world->all, step_bytes(&s, s.first_position));
