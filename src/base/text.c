@@ -161,3 +161,10 @@ int mg_double_digits(double v)
     }
     return 17;
 }
+
+int mg_double_shown_digits(double v)
+{
+    const int digits = mg_double_digits(v);
+
+    return digits < 6 ? 6 : digits;
+}

@@ -60,4 +60,7 @@ uint64_t mg_text_hash(const char *text);
 /* How many significant digits `v` needs to read back as itself: 1 to 17. */
 int mg_double_digits(double v);
 
+/* The same for people, six at least: 10 is written so, and not as 1e+01. */
+int mg_double_shown_digits(double v);
+
 #endif

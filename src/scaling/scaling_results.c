@@ -285,7 +285,7 @@ void mg_scaling_csv_number(mg_text *t, double v)
     if (isnan(v))
         mg_text_add(t, ",");
     else
-        mg_text_format(t, ",%.*g", mg_double_digits(v) < 6 ? 6 : mg_double_digits(v), v);
+        mg_text_format(t, ",%.*g", mg_double_shown_digits(v), v);
 }
 
 void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)

@@ -48,7 +48,7 @@ static void add_command(mg_text *t, const mg_planning *p)
     add_option(t, "jobs", s->jobs);
     add_option(t, "out", s->out);
     mg_text_format(t, " \\\n    --duration %.*g --tp %lld --batch %lld --dtype %s --device %s",
-                   mg_double_digits(s->dur_s), s->dur_s, (long long)l->tp, (long long)l->n_clips,
+                   mg_double_shown_digits(s->dur_s), s->dur_s, (long long)l->tp, (long long)l->n_clips,
                    mg_format_name(p->formats.weights), strcmp(s->gpu, "cpu") == 0 ? "cpu" : "cuda");
     if (s->machine.threads > 0) mg_text_format(t, " --threads %lld", (long long)s->machine.threads);
     if (s->machine.kv == MG_MACHINE_KV_INT8) mg_text_add(t, " --kv int8");

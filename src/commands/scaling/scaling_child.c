@@ -125,7 +125,7 @@ mg_status mg_scaling_command_make(mg_scaling_command *c, const mg_scaling_settin
         MG_RETURN(add_words(c, "--shape"));
     if (!s->model) MG_RETURN(add_word(c, mg_bench_shape_name(s->shape)));
     MG_RETURN(add_words(c, "--split --json --decode --seconds"));
-    (void)snprintf(seconds, sizeof seconds, "%.*g", mg_double_digits(s->dur_s), s->dur_s);
+    (void)snprintf(seconds, sizeof seconds, "%.*g", mg_double_shown_digits(s->dur_s), s->dur_s);
     MG_RETURN(add_word(c, seconds));
     MG_RETURN(add_option(c, "--tp", p->tp));
     MG_RETURN(add_option(c, "--batch", p->batch));

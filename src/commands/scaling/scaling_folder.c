@@ -26,8 +26,8 @@ static mg_status describe(mg_scaling_sweep *w)
     mg_text t = {0};
 
     mg_text_format(&t, "%s, %.*g s, %" PRId64 " steps after %" PRId64 ", %s",
-                   s->model ? s->model : mg_bench_shape_name(s->shape), mg_double_digits(s->dur_s), s->dur_s,
-                   s->n_steps, s->n_warmup, s->launcher);
+                   s->model ? s->model : mg_bench_shape_name(s->shape), mg_double_shown_digits(s->dur_s),
+                   s->dur_s, s->n_steps, s->n_warmup, s->launcher);
     if (s->launcher_args) mg_text_format(&t, " %s", s->launcher_args);
     if (s->bench_args) mg_text_format(&t, ", bench step %s", s->bench_args);
     return mg_text_end(&t, &w->common, "settings");
@@ -107,7 +107,7 @@ static void format_line(mg_text *t, const mg_scaling_sweep *w, const mg_scaling_
     mg_text_format(t, "{\"np\":%" PRId64 ",\"tp\":%" PRId64 ",\"batch\":%" PRId64 ",\"repeat\":%" PRId64,
                    p->np, p->tp, p->batch, repeat);
     mg_text_format(t, ",\"status\":\"%s\",\"duration\":%.*g,\"wall_s\":%.3f,\"time\":", status[o->status],
-                   mg_double_digits(w->settings->dur_s), w->settings->dur_s, o->wall_s);
+                   mg_double_shown_digits(w->settings->dur_s), w->settings->dur_s, o->wall_s);
     put_time(t);
     mg_text_add(t, ",\"version\":");
     mg_text_quote(t, mg_version());
