@@ -10,7 +10,7 @@
 /* clang-format off */
 #define MG_PART_OPTIONS(settings, field)                                                                    \
     {.name = "lm", .type = MG_OPT_STRING, .offset = offsetof(settings, field.lm), .arg = "DIR|FILE|ID",     \
-     .group = "Model", .help = "take the language model from here instead; the model says what it is"},     \
+     .group = "Model", .rivals = "shape", .help = "take the language model from here instead; the model says what it is"},     \
     {.name = "lora", .type = MG_OPT_STRING, .is_once = true, .offset = offsetof(settings, field.lora), .arg = "DIR|FILE|ID",         \
      .group = "Model", .help = "merge this LoRA adapter (a folder that PEFT saved) into the language model"}, \
     {.name = "text-encoder", .type = MG_OPT_STRING, .offset = offsetof(settings, field.text_encoder),       \
@@ -24,7 +24,7 @@
      .arg = "DIR|FILE|ID", .group = "Model", .help = "take spiece.model or tokenizer.json from here instead"}
 #define MG_MODEL_OPTIONS(settings, field)                                                                   \
     {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = offsetof(settings, field.model),      \
-     .arg = "DIR|ID", .group = "Model", .rivals = "model-key",                                              \
+     .arg = "DIR|ID", .group = "Model", .rivals = "model-key|shape",                                        \
      .help = "folder in Hugging Face's or AudioCraft's layout, or the id of a cached model"},               \
     MG_PART_OPTIONS(settings, field)
 #define MG_MODEL_OPTION_NAMES "model|lm|lora|text-encoder|style-encoder|codec|tokenizer"

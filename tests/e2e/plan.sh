@@ -157,6 +157,7 @@ passes 'and --lora' grep -qF -- "    --lora '$GOLDEN/lora/plain' " lora.sbatch
 names=$("$MG" plan --help | sed -n '/^Model:/,/^[A-Z][a-z]*:$/s/^ *\(-., \)*--\([a-z-]*\) .*/\2/p' | tr '\n' ' ')
 passes 'which are all that name a model' test "$names" = 'model lm lora text-encoder style-encoder codec tokenizer '
 passes 'and the whole length' grep -q -- '--duration 1.2345678 ' parts.sbatch
+passes 'which is written as people do' grep -q -- '--duration 10 ' lora.sbatch
 passes 'on GPUs each rank has one' grep -qx '#SBATCH --gpus-per-node=1' job.sbatch
 fails 'and as many cores as the site gives with it' grep -q '^#SBATCH --cpus-per-task' job.sbatch
 expect 0 'start it with' 'two GPUs, one model' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --gpus-per-node 2 --tp 2 --sbatch job.sbatch --overwrite
@@ -165,6 +166,9 @@ memory() { "$MG" plan --shape small --gpu a100 --clips 1 "$@" | awk '$1 == "sum"
 passes '--gemm fast takes more memory of a GPU' test "$(memory --gemm fast)" -gt "$(memory)"
 expect 0 'start it with' '--gemm fast is planned' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --gemm fast --sbatch job.sbatch --overwrite
 passes 'and in the job' grep -q -- ' --gemm fast' job.sbatch
+"$MG" plan --shape tiny --clips 2 >whole
+expect 0 'layouts' 'a shape, whatever model a variable names' env MGDIST_MODEL="$DEMO" MGDIST_LM="$DEMO" "$MG" plan --shape tiny --clips 2
+passes 'is what is planned for' diff whole said
 "$MG" plan --model "$DEMO" --clips 2 >whole
 expect 0 'layouts' 'a language model alone, as generate takes it' "$MG" plan --lm "$DEMO" --text-encoder "$DEMO" --codec "$DEMO" --clips 2
 passes 'is what is planned for' diff whole said

@@ -12,10 +12,13 @@ for r in csv.DictReader(open(sys.argv[2])): print(r["np"],r["tp"],r["batch"],r["
 expect 0 '^mpirun -n 2 --bind-to none .* bench step --shape tiny .*--tp 2 --batch 3' 'a dry run prints the commands' \
     sweep none --np 1,2 --tp 1,2 --batch 3 --dry-run
 says 'and why others are left out' '^# np1-tp2-b3: skipped: T = 2 does not divide 1 rank$'
+says 'of ten seconds, which are written so' '--seconds 10 --tp 2'
 fails 'and makes no folder' test -e "$BOX/none"
 says 'the steps are around the middle of a clip: 6 of 500 columns' '--position 246( |$)'
 says 'ranks are not bound: each has its share of the processors' '^mpirun -n 2 --bind-to none .*mg-dist'
 expect 0 '^mpirun -n 2 --bind-to core [^-]*mg-dist' 'unless they are to be' sweep none --np 2 --tp 2 --batch 3 --dry-run --launcher-args='--bind-to core'
+expect 0 ' --shape tiny ' "a variable's model does not take the place of --shape" \
+    env MGDIST_MODEL="$DEMO" "$MG" bench scaling --shape tiny --np 1 --tp 1 --batch 1 --dry-run
 expect 0 ' --seconds 12\.345678 ' 'the length is given whole' sweep none --np 1 --tp 1 --batch 1 --duration 12.345678 --dry-run
 expect 0 '3 points measured, 1 skipped, 0 failed' 'a grid' sweep real --np 1,2 --tp 1,2 --batch 2 --launcher-args='--oversubscribe --bind-to none'
 passes 'a line each' test "$(wc -l <"$BOX/real/results.jsonl")" = 4

@@ -29,7 +29,7 @@ static const mg_option options[] = {
     {.name = "shape", .type = MG_OPT_CHOICE, .offset = AT(shape), .preset = "small", .choices = MG_BENCH_SHAPE_WORDS,
      .group = "Measurement", .rivals = "model", .help = "size of the language model, on random weights"},
     {.name = "model", .letter = 'm', .type = MG_OPT_STRING, .offset = AT(model), .arg = "DIR|ID", .group = "Measurement",
-     .help = "take the sizes of this model instead; its weights are not read"},
+     .rivals = "shape", .help = "take the sizes of this model instead; its weights are not read"},
     {.name = "duration", .letter = 'd', .type = MG_OPT_FLOAT, .offset = AT(dur_s), .arg = "SECONDS", .preset = "10", .low = 1, .high = 30,
      .group = "Measurement", .help = "length of a clip: the steps are those around its middle"},
     {.name = "repeats", .type = MG_OPT_INT, .offset = AT(n_repeats), .arg = "N", .preset = "3", .low = 1, .high = 1000,
