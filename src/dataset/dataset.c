@@ -107,7 +107,7 @@ static mg_status settle_claims(mg_dataset *d)
 {
     char layout[MG_CHOICE_WORD_SIZE], part[48] = "";
 
-    mg_choice_word(layout, MG_LAYOUT_CHOICES, d->call.layout);
+    mg_choice_word(layout, MG_LAYOUT_CHOICES, (int)d->call.layout);
     if (d->call.n_parts > 0)
         snprintf(part, sizeof part, "%" PRId64 "/%" PRId64, d->call.part, d->call.n_parts);
     const mg_dataset_claim own[] = {
