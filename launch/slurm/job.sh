@@ -175,7 +175,8 @@ mg_leave_stuck() {
 # start) and $mg_lacks (a node what it had) keep the code with which the third such start in a row ends.
 mg_judge() {
     local mg_cannot_start='Application launch failed|Unable to (confirm|create) .*(contact|onnection|timed out)'
-    local mg_no_program='execve\(\): |: error while loading shared libraries: '
+    # Of the program alone: a container's tools may say the like at each start, and work all the same.
+    local mg_no_program='^(slurmstepd[^ ]*: error: execve\(\): |(.*/)?mg-dist[^/ ]*: error while loading shared lib)'
     case $mg_code in
     0) return ;;
     9 | 205) mg_code=6 ;; # mpirun lost a host
@@ -183,13 +184,16 @@ mg_judge() {
     esac
     # A rank crashed while MPI began: the others ended with 1, which srun takes for the code of all.
     [ "$mg_code" != 1 ] || ! mg_was_said '^srun: error: .*: (Segmentation fault|Bus error|Aborted)' || mg_code=139
+    # The first rank could not join the others: these hear SIGTERM from Slurm, and end with the higher code.
+    [ "$mg_code" != 130 ] || [ "$mg_told" ] || ! mg_was_said 'MPI_Init: (waited|the launcher)' || mg_code=6
     # Ranks are still at work on a node that Slurm does not reach: they end when they have waited for the others.
     [ "$mg_code" != 1 ] || ! mg_was_said 'a run is at work here' || mg_code=6 mg_held=1
     # A node has lost a disk.
     ! mg_was_said 'could not read the files of' || mg_code=6 mg_lacks=1
     # Or its GPU, its files, memory or program, for the same command has made clips; but for what no other node would
     # mend.
-    if [[ $mg_starts -gt 0 && $(mg_made) -gt 0 ]] && { [[ $mg_code = [145] ]] || mg_was_said "$mg_no_program"; }; then
+    if [[ $mg_starts -gt 0 && $(mg_made) -gt 0 ]] &&
+        { [[ $mg_code = [145] ]] || { [[ $mg_code != @(3|75|138) ]] && mg_was_said "$mg_no_program"; }; }; then
         mg_was_said '--max-failures is|No space left|quota exceeded|disk is full' || mg_lacks=$mg_code mg_code=6
     fi
 }

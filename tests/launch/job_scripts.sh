@@ -13,8 +13,8 @@ unset MG_DIST OUT
 mkdir bin
 # srun CODE, CLIPS and SAYS are what it ends with, how many clips there are then ("": the run never came so far), and what it says.
 # A step of all nodes names them, but those in GONE; where there is one, only those before BROKEN, if that is set.
-# TOLD: a signal that the script gets while it takes a step, "true". ASKED: one that it gets while the nodes are asked. FAILS: so
-# many steps fail.
+# TOLD: a signal that the script gets while it takes a step, "true". ASKED: one that it gets while the nodes are asked. DURING: one
+# that it gets while the ranks are there. FAILS: so many steps fail.
 cat >bin/srun <<'END'
 #!/bin/bash
 echo "srun $*" >>called
@@ -37,6 +37,7 @@ if [ "${!#}" = SLURMD_NODENAME ]; then
 fi
 [ -z "${SAYS-}" ] || echo "$SAYS" >&2
 [ -z "${TOLD-}" ] || exec sleep 9
+[ -z "${DURING-}" ] || { trap '' USR1; kill -"$DURING" "$PPID"; /bin/sleep 0.2; }
 out=$(printf '%s\n' "$@" | sed -n '/^--out$/{n;p}')
 [ -z "${CLIPS-}" ] || { mkdir -p "$out/.mg-dist" && printf '{\n  "state": "stopped",\n  "done": %s,\n  "done_in_this_run": 1,\n  "replicas": [\n    {\n      "done": 7\n' "$CLIPS" >"$out/.mg-dist/status.json"; }
 exit "$CODE"
@@ -121,6 +122,11 @@ away() {
     [ "${5-}" ] || rm -f ./*.starts
 }
 away 'a rank crashes while MPI begins' 1 'srun: error: n1: task 0: Segmentation fault' 139
+waited='mg-dist: error: MPI_Init: waited 300 s for the launcher and the other ranks'
+away 'the first rank waits in vain, and Slurm ends the others' 130 "$waited" 6
+DURING=USR1 launcher 'a rank waits in vain, and the job is told to stop' 130 "$waited" 130
+passes 'is no loss' test "$(grep -c StartTime requeued)$(grep -c 'requeue Incomplete 5' requeued)" = 01
+rm -f ./*.starts
 GONE=n2 away 'a node is gone, and Slurm does not know it yet' 233 "srun: error: Task launch for StepId=5.0 failed on node n2: Communication connection failure
 srun: error: Application launch failed: Communication connection failure" 6
 says 'it is named' '^mg-dist: lost, with code 6: n2$'
@@ -166,12 +172,23 @@ for i in 1 2; do
 done
 launcher 'nor on a third' 1 "$disk" 1 3
 ended 1 'run: replica 3 on n2 could not read the files'
-no_program=$'slurmstepd: error: execve(): mg-dist: No such file or directory\nsrun: error: n2: tasks 2-3: Exited with exit code 2'
+no_program=$'slurmstepd-n2: error: execve(): mg-dist: No such file or directory\nsrun: error: n2: tasks 2-3: Exited with exit code 2'
 MADE=7 SLURM_RESTART_COUNT=1 away 'a node without the program that has made clips' 2 "$no_program" 6
 passes 'is left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
-no_library='mg-dist: error while loading shared libraries: libmpi.so.40: cannot open shared object file: No such file or directory'
+no_library='/opt/mg dist/bin/mg-dist: error while loading shared libraries: libmpi.so.40: cannot open shared object file: No such file or directory'
 MADE=7 SLURM_RESTART_COUNT=2 away 'or without a library' 127 "$no_library"$'\nsrun: error: n2: task 2: Exited with exit code 127\nsrun: error: n1: task 0: Killed' 6
 passes 'is left out' grep -qx 'update JobId=5 ExcNodeList=n2' requeued
+rm -rf the\ set ./*.starts
+foreign='squashfuse_ll: error while loading shared libraries: libfuse3.so.3: cannot open shared object file: No such file or directory'
+for code in 75 138 6; do
+    echo '7 2' >mg-dist-5.starts
+    MADE=8 SLURM_RESTART_COUNT=1 launcher "code $code, and a library that another program lacks" $code "$foreign" $code
+    passes "code $code: starts again, at once" test "$(grep -v ExcNodeList requeued)" = 'requeue Incomplete 5'
+    passes "code $code: the count begins anew" grep -qx '8 0' mg-dist-5.starts
+done
+MADE=8 SLURM_RESTART_COUNT=1 launcher 'some clips failed, and it is lacked' 3 "$foreign" 3
+fails 'has ended' test -e requeued
+MADE=8 SLURM_RESTART_COUNT=1 launcher 'stopped early, and a later node has no program' 75 "$no_program" 75
 rm -rf the\ set ./*.starts
 MADE=7 SLURM_RESTART_COUNT=1 launcher 'a mistake in a job that has made clips' 2 'mg-dist: error: --shards: unknown' 2
 ended 2 '--shards: unknown'
