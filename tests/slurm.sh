@@ -185,6 +185,20 @@ log_of "$job" | grep -q "^start 1 of job $job" || fail 'told early: no second st
 ok 'run.sbatch: told to stop before its functions are there, requeued, complete'
 like 'told early' "$box/short" "$box/early"
 
+# While modules are loaded: that is ended, too, and there is no program. A job that is cancelled then stays so.
+sed "s|^# What the site needs.*|sleep 3 \&\& MG_DIST=$program|" "$root/launch/slurm/run.sbatch" >"$box/modules.sbatch"
+for how in '--full --signal=TERM' ''; do
+    MG_DIST=none submit "$box/modules.sbatch" $(ask short) --out "$box/modules${how:+-told}"
+    for ((i = 0; i < 300; i++)); do [ "$(on squeue -h -j "$job" -o %t)" != R ] || break; sleep 0.05; done
+    sleep 0.5
+    on scancel $how "$job"
+    await 60 || fail "the job that was told while modules were loaded does not end (scancel $how)"
+    log_of "$job" | grep -q '^mg-dist: error: none: does not start' || fail 'told while modules are loaded: there was a program'
+done
+! log_of "$job" | grep -q '^start' || fail 'cancelled while modules are loaded: started again'
+ok 'run.sbatch: told to stop while modules are loaded, requeued, complete; cancelled then, it stays so'
+like 'told while modules are loaded' "$box/short" "$box/modules-told"
+
 # 2. An array; in one of its tasks a GPU fails
 broken_gpu "mkdir $box/failed"
 (cd "$box/jobs" && MG_DIST=$box/gpu OUT=$box/part on sbatch --parsable --array=0-2 "$root/launch/slurm/array.sbatch" --model "$root/models/mg-demo" \

@@ -3,7 +3,10 @@
 # no file beside it. So the program has this text, and a script takes it from there:
 #
 #   trap mg_told=1 USR1 TERM
-#   functions=$(trap '' USR1 TERM; "$mg_dist" --job-functions) || exit 2
+#   functions=$(trap '' USR1 TERM; "$mg_dist" --job-functions) || {
+#       [ -z "${mg_told-}" ] || squeue -h -t R -j "$SLURM_JOB_ID" -o %i | xargs -r scontrol requeue
+#       exit 2
+#   }
 #   eval "$functions"
 #   run_dataset srun --mpi=pmix "$mg_dist" run --jobs captions.jsonl --out dataset
 #

@@ -140,7 +140,7 @@ passes 'its ranks' grep -qx '#SBATCH --ntasks-per-node=2' job.sbatch
 passes 'and its time' grep -Eqx '#SBATCH --time=[0-9]+-[0-9]{2}:[0-9]{2}:00' job.sbatch
 before_ranks() { sed -n '/^trap mg_told/,/^eval /p' "$1"; }
 passes 'it begins as run.sbatch' diff <(before_ranks job.sbatch) <(before_ranks "$TESTS/../launch/slurm/run.sbatch")
-passes 'which has something to compare' test "$(before_ranks job.sbatch | wc -l)" = 10
+passes 'which has something to compare' test "$(before_ranks job.sbatch | wc -l)" = 12
 passes 'and ends as that' grep -q '^run_dataset srun --mpi=pmix --kill-on-bad-exit=1 ' job.sbatch
 expect 0 '2 clips' 'the job runs as it is' env PATH="$PWD/bin:$PATH" MG_DIST="$MG" SLURM_NTASKS=2 SLURM_JOB_ID=1 timeout 300 bash job.sbatch
 passes 'its clips are there' "$MG" status 'the set'

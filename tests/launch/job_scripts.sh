@@ -64,6 +64,7 @@ hangs*) exec sleep 99 ;;
     ;;
 esac
 END
+printf '#!/bin/sh\n[ "${STATE-}" != RUNNING ] || echo "$5"\n' >bin/squeue
 printf '#!/bin/sh\n[ "$1" != 15 ] || echo "sleep 15" >>called\n[ "$1" = 20 ] || exec /bin/sleep "$@"\n' >bin/sleep
 cat >bin/sinfo <<'END'
 #!/bin/bash
@@ -73,11 +74,12 @@ for node in ${NODES:-n1 n2}; do IFS=/ read -r name state kind cores <<<"$node"; 
 END
 cat >bin/mg-dist <<'END'
 #!/bin/sh
-if [ "$1" = --job-functions ]; then # EARLY: a signal that all processes of the job get meanwhile
+if [ "$1" = --job-functions ]; then # EARLY: a signal that all processes of the job get meanwhile; KILLED: it ends this one
     at=$$
     of() { ps -o ppid= "$1" | tr -d ' '; }
     while [ "${EARLY-}" ] && grep -aq '[.]sbatch' "/proc/$(of "$at")/cmdline"; do at=$(of "$at") all="${all-} $at"; done
     [ -z "${EARLY-}" ] || kill -"$EARLY" $all $$
+    [ -z "${KILLED-}" ] || exit 1
     exec cat "$FUNCTIONS"
 fi
 echo "mg-dist $*" >>called
@@ -246,10 +248,20 @@ passes 'and its clips are counted' grep -qx '3 0' mg-dist-5.starts
 rm -rf the\ set ./*.starts
 
 for signal in USR1 TERM; do
-    for script in run array container; do
+    for script in run array scaling container; do
         EARLY=$signal SLURM_RESTART_COUNT=3 APPTAINER=apptainer IMAGE=x.sif OUT='the set' after "$signal while $script.sbatch takes its functions" 138 '' yes $script
         fails "$signal while $script.sbatch takes its functions: nothing is started" test -e called
         rm -f ./*.starts
+        id=5
+        [ $script != array ] || id=4_1
+        for state in RUNNING COMPLETING; do
+            rm -f requeued
+            EARLY=$signal KILLED=yes STATE=$state MG_DIST=mg-dist APPTAINER=apptainer IMAGE=x.sif SLURM_ARRAY_JOB_ID=4 SLURM_ARRAY_TASK_ID=1 \
+                bash "$root/launch/slurm/$script.sbatch" --jobs x >"$BOX/said" 2>&1
+            passes "$signal leaves $script.sbatch no functions, $state: code 2" test $? = 2
+            passes "$signal leaves $script.sbatch no functions, $state: whether it starts again" \
+                test "$(cat requeued 2>/dev/null)" = "$([ $state = COMPLETING ] || echo "requeue $id")"
+        done
     done
     TOLD=$signal SLURM_RESTART_COUNT=3 after "$signal before the ranks are there" 138 '' yes
     passes "$signal: no more steps are spent" test "$(grep -c 'true$' called)" = 1
