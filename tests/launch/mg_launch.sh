@@ -38,7 +38,7 @@ hostfile 'with a zero in front' 'n1 slots=08 max_slots=9' 'n1 slots=8'
 hostfile 'without slots' 'n1\nn2:0\n' 'hosts: line 2: n2 has no slot' 2
 for line in n1: n1:x n1:4x; do hostfile "a line $line" "n2\n$line\n" "hosts: line 2: $line: expected HOST:N" 2; done
 hostfile 'a word too many' 'n1 slots=2\nn2 4\n' 'hosts: line 2: 4: expected slots=N' 2
-expect 2 ': cannot be read; it lists a host a line' 'a folder' "$root/launch/mg-launch" --hostfile "$BOX" --no-check -- models
+expect 2 ': cannot be read; it lists a host a line' 'a folder' "$root/launch/mg-launch" --hostfile "$BOX" --no-check --program /bin/true -- models
 expect 2 '--np: 0: no rank' 'no rank' "$root/launch/mg-launch" --hosts n1 --np 0 --no-check --program /bin/true -- models
 
 # What it hands on: to a remote shell no word that it takes for an option, to the ranks what they read alone.
