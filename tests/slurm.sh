@@ -251,7 +251,7 @@ submit --time=1 --signal=USR1@50 "$root/launch/slurm/run.sbatch" $(ask long) --b
 await 150 || fail 'the job with a time limit does not end'
 starts=$(log_of "$job" | grep -c "^start [0-9]* of job")
 [ "$starts" -ge 2 ] || fail "the time limit: $starts starts"
-log_of "$job" | grep -q 'a signal asks to stop: no new clip begins' || fail 'the time limit: no word of a signal'
+log_of "$job" | grep -Eq 'a signal( to rank .*)? asks to stop: no new clip begins' || fail 'the time limit: no word of a signal'
 ok "run.sbatch: a time limit, requeued, complete at start $starts"
 like 'a time limit' "$box/long" "$box/limit"
 
@@ -300,7 +300,7 @@ submit -p spare "$root/launch/slurm/run.sbatch" $(ask long) --batch 1 --out "$bo
 first_clip "$box/preempted"
 (cd "$box/jobs" && on sbatch --parsable -p first -N 2 --exclusive --wrap 'sleep 1' >/dev/null) || fail 'sbatch -p first'
 await 150 || fail 'the preempted job does not end'
-log_of "$job" | grep -q 'a signal asks to stop: no new clip begins' || fail 'preemption: no word of a signal'
+log_of "$job" | grep -Eq 'a signal( to rank .*)? asks to stop: no new clip begins' || fail 'preemption: no word of a signal'
 log_of "$job" | grep -q '^start 1 of job' || fail 'the preempted job: no second start'
 ok 'run.sbatch: preempted in a partition that cancels, back by itself, complete'
 like 'preemption' "$box/long" "$box/preempted"
