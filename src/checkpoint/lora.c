@@ -64,7 +64,7 @@ static bool is_one_of(const char *text, const char *const *only)
 
 static mg_status check_alpha(const adapter *a, const char *key, double alpha)
 {
-    if (isfinite(alpha) && fabs(alpha) < 1e6) return MG_OK;
+    if (isfinite(alpha) && fabs(alpha) < 1e12) return MG_OK;
     return mg_fail(MG_ECHECKPOINT, "%s: " CONFIG ": %s: %g is not possible", a->name, key, alpha);
 }
 
