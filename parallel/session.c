@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "beside.h"
+#include "clock.h"
 #include "log.h"
 #include "process.h"
 #include "status.h"
@@ -138,28 +140,41 @@ static struct {
     pthread_cond_t over;
     pthread_t thread;
     pid_t launcher; /* 0: there is none, or it is out of our sight */
-    double timeout_s;
+    double begin_s, timeout_s;
     bool is_first, has_thread, has_joined;
-} joining = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
+} joining = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Nobody can be told. Where all ranks wait in vain the first one speaks, and its launcher ends the others. */
+/* Under the lock: true if we still wait when a second has passed. */
+static bool waits_on(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    while (!joining.has_joined && pthread_cond_timedwait(&joining.over, &joining.lock, &until) == 0) continue;
+    return !joining.has_joined;
+}
+
+/* Nobody can be told. Where all ranks wait in vain the first one speaks, and its launcher ends the others.
+ * The last rank may come within that second. */
 static void end_alone(mg_status st)
 {
-    if (!joining.is_first) nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    if (!joining.is_first && !waits_on()) return;
     mg_log_last_error();
     _exit(mg_exit_code(st));
 }
 
-static mg_status look_around(int n_gone, int n_told, int n_s)
+static mg_status look_around(int n_gone, int n_told)
 {
+    const double waited_s = mg_clock_s() - joining.begin_s;
+
     if (n_gone > JOIN_GRACE_S)
         return mg_fail(MG_ECOMM,
                        "MPI_Init: the launcher (pid %d) is gone, and this rank could not join the others",
                        (int)joining.launcher);
     if (n_told > JOIN_GRACE_S) return mg_stop_check();
-    if (n_s >= joining.timeout_s)
-        return mg_fail(MG_ECOMM, "MPI_Init: waited %g s for the launcher and the other ranks",
-                       joining.timeout_s);
+    if (waited_s >= joining.timeout_s)
+        return mg_fail(MG_ECOMM, "MPI_Init: waited %.0f s for the launcher and the other ranks", waited_s);
     return MG_OK;
 }
 
@@ -167,18 +182,14 @@ static mg_status look_around(int n_gone, int n_told, int n_s)
  * for that. */
 static void *wait_for_join(void *unused)
 {
-    struct timespec until;
     mg_status st = MG_OK;
 
     (void)unused;
     pthread_mutex_lock(&joining.lock);
-    for (int n_s = 0, n_gone = 0, n_told = 0; !joining.has_joined && st == MG_OK; n_s++) {
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        pthread_cond_timedwait(&joining.over, &joining.lock, &until);
+    for (int n_gone = 0, n_told = 0; st == MG_OK && waits_on();) {
         n_gone = joining.launcher && !mg_process_is_alive(joining.launcher) ? n_gone + 1 : 0;
         n_told += mg_stop_requested();
-        st = joining.has_joined ? MG_OK : look_around(n_gone, n_told, n_s);
+        st = look_around(n_gone, n_told);
     }
     if (st != MG_OK) end_alone(st);
     pthread_mutex_unlock(&joining.lock);
@@ -189,8 +200,10 @@ void mg_session_join_begin(bool is_first, double timeout_s)
 {
     joining.launcher = find_launcher();
     joining.is_first = is_first;
+    joining.begin_s = mg_clock_s();
     joining.timeout_s = timeout_s;
     joining.has_joined = false;
+    mg_beside_cond_init(&joining.over);
     joining.has_thread = pthread_create(&joining.thread, NULL, wait_for_join, NULL) == 0;
 }
 
@@ -202,6 +215,7 @@ void mg_session_join_end(void)
     pthread_cond_signal(&joining.over);
     pthread_mutex_unlock(&joining.lock);
     pthread_join(joining.thread, NULL);
+    pthread_cond_destroy(&joining.over);
     joining.has_thread = false;
 }
 
