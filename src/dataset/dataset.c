@@ -148,11 +148,10 @@ static mg_status open_state(mg_dataset *d)
         return mg_fail(MG_EUSAGE, "option --resume only: %s: there is no dataset to go on with", d->out);
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
-    if (n > 0) MG_RETURN(mg_run_db_index_states(d->db));
     d->is_new = d->is_new && n == 0; /* a network's file system may not have shown it */
     if (d->call.resume == MG_RESUME_NEVER && n > 0)
         return mg_fail(MG_EUSAGE, "option --resume never: %s: a dataset is there already", d->out);
-    return MG_OK;
+    return n > 0 ? mg_run_db_index_states(d->db) : MG_OK;
 }
 
 static mg_status open_jobs(mg_dataset *d)
@@ -221,7 +220,7 @@ mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call)
     d->jobs_fd = -1;
     MG_TRY(mg_dataset_check_outside(call->out, true));
     MG_TRY(check_folder(call->out));
-    MG_TRY(mg_dataset_take_folder(d, call->stale_s > 0 ? call->stale_s : 30));
+    MG_TRY(mg_dataset_take_folder(d, call->stale_s > 0 ? call->stale_s : MG_RUN_LOCK_STALE_S));
     MG_TRY(open_state(d));
     MG_TRY(settle_claims(d));
     MG_TRY(settle_seed(d));
@@ -295,6 +294,11 @@ void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts)
 {
     *counts = d->counts;
     counts->in_flight = d->n_in_flight;
+}
+
+void mg_dataset_tell_holder(const mg_dataset *d, mg_run_holder *out)
+{
+    mg_run_lock_tell(d->lock, out);
 }
 
 int64_t mg_dataset_seed(const mg_dataset *d)

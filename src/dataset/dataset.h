@@ -168,6 +168,7 @@ mg_status mg_dataset_check_space(mg_dataset *d, double bytes_per_s);
 
 void mg_dataset_count(const mg_dataset *d, mg_dataset_counts *counts);
 int64_t mg_dataset_seed(const mg_dataset *d);
+void mg_dataset_tell_holder(const mg_dataset *d, mg_run_holder *out); /* of its lock */
 
 /* May a dataset be called so? Its shards are: at most 200 bytes of UTF-8, no '.' in front, and none of
  * / \ : ; # * ? " [ ] { }, which would be a path, a pattern, or break a card. */

@@ -44,7 +44,7 @@ static errand take_errand(mg_dataset_writer *w)
 static void put_sheet(mg_dataset *d, char *path, char *text)
 {
     mg_dataset_writer *w = &d->writer;
-    const bool puts = path && (mg_run_lock_holds(d->lock) || !mg_run_lock_is_lost(d->lock));
+    const bool puts = path && (mg_run_lock_check(d->lock) == MG_OK || !mg_run_lock_is_lost(d->lock));
     const mg_status st = puts ? mg_out_file_put(path, text, strlen(text)) : MG_OK;
 
     if (st != MG_OK && !w->put_failed) mg_log_warn("%s", mg_last_error());

@@ -20,21 +20,23 @@
 
 #define ENDING_S 3.0
 
-enum { TOUCHES = 6, LOOKS = 10 }; /* touches while another waits; looks before it counts as gone */
+enum { TOUCHES = 6 }; /* while another waits */
 
-typedef struct holder {
-    char host[65];
-    long pid;
-    uint64_t begun;   /* when the process began, in the kernel's ticks: a number is given again */
-    uint32_t machine; /* whose number it is (process.h); 0: not said, as earlier versions */
-} holder;
+/* How long it may have no name. Who finds out that it is not stale after all takes its name away for a moment
+ * (remove_file_of); NFS may answer from memory for a minute that a file is not there (acdirmax). */
+#define GONE_TIMES 2.0 /* of stale_s */
+#define GONE_S     0.5 /* who is asked to stop, or closes, has not so long */
+
+typedef mg_run_holder holder;
 
 struct mg_run_lock {
     char path[MG_PATH_SIZE];
     holder self;    /* who has it */
     double touch_s; /* from one touch to the next; 0: it is another rank's, and watched */
+    double gone_s;  /* so long without a name, it is lost */
     atomic_bool is_lost;
     pthread_mutex_t lock; /* for all that follows */
+    double unseen_s;      /* since when it has had none; 0: it has one */
     pthread_cond_t wake;
     bool closing;
     holder taker; /* of a lost one; pid 0: nobody is there */
@@ -45,7 +47,7 @@ static void describe_self(holder *h)
 {
     if (gethostname(h->host, sizeof h->host) != 0) snprintf(h->host, sizeof h->host, "?");
     h->host[sizeof h->host - 1] = '\0';
-    h->pid = (long)getpid();
+    h->pid = getpid();
     h->begun = mg_process_start_ticks(h->pid);
     h->machine = mg_process_machine();
 }
@@ -65,7 +67,8 @@ static int read_holder(holder *h, const char *path, const holder *toucher)
     *h = (holder){.host = "?"};
     if (!f) return errno == ENOENT ? 0 : -1;
     errno = 0;
-    if (fscanf(f, "%64s %ld %" SCNu64 " %" SCNx32, h->host, &h->pid, &h->begun, &h->machine) < 3) h->pid = 0;
+    if (fscanf(f, "%64s %" SCNd64 " %" SCNu64 " %" SCNx64, h->host, &h->pid, &h->begun, &h->machine) < 3)
+        h->pid = 0;
     const int code = ferror(f) ? (errno ? errno : EIO) : 0;
     if (!code && toucher && is_same(h, toucher)) (void)futimens(fileno(f), NULL);
     fclose(f);
@@ -80,8 +83,9 @@ static int create(const char *path, const holder *self)
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 
     if (fd < 0) return errno == EEXIST ? 0 : -1;
-    const int n = snprintf(text, sizeof text, "%s %ld %" PRIu64 " %08" PRIx32 "\n", self->host, self->pid,
-                           self->begun, self->machine);
+    const int n = snprintf(text, sizeof text, "%s %" PRId64 " %" PRIu64 " %08" PRIx64 "\n", self->host,
+                           self->pid, self->begun, self->machine);
+    errno = ENOSPC; /* what a short write does not say */
     const int code = write(fd, text, (size_t)n) == n ? mg_out_sync(fd) : errno;
     close(fd);
     if (!code) return 1;
@@ -167,29 +171,52 @@ static void remove_file_of(const char *path, const holder *of)
     unlink(aside);
 }
 
-/* 1: it is ours, 0: it is lost, -1: errno says why that cannot be told. Under the lock. While somebody finds
- * out that it is not stale it has no name for a moment. */
+/* 1: it is ours, 0: it is lost, -1: errno says why that cannot be told now. Under the lock. One without a
+ * name, or that names nobody yet, is nobody's to write by. If its name does not come back it is lost:
+ * somebody has removed it, or has taken it over, and has come to his end. */
 static int look(mg_run_lock *l, bool touches)
 {
     holder now;
 
-    for (int i = 0; i < LOOKS && !l->is_lost; i++) {
-        if (i > 0) nanosleep(&(struct timespec){0, 50000000}, NULL);
-        const int there = read_holder(&now, l->path, touches ? &l->self : NULL);
-        if (there < 0) return -1;
-        if (there > 0 && is_same(&now, &l->self)) return 1;
-        l->taker = now;
-        if (now.pid > 0) break;
+    if (l->is_lost) return 0;
+    const int there = read_holder(&now, l->path, touches ? &l->self : NULL);
+    if (there < 0) return -1;
+    if (there > 0 && is_same(&now, &l->self)) {
+        l->unseen_s = 0;
+        return 1;
     }
+    if (now.pid <= 0) {
+        const double at_s = mg_clock_s(), most_s = mg_stop_requested() ? GONE_S : l->gone_s;
+        if (l->unseen_s <= 0) l->unseen_s = at_s;
+        errno = ENOENT;
+        if (at_s - l->unseen_s < most_s) return -1;
+    }
+    l->taker = now;
     l->is_lost = true;
     return 0;
+}
+
+/* The same from any thread. One that has no name is waited for, for up to most_s. */
+static int ask(mg_run_lock *l, double most_s)
+{
+    const double begin_s = mg_clock_s();
+
+    for (;;) {
+        pthread_mutex_lock(&l->lock);
+        const int ours = look(l, false), code = errno;
+        pthread_mutex_unlock(&l->lock);
+        errno = code;
+        if (ours >= 0 || code != ENOENT || mg_clock_s() - begin_s >= most_s) return ours;
+        nanosleep(&(struct timespec){0, 50000000}, NULL);
+    }
 }
 
 static mg_status say_lost(const mg_run_lock *l)
 {
     if (l->taker.pid > 0)
         return mg_fail(MG_EFAIL,
-                       "%s: process %ld of host %s has taken over, while this run was suspended or did not "
+                       "%s: process %" PRId64
+                       " of host %s has taken over, while this run was suspended or did not "
                        "reach the disk: nothing more is written here; what is recorded stays, and later the "
                        "same command goes on",
                        l->path, l->taker.pid, l->taker.host);
@@ -228,6 +255,7 @@ static mg_status hold(mg_run_lock **out, const char *path, const holder *self, d
     MG_TRY(mg_path_format(l->path, "%s", path));
     l->self = *self;
     l->touch_s = stale_s / TOUCHES;
+    l->gone_s = GONE_TIMES * stale_s;
     pthread_mutex_init(&l->lock, NULL);
     mg_beside_cond_init(&l->wake);
     MG_TRY(mg_beside_start(&l->thread, "lock", keep_fresh, l));
@@ -255,7 +283,8 @@ mg_status mg_run_lock_take(mg_run_lock **out, const char *path, double stale_s)
         if (!is_stale(&other, &self, path, stale_s)) {
             MG_RETURN(mg_stop_check());
             return mg_fail(MG_EFAIL,
-                           "%s: a run is at work here: process %ld of host %s; wait for its end, or stop it",
+                           "%s: a run is at work here: process %" PRId64
+                           " of host %s; wait for its end, or stop it",
                            path, other.pid, other.host);
         }
         remove_file_of(path, &other);
@@ -264,44 +293,40 @@ mg_status mg_run_lock_take(mg_run_lock **out, const char *path, double stale_s)
                    "%s: others take it again and again; is a second run being started over and over?", path);
 }
 
-mg_status mg_run_lock_watch(mg_run_lock **out, const char *path)
+void mg_run_lock_tell(const mg_run_lock *l, mg_run_holder *out)
 {
-    mg_status st = MG_OK;
+    *out = l->self;
+}
+
+mg_status mg_run_lock_watch(mg_run_lock **out, const char *path, const mg_run_holder *of, double stale_s)
+{
     mg_run_lock *l = calloc(1, sizeof *l);
 
     *out = NULL;
     if (!l) return mg_fail(MG_ENOMEM, "lock: %zu bytes", sizeof *l);
-    MG_TRY(mg_path_format(l->path, "%s", path));
-    for (int i = 0; i < LOOKS && l->self.pid <= 0; i++) {
-        if (i > 0) nanosleep(&(struct timespec){0, 50000000}, NULL);
-        if (read_holder(&l->self, path, NULL) < 0)
-            MG_TRY(mg_fail(MG_EFAIL, "%s: cannot read: %s", path, strerror(errno)));
+    const mg_status st = mg_path_format(l->path, "%s", path);
+    if (st != MG_OK) {
+        free(l);
+        return st;
     }
+    l->self = *of;
+    l->gone_s = GONE_TIMES * stale_s;
     pthread_mutex_init(&l->lock, NULL);
     *out = l;
     return MG_OK;
-done:
-    free(l);
-    return st;
 }
 
 mg_status mg_run_lock_check(mg_run_lock *l)
 {
-    if (!l) return MG_OK;
-    pthread_mutex_lock(&l->lock);
-    const int ours = look(l, false), code = errno;
-    pthread_mutex_unlock(&l->lock);
+    const int ours = l ? ask(l, INFINITY) : 1, code = errno;
+
     if (ours > 0) return MG_OK;
     return ours == 0 ? say_lost(l) : mg_fail(MG_EFAIL, "%s: cannot read: %s", l->path, strerror(code));
 }
 
 bool mg_run_lock_holds(mg_run_lock *l)
 {
-    if (!l) return true;
-    pthread_mutex_lock(&l->lock);
-    const int ours = look(l, false);
-    pthread_mutex_unlock(&l->lock);
-    return ours > 0;
+    return !l || ask(l, GONE_S) > 0;
 }
 
 bool mg_run_lock_is_lost(const mg_run_lock *l)

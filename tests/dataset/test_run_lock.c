@@ -93,7 +93,7 @@ static void test_of_another_is_let_alone(void **state)
 static void *give_back(void *arg)
 {
     (void)arg;
-    wait_ms(30);
+    wait_ms(1000);
     return rename(aside, path) == 0 ? NULL : path;
 }
 
@@ -107,12 +107,17 @@ static void test_gone(void **state)
     (void)state;
     expect_ok(mg_run_lock_take(&l, path, 60));
     assert_int_equal(rename(path, aside), 0);
+    assert_false(mg_run_lock_holds(l)); /* as long as it may be nobody's */
+    assert_false(mg_run_lock_is_lost(l));
     assert_int_equal(pthread_create(&giver, NULL, give_back, NULL), 0);
     expect_ok(mg_run_lock_check(l));
     assert_int_equal(pthread_join(giver, &failed), 0);
     assert_null(failed);
+    mg_run_lock_release(l);
+    expect_ok(mg_run_lock_take(&l, path, 0.6));
     assert_int_equal(unlink(path), 0);
     expect_failure(mg_run_lock_check(l), MG_EFAIL, "lock: is gone");
+    assert_true(mg_run_lock_is_lost(l));
     mg_run_lock_release(l);
 }
 
@@ -271,16 +276,20 @@ static void test_cannot_be_read_now(void **state)
 static void test_watched(void **state)
 {
     mg_run_lock *l, *watched;
+    mg_run_holder holder;
 
     (void)state;
-    expect_ok(mg_run_lock_take(&l, path, 0.6));
-    expect_ok(mg_run_lock_watch(&watched, path));
+    expect_ok(mg_run_lock_take(&l, path, 60));
+    mg_run_lock_tell(l, &holder);
+    assert_int_equal(rename(path, aside), 0); /* not seen as yet on its host */
+    expect_ok(mg_run_lock_watch(&watched, path, &holder, 60));
+    assert_int_equal(rename(aside, path), 0);
     expect_ok(mg_run_lock_check(watched));
     mg_run_lock_release(watched);
     assert_true(mg_path_exists(path));
-    expect_ok(mg_run_lock_watch(&watched, path));
     mg_run_lock_release(l);
-    put_file(path, others, strlen(others));
+    put_file(path, others, strlen(others)); /* taken over while a model was loaded */
+    expect_ok(mg_run_lock_watch(&watched, path, &holder, 60));
     expect_failure(mg_run_lock_check(watched), MG_EFAIL, "process 12 of host elsewhere has taken over");
     assert_true(mg_run_lock_is_lost(watched));
     mg_run_lock_release(watched);

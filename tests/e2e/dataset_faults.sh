@@ -190,7 +190,7 @@ begin() {
     touch "$BOX/hold"
     start "$n" "${through[@]}" env LD_PRELOAD="$FAULTY" "${held[@]}" FAULT_HOLD="$BOX/hold" \
         "$MG" run -q --model "$DEMO" --jobs "$BOX/long.jsonl" --out "$BOX/$out" --seed 5 --threads 1 --batch 2 --tp 1 "$@"
-    for _ in $(seq 600); do
+    for _ in $(seq 2400); do
         ls "$BOX/$out/train"/*.flac >/dev/null 2>&1 && return
         sleep 0.05
     done
@@ -314,17 +314,19 @@ passes 'the lock is left to the other one' grep -qx 'elsewhere 12 7' "$BOX/away/
 fails 'nothing is written any more' test -e "$BOX/away/manifest.jsonl"
 rm "$BOX/away/.mg-dist/lock"
 goes_on 'a suspended run whose lock was taken' long away
-held=(FAULT_CALLS=write FAULT_PATH=/making/1/)
+held=(FAULT_CALLS=fsync FAULT_PATH=/train) # behind the first clip of each rank
 begin woken 2
 held=(FAULT_CALLS=rename FAULT_PATH=/train/ FAULT_SKIP=1)
+for _ in $(seq 1200); do [ "$(ls "$BOX/woken/train" | grep -c flac)" -lt 2 ] || break; sleep 0.1; done
 kill -STOP "$(pid_of 0)" # who would notice it: one replica alone wakes
 echo 'elsewhere 12 7' >"$BOX/woken/.mg-dist/lock"
-ls "$BOX/woken/train" >"$BOX/before"
+written() { (cd "$BOX/woken" && find train .mg-dist/making/1 -type f | sort); }
+written >"$BOX/before"
 release
-sleep 3
-passes 'a replica that wakes puts nothing where another run is' diff "$BOX/before" <(ls "$BOX/woken/train")
-kill -CONT "$(pid_of 0)"
+for _ in $(seq 600); do grep -q 'has taken over' "$BOX/said" && break; sleep 0.1; done
+grep -q 'has taken over' "$BOX/said" || kill -CONT "$(pid_of 0)"
 ended 'a woken replica' 1 30 'lock: process 12 of host elsewhere has taken over'
+passes 'it puts nothing where another run is' test -z "$(comm -13 "$BOX/before" <(written))"
 rm "$BOX/woken/.mg-dist/lock"
 goes_on 'a woken replica' long woken
 jobs=

@@ -86,10 +86,11 @@ mg_status mg_run_coordinator_settle(mg_run_coordinator *c);
 /* MG_OK; MG_EPARTIAL if clips failed; MG_EUNFINISHED if some are left; MG_EFAIL with too many failures. */
 mg_status mg_run_coordinator_verdict(mg_run_coordinator *c);
 
-/* A leader's clips, from the coordinator's jobs to files. */
+/* A leader's clips, from the coordinator's jobs to files, while the dataset is held by `holder`. */
 typedef struct mg_run_leader mg_run_leader;
 mg_status mg_run_leader_open(mg_run_leader **out, const mg_run_settings *s, mg_replica *r, const mg_world *w,
-                             mg_channel *channel, mg_run_coordinator *beside, const mg_clip_need *room);
+                             mg_channel *channel, mg_run_coordinator *beside, const mg_run_holder *holder,
+                             const mg_clip_need *room);
 void mg_run_leader_close(mg_run_leader *l);
 
 /* All clips that the coordinator deals to this replica. Collective over the group: `l` is NULL on other

@@ -36,7 +36,8 @@ static void close_result(mg_run_result *r)
 }
 
 mg_status mg_run_leader_open(mg_run_leader **out, const mg_run_settings *s, mg_replica *r, const mg_world *w,
-                             mg_channel *channel, mg_run_coordinator *beside, const mg_clip_need *room)
+                             mg_channel *channel, mg_run_coordinator *beside, const mg_run_holder *holder,
+                             const mg_clip_need *room)
 {
     mg_status st = MG_OK;
     mg_run_leader *l = calloc(1, sizeof *l);
@@ -57,7 +58,7 @@ mg_status mg_run_leader_open(mg_run_leader **out, const mg_run_settings *s, mg_r
     MG_TRY(mg_path_format(l->work, "%s/.mg-dist/making/%d", s->out, w->i_replica));
     l->call.out_dir = l->work;
     MG_TRY(mg_path_format(lock, "%s/.mg-dist/lock", s->out));
-    MG_TRY(mg_run_lock_watch(&l->of_run, lock));
+    MG_TRY(mg_run_lock_watch(&l->of_run, lock, holder, MG_RUN_LOCK_STALE_S));
     MG_TRY(mg_out_dir_open(l->work));
     if (r->source.with_tokenizer) MG_TRY(mg_tokenizer_open(&l->tokenizer, r->files->tokenizer));
     MG_TRY(mg_preparer_open(&l->preparer, r, r->limits.n_slots));

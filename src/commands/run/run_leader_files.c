@@ -149,8 +149,8 @@ static mg_status move(const char *from, const char *to)
     return mg_out_sync_folder(folder);
 }
 
-/* From our folder to the dataset, unless the run has lost it: a replica that was suspended wakes here, and by
- * now another run may have recorded a clip of this name with another sound. */
+/* From our folder to the dataset, unless the run has lost it: a replica that was suspended may wake here, and
+ * by now another run may have recorded a clip of this name with another sound. */
 static mg_status deliver(mg_run_leader *l, const mg_run_clip *c, const mg_quality *q, mg_run_result *out)
 {
     mg_status st = MG_OK;
@@ -179,10 +179,12 @@ done:
     return st;
 }
 
-/* A fault of the clip is its outcome; one of the disk may pass; any other ends the run. */
-static mg_status judge(mg_run_result *out, mg_status st)
+/* A fault of the clip is its outcome; one of the disk may pass; any other, and a lost dataset, ends the run.
+ */
+static mg_status judge(const mg_run_leader *l, mg_run_result *out, mg_status st)
 {
-    if (mg_status_is_common(st)) return st;
+    if (mg_status_is_common(st) || (out->kind == MG_MADE_PASSING && mg_run_lock_is_lost(l->of_run)))
+        return st;
     out->reason = strdup(mg_last_error());
     if (!out->reason) return mg_fail(MG_ENOMEM, "clip: no memory");
     mg_clear_error();
@@ -208,7 +210,8 @@ static mg_status finish(mg_run_leader *l, mg_run_clip *c, const mg_clip *clip, c
 
     mg_run_gate_measure(&q, l, result);
     if (mg_run_gate_refuses(&q, l)) return mg_run_gate_refuse(out, &q, l, c);
-    out->kind = MG_MADE_PASSING; /* unless all goes well */
+    out->kind = MG_MADE_PASSING;             /* unless all goes well */
+    MG_RETURN(mg_run_lock_check(l->of_run)); /* another run's replica of our number has the same folder */
     mg_status st = write_files(l, c, clip, result);
     q.clipping = l->output->clipping;
     const bool refused = st == MG_OK && mg_run_gate_refuses(&q, l);
@@ -239,7 +242,7 @@ mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_res
     if (st != MG_OK && !c->is_last_try && mg_run_leader_files_are_away(&c->list.requests.recipe[0]))
         out->kind = MG_MADE_UNREAD;
     if (st == MG_OK) st = finish(l, c, clip, result, out);
-    if (st != MG_OK) MG_TRY(judge(out, st));
+    if (st != MG_OK) MG_TRY(judge(l, out, st));
     push(l, out);
     return MG_OK;
 done:

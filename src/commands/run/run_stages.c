@@ -21,6 +21,7 @@ typedef struct run_call {
     mg_world *w;
     mg_dataset *d; /* world rank 0 */
     mg_dataset_needs needs;
+    mg_run_holder holder; /* world rank 0, of the dataset */
     mg_backend backend, beside;
     mg_replica *replica;
     mg_scheduler *scheduler;
@@ -93,6 +94,7 @@ static mg_status open_dataset(run_call *c)
     MG_RETURN(mg_dataset_open(&c->d, &call));
     if (c->s->metrics) MG_RETURN(mg_dataset_check_file_outside(c->s->metrics));
     MG_RETURN(mg_dataset_get_needs(c->d, &c->needs));
+    mg_dataset_tell_holder(c->d, &c->holder);
     mg_dataset_count(c->d, &n);
     if (n.done + n.failed > 0)
         mg_log_info("run: %s: goes on: %lld of %lld clips are done, %lld failed", c->s->out,
@@ -250,7 +252,8 @@ static mg_status open_makers(run_call *c, const mg_clip_need *need)
     MG_RETURN(mg_scheduler_open(&c->scheduler, c->replica));
     if (c->w->rank == 0) MG_RETURN(open_coordinator(c));
     if (c->replica->is_leader)
-        MG_RETURN(mg_run_leader_open(&c->leader, c->s, c->replica, c->w, c->channel, c->coordinator, need));
+        MG_RETURN(mg_run_leader_open(&c->leader, c->s, c->replica, c->w, c->channel, c->coordinator,
+                                     &c->holder, need));
     return MG_OK;
 }
 
@@ -278,6 +281,7 @@ static mg_status go(run_call *c)
     MG_RETURN(split(c));
     MG_RETURN(mg_world_await_first(w, open_dataset(c))); /* a pipe, a million files to look through */
     MG_RETURN(mg_comm_bcast(w->all, &c->needs, sizeof c->needs / sizeof(int64_t), MG_I64, 0));
+    MG_RETURN(mg_comm_bcast(w->all, &c->holder, sizeof c->holder / sizeof(int64_t), MG_I64, 0));
     MG_RETURN(mg_comm_agree(w->all, mg_machine_open(&c->backend, &c->s->machine, w)));
     const bool with_conditioners = c->needs.with_text || c->needs.with_negative || c->needs.with_melody;
     MG_RETURN(
