@@ -11,7 +11,7 @@ begin() {
     rm -rf "$OUT"
     start "$1" "${through[@]}" "$MG" generate -q --model "$DEMO" --unconditional 20000 --duration 9 --batch 2 --seed 1 --threads 1 \
         --out "$OUT" "${@:2}"
-    for _ in $(seq 300); do
+    for _ in $(seq 1200); do
         [ -s "$OUT/000000.json" ] && return
         sleep 0.1
     done
