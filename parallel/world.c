@@ -20,6 +20,7 @@ struct mg_world_links {
     mg_board *board;
     mg_watchdog watchdog;
     mg_watchdog last_dog; /* short, and looks at nobody */
+    bool has_told;        /* who is gone: what fails behind that is no news */
 };
 
 static const double LAST_DEADLINE_S = 1.0; /* a launcher kills about 2 s after its SIGTERM */
@@ -280,7 +281,12 @@ mg_status mg_world_settle(const mg_world *w, mg_status st)
 {
     mg_board *board = w->links ? w->links->board : NULL;
 
-    if (!board || (st != MG_ESTOPPED && st != MG_ECOMM)) return st;
+    if (st != MG_ESTOPPED && st != MG_ECOMM) return st;
+    if (w->links && w->links->has_told) {
+        mg_clear_error();
+        return MG_ECOMM;
+    }
+    if (!board) return st;
     char message[512];
     snprintf(message, sizeof message, "%s", mg_last_error());
     if (st == MG_ESTOPPED && mg_board_look(board, "run") == MG_ECOMM) return MG_ECOMM;
@@ -302,6 +308,7 @@ mg_status mg_world_tell_loss(const mg_world *w, mg_status st)
     st = mg_world_settle(w, st);
     if (*mg_last_error()) mg_log_last_error();
     mg_clear_error();
+    if (w->links) w->links->has_told = true;
     return st;
 }
 

@@ -98,7 +98,8 @@ mg_status mg_world_look(const mg_world *w);
 mg_status mg_world_settle(const mg_world *w, mg_status st);
 
 /* As mg_world_settle where a rank is gone, and said at once, for the launcher soon ends the others: what is
- * at hand may take longer than that. The message is empty then. Any other status is returned as it is. */
+ * at hand may take longer than that. The message is empty then, also that of what settles behind it. Any
+ * other status is returned as it is. */
 mg_status mg_world_tell_loss(const mg_world *w, mg_status st);
 
 /* The end, orderly if st is MG_OK, or a failure that all ranks agreed on; otherwise, if this rank alone
