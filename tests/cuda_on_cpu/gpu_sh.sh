@@ -60,7 +60,7 @@ printf '#!/bin/sh\necho $$ >"$0.pid"\nexec sleep 300\n' >"$box/mg-dist" && chmod
     timeout 100 bash "$root/bench/gpu.sh" --quick --dry-run "$box/mg-dist" --out "$box/stuck" --only doctor --limit 3 >"$box/out" 2>&1
 )
 kill "$(cat "$box/mg-dist.pid")"
-grep -q '^  doctor: FAILED: longer than 3 s' "$box/out" || fail "stuck: no table"
+grep -q '^  doctor: FAILED: longer than [1-3] s' "$box/out" || fail "stuck: no table"
 
 # Told to end, it ends what runs, and prints the table, with the time of all.
 printf '#!/bin/sh\n[ "$1" != doctor ] || exec sleep 2\nexec sleep 300\n' >"$box/mg-dist" && chmod +x "$box/mg-dist"
