@@ -317,6 +317,14 @@ mg_status mg_finisher_drain(mg_finisher *f)
     return st;
 }
 
+mg_status mg_finisher_check(mg_finisher *f)
+{
+    pthread_mutex_lock(&f->lock);
+    const mg_status st = mg_fault_raise(&f->fault);
+    pthread_mutex_unlock(&f->lock);
+    return st;
+}
+
 int64_t mg_finisher_room(mg_finisher *f)
 {
     pthread_mutex_lock(&f->lock);

@@ -50,6 +50,9 @@ mg_status mg_finisher_put(void *finisher, mg_ready_clip *clip);
 /* Until all clips are done. MG_ESTOPPED if a signal asks to stop. */
 mg_status mg_finisher_drain(mg_finisher *f);
 
+/* What has ended its work, as put and drain return it: for who has nothing to put. MG_OK: it works. */
+mg_status mg_finisher_check(mg_finisher *f);
+
 /* How many more can be put without waiting. */
 int64_t mg_finisher_room(mg_finisher *f);
 

@@ -35,7 +35,7 @@ done
 # It is no clip's fault: in a dataset they wait for the same command, on a device that works.
 printf '{"id":"%d","prompt":"drums","duration":0.1}\n' 0 1 2 3 4 5 >"$BOX/jobs.jsonl"
 dataset() {
-    CUDA_ON_CPU=$1 timeout 60 "$MG" run --model "$TINY" --jobs "$BOX/jobs.jsonl" --seed 7 --batch 2 --device cuda --out "$BOX/set" >"$BOX/said" 2>&1
+    CUDA_ON_CPU=$1 timeout -k 5 60 "$MG" run --model "$TINY" --jobs "$BOX/jobs.jsonl" --seed 7 --batch 2 --device cuda --out "$BOX/set" >"$BOX/said" 2>&1
 }
 for ((n = 500, fell = 0; n < 20000; n = n * 13 / 10)); do
     rm -rf "$BOX/set"
@@ -45,6 +45,13 @@ for ((n = 500, fell = 0; n < 20000; n = n * 13 / 10)); do
     passes "run: the device falls off at its ${n}th call: the same command makes all clips" test $? = 0
 done
 passes 'run: it fell off, and at last it did not' test "$fell" -gt 0 -a "$n" -lt 20000
+codes=''
+for ((m = fell, most = n; m < most; m += (most - fell) / 12 + 1)); do # so also where only the sounds of the last clips are left to make
+    rm -rf "$BOX/set"
+    dataset "eager,falls=$m"
+    codes+="$? "
+done
+passes "run: wherever it falls off, the run ends with 6, or is through: $codes" test -z "${codes//[06] /}"
 
 # doctor
 doctor() { CUDA_ON_CPU=$1 timeout -k 5 60 "$MG" doctor --device cuda "${@:2}"; }

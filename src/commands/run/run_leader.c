@@ -322,6 +322,7 @@ static mg_status tick(void *arg)
         MG_RETURN(mg_world_look(l->w));
     }
     MG_RETURN(send_results(l));
+    MG_RETURN(mg_finisher_check(l->finisher)); /* of its last clips no result would come */
     MG_RETURN(take_messages(l));
     if (l->beside) MG_RETURN(mg_run_coordinator_tick(l->beside));
     MG_RETURN(tell_wish(l));
