@@ -236,6 +236,7 @@ static mg_cpu_kernels kernels_of(mg_cpu_level level)
         k.tile[MG_FORMAT_Q8] = mg_cpu_tile_avx512vnni, k.tile[MG_FORMAT_Q4] = mg_cpu_groups_avx512vnni;
     if (level == MG_CPU_AMX) {
         k.tile[MG_FORMAT_BF16] = mg_cpu_tile_amx_plain, k.pair_x = true;
+        k.tile_strips[MG_FORMAT_BF16] = mg_cpu_tile_amx_strips;
         k.tile_rows[MG_FORMAT_BF16] = mg_cpu_tile_amx_rows;
     }
     if (level == MG_CPU_AMX && may_use_amx()) {

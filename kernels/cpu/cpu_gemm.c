@@ -47,7 +47,7 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
                       int64_t ldw, int64_t n_strips)
 {
     const int64_t n_steps = mg_cpu_slice_steps(j->w),
-                  tile_strips = n_rows > j->kernels->wide_rows ? 1 : n_strips;
+                  tile_strips = j->kernels->tile_strips[j->w->format](j->w->format, n_strips, n_rows);
     int64_t n_tiles = 0;
 
     for (int64_t r = 0; r < n_rows; r += j->kernels->tile_rows[j->w->format](tile_strips, n_rows - r))
@@ -56,12 +56,14 @@ static void sum_slice(const gemm_job *j, float *sum, const char *x, int64_t n_ro
     for (int64_t s = 0; s < n_steps; s += block) {
         const int64_t n = n_steps - s < block ? n_steps - s : block;
         const char *next = w + (s + n) * ldw; /* each tile fetches its share, for memory never to rest */
-        for (int64_t r = 0, strip = 0; r < n_rows; next += n * ldw / n_tiles) {
+        for (int64_t r = 0, strip = 0; r < n_rows;) {
             const int64_t take = j->kernels->tile_rows[j->w->format](tile_strips, n_rows - r);
+            const int64_t share = take * tile_strips, all = n_rows * n_strips;
             mg_cpu_tile *add = j->kernels->tile[j->w->format](j->w->format, tile_strips, take);
             add(sum + r * WIDTH + strip * MG_CPU_STRIP, x + r * j->ldx_bytes + s * j->step_bytes,
                 j->ldx_bytes, w + s * ldw + strip * mg_cpu_strip_bytes(j->w->format), ldw, n, s > 0,
-                n_tiles > 1 ? next : NULL, (ldw + n_tiles - 1) / n_tiles, take);
+                n_tiles > 1 ? next : NULL, (ldw * share + all - 1) / all, take);
+            next += n * ldw * share / all;
             strip = (strip + tile_strips) % n_strips;
             if (strip == 0) r += take;
         }

@@ -55,11 +55,12 @@ static inline float mg_cpu_steps_per_unit(float most)
 }
 
 typedef struct mg_cpu_kernels {
-    int64_t panel;     /* columns */
-    int64_t wide_rows; /* of a product with more rows, tiles take one strip each */
-    bool pair_x;       /* bf16: rounded rows of x are bf16 pairs; else fp32 */
-    bool x_from_zero;  /* Q8: tiles sum products of x - 128; else of x */
-    /* By format; 1, 2 or 4 strips. tile_rows: how many of the rows left to take next. */
+    int64_t panel;    /* columns */
+    bool pair_x;      /* bf16: rounded rows of x are bf16 pairs; else fp32 */
+    bool x_from_zero; /* Q8: tiles sum products of x - 128; else of x */
+    /* By format; 1, 2 or 4 strips. tile_strips: how many of a panel's a tile of a product with n_rows takes.
+     * tile_rows: how many of the rows left to take next. */
+    int64_t (*tile_strips[MG_N_FORMATS])(mg_format format, int64_t n_strips, int64_t n_rows);
     int64_t (*tile_rows[MG_N_FORMATS])(int64_t n_strips, int64_t left);
     mg_cpu_tile *(*tile[MG_N_FORMATS])(mg_format format, int64_t n_strips, int64_t n_rows);
 
@@ -94,8 +95,9 @@ typedef struct mg_cpu_kernels {
 /* The table of the bodies that a cpu_kernels*.c has included. */
 #define MG_CPU_KERNELS                                                                                    \
     {                                                                                                     \
-        .panel = WIDEST * MG_CPU_STRIP, .wide_rows = WIDE_ROWS, .pair_x = X_IN_PAIRS,                     \
-        .x_from_zero = X_FROM_ZERO, .tile_rows = {tile_rows, tile_rows, tile_rows, tile_rows, tile_rows}, \
+        .panel = WIDEST * MG_CPU_STRIP, .pair_x = X_IN_PAIRS, .x_from_zero = X_FROM_ZERO,                 \
+        .tile_strips = {tile_strips, tile_strips, tile_strips, tile_strips, tile_strips},                 \
+        .tile_rows = {tile_rows, tile_rows, tile_rows, tile_rows, tile_rows},                             \
         .tile = {find_tile, find_tile, find_tile, find_tile, find_tile}, .finish = finish, .add = add,    \
         .mul = mul, .act = act_row, .layer_norm = layer_norm, .rms_norm = rms_norm, .attend = attend,     \
         .widen = widen, .narrow = narrow, .round_bf16 = round_bf16, .transpose = transpose, .pack = pack, \
@@ -125,6 +127,7 @@ mg_cpu_tile *mg_cpu_tile_neondot(mg_format format, int64_t n_strips, int64_t n_r
  * too. bf16's take rows of x in pairs. */
 mg_cpu_tile *mg_cpu_tile_amx(mg_format format, int64_t n_strips, int64_t n_rows);
 mg_cpu_tile *mg_cpu_tile_amx_plain(mg_format format, int64_t n_strips, int64_t n_rows);
+int64_t mg_cpu_tile_amx_strips(mg_format format, int64_t n_strips, int64_t n_rows);
 int64_t mg_cpu_tile_amx_rows(int64_t n_strips, int64_t left);
 
 #endif

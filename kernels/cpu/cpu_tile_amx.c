@@ -152,3 +152,9 @@ int64_t mg_cpu_tile_amx_rows(int64_t n_strips, int64_t left)
     (void)n_strips;
     return left < MOST_ROWS ? left : MOST_ROWS;
 }
+
+int64_t mg_cpu_tile_amx_strips(mg_format format, int64_t n_strips, int64_t n_rows)
+{
+    (void)format, (void)n_rows;
+    return n_strips;
+}

@@ -6,15 +6,16 @@
 #include "cpu_kernels.h"
 #include "cpu_vec.h"
 
-/* Above WIDE_ROWS rows the registers hold the sums of one strip only. */
+/* Of products with more than WIDE_ROWS rows a tile takes NARROW strips: registers hold no more sums, or what
+ * is widened for a tile serves more rows. */
 #if defined(__AVX512BF16__)
-enum { WIDEST = 4, MOST_ROWS = 12, WIDE_ROWS = INT32_MAX, X_IN_PAIRS = true };
+enum { WIDEST = 4, MOST_ROWS = 12, WIDE_ROWS = 6, NARROW = 2, X_IN_PAIRS = true };
 #elif defined(__AVX512F__)
-enum { WIDEST = 4, MOST_ROWS = 12, WIDE_ROWS = INT32_MAX, X_IN_PAIRS = false };
+enum { WIDEST = 4, MOST_ROWS = 12, WIDE_ROWS = 6, NARROW = 2, X_IN_PAIRS = false };
 #elif defined(__AVX2__) || defined(MG_CPU_FOR_NEON)
-enum { WIDEST = 2, MOST_ROWS = 6, WIDE_ROWS = 3, X_IN_PAIRS = false };
+enum { WIDEST = 2, MOST_ROWS = 6, WIDE_ROWS = 3, NARROW = 1, X_IN_PAIRS = false };
 #else
-enum { WIDEST = 1, MOST_ROWS = 2, WIDE_ROWS = INT32_MAX, X_IN_PAIRS = false };
+enum { WIDEST = 1, MOST_ROWS = 2, WIDE_ROWS = INT32_MAX, NARROW = 1, X_IN_PAIRS = false };
 #endif
 
 enum {
@@ -190,19 +191,20 @@ VF void run_tile(float *sum, const char *x, int64_t ldx, const char *w, int64_t 
     }
 #define NAME(format, strips, rows) [rows - 1] = tile_##format##_##strips##_##rows
 
-/* EACH_2, EACH_3, EACH_6: one for 1 … 2, 1 … 3, 1 … 6 rows */
+/* EACH_2, EACH_3, EACH_6: one for 1 … 2, 1 … 3, 1 … 6 rows; EACH_6_8_12: for 8 and 12 as well */
 #define EACH_2(f, d, s, sep) f(d, s, 1) sep() f(d, s, 2)
 #define EACH_3(f, d, s, sep) EACH_2(f, d, s, sep) sep() f(d, s, 3)
 #define EACH_6(f, d, s, sep) \
     EACH_2(f, d, s, sep) sep() f(d, s, 3) sep() f(d, s, 4) sep() f(d, s, 5) sep() f(d, s, 6)
-#define EACH_6_12(f, d, s, sep) EACH_6(f, d, s, sep) sep() f(d, s, 12)
-#define COMMA()                 ,
+#define EACH_6_8_12(f, d, s, sep) EACH_6(f, d, s, sep) sep() f(d, s, 8) sep() f(d, s, 12)
+#define COMMA()                   ,
 #define NOTHING()
 
 #if defined(__AVX512F__)
-#define TILES_OF(d) EACH_6_12(TILE, d, 1, NOTHING) EACH_6_12(TILE, d, 2, NOTHING) EACH_6(TILE, d, 4, NOTHING)
+#define TILES_OF(d) \
+    EACH_6_8_12(TILE, d, 1, NOTHING) EACH_6_8_12(TILE, d, 2, NOTHING) EACH_6(TILE, d, 4, NOTHING)
 #define NAMES_OF(d) \
-    [d] = {{EACH_6_12(NAME, d, 1, COMMA)}, {EACH_6_12(NAME, d, 2, COMMA)}, {EACH_6(NAME, d, 4, COMMA)}}
+    [d] = {{EACH_6_8_12(NAME, d, 1, COMMA)}, {EACH_6_8_12(NAME, d, 2, COMMA)}, {EACH_6(NAME, d, 4, COMMA)}}
 #elif defined(__AVX2__) || defined(MG_CPU_FOR_NEON)
 #define TILES_OF(d) EACH_6(TILE, d, 1, NOTHING) EACH_3(TILE, d, 2, NOTHING)
 #define NAMES_OF(d) [d] = {{EACH_6(NAME, d, 1, COMMA)}, {EACH_3(NAME, d, 2, COMMA)}}
@@ -232,11 +234,22 @@ static mg_cpu_tile *find_tile(mg_format format, int64_t n_strips, int64_t n_rows
 }
 
 #if !defined(MG_CPU_TILES_OF)
+static int64_t tile_strips(mg_format format, int64_t n_strips, int64_t n_rows)
+{
+    const bool widened = format == MG_FORMAT_BF16 || format == MG_FORMAT_F16;
+
+    if (n_rows <= WIDE_ROWS || (!FEW_REGISTERS && !widened)) return n_strips;
+    return n_strips < NARROW ? n_strips : NARROW;
+}
+
 /* Rows of the next tile when `left` remain: the most there are, and no small rest where two of a size will
  * do. */
 static int64_t tile_rows(int64_t n_strips, int64_t left)
 {
-    if (MOST_ROWS == 12 && n_strips < 4 && left >= 12) return 12;
+    if (MOST_ROWS == 12 && n_strips < 4 && left >= 8) {
+        if (left == 8 || left == 16) return 8;
+        if (left >= 12) return 12;
+    }
     const int64_t most = MOST_ROWS < 6 ? MOST_ROWS : 6;
     return left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
 }

@@ -17,6 +17,8 @@ enum {
     PIECE = 8192,           /* values of a tensor that a thread takes at once */
     VALUES_PER_PRODUCT = 4, /* that are only added or stored: they cost as much */
     SCALE_ALIGN = 64,
+    KEYS_AHEAD = 8, /* that are fetched before they are written */
+    LINE = 64,
 };
 
 typedef struct pointwise_job {
@@ -220,20 +222,36 @@ static void write_key(const kv_job *j, void *keys, int64_t i, const float *x)
     for (int64_t e = 0; e < E; e++) to[e] = (char)(to[e] ^ 0x80); /* 128 was zero */
 }
 
+/* Where token i % N of head i / N stands in the cache. */
+static int64_t token_index(const kv_job *j, int64_t i)
+{
+    return kv_index(j->kv, j->kv_row[i % j->N], i / j->N, j->pos[i % j->N]);
+}
+
+/* Lines of the cache that will be written: nobody has read them since the last step. */
+static void fetch_key(const kv_job *j, int64_t i)
+{
+    const int64_t bytes = j->kv->E * (int64_t)mg_dtype_bytes(kv_dtype(j->kv)), at = token_index(j, i) * bytes;
+
+    for (int64_t b = 0; b < bytes; b += LINE) {
+        __builtin_prefetch((char *)j->kv->k + at + b, 1);
+        __builtin_prefetch((char *)j->kv->v + at + b, 1);
+    }
+}
+
 /* Units are heads: each writes its tokens in order. */
 static void write_heads(void *arg, int64_t first, int64_t end, int i_thread)
 {
     const kv_job *j = arg;
-    const int64_t H = j->kv->n_heads, E = j->kv->E;
+    const int64_t H = j->kv->n_heads, E = j->kv->E, i_end = end * j->N;
 
     (void)i_thread;
-    for (int64_t h = first; h < end; h++) {
-        const float *k = j->k + h * E;
-        for (int64_t n = 0; n < j->N; n++, k += j->W) {
-            const int64_t i = kv_index(j->kv, j->kv_row[n], h, j->pos[n]);
-            write_key(j, j->kv->k, i, k);
-            write_key(j, j->kv->v, i, k + H * E);
-        }
+    for (int64_t i = first * j->N; i < i_end; i++) {
+        const float *k = j->k + i % j->N * j->W + i / j->N * E;
+        const int64_t to = token_index(j, i);
+        if (i + KEYS_AHEAD < i_end) fetch_key(j, i + KEYS_AHEAD);
+        write_key(j, j->kv->k, to, k);
+        write_key(j, j->kv->v, to, k + H * E);
     }
 }
 

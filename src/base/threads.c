@@ -14,7 +14,7 @@
 enum {
     SPIN_ROUNDS = 4000, /* about 50 us: longer than the gaps inside a step, shorter than one between clips */
     YIELD_ROUNDS = 16,  /* a nice pool offers its processor to others so often */
-    MAX_CHUNKS = 8,     /* of a thread's share */
+    MAX_CHUNKS = 32,    /* of a thread's share */
 };
 
 /* A thread's share of a job: its chunks, handed out from the first. All in one word, so that a claim by a
