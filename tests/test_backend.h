@@ -91,10 +91,20 @@ static inline bool test_is_raced(void) /* by ThreadSanitizer */
 #endif
 }
 
+/* Instructions are emulated: of a level that others test as well, it is left to them. */
+static inline bool test_is_emulated(void)
+{
+#ifdef MG_EMULATED_PROCESSOR_H
+    return true;
+#else
+    return false;
+#endif
+}
+
 /* Under ThreadSanitizer the best one alone: how work is split among threads is the same on all. */
 static inline mg_cpu_level test_first_level(void)
 {
-    return test_is_raced() ? mg_cpu_best_level() : MG_CPU_SCALAR;
+    return test_is_raced() || test_is_emulated() ? mg_cpu_best_level() : MG_CPU_SCALAR;
 }
 
 static inline mg_cpu_level test_last_level(void)
