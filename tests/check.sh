@@ -6,8 +6,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 stages=${*:-release cuda-on-cpu asan tsan fuzz}
-jobs=$((2 * $(nproc))) # many tests mostly wait
-[ "$jobs" -le 4 ] || jobs=4
+jobs=$((3 * $(nproc))) # many tests mostly wait
+[ "$jobs" -le 6 ] || jobs=6
 passed=0 failed=0 skipped=0
 report=() again=()
 
