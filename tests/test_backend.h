@@ -82,6 +82,12 @@ static inline bool test_is_watched(void)
 #endif
 }
 
+/* Whether one case of a kind will do: a sanitizer sees in the next ones what it saw in the first. */
+static inline bool test_thins(void)
+{
+    return test_cuts() || test_is_watched();
+}
+
 static inline bool test_is_raced(void) /* by ThreadSanitizer */
 {
 #ifdef __SANITIZE_THREAD__

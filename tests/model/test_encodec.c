@@ -150,7 +150,7 @@ static void check_stretches(const codec_want *how, const int64_t *T, int n_lengt
     for (int64_t i = 0; i < K * T_max; i++) codes[i] += codes[i] < 0 ? (int32_t)V : 0;
     whole.stretch = whole.block = T_max + 1;
     codec_open(&f, &whole);
-    for (size_t s = 0; s < sizeof stretch / sizeof *stretch; s += test_cuts() ? 3 : 1) {
+    for (size_t s = 0; s < sizeof stretch / sizeof *stretch; s += test_thins() ? 3 : 1) {
         codec_want parts = *how;
         parts.stretch = stretch[s];
         parts.block = block[s];
@@ -182,7 +182,7 @@ static void test_stretches(void **state)
     (void)state;
     for (int i = 0; i < 80; i++) T[i] = i + 1;
     T[80] = 257, T[81] = 1503;
-    for (int i = 0; i < 2 * N_ODD_CODECS; i += test_cuts() ? 3 : 1) {
+    for (int i = 0; i < 2 * N_ODD_CODECS; i += test_thins() ? 3 : 1) {
         mg_codec_config config = codec_odd_config(file, i / 2);
         char prefix[32];
         snprintf(prefix, sizeof prefix, "codec%d.", i / 2);
@@ -347,7 +347,7 @@ static void test_perturbed(void **state)
     char path[1100];
 
     (void)state;
-    if (test_cuts()) skip(); /* which tensors matter is the model's, whatever the backend */
+    if (test_thins()) skip(); /* which tensors matter is the model's, whatever the backend */
     golden_codec_open(&g, "tiny-mono");
     snprintf(path, sizeof path, "%s/model.safetensors", g.dir);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -212,7 +212,7 @@ static void check_stretches(const codec_want *how, int64_t n_short, int64_t by, 
     for (int64_t n = 0; n < n_long; n++) pcm[n] = sinf((float)n * 0.7F) * cosf((float)(n * n % 1009));
     whole.stretch = whole.block = n_long / how->config->hop + 2;
     codec_open(&f, &whole);
-    for (size_t s = 0; s < sizeof stretch / sizeof *stretch; s += test_cuts() ? 3 : 1) {
+    for (size_t s = 0; s < sizeof stretch / sizeof *stretch; s += test_thins() ? 3 : 1) {
         codec_want parts = *how;
         parts.stretch = stretch[s];
         parts.block = block[s];
@@ -244,7 +244,7 @@ static void test_stretches(void **state)
     golden_clip g;
 
     (void)state;
-    for (int i = 0; i < 2 * N_ODD_CODECS; i += test_cuts() ? 3 : 1) {
+    for (int i = 0; i < 2 * N_ODD_CODECS; i += test_thins() ? 3 : 1) {
         char prefix[32];
         mg_codec_config config = codec_odd_config(file, i / 2);
         const codec_want want = odd_want(&config, i / 2, prefix);
@@ -389,7 +389,7 @@ static void test_perturbed(void **state)
     golden_clip g;
 
     (void)state;
-    if (test_cuts()) skip(); /* which tensors matter is the model's, whatever the backend */
+    if (test_thins()) skip(); /* which tensors matter is the model's, whatever the backend */
     golden_clip_open(&g, "tiny-mono", "hf/tiny-mono.codec.safetensors", "");
     g.want.prefix = "audio_encoder.";
     const int64_t n = g.T * g.want.config->hidden_size, n_codes = g.T * g.want.config->n_codebooks;

@@ -171,7 +171,7 @@ static void test_perturbed(void **state)
     fixture f;
 
     (void)state;
-    if (test_cuts()) skip(); /* which tensors matter is the model's, whatever the backend */
+    if (test_thins()) skip(); /* which tensors matter is the model's, whatever the backend */
     golden_lm_open(&g, "tiny-mono");
     fixture_open(&f, "tiny-mono", &want);
     golden_set_texts(&f, &g);

@@ -138,7 +138,7 @@ static void check_model(const char *model, const char *weights_path, size_t firs
         assert_int_equal(n_different, 0);
     }
     /* the sibling that must fail: another guidance, other codes */
-    if (!test_cuts()) assert_int_not_equal(count_different(&f, golden, &cases[0], 2.5f), 0);
+    if (!test_thins()) assert_int_not_equal(count_different(&f, golden, &cases[0], 2.5f), 0);
     fixture_close(&f);
     mg_checkpoint_close(golden);
 }
