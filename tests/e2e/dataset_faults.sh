@@ -10,8 +10,8 @@ jobs() { # N SECONDS
     for i in $(seq 1 "$1"); do printf '{"id":"clip-%d","prompt":"song number %d","duration":%s}\n' "$i" "$i" "$2"; done
 }
 jobs 10 1 >"$BOX/jobs.jsonl"
-jobs 24 1 >"$BOX/long.jsonl"
-jobs 12 10 >"$BOX/seconds.jsonl"
+jobs 24 0.5 >"$BOX/long.jsonl"
+jobs 8 10 >"$BOX/seconds.jsonl"
 plain=
 run() { # RANKS OUT …
     local n=$1 out=$2

@@ -6,7 +6,7 @@
 KILLS=${MG_KILLS:-5}
 
 for i in $(seq 1 $((KILLS * 8 + 40))); do
-    printf '{"id":"clip-%d","prompt":"song number %d","duration":%d.5}\n' "$i" "$i" $((i % 3 + 1))
+    printf '{"id":"clip-%d","prompt":"song number %d","duration":%d.5}\n' "$i" "$i" $((i % 3))
 done >"$BOX/jobs.jsonl"
 n_jobs=$(wc -l <"$BOX/jobs.jsonl")
 facts() { (cd "$BOX/$1" && find . -name .mg-dist -prune -o -type f -print0 | sort -z | xargs -0 sha256sum); }
