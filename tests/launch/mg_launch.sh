@@ -35,10 +35,14 @@ hostfile() { # SENTENCE TEXT NAMES-AND-SLOTS|PATTERN [CODE]
 hostfile 'from Windows' '\xef\xbb\xbfn1 slots=2\r\n\r\nn2\r\n' 'n1 slots=2,n2 slots=1'
 hostfile 'of MPICH' 'n1:4\nme@n2:08 # two\nfe80::1\n' 'n1 slots=4,me@n2 slots=8,fe80::1 slots=1'
 hostfile 'with a zero in front' 'n1 slots=08 max_slots=9' 'n1 slots=8'
+hostfile 'more slots than a number holds' 'n2\nn1 slots=9999999999\n' 'hosts: line 2: n1 has more than 100000 slots' 2
+hostfile 'the same, as MPICH writes it' 'n1:4294967297\n' 'hosts: line 1: n1 has more than 100000 slots' 2
+hostfile 'a host in two cases' 'n1\nme@N1\n' 'hosts: line 2: host me@N1 stands there twice .line 1.' 2
 hostfile 'without slots' 'n1\nn2:0\n' 'hosts: line 2: n2 has no slot' 2
 for line in n1: n1:x n1:4x; do hostfile "a line $line" "n2\n$line\n" "hosts: line 2: $line: expected HOST:N" 2; done
 hostfile 'a word too many' 'n1 slots=2\nn2 4\n' 'hosts: line 2: 4: expected slots=N' 2
 expect 2 ': cannot be read; it lists a host a line' 'a folder' "$root/launch/mg-launch" --hostfile "$BOX" --no-check --program /bin/true -- models
+expect 2 'option --slots: 9999999999: must be a whole number' 'slots beyond a number' "$root/launch/mg-launch" --hosts n1 --slots 9999999999 --no-check --program /bin/true -- models
 expect 2 '--np: 0: no rank' 'no rank' "$root/launch/mg-launch" --hosts n1 --np 0 --no-check --program /bin/true -- models
 
 # What it hands on: to a remote shell no word that it takes for an option, to the ranks what they read alone.
@@ -129,6 +133,8 @@ TOLD=yes FIRST=6 starts 'told to stop while hosts are asked' 6 1 0
 FIRST=213 LATER=213 starts 'mpirun starts no ranks, ever' 213 3 2 --restarts 2
 says 'and it is said' '2 restarts are used up'
 FIRST=213 LATER=6 starts 'mpirun starts no ranks, at first' 6 3 1 --restarts 2
+FIRST=6 starts 'numbers with a zero in front' 0 2 0 --restarts 08 --np 08 --max-skew 09
+says 'and the restarts are eight' 'start 2 of at most 9'
 touch away.n2
 FIRST=213 LATER=213 starts 'mpirun starts no ranks, and a host is away' 6 3 0 --restarts 2
 finish
