@@ -10,6 +10,7 @@
 #include "omegaconf.h"
 #include "path.h"
 #include "text.h"
+#include "utf8.h"
 
 /* Copies may take as much as the file, and small files this much: an expanded tensor must not be a bomb. */
 #define COPY_FLOOR_BYTES ((size_t)1 << 20)
@@ -44,16 +45,19 @@ static bool holds_tensor(const mg_pickle_value *dict, size_t *left)
     return false;
 }
 
-/* The keys of a dict for a message: "a, b, c". */
+/* The keys of a dict for a message: "a, b, c", as many as there is room for whole. */
 static void list_keys(char *out, size_t size, const mg_pickle_value *dict)
 {
+    char name[41];
     size_t used = 0;
 
     out[0] = '\0';
     for (size_t i = 0; is_dict(dict) && i + 1 < dict->items.n && used + 1 < size; i += 2) {
         const mg_pickle_value *key = dict->items.item[i];
-        if (key->kind == MG_PICKLE_STRING)
-            used += (size_t)snprintf(out + used, size - used, "%s%.40s", used ? ", " : "", key->text.data);
+        if (key->kind != MG_PICKLE_STRING) continue;
+        mg_utf8_copy(name, sizeof name, key->text.data);
+        if (used + strlen(name) + 3 > size) return;
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", name);
     }
 }
 
@@ -214,7 +218,7 @@ static mg_status look_beside(mg_torch_entries *out, picked *p, const mg_pickle_v
     else if ((p->averaged = mg_nameless_find(root, &p->key)))
         return MG_OK;
     else if ((current = find_other(root, 1, p->state, left)))
-        mg_text_format(&note, "holds weights of the same names twice: those of %.64s are left", current);
+        mg_text_show(&note, "holds weights of the same names twice: those of %.64s are left", current);
     else
         return MG_OK;
     return mg_text_end(&note, &out->note, path);

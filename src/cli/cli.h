@@ -22,7 +22,7 @@ typedef enum mg_option_type {
     MG_OPT_FLAG,    /* bool; false */
     MG_OPT_INT,     /* int64_t; -1 (so `low` is at least 0) */
     MG_OPT_FLOAT,   /* double; NaN */
-    MG_OPT_SIZE,    /* int64_t, bytes: 500M, 1.5G, 8Gi; -1 */
+    MG_OPT_SIZE,    /* int64_t, bytes: 500M, 1.5GB, 8Gi; -1 */
     MG_OPT_STRING,  /* const char *; NULL */
     MG_OPT_STRINGS, /* mg_strings, borrowed from argv or the environment; may be repeated */
     MG_OPT_CHOICE,  /* int: the place of the word in `choices`; -1 */

@@ -72,21 +72,25 @@ static mg_status parse_float(double *out, const mg_option *o, const char *from, 
     return MG_OK;
 }
 
-/* K, M, G and T count in thousands, as what we print; with an i behind them in 1024s. */
+/* K, M, G and T count in thousands, as what we print; with an i behind them in 1024s. A B may end it, and a
+ * space stand before the unit; case does not matter. */
 static mg_status parse_size(int64_t *out, const char *from, const char *text)
 {
     static const char letters[] = "KMGT";
     char *end;
     double v = strtod(text, &end);
-    const char *letter = end > text && *end ? strchr(letters, toupper((unsigned char)*end)) : NULL;
+    const bool has_number = end > text;
 
+    if (has_number) end += strspn(end, " ");
+    const char *letter = has_number && *end ? strchr(letters, toupper((unsigned char)*end)) : NULL;
     if (letter) {
-        const double unit = end[1] == 'i' ? 1024 : 1000;
-        for (const char *l = letters; l <= letter; l++) v *= unit;
-        end += end[1] == 'i' ? 2 : 1;
+        const bool is_binary = tolower((unsigned char)end[1]) == 'i';
+        for (const char *l = letters; l <= letter; l++) v *= is_binary ? 1024 : 1000;
+        end += is_binary ? 2 : 1;
     }
-    if (end == text || *end || !(v >= 0 && v < 0x1p62))
-        return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number of bytes, like 500M, 1.5G or 8Gi", from,
+    if (has_number && toupper((unsigned char)*end) == 'B') end++;
+    if (!has_number || *end || !(v >= 0 && v < 0x1p62))
+        return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number of bytes, like 500M, 1.5GB or 8Gi", from,
                        text);
     *out = (int64_t)v;
     return MG_OK;

@@ -37,7 +37,7 @@ static mg_status refuse_names(const mg_job_reader *r, char *const *names, int64_
     enum { SHOWN = 12 };
     mg_text t = {0};
 
-    for (int64_t i = 0; i < n && i < SHOWN; i++) mg_text_format(&t, "%s\"%.64s\"", i ? ", " : "", names[i]);
+    for (int64_t i = 0; i < n && i < SHOWN; i++) mg_text_show(&t, "%s\"%.64s\"", i ? ", " : "", names[i]);
     if (n > SHOWN) mg_text_add(&t, ", …");
     const mg_status st = mg_fail(MG_EUSAGE, "%s: line %lld: %s: %s%s", r->bytes.name, (long long)line, what,
                                  t.data ? t.data : "", remedy);

@@ -276,6 +276,8 @@ mg_status mg_hub_find(char path[MG_PATH_SIZE], const char *path_or_id)
     if (!exists && !mg_hub_is_id(name))
         return mg_fail(MG_EFAIL, "model: %s: no such file or folder, and not an id such as OWNER/NAME",
                        path_or_id);
+    if (exists && strcmp(mg_path_name(name), "config.json") == 0 && !mg_path_is_folder(name))
+        return mg_path_folder(path, name);
     t = calloc(1, sizeof *t);
     if (!t) return mg_fail(MG_ENOMEM, "model: %zu bytes", sizeof *t);
     st = exists ? find_folder(path, t, path_or_id, name) : find_cached(path, t, name);

@@ -19,6 +19,7 @@ typedef struct settings {
     const char *name;
     mg_strings words;
     int colour;
+    int64_t size;
 } settings;
 
 #define AT(field) offsetof(settings, field)
@@ -73,6 +74,7 @@ static const mg_option options[] = {
      .choices = "red|green",
      .group = "G",
      .help = "hue"},
+    {.name = "size", .type = MG_OPT_SIZE, .offset = AT(size), .arg = "SIZE", .group = "G", .help = "bytes"},
 };
 
 static mg_status run(mg_context *context, const void *s)
@@ -130,6 +132,26 @@ static void test_values_arrive(void **state)
     assert_int_equal(s->colour, 0);
     assert_true(isnan(cli.comm_timeout_s));
     mg_cli_close(&cli);
+}
+
+static void test_sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } cases[] = {{"0", 0},   {"500M", 500000000}, {"1.5GB", 1500000000}, {"5 gb", 5000000000},
+                 {"7B", 7},  {"8Gi", 8ll << 30},  {"3kib", 3072},        {"2TiB", 2ll << 40},
+                 {"M", -1},  {"4 parsecs", -1},   {"4 GBit", -1},        {"4BB", -1},
+                 {"4i", -1}, {"-1", -1},          {"nan", -1},           {"1e10TB", -1}};
+    mg_cli cli;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const mg_status st = parse(&cli, WORDS("square", "--size", cases[i].text));
+        assert_int_equal(st, cases[i].bytes < 0 ? MG_EUSAGE : MG_OK);
+        if (st == MG_OK) assert_int_equal(((const settings *)cli.settings)->size, cases[i].bytes);
+        mg_cli_close(&cli);
+    }
 }
 
 static void expect_absent(const settings *s)
@@ -355,13 +377,10 @@ static void test_list_of_operands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_arrive),
-        cmocka_unit_test(test_absent_values),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_environment_is_forgotten),
-        cmocka_unit_test(test_actions),
-        cmocka_unit_test(test_tables_are_checked),
+        cmocka_unit_test(test_values_arrive),    cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_absent_values),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_environment),      cmocka_unit_test(test_environment_is_forgotten),
+        cmocka_unit_test(test_actions),          cmocka_unit_test(test_tables_are_checked),
         cmocka_unit_test(test_list_of_operands),
     };
 

@@ -40,6 +40,8 @@ inspect 0 'transformer.layers.0.self_attn.in_proj_weight +fp16 +\[384,128\] +-> 
     'the names' "$FORMS/ac-mono/state_dict.bin" --keys
 expect 0 '"loads": true' 'JSON' "$MG" inspect "$TINY" --json --keys
 passes 'every tensor is in it' test "$(grep -c '^      "target": "' "$BOX/said")" = 180
+inspect 0 '^is +Hugging Face model$' 'a model by its config.json' "$TINY/config.json"
+says 'it would load' '^generate +would load it$'
 
 # Broken and foreign.
 mkdir "$BOX/model"
@@ -58,6 +60,20 @@ inspect 2 'MODEL' 'no operand'
 inspect 4 'object of posix.system' 'a file that would run a command: it is only read' "$GOLDEN/torch/command.pt"
 says 'its keys' '^  w +fp32 \[3,2\]$'
 inspect 4 'torch.nn.modules.linear.Linear' 'a pickled module' "$GOLDEN/torch/module.pt"
+
+# Names of a pickle that are cut inside a character, and those that are no UTF-8 at all.
+python3 - "$BOX/names.pt" <<'END'
+import struct, sys
+def text(s): return b"X" + struct.pack("<I", len(s)) + s
+name = b"c" + ("m" * 39 + "\u00e9").encode() + b"\n" + ("n" * 39 + "\u00e9").encode() + b"\n"
+pickle = b"\x80\x02}(" + text(b"cut") + name + b"U\x03a\xffb" + b"U\x02\xfe!" + b"u."
+number = 0x1950a86a20f9469cfc6c
+protocol = b"\x80\x02\x8a\x0a" + number.to_bytes(10, "little") + b"."
+open(sys.argv[1], "wb").write(protocol + b"\x80\x02M\xe9\x03." + b"\x80\x02}" + text(b"little_endian") + b"\x88s." + pickle + b"\x80\x02].")
+END
+expect 4 '"cut": "name m{39}\.n{39}"' 'names that are cut' "$MG" inspect "$BOX/names.pt" --json
+passes 'its JSON is UTF-8' iconv -f UTF-8 -t UTF-8 "$BOX/said"
+says 'and what is none is escaped' '"a\\\\xffb": "text \\"\\\\xfe!\\""'
 
 # Tensors of every type that a file can have, in the place of the language model's.
 cp -r "$TINY" "$BOX/types" && chmod -R u+w "$BOX/types"

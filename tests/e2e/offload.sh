@@ -49,5 +49,5 @@ expect 5 'needs [0-9]+ MB for 1 clip at a time with 4 layers outside, and 9 MB a
 expect 5 'needs .* are available; use a shorter --duration' 'a clip whose sound alone is too much' make no 1 --host-memory 1G --duration 100000
 expect 2 'layers=5: the model has 4' 'more layers than there are' make no 1 --offload layers=5
 expect 2 'option --offload: "some": must be none, auto or layers=N' 'another word' make no 1 --offload some
-expect 2 'option --host-memory: "4 GB": must be a number of bytes' 'not a size' make no 1 --host-memory '4 GB'
+expect 2 'option --host-memory: "4 GBit": must be a number of bytes' 'not a size' make no 1 --host-memory '4 GBit'
 finish

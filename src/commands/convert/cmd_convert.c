@@ -1,6 +1,4 @@
 /* mg-dist convert: any form of checkpoint.h to a folder that transformers or AudioCraft loads. */
-#include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,45 +29,12 @@ static const mg_option options[] = {
      .same = MG_DTYPE_SAME,
      .group = "Form", .help = "number format of all tensors; keep leaves each as it is stored; auto is keep, but to hf "
                               "what most of the source is in"},
-    {.name = "shard-size", .type = MG_OPT_STRING, .offset = AT(shard_size), .arg = "SIZE", .preset = "5GB",
+    {.name = "shard-size", .type = MG_OPT_SIZE, .offset = AT(shard_size), .arg = "SIZE", .preset = "5GB",
      .group = "Form", .help = "hf: longest weight file, such as 5GB or 900MB; 0 is no limit"},
 
     MG_PART_OPTIONS(mg_convert_settings, parts),
 };
 /* clang-format on */
-
-static bool as_bytes(size_t *out, const char *text)
-{
-    static const struct {
-        const char *unit;
-        double bytes;
-    } units[] = {{"", 1},    {"B", 1},    {"K", 1e3},   {"KB", 1e3},     {"M", 1e6},      {"MB", 1e6},
-                 {"G", 1e9}, {"GB", 1e9}, {"TB", 1e12}, {"KIB", 0x1p10}, {"MIB", 0x1p20}, {"GIB", 0x1p30}};
-    char *end, unit[8] = "";
-    const double number = strtod(text, &end);
-
-    while (*end == ' ') end++;
-    if (end == text || !(number >= 0) || strlen(end) >= sizeof unit) return false;
-    for (size_t i = 0; end[i]; i++) unit[i] = (char)toupper((unsigned char)end[i]);
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (strcmp(unit, units[i].unit) != 0) continue;
-        if (number * units[i].bytes >= 0x1p62) return false;
-        *out = (size_t)(number * units[i].bytes);
-        return true;
-    }
-    return false;
-}
-
-static mg_status check(const void *settings)
-{
-    const mg_convert_settings *s = settings;
-    size_t bytes;
-
-    if (!as_bytes(&bytes, s->shard_size))
-        return mg_fail(MG_EUSAGE, "option --shard-size: \"%s\": must be a size such as 5GB, 900MB or 0",
-                       s->shard_size);
-    return MG_OK;
-}
 
 static mg_status write_all(mg_convert *c)
 {
@@ -127,7 +92,7 @@ static mg_status run(mg_context *context, const void *settings)
     }
     if (c) {
         c->settings = settings;
-        as_bytes(&c->shard_bytes, c->settings->shard_size);
+        c->shard_bytes = (size_t)c->settings->shard_size;
         st = convert(c);
         mg_convert_list_close(&c->lm);
         mg_convert_list_close(&c->rest);
@@ -159,6 +124,5 @@ const mg_command mg_cmd_convert = {
     .n_options = sizeof options / sizeof *options,
     .settings_bytes = sizeof(mg_convert_settings),
     .is_single = true,
-    .check = check,
     .run = run,
 };

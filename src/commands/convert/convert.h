@@ -17,7 +17,7 @@ typedef struct mg_convert_settings {
     const char *source, *out;
     int to;    /* mg_convert_form */
     int dtype; /* mg_convert_dtype */
-    const char *shard_size;
+    int64_t shard_size; /* bytes; 0: no limit */
     mg_model_request parts; /* in place of those of the source */
 } mg_convert_settings;
 

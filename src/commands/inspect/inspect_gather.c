@@ -275,6 +275,16 @@ void mg_inspection_dtypes(char out[MG_INSPECT_DTYPES_SIZE], const mg_inspect_par
                           mg_dtype_name((mg_dtype)d));
 }
 
+/* MODULE.NAME, each as long as there is room for. */
+static void format_global(char out[128], const char *before, const mg_pickle_value *v)
+{
+    char module[41], name[41];
+
+    mg_utf8_copy(module, sizeof module, v->global.module);
+    mg_utf8_copy(name, sizeof name, v->global.name);
+    snprintf(out, 128, "%s %s.%s", before, module, name);
+}
+
 void mg_inspection_value(char out[128], const mg_torch_file *f, const mg_pickle_value *v)
 {
     static const char *const names[] = {
@@ -304,11 +314,10 @@ void mg_inspection_value(char out[128], const mg_torch_file *f, const mg_pickle_
     case MG_PICKLE_SET: snprintf(out, 128, "%s of %zu", names[v->kind], v->items.n); break;
     case MG_PICKLE_DICT: snprintf(out, 128, "dict of %zu", v->items.n / 2); break;
     case MG_PICKLE_INT: snprintf(out, 128, "integer %lld", (long long)v->integer); break;
-    case MG_PICKLE_GLOBAL: snprintf(out, 128, "name %.40s.%.40s", v->global.module, v->global.name); break;
+    case MG_PICKLE_GLOBAL: format_global(out, "name", v); break;
     case MG_PICKLE_OBJECT:
         if (v->object.callable && v->object.callable->kind == MG_PICKLE_GLOBAL)
-            snprintf(out, 128, "object of %.40s.%.40s", v->object.callable->global.module,
-                     v->object.callable->global.name);
+            format_global(out, "object of", v->object.callable);
         else
             snprintf(out, 128, "object");
         break;

@@ -5,6 +5,25 @@
 
 #include "inspect.h"
 #include "json_text.h"
+#include "utf8.h"
+
+static bool is_utf8(const char *text)
+{
+    return !text || mg_utf8_bad_offset(text, (int64_t)strlen(text)) < 0;
+}
+
+/* What a file says: it stays as it is if it is UTF-8, else its other bytes are escaped, for JSON is UTF-8. */
+static void put_text(mg_json_text *t, const char *key, const char *value)
+{
+    mg_text shown_key = {0}, shown = {0};
+
+    if (!is_utf8(key)) mg_text_show(&shown_key, "%s", key);
+    if (!is_utf8(value)) mg_text_show(&shown, "%s", value);
+    mg_json_text_string(t, shown_key.data ? shown_key.data : key, shown.data ? shown.data : value);
+    t->text.failed = t->text.failed || shown_key.failed || shown.failed;
+    mg_text_reset(&shown_key);
+    mg_text_reset(&shown);
+}
 
 static void put_lm(mg_json_text *t, const mg_inspection *i)
 {
@@ -42,7 +61,7 @@ static void put_codec(mg_json_text *t, const mg_inspection *i)
     mg_json_text_int(t, "frame_rate", c->frame_rate);
     mg_json_text_int(t, "num_codebooks", c->n_codebooks);
     mg_json_text_int(t, "codebook_size", c->codebook_size);
-    mg_json_text_string(t, "pad_mode", c->pad_reflect ? "reflect" : "constant");
+    put_text(t, "pad_mode", c->pad_reflect ? "reflect" : "constant");
     mg_json_text_bool(t, "has_encoder", i->part[MG_INSPECT_CODEC].has_encoder);
     mg_json_text_string(t, "pointer", *i->files->pointer ? i->files->pointer : NULL);
 }
@@ -59,16 +78,16 @@ static void put_mapping(mg_json_text *t, const mg_inspect_part *p)
     mg_json_text_int(t, "wrong", (int64_t)m->n_wrong);
     mg_json_text_int(t, "unexpected", (int64_t)m->n_unexpected);
     mg_json_text_int(t, "ignored", (int64_t)m->n_ignored);
-    mg_json_text_string(t, "error", p->mapping_error[0] ? p->mapping_error : NULL);
+    put_text(t, "error", p->mapping_error[0] ? p->mapping_error : NULL);
     mg_json_text_array(t, "faults");
     for (size_t k = 0; k < m->n_rows; k++) {
         mg_json_text_object(t, NULL);
-        mg_json_text_string(t, "fault", faults[m->rows[k].fault]);
-        mg_json_text_string(t, "name", m->rows[k].name);
-        mg_json_text_string(t, "wanted", *m->rows[k].wanted ? m->rows[k].wanted : NULL);
-        mg_json_text_string(t, "found", *m->rows[k].found ? m->rows[k].found : NULL);
+        put_text(t, "fault", faults[m->rows[k].fault]);
+        put_text(t, "name", m->rows[k].name);
+        put_text(t, "wanted", *m->rows[k].wanted ? m->rows[k].wanted : NULL);
+        put_text(t, "found", *m->rows[k].found ? m->rows[k].found : NULL);
         if (m->rows[k].n_proposals) {
-            mg_json_text_string(t, "proposal", m->rows[k].proposals[0].source);
+            put_text(t, "proposal", m->rows[k].proposals[0].source);
             mg_json_text_number(t, "confidence", m->rows[k].proposals[0].confidence);
             mg_json_text_bool(t, "sure", m->rows[k].sure);
         }
@@ -84,18 +103,18 @@ static void put_part(mg_json_text *t, const mg_inspection *i, int part)
     const mg_inspect_part *p = &i->part[part];
 
     if (!p->files) {
-        mg_json_text_string(t, keys[part], NULL);
+        put_text(t, keys[part], NULL);
         return;
     }
     mg_json_text_object(t, keys[part]);
     mg_json_text_string(t, "path", p->files->path);
-    mg_json_text_string(t, "form", p->files->form);
+    put_text(t, "form", p->files->form);
     mg_json_text_int(t, "tensors", p->n_tensors);
     mg_json_text_int(t, "parameters", p->n_parameters);
     mg_json_text_int(t, "bytes", p->bytes);
     mg_json_text_array(t, "dtypes");
     for (int d = 0; d < MG_INSPECT_DTYPES; d++)
-        if (p->dtypes[d]) mg_json_text_string(t, NULL, mg_dtype_name((mg_dtype)d));
+        if (p->dtypes[d]) put_text(t, NULL, mg_dtype_name((mg_dtype)d));
     mg_json_text_close(t);
     if (part == MG_INSPECT_LM)
         put_lm(t, i);
@@ -116,7 +135,7 @@ static void put_notes(mg_json_text *t, const mg_inspection *i)
     while (*at) {
         const size_t n = strcspn(at, "\n");
         snprintf(note, sizeof note, "%.*s", (int)n, at);
-        mg_json_text_string(t, NULL, note);
+        put_text(t, NULL, note);
         at += n + (at[n] == '\n');
     }
     mg_json_text_close(t);
@@ -156,9 +175,9 @@ static void put_keys(mg_json_text *t, const mg_inspection *i, const mg_checkpoin
         const mg_checkpoint_source *s = mg_checkpoint_source_at(c, k);
         mg_inspection_target(target, i, c, k);
         mg_json_text_object(t, NULL);
-        mg_json_text_string(t, "source", s->name);
-        mg_json_text_string(t, "target", target);
-        mg_json_text_string(t, "dtype", mg_dtype_name(s->tensor.dtype));
+        put_text(t, "source", s->name);
+        put_text(t, "target", target);
+        put_text(t, "dtype", mg_dtype_name(s->tensor.dtype));
         mg_json_text_array(t, "shape");
         for (int d = 0; d < s->tensor.n_dims; d++) mg_json_text_int(t, NULL, s->tensor.dim[d]);
         mg_json_text_close(t);
@@ -176,7 +195,7 @@ static void put_foreign(mg_json_text *t, const mg_torch_file *f)
     for (size_t k = 0; root->kind == MG_PICKLE_DICT && k + 1 < root->items.n; k += 2) {
         const mg_pickle_value *key = root->items.item[k];
         mg_inspection_value(value, f, root->items.item[k + 1]);
-        mg_json_text_string(t, key->kind == MG_PICKLE_STRING ? key->text.data : "(no text)", value);
+        put_text(t, key->kind == MG_PICKLE_STRING ? key->text.data : "(no text)", value);
     }
     mg_json_text_close(t);
 }
@@ -185,8 +204,8 @@ static void put_weights(mg_json_text *t, const mg_inspection *i)
 {
     const mg_checkpoint *c = mg_inspection_checkpoint(i);
 
-    mg_json_text_string(t, "container", mg_checkpoint_container(c));
-    mg_json_text_string(t, "dialect", mg_dialect_name(mg_checkpoint_get_dialect(c)));
+    put_text(t, "container", mg_checkpoint_container(c));
+    put_text(t, "dialect", mg_dialect_name(mg_checkpoint_get_dialect(c)));
     mg_json_text_string(t, "points_to", mg_checkpoint_pointer(c));
     mg_json_text_array(t, "files");
     if (i->lone) put_files(t, i->lone);
@@ -207,15 +226,15 @@ mg_status mg_inspection_print_json(const mg_inspection *i)
     mg_json_text_object(&t, NULL);
     mg_json_text_string(&t, "source", i->settings->source);
     mg_json_text_string(&t, "path", i->path);
-    mg_json_text_string(&t, "is", i->what);
+    put_text(&t, "is", i->what);
     mg_json_text_bool(&t, "sound", i->is_sound);
     mg_json_text_bool(&t, "loads", i->loads);
-    mg_json_text_string(&t, "reason", i->reason[0] ? i->reason : NULL);
+    put_text(&t, "reason", i->reason[0] ? i->reason : NULL);
     if (mg_inspection_checkpoint(i)) put_weights(&t, i);
     if (i->files) {
-        mg_json_text_string(&t, "model_type", i->files->config.model_type);
+        put_text(&t, "model_type", i->files->config.model_type);
         for (int k = 0; k < MG_INSPECT_PARTS; k++) put_part(&t, i, k);
-        mg_json_text_string(&t, "text_encoder_name", *i->files->t5_name ? i->files->t5_name : NULL);
+        put_text(&t, "text_encoder_name", *i->files->t5_name ? i->files->t5_name : NULL);
         mg_json_text_string(&t, "tokenizer", *i->files->tokenizer ? i->files->tokenizer : NULL);
         put_generation(&t, i);
         put_notes(&t, i);
