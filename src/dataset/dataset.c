@@ -27,7 +27,7 @@ static mg_status check_folder(const char *out)
     const char *other = NULL;
     char name[256] = "";
 
-    if (mg_path_has(out, ".mg-dist/run.db")) return MG_OK;
+    if (mg_path_has(out, MG_DATASET_OWN "/run.db")) return MG_OK;
     folder = opendir(out);
     if (!folder && (errno == ENOENT || errno == ENOTDIR)) return MG_OK; /* what makes it says what is wrong */
     if (!folder) return mg_fail(MG_EFAIL, "%s: cannot open: %s", out, strerror(errno));
@@ -143,7 +143,7 @@ static mg_status open_state(mg_dataset *d)
     char path[MG_PATH_SIZE];
     int64_t n;
 
-    MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
+    MG_RETURN(mg_dataset_own_path(path, d->out, "run.db"));
     if (d->call.resume == MG_RESUME_ONLY && d->is_new)
         return mg_fail(MG_EUSAGE, "option --resume only: %s: there is no dataset to go on with", d->out);
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
@@ -158,7 +158,7 @@ static mg_status open_jobs(mg_dataset *d)
 {
     char path[MG_PATH_SIZE];
 
-    MG_RETURN(mg_dataset_own_path(path, d, "jobs.jsonl"));
+    MG_RETURN(mg_dataset_own_path(path, d->out, "jobs.jsonl"));
     d->jobs_fd = open(path, O_RDONLY | O_CLOEXEC);
     return d->jobs_fd >= 0 ? MG_OK : mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
 }
@@ -194,9 +194,9 @@ mg_status mg_dataset_take_folder(mg_dataset *d, double stale_s)
     int i = 0;
 
     MG_RETURN(mg_path_format(d->out, "%s", d->call.out));
-    MG_RETURN(mg_path_format(d->own, "%s/.mg-dist", d->call.out));
-    MG_RETURN(mg_dataset_own_path(parts, d, "parts"));
-    MG_RETURN(mg_dataset_own_path(path, d, "lock"));
+    MG_RETURN(mg_path_format(d->own, "%s/" MG_DATASET_OWN, d->call.out));
+    MG_RETURN(mg_dataset_own_path(parts, d->out, "parts"));
+    MG_RETURN(mg_dataset_own_path(path, d->out, "lock"));
     do { /* while one waits, who had it may be refused, and remove the folder with the lock */
         mg_out_made_note(&d->made, parts);
         MG_RETURN(mg_out_dir_open(parts));
@@ -204,7 +204,7 @@ mg_status mg_dataset_take_folder(mg_dataset *d, double stale_s)
     } while (st == MG_EFAIL && !mg_path_is_folder(d->own) && ++i < TRIES);
     if (st != MG_OK && mg_path_exists(path)) d->made = (mg_out_made){0}; /* they are another run's */
     MG_RETURN(st);
-    MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
+    MG_RETURN(mg_dataset_own_path(path, d->out, "run.db"));
     d->is_new = !mg_path_exists(path); /* asked under the lock: who held it may have made it */
     return MG_OK;
 }
@@ -249,8 +249,8 @@ static void remove_state(const mg_dataset *d)
     char path[MG_PATH_SIZE];
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (mg_dataset_own_path(path, d, names[i]) == MG_OK) unlink(path);
-    if (mg_dataset_own_path(path, d, "making") == MG_OK)
+        if (mg_dataset_own_path(path, d->out, names[i]) == MG_OK) unlink(path);
+    if (mg_dataset_own_path(path, d->out, "making") == MG_OK)
         mg_out_remove_folder(AT_FDCWD, path); /* its makers' */
 }
 

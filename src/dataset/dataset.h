@@ -184,6 +184,10 @@ mg_status mg_dataset_check_file_outside(const char *file);
 bool mg_dataset_file_fits(const char *name);
 bool mg_dataset_shard_fits(const char *name);
 
+/* DIR/.mg-dist/NAME: a file or folder of the state of the dataset at `dir`. MG_EUSAGE if it is too long. */
+#define MG_DATASET_OWN ".mg-dist"
+mg_status mg_dataset_own_path(char out[MG_PATH_SIZE], const char *dir, const char *name);
+
 /* The names of a clip's file: what SHA256SUMS calls it; and where its maker puts it, durably, before it
  * reports. NAME is under OUT. In a shard they differ. */
 mg_status mg_dataset_file_name(char out[MG_PATH_SIZE], mg_layout layout, const char *suffix, int64_t n,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "dataset.h"
 #include "dataset_verify.h"
 #include "job_id.h"
 #include "run_lock.h"
@@ -36,9 +37,9 @@ mg_status mg_dataset_again(int64_t *n, const char *dir, char *const *id, size_t 
     mg_run_db *db = NULL;
     mg_run_counts counts;
 
-    MG_TRY(mg_path_format(path, "%s/.mg-dist/lock", dir));
+    MG_TRY(mg_dataset_own_path(path, dir, "lock"));
     MG_TRY(mg_run_lock_take(&lock, path, STALE_S));
-    MG_TRY(mg_path_format(path, "%s/.mg-dist/run.db", dir));
+    MG_TRY(mg_dataset_own_path(path, dir, "run.db"));
     MG_TRY(mg_run_db_open(&db, path, lock));
     MG_TRY(forget(db, id, n_ids));
     MG_TRY(mg_run_db_note(db, "state", "running"));

@@ -80,7 +80,6 @@ struct mg_dataset {
 };
 
 mg_status mg_dataset_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name);
-mg_status mg_dataset_own_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name);
 
 /* dataset.c: the folders and the lock; a state that is there already is not opened. */
 mg_status mg_dataset_take_folder(mg_dataset *d, double stale_s);

@@ -411,7 +411,7 @@ static mg_status enter_jobs(mg_dataset *d, const char *noted)
 
     d->has_changed_jobs = true;
     MG_TRY(mg_run_db_n_jobs(d->db, &in.next_n));
-    MG_TRY(mg_dataset_own_path(path, d, "jobs.jsonl"));
+    MG_TRY(mg_dataset_own_path(path, d->out, "jobs.jsonl"));
     if (noted) MG_TRY(open_before(&in.before_fd, path, noted));
     if (noted) MG_TRY(mg_run_db_unmove(d->db));
     MG_TRY(mg_out_file_begin(&copy, path));
@@ -437,7 +437,7 @@ static mg_status mend_copy(mg_dataset *d, const char *noted)
     mg_out_file copy = {.fd = -1};
     intake in = {.call = &d->call, .copy = &copy};
 
-    MG_RETURN(mg_dataset_own_path(path, d, "jobs.jsonl"));
+    MG_RETURN(mg_dataset_own_path(path, d->out, "jobs.jsonl"));
     if (mg_path_exists(path)) MG_RETURN(mg_hash_file(sha256, path));
     if (strcmp(sha256, noted) == 0) return MG_OK;
     if (!d->call.jobs)

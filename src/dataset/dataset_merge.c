@@ -42,8 +42,8 @@ static mg_status check_out(const mg_merge *m)
     for (int64_t i = 0; i < m->call->n_sources; i++)
         if (realpath(out, a) && realpath(m->call->source[i], b) && strcmp(a, b) == 0)
             return mg_fail(MG_EUSAGE, "%s: is one of the shards; name a new folder for the dataset", out);
-    if (mg_path_has(out, ".mg-dist/run.db") || is_empty(out)) return MG_OK;
-    if (mg_path_has(out, ".mg-dist")) return MG_OK; /* cut off before its state was there */
+    if (mg_path_has(out, MG_DATASET_OWN "/run.db") || is_empty(out)) return MG_OK;
+    if (mg_path_has(out, MG_DATASET_OWN)) return MG_OK; /* cut off before its state was there */
     return mg_fail(MG_EUSAGE, "%s: holds other things, and nothing of a merge; name a new folder", out);
 }
 
@@ -103,9 +103,9 @@ static mg_status enter_jobs(mg_merge *m)
     }
     snprintf(text, sizeof text, "%" PRId64, m->call->n_sources);
     MG_RETURN(mg_run_db_note(d->db, note_name, text));
-    MG_RETURN(mg_path_format(path, "%s/.mg-dist/jobs.jsonl", first->dir));
+    MG_RETURN(mg_dataset_own_path(path, first->dir, "jobs.jsonl"));
     MG_RETURN(mg_in_file_read(&jobs, &bytes, path, MOST_BYTES));
-    mg_status st = mg_dataset_own_path(path, d, "jobs.jsonl");
+    mg_status st = mg_dataset_own_path(path, d->out, "jobs.jsonl");
     if (st == MG_OK) st = mg_out_file_put(path, jobs, (size_t)bytes);
     free(jobs);
     return st;
@@ -152,7 +152,7 @@ static mg_status open_out(mg_merge *m)
     d->jobs_fd = -1;
     MG_RETURN(describe(d, m));
     MG_RETURN(mg_dataset_take_folder(d, STALE_S));
-    MG_RETURN(mg_dataset_own_path(path, d, "run.db"));
+    MG_RETURN(mg_dataset_own_path(path, d->out, "run.db"));
     MG_RETURN(mg_run_db_open(&d->db, path, d->lock));
     MG_RETURN(mg_run_db_n_jobs(d->db, &n));
     d->is_new = d->is_new && n == 0; /* a network's file system may not have shown it */
@@ -187,7 +187,7 @@ static mg_status put_status(const mg_dataset *d, const mg_run_counts *c)
     mg_json_text_int(&t, "sound_s_per_s", 0);
     mg_json_text_array(&t, "replicas");
     MG_RETURN(mg_json_text_end(&t, &text));
-    mg_status st = mg_dataset_own_path(path, d, "status.json");
+    mg_status st = mg_dataset_own_path(path, d->out, "status.json");
     if (st == MG_OK) st = mg_run_lock_check(d->lock);
     if (st == MG_OK) st = mg_out_file_put(path, text, strlen(text));
     free(text);

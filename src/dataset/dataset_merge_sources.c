@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataset.h"
 #include "dataset_merge_impl.h"
 #include "job_id.h"
 #include "log.h"
@@ -31,7 +32,7 @@ static mg_status open_source(mg_merge_source *s, const char *dir)
     char path[MG_PATH_SIZE], *end = NULL;
 
     *s = (mg_merge_source){.dir = dir};
-    MG_RETURN(mg_path_format(path, "%s/.mg-dist/run.db", dir));
+    MG_RETURN(mg_dataset_own_path(path, dir, "run.db"));
     if (!mg_path_exists(path)) return mg_fail(MG_EUSAGE, "%s: is no dataset of mg-dist run", dir);
     MG_RETURN(mg_run_db_open_to_read(&s->db, path));
     MG_RETURN(mg_run_db_each_note(s->db, take_note, s));

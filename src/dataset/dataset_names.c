@@ -54,7 +54,7 @@ mg_status mg_dataset_check_outside(const char *folder, bool itself)
         cut_name(path);
         above = true;
     }
-    for (; (!above && itself) || !mg_path_has(real, ".mg-dist/run.db"); above = true) {
+    for (; (!above && itself) || !mg_path_has(real, MG_DATASET_OWN "/run.db"); above = true) {
         if (strcmp(real, "/") == 0) return MG_OK;
         cut_name(real);
     }
@@ -77,9 +77,9 @@ mg_status mg_dataset_path(char out[MG_PATH_SIZE], const mg_dataset *d, const cha
     return mg_path_format(out, "%s/%s", d->out, name);
 }
 
-mg_status mg_dataset_own_path(char out[MG_PATH_SIZE], const mg_dataset *d, const char *name)
+mg_status mg_dataset_own_path(char out[MG_PATH_SIZE], const char *dir, const char *name)
 {
-    return mg_path_format(out, "%s/%s", d->own, name);
+    return mg_path_format(out, "%s/" MG_DATASET_OWN "/%s", dir, name);
 }
 
 mg_status mg_dataset_file_name(char out[MG_PATH_SIZE], mg_layout layout, const char *suffix, int64_t n,
@@ -96,7 +96,7 @@ mg_status mg_dataset_maker_name(char out[MG_PATH_SIZE], mg_layout layout, const 
                                 const char *id)
 {
     if (layout == MG_LAYOUT_WEBDATASET)
-        return mg_path_format(out, ".mg-dist/parts/%010" PRId64 "%s", n, suffix);
+        return mg_path_format(out, MG_DATASET_OWN "/parts/%010" PRId64 "%s", n, suffix);
     return mg_dataset_file_name(out, layout, suffix, n, id);
 }
 

@@ -105,9 +105,9 @@ mg_status mg_dataset_recover(mg_dataset *d)
     const bool cut_off = state && strcmp(state, "running") == 0;
     free(state);
     if (!cut_off) return MG_OK;
-    MG_TRY(sweep(d, ".mg-dist/making", true, NULL)); /* what makers had at hand */
+    MG_TRY(sweep(d, MG_DATASET_OWN "/making", true, NULL)); /* what makers had at hand */
     if (d->call.layout == MG_LAYOUT_WEBDATASET) {
-        MG_TRY(sweep(d, ".mg-dist/parts", false, is_idle_part));
+        MG_TRY(sweep(d, MG_DATASET_OWN "/parts", false, is_idle_part));
         st = sweep(d, ".", false, is_unrecorded_shard);
     } else {
         MG_TRY(sweep(d, "train", true, is_unrecorded));

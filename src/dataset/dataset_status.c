@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "dataset.h"
 #include "in_file.h"
 #include "json.h"
 #include "path.h"
@@ -56,7 +57,7 @@ mg_status mg_dataset_status_load(mg_dataset_status *s, const char *dir)
     int64_t bytes;
 
     *s = (mg_dataset_status){0};
-    MG_RETURN(mg_path_format(path, "%s/.mg-dist/status.json", dir));
+    MG_RETURN(mg_dataset_own_path(path, dir, "status.json"));
     if (!mg_path_exists(path))
         return mg_fail(MG_EUSAGE, "%s: no run has begun here, or it is no dataset of mg-dist run", dir);
     MG_TRY(read_text(s, &bytes, path));

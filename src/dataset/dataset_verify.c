@@ -8,7 +8,7 @@
 
 bool mg_dataset_is_one(const char *dir)
 {
-    return mg_path_has(dir, ".mg-dist/run.db") || mg_path_has(dir, "manifest.jsonl") ||
+    return mg_path_has(dir, MG_DATASET_OWN "/run.db") || mg_path_has(dir, "manifest.jsonl") ||
            mg_path_has(dir, "SHA256SUMS") || mg_path_has(dir, "train/metadata.jsonl") ||
            mg_path_has(dir, "egs/train/data.jsonl");
 }

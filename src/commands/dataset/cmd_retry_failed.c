@@ -1,5 +1,6 @@
 /* mg-dist retry-failed: the jobs of a dataset that failed wait again, for the next run. */
 #include "cli.h"
+#include "dataset.h"
 #include "log.h"
 #include "run_db.h"
 #include "run_lock.h"
@@ -27,11 +28,11 @@ static mg_status retry(const char *dir)
     char path[MG_PATH_SIZE];
     int64_t n = 0;
 
-    MG_RETURN(mg_path_format(path, "%s/.mg-dist/run.db", dir));
+    MG_RETURN(mg_dataset_own_path(path, dir, "run.db"));
     if (!mg_path_exists(path)) return mg_fail(MG_EUSAGE, "%s: is no dataset of mg-dist run", dir);
-    MG_TRY(mg_path_format(path, "%s/.mg-dist/lock", dir));
+    MG_TRY(mg_dataset_own_path(path, dir, "lock"));
     MG_TRY(mg_run_lock_take(&lock, path, STALE_S));
-    MG_TRY(mg_path_format(path, "%s/.mg-dist/run.db", dir));
+    MG_TRY(mg_dataset_own_path(path, dir, "run.db"));
     MG_TRY(mg_run_db_open(&db, path, lock));
     MG_TRY(mg_run_db_retry(db, &n));
     MG_TRY(mg_run_db_commit(db));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataset.h"
 #include "json_lines.h"
 #include "numbers.h"
 #include "report.h"
@@ -122,7 +123,7 @@ mg_status mg_report_gather(mg_report *r)
 {
     char path[MG_PATH_SIZE];
 
-    MG_RETURN(mg_path_format(path, "%s/.mg-dist/run.db", r->dir));
+    MG_RETURN(mg_dataset_own_path(path, r->dir, "run.db"));
     if (!mg_path_exists(path)) return mg_fail(MG_EUSAGE, "%s: is no dataset of mg-dist run", r->dir);
     MG_RETURN(mg_run_db_open_to_read(&r->db, path));
     MG_RETURN(read_notes(r));

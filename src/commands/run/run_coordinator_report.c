@@ -61,7 +61,7 @@ static mg_status put_status(const mg_run_coordinator *c, const rates *r, const c
         mg_json_text_close(&t);
     }
     MG_RETURN(mg_json_text_end(&t, &text));
-    const mg_status st = mg_path_format(path, "%s/.mg-dist/status.json", c->s->out);
+    const mg_status st = mg_dataset_own_path(path, c->s->out, "status.json");
     if (st != MG_OK) free(text);
     return st == MG_OK ? mg_dataset_put(c->d, MG_DATASET_STATUS, path, text) : st;
 }

@@ -55,9 +55,9 @@ mg_status mg_run_leader_open(mg_run_leader **out, const mg_run_settings *s, mg_r
     l->last = &l->first;
     pthread_mutex_init(&l->lock, NULL);
     if (slash) MG_TRY(mg_path_format(l->folder, "%.*s/", (int)(slash - s->jobs), s->jobs));
-    MG_TRY(mg_path_format(l->work, "%s/.mg-dist/making/%d", s->out, w->i_replica));
+    MG_TRY(mg_path_format(l->work, "%s/" MG_DATASET_OWN "/making/%d", s->out, w->i_replica));
     l->call.out_dir = l->work;
-    MG_TRY(mg_path_format(lock, "%s/.mg-dist/lock", s->out));
+    MG_TRY(mg_dataset_own_path(lock, s->out, "lock"));
     MG_TRY(mg_run_lock_watch(&l->of_run, lock, holder, MG_RUN_LOCK_STALE_S));
     MG_TRY(mg_out_dir_open(l->work));
     if (r->source.with_tokenizer) MG_TRY(mg_tokenizer_open(&l->tokenizer, r->files->tokenizer));
