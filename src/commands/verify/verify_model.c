@@ -199,6 +199,7 @@ static mg_status make_sounds(mg_verify *v, const mg_clip *clips)
     if (finisher) MG_TRY(mg_finisher_drain(finisher));
     if (v->world->rank == 0) judge_sounds(v, &s);
 done:
+    st = mg_world_tell_loss(v->world, st); /* the codec may take longer than the launcher leaves us */
     mg_preparer_close(preparer);
     mg_finisher_close(finisher);
     mg_scheduler_close(scheduler);
