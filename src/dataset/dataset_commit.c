@@ -53,7 +53,8 @@ static mg_status finish(mg_dataset *d, void *unused)
     d->must_replay = true;
     if (d->call.layout == MG_LAYOUT_WEBDATASET && whole) MG_RETURN(mg_dataset_close_shards(d, true));
     MG_RETURN(mg_dataset_export(d));
-    MG_RETURN(mg_run_db_note(d->db, "state", whole ? "finished" : "stopped"));
+    const char *state = whole ? "finished" : d->n_in_flight > 0 ? "left" : "stopped";
+    MG_RETURN(mg_run_db_note(d->db, "state", state)); /* left: files may be there that nobody reported */
     MG_RETURN(mg_run_db_commit(d->db));
     d->must_replay = false;
     return MG_OK;

@@ -102,7 +102,7 @@ mg_status mg_dataset_recover(mg_dataset *d)
 
     if (d->call.layout == MG_LAYOUT_WEBDATASET) MG_RETURN(mg_dataset_find_lost_parts(d));
     MG_RETURN(mg_run_db_read_note(d->db, "state", &state));
-    const bool cut_off = state && strcmp(state, "running") == 0;
+    const bool cut_off = state && (strcmp(state, "running") == 0 || strcmp(state, "left") == 0);
     free(state);
     if (!cut_off) return MG_OK;
     MG_TRY(sweep(d, MG_DATASET_OWN "/making", true, NULL)); /* what makers had at hand */

@@ -1,11 +1,13 @@
 /* The state against the lists, and the folder against both. */
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audio_file.h"
 #include "choice_words.h"
 #include "dataset_verify_impl.h"
+#include "job_id.h"
 #include "stop.h"
 #include "text.h"
 
@@ -136,6 +138,37 @@ static bool is_ours(const mg_dataset_check *c, const char *name)
     return false;
 }
 
+/* A clip that a lost rank, or one behind it, wrote and nobody reported. */
+static mg_status is_unreported(bool *yes, const mg_dataset_check *c, const char *file)
+{
+    const char *name = mg_path_name(file), *dot = strrchr(name, '.');
+    char id[MG_JOB_ID_SIZE];
+    mg_job_row row;
+    int64_t fold;
+
+    *yes = false;
+    if (!c->db || !dot || (size_t)(dot - name) >= sizeof id || strncmp(file, "train/", 6) != 0) return MG_OK;
+    snprintf(id, sizeof id, "%.*s", (int)(dot - name), name);
+    MG_RETURN(mg_job_id_fold_hash(&fold, id));
+    MG_RETURN(mg_run_db_find_id(c->db, id, fold, &row, yes));
+    *yes = *yes && row.state == MG_JOB_WAITING;
+    return MG_OK;
+}
+
+static mg_status say_stranger(mg_dataset_check *c, const char *name)
+{
+    bool unreported;
+
+    MG_RETURN(is_unreported(&unreported, c, name));
+    if (unreported)
+        return mg_verify_say(c, name, MG_N_LISTS, MG_REMEDY_NONE,
+                             "%s: not recorded: its run was cut off; the same mg-dist run makes it again",
+                             name);
+    return mg_verify_say(
+        c, name, MG_N_LISTS, MG_REMEDY_REMOVE, "%s: not of the dataset: no list names it%s", name,
+        mg_text_ends_with(name, ".tmp") ? " (the rest of a file that was being written)" : "");
+}
+
 static mg_status look_through(mg_dataset_check *c, const char *folder, int depth)
 {
     mg_status st = MG_OK;
@@ -154,9 +187,7 @@ static mg_status look_through(mg_dataset_check *c, const char *folder, int depth
             (!at_root || strcmp(name, "train") == 0 || strcmp(name, "egs") == 0))
             MG_TRY(look_through(c, name, depth - 1));
         else if (!is_ours(c, name))
-            MG_TRY(mg_verify_say(
-                c, name, MG_N_LISTS, MG_REMEDY_REMOVE, "%s: not of the dataset: no list names it%s", name,
-                mg_text_ends_with(name, ".tmp") ? " (the rest of a file that was being written)" : ""));
+            MG_TRY(say_stranger(c, name));
     }
 done:
     closedir(d);

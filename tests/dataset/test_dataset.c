@@ -90,6 +90,32 @@ static void test_goes_on_where_it_stopped(void **state)
     assert_int_equal(count_files(in_dir("out/train")), 5);
 }
 
+/* A lost rank wrote a clip and never said so; the others ended in order. */
+static void test_what_a_lost_rank_left(void **state)
+{
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    char name[MG_PATH_SIZE], path[MG_PATH_SIZE];
+    mg_dataset_job job;
+    mg_dataset *d;
+    bool found;
+
+    (void)state;
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(make_some(d, &call, 2), 2);
+    expect_ok(deal(d, &job, &found));
+    assert_true(found);
+    expect_ok(mg_dataset_maker_name(name, call.layout, call.suffix, job.n, job.id));
+    expect_ok(mg_path_format(path, "%s/%s", call.out, name));
+    put_file(path, "whole", 5);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    assert_int_equal(count_files(in_dir("out/train")), 4); /* with the list */
+
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(count_files(in_dir("out/train")), 3);
+    mg_dataset_close(d);
+}
+
 static void test_shards_hold_the_order_of_jobs(void **state)
 {
     char many[4000] = "";
@@ -443,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_longest_first_and_the_files, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_goes_on_where_it_stopped, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_what_a_lost_rank_left, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_shards_hold_the_order_of_jobs, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_failures_and_second_tries, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_what_may_change_before_the_first_clip, set_up, drop_dir),

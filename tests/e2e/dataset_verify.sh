@@ -42,7 +42,8 @@ for layout in audiofolder webdataset audiocraft; do
     cp -r "$BOX/$layout" "$BOX/bare" && rm -rf "$BOX/bare/.mg-dist"
     expect 0 'without .mg-dist' 'nor without the state' "$MG" verify "$BOX/bare/"
     rm -rf "$BOX/bare"
-    expect 0 '3 clips made again' 'three clips made again have the same bytes' "$MG" verify -q "$BOX/$layout" --replay 3 --model "$DEMO"
+    expect 0 '3 clips made again' 'three clips made again have the same bytes' "$MG" verify "$BOX/$layout" --replay 3 --model "$DEMO"
+    says 'and not from the seed of the call' 'generate: 3 clips .* seeds of their own'
     fails 'nothing is left of them' sh -c "ls -A '$BOX' | grep replay"
     mkdir -p "$BOX/elsewhere"
     expect 0 '1 clip made again' 'where the dataset may only be read' sh -c 'cd "$0/elsewhere" && LD_PRELOAD="$1" FAULT_CALLS=open \
@@ -88,6 +89,9 @@ for layout in audiofolder webdataset audiocraft; do
 done
 
 for layout in audiofolder audiocraft; do
+    fresh $layout; sqlite3 "$BOX/d/.mg-dist/run.db" "UPDATE job SET state='waiting' WHERE id='lost'" &&
+        cp "$BOX/d/train/a.flac" "$BOX/d/train/lost.flac" &&
+        finds '^train/lost.flac: not recorded: its run was cut off' 'a clip that nobody recorded'
     fresh $layout; rm "$BOX/d/train/雨-1.flac"
     finds '^train/雨-1.flac: missing' "$layout: a clip missing"
     expect 1 '1 clip waits for the next mg-dist run' 'it waits again' "$MG" verify "$BOX/d" --again

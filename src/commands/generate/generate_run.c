@@ -15,6 +15,7 @@
 #include "manifest.h"
 #include "outcome_list.h"
 #include "plan.h"
+#include "rng.h"
 #include "scheduler.h"
 #include "text.h"
 
@@ -71,12 +72,13 @@ static void print_request(const mg_clip *clips, int64_t n, const mg_clip_list *l
     const unsigned long long seed = list->seed;
     const double rate = mg_replica_frame_rate(r);
     const mg_clip *shortest = clips, *longest = clips;
-    char how[160], length[96];
-    bool same = true;
+    char how[160], length[96], seeds[48];
+    bool same = true, own_seeds = false;
 
     for (int64_t i = 1; i < n; i++) {
         if (clips[i].terms.T < shortest->terms.T) shortest = &clips[i];
         if (clips[i].terms.T > longest->terms.T) longest = &clips[i];
+        own_seeds = own_seeds || clips[i].terms.seed != (seed + (uint64_t)clips[i].index) % MG_SEED_LIMIT;
         same = same && mg_recipe_same_sampling(first, mg_clip_list_recipe(list, clips[i].index));
     }
     if (shortest->terms.T == longest->terms.T)
@@ -85,13 +87,17 @@ static void print_request(const mg_clip *clips, int64_t n, const mg_clip_list *l
     else
         snprintf(length, sizeof length, "%g to %g s", (double)shortest->terms.T / rate,
                  (double)longest->terms.T / rate);
+    if (own_seeds && n > 1)
+        snprintf(seeds, sizeof seeds, "seeds of their own");
+    else
+        snprintf(seeds, sizeof seeds, "seed %llu",
+                 own_seeds ? (unsigned long long)clips[0].terms.seed : seed);
     mg_recipe_describe_sampling(how, sizeof how, first);
     if (same)
-        mg_log_info("generate: %lld clip%s of %s, cfg-coef %g, %s, seed %llu", (long long)n, mg_plural(n),
-                    length, clips[0].terms.guidance, how, seed);
+        mg_log_info("generate: %lld clip%s of %s, cfg-coef %g, %s, %s", (long long)n, mg_plural(n), length,
+                    clips[0].terms.guidance, how, seeds);
     else
-        mg_log_info("generate: %lld clips of %s, sampled in different ways, seed %llu", (long long)n, length,
-                    seed);
+        mg_log_info("generate: %lld clips of %s, sampled in different ways, %s", (long long)n, length, seeds);
     if (longest->terms.T > longest->terms.T_window)
         mg_log_info("generate: in windows of %g s, a new one every %g s",
                     (double)longest->terms.T_window / rate, (double)longest->terms.T_stride / rate);
