@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "dataset.h"
+#include "dataset_status.h"
 #include "dataset_verify.h"
 #include "job_id.h"
 #include "run_lock.h"
@@ -45,6 +46,7 @@ mg_status mg_dataset_again(int64_t *n, const char *dir, char *const *id, size_t 
     MG_TRY(mg_run_db_note(db, "state", "running"));
     MG_TRY(mg_run_db_count(db, &counts));
     MG_TRY(mg_run_db_commit(db));
+    MG_TRY(mg_dataset_status_recount(dir, &counts));
     *n = counts.waiting;
 done:
     mg_run_db_close(db);

@@ -3,12 +3,15 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "dataset.h"
 #include "in_file.h"
 #include "json.h"
+#include "out_file.h"
 #include "path.h"
+#include "run_db.h"
 
 enum { MOST_BYTES = 1 << 24, TRIES = 5 };
 
@@ -73,6 +76,40 @@ mg_status mg_dataset_status_load(mg_dataset_status *s, const char *dir)
 done:
     if (st != MG_OK) mg_dataset_status_close(s);
     return st == MG_ECHECKPOINT ? MG_EFAIL : st; /* json.h takes every file for a checkpoint's */
+}
+
+char *mg_dataset_status_text_as(const mg_dataset_status *s, const char *state)
+{
+    cJSON *copy = cJSON_Duplicate(s->json, true);
+    const bool set = cJSON_ReplaceItemInObjectCaseSensitive(copy, "state", cJSON_CreateString(state));
+    char *text = set ? cJSON_Print(copy) : NULL;
+
+    cJSON_Delete(copy);
+    return text;
+}
+
+mg_status mg_dataset_status_recount(const char *dir, const mg_run_counts *counts)
+{
+    const struct {
+        const char *key;
+        int64_t value;
+    } now[] = {{"done", counts->done}, {"failed", counts->failed}, {"left", counts->waiting}};
+    char path[MG_PATH_SIZE];
+    mg_dataset_status s;
+
+    MG_RETURN(mg_dataset_own_path(path, dir, "status.json"));
+    if (!mg_path_exists(path)) return MG_OK;
+    MG_RETURN(mg_dataset_status_load(&s, dir));
+    for (size_t i = 0; i < sizeof now / sizeof *now; i++) {
+        cJSON *item = cJSON_GetObjectItemCaseSensitive(s.json, now[i].key);
+        if (item) cJSON_SetNumberValue(item, (double)now[i].value);
+    }
+    char *text = mg_dataset_status_text_as(&s, counts->waiting > 0 ? "stopped" : s.state);
+    mg_status st = text ? MG_OK : mg_fail(MG_ENOMEM, "status.json: no memory");
+    if (st == MG_OK) st = mg_out_file_put(path, text, strlen(text));
+    cJSON_free(text);
+    mg_dataset_status_close(&s);
+    return st;
 }
 
 void mg_dataset_status_close(mg_dataset_status *s)

@@ -21,6 +21,13 @@ typedef struct mg_dataset_status {
 
 /* MG_EUSAGE if there is none. The caller closes it. */
 mg_status mg_dataset_status_load(mg_dataset_status *s, const char *dir);
+/* After jobs were let wait: the counts of the state of `dir` into the file, where there is one. */
+struct mg_run_counts;
+mg_status mg_dataset_status_recount(const char *dir, const struct mg_run_counts *counts);
+
+/* The file's text with another state. NULL if memory is short; the caller frees it. */
+char *mg_dataset_status_text_as(const mg_dataset_status *s, const char *state);
+
 void mg_dataset_status_close(mg_dataset_status *s);
 
 #endif

@@ -55,6 +55,13 @@ wait $ended
 sed -i "s/\"pid\": [0-9]*/\"pid\": $ended/" "$BOX/d/.mg-dist/status.json"
 expect 0 "^cut off on .* \(process $ended\), which is gone; start the same mg-dist run again to go on" 'a run that was killed on this host' \
     timeout 60 "$MG" status "$BOX/d" --watch
+expect 0 '"state":.*"cut off"' 'as an object, too' "$MG" status "$BOX/d" --json
+sed -i "s/\"time\": [0-9]*/\"time\": $(date +%s)/" "$BOX/d/.mg-dist/status.json"
+expect 0 "^cut off on .* which is gone" 'one that has just let go of its lock' "$MG" status "$BOX/d"
+touch "$BOX/d/.mg-dist/lock"
+expect 0 '^running on ' 'but not while somebody holds it' "$MG" status "$BOX/d"
+rm "$BOX/d/.mg-dist/lock"
+sed -i 's/"time": [0-9]*/"time": 1000000000/' "$BOX/d/.mg-dist/status.json"
 sed -i "s/\"pid\": [0-9]*/\"pid\": $$/" "$BOX/d/.mg-dist/status.json"
 expect 0 'not heard of for [0-9]* s: it may be gone' 'a run that is silent' "$MG" status "$BOX/d"
 python3 - "$BOX/d/.mg-dist/status.json" <<'END'

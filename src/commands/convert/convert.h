@@ -15,9 +15,9 @@ enum mg_convert_dtype { MG_CONVERT_AUTO, MG_CONVERT_KEEP, MG_CONVERT_FP32, MG_CO
 
 typedef struct mg_convert_settings {
     const char *source, *out;
-    int to;    /* mg_convert_form */
-    int dtype; /* mg_convert_dtype */
-    int64_t shard_size; /* bytes; 0: no limit */
+    int to;                 /* mg_convert_form */
+    int dtype;              /* mg_convert_dtype */
+    int64_t shard_size;     /* bytes; 0: no limit */
     mg_model_request parts; /* in place of those of the source */
 } mg_convert_settings;
 

@@ -1,6 +1,7 @@
 /* mg-dist retry-failed: the jobs of a dataset that failed wait again, for the next run. */
 #include "cli.h"
 #include "dataset.h"
+#include "dataset_status.h"
 #include "log.h"
 #include "run_db.h"
 #include "run_lock.h"
@@ -26,6 +27,7 @@ static mg_status retry(const char *dir)
     mg_run_lock *lock = NULL;
     mg_run_db *db = NULL;
     char path[MG_PATH_SIZE];
+    mg_run_counts counts;
     int64_t n = 0;
 
     MG_RETURN(mg_dataset_own_path(path, dir, "run.db"));
@@ -35,9 +37,15 @@ static mg_status retry(const char *dir)
     MG_TRY(mg_dataset_own_path(path, dir, "run.db"));
     MG_TRY(mg_run_db_open(&db, path, lock));
     MG_TRY(mg_run_db_retry(db, &n));
+    MG_TRY(mg_run_db_count(db, &counts));
     MG_TRY(mg_run_db_commit(db));
-    mg_log_info("retry-failed: %s: %lld clip%s for the next run", dir, (long long)n,
-                n == 1 ? " waits" : "s wait");
+    if (n > 0)
+        mg_log_info("retry-failed: %s: %lld clip%s for the next run", dir, (long long)n,
+                    n == 1 ? " waits" : "s wait");
+    else
+        mg_log_info("retry-failed: %s: no clip has failed, and %lld wait%s for the next run anyway", dir,
+                    (long long)counts.waiting, counts.waiting == 1 ? "s" : "");
+    if (n > 0) MG_TRY(mg_dataset_status_recount(dir, &counts));
 done:
     mg_run_db_close(db);
     mg_run_lock_release(lock);

@@ -1,10 +1,12 @@
 /* mg-dist status: how a run on a dataset goes, from any shell or host that sees its folder. It reads the
  * small file that the run replaces every second, and nothing else. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli.h"
+#include "dataset.h"
 #include "dataset_status.h"
 #include "process.h"
 #include "show.h"
@@ -24,18 +26,27 @@ typedef struct settings {
 /* clang-format off */
 static const mg_option options[] = {
     {.name = "DIR", .type = MG_OPT_STRING, .is_operand = true, .offset = AT(dir), .group = "Operands", .help = "the dataset's folder"},
-    {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Output", .help = "the file as it is"},
+    {.name = "json", .type = MG_OPT_FLAG, .offset = AT(json), .group = "Output",
+     .help = "as an object; of a run that is gone \"state\" is \"cut off\""},
     {.name = "watch", .type = MG_OPT_FLAG, .offset = AT(watch), .group = "Output",
      .help = "again every two seconds, until the run ends"},
 };
 /* clang-format on */
 
-/* A run that was killed leaves "running" in its file, which is old then: in another container that calls
- * itself as this host, the process may well be alive, and has no number here. */
-static bool is_gone(const mg_dataset_status *d, const char *host)
+static bool is_locked(const char *dir)
+{
+    char path[MG_PATH_SIZE];
+
+    return mg_dataset_own_path(path, dir, "lock") != MG_OK || mg_path_exists(path);
+}
+
+/* A run that was killed leaves "running" in its file. In another container that calls itself as this host,
+ * the process may well be alive, and has no number here: then the file is new, and the lock there. */
+static bool is_gone(const mg_dataset_status *d, const char *host, bool locked)
 {
     return strcmp(d->state, "running") == 0 && strcmp(d->host, host) == 0 &&
-           difftime(time(NULL), (time_t)d->time) > GONE_S && !mg_process_is_alive((int64_t)d->pid);
+           !mg_process_is_alive((int64_t)d->pid) &&
+           (!locked || difftime(time(NULL), (time_t)d->time) > GONE_S);
 }
 
 static void print(const mg_dataset_status *d, bool gone)
@@ -66,13 +77,18 @@ static mg_status show(const settings *s, const char *host, bool *running)
 {
     mg_dataset_status d;
 
+    const bool was_locked = is_locked(s->dir); /* a run may begin, or end, while we look */
     MG_RETURN(mg_dataset_status_load(&d, s->dir));
-    const bool gone = is_gone(&d, host);
+    const bool gone = is_gone(&d, host, was_locked || is_locked(s->dir));
     *running = strcmp(d.state, "running") == 0 && !gone;
-    if (s->json)
+    char *text = s->json && gone ? mg_dataset_status_text_as(&d, "cut off") : NULL;
+    if (text)
+        fputs(text, stdout), fputs("\n", stdout);
+    else if (s->json)
         fputs(d.text, stdout);
     else
         print(&d, gone);
+    free(text);
     mg_dataset_status_close(&d);
     return mg_write_out_end();
 }
