@@ -10,6 +10,7 @@
 #include "job_id.h"
 #include "stop.h"
 #include "text.h"
+#include "utf8.h"
 
 /* ".NAME.MACHINE.PID.tmp", as out_file.h makes them. */
 static bool is_temporary(const char *name)
@@ -63,6 +64,7 @@ static bool is_unrecorded(mg_dataset *d, const char *folder, const char *name, m
     mg_job_row row;
     bool found = false;
 
+    if (mg_utf8_bad_offset(name, (int64_t)strlen(name)) >= 0) return false; /* no job is called so */
     if (n == 0 || n >= sizeof id || (strcmp(dot, d->call.suffix) != 0 && strcmp(dot, ".json") != 0))
         return false;
     snprintf(id, sizeof id, "%.*s", (int)n, name);

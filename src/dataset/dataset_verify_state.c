@@ -10,6 +10,7 @@
 #include "job_id.h"
 #include "stop.h"
 #include "text.h"
+#include "utf8.h"
 
 mg_status mg_verify_open_state(mg_dataset_check *c)
 {
@@ -147,6 +148,7 @@ static mg_status is_unreported(bool *yes, const mg_dataset_check *c, const char 
     int64_t fold;
 
     *yes = false;
+    if (mg_utf8_bad_offset(name, (int64_t)strlen(name)) >= 0) return MG_OK; /* no job is called so */
     if (!c->db || !dot || (size_t)(dot - name) >= sizeof id || strncmp(file, "train/", 6) != 0) return MG_OK;
     snprintf(id, sizeof id, "%.*s", (int)(dot - name), name);
     MG_RETURN(mg_job_id_fold_hash(&fold, id));

@@ -72,6 +72,9 @@ mg_status mg_run_db_fail(const mg_run_db *db)
     if ((code & 0xFF) == SQLITE_NOTADB || (code & 0xFF) == SQLITE_CORRUPT)
         return mg_fail(MG_EFAIL, "%s: damaged, or not the state of a dataset: %s", db->path,
                        sqlite3_errmsg(db->sql));
+    if ((code & 0xFF) == SQLITE_FULL)
+        return mg_fail(MG_EFAIL, "%s: %s; what is recorded stays: make room, and the same command goes on",
+                       db->path, sqlite3_errmsg(db->sql));
     if ((code & 0xFF) == SQLITE_IOERR)
         return mg_fail(MG_EFAIL,
                        "%s: %s; what is recorded stays: when the disk works, the same command goes on",

@@ -107,12 +107,13 @@ static void test_what_a_lost_rank_left(void **state)
     expect_ok(mg_dataset_maker_name(name, call.layout, call.suffix, job.n, job.id));
     expect_ok(mg_path_format(path, "%s/%s", call.out, name));
     put_file(path, "whole", 5);
+    put_file(in_dir("out/train/\xff.flac"), "other", 5); /* no clip can be called so */
     expect_ok(mg_dataset_finish(d));
     mg_dataset_close(d);
-    assert_int_equal(count_files(in_dir("out/train")), 4); /* with the list */
+    assert_int_equal(count_files(in_dir("out/train")), 5); /* with the list */
 
     expect_ok(mg_dataset_open(&d, &call));
-    assert_int_equal(count_files(in_dir("out/train")), 3);
+    assert_int_equal(count_files(in_dir("out/train")), 4);
     mg_dataset_close(d);
 }
 

@@ -95,6 +95,8 @@ expect 4 'spiece.model: not a SentencePiece model' 'a tokenizer that is none' \
 fails 'leaves nothing' test -e "$BOX/none"
 expect 1 'making/0: cannot make files' 'a disk that fails when all is loaded' env LD_PRELOAD="$5" FAULT_CALLS=open FAULT_ERRNO=28 \
     FAULT_PATH=/making/ "$MG" run --model "$DEMO" --seed 5 --threads 1 -q --jobs "$BOX/one.jsonl" --out "$BOX/whole"
+expect 1 'run.db: .*disk is full; what is recorded stays: make room' 'a state without room' env LD_PRELOAD="$5" FAULT_CALLS=write \
+    FAULT_ERRNO=28 FAULT_PATH=/whole/.mg-dist/run.db "$MG" run --model "$DEMO" --seed 5 -q --jobs "$BOX/one.jsonl" --out "$BOX/whole"
 expect 5 'memory: ' 'a start that does not fit' run --jobs "$BOX/one.jsonl" --out "$BOX/whole" --host-memory 1M
 passes 'it is whole still' "$MG" verify -q "$BOX/whole"
 mkdir -p "$BOX/odd/.mg-dist"

@@ -89,6 +89,8 @@ for layout in audiofolder webdataset audiocraft; do
 done
 
 for layout in audiofolder audiocraft; do
+    fresh $layout; touch "$BOX/d/train/"$'\xff.flac'
+    finds '^train/.xff.flac: not of the dataset: no list names it' 'a file whose name is no UTF-8'
     fresh $layout; sqlite3 "$BOX/d/.mg-dist/run.db" "UPDATE job SET state='waiting' WHERE id='lost'" &&
         cp "$BOX/d/train/a.flac" "$BOX/d/train/lost.flac" &&
         finds '^train/lost.flac: not recorded: its run was cut off' 'a clip that nobody recorded'
