@@ -381,7 +381,8 @@ passes 'alone' test "$(texts ids | tr '\n' ,)" = 'a other,b two,'
 echo '{"id":"b","prompt":"two"}' >"$BOX/ids.jsonl"
 makes 'a clip of a job that is gone' run 1 ids --jobs-changed ok
 rm "$BOX/ids/train/a.flac"
-expect 1 'a.flac' 'is lost' "$MG" verify -q "$BOX/ids" --again
+expect 1 'a.flac' 'is lost' "$MG" verify "$BOX/ids" --again
+says 'and waits for nobody' 'no clip waits, for the jobs of the damaged ones have left the list; the same mg-dist run'
 makes 'and made again by nobody' run 1 ids
 passes 'the rest is whole' "$MG" verify -q "$BOX/ids"
 finish

@@ -85,8 +85,13 @@ static mg_status make_again(const mg_verify_settings *s, const mg_dataset_verdic
         return mg_fail(MG_EUSAGE, "option --again: %s: has no .mg-dist, so no run can go on with it",
                        s->source);
     MG_RETURN(mg_dataset_again(&n, s->source, d->again, d->n_again));
-    mg_log_info("verify: %s: %lld clip%s for the next mg-dist run", s->source, (long long)n,
-                n == 1 ? " waits" : "s wait");
+    if (n > 0)
+        mg_log_info("verify: %s: %lld clip%s for the next mg-dist run", s->source, (long long)n,
+                    n == 1 ? " waits" : "s wait");
+    else
+        mg_log_info("verify: %s: no clip waits, for the jobs of the damaged ones have left the list; the "
+                    "same mg-dist run takes them out of all lists",
+                    s->source);
     return MG_OK;
 }
 
