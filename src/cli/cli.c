@@ -8,6 +8,7 @@
 
 #include "choice_words.h"
 #include "cli_impl.h"
+#include "text.h"
 
 static int edit_distance(const char *a, const char *b)
 {
@@ -405,4 +406,26 @@ void mg_cli_forget_environment(const mg_cli *cli, void *settings, const char *op
             mg_choice_find(options, word->option->name) >= 0)
             preset(settings, word->option);
     }
+}
+
+mg_status mg_cli_refuse_idle(const mg_cli *cli, const char *options, const char *why)
+{
+    mg_text names = {0}, t = {0};
+    int n = 0;
+
+    for (int i = 0; i < cli->n_words; i++) {
+        const mg_cli_word *word = &cli->words[i];
+        bool is_new = !word->is_common && !word->option->is_operand && word->origin == MG_CLI_LINE &&
+                      mg_choice_find(options, word->option->name) >= 0;
+        for (int k = 0; k < i && is_new; k++)
+            is_new = cli->words[k].option != word->option || cli->words[k].origin != MG_CLI_LINE;
+        if (is_new) mg_text_format(&names, "%s--%s", n++ > 0 ? ", " : "", word->option->name);
+    }
+    if (n == 0) return MG_OK;
+    mg_text_format(&t, "option%s %s: %s no effect %s", mg_plural(n), names.data ? names.data : "",
+                   n == 1 ? "has" : "have", why);
+    const mg_status st = mg_text_fail(&t, MG_EUSAGE);
+    mg_text_reset(&names);
+    mg_text_reset(&t);
+    return st;
 }

@@ -147,6 +147,11 @@ void mg_cli_name_origins(const mg_cli *cli, char *out, size_t out_bytes, const c
  * for other commands. `settings`: a copy of the command's. The same on every rank, after mg_cli_share. */
 void mg_cli_forget_environment(const mg_cli *cli, void *settings, const char *options);
 
+/* MG_EUSAGE if the command line itself gave any of the `options`, "jobs|out": they would do nothing. It names
+ * them, and `why` ends the sentence: "without --sbatch; give it, or leave them out". A variable is meant for
+ * other commands, and may stand. The same on every rank, after mg_cli_share. */
+mg_status mg_cli_refuse_idle(const mg_cli *cli, const char *options, const char *why);
+
 /* A command's settings as they are when nothing is given, the environment neither. */
 void mg_cli_preset(const mg_command *command, void *settings);
 

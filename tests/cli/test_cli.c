@@ -339,6 +339,25 @@ static void test_tables_are_checked(void **state)
     bad_table(list, word); /* nothing would be left for it */
 }
 
+/* What would do nothing is named, each option once; variables, defaults and operands are not. */
+static void test_idle_options(void **state)
+{
+    char *words[] = {"mg-dist", "draw", "round", "--count", "4", "--other=5", "-n", "6"};
+    const mg_command command = command_of(options, (int)(sizeof options / sizeof *options));
+    mg_cli cli;
+    (void)state;
+
+    assert_int_equal(setenv("MGDIST_WEIGHT", "0.5", 1), 0);
+    assert_int_equal(mg_cli_parse(&cli, &command, 1, 8, words), MG_OK);
+    assert_int_equal(mg_cli_refuse_idle(&cli, "WHAT|loud|weight", "here"), MG_OK);
+    assert_int_equal(mg_cli_refuse_idle(&cli, "count|loud", "here"), MG_EUSAGE);
+    assert_string_equal(mg_last_error(), "option --count: has no effect here");
+    assert_int_equal(mg_cli_refuse_idle(&cli, "other|count|weight", "here"), MG_EUSAGE);
+    assert_string_equal(mg_last_error(), "options --count, --other: have no effect here");
+    mg_cli_close(&cli);
+    assert_int_equal(unsetenv("MGDIST_WEIGHT"), 0);
+}
+
 /* An operand that is a list takes all the words there are. */
 static void test_list_of_operands(void **state)
 {
@@ -377,11 +396,11 @@ static void test_list_of_operands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_arrive),    cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_absent_values),    cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_environment),      cmocka_unit_test(test_environment_is_forgotten),
-        cmocka_unit_test(test_actions),          cmocka_unit_test(test_tables_are_checked),
-        cmocka_unit_test(test_list_of_operands),
+        cmocka_unit_test(test_values_arrive),      cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_absent_values),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_environment),        cmocka_unit_test(test_environment_is_forgotten),
+        cmocka_unit_test(test_idle_options),       cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_tables_are_checked), cmocka_unit_test(test_list_of_operands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include "bench.h"
 #include "bench_shapes.h"
+#include "text.h"
 #include "version.h"
 
 /* clang-format off */
@@ -61,6 +62,43 @@ static const mg_option options[] = {
 
 static const char *const what_names[] = {"step", "decode", "encode", "t5", "allreduce", "load", "quality"};
 
+enum { ON_STEP = 1 << MG_BENCH_STEP, ON_DECODE = 1 << MG_BENCH_DECODE, ON_ENCODE = 1 << MG_BENCH_ENCODE };
+enum { ON_T5 = 1 << MG_BENCH_T5, ON_ALLREDUCE = 1 << MG_BENCH_ALLREDUCE, ON_LOAD = 1 << MG_BENCH_LOAD };
+enum { ON_QUALITY = 1 << MG_BENCH_QUALITY };
+
+/* What only some measurements look at. */
+static const struct {
+    const char *options;
+    int of;
+} effects[] = {
+    {"shape|no-guidance|position|prefill|warmup|split|decode|kernels", ON_STEP},
+    {"batch", ON_STEP | ON_DECODE | ON_ENCODE},
+    {"steps", ON_STEP | ON_DECODE | ON_ENCODE | ON_T5 | ON_ALLREDUCE},
+    {"seconds", ON_STEP | ON_DECODE | ON_ENCODE | ON_QUALITY},
+    {"tokens", ON_STEP | ON_T5},
+    {"dtype|kv", ON_STEP | ON_LOAD | ON_QUALITY},
+    {"text-encoder|codec|pack-cache", ON_LOAD | ON_QUALITY},
+    {"tokenizer|prompts", ON_QUALITY},
+};
+
+static mg_status check_idle(const mg_cli *cli, const mg_bench_settings *s)
+{
+    char why[64];
+    mg_text idle = {0};
+
+    for (size_t i = 0; i < sizeof effects / sizeof *effects; i++)
+        if (!(effects[i].of >> s->what & 1))
+            mg_text_format(&idle, "%s%s", idle.n ? "|" : "", effects[i].options);
+    (void)snprintf(why, sizeof why, "on bench %s; leave it out", what_names[s->what]);
+    mg_status st = mg_text_check(&idle, "options");
+    if (st == MG_OK) st = mg_cli_refuse_idle(cli, idle.data, why);
+    mg_text_reset(&idle);
+    if (st != MG_OK || s->what != MG_BENCH_STEP) return st;
+    if (s->model)
+        MG_RETURN(mg_cli_refuse_idle(cli, "shape", "beside MODEL, whose sizes are taken; give one"));
+    return s->decode ? MG_OK : mg_cli_refuse_idle(cli, "seconds", "without --decode; give that too");
+}
+
 static mg_status measure(mg_bench *b)
 {
     switch (b->settings->what) {
@@ -114,6 +152,7 @@ static mg_status run(mg_context *context, const void *settings)
     const int64_t tp = b.settings->machine.tp > 0 ? b.settings->machine.tp : world->size;
     mg_status st = MG_OK;
 
+    MG_TRY(mg_comm_agree(world->all, check_idle(context->cli, settings)));
     MG_TRY(mg_comm_agree(world->all, check_ranks(settings, world, tp)));
     MG_TRY(mg_world_split(world, (int)tp));
     b.world = world;
