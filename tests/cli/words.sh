@@ -51,6 +51,7 @@ expect 2 'option --out: OUT is the second word' 'convert --out' "$MG" convert a 
 expect 2 'option --out: OUT is the last word' 'export --out' "$MG" export a --out b
 expect 2 'option --time: give --deadline' 'plan --time' "$MG" plan --clips 10 --time 8h
 expect 0 'a100' 'a GPU in capitals' "$MG" plan --shape tiny --clips 10 --gpu A100
+expect 2 'is of a GPU; give --gpu' 'a CPU in capitals' "$MG" plan --shape tiny --clips 10 --gpu CPU --device-memory 1G
 expect 1 'give its id, facebook/musicgen-small$' 'an address' "$MG" generate --model https://huggingface.co/facebook/musicgen-small --prompt x
 expect 2 'did you mean inspect' 'info' "$MG" info x
 expect 2 'did you mean models' 'download' "$MG" download facebook/musicgen-small

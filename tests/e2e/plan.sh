@@ -119,8 +119,12 @@ assert sound_s >= 0 and lot_s >= 0 and sound_s + lot_s > 0 and n == 4, (sound_s,
 passes 'sums take time' awk "BEGIN{exit !($(value all_reduce_s '"batch":1,') > 0)}"
 
 if [ -z "${MG_TEST_SANITIZED-}" ]; then
-    expect 0 'measured on' 'measured with one rank of one thread' "$MG" plan --model "$DEMO" --clips 10 --measure --threads 1
+    expect 0 'measured on' 'measured with one rank of one thread' taskset -c "$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')" \
+        "$MG" plan --model "$DEMO" --clips 10 --measure --sbatch measured.sbatch
     fails 'which nothing warns of' grep -q 'more ranks and threads' said
+    passes 'and is what the job has' grep -qx '#SBATCH --cpus-per-task=1' measured.sbatch
+    expect 2 '1 rank of .* measures, and --ranks-per-node is 2; start as many' 'one rank for two' \
+        "$MG" plan --model "$DEMO" --clips 10 --ranks-per-node 2 --measure --threads 1
 fi
 
 # The job, with stand-ins for srun and scontrol.
@@ -133,7 +137,7 @@ E2
 printf '#!/bin/sh\necho requeued\n' >bin/scontrol
 chmod +x bin/*
 printf '{"id": "a", "prompt": "one"}\n{"id": "b", "prompt": "it'"'"'s two"}\n' >"it's jobs.jsonl"
-expect 0 'start it with: sbatch' 'a job is written' "$MG" plan --model "$DEMO" --clips 2 -d 1 --ranks-per-node 2 --tp 2 --sbatch job.sbatch \
+expect 0 'start it with: sbatch' 'a job is written' "$MG" plan --model "$DEMO" --clips 2 -d 1 --ranks-per-node 2 --tp 2 --threads 1 --sbatch job.sbatch \
     --jobs "it's jobs.jsonl" --out 'the set'
 passes 'with its nodes' grep -qx '#SBATCH --nodes=1' job.sbatch
 passes 'its ranks' grep -qx '#SBATCH --ntasks-per-node=2' job.sbatch
@@ -145,14 +149,19 @@ passes 'and ends as that' grep -q '^run_dataset srun --mpi=pmix --kill-on-bad-ex
 expect 0 '2 clips' 'the job runs as it is' env PATH="$PWD/bin:$PATH" MG_DIST="$MG" SLURM_NTASKS=2 SLURM_JOB_ID=1 timeout 300 bash job.sbatch
 passes 'its clips are there' "$MG" status 'the set'
 passes 'both of them' test "$(find 'the set' -name '*.flac' | wc -l)" = 2
-expect 2 'is there already' 'a job that is there' "$MG" plan --model "$DEMO" --clips 2 --sbatch job.sbatch
+passes 'which is told in its own measure' grep -Eqx '# Predicted: [0-9.]+ s, [0-9.e-]*[1-9][0-9.e-]* node hours; .*' job.sbatch
+passes 'its threads' grep -qx '#SBATCH --cpus-per-task=1' job.sbatch
+expect 2 '--sbatch: the job needs the cores of a rank; give --threads N' 'ranks of a CPU without their cores' \
+    "$MG" plan --model "$DEMO" --clips 2 --gpu CPU --sbatch none.sbatch
+fails 'which writes nothing' test -e none.sbatch
+expect 2 'is there already' 'a job that is there' "$MG" plan --model "$DEMO" --clips 2 --threads 1 --sbatch job.sbatch
 expect 0 'start it with' 'is replaced when asked' "$MG" plan --model "$DEMO" --clips 2 --gpu h100 --sbatch job.sbatch --overwrite
-"$MG" plan -q --clips 2 -d 1.2345678 --model "$DEMO" --lm "$DEMO" --text-encoder "$DEMO" --style-encoder "$DEMO" --codec "$DEMO" --tokenizer "$DEMO" \
+"$MG" plan -q --clips 2 -d 1.2345678 --threads 1 --model "$DEMO" --lm "$DEMO" --text-encoder "$DEMO" --style-encoder "$DEMO" --codec "$DEMO" --tokenizer "$DEMO" \
     --sbatch parts.sbatch >/dev/null
 for part in model lm text-encoder style-encoder codec tokenizer; do
     passes "the job has --$part" grep -q -- "^    --$part '$DEMO' " parts.sbatch
 done
-"$MG" plan -q --clips 2 --model "$TINY" --lora "$GOLDEN/lora/plain" --sbatch lora.sbatch >/dev/null
+"$MG" plan -q --clips 2 --threads 1 --model "$TINY" --lora "$GOLDEN/lora/plain" --sbatch lora.sbatch >/dev/null
 passes 'and --lora' grep -qF -- "    --lora '$GOLDEN/lora/plain' " lora.sbatch
 names=$("$MG" plan --help | sed -n '/^Model:/,/^[A-Z][a-z]*:$/s/^ *\(-., \)*--\([a-z-]*\) .*/\2/p' | tr '\n' ' ')
 passes 'which are all that name a model' test "$names" = 'model lm lora text-encoder style-encoder codec tokenizer '
@@ -176,10 +185,10 @@ expect 1 'no-such' 'one that is not there' "$MG" plan --lm no-such --clips 2
 expect 2 'needs --model' 'a shape has no weights to run' "$MG" plan --shape small --clips 2 --sbatch other.sbatch
 
 # The time limit: on GPUs as far above the prediction as that was off.
-predicted_h() { sed -n 's/^# Predicted: \([0-9.]*\) h.*/\1/p' job.sbatch; }
+predicted_h() { awk -v s="$(value run_s '"chosen":true')" 'BEGIN { print s / 3600 }'; }
 limit_h() { sed -n 's/^#SBATCH --time=//p' job.sbatch | awk -F'[:-]' '{ print $1 * 24 + $2 + $3 / 60 }'; }
 for device in h100 cpu; do
-    "$MG" plan --model "$DEMO" --gpu $device --clips 3000000 --sbatch job.sbatch --overwrite >said 2>&1
+    "$MG" plan --model "$DEMO" --gpu $device --threads 2 --clips 3000000 --sbatch job.sbatch --overwrite --json >said 2>&1
     spare=1.5
     [ $device = cpu ] || spare=2.4
     passes "the time limit on $device: $spare times the prediction, and ten minutes" \
@@ -188,6 +197,7 @@ done
 expect 0 'steps took 1\.4 to 2\.4 times as long' 'a plan of a GPU says so' "$MG" plan --shape small --gpu gh200 --clips 5
 
 # A device in the host's memory: both count there, and layers outside would take it all the same.
+expect 0 '^twice as fast: .*or h100-nvl instead of gb10' 'a faster one must have the memory' "$MG" plan --shape large --duration 30 --dtype fp32 --clips 3000 --gpu gb10
 on_gb10() { "$MG" plan --shape large --duration 30 --clips 5 --gpu gb10 "$@"; }
 expect 0 'most of its step' 'a DGX Spark' on_gb10
 fails 'of which no layer is outside' grep -q 'outside *[0-9]' said
@@ -198,15 +208,35 @@ expect 0 'why' 'which are not too much for two devices' "$MG" plan --shape large
 expect 2 '--gpu: V100: too old: compute capability 8\.0' 'a GPU that nothing here runs on' "$MG" plan --shape small --clips 5 --gpu V100
 
 # Bad input.
+expect 2 'options --overwrite, --jobs, --out: have no effect without --sbatch' 'options of a job that is not written' \
+    "$MG" plan --shape small --clips 5 --overwrite --jobs x --out y
+expect 0 'layouts' 'variables are for other commands' env MGDIST_OUT=x MGDIST_CODEC=x "$MG" plan --shape small --clips 5
+expect 2 'options --text-encoder, --codec: have no effect without a model' 'parts of no model' \
+    "$MG" plan --clips 5 --text-encoder no-such --codec no-such
+expect 2 'option --shape: has no effect beside --model' 'a size beside a model' "$MG" plan --clips 5 --model "$DEMO" --shape small
 expect 2 '--clips: "-5"' 'negative clips' "$MG" plan --shape small --clips -5
 expect 2 'clips: missing' 'no clips' "$MG" plan --shape small
 expect 2 'no such device; known are h100 .*a100.* cpu' 'no such device' "$MG" plan --shape small --clips 5 --gpu h1000
 expect 2 'not a time as 8h' 'a deadline that is no time' "$MG" plan --shape small --clips 5 --deadline soon
-expect 2 '--deadline: 1h: the run takes .* nodes would do' 'a deadline that more nodes keep' "$MG" plan --shape small --clips 100000 --deadline 1h
+expect 2 '--deadline: 1h: the run takes .* on 1 node; .* nodes would do' 'a deadline that more nodes keep' \
+    "$MG" plan --shape small --clips 100000 --deadline 1h --nodes 1
 n=$(sed -n 's/.*; \([0-9]*\) nodes would do.*/\1/p' said)
 expect 0 'why' 'that many do' "$MG" plan --shape small --clips 100000 --deadline 1h --nodes "$n"
 expect 2 'nodes would do' 'and one less does not' "$MG" plan --shape small --clips 100000 --deadline 1h --nodes $((n - 1))
+expect 0 "^nodes: $n are the least that end within 1h; $((n - 1)) take " 'which is found without --nodes' \
+    "$MG" plan --shape small --clips 100000 --within 1h
+says 'with what it costs' '^time: [0-9.]+ (min|h), [0-9.]+ node hours'
+expect 0 "start it with" 'and is what the job takes' "$MG" plan --model "$DEMO" --gpu h100 --clips 3000000 --within 1h --sbatch job.sbatch --overwrite
+passes 'of several nodes' grep -Eqx '#SBATCH --nodes=([2-9]|[1-9][0-9]+)' job.sbatch
+expect 2 "on 2 nodes, all that --max-nodes allows; $n nodes would do" 'where fewer may be taken' \
+    "$MG" plan --shape small --clips 100000 --within 1h --max-nodes 2
+expect 2 '--max-nodes: has no effect but with --deadline and without --nodes' 'a limit of what is given' \
+    "$MG" plan --shape small --clips 5 --nodes 2 --within 9h --max-nodes 4
+run_s() { "$MG" plan --shape large --clips 5 --nodes "$1" --json >said && value run_s '"chosen":true'; }
+last=$(awk "BEGIN { print ($(run_s 5) + $(run_s 4)) / 2 }")
+expect 2 '; 5 nodes would do' 'a node for each clip is not too many' "$MG" plan --shape large --clips 5 --nodes 4 --deadline "${last}s"
 expect 2 'no number of nodes' 'a deadline that none keeps' "$MG" plan --shape large --clips 2 --deadline 1s
+expect 2 'no number of nodes up to 100000' 'nor of those that may be asked for' "$MG" plan --shape large --clips 1000000000000 --deadline 1h
 expect 5 'no layout fits: T = 2 with one clip needs' 'what fits no T' "$MG" plan --shape large --gpus-per-node 2 --gpu l4 --gpu-mem 1G --clips 10
 expect 2 'T = 2 does not divide the 3 ranks of a node' 'a T that the ranks forbid' "$MG" plan --shape small --clips 2 --gpus-per-node 3 --tp 2
 expect 2 'T = 8 does not divide 4 heads' 'a T that the heads forbid' "$MG" plan --shape tiny --clips 2 --gpus-per-node 8 --tp 8

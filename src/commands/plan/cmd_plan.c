@@ -11,6 +11,7 @@
 #include "log.h"
 #include "machine.h"
 #include "model_options.h"
+#include "numbers.h"
 #include "out_file.h"
 #include "plan_fit.h"
 #include "planning.h"
@@ -23,12 +24,15 @@ static const mg_option options[] = {
      .group = "Work", .help = "clips to make"},
     {.name = "duration", .letter = 'd', .type = MG_OPT_FLOAT, .offset = AT(dur_s), .arg = "SECONDS", .preset = "10",
      .low = 1, .high = 30, .group = "Work", .help = "length of a clip"},
-    {.name = "deadline", .type = MG_OPT_STRING, .offset = AT(deadline), .arg = "TIME", .group = "Work",
-     .help = "how long it may take: 8h, 90m, 2d"},
+    {.name = "deadline", .alias = "within", .type = MG_OPT_STRING, .offset = AT(deadline), .arg = "TIME", .group = "Work",
+     .help = "how long it may take: 8h, 90m, 2d; without --nodes this finds the least number of nodes that keeps it"},
     {.name = "shape", .type = MG_OPT_CHOICE, .offset = AT(shape), .preset = "small", .choices = MG_BENCH_SHAPE_WORDS,
      .group = "Work", .rivals = "model", .help = "without a model: the published size to plan for"},
-    {.name = "nodes", .type = MG_OPT_INT, .offset = AT(n_nodes), .arg = "N", .preset = "1", .low = 1, .high = 100000,
-     .group = "Nodes", .help = "nodes of the allocation"},
+    {.name = "nodes", .type = MG_OPT_INT, .offset = AT(n_nodes), .arg = "N", .low = 1,
+     .high = MG_PLANNING_MOST_NODES, .group = "Nodes",
+     .help = "nodes of the allocation (default: 1, or as few as keep the --deadline)"},
+    {.name = "max-nodes", .type = MG_OPT_INT, .offset = AT(most_nodes), .arg = "N", .low = 1,
+     .high = MG_PLANNING_MOST_NODES, .group = "Nodes", .help = "with --deadline and without --nodes: at most so many"},
     {.name = "gpus-per-node", .alias = "ranks-per-node", .type = MG_OPT_INT, .offset = AT(n_per_node), .arg = "N",
      .preset = "1", .low = 1, .high = 1024,
      .group = "Nodes", .help = "GPUs of a node, a rank each; with --gpu cpu ranks of a node"},
@@ -119,7 +123,7 @@ static mg_status check(const void *settings)
 {
     const mg_planning_settings *s = settings;
     mg_predict_machine m;
-    const bool is_cpu = strcmp(s->gpu, "cpu") == 0;
+    const bool is_cpu = mg_planning_is_cpu(s);
 
     if (s->n_clips < 1) return mg_fail(MG_EUSAGE, "plan: option --clips: missing; it says how many to make");
     if (!mg_predict_device(&m, s->gpu, MG_FORMAT_BF16)) return bad_device(s->gpu);
@@ -131,10 +135,31 @@ static mg_status check(const void *settings)
     MG_RETURN(check_memory(s, is_cpu));
     if (s->sbatch && !mg_planning_has_model(s))
         return mg_fail(MG_EUSAGE, "option --sbatch: the job needs --model; --shape has no weights");
+    if (s->sbatch && is_cpu && s->machine.threads <= 0 && !s->measure)
+        return mg_fail(MG_EUSAGE,
+                       "option --sbatch: the job needs the cores of a rank; give --threads N (the table's "
+                       "cpu has 56), or --measure on a node of its kind");
     if (s->sbatch) MG_RETURN(mg_dataset_check_file_outside(s->sbatch));
     if (s->sbatch)
         MG_RETURN(mg_out_check_free(s->sbatch, s->overwrite, "give --overwrite or another --sbatch"));
     return MG_OK;
+}
+
+/* Options that would be passed over without a word. */
+static mg_status check_idle(const mg_cli *cli, const mg_planning_settings *s)
+{
+    if (mg_planning_has_model(s))
+        MG_RETURN(
+            mg_cli_refuse_idle(cli, "shape", "beside --model or --lm, whose sizes are taken; give one"));
+    else
+        MG_RETURN(mg_cli_refuse_idle(cli, MG_MODEL_OPTION_NAMES,
+                                     "without a model, for --shape has no parts; give --model too"));
+    if (!s->deadline || s->n_nodes > 0)
+        MG_RETURN(mg_cli_refuse_idle(
+            cli, "max-nodes", "but with --deadline and without --nodes; change these, or leave it out"));
+    return s->sbatch ? MG_OK
+                     : mg_cli_refuse_idle(cli, "jobs|out|overwrite",
+                                          "without --sbatch, the job that they are for; give that too");
 }
 
 /* What is to be planned for, and the table's machine. */
@@ -142,7 +167,7 @@ static mg_status describe(mg_planning *p)
 {
     enum { TEXT_TOKENS = 16 };
     const mg_planning_settings *s = p->settings;
-    const bool is_cpu = strcmp(s->gpu, "cpu") == 0;
+    const bool is_cpu = mg_planning_is_cpu(s);
     mg_model_files *files = NULL;
 
     p->as_stored = mg_planning_has_model(s) && s->machine.dtype == MG_MACHINE_DTYPE_AUTO && is_cpu;
@@ -194,15 +219,20 @@ static mg_status check_fit(const mg_planning *p)
 
 static mg_status check_deadline(const mg_planning *p)
 {
+    const int64_t n_now = p->settings->n_nodes,
+                  most = mg_smaller(MG_PLANNING_MOST_NODES, p->settings->n_clips);
     if (p->deadline_s <= 0 || p->layout[p->chosen].run_s <= p->deadline_s) return MG_OK;
-    const int64_t n = mg_planning_nodes_for(p, p->deadline_s);
+    const int64_t n = mg_planning_nodes_for(p, p->deadline_s, most);
     mg_text t = {0};
     mg_text_format(&t, "option --deadline: %s: the run takes ", p->settings->deadline);
     mg_planning_time(&t, p->layout[p->chosen].run_s);
-    mg_text_format(&t, " on %lld node%s; ", (long long)p->settings->n_nodes,
-                   p->settings->n_nodes == 1 ? "" : "s");
+    mg_text_format(&t, " on %lld node%s%s; ", (long long)n_now, mg_plural(n_now),
+                   n_now == p->settings->most_nodes ? ", all that --max-nodes allows" : "");
     if (n > 0)
         mg_text_format(&t, "%lld nodes would do", (long long)n);
+    else if (most < p->settings->n_clips)
+        mg_text_format(&t, "no number of nodes up to %lld ends it in time; give fewer --clips",
+                       (long long)most);
     else
         mg_text_format(&t,
                        "no number of nodes ends it in time, for one round of clips takes longer; give a "
@@ -211,6 +241,19 @@ static mg_status check_deadline(const mg_planning *p)
     const mg_status st = mg_text_fail(&t, MG_EUSAGE);
     mg_text_reset(&t);
     return st;
+}
+
+/* Without --nodes: one, or as few as keep the deadline. Where none do, the most that may be taken tell more
+ * than one, unless no number would do. */
+static void find_nodes(mg_planning *p, mg_planning_settings *s)
+{
+    const int64_t most = s->most_nodes > 0 ? s->most_nodes : MG_PLANNING_MOST_NODES;
+    const int64_t n = p->deadline_s > 0 ? mg_planning_nodes_for(p, p->deadline_s, most) : 0;
+
+    p->has_least_nodes = n > 0;
+    s->n_nodes = n > 0 ? n : 1;
+    if (n == 0 && p->deadline_s > 0 && mg_planning_nodes_for(p, p->deadline_s, MG_PLANNING_MOST_NODES) > 0)
+        s->n_nodes = most;
 }
 
 /* Rank 0's: print, check, write. */
@@ -248,12 +291,17 @@ static mg_status run(mg_context *context, const void *settings)
     mg_status st = p ? MG_OK : mg_fail(MG_ENOMEM, "plan: %zu bytes", sizeof *p);
 
     MG_TRY(mg_comm_agree(w->all, st));
+    MG_TRY(mg_comm_agree(w->all, check_idle(context->cli, &s)));
+    const bool is_open = s.n_nodes < 1;
+    if (is_open) s.n_nodes = 1; /* till the layouts are known */
     s.machine.cpu_share = NAN;
     if (s.measure && s.machine.tp <= 0) s.machine.tp = 1;
     p->settings = &s;
+    p->n_threads = s.machine.threads > 0 ? s.machine.threads : 0;
     MG_TRY(mg_comm_agree(w->all, describe(p)));
     MG_TRY(mg_comm_agree(w->all, mg_planning_measure_memory(p)));
     if (s.measure) MG_TRY(mg_planning_measure_machine(p, w));
+    if (is_open) find_nodes(p, &s);
     mg_planning_choose(p);
     st = mg_comm_agree(w->all, w->rank == 0 ? conclude(p) : MG_OK);
 done:
@@ -274,10 +322,12 @@ const mg_command mg_cmd_plan = {
         "Prints the memory of each part and rank (the program's own plan), every layout of T ranks a group\n"
         "and batch with its predicted step and run, the one that ends first and why, and what would make it\n"
         "twice as fast. Without --measure the constants are from a table of devices: datasheets, and\n"
-        "assumed parts of their peaks (docs/PERFORMANCE.md). A deadline that cannot be kept is an error\n"
-        "that says how many nodes would keep it.\n"
+        "assumed parts of their peaks (docs/PERFORMANCE.md). With --deadline and without --nodes it finds\n"
+        "the least number of nodes. A deadline that cannot be kept is an error that says what would.\n"
         "\n"
         "  mg-dist plan --shape large --nodes 2 --gpus-per-node 4 --gpu h100 --clips 50000\n"
+        "  mg-dist plan --shape large --gpus-per-node 4 --gpu h100 --clips 50000 --within 60h --max-nodes "
+        "64\n"
         "  mpirun -n 4 mg-dist plan --model M --ranks-per-node 4 --clips 100 --measure --tp 2",
     .options = options,
     .foreign = {foreign},

@@ -5,6 +5,8 @@
 #ifndef MG_PLANNING_H
 #define MG_PLANNING_H
 
+#include <strings.h>
+
 #include "machine_options.h"
 #include "model_files.h"
 #include "predict.h"
@@ -14,7 +16,7 @@
 typedef struct mg_planning_settings {
     mg_model_request model;
     int shape; /* mg_bench_shape; without a model */
-    int64_t n_nodes, n_per_node, memory_bytes, n_clips;
+    int64_t n_nodes, most_nodes, n_per_node, memory_bytes, n_clips;
     double dur_s;
     const char *gpu, *deadline, *sbatch, *jobs, *out;
     bool measure, overwrite, json;
@@ -25,6 +27,12 @@ typedef struct mg_planning_settings {
 static inline bool mg_planning_has_model(const mg_planning_settings *s)
 {
     return s->model.model || s->model.lm;
+}
+
+/* Names of devices are taken in any case of letters. */
+static inline bool mg_planning_is_cpu(const mg_planning_settings *s)
+{
+    return strcasecmp(s->gpu, "cpu") == 0;
 }
 
 /* A group of tp ranks with n_clips clips at once in each. */
@@ -51,9 +59,11 @@ typedef struct mg_planning {
     const mg_planning_settings *settings;
     mg_config config;
     mg_lm_formats formats;
-    bool as_stored; /* the formats are those of the model's files */
+    bool has_least_nodes; /* settings->n_nodes was found: no fewer keep the deadline */
+    bool as_stored;       /* the formats are those of the model's files */
     int64_t n_frames, n_tokens;
     double memory_bytes, deadline_s; /* 0: not known; no deadline */
+    int64_t n_threads; /* of a rank of a CPU, in the job: asked for or measured with; 0: neither */
     mg_memory_limits limits;
     mg_predict_machine machine;
     mg_planning_memory memory[MG_PREDICT_GROUPS];
@@ -73,14 +83,16 @@ size_t mg_planning_outside_bytes(const mg_replica_bytes *b, int64_t n_outside);
 /* Constants of the ranks that were started. Collective over the world, which it splits. */
 mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w);
 
-/* Predict all layouts and choose one. */
+/* Predict all layouts and choose one; of those that end alike, one that keeps the deadline if any does. */
 void mg_planning_choose(mg_planning *p);
 
 /* What the run takes in this layout of a node, on so many nodes. */
 double mg_planning_run_s(const mg_planning *p, const mg_planning_layout *l, int64_t n_nodes);
 
-/* The least nodes with which the deadline is kept; 0: no number of nodes keeps it. */
-int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s);
+/* The least nodes, of any layout that fits, with which the run ends within limit_s; 0: no number up to
+ * `most`. More nodes than clips are of no use. */
+enum { MG_PLANNING_MOST_NODES = 100000 };
+int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s, int64_t most);
 
 /* Bytes of the clips as 16-bit samples. */
 double mg_planning_sound_bytes(const mg_planning *p);

@@ -39,6 +39,7 @@ static void predict(mg_planning *p, mg_planning_layout *l)
     const mg_planning_settings *s = p->settings;
     const mg_predict_step step = step_of(p, l);
 
+    l->n_replicas = s->n_nodes * s->n_per_node / l->tp;
     mg_predict_step_time(&l->times, &step, &p->machine);
     const double clip_s = mg_predict_clip_s(&step, p->n_frames, s->dur_s, &p->machine);
     l->clips_h = 3600 * (double)(l->n_clips * l->n_replicas) / clip_s;
@@ -79,15 +80,17 @@ static int find_unasked(const mg_planning *p)
 
 void mg_planning_choose(mg_planning *p)
 {
-    double least_s = INFINITY;
+    double least_s = INFINITY, most_s;
 
     p->chosen = -1;
     for (int i = 0; i < p->n_layouts; i++) {
         predict(p, &p->layout[i]);
         if (p->layout[i].fits && p->layout[i].run_s < least_s) least_s = p->layout[i].run_s;
     }
+    most_s = ALIKE * least_s;
+    if (least_s <= p->deadline_s) most_s = fmin(most_s, p->deadline_s);
     for (int i = 0; i < p->n_layouts && p->chosen < 0; i++)
-        if (p->layout[i].fits && p->layout[i].run_s <= ALIKE * least_s) p->chosen = i;
+        if (p->layout[i].fits && p->layout[i].run_s <= most_s) p->chosen = i;
     p->unasked = find_unasked(p);
 }
 
@@ -99,15 +102,12 @@ double mg_planning_sound_bytes(const mg_planning *p)
            (double)p->settings->n_clips;
 }
 
-int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s)
+/* In this layout of a node. More nodes never take longer. */
+static int64_t least_nodes(const mg_planning *p, const mg_planning_layout *l, double limit_s, int64_t most)
 {
-    const mg_planning_layout *l = &p->layout[p->chosen];
-    int64_t below = 0, enough = 1;
+    int64_t below = 0, enough = most;
 
-    while (mg_planning_run_s(p, l, enough) > limit_s) {
-        below = enough, enough *= 2;
-        if (enough > p->settings->n_clips) return 0;
-    }
+    if (!(mg_planning_run_s(p, l, most) <= limit_s)) return 0;
     while (enough - below > 1) {
         const int64_t middle = (below + enough) / 2;
         if (mg_planning_run_s(p, l, middle) > limit_s)
@@ -116,4 +116,16 @@ int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s)
             enough = middle;
     }
     return enough;
+}
+
+int64_t mg_planning_nodes_for(const mg_planning *p, double limit_s, int64_t most)
+{
+    int64_t least = 0;
+
+    if (most > p->settings->n_clips) most = p->settings->n_clips;
+    for (int i = 0; i < p->n_layouts; i++) {
+        const int64_t n = p->layout[i].fits ? least_nodes(p, &p->layout[i], limit_s, most) : 0;
+        if (n > 0 && (least == 0 || n < least)) least = n;
+    }
+    return least;
 }

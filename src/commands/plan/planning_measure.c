@@ -169,6 +169,18 @@ static void warn_of_crowd(const mg_world *w, int64_t n_threads)
                 "by a factor of 2; start fewer, or give fewer --threads");
 }
 
+/* Ranks of a node share its memory and its processors: constants hold for as many as were measured. */
+static mg_status check_ranks(const mg_planning_settings *s, const mg_world *w)
+{
+    if (w->local_size == s->n_per_node) return MG_OK;
+    return mg_fail(
+        MG_EUSAGE,
+        "option --measure: %d rank%s of %s measure%s, and --ranks-per-node is %lld; start as many ranks "
+        "on a node as are planned for there",
+        w->local_size, mg_plural(w->local_size), w->host, w->local_size == 1 ? "s" : "",
+        (long long)s->n_per_node);
+}
+
 mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)
 {
     mg_machine machine = p->settings->machine;
@@ -179,9 +191,11 @@ mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)
     MG_TRY(mg_world_split(w, (int)machine.tp));
     warn_of_crowd(w, machine.threads);
     b.comm = w->group;
+    MG_TRY(mg_comm_agree(w->all, check_ranks(p->settings, w)));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open(&b.backend, &machine, w)));
     MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&b.beside, &machine, w, true)));
     b.backend.formats = p->formats;
+    p->n_threads = mg_threads_count(b.backend.threads);
     mg_log_info("plan: measuring %d rank%s in groups of %d", w->size, w->size == 1 ? "" : "s", w->tp);
     (void)snprintf(p->machine.name, sizeof p->machine.name, "measured on %.48s", w->host);
     MG_TRY(mg_comm_agree(w->all, measure(p, &b, w->tp)));

@@ -150,7 +150,7 @@ static mg_status add_group(mg_planning *p, mg_ops *ops, int tp)
     for (int64_t n = 1, i = 0; i < MG_PLANNING_BATCHES && st == MG_OK; n *= 2, i++) {
         if (n > 1 && n * n_replicas >= 2 * s->n_clips) continue;
         mg_planning_layout *l = &p->layout[p->n_layouts++];
-        *l = (mg_planning_layout){.tp = tp, .n_replicas = n_replicas, .n_clips = n};
+        *l = (mg_planning_layout){.tp = tp, .n_clips = n};
         st = measure_layout(l, p, &g, all);
     }
     for (int i = 0; i < g.n && st == MG_OK; i++) st = measure(g.replica[i], p, 1, 0);

@@ -76,18 +76,21 @@ static double run_with(const mg_planning *p, mg_format format, const char *devic
     other.formats.weights = format;
     if (p->formats.kv != MG_FORMAT_Q8) other.formats.kv = mg_format_of_kv(format);
     if (device && !mg_predict_device(&other.machine, device, format)) return INFINITY;
+    if (device && other.machine.memory_bytes > 0 &&
+        other.layout[p->chosen].leader_bytes + other.machine.overhead_bytes > other.machine.memory_bytes)
+        return INFINITY;
     return mg_planning_run_s(&other, &other.layout[p->chosen], p->settings->n_nodes);
 }
 
 void mg_planning_faster(mg_text *t, const mg_planning *p)
 {
     const mg_planning_layout *l = &p->layout[p->chosen];
-    const int64_t n = mg_planning_nodes_for(p, l->run_s / 2);
+    const int64_t n = mg_planning_nodes_for(p, l->run_s / 2, MG_PLANNING_MOST_NODES);
     const char *fast = NULL;
     const size_t before = t->n;
 
     if (n > 0) mg_text_format(t, "%lld nodes instead of %lld", (long long)n, (long long)p->settings->n_nodes);
-    for (int i = 0; strcmp(p->settings->gpu, "cpu") != 0 && (fast = mg_predict_device_name(i)); i++)
+    for (int i = 0; !mg_planning_is_cpu(p->settings) && (fast = mg_predict_device_name(i)); i++)
         if (run_with(p, p->formats.weights, fast) <= l->run_s / 2) break;
     if (fast) mg_text_format(t, "%s%s instead of %s", t->n > before ? "; or " : "", fast, p->settings->gpu);
     const double by_bf16 = p->formats.weights == MG_FORMAT_F32 && !p->settings->measure
@@ -162,6 +165,20 @@ static void say_table(mg_text *t, bool of_gpus)
                        MG_PREDICT_LEAST_OFF, MG_PREDICT_MOST_OFF);
 }
 
+/* Why so many nodes: one less is too late. */
+static void say_least_nodes(mg_text *t, const mg_planning *p)
+{
+    const int64_t n = p->settings->n_nodes;
+    double less_s = INFINITY;
+
+    mg_text_format(t, "\nnodes: %lld %s the least that end%s within %s", (long long)n, n == 1 ? "is" : "are",
+                   n == 1 ? "s" : "", p->settings->deadline);
+    for (int i = 0; i < p->n_layouts && n > 1; i++)
+        if (p->layout[i].fits) less_s = fmin(less_s, mg_planning_run_s(p, &p->layout[i], n - 1));
+    if (n > 1) mg_text_format(t, "; %lld take%s ", (long long)(n - 1), n == 2 ? "s" : "");
+    if (n > 1) mg_planning_time(t, less_s);
+}
+
 void mg_planning_print(mg_text *t, const mg_planning *p)
 {
     const mg_planning_settings *s = p->settings;
@@ -176,8 +193,10 @@ void mg_planning_print(mg_text *t, const mg_planning *p)
     if (p->chosen < 0) return;
     mg_text_add(t, "why: ");
     mg_planning_why(t, p);
+    if (p->has_least_nodes) say_least_nodes(t, p);
     mg_text_add(t, "\ntime: ");
     mg_planning_time(t, p->layout[p->chosen].run_s);
+    mg_text_format(t, ", %.3g node hours", p->layout[p->chosen].node_h);
     if (!p->settings->measure) say_table(t, p->machine.overlaps);
     mg_text_format(t, "\ndisk: %.4g GB of 16-bit samples, in FLAC less", mg_planning_sound_bytes(p) / 1e9);
     mg_text_add(t, "\ntwice as fast: ");

@@ -49,8 +49,8 @@ static void add_command(mg_text *t, const mg_planning *p)
     add_option(t, "out", s->out);
     mg_text_format(t, " \\\n    --duration %.*g --tp %lld --batch %lld --dtype %s --device %s",
                    mg_double_shown_digits(s->dur_s), s->dur_s, (long long)l->tp, (long long)l->n_clips,
-                   mg_format_name(p->formats.weights), strcmp(s->gpu, "cpu") == 0 ? "cpu" : "cuda");
-    if (s->machine.threads > 0) mg_text_format(t, " --threads %lld", (long long)s->machine.threads);
+                   mg_format_name(p->formats.weights), mg_planning_is_cpu(s) ? "cpu" : "cuda");
+    if (p->n_threads > 0) mg_text_format(t, " --threads %lld", (long long)p->n_threads);
     if (s->machine.kv == MG_MACHINE_KV_INT8) mg_text_add(t, " --kv int8");
     if (s->machine.gemm == MG_MACHINE_GEMM_FAST) mg_text_add(t, " --gemm fast");
     if (s->machine.host_memory > 0)
@@ -73,17 +73,19 @@ void mg_planning_sbatch(mg_text *t, const mg_planning *p)
         "#!/bin/bash\n"
         "# Written by mg-dist plan: %lld clips of %g s on %s, %lld replica%s of %lld, %lld at a time "
         "in each.\n"
-        "# Predicted: %.1f h, %.1f node hours; the time limit is %.1f times that and ten minutes.\n"
-        "# Words behind the script's name go to mg-dist run.\n"
-        "#SBATCH --job-name=mg-dist\n"
-        "#SBATCH --nodes=%lld\n"
-        "#SBATCH --ntasks-per-node=%lld\n",
-        (long long)s->n_clips, s->dur_s, s->gpu, (long long)l->n_replicas, l->n_replicas == 1 ? "" : "s",
-        (long long)l->tp, (long long)l->n_clips, l->run_s / 3600, l->node_h, spare, (long long)s->n_nodes,
-        (long long)s->n_per_node);
-    if (strcmp(s->gpu, "cpu") == 0)
-        mg_text_format(t, "#SBATCH --cpus-per-task=%lld\n",
-                       (long long)(s->machine.threads > 0 ? s->machine.threads : 1));
+        "# Predicted: ",
+        (long long)s->n_clips, s->dur_s, s->gpu, (long long)l->n_replicas, mg_plural(l->n_replicas),
+        (long long)l->tp, (long long)l->n_clips);
+    mg_planning_time(t, l->run_s);
+    mg_text_format(t,
+                   ", %.3g node hours; the time limit is %.1f times that and ten minutes.\n"
+                   "# Words behind the script's name go to mg-dist run.\n"
+                   "#SBATCH --job-name=mg-dist\n"
+                   "#SBATCH --nodes=%lld\n"
+                   "#SBATCH --ntasks-per-node=%lld\n",
+                   l->node_h, spare, (long long)s->n_nodes, (long long)s->n_per_node);
+    if (mg_planning_is_cpu(s))
+        mg_text_format(t, "#SBATCH --cpus-per-task=%lld\n", (long long)p->n_threads);
     else /* of the node, not of each task: ranks of a group open the memory of each other's GPUs */
         mg_text_format(t, "#SBATCH --gpus-per-node=%lld\n", (long long)s->n_per_node);
     mg_text_format(t, "#SBATCH --time=%lld-%02lld:%02lld:00\n", (long long)(minutes / 1440),
