@@ -77,7 +77,7 @@ def main() -> None:
         if "clip" in what:
             generate(8)
             begin = time.perf_counter()
-            audio = generate(int(args.seconds * FRAME_RATE) + 4)
+            audio = generate(int(args.seconds * FRAME_RATE) + 3)  # of which the delay takes three
             seconds = time.perf_counter() - begin
             report("clip", args, audio_seconds=audio.shape[-1] / 32000, seconds=seconds)
         if "decode" in what:

@@ -90,7 +90,9 @@ passes 'have a mean in their middle' awk '{ v[$1] = $2 } END { off = v["ms_per_s
 expect 2 '--prefill: 5000: passes the table of 2048 positions' 'more columns than positions' "$MG" bench step --shape tiny --prefill 5000
 expect 2 'options --shape, --batch, --seconds, --dtype: have no effect on bench t5' 'options of another measurement' \
     "$MG" bench t5 --tokens 1 --steps 1 --shape large --batch 2 --seconds 1 --dtype bf16
-expect 2 'option --seconds: has no effect without --decode' 'a length of nothing' "$MG" bench step --shape tiny --steps 1 --seconds 2
+expect 2 'option --seconds: has no effect beside --position' 'a length of nothing' \
+    "$MG" bench step --shape tiny --steps 1 --seconds 2 --position 3
+expect 0 '"position": 51,' 'around the middle of 103 columns' "$MG" bench step --shape tiny --steps 1 --warmup 0 --seconds 2 --json
 expect 2 'option --shape: has no effect beside MODEL' 'two sizes' "$MG" bench step "$TINY" --shape tiny --steps 1
 expect 0 '"backend": .*"version": .*"ms": ' 'so has bench t5' "$MG" bench t5 --tokens 1 --steps 1 --json
 for half in encode decode; do

@@ -33,15 +33,16 @@ typedef struct mg_bench_settings {
     mg_machine machine;
 } mg_bench_settings;
 
-enum { MG_FIGURES_LINES = 96 };
+typedef struct mg_figure {
+    char name[32], *value; /* NULL: memory was short */
+    bool is_number;        /* quoted in JSON otherwise */
+} mg_figure;
 
 /* A list of names and values, in order. Values are formatted when they are added. */
 typedef struct mg_figures {
-    int n_lines;
-    struct {
-        char name[32], *value; /* NULL: memory was short */
-        bool is_number;        /* quoted in JSON otherwise */
-    } line[MG_FIGURES_LINES];
+    mg_figure *line;
+    size_t n_lines, capacity;
+    bool is_short; /* memory was, for a line */
 } mg_figures;
 
 void mg_figures_text(mg_figures *r, const char *name, const char *value);
@@ -49,7 +50,7 @@ void mg_figures_int(mg_figures *r, const char *name, int64_t value);
 void mg_figures_number(mg_figures *r, const char *name, double value, int n_decimals);
 /* 0: it has no such number. */
 double mg_figures_value(const mg_figures *r, const char *name);
-/* A table, or one JSON object. */
+/* A table, or one JSON object. What is no number there is "-", or null. */
 mg_status mg_figures_print(const mg_figures *r, FILE *to, bool json);
 void mg_figures_reset(mg_figures *r);
 

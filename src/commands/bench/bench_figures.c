@@ -7,7 +7,11 @@
 
 static void add_line(mg_figures *r, const char *name, const char *value, bool is_number)
 {
-    if (r->n_lines == MG_FIGURES_LINES) return;
+    if (mg_grow(&r->line, &r->capacity, r->n_lines + 1, sizeof *r->line, "bench") != MG_OK) {
+        mg_clear_error();
+        r->is_short = true;
+        return;
+    }
     (void)snprintf(r->line[r->n_lines].name, sizeof r->line[0].name, "%s", name);
     r->line[r->n_lines].value = strdup(value);
     r->line[r->n_lines++].is_number = is_number;
@@ -36,7 +40,7 @@ void mg_figures_number(mg_figures *r, const char *name, double value, int n_deci
 
 double mg_figures_value(const mg_figures *r, const char *name)
 {
-    for (int i = 0; i < r->n_lines; i++)
+    for (size_t i = 0; i < r->n_lines; i++)
         if (strcmp(r->line[i].name, name) == 0 && r->line[i].value) return strtod(r->line[i].value, NULL);
     return 0;
 }
@@ -46,16 +50,18 @@ mg_status mg_figures_print(const mg_figures *r, FILE *to, bool json)
     mg_text t = {0};
     mg_status st = MG_OK;
 
-    for (int i = 0; i < r->n_lines; i++) {
+    if (r->is_short) MG_TRY(mg_fail(MG_ENOMEM, "bench: no memory for all figures"));
+    for (size_t i = 0; i < r->n_lines; i++) {
         const char *value = r->line[i].value;
         if (!value) MG_TRY(mg_fail(MG_ENOMEM, "bench: %s: no memory", r->line[i].name));
+        const bool is_none = r->line[i].is_number && strchr(value, 'n'); /* nan and inf */
         if (!json) {
-            mg_text_format(&t, "%-20s %s\n", r->line[i].name, value);
+            mg_text_format(&t, "%-20s %s\n", r->line[i].name, is_none ? "-" : value);
             continue;
         }
         mg_text_format(&t, "%s\"%s\": ", i ? ", " : "{", r->line[i].name);
         if (r->line[i].is_number)
-            mg_text_add(&t, strchr(value, 'n') ? "null" : value); /* nan and inf: JSON has no such numbers */
+            mg_text_add(&t, is_none ? "null" : value);
         else
             mg_text_quote(&t, value);
     }
@@ -70,6 +76,7 @@ done:
 
 void mg_figures_reset(mg_figures *r)
 {
-    for (int i = 0; i < r->n_lines; i++) free(r->line[i].value);
-    r->n_lines = 0;
+    for (size_t i = 0; i < r->n_lines; i++) free(r->line[i].value);
+    free(r->line);
+    *r = (mg_figures){0};
 }

@@ -5,6 +5,7 @@
  * with read probes, a step is held against the mean of the two probes around it, and the fraction reported is
  * the median over the steps. The best of the probes would not do: a step cannot choose its moment, and would
  * be held against another one's. The steps go on column by column, as in generation. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "bench_shapes.h"
@@ -22,7 +23,15 @@ enum {
     PREFILL_RUNS = 3
 };
 
-static const int64_t DEFAULT_COLUMNS = 504; /* of a 10 s clip: 500 frames and the delay */
+static const double WINDOW_S = 30; /* longer clips are made of windows */
+
+/* Of a clip, or of a window of it: the frames and the delay. */
+static int64_t clip_columns(const mg_step_bench *s)
+{
+    const double dur_s = fmin(s->b->settings->dur_s, WINDOW_S);
+
+    return mg_predict_clip_steps(&s->config, llround(dur_s * MG_SCALING_FRAME_RATE));
+}
 
 /* Steps [first, end) of the timed ones, the next of which is the *i-th of all. On a device they are queued
  * and waited for once, as in a run, and each is the mean. */
@@ -63,14 +72,15 @@ static mg_status run_prefill(mg_step_bench *s)
     return mg_step_bench_wait(s);
 }
 
-/* Multiplications by matrices: all layers but the last one's, of which keys and values are all that is
- * wanted; no heads, and text attention in rows with a text alone. */
+/* Multiplications by matrices, of all replicas: all layers but the last one's, of which keys and values are
+ * all that is wanted; no heads, and text attention in rows with a text alone. */
 static double prefill_products(const mg_step_bench *s)
 {
     const double D = (double)s->config.D, F = (double)s->config.F, L = (double)s->config.L;
     const double plain = (L - 1) * (4 * D * D + 2 * D * F) + 3 * D * D, text = (L - 1) * 2 * D * D;
 
-    return (double)s->b->settings->n_prefill * ((double)s->n_rows * plain + (double)s->n_clips * text);
+    return s->b->world->n_replicas * (double)s->b->settings->n_prefill *
+           ((double)s->n_rows * plain + (double)s->n_clips * text);
 }
 
 static mg_status measure_prefill(mg_step_bench *s, double step_median_s)
@@ -212,10 +222,8 @@ mg_status mg_bench_step(mg_bench *b)
         MG_TRY(mg_comm_agree(b->world->all, mg_bench_model_config(&s.config, settings->model)));
     s.n_tokens = settings->n_prefill > 0 ? mg_larger(PREFILL_TOKENS, s.n_rows) : s.n_rows;
 
-    /* by default the timed steps lie around the middle of a 10 s clip */
     s.first_position = settings->position;
-    if (s.first_position < 0)
-        s.first_position = around < DEFAULT_COLUMNS ? (DEFAULT_COLUMNS - around) / 2 : 0;
+    if (s.first_position < 0) s.first_position = mg_larger(clip_columns(&s) - around, 0) / 2;
     if (s.first_position + around + n_behind > s.config.max_positions)
         MG_TRY(mg_fail(MG_EUSAGE, "--position: %lld: with %lld steps it passes the table of %lld positions",
                        (long long)s.first_position, (long long)(around + n_behind),

@@ -34,7 +34,7 @@ static const mg_option options[] = {
      .group = "Measurement", .help = "step: one row a clip"},
     {.name = "position", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, position), .arg = "N", .low = 0,
      .high = 100000, .group = "Measurement",
-     .help = "step: column of the first step (default: around the middle of a 10 s clip)"},
+     .help = "step: column of the first step (default: so that they lie around the middle of a clip of --seconds)"},
     {.name = "prefill", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_prefill), .arg = "N",
      .preset = "0", .low = 0, .high = 100000, .group = "Measurement",
      .help = "step: also feed N columns at once, as an audio prompt of N frames is"},
@@ -51,7 +51,7 @@ static const mg_option options[] = {
      .help = "step: then each kind of operation alone, all of a step's one behind the other: us and number in a step"},
     {.name = "seconds", .type = MG_OPT_FLOAT, .offset = offsetof(mg_bench_settings, dur_s), .arg = "F",
      .preset = "10", .low = 0.02, .high = 3600, .group = "Measurement",
-     .help = "decode, encode, step --decode: length of the clip; quality: at most so much of each sound"},
+     .help = "step, decode, encode: length of the clip; quality: at most so much of each sound"},
     {.name = "tokens", .type = MG_OPT_INT, .offset = offsetof(mg_bench_settings, n_tokens), .arg = "N",
      .preset = "16", .low = 1, .high = 4096, .group = "Measurement", .help = "step, t5: length of the text"},
     {.name = "json", .type = MG_OPT_FLAG, .offset = offsetof(mg_bench_settings, json), .group = "Measurement",
@@ -96,7 +96,9 @@ static mg_status check_idle(const mg_cli *cli, const mg_bench_settings *s)
     if (st != MG_OK || s->what != MG_BENCH_STEP) return st;
     if (s->model)
         MG_RETURN(mg_cli_refuse_idle(cli, "shape", "beside MODEL, whose sizes are taken; give one"));
-    return s->decode ? MG_OK : mg_cli_refuse_idle(cli, "seconds", "without --decode; give that too");
+    return s->position < 0 || s->decode
+               ? MG_OK
+               : mg_cli_refuse_idle(cli, "seconds", "beside --position; give one, or --decode");
 }
 
 static mg_status measure(mg_bench *b)
