@@ -84,6 +84,17 @@ void mg_text_quote(mg_text *t, const char *text)
     mg_text_add(t, "\"");
 }
 
+void mg_text_quote_shell(mg_text *t, const char *word)
+{
+    mg_text_add(t, "'");
+    for (; *word; word++)
+        if (*word == '\'')
+            mg_text_add(t, "'\\''");
+        else
+            mg_text_add_bytes(t, word, 1);
+    mg_text_add(t, "'");
+}
+
 mg_status mg_text_check(const mg_text *t, const char *what)
 {
     return t->failed ? mg_fail(MG_ENOMEM, "%s: no memory for more than %zu bytes of text", what, t->n)

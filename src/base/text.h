@@ -29,6 +29,9 @@ void mg_text_show(mg_text *t, const char *format, ...) __attribute__((format(pri
  * UTF-8 stays as it is, so that a path stays the path. */
 void mg_text_quote(mg_text *t, const char *text);
 
+/* A word as a shell takes it, in single quotes. */
+void mg_text_quote_shell(mg_text *t, const char *word);
+
 /* MG_ENOMEM names `what` if any addition has failed. */
 mg_status mg_text_check(const mg_text *t, const char *what);
 

@@ -16,7 +16,7 @@ enum { MAX_FILE_BYTES = 64 << 20, MAX_COUNT = 1 << 20 };
 
 static const char *const part_names[MG_SCALING_PARTS] = {"products", "attention", "all_reduce",
                                                          "waiting",  "sampling",  "rest"};
-static const char *const status_name[] = {"ok", "skipped", "failed"};
+const char *const mg_scaling_status_name[] = {"ok", "skipped", "failed"};
 
 /* One key after the other; the first failure stays. */
 typedef struct reader {
@@ -65,7 +65,7 @@ static void get_status(reader *r, mg_scaling_status *out)
     int i = MG_SCALING_FAILED;
 
     get_text(r, "status", word, sizeof word);
-    while (i >= 0 && strcmp(word, status_name[i]) != 0) i--;
+    while (i >= 0 && strcmp(word, mg_scaling_status_name[i]) != 0) i--;
     if (r->st == MG_OK && i < 0) r->st = mg_fail(MG_EFAIL, "%s: status: \"%s\": unknown", r->name, word);
     *out = i < 0 ? MG_SCALING_FAILED : (mg_scaling_status)i;
 }
@@ -303,7 +303,7 @@ void mg_scaling_csv(mg_text *t, const mg_scaling_results *r)
         if (mg_scaling_find(r, &a->point, a->repeat) != a) continue;
         mg_text_format(t, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%s", a->point.np,
                        a->point.tp, a->point.np / a->point.tp, a->point.batch, a->repeat,
-                       status_name[a->status]);
+                       mg_scaling_status_name[a->status]);
         mg_scaling_csv_number(t, a->dur_s);
         const double figures[] = {a->step_ms, a->step_min_ms, a->step_p95_ms, a->x_real_time,
                                   a->bytes,   a->read_gbps,   a->fraction};

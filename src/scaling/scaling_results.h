@@ -19,6 +19,8 @@ typedef enum mg_scaling_status {
     MG_SCALING_FAILED,
 } mg_scaling_status;
 
+extern const char *const mg_scaling_status_name[]; /* by mg_scaling_status: "ok" */
+
 enum mg_scaling_part {
     MG_SCALING_PRODUCTS,
     MG_SCALING_ATTENTION,

@@ -14,7 +14,6 @@ expect 0 '^mpirun -n 2 --bind-to none .* bench step --shape tiny .*--tp 2 --batc
 says 'and why others are left out' '^# np1-tp2-b3: skipped: T = 2 does not divide 1 rank$'
 says 'of ten seconds, which are written so' '--seconds 10 --tp 2'
 fails 'and makes no folder' test -e "$BOX/none"
-says 'the steps are around the middle of a clip: 6 of 500 columns' '--position 246( |$)'
 says 'ranks are not bound: each has its share of the processors' '^mpirun -n 2 --bind-to none .*mg-dist'
 expect 0 '^mpirun -n 2 --bind-to core [^-]*mg-dist' 'unless they are to be' sweep none --np 2 --tp 2 --batch 3 --dry-run --launcher-args='--bind-to core'
 expect 0 ' --shape tiny ' "a variable's model does not take the place of --shape" \
@@ -23,6 +22,8 @@ expect 0 ' --seconds 12\.345678 ' 'the length is given whole' sweep none --np 1 
 expect 0 '3 points measured, 1 skipped, 0 failed' 'a grid' sweep real --np 1,2 --tp 1,2 --batch 2 --launcher-args='--oversubscribe --bind-to none'
 passes 'a line each' test "$(wc -l <"$BOX/real/results.jsonl")" = 4
 passes 'the same codes at every point' test "$(column codes "$BOX/real/results.csv" | grep ' ok ' | cut -d' ' -f6 | sort -u | wc -l)" = 1
+passes 'the steps are around the middle of the clip: of 503 columns 9 from 247, one of them to warm up' \
+    grep -q '"position": 252,' "$BOX/real/results.jsonl"
 passes 'parts and rest are the step' python3 -c 'import csv,sys
 parts=["products_ms","attention_ms","all_reduce_ms","waiting_ms","sampling_ms","rest_ms"]
 n=0
@@ -78,13 +79,13 @@ chmod +x "$BOX/launch"
 fake() { local out=$1; shift; sweep "$out" --launcher "$BOX/launch" "$@"; }
 grid=(--np 2,4 --tp 2 --batch 1,2,3,5 --repeats 2)
 touch "$BOX/hang"
-expect 3 '3 of 8 points failed' 'points that crash, hang and print nothing' fake crash "${grid[@]}" --limit 1
+expect 3 '3 of 8 points failed' 'points that crash, hang and print nothing' fake crash "${grid[@]}" --limit 4
 rm "$BOX/hang"
 expect 1 'more ranks than cores.*--launcher-args=--oversubscribe' 'more ranks than slots' fake slots --np 4 --tp 2 --batch 9 --repeats 1
 column reason "$BOX/crash/results.csv" >"$BOX/said"
 says 'a crash is recorded' '^4 2 1 1 failed node7: it fell over'
 says 'what does not fit is skipped' '^4 2 2 1 skipped memory: 4 ranks need more'
-says 'what hangs is ended' '^4 2 3 1 failed not done within 1 s'
+says 'what hangs is ended' '^4 2 3 1 failed not done within 4 s'
 says 'what prints nothing has failed' '^4 2 5 1 failed'
 fake tongues --np 4 --tp 2 --batch 7,8 >"$BOX/log" 2>&1
 column reason "$BOX/tongues/results.csv" >"$BOX/tongue"
@@ -92,11 +93,22 @@ passes 'a sentence that is not UTF-8 is told' grep -q 'failed srun: n\\xe9ant$' 
 passes 'a long one is cut between characters' grep -q 'failed é\{119\}$' "$BOX/tongue"
 passes 'each costs only itself' test "$(grep -c ' ok ' "$BOX/said")" = 8
 passes 'its log is there' grep -q 'it fell over' "$BOX/crash/logs/np4-tp2-b1-1.log"
-expect 3 '3 of 8 points failed' 'the same command does not try them again' fake crash "${grid[@]}" --limit 1
+expect 3 '3 of 8 points failed' 'the same command does not try them again' fake crash "${grid[@]}" --limit 4
 passes 'it was tried once' test "$(grep -c '^4 2 1$' "$BOX/launched")" = 1
 expect 3 '2 of 8 points failed' 'unless asked to' fake crash "${grid[@]}" --limit 60 --retry-failed
 column reason "$BOX/crash/results.csv" >"$BOX/said"
 says 'then it is measured' '^4 2 3 2 ok'
+
+expect 0 '1 points measured' 'a sweep that will go on elsewhere' fake moved --np 2 --tp 1 --batch 4
+sed -i 's/"device": "[^"]*"/"device": "3 x Elsewhere"/' "$BOX/moved/results.jsonl"
+cp "$BOX/moved/results.jsonl" "$BOX/before"
+expect 2 'holds results of "3 x Elsewhere" \(cpu/.*, and this is "[^"]+" .*--mixed ok' 'another machine is refused' fake moved --np 2 --tp 1 --batch 4,6
+passes 'and its point is not kept' cmp "$BOX/before" "$BOX/moved/results.jsonl"
+expect 0 '2 points measured' 'unless it may be' fake moved --np 2 --tp 1 --batch 4,6 --mixed ok
+expect 0 '' 'both kinds of sweep' sweep none --np 1,2 --tp 1,2 --batch 4,6 --strong --weak --dry-run
+passes 'take the least batch' test "$(grep -c -- '--batch 4' "$BOX/said"; grep -c -- '--batch' "$BOX/said")" = "3
+3"
+expect 2 '--strong measures one replica; give --np and --tp a number that is in both' 'no one replica' sweep none --np 4 --tp 1,2 --strong --dry-run
 
 # Killed three times, and once with half a line: the same table.
 grid=(--np 2,4,8 --tp 1,2 --batch 4,6 --repeats 2)

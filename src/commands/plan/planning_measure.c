@@ -196,7 +196,7 @@ mg_status mg_planning_measure_machine(mg_planning *p, mg_world *w)
     MG_TRY(mg_comm_agree(w->all, mg_machine_open_beside(&b.beside, &machine, w, true)));
     b.backend.formats = p->formats;
     p->n_threads = mg_threads_count(b.backend.threads);
-    mg_log_info("plan: measuring %d rank%s in groups of %d", w->size, w->size == 1 ? "" : "s", w->tp);
+    mg_log_info("plan: measuring %d rank%s in groups of %d", w->size, mg_plural(w->size), w->tp);
     (void)snprintf(p->machine.name, sizeof p->machine.name, "measured on %.48s", w->host);
     MG_TRY(mg_comm_agree(w->all, measure(p, &b, w->tp)));
     MG_TRY(measure_codec(&p->machine, p, &b));

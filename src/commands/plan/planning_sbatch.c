@@ -9,24 +9,11 @@
 /* Of the time limit over the prediction; on GPUs as far as that was off. */
 static const double SPARE = 1.5, SPARE_S = 600;
 
-/* A word as a shell takes it. */
-static void add_word(mg_text *t, const char *word)
-{
-    mg_text_add(t, "'");
-    for (; *word; word++) {
-        if (*word == '\'')
-            mg_text_add(t, "'\\''");
-        else
-            mg_text_add_bytes(t, word, 1);
-    }
-    mg_text_add(t, "'");
-}
-
 static void add_option(mg_text *t, const char *name, const char *value)
 {
     if (!value) return;
     mg_text_format(t, " \\\n    --%s ", name);
-    add_word(t, value);
+    mg_text_quote_shell(t, value);
 }
 
 static void add_model(mg_text *t, const mg_planning_settings *s)

@@ -21,9 +21,10 @@ static const mg_option options[] = {
      .help = "ranks of a group (T); np / T replicas work at once"},
     {.name = "batch", .type = MG_OPT_STRING, .offset = AT(batch), .arg = "LIST", .preset = "1,8", .group = "Grid",
      .help = "clips at once of each replica"},
-    {.name = "strong", .type = MG_OPT_FLAG, .offset = AT(strong), .group = "Grid", .help = "of the grid only: one clip, T grows"},
+    {.name = "strong", .type = MG_OPT_FLAG, .offset = AT(strong), .group = "Grid", 
+     .help = "of the grid only: the least batch on one replica, T grows; the work is the same at every point"},
     {.name = "weak", .type = MG_OPT_FLAG, .offset = AT(weak), .group = "Grid",
-     .help = "of the grid only: the least batch, clips grow with the replicas"},
+     .help = "of the grid only: the least batch; the work grows with the replicas, and each has the same"},
     {.name = "batch-sweep", .type = MG_OPT_FLAG, .offset = AT(batch_sweep), .group = "Grid",
      .help = "of the grid only: one replica, all batches; without these three the whole grid is measured"},
     {.name = "shape", .type = MG_OPT_CHOICE, .offset = AT(shape), .preset = "small", .choices = MG_BENCH_SHAPE_WORDS,
@@ -44,7 +45,7 @@ static const mg_option options[] = {
     {.name = "out", .letter = 'o', .type = MG_OPT_STRING, .offset = AT(out), .arg = "DIR", .preset = "scaling", .group = "Output",
      .help = "folder of results.jsonl and results.csv; what is there already is not measured again"},
     {.name = "mixed", .type = MG_OPT_CHOICE, .offset = AT(mixed), .preset = "no", .choices = "no|ok", .group = "Output",
-     .help = "may the folder hold results of another version of the program?"},
+     .help = "may the folder hold results of another version of the program, or of another machine?"},
     {.name = "retry-failed", .type = MG_OPT_FLAG, .offset = AT(retry_failed), .group = "Output",
      .help = "try points again that failed in an earlier call"},
     {.name = "dry-run", .type = MG_OPT_FLAG, .offset = AT(dry_run), .group = "Output", .help = "print the commands and do nothing"},
@@ -78,7 +79,7 @@ static void say(const mg_scaling_outcome *o, const char *name, int64_t repeat, c
         mg_log_info("%s: repeat %" PRId64 " of %" PRId64 ": %.3f ms a step, %.2f times real time", name,
                     repeat, w->settings->n_repeats, a->step_ms, a->x_real_time);
     else
-        mg_log_warn("%s: %s: %s", name, o->status == MG_SCALING_SKIPPED ? "skipped" : "failed", o->reason);
+        mg_log_warn("%s: %s: %s", name, mg_scaling_status_name[o->status], o->reason);
 }
 
 static mg_status measure(mg_scaling_sweep *w, const mg_scaling_point *p, int64_t repeat)

@@ -19,7 +19,7 @@
 #include "text.h"
 #include "utf8.h"
 
-enum { PRINTED_BYTES = 1 << 20, SAID_BYTES = 16 << 20, KILL_AFTER_S = 10, STEPS_A_PROBE = 5 };
+enum { PRINTED_BYTES = 1 << 20, SAID_BYTES = 16 << 20, KILL_AFTER_S = 10 };
 
 static mg_status add(mg_scaling_command *c, const char *word, size_t n)
 {
@@ -99,16 +99,6 @@ static mg_status add_launcher(mg_scaling_command *c, const mg_scaling_settings *
     return add_words(c, s->launcher_args);
 }
 
-/* The first column of the steps, so that the timed ones lie around the middle of the clip; between them are
- * some that are not timed, each behind a probe. */
-static int64_t first_column(const mg_scaling_settings *s)
-{
-    const int64_t n_timed = s->n_steps + s->n_steps / STEPS_A_PROBE;
-    const int64_t first = ((int64_t)(s->dur_s * MG_SCALING_FRAME_RATE) - n_timed) / 2 - s->n_warmup;
-
-    return first > 0 ? first : 0;
-}
-
 mg_status mg_scaling_command_make(mg_scaling_command *c, const mg_scaling_settings *s,
                                   const mg_scaling_point *p)
 {
@@ -131,7 +121,6 @@ mg_status mg_scaling_command_make(mg_scaling_command *c, const mg_scaling_settin
     MG_RETURN(add_option(c, "--batch", p->batch));
     MG_RETURN(add_option(c, "--steps", s->n_steps));
     MG_RETURN(add_option(c, "--warmup", s->n_warmup));
-    MG_RETURN(add_option(c, "--position", first_column(s)));
     return add_words(c, s->bench_args);
 }
 
@@ -144,14 +133,10 @@ void mg_scaling_command_text(mg_text *t, const mg_scaling_command *c)
             strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@") ==
                 strlen(word);
         if (i > 0) mg_text_add(t, " ");
-        if (!is_plain) mg_text_add(t, "'");
-        for (; *word; word++) {
-            if (*word == '\'')
-                mg_text_add(t, "'\\''");
-            else
-                mg_text_add_bytes(t, word, 1);
-        }
-        if (!is_plain) mg_text_add(t, "'");
+        if (is_plain)
+            mg_text_add(t, word);
+        else
+            mg_text_quote_shell(t, word);
     }
 }
 

@@ -50,6 +50,22 @@ static mg_status check_results(const mg_scaling_sweep *w)
     return MG_OK;
 }
 
+/* Times of two machines are not to be put beside each other as one sweep's. */
+static mg_status check_machine(const mg_scaling_sweep *w, const mg_scaling_result *now)
+{
+    for (size_t i = 0; i < w->results.n && w->settings->mixed != MIXED_OK; i++) {
+        const mg_scaling_result *a = &w->results.item[i];
+        if (a->status != MG_SCALING_OK) continue;
+        if (strcmp(a->device, now->device) != 0 || strcmp(a->backend, now->backend) != 0)
+            return mg_fail(
+                MG_EUSAGE,
+                "%s: holds results of \"%s\" (%s), and this is \"%s\" (%s): the point is not kept; give "
+                "another --out, or --mixed ok",
+                w->settings->out, a->device, a->backend, now->device, now->backend);
+    }
+    return MG_OK;
+}
+
 mg_status mg_scaling_open(mg_scaling_sweep *w)
 {
     const char *dir = w->settings->out;
@@ -101,13 +117,13 @@ static void put_time(mg_text *t)
 static void format_line(mg_text *t, const mg_scaling_sweep *w, const mg_scaling_point *p, int64_t repeat,
                         const mg_scaling_outcome *o, const mg_scaling_command *command)
 {
-    static const char *const status[] = {"ok", "skipped", "failed"};
     mg_text words = {0};
 
     mg_text_format(t, "{\"np\":%" PRId64 ",\"tp\":%" PRId64 ",\"batch\":%" PRId64 ",\"repeat\":%" PRId64,
                    p->np, p->tp, p->batch, repeat);
-    mg_text_format(t, ",\"status\":\"%s\",\"duration\":%.*g,\"wall_s\":%.3f,\"time\":", status[o->status],
-                   mg_double_shown_digits(w->settings->dur_s), w->settings->dur_s, o->wall_s);
+    mg_text_format(t, ",\"status\":\"%s\",\"duration\":%.*g,\"wall_s\":%.3f,\"time\":",
+                   mg_scaling_status_name[o->status], mg_double_shown_digits(w->settings->dur_s),
+                   w->settings->dur_s, o->wall_s);
     put_time(t);
     mg_text_add(t, ",\"version\":");
     mg_text_quote(t, mg_version());
@@ -148,6 +164,7 @@ mg_status mg_scaling_keep(mg_scaling_sweep *w, const mg_scaling_point *p, int64_
         MG_TRY(mg_text_check(&t, "line"));
         MG_TRY(mg_scaling_parse(&r->item[r->n], "results", t.data, (int64_t)t.n - 1));
     }
+    if (r->item[r->n].status == MG_SCALING_OK) MG_TRY(check_machine(w, &r->item[r->n]));
     MG_TRY(put_line(w, t.data, t.n));
     r->n++;
 done:

@@ -49,7 +49,7 @@ static int64_t least(const list *l)
 static bool is_wanted(const mg_scaling_settings *s, const mg_scaling_point *p, const list *batches)
 {
     if (!s->strong && !s->weak && !s->batch_sweep) return true;
-    return (s->strong && p->batch == 1 && p->np == p->tp) || (s->weak && p->batch == least(batches)) ||
+    return (((s->strong && p->np == p->tp) || s->weak) && p->batch == least(batches)) ||
            (s->batch_sweep && p->np == p->tp);
 }
 
@@ -72,11 +72,6 @@ mg_status mg_scaling_grid_make(mg_scaling_grid *g, const mg_scaling_settings *s,
     MG_RETURN(read_list(&np, "np", s->np));
     MG_RETURN(read_list(&tp, "tp", s->tp));
     MG_RETURN(read_list(&batch, "batch", s->batch));
-    if (s->strong) { /* one clip, whatever the batches are */
-        list with_one = batch;
-        if (least(&batch) > 1 && with_one.n < MAX_LIST) with_one.item[with_one.n++] = 1;
-        batch = with_one;
-    }
     for (int i = 0; i < np.n; i++)
         for (int j = 0; j < tp.n; j++)
             for (int k = 0; k < batch.n; k++) {
@@ -88,12 +83,17 @@ mg_status mg_scaling_grid_make(mg_scaling_grid *g, const mg_scaling_settings *s,
                 g->n_possible += !g->cell[g->n++].reason[0];
             }
     if (g->n == 0)
-        return mg_fail(MG_EUSAGE, "grid: --np %s, --tp %s, --batch %s: holds no point of this kind of sweep",
-                       s->np, s->tp, s->batch);
+        return mg_fail(
+            MG_EUSAGE,
+            "grid: --np %s, --tp %s: --%s measures one replica; give --np and --tp a number that is in "
+            "both",
+            s->np, s->tp, s->strong ? "strong" : "batch-sweep");
     if (g->n_possible == 0) {
         char name[64];
-        return mg_fail(MG_EUSAGE, "grid: no point is possible; %s: %s",
-                       mg_scaling_point_name(name, &g->cell[0].point), g->cell[0].reason);
+        return mg_fail(
+            MG_EUSAGE,
+            "grid: no point is possible; %s: %s; give --tp 1, 2, 4 or 8 that divide --np and the heads",
+            mg_scaling_point_name(name, &g->cell[0].point), g->cell[0].reason);
     }
     return MG_OK;
 }
