@@ -62,6 +62,9 @@ mg_status mg_report_listen(mg_report *r, int64_t n_measured, int64_t n_embedded)
 /* The page, appended. */
 mg_status mg_report_page(mg_text *t, const mg_report *r);
 
+/* 1, 2 or 5 times a power of ten: `range` in about `n` of them. */
+double mg_report_nice_step(double range, double n);
+
 /* Figures, as SVG. `values` may be in any order; what is NaN is left out. */
 void mg_report_histogram(mg_text *t, const double *values, size_t n, const char *unit, const char *label);
 

@@ -86,30 +86,12 @@ static mg_status match(mg_compare *c)
 
 /* ---- what was measured ---- */
 
-static const char *fact_of(const mg_scaling_result *r, int fact, char room[32])
+/* All values that the lines of a sweep have. */
+static mg_status gather_fact(char **out, const mg_sweep *s, enum mg_sweep_fact fact)
 {
-    (void)snprintf(room, 32, "%g s", r->dur_s);
-    const char *const all[MG_COMPARE_FACTS] = {r->shape, r->dtype,   r->backend, r->device,
-                                               r->host,  r->version, room,       r->settings};
-    return all[fact];
-}
-
-/* All values that the lines of a sweep have, each once, in their order. */
-static mg_status gather_fact(char **out, const mg_sweep *s, int fact)
-{
-    char room[2][32];
     mg_text t = {0};
 
-    for (size_t i = 0; i < s->results.n; i++) {
-        const mg_scaling_result *r = &s->results.item[i];
-        bool is_new = mg_sweep_counts(s, r);
-        for (size_t k = 0; is_new && k < i; k++)
-            is_new = !mg_sweep_counts(s, &s->results.item[k]) ||
-                     strcmp(fact_of(r, fact, room[0]), fact_of(&s->results.item[k], fact, room[1])) != 0;
-        if (!is_new) continue;
-        if (t.n > 0) mg_text_add(&t, "; ");
-        mg_text_add(&t, fact_of(r, fact, room[0]));
-    }
+    (void)mg_sweep_facts(&t, s, fact);
     return mg_text_end(&t, out, "facts");
 }
 
@@ -222,7 +204,8 @@ mg_status mg_report_compare(const char *a, const char *b, const char *path)
 
     for (int side = 0; side < 2; side++) {
         MG_TRY(mg_sweep_gather(&c.sweep[side], c.dir[side]));
-        for (int k = 0; k < MG_COMPARE_FACTS; k++) MG_TRY(gather_fact(&c.fact[side][k], &c.sweep[side], k));
+        for (int k = 0; k < MG_SWEEP_FACTS; k++)
+            MG_TRY(gather_fact(&c.fact[side][k], &c.sweep[side], (enum mg_sweep_fact)k));
     }
     MG_TRY(match(&c));
     mg_compare_say_facts(&words, &c);
@@ -236,7 +219,7 @@ done:
     mg_text_reset(&words);
     for (int side = 0; side < 2; side++) {
         mg_sweep_close(&c.sweep[side]);
-        for (int k = 0; k < MG_COMPARE_FACTS; k++) free(c.fact[side][k]);
+        for (int k = 0; k < MG_SWEEP_FACTS; k++) free(c.fact[side][k]);
     }
     free(c.point);
     return st;

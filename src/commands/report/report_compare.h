@@ -26,17 +26,15 @@ typedef struct mg_compare_point {
     char note[320];        /* what the sweep that lacks it says of it */
 } mg_compare_point;
 
-enum { MG_COMPARE_FACTS = 8 };
-
 typedef struct mg_compare {
     const char *dir[2];
     mg_sweep sweep[2];
     mg_compare_point *point; /* in the order of np, tp, batch */
     size_t n, n_of[MG_COMPARE_VERDICTS];
-    char *fact[2][MG_COMPARE_FACTS]; /* what was measured: model, number format, … */
+    char *fact[2][MG_SWEEP_FACTS]; /* what was measured: model, number format, … */
 } mg_compare;
 
-extern const char *const mg_compare_fact[MG_COMPARE_FACTS];
+extern const char *const mg_compare_fact[MG_SWEEP_FACTS];
 
 /* Do the sweeps differ in this fact? Not where one does not tell it, as those of older versions. */
 bool mg_compare_differs(const mg_compare *c, int fact);

@@ -8,8 +8,8 @@
 const char *const mg_compare_word[MG_COMPARE_VERDICTS] = {"within the spread", "B is faster", "B is slower",
                                                           "one repeat alone", "in one sweep alone"};
 
-const char *const mg_compare_fact[MG_COMPARE_FACTS] = {"model", "dtype",   "backend", "device",
-                                                       "host",  "version", "clip",    "settings"};
+const char *const mg_compare_fact[MG_SWEEP_FACTS] = {"model", "dtype",   "backend", "device",
+                                                     "host",  "version", "clip",    "settings"};
 
 bool mg_compare_differs(const mg_compare *c, int fact)
 {
@@ -86,7 +86,7 @@ void mg_compare_say(mg_text *t, const mg_compare *c)
 
 void mg_compare_say_facts(mg_text *t, const mg_compare *c)
 {
-    for (int k = 0; k < MG_COMPARE_FACTS; k++)
+    for (int k = 0; k < MG_SWEEP_FACTS; k++)
         if (mg_compare_differs(c, k))
             mg_text_format(t, "%s%s: A has %s, B has %s",
                            t->n ? "; " : "The sweeps differ in more than time: ", mg_compare_fact[k],

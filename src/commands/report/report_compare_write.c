@@ -116,7 +116,7 @@ static void put_json_sweep(mg_json_text *t, const mg_compare *c, int side)
 {
     mg_json_text_object(t, side ? "b" : "a");
     mg_json_text_string(t, "folder", c->dir[side]);
-    for (int k = 0; k < MG_COMPARE_FACTS; k++) mg_json_text_string(t, mg_compare_fact[k], c->fact[side][k]);
+    for (int k = 0; k < MG_SWEEP_FACTS; k++) mg_json_text_string(t, mg_compare_fact[k], c->fact[side][k]);
     mg_json_text_close(t);
 }
 
@@ -128,7 +128,7 @@ mg_status mg_compare_json(mg_text *out, const mg_compare *c)
     mg_json_text_object(&t, NULL);
     for (int side = 0; side < 2; side++) put_json_sweep(&t, c, side);
     mg_json_text_array(&t, "differ_in");
-    for (int k = 0; k < MG_COMPARE_FACTS; k++)
+    for (int k = 0; k < MG_SWEEP_FACTS; k++)
         if (mg_compare_differs(c, k)) mg_json_text_string(&t, NULL, mg_compare_fact[k]);
     mg_json_text_close(&t);
     mg_json_text_array(&t, "points");
@@ -165,7 +165,7 @@ static void put_facts(mg_text *t, const mg_compare *c)
     mg_text_add(t, "</td><td>");
     mg_report_escape(t, c->dir[1]);
     mg_text_add(t, "</td></tr>\n");
-    for (int k = 0; k < MG_COMPARE_FACTS; k++) {
+    for (int k = 0; k < MG_SWEEP_FACTS; k++) {
         const bool differs = mg_compare_differs(c, k);
         mg_text_format(t, "<tr><td>%s</td><td%s>", mg_compare_fact[k], differs ? "" : " colspan=\"2\"");
         for (int side = 0; side < (differs ? 2 : 1); side++) {

@@ -10,8 +10,9 @@
 
 #include "out_file.h"
 #include "path.h"
+#include "report.h"
 
-enum { COLUMNS_ASLANT = 14, COLUMNS_OF_WIDTH = 44 };
+enum { COLUMNS_ASLANT = 14, COLUMNS_OF_WIDTH = 44, ENOUGH_TICKS = 3 };
 
 static const char style[] =
     "set border 3 lc rgb '#667085'\nset tics nomirror\nset grid lc rgb '#e6e3da' lt 1\n"
@@ -25,21 +26,48 @@ void mg_plot_names(mg_text *t, size_t n)
         mg_text_add(t, "set xtics rotate by 90 right font ',10'\n");
 }
 
+static void add_tick(mg_text *t, double at)
+{
+    mg_text_format(t, "%s%.6g", t->n ? ", " : "", at);
+}
+
+/* 1, 2 and 5 times powers of ten, or 1 to 9 times. How many. */
+static int add_round_ticks(mg_text *t, double low, double high, bool few)
+{
+    const int first = (int)floor(log10(low)), last = (int)ceil(log10(high));
+    int n = 0;
+
+    for (int power = first; power <= last; power++)
+        for (int step = 1; step <= 9; step++) {
+            const double at = step * pow(10, power);
+            if (at < low || at > high || (few && step != 1 && step != 2 && step != 5)) continue;
+            add_tick(t, at);
+            n++;
+        }
+    return n;
+}
+
+/* Of a range within which hardly any of those lies. */
+static void add_even_ticks(mg_text *t, double low, double high)
+{
+    const double step = mg_report_nice_step(high - low, 5);
+
+    for (double i = ceil(low / step - 1e-9); i * step <= high * (1 + 1e-9); i++) add_tick(t, i * step);
+}
+
 void mg_plot_log_ticks(mg_text *t, const char *axis, double low, double high)
 {
-    static const int steps[] = {1, 2, 5};
-    const int first = (int)floor(log10(low)), last = (int)ceil(log10(high));
-    const char *gap = "";
+    mg_text ticks = {0};
 
-    mg_text_format(t, "set logscale %s\nset %stics (", axis, axis);
-    for (int power = first; power <= last; power++)
-        for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-            const double at = steps[i] * pow(10, power);
-            if (at < low || at > high) continue;
-            mg_text_format(t, "%s%.4g", gap, at);
-            gap = ", ";
+    if (add_round_ticks(&ticks, low, high, true) < ENOUGH_TICKS) {
+        mg_text_reset(&ticks);
+        if (add_round_ticks(&ticks, low, high, false) < ENOUGH_TICKS) {
+            mg_text_reset(&ticks);
+            add_even_ticks(&ticks, low, high);
         }
-    mg_text_add(t, ")\n");
+    }
+    mg_text_format(t, "set logscale %s\nset %stics (%s)\n", axis, axis, ticks.data ? ticks.data : "");
+    mg_text_reset(&ticks);
 }
 
 /* gnuplot SCRIPT in `folder`. 0: drawn; 127: there is no gnuplot; else its exit code. */

@@ -25,8 +25,7 @@ static double plot_height(const frame *f)
     return f->height - TOP - BOTTOM;
 }
 
-/* 1, 2 or 5 times a power of ten: `range` in about `n` of them. */
-static double nice_step(double range, double n)
+double mg_report_nice_step(double range, double n)
 {
     const double raw = range / n, power = pow(10, floor(log10(raw)));
     const double part = raw / power;
@@ -48,7 +47,7 @@ static double y_of(const frame *f, double value, double most)
 /* Lines of equal counts, and their numbers. */
 static void put_counts(mg_text *t, const frame *f, double most)
 {
-    const double step = fmax(1, nice_step(most, 4));
+    const double step = fmax(1, mg_report_nice_step(most, 4));
 
     for (double v = 0; v <= most * 1.0001; v += step)
         mg_text_format(t,
@@ -80,7 +79,7 @@ static bool fill_bins(bins *b, const double *values, size_t n)
         if (isfinite(values[i])) low = fmin(low, values[i]), high = fmax(high, values[i]);
     if (!isfinite(low)) return false;
     if (high - low < 1e-9 * fmax(1, fabs(high))) low -= 0.5, high += 0.5;
-    b->step = nice_step(high - low, 20);
+    b->step = mg_report_nice_step(high - low, 20);
     b->first = floor(low / b->step + 1e-9) * b->step;
     b->n = (int)fmin(MOST_BINS, floor((high - b->first) / b->step + 1e-9) + 1);
     for (size_t i = 0; i < n; i++) {

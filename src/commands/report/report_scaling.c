@@ -160,43 +160,29 @@ static mg_status put_plot(mg_text *t, const mg_sweep *s, const char *dir, int pl
     return MG_OK;
 }
 
-enum { FACT_SHAPE, FACT_DTYPE, FACT_BACKEND, FACT_DEVICE, FACT_HOST, FACT_VERSION, FACT_SETTINGS, N_FACTS };
-
-static const char *fact_of(const mg_scaling_result *r, int fact)
+/* How many values it has; `gap` before the first. */
+static int put_fact(mg_text *t, const mg_sweep *s, enum mg_sweep_fact fact, const char *gap)
 {
-    const char *const all[N_FACTS] = {r->shape, r->dtype,   r->backend, r->device,
-                                      r->host,  r->version, r->settings};
-    return all[fact];
-}
+    mg_text values = {0};
+    const int n = mg_sweep_facts(&values, s, fact);
 
-/* Whatever the lines say of it, each once, with `gap` before the first; how many that are. A sweep that went
- * on elsewhere has two hosts, and maybe two devices. */
-static int put_fact(mg_text *t, const mg_sweep *s, int fact, const char *gap)
-{
-    int n = 0;
-
-    for (size_t i = 0; i < s->results.n; i++) {
-        const char *is = fact_of(&s->results.item[i], fact);
-        bool is_new = mg_sweep_counts(s, &s->results.item[i]) && is[0];
-        for (size_t k = 0; is_new && k < i; k++)
-            is_new = !mg_sweep_counts(s, &s->results.item[k]) ||
-                     strcmp(is, fact_of(&s->results.item[k], fact)) != 0;
-        if (!is_new) continue;
-        mg_text_add(t, n++ ? "; " : gap);
-        mg_report_escape(t, is);
-    }
+    if (n > 0) mg_text_add(t, gap);
+    if (values.data) mg_report_escape(t, values.data);
+    mg_text_reset(&values);
     return n;
 }
 
 static void put_head(mg_text *t, const mg_sweep *s)
 {
+    static const enum mg_sweep_fact facts[] = {MG_SWEEP_DTYPE, MG_SWEEP_BACKEND, MG_SWEEP_DEVICE,
+                                               MG_SWEEP_HOST,  MG_SWEEP_VERSION, MG_SWEEP_SETTINGS};
     bool is_mixed = false;
 
     mg_report_begin(t, "Scaling");
-    (void)put_fact(t, s, FACT_SHAPE, "Scaling of ");
+    (void)put_fact(t, s, MG_SWEEP_SHAPE, "Scaling of ");
     mg_text_add(t, "</h1>\n<p class=\"sub\">");
-    for (int i = FACT_DTYPE; i < N_FACTS; i++)
-        is_mixed |= put_fact(t, s, i, i > FACT_DTYPE ? " · " : "") > 1 && i != FACT_HOST;
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        is_mixed |= put_fact(t, s, facts[i], i > 0 ? " · " : "") > 1 && facts[i] != MG_SWEEP_HOST;
     mg_text_add(t, "</p>\n");
     if (is_mixed)
         mg_text_add(t, "<p class=\"sub\" id=\"mixed\"><b>Not all points were measured alike</b>: what stands "
@@ -218,7 +204,7 @@ static void put_others(mg_text *t, const mg_sweep *s)
             mg_text_add(t, "<section class=\"card\"><h2>Skipped and failed</h2><table id=\"others\"><tbody>");
         any = true;
         mg_text_format(t, "<tr><td>%s</td><td>%s</td><td>", mg_scaling_point_name(name, &r->point),
-                       r->status == MG_SCALING_SKIPPED ? "skipped" : "failed");
+                       mg_scaling_status_name[r->status]);
         mg_report_escape(t, r->reason);
         mg_text_add(t, "</td></tr>");
     }

@@ -55,6 +55,23 @@ int mg_sweep_order(const mg_scaling_point *p, const mg_scaling_point *q);
 /* Does this line count: measured, and not superseded? */
 bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *line);
 
+/* What the lines say of how they were measured. */
+enum mg_sweep_fact {
+    MG_SWEEP_SHAPE,
+    MG_SWEEP_DTYPE,
+    MG_SWEEP_BACKEND,
+    MG_SWEEP_DEVICE,
+    MG_SWEEP_HOST,
+    MG_SWEEP_VERSION,
+    MG_SWEEP_CLIP,
+    MG_SWEEP_SETTINGS,
+    MG_SWEEP_FACTS
+};
+
+/* All that the lines that count say of it, each once, in their order, joined by "; ". How many that are: a
+ * sweep that went on elsewhere has two hosts, and maybe two devices. */
+int mg_sweep_facts(mg_text *t, const mg_sweep *s, enum mg_sweep_fact fact);
+
 /* Sums over ranks and waiting for them, as a part of the step; NaN: not split. */
 double mg_sweep_sums_share(const mg_sweep_point *p);
 

@@ -16,6 +16,17 @@ static void say_range(mg_text *t, const char *format, double low, double high)
     if (low < high) mg_text_format(t, format, low, high);
 }
 
+/* Karp and Flatt's: the part of the step that would not divide, if all the rest did. */
+static void say_serial(mg_text *t, double up, double width)
+{
+    const double part = (1 / up - 1 / width) / (1 - 1 / width);
+
+    if (width > 1 && part >= 0)
+        mg_text_format(t, "That is as if %.0f %% of the step did not divide (Karp and Flatt). ", 100 * part);
+    else if (width > 1)
+        mg_text_add(t, "That is more than the ranks' number; shares that fit the caches can do that. ");
+}
+
 static void say_speedup(mg_text *t, const mg_sweep *s)
 {
     const mg_sweep_point *p[MOST];
@@ -32,6 +43,7 @@ static void say_speedup(mg_text *t, const mg_sweep *s)
                   a->step_ms.high / b->step_ms.low);
         mg_text_format(t, ", and costs %.2f times its %s time. ", b->width / a->width / up,
                        mg_sweep_threads_agree(s) ? "rank" : "processor");
+        say_serial(t, up, b->width / a->width);
     }
     n = mg_sweep_replicas(s, p, MOST);
     if (n < 2) {
@@ -81,7 +93,7 @@ static void say_front(mg_text *t, const mg_sweep *s)
     if (fast != much)
         mg_text_format(t, ", and a clip takes %.2f times as long there", much->clip_s.mid / fast->clip_s.mid);
     mg_text_add(t, ".");
-    if (isnan(fast->first_s.mid)) return;
+    if (isnan(fast->first_s.mid) || isnan(much->first_s.mid) || isnan(much->last_s.mid)) return;
     mg_text_format(t,
                    " With the decoding it can be heard after %.3g s; at %s the first clip after %.3g s and "
                    "the last of its "
@@ -165,8 +177,8 @@ static void say_predicted(mg_text *t, const mg_sweep *s)
         "median for %zu of %zu points. They are furthest off at %s, %.2f times what was measured.",
         100 * NEAR, n_near, n, furthest->name, furthest->predicted_ms / furthest->step_ms.mid);
     if (n < s->n)
-        mg_text_format(t, " Of %zu %s the others tell too little.", s->n - n,
-                       s->n - n == 1 ? "point" : "points");
+        mg_text_format(t, " Of %zu point%s the others tell too little.", s->n - n,
+                       mg_plural((int64_t)(s->n - n)));
 }
 
 void mg_sweep_say(mg_text *t, const mg_sweep *s, enum mg_sweep_plot plot)

@@ -8,8 +8,21 @@
 
 enum { MOST_REPEATS = 1000 };
 
-static mg_sweep_spread spread_of(double *values, int64_t n)
+/* Lines of an older version do not tell everything: of those that do. They come to the front. */
+static int64_t take_told(double *values, int64_t n)
 {
+    int64_t n_told = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(values[i])) values[n_told++] = values[i];
+    return n_told;
+}
+
+/* NaN if no line tells it. */
+static mg_sweep_spread spread_of(double *values, int64_t n_lines)
+{
+    const int64_t n = take_told(values, n_lines);
+    if (n == 0) return (mg_sweep_spread){NAN, NAN, NAN};
     const double median = mg_numbers_median(values, n);
 
     return (mg_sweep_spread){values[0], median, values[n - 1]};
@@ -37,13 +50,35 @@ bool mg_sweep_counts(const mg_sweep *s, const mg_scaling_result *r)
     return r->status == MG_SCALING_OK && mg_scaling_find(&s->results, &r->point, r->repeat) == r;
 }
 
+static const char *fact_of(const mg_scaling_result *r, enum mg_sweep_fact fact, char room[32])
+{
+    (void)snprintf(room, 32, "%g s", r->dur_s);
+    const char *const all[MG_SWEEP_FACTS] = {r->shape, r->dtype,   r->backend, r->device,
+                                             r->host,  r->version, room,       r->settings};
+    return all[fact];
+}
+
+int mg_sweep_facts(mg_text *t, const mg_sweep *s, enum mg_sweep_fact fact)
+{
+    char room[2][32];
+    int n = 0;
+
+    for (size_t i = 0; i < s->results.n; i++) {
+        const mg_scaling_result *r = &s->results.item[i], *q = s->results.item;
+        const char *is = fact_of(r, fact, room[0]);
+        bool is_new = mg_sweep_counts(s, r) && is[0];
+        for (; is_new && q < r; q++)
+            is_new = !mg_sweep_counts(s, q) || strcmp(is, fact_of(q, fact, room[1])) != 0;
+        if (is_new) mg_text_format(t, "%s%s", n++ > 0 ? "; " : "", is);
+    }
+    return n;
+}
+
 /* Of what not every line tells; NaN if none does. */
 static double middle_of(double *values, int64_t n)
 {
-    int64_t n_told = 0;
+    const int64_t n_told = take_told(values, n);
 
-    for (int64_t i = 0; i < n; i++)
-        if (!isnan(values[i])) values[n_told++] = values[i];
     return n_told > 0 ? mg_numbers_median(values, n_told) : NAN;
 }
 
