@@ -184,11 +184,15 @@ double mg_predict_clip_s(const mg_predict_step *step, int64_t n_frames, double d
 double mg_predict_run_s(const mg_predict_step *step, int64_t n_replicas, int64_t n, int64_t n_frames,
                         double dur_s, double model_bytes, const mg_predict_machine *m)
 {
-    const int64_t n_mine = (n + n_replicas - 1) / n_replicas;
-    const int64_t n_rounds = (n_mine + step->n_clips - 1) / step->n_clips;
+    const int64_t n_mine = (n + n_replicas - 1) / n_replicas, n_left = n_mine % step->n_clips;
+    const double n_rounds = (double)(n_mine / step->n_clips);
+    mg_predict_step last = *step;
+    double run_s = over(model_bytes, m->load_bytes_s);
 
-    return over(model_bytes, m->load_bytes_s) +
-           (double)n_rounds * mg_predict_clip_s(step, n_frames, dur_s, m);
+    last.n_clips = n_left, last.n_rows = n_left * (step->n_rows / step->n_clips);
+    if (n_rounds > 0) run_s += n_rounds * mg_predict_clip_s(step, n_frames, dur_s, m);
+    if (n_left > 0) run_s += mg_predict_clip_s(&last, n_frames, dur_s, m);
+    return run_s;
 }
 
 bool mg_predict_is_group(int64_t tp)

@@ -90,8 +90,8 @@ int64_t mg_predict_clip_steps(const mg_lm_config *config, int64_t n_frames);
 double mg_predict_clip_s(const mg_predict_step *step, int64_t n_frames, double dur_s,
                          const mg_predict_machine *m);
 
-/* `n` clips dealt to `n_replicas` groups; a replica has step->n_clips at once. Reading the model's weights,
- * `model_bytes` on each rank, comes before it. */
+/* `n` clips dealt to `n_replicas` groups; a replica has step->n_clips at once, and what is left over in its
+ * last round. Reading the model's weights, `model_bytes` on each rank, comes before it. */
 double mg_predict_run_s(const mg_predict_step *step, int64_t n_replicas, int64_t n, int64_t n_frames,
                         double dur_s, double model_bytes, const mg_predict_machine *m);
 

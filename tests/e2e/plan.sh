@@ -87,11 +87,11 @@ expect 0 'does not fit' 'a smaller memory' "$MG" plan --shape large --gpus-per-n
     --clips 500 --offload none
 says 'takes more ranks a model, and what fits' '^\* +[24] +[0-9]+ +[0-9]+ +[0-9.]+ +[0-9.]+'
 says 'and says so' 'T = 1 does not fit'
-expect 0 '"tp":2' 'as JSON' "$MG" plan --shape small --gpus-per-node 2 --clips 10 --json
+expect 0 '"tp":2' 'as JSON' "$MG" plan --shape small --gpus-per-node 2 --clips 32 --json
 for part in products attention all_reduce sampling launches; do
     passes "with the time of $part" grep -q "\"${part}_s\":[0-9]" said
 done
-passes 'what the clips take of a disk' grep -q '"sound_bytes":6400000,' said
+passes 'what the clips take of a disk' grep -q '"sound_bytes":20480000,' said
 passes 'weights alone are read at the start: as long for any batch' python3 -c '
 import json, sys
 plan = json.load(open(sys.argv[1]))
