@@ -88,6 +88,9 @@ expect 0 '' 'two steps' "$MG" bench step --shape tiny --steps 2 --warmup 0
 passes 'have a mean in their middle' awk '{ v[$1] = $2 } END { off = v["ms_per_step"] - (v["ms_per_step_min"] + v["ms_per_step_p95"]) / 2
     exit !(v["ms_per_step"] > 0 && off * off < 4e-6) }' "$BOX/said"
 expect 2 '--prefill: 5000: passes the table of 2048 positions' 'more columns than positions' "$MG" bench step --shape tiny --prefill 5000
+gflop() { ranks "$1" "$MG" bench step --shape tiny --steps 1 --warmup 0 --threads 1 --tp 1 --prefill 1000 2>/dev/null |
+    awk '{ v[$1] = $2 } END { print v["prefill_gflops"] * v["prefill_ms"] }'; }
+passes 'two replicas compute twice as much' awk "BEGIN { ratio = $(gflop 2) / $(gflop 1); exit !(ratio > 1.7 && ratio < 2.3) }"
 expect 2 'options --shape, --batch, --seconds, --dtype: have no effect on bench t5' 'options of another measurement' \
     "$MG" bench t5 --tokens 1 --steps 1 --shape large --batch 2 --seconds 1 --dtype bf16
 expect 2 'option --seconds: has no effect beside --position' 'a length of nothing' \
