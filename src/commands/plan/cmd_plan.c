@@ -135,13 +135,13 @@ static mg_status check(const void *settings)
     MG_RETURN(check_memory(s, is_cpu));
     if (s->sbatch && !mg_planning_has_model(s))
         return mg_fail(MG_EUSAGE, "option --sbatch: the job needs --model; --shape has no weights");
+    if (s->sbatch) MG_RETURN(mg_dataset_check_file_outside(s->sbatch));
+    if (s->sbatch)
+        MG_RETURN(mg_out_check_free(s->sbatch, s->overwrite, "give --overwrite or another --sbatch"));
     if (s->sbatch && is_cpu && s->machine.threads <= 0 && !s->measure)
         return mg_fail(MG_EUSAGE,
                        "option --sbatch: the job needs the cores of a rank; give --threads N (the table's "
                        "cpu has 56), or --measure on a node of its kind");
-    if (s->sbatch) MG_RETURN(mg_dataset_check_file_outside(s->sbatch));
-    if (s->sbatch)
-        MG_RETURN(mg_out_check_free(s->sbatch, s->overwrite, "give --overwrite or another --sbatch"));
     return MG_OK;
 }
 
