@@ -52,6 +52,14 @@ mg_status mg_audio_format_check(mg_audio_format format, int64_t rate_hz, int64_t
 /* The same, and that the format has such a bit rate or quality. */
 mg_status mg_audio_coding_check(const mg_audio_coding *coding, int64_t rate_hz, int64_t n_channels);
 
+/* The most frames that a file of this format holds: 4 GiB of WAV, 36 bits of FLAC's count. INT64_MAX: more
+ * than anybody makes. */
+int64_t mg_audio_format_most_frames(mg_audio_format format, int64_t n_channels);
+
+/* MG_EUSAGE with both lengths if a file of this format holds no such sound. To be asked before it is made. */
+mg_status mg_audio_length_check(mg_audio_format format, int64_t n_frames, int64_t rate_hz,
+                                int64_t n_channels);
+
 /* MG_EFAIL names the first NaN or infinity. The same sound and tags give the same bytes at any time and
  * place: no dates, no random serial numbers. The file appears whole or not at all (out_file.h). `path` "-" is
  * standard output: everything at once, after it has been made in memory. A reader that closed the pipe is

@@ -23,8 +23,9 @@ enum {
     FACT_AT = 36,                /* in a WAV file of floats, behind the format */
     WAV_HEADER_BYTES = 1024 + 2 * LONGEST_TEXT + LONGEST_COMMENT /* more than any header of ours */
 };
-#define BY_SNDFILE    " (libsndfile)"
-#define WAV_MAX_BYTES (INT64_C(0xFFFFFFFF) - WAV_HEADER_BYTES)
+#define BY_SNDFILE      " (libsndfile)"
+#define WAV_MAX_BYTES   (INT64_C(0xFFFFFFFF) - WAV_HEADER_BYTES)
+#define FLAC_MAX_FRAMES ((INT64_C(1) << 36) - 1) /* its header counts them in 36 bits */
 
 typedef struct format_traits {
     const char *word, *suffix;
@@ -260,14 +261,34 @@ mg_status mg_audio_coding_check(const mg_audio_coding *coding, int64_t rate_hz, 
     return try_encoder(coding, rate_hz, n_channels);
 }
 
+int64_t mg_audio_format_most_frames(mg_audio_format format, int64_t n_channels)
+{
+    switch (format) {
+    case MG_AUDIO_WAV: return WAV_MAX_BYTES / (2 * n_channels);
+    case MG_AUDIO_WAV_F32: return WAV_MAX_BYTES / (4 * n_channels);
+    case MG_AUDIO_FLAC: return FLAC_MAX_FRAMES;
+    default: return INT64_MAX;
+    }
+}
+
+mg_status mg_audio_length_check(mg_audio_format format, int64_t n_frames, int64_t rate_hz, int64_t n_channels)
+{
+    const int64_t most = mg_audio_format_most_frames(format, n_channels);
+
+    if (n_frames <= most) return MG_OK;
+    return mg_fail(MG_EUSAGE,
+                   "duration: %.2f s: a %s file holds up to %.2f s at %lld Hz with %lld channel%s; make it "
+                   "shorter%s",
+                   (double)n_frames / (double)rate_hz, formats[format].word, (double)most / (double)rate_hz,
+                   (long long)rate_hz, (long long)n_channels, mg_plural(n_channels),
+                   format == MG_AUDIO_FLAC ? "" : ", or give --format flac");
+}
+
 static mg_status check_size(const char *path, mg_audio_format format, const mg_sound *s)
 {
-    const int64_t C = s->n_channels, value_bytes = format == MG_AUDIO_WAV ? 2 : 4;
-
-    if (format <= MG_AUDIO_WAV_F32 && s->n_frames > WAV_MAX_BYTES / (value_bytes * C))
-        return mg_fail(MG_EFAIL, "%s: %lld frames are more than a WAV file holds (4 GiB)", path,
-                       (long long)s->n_frames);
-    return MG_OK;
+    if (s->n_frames <= mg_audio_format_most_frames(format, s->n_channels)) return MG_OK;
+    return mg_fail(MG_EFAIL, "%s: %lld frames are more than a %s file holds", path, (long long)s->n_frames,
+                   formats[format].word);
 }
 
 static mg_status check_values(const char *path, const mg_sound *s)

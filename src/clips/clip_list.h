@@ -110,6 +110,11 @@ bool mg_clip_list_has_text(const mg_clip_list *list);         /* a T5 and a toke
 bool mg_clip_list_has_melody(const mg_clip_list *list);       /* a style model's encoder */
 bool mg_clip_list_has_audio_prompt(const mg_clip_list *list); /* the codec's encoder: sound, not codes */
 
+/* Codec frames of the longest clip that a file of the recipe's format and rate holds; INT64_MAX: of any. A
+ * longer one is refused by mg_clip_list_fill and mg_clip_list_open_one, an audio prompt that is dropped
+ * included. */
+int64_t mg_clip_list_most_frames(const mg_recipe *q, const mg_replica *r);
+
 /* How its sound is encoded. */
 static inline mg_audio_coding mg_recipe_coding(const mg_recipe *r)
 {

@@ -314,6 +314,32 @@ static mg_status set_style(mg_clip *c, mg_recipe *q, const mg_request_files *f, 
     return check_excerpt(c, f, r);
 }
 
+static int64_t rate_of(const mg_recipe *q, const mg_replica *r)
+{
+    return q->rate_hz > 0 ? q->rate_hz : r->config.codec.sampling_rate;
+}
+
+int64_t mg_clip_list_most_frames(const mg_recipe *q, const mg_replica *r)
+{
+    const int64_t most = mg_audio_format_most_frames((mg_audio_format)q->format, r->config.lm.n_channels);
+    const int64_t from_hz = r->config.codec.sampling_rate;
+
+    if (most == INT64_MAX || from_hz == 0) return INT64_MAX;
+    return ((most + 1) * from_hz - 1) / (rate_of(q, r) * r->config.codec.hop); /* as mg_resample_count */
+}
+
+/* Can a file of its format hold the sound? Known before the hours that it takes. */
+static mg_status check_length(const mg_clip *c, const mg_recipe *q, const mg_call *call, const mg_replica *r)
+{
+    const mg_codec_config *codec = &r->config.codec;
+    const int64_t rate_hz = rate_of(q, r);
+
+    if (call->codes_only || c->terms.T <= mg_clip_list_most_frames(q, r)) return MG_OK;
+    return mg_audio_length_check((mg_audio_format)q->format,
+                                 mg_resample_count(c->terms.T * codec->hop, codec->sampling_rate, rate_hz),
+                                 rate_hz, r->config.lm.n_channels);
+}
+
 mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *state, const mg_call *call,
                           const mg_replica *replica)
 {
@@ -322,6 +348,7 @@ mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *stat
     MG_RETURN(set_style(c, q, &state->files, replica));
     MG_RETURN(set_texts(c, state, replica));
     MG_RETURN(count_frames(c, q, state, call, replica));
+    MG_RETURN(check_length(c, q, call, replica));
     MG_RETURN(set_windows(c, q, replica, mg_clip_n_tokens(&c->terms)));
     set_sampling(q, state, &call->all, replica);
     c->terms.guidance = q->cfg_coef;

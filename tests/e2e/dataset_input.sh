@@ -104,6 +104,12 @@ echo nonsense >"$BOX/odd/.mg-dist/run.db"
 expect 1 'run.db: damaged, or not the state of a dataset' 'a state that is none' run --jobs "$BOX/one.jsonl" --out "$BOX/odd"
 expect 1 'nowhere.jsonl' 'no such job file' run --jobs "$BOX/nowhere.jsonl" --out "$BOX/none"
 
+# A job that no file of its format holds fails before it is made, and the others are made.
+printf '{"id":"a","prompt":"x","duration":0.1}\n{"id":"b","prompt":"x","duration":3000}\n' >"$BOX/lengths.jsonl"
+expect 3 'clip b: duration: 3000\.00 s: a wav-f32 file holds up to 2796\.18 s at 384000 Hz' 'a clip beyond its format' \
+    run --jobs "$BOX/lengths.jsonl" --out "$BOX/lengths" --format wav-f32 --sample-rate 384000
+passes 'the other one is made' test -s "$BOX/lengths/train/a.wav"
+
 # ---- Odd, and good ----
 printf '\xEF\xBB\xBFytid,start_s,end_s,aspect_list,caption,author_id\r\n-abc,0,10,"[""a"", ""b""]","slow, ""sad""\r\npiano",4\r\n"_d",0,10,x,drums,5\r\n' >"$BOX/caps.csv"
 expect 0 '2 clips, nothing is wrong' 'MusicCaps with a byte order mark, quotes and newlines' "$MG" run --jobs "$BOX/caps.csv" --check

@@ -176,6 +176,10 @@ cp "$BOX/one/000000.json" "$BOX/bad.json"
 edit bad.json 's/"temperature":\(.*\)1/"temperature":\1-1/'
 expect 2 'temperature' 'a value out of range' replay "$BOX/bad.json"
 
+cp "$BOX/one/000000.json" "$BOX/bad.json"
+edit bad.json 's/"frames":\(.*\)30/"frames":\19999999/'
+expect 2 'duration: .* s: a wav file holds up to' 'a clip that no WAV file holds' replay "$BOX/bad.json"
+
 # Stopped in the middle
 cp "$BOX/one/000000.json" "$BOX/endless.json"
 edit endless.json 's/"frames":\(.*\)30/"frames":\160000/'

@@ -38,6 +38,14 @@ static mg_status check_format(const mg_codec_settings *settings, const mg_codec_
     return mg_audio_format_check((mg_audio_format)settings->format, rate_hz, 1);
 }
 
+static mg_status check_length(const mg_codec_settings *settings, const mg_sound *s)
+{
+    const int64_t rate_hz = settings->rate_hz > 0 ? settings->rate_hz : s->rate_hz;
+
+    return mg_audio_length_check((mg_audio_format)settings->format,
+                                 mg_resample_count(s->n_frames, s->rate_hz, rate_hz), rate_hz, s->n_channels);
+}
+
 static mg_status read_codes(const mg_codec_run *run, mg_encodec_sound *s, const char *from)
 {
     const int64_t K = run->config->n_codebooks;
@@ -53,6 +61,7 @@ static mg_status read_codes(const mg_codec_run *run, mg_encodec_sound *s, const 
     sound->n_frames = s->T * run->config->hop;
     sound->n_channels = n_rows / K;
     sound->rate_hz = run->config->sampling_rate;
+    MG_RETURN(check_length(run->settings, sound));
     MG_RETURN(mg_encodec_check_codes(run->codec, s));
     sound->pcm = calloc((size_t)(sound->n_frames * sound->n_channels), sizeof *sound->pcm);
     if (!sound->pcm)

@@ -49,14 +49,17 @@ mg_status mg_run_leader_need(mg_clip_need *need, const mg_run_settings *s, const
         snprintf(text, sizeof text, "{%s}", window);
         MG_RETURN(add_one(need, s, jobs, r, text));
     }
-    if (jobs->dur_ms > 0) {
-        snprintf(text, sizeof text, "{\"duration\":%.3f%s%s}", (double)jobs->dur_ms / 1000,
-                 *window ? "," : "", window);
+    /* A job that no file holds fails alone: room is made for the longest that one does. */
+    const int64_t most = mg_clip_list_most_frames(&s->call.all, r);
+    const double dur_s = (double)jobs->dur_ms / 1000, rate = mg_replica_frame_rate(r);
+    if (jobs->dur_ms > 0 && dur_s * rate < (double)most) {
+        snprintf(text, sizeof text, "{\"duration\":%.3f%s%s}", dur_s, *window ? "," : "", window);
         MG_RETURN(add_one(need, s, jobs, r, text));
     }
-    if (jobs->n_frames > 0) {
-        snprintf(text, sizeof text, "{\"frames\":%lld%s%s}", (long long)jobs->n_frames, *window ? "," : "",
-                 window);
+    const int64_t T = jobs->dur_ms > 0 && dur_s * rate >= (double)most ? most : jobs->n_frames;
+    if (T > 0) {
+        snprintf(text, sizeof text, "{\"frames\":%lld%s%s}", (long long)(T < most ? T : most),
+                 *window ? "," : "", window);
         MG_RETURN(add_one(need, s, jobs, r, text));
     }
     return MG_OK;
