@@ -209,8 +209,10 @@ mg_status mg_plan_make(mg_replica_limits *out, mg_replica *r, const mg_world *w,
     MG_TRY(share_need(&most, &n_clips, w));
     const int64_t suits = may_shrink ? r->backend.ops->hints.n_slots : n_slots;
     n_slots = mg_layout_slots(suits, n_clips, w->n_replicas);
+    const int64_t wanted = n_slots, n_grid = mg_larger(mg_lm_most_slots(&r->config.lm, most.T_max), 1);
+    if (may_shrink && n_slots > n_grid) n_slots = n_grid;
     st = choose(out, all, r, w, &most, n_slots, may_shrink);
-    if (st == MG_OK) out->why_slots = may_shrink ? why(out->n_slots, n_slots, suits, r) : NULL;
+    if (st == MG_OK) out->why_slots = may_shrink ? why(out->n_slots, wanted, suits, r) : NULL;
     if (st != MG_ECOMM && st != MG_ESTOPPED) st = mg_comm_agree(w->all, st);
 done:
     free(all);

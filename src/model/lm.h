@@ -92,6 +92,10 @@ int64_t mg_lm_unread_bytes(const mg_lm *lm);
 /* Layers outside for which the host had no pinned memory. */
 int64_t mg_lm_n_unpinned(const mg_lm *lm);
 
+/* How many clips of n_frames have room beside each other in the grid of codes, whose cells are counted in 32
+ * bits: 0 for one that is too long. */
+int64_t mg_lm_most_slots(const mg_lm_config *config, int64_t n_frames);
+
 mg_status mg_lm_reserve(mg_lm *lm, mg_arena *run, const mg_lm_limits *limits);
 
 /* After load and reserve, before the first step: the backend tries its ways of making the products of steps

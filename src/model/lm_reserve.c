@@ -89,6 +89,11 @@ static mg_status take_host(mg_lm *lm)
     return MG_OK;
 }
 
+int64_t mg_lm_most_slots(const mg_lm_config *config, int64_t n_frames)
+{
+    return INT32_MAX / config->K / (n_frames > 0 ? n_frames : 1);
+}
+
 mg_status mg_lm_reserve(mg_lm *lm, mg_arena *run, const mg_lm_limits *limits)
 {
     const int64_t S = limits->S_max > 0 ? limits->S_max : 1;
@@ -97,7 +102,14 @@ mg_status mg_lm_reserve(mg_lm *lm, mg_arena *run, const mg_lm_limits *limits)
 
     MG_REQUIRE(limits->n_rows > 0 && limits->n_tokens > 0 && limits->n_logits > 0 && limits->T_max > 0);
     MG_REQUIRE(limits->n_slots > 0 && limits->n_frames > 0);
-    MG_REQUIRE(limits->n_frames <= INT32_MAX / (limits->n_slots * lm->config.K)); /* a cell is an int32 */
+    const int64_t most = mg_lm_most_slots(&lm->config, limits->n_frames);
+    if (limits->n_slots > most)
+        return mg_fail(MG_EFIT,
+                       "duration: %lld clip%s at a time of %lld frames in %lld codebooks: there is room for "
+                       "the codes of %lld; use a %s",
+                       (long long)limits->n_slots, limits->n_slots == 1 ? "" : "s",
+                       (long long)limits->n_frames, (long long)lm->config.K, (long long)most,
+                       most > 0 ? "smaller --batch" : "shorter --duration");
     if (limits->T_max > lm->config.max_positions)
         return mg_fail(MG_EUSAGE, "duration: %lld positions: the model's table has %lld",
                        (long long)limits->T_max, (long long)lm->config.max_positions);

@@ -138,6 +138,10 @@ expect 3 'clip 000001: duration: 2000000\.00 s: a wav file holds' 'one of two, o
 # Room
 expect 5 'memory: .* needs? .* available' 'more clips at once than fit' \
     "$MG" generate -q --model "$TINY" --unconditional 100000 --frames 1500 --batch 100000 --out "$OUT"
+long=("$MG" generate -q --model "$TINY" --unconditional 8 --codes-only --frames 100000000 --out "$OUT")
+expect 5 'duration: 8 clips at a time of 100000000 frames in 4 codebooks: there is room for the codes of 5' \
+    'more codes at once than are counted' "${long[@]}" --batch 8
+expect 5 'memory: .* for 1 clip at a time' 'fewer at once, and one is too large' "${long[@]}" --host-memory 1G
 expect 2 'is there already, and is no folder' 'a file where the output folder should be' generate 1 --out "$MODEL/config.json"
 expect 1 'cannot make' 'a folder that cannot be made' generate 1 --out /proc/nowhere
 if [ "$(id -u)" != 0 ]; then
