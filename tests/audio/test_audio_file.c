@@ -338,27 +338,16 @@ static void rates_are_checked(void **state)
         if (f != MG_AUDIO_OPUS) expect_ok(mg_audio_format_check((mg_audio_format)f, 32000, 1));
         if (f != MG_AUDIO_OPUS) expect_ok(mg_audio_format_check((mg_audio_format)f, 44100, 2));
     }
-    assert_string_equal(mg_audio_format_suffix(MG_AUDIO_WAV_F32), ".wav");
-    assert_string_equal(mg_audio_format_suffix(MG_AUDIO_MP3), ".mp3");
-}
-
-/* Before it is made: what the format's own header cannot count. */
-static void lengths_are_checked(void **state)
-{
-    (void)state;
-    for (int f = 0; f < MG_AUDIO_N_FORMATS; f++) {
+    for (int f = MG_AUDIO_WAV; f <= MG_AUDIO_FLAC; f++) {
         const int64_t most = mg_audio_format_most_frames((mg_audio_format)f, 2);
         expect_ok(mg_audio_length_check((mg_audio_format)f, most, 32000, 2));
-        if (most == INT64_MAX) continue;
         expect_failure(mg_audio_length_check((mg_audio_format)f, most + 1, 32000, 2), MG_EUSAGE,
                        " file holds");
     }
-    expect_failure(mg_audio_length_check(MG_AUDIO_WAV, 36000 * INT64_C(32000), 32000, 2), MG_EUSAGE,
+    expect_failure(mg_audio_length_check(MG_AUDIO_WAV, INT64_C(1152000000), 32000, 2), MG_EUSAGE,
                    "duration: 36000.00 s: a wav file holds up to 33554.15 s at 32000 Hz with 2 channels");
-    expect_failure(mg_audio_length_check(MG_AUDIO_WAV_F32, 36000 * INT64_C(32000), 32000, 1), MG_EUSAGE,
-                   " at 32000 Hz with 1 channel; make it shorter, or give --format flac");
-    expect_ok(mg_audio_length_check(MG_AUDIO_FLAC, 36000 * INT64_C(32000), 32000, 2));
-    expect_ok(mg_audio_length_check(MG_AUDIO_OGG, 1000000 * INT64_C(48000), 48000, 2));
+    assert_string_equal(mg_audio_format_suffix(MG_AUDIO_WAV_F32), ".wav");
+    assert_string_equal(mg_audio_format_suffix(MG_AUDIO_MP3), ".mp3");
 }
 
 /* One frame and none, in every format: the file is one that can be read, or at least is there. */
@@ -498,7 +487,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(wild_samples_are_cut, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(what_is_no_sound_is_refused, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(rates_are_checked, make_dir, drop_dir),
-        cmocka_unit_test(lengths_are_checked),
         cmocka_unit_test_setup_teardown(short_sounds_are_files, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(standard_output_gets_the_same_bytes, make_dir, drop_dir),
