@@ -85,11 +85,11 @@ static inline mg_dtype mg_format_dtype(mg_format format)
  * slices are combined as a binary tree ((s0+s1)+(s2+s3))+…; it is 1 for an ordinary product. A row-parallel
  * one has MG_TP_SLICES / tp of them on each rank: a subtree, which mg_comm_all_reduce completes. bf16: x is
  * rounded to bf16 too (nearest even); products are exact, sums fp32. fp16: x stays fp32 on a CPU; a device
- * rounds it to fp16 too, the largest of which takes what is beyond. Q8: w is rounded to -127
- * … 127 times a scale of its output and slice. x is rounded to as many steps of a scale of its row and slice.
- * A slice's products are summed in int32, exactly. Q4 (matrices only): w is rounded to -8 … 7 times a scale
- * of its output and group, which is bf16; x as for Q8. A group's products are summed exactly, then times the
- * scale added in fp32, group after group; the sum is times the scale of x. */
+ * rounds it to fp16 too, the largest of which takes what is beyond. Q8: w is rounded to -127 … 127 times a
+ * scale of its output and slice. x is rounded to as many steps of a scale of its row and slice, which is NaN
+ * where a value is NaN or infinite. A slice's products are summed in int32, exactly. Q4 (matrices only): w is
+ * rounded to -8 … 7 times a scale of its output and group, which is bf16; x as for Q8. A group's products are
+ * summed exactly, then times the scale added in fp32, group after group; the sum is times the scale of x. */
 typedef struct mg_matrix {
     mg_format format;
     int64_t n_out, n_in;

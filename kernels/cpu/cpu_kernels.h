@@ -86,7 +86,8 @@ typedef struct mg_cpu_kernels {
                     mg_dtype from, int64_t n);
     void (*round_bf16)(float *y, const float *x, int64_t n); /* to bf16 values, kept as fp32 */
 
-    /* y [n] = 128 + x / scale, to nearest even; returns the scale: the largest |x| is 127 of it. */
+    /* y [n] = 128 + x / scale, to nearest even; returns the scale: the largest |x| is 127 of it. NaN if a
+     * value is NaN or infinite. */
     float (*quantise)(uint8_t *y, const float *x, int64_t n);
     /* sum[o] = (int32 sum[o] - offset[o]) * (x_scale * scale[o]); offset may be NULL, n is whole strips */
     void (*rescale)(float *sum, const float *scale, const int32_t *offset, float x_scale, int64_t n);

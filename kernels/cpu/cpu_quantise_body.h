@@ -26,12 +26,17 @@ VF void store_bytes(uint8_t *to, vf v)
 #endif
 }
 
+/* A byte has no NaN, so the scale is NaN where a value is NaN or infinite: zero times such a value is. */
 static float quantise(uint8_t *y, const float *x, int64_t n)
 {
-    vf top = vf_set(0);
+    vf top = vf_set(0), zero = vf_set(0);
     float lane[LANES], most = 0;
 
-    for (int64_t i = 0; i < n; i += LANES) top = vf_max(vf_abs(vf_load_some(x + i, n - i)), top);
+    for (int64_t i = 0; i < n; i += LANES) {
+        const vf v = vf_load_some(x + i, n - i);
+        top = vf_max(vf_abs(v), top);
+        zero = vf_fma(v, vf_set(0), zero);
+    }
     vf_store(lane, top);
     for (int i = 0; i < LANES; i++) most = lane[i] > most ? lane[i] : most;
     const vf per_unit = vf_set(mg_cpu_steps_per_unit(most));
@@ -40,7 +45,7 @@ static float quantise(uint8_t *y, const float *x, int64_t n)
         store_bytes(bytes, vf_load_some(x + i, n - i) * per_unit);
         memcpy(y + i, bytes, (size_t)(n - i < LANES ? n - i : LANES));
     }
-    return mg_cpu_steps_per_unit(most) > 0 ? most / 127.0f : 0;
+    return (mg_cpu_steps_per_unit(most) > 0 ? most / 127.0f : 0) + vf_sum(zero);
 }
 
 static void rescale(float *sum, const float *scale, const int32_t *offset, float x_scale, int64_t n)

@@ -125,6 +125,33 @@ static void check_rows_alone(shape s)
     free(x), free(w), free(bias), free(y), free(one);
 }
 
+/* What is no number, or infinite, does not become a zero: its row of y is NaN, in whatever lane it stands and
+ * whatever follows it, and no other row is. */
+static void test_no_numbers(void **state)
+{
+    enum { I = 8 * 32, L = I / 8 };
+    const shape s = {3, 17, I, 8};
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    float x[3 * I], w[17 * I], y[3 * 17];
+
+    (void)state;
+    for (int i = 0; i < COUNT(w); i++) w[i] = random_value(1, i);
+    FOR_LEVELS(level)
+    {
+        bench_ops b = ops_open(level, 1);
+        mg_matrix m = make(b.ops, &s, w, s.n_in);
+        for (int k = 0; k < COUNT(bad); k++)
+            for (int at = 0; at < I; at += at < L ? 1 : L + 1) {
+                for (int i = 0; i < COUNT(x); i++) x[i] = random_value(2, i);
+                x[I + at] = bad[k];
+                linear(b.ops, y, x, s.rows, &m, NULL, MG_ACT_NONE, false);
+                for (int i = 0; i < COUNT(y); i++) assert_true(!isnan(y[i]) == (i / 17 != 1));
+            }
+        matrix_drop(b.ops, &m);
+        ops_close(&b);
+    }
+}
+
 /* A row-parallel product of 1, 2, 4 and 8 ranks gives the same bits. */
 static void test_ranks(void **state)
 {

@@ -216,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_loads),
         cmocka_unit_test(test_reads_once),
+        cmocka_unit_test(test_no_numbers),
         cmocka_unit_test(test_edges),
 #if defined(__x86_64__)
         cmocka_unit_test(test_without_avx512vnni),

@@ -69,7 +69,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_exact),      cmocka_unit_test(test_notices),
                                        cmocka_unit_test(test_rows_alone), cmocka_unit_test(test_ranks),
                                        cmocka_unit_test(test_loads),      cmocka_unit_test(test_reads_once),
-                                       cmocka_unit_test(test_edges)};
+                                       cmocka_unit_test(test_no_numbers), cmocka_unit_test(test_edges)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
