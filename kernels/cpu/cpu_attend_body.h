@@ -49,8 +49,8 @@ VF void score_tile(float (*s)[CHUNK_KEYS], const mg_cpu_query *a, const int n_qu
     float lane[SUM_LANES];
 
     if (n_queries == 1) {
-        fetch_ahead(k, n_keys * E * size);
-        fetch_later((const char *)a->v + (first + j) * E * size, n_keys * E * size); /* their values */
+        fetch_ahead(k, n * E * size);
+        fetch_later((const char *)a->v + (first + j) * E * size, n * E * size); /* their values */
     }
     UNROLL for (int i = 0; i < SUM_LANES; i++) sum[i] = vs_set(0);
     for (int64_t e = 0; e < E; e += SUM_LANES) {
@@ -120,15 +120,20 @@ VF void scale_weights(float *p, const float *scale, int64_t n)
     for (int64_t j = 0; j < n; j += LANES) vf_store(p + j, vf_load(p + j) * vf_load_some(scale + j, n - j));
 }
 
-/* The values of a query alone come from the second-level cache: memory would rest, and brings the keys that
- * are scored next. Eight lanes of 16-bit values are too busy for it (docs/PERFORMANCE.md). */
-VF const char *keys_to_fetch(const mg_cpu_query *a, const int n_queries, int64_t first, const int64_t E,
-                             const mg_dtype dtype)
+/* The values of a query alone come from the second-level cache: memory would rest, and brings keys that are
+ * scored later, one for each value. They stand a chunk ahead in the row of this query's keys and the next
+ * one's. Eight lanes of 16-bit values are too busy for it (docs/PERFORMANCE.md). */
+VF void fetch_keys(const mg_cpu_query *a, int64_t j, int64_t e, int64_t n_bytes, const int64_t E,
+                   const mg_dtype dtype)
 {
-    if (n_queries > 1 || (LANES < 16 && dtype != MG_F32)) return NULL;
-    if (first + CHUNK_KEYS < a->n_keys)
-        return (const char *)a->k + (first + CHUNK_KEYS) * E * value_size(dtype);
-    return a->next_k;
+    const int64_t row = E * value_size(dtype), ahead = a->n_keys < CHUNK_KEYS ? a->n_keys : CHUNK_KEYS;
+    const int64_t of_next = j + ahead - a->n_keys;
+    const char *next = a->next_k ? a->next_k : a->k;
+
+    if (LANES < 16 && dtype != MG_F32) return;
+    fetch_later((of_next < 0 ? (const char *)a->k + (j + ahead) * row : next + of_next * row) +
+                    e * value_size(dtype),
+                n_bytes);
 }
 
 /* y_i[e] = shrink_i y_i[e] + sum over j, from <= j < n, of p[i][j] v_j[e] for n_vecs vectors of columns from
@@ -139,7 +144,6 @@ VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CH
 {
     const int64_t size = value_size(dtype);
     const char *v = (const char *)a->v + ((first + from) * E + e) * size;
-    const char *later = keys_to_fetch(a, n_queries, first, E, dtype);
 #if defined(MG_CPU_FOR_NEON)
     vf acc[MG_CPU_QUERIES][ALONE_VECS];
 #else
@@ -155,8 +159,10 @@ VF void gather_vectors(const mg_cpu_query *a, const int n_queries, float (*p)[CH
 #if defined(MG_CPU_FOR_NEON)
         vf value[ALONE_VECS]; /* GCC for aarch64 writes one from outside of the loop to memory each time */
 #endif
-        if (n_queries == 1) fetch_ahead(v, n_vecs * LANES * size);
-        if (later) fetch_later(later + (j * E + e) * size, n_vecs * LANES * size);
+        if (n_queries == 1) {
+            if (j + AHEAD_BYTES / (E * size) < n) fetch_ahead(v, n_vecs * LANES * size);
+            fetch_keys(a, first + j, e, n_vecs * LANES * size, E, dtype);
+        }
         UNROLL for (int c = 0; c < n_vecs; c++) value[c] =
             vf_widen_some(v + c * LANES * size, dtype, E - e - c * LANES);
         UNROLL for (int i = 0; i < n_queries; i++)
