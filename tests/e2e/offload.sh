@@ -46,7 +46,7 @@ expect 0 '2 clips? at a time' 'whole, with room for both clips' make roomy 1 --h
 fails 'nothing is outside' grep -q 'plan: layers' "$BOX/said"
 expect 5 "needs [0-9]+ MB for 1 clip at a time, and [0-9]+ MB are available" 'not without leave' make no 1 --host-memory "$limit" --batch 1 --offload none
 expect 5 'needs [0-9]+ MB for 1 clip at a time with 4 layers outside, and 9 MB are available' 'less than a layer needs' make no 1 --host-memory 9M
-expect 5 'needs .* are available; use a shorter --duration' 'a clip whose sound alone is too much' make no 1 --host-memory 1G --duration 100000
+expect 5 'needs .* are available; use a shorter --duration' 'a clip whose sound alone is too much' make no 1 --host-memory 1G --duration 60000
 expect 2 'layers=5: the model has 4' 'more layers than there are' make no 1 --offload layers=5
 expect 2 'option --offload: "some": must be none, auto or layers=N' 'another word' make no 1 --offload some
 expect 2 'option --host-memory: "4 GBit": must be a number of bytes' 'not a size' make no 1 --host-memory '4 GBit'
