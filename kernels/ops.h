@@ -88,8 +88,9 @@ static inline mg_dtype mg_format_dtype(mg_format format)
  * rounds it to fp16 too, the largest of which takes what is beyond. Q8: w is rounded to -127 … 127 times a
  * scale of its output and slice. x is rounded to as many steps of a scale of its row and slice, which is NaN
  * where a value is NaN or infinite. A slice's products are summed in int32, exactly. Q4 (matrices only): w is
- * rounded to -8 … 7 times a scale of its output and group, which is bf16; x as for Q8. A group's products are
- * summed exactly, then times the scale added in fp32, group after group; the sum is times the scale of x. */
+ * rounded to one of 16 levels, -35 … 29, closer near zero. They are times a scale of its output and group,
+ * which is bf16; x as for Q8. A group's products are summed exactly, then times the scale added in fp32,
+ * group after group; the sum is times the scale of x. */
 typedef struct mg_matrix {
     mg_format format;
     int64_t n_out, n_in;
