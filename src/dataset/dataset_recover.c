@@ -7,10 +7,8 @@
 #include <unistd.h>
 
 #include "dataset_impl.h"
-#include "job_id.h"
 #include "stop.h"
 #include "text.h"
-#include "utf8.h"
 
 /* ".NAME.MACHINE.PID.tmp", as out_file.h makes them. */
 static bool is_temporary(const char *name)
@@ -57,20 +55,15 @@ static mg_status sweep(mg_dataset *d, const char *folder, bool deep, is_orphan *
 /* The sound of a job that is not done, or that is done under another name. */
 static bool is_unrecorded(mg_dataset *d, const char *folder, const char *name, mg_status *st)
 {
-    char id[MG_JOB_ID_SIZE], path[MG_PATH_SIZE];
+    char path[MG_PATH_SIZE];
     const char *dot = strrchr(name, '.');
-    const size_t n = dot ? (size_t)(dot - name) : 0;
-    int64_t fold;
     mg_job_row row;
     bool found = false;
 
-    if (mg_utf8_bad_offset(name, (int64_t)strlen(name)) >= 0) return false; /* no job is called so */
-    if (n == 0 || n >= sizeof id || (strcmp(dot, d->call.suffix) != 0 && strcmp(dot, ".json") != 0))
-        return false;
-    snprintf(id, sizeof id, "%.*s", (int)n, name);
-    *st = mg_job_id_fold_hash(&fold, id);
-    if (*st == MG_OK) *st = mg_run_db_find_id(d->db, id, fold, &row, &found);
-    if (*st == MG_OK) *st = mg_path_format(path, "%s/%s%s", folder, id, d->call.suffix);
+    if (!dot || (strcmp(dot, d->call.suffix) != 0 && strcmp(dot, ".json") != 0)) return false;
+    *st = mg_run_db_find_named(d->db, name, &row, &found);
+    if (*st == MG_OK)
+        *st = mg_path_format(path, "%s/%.*s%s", folder, (int)(dot - name), name, d->call.suffix);
     return *st == MG_OK && found && (row.state != MG_JOB_DONE || !row.file || strcmp(row.file, path) != 0);
 }
 

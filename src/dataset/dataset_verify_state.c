@@ -1,16 +1,13 @@
 /* The state against the lists, and the folder against both. */
 #include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audio_file.h"
 #include "choice_words.h"
 #include "dataset_verify_impl.h"
-#include "job_id.h"
 #include "stop.h"
 #include "text.h"
-#include "utf8.h"
 
 mg_status mg_verify_open_state(mg_dataset_check *c)
 {
@@ -142,17 +139,11 @@ static bool is_ours(const mg_dataset_check *c, const char *name)
 /* A clip that a lost rank, or one behind it, wrote and nobody reported. */
 static mg_status is_unreported(bool *yes, const mg_dataset_check *c, const char *file)
 {
-    const char *name = mg_path_name(file), *dot = strrchr(name, '.');
-    char id[MG_JOB_ID_SIZE];
     mg_job_row row;
-    int64_t fold;
 
     *yes = false;
-    if (mg_utf8_bad_offset(name, (int64_t)strlen(name)) >= 0) return MG_OK; /* no job is called so */
-    if (!c->db || !dot || (size_t)(dot - name) >= sizeof id || strncmp(file, "train/", 6) != 0) return MG_OK;
-    snprintf(id, sizeof id, "%.*s", (int)(dot - name), name);
-    MG_RETURN(mg_job_id_fold_hash(&fold, id));
-    MG_RETURN(mg_run_db_find_id(c->db, id, fold, &row, yes));
+    if (!c->db || strncmp(file, "train/", 6) != 0) return MG_OK;
+    MG_RETURN(mg_run_db_find_named(c->db, mg_path_name(file), &row, yes));
     *yes = *yes && row.state == MG_JOB_WAITING;
     return MG_OK;
 }

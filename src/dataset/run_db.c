@@ -1,6 +1,10 @@
 #include "run_db_impl.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "job_id.h"
+#include "utf8.h"
 
 /* In the order of mg_job_row from n to shard: read_row and the statements count on it. */
 #define COLUMNS                                                                                          \
@@ -237,6 +241,20 @@ mg_status mg_run_db_find_id(mg_run_db *db, const char *id, int64_t fold, mg_job_
     sqlite3_bind_int64(q, 1, fold);
     bind_text(q, 2, id);
     return one_row(db, q, row, found);
+}
+
+mg_status mg_run_db_find_named(mg_run_db *db, const char *name, mg_job_row *row, bool *found)
+{
+    const char *dot = strrchr(name, '.');
+    const size_t n = dot ? (size_t)(dot - name) : 0;
+    char id[MG_JOB_ID_SIZE];
+    int64_t fold;
+
+    *found = false;
+    if (n == 0 || n >= sizeof id || mg_utf8_bad_offset(name, (int64_t)strlen(name)) >= 0) return MG_OK;
+    snprintf(id, sizeof id, "%.*s", (int)n, name);
+    MG_RETURN(mg_job_id_fold_hash(&fold, id));
+    return mg_run_db_find_id(db, id, fold, row, found);
 }
 
 mg_status mg_run_db_next(mg_run_db *db, mg_job_state state, int64_t from, mg_job_row *row, bool *found)

@@ -94,6 +94,8 @@ mg_status mg_run_db_each_key_clash(mg_run_db *db, mg_clash_visit *visit, void *a
 
 mg_status mg_run_db_find(mg_run_db *db, int64_t n, mg_job_row *row, bool *found);
 mg_status mg_run_db_find_id(mg_run_db *db, const char *id, int64_t fold, mg_job_row *row, bool *found);
+/* The job whose id stands before the last dot of a file's name. */
+mg_status mg_run_db_find_named(mg_run_db *db, const char *name, mg_job_row *row, bool *found);
 
 /* The first job in that state at or behind `from`. */
 mg_status mg_run_db_next(mg_run_db *db, mg_job_state state, int64_t from, mg_job_row *row, bool *found);
