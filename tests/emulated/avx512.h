@@ -8,7 +8,6 @@
 #define MG_EMULATED_AVX512_H
 
 #include <immintrin.h>
-#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -33,11 +32,6 @@ typedef union wide {
     int8_t i8[64];
     uint8_t u8[64];
 } wide;
-
-/* Of each half: the value of an expression in `h`. */
-#define EACH_HALF(h, expression) \
-    wide to;                     \
-    for (int h = 0; h < 2; h++) to.half[h] = (__m256)(expression)
 
 #define EACH_LANE(n, l, statement)  \
     for (int l = 0; l < (n); l++) { \

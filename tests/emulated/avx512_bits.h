@@ -63,55 +63,28 @@ EMULATED __m512i emulated_add_epi16(__m512i a, __m512i b)
     return (__m512i)((__v32hu)a + (__v32hu)b);
 }
 
-#define SHIFTED(of_half)                                                             \
-    wide from = {.i = a}, to;                                                        \
-    for (int h = 0; h < 2; h++) to.half_i[h] = of_half(from.half_i[h], (int)n_bits); \
-    return to.i
-
-EMULATED __m512i emulated_slli_epi32(__m512i a, unsigned n_bits)
-{
-    SHIFTED(_mm256_slli_epi32);
-}
-
-EMULATED __m512i emulated_srli_epi32(__m512i a, unsigned n_bits)
-{
-    SHIFTED(_mm256_srli_epi32);
-}
-
-EMULATED __m512i emulated_slli_epi16(__m512i a, unsigned n_bits)
-{
-    SHIFTED(_mm256_slli_epi16);
-}
-
-EMULATED __m512i emulated_srli_epi16(__m512i a, unsigned n_bits)
-{
-    SHIFTED(_mm256_srli_epi16);
-}
-
-EMULATED __m512i emulated_srai_epi16(__m512i a, unsigned n_bits)
-{
-    SHIFTED(_mm256_srai_epi16);
-}
-
-#define OF_TWO(of_half)                                                           \
-    wide x = {.i = a}, y = {.i = b}, to;                                          \
-    for (int h = 0; h < 2; h++) to.half_i[h] = of_half(x.half_i[h], y.half_i[h]); \
-    return to.i
-
-EMULATED __m512i emulated_madd_epi16(__m512i a, __m512i b)
-{
-    OF_TWO(_mm256_madd_epi16);
-}
-
-EMULATED __m512i emulated_maddubs_epi16(__m512i a, __m512i b)
-{
-    OF_TWO(_mm256_maddubs_epi16);
-}
-
-EMULATED __m512i emulated_shuffle_epi8(__m512i a, __m512i b)
-{
-    OF_TWO(_mm256_shuffle_epi8);
-}
+#define SHIFT(name)                                                                \
+    EMULATED __m512i emulated_##name(__m512i a, unsigned n_bits)                   \
+    {                                                                              \
+        wide from = {.i = a}, to;                                                  \
+        EACH_LANE(2, h, to.half_i[h] = _mm256_##name(from.half_i[h], (int)n_bits)) \
+        return to.i;                                                               \
+    }
+#define OF_TWO(name)                                                            \
+    EMULATED __m512i emulated_##name(__m512i a, __m512i b)                      \
+    {                                                                           \
+        wide x = {.i = a}, y = {.i = b}, to;                                    \
+        EACH_LANE(2, h, to.half_i[h] = _mm256_##name(x.half_i[h], y.half_i[h])) \
+        return to.i;                                                            \
+    }
+SHIFT(slli_epi32)
+SHIFT(srli_epi32)
+SHIFT(slli_epi16)
+SHIFT(srli_epi16)
+SHIFT(srai_epi16)
+OF_TWO(madd_epi16)
+OF_TWO(maddubs_epi16)
+OF_TWO(shuffle_epi8)
 
 EMULATED __m512i emulated_broadcast_i32x4(__m128i a)
 {
