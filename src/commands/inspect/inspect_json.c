@@ -61,7 +61,7 @@ static void put_codec(mg_json_text *t, const mg_inspection *i)
     mg_json_text_int(t, "frame_rate", c->frame_rate);
     mg_json_text_int(t, "num_codebooks", c->n_codebooks);
     mg_json_text_int(t, "codebook_size", c->codebook_size);
-    put_text(t, "pad_mode", c->pad_reflect ? "reflect" : "constant");
+    mg_json_text_string(t, "pad_mode", c->pad_reflect ? "reflect" : "constant");
     mg_json_text_bool(t, "has_encoder", i->part[MG_INSPECT_CODEC].has_encoder);
     mg_json_text_string(t, "pointer", *i->files->pointer ? i->files->pointer : NULL);
 }
@@ -82,7 +82,7 @@ static void put_mapping(mg_json_text *t, const mg_inspect_part *p)
     mg_json_text_array(t, "faults");
     for (size_t k = 0; k < m->n_rows; k++) {
         mg_json_text_object(t, NULL);
-        put_text(t, "fault", faults[m->rows[k].fault]);
+        mg_json_text_string(t, "fault", faults[m->rows[k].fault]);
         put_text(t, "name", m->rows[k].name);
         put_text(t, "wanted", *m->rows[k].wanted ? m->rows[k].wanted : NULL);
         put_text(t, "found", *m->rows[k].found ? m->rows[k].found : NULL);
@@ -103,7 +103,7 @@ static void put_part(mg_json_text *t, const mg_inspection *i, int part)
     const mg_inspect_part *p = &i->part[part];
 
     if (!p->files) {
-        put_text(t, keys[part], NULL);
+        mg_json_text_string(t, keys[part], NULL);
         return;
     }
     mg_json_text_object(t, keys[part]);
@@ -114,7 +114,7 @@ static void put_part(mg_json_text *t, const mg_inspection *i, int part)
     mg_json_text_int(t, "bytes", p->bytes);
     mg_json_text_array(t, "dtypes");
     for (int d = 0; d < MG_INSPECT_DTYPES; d++)
-        if (p->dtypes[d]) put_text(t, NULL, mg_dtype_name((mg_dtype)d));
+        if (p->dtypes[d]) mg_json_text_string(t, NULL, mg_dtype_name((mg_dtype)d));
     mg_json_text_close(t);
     if (part == MG_INSPECT_LM)
         put_lm(t, i);
@@ -177,7 +177,7 @@ static void put_keys(mg_json_text *t, const mg_inspection *i, const mg_checkpoin
         mg_json_text_object(t, NULL);
         put_text(t, "source", s->name);
         put_text(t, "target", target);
-        put_text(t, "dtype", mg_dtype_name(s->tensor.dtype));
+        mg_json_text_string(t, "dtype", mg_dtype_name(s->tensor.dtype));
         mg_json_text_array(t, "shape");
         for (int d = 0; d < s->tensor.n_dims; d++) mg_json_text_int(t, NULL, s->tensor.dim[d]);
         mg_json_text_close(t);
@@ -204,8 +204,8 @@ static void put_weights(mg_json_text *t, const mg_inspection *i)
 {
     const mg_checkpoint *c = mg_inspection_checkpoint(i);
 
-    put_text(t, "container", mg_checkpoint_container(c));
-    put_text(t, "dialect", mg_dialect_name(mg_checkpoint_get_dialect(c)));
+    mg_json_text_string(t, "container", mg_checkpoint_container(c));
+    mg_json_text_string(t, "dialect", mg_dialect_name(mg_checkpoint_get_dialect(c)));
     mg_json_text_string(t, "points_to", mg_checkpoint_pointer(c));
     mg_json_text_array(t, "files");
     if (i->lone) put_files(t, i->lone);
