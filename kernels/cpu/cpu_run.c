@@ -1,6 +1,6 @@
 #include "cpu_run.h"
 
-enum { RUN_HERE = 32768 }; /* multiplications: a few microseconds, what waking the threads costs */
+enum { RUN_HERE = 8192 }; /* multiplications: a microsecond or two, what threads that spin take to begin */
 
 void mg_cpu_run(const mg_cpu *cpu, mg_threads_fn *fn, void *arg, int64_t n_units, int64_t work)
 {
