@@ -94,6 +94,8 @@ mg_status mg_cuda_step_begin(const mg_ops *ops, uint64_t key, bool *replay)
     for (int i = cuda->n_steps++; i > 0; i--) cuda->steps[i] = cuda->steps[i - 1];
     cuda->steps[0] = {key, NULL};
     cuda->recording = true;
+    /* Relaxed: NCCL puts what a non-blocking communicator is called for into the stream from a thread of its
+     * own. */
     return mg_cuda_check(cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeRelaxed),
                          "recording a step");
 }

@@ -1,8 +1,10 @@
 /* In NCCL's place: ranks of one host over a shared file. A collective is an item of its stream, done when all
  * ranks have brought their part; until then it says "not yet", and whoever waits for the stream keeps the
  * processor, as on a GPU. As the real one it is not destroyed, nor its abort done, before the last graph that
- * has recorded a collective of it. NCCL_ON_CPU="fail:N": the N-th collective of this rank fails
- * asynchronously; "version:N": it says that it is of this version. */
+ * has recorded a collective of it. As with a non-blocking communicator another thread puts a call into its
+ * stream, later than the call returns: whoever does not ask until it is there has it in the wrong place, and
+ * a stream that records takes it in relaxed mode only. NCCL_ON_CPU="fail:N": the N-th collective of this rank
+ * fails asynchronously; "version:N": it says that it is of this version. */
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "nccl.h"
@@ -40,7 +43,8 @@ struct ncclComm {
     uint64_t round;
     long n_calls, fail_at;
     ncclResult_t error;
-    int busy; /* looks that find the last call in progress still: since 2.23 another thread launches it */
+    int busy;                             /* looks that find the last call in progress still */
+    std::function<ncclResult_t()> launch; /* at the last of these */
     std::atomic<bool> torn;
     std::shared_ptr<int> users; /* one for each collective that waits, or is in a graph; and this one */
 };
@@ -116,14 +120,18 @@ struct task {
 ncclResult_t enqueue(const task &t, cudaStream_t s)
 {
     if (t.comm->torn || t.comm->busy) return ncclInvalidUsage;
-    sim::enqueue_item(
-        s,
-        [t = task(t)]() mutable {
-            if (t.at == 0 && !t.posted && ++t.comm->n_calls == t.comm->fail_at)
-                t.comm->error = ncclRemoteError;
-            return t.run();
-        },
-        true);
+    t.comm->launch = [t, s] {
+        if (!sim::takes_from_all_threads(s)) return ncclUnhandledCudaError;
+        sim::enqueue_item(
+            s,
+            [t = task(t)]() mutable {
+                if (t.at == 0 && !t.posted && ++t.comm->n_calls == t.comm->fail_at)
+                    t.comm->error = ncclRemoteError;
+                return t.run();
+            },
+            true);
+        return ncclSuccess;
+    };
     t.comm->busy = 2;
     return ncclInProgress;
 }
@@ -187,14 +195,20 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *error)
 {
     *error = c->error != ncclSuccess              ? c->error
              : c->shared->joined.load() < c->size ? ncclInProgress
-             : c->busy && c->busy--               ? ncclInProgress
+             : c->busy                            ? ncclInProgress
                                                   : ncclSuccess;
+    if (*error == ncclInProgress && c->busy && --c->busy == 0) {
+        const ncclResult_t launched = c->launch();
+        c->launch = nullptr; /* its use of this communicator ends */
+        if (launched != ncclSuccess) *error = c->error = launched;
+    }
     return ncclSuccess;
 }
 
 /* For ever, if need be. */
 ncclResult_t ncclCommDestroy(ncclComm_t c)
 {
+    c->launch = nullptr; /* what nobody waited for */
     while (is_used(c)) usleep(200);
     munmap(c->shared, sizeof(board));
     delete c;

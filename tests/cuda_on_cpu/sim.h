@@ -96,6 +96,8 @@ typedef std::function<bool()> item;
 void enqueue_item(cudaStream_t s, item &&work, bool is_collective = false);
 /* The stream captures: what is enqueued goes into a graph. */
 bool is_capturing(cudaStream_t s);
+/* It captures nothing, or in relaxed mode: so not only the thread that began may enqueue. */
+bool takes_from_all_threads(cudaStream_t s);
 /* A GPU works on while its host waits for something else: goes on with all streams, for a while. */
 /* Runs what is queued. One that waits for other ranks is asked until it is done, or `once`. */
 bool drain(cudaStream_t s, bool once);

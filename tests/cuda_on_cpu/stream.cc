@@ -59,6 +59,7 @@ struct CUstream_st {
     cudaGraph_t capture = nullptr;
     bool has_launches = false;
     bool captures_first = false; /* began the capture; others joined by an event */
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal; /* of that */
 };
 
 namespace
@@ -97,6 +98,11 @@ double now_s()
 bool is_capturing(cudaStream_t s)
 {
     return s && s->capture;
+}
+
+bool takes_from_all_threads(cudaStream_t s)
+{
+    return !is_capturing(s) || s->mode == cudaStreamCaptureModeRelaxed;
 }
 
 static thread_local cudaStream_t inside; /* whose item runs */
@@ -424,9 +430,10 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode mode)
 {
     if (!s || s->capture) return cudaErrorInvalidValue;
+    s->mode = mode;
     s->capture = new CUgraph_st;
     s->captures_first = true;
     return cudaSuccess;
