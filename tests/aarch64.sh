@@ -54,7 +54,7 @@ ninja -C "$dir" mg-dist tests/ops/all tests/model/all tests/weights/all
 tests='^(ops/|weights/test_pack_file|model/test_(t5|lm|lm_parallel|encodec|encodec_encode)$)'
 for cpu in $cpus; do
     echo "== $cpu"
-    QEMU_CPU=$cpu ctest --test-dir "$dir" -R "$tests" --timeout 3600 --output-on-failure
+    QEMU_CPU=$cpu ctest --test-dir "$dir" -R "$tests" --output-on-failure
     tests='^ops/test_ops_(int[48]|levels|doors)$' # what else a processor changes
 done
 
