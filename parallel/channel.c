@@ -19,18 +19,18 @@ struct mg_channel {
 
 mg_status mg_channel_open(mg_channel **out, const mg_world *w)
 {
-    mg_channel *c = calloc(1, sizeof *c);
+    mg_channel_mpi *mpi = NULL;
 
     *out = NULL;
-    if (!c) return mg_fail(MG_ENOMEM, "channel: no memory");
-    c->rank = w->rank;
-    c->last = &c->first;
-    const mg_status st = w->size > 1 ? mg_channel_mpi_open(&c->mpi) : MG_OK;
-    if (st == MG_OK)
-        *out = c;
-    else
-        mg_channel_close(c);
-    return st;
+    if (w->size > 1) MG_RETURN(mg_channel_mpi_open(&mpi)); /* collective: before what fails here alone */
+    mg_channel *c = calloc(1, sizeof *c);
+    if (!c) {
+        mg_channel_mpi_close(mpi);
+        return mg_fail(MG_ENOMEM, "channel: no memory");
+    }
+    *c = (mg_channel){.rank = w->rank, .mpi = mpi, .last = &c->first};
+    *out = c;
+    return MG_OK;
 }
 
 void mg_channel_close(mg_channel *c)

@@ -25,17 +25,15 @@ struct mg_channel_mpi {
 
 mg_status mg_channel_mpi_open(mg_channel_mpi **out)
 {
-    mg_channel_mpi *m = calloc(1, sizeof *m);
+    MPI_Comm comm;
 
     *out = NULL;
-    if (!m) return mg_fail(MG_ENOMEM, "channel: no memory");
-    const int code = MPI_Comm_dup(MPI_COMM_WORLD, &m->comm);
-    if (code != MPI_SUCCESS) {
-        free(m);
-        return mg_mpi_fail("channel: open", code);
-    }
-    MPI_Comm_set_errhandler(m->comm, MPI_ERRORS_RETURN);
-    m->last = &m->coming;
+    const int code = MPI_Comm_dup(MPI_COMM_WORLD, &comm); /* before what fails here alone */
+    if (code != MPI_SUCCESS) return mg_mpi_fail("channel: open", code);
+    mg_channel_mpi *m = calloc(1, sizeof *m);
+    if (!m) return mg_fail(MG_ENOMEM, "channel: no memory"); /* to free `comm` would be collective */
+    MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+    *m = (mg_channel_mpi){.comm = comm, .last = &m->coming};
     *out = m;
     return MG_OK;
 }
@@ -101,12 +99,11 @@ mg_status mg_channel_mpi_send(mg_channel_mpi *m, int rank, char *data, size_t by
     return sweep(m);
 }
 
-/* The next message begins to come, if one is there. */
+/* The next message begins to come, if one is there. Without memory for it, it stays with MPI. */
 static mg_status begin_next(mg_channel_mpi *m, int *there)
 {
-    MPI_Message message;
     MPI_Status status;
-    int code = MPI_Improbe(MPI_ANY_SOURCE, TAG, m->comm, there, &message, &status);
+    int code = MPI_Iprobe(MPI_ANY_SOURCE, TAG, m->comm, there, &status);
 
     if (code != MPI_SUCCESS) return mg_mpi_fail("channel: receive", code);
     if (!*there) return MG_OK;
@@ -120,7 +117,7 @@ static mg_status begin_next(mg_channel_mpi *m, int *there)
         free(p);
         return mg_fail(MG_ENOMEM, "channel: a message");
     }
-    code = MPI_Imrecv(p->data, p->n_bytes, MPI_BYTE, &message, &p->request);
+    code = MPI_Irecv(p->data, p->n_bytes, MPI_BYTE, p->rank, TAG, m->comm, &p->request);
     if (code != MPI_SUCCESS) {
         free(p->data);
         free(p);

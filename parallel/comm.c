@@ -72,10 +72,10 @@ mg_status mg_comm_agree(mg_comm *c, mg_status mine)
     char message[4096]; /* our own cause outlives a failing exchange */
     const int32_t word[2] = {(int32_t)mine, mine != MG_OK && *mg_last_error() != '\0'};
 
-    MG_REQUIRE(c && c->space == MG_HOST);
-    int32_t *all = calloc((size_t)c->size * 2, sizeof *all);
-    if (!all) return mg_fail(MG_ENOMEM, "agree: %d statuses", c->size);
+    MG_REQUIRE(c && c->space == MG_HOST && c->statuses);
+    int32_t *all = c->statuses;
 
+    memset(all, 0, (size_t)c->size * 2 * sizeof *all);
     snprintf(message, sizeof message, "%s", mg_last_error());
     const mg_status st = mg_comm_all_gather(c, all, word, 2, MG_I32);
     int r = 0; /* the lowest failing rank that has a message, or that has none if none has */
@@ -83,12 +83,21 @@ mg_status mg_comm_agree(mg_comm *c, mg_status mine)
     if (r == c->size)
         for (r = 0; r < c->size && all[2 * r] == MG_OK;) r++;
     const mg_status worst = r < c->size ? (mg_status)all[2 * r] : MG_OK;
-    free(all);
 
     if (st != MG_OK) return mine == MG_OK ? st : mg_fail(mine, "%s", message);
     if (worst != MG_OK && r != c->rank) mg_clear_error();
     c->agreed = worst;
     return worst;
+}
+
+mg_comm *mg_comm_make(const mg_comm_iface *iface, const char *name, int rank, int size, void *ctx)
+{
+    mg_comm *c = malloc(sizeof *c + (size_t)size * 2 * sizeof *c->statuses);
+
+    if (!c) return NULL;
+    *c = (mg_comm){.iface = iface, .name = name, .rank = rank, .size = size, .ctx = ctx};
+    c->statuses = (int32_t *)(void *)(c + 1);
+    return c;
 }
 
 void mg_comm_close(mg_comm *c)

@@ -39,9 +39,10 @@ struct mg_comm {
     const mg_comm_iface *iface;
     const char *name; /* "self", "shm", "mpi", "nccl", "oneshot", "nccl/fast" */
     int rank, size;
-    mg_space space;   /* of all pointers */
-    mg_status agreed; /* what the last mg_comm_agree found on all ranks; MG_OK at first */
-    mg_fault torn;    /* the exchange that failed; comm.c's own */
+    mg_space space;    /* of all pointers */
+    mg_status agreed;  /* what the last mg_comm_agree found on all ranks; MG_OK at first */
+    mg_fault torn;     /* the exchange that failed; comm.c's own */
+    int32_t *statuses; /* [size, 2], of mg_comm_agree; NULL: a group in device memory */
     void *ctx;
 };
 
@@ -74,6 +75,10 @@ mg_status mg_comm_barrier(mg_comm *c);
  * message; on all others mg_last_error() becomes "", so that the user reads one sentence. For a group in
  * host memory. */
 mg_status mg_comm_agree(mg_comm *c, mg_status mine);
+
+/* For the backends: a group in host memory, with room for what mg_comm_agree exchanges, so that no rank lacks
+ * it later. NULL: no memory. Until the group is given out, free() undoes it. */
+mg_comm *mg_comm_make(const mg_comm_iface *iface, const char *name, int rank, int size, void *ctx);
 
 /* Closes the group and frees it. NULL is legal. */
 void mg_comm_close(mg_comm *c);

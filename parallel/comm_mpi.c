@@ -184,19 +184,19 @@ static const mg_comm_iface mpi_iface = {
 /* Takes over `comm`. */
 static mg_status open_over(mg_comm **out, MPI_Comm comm, const mg_watchdog *watchdog)
 {
-    mg_comm *c = calloc(1, sizeof *c);
-    mpi *m = calloc(1, sizeof *m);
+    int rank = 0, size = 1;
 
     *out = NULL;
+    MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &size);
+    mpi *m = calloc(1, sizeof *m);
+    mg_comm *c = mg_comm_make(&mpi_iface, "mpi", rank, size, m);
     if (c && m) {
-        *c = (mg_comm){.iface = &mpi_iface, .name = "mpi", .ctx = m};
         *m = (mpi){.comm = comm, .watchdog = watchdog};
-        MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
-        MPI_Comm_rank(comm, &c->rank);
-        MPI_Comm_size(comm, &c->size);
-        m->parts = calloc((size_t)c->size, sizeof *m->parts);
+        m->parts = calloc((size_t)size, sizeof *m->parts);
     }
-    if (c && m && m->parts && take_room(m, c->size) == MG_OK) {
+    if (c && m && m->parts && take_room(m, size) == MG_OK) {
         *out = c;
         return MG_OK;
     }

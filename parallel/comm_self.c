@@ -44,11 +44,10 @@ static const mg_comm_iface self_iface = {
 
 mg_status mg_comm_self_open(mg_comm **out)
 {
-    mg_comm *c = calloc(1, sizeof *c);
+    mg_comm *c = mg_comm_make(&self_iface, "self", 0, 1, NULL);
 
     *out = NULL;
     if (!c) return mg_fail(MG_ENOMEM, "comm: %zu bytes", sizeof *c);
-    *c = (mg_comm){.iface = &self_iface, .name = "self", .rank = 0, .size = 1, .agreed = MG_OK};
     *out = c;
     return MG_OK;
 }

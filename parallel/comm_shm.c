@@ -186,8 +186,8 @@ mg_status mg_comm_shm_open(mg_comm **out, mg_comm *via, int first_rank, const mg
 {
     mg_status st = MG_OK;
     const size_t n = (size_t)via->size, head_bytes = (sizeof(header) + n * sizeof(flag) + 4095) / 4096 * 4096;
-    mg_comm *c = calloc(1, sizeof *c);
     shm *s = calloc(1, sizeof *s);
+    mg_comm *c = mg_comm_make(&shm_iface, "shm", via->rank, via->size, s);
     const float **parts = calloc(n, sizeof *parts);
 
     *out = NULL;
@@ -196,7 +196,6 @@ mg_status mg_comm_shm_open(mg_comm **out, mg_comm *via, int first_rank, const mg
         c = NULL;
         st = mg_fail(MG_ENOMEM, "comm: a group of %d ranks", via->size);
     } else {
-        *c = (mg_comm){.iface = &shm_iface, .name = "shm", .rank = via->rank, .size = via->size, .ctx = s};
         *s = (shm){.watchdog = watchdog, .first_rank = first_rank, .parts = parts};
     }
     MG_TRY(mg_comm_agree(via, st));

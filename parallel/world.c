@@ -183,23 +183,20 @@ bool mg_world_is_first_replica(const mg_world *w)
     return true;
 }
 
-/* True if every rank of every group shares memory with the rest of its group. Collective; one answer for all.
- */
-static mg_status may_use_shm(mg_world *w, bool *answer)
+/* True if the ranks of this group share memory. Collective over the group; one answer for all of it. */
+static mg_status may_use_shm(const mg_world *w, mg_comm *group, bool *answer)
 {
     const mg_world_links *k = w->links;
-    int32_t mine = mg_board_sees(k->board);
+    int32_t mine = mg_board_sees(k->board), all[8] = {0};
     const int first = w->i_replica * w->tp;
 
     for (int r = first; r < first + w->tp; r++)
         if (k->placements[r].first_of_host != k->placements[first].first_of_host) mine = 0;
-    int32_t *all = calloc((size_t)w->size, sizeof *all);
-    if (!all) return mg_fail(MG_ENOMEM, "split: %d ranks", w->size);
-    const mg_status st = mg_comm_all_gather(w->all, all, &mine, 1, MG_I32);
+    MG_REQUIRE(group->size == w->tp && w->tp <= 8);
+    MG_RETURN(mg_comm_all_gather(group, all, &mine, 1, MG_I32));
     *answer = true;
-    for (int r = first; r < first + w->tp; r++) *answer = *answer && all[r];
-    free(all);
-    return st;
+    for (int r = 0; r < w->tp; r++) *answer = *answer && all[r];
+    return MG_OK;
 }
 
 static mg_status open_group(mg_world *w)
@@ -213,14 +210,15 @@ static mg_status open_group(mg_world *w)
     if (wish && strcmp(wish, "mpi") != 0 && strcmp(wish, "shm") != 0)
         st = mg_fail(MG_EUSAGE, "MGDIST_COMM: %s: must be mpi or shm", wish);
     MG_RETURN(mg_comm_agree(w->all, st));
-    MG_RETURN(may_use_shm(w, &shm));
-    if (wish && strcmp(wish, "shm") == 0 && !shm)
+    st = mg_comm_mpi_split(&mpi_group, w->all, w->i_replica, &k->watchdog);
+    MG_TRY(mg_comm_agree(w->all, st));
+    st = may_use_shm(w, mpi_group, &shm);
+    if (st == MG_OK && wish && strcmp(wish, "shm") == 0 && !shm)
         st =
             mg_fail(MG_EUSAGE, "MGDIST_COMM: shm: the ranks of replica %d cannot share memory", w->i_replica);
-    MG_RETURN(mg_comm_agree(w->all, st));
+    MG_TRY(mg_comm_agree(w->all, st));
     if (wish && strcmp(wish, "mpi") == 0) shm = false;
 
-    MG_TRY(mg_comm_mpi_split(&mpi_group, w->all, w->i_replica, &k->watchdog));
     if (shm) st = mg_comm_shm_open(&w->group, mpi_group, w->i_replica * w->tp, &k->watchdog);
     MG_TRY(mg_comm_agree(w->all, st));
     if (!shm) {

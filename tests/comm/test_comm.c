@@ -8,6 +8,22 @@
 enum { GUARD = 16 }; /* elements after the end that must stay as they were */
 
 static mg_world world;
+static bool has_no_memory; /* our own calls, not the libraries' */
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t n, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t n, size_t bytes);
+
+void *__wrap_malloc(size_t bytes)
+{
+    return has_no_memory ? NULL : __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t n, size_t bytes)
+{
+    return has_no_memory ? NULL : __real_calloc(n, bytes);
+}
 
 /* One element, a cache line, odd counts, and both sides of the piece size of shm and mpi (65536 floats). */
 static const int64_t sizes[] = {1, 2, 3, 16, 1000, 2048, 65535, 65536, 65537, 131072, 131073, 300000};
@@ -252,6 +268,52 @@ static void test_channel(void **state)
     free(data);
 }
 
+/* The last rank has no memory for a while: no other one waits for it. */
+static void test_without_memory(void **state)
+{
+    mg_comm *c = world.group;
+    mg_world again = world;
+    const bool mine = c->rank == c->size - 1;
+    mg_channel *channel;
+    char *data = NULL;
+    size_t bytes;
+    int from;
+
+    (void)state;
+    has_no_memory = mine;
+    assert_int_equal(mg_comm_agree(c, MG_OK), MG_OK);
+    assert_int_equal(mg_comm_agree(c, mine ? mg_fail(MG_ENOMEM, "one rank: no memory") : MG_OK), MG_ENOMEM);
+    assert_string_equal(mg_last_error(), mine ? "one rank: no memory" : "");
+
+    again.group = NULL;
+    if (world.tp > 1) {
+        has_no_memory = world.rank == world.size - 1;
+        assert_int_equal(mg_world_split(&again, world.tp), MG_ENOMEM);
+        assert_null(again.group);
+    }
+    has_no_memory = world.rank == world.size - 1;
+    assert_int_equal(mg_comm_agree(world.all, mg_channel_open(&channel, &world)), MG_ENOMEM);
+    has_no_memory = false;
+    mg_channel_close(channel);
+
+    /* What could not be received is received later. */
+    assert_int_equal(mg_comm_agree(world.all, mg_channel_open(&channel, &world)), MG_OK);
+    const int to = (world.rank + 1) % world.size;
+    assert_int_equal(mg_channel_send(channel, to, "a letter", 9), MG_OK);
+    has_no_memory = mine && world.size > 1;
+    if (has_no_memory) {
+        mg_status st;
+        while ((st = mg_channel_receive(channel, &from, &data, &bytes)) == MG_OK) assert_null(data);
+        assert_int_equal(st, MG_ENOMEM);
+    }
+    has_no_memory = false;
+    while (!data) assert_int_equal(mg_channel_receive(channel, &from, &data, &bytes), MG_OK);
+    assert_string_equal(data, "a letter");
+    assert_int_equal(from, (world.rank + world.size - 1) % world.size);
+    free(data);
+    mg_channel_close(channel);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +325,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_many_in_a_row),
         cmocka_unit_test(test_front_doors),
         cmocka_unit_test(test_channel),
+        cmocka_unit_test(test_without_memory),
     };
 
     begin_world(&world, argc, argv);
