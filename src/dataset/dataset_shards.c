@@ -34,7 +34,7 @@ static mg_status add_sample(mg_dataset *d, const mg_job_row *row, mg_tar_writer 
 
     MG_RETURN(part_path(path, d, row));
     MG_RETURN(mg_dataset_member_name(name, row->file, NULL));
-    MG_RETURN(mg_tar_writer_add_file(t, name, path));
+    MG_RETURN(mg_tar_writer_add_file(t, name, path, row->file_bytes));
     MG_RETURN(mg_dataset_member_name(name, row->file, ".json"));
     return mg_tar_writer_add(t, name, row->record, (int64_t)strlen(row->record));
 }

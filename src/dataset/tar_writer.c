@@ -101,7 +101,7 @@ done:
     return st;
 }
 
-mg_status mg_tar_writer_add_file(mg_tar_writer *t, const char *name, const char *path)
+mg_status mg_tar_writer_add_file(mg_tar_writer *t, const char *name, const char *path, int64_t bytes)
 {
     mg_status st = MG_OK;
     struct stat info;
@@ -109,8 +109,13 @@ mg_status mg_tar_writer_add_file(mg_tar_writer *t, const char *name, const char 
 
     if (fd < 0 || fstat(fd, &info) != 0)
         MG_TRY(mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno)));
-    MG_TRY(begin_entry(t, name, info.st_size));
-    MG_TRY(copy(t, fd, path, info.st_size));
+    if (info.st_size != bytes)
+        MG_TRY(mg_fail(MG_EFAIL,
+                       "%s: has %lld bytes, and not the %lld that were recorded: something else changed it; "
+                       "the same command makes it again",
+                       path, (long long)info.st_size, (long long)bytes));
+    MG_TRY(begin_entry(t, name, bytes));
+    MG_TRY(copy(t, fd, path, bytes));
     MG_TRY(pad(t));
 done:
     if (fd >= 0) close(fd);

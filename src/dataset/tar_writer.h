@@ -17,7 +17,8 @@ typedef struct mg_tar_writer {
 /* Appears under `path` when it is committed, whole. After a failure abandon it. */
 mg_status mg_tar_writer_begin(mg_tar_writer *t, const char *path);
 mg_status mg_tar_writer_add(mg_tar_writer *t, const char *name, const void *data, int64_t bytes);
-mg_status mg_tar_writer_add_file(mg_tar_writer *t, const char *name, const char *path);
+/* `bytes`: as long as the file was when it was made. One that has another length is refused. */
+mg_status mg_tar_writer_add_file(mg_tar_writer *t, const char *name, const char *path, int64_t bytes);
 mg_status mg_tar_writer_commit(mg_tar_writer *t, char sha256[65]);
 void mg_tar_writer_abandon(mg_tar_writer *t); /* legal after commit and on a zeroed one whose fd is -1 */
 

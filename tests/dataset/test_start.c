@@ -50,6 +50,31 @@ static void test_parts_that_cannot_be_seen(void **state)
     mg_dataset_close(d);
 }
 
+static void test_a_part_that_changes_before_its_shard(void **state)
+{
+    static const char *const texts[] = {"", "longer than what was recorded of this clip"};
+    static const char *const wanted[] = {".mg-dist/parts/0000000001.flac: has 0 bytes, and not the ",
+                                         ".mg-dist/parts/0000000001.flac: has 42 bytes, and not the "};
+    const mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_WEBDATASET);
+    mg_dataset *d;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        expect_ok(mg_dataset_open(&d, &call));
+        assert_int_equal(make_some(d, &call, 9), i == 0 ? 4 : 1);
+        put_file(in_dir("out/.mg-dist/parts/0000000001.flac"), texts[i], strlen(texts[i]));
+        expect_failure(mg_dataset_finish(d), MG_EFAIL, wanted[i]);
+        assert_non_null(strstr(mg_last_error(), "the same command makes it again"));
+        mg_dataset_close(d);
+        assert_false(mg_path_exists(in_dir("out/set-000000.tar")));
+    }
+    expect_ok(mg_dataset_open(&d, &call)); /* and so it does */
+    assert_int_equal(make_some(d, &call, 9), 1);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    assert_true(mg_path_exists(in_dir("out/set-000000.tar")));
+}
+
 /* What an earlier version noted of the jobs is a number shorter: excerpts may be as long as any. */
 static void test_needs_of_an_earlier_version(void **state)
 {
@@ -84,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_parts_that_cannot_be_seen, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_a_part_that_changes_before_its_shard, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_needs_of_an_earlier_version, set_up, drop_dir),
     };
 

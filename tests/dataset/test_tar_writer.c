@@ -13,7 +13,7 @@ static void test_bytes_of_tarfile(void **state)
     memset(x, 'x', sizeof x);
     put_file(in_dir("part"), x, sizeof x);
     expect_ok(mg_tar_writer_begin(&t, in_dir("a.tar")));
-    expect_ok(mg_tar_writer_add_file(&t, "a.flac", in_dir("part")));
+    expect_ok(mg_tar_writer_add_file(&t, "a.flac", in_dir("part"), sizeof x));
     expect_ok(mg_tar_writer_add(&t, "a.json", "{}", 2));
     expect_ok(mg_tar_writer_add(&t, "\xE9\x9B\xA8.flac", "", 0));
     assert_int_equal(t.bytes, mg_tar_writer_room(600) + mg_tar_writer_room(2) + mg_tar_writer_room(0));
@@ -36,7 +36,7 @@ static void test_nothing_is_left_of_a_failure(void **state)
 
     (void)state;
     expect_ok(mg_tar_writer_begin(&t, in_dir("b.tar")));
-    expect_failure(mg_tar_writer_add_file(&t, "a", in_dir("none")), MG_EFAIL, "No such file");
+    expect_failure(mg_tar_writer_add_file(&t, "a", in_dir("none"), 0), MG_EFAIL, "No such file");
     mg_tar_writer_abandon(&t);
     assert_int_equal(count_files(test_dir), 0);
 }
