@@ -354,6 +354,7 @@ mg_status mg_request_fill(mg_clip *c, mg_recipe *q, const mg_request_state *stat
     c->terms.guidance = q->cfg_coef;
     c->terms.guidance_beta = q->cfg_coef_beta;
     c->terms.sampling = q->sampling;
+    c->written_hz = call->codes_only ? 0 : rate_of(q, replica);
     MG_SAY(q, n_frames, c->terms.T);
     MG_SAY(q, n_window_frames, c->terms.T_window);
     MG_SAY(q, n_stride_frames, c->terms.T_stride);

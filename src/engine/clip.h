@@ -46,6 +46,7 @@ typedef struct mg_clip {
     int64_t style_n_codebooks; /* of the style's quantiser that are used */
     const char *audio_prompt;  /* sound or codes (.npy) that the clip continues; NULL: none */
     double audio_prompt_dur_s; /* that much of its beginning; NaN: all */
+    int64_t written_hz;        /* the rate of its file; 0: the codec's */
 } mg_clip;
 
 /* True if guidance is on: there is a text, a melody or a negative text, and the guidance scale is not 1. */

@@ -12,6 +12,7 @@
 #include "numbers.h"
 #include "plan_fit.h"
 #include "ready_clip.h"
+#include "resample.h"
 #include "style_excerpt.h"
 
 enum { DEMAND_INTS = sizeof(mg_plan_demand) / sizeof(int64_t) };
@@ -46,6 +47,15 @@ static int64_t count_payload_bytes(const mg_replica *r, const mg_clip *c)
     return (int64_t)mg_clip_payload_bytes(&t, &r->config.lm);
 }
 
+/* Frames of the sound at the rate of its file; 0: it is the codec's. */
+static int64_t count_resampled(const mg_replica *r, const mg_clip *c)
+{
+    const mg_codec_config *codec = &r->config.codec;
+
+    if (c->written_hz <= 0 || c->written_hz == codec->sampling_rate) return 0;
+    return mg_resample_count(c->terms.T * codec->hop, codec->sampling_rate, c->written_hz);
+}
+
 mg_status mg_clip_need_add(mg_clip_need *need, const mg_replica *r, const mg_clip *c)
 {
     const mg_clip_terms *t = &c->terms;
@@ -68,6 +78,7 @@ mg_status mg_clip_need_add(mg_clip_need *need, const mg_replica *r, const mg_cli
     if (t->with_melody && r->config.lm.is_style)
         need->n_excerpt = mg_larger(need->n_excerpt, mg_style_excerpt_heard(&r->config, c->style_dur_s));
     need->n_payload_bytes = mg_larger(need->n_payload_bytes, count_payload_bytes(r, c));
+    need->n_resampled = mg_larger(need->n_resampled, count_resampled(r, c));
     if (c->audio_prompt || t->T > t->T_window || r->config.lm.n_chroma)
         need->n_tokens = r->backend.ops->hints.n_prefill_tokens;
     return MG_OK;
@@ -155,6 +166,7 @@ mg_replica_limits mg_plan_limits(const mg_clip_need *need, int64_t n_slots)
         .S_max = need->S_max,
         .with_melody = need->with_melody,
         .n_excerpt = need->n_excerpt,
+        .n_resampled = need->n_resampled,
         .n_payload_bytes = (size_t)need->n_payload_bytes,
     };
 }

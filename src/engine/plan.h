@@ -16,7 +16,8 @@ static inline int mg_plan_is_mine(const mg_world *w, const mg_clip *c)
 
 /* What one slot needs so that each of several clips fits into it. Zeroed: no clip. */
 typedef struct mg_clip_need {
-    int64_t n_rows, n_texts, n_tokens, T_max, P_max, S_max, n_payload_bytes, with_melody, n_excerpt;
+    int64_t n_rows, n_texts, n_tokens, T_max, P_max, S_max, n_payload_bytes, with_melody, n_excerpt,
+        n_resampled;
 } mg_clip_need;
 
 /* Enlarge the need until this clip fits too. MG_EUSAGE if its window is longer than the model's positions.

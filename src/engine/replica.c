@@ -106,19 +106,22 @@ static mg_status reserve_codec(mg_replica *r, const mg_replica_limits *limits)
 }
 
 /* What clips hold on their way (ready_clip.h): on the leader those that are prepared, in slots and waiting to
- * be finished, and the sounds of those that are being finished and the file of one. */
+ * be finished, and the sounds of those that are being finished, and of one the sound at another rate and the
+ * file. */
 static void measure_host(mg_replica *r, const mg_replica_limits *limits)
 {
     const mg_lm_config *lm = &r->config.lm;
     mg_replica_bytes *b = &r->bytes;
     const size_t codes = (size_t)(lm->K * limits->T_max) * sizeof(int32_t);
-    const size_t n_slots = (size_t)limits->n_slots;
+    const size_t n_slots = (size_t)limits->n_slots, sound = sound_bytes(r, limits);
+    const size_t resampled = (size_t)(limits->n_resampled * lm->n_channels) * sizeof(float);
+    const size_t file = resampled > sound ? resampled : sound;
 
     b->host = n_slots * ((size_t)lm->K * sizeof(mg_draw) + limits->n_payload_bytes) +
               (size_t)(limits->n_tokens * lm->K) * sizeof(int32_t);
     b->leader =
         n_slots * (limits->n_payload_bytes + (2 + MG_FINISHING_CLIPS) * codes) + (size_t)r->n_sounds * codes;
-    if (r->codec && r->source.with_decoder) b->leader += (size_t)(r->n_sounds + 1) * sound_bytes(r, limits);
+    if (r->codec && r->source.with_decoder) b->leader += (size_t)r->n_sounds * sound + resampled + file;
     if (limits->n_excerpt > 0)
         b->leader += MG_STYLE_MEMO_PLACES * (size_t)(lm->chroma_length * lm->n_chroma) * sizeof(float);
     if (!r->is_leader) b->leader = 0;

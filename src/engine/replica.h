@@ -47,6 +47,7 @@ typedef struct mg_replica_limits {
     int64_t S_max; /* tokens of a text; 0 without text */
     bool with_melody;
     int64_t n_excerpt;      /* samples of a style's excerpt, at MERT's rate; 0 without */
+    int64_t n_resampled;    /* frames of a clip at the rate of its file; 0: none has another */
     size_t n_payload_bytes; /* of what a clip's ranks share besides its terms (ready_clip.h) */
     int64_t n_outside;      /* last layers of the language model that come from outside its memory (lm.h) */
 } mg_replica_limits;

@@ -142,6 +142,12 @@ long=("$MG" generate -q --model "$TINY" --unconditional 8 --codes-only --frames 
 expect 5 'duration: 8 clips at a time of 100000000 frames in 4 codebooks: there is room for the codes of 5' \
     'more codes at once than are counted' "${long[@]}" --batch 8
 expect 5 'memory: .* for 1 clip at a time' 'fewer at once, and one is too large' "${long[@]}" --host-memory 1G
+high=(--sample-rate 384000 --host-memory 60M --threads 1)
+expect 5 'memory: .* for 1 clip at a time.* a shorter --duration' 'a sound at a high rate is larger' \
+    "$MG" generate -q --model "$TINY" --prompt x --duration 20 "${high[@]}" --out "$OUT"
+printf '{"prompt":"x","duration":20}\n' >"$BOX/high.jsonl"
+expect 5 'memory: .* for 1 clip at a time.* a shorter --duration' 'of a run, too' \
+    "$MG" run -q --model "$TINY" --jobs "$BOX/high.jsonl" "${high[@]}" --out "$BOX/high"
 expect 2 'is there already, and is no folder' 'a file where the output folder should be' generate 1 --out "$MODEL/config.json"
 expect 1 'cannot make' 'a folder that cannot be made' generate 1 --out /proc/nowhere
 if [ "$(id -u)" != 0 ]; then

@@ -154,7 +154,7 @@ static mg_status check_room(const mg_run_leader *l, const mg_clip *clip)
                        (long long)n.S_max, (long long)room->S_max);
     if (n.T_max > room->T_max || n.P_max > room->P_max || n.n_rows > room->n_rows ||
         n.n_payload_bytes > room->n_payload_bytes || n.with_melody > room->with_melody ||
-        n.n_excerpt > room->n_excerpt)
+        n.n_excerpt > room->n_excerpt || n.n_resampled > room->n_resampled)
         return mg_fail(MG_EUSAGE, "clip: longer than this run has room for");
     return MG_OK;
 }
