@@ -115,6 +115,11 @@ void mg_predict_check_group(char reason[160], const mg_lm_config *c, int64_t tp)
 const char *mg_predict_device_name(int i);
 bool mg_predict_device(mg_predict_machine *out, const char *name, mg_format format);
 
+/* The same of a rank of the table's "cpu" that has n_cores: its arithmetic is as much as they are, and it
+ * reads as fast as they can, up to what the socket's memory gives. Other devices stay as they are. */
+enum { MG_PREDICT_HOST_CORES = 56 }; /* that it has in the table */
+bool mg_predict_device_cores(mg_predict_machine *out, const char *name, mg_format format, int64_t n_cores);
+
 /* A GPU that is known, and that this program does not run on. */
 bool mg_predict_is_too_old(const char *name);
 

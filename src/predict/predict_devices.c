@@ -40,7 +40,7 @@ static const device devices[] = {
     {"jetson-agx-thor", 273, 258.5, 8, 128, 1, 0, false},   /* T5000: 20 SMs of 128 at 1.57 GHz */
     /* A rank a socket, as a Xeon Platinum 8480+: 8 channels of DDR5-4800; 56 cores with two AVX-512 units of
      * 16 values at 2 GHz, and twice that in bf16. */
-    {"cpu", 307, 14, 7, 0, 20, 0, true},
+    {"cpu", 307, 14, 7, 0, 20, 0, true}, /* MG_PREDICT_HOST_CORES */
 };
 
 enum { N_DEVICES = sizeof devices / sizeof *devices };
@@ -63,6 +63,7 @@ static const double HOST_LAUNCH_S = 2e-6, HOST_REDUCE_S = 5e-6, HOST_DRAW_S = 1e
 static const double DEVICE_DRAW_S =
     5e-8; /* one launch draws all of a step: some us for as many as it has SMs */
 static const double DEVICE_OVERHEAD_BYTES = 0.8e9; /* context, NCCL's buffers, --memory-margin */
+static const double CORE_READ_BYTES_S = 13.5e9;    /* one alone, as `cat` of a warm file (PERFORMANCE.md) */
 static const double LOAD_BYTES_S = 1e9;            /* of a shared file system, by each rank */
 
 /* EnCodec of 32 kHz: the convolutions' arithmetic and the LSTM's matrices, which every frame reads. T5-base:
@@ -115,9 +116,23 @@ bool mg_predict_is_too_old(const char *name)
 
 bool mg_predict_device(mg_predict_machine *out, const char *name, mg_format format)
 {
+    return mg_predict_device_cores(out, name, format, MG_PREDICT_HOST_CORES);
+}
+
+bool mg_predict_device_cores(mg_predict_machine *out, const char *name, mg_format format, int64_t n_cores)
+{
+    const double part = (double)n_cores / MG_PREDICT_HOST_CORES;
+    const double cores_gbps = (double)n_cores * CORE_READ_BYTES_S / READ_PART / 1e9;
+
     for (int i = 0; i < N_DEVICES; i++) {
-        if (strcasecmp(devices[i].name, name) != 0) continue;
-        fill(out, &devices[i], format);
+        device d = devices[i];
+        if (strcasecmp(d.name, name) != 0) continue;
+        if (d.is_host) {
+            d.bf16_tflops *= part;
+            d.fp32_tflops *= part;
+            if (cores_gbps < d.read_gbps) d.read_gbps = cores_gbps;
+        }
+        fill(out, &d, format);
         return true;
     }
     return false;

@@ -214,6 +214,10 @@ expect 0 'layouts' 'variables are for other commands' env MGDIST_OUT=x MGDIST_CO
 expect 2 'options --text-encoder, --codec: have no effect without a model' 'parts of no model' \
     "$MG" plan --clips 5 --text-encoder no-such --codec no-such
 expect 2 'option --shape: has no effect beside --model' 'a size beside a model' "$MG" plan --clips 5 --model "$DEMO" --shape small
+expect 2 'option --gemm: has no effect on a CPU' 'products of a GPU on a CPU' "$MG" plan --shape small --clips 5 --gemm fast
+expect 2 'options --gemm, --host-memory: have no effect on bench allreduce' 'of a measurement without either' \
+    "$MG" bench allreduce --gemm exact --host-memory 4G
+expect 2 'option --offload: has no effect on bench step' 'layers outside of a step' "$MG" bench step --offload auto
 expect 2 '--clips: "-5"' 'negative clips' "$MG" plan --shape small --clips -5
 expect 2 'clips: missing' 'no clips' "$MG" plan --shape small
 expect 2 'no such device; known are h100 .*a100.* cpu' 'no such device' "$MG" plan --shape small --clips 5 --gpu h1000
@@ -232,6 +236,24 @@ expect 2 "on 2 nodes, all that --max-nodes allows; $n nodes would do" 'where few
     "$MG" plan --shape small --clips 100000 --within 1h --max-nodes 2
 expect 2 '--max-nodes: has no effect but with --deadline and without --nodes' 'a limit of what is given' \
     "$MG" plan --shape small --clips 5 --nodes 2 --within 9h --max-nodes 4
+# On a CPU the cores that a rank has.
+expect 0 '56 cores a rank \(--threads N: others\)' 'a CPU of the table' "$MG" plan --shape small --clips 50
+"$MG" plan --shape small --clips 50 --json >said
+all_s=$(value run_s '"chosen":true')
+"$MG" plan --shape small --clips 50 --threads 2 --json >said
+passes 'two of its cores take longer' awk "BEGIN { exit !($(value run_s '"chosen":true') > 5 * $all_s) }"
+expect 0 ', from a table of datasheets: 2 cores a rank; --measure' 'and it says so' "$MG" plan --shape small --clips 50 --threads 2
+
+# A run of seconds has hours that are not 0, a deadline may be a time of the clock.
+expect 0 '^\* .* 0\.00[0-9]*[1-9] +0\.00[0-9]*[1-9]$' 'a short run' "$MG" plan --shape tiny --clips 1
+clock() { date -d "$1" "+%Y-%m-%dT%H:%M${2-}"; }
+expect 0 "^nodes: $n are the least that end within $(clock '+61 minutes')" 'a time of the clock' \
+    "$MG" plan --shape small --clips 100000 --within "$(clock '+61 minutes')"
+expect 0 'nodes: ' 'with seconds' "$MG" plan --shape small --clips 100000 --within "$(clock '+61 minutes' :%S)"
+expect 2 'is past' 'a time that is past' "$MG" plan --shape small --clips 5 --deadline "$(clock '-1 hour')"
+for time in 2026-02-31T08:00 2026-12-04T25:00 2026-12-04T T08:00 2026-12-04T08:00x; do
+    expect 2 'nor as 2026-12-04T08:00' "$time" "$MG" plan --shape small --clips 5 --deadline $time
+done
 run_s() { "$MG" plan --shape large --clips 5 --nodes "$1" --json >said && value run_s '"chosen":true'; }
 last=$(awk "BEGIN { print ($(run_s 5) + $(run_s 4)) / 2 }")
 expect 2 '; 5 nodes would do' 'a node for each clip is not too many' "$MG" plan --shape large --clips 5 --nodes 4 --deadline "${last}s"

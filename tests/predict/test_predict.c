@@ -262,6 +262,28 @@ static void test_devices(void **state)
     assert_true(h.part_s[MG_PREDICT_SAMPLING] > 0 && h.part_s[MG_PREDICT_SAMPLING] < 0.02 * h.step_s);
 }
 
+/* A rank of a CPU has as many cores as it has threads: arithmetic by them, memory up to the socket's. */
+static void test_cores(void **state)
+{
+    mg_predict_machine all, some, few, gpu, same;
+
+    (void)state;
+    assert_true(mg_predict_device(&all, "cpu", MG_FORMAT_F32));
+    assert_true(mg_predict_device_cores(&some, "CPU", MG_FORMAT_F32, 28));
+    near(some.product_flop_s, all.product_flop_s / 2);
+    near(some.decode_sound_s, all.decode_sound_s * 2);
+    near(some.read_bytes_s, all.read_bytes_s);
+    assert_true(mg_predict_device_cores(&few, "cpu", MG_FORMAT_F32, 2));
+    near(few.product_flop_s, all.product_flop_s / 28);
+    near(few.read_bytes_s, 2 * 13.5e9);
+    near(few.attend_bytes_s, 2 * 13.5e9);
+    assert_true(few.text_s > 4 * all.text_s);
+    assert_true(mg_predict_device(&gpu, "h100", MG_FORMAT_BF16));
+    assert_true(mg_predict_device_cores(&same, "h100", MG_FORMAT_BF16, 2));
+    near(same.product_flop_s, gpu.product_flop_s);
+    near(same.read_bytes_s, gpu.read_bytes_s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_clip),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_cores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

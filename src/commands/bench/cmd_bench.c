@@ -78,7 +78,8 @@ static const struct {
     {"tokens", ON_STEP | ON_T5},
     {"dtype|kv", ON_STEP | ON_LOAD | ON_QUALITY},
     {"text-encoder|codec|pack-cache", ON_LOAD | ON_QUALITY},
-    {"tokenizer|prompts", ON_QUALITY},
+    {"tokenizer|prompts|host-memory|device-memory|memory-margin|offload", ON_QUALITY},
+    {"gemm", ON_STEP | ON_DECODE | ON_ENCODE | ON_T5 | ON_LOAD | ON_QUALITY},
 };
 
 static mg_status check_idle(const mg_cli *cli, const mg_bench_settings *s)

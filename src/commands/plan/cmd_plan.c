@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bench_shapes.h"
 #include "cli.h"
@@ -25,7 +26,8 @@ static const mg_option options[] = {
     {.name = "duration", .letter = 'd', .type = MG_OPT_FLOAT, .offset = AT(dur_s), .arg = "SECONDS", .preset = "10",
      .low = 1, .high = 30, .group = "Work", .help = "length of a clip"},
     {.name = "deadline", .alias = "within", .type = MG_OPT_STRING, .offset = AT(deadline), .arg = "TIME", .group = "Work",
-     .help = "how long it may take: 8h, 90m, 2d; without --nodes this finds the least number of nodes that keeps it"},
+     .help = "how long it may take: 8h, 90m, 2d, or until when in local time: 2026-12-04T08:00; "
+             "without --nodes this finds the least number of nodes that keeps it"},
     {.name = "shape", .type = MG_OPT_CHOICE, .offset = AT(shape), .preset = "small", .choices = MG_BENCH_SHAPE_WORDS,
      .group = "Work", .rivals = "model", .help = "without a model: the published size to plan for"},
     {.name = "nodes", .type = MG_OPT_INT, .offset = AT(n_nodes), .arg = "N", .low = 1,
@@ -71,7 +73,7 @@ static const mg_option options[] = {
      .help = "layers of the language model that stay in the checkpoint's file (with a GPU: in host memory) and come when a "
              "step reaches them: as few as fit, or the last N"},
     {.name = "threads", .type = MG_OPT_INT, .offset = AT(machine.threads), .arg = "N", .low = 1, .high = 1024,
-     .group = "Machine", .help = "CPU: threads per rank (default: as generate)"},
+     .group = "Machine", .help = "CPU: threads per rank, a core each (default: without --measure 56)"},
     MG_MODEL_OPTIONS(mg_planning_settings, model),
 };
 /* clang-format on */
@@ -92,7 +94,20 @@ static mg_status bad_device(const char *name)
     return st;
 }
 
-/* "8h". NaN: no such time. */
+/* Seconds from now to "2026-12-04T08:00" of the local time. NaN: no such time. */
+static double until(const char *text)
+{
+    struct tm clock = {.tm_isdst = -1};
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M", &clock);
+
+    if (end && *end == ':') end = strptime(end, ":%S", &clock);
+    const struct tm asked = clock;
+    const time_t then = end && !*end ? mktime(&clock) : (time_t)-1;
+    if (then == (time_t)-1 || clock.tm_mday != asked.tm_mday) return NAN; /* no 31st of February */
+    return difftime(then, time(NULL));
+}
+
+/* "8h", or a time of the clock. NaN: no such time. */
 static double parse_time(const char *text)
 {
     static const char units[] = "smhd";
@@ -101,6 +116,7 @@ static double parse_time(const char *text)
     const double v = strtod(text, &end);
     const char *unit = *end && !end[1] ? strchr(units, *end) : NULL;
 
+    if (strchr(text, 'T')) return until(text);
     return end != text && unit && v > 0 && isfinite(v) ? v * unit_s[unit - units] : NAN;
 }
 
@@ -128,7 +144,11 @@ static mg_status check(const void *settings)
     if (s->n_clips < 1) return mg_fail(MG_EUSAGE, "plan: option --clips: missing; it says how many to make");
     if (!mg_predict_device(&m, s->gpu, MG_FORMAT_BF16)) return bad_device(s->gpu);
     if (s->deadline && isnan(parse_time(s->deadline)))
-        return mg_fail(MG_EUSAGE, "option --deadline: \"%s\": not a time as 8h, 90m or 2d", s->deadline);
+        return mg_fail(MG_EUSAGE,
+                       "option --deadline: \"%s\": not a time as 8h, 90m or 2d, nor as 2026-12-04T08:00",
+                       s->deadline);
+    if (s->deadline && parse_time(s->deadline) <= 0)
+        return mg_fail(MG_EUSAGE, "option --deadline: %s: is past", s->deadline);
     if (s->measure && !is_cpu)
         return mg_fail(MG_EUSAGE, "option --measure: measures ranks of a CPU; leave it or --gpu %s out",
                        s->gpu);
@@ -154,6 +174,9 @@ static mg_status check_idle(const mg_cli *cli, const mg_planning_settings *s)
     else
         MG_RETURN(mg_cli_refuse_idle(cli, MG_MODEL_OPTION_NAMES,
                                      "without a model, for --shape has no parts; give --model too"));
+    if (mg_planning_is_cpu(s))
+        MG_RETURN(
+            mg_cli_refuse_idle(cli, "gemm", "on a CPU, which is always exact; give --gpu, or leave it out"));
     if (!s->deadline || s->n_nodes > 0)
         MG_RETURN(mg_cli_refuse_idle(
             cli, "max-nodes", "but with --deadline and without --nodes; change these, or leave it out"));
@@ -184,7 +207,8 @@ static mg_status describe(mg_planning *p)
     p->n_tokens = TEXT_TOKENS;
     p->n_frames = llround(s->dur_s * (double)p->config.codec.frame_rate);
     p->deadline_s = s->deadline ? parse_time(s->deadline) : 0;
-    if (!mg_predict_device(&p->machine, s->gpu, p->formats.weights)) return bad_device(s->gpu);
+    if (!mg_predict_device_cores(&p->machine, s->gpu, p->formats.weights, mg_planning_cores(s)))
+        return bad_device(s->gpu);
     MG_RETURN(mg_plan_check_outside(&p->config.lm, &p->formats, p->limits.n_outside));
     p->memory_bytes = s->memory_bytes > 0 ? (double)s->memory_bytes : p->machine.memory_bytes;
     return MG_OK;

@@ -35,6 +35,12 @@ static inline bool mg_planning_is_cpu(const mg_planning_settings *s)
     return strcasecmp(s->gpu, "cpu") == 0;
 }
 
+/* Cores of a rank of a CPU. */
+static inline int64_t mg_planning_cores(const mg_planning_settings *s)
+{
+    return s->machine.threads > 0 ? s->machine.threads : MG_PREDICT_HOST_CORES;
+}
+
 /* A group of tp ranks with n_clips clips at once in each. */
 typedef struct mg_planning_layout {
     int64_t tp, n_replicas, n_clips;

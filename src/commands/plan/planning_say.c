@@ -75,7 +75,8 @@ static double run_with(const mg_planning *p, mg_format format, const char *devic
 
     other.formats.weights = format;
     if (p->formats.kv != MG_FORMAT_Q8) other.formats.kv = mg_format_of_kv(format);
-    if (device && !mg_predict_device(&other.machine, device, format)) return INFINITY;
+    if (device && !mg_predict_device_cores(&other.machine, device, format, mg_planning_cores(p->settings)))
+        return INFINITY;
     if (device && other.machine.memory_bytes > 0 &&
         other.layout[p->chosen].leader_bytes + other.machine.overhead_bytes > other.machine.memory_bytes)
         return INFINITY;
@@ -132,6 +133,14 @@ static void print_memory(mg_text *t, const mg_planning *p)
     }
 }
 
+/* Two digits at least of what is short, too. */
+static void print_hours(mg_text *t, double hours)
+{
+    const int n = hours > 0 && hours < 1 ? 1 - (int)floor(log10(hours)) : 2;
+
+    mg_text_format(t, " %11.*f", n < 9 ? n : 9, hours);
+}
+
 static void print_layouts(mg_text *t, const mg_planning *p)
 {
     mg_text_format(
@@ -145,19 +154,25 @@ static void print_layouts(mg_text *t, const mg_planning *p)
                                          : " ",
                        (long long)l->tp, (long long)l->n_replicas, (long long)l->n_clips,
                        l->leader_bytes / 1e6, (long long)l->n_outside);
-        if (l->fits)
-            mg_text_format(t, " %11.3f %11.1f %11.2f %11.2f\n", l->times.step_s * 1e3, l->clips_h, l->node_h,
-                           l->run_s / 3600);
-        else
+        if (!l->fits) {
             mg_text_add(t, "  does not fit\n");
+            continue;
+        }
+        mg_text_format(t, " %11.3f %11.1f", l->times.step_s * 1e3, l->clips_h);
+        print_hours(t, l->node_h);
+        print_hours(t, l->run_s / 3600);
+        mg_text_add(t, "\n");
     }
 }
 
-static void say_table(mg_text *t, bool of_gpus)
+static void say_table(mg_text *t, const mg_planning *p)
 {
+    const long long n = mg_planning_cores(p->settings);
+
     mg_text_add(t, ", from a table of datasheets: ");
-    if (!of_gpus)
-        mg_text_add(t, "--measure measures here");
+    if (!p->machine.overlaps)
+        mg_text_format(t, "%lld core%s a rank%s; --measure measures here", n, mg_plural(n),
+                       p->settings->machine.threads > 0 ? "" : " (--threads N: others)");
     else
         mg_text_format(t,
                        "on the one GPU that was held against it steps took %.1f to %.1f times as long; bench "
@@ -197,7 +212,7 @@ void mg_planning_print(mg_text *t, const mg_planning *p)
     mg_text_add(t, "\ntime: ");
     mg_planning_time(t, p->layout[p->chosen].run_s);
     mg_text_format(t, ", %.3g node hours", p->layout[p->chosen].node_h);
-    if (!p->settings->measure) say_table(t, p->machine.overlaps);
+    if (!p->settings->measure) say_table(t, p);
     mg_text_format(t, "\ndisk: %.4g GB of 16-bit samples, in FLAC less", mg_planning_sound_bytes(p) / 1e9);
     mg_text_add(t, "\ntwice as fast: ");
     mg_planning_faster(t, p);
