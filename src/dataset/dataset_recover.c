@@ -78,13 +78,14 @@ static bool is_idle_part(mg_dataset *d, const char *folder, const char *name, mg
     return *st == MG_OK && (!found || row.state != MG_JOB_DONE || row.shard >= 0);
 }
 
-/* NAME-000012.tar that no row tells of. */
+/* NAME-000012.tar that no row tells of. In the other layouts it is somebody else's. */
 static bool is_unrecorded_shard(mg_dataset *d, const char *folder, const char *name, mg_status *st)
 {
     const size_t n = strlen(d->call.name);
     char *end;
     (void)folder, (void)st;
 
+    if (d->call.layout != MG_LAYOUT_WEBDATASET) return false;
     if (strncmp(name, d->call.name, n) != 0 || name[n] != '-') return false;
     const long long shard = strtoll(name + n + 1, &end, 10);
     return end == name + n + 7 && strcmp(end, ".tar") == 0 && shard >= d->n_shards;
@@ -101,14 +102,11 @@ mg_status mg_dataset_recover(mg_dataset *d)
     free(state);
     if (!cut_off) return MG_OK;
     MG_TRY(sweep(d, MG_DATASET_OWN "/making", true, NULL)); /* what makers had at hand */
-    if (d->call.layout == MG_LAYOUT_WEBDATASET) {
+    if (d->call.layout == MG_LAYOUT_WEBDATASET)
         MG_TRY(sweep(d, MG_DATASET_OWN "/parts", false, is_idle_part));
-        st = sweep(d, ".", false, is_unrecorded_shard);
-    } else {
+    else
         MG_TRY(sweep(d, "train", true, is_unrecorded));
-        st = sweep(d, ".", false,
-                   is_unrecorded_shard); /* temporary files alone: no shard has a number below 0 */
-    }
+    st = sweep(d, ".", false, is_unrecorded_shard);
 done:
     return st;
 }

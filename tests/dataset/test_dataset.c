@@ -78,8 +78,12 @@ static void test_goes_on_where_it_stopped(void **state)
     expect_ok(
         mg_out_dir_open(in_dir("out/.mg-dist/making/3"))); /* of a replica that the next run does not have */
     put_file(in_dir("out/.mg-dist/making/3/0000003.flac"), "whole", 5);
+    put_file(in_dir("out/set-000000.tar"), "theirs", 6); /* named as a shard, and this layout has none */
+    put_file(in_dir("out/.set.vm.1.tmp"), "ours", 4);
 
     expect_ok(mg_dataset_open(&d, &call));
+    assert_true(mg_path_exists(in_dir("out/set-000000.tar")));
+    assert_false(mg_path_exists(in_dir("out/.set.vm.1.tmp")));
     mg_dataset_count(d, &n);
     assert_int_equal(n.done, 2);
     assert_int_equal(count_files(in_dir("out/train")), 2); /* it was removed, */
