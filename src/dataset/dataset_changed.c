@@ -1,9 +1,14 @@
-/* A changed job file: does an id that was there before still stand for the same clip? Where a list has no ids
- * they are the numbers of its jobs, and a line in the middle moves all behind it. */
+/* A changed job file, or another number of clips for its jobs: does an id that was there before still stand
+ * for the same clip? Where a list has no ids they are the numbers of its jobs, and a line in the middle moves
+ * all behind it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dataset_impl.h"
+#include "hash.h"
 #include "in_file.h"
 #include "json_lines.h"
 #include "request_list.h"
@@ -60,5 +65,56 @@ mg_status mg_dataset_is_same_job(bool *same, int before_fd, const mg_job_row *ol
     const mg_status st = error ? mg_fail(MG_EFAIL, "jobs.jsonl: cannot read: %s", strerror(error))
                                : compare_asked(same, was, old->bytes, text, bytes);
     free(was);
+    return st;
+}
+
+mg_status mg_dataset_open_before(int *fd, const char *path, const char *noted)
+{
+    char sha256[65];
+
+    if (!mg_path_exists(path)) return MG_OK;
+    MG_RETURN(mg_hash_file(sha256, path));
+    if (strcmp(sha256, noted) != 0) return MG_OK;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    return *fd >= 0 ? MG_OK : mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
+}
+
+static const char note_name[] = "n"; /* earlier versions noted none */
+
+mg_status mg_dataset_note_n(mg_dataset *d)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%" PRId64, d->call.n_per_job);
+    return mg_run_db_note(d->db, note_name, text);
+}
+
+mg_status mg_dataset_compare_n(const mg_dataset *d, bool *same)
+{
+    char *noted;
+
+    MG_RETURN(mg_run_db_read_note(d->db, note_name, &noted));
+    *same = !noted || strtoll(noted, NULL, 10) == d->call.n_per_job;
+    free(noted);
+    return MG_OK;
+}
+
+mg_status mg_dataset_refuse_jobs(const mg_dataset *d, bool same_list)
+{
+    char *noted;
+
+    if (!same_list)
+        return mg_fail(MG_EUSAGE,
+                       "%s: the jobs are not those that %s was begun with; --jobs-changed ok adds the new "
+                       "ones, keeps clips that are done and drops jobs that are gone and not done",
+                       d->call.jobs, d->out);
+    MG_RETURN(mg_run_db_read_note(d->db, note_name, &noted));
+    const mg_status st =
+        mg_fail(MG_EUSAGE,
+                "%s: was begun with --n %s, and this run has --n %" PRId64
+                ": say the same; or --jobs-changed ok, which adds the clips that are new, keeps those that "
+                "are done and drops those that are asked for no more and not done",
+                d->out, noted ? noted : "1", d->call.n_per_job);
+    free(noted);
     return st;
 }

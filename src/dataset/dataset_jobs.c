@@ -384,18 +384,6 @@ done:
     return st;
 }
 
-/* The jobs as they were, if they are those that the state tells of. */
-static mg_status open_before(int *fd, const char *path, const char *noted)
-{
-    char sha256[65];
-
-    if (!mg_path_exists(path)) return MG_OK;
-    MG_RETURN(mg_hash_file(sha256, path));
-    if (strcmp(sha256, noted) != 0) return MG_OK;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
-    return *fd >= 0 ? MG_OK : mg_fail(MG_EFAIL, "%s: cannot open: %s", path, strerror(errno));
-}
-
 /* `noted`: the hash of the jobs that are there, and are changed; NULL: there are none yet. */
 static mg_status enter_jobs(mg_dataset *d, const char *noted)
 {
@@ -412,13 +400,14 @@ static mg_status enter_jobs(mg_dataset *d, const char *noted)
     d->has_changed_jobs = true;
     MG_TRY(mg_run_db_n_jobs(d->db, &in.next_n));
     MG_TRY(mg_dataset_own_path(path, d->out, "jobs.jsonl"));
-    if (noted) MG_TRY(open_before(&in.before_fd, path, noted));
+    if (noted) MG_TRY(mg_dataset_open_before(&in.before_fd, path, noted));
     if (noted) MG_TRY(mg_run_db_unmove(d->db));
     MG_TRY(mg_out_file_begin(&copy, path));
     MG_TRY(read_jobs(&in, sha256));
     MG_TRY(mg_run_db_index_states(d->db));
     MG_TRY(note_needs(d, &in.needs));
     MG_TRY(mg_run_db_note(d->db, "jobs", sha256));
+    MG_TRY(mg_dataset_note_n(d));
     MG_TRY(mg_run_lock_check(d->lock));
     MG_TRY(mg_out_file_commit(&copy));
     st = mg_run_db_commit(d->db);
@@ -468,23 +457,20 @@ mg_status mg_dataset_take_jobs(mg_dataset *d)
 {
     mg_status st = MG_OK;
     char *noted = NULL;
-    bool same = true, is_untouched = true;
+    bool same = true, same_n = true, is_untouched = true;
 
     MG_RETURN(mg_run_db_read_note(d->db, "jobs", &noted));
     if (!noted)
         return d->call.jobs ? enter_jobs(d, NULL)
                             : mg_fail(MG_EUSAGE, "%s: no jobs were given yet; name them with --jobs", d->out);
     if (d->call.jobs) MG_TRY(compare_jobs(d, noted, &same));
-    if (same) {
+    if (d->call.jobs) MG_TRY(mg_dataset_compare_n(d, &same_n));
+    if (same && same_n) {
         st = mend_copy(d, noted);
         goto done;
     }
     if (d->call.jobs_changed == MG_JOBS_CHANGED_REFUSE) MG_TRY(mg_run_db_is_untouched(d->db, &is_untouched));
-    if (!is_untouched)
-        MG_TRY(mg_fail(MG_EUSAGE,
-                       "%s: the jobs are not those that %s was begun with; --jobs-changed ok adds the new "
-                       "ones, keeps clips that are done and drops jobs that are gone and not done",
-                       d->call.jobs, d->out));
+    if (!is_untouched) MG_TRY(mg_dataset_refuse_jobs(d, same));
     st = enter_jobs(d, noted);
 done:
     free(noted);

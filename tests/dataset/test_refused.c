@@ -90,6 +90,42 @@ static void test_a_refused_start_changes_nothing(void **state)
     expect_state("running");
 }
 
+/* The same list asks for other clips when a job that does not say has more of them. */
+static void test_another_number_of_clips_a_job(void **state)
+{
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset_counts n;
+    mg_dataset *d;
+
+    (void)state;
+    for (call.n_per_job = 3; call.n_per_job >= 2; call.n_per_job--) { /* no clip is made: it may change */
+        expect_ok(mg_dataset_open(&d, &call));
+        mg_dataset_count(d, &n);
+        assert_int_equal(n.total, call.n_per_job);
+        mg_dataset_close(d);
+    }
+    call.n_per_job = 2;
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(make_some(d, &call, 9), 2);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    call.n_per_job = 3;
+    expect_refused(&call, MG_EUSAGE, "was begun with --n 2, and this run has --n 3");
+    call.jobs_changed = MG_JOBS_CHANGED_OK;
+    expect_ok(mg_dataset_open(&d, &call));
+    assert_int_equal(make_some(d, &call, 9), 1);
+    expect_ok(mg_dataset_finish(d));
+    mg_dataset_close(d);
+    call.jobs = NULL; /* whoever names no list asks for what there is */
+    call.n_per_job = 1;
+    call.jobs_changed = MG_JOBS_CHANGED_REFUSE;
+    expect_ok(mg_dataset_open(&d, &call));
+    mg_dataset_count(d, &n);
+    assert_int_equal(n.done, 3);
+    assert_int_equal(n.total, 3);
+    mg_dataset_close(d);
+}
+
 /* Who waits for the lock meanwhile finds neither it nor its folder, and makes them. */
 static void test_a_refused_start_is_waited_for(void **state)
 {
@@ -130,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_refused_start_leaves_nothing, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_a_refused_start_changes_nothing, set_up, drop_dir),
+        cmocka_unit_test_setup_teardown(test_another_number_of_clips_a_job, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_a_refused_start_is_waited_for, set_up, drop_dir),
         cmocka_unit_test_setup_teardown(test_a_refused_start_leaves_others_theirs, set_up, drop_dir),
     };

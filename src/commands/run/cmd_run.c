@@ -36,7 +36,7 @@ static const mg_option options[] = {
     {.name = "shard", .type = MG_OPT_STRING, .offset = AT(part), .arg = "I/N", .group = "Jobs",
      .help = "only every N-th clip, from the I-th on (from 0); in a Slurm array taken from it"},
     {.name = "jobs-changed", .type = MG_OPT_CHOICE, .offset = AT(jobs_changed), .preset = "refuse", .choices = MG_JOBS_CHANGED_CHOICES,
-     .group = "Jobs", .help = "another job file than before: ok adds new jobs and keeps clips that are done; again "
+     .group = "Jobs", .help = "another job file or --n than before: ok adds new jobs and keeps clips that are done; again "
                                "makes those again whose job asks for something else now"},
     {.name = "check", .type = MG_OPT_FLAG, .offset = AT(check_only), .group = "Jobs",
      .help = "say all that is wrong with the jobs, and make nothing"},
