@@ -112,6 +112,16 @@ bool mg_in_file_is_away(const char *path)
     return away;
 }
 
+bool mg_in_file_was_away(const char *path, const char *message)
+{
+    static const int codes[] = {EIO, ESTALE, ETIMEDOUT, EREMOTEIO, ENOTCONN};
+    bool was = false;
+
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        was = was || strstr(message, strerror(codes[i]));
+    return was && strstr(message, path);
+}
+
 bool mg_in_file_is_same(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&

@@ -17,6 +17,8 @@ mg_status mg_in_file_read(char **data, int64_t *bytes, const char *path, int64_t
  * than its name or its owner; or it is not there, and the nearest folder above it that is there is empty, as
  * where a disk is not mounted. False: the file itself is missing or no good. */
 bool mg_in_file_is_away(const char *path);
+/* By the message of what failed: the disk may be back before anybody looks. */
+bool mg_in_file_was_away(const char *path, const char *message);
 
 /* Whether they are of one file that was not written to in between. */
 bool mg_in_file_is_same(const struct stat *a, const struct stat *b);

@@ -117,6 +117,16 @@ jobs=$BOX/from.jsonl
 makes 'a run from files' run 1 from
 momentary 'EIO from a file that clips are made from: tried again' from-eio open 5 /prompts/ 8
 like 'the same bytes' from from-eio
+from 1 prompts/a.flac >"$BOX/one.jsonl" # its file is opened when it is dealt, read, and hashed for its record
+jobs=$BOX/one.jsonl
+makes 'one from a file' run 1 from-one
+for skip in 0 1 2; do
+    faulty FAULT_CALLS=open FAULT_ERRNO=5 FAULT_PATH=/prompts/ FAULT_COUNT=1 FAULT_SKIP=$skip
+    makes "EIO from it that is over at once, after $skip looks" run 1 from-eio-$skip
+    well
+    like 'the same bytes' from-one from-eio-$skip
+done
+jobs=$BOX/from.jsonl
 faulty FAULT_CALLS=open FAULT_ERRNO=116 FAULT_PATH=/prompts/
 expect 1 'replica 0 on .* could not read the files of 20 clips in a row.*prompts/a.flac.*is a disk missing there' 'a disk that stays away' run 1 from-away
 well

@@ -178,13 +178,14 @@ static mg_status open_clip(mg_run_leader *l, mg_run_clip *c, const mg_run_messag
 }
 
 /* Why a job cannot be made. Its list is closed: it is read again, for the names of its files. */
-static mg_outcome_kind judge(const mg_run_leader *l, const mg_run_clip *c, const mg_run_message *m)
+static mg_outcome_kind judge(const mg_run_leader *l, const mg_run_clip *c, const mg_run_message *m,
+                             const char *reason)
 {
     mg_request_list one = {0};
     const bool away =
         !c->is_last_try &&
         mg_request_list_add(&one, "job", l->folder, m->text[1], (int64_t)strlen(m->text[1])) == MG_OK &&
-        mg_run_leader_files_are_away(&one.recipe[0]);
+        mg_run_leader_files_are_away(&one.recipe[0], reason);
 
     mg_request_list_close(&one);
     mg_clear_error();
@@ -209,7 +210,7 @@ static mg_status take_job(mg_run_leader *l, const mg_run_message *m)
     st = open_clip(l, c, m);
     if (st != MG_OK && !mg_status_is_common(st)) {
         mg_run_result r = {.reason = strdup(mg_last_error())};
-        r.kind = judge(l, c, m);
+        r.kind = judge(l, c, m, r.reason ? r.reason : "");
         st = send_result(l, c, &r);
         free(r.reason);
         goto done;

@@ -45,32 +45,33 @@ int64_t mg_run_leader_count_files(const mg_recipe *r)
     return n;
 }
 
-bool mg_run_leader_files_are_away(const mg_recipe *r)
+bool mg_run_leader_files_are_away(const mg_recipe *r, const char *reason)
 {
     bool away = false;
 
-    for (int k = 0; k < MG_RECIPE_INPUTS && !away; k++)
-        away = input_of(r, k) && mg_in_file_is_away(input_of(r, k));
+    for (int k = 0; k < MG_RECIPE_INPUTS && !away; k++) {
+        const char *path = input_of(r, k);
+        away = path && (mg_in_file_was_away(path, reason) || mg_in_file_is_away(path));
+    }
     return away;
 }
 
-/* Of the files that this clip names. The weights' hashes are awaited first: then their thread is done with
- * the list.
- */
+/* Of the files that this clip names: a clip whose record lacks one has other bytes. The weights' hashes are
+ * awaited first: then their thread is done with the list. */
 static mg_status hash_inputs(mg_clip_output *o, mg_input_hash inputs[MG_RECIPE_INPUTS], const mg_recipe *r)
 {
     int64_t n = 0;
 
     MG_RETURN(mg_input_hashes_wait(&o->hashes));
     for (int k = 0; k < MG_RECIPE_INPUTS; k++) {
-        const char *path = *(const char *const *)mg_recipe_get(r, mg_recipe_input(k));
+        const char *path = input_of(r, k);
         bool known = !path;
         for (int64_t i = 0; path && i < n; i++) known = known || strcmp(inputs[i].path, path) == 0;
         if (known) continue;
         int64_t at = n++;
         for (; at > 0 && strcmp(inputs[at - 1].path, path) > 0; at--) inputs[at] = inputs[at - 1];
         inputs[at].path = path;
-        if (mg_hash_file_unless(inputs[at].sha256, path, NULL) != MG_OK) inputs[at].sha256[0] = '\0';
+        MG_RETURN(mg_hash_file_unless(inputs[at].sha256, path, NULL));
     }
     o->hashes.n_inputs = n;
     return MG_OK;
@@ -239,7 +240,8 @@ mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_res
     out->clip = c;
     out->kind = MG_MADE_FAILED;
     st = mg_fault_raise(&result->fault);
-    if (st != MG_OK && !c->is_last_try && mg_run_leader_files_are_away(&c->list.requests.recipe[0]))
+    if (st != MG_OK && !c->is_last_try &&
+        mg_run_leader_files_are_away(&c->list.requests.recipe[0], mg_last_error()))
         out->kind = MG_MADE_UNREAD;
     if (st == MG_OK) st = finish(l, c, clip, result, out);
     if (st != MG_OK) MG_TRY(judge(l, out, st));

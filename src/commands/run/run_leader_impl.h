@@ -63,9 +63,10 @@ struct mg_run_leader {
     mg_run_result *first, **last;
 };
 
-/* What the job is made from, files; and whether a disk is why one of them cannot be used. */
+/* What the job is made from, files; and whether a disk is why one of them cannot be used: `reason` is what
+ * was said of the clip. */
 int64_t mg_run_leader_count_files(const mg_recipe *r);
-bool mg_run_leader_files_are_away(const mg_recipe *r);
+bool mg_run_leader_files_are_away(const mg_recipe *r, const char *reason);
 
 /* The finisher's mg_clip_done: arg is the leader. */
 mg_status mg_run_leader_finish(void *arg, const mg_clip *clip, const mg_clip_result *result);
