@@ -71,6 +71,8 @@ cp "$BOX/one/train/a.flac" "$BOX/none.wav"
 expect 0 '2 of 2 clips, ' 'and with the missing file there the next run makes it' \
     ranks 1 "$MG" run --model "$DEMO" --jobs "$BOX/half.jsonl" --out "$BOX/half"
 passes 'no failure is left' test ! -s "$BOX/half/failures.jsonl"
+printf '{"prompt":"%s","duration":0.2}\n' "$(yes 'slow calm piano, ' | head -250 | tr -d '\n')" >"$BOX/text.jsonl"
+expect 0 '1 of 1 clips, ' 'a text of more than 512 tokens' ranks 1 "$MG" run --model "$DEMO" --jobs "$BOX/text.jsonl" --out "$BOX/text"
 gzip -c "$BOX/jobs.jsonl" >"$BOX/packed.jsonl.gz"
 expect 0 '' 'packed jobs from standard input' sh -c "'$MG' run --model '$DEMO' --jobs - --out '$BOX/stdin' --seed 5 <'$BOX/packed.jsonl.gz'"
 like 'are the same jobs' one stdin

@@ -3,14 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "numbers.h"
 #include "run_leader_impl.h"
 
-enum { MOST_TOKENS = 512 };
+enum { MANY_TOKENS = 512, MOST_TOKENS = 2048 };
 
-/* Tokens of a text of so many bytes: hardly ever more than its characters. */
+/* Tokens of a text of so many bytes: hardly ever more than its characters, and of a long one than half. */
 static int64_t tokens_of(int64_t bytes)
 {
-    return bytes + 16 < MOST_TOKENS ? bytes + 16 : MOST_TOKENS;
+    const int64_t few = mg_smaller(bytes + 16, MANY_TOKENS);
+
+    return mg_smaller(mg_larger(few, bytes / 2), MOST_TOKENS);
 }
 
 /* One that is as long as `text` says, with everything that any job has. */
@@ -23,7 +26,7 @@ static mg_status add_one(mg_clip_need *need, const mg_run_settings *s, const mg_
 
     MG_RETURN(mg_clip_list_open_one(&list, &s->call, r, NULL, &from));
     mg_clip *c = &list.job[0].clip;
-    const int64_t S = jobs->with_states ? MOST_TOKENS : tokens_of(jobs->text_bytes);
+    const int64_t S = mg_larger(jobs->with_states ? MANY_TOKENS : 0, tokens_of(jobs->text_bytes));
     if (jobs->with_text || jobs->with_states) c->terms.S = S;
     if (jobs->with_negative) c->terms.S_negative = tokens_of(jobs->text_bytes);
     if (jobs->with_melody) c->terms.with_melody = true;
