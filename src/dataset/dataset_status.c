@@ -104,6 +104,8 @@ mg_status mg_dataset_status_recount(const char *dir, const mg_run_counts *counts
         cJSON *item = cJSON_GetObjectItemCaseSensitive(s.json, now[i].key);
         if (item) cJSON_SetNumberValue(item, (double)now[i].value);
     }
+    cJSON *eta = cJSON_GetObjectItemCaseSensitive(s.json, "eta_s"); /* at the rate of the run before */
+    if (eta && s.clips_per_s > 0) cJSON_SetNumberValue(eta, (double)counts->waiting / s.clips_per_s);
     char *text = mg_dataset_status_text_as(&s, counts->waiting > 0 ? "stopped" : s.state);
     mg_status st = text ? MG_OK : mg_fail(MG_ENOMEM, "status.json: no memory");
     if (st == MG_OK) st = mg_out_file_put(path, text, strlen(text));

@@ -66,6 +66,7 @@ expect 2 'no run has begun here' 'status of another folder' "$MG" status "$BOX"
 expect 0 '1 clip waits for the next run' 'retry-failed' "$MG" retry-failed "$BOX/half"
 expect 0 '^1 of 2 clips done, 0 failed, 1 left' 'which status knows' "$MG" status "$BOX/half"
 says 'it is not finished' '^stopped on'
+expect 0 '"eta_s":[[:space:]]*(0[.]0*)?[1-9]' 'and how long it may take' "$MG" status "$BOX/half" --json
 expect 0 'no clip has failed, and 1 waits for the next run anyway' 'retry-failed of none' "$MG" retry-failed "$BOX/half"
 cp "$BOX/one/train/a.flac" "$BOX/none.wav"
 expect 0 '2 of 2 clips, ' 'and with the missing file there the next run makes it' \
