@@ -41,6 +41,7 @@ clip '000000.mp3' 'MP3 in capitals' --frames 4 --format MP3
 expect 2 "a.b/c.: a word too many; a model is --model DIR" 'a model alone' "$MG" generate a/b/c --prompt x
 expect 2 '"b": a word too many; a text .* is --prompt TEXT, each with its own' 'two texts for one --prompt' "$MG" generate --model "$TINY" --prompt a b
 expect 2 'option --array: give --shard I/N' 'an array' "$MG" run --model "$TINY" --jobs x --array 0/4
+expect 2 'option --shard: /8: must be I/N' 'a part without its number' "$MG" run --jobs x --check --shard /8
 expect 2 'option --jobs: given twice, and only one is taken' 'two lists' "$MG" run --model "$TINY" --jobs x --jobs y
 expect 2 'option --prompts: given twice, and only one is taken' 'for generate too' "$MG" generate --model "$TINY" --prompts x --prompts y
 SLURM_ARRAY_TASK_ID=abc SLURM_ARRAY_TASK_COUNT=xyz expect 2 'error: SLURM_ARRAY_TASK_ID: abc: is none of the xyz' 'an array that is none' \

@@ -33,7 +33,7 @@ static mg_status read_part(mg_dataset_call *call, const char *part)
         call->n_parts = strtoll(count, NULL, 10);
     } else if (part) {
         call->part = strtoll(part, &end, 10);
-        call->n_parts = *end == '/' ? strtoll(end + 1, &end, 10) : -1;
+        call->n_parts = end > part && *end == '/' ? strtoll(end + 1, &end, 10) : -1;
     }
     if (!part && !(task && count)) return MG_OK;
     if (call->n_parts >= 1 && call->part >= 0 && call->part < call->n_parts && (!end || !*end)) return MG_OK;
