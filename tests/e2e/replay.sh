@@ -129,7 +129,7 @@ again 'and is given' house/000000 --model "$BOX/elsewhere"
 printf x >>"$BOX/house/tune.wav"
 differs 'audio_prompt: .*tune.wav: not the file that the clip was made from' 'another audio prompt' house/000000 --model "$BOX/nowhere"
 rm "$BOX/house/tune.wav"
-differs 'tune.wav: cannot open' 'no audio prompt' house/000000 --model "$BOX/elsewhere"
+differs 'replay: audio_prompt: tune.wav: .* neither in the current folder nor beside .*house/000000.json: start where' 'no audio prompt' house/000000 --model "$BOX/elsewhere"
 cp -r "$BOX/one" "$BOX/edited"
 edit edited/000000.json 's/"seed":\(.*\)11/"seed":\112/'
 differs 'the codes differ.*as recorded' 'another seed, which nothing explains' edited/000000

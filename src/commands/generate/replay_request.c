@@ -80,6 +80,11 @@ static mg_status check_input(char out[MG_PATH_SIZE], const mg_replay *r, const c
     char found[MG_PATH_SIZE], folder[MG_PATH_SIZE], sha256[65];
 
     MG_RETURN(find_path(found, r, path));
+    if (found[0] != '/' && !mg_path_exists(found))
+        return mg_fail(MG_EFAIL,
+                       "replay: %s: %s: the clip was made from it, and it is neither in the current folder "
+                       "nor beside %s: start where it lies, or put it there",
+                       key, path, r->asked.file);
     MG_RETURN(mg_hash_file(sha256, found));
     if (recorded && strcmp(sha256, recorded) != 0)
         return mg_fail(MG_EFAIL,
