@@ -369,7 +369,7 @@ mg_status mg_run_db_is_untouched(mg_run_db *db, bool *is_untouched)
     mg_run_counts c;
 
     MG_RETURN(mg_run_db_count(db, &c));
-    *is_untouched = c.done + c.failed + c.gone == 0;
+    *is_untouched = c.done + c.failed == 0;
     return MG_OK;
 }
 

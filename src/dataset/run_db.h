@@ -122,7 +122,7 @@ mg_status mg_run_db_unmove(mg_run_db *db);
 mg_status mg_run_db_add_shard(mg_run_db *db, const mg_shard_row *shard, int64_t first, int64_t last);
 
 mg_status mg_run_db_count(mg_run_db *db, mg_run_counts *counts);
-/* Was no clip made yet, nor tried? */
+/* Is no clip done, nor failed? Jobs that are gone do not count. */
 mg_status mg_run_db_is_untouched(mg_run_db *db, bool *is_untouched);
 mg_status mg_run_db_n_jobs(mg_run_db *db, int64_t *n);
 

@@ -225,18 +225,29 @@ static void test_failures_and_second_tries(void **state)
     free(failures);
 }
 
-static mg_dataset_call call_that_claims(const mg_dataset_claim *claim)
+/* As a run opens it: what the model is, is known later. */
+static mg_dataset *open_with(const mg_dataset_call *call, const char *model)
 {
-    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
+    mg_dataset *d;
 
-    call.claims = claim, call.n_claims = 1;
-    return call;
+    expect_ok(mg_dataset_open(&d, call));
+    expect_ok(mg_dataset_claim_value(d, "model", model));
+    expect_ok(mg_dataset_commit(d));
+    return d;
+}
+
+static void expect_other_model(const mg_dataset_call *call, const char *model, const char *message)
+{
+    mg_dataset *d;
+
+    expect_ok(mg_dataset_open(&d, call));
+    expect_failure(mg_dataset_claim_value(d, "model", model), MG_EUSAGE, message);
+    mg_dataset_abandon(d, false);
 }
 
 static void test_what_may_not_change(void **state)
 {
-    mg_dataset_claim claim = {"model", "one"};
-    mg_dataset_call call = call_that_claims(&claim);
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
     mg_dataset *d;
     mg_dataset_counts n;
 
@@ -244,14 +255,12 @@ static void test_what_may_not_change(void **state)
     call.resume = MG_RESUME_ONLY;
     expect_refused(&call, MG_EUSAGE, "there is no dataset to go on with");
     call.resume = MG_RESUME_AUTO;
-    expect_ok(mg_dataset_open(&d, &call));
+    d = open_with(&call, "one");
     assert_int_equal(make_some(d, &call, 2), 2);
     expect_ok(mg_dataset_commit(d));
     expect_refused(&call, MG_EFAIL, "a run is at work here: process ");
     mg_dataset_close(d);
-    claim.value = "two";
-    expect_refused(&call, MG_EUSAGE, "was begun with model one, and this run has two");
-    claim.value = "one";
+    expect_other_model(&call, "two", "was begun with model one, and this run has two");
     call.seed = 8;
     expect_refused(&call, MG_EUSAGE, "was begun with seed 7");
     call.seed = -1;
@@ -283,29 +292,25 @@ static void test_what_may_not_change(void **state)
 /* Nothing was made with what was wrong: a mended list, and another model, are no other dataset. */
 static void test_what_may_change_before_the_first_clip(void **state)
 {
-    mg_dataset_claim claim = {"model", "one"};
-    mg_dataset_call call = call_that_claims(&claim);
+    mg_dataset_call call = call_of(out, jobs, MG_LAYOUT_AUDIOFOLDER);
     mg_dataset *d;
     mg_dataset_counts n;
 
     (void)state;
-    expect_ok(mg_dataset_open(&d, &call));
-    mg_dataset_close(d);
+    mg_dataset_close(open_with(&call, "one"));
     call.layout = MG_LAYOUT_WEBDATASET;
     expect_refused(&call, MG_EUSAGE, "was begun with layout audiofolder");
     call.layout = MG_LAYOUT_AUDIOFOLDER;
     put_file(jobs, changed, sizeof changed - 1);
-    claim.value = "two";
     call.seed = 8;
-    expect_ok(mg_dataset_open(&d, &call));
+    d = open_with(&call, "two");
     assert_int_equal(mg_dataset_seed(d), 8);
     mg_dataset_count(d, &n);
     assert_int_equal(n.total, 2);
     assert_int_equal(make_some(d, &call, 1), 1);
     expect_ok(mg_dataset_commit(d));
     mg_dataset_close(d);
-    claim.value = "one";
-    expect_refused(&call, MG_EUSAGE, "was begun with model two, and this run has one");
+    expect_other_model(&call, "one", "was begun with model two, and this run has one");
 }
 
 /* Killed when the changed file had its name and the state did not know it yet. */
