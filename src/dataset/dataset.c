@@ -65,34 +65,33 @@ static void tell_apart(mg_text *mine, const char *value, const char *other)
     cJSON_Delete(b);
 }
 
-static mg_status refuse_kind(const mg_dataset *d, const mg_dataset_claim *c, const char *noted)
+static mg_status refuse_kind(const mg_dataset *d, const char *name, const char *value, const char *noted)
 {
     mg_text was = {0}, is = {0};
 
-    tell_apart(&was, noted, c->value);
-    tell_apart(&is, c->value, noted);
+    tell_apart(&was, noted, value);
+    tell_apart(&is, value, noted);
     const mg_status st =
         mg_fail(MG_EUSAGE,
                 "%s: was begun with %s %.200s, and this run has %.200s: the dataset would be of two kinds; "
                 "say the same, or name another folder",
-                d->out, c->name, was.data ? was.data : noted, is.data ? is.data : c->value);
+                d->out, name, was.data ? was.data : noted, is.data ? is.data : value);
     mg_text_reset(&was);
     mg_text_reset(&is);
     return st;
 }
 
 /* Noted by the first run, compared by all others. What is not `fixed` may change before the first clip. */
-static mg_status claim(mg_dataset *d, const mg_dataset_claim *c, bool fixed)
+static mg_status claim(mg_dataset *d, const char *name, const char *value, bool fixed)
 {
     mg_status st = MG_OK;
     char *noted = NULL;
     bool is_untouched = false;
 
-    if (!c->value) return MG_OK;
-    MG_RETURN(mg_run_db_read_note(d->db, c->name, &noted));
-    if (noted && strcmp(noted, c->value) == 0) goto done;
+    MG_RETURN(mg_run_db_read_note(d->db, name, &noted));
+    if (noted && strcmp(noted, value) == 0) goto done;
     if (noted && !fixed) MG_TRY(mg_run_db_is_untouched(d->db, &is_untouched));
-    st = noted && !is_untouched ? refuse_kind(d, c, noted) : mg_run_db_note(d->db, c->name, c->value);
+    st = noted && !is_untouched ? refuse_kind(d, name, value, noted) : mg_run_db_note(d->db, name, value);
 done:
     free(noted);
     return st;
@@ -100,7 +99,7 @@ done:
 
 mg_status mg_dataset_claim_value(mg_dataset *d, const char *name, const char *value)
 {
-    return claim(d, &(mg_dataset_claim){name, value}, false);
+    return claim(d, name, value, false);
 }
 
 static mg_status settle_claims(mg_dataset *d)
@@ -110,11 +109,10 @@ static mg_status settle_claims(mg_dataset *d)
     mg_choice_word(layout, MG_LAYOUT_CHOICES, (int)d->call.layout);
     if (d->call.n_parts > 0)
         snprintf(part, sizeof part, "%" PRId64 "/%" PRId64, d->call.part, d->call.n_parts);
-    const mg_dataset_claim own[] = {
-        {"layout", layout}, {"format", d->call.suffix}, {"name", d->call.name}, {"shard", part}};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) MG_RETURN(claim(d, &own[i], true));
-    for (int i = 0; i < d->call.n_claims; i++) MG_RETURN(claim(d, &d->call.claims[i], false));
-    return MG_OK;
+    MG_RETURN(claim(d, "layout", layout, true));
+    MG_RETURN(claim(d, "format", d->call.suffix, true));
+    MG_RETURN(claim(d, "name", d->call.name, true));
+    return claim(d, "shard", part, true);
 }
 
 static mg_status settle_seed(mg_dataset *d)
@@ -135,7 +133,7 @@ static mg_status settle_seed(mg_dataset *d)
         d->seed = (int64_t)(drawn % MG_SEED_LIMIT);
     }
     snprintf(text, sizeof text, "%" PRId64, d->seed);
-    return claim(d, &(mg_dataset_claim){"seed", text}, false);
+    return claim(d, "seed", text, false);
 }
 
 static mg_status open_state(mg_dataset *d)

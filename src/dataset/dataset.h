@@ -32,12 +32,6 @@ typedef enum mg_jobs_changed {
 } mg_jobs_changed;
 #define MG_JOBS_CHANGED_CHOICES "refuse|ok|again"
 
-/* What must be the same in every run on a dataset, once a clip is made. */
-typedef struct mg_dataset_claim {
-    const char *name;  /* "model", "dtype": noted under it, and what a message calls it */
-    const char *value; /* NULL: nothing is claimed */
-} mg_dataset_claim;
-
 typedef struct mg_dataset_call {
     const char *out;
     const char *jobs; /* NULL: those that are there already */
@@ -54,9 +48,7 @@ typedef struct mg_dataset_call {
     mg_resume resume;
     mg_jobs_changed jobs_changed;
     int64_t retries; /* how often a failure that may pass is tried again */
-    const mg_dataset_claim *claims;
-    int n_claims;
-    double stale_s; /* of a lock from another host */
+    double stale_s;  /* of a lock from another host */
 } mg_dataset_call;
 
 /* A clip to make. Strings are borrowed until the next call with the dataset. */
@@ -109,9 +101,8 @@ typedef struct mg_dataset_needs {
 
 typedef struct mg_dataset mg_dataset;
 
-/* Lock, check the claims, read or compare the jobs, and clean up after a run that was cut off. MG_EUSAGE for
- * a job file with bad jobs (the first one's message; how many there are is said), for jobs or claims that
- * have changed. */
+/* Lock, read or compare the jobs, and clean up after a run that was cut off. MG_EUSAGE for a job file with
+ * bad jobs (the first one's message; how many there are is said), for jobs or settings that have changed. */
 mg_status mg_dataset_open(mg_dataset **out, const mg_dataset_call *call);
 void mg_dataset_close(mg_dataset *d); /* what was not committed is left to the next run */
 
@@ -158,7 +149,8 @@ mg_status mg_dataset_start_writer(mg_dataset *d);
  * from the state: metadata.jsonl, manifest.jsonl, failures.jsonl, SHA256SUMS, README.md. */
 mg_status mg_dataset_finish(mg_dataset *d);
 
-/* One more claim, now that its value is known. */
+/* What must be the same in every run on a dataset, once a clip is made: "model", "dtype". It is noted under
+ * `name`, and a message calls it so. */
 mg_status mg_dataset_claim_value(mg_dataset *d, const char *name, const char *value);
 mg_status mg_dataset_get_needs(mg_dataset *d, mg_dataset_needs *needs);
 

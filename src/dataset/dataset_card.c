@@ -41,14 +41,6 @@ static void add_yaml(mg_text *t, const mg_dataset *d, int64_t n_done)
         mg_text_add(t, "    path: \"train/**\"\n---\n\n");
 }
 
-static void add_claims(mg_text *t, const mg_dataset *d)
-{
-    for (int i = 0; i < d->call.n_claims; i++) {
-        const mg_dataset_claim *c = &d->call.claims[i];
-        if (c->value && *c->value) mg_text_format(t, "| %s | `%s` |\n", c->name, c->value);
-    }
-}
-
 static void add_loading(mg_text *t, const mg_dataset *d)
 {
     const mg_dataset_call *c = &d->call;
@@ -89,7 +81,6 @@ mg_status mg_dataset_put_card(mg_dataset *d)
         n.done, n.done + n.failed + n.waiting, n.done_s / 3600, n.failed);
     if (d->seed >= 0) /* merged shards may have several */
         mg_text_format(&t, "| seed | %" PRId64 " |\n", d->seed);
-    add_claims(&t, d);
     add_loading(&t, d);
     MG_TRY(mg_text_end(&t, &text, "README.md"));
     MG_TRY(mg_dataset_path(path, d, "README.md"));
