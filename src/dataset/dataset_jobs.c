@@ -312,8 +312,8 @@ static mg_status forget_shards(intake *in)
     MG_RETURN(mg_run_db_forget_shards(in->db, in->first_shard));
     MG_RETURN(mg_run_db_count(in->db, &is));
     if (is.gone > was.gone)
-        mg_log_warn("run: %" PRId64
-                    " clips whose jobs are gone stand in shards that are made again: they are lost with them",
+        mg_log_warn("run: shards are made again: with them %" PRId64
+                    " of their clips are lost, whose jobs are gone",
                     is.gone - was.gone);
     return MG_OK;
 }
