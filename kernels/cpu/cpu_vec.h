@@ -283,12 +283,11 @@ VF vf vf_widen(const void *p, mg_dtype dtype)
 
 VF vf vf_widen_some(const void *p, mg_dtype dtype, int64_t n)
 {
-    uint16_t lane[LANES] = {0};
+    float lane[LANES] = {0}; /* larger than it need be: GCC 14 sees copies that are not made */
 
     if (n >= LANES) return vf_widen(p, dtype);
     if (dtype == MG_F32) return vf_load_some(p, n);
-    memcpy(lane, p,
-           (size_t)n % LANES * (dtype == MG_I8 ? 1 : sizeof *lane)); /* n < LANES: GCC 14 wants to see it */
+    memcpy(lane, p, (size_t)n % LANES * (dtype == MG_I8 ? 1 : 2)); /* n < LANES: it wants to see that, too */
     return vf_widen(lane, dtype);
 }
 
