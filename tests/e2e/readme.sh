@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every command that README.md and the pages below print, as printed: it runs, or it is one of those that cannot run here,
 # which are named below. README's run one after another in one folder, behind them DATASETS', and GENERATE's each block in
-# a folder of its own. SCALING's sweeps are of a tiny shape, few ranks and few steps.
+# a folder of its own. SCALING's sweeps are of a tiny shape, few ranks and few steps, one batch; what is long is of two windows.
 #   readme.sh MG-DIST TESTS-FOLDER
 . "$(dirname "$0")/lib.sh" "$1" "$2"
 unset MGDIST_OVERWRITE
@@ -76,7 +76,7 @@ named() { # COMMAND; true: it was looked at
 # What stands for the reader's own: WHAT and SRC are a model, checkpoint.th is a trainer's, each OUT another one.
 ours() {
     sed "s|\bWHAT\b|models/mg-demo|; s|\bSRC\b|models/mg-demo|; s|\bOUT\b|out$n_run|
-        s|--np 1,2,4|--np 1,2|; s|--batch 1,[0-9,]*|--batch 1,2|; s/--shape small\( --repeats 3\)*/--shape tiny --steps 4 --repeats 1/
+        s|--np 1,2,4|--np 1,2|; s|--batch 1,[0-9,]*|--batch 1|; s|--duration 120|--duration 40|; s/--shape small\( --repeats 3\)*/--shape tiny --steps 4 --repeats 1/
         s|export checkpoint.th|export $GOLDEN/checkpoints/ac-mono-training/checkpoint.th|" <<<"$1"
 }
 as_mpirun() { sed 's/^srun --mpi=pmix -N 2 --ntasks-per-node 4 /mpirun -np 8 /' <<<"$1"; }
