@@ -31,7 +31,7 @@ makes() {
 }
 one_message() { passes "$1: one message" test "$(grep -c 'mg-dist: error' "$BOX/said")" = 1; }
 
-for layout in audiofolder webdataset; do
+for layout in $([ "${MG_TEST_SANITIZED-}" ] || echo audiofolder) webdataset; do # a shard's clips are files before
     more="--layout $layout --shard-clips 8"
     makes "$layout: a run with room" run "$BOX/$layout" $more
     mount -o remount,size=600k "$DISK"

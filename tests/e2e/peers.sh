@@ -2,6 +2,7 @@
 # bench/peers.py: turns, ratios, what is not there and what computes something else, with programs of known times.
 . "$(dirname "$0")/lib.sh"
 
+if [ -z "${MG_TEST_SANITIZED-}" ]; then # no program of ours computes here
 # Each notes its turn; mg-dist takes 50, 40, 80 ms, every peer 100.
 cat >"$BOX/mg-dist" <<'E2'
 #!/bin/sh
@@ -80,6 +81,7 @@ passes 'their raw numbers have a row a round' \
 expect 0 '^\| not measured: torch-compile-fp32 \(gave up after 1 s\) \|' 'a peer that is not ready in time is given up' \
     peers --quick --limit 1 --peers torch-compile-fp32
 expect 2 'nobody: no such peer' 'an unknown peer is refused' peers --peers nobody
+fi
 
 # What it reads is what the program writes.
 expect 0 '"version": .*"ms_per_step": .*"read_gbps": .*"device": ' 'mg-dist bench step has the keys' \
@@ -90,7 +92,9 @@ passes 'have a mean in their middle' awk '{ v[$1] = $2 } END { off = v["ms_per_s
 expect 2 '--prefill: 5000: passes the table of 2048 positions' 'more columns than positions' "$MG" bench step --shape tiny --prefill 5000
 gflop() { ranks "$1" "$MG" bench step --shape tiny --steps 1 --warmup 0 --threads 1 --tp 1 --prefill 1000 2>/dev/null |
     awk '{ v[$1] = $2 } END { print v["prefill_gflops"] * v["prefill_ms"] }'; }
-passes 'two replicas compute twice as much' awk "BEGIN { ratio = $(gflop 2) / $(gflop 1); exit !(ratio > 1.7 && ratio < 2.3) }"
+if [ "${MG_TEST_SANITIZED-}" ]; then passes 'a prefill' awk "BEGIN { exit !($(gflop 1) > 0) }"; else
+    passes 'two replicas compute twice as much' awk "BEGIN { ratio = $(gflop 2) / $(gflop 1); exit !(ratio > 1.7 && ratio < 2.3) }"
+fi
 expect 2 'options --shape, --batch, --seconds, --dtype: have no effect on bench t5' 'options of another measurement' \
     "$MG" bench t5 --tokens 1 --steps 1 --shape large --batch 2 --seconds 1 --dtype bf16
 expect 2 'option --seconds: has no effect beside --position' 'a length of nothing' \
