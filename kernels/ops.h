@@ -333,7 +333,8 @@ size_t mg_conv_bytes(const mg_ops *ops, const mg_conv *c);
 size_t mg_kv_bytes(const mg_ops *ops, const mg_kv *kv);
 
 /* Rows [first_out, first_out + src->n_rows) of w from the host, converted to w->format. *n_bad counts NaN and
- * Inf among the values read, and what is too large for fp16 if w is that; mg_tensor_load: NaN and Inf. */
+ * Inf among the values read, and what is too large for fp16 if w is that; mg_tensor_load: NaN and Inf. On a
+ * CPU rows of what is rounded are at most 4 MB, and a slice of Q8 has at most 132104 inputs. */
 mg_status mg_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
                          int64_t *n_bad);
 
@@ -452,9 +453,9 @@ mg_status mg_conv_transpose1d(const mg_ops *ops, mg_tensor *y, const mg_tensor *
                               const mg_tensor *bias);
 
 /* One LSTM layer over time of B sequences, PyTorch's gate order i,f,g,o: x [N,I], y [N,C]; w_ih [4C,I], w_hh
- * [4C,C], bias [4C] = bias_ih + bias_hh; gates [N,4C] is scratch. The sequences stand one behind the other:
- * n_rows_host [B] rows each, N in all; 0: not in this call. state [B,2,C] = each one's h, c before its first
- * row and, on return, after its last. */
+ * [4C,C] in fp32 or fp16 on a CPU, bias [4C] = bias_ih + bias_hh; gates [N,4C] is scratch. The sequences
+ * stand one behind the other: n_rows_host [B] rows each, N in all; 0: not in this call. state [B,2,C] = each
+ * one's h, c before its first row and, on return, after its last. */
 mg_status mg_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const int64_t *n_rows_host,
                   const mg_matrix *w_ih, const mg_matrix *w_hh, const mg_tensor *bias, mg_tensor *gates,
                   mg_tensor *state);

@@ -16,6 +16,7 @@
 
 #include "arena.h"
 #include "cpu_codec.h"
+#include "cpu_gemm.h"
 #include "cpu_layout.h"
 #include "cpu_matrix.h"
 #include "cpu_sample.h"
@@ -111,8 +112,9 @@ static size_t matrix_bytes(const mg_ops *ops, const mg_matrix *w)
 static mg_status matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out,
                              const mg_host_matrix *src, int64_t *n_bad)
 {
-    /* Rows of x rounded to bf16 must fit the scratch. */
-    MG_REQUIRE(w->format != MG_FORMAT_BF16 || (size_t)(w->n_in + MG_TP_SLICES) * 4 <= SCRATCH_BYTES);
+    /* Rows of x that are rounded must fit the scratch, and a sum of products of bytes, 128 more, an int32. */
+    MG_REQUIRE(mg_cpu_gemm_scratch_bytes(ops->ctx, w) <= SCRATCH_BYTES);
+    MG_REQUIRE(w->format != MG_FORMAT_Q8 || w->n_in / w->n_slices <= INT32_MAX / (127 * 128));
     mg_cpu_matrix_load(ops->ctx, w, first_out, src, n_bad);
     return MG_OK;
 }

@@ -201,6 +201,21 @@ static void quantise_rows(void *arg, int64_t first, int64_t end, int i_thread)
     }
 }
 
+static int64_t rounded_step(const mg_cpu *cpu, const mg_matrix *w)
+{
+    return mg_format_is_quantised(w->format) ? quantised_step(w) : cpu->kernels->pair_x ? 4 : 8;
+}
+
+/* An odd number of cache lines from row to row: rows that AMX loads at once must not meet in a set. */
+int64_t mg_cpu_gemm_scratch_bytes(const mg_cpu *cpu, const mg_matrix *w)
+{
+    const bool quantised = mg_format_is_quantised(w->format);
+    const int64_t scales_bytes = quantised ? 4 : 0;
+    const int64_t row_bytes = w->n_slices * (mg_cpu_slice_steps(w) * rounded_step(cpu, w) + scales_bytes);
+
+    return quantised || w->format == MG_FORMAT_BF16 ? ((row_bytes + LINE - 1) / LINE | 1) * LINE : 0;
+}
+
 /* Products whose rows of x go through the scratch first: bf16, Q8 and Q4. */
 static void run_rounded(mg_cpu *cpu, gemm_job *j, const float *x, int64_t ldx, int64_t n_rows)
 {
@@ -208,11 +223,9 @@ static void run_rounded(mg_cpu *cpu, gemm_job *j, const float *x, int64_t ldx, i
     const bool quantised = mg_format_is_quantised(j->w->format);
     round_job round = {cpu, j->w, x, ldx, 0};
 
-    j->step_bytes = quantised ? quantised_step(j->w) : cpu->kernels->pair_x ? 4 : 8;
+    j->step_bytes = rounded_step(cpu, j->w);
     j->slice_bytes = n_steps * j->step_bytes;
-    /* An odd number of cache lines from row to row: rows that AMX loads at once must not meet in a set. */
-    const int64_t row_bytes = S * j->slice_bytes + (quantised ? S * 4 : 0);
-    j->ldx_bytes = round.ld_bytes = ((row_bytes + LINE - 1) / LINE | 1) * LINE;
+    j->ldx_bytes = round.ld_bytes = mg_cpu_gemm_scratch_bytes(cpu, j->w);
     j->x = cpu->scratch;
     const int64_t most = (int64_t)cpu->scratch_bytes / j->ldx_bytes;
     for (int64_t r = 0; r < n_rows; r += most) {

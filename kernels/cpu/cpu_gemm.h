@@ -10,4 +10,7 @@
 void mg_cpu_gemm(mg_cpu *cpu, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t n_rows,
                  const mg_matrix *w, const float *bias, mg_act act, bool accumulate);
 
+/* Bytes that a row of x takes in the scratch; 0: it does not go there. */
+int64_t mg_cpu_gemm_scratch_bytes(const mg_cpu *cpu, const mg_matrix *w);
+
 #endif

@@ -68,6 +68,7 @@ mg_status mg_cpu_lstm(const mg_ops *ops, mg_tensor *y, const mg_tensor *x, const
     const int64_t fit = (int64_t)(cpu->scratch_bytes / sizeof(float)) / (5 * C), most = fit > 1 ? fit : 1;
     int64_t first = 0;
 
+    MG_REQUIRE(mg_cpu_gemm_scratch_bytes(cpu, w_hh) == 0); /* what is gathered there would be lost */
     mg_cpu_gemm(cpu, gates->data, 4 * C, x->data, I, N, w_ih, bias->data, MG_ACT_NONE, false);
     for (int64_t b = 0; b < B; b += most) {
         const recurrence r = {.w_hh = w_hh,

@@ -313,7 +313,50 @@ static void test_lstm(void **state)
     REFUSED(mg_lstm(b.ops, &ty, &tx, split, &ih, &hh, &bias, &wrong, &cells)); /* gates over y */
     REFUSED(mg_lstm(b.ops, &ty, &tx, fewer, &ih, &hh, &bias, &gates, &cells));
     REFUSED(mg_lstm(b.ops, &ty, &tx, negative, &ih, &hh, &bias, &gates, &cells));
+    for (mg_format format = 0; format < MG_N_FORMATS;
+         format++) { /* rows of such a product are in the scratch, too */
+        if (format == MG_FORMAT_F32 || format == MG_FORMAT_F16) continue;
+        mg_matrix rounded = hh;
+        rounded.format = format;
+        REFUSED(mg_lstm(b.ops, &ty, &tx, split, &ih, &rounded, &bias, &gates, &cells));
+    }
     matrix_drop(b.ops, &ih), matrix_drop(b.ops, &hh);
+}
+
+/* Inputs beyond what a sum of bytes can hold, or a row of x in the scratch. */
+static void test_long_rows(void **state)
+{
+    static const struct {
+        mg_format format;
+        int64_t n_in;
+        int n_slices;
+        bool is_taken;
+    } cases[] = {{MG_FORMAT_Q8, 132104, 1, true},
+                 {MG_FORMAT_Q8, 132105, 1, false},
+                 {MG_FORMAT_Q8, 2 * 132104, 2, true},
+                 {MG_FORMAT_Q4, 1 << 20, 1, true},
+                 {MG_FORMAT_Q4, 1 << 22, 1, false}};
+
+    (void)state;
+    for (int i = 0; i < COUNT(cases); i++) {
+        mg_matrix m = {cases[i].format, 1, cases[i].n_in, cases[i].n_slices, NULL};
+        float *w = malloc((size_t)m.n_in * sizeof *w);
+        int64_t n_bad = 0;
+        for (int64_t k = 0; k < m.n_in; k++) w[k] = 1;
+        const mg_host_matrix src = {
+            .data = w, .dtype = MG_F32, .n_rows = 1, .n_cols = m.n_in, .row_stride = m.n_in};
+        assert_int_equal(mg_ops_alloc(b.ops, &m.data, mg_matrix_bytes(b.ops, &m)), MG_OK);
+        if (!cases[i].is_taken) {
+            REFUSED(mg_matrix_load(b.ops, &m, 0, &src, &n_bad));
+        } else {
+            float sum = 0;
+            assert_int_equal(mg_matrix_load(b.ops, &m, 0, &src, &n_bad), MG_OK);
+            linear(b.ops, &sum, w, 1, &m, NULL, MG_ACT_NONE, false);
+            assert_true(fabsf(sum / (float)m.n_in - 1) < 1e-3f);
+        }
+        matrix_drop(b.ops, &m);
+        free(w);
+    }
 }
 
 int main(void)
@@ -323,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_linear),    cmocka_unit_test(test_load),   cmocka_unit_test(test_norms),
         cmocka_unit_test(test_embed),     cmocka_unit_test(test_codec),  cmocka_unit_test(test_lstm),
         cmocka_unit_test(test_attention), cmocka_unit_test(test_copies), cmocka_unit_test(test_tune),
+        cmocka_unit_test(test_long_rows),
     };
 
     return cmocka_run_group_tests(tests, open_backend, close_backend);
