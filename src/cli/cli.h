@@ -45,7 +45,9 @@ typedef struct mg_option {
     size_t offset;       /* offsetof(struct settings, field) */
     const char *arg;     /* "N", "SECONDS"; NULL for a flag and for a choice (help shows its words) */
     const char *preset;  /* the default, written as a user would; NULL: none */
-    double low, high;    /* accepted range of an int or a float, both inclusive; INFINITY is a bound too */
+    double low, high;    /* accepted range of an int or a float, both inclusive; INFINITY is a bound too; of
+                            a size the least bytes, and the largest number without a unit */
+    int64_t unit_bytes;  /* of a size: what a number without a unit counts; 0: bytes, as many as there are */
     const char *choices; /* "auto|fp32|bf16": of a choice */
     const char *same;    /* of a choice: others' words for some of them, "float32=fp32|half=fp16"; or NULL */
     const char *group;   /* heading in the help; options of one group stand together in the table */

@@ -72,9 +72,15 @@ static mg_status parse_float(double *out, const mg_option *o, const char *from, 
     return MG_OK;
 }
 
+static mg_status bad_bare_size(const mg_option *o, const char *from, const char *text)
+{
+    return mg_fail(MG_EUSAGE, "%s: \"%s\": a number alone counts in MB, up to %.0f; write its unit, like %sB",
+                   from, text, o->high, text);
+}
+
 /* K, M, G and T count in thousands, as what we print; with an i behind them in 1024s. A B may end it, and a
  * space stand before the unit; case does not matter. */
-static mg_status parse_size(int64_t *out, const char *from, const char *text)
+static mg_status parse_size(int64_t *out, const mg_option *o, const char *from, const char *text)
 {
     static const char letters[] = "KMGT";
     char *end;
@@ -82,6 +88,10 @@ static mg_status parse_size(int64_t *out, const char *from, const char *text)
     const bool has_number = end > text;
 
     if (has_number) end += strspn(end, " ");
+    if (has_number && !*end && o->unit_bytes > 0) {
+        if (v > o->high) return bad_bare_size(o, from, text);
+        v *= (double)o->unit_bytes;
+    }
     const char *letter = has_number && *end ? strchr(letters, toupper((unsigned char)*end)) : NULL;
     if (letter) {
         const bool is_binary = tolower((unsigned char)end[1]) == 'i';
@@ -92,6 +102,7 @@ static mg_status parse_size(int64_t *out, const char *from, const char *text)
     if (!has_number || *end || !(v >= 0 && v < 0x1p62))
         return mg_fail(MG_EUSAGE, "%s: \"%s\": must be a number of bytes, like 500M, 1.5GB or 8Gi", from,
                        text);
+    if (v < o->low) return mg_fail(MG_EUSAGE, "%s: \"%s\": must be at least %.0f bytes", from, text, o->low);
     *out = (int64_t)v;
     return MG_OK;
 }
@@ -172,7 +183,7 @@ mg_status mg_cli_set_value(mg_cli *cli, void *settings, const mg_option *o, cons
     case MG_OPT_FLAG: return parse_flag(at, from, text);
     case MG_OPT_INT: return parse_int(at, o, from, text);
     case MG_OPT_FLOAT: return parse_float(at, o, from, text);
-    case MG_OPT_SIZE: return parse_size(at, from, text);
+    case MG_OPT_SIZE: return parse_size(at, o, from, text);
     case MG_OPT_CHOICE: return parse_choice(at, o, from, text);
     case MG_OPT_STRING: *(const char **)at = text; return MG_OK;
     case MG_OPT_STRINGS: return append(cli, at, text);

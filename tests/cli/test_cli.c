@@ -19,7 +19,7 @@ typedef struct settings {
     const char *name;
     mg_strings words;
     int colour;
-    int64_t size;
+    int64_t size, part;
 } settings;
 
 #define AT(field) offsetof(settings, field)
@@ -75,6 +75,15 @@ static const mg_option options[] = {
      .group = "G",
      .help = "hue"},
     {.name = "size", .type = MG_OPT_SIZE, .offset = AT(size), .arg = "SIZE", .group = "G", .help = "bytes"},
+    {.name = "part",
+     .type = MG_OPT_SIZE,
+     .offset = AT(part),
+     .arg = "SIZE",
+     .low = 1,
+     .high = 1e6,
+     .unit_bytes = 1000000,
+     .group = "G",
+     .help = "a number alone is MB"},
 };
 
 static mg_status run(mg_context *context, const void *s)
@@ -152,6 +161,42 @@ static void test_sizes(void **state)
         if (st == MG_OK) assert_int_equal(((const settings *)cli.settings)->size, cases[i].bytes);
         mg_cli_close(&cli);
     }
+}
+
+/* Of a size whose number may stand alone, the variable says the same. */
+static void test_sizes_with_a_unit(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } cases[] = {{"500", 500000000},
+                 {"0.5", 500000},
+                 {"1000000", 1000000000000},
+                 {"500MB", 500000000},
+                 {"7B", 7},
+                 {"8Gi", 8ll << 30},
+                 {"0", -1},
+                 {"1000001", -1},
+                 {"5000000000", -1},
+                 {"-1", -1}};
+    mg_cli cli;
+    (void)state;
+
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+        const char *text = cases[i / 2].text;
+        if (i % 2) setenv("MGDIST_PART", text, 1);
+        const mg_status st =
+            i % 2 ? parse(&cli, WORDS("square")) : parse(&cli, WORDS("square", "--part", text));
+        assert_int_equal(st, cases[i / 2].bytes < 0 ? MG_EUSAGE : MG_OK);
+        if (st == MG_OK) assert_int_equal(((const settings *)cli.settings)->part, cases[i / 2].bytes);
+        mg_cli_close(&cli);
+        unsetenv("MGDIST_PART");
+    }
+    assert_int_equal(parse(&cli, WORDS("square", "--part", "5000000000")), MG_EUSAGE);
+    assert_non_null(strstr(mg_last_error(),
+                           "a number alone counts in MB, up to 1000000; write its unit, like "
+                           "5000000000B"));
+    mg_cli_close(&cli);
 }
 
 static void expect_absent(const settings *s)
@@ -396,11 +441,17 @@ static void test_list_of_operands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_arrive),      cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_absent_values),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_environment),        cmocka_unit_test(test_environment_is_forgotten),
-        cmocka_unit_test(test_idle_options),       cmocka_unit_test(test_actions),
-        cmocka_unit_test(test_tables_are_checked), cmocka_unit_test(test_list_of_operands),
+        cmocka_unit_test(test_values_arrive),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_sizes_with_a_unit),
+        cmocka_unit_test(test_absent_values),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_environment_is_forgotten),
+        cmocka_unit_test(test_idle_options),
+        cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_tables_are_checked),
+        cmocka_unit_test(test_list_of_operands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,8 @@ done
 passes 'shards' convert "$TINY" "$BOX/shards" --shard-size 1MB
 passes 'shards: an index' grep -q '"total_size": 3790408' "$BOX/shards/model.safetensors.index.json"
 passes 'shards: none is longer' sh -c "! find '$BOX/shards' -name 'model-*' -size +1100k | grep -q ."
+MGDIST_SHARD_SIZE=1 passes 'of so many MB, as run and merge take it' convert "$TINY" "$BOX/megabytes"
+passes 'shards: the same' diff -r "$BOX/shards" "$BOX/megabytes"
 passes 'shards go together' convert "$BOX/shards" "$BOX/whole" --shard-size 0
 passes 'shards go together: the same file' cmp "$TINY/model.safetensors" "$(weights whole)"
 

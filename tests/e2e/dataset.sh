@@ -42,6 +42,8 @@ expect 2 'was begun with layout audiofolder, and this run has webdataset' 'and a
 
 expect 0 '' 'shards of two clips' run 2 tars --layout webdataset --shard-clips 2 --name set
 passes 'three of them' test "$(cd "$BOX/tars" && echo set-*.tar)" = 'set-000000.tar set-000001.tar set-000002.tar'
+MGDIST_SHARD_SIZE=1B expect 0 '' 'shards of a size, as a variable says' run 1 small --layout webdataset --name set
+passes 'one for each clip' test "$(find "$BOX/small" -name 'set-*.tar' | wc -l)" = 6
 passes 'in the order of the jobs, keys without dots' test "$(tar tf "$BOX/tars/set-000000.tar" | tr '\n' ' ')" = 'a.flac a.json b_1.flac b_1.json '
 passes 'with the sound of the other layout' sh -c "tar xOf '$BOX/tars/set-000000.tar' a.flac | cmp - '$BOX/one/train/a.flac'"
 passes 'the sums are right' sh -c "cd '$BOX/tars' && sha256sum -c SHA256SUMS"

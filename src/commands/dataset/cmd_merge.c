@@ -7,7 +7,7 @@
 typedef struct settings {
     const char *out;
     mg_strings shards;
-    int64_t shard_mb, shard_clips;
+    int64_t shard_bytes, shard_clips;
     bool copies;
     int incomplete;
 } settings;
@@ -28,8 +28,8 @@ static const mg_option options[] = {
      .help = "copy the sound files (default: hard links where the file system has them)"},
     {.name = "shard-clips", .type = MG_OPT_INT, .offset = AT(shard_clips), .arg = "N", .preset = "10000", .low = 1, .high = 1e9,
      .group = "Output", .help = "webdataset: most clips in a shard"},
-    {.name = "shard-size", .type = MG_OPT_INT, .offset = AT(shard_mb), .arg = "MB", .preset = "1000", .low = 1, .high = 1e6,
-     .group = "Output", .help = "webdataset: most megabytes in a shard"},
+    {.name = "shard-size", .type = MG_OPT_SIZE, .offset = AT(shard_bytes), .arg = "SIZE", .preset = "1GB", .low = 1, .high = 1e6,
+     .unit_bytes = 1000000, .group = "Output", .help = "webdataset: largest shard, such as 1GB or 500MB; a number alone is MB"},
 };
 /* clang-format on */
 
@@ -39,7 +39,7 @@ static mg_status merge(const settings *s)
                                         .source = s->shards.item,
                                         .n_sources = (int64_t)s->shards.n,
                                         .shard_clips = s->shard_clips,
-                                        .shard_bytes = s->shard_mb * 1000000,
+                                        .shard_bytes = s->shard_bytes,
                                         .copies = s->copies,
                                         .incomplete_ok = s->incomplete == INCOMPLETE_OK};
     mg_dataset_merged m;

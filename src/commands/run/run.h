@@ -20,7 +20,7 @@ typedef struct mg_run_settings {
     const char *out;
     int layout;
     const char *name;
-    int64_t shard_mb, shard_clips;
+    int64_t shard_bytes, shard_clips;
     int64_t n_per_job;
     const char *part; /* "i/n" */
     int resume;

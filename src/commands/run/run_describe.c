@@ -53,7 +53,7 @@ mg_status mg_run_describe(mg_dataset_call *call, const mg_run_settings *s)
         .suffix = mg_audio_format_suffix((mg_audio_format)s->call.all.format),
         .name = s->name,
         .shard_clips = s->shard_clips,
-        .shard_bytes = s->shard_mb * 1000000,
+        .shard_bytes = s->shard_bytes,
         .seed = s->call.all.seed,
         .n_per_job = s->n_per_job,
         .dur_s = isnan(s->call.all.dur_s) ? 30 : s->call.all.dur_s,
