@@ -126,6 +126,10 @@ bad decode floats.npy 'holds float32: codes are integers'
 expect 0 'long.wav' 'int64 is read' "$MG" decode "$BOX/bad/long.npy" --model "$TINY" --out "$BOX/sound"
 bad decode empty.npy 'holds no frame'
 bad decode not-there.npy 'cannot open'
+codes "$BOX/bad/hours.npy" '<i4' 4 280000
+expect 1 'hours.npy: .*5600\.00 s: a wav file holds up to 5592\.[0-9]* s at 384000 Hz' 'sound that no file of its format holds' \
+    "$MG" decode "$BOX/bad/hours.npy" --model "$TINY" --out "$BOX/none" --sample-rate 384000
+fails 'which leaves no file' test -e "$BOX/none/hours.wav"
 cp "$BOX/bad/large.npy" "$BOX/bad/a"
 expect 1 '^mg-dist: error: a: codes: [0-9]*: codebook' 'a name that is a word of the sentence' \
     sh -c 'cd "$1" && "$2" decode a --model "$3" --out ../none' - "$BOX/bad" "$MG" "$TINY"

@@ -389,12 +389,48 @@ static void test_8_bits(void **state)
     }
 }
 
+/* A byte has no NaN: a key or a value that holds one, or an infinite number, makes those NaN that attend to
+ * it, and nobody else. */
+static void test_8_bits_of_no_numbers(void **state)
+{
+    enum { N = 4, E = 64, BAD = 2 };
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+
+    (void)state;
+    FOR_LEVELS(level)
+    {
+        bench_ops b = ops_open(level, 1);
+        for (int i = 0; i < 2 * COUNT(bad); i++) { /* in the key, in the value */
+            mg_kv kv = {MG_FORMAT_Q8, false, 1, 1, N, E, NULL, NULL};
+            const size_t bytes = (mg_kv_bytes(b.ops, &kv) + 63) / 64 * 64;
+            float *x = random_floats(41, N * 3 * E);
+            int32_t pos[N] = {0, 1, 2, 3};
+            tokens t = tokens_make(N, E, false);
+            kv.k = aligned_alloc(64, bytes), kv.v = aligned_alloc(64, bytes);
+            x[BAD * 3 * E + (i % 2 ? 2 : 1) * E + 5] = bad[i / 2];
+            for (int n = 0; n < N; n++) t.row[n] = 0;
+            mg_tensor xs = mg_tensor_2d(x, MG_F32, N, 3 * E);
+            const mg_tensor row = mg_tensor_1d(t.row, MG_I32, N), at = mg_tensor_1d(pos, MG_I32, N);
+            assert_int_equal(mg_kv_write(b.ops, &kv, &xs, E, &row, &at), MG_OK);
+            const cache c = {kv, NULL, NULL};
+            attend_all(b.ops, &t, &c);
+            for (int64_t e = 0; e < N * E; e++) assert_int_equal(isnan(t.y[e]) != 0, e >= BAD * E);
+            free(x), free(kv.k), free(kv.v), tokens_drop(&t);
+        }
+        ops_close(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_neighbours),       cmocka_unit_test(test_alone),
-        cmocka_unit_test(test_uneven),           cmocka_unit_test(test_later_keys_stay_out),
-        cmocka_unit_test(test_order_is_noticed), cmocka_unit_test(test_8_bits),
+        cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_uneven),
+        cmocka_unit_test(test_later_keys_stay_out),
+        cmocka_unit_test(test_order_is_noticed),
+        cmocka_unit_test(test_8_bits),
+        cmocka_unit_test(test_8_bits_of_no_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
