@@ -54,13 +54,19 @@ static bool goes_on(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
+int mg_utf8_fit(const char *text, int most)
+{
+    const int bytes = (int)strnlen(text, (size_t)most + 1);
+    int n = bytes <= most ? bytes : most;
+
+    while (bytes > most && n > 0 && most - n < 3 && goes_on(text[n])) n--;
+    return bytes > most && goes_on(text[n]) ? most : n; /* `most`: it was no UTF-8 */
+}
+
 void mg_utf8_copy(char *out, size_t size, const char *text)
 {
-    const size_t most = size - 1, bytes = strnlen(text, size);
-    size_t n = bytes < size ? bytes : most;
+    const int n = mg_utf8_fit(text, (int)size - 1);
 
-    while (bytes == size && n > 0 && most - n < 3 && goes_on(text[n])) n--;
-    if (bytes == size && goes_on(text[n])) n = most; /* it was no UTF-8 */
-    memcpy(out, text, n);
+    memcpy(out, text, (size_t)n);
     out[n] = '\0';
 }

@@ -13,6 +13,9 @@ int64_t mg_utf8_bad_offset(const char *text, int64_t bytes);
  * *text stays. */
 int32_t mg_utf8_next(const char **text, const char *end);
 
+/* Bytes of the text's beginning, at most `most`, that end between two characters. */
+int mg_utf8_fit(const char *text, int most);
+
 /* As much of the text as there is room for, with a NUL: cut between two characters. */
 void mg_utf8_copy(char *out, size_t size, const char *text);
 

@@ -6,6 +6,7 @@
 
 #include "job_reader_impl.h"
 #include "json.h"
+#include "utf8.h"
 
 static mg_status skip_blanks(mg_job_bytes *b)
 {
@@ -108,7 +109,8 @@ static mg_status rename_keys(mg_job_reader *r, mg_job_record *record)
     cJSON *object = NULL;
     mg_json_text t = {0};
 
-    snprintf(where, sizeof where, "%.4000s: line %lld", r->bytes.name, (long long)record->line);
+    snprintf(where, sizeof where, "%.*s: line %lld", mg_utf8_fit(r->bytes.name, 4000), r->bytes.name,
+             (long long)record->line);
     mg_status st = mg_json_parse(&object, where, record->text, record->bytes);
     if (st == MG_ECHECKPOINT) st = MG_EUSAGE; /* JSON's reader takes all for checkpoints */
     MG_TRY(st);

@@ -10,6 +10,7 @@
 #include "json.h"
 #include "path.h"
 #include "text.h"
+#include "utf8.h"
 
 enum { WHERE_SIZE = MG_PATH_SIZE + 64 };
 
@@ -208,7 +209,8 @@ static mg_status read_all(mg_request_list *list, mg_job_reader *reader)
     for (;;) {
         MG_RETURN(mg_job_reader_next(reader, &record, &over));
         if (over) return MG_OK;
-        snprintf(where, sizeof where, "%.4000s: line %lld", name, (long long)record.line);
+        snprintf(where, sizeof where, "%.*s: line %lld", mg_utf8_fit(name, 4000), name,
+                 (long long)record.line);
         MG_RETURN(mg_request_list_add(list, where, folder, record.text, record.bytes));
     }
 }

@@ -9,6 +9,7 @@
 
 #include "config_impl.h"
 #include "json.h"
+#include "utf8.h"
 
 enum { MAX_WIDTH = 1 << 16, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20 };
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
@@ -104,7 +105,7 @@ static mg_status read_lm(mg_lm_config *out, const cJSON *section, const char *na
 static mg_status read_section(const cJSON *root, const char *file, const char *key, const cJSON **section,
                               char name[MG_PATH_SIZE])
 {
-    snprintf(name, MG_PATH_SIZE, "%.4000s: %s", file, key);
+    snprintf(name, MG_PATH_SIZE, "%.*s: %s", mg_utf8_fit(file, 4000), file, key);
     MG_RETURN(mg_json_object(root, file, key, section));
     return *section ? MG_OK : mg_fail(MG_ECHECKPOINT, "%s: %s: the section is missing", file, key);
 }

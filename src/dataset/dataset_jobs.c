@@ -14,6 +14,7 @@
 #include "numbers.h"
 #include "out_file.h"
 #include "request_list.h"
+#include "utf8.h"
 
 enum { BUFFER_BYTES = 1 << 18 };
 
@@ -201,7 +202,7 @@ static mg_status take_record(intake *in, const mg_job_record *record, const char
     char where[MG_PATH_SIZE + 64];
     const int64_t at = in->at;
 
-    snprintf(where, sizeof where, "%.4000s: line %lld", name, (long long)record->line);
+    snprintf(where, sizeof where, "%.*s: line %lld", mg_utf8_fit(name, 4000), name, (long long)record->line);
     if (in->db) MG_TRY(mg_request_list_add(&one, where, folder, record->text, record->bytes));
     MG_TRY(put(in, record->text, (size_t)record->bytes));
     MG_TRY(put(in, "\n", 1));

@@ -7,6 +7,7 @@
 #include "config_keys.h"
 #include "json.h"
 #include "log.h"
+#include "utf8.h"
 
 /* FOLDER/NAME parsed; NULL if it is not there. */
 static mg_status load(cJSON **root, char path[MG_PATH_SIZE], const char *folder, const char *name)
@@ -33,7 +34,7 @@ static mg_status check_section(mg_text *notes, mg_keys_file file, const mg_keys_
 {
     char name[MG_PATH_SIZE];
 
-    MG_RETURN(mg_path_format(name, "%.4000s: %s", path, key));
+    MG_RETURN(mg_path_format(name, "%.*s: %s", mg_utf8_fit(path, 4000), path, key));
     return mg_config_keys_check(notes, file, facts, cJSON_GetObjectItemCaseSensitive(root, key), name);
 }
 

@@ -85,6 +85,9 @@ static void characters(void **state)
         assert_int_equal(strlen(copy), kept[most]);
         assert_memory_equal(copy, text, kept[most]);
     }
+    for (size_t most = 0; most < sizeof kept / sizeof *kept; most++)
+        assert_int_equal(mg_utf8_fit(text, (int)most), kept[most]);
+    assert_int_equal(mg_utf8_fit("abc", 4000), 3);
     mg_utf8_copy(copy, sizeof copy, text);
     assert_string_equal(copy, text);
     mg_utf8_copy(copy, 6, "\x80\x80\x80\x80\x80\x80"); /* no UTF-8: as it comes */

@@ -74,6 +74,10 @@ END
 expect 4 '"cut": "name m{39}\.n{39}"' 'names that are cut' "$MG" inspect "$BOX/names.pt" --json
 passes 'its JSON is UTF-8' iconv -f UTF-8 -t UTF-8 "$BOX/said"
 says 'and what is none is escaped' '"a\\\\xffb": "text \\"\\\\xfe!\\""'
+odd=$BOX/odd$(printf '\377')name
+cp -r "$TINY" "$odd"
+expect 0 '"path": ".*/odd\\\\xffname"' 'a path that is no UTF-8' "$MG" inspect "$odd" --json
+passes 'its JSON is UTF-8 too' iconv -f UTF-8 -t UTF-8 "$BOX/said"
 
 # Tensors of every type that a file can have, in the place of the language model's.
 cp -r "$TINY" "$BOX/types" && chmod -R u+w "$BOX/types"

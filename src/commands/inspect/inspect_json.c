@@ -12,7 +12,8 @@ static bool is_utf8(const char *text)
     return !text || mg_utf8_bad_offset(text, (int64_t)strlen(text)) < 0;
 }
 
-/* What a file says: it stays as it is if it is UTF-8, else its other bytes are escaped, for JSON is UTF-8. */
+/* What a file says, or is called: it stays as it is if it is UTF-8, else its other bytes are escaped, for
+ * JSON is UTF-8. */
 static void put_text(mg_json_text *t, const char *key, const char *value)
 {
     mg_text shown_key = {0}, shown = {0};
@@ -63,7 +64,7 @@ static void put_codec(mg_json_text *t, const mg_inspection *i)
     mg_json_text_int(t, "codebook_size", c->codebook_size);
     mg_json_text_string(t, "pad_mode", c->pad_reflect ? "reflect" : "constant");
     mg_json_text_bool(t, "has_encoder", i->part[MG_INSPECT_CODEC].has_encoder);
-    mg_json_text_string(t, "pointer", *i->files->pointer ? i->files->pointer : NULL);
+    put_text(t, "pointer", *i->files->pointer ? i->files->pointer : NULL);
 }
 
 static void put_mapping(mg_json_text *t, const mg_inspect_part *p)
@@ -107,7 +108,7 @@ static void put_part(mg_json_text *t, const mg_inspection *i, int part)
         return;
     }
     mg_json_text_object(t, keys[part]);
-    mg_json_text_string(t, "path", p->files->path);
+    put_text(t, "path", p->files->path);
     put_text(t, "form", p->files->form);
     mg_json_text_int(t, "tensors", p->n_tensors);
     mg_json_text_int(t, "parameters", p->n_parameters);
@@ -161,7 +162,7 @@ static void put_files(mg_json_text *t, const mg_checkpoint *c)
 {
     for (size_t k = 0; k < mg_checkpoint_n_files(c); k++) {
         mg_json_text_object(t, NULL);
-        mg_json_text_string(t, "path", mg_checkpoint_file(c, k));
+        put_text(t, "path", mg_checkpoint_file(c, k));
         mg_json_text_int(t, "bytes", mg_path_bytes(mg_checkpoint_file(c, k)));
         mg_json_text_close(t);
     }
@@ -181,7 +182,7 @@ static void put_keys(mg_json_text *t, const mg_inspection *i, const mg_checkpoin
         mg_json_text_array(t, "shape");
         for (int d = 0; d < s->tensor.n_dims; d++) mg_json_text_int(t, NULL, s->tensor.dim[d]);
         mg_json_text_close(t);
-        mg_json_text_string(t, "file", s->file);
+        put_text(t, "file", s->file);
         mg_json_text_close(t);
     }
 }
@@ -206,7 +207,7 @@ static void put_weights(mg_json_text *t, const mg_inspection *i)
 
     mg_json_text_string(t, "container", mg_checkpoint_container(c));
     mg_json_text_string(t, "dialect", mg_dialect_name(mg_checkpoint_get_dialect(c)));
-    mg_json_text_string(t, "points_to", mg_checkpoint_pointer(c));
+    put_text(t, "points_to", mg_checkpoint_pointer(c));
     mg_json_text_array(t, "files");
     if (i->lone) put_files(t, i->lone);
     for (int k = 0; i->files && k < i->files->n_opened; k++) put_files(t, i->files->opened[k]);
@@ -224,8 +225,8 @@ mg_status mg_inspection_print_json(const mg_inspection *i)
     char *text = NULL;
 
     mg_json_text_object(&t, NULL);
-    mg_json_text_string(&t, "source", i->settings->source);
-    mg_json_text_string(&t, "path", i->path);
+    put_text(&t, "source", i->settings->source);
+    put_text(&t, "path", i->path);
     put_text(&t, "is", i->what);
     mg_json_text_bool(&t, "sound", i->is_sound);
     mg_json_text_bool(&t, "loads", i->loads);
@@ -235,7 +236,7 @@ mg_status mg_inspection_print_json(const mg_inspection *i)
         put_text(&t, "model_type", i->files->config.model_type);
         for (int k = 0; k < MG_INSPECT_PARTS; k++) put_part(&t, i, k);
         put_text(&t, "text_encoder_name", *i->files->t5_name ? i->files->t5_name : NULL);
-        mg_json_text_string(&t, "tokenizer", *i->files->tokenizer ? i->files->tokenizer : NULL);
+        put_text(&t, "tokenizer", *i->files->tokenizer ? i->files->tokenizer : NULL);
         put_generation(&t, i);
         put_notes(&t, i);
     }

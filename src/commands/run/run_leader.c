@@ -12,6 +12,7 @@
 #include "run_leader_impl.h"
 #include "stop.h"
 #include "text.h"
+#include "utf8.h"
 
 #define TELL_S 2.0
 #define LOOK_S 0.2
@@ -170,7 +171,8 @@ static mg_status open_clip(mg_run_leader *l, mg_run_clip *c, const mg_run_messag
                                  .seed = m->seed,
                                  .copy = m->copy};
 
-    snprintf(where, sizeof where, "%.4000s: line %lld", l->s->jobs ? l->s->jobs : "jobs", (long long)m->line);
+    const char *jobs = l->s->jobs ? l->s->jobs : "jobs";
+    snprintf(where, sizeof where, "%.*s: line %lld", mg_utf8_fit(jobs, 4000), jobs, (long long)m->line);
     MG_RETURN(mg_clip_list_open_one(&c->list, &l->call, l->r, l->tokenizer, &from));
     c->list.seed = (uint64_t)m->seed;
     if (m->attempt > 0) c->list.job[0].clip.terms.seed = (uint64_t)m->seed;
