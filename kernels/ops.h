@@ -334,7 +334,7 @@ size_t mg_kv_bytes(const mg_ops *ops, const mg_kv *kv);
 
 /* Rows [first_out, first_out + src->n_rows) of w from the host, converted to w->format. *n_bad counts NaN and
  * Inf among the values read, and what is too large for fp16 if w is that; mg_tensor_load: NaN and Inf. On a
- * CPU rows of what is rounded are at most 4 MB, and a slice of Q8 has at most 132104 inputs. */
+ * CPU rows of what is rounded are at most 4 MB, and a slice of Q8 has at most 66311 inputs. */
 mg_status mg_matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out, const mg_host_matrix *src,
                          int64_t *n_bad);
 

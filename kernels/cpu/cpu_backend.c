@@ -112,9 +112,9 @@ static size_t matrix_bytes(const mg_ops *ops, const mg_matrix *w)
 static mg_status matrix_load(const mg_ops *ops, const mg_matrix *w, int64_t first_out,
                              const mg_host_matrix *src, int64_t *n_bad)
 {
-    /* Rows of x that are rounded must fit the scratch, and a sum of products of bytes, 128 more, an int32. */
+    /* Rows of x that are rounded must fit the scratch, and sums of bytes, up to 255 by 127, an int32. */
     MG_REQUIRE(mg_cpu_gemm_scratch_bytes(ops->ctx, w) <= SCRATCH_BYTES);
-    MG_REQUIRE(w->format != MG_FORMAT_Q8 || w->n_in / w->n_slices <= INT32_MAX / (127 * 128));
+    MG_REQUIRE(w->format != MG_FORMAT_Q8 || w->n_in / w->n_slices <= INT32_MAX / (127 * 255));
     mg_cpu_matrix_load(ops->ctx, w, first_out, src, n_bad);
     return MG_OK;
 }

@@ -331,9 +331,9 @@ static void test_long_rows(void **state)
         int64_t n_in;
         int n_slices;
         bool is_taken;
-    } cases[] = {{MG_FORMAT_Q8, 132104, 1, true},
-                 {MG_FORMAT_Q8, 132105, 1, false},
-                 {MG_FORMAT_Q8, 2 * 132104, 2, true},
+    } cases[] = {{MG_FORMAT_Q8, 66311, 1, true},
+                 {MG_FORMAT_Q8, 66312, 1, false},
+                 {MG_FORMAT_Q8, 2 * 66311, 2, true},
                  {MG_FORMAT_Q4, 1 << 20, 1, true},
                  {MG_FORMAT_Q4, 1 << 22, 1, false}};
 
