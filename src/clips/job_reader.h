@@ -51,4 +51,8 @@ mg_status mg_job_reader_next(mg_job_reader *r, mg_job_record *record, bool *over
 /* What messages call the file: its path, or "standard input". */
 const char *mg_job_reader_name(const mg_job_reader *r);
 
+/* What they call a record, "NAME: line N"; a name that is too long is cut between two characters. */
+enum { MG_JOB_WHERE_SIZE = 4096 };
+void mg_job_where(char out[MG_JOB_WHERE_SIZE], const char *name, int64_t line);
+
 #endif

@@ -6,7 +6,6 @@
 
 #include "job_reader_impl.h"
 #include "json.h"
-#include "utf8.h"
 
 static mg_status skip_blanks(mg_job_bytes *b)
 {
@@ -105,12 +104,11 @@ static mg_status rename_keys(mg_job_reader *r, mg_job_record *record)
 {
     const char *prompt = r->prompt_column ? r->prompt_column : "prompt";
     const char *id = r->id_column ? r->id_column : "id";
-    char where[4200];
+    char where[MG_JOB_WHERE_SIZE];
     cJSON *object = NULL;
     mg_json_text t = {0};
 
-    snprintf(where, sizeof where, "%.*s: line %lld", mg_utf8_fit(r->bytes.name, 4000), r->bytes.name,
-             (long long)record->line);
+    mg_job_where(where, r->bytes.name, record->line);
     mg_status st = mg_json_parse(&object, where, record->text, record->bytes);
     if (st == MG_ECHECKPOINT) st = MG_EUSAGE; /* JSON's reader takes all for checkpoints */
     MG_TRY(st);

@@ -10,9 +10,6 @@
 #include "json.h"
 #include "path.h"
 #include "text.h"
-#include "utf8.h"
-
-enum { WHERE_SIZE = MG_PATH_SIZE + 64 };
 
 /* Takes the text; NULL is no memory. */
 static mg_status keep(mg_request_list *list, char *text)
@@ -201,7 +198,7 @@ done:
 static mg_status read_all(mg_request_list *list, mg_job_reader *reader)
 {
     const char *name = mg_job_reader_name(reader), *slash = strrchr(name, '/');
-    char where[WHERE_SIZE], folder[MG_PATH_SIZE] = "";
+    char where[MG_JOB_WHERE_SIZE], folder[MG_PATH_SIZE] = "";
     mg_job_record record;
     bool over = false;
 
@@ -209,8 +206,7 @@ static mg_status read_all(mg_request_list *list, mg_job_reader *reader)
     for (;;) {
         MG_RETURN(mg_job_reader_next(reader, &record, &over));
         if (over) return MG_OK;
-        snprintf(where, sizeof where, "%.*s: line %lld", mg_utf8_fit(name, 4000), name,
-                 (long long)record.line);
+        mg_job_where(where, name, record.line);
         MG_RETURN(mg_request_list_add(list, where, folder, record.text, record.bytes));
     }
 }

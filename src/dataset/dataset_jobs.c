@@ -1,6 +1,4 @@
 /* Jobs in: read once from first to last, each checked, copied to jobs.jsonl and entered as a row. */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +12,6 @@
 #include "numbers.h"
 #include "out_file.h"
 #include "request_list.h"
-#include "utf8.h"
 
 enum { BUFFER_BYTES = 1 << 18 };
 
@@ -199,10 +196,10 @@ static mg_status take_record(intake *in, const mg_job_record *record, const char
 {
     mg_status st = MG_OK;
     mg_request_list one = {0};
-    char where[MG_PATH_SIZE + 64];
+    char where[MG_JOB_WHERE_SIZE];
     const int64_t at = in->at;
 
-    snprintf(where, sizeof where, "%.*s: line %lld", mg_utf8_fit(name, 4000), name, (long long)record->line);
+    mg_job_where(where, name, record->line);
     if (in->db) MG_TRY(mg_request_list_add(&one, where, folder, record->text, record->bytes));
     MG_TRY(put(in, record->text, (size_t)record->bytes));
     MG_TRY(put(in, "\n", 1));

@@ -12,7 +12,6 @@
 #include "run_leader_impl.h"
 #include "stop.h"
 #include "text.h"
-#include "utf8.h"
 
 #define TELL_S 2.0
 #define LOOK_S 0.2
@@ -162,7 +161,7 @@ static mg_status check_room(const mg_run_leader *l, const mg_clip *clip)
 
 static mg_status open_clip(mg_run_leader *l, mg_run_clip *c, const mg_run_message *m)
 {
-    char where[MG_PATH_SIZE + 64];
+    char where[MG_JOB_WHERE_SIZE];
     const mg_clip_record from = {.text = m->text[1],
                                  .text_bytes = (int64_t)strlen(m->text[1]),
                                  .where = where,
@@ -171,8 +170,7 @@ static mg_status open_clip(mg_run_leader *l, mg_run_clip *c, const mg_run_messag
                                  .seed = m->seed,
                                  .copy = m->copy};
 
-    const char *jobs = l->s->jobs ? l->s->jobs : "jobs";
-    snprintf(where, sizeof where, "%.*s: line %lld", mg_utf8_fit(jobs, 4000), jobs, (long long)m->line);
+    mg_job_where(where, l->s->jobs ? l->s->jobs : "jobs", m->line);
     MG_RETURN(mg_clip_list_open_one(&c->list, &l->call, l->r, l->tokenizer, &from));
     c->list.seed = (uint64_t)m->seed;
     if (m->attempt > 0) c->list.job[0].clip.terms.seed = (uint64_t)m->seed;
