@@ -89,32 +89,27 @@ mg_status mg_dataset_note_n(mg_dataset *d)
     return mg_run_db_note(d->db, note_name, text);
 }
 
-mg_status mg_dataset_compare_n(const mg_dataset *d, bool *same)
+mg_status mg_dataset_read_n(const mg_dataset *d, int64_t *n)
 {
     char *noted;
 
     MG_RETURN(mg_run_db_read_note(d->db, note_name, &noted));
-    *same = !noted || strtoll(noted, NULL, 10) == d->call.n_per_job;
+    *n = noted ? strtoll(noted, NULL, 10) : d->call.n_per_job;
     free(noted);
     return MG_OK;
 }
 
-mg_status mg_dataset_refuse_jobs(const mg_dataset *d, bool same_list)
+mg_status mg_dataset_refuse_jobs(const mg_dataset *d, bool same_list, int64_t n_before)
 {
-    char *noted;
-
     if (!same_list)
         return mg_fail(MG_EUSAGE,
                        "%s: the jobs are not those that %s was begun with; --jobs-changed ok adds the new "
                        "ones, keeps clips that are done and drops jobs that are gone and not done",
                        d->call.jobs, d->out);
-    MG_RETURN(mg_run_db_read_note(d->db, note_name, &noted));
-    const mg_status st =
-        mg_fail(MG_EUSAGE,
-                "%s: was begun with --n %s, and this run has --n %" PRId64
-                ": say the same; or --jobs-changed ok, which adds the clips that are new, keeps those that "
-                "are done and drops those that are asked for no more and not done",
-                d->out, noted ? noted : "1", d->call.n_per_job);
-    free(noted);
-    return st;
+    return mg_fail(
+        MG_EUSAGE,
+        "%s: was begun with --n %" PRId64 ", and this run has --n %" PRId64
+        ": say the same; or --jobs-changed ok, which adds the clips that are new, keeps those that "
+        "are done and drops those that are asked for no more and not done",
+        d->out, n_before, d->call.n_per_job);
 }

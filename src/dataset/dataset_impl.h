@@ -96,11 +96,11 @@ mg_status mg_dataset_is_same_job(bool *same, int before_fd, const mg_job_row *ol
 /* *fd: of the jobs.jsonl at `path` if its hash is the one that is noted; else it stays as it is. */
 mg_status mg_dataset_open_before(int *fd, const char *path, const char *noted);
 
-/* How many clips a job has that does not say: noted with the jobs; is it the call's? A dataset in which it is
- * not noted takes any. And the refusal of other jobs; `same_list`: of another number alone. */
+/* How many clips a job has that does not say: noted with the jobs, and read again. Where none is noted it is
+ * the call's. And the refusal of other jobs; `same_list`: of another number alone. */
 mg_status mg_dataset_note_n(mg_dataset *d);
-mg_status mg_dataset_compare_n(const mg_dataset *d, bool *same);
-mg_status mg_dataset_refuse_jobs(const mg_dataset *d, bool same_list);
+mg_status mg_dataset_read_n(const mg_dataset *d, int64_t *n);
+mg_status mg_dataset_refuse_jobs(const mg_dataset *d, bool same_list, int64_t n_before);
 
 /* dataset_inputs.c: look at the files that a job names, as far as they can be judged without a model. Each
  * fault is the last error when `note` is called. */

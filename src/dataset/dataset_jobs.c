@@ -455,20 +455,21 @@ mg_status mg_dataset_take_jobs(mg_dataset *d)
 {
     mg_status st = MG_OK;
     char *noted = NULL;
-    bool same = true, same_n = true, is_untouched = true;
+    bool same = true, is_untouched = true;
+    int64_t n_before = d->call.n_per_job;
 
     MG_RETURN(mg_run_db_read_note(d->db, "jobs", &noted));
     if (!noted)
         return d->call.jobs ? enter_jobs(d, NULL)
                             : mg_fail(MG_EUSAGE, "%s: no jobs were given yet; name them with --jobs", d->out);
     if (d->call.jobs) MG_TRY(compare_jobs(d, noted, &same));
-    if (d->call.jobs) MG_TRY(mg_dataset_compare_n(d, &same_n));
-    if (same && same_n) {
+    if (d->call.jobs) MG_TRY(mg_dataset_read_n(d, &n_before));
+    if (same && n_before == d->call.n_per_job) {
         st = mend_copy(d, noted);
         goto done;
     }
     if (d->call.jobs_changed == MG_JOBS_CHANGED_REFUSE) MG_TRY(mg_run_db_is_untouched(d->db, &is_untouched));
-    if (!is_untouched) MG_TRY(mg_dataset_refuse_jobs(d, same));
+    if (!is_untouched) MG_TRY(mg_dataset_refuse_jobs(d, same, n_before));
     st = enter_jobs(d, noted);
 done:
     free(noted);
