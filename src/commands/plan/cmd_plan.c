@@ -143,12 +143,12 @@ static mg_status check(const void *settings)
 
     if (s->n_clips < 1) return mg_fail(MG_EUSAGE, "plan: option --clips: missing; it says how many to make");
     if (!mg_predict_device(&m, s->gpu, MG_FORMAT_BF16)) return bad_device(s->gpu);
-    if (s->deadline && isnan(parse_time(s->deadline)))
+    const double deadline_s = s->deadline ? parse_time(s->deadline) : INFINITY;
+    if (isnan(deadline_s))
         return mg_fail(MG_EUSAGE,
                        "option --deadline: \"%s\": not a time as 8h, 90m or 2d, nor as 2026-12-04T08:00",
                        s->deadline);
-    if (s->deadline && parse_time(s->deadline) <= 0)
-        return mg_fail(MG_EUSAGE, "option --deadline: %s: is past", s->deadline);
+    if (deadline_s <= 0) return mg_fail(MG_EUSAGE, "option --deadline: %s: is past", s->deadline);
     if (s->measure && !is_cpu)
         return mg_fail(MG_EUSAGE, "option --measure: measures ranks of a CPU; leave it or --gpu %s out",
                        s->gpu);
