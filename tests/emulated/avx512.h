@@ -38,6 +38,15 @@ typedef union wide {
         statement;                  \
     }
 
+/* An intrinsic of two vectors, by that of their halves. */
+#define OF_TWO(vector, whole, halves, name)                                     \
+    EMULATED vector emulated_##name(vector a, vector b)                         \
+    {                                                                           \
+        wide x = {.whole = a}, y = {.whole = b}, to;                            \
+        EACH_LANE(2, h, to.halves[h] = _mm256_##name(x.halves[h], y.halves[h])) \
+        return to.whole;                                                        \
+    }
+
 #include "avx512_bits.h"
 #include "avx512_floats.h"
 #if defined(MG_EMULATED_VNNI) || defined(MG_EMULATED_AVXVNNI)

@@ -70,21 +70,14 @@ EMULATED __m512i emulated_add_epi16(__m512i a, __m512i b)
         EACH_LANE(2, h, to.half_i[h] = _mm256_##name(from.half_i[h], (int)n_bits)) \
         return to.i;                                                               \
     }
-#define OF_TWO(name)                                                            \
-    EMULATED __m512i emulated_##name(__m512i a, __m512i b)                      \
-    {                                                                           \
-        wide x = {.i = a}, y = {.i = b}, to;                                    \
-        EACH_LANE(2, h, to.half_i[h] = _mm256_##name(x.half_i[h], y.half_i[h])) \
-        return to.i;                                                            \
-    }
 SHIFT(slli_epi32)
 SHIFT(srli_epi32)
 SHIFT(slli_epi16)
 SHIFT(srli_epi16)
 SHIFT(srai_epi16)
-OF_TWO(madd_epi16)
-OF_TWO(maddubs_epi16)
-OF_TWO(shuffle_epi8)
+OF_TWO(__m512i, i, half_i, madd_epi16)
+OF_TWO(__m512i, i, half_i, maddubs_epi16)
+OF_TWO(__m512i, i, half_i, shuffle_epi8)
 
 EMULATED __m512i emulated_broadcast_i32x4(__m128i a)
 {

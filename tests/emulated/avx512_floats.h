@@ -44,15 +44,8 @@ EMULATED __m512 emulated_setzero_ps(void)
     return (__m512){0};
 }
 
-#define FLOATS_OF_TWO(name)                                               \
-    EMULATED __m512 emulated_##name(__m512 a, __m512 b)                   \
-    {                                                                     \
-        wide x = {.f = a}, y = {.f = b}, to;                              \
-        EACH_LANE(2, h, to.half[h] = _mm256_##name(x.half[h], y.half[h])) \
-        return to.f;                                                      \
-    }
-FLOATS_OF_TWO(add_ps)
-FLOATS_OF_TWO(max_ps)
+OF_TWO(__m512, f, half, add_ps)
+OF_TWO(__m512, f, half, max_ps)
 
 EMULATED __m512 emulated_fmadd_ps(__m512 a, __m512 b, __m512 c)
 {
