@@ -3,7 +3,6 @@
 #include "job_reader_impl.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +10,10 @@
 
 #include "prompt_text.h"
 #include "text.h"
-#include "utf8.h"
 
 const char *mg_job_reader_name(const mg_job_reader *r)
 {
     return r->bytes.name;
-}
-
-void mg_job_where(char out[MG_JOB_WHERE_SIZE], const char *name, int64_t line)
-{
-    snprintf(out, MG_JOB_WHERE_SIZE, "%.*s: line %" PRId64, mg_utf8_fit(name, 4000), name, line);
 }
 
 static int64_t find_column(char *const *names, int64_t n, const char *name)

@@ -1,5 +1,7 @@
 /* From a file to pieces of text: unpacks, and finds where a line, a CSV record or a JSON value ends. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,8 +9,14 @@
 
 #include "job_reader_impl.h"
 #include "stop.h"
+#include "utf8.h"
 
 enum { CHUNK_BYTES = 1 << 17 };
+
+void mg_job_where(char out[MG_JOB_WHERE_SIZE], const char *name, int64_t line)
+{
+    snprintf(out, MG_JOB_WHERE_SIZE, "%.*s: line %" PRId64, mg_utf8_fit(name, 4000), name, line);
+}
 
 mg_status mg_job_bytes_open(mg_job_bytes *b, const char *path)
 {
