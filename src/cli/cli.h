@@ -47,7 +47,7 @@ typedef struct mg_option {
     const char *preset;  /* the default, written as a user would; NULL: none */
     double low, high;    /* accepted range of an int or a float, both inclusive; INFINITY is a bound too; of
                             a size the least bytes, and the largest number without a unit */
-    int64_t unit_bytes;  /* of a size: what a number without a unit counts; 0: bytes, as many as there are */
+    bool in_mb;          /* of a size: a number without a unit counts MB; else bytes, as many as there are */
     const char *choices; /* "auto|fp32|bf16": of a choice */
     const char *same;    /* of a choice: others' words for some of them, "float32=fp32|half=fp16"; or NULL */
     const char *group;   /* heading in the help; options of one group stand together in the table */

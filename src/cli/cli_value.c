@@ -88,9 +88,9 @@ static mg_status parse_size(int64_t *out, const mg_option *o, const char *from, 
     const bool has_number = end > text;
 
     if (has_number) end += strspn(end, " ");
-    if (has_number && !*end && o->unit_bytes > 0) {
+    if (has_number && !*end && o->in_mb) {
         if (v > o->high) return bad_bare_size(o, from, text);
-        v *= (double)o->unit_bytes;
+        v *= 1e6;
     }
     const char *letter = has_number && *end ? strchr(letters, toupper((unsigned char)*end)) : NULL;
     if (letter) {

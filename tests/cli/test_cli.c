@@ -81,7 +81,7 @@ static const mg_option options[] = {
      .arg = "SIZE",
      .low = 1,
      .high = 1e6,
-     .unit_bytes = 1000000,
+     .in_mb = true,
      .group = "G",
      .help = "a number alone is MB"},
 };

@@ -30,7 +30,7 @@ static const mg_option options[] = {
      .group = "Form", .help = "number format of all tensors; keep leaves each as it is stored; auto is keep, but to hf "
                               "what most of the source is in"},
     {.name = "shard-size", .type = MG_OPT_SIZE, .offset = AT(shard_size), .arg = "SIZE", .preset = "5GB",
-     .high = 1e6, .unit_bytes = 1000000, .group = "Form",
+     .high = 1e6, .in_mb = true, .group = "Form",
      .help = "hf: longest weight file, such as 5GB or 900MB; a number alone is MB, 0 no limit"},
 
     MG_PART_OPTIONS(mg_convert_settings, parts),

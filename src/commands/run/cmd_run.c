@@ -51,7 +51,7 @@ static const mg_option options[] = {
     {.name = "shard-clips", .type = MG_OPT_INT, .offset = AT(shard_clips), .arg = "N", .preset = "10000", .low = 1, .high = 1e9,
      .group = "Output", .help = "webdataset: most clips in a shard"},
     {.name = "shard-size", .type = MG_OPT_SIZE, .offset = AT(shard_bytes), .arg = "SIZE", .preset = "1GB", .low = 1, .high = 1e6,
-     .unit_bytes = 1000000, .group = "Output", .help = "webdataset: largest shard, such as 1GB or 500MB; a number alone is MB"},
+     .in_mb = true, .group = "Output", .help = "webdataset: largest shard, such as 1GB or 500MB; a number alone is MB"},
     {.name = "resume", .type = MG_OPT_CHOICE, .offset = AT(resume), .preset = "auto", .choices = MG_RESUME_CHOICES, .group = "Output",
      .help = "go on with a dataset that is there; never refuses one, only demands one"},
     {.name = "format", .type = MG_OPT_CHOICE, .offset = AT(call.all.format), .preset = "flac", .choices = MG_AUDIO_FORMAT_CHOICES,
