@@ -189,6 +189,11 @@ int mg_threads_count(const mg_threads *t)
     return t->n;
 }
 
+bool mg_threads_may_spin(const mg_threads *t)
+{
+    return t->may_spin;
+}
+
 mg_status mg_threads_open(mg_threads **out, int n, int may_spin)
 {
     return mg_threads_open_nice(out, n, may_spin, 0);

@@ -5,6 +5,7 @@
 #ifndef MG_THREADS_H
 #define MG_THREADS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "status.h"
@@ -28,6 +29,7 @@ mg_status mg_threads_open_nice(mg_threads **out, int n, int may_spin, int nicene
 void mg_threads_close(mg_threads *t);
 
 int mg_threads_count(const mg_threads *t);
+bool mg_threads_may_spin(const mg_threads *t);
 
 /* Cut [0, n_units) into ranges of consecutive units, a few a thread, run them all, and return when they are
  * done. A thread that is held up has its ranges taken over by others. Not reentrant: one caller at a time,
